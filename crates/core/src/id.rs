@@ -1,0 +1,49 @@
+//! Identifiers.
+
+use uuid::Uuid;
+
+/// A new request id: a version 7 UUID, so that ids sort by creation time.
+#[must_use]
+pub fn request_id() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// Whether `id` may name a resource in a URL or a table: 1 to 128 of `A-Z a-z 0-9 . _ : / -`, with no `..` in it.
+///
+/// Model names carry slashes and colons (`qwen/qwen3:free`), so both are allowed here; what may name a provider is
+/// narrower, see [`is_slug`].
+#[must_use]
+pub fn is_resource_id(id: &str) -> bool {
+    (1..=128).contains(&id.len())
+        && !id.contains("..")
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/-".contains(&b))
+}
+
+/// Whether `id` is a provider id: lowercase letters, digits and hyphens, 1 to 128 of them.
+#[must_use]
+pub fn is_slug(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resource_ids_are_an_allow_list() {
+        for good in ["gpt-4o", "qwen/qwen3-max:free", "a", "A_b.c"] {
+            assert!(is_resource_id(good), "{good}");
+        }
+        for bad in ["", "a b", "../x", "a..b", "a\0", "é", "a%2f", &"x".repeat(129)] {
+            assert!(!is_resource_id(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn slugs_are_lowercase() {
+        assert!(is_slug("lm-studio-2"));
+        for bad in ["", "Lm", "a_b", "a/b"] {
+            assert!(!is_slug(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The shapes everybody agrees on, and pure functions over them.
+//!
+//! # Layout
+//! - [`openai`]: the wire types of the OpenAI API, and folding a stream of chunks into one answer.
+//! - [`schema`]: one row type per database table.
+//! - [`sse`]: incremental event-stream framing, zero copy.
+//! - [`conversation`]: which conversation a request continues.
+//! - [`id`], [`secret`]: identifiers, and values that cannot be printed.
+//!
+//! # Invariants
+//! Nothing in this crate performs I/O, reads a clock or spawns a task: tokio, hyper and sqlx are absent on purpose.
+
+pub mod conversation;
+pub mod id;
+pub mod openai;
+pub mod schema;
+pub mod secret;
+pub mod sse;

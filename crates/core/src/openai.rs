@@ -1,0 +1,22 @@
+//! Wire types of the OpenAI API: what its clients send and expect.
+//!
+//! Bodies pass through the router as bytes; these types exist for the places that *make* an answer (the echo provider,
+//! errors, the model list) or *look into* one (usage, finish reason, the text for the log). Unknown fields are ignored
+//! when reading, and optional fields are left out when writing, as OpenAI itself does.
+
+mod answer;
+mod chat;
+mod chunk;
+mod error;
+mod models;
+mod usage;
+
+pub use answer::{Answer, fold_completion, fold_stream};
+pub use chat::{AssistantMessage, ChatRequest, Choice, Completion, Content, Message, Part};
+pub use chunk::{Chunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta};
+pub use error::{ErrorBody, ErrorObject};
+pub use models::{Model, ModelList};
+pub use usage::Usage;
+
+/// The last event of every complete OpenAI stream.
+pub const DONE_EVENT: &str = "data: [DONE]\n\n";

@@ -1,0 +1,146 @@
+//! Chat completion requests and whole answers.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Usage;
+
+/// What we read of a chat request when we have to understand it. The request itself is forwarded as bytes.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ChatRequest {
+    /// The conversation so far, oldest first.
+    #[serde(default)]
+    pub messages: Vec<Message>,
+}
+
+impl ChatRequest {
+    /// The text of the newest message with `role`, if there is one.
+    #[must_use]
+    pub fn last_text(&self, role: &str) -> Option<String> {
+        self.messages.iter().rev().find(|m| m.role == role).map(Message::text)
+    }
+
+    /// The text of the oldest message with `role`, if there is one.
+    #[must_use]
+    pub fn first_text(&self, role: &str) -> Option<String> {
+        self.messages.iter().find(|m| m.role == role).map(Message::text)
+    }
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `developer`, `user`, `assistant` or `tool`.
+    #[serde(default)]
+    pub role: String,
+    /// Absent or null in an assistant message that only calls tools.
+    #[serde(default)]
+    pub content: Option<Content>,
+}
+
+impl Message {
+    /// The text of the message: text parts joined by a newline, other parts left out.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match &self.content {
+            None => String::new(),
+            Some(Content::Text(text)) => text.clone(),
+            Some(Content::Parts(parts)) => {
+                let texts: Vec<&str> = parts.iter().filter_map(|part| part.text.as_deref()).collect();
+                texts.join("\n")
+            }
+        }
+    }
+}
+
+/// Plain text, or a list of parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Content {
+    /// The common case.
+    Text(String),
+    /// Text and images mixed.
+    Parts(Vec<Part>),
+}
+
+/// One part of a message. Only text is looked at; an image keeps its `type` and nothing else here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// `text`, `image_url`, `input_audio`, `file`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// The text, when the part is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// A whole answer, `chat.completion`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Completion {
+    /// The provider's id for the answer.
+    #[serde(default)]
+    pub id: String,
+    /// `chat.completion`.
+    #[serde(default)]
+    pub object: String,
+    /// Unix time in seconds.
+    #[serde(default)]
+    pub created: i64,
+    /// The model that answered.
+    #[serde(default)]
+    pub model: String,
+    /// `n` of them.
+    #[serde(default)]
+    pub choices: Vec<Choice>,
+    /// Token counts, when the provider gave them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// One of the `n` answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Choice {
+    /// 0 to n-1.
+    #[serde(default)]
+    pub index: u32,
+    /// The answer.
+    pub message: AssistantMessage,
+    /// `stop`, `length`, `tool_calls`, `content_filter`.
+    #[serde(default)]
+    pub finish_reason: Option<String>,
+}
+
+/// The assistant's message in an answer.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AssistantMessage {
+    /// Always `assistant`.
+    #[serde(default)]
+    pub role: String,
+    /// The text; null when the model only called tools.
+    #[serde(default)]
+    pub content: Option<String>,
+    /// Thinking that the provider shows separately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
+    /// Tool calls, kept as they came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Box<RawValue>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_parts_leaves_images_out() {
+        let request: ChatRequest = serde_json::from_str(
+            r#"{"messages":[{"role":"user","content":"first"},{"role":"assistant","content":null},
+                {"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:x"}},{"type":"text","text":"b"}]}]}"#,
+        )
+        .unwrap();
+        assert_eq!(request.last_text("user").as_deref(), Some("a\nb"));
+        assert_eq!(request.first_text("user").as_deref(), Some("first"));
+        assert_eq!(request.first_text("assistant").as_deref(), Some(""));
+        assert_eq!(request.first_text("tool"), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! The error shape every OpenAI client understands.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// `{"error": {...}}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The one field.
+    pub error: ErrorObject,
+}
+
+/// What went wrong, in words and in codes. All four fields are always present: clients index them without asking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorObject {
+    /// One sentence for a person, saying what to do where that is known.
+    pub message: String,
+    /// The class: `invalid_request_error`, `authentication_error`, `upstream_error`, …
+    #[serde(rename = "type")]
+    pub kind: Cow<'static, str>,
+    /// The request field at fault, such as `messages`.
+    pub param: Option<Cow<'static, str>>,
+    /// The stable, machine-readable reason, such as `model_not_found`.
+    pub code: Option<Cow<'static, str>>,
+}
+
+impl ErrorBody {
+    /// An error without `param`.
+    pub fn new(kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+        let error = ErrorObject { message: message.into(), kind: kind.into(), param: None, code: Some(code.into()) };
+        Self { error }
+    }
+
+    /// The same error, blaming the request field `param`.
+    #[must_use]
+    pub fn param(mut self, param: &'static str) -> Self {
+        self.error.param = Some(param.into());
+        self
+    }
+
+    /// The JSON text. Cannot fail: there are only strings in it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The error as an event for a stream whose head has already been sent.
+    #[must_use]
+    pub fn to_event(&self) -> String {
+        format!("data: {}\n\n", self.to_json())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_four_fields_are_written() {
+        let body = ErrorBody::new("invalid_request_error", "missing_field", "`messages` is missing").param("messages");
+        assert_eq!(
+            body.to_json(),
+            r#"{"error":{"message":"`messages` is missing","type":"invalid_request_error","param":"messages","code":"missing_field"}}"#
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! Table `provider_configs`: how to reach a provider, key by key.
+
+use crate::secret::Secret;
+
+/// A row of `provider_configs`. Its value may be a secret, so it cannot be printed or serialised.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// The provider it belongs to.
+    pub provider_id: String,
+    /// `baseURL`, `apiKey`, `timeout`, `headers`, …
+    pub key: String,
+    /// The value as JSON text (`"text"`, `120000`, `{"x":"y"}`). Rows written by the original may hold bare text.
+    pub value: Secret<String>,
+    /// Masked wherever it is shown.
+    pub is_sensitive: bool,
+    /// When it was last changed.
+    pub updated_at: i64,
+}
+
+/// A value to write.
+#[derive(Clone, Debug)]
+pub struct ConfigValue {
+    /// See [`ProviderConfig::key`].
+    pub key: String,
+    /// See [`ProviderConfig::value`].
+    pub value: Secret<String>,
+    /// See [`ProviderConfig::is_sensitive`].
+    pub is_sensitive: bool,
+}

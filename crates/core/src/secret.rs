@@ -1,0 +1,60 @@
+//! Values that cannot be printed.
+
+/// What stands in for a secret wherever people may look. Writing it back means "leave the secret as it is".
+pub const MASK: &str = "***MASKED***";
+
+/// A value without `Display` and `Serialize`, whose `Debug` shows nothing: to use it, the code has to say [`Secret::expose`].
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Wraps a value.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself. Call it only where the secret is sent or compared.
+    pub const fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> std::fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Secret<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self)
+    }
+}
+
+/// Whether a configuration key names a secret: its lower-cased name contains `key`, `secret`, `password`, `token`,
+/// `cookie`, `authorization` or `headers` (custom headers usually carry credentials).
+#[must_use]
+pub fn is_sensitive_key(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["key", "secret", "password", "token", "cookie", "authorization", "headers"].iter().any(|word| key.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_the_mask_only() {
+        assert_eq!(format!("{:?}", Secret::new("sk-canary")), MASK);
+    }
+
+    #[test]
+    fn sensitive_keys_are_found_by_name() {
+        for key in ["apiKey", "token", "cookies", "clientSecret", "Authorization", "headers"] {
+            assert!(is_sensitive_key(key), "{key}");
+        }
+        for key in ["baseURL", "timeout", "defaultModel"] {
+            assert!(!is_sensitive_key(key), "{key}");
+        }
+    }
+}

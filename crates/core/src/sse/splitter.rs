@@ -1,0 +1,250 @@
+//! Cutting a stream into events.
+
+use std::borrow::Cow;
+
+use bytes::{Buf, Bytes, BytesMut};
+use memchr::memchr2;
+
+/// One event with everything that belongs to it, the blank line at its end included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame(Bytes);
+
+/// An event grew past the limit before it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameTooLong {
+    /// The limit in bytes.
+    pub limit: usize,
+}
+
+/// Cuts a stream into [`Frame`]s: [`push`](Self::push) bytes as they come, then take frames until there are none.
+#[derive(Debug)]
+pub struct Splitter {
+    limit: usize,
+    /// The beginning of a frame whose end has not come yet.
+    carry: BytesMut,
+    /// The newest bytes; everything before `pos` has been looked at.
+    chunk: Bytes,
+    pos: usize,
+    line: Line,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// Nothing of the line has been seen.
+    Start,
+    /// As `Start`, but the line before ended in CR: a LF would still belong to that one.
+    StartAfterCr,
+    /// The line has content.
+    Content,
+    /// A blank line ended in CR: the frame is over, but a LF would still belong to it.
+    BlankCr,
+}
+
+// === impl Splitter ===
+
+impl Splitter {
+    /// A splitter that refuses frames of more than `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit, carry: BytesMut::new(), chunk: Bytes::new(), pos: 0, line: Line::Start }
+    }
+
+    /// Adds the next bytes of the stream.
+    pub fn push(&mut self, bytes: Bytes) {
+        self.carry.extend_from_slice(&self.chunk);
+        self.chunk = bytes;
+        self.pos = 0;
+    }
+
+    /// The next complete frame, or `None` until more bytes are pushed.
+    ///
+    /// # Errors
+    /// [`FrameTooLong`] when the unfinished frame exceeds the limit; the stream cannot be followed further.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameTooLong> {
+        while let Some(&byte) = self.chunk.get(self.pos) {
+            match self.line {
+                Line::BlankCr => {
+                    self.pos += usize::from(byte == b'\n');
+                    return Ok(Some(self.cut()));
+                }
+                Line::StartAfterCr if byte == b'\n' => {
+                    self.pos += 1;
+                    self.line = Line::Start;
+                }
+                Line::Start | Line::StartAfterCr if byte == b'\n' => {
+                    self.pos += 1;
+                    return Ok(Some(self.cut()));
+                }
+                Line::Start | Line::StartAfterCr if byte == b'\r' => {
+                    self.pos += 1;
+                    self.line = Line::BlankCr;
+                }
+                Line::Start | Line::StartAfterCr | Line::Content => {
+                    match memchr2(b'\r', b'\n', &self.chunk[self.pos..]) {
+                        Some(at) => {
+                            self.pos += at + 1;
+                            self.line =
+                                if self.chunk[self.pos - 1] == b'\r' { Line::StartAfterCr } else { Line::Start };
+                        }
+                        None => {
+                            self.pos = self.chunk.len();
+                            self.line = Line::Content;
+                        }
+                    }
+                }
+            }
+        }
+        self.carry.extend_from_slice(&self.chunk);
+        self.chunk.clear();
+        self.pos = 0;
+        if self.carry.len() > self.limit { Err(FrameTooLong { limit: self.limit }) } else { Ok(None) }
+    }
+
+    /// What is left when the stream has ended. The standard drops an event without a blank line; providers are known to
+    /// forget the last one, so it is handed out.
+    #[must_use]
+    pub fn finish(mut self) -> Option<Frame> {
+        self.carry.extend_from_slice(&self.chunk);
+        (!self.carry.is_empty()).then(|| Frame(self.carry.freeze()))
+    }
+
+    fn cut(&mut self) -> Frame {
+        let raw = if self.carry.is_empty() {
+            self.chunk.split_to(self.pos)
+        } else {
+            self.carry.extend_from_slice(&self.chunk[..self.pos]);
+            self.chunk.advance(self.pos);
+            self.carry.split().freeze()
+        };
+        self.pos = 0;
+        self.line = Line::Start;
+        Frame(raw)
+    }
+}
+
+// === impl Frame ===
+
+impl Frame {
+    /// The bytes as they came.
+    #[must_use]
+    pub const fn raw(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The value of the `data` field, several lines joined by LF; `None` when there is no such field (a comment, a blank line).
+    #[must_use]
+    pub fn data(&self) -> Option<Cow<'_, [u8]>> {
+        let mut data: Option<Cow<'_, [u8]>> = None;
+        for value in self.fields().filter_map(|(name, value)| (name == b"data").then_some(value)) {
+            data = Some(match data {
+                None => Cow::Borrowed(value),
+                Some(before) => Cow::Owned([&before, b"\n".as_slice(), value].concat()),
+            });
+        }
+        data
+    }
+
+    /// Whether this is OpenAI's end-of-stream event.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.data().is_some_and(|data| data.trim_ascii() == b"[DONE]")
+    }
+
+    /// The fields as (name, value), one leading space of the value removed.
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let text = self.0.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.0);
+        text.split(|&b| b == b'\n' || b == b'\r').filter(|line| !line.is_empty()).map(|line| {
+            let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+            let value = line.get(colon + 1..).unwrap_or_default();
+            (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frames(pieces: &[&[u8]]) -> Vec<Frame> {
+        let mut splitter = Splitter::new(1 << 20);
+        let mut frames = Vec::new();
+        for piece in pieces {
+            splitter.push(Bytes::copy_from_slice(piece));
+            while let Some(frame) = splitter.next_frame().unwrap() {
+                frames.push(frame);
+            }
+        }
+        frames.extend(splitter.finish());
+        frames
+    }
+
+    fn data(frame: &Frame) -> String {
+        String::from_utf8(frame.data().unwrap_or_default().into_owned()).unwrap()
+    }
+
+    #[test]
+    fn reads_what_the_standard_lists() {
+        let stream = b"\xEF\xBB\xBFdata: one\n\n: keep-alive\n\nevent: x\r\ndata:two\r\ndata:  three\r\n\r\ndata: four\r\rdata: [DONE]\n\n";
+        let frames = frames(&[stream]);
+        let texts: Vec<String> = frames.iter().map(data).collect();
+        assert_eq!(texts, ["one", "", "two\n three", "four", "[DONE]"]);
+        assert_eq!(frames[1].data(), None);
+        assert!(frames[4].is_done() && !frames[0].is_done());
+    }
+
+    #[test]
+    fn a_forgotten_blank_line_at_the_end_is_forgiven() {
+        assert!(frames(&[b"data: [DONE]"])[0].is_done());
+    }
+
+    #[test]
+    fn an_endless_frame_is_refused() {
+        let mut splitter = Splitter::new(8);
+        splitter.push(Bytes::from_static(b"data: 12345"));
+        assert_eq!(splitter.next_frame(), Err(FrameTooLong { limit: 8 }));
+    }
+
+    #[test]
+    fn a_frame_within_one_chunk_is_not_copied() {
+        let chunk = Bytes::from_static(b"data: a\n\ndata: b\n\n");
+        let mut splitter = Splitter::new(64);
+        splitter.push(chunk.clone());
+        let frame = splitter.next_frame().unwrap().unwrap();
+        assert_eq!(frame.raw().as_ptr(), chunk.as_ptr());
+    }
+
+    /// Streams made of every awkward token there is.
+    fn streams() -> impl Strategy<Value = Vec<u8>> {
+        let token = prop_oneof![
+            Just(b"\n".to_vec()),
+            Just(b"\r".to_vec()),
+            Just(b"\r\n".to_vec()),
+            Just(b"data: [DONE]".to_vec()),
+            Just(b"data:x".to_vec()),
+            Just(b": comment".to_vec()),
+            Just("data: \u{1F600}é".as_bytes().to_vec()),
+            Just(vec![0xFF, 0x00]),
+        ];
+        proptest::collection::vec(token, 0..24).prop_map(|tokens| tokens.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn every_cut_in_two_gives_the_same_frames(stream in streams()) {
+            let whole = frames(&[&stream]);
+            let joined: Vec<u8> = whole.iter().flat_map(|f| f.raw().to_vec()).collect();
+            prop_assert_eq!(&joined, &stream);
+            for at in 0..=stream.len() {
+                prop_assert_eq!(&frames(&[&stream[..at], &stream[at..]]), &whole);
+            }
+        }
+
+        #[test]
+        fn byte_by_byte_gives_the_same_frames(stream in streams()) {
+            let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+            prop_assert_eq!(frames(&bytes), frames(&[&stream]));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Starts the three real binaries, fakes and a PostgreSQL for tests.
+
+pub mod postgres;
