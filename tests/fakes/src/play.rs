@@ -1,0 +1,205 @@
+//! Performing one turn of a script on a wire.
+
+use std::{fmt::Write as _, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::{
+    calls::{CallLog, End, Entry},
+    chat::{Asked, Events, whole},
+    gate::Gate,
+    script::{Body, Chat, FaultKind, Turn},
+    wire::{Gone, Wire},
+};
+
+const JSON: &str = "application/json";
+/// What a body is for which something goes wrong that only streams can express.
+const ERROR_BODY: &str =
+    r#"{"error":{"message":"The fake provider failed.","type":"server_error","param":null,"code":"overloaded"}}"#;
+const ENDLESS: [u8; 1024] = [b'x'; 1024];
+
+/// Everything a performance needs.
+pub(crate) struct Stage<'a> {
+    pub(crate) wire: &'a mut Wire,
+    pub(crate) turn: &'a Turn,
+    pub(crate) gate: &'a Gate,
+    pub(crate) calls: &'a CallLog,
+    pub(crate) entry: &'a Entry,
+}
+
+/// How a performance ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Over {
+    pub(crate) end: End,
+    pub(crate) then: Then,
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Another request may come.
+    Reuse,
+    Close,
+    Reset,
+}
+
+const COMPLETED: Over = Over { end: End::Completed, then: Then::Reuse };
+
+// === impl Stage ===
+
+impl Stage<'_> {
+    pub(crate) async fn perform(mut self, asked: &Asked<'_>) -> Over {
+        self.wire.drip = self.turn.delivery.drip_ms.map(Duration::from_millis);
+        let over = self.act(asked).await.unwrap_or(Over { end: End::ClientLeft, then: Then::Close });
+        self.wire.drip = None;
+        over
+    }
+
+    async fn act(&mut self, asked: &Asked<'_>) -> Result<Over, Gone> {
+        if let Some(fault) = &self.turn.fault
+            && fault.after.is_none()
+            && let Some(over) = self.break_off(fault.kind).await?
+        {
+            return Ok(over);
+        }
+        match &self.turn.body {
+            Body::Chat(chat) if asked.streams() && self.turn.status == 200 => self.stream(asked, chat).await,
+            Body::Chat(chat) => self.whole(Some(JSON), &whole(asked, chat)).await,
+            Body::Raw { content_type, body } => self.whole(content_type.as_deref(), body).await,
+        }
+    }
+
+    async fn stream(&mut self, asked: &Asked<'_>, chat: &Chat) -> Result<Over, Gone> {
+        let head = self.head(Some("text/event-stream; charset=utf-8"), "transfer-encoding: chunked");
+        self.wire.send(head.as_bytes()).await?;
+        let mut events = Events::new(asked, chat);
+        let fault = self.turn.fault.as_ref().map(|fault| (fault.after.unwrap_or(0), fault.kind));
+        let (mut sent, mut words, mut text) = (0, 0_u64, String::new());
+        while let Some(piece) = events.next() {
+            if let Some((_, kind)) = fault.filter(|(after, _)| *after == sent) {
+                return self.spoil(kind, &events).await;
+            }
+            if piece.is_word() {
+                self.pause(words > 0).await?;
+                words += 1;
+            }
+            self.wait_for_release().await?;
+            text.clear();
+            events.render(&piece, &mut text);
+            self.send_chunked(text.as_bytes()).await?;
+            self.calls.sent(self.entry);
+            sent += 1;
+        }
+        // A stream that has fewer events than the fault wanted still fails.
+        if let Some((_, kind)) = fault {
+            return self.spoil(kind, &events).await;
+        }
+        self.wire.send(b"0\r\n\r\n").await?;
+        Ok(COMPLETED)
+    }
+
+    /// Lets a stream go wrong.
+    async fn spoil(&mut self, kind: FaultKind, events: &Events) -> Result<Over, Gone> {
+        if let Some(over) = self.break_off(kind).await? {
+            return Ok(over);
+        }
+        if kind == FaultKind::EndlessLine {
+            self.send_chunked(b"data: ").await?;
+            return self.endless().await;
+        }
+        let mut text = String::new();
+        events.render_error(&mut text);
+        self.send_chunked(text.as_bytes()).await?;
+        self.wire.send(b"0\r\n\r\n").await?;
+        Ok(Over { end: End::Broken, then: Then::Reuse })
+    }
+
+    /// Sends an answer that is not a stream.
+    async fn whole(&mut self, content_type: Option<&str>, body: &str) -> Result<Over, Gone> {
+        let fault = self.turn.fault.as_ref().map(|fault| fault.kind);
+        if fault == Some(FaultKind::EndlessLine) {
+            let head = self.head(content_type, "transfer-encoding: chunked");
+            self.wire.send(head.as_bytes()).await?;
+            return self.endless().await;
+        }
+        let body = if fault == Some(FaultKind::ErrorEvent) { ERROR_BODY } else { body };
+        self.pause(true).await?;
+        self.wait_for_release().await?;
+        let off_by = self.turn.delivery.length_off_by;
+        let declared = i64::try_from(body.len()).unwrap_or(i64::MAX).saturating_add(off_by).max(0);
+        let head = self.head(content_type, &format!("content-length: {declared}"));
+        if let Some(kind) = fault.filter(|kind| *kind != FaultKind::ErrorEvent) {
+            self.wire.send(head.as_bytes()).await?;
+            let over = self.break_off(kind).await?;
+            return Ok(over.unwrap_or(COMPLETED));
+        }
+        match self.turn.delivery.split {
+            None => self.wire.send([head.as_bytes(), body.as_bytes()].concat().as_slice()).await?,
+            Some(size) => {
+                self.wire.send(head.as_bytes()).await?;
+                for piece in body.as_bytes().chunks(size.max(1)) {
+                    self.wire.send(piece).await?;
+                }
+            }
+        }
+        self.calls.sent(self.entry);
+        Ok(if off_by == 0 { COMPLETED } else { Over { end: End::Broken, then: Then::Close } })
+    }
+
+    /// Does what ends the connection; `None` if `kind` does not.
+    async fn break_off(&mut self, kind: FaultKind) -> Result<Option<Over>, Gone> {
+        match kind {
+            FaultKind::Reset => Ok(Some(Over { end: End::Broken, then: Then::Reset })),
+            FaultKind::Close => Ok(Some(Over { end: End::Broken, then: Then::Close })),
+            FaultKind::Stall => self.wire.unless_gone(std::future::pending()).await,
+            FaultKind::ErrorEvent | FaultKind::EndlessLine => Ok(None),
+        }
+    }
+
+    async fn endless(&mut self) -> Result<Over, Gone> {
+        loop {
+            self.send_chunked(&ENDLESS).await?;
+        }
+    }
+
+    async fn pause(&mut self, due: bool) -> Result<(), Gone> {
+        match self.turn.delivery.delay_ms {
+            0 => Ok(()),
+            _ if !due => Ok(()),
+            delay => self.wire.unless_gone(sleep(Duration::from_millis(delay))).await,
+        }
+    }
+
+    async fn wait_for_release(&mut self) -> Result<(), Gone> {
+        if self.turn.delivery.gated {
+            return self.wire.unless_gone(self.gate.pass()).await;
+        }
+        Ok(())
+    }
+
+    async fn send_chunked(&mut self, bytes: &[u8]) -> Result<(), Gone> {
+        let size = self.turn.delivery.split.unwrap_or(usize::MAX).max(1);
+        for piece in bytes.chunks(size) {
+            let mut chunk = Vec::with_capacity(piece.len() + 16);
+            chunk.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+            chunk.extend_from_slice(piece);
+            chunk.extend_from_slice(b"\r\n");
+            self.wire.send(&chunk).await?;
+        }
+        Ok(())
+    }
+
+    fn head(&self, content_type: Option<&str>, length: &str) -> String {
+        let mut head = format!("HTTP/1.1 {} Scripted\r\n{length}\r\n", self.turn.status);
+        for (name, value) in content_type.map(|value| ("content-type", value)).into_iter().chain(self.headers()) {
+            // Writing to a string cannot fail.
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        head.push_str("\r\n");
+        head
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.turn.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}

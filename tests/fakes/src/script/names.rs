@@ -1,0 +1,146 @@
+//! Scripts that are model names, so that the fake can be told what to do by hand and by a benchmark.
+
+use super::{Chat, Delivery, FaultKind, Text, Tool, Turn, Usage};
+
+/// A pattern of names, an example of it, and what it does. `K`, `N` and `MS` are numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// As it is shown to people.
+    pub pattern: &'static str,
+    /// A name that fits the pattern.
+    pub example: &'static str,
+    /// What a model of that name does.
+    pub does: &'static str,
+}
+
+const fn name(pattern: &'static str, example: &'static str, does: &'static str) -> Name {
+    Name { pattern, example, does }
+}
+
+/// All patterns.
+pub const NAMES: &[Name] = &[
+    name("fake-NxMS", "fake-60x100", "N words, one each MS milliseconds; each word is its send time"),
+    name("fake-echo", "fake-echo", "the last user message, word by word (as any name that is not listed)"),
+    name("fake-tool", "fake-tool", "a call of get_weather"),
+    name("fake-reasoning", "fake-reasoning", "thinks, then answers"),
+    name("fake-length", "fake-length", "finish_reason length"),
+    name("fake-usage", "fake-usage", "reports usage without being asked"),
+    name("fake-STATUS", "fake-503", "an error with this status, 400 to 599; 429 has a Retry-After of 2 s"),
+    name("fake-html", "fake-html", "an HTML page with status 200"),
+    name("fake-badjson", "fake-badjson", "broken JSON with status 200"),
+    name("fake-empty", "fake-empty", "an empty body with status 200"),
+    name("fake-plain", "fake-plain", "a good answer as text/plain, never streamed"),
+    name("fake-reset", "fake-reset", "resets the connection before the head"),
+    name("fake-reset-K", "fake-reset-3", "resets the connection after K events"),
+    name("fake-close", "fake-close", "closes the connection before the head"),
+    name("fake-close-K", "fake-close-3", "closes the connection after K events, in the middle of the body"),
+    name("fake-stall", "fake-stall", "never answers"),
+    name("fake-stall-K", "fake-stall-3", "falls silent after K events"),
+    name("fake-error", "fake-error", "an error event as the first event, then the end"),
+    name("fake-error-K", "fake-error-3", "an error event after K events, then the end"),
+    name("fake-nodone", "fake-nodone", "a stream without [DONE]"),
+    name("fake-endless", "fake-endless", "words without an end"),
+    name("fake-endlessline", "fake-endlessline", "one line without an end"),
+    name("fake-drip-MS", "fake-drip-50", "each byte, the head too, on its own, MS milliseconds apart"),
+    name("fake-split", "fake-split", "each byte of the body in a write of its own"),
+    name("fake-crlf", "fake-crlf", "lines that end in CR LF"),
+    name("fake-comments", "fake-comments", "a comment before each event"),
+    name("fake-short", "fake-short", "a content-length that is 10 bytes too small (not streamed)"),
+    name("fake-long", "fake-long", "a content-length that is 10 bytes too big (not streamed)"),
+];
+
+/// What a model of this name does; `None` if the name says nothing. Anything up to the last `/` is ignored.
+#[must_use]
+pub fn turn(model: &str) -> Option<Turn> {
+    let name = model.rsplit('/').next()?.strip_prefix("fake-")?;
+    fixed(name).or_else(|| numbered(name))
+}
+
+fn fixed(name: &str) -> Option<Turn> {
+    let turn = match name {
+        "echo" => Turn::echo(),
+        "tool" => Turn::from(Chat {
+            tool: Some(Tool { name: "get_weather".into(), arguments: r#"{"city":"Oslo"}"#.into() }),
+            text: Text::Fixed(String::new()),
+            ..Chat::default()
+        }),
+        "reasoning" => Turn::echo().chat(|chat| chat.reasoning = Some("Let me think about that.".into())),
+        "length" => Turn::echo().chat(|chat| chat.finish_reason = Some("length".into())),
+        "usage" => Turn::echo().chat(|chat| chat.usage = Usage::Always),
+        "html" => Turn::raw("text/html; charset=utf-8", "<!doctype html>\n<title>Welcome</title>\n<p>Please log in."),
+        "badjson" => Turn::raw("application/json", r#"{"id":"chatcmpl-1","choices":[{"index":0,"mess"#),
+        "empty" => Turn::raw("application/json", ""),
+        "plain" => Turn::raw(
+            "text/plain",
+            r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"fake-plain","choices":[{"index":0,"message":{"role":"assistant","content":"plain"},"finish_reason":"stop"}]}"#,
+        ),
+        "reset" => Turn::echo().before_head(FaultKind::Reset),
+        "close" => Turn::echo().before_head(FaultKind::Close),
+        "stall" => Turn::echo().before_head(FaultKind::Stall),
+        "error" => Turn::echo().after(0, FaultKind::ErrorEvent),
+        "nodone" => Turn::echo().chat(|chat| chat.done = false),
+        "endless" => Turn::from(Chat { text: Text::Endless, ..Chat::default() }),
+        "endlessline" => Turn::echo().after(1, FaultKind::EndlessLine),
+        "split" => Turn::echo().split(1),
+        "crlf" => Turn::echo().chat(|chat| chat.crlf = true),
+        "comments" => Turn::echo().chat(|chat| chat.comments = true),
+        "short" => off_by(-10),
+        "long" => off_by(10),
+        _ => return None,
+    };
+    Some(turn)
+}
+
+fn off_by(bytes: i64) -> Turn {
+    Turn { delivery: Delivery { length_off_by: bytes, ..Delivery::default() }, ..Turn::echo() }
+}
+
+fn numbered(name: &str) -> Option<Turn> {
+    if let Some((words, delay)) = name.split_once('x') {
+        let chat = Chat { text: Text::Ticks(words.parse().ok()?), ..Chat::default() };
+        let delivery = Delivery { delay_ms: delay.parse().ok()?, ..Delivery::default() };
+        return Some(Turn { delivery, ..chat.into() });
+    }
+    if let Ok(status @ 400..=599) = name.parse() {
+        let turn = Turn::error(status);
+        return Some(if status == 429 { turn.header("retry-after", "2") } else { turn });
+    }
+    let (kind, number) = name.split_once('-')?;
+    let number = number.parse().ok()?;
+    let turn = Turn::echo();
+    match kind {
+        "reset" => Some(turn.after(number, FaultKind::Reset)),
+        "close" => Some(turn.after(number, FaultKind::Close)),
+        "stall" => Some(turn.after(number, FaultKind::Stall)),
+        "error" => Some(turn.after(number, FaultKind::ErrorEvent)),
+        "drip" => Some(Turn { delivery: Delivery { drip_ms: Some(number), ..Delivery::default() }, ..turn }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listed_name_is_known() {
+        for name in NAMES {
+            assert!(turn(name.example).is_some(), "{}", name.example);
+        }
+    }
+
+    #[test]
+    fn names_behind_a_provider_prefix_are_known() {
+        assert_eq!(turn("vendor/fake-reset-3"), turn("fake-reset-3"));
+        assert!(turn("fake-reset-3").is_some());
+    }
+
+    #[test]
+    fn other_names_say_nothing() {
+        for other in
+            ["gpt-4o", "fake-", "fake-x", "fake-200", "fake-reset-", "fake-reset-x", "fake-reset-3-3", "fake-axb"]
+        {
+            assert_eq!(turn(other), None, "{other}");
+        }
+    }
+}

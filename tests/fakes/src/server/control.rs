@@ -1,0 +1,80 @@
+//! `/_fake/`: telling the fake what to do, and asking what it saw, from another process.
+//!
+//! | Request | Body | Answer |
+//! |---|---|---|
+//! | `POST /_fake/script` | `{"model": …, "script": {"turns": […]}}` | `{"ok":true}`; 400 with the reason |
+//! | `POST /_fake/release` | `{"model": …, "events": n}` | `{"ok":true}`; 404 if the model has no script |
+//! | `GET /_fake/calls` | | `{"connections": n, "calls": […]}`, oldest first |
+//! | `DELETE /_fake/calls` | | `{"ok":true}` |
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Shared, error};
+use crate::{calls::Call, http::Request, script::Script};
+
+/// How much of a body is shown; its length and its checksum are those of the whole body.
+const SHOWN: usize = 64 << 10;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetScript {
+    model: String,
+    script: Script,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Release {
+    model: String,
+    events: u32,
+}
+
+pub(super) fn answer(request: &Request, shared: &Shared) -> (u16, String) {
+    let ok = || (200, json!({"ok": true}).to_string());
+    match (request.method.as_str(), request.path.as_str()) {
+        ("POST", "/_fake/script") => match serde_json::from_slice::<SetScript>(&request.body) {
+            Ok(set) => {
+                shared.script(set.model, set.script);
+                ok()
+            }
+            Err(reason) => (400, error("bad_script", &reason.to_string())),
+        },
+        ("POST", "/_fake/release") => match serde_json::from_slice::<Release>(&request.body) {
+            Ok(release) => match shared.gate(&release.model) {
+                Some(gate) => {
+                    gate.release(release.events as usize);
+                    ok()
+                }
+                None => (404, error("no_script", "This model has no script.")),
+            },
+            Err(reason) => (400, error("bad_release", &reason.to_string())),
+        },
+        ("GET", "/_fake/calls") => {
+            let calls: Vec<_> = shared.calls.calls().iter().map(show).collect();
+            (200, json!({"connections": shared.connections(), "calls": calls}).to_string())
+        }
+        ("DELETE", "/_fake/calls") => {
+            shared.calls.clear();
+            ok()
+        }
+        _ => (404, error("unknown_url", "POST script, POST release, GET calls, DELETE calls.")),
+    }
+}
+
+fn show(call: &Call) -> serde_json::Value {
+    let shown = &call.body[..call.body.len().min(SHOWN)];
+    json!({
+        "arrived": call.arrived,
+        "method": call.method,
+        "path": call.path,
+        "headers": call.headers,
+        "body": String::from_utf8_lossy(shown),
+        "body_len": call.body.len(),
+        "body_crc32": crc32fast::hash(&call.body),
+        "model": call.model,
+        "events_sent": call.events_sent,
+        "ended": call.ended.map(|(order, _)| order),
+        "end": call.end(),
+    })
+}
