@@ -1,0 +1,144 @@
+//! One connection to a provider, and the first half of an exchange on it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use crate::deadline::{Clock, Timer};
+use crate::error::Error;
+use crate::stream::Stream;
+use crate::target::Origin;
+
+/// A response with a head larger than this is refused. Their number is limited to 100 by hyper; naming that limit would
+/// move its table of headers from the stack to the heap.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// The largest read buffer. hyper starts at 8 KiB and grows it only for a connection that keeps filling it.
+const MAX_BUFFER_BYTES: usize = 256 * 1024;
+
+/// A connection. Somebody has to poll it for anything to happen: the exchange it is in, or nobody while it is idle.
+///
+/// It lives in one box for all its life, so that moving it between exchange, body and pool moves a pointer.
+pub(crate) struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    wire: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
+    origin: Arc<Origin>,
+    /// Last, so that the socket is closed when the gauge says so.
+    _open: OpenGuard,
+}
+
+/// Counts a connection for as long as it exists.
+pub(crate) struct OpenGuard(Arc<AtomicUsize>);
+
+/// The first half of an exchange: the head is there, the body is still to be read.
+pub(crate) struct Answered {
+    pub(crate) response: Response<Incoming>,
+    /// What drives the rest of the body. `None` when the connection has ended; what it had read is in `response`.
+    pub(crate) connection: Option<Box<Connection>>,
+    /// Why it ended, if not in good order.
+    pub(crate) failure: Option<hyper::Error>,
+}
+
+/// An exchange without a head.
+pub(crate) enum Unanswered {
+    /// Nothing of the request was written, and here it is back.
+    Unsent { request: Box<Request<Full<Bytes>>>, source: hyper::Error },
+    /// Everything else.
+    Failed(Error),
+}
+
+// === impl Connection ===
+
+impl Connection {
+    pub(crate) async fn handshake(
+        stream: Stream,
+        origin: Arc<Origin>,
+        open: OpenGuard,
+    ) -> Result<Box<Self>, hyper::Error> {
+        let (sender, wire) = http1::Builder::new()
+            .max_header_size(MAX_HEAD_BYTES)
+            .max_buf_size(MAX_BUFFER_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        Ok(Box::new(Self { sender, wire, origin, _open: open }))
+    }
+
+    /// Sends the request and reads until the head of the response is there.
+    ///
+    /// A connection looks for the end of its stream before it writes a queued request, so a pooled connection that the
+    /// provider has closed meanwhile gives the request back as [`Unanswered::Unsent`]: no check is needed before.
+    pub(crate) async fn exchange(
+        mut self: Box<Self>,
+        request: Request<Full<Bytes>>,
+        clock: &Clock,
+        timer: &mut Timer,
+    ) -> Result<Answered, Unanswered> {
+        let (due, late) = clock.head_due();
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let mut connection = Some(self);
+        let mut failure = None;
+        let response = poll_fn(|cx| {
+            poll_driver(&mut connection, &mut failure, cx);
+            // A connection that has ended, and was dropped just now, has resolved the answer by that.
+            match answer.as_mut().poll(cx) {
+                Poll::Ready(answer) => Poll::Ready(answer.map_err(|mut error| match error.take_message() {
+                    Some(request) => Unanswered::Unsent { request: Box::new(request), source: error.into_error() },
+                    None => Unanswered::Failed(Error::before_head(error.into_error())),
+                })),
+                Poll::Pending => {
+                    ready!(timer.poll_until(due, cx));
+                    Poll::Ready(Err(Unanswered::Failed(late(clock))))
+                }
+            }
+        })
+        .await?;
+        Ok(Answered { response, connection, failure })
+    }
+
+    /// Whether it is between two exchanges: the last one is over on both sides and the provider keeps the connection.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    pub(crate) const fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+}
+
+/// Lets the connection work, if there is one; when it ends, it is dropped and `failure` says why.
+pub(crate) fn poll_driver(
+    connection: &mut Option<Box<Connection>>,
+    failure: &mut Option<hyper::Error>,
+    cx: &mut Context<'_>,
+) {
+    if let Some(open) = connection
+        && let Poll::Ready(end) = Pin::new(&mut open.wire).poll(cx)
+    {
+        *connection = None;
+        *failure = end.err();
+    }
+}
+
+// === impl OpenGuard ===
+
+impl OpenGuard {
+    pub(crate) fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for OpenGuard {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,199 @@
+//! Which addresses may be called.
+//!
+//! The check is made on addresses, never on names or spellings: a name is resolved first, and the connection goes to
+//! exactly the address that was checked, so neither DNS rebinding nor `http://0xA9FEA9FE/` leads anywhere else.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Which kinds of addresses may be called. Both kinds are allowed by default, because a model server in one's own
+/// network is the normal case; what [`Reach`] calls link-local, metadata, multicast or reserved never is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AddressPolicy {
+    /// Private networks: RFC 1918, carrier-grade NAT, unique local IPv6.
+    pub allow_private: bool,
+    /// This machine.
+    pub allow_loopback: bool,
+}
+
+/// How far an address reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The internet.
+    Public,
+    /// This machine.
+    Loopback,
+    /// A private network.
+    Private,
+    /// One link: routers, and the metadata services of clouds.
+    LinkLocal,
+    /// A cloud's metadata service outside the link-local range: it hands out the machine's credentials.
+    Metadata,
+    /// Many machines.
+    Multicast,
+    /// No machine in particular: unspecified, "this network", broadcast and reserved addresses.
+    Reserved,
+}
+
+/// An address the policy does not let us call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the address {address} is {reach}, which is not allowed")]
+pub struct RefusedAddress {
+    /// The address as it was resolved.
+    pub address: IpAddr,
+    /// Why it was refused.
+    pub reach: Reach,
+}
+
+/// Metadata services that live in otherwise ordinary ranges: Azure, Alibaba Cloud, Oracle Cloud.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
+
+/// Amazon's and Google's.
+const METADATA_V6: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
+
+// === impl AddressPolicy ===
+
+impl Default for AddressPolicy {
+    fn default() -> Self {
+        Self { allow_private: true, allow_loopback: true }
+    }
+}
+
+impl AddressPolicy {
+    /// Whether `address` may be called.
+    ///
+    /// # Errors
+    /// [`RefusedAddress`] with the reason.
+    pub fn check(&self, address: IpAddr) -> Result<(), RefusedAddress> {
+        let reach = Reach::of(address);
+        let allowed = match reach {
+            Reach::Public => true,
+            Reach::Loopback => self.allow_loopback,
+            Reach::Private => self.allow_private,
+            Reach::LinkLocal | Reach::Metadata | Reach::Multicast | Reach::Reserved => false,
+        };
+        if allowed { Ok(()) } else { Err(RefusedAddress { address, reach }) }
+    }
+}
+
+// === impl Reach ===
+
+impl Reach {
+    /// Classifies an address. An IPv6 address that carries an IPv4 address reaches what that one reaches.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self::of_v4(v4),
+            IpAddr::V6(v6) => embedded_v4(v6).map_or_else(|| Self::of_v6(v6), Self::of_v4),
+        }
+    }
+
+    fn of_v4(address: Ipv4Addr) -> Self {
+        let [a, b, ..] = address.octets();
+        if METADATA_V4.contains(&address) {
+            return Self::Metadata;
+        }
+        match a {
+            0 | 240..=255 => Self::Reserved,
+            127 => Self::Loopback,
+            169 if b == 254 => Self::LinkLocal,
+            10 => Self::Private,
+            172 if (16..32).contains(&b) => Self::Private,
+            192 if b == 168 => Self::Private,
+            100 if (64..128).contains(&b) => Self::Private,
+            224..=239 => Self::Multicast,
+            _ => Self::Public,
+        }
+    }
+
+    fn of_v6(address: Ipv6Addr) -> Self {
+        if METADATA_V6.contains(&address) {
+            return Self::Metadata;
+        }
+        if address.is_loopback() {
+            return Self::Loopback;
+        }
+        match address.segments()[0] {
+            _ if address.is_unspecified() => Self::Reserved,
+            0xfe80..=0xfebf => Self::LinkLocal,
+            // fc00::/7, and the site-local range that came before it.
+            0xfc00..=0xfdff | 0xfec0..=0xfeff => Self::Private,
+            0xff00..=0xffff => Self::Multicast,
+            _ => Self::Public,
+        }
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public => "public",
+            Self::Loopback => "loopback",
+            Self::Private => "private",
+            Self::LinkLocal => "link-local",
+            Self::Metadata => "a cloud metadata service",
+            Self::Multicast => "multicast",
+            Self::Reserved => "reserved",
+        })
+    }
+}
+
+/// The IPv4 address inside an IPv4-mapped, IPv4-compatible, NAT64 (RFC 6052 and 8215) or 6to4 address.
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match address.segments() {
+        // `::` and `::1` are addresses of their own, not IPv4-compatible ones.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0x2002, high, low, ..] => Some(join(high, low)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_range_has_its_reach() {
+        let table: &[(Reach, &[&str])] = &[
+            (Reach::Public, &["1.1.1.1", "172.15.0.1", "172.32.0.1", "100.63.0.1", "100.128.0.1", "169.253.0.1"]),
+            (Reach::Public, &["2606:4700::1111", "64:ff9b::1.1.1.1", "::ffff:1.1.1.1", "2002:101:101::"]),
+            (Reach::Loopback, &["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "::127.0.0.1"]),
+            (Reach::Loopback, &["64:ff9b::127.0.0.1", "2002:7f00:1::"]),
+            (Reach::Private, &["10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1"]),
+            (Reach::Private, &["fc00::1", "fdff::1", "fec0::1", "::ffff:10.0.0.1", "64:ff9b:1::192.168.0.1"]),
+            (Reach::LinkLocal, &["169.254.169.254", "169.254.0.0", "fe80::1", "febf::1"]),
+            (Reach::LinkLocal, &["::ffff:169.254.169.254", "::a9fe:a9fe", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::"]),
+            (Reach::Metadata, &["168.63.129.16", "100.100.100.200", "192.0.0.192", "::ffff:168.63.129.16"]),
+            (Reach::Metadata, &["fd00:ec2::254", "fd20:ce::254"]),
+            (Reach::Multicast, &["224.0.0.1", "239.255.255.255", "ff02::1", "::ffff:224.0.0.1"]),
+            (Reach::Reserved, &["0.0.0.0", "0.1.2.3", "240.0.0.1", "255.255.255.255", "::", "::ffff:0.0.0.0"]),
+        ];
+        for (reach, addresses) in table {
+            for address in *addresses {
+                assert_eq!(Reach::of(address.parse().unwrap()), *reach, "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_policy_decides_about_private_and_loopback_only() {
+        for allow_private in [false, true] {
+            for allow_loopback in [false, true] {
+                let policy = AddressPolicy { allow_private, allow_loopback };
+                let allows = |address: &str| policy.check(address.parse().unwrap()).is_ok();
+                assert!(allows("8.8.8.8"));
+                assert_eq!(allows("10.1.2.3"), allow_private);
+                assert_eq!(allows("fd12::1"), allow_private);
+                assert_eq!(allows("127.0.0.1"), allow_loopback);
+                assert_eq!(allows("::1"), allow_loopback);
+                assert!(!allows("169.254.169.254") && !allows("fd00:ec2::254") && !allows("0.0.0.0"));
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Where requests go: a base URL, parsed and checked once.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::uri::{InvalidUri, PathAndQuery};
+use rustls::pki_types::ServerName;
+use url::{Host, Url};
+
+use crate::policy::{AddressPolicy, RefusedAddress};
+
+/// A provider's base URL. Cheap to clone; make it once, when the catalogue is loaded.
+#[derive(Clone)]
+pub struct Target(Arc<Inner>);
+
+/// Why a base URL cannot be used. The messages do not repeat the URL, which may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// Not a URL.
+    #[error("the base URL is not valid: {0}")]
+    Url(#[from] url::ParseError),
+    /// Neither `http` nor `https`.
+    #[error("the base URL must begin with http:// or https://, not {0}:")]
+    Scheme(String),
+    /// Credentials would end up in logs and error messages.
+    #[error("the base URL must not contain a user name or password; use an API key or a header")]
+    UserInfo,
+    /// Paths are appended to a base URL, so nothing may follow its own path.
+    #[error("the base URL must end with its path: no query and no fragment")]
+    QueryOrFragment,
+    /// The name can be in no certificate, for instance because a label is too long.
+    #[error("the base URL's host is not a valid server name")]
+    Host,
+    /// The host is an address that is never called, or not with this policy.
+    #[error(transparent)]
+    Address(#[from] RefusedAddress),
+}
+
+/// What two requests must have in common to use the same connection. The policy belongs to it: a connection opened under
+/// a lax policy is not for those who asked for a strict one.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Origin {
+    pub(crate) host: HostName,
+    pub(crate) port: u16,
+    pub(crate) tls: Option<ServerName<'static>>,
+    pub(crate) policy: AddressPolicy,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum HostName {
+    Name(String),
+    Address(IpAddr),
+}
+
+struct Inner {
+    origin: Arc<Origin>,
+    authority: String,
+    host_header: HeaderValue,
+    /// Without a slash at its end.
+    base_path: String,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Parses `base_url`, such as `https://api.example.com/v1`. A host that is an address, in whatever spelling, is
+    /// checked against the policy here; a name when it has been resolved, for every connection anew.
+    ///
+    /// # Errors
+    /// [`TargetError`] says what to change.
+    pub fn parse(base_url: &str, policy: &AddressPolicy) -> Result<Self, TargetError> {
+        let url = Url::parse(base_url)?;
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            other => return Err(TargetError::Scheme(other.to_owned())),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(TargetError::UserInfo);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(TargetError::QueryOrFragment);
+        }
+        let (host, text) = match url.host().ok_or(TargetError::Host)? {
+            Host::Domain(name) => (HostName::Name(name.to_owned()), name.to_owned()),
+            Host::Ipv4(address) => (HostName::Address(address.into()), address.to_string()),
+            Host::Ipv6(address) => (HostName::Address(address.into()), format!("[{address}]")),
+        };
+        let server_name = match &host {
+            HostName::Address(address) => {
+                policy.check(*address)?;
+                ServerName::from(*address)
+            }
+            HostName::Name(name) => ServerName::try_from(name.clone()).map_err(|_| TargetError::Host)?,
+        };
+        let port = url.port_or_known_default().ok_or(TargetError::Host)?;
+        let authority = url.port().map_or_else(|| text.clone(), |port| format!("{text}:{port}"));
+        Ok(Self(Arc::new(Inner {
+            host_header: HeaderValue::try_from(&authority).map_err(|_| TargetError::Host)?,
+            authority,
+            base_path: url.path().trim_end_matches('/').to_owned(),
+            origin: Arc::new(Origin { host, port, tls: tls.then_some(server_name), policy: *policy }),
+        })))
+    }
+
+    /// The base path followed by `suffix`, with exactly one slash between them: `/v1` and `/models` make `/v1/models`.
+    /// The suffix may carry a query.
+    ///
+    /// # Errors
+    /// [`InvalidUri`] when the suffix has characters that a path cannot have (a space, say): encode them first.
+    pub fn path(&self, suffix: &str) -> Result<PathAndQuery, InvalidUri> {
+        let separator = if suffix.starts_with(['/', '?']) || suffix.is_empty() { "" } else { "/" };
+        PathAndQuery::try_from(format!("{}{separator}{suffix}", self.0.base_path))
+    }
+
+    /// Host and, where it is not the scheme's own, port: `api.example.com`, `127.0.0.1:8080`.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.0.authority
+    }
+
+    pub(crate) fn origin(&self) -> &Arc<Origin> {
+        &self.0.origin
+    }
+
+    pub(crate) fn host_header(&self) -> HeaderValue {
+        self.0.host_header.clone()
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.0.origin.tls.is_some() { "https" } else { "http" };
+        write!(f, "Target({scheme}://{}{})", self.0.authority, self.0.base_path)
+    }
+}
+
+// === impl HostName ===
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<Target, TargetError> {
+        Target::parse(url, &AddressPolicy::default())
+    }
+
+    #[test]
+    fn paths_are_joined_with_one_slash() {
+        for base in ["http://localhost/v1", "http://localhost/v1/"] {
+            let target = parse(base).unwrap();
+            assert_eq!(target.path("/models").unwrap(), "/v1/models");
+            assert_eq!(target.path("models?limit=1").unwrap(), "/v1/models?limit=1");
+            assert_eq!(target.path("").unwrap(), "/v1");
+        }
+        let bare = parse("http://localhost").unwrap();
+        assert_eq!(bare.path("/x").unwrap(), "/x");
+        assert_eq!(bare.path("").unwrap(), "/");
+        assert!(bare.path("/a b").is_err());
+    }
+
+    #[test]
+    fn the_authority_names_a_port_only_where_needed() {
+        for (url, authority) in [
+            ("https://API.Example.com/v1", "api.example.com"),
+            ("https://api.example.com:443", "api.example.com"),
+            ("http://api.example.com:443", "api.example.com:443"),
+            ("http://[::1]:8080", "[::1]:8080"),
+            ("http://0x7f.1", "127.0.0.1"),
+        ] {
+            assert_eq!(parse(url).unwrap().authority(), authority);
+        }
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused() {
+        for (url, error) in [
+            ("ftp://example.com", TargetError::Scheme("ftp".into())),
+            ("file:///etc/passwd", TargetError::Scheme("file".into())),
+            ("unix:/run/socket", TargetError::Scheme("unix".into())),
+            ("http://user@example.com", TargetError::UserInfo),
+            ("http://:secret@example.com", TargetError::UserInfo),
+            ("http://example.com/?key=secret", TargetError::QueryOrFragment),
+            ("http://example.com/#x", TargetError::QueryOrFragment),
+            ("http://", TargetError::Url(url::ParseError::EmptyHost)),
+            ("example.com", TargetError::Url(url::ParseError::RelativeUrlWithoutBase)),
+        ] {
+            assert_eq!(parse(url).unwrap_err(), error, "{url}");
+        }
+    }
+
+    #[test]
+    fn no_spelling_of_a_forbidden_address_passes() {
+        for host in [
+            "169.254.169.254",
+            "2852039166",
+            "0xA9FEA9FE",
+            "0251.0376.0251.0376",
+            "169.254.43518",
+            "１６９.254.169.254",
+            "[::ffff:169.254.169.254]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[2002:a9fe:a9fe::]",
+            "[fd00:ec2::254]",
+            "0",
+            "[::]",
+        ] {
+            let error = parse(&format!("http://{host}/latest/meta-data")).unwrap_err();
+            assert!(matches!(error, TargetError::Address(_)), "{host}: {error}");
+        }
+        let strict = AddressPolicy { allow_private: false, allow_loopback: false };
+        for host in ["127.0.0.1", "2130706433", "0177.1", "[::1]", "10.0.0.1", "[fd00::1]"] {
+            assert!(parse(&format!("http://{host}")).is_ok(), "{host}");
+            let error = Target::parse(&format!("http://{host}"), &strict).unwrap_err();
+            assert!(matches!(error, TargetError::Address(_)), "{host}: {error}");
+        }
+    }
+}
