@@ -1,0 +1,3 @@
+//! The control room.
+
+pub mod supervisor;

@@ -1,0 +1,231 @@
+//! The process-group supervisor: keeps one child process in the state somebody asked for.
+//!
+//! # Layout
+//! - [`spec`]: what to run. - [`state`]: what may follow what, as a pure table.
+//! - [`actor`]: the one task that owns a child's state. - [`run`]: one life of the child, from spawn to burial.
+//! - [`process`]: spawning, signals, reaping. - [`group`]: who belongs to a process group.
+//! - [`output`]: status lines and the log file. - [`probe`]: is it ready? - [`exit`]: how it ended.
+//!
+//! # Theory of operation
+//! [`supervise`] starts a task and returns a [`Child`], the handle to it. A handle sends commands and gets a [`Ticket`]
+//! for each; a ticket resolves when the command has been fulfilled or can no longer be. Dropping a ticket cancels nothing.
+//! A newer command supersedes an older one that wanted the opposite. Everybody reads the same [`Snapshot`] from a `watch`,
+//! so no two answers can disagree.
+//!
+//! ```text
+//!              start                ready
+//!   Stopped ----------> Starting ----------> Running
+//!      ^                 |  |                 |  |
+//!      |       stop,     |  | exit,           |  | exit
+//!      |       restart   v  | 30 s over       v  |
+//!      +------------- Stopping <----------------+
+//!        group empty   |    |  (restart: to Starting)
+//!                      |    +--> Failed  (start: to Starting; stop: to Stopped)
+//!                      +-------> Stuck   (the group outlives SIGKILL: no second copy is started)
+//! ```
+//!
+//! A child is ready when it said so on its standard output *and* its `/health/ready` answers 200 with the instance it
+//! announced. It never becomes ready by waiting long enough. A child that ends without being asked is `Failed`, whatever
+//! its exit code; restarting with backoff belongs between `Stopping` and `Failed` in the table.
+//!
+//! # Invariants
+//! - At most one process group per child lives at any time: a new one is spawned only after the old one is proven empty.
+//! - A group is signalled only while its leader has not been reaped, so its number cannot belong to a stranger.
+//! - Dropping the task kills the group. A child whose supervisor is killed sees the end of its standard input and leaves.
+//! - Nothing here knows an HTTP server, SQL, or what the children do.
+
+mod actor;
+mod exit;
+mod group;
+mod output;
+mod probe;
+mod process;
+mod run;
+mod spec;
+mod state;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub use self::exit::{Cause, Exit};
+pub use self::spec::{Limits, Spec, inherited_env};
+
+/// Commands that wait for the actor. It takes them at once, so the bound is only a bound.
+const COMMAND_QUEUE: usize = 16;
+
+/// The handle to one supervised child.
+#[derive(Debug)]
+pub struct Child {
+    commands: mpsc::Sender<Command>,
+    published: watch::Receiver<Snapshot>,
+    task: JoinHandle<()>,
+}
+
+/// What is known about a child.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Its state.
+    pub state: Phase,
+    /// The leader of its process group, while there is one.
+    pub pid: Option<u32>,
+    /// Where it listens, from the moment it is ready.
+    pub addr: Option<SocketAddr>,
+    /// When the process was spawned, while there is one.
+    pub since: Option<Instant>,
+    /// How many processes have been spawned so far.
+    pub generation: u64,
+    /// Why it failed, in [`Phase::Error`].
+    pub cause: Option<Arc<Cause>>,
+    /// The last stop needed SIGKILL.
+    pub forced: bool,
+}
+
+/// The states that people see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Nothing runs.
+    Stopped,
+    /// Spawned, not ready yet.
+    Starting,
+    /// Ready.
+    Running,
+    /// Asked to leave.
+    Stopping,
+    /// It failed; [`Snapshot::cause`] says why.
+    Error,
+}
+
+/// Resolves when a command has been fulfilled, or can no longer be.
+#[derive(Debug)]
+pub struct Ticket(oneshot::Receiver<Result<(), Unmet>>);
+
+/// Why a command was not fulfilled.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unmet {
+    /// A newer command wanted the opposite.
+    #[error("superseded by a newer command")]
+    Superseded,
+    /// The child failed.
+    #[error("{0}")]
+    Failed(Arc<Cause>),
+    /// The supervisor has ended.
+    #[error("the supervisor has ended")]
+    Closed,
+}
+
+/// A command and who waits for it.
+#[derive(Debug)]
+struct Command {
+    want: Want,
+    ticket: oneshot::Sender<Result<(), Unmet>>,
+}
+
+#[derive(Debug)]
+enum Want {
+    Start(Box<Spec>),
+    Stop,
+    Restart(Box<Spec>),
+}
+
+/// Starts the task that owns the child called `name`. Nothing is spawned until a command says so.
+#[must_use]
+pub fn supervise(name: &'static str, limits: Limits) -> Child {
+    let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
+    let (publish, published) = watch::channel(Snapshot::idle());
+    let task = tokio::spawn(actor::Actor::new(name, limits, inbox, publish).run());
+    Child { commands, published, task }
+}
+
+// === impl Child ===
+
+impl Child {
+    /// Wants the child to run what `spec` says. A child that runs already, or is starting, is left as it is.
+    pub async fn start(&self, spec: Spec) -> Ticket {
+        self.send(Want::Start(Box::new(spec))).await
+    }
+
+    /// Wants the child to be gone: asked politely, then killed after the grace, its whole process group with it.
+    pub async fn stop(&self) -> Ticket {
+        self.send(Want::Stop).await
+    }
+
+    /// Wants a new process running what `spec` says, in place of the present one if there is one.
+    pub async fn restart(&self, spec: Spec) -> Ticket {
+        self.send(Want::Restart(Box::new(spec))).await
+    }
+
+    /// The present state, and every later one.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.published.clone()
+    }
+
+    /// Stops the child and waits until it is gone and its task has ended.
+    pub async fn close(self) {
+        drop(self.commands);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a supervisor task ended badly; its process group has been killed");
+        }
+    }
+
+    async fn send(&self, want: Want) -> Ticket {
+        let (ticket, answer) = oneshot::channel();
+        // A closed queue drops the sender, which the ticket reports as `Closed`.
+        drop(self.commands.send(Command { want, ticket }).await);
+        Ticket(answer)
+    }
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// Before the first command.
+    fn idle() -> Self {
+        Self { state: Phase::Stopped, pid: None, addr: None, since: None, generation: 0, cause: None, forced: false }
+    }
+
+    /// Whether it is ready for work.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.state == Phase::Running
+    }
+
+    /// Whole seconds since the process was spawned; 0 when there is none.
+    #[must_use]
+    pub fn uptime(&self) -> u64 {
+        self.since.map_or(0, |since| since.elapsed().as_secs())
+    }
+}
+
+// === impl Phase ===
+
+impl Phase {
+    /// The word in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Error => "error",
+        }
+    }
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    /// Waits for the end of the command.
+    ///
+    /// # Errors
+    /// [`Unmet`] says why it was not fulfilled.
+    pub async fn done(self) -> Result<(), Unmet> {
+        self.0.await.unwrap_or(Err(Unmet::Closed))
+    }
+}

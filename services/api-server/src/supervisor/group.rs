@@ -1,0 +1,76 @@
+//! Who belongs to a process group.
+//!
+//! `killpg(group, 0)` cannot answer that: it succeeds for zombies too, and `waitpid` says nothing about processes that
+//! are not our children. Linux is asked through `/proc`. Elsewhere an error of `killpg` has to do, which is exact once
+//! the leader has been reaped.
+
+use nix::unistd::Pid;
+
+/// Whether no living process is left in the group; zombies do not count.
+#[cfg(target_os = "linux")]
+pub(super) fn is_empty(group: Pid) -> bool {
+    !processes().any(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        lives_in(&stat) == Some(group.as_raw())
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_empty(group: Pid) -> bool {
+    nix::sys::signal::killpg(group, None).is_err()
+}
+
+/// The living processes that carry `marker` (`NAME=value`) in the environment they were started with, wherever they
+/// moved: descendants that left the group. Best effort, and only on Linux.
+#[cfg(target_os = "linux")]
+pub(super) fn marked(marker: &str) -> Vec<Pid> {
+    processes()
+        .filter(|pid| {
+            // A zombie, like a process of another user, has no environment to read.
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
+        })
+        .map(Pid::from_raw)
+        .collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn marked(_marker: &str) -> Vec<Pid> {
+    Vec::new()
+}
+
+#[cfg(target_os = "linux")]
+fn processes() -> impl Iterator<Item = i32> {
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// The group of a living process, from the text of `/proc/<pid>/stat`: `pid (name) state ppid pgrp …`, where the name may
+/// hold anything, parentheses and spaces included.
+#[cfg(target_os = "linux")]
+fn lives_in(stat: &str) -> Option<i32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace();
+    let state = fields.next()?;
+    let group = fields.nth(1)?.parse().ok()?;
+    (!matches!(state, "Z" | "X")).then_some(group)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_is_read_behind_a_hostile_name() {
+        assert_eq!(lives_in("42 (a) S 1 7) (x) S 1 99 42 0"), Some(99));
+        assert_eq!(lives_in("42 (sh) Z 1 99 42 0"), None);
+        assert_eq!(lives_in(""), None);
+    }
+
+    #[test]
+    fn our_own_group_is_not_empty() {
+        assert!(!is_empty(nix::unistd::getpgrp()));
+    }
+}

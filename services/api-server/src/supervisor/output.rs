@@ -1,0 +1,155 @@
+//! What a child says: status lines on its standard output, everything else in its log file.
+//!
+//! Standard error goes straight into a file, so that a child can go on logging when we are gone. Standard output is a
+//! pipe that carries status lines only; the children ignore errors of writing to it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, BufReader};
+use tokio::process::ChildStdout;
+
+/// A status line is about 200 bytes. Of longer lines the rest is dropped.
+const LINE_LIMIT: usize = 16 * 1024;
+
+/// How much of the log is kept as the cause of a failure.
+const TAIL_LIMIT: u64 = 64 * 1024;
+
+/// The status line that says: I accept connections.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Listening {
+    /// Names this run of the child; its health has to answer with the same.
+    pub(super) instance: String,
+    /// Where.
+    pub(super) addr: SocketAddr,
+}
+
+/// The standard output, line by line.
+#[derive(Debug)]
+pub(super) struct Lines {
+    stdout: BufReader<ChildStdout>,
+    line: Vec<u8>,
+}
+
+/// The log file of one run.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    /// Where this run began in the file.
+    begin: u64,
+}
+
+// === impl Listening ===
+
+impl Listening {
+    /// Reads a status line; `None` for every other line.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Status<'a> {
+            event: &'a str,
+        }
+        let status: Status<'_> = serde_json::from_str(line).ok()?;
+        if status.event == "listening" { serde_json::from_str(line).ok() } else { None }
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    pub(super) fn new(stdout: std::process::ChildStdout) -> io::Result<Self> {
+        Ok(Self { stdout: BufReader::new(ChildStdout::from_std(stdout)?), line: Vec::new() })
+    }
+
+    /// The next line without its end; `None` when the child has closed its standard output. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        loop {
+            // A pipe that cannot be read has nothing more to say.
+            let bytes = self.stdout.fill_buf().await.unwrap_or_default();
+            if bytes.is_empty() {
+                return None;
+            }
+            let end = memchr::memchr(b'\n', bytes);
+            let part = &bytes[..end.unwrap_or(bytes.len())];
+            let room = LINE_LIMIT - self.line.len();
+            self.line.extend_from_slice(&part[..part.len().min(room)]);
+            let used = end.map_or(bytes.len(), |end| end + 1);
+            self.stdout.consume(used);
+            if end.is_some() {
+                let line = String::from_utf8_lossy(&self.line).trim_end().to_owned();
+                self.line.clear();
+                return Some(line);
+            }
+        }
+    }
+}
+
+// === impl Log ===
+
+impl Log {
+    /// Opens the file for appending, private to us, and its directory with it.
+    pub(super) fn open(path: &Path) -> io::Result<(Self, File)> {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+
+        if let Some(directory) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let begin = file.metadata()?.len();
+        Ok((Self { path: path.to_owned(), begin }, file))
+    }
+
+    /// The end of what this run wrote, at most 64 KiB, beginning with a whole line.
+    pub(super) async fn tail(&self) -> io::Result<String> {
+        let mut file = tokio::fs::File::open(&self.path).await?;
+        let length = file.metadata().await?.len();
+        let from = self.begin.max(length.saturating_sub(TAIL_LIMIT));
+        file.seek(io::SeekFrom::Start(from)).await?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_LIMIT).read_to_end(&mut bytes).await?;
+        let cut = if from > self.begin { memchr::memchr(b'\n', &bytes).map_or(0, |end| end + 1) } else { 0 };
+        Ok(String::from_utf8_lossy(&bytes[cut..]).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn only_listening_lines_are_understood() {
+        let line = r#"{"event":"listening","service":"x","instance":"i","addr":"127.0.0.1:3001","port":3001,"pid":7}"#;
+        let expected = Listening { instance: "i".to_owned(), addr: ([127, 0, 0, 1], 3001).into() };
+        assert_eq!(Listening::parse(line), Some(expected));
+        for other in ["Server listening on port 3001", r#"{"event":"draining"}"#, r#"{"event":"listening"}"#, "", "{"] {
+            assert_eq!(Listening::parse(other), None, "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_tail_is_of_this_run_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("logs/child.log");
+        let (_, mut file) = Log::open(&path).unwrap();
+        writeln!(file, "an older run").unwrap();
+        let (log, mut file) = Log::open(&path).unwrap();
+        writeln!(file, "this run").unwrap();
+        assert_eq!(log.tail().await.unwrap(), "this run\n");
+    }
+
+    #[tokio::test]
+    async fn a_long_log_is_cut_at_a_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, mut file) = Log::open(&dir.path().join("child.log")).unwrap();
+        for n in 0..10_000 {
+            writeln!(file, "line {n:05}").unwrap();
+        }
+        let tail = log.tail().await.unwrap();
+        assert!(tail.len() <= 64 * 1024 && tail.len() > 64 * 1024 - 12);
+        assert!(tail.starts_with("line ") && tail.ends_with("line 09999\n"));
+    }
+}

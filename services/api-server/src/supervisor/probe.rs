@@ -1,0 +1,136 @@
+//! Is a child ready? Its `/health/ready` has to say so, and has to be its own.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+
+use super::output::Listening;
+
+/// One question may take this long.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A health answer is a few hundred bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// Why a child is not ready.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotReady {
+    #[error("it has not announced its address")]
+    Silent,
+    #[error("its health check did not answer within 1 s")]
+    Timeout,
+    #[error("its health check cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("its health check answered {0}")]
+    Status(u16),
+    #[error("another process answers at its address (instance {0:?})")]
+    Stranger(Option<String>),
+}
+
+/// Asks once.
+pub(super) async fn ask(child: &Listening) -> Result<(), NotReady> {
+    tokio::time::timeout(PATIENCE, exchange(child)).await.unwrap_or(Err(NotReady::Timeout))
+}
+
+async fn exchange(child: &Listening) -> Result<(), NotReady> {
+    #[derive(Deserialize)]
+    struct Health {
+        instance: Option<String>,
+    }
+
+    let addr = reachable(child.addr);
+    let stream = TcpStream::connect(addr).await.map_err(unreachable)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
+    let request = http::Request::get("/health/ready")
+        .header(http::header::HOST, addr.to_string())
+        .header(http::header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(unreachable)?;
+    let answer = async move {
+        let answer = sender.send_request(request).await.map_err(unreachable)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), BODY_LIMIT).collect().await.map_err(unreachable)?;
+        Ok((status, body.to_bytes()))
+    };
+    // The connection has to be driven along; how it ends says nothing that the answer does not say.
+    let (answer, _) = tokio::join!(answer, connection);
+    let (status, body) = answer?;
+    if status != http::StatusCode::OK {
+        return Err(NotReady::Status(status.as_u16()));
+    }
+    let instance = serde_json::from_slice::<Health>(&body).ok().and_then(|health| health.instance);
+    if instance.as_ref() == Some(&child.instance) { Ok(()) } else { Err(NotReady::Stranger(instance)) }
+}
+
+fn unreachable(error: impl std::fmt::Display) -> NotReady {
+    NotReady::Unreachable(error.to_string())
+}
+
+/// Who listens on every address is asked on loopback.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Asks a server that answers one connection with `answer`.
+    async fn asked(answer: &'static str) -> Result<(), NotReady> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let child = Listening { instance: "me".to_owned(), addr: listener.local_addr().unwrap() };
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            assert!(request[..length].starts_with(b"GET /health/ready HTTP/1.1\r\n"));
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        };
+        tokio::join!(ask(&child), server).0
+    }
+
+    #[tokio::test]
+    async fn ready_is_200_and_the_same_instance() {
+        let ready = "HTTP/1.1 200 OK\r\ncontent-length: 31\r\n\r\n{\"instance\":\"me\",\"status\":\"ok\"}";
+        assert_eq!(asked(ready).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn everything_else_is_not_ready() {
+        let other = "HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{\"instance\":\"u\"}";
+        assert_eq!(asked(other).await, Err(NotReady::Stranger(Some("u".to_owned()))));
+        let html = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>";
+        assert_eq!(asked(html).await, Err(NotReady::Stranger(None)));
+        let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(asked(busy).await, Err(NotReady::Status(503)));
+        assert!(matches!(asked("garbage\r\n\r\n").await, Err(NotReady::Unreachable(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_server_is_a_timeout() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let child = Listening { instance: "me".to_owned(), addr: listener.local_addr().unwrap() };
+        assert_eq!(ask(&child).await, Err(NotReady::Timeout));
+    }
+
+    #[test]
+    fn everywhere_is_asked_on_loopback() {
+        assert_eq!(reachable("0.0.0.0:3001".parse().unwrap()), "127.0.0.1:3001".parse().unwrap());
+        assert_eq!(reachable("[::]:3001".parse().unwrap()), "[::1]:3001".parse().unwrap());
+        assert_eq!(reachable("10.1.2.3:1".parse().unwrap()), "10.1.2.3:1".parse().unwrap());
+    }
+}

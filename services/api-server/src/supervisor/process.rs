@@ -1,0 +1,181 @@
+//! One process group: spawned, signalled, and reaped only after it is empty.
+//!
+//! The leader is left a zombie until the rest of its group is gone, because a zombie keeps its process id, and so the
+//! group's number, from being given to a stranger. Its end is watched by a thread of its own, the keeper, that waits
+//! without reaping; tokio's child would reap as soon as it looks.
+
+use std::io;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+
+use nix::errno::Errno;
+use nix::sys::signal::{self, Signal};
+use nix::sys::wait::{self, WaitPidFlag, WaitStatus};
+use nix::unistd::Pid;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{Exit, Spec, group};
+
+/// Tells our binaries that their standard input is a lifeline and their standard output is for status lines.
+const SUPERVISED: &str = "SIGNALBOX_SUPERVISED";
+
+/// Carries a value that no other process of the machine has, so that descendants can be found wherever they went.
+const FAMILY: &str = "SIGNALBOX_FAMILY";
+
+/// A process group whose leader has not been reaped.
+#[derive(Debug)]
+pub(super) struct Process {
+    name: &'static str,
+    leader: Pid,
+    family: String,
+    exited: oneshot::Receiver<Exit>,
+    reaped: bool,
+    /// The lifeline: its end tells the child that we are gone.
+    _lifeline: Option<ChildStdin>,
+}
+
+// === impl Process ===
+
+impl Process {
+    /// Spawns the leader of a new group, writing its standard error to `log`, and returns its standard output too.
+    pub(super) fn spawn(name: &'static str, spec: &Spec, log: std::fs::File) -> io::Result<(Self, ChildStdout)> {
+        use std::os::unix::process::CommandExt as _;
+
+        let family = Uuid::now_v7().to_string();
+        let mut child = Command::new(&spec.program)
+            .args(&spec.args)
+            .env_clear()
+            .envs(spec.env.iter().map(|(name, value)| (name, value)))
+            .env(SUPERVISED, "1")
+            .env(FAMILY, &family)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()?;
+
+        let leader = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        let (tell, exited) = oneshot::channel();
+        let lifeline = child.stdin.take();
+        let stdout = child.stdout.take();
+        // From here on dropping it kills the group.
+        let process = Self { name, leader, family, exited, reaped: false, _lifeline: lifeline };
+        std::thread::Builder::new().name(format!("keeper-{name}")).spawn(move || keep(leader, tell))?;
+        let stdout = stdout.ok_or_else(|| io::Error::other("the child has no standard output"))?;
+        Ok((process, stdout))
+    }
+
+    /// The number of the leader and of the group.
+    pub(super) fn id(&self) -> u32 {
+        self.leader.as_raw().unsigned_abs()
+    }
+
+    /// Waits for the leader's end; it is not reaped by that. To be called until it returned once.
+    pub(super) async fn exited(&mut self) -> Exit {
+        (&mut self.exited).await.unwrap_or(Exit::Unknown)
+    }
+
+    /// Asks the group to leave. A stopped process could not hear that, so it is continued.
+    pub(super) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Kills the group.
+    pub(super) fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Kills what is left of the group and of those who left it, after the leader has ended. Returns whether nothing is
+    /// left; then everything has been reaped and this value is of no further use. Otherwise call it again a little later.
+    pub(super) fn bury(&mut self) -> bool {
+        if self.reaped {
+            return true;
+        }
+        self.kill();
+        if !group::is_empty(self.leader) {
+            return false;
+        }
+        let escaped = group::marked(&format!("{FAMILY}={}", self.family));
+        for pid in &escaped {
+            tracing::warn!(child = self.name, %pid, "killing a process that had left its group");
+            log_failure(self.name, signal::kill(*pid, Signal::SIGKILL));
+        }
+        if !escaped.is_empty() {
+            return false;
+        }
+        self.reap();
+        true
+    }
+
+    /// Reaps the leader, and with it orphans of its group that became our children (as process 1 we inherit them).
+    fn reap(&mut self) {
+        let whole_group = Pid::from_raw(-self.leader.as_raw());
+        while matches!(wait::waitpid(whole_group, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
+        {}
+        self.reaped = true;
+    }
+
+    fn signal(&self, signal: Signal) {
+        if !self.reaped {
+            log_failure(self.name, signal::killpg(self.leader, signal));
+        }
+    }
+}
+
+impl Drop for Process {
+    /// The way of a panic or of a runtime that ends: no time for politeness, but no orphan either.
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.kill();
+            self.reap();
+        }
+    }
+}
+
+fn log_failure(name: &str, outcome: nix::Result<()>) {
+    match outcome {
+        // An empty group is what a signal wants to achieve.
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => tracing::warn!(child = name, %error, "cannot signal the process group"),
+    }
+}
+
+/// The keeper's whole work. When nobody listens any more, the group has been killed and only the zombie is left to reap.
+fn keep(leader: Pid, tell: oneshot::Sender<Exit>) {
+    let exit = wait_for_end(leader);
+    if tell.send(exit).is_err() {
+        drop(wait::waitpid(leader, Some(WaitPidFlag::WNOHANG)));
+    }
+}
+
+/// Blocks until the leader has ended, and leaves it a zombie.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn wait_for_end(leader: Pid) -> Exit {
+    loop {
+        match wait::waitid(wait::Id::Pid(leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome.map_or(Exit::Unknown, exit_of),
+        }
+    }
+}
+
+/// Blocks until the leader has ended. `waitid` is missing here, so this reaps it; its group keeps the number in use as
+/// long as it has members, and signalling it afterwards finds the group or nobody.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn wait_for_end(leader: Pid) -> Exit {
+    loop {
+        match wait::waitpid(leader, None) {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome.map_or(Exit::Unknown, exit_of),
+        }
+    }
+}
+
+fn exit_of(status: WaitStatus) -> Exit {
+    match status {
+        WaitStatus::Exited(_, code) => Exit::Code(code),
+        WaitStatus::Signaled(_, signal, _) => Exit::Signal(signal as i32),
+        _ => Exit::Unknown,
+    }
+}
