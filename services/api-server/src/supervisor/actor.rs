@@ -144,8 +144,8 @@ impl Actor {
     }
 
     /// Why the run that has just been buried was a failure.
-    async fn post_mortem(&self, fault: Fault) -> Option<Cause> {
-        let run = self.run.as_ref()?;
+    async fn post_mortem(&mut self, fault: Fault) -> Option<Cause> {
+        let run = self.run.as_mut()?;
         let exit = run.exit();
         let end = exit.unwrap_or(Exit::Unknown);
         let name = self.name;

@@ -145,7 +145,7 @@ fn log_failure(name: &str, outcome: nix::Result<()>) {
 fn keep(leader: Pid, tell: oneshot::Sender<Exit>) {
     let exit = wait_for_end(leader);
     if tell.send(exit).is_err() {
-        drop(wait::waitpid(leader, Some(WaitPidFlag::WNOHANG)));
+        wait::waitpid(leader, Some(WaitPidFlag::WNOHANG)).ok();
     }
 }
 

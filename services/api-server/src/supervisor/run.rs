@@ -138,7 +138,7 @@ impl Run {
     }
 
     /// The end of its log.
-    pub(super) async fn tail(&self) -> String {
+    pub(super) async fn tail(&mut self) -> String {
         self.log.tail().await.unwrap_or_else(|error| {
             tracing::warn!(child = self.name, %error, "cannot read the log of the child");
             String::new()

@@ -1,0 +1,3 @@
+//! The tests of api-server, in one binary.
+
+mod supervisor;

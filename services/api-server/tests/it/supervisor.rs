@@ -1,0 +1,322 @@
+//! The supervisor with real processes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use api_server::supervisor::{Child, Exit, Limits, Phase, Snapshot, Spec, Unmet, inherited_env, supervise};
+use tempfile::TempDir;
+
+/// A child that becomes ready.
+const READY: &str = r#"exec "$CHILD" me 200 me"#;
+
+struct Room {
+    dir: TempDir,
+    child: Child,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), child: supervise("child", limits) }
+    }
+
+    /// A spec that runs a shell script; `$CHILD` is the test child.
+    fn script(&self, script: &str) -> Spec {
+        let mut env = inherited_env();
+        env.push(("CHILD".into(), test_child().into()));
+        Spec {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env,
+            port: 0,
+            log: self.dir.path().join("logs/child.log"),
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("logs/child.log")).unwrap()
+    }
+
+    fn now(&self) -> Snapshot {
+        self.child.watch().borrow().clone()
+    }
+
+    /// Starts the script and waits until it is ready.
+    async fn up(&self, script: &str) -> Snapshot {
+        self.child.start(self.script(script)).await.done().await.unwrap();
+        self.now()
+    }
+
+    /// The failure of starting the script.
+    async fn failure(&self, script: &str) -> String {
+        match self.child.start(self.script(script)).await.done().await {
+            Err(Unmet::Failed(cause)) => cause.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn test_child() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    let child = path.join("examples/supervised_child");
+    assert!(child.exists(), "{} is missing: run `cargo build -p api-server --examples`", child.display());
+    child
+}
+
+/// Whether a process lives; zombies do not.
+fn lives(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, fields)| !matches!(fields.trim_start().chars().next(), Some('Z' | 'X')))
+}
+
+/// Numbers that a script printed to its log.
+fn numbers(log: &str) -> Vec<u32> {
+    log.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+#[tokio::test]
+async fn a_child_is_started_and_stopped() {
+    let room = Room::new();
+    let running = room.up(READY).await;
+    assert_eq!(running.state, Phase::Running);
+    assert_eq!(running.generation, 1);
+    assert!(running.addr.is_some());
+    let pid = running.pid.unwrap();
+    assert!(lives(pid));
+
+    room.child.stop().await.done().await.unwrap();
+    let stopped = room.now();
+    assert_eq!((stopped.state, stopped.pid, stopped.addr, stopped.forced), (Phase::Stopped, None, None, false));
+    assert!(!lives(pid));
+    assert!(!Path::new("/proc").join(pid.to_string()).exists(), "the leader was not reaped");
+}
+
+#[tokio::test]
+async fn starting_twice_spawns_once_and_restarting_spawns_anew() {
+    let room = Room::new();
+    let first = room.child.start(room.script(READY)).await;
+    let second = room.child.start(room.script(READY)).await;
+    first.done().await.unwrap();
+    second.done().await.unwrap();
+    let before = room.now();
+    assert_eq!(before.generation, 1);
+
+    room.child.restart(room.script(READY)).await.done().await.unwrap();
+    let after = room.now();
+    assert_eq!((after.state, after.generation), (Phase::Running, 2));
+    assert_ne!(after.pid, before.pid);
+    assert!(!lives(before.pid.unwrap()));
+}
+
+#[tokio::test]
+async fn a_stop_supersedes_a_start() {
+    let room = Room::new();
+    let start = room.child.start(room.script("sleep 1000")).await;
+    let stop = room.child.stop().await;
+    assert!(matches!(start.done().await, Err(Unmet::Superseded)));
+    stop.done().await.unwrap();
+    assert_eq!(room.now().state, Phase::Stopped);
+}
+
+#[tokio::test]
+async fn a_start_during_a_stop_waits_for_the_old_group() {
+    let room = Room::new();
+    let old = room.up(READY).await.pid.unwrap();
+    let stop = room.child.stop().await;
+    let start = room.child.start(room.script(READY)).await;
+    assert!(matches!(stop.done().await, Err(Unmet::Superseded)));
+    start.done().await.unwrap();
+    assert!(!lives(old));
+    assert_eq!(room.now().generation, 2);
+}
+
+#[tokio::test]
+async fn an_early_exit_is_a_failure_whatever_the_code() {
+    let room = Room::new();
+    let cause = room.failure("echo first words >&2; echo last words >&2; exit 0").await;
+    assert_eq!(cause, "child exited with code 0 before it was ready\nfirst words\nlast words");
+    let cause = room.failure("exit 78").await;
+    assert_eq!(cause, "child exited with code 78 (bad configuration) before it was ready");
+    assert_eq!(room.now().state, Phase::Error);
+
+    let mut spec = room.script("exit 98");
+    spec.port = 3001;
+    let outcome = room.child.start(spec).await.done().await;
+    assert_eq!(outcome.unwrap_err().to_string(), "Port 3001 is already in use");
+}
+
+#[tokio::test]
+async fn what_cannot_be_spawned_says_so() {
+    let room = Room::new();
+    let mut spec = room.script("");
+    spec.program = "/nonexistent/program".into();
+    let outcome = room.child.start(spec).await.done().await;
+    assert_eq!(
+        outcome.unwrap_err().to_string(),
+        "cannot run /nonexistent/program: No such file or directory (os error 2)"
+    );
+    assert_eq!(room.now().generation, 0);
+    room.up(READY).await;
+}
+
+#[tokio::test]
+async fn nobody_becomes_ready_by_waiting() {
+    tokio::join!(
+        never_ready("echo hello >&2; sleep 1000", "it has not announced its address\nhello"),
+        never_ready(r#"exec "$CHILD" me 503 me"#, "its health check answered 503"),
+        never_ready(
+            r#"exec "$CHILD" me 200 you"#,
+            "another process answers at its address (instance Some(\"you\"))"
+        ),
+    );
+}
+
+async fn never_ready(script: &str, reason: &str) {
+    let room = Room::with(Limits { startup: Duration::from_secs(2), ..Limits::default() });
+    let start = room.child.start(room.script(script)).await;
+    let pid = room.child.watch().wait_for(|now| now.pid.is_some()).await.unwrap().pid.unwrap();
+    let cause = start.done().await.unwrap_err().to_string();
+    assert_eq!(cause, format!("Startup timeout (2s): {reason}"));
+    assert!(!lives(pid));
+}
+
+#[tokio::test]
+async fn a_crash_is_noticed() {
+    let room = Room::new();
+    let running = room.up(READY).await;
+    let mut watch = room.child.watch();
+    let pid = i32::try_from(running.pid.unwrap()).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL).unwrap();
+    let failed = watch.wait_for(|now| now.state == Phase::Error).await.unwrap().clone();
+    let cause = failed.cause.unwrap();
+    assert_eq!(cause.exit, Some(Exit::Signal(9)));
+    assert_eq!(cause.message, "child was ended by signal 9 without being asked to");
+    assert_eq!((failed.pid, failed.addr), (None, None));
+
+    room.child.stop().await.done().await.unwrap();
+    assert_eq!(room.now().state, Phase::Stopped);
+}
+
+#[tokio::test]
+async fn who_ignores_sigterm_is_killed_after_the_grace() {
+    let room = Room::with(Limits { grace: Duration::from_millis(300), ..Limits::default() });
+    let pid = room.up(r#"trap '' TERM; exec "$CHILD" me 200 me"#).await.pid.unwrap();
+    room.child.stop().await.done().await.unwrap();
+    assert!(room.now().forced);
+    assert!(!lives(pid));
+}
+
+#[tokio::test]
+async fn a_stopped_process_hears_the_request_to_leave() {
+    let room = Room::new();
+    let pid = i32::try_from(room.up(READY).await.pid.unwrap()).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGSTOP).unwrap();
+    room.child.stop().await.done().await.unwrap();
+    assert!(!room.now().forced);
+}
+
+#[tokio::test]
+async fn grandchildren_go_with_the_leader() {
+    let room = Room::new();
+    let grandchild = "(trap '' TERM; exec sleep 1000) & echo $! >&2;";
+    room.up(&format!("{grandchild} {READY}")).await;
+    let family = numbers(&room.log());
+    assert!(family.len() == 1 && lives(family[0]));
+    room.child.stop().await.done().await.unwrap();
+    assert!(!lives(family[0]));
+
+    room.failure(&format!("{grandchild} exit 1")).await;
+    let family = numbers(&room.log());
+    assert!(family.len() == 2 && !lives(family[1]));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_left_the_group_is_found() {
+    let room = Room::new();
+    room.up(&format!("setsid sh -c 'echo $$ >&2; exec sleep 1000' & {READY}")).await;
+    let escaped = loop {
+        if let [escaped] = numbers(&room.log())[..] {
+            break escaped;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(lives(escaped));
+    room.child.stop().await.done().await.unwrap();
+    assert!(!lives(escaped));
+}
+
+#[tokio::test]
+async fn a_child_sees_only_its_own_environment() {
+    let room = Room::new();
+    let mut spec = room.script("env >&2");
+    spec.env = vec![("PORT".into(), "3001".into())];
+    spec.program = "/bin/sh".into();
+    drop(room.child.start(spec).await.done().await);
+    let log = room.log();
+    let mut names: Vec<&str> = log.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    names.sort_unstable();
+    names.retain(|name| !matches!(*name, "PWD" | "OLDPWD" | "SHLVL" | "_"));
+    assert_eq!(names, ["PORT", "SIGNALBOX_FAMILY", "SIGNALBOX_SUPERVISED"]);
+    assert!(log.contains("SIGNALBOX_SUPERVISED=1\n"));
+}
+
+#[tokio::test]
+async fn closing_stops_the_child() {
+    let room = Room::new();
+    let pid = room.up(READY).await.pid.unwrap();
+    room.child.close().await;
+    assert!(!lives(pid));
+}
+
+#[test]
+fn a_runtime_that_ends_leaves_no_orphan() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (room, pid) = runtime.block_on(async {
+        let room = Room::new();
+        let pid = room.up(&format!("sleep 1000 & echo $! >&2; {READY}")).await.pid.unwrap();
+        (room, pid)
+    });
+    let family = numbers(&room.log());
+    drop(runtime);
+    // SIGKILL has been sent to the group; death takes the kernel a moment.
+    let mut alive = true;
+    for _ in 0..1_000_000 {
+        alive = lives(pid) || lives(family[0]);
+        if !alive {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    assert!(!alive);
+}
+
+#[tokio::test]
+async fn many_callers_never_get_two_processes() {
+    let room = Room::new();
+    let mut tickets = Vec::new();
+    for round in 0..50 {
+        tickets.push(match round % 3 {
+            0 => room.child.start(room.script(READY)).await,
+            1 => room.child.restart(room.script(READY)).await,
+            _ => room.child.stop().await,
+        });
+    }
+    for ticket in tickets {
+        assert!(matches!(ticket.done().await, Ok(()) | Err(Unmet::Superseded)));
+    }
+    let last = room.now();
+    assert_eq!(last.state, Phase::Running);
+    let marker = format!("{}/logs", room.dir.path().display());
+    let children = std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+        let cmdline = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        let log = std::fs::read_link(entry.path().join("fd/2")).unwrap_or_default();
+        cmdline.contains("supervised_child") && log.starts_with(&marker)
+    });
+    assert_eq!(children.count(), 1);
+}
