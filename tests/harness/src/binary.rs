@@ -1,0 +1,19 @@
+//! Finding the binaries under test.
+
+use std::{
+    env::{self, consts::EXE_SUFFIX},
+    path::PathBuf,
+};
+
+/// The binary `name` of the same build as the running test: `target/<profile>/<name>`, beside the test's `deps/`.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("the test knows its own path");
+    let profile = test.ancestors().find(|dir| dir.ends_with("deps")).and_then(|deps| deps.parent());
+    let path = profile.expect("a test lives in target/<profile>/deps").join(format!("{name}{EXE_SUFFIX}"));
+    assert!(
+        path.is_file(),
+        "{} is missing: run `cargo build -p api-server -p provider-router -p qwen-proxy` first",
+        path.display()
+    );
+    path
+}

@@ -1,0 +1,180 @@
+//! A client that shows everything, broken answers too.
+//!
+//! Each request has a connection of its own: nothing is reused, retried or hidden.
+
+mod events;
+
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{HeaderMap, Method, Request, Response, body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::waiting::within;
+
+pub use events::{Events, Finished};
+
+/// Sends requests to one service.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    addr: SocketAddr,
+}
+
+/// An answer, read to its end.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, or as much of it as came.
+    pub body: Bytes,
+    /// Whether the body ended as it should.
+    pub complete: bool,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// A client of the service on this port of 127.0.0.1.
+    #[must_use]
+    pub fn new(port: u16) -> Self {
+        Self { addr: ([127, 0, 0, 1], port).into() }
+    }
+
+    /// The service's port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.addr.port()
+    }
+
+    /// The service's address as a URL, without a path.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// `GET path`.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path, Bytes::new()).await
+    }
+
+    /// `POST path` with a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.request(Method::POST, path, body.to_string()).await
+    }
+
+    /// `PUT path` with a JSON body.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.request(Method::PUT, path, body.to_string()).await
+    }
+
+    /// `DELETE path`.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.request(Method::DELETE, path, Bytes::new()).await
+    }
+
+    /// Any request. A body is declared as JSON.
+    ///
+    /// # Panics
+    /// When there is no answer at all.
+    pub async fn request(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
+        let answer = self.try_request(method.clone(), path, body).await;
+        answer.unwrap_or_else(|error| panic!("{method} {}{path} has no answer: {error}", self.url()))
+    }
+
+    /// Any request. A body is declared as JSON.
+    ///
+    /// # Errors
+    /// In words, when there is no answer at all.
+    pub async fn try_request(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Answer, String> {
+        let response = self.open(method, path, body.into()).await?;
+        let (head, mut incoming) = response.into_parts();
+        let (mut body, mut complete) = (BytesMut::new(), true);
+        while let Some(frame) = within("the next piece of an answer", incoming.frame()).await {
+            match frame {
+                Ok(frame) => body.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Err(_) => complete = false,
+            }
+        }
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: body.freeze(), complete })
+    }
+
+    /// `POST path` with a JSON body, the answer to be read event by event.
+    ///
+    /// # Panics
+    /// When there is no answer at all.
+    pub async fn stream(&self, path: &str, body: &Value) -> Events {
+        let response = self.open(Method::POST, path, body.to_string().into()).await;
+        Events::new(response.unwrap_or_else(|error| panic!("POST {}{path} has no answer: {error}", self.url())))
+    }
+
+    /// Sends these bytes and reads until the service closes the connection.
+    ///
+    /// # Panics
+    /// When there is no service.
+    pub async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.addr).await.expect("the service accepts");
+        let mut answer = Vec::new();
+        // A service may answer and close before it has read everything: that is an answer, too.
+        let _ = stream.write_all(bytes).await;
+        let _ = within("the end of the answer", stream.read_to_end(&mut answer)).await;
+        answer
+    }
+
+    async fn open(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, String> {
+        let stream = TcpStream::connect(self.addr).await.map_err(|error| error.to_string())?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        // Ends with the answer; what breaks is seen by whoever reads the answer.
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(path).header("host", self.addr.to_string());
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
+        within("the head of an answer", sender.send_request(request)).await.map_err(|error| error.to_string())
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
+    }
+
+    /// The body as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// A header; empty when there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The answer itself, if it has this status.
+    ///
+    /// # Panics
+    /// When it has another one.
+    #[must_use]
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+}

@@ -1,0 +1,94 @@
+//! What can be set when a service is started.
+
+use std::{env, os::unix::process::CommandExt as _, process::Command};
+
+use crate::{binary::binary, home::Home};
+
+/// What of the test's own environment a service may see. Everything else would make a test depend on who runs it.
+const INHERITED: [&str; 4] = ["PATH", "TMPDIR", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
+
+/// How to start a service. Without settings: SQLite in a new [`Home`], as the user that runs the test.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    home: Home,
+    database_url: Option<String>,
+    config: Option<String>,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    uid: Option<u32>,
+}
+
+// === impl Launch ===
+
+impl Launch {
+    /// Starts in a directory that may already have been used.
+    #[must_use]
+    pub fn home(mut self, home: &Home) -> Self {
+        self.home = home.clone();
+        self
+    }
+
+    /// Uses this database, `postgres://…` or `sqlite:…`, instead of a SQLite file in the data directory.
+    #[must_use]
+    pub fn database(mut self, url: impl Into<String>) -> Self {
+        self.database_url = Some(url.into());
+        self
+    }
+
+    /// Reads this text (TOML) as its configuration file.
+    #[must_use]
+    pub fn config(mut self, toml: impl Into<String>) -> Self {
+        self.config = Some(toml.into());
+        self
+    }
+
+    /// Adds a command-line argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs as this user; the home is given to it.
+    #[must_use]
+    pub const fn uid(mut self, uid: u32) -> Self {
+        self.uid = Some(uid);
+        self
+    }
+
+    /// Where it starts.
+    #[must_use]
+    pub const fn home_dir(&self) -> &Home {
+        &self.home
+    }
+
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(binary(name));
+        command.env_clear();
+        command.envs(INHERITED.iter().filter_map(|name| Some((name, env::var_os(name)?))));
+        command.env("HOME", self.home.path());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.arg("--data-dir").arg(self.home.data());
+        if let Some(url) = &self.database_url {
+            command.arg("--database-url").arg(url);
+        }
+        if let Some(config) = &self.config {
+            let path = self.home.path().join(format!("{name}.toml"));
+            std::fs::write(&path, config).expect("a file in the home");
+            command.arg("--config").arg(path);
+        }
+        command.args(&self.args);
+        if let Some(uid) = self.uid {
+            self.home.give_to(uid);
+            command.uid(uid).gid(uid);
+        }
+        command
+    }
+}

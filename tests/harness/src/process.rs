@@ -1,0 +1,155 @@
+//! One running binary.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
+
+use crate::{home::Home, processes, waiting::eventually};
+
+/// How long a process may take to end after TERM when its handle is dropped: the grace that services give themselves, and some.
+const GRACE: Duration = Duration::from_secs(15);
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// A started binary. Its output goes to files in its home, which are printed when the test panics.
+///
+/// Dropping it ends it: TERM, after a grace KILL, and then everybody whom it started and who is still there.
+#[derive(Debug)]
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    home: Home,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+// === impl Process ===
+
+impl Process {
+    pub(crate) fn spawn(name: &'static str, mut command: Command, home: &Home) -> Self {
+        // A service may be started several times in one home: each start has its own files.
+        let number = fs::read_dir(home.output()).expect("the home has a directory for output").count() / 2;
+        let file = |kind: &str| home.output().join(format!("{number}-{name}.{kind}"));
+        let (stdout, stderr) = (file("stdout"), file("stderr"));
+        let create = |path| File::create(path).expect("a file in the home");
+        command.stdin(Stdio::null()).stdout(create(&stdout)).stderr(create(&stderr));
+        let child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        Self { name, child, home: home.clone(), stdout, stderr }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written to stdout.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        fs::read(&self.stdout).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// What it has written to stderr.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        fs::read(&self.stderr).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// The rest of the first line of stdout that begins with `prefix`.
+    ///
+    /// # Panics
+    /// When the process ends without such a line.
+    pub async fn line_after(&mut self, prefix: &str) -> String {
+        let what = format!("a line `{prefix}…` of {}", self.name);
+        eventually(&what, async || {
+            let exited = self.child.try_wait().expect("a child can be asked");
+            let stdout = self.stdout();
+            // Without its end a line may be half a line.
+            let complete = stdout.rfind('\n').map_or("", |end| &stdout[..end]);
+            if let Some(found) = complete.lines().find_map(|line| line.strip_prefix(prefix)) {
+                return Some(found.to_owned());
+            }
+            assert!(exited.is_none(), "{} ended ({exited:?}) without a line `{prefix}…`\n{}", self.name, self.stderr());
+            None
+        })
+        .await
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When the process is gone already.
+    pub fn signal(&self, signal: Signal) {
+        signal::kill(pid(self.pid()), signal).expect("the process is there");
+    }
+
+    /// Ends it as `kill -9` does, and waits until it is gone.
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    pub async fn kill9(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.wait_exit().await;
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn wait_exit(&mut self) -> ExitStatus {
+        let what = format!("the end of {}", self.name);
+        eventually(&what, async || self.child.try_wait().expect("a child can be asked")).await
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a destructor cannot await")]
+    fn end(&mut self) {
+        if self.is_running() {
+            // It may end at this very moment; what counts is that it is gone afterwards.
+            let _ = signal::kill(pid(self.pid()), Signal::SIGTERM);
+            for _ in 0..GRACE.as_millis() / INTERVAL.as_millis() {
+                if !self.is_running() {
+                    break;
+                }
+                std::thread::sleep(INTERVAL);
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for orphan in processes::of(&self.home) {
+            let _ = signal::kill(pid(orphan), Signal::SIGKILL);
+        }
+    }
+
+    fn print_output(&self) {
+        let mut out = std::io::stderr().lock();
+        // A test that fails already must not fail to print.
+        let _ = writeln!(out, "--- {} (pid {}), stdout\n{}", self.name, self.pid(), self.stdout());
+        let _ = writeln!(out, "--- {} (pid {}), stderr\n{}", self.name, self.pid(), self.stderr());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+        if std::thread::panicking() {
+            self.print_output();
+        }
+    }
+}
+
+fn pid(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).expect("a process id"))
+}

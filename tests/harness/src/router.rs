@@ -1,0 +1,32 @@
+//! provider-router alone.
+
+use crate::{Home, http::Client, launch::Launch, process::Process};
+
+/// provider-router without api-server.
+#[derive(Debug)]
+pub struct Router {
+    /// Its process.
+    pub process: Process,
+    /// A client of it.
+    pub client: Client,
+    /// Its directory.
+    pub home: Home,
+}
+
+// === impl Router ===
+
+impl Router {
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn start(launch: Launch) -> Self {
+        let home = launch.home_dir().clone();
+        let mut command = launch.command("provider-router");
+        command.args(["--port", "0"]);
+        let mut process = Process::spawn("provider-router", command, &home);
+        let port = process.line_after("Server listening on http://127.0.0.1:").await;
+        let client = Client::new(port.trim().parse().expect("a port"));
+        Self { process, client, home }
+    }
+}

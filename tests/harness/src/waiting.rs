@@ -1,0 +1,35 @@
+//! Waiting without guessing how long.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+/// Longer than anything takes on a busy machine; only a failing test ever waits so long.
+const DEADLINE: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+/// When there is none after 30 seconds; `what` is the end of the sentence "… did not happen".
+pub async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = check().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what} did not happen within {DEADLINE:?}");
+        sleep(INTERVAL).await;
+    }
+}
+
+/// Waits for `event`.
+///
+/// # Panics
+/// When it has not come after 30 seconds.
+pub async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
+    match timeout(DEADLINE, event).await {
+        Ok(done) => done,
+        Err(_) => panic!("{what} did not happen within {DEADLINE:?}"),
+    }
+}
