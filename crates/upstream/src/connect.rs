@@ -130,6 +130,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_name_without_address_is_a_dns_error() {
+        // No resolver asks anybody about a name with an empty label.
+        let nobody = Origin { host: HostName::Name("no..such".into()), ..origin(AddressPolicy::default()) };
+        let error = resolve(&nobody).await.unwrap_err();
+        assert!(matches!(error, Error::Dns { .. }), "{error:?}");
+        assert_eq!((error.code(), error.may_retry()), ("upstream_dns", true));
+    }
+
+    #[tokio::test]
     async fn the_second_address_is_tried_when_the_first_refuses() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let good = listener.local_addr().unwrap();

@@ -111,8 +111,13 @@ impl Target {
     /// # Errors
     /// [`InvalidUri`] when the suffix has characters that a path cannot have (a space, say): encode them first.
     pub fn path(&self, suffix: &str) -> Result<PathAndQuery, InvalidUri> {
-        let separator = if suffix.starts_with(['/', '?']) || suffix.is_empty() { "" } else { "/" };
-        PathAndQuery::try_from(format!("{}{separator}{suffix}", self.0.base_path))
+        let base = &self.0.base_path;
+        let separator = match suffix.bytes().next() {
+            Some(b'/') => "",
+            None | Some(b'?') if !base.is_empty() => "",
+            _ => "/",
+        };
+        PathAndQuery::try_from(format!("{base}{separator}{suffix}"))
     }
 
     /// Host and, where it is not the scheme's own, port: `api.example.com`, `127.0.0.1:8080`.
@@ -167,6 +172,7 @@ mod tests {
         let bare = parse("http://localhost").unwrap();
         assert_eq!(bare.path("/x").unwrap(), "/x");
         assert_eq!(bare.path("").unwrap(), "/");
+        assert_eq!(bare.path("?x=1").unwrap(), "/?x=1");
         assert!(bare.path("/a b").is_err());
     }
 

@@ -1,0 +1,208 @@
+//! When a connection is used again, and when it is not.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Error, Target};
+
+use crate::server::{Server, settle};
+use crate::{NEVER, OK, client, get, post, read_all};
+
+/// Makes a request over a new connection and leaves it idle; gives the server's side of it.
+async fn warm_up(client: &Client, server: &Server) -> crate::server::Peer {
+    let target = server.target();
+    let (answer, peer) = tokio::join!(client.send(&target, get(&target, "/warm"), &NEVER), server.answer(OK));
+    read_all(answer.unwrap().into_body()).await;
+    assert_eq!((client.idle_connections(), client.open_connections()), (1, 1));
+    peer
+}
+
+#[tokio::test]
+async fn the_next_request_uses_the_same_connection() {
+    let (server, client) = (Server::bind().await, client());
+    let mut peer = warm_up(&client, &server).await;
+    let target = server.target();
+    for _ in 0..3 {
+        let (answer, ()) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), peer.answer(OK));
+        assert_eq!((client.idle_connections(), client.open_connections()), (0, 1));
+        assert_eq!(read_all(answer.unwrap().into_body()).await, b"ok");
+        assert_eq!((client.idle_connections(), client.open_connections()), (1, 1));
+    }
+    assert!(server.is_left_alone().await);
+}
+
+#[tokio::test]
+async fn another_origin_or_policy_gets_its_own_connection() {
+    let (server, client) = (Server::bind().await, client());
+    let _peer = warm_up(&client, &server).await;
+    let strict = AddressPolicy { allow_private: false, allow_loopback: true };
+    let url = format!("http://{}", server.target().authority());
+    for target in [server.target_as("http://localhost"), Target::parse(&url, &strict).unwrap()] {
+        let (answer, _peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(OK));
+        read_all(answer.unwrap().into_body()).await;
+    }
+    assert_eq!(client.idle_connections(), 3);
+}
+
+#[tokio::test]
+async fn a_connection_closed_while_idle_costs_nothing() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    drop(warm_up(&client, &server).await);
+    settle().await;
+    let request = post(&target, "/again", "payload");
+    let (answer, (received, _peer)) = tokio::join!(client.send(&target, request, &NEVER), async {
+        let mut peer = server.accept().await;
+        let received = peer.request().await;
+        peer.write(OK).await;
+        (received, peer)
+    });
+    assert_eq!(read_all(answer.unwrap().into_body()).await, b"ok");
+    assert_eq!(received.body, b"payload", "the request was sent whole");
+    assert_eq!(client.open_connections(), 1);
+}
+
+#[tokio::test]
+async fn unasked_bytes_on_an_idle_connection_are_nobodys_answer() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let mut peer = warm_up(&client, &server).await;
+    // What load balancers say to a connection that idles for too long.
+    peer.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+    settle().await;
+    let (answer, _peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(OK));
+    assert_eq!(answer.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_request_that_was_written_is_not_sent_again() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let mut peer = warm_up(&client, &server).await;
+    let (answer, ()) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), async move {
+        peer.request().await;
+    });
+    let error = answer.unwrap_err();
+    assert!(matches!(error, Error::Reset { head_received: false, .. }), "{error:?}");
+    assert!(!error.may_retry());
+    assert!(server.is_left_alone().await);
+}
+
+#[tokio::test]
+async fn more_bytes_than_announced_end_the_connection() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let long = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and more";
+    let sent = client.send(&target, get(&target, "/"), &NEVER);
+    let (answer, mut peer) = tokio::join!(sent, server.answer(long));
+    assert_eq!(read_all(answer.unwrap().into_body()).await, b"ok");
+    assert_eq!(client.open_connections(), 0);
+    peer.closed().await;
+}
+
+#[tokio::test]
+async fn dropping_a_body_closes_its_connection() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let beginning = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let sent = client.send(&target, get(&target, "/"), &NEVER);
+    let (answer, mut peer) = tokio::join!(sent, server.answer(beginning));
+    let mut body = answer.unwrap().into_body();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "hello");
+    drop(body);
+    assert_eq!(client.open_connections(), 0);
+    peer.closed().await;
+}
+
+#[tokio::test]
+async fn dropping_a_request_closes_its_connection() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let mut peer = tokio::select! {
+        _ = client.send(&target, get(&target, "/"), &NEVER) => unreachable!("nobody answers"),
+        peer = async { let mut peer = server.accept().await; peer.request().await; peer } => peer,
+    };
+    assert_eq!(client.open_connections(), 0);
+    peer.closed().await;
+}
+
+#[tokio::test]
+async fn only_so_many_connections_are_kept() {
+    let server = Server::bind().await;
+    let client = Client::new(&ClientConfig { max_idle_per_target: 2, ..ClientConfig::default() }).unwrap();
+    let target = server.target();
+    let mut bodies = Vec::new();
+    let mut peers = Vec::new();
+    for _ in 0..5 {
+        let (answer, peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(OK));
+        bodies.push(answer.unwrap().into_body());
+        peers.push(peer);
+    }
+    assert_eq!((client.idle_connections(), client.open_connections()), (0, 5));
+    for body in bodies {
+        read_all(body).await;
+    }
+    assert_eq!((client.idle_connections(), client.open_connections()), (2, 2));
+}
+
+#[tokio::test]
+async fn old_idle_connections_are_closed_when_somebody_looks() {
+    let (server, client) = (Server::bind().await, client());
+    let mut peer = warm_up(&client, &server).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert_eq!(client.idle_connections(), 1);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!((client.idle_connections(), client.open_connections()), (0, 0));
+    peer.closed().await;
+}
+
+#[tokio::test]
+async fn an_old_idle_connection_is_not_used() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let mut old = warm_up(&client, &server).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+    let (answer, _peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(OK));
+    read_all(answer.unwrap().into_body()).await;
+    old.closed().await;
+    assert_eq!(client.open_connections(), 1);
+}
+
+#[tokio::test]
+async fn connections_of_one_origin_leave_when_another_is_used() {
+    let (first, second, client) = (Server::bind().await, Server::bind().await, client());
+    let mut old = warm_up(&client, &first).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+    let target = second.target();
+    let (answer, _peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), second.answer(OK));
+    read_all(answer.unwrap().into_body()).await;
+    old.closed().await;
+    assert_eq!(client.open_connections(), 1);
+}
+
+#[tokio::test]
+async fn dropping_the_client_closes_idle_connections_and_spares_streams() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let mut idle = warm_up(&client, &server).await;
+    let clone = client.clone();
+    let beginning = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe";
+    let ((first, ()), (streaming, mut peer)) =
+        tokio::join!(async { tokio::join!(clone.send(&target, get(&target, "/"), &NEVER), idle.answer(OK)) }, async {
+            tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(beginning))
+        },);
+    read_all(first.unwrap().into_body()).await;
+    assert_eq!((client.idle_connections(), client.open_connections()), (1, 2));
+    drop(clone);
+    assert_eq!(client.idle_connections(), 1);
+    drop(client);
+    idle.closed().await;
+    peer.write(b"llo").await;
+    assert_eq!(read_all(streaming.unwrap().into_body()).await, b"hello");
+    peer.closed().await;
+}

@@ -1,0 +1,140 @@
+//! Who is trusted, and what encryption changes.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use rcgen::{CertifiedKey, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use signalbox_upstream::{Client, ClientConfig, Error};
+use tokio::io::AsyncWriteExt;
+use tokio_rustls::TlsAcceptor;
+
+use crate::server::{Peer, Server};
+use crate::{NEVER, OK, client, get, post, read, read_all};
+
+/// A server's identity, issued by nobody.
+struct Identity(CertifiedKey<KeyPair>);
+
+impl Identity {
+    fn for_name(name: &str) -> Self {
+        Self(rcgen::generate_simple_self_signed([name.to_owned()]).unwrap())
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        let key = PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.0.cert.der().clone()], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// A client that has been told to trust it.
+    fn trusting_client(&self) -> Client {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(self.0.cert.pem().as_bytes()).unwrap();
+        let config = ClientConfig { extra_ca_file: Some(file.path().to_owned()), ..ClientConfig::default() };
+        Client::new(&config).unwrap()
+    }
+}
+
+/// What a client makes of a server with this identity under this name.
+async fn attempt(identity: &Identity, client: &Client, url: &str) -> Result<Vec<u8>, Error> {
+    let server = Server::bind().await;
+    let target = server.target_as(url);
+    let (answer, _peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), async {
+        // A refused handshake fails on this side as well; what counts is the other one.
+        let stream = identity.acceptor().accept(server.accept().await.0).await.ok()?;
+        let mut peer = Peer(stream);
+        peer.answer(OK).await;
+        Some(peer)
+    });
+    Ok(read_all(answer?.into_body()).await)
+}
+
+#[tokio::test]
+async fn an_own_authority_is_trusted_when_told_so() {
+    for name in ["localhost", "127.0.0.1"] {
+        let identity = Identity::for_name(name);
+        let body = attempt(&identity, &identity.trusting_client(), &format!("https://{name}")).await.unwrap();
+        assert_eq!(body, b"ok");
+    }
+}
+
+#[tokio::test]
+async fn strangers_and_impostors_are_refused() {
+    let (localhost, other) = (Identity::for_name("localhost"), Identity::for_name("other.test"));
+    for (identity, client, why) in [
+        (&localhost, client(), "nobody said to trust it"),
+        (&localhost, other.trusting_client(), "another one is trusted"),
+        (&other, other.trusting_client(), "it is not the one that was called"),
+    ] {
+        let error = attempt(identity, &client, "https://localhost").await.unwrap_err();
+        assert!(matches!(error, Error::Tls { .. }), "{why}: {error:?}");
+        assert_eq!((error.code(), error.may_retry()), ("upstream_tls", true));
+        assert_eq!(client.open_connections(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_a_tls_error() {
+    let server = Server::bind().await;
+    let target = server.target_as("https://127.0.0.1");
+    let client = client();
+    let (answer, ()) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), async {
+        server.accept().await.write(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    });
+    let error = answer.unwrap_err();
+    assert!(matches!(error, Error::Tls { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_encrypted_connection_is_used_again_and_carries_large_bodies() {
+    let identity = Identity::for_name("localhost");
+    let client = identity.trusting_client();
+    let server = Server::bind().await;
+    let target = server.target_as("https://localhost");
+    let question = vec![b'q'; 5 << 20];
+    let serve = async {
+        let mut peer = Peer(identity.acceptor().accept(server.accept().await.0).await.unwrap());
+        for _ in 0..2 {
+            let body = peer.request().await.body;
+            peer.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes()).await;
+            peer.write(&body).await;
+        }
+        peer
+    };
+    let ask = async {
+        for _ in 0..2 {
+            let answer = client.send(&target, post(&target, "/", question.clone()), &NEVER).await.unwrap();
+            assert!(read_all(answer.into_body()).await == question);
+        }
+    };
+    tokio::join!(ask, serve);
+    assert_eq!(client.open_connections(), 1);
+}
+
+#[tokio::test]
+async fn only_a_proper_goodbye_ends_a_body_of_unknown_length() {
+    let identity = Identity::for_name("localhost");
+    let client = identity.trusting_client();
+    let server = Server::bind().await;
+    let target = server.target_as("https://localhost");
+    for proper in [true, false] {
+        let (answer, ()) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), async {
+            let mut peer = Peer(identity.acceptor().accept(server.accept().await.0).await.unwrap());
+            peer.answer(b"HTTP/1.1 200 OK\r\n\r\nhello").await;
+            if proper {
+                peer.0.shutdown().await.unwrap();
+            }
+        });
+        let (bytes, end) = read(answer.unwrap().into_body()).await;
+        assert_eq!(bytes, b"hello");
+        assert_eq!(end.is_ok(), proper);
+        assert!(proper || matches!(end, Err(Error::Truncated { .. })), "{end:?}");
+    }
+}
