@@ -1,1 +1,59 @@
-//! Placeholder.
+//! What each of the three binaries does around its work: one code path, standalone and supervised.
+//!
+//! # Layout
+//! - [`run`](fn@run): the frame of a `main`: configuration, telemetry, runtime, listener, signals, lifeline, the service, the exit code.
+//! - [`args`], [`config`]: flags, environment, file and compiled-in defaults, laid over each other.
+//! - [`listener`]: the socket, passed by the supervisor or bound here.
+//! - [`serve`](fn@serve): the accept loop: limits, timeouts, one panic costs one request, drain with a deadline.
+//! - [`shutdown`], `lifeline`: who may ask the process to leave, and how it leaves.
+//! - [`auth`]: client keys. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
+//!
+//! # Theory
+//! A process ends in two moments. When it begins to *drain*, it accepts nothing new and finishes what runs. At the *cut*, streams
+//! that still run end themselves with an error event, so that no client takes half an answer for a whole one. A second later the
+//! connections that are left are dropped. Signals, the supervisor and the service itself all pull the same [`Shutdown`].
+//!
+//! # Invariants
+//! - Signal handlers are installed before the first status line: whoever has read it may send a signal.
+//! - stdout carries the status line and nothing else, logs go to stderr, and a reader that went away never ends the process.
+//! - A supervised process does not outlive its supervisor, even when its runtime is dead-locked.
+//! - Nothing listens beyond loopback without a client key unless that was asked for in so many words.
+
+pub mod args;
+pub mod auth;
+pub mod config;
+mod context;
+pub mod exit;
+mod lifeline;
+pub mod listener;
+mod run;
+mod serve;
+pub mod shutdown;
+mod status;
+pub mod telemetry;
+
+pub use args::{CommonArgs, parse_args};
+pub use auth::ClientKeys;
+pub use config::Common;
+pub use context::Context;
+pub use exit::Exit;
+pub use listener::Listener;
+pub use run::run;
+pub use serve::{PeerAddr, serve};
+pub use shutdown::Shutdown;
+pub use telemetry::LogHandle;
+
+/// What a binary tells the daemon about itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// The name of the program, also of its configuration file: `provider-router`.
+    pub name: &'static str,
+    /// The port when nobody names one.
+    pub default_port: u16,
+    /// Commented TOML of the service's own sections: their documentation and their defaults.
+    pub defaults: &'static str,
+    /// The version, for the status line.
+    pub version: &'static str,
+    /// Environment variables with this prefix win over those without: with `API_`, `API_PORT` wins over `PORT`.
+    pub env_prefix: Option<&'static str>,
+}

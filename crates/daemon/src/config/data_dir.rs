@@ -1,0 +1,77 @@
+//! The directory of the program's files.
+
+use std::path::{Path, PathBuf};
+
+use super::Environment;
+use crate::exit::Exit;
+
+/// Where the platform keeps the data of a user's programs, and ours in it.
+pub(super) fn of_platform(env: &Environment) -> Result<PathBuf, Exit> {
+    let home = |below: &str| Ok::<_, Exit>(env.get("HOME")?.map(|home| Path::new(home).join(below)));
+    let base = if cfg!(windows) {
+        env.get("LOCALAPPDATA")?.map(PathBuf::from)
+    } else if cfg!(target_os = "macos") {
+        home("Library/Application Support")?
+    } else {
+        // The XDG specification: a relative path is invalid and must be ignored.
+        match env.get("XDG_DATA_HOME")?.map(PathBuf::from).filter(|path| path.is_absolute()) {
+            Some(path) => Some(path),
+            None => home(".local/share")?,
+        }
+    };
+    base.map(|base| base.join("signalbox")).ok_or_else(|| {
+        Exit::Config("no home directory is known: name a data directory with --data-dir or DATA_DIR".to_owned())
+    })
+}
+
+/// Makes the directory, for its owner alone, and proves that files can be written there.
+pub(crate) fn prepare(dir: &Path) -> Result<(), Exit> {
+    let refused =
+        |error: std::io::Error| Exit::CannotOpen(format!("cannot use the data directory {}: {error}", dir.display()));
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(refused)?;
+    // Permission bits do not tell: the file system may be read-only or full.
+    let probe = dir.join(format!(".writable-{}", std::process::id()));
+    std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(all(unix, not(target_os = "macos")))]
+    #[test]
+    fn follows_the_xdg_specification() {
+        let of = |env: Environment| of_platform(&env);
+        assert_eq!(of(Environment::from([("XDG_DATA_HOME", "/x"), ("HOME", "/h")])), Ok("/x/signalbox".into()));
+        assert_eq!(
+            of(Environment::from([("XDG_DATA_HOME", "x"), ("HOME", "/h")])),
+            Ok("/h/.local/share/signalbox".into())
+        );
+        assert_eq!(of(Environment::empty()).unwrap_err().code(), 78);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn is_made_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("a/b");
+        prepare(&dir).unwrap();
+        assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "the probe is gone");
+        prepare(&dir).unwrap();
+    }
+
+    #[test]
+    fn an_impossible_one_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let dir = file.path().join("data");
+        let exit = prepare(&dir).unwrap_err();
+        assert_eq!(exit.code(), 73);
+        assert!(exit.to_string().contains(dir.to_str().unwrap()), "{exit}");
+    }
+}

@@ -1,0 +1,57 @@
+//! The environment of the process, read once.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use crate::exit::Exit;
+
+/// Environment variables, as a value so that tests can bring their own.
+#[derive(Clone, Debug)]
+pub(crate) struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+}
+
+// === impl Environment ===
+
+impl Environment {
+    /// The variables of this process.
+    pub(crate) fn of_process() -> Self {
+        Self { variables: std::env::vars_os().collect() }
+    }
+
+    /// No variables.
+    pub(crate) const fn empty() -> Self {
+        Self { variables: BTreeMap::new() }
+    }
+
+    /// The text of a variable. An empty one counts as unset: that is how shells and compose files switch one off.
+    pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Exit> {
+        match self.variables.get(std::ffi::OsStr::new(name)) {
+            Some(value) if !value.is_empty() => match value.to_str() {
+                Some(text) => Ok(Some(text)),
+                None => Err(Exit::Config(format!("environment variable {name} is not valid UTF-8"))),
+            },
+            _ => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        Self { variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        let env = Environment::from([("HOST", ""), ("PORT", "1")]);
+        assert_eq!(env.get("HOST"), Ok(None));
+        assert_eq!(env.get("PORT"), Ok(Some("1")));
+        assert_eq!(env.get("OTHER"), Ok(None));
+    }
+}

@@ -1,0 +1,175 @@
+//! The settings that have a flag and an environment variable: which text sets which key, and what it takes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::Environment;
+use super::layers::lay_over;
+use crate::args::CommonArgs;
+use crate::exit::Exit;
+
+struct Setting {
+    /// `None` where a flag would be unsafe.
+    flag: Option<(&'static str, Given)>,
+    env: &'static [&'static str],
+    key: &'static str,
+    /// Reads the text; `Err` says what the setting takes.
+    read: fn(&str) -> Result<Value, &'static str>,
+}
+
+/// The text given for a flag.
+type Given = fn(&CommonArgs) -> Option<&str>;
+
+const SETTINGS: &[Setting] = &[
+    Setting { flag: Some(("--host", |args| args.host.as_deref())), env: &["HOST"], key: "server.host", read: text },
+    Setting { flag: Some(("--port", |args| args.port.as_deref())), env: &["PORT"], key: "server.port", read: port },
+    Setting {
+        flag: Some(("--data-dir", |args| args.data_dir.as_deref())),
+        env: &["DATA_DIR"],
+        key: "data_dir",
+        read: path,
+    },
+    Setting {
+        flag: Some(("--database-url", |args| args.database_url.as_deref())),
+        env: &["DATABASE_URL"],
+        key: "database.url",
+        read: |value| database_url(value).map(Value::from),
+    },
+    Setting {
+        flag: Some(("--db-path", |args| args.db_path.as_deref())),
+        env: &["DB_PATH", "DATABASE_PATH"],
+        key: "database.url",
+        read: |value| sqlite_url(Path::new(value)).map(Value::from),
+    },
+    Setting {
+        flag: Some(("--log-level", |args| args.log_level.as_deref())),
+        env: &["LOG_LEVEL"],
+        key: "log.level",
+        read: level,
+    },
+    Setting {
+        flag: Some(("--log-format", |args| args.log_format.as_deref())),
+        env: &["LOG_FORMAT"],
+        key: "log.format",
+        read: format,
+    },
+    Setting { flag: None, env: &["CLIENT_KEYS"], key: "auth.client_keys", read: keys },
+    Setting {
+        flag: Some(("--insecure-no-auth", |args| args.insecure_no_auth.then_some("true"))),
+        env: &["INSECURE_NO_AUTH"],
+        key: "auth.insecure_no_auth",
+        read: switch,
+    },
+];
+
+/// The layer of the command line.
+pub(super) fn of_flags(args: &CommonArgs) -> Result<Table, Exit> {
+    let given = SETTINGS.iter().filter_map(|setting| {
+        let (name, text) = setting.flag?;
+        Some((name.to_owned(), text(args)?, setting))
+    });
+    layer(given).map_err(Exit::Usage)
+}
+
+/// The layer of the environment. Variables with the prefix win over those without.
+pub(super) fn of_environment(env: &Environment, prefix: Option<&str>) -> Result<Table, Exit> {
+    let mut given = Vec::new();
+    for setting in SETTINGS {
+        for name in setting.env {
+            let mut names: Vec<String> = prefix.iter().map(|prefix| format!("{prefix}{name}")).collect();
+            names.push((*name).to_owned());
+            for name in names {
+                if let Some(text) = env.get(&name)? {
+                    given.push((name, text, setting));
+                    break;
+                }
+            }
+        }
+    }
+    layer(given.into_iter()).map_err(Exit::Config)
+}
+
+fn layer<'a>(given: impl Iterator<Item = (String, &'a str, &'a Setting)>) -> Result<Table, String> {
+    let mut layer = Table::new();
+    let mut before: BTreeMap<&str, (String, Value)> = BTreeMap::new();
+    for (name, text, setting) in given {
+        // What a URL contains may be a password; nothing else that can be refused is a secret.
+        let shown = if setting.key == "database.url" { String::new() } else { format!(", not `{text}`") };
+        let value = (setting.read)(text).map_err(|takes| format!("{name} takes {takes}{shown}"))?;
+        lay_over(&mut layer, single(setting.key, value.clone()));
+        if let Some((other, earlier)) = before.insert(setting.key, (name.clone(), value.clone()))
+            && earlier != value
+        {
+            return Err(format!("{other} and {name} contradict each other: give one of them"));
+        }
+    }
+    Ok(layer)
+}
+
+/// The table that sets one key, `section.key` or `key`.
+pub(super) fn single(key: &str, value: Value) -> Table {
+    match key.split_once('.') {
+        Some((section, key)) => Table::from_iter([(section.to_owned(), Value::Table(single(key, value)))]),
+        None => Table::from_iter([(key.to_owned(), value)]),
+    }
+}
+
+fn text(value: &str) -> Result<Value, &'static str> {
+    Ok(Value::from(value))
+}
+
+fn port(value: &str) -> Result<Value, &'static str> {
+    value.parse::<u16>().map(|port| Value::from(i64::from(port))).map_err(|_| "a number from 0 to 65535")
+}
+
+fn path(value: &str) -> Result<Value, &'static str> {
+    if value.is_empty() { Err("the path of a directory") } else { Ok(Value::from(value)) }
+}
+
+fn level(value: &str) -> Result<Value, &'static str> {
+    let level = value.to_ascii_lowercase();
+    let known = ["error", "warn", "info", "debug", "trace"].contains(&level.as_str());
+    if known { Ok(Value::from(level)) } else { Err("error, warn, info, debug or trace") }
+}
+
+fn format(value: &str) -> Result<Value, &'static str> {
+    if ["human", "json"].contains(&value) { Ok(Value::from(value)) } else { Err("human or json") }
+}
+
+fn switch(value: &str) -> Result<Value, &'static str> {
+    match value {
+        "true" | "1" => Ok(Value::from(true)),
+        "false" | "0" => Ok(Value::from(false)),
+        _ => Err("true, false, 1 or 0"),
+    }
+}
+
+fn keys(value: &str) -> Result<Value, &'static str> {
+    let keys: Vec<Value> = value.split(',').map(str::trim).filter(|key| !key.is_empty()).map(Value::from).collect();
+    Ok(Value::Array(keys))
+}
+
+/// Whether this can be the URL of a database, whoever gave it.
+pub(super) fn database_url(value: &str) -> Result<&str, &'static str> {
+    let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| value.starts_with(scheme));
+    if known { Ok(value) } else { Err("a URL that begins with sqlite:, postgres:// or postgresql://") }
+}
+
+/// The URL of a SQLite file. What has a meaning in a URL is escaped, so that any path names its file.
+pub(super) fn sqlite_url(path: &Path) -> Result<String, &'static str> {
+    const TAKES: &str = "the path of a file";
+    let path = std::path::absolute(path).map_err(|_| TAKES)?;
+    let path = path.to_str().ok_or(TAKES)?;
+    let mut url = String::from(if path.starts_with('/') { "sqlite://" } else { "sqlite:///" });
+    for char in path.chars() {
+        match char {
+            '%' | '?' | '#' => write!(url, "%{:02X}", u32::from(char)).map_err(|_| TAKES)?,
+            '\\' if cfg!(windows) => url.push('/'),
+            _ => url.push(char),
+        }
+    }
+    Ok(url)
+}

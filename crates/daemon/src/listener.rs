@@ -1,0 +1,186 @@
+//! The sockets: passed by whoever started the process, or bound here.
+
+mod holder;
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::exit::Exit;
+
+/// Connections the operating system keeps while nobody accepts them.
+const BACKLOG: u32 = 1024;
+
+/// One socket, or two with the same port: `localhost` may mean 127.0.0.1 or ::1, and clients differ in which one they try.
+#[derive(Debug)]
+pub struct Listener {
+    addr: SocketAddr,
+    /// Taken by the accept loop, which closes them when draining begins.
+    sockets: Mutex<Vec<TcpListener>>,
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// The sockets passed as file descriptors (`LISTEN_FDS`; `LISTEN_PID`, if set, must name this process), if there are any.
+    /// They stay open in the process that passed them, so a restart refuses nobody.
+    ///
+    /// # Errors
+    /// [`Exit::Config`] when a descriptor is not a TCP socket.
+    pub fn passed() -> Result<Option<Self>, Exit> {
+        let refused = |error: io::Error| Exit::Config(format!("LISTEN_FDS: {error}"));
+        let mut passed = listenfd::ListenFd::from_env();
+        let mut sockets = Vec::new();
+        for index in 0..passed.len() {
+            if let Some(socket) = passed.take_tcp_listener(index).map_err(refused)? {
+                socket.set_nonblocking(true).map_err(refused)?;
+                sockets.push(TcpListener::from_std(socket).map_err(refused)?);
+            }
+        }
+        if sockets.is_empty() { Ok(None) } else { Self::new(sockets).map(Some) }
+    }
+
+    /// Binds `host`: an IP address, a name, or `localhost` for 127.0.0.1 and ::1. Port 0 takes any free port.
+    ///
+    /// # Errors
+    /// [`Exit::Config`] when the host is unknown or not of this machine, [`Exit::PortInUse`], [`Exit::Permission`],
+    /// [`Exit::Temporary`] for what else the operating system may refuse.
+    pub async fn bind(host: &str, port: u16) -> Result<Self, Exit> {
+        let addresses = resolve(host).await?;
+        let mut sockets = Vec::new();
+        let mut port = port;
+        let any = port == 0;
+        for ip in addresses {
+            let addr = SocketAddr::new(ip, port);
+            match open(addr).and_then(|socket| Ok((socket.local_addr()?.port(), socket))) {
+                Ok((bound, socket)) => {
+                    port = bound;
+                    sockets.push(socket);
+                }
+                // The second address is a service to clients where it can be had. A stranger on it is not: clients would reach
+                // him instead of us. With any free port, nobody expects us there.
+                Err(error) if !sockets.is_empty() && (any || error.kind() != ErrorKind::AddrInUse) => {
+                    tracing::debug!(%addr, %error, "listening on one address only");
+                }
+                Err(error) => return Err(refusal(addr, &error)),
+            }
+        }
+        Self::new(sockets)
+    }
+
+    fn new(sockets: Vec<TcpListener>) -> Result<Self, Exit> {
+        let lost =
+            |error: io::Error| Exit::Temporary(format!("cannot read the address of the listening socket: {error}"));
+        let first = sockets.first().ok_or_else(|| Exit::Config("the host has no address".to_owned()))?;
+        let addr = first.local_addr().map_err(lost)?;
+        Ok(Self { addr, sockets: Mutex::new(sockets) })
+    }
+
+    /// The (first) address, with the port that was really bound.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The first address that other machines can reach, if there is one.
+    pub(crate) fn beyond_loopback(&self) -> Option<SocketAddr> {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok());
+        addresses.find(|addr| !addr.ip().to_canonical().is_loopback())
+    }
+
+    /// The sockets; none the second time.
+    pub(crate) fn take(&self) -> Vec<TcpListener> {
+        std::mem::take(&mut *self.sockets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The addresses a host stands for. Of a name's addresses the first one counts: that is where the name leads clients.
+///
+/// # Errors
+/// [`Exit::Config`] when the name is unknown.
+pub(crate) async fn resolve(host: &str) -> Result<Vec<IpAddr>, Exit> {
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if let Ok(ip) = bare.parse() {
+        return Ok(vec![ip]);
+    }
+    let name = (host.to_owned(), 0);
+    let found = tokio::task::spawn_blocking(move || name.to_socket_addrs().map(|mut found| found.next())).await;
+    match found {
+        Ok(Ok(Some(addr))) => Ok(vec![addr.ip()]),
+        Ok(Ok(None)) => Err(Exit::Config(format!("cannot listen on `{host}`: it has no address"))),
+        Ok(Err(error)) => Err(Exit::Config(format!("cannot listen on `{host}`: {error}"))),
+        Err(error) => Err(Exit::Temporary(format!("cannot look up `{host}`: {error}"))),
+    }
+}
+
+fn open(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // On Unix: bind although connections of our predecessor linger. On Windows the same option would let two processes share
+    // the port. SO_REUSEPORT is never set: closing one of two sockets drops the connections in its queue.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+fn refusal(addr: SocketAddr, error: &io::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::AddrInUse => Exit::PortInUse { port: addr.port(), holder: holder::of_port(addr.port()) },
+        ErrorKind::PermissionDenied => Exit::Permission(format!("not allowed to listen on {addr}: {error}")),
+        ErrorKind::AddrNotAvailable => Exit::Config(format!("cannot listen on {addr}: no address of this machine")),
+        _ => Exit::Temporary(format!("cannot listen on {addr}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_held_port_is_refused_and_its_holder_named() {
+        let first = Listener::bind("127.0.0.1", 0).await.unwrap();
+        let port = first.local_addr().port();
+        let exit = Listener::bind("127.0.0.1", port).await.unwrap_err();
+        assert!(matches!(exit, Exit::PortInUse { port: held, .. } if held == port), "{exit}");
+        if cfg!(target_os = "linux") {
+            assert!(exit.to_string().contains(&format!("(pid {})", std::process::id())), "{exit}");
+        }
+    }
+
+    #[tokio::test]
+    async fn localhost_is_one_port_on_every_address() {
+        let listener = Listener::bind("localhost", 0).await.unwrap();
+        let port = listener.local_addr().port();
+        assert_ne!(port, 0);
+        assert_eq!(listener.beyond_loopback(), None);
+        let sockets = listener.take();
+        assert!(sockets.iter().all(|socket| socket.local_addr().unwrap().port() == port));
+        assert!(listener.take().is_empty());
+    }
+
+    #[tokio::test]
+    async fn hosts_are_read() {
+        assert_eq!(resolve("127.0.0.2").await.unwrap(), ["127.0.0.2".parse::<IpAddr>().unwrap()]);
+        assert_eq!(resolve("[::1]").await.unwrap(), [IpAddr::from(Ipv6Addr::LOCALHOST)]);
+        assert_eq!(resolve("LocalHost").await.unwrap().len(), 2);
+        assert_eq!(resolve("not a host").await.unwrap_err().code(), 78);
+    }
+
+    #[tokio::test]
+    async fn an_address_of_another_machine_is_a_mistake_in_the_configuration() {
+        // 192.0.2.0/24 is reserved for documentation: no machine has it.
+        assert_eq!(Listener::bind("192.0.2.1", 0).await.unwrap_err().code(), 78);
+    }
+
+    #[tokio::test]
+    async fn every_address_is_beyond_loopback() {
+        let listener = Listener::bind("0.0.0.0", 0).await.unwrap();
+        assert_eq!(listener.beyond_loopback(), Some(listener.local_addr()));
+    }
+}

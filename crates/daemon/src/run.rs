@@ -1,0 +1,129 @@
+use std::future::Future;
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use serde::de::DeserializeOwned;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::Spec;
+use crate::args::CommonArgs;
+use crate::config::{self, Common, Environment, Loaded};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::lifeline::{self, Lifeline};
+use crate::listener::{self, Listener};
+use crate::shutdown::{Shutdown, Signals};
+use crate::telemetry::{self, LogHandle};
+
+/// How long blocking work may go on after the service has ended.
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// The whole of a `main`: configuration, telemetry, runtime, listener, signals, lifeline; then `serve`; then the exit code.
+///
+/// `C` is the service's own sections of the configuration (with `deny_unknown_fields`); `overlay` is what the service's own flags and
+/// variables set in them. `serve` is expected to prepare its state, call [`serve`](fn@crate::serve) and close its state.
+#[expect(clippy::needless_pass_by_value, reason = "a `main` has no other use for its arguments")]
+pub fn run<C, F, Fut>(spec: Spec, args: CommonArgs, overlay: toml::Table, serve: F) -> ExitCode
+where
+    C: DeserializeOwned,
+    F: FnOnce(C, Context) -> Fut,
+    Fut: Future<Output = Result<(), Exit>>,
+{
+    let loaded: Loaded<C> = match config::load(&spec, &args, overlay) {
+        Ok(loaded) => loaded,
+        Err(exit) => return report(&spec, &exit),
+    };
+    if args.print_config {
+        return match write!(std::io::stdout(), "{}", loaded.to_masked_toml()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => report(&spec, &Exit::CannotOpen(format!("cannot write to stdout: {error}"))),
+        };
+    }
+    let log = telemetry::install(&loaded.common.log);
+    match prepared(&spec, loaded, log, serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            tracing::error!(code = exit.code(), "{exit}");
+            exit.exit_code()
+        }
+    }
+}
+
+/// Says why the process ends where there are no logs yet. Where stderr is gone, too, the exit code has to do.
+fn report(spec: &Spec, exit: &Exit) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{}: {exit}", spec.name);
+    exit.exit_code()
+}
+
+fn prepared<C, F, Fut>(spec: &Spec, loaded: Loaded<C>, log: LogHandle, serve: F) -> Result<(), Exit>
+where
+    F: FnOnce(C, Context) -> Fut,
+    Fut: Future<Output = Result<(), Exit>>,
+{
+    let supervised = Environment::of_process().get("SIGNALBOX_SUPERVISED")? == Some("1");
+    config::prepare_data_dir(&loaded.common.data_dir)?;
+    let runtime = runtime(loaded.common.server.worker_threads)?;
+    let ended = runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        let _signals = Signals::install(shutdown.clone())?;
+        let lifeline = if supervised { Some(watch_stdin(&loaded.common, &shutdown)?) } else { None };
+        let listener = acquire(&loaded.common).await?;
+        let context = Context {
+            common: loaded.common,
+            listener,
+            shutdown,
+            instance: signalbox_core::id::request_id().to_string(),
+            supervised,
+            log,
+            service: spec.name,
+            version: spec.version,
+        };
+        // The panic itself was logged by the hook.
+        let ended = AssertUnwindSafe(async { serve(loaded.own, context).await }).catch_unwind().await;
+        match ended {
+            Err(_panic) => Err(Exit::Panic),
+            Ok(Ok(())) if lifeline.is_some_and(|lifeline| lifeline.is_orphaned()) => Err(Exit::Orphaned),
+            Ok(ended) => ended,
+        }
+    });
+    runtime.shutdown_timeout(LEAVING);
+    ended
+}
+
+fn runtime(worker_threads: usize) -> Result<Runtime, Exit> {
+    let mut builder = Builder::new_multi_thread();
+    if worker_threads > 0 {
+        builder.worker_threads(worker_threads);
+    }
+    builder.enable_all().build().map_err(|error| Exit::Temporary(format!("cannot start the runtime: {error}")))
+}
+
+fn watch_stdin(common: &Common, shutdown: &Shutdown) -> Result<Lifeline, Exit> {
+    let limit = common.server.drain_timeout.get() + lifeline::GRACE;
+    Lifeline::watch(std::io::stdin(), shutdown.clone(), limit, || std::process::exit(Exit::Orphaned.code().into()))
+}
+
+/// The sockets, passed or bound, unless they would be open to other machines without a key.
+async fn acquire(common: &Common) -> Result<Listener, Exit> {
+    let guarded = |beyond: Option<std::net::IpAddr>| match beyond {
+        Some(ip) if common.auth.client_keys.is_empty() && !common.auth.insecure_no_auth => Err(Exit::Config(format!(
+            "{ip} can be reached from other machines, and no client key is configured: set CLIENT_KEYS or auth.client_keys, \
+             listen on 127.0.0.1, or accept the risk with --insecure-no-auth"
+        ))),
+        Some(ip) if common.auth.client_keys.is_empty() => {
+            tracing::warn!(%ip, "other machines can reach this port, and everybody may call");
+            Ok(())
+        }
+        _ => Ok(()),
+    };
+    if let Some(listener) = Listener::passed()? {
+        guarded(listener.beyond_loopback().map(|addr| addr.ip()))?;
+        return Ok(listener);
+    }
+    let addresses = listener::resolve(&common.server.host).await?;
+    guarded(addresses.into_iter().find(|ip| !ip.to_canonical().is_loopback()))?;
+    Listener::bind(&common.server.host, common.server.port).await
+}

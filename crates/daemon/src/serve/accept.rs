@@ -1,0 +1,88 @@
+//! Connections out of the sockets.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::House;
+use super::connection;
+use super::pace::Pace;
+use super::socket::Socket;
+
+/// How long to wait when the process is out of descriptors: each connection that ends gives one back.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Accepts until draining begins, then closes the sockets.
+pub(super) async fn until_draining<S, B>(sockets: Vec<TcpListener>, house: &House, service: &S)
+where
+    S: hyper::service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut turn = 0;
+    let mut failing = false;
+    let accepting = async {
+        loop {
+            // The slot comes first: at the limit, connections wait in the backlog instead of here.
+            let Ok(slot) = Arc::clone(&house.slots).acquire_owned().await else { return };
+            let (stream, peer) = match accept(&sockets, &mut turn).await {
+                Ok(accepted) => accepted,
+                Err(error) if concerns_one_connection(&error) => continue,
+                Err(error) => {
+                    if !failing {
+                        tracing::error!(%error, "cannot accept connections, trying again every 100 ms");
+                    }
+                    failing = true;
+                    tokio::time::sleep(BACK_OFF).await;
+                    continue;
+                }
+            };
+            if failing {
+                tracing::info!("accepting connections again");
+                failing = false;
+            }
+            // Answers are small and streams are slow: waiting for more to send would only delay them.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "cannot set TCP_NODELAY");
+            }
+            let pace = Arc::new(Pace::new(house.server.header_timeout.get(), house.server.idle_timeout.get()));
+            let socket = Socket::new(stream, Arc::clone(&pace), slot, house.open.token());
+            house.open.spawn(connection::serve(socket, peer, pace, house.clone(), service.clone()));
+        }
+    };
+    tokio::select! {
+        biased;
+        () = house.draining.cancelled() => {}
+        () = accepting => {}
+    }
+}
+
+/// The next connection of any socket. They take turns in being asked first.
+async fn accept(sockets: &[TcpListener], turn: &mut usize) -> io::Result<(TcpStream, SocketAddr)> {
+    *turn = turn.wrapping_add(1);
+    poll_fn(|cx: &mut Context<'_>| {
+        for offset in 0..sockets.len() {
+            let socket = &sockets[turn.wrapping_add(offset) % sockets.len()];
+            if let Poll::Ready(accepted) = socket.poll_accept(cx) {
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Whether the client is to blame, so that the next one may be asked at once.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
+}

@@ -1,0 +1,79 @@
+//! One connection, from its first byte to its end.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::House;
+use super::exchange;
+use super::pace::Pace;
+use super::socket::Socket;
+
+/// hyper reads bodies through the same buffer as heads: less would cost a system call per few kilobytes.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Why a connection ended.
+enum End {
+    /// Client, service or hyper closed it.
+    Closed(hyper::Result<()>),
+    /// The client kept us waiting for too long.
+    Overdue,
+    /// It survived the cut.
+    Evicted,
+}
+
+/// Serves the requests of one connection. When draining begins, the running exchange is the last one.
+pub(super) async fn serve<T, S, B>(socket: Socket<T>, peer: SocketAddr, pace: Arc<Pace>, house: House, service: S)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: hyper::service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let head = house.server.max_header_bytes.as_usize();
+    let mut http = http1::Builder::new();
+    // At most 100 headers: hyper's default, which unlike a configured number needs no allocation per request.
+    http.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(head).max_buf_size(head.max(BUFFER_BYTES));
+
+    let service = exchange::guard(service, peer, Arc::clone(&pace));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+    let mut timer = pin!(pace.timer());
+    // Tokens of their own: asking a shared one takes a lock that all connections share.
+    let (draining, evict) = (house.draining.child_token(), house.evict.child_token());
+    let (mut draining, mut evict) = (pin!(draining.cancelled()), pin!(evict.cancelled()));
+    let mut last = false;
+
+    let end = poll_fn(|cx| {
+        if !last && draining.as_mut().poll(cx).is_ready() {
+            last = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            return Poll::Ready(End::Closed(result));
+        }
+        if last && evict.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(End::Evicted);
+        }
+        pace.poll_overdue(timer.as_mut(), cx).map(|()| End::Overdue)
+    })
+    .await;
+
+    match end {
+        End::Closed(Ok(())) => {}
+        // Clients that go away or send nonsense are everyday life.
+        End::Closed(Err(error)) => tracing::debug!(%peer, %error, "connection ended"),
+        End::Overdue => tracing::debug!(%peer, "connection closed: the client took too long"),
+        End::Evicted => tracing::debug!(%peer, "connection dropped: the drain is over"),
+    }
+}

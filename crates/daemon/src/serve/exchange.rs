@@ -1,0 +1,101 @@
+//! One request and its answer. A panic of the service ends here, at the price of one request.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use signalbox_core::openai::ErrorBody;
+
+use super::PeerAddr;
+use super::pace::{Busy, Pace};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+pin_project_lite::pin_project! {
+    /// The body of an answer. Its drop ends the exchange.
+    pub(super) struct Answer<B> {
+        #[pin]
+        body: Either<B, Full<Bytes>>,
+        _busy: Busy,
+    }
+}
+
+/// Puts the client's address into each request, turns a panic into a 500, and keeps the pace informed.
+pub(super) fn guard<S, B>(
+    service: S,
+    peer: SocketAddr,
+    pace: Arc<Pace>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Answer<B>>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Answer<B>>, Infallible>> + Send,
+>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    service_fn(move |mut request: Request<Incoming>| {
+        let busy = pace.busy();
+        request.extensions_mut().insert(PeerAddr(peer));
+        // Unwind safety: what the panic may have left half-changed belongs to the service, which shares it at its own risk.
+        let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
+        async move {
+            let answered = match called {
+                Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
+                Err(panic) => Err(panic),
+            };
+            let response = match answered {
+                Ok(Ok(response)) => response.map(Either::Left),
+                Err(panic) => after_panic(&panic).map(Either::Right),
+            };
+            Ok(response.map(|body| Answer { body, _busy: busy }))
+        }
+    })
+}
+
+/// The answer in place of the one that panicked. The panic itself was logged by the hook, with its place.
+fn after_panic(_: &Box<dyn Any + Send>) -> Response<Full<Bytes>> {
+    let error = ErrorBody::new("server_error", "internal_error", "Internal error. The log of the server tells more.");
+    let mut response = Response::new(Full::from(error.to_json()));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+// === impl Answer ===
+
+impl<B> Body for Answer<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

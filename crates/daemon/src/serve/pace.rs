@@ -1,0 +1,115 @@
+//! How long a client may keep us waiting.
+//!
+//! ```text
+//! accept ──> Head ──request──> Busy ──answer sent──> Idle
+//!             ^                 ^                     │
+//!             └──── first byte ─┼─────────────────────┤
+//!                               └── request (pipelined) ┘
+//! ```
+//!
+//! `Head` lasts as long as the header timeout, `Idle` as long as the idle timeout, `Busy` as long as the service takes. All changes
+//! happen while the connection's own task is polled, so looking at the state after each poll misses nothing.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+const HEAD: u8 = 0;
+const BUSY: u8 = 1;
+const IDLE: u8 = 2;
+
+/// The state of one connection. Atomics stand in for a `Cell`, which could not move between threads with its task.
+#[derive(Debug)]
+pub(super) struct Pace {
+    accepted: Instant,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+    phase: AtomicU8,
+    /// Milliseconds after `accepted`; meaningless while busy.
+    deadline: AtomicU64,
+}
+
+/// A request that is being answered. Its drop is the end of the answer.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Pace>);
+
+// === impl Pace ===
+
+impl Pace {
+    /// A connection that was just accepted: the first head is due.
+    pub(super) fn new(header_timeout: Duration, idle_timeout: Duration) -> Self {
+        let pace = Self {
+            accepted: Instant::now(),
+            header_timeout,
+            idle_timeout,
+            phase: AtomicU8::new(HEAD),
+            deadline: AtomicU64::new(0),
+        };
+        pace.due_in(header_timeout);
+        pace
+    }
+
+    /// Bytes came: of a new head, unless a request is running.
+    pub(super) fn heard(&self) {
+        if self.phase.load(Relaxed) == IDLE {
+            self.phase.store(HEAD, Relaxed);
+            self.due_in(self.header_timeout);
+        }
+    }
+
+    /// Bytes went out. The service may have ended long before the last of them is taken by a slow reader.
+    pub(super) fn wrote(&self) {
+        if self.phase.load(Relaxed) == IDLE {
+            self.due_in(self.idle_timeout);
+        }
+    }
+
+    /// A request is complete up to its body.
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.phase.store(BUSY, Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// A timer for [`poll_overdue`](Self::poll_overdue).
+    pub(super) fn timer(&self) -> Sleep {
+        sleep_until(self.accepted + self.header_timeout)
+    }
+
+    /// Ready when the client has kept us waiting for too long. `Pending` while busy, without a wake-up: what ends a request polls the
+    /// task anyway.
+    pub(super) fn poll_overdue(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.phase.load(Relaxed) == BUSY {
+            return Poll::Pending;
+        }
+        let deadline = self.accepted + Duration::from_millis(self.deadline.load(Relaxed));
+        if deadline < timer.deadline() {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            // A deadline that moved into the future has not touched the timer: setting it anew per request would cost more.
+            if deadline <= timer.deadline() {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+
+    fn due_in(&self, timeout: Duration) {
+        let due = self.accepted.elapsed().saturating_add(timeout).as_millis();
+        self.deadline.store(u64::try_from(due).unwrap_or(u64::MAX), Relaxed);
+    }
+}
+
+// === impl Busy ===
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.phase.store(IDLE, Relaxed);
+        self.0.due_in(self.0.idle_timeout);
+    }
+}

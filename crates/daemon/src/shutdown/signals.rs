@@ -1,0 +1,109 @@
+//! What the operating system asks of us: the first signal drains, the second cuts, the third ends the process where it stands.
+
+use tokio::task::JoinHandle;
+
+use super::Shutdown;
+use crate::exit::Exit;
+
+/// The task that listens for signals; it ends with this value.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    task: JoinHandle<()>,
+}
+
+/// A signal that came: its name, and the exit code of a process that dies of it.
+struct Received {
+    name: &'static str,
+    code: i32,
+}
+
+// === impl Signals ===
+
+impl Signals {
+    /// Installs the handlers, at once, and pulls `shutdown` from now on.
+    pub(crate) fn install(shutdown: Shutdown) -> Result<Self, Exit> {
+        let mut source = source::Source::install()
+            .map_err(|error| Exit::Temporary(format!("cannot install signal handlers: {error}")))?;
+        let task = tokio::spawn(async move {
+            let first = source.next().await;
+            tracing::info!(signal = first.name, "draining");
+            shutdown.trigger();
+            let second = source.next().await;
+            tracing::warn!(signal = second.name, "cutting what still runs");
+            shutdown.trigger_cut();
+            let third = source.next().await;
+            std::process::exit(third.code);
+        });
+        Ok(Self { task })
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(unix)]
+mod source {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    use super::Received;
+
+    pub(super) struct Source {
+        terminate: Signal,
+        interrupt: Signal,
+        hangup: Signal,
+    }
+
+    impl Source {
+        pub(super) fn install() -> std::io::Result<Self> {
+            Ok(Self {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                hangup: signal(SignalKind::hangup())?,
+            })
+        }
+
+        pub(super) async fn next(&mut self) -> Received {
+            tokio::select! {
+                _ = self.terminate.recv() => Received { name: "SIGTERM", code: 143 },
+                _ = self.interrupt.recv() => Received { name: "SIGINT", code: 130 },
+                _ = self.hangup.recv() => Received { name: "SIGHUP", code: 129 },
+            }
+        }
+    }
+}
+
+#[cfg(windows)]
+mod source {
+    use tokio::signal::windows::{
+        CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown,
+    };
+
+    use super::Received;
+
+    pub(super) struct Source {
+        c: CtrlC,
+        brk: CtrlBreak,
+        close: CtrlClose,
+        system: CtrlShutdown,
+    }
+
+    impl Source {
+        pub(super) fn install() -> std::io::Result<Self> {
+            Ok(Self { c: ctrl_c()?, brk: ctrl_break()?, close: ctrl_close()?, system: ctrl_shutdown()? })
+        }
+
+        pub(super) async fn next(&mut self) -> Received {
+            // 130 is what shells report for an interrupt; Windows has no convention of its own.
+            let code = 130;
+            tokio::select! {
+                _ = self.c.recv() => Received { name: "Ctrl-C", code },
+                _ = self.brk.recv() => Received { name: "Ctrl-Break", code },
+                _ = self.close.recv() => Received { name: "console closed", code },
+                _ = self.system.recv() => Received { name: "system shutdown", code },
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The first line on stdout: for a person, or for the supervisor.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::context::Context;
+
+#[derive(Serialize)]
+struct Listening<'a> {
+    event: &'static str,
+    service: &'a str,
+    instance: &'a str,
+    addr: String,
+    port: u16,
+    pid: u32,
+    version: &'a str,
+}
+
+/// The line, without its end: `announce` as it is, or one JSON object when supervised.
+fn line(context: &Context, announce: &str) -> String {
+    if !context.supervised {
+        return announce.to_owned();
+    }
+    let addr = context.listener.local_addr();
+    let listening = Listening {
+        event: "listening",
+        service: context.service,
+        instance: &context.instance,
+        addr: addr.to_string(),
+        port: addr.port(),
+        pid: std::process::id(),
+        version: context.version,
+    };
+    serde_json::to_string(&listening).unwrap_or_default()
+}
+
+/// Says that the process accepts connections. A reader that went away is no reason to die, as it would be with `println!`.
+pub(crate) fn announce(context: &Context, announce: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let written = writeln!(stdout, "{}", line(context, announce)).and_then(|()| stdout.flush());
+    if let Err(error) = written {
+        tracing::warn!(%error, "cannot write the status line");
+    }
+    tracing::info!(addr = %context.listener.local_addr(), instance = context.instance, "listening");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_supervisor_reads_json_and_a_person_reads_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut context = Context::detached(dir.path().to_owned()).await.unwrap();
+        assert_eq!(line(&context, "Server listening on port 1"), "Server listening on port 1");
+
+        context.supervised = true;
+        let status: serde_json::Value = serde_json::from_str(&line(&context, "ignored")).unwrap();
+        let addr = context.listener.local_addr();
+        assert_eq!(status["event"], "listening");
+        assert_eq!(status["addr"], addr.to_string());
+        assert_eq!(status["port"], addr.port());
+        assert_eq!(status["pid"], std::process::id());
+        assert_eq!(status["instance"], context.instance);
+        assert_eq!(status["service"], context.service);
+        assert_eq!(status["version"], context.version);
+    }
+}

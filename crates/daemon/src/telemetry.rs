@@ -1,0 +1,112 @@
+//! Logs: to stderr, as text or JSON lines, with a level that can change while the process runs.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{LogConfig, LogFormat, LogLevel};
+
+/// Dependencies that tell more than anybody wants to know below this level.
+const NOISY: [&str; 5] = ["hyper", "hyper_util", "rustls", "sqlx", "h2"];
+
+/// Changes what is logged. Clones are the same.
+#[derive(Clone)]
+pub struct LogHandle {
+    filter: Option<reload::Handle<Targets, Registry>>,
+}
+
+// === impl LogHandle ===
+
+impl LogHandle {
+    /// Logs from now on what is at least as important as `level`.
+    pub fn set_level(&self, level: LogLevel) {
+        let Some(filter) = &self.filter else { return };
+        if let Err(error) = filter.reload(targets(level)) {
+            tracing::error!(%error, "cannot change the log level");
+        }
+    }
+
+    /// A handle without logs behind it, for tests.
+    pub(crate) const fn detached() -> Self {
+        Self { filter: None }
+    }
+}
+
+impl std::fmt::Debug for LogHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogHandle").finish_non_exhaustive()
+    }
+}
+
+/// Starts to log, panics included.
+pub(crate) fn install(config: &LogConfig) -> LogHandle {
+    let (filter, handle) = reload::Layer::new(targets(config.level));
+    // Without `log_internal_errors(false)` a stderr that nobody reads any more would make the next log line panic.
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = match config.format {
+        LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
+    };
+    if let Err(error) = tracing_subscriber::registry().with(filter).with(lines).try_init() {
+        tracing::warn!(%error, "somebody else has set up logging already");
+    }
+    std::panic::set_hook(Box::new(log_panic));
+    LogHandle { filter: Some(handle) }
+}
+
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("(no message)");
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    // Empty unless RUST_BACKTRACE asks for it.
+    let backtrace = std::backtrace::Backtrace::capture();
+    tracing::error!(message, location, thread = thread.name(), %backtrace, "panic");
+}
+
+fn targets(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let quiet = NOISY.map(|target| (target, level.min(LevelFilter::WARN)));
+    Targets::new().with_default(level).with_targets(quiet)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn dependencies_are_quiet_and_ours_are_heard() {
+        let targets = targets(LogLevel::Debug);
+        assert!(targets.would_enable("signalbox_daemon::serve", &Level::DEBUG));
+        assert!(!targets.would_enable("signalbox_daemon::serve", &Level::TRACE));
+        assert!(!targets.would_enable("hyper::proto", &Level::INFO));
+        assert!(targets.would_enable("sqlx::query", &Level::WARN));
+    }
+
+    #[test]
+    fn dependencies_are_not_louder_than_asked() {
+        assert!(!targets(LogLevel::Error).would_enable("hyper", &Level::WARN));
+    }
+
+    #[test]
+    fn the_level_changes_while_it_runs() {
+        let (filter, handle) = reload::Layer::new(targets(LogLevel::Info));
+        let log = LogHandle { filter: Some(handle) };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(filter), || {
+            assert!(!tracing::enabled!(target: "reloaded", Level::DEBUG));
+            log.set_level(LogLevel::Debug);
+            assert!(tracing::enabled!(target: "reloaded", Level::DEBUG));
+        });
+    }
+}
