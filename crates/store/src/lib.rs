@@ -1,1 +1,47 @@
-//! Placeholder.
+//! The only crate that knows SQL. State lives in one database, shared by the three services: a SQLite file, or a
+//! PostgreSQL when several nodes share it.
+//!
+//! # Layout
+//! - [`Store`]: the open database; everything else is a function that takes one.
+//! - One module per table, with the same functions in the same order: list, get, insert, update, delete. What belongs
+//!   to one act of a user is one transaction.
+//! - [`catalog`]: the five tables of configuration as one consistent snapshot, with a number that tells when it is stale.
+//! - [`exchanges`]: the request log, written in batches.
+//! - Inside: `statement` (a text and its values), `transaction` and `row` hide which database it is; `store/sqlite` and
+//!   `store/postgres` open it; `migrations` and `seed` bring it up to date.
+//!
+//! # Theory
+//! There is one SQL text for both databases, and the same tests run it on both. It is limited to what both understand:
+//! three column types (text, 64-bit integers, booleans), `$1`, `RETURNING`, `ON CONFLICT`. Where the dialects must
+//! differ, both texts stand side by side with the reason.
+//!
+//! # Invariants
+//! - A write that was acknowledged survives a power cut, but for the request log, which survives the end of the process:
+//!   the router's journal holds a batch until [`exchanges::record`] has returned, and replaying it changes nothing.
+//! - Writers of SQLite start with `BEGIN IMMEDIATE`, so that waiting for each other is bounded by the busy timeout and
+//!   never ends in a deadlock.
+//! - A database of another program, or of a newer version of this one, is refused and left as it is.
+//! - Nothing here reads the environment.
+
+pub mod catalog;
+mod error;
+pub mod exchanges;
+mod migrations;
+pub mod models;
+mod page;
+pub mod provider_configs;
+pub mod provider_models;
+pub mod providers;
+pub mod requests;
+pub mod responses;
+mod row;
+mod seed;
+pub mod sessions;
+pub mod settings;
+mod statement;
+mod store;
+mod transaction;
+
+pub use error::{Cause, Error};
+pub use page::{Listed, Page};
+pub use store::{Kind, Store};

@@ -1,0 +1,95 @@
+//! The configuration as one snapshot, with a number that tells when it is stale.
+//!
+//! The router serves from memory and asks [`version`] about once a second. Triggers in the schema change that number in
+//! the transaction that changes `providers`, `provider_configs`, `models`, `provider_models` or `settings`, so no writer
+//! can forget it: not the REST API, not the command line, not somebody with a SQL prompt.
+
+use std::collections::HashMap;
+
+use signalbox_core::schema::{LinkedModel, Provider, ProviderConfig, Setting};
+
+use crate::row::{Columns, FromRow};
+use crate::statement::Statement;
+use crate::{Error, Store};
+
+/// Everything the router routes by.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    /// The [`version`] it belongs to.
+    pub version: i64,
+    /// All providers, enabled and disabled, in the order in which they are tried, each with its configuration (by key)
+    /// and its models (the default first, then by name).
+    pub providers: Vec<(Provider, Vec<ProviderConfig>, Vec<LinkedModel>)>,
+    /// The settings that are not at their defaults, by key.
+    pub settings: Vec<Setting>,
+}
+
+struct Version(i64);
+
+/// A model with the provider that serves it.
+struct Link {
+    provider_id: String,
+    model: LinkedModel,
+}
+
+const VERSION: &str = "SELECT version FROM catalog_version WHERE id = 1";
+
+/// A number that is another one after every committed change of the catalogue. One read of one row.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn version(store: &Store) -> Result<i64, Error> {
+    store.one::<Version>(Statement::new(VERSION), "catalog version").await.map(|version| version.0)
+}
+
+/// The catalogue as of one moment.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn load(store: &Store) -> Result<Catalog, Error> {
+    let mut tx = store.read().await?;
+    let Version(version) = tx.one(Statement::new(VERSION), "catalog version").await?;
+    let providers: Vec<Provider> =
+        tx.all(Statement::new("SELECT * FROM providers ORDER BY priority DESC, name")).await?;
+    let configs: Vec<ProviderConfig> = tx.all(Statement::new("SELECT * FROM provider_configs ORDER BY key")).await?;
+    let links: Vec<Link> = tx
+        .all(Statement::new(
+            "SELECT models.*, link.provider_id, link.is_default, link.config FROM provider_models AS link
+             JOIN models ON models.id = link.model_id
+             ORDER BY link.is_default DESC, models.name, models.id",
+        ))
+        .await?;
+    let settings = tx.all(Statement::new("SELECT * FROM settings ORDER BY key")).await?;
+
+    let mut configs_of: HashMap<String, Vec<ProviderConfig>> = HashMap::new();
+    for config in configs {
+        configs_of.entry(config.provider_id.clone()).or_default().push(config);
+    }
+    let mut models_of: HashMap<String, Vec<LinkedModel>> = HashMap::new();
+    for link in links {
+        models_of.entry(link.provider_id).or_default().push(link.model);
+    }
+    let with_parts = |provider: Provider| {
+        let configs = configs_of.remove(&provider.id).unwrap_or_default();
+        let models = models_of.remove(&provider.id).unwrap_or_default();
+        (provider, configs, models)
+    };
+    Ok(Catalog { version, providers: providers.into_iter().map(with_parts).collect(), settings })
+}
+
+// === impl FromRow ===
+
+impl FromRow for Version {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.int("version").map(Self)
+    }
+}
+
+impl FromRow for Link {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self { provider_id: row.text("provider_id")?, model: LinkedModel::from_row(row)? })
+    }
+}
+
+#[cfg(test)]
+mod tests;

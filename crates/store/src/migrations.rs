@@ -1,0 +1,114 @@
+//! The schema, version by version.
+//!
+//! Every migration exists twice, with the same number: `migrations/sqlite` and `migrations/postgres`. All that are
+//! missing are applied in the one transaction that [`run`] is given, so that a database is never half-migrated. The
+//! caller makes sure that only one process does it at a time.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use crate::Error;
+use crate::row::{Columns, FromRow};
+use crate::statement::Statement;
+use crate::transaction::Transaction;
+
+/// A version of the schema, in both dialects.
+struct Version {
+    number: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+/// All versions, the oldest first.
+const VERSIONS: &[Version] = &[Version {
+    number: 1,
+    name: "first schema",
+    sqlite: include_str!("../../../migrations/sqlite/0001_first_schema.sql"),
+    postgres: include_str!("../../../migrations/postgres/0001_first_schema.sql"),
+}];
+
+/// Where sqlx remembers which versions were applied.
+const BOOKKEEPING: &str = "_sqlx_migrations";
+
+struct Table(String);
+
+struct Applied(Option<i64>);
+
+/// Applies the versions that are missing.
+pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
+    check(tx).await?;
+    match tx {
+        Transaction::Sqlite(tx) => migrator(|version| version.sqlite).run(&mut **tx).await?,
+        Transaction::Postgres(tx) => {
+            let mut migrator = migrator(|version| version.postgres);
+            // Our own lock is held already, and it ends with the transaction; sqlx's would end before it.
+            migrator.set_locking(false);
+            migrator.run(&mut **tx).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a database that is not ours, or is newer than this program. Only reads.
+pub(crate) async fn check(tx: &mut Transaction) -> Result<(), Error> {
+    let tables: Vec<Table> = tx.all(Statement::new(list_tables(tx))).await?;
+    if tables.iter().any(|table| table.0 == BOOKKEEPING) {
+        return check_version(tx).await;
+    }
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let names = tables.iter().take(5).map(|table| table.0.as_str()).collect::<Vec<_>>().join(", ");
+    Err(Error::Incompatible(format!(
+        "the database holds tables that this program did not make ({names}); it was left as it is: give an empty one"
+    )))
+}
+
+async fn check_version(tx: &mut Transaction) -> Result<(), Error> {
+    let applied = tx.first::<Applied>(Statement::new("SELECT MAX(version) AS version FROM _sqlx_migrations")).await?;
+    let applied = applied.and_then(|applied| applied.0).unwrap_or(0);
+    let known = VERSIONS.last().map_or(0, |version| version.number);
+    if applied > known {
+        return Err(Error::Incompatible(format!(
+            "the database has version {applied}, this program knows up to {known}: use a newer program"
+        )));
+    }
+    Ok(())
+}
+
+fn migrator(text: impl Fn(&Version) -> &'static str) -> Migrator {
+    let migration = |version: &Version| {
+        Migration::new(version.number, version.name.into(), MigrationType::Simple, text(version).into_sql_str(), false)
+    };
+    Migrator::with_migrations(VERSIONS.iter().map(migration).collect())
+}
+
+/// Each database lists its tables in its own way.
+const fn list_tables(tx: &Transaction) -> &'static str {
+    match tx {
+        Transaction::Sqlite(_) => {
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name"
+        }
+        Transaction::Postgres(_) => {
+            "SELECT CAST(tablename AS TEXT) AS name FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1"
+        }
+    }
+}
+
+// === impl Table, Applied ===
+
+impl FromRow for Table {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.text("name").map(Self)
+    }
+}
+
+impl FromRow for Applied {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.maybe_int("version").map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

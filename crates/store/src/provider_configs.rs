@@ -1,0 +1,145 @@
+//! Table `provider_configs`.
+
+use serde_json::Value;
+use signalbox_core::schema::{ConfigValue, ProviderConfig};
+use signalbox_core::secret::Secret;
+
+use crate::row::{Columns, FromRow};
+use crate::statement::Statement;
+use crate::transaction::Transaction;
+use crate::{Error, Store, providers};
+
+/// What an error calls a row of this table.
+const WHAT: &str = "config key";
+
+/// What is configured for a provider, by key. Nothing for an unknown provider.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn list(store: &Store, provider_id: &str) -> Result<Vec<ProviderConfig>, Error> {
+    let statement = Statement::new("SELECT * FROM provider_configs WHERE provider_id = $1 ORDER BY key");
+    store.all(statement.bind(provider_id)).await
+}
+
+/// Writes values, all or none; keys that are not named keep theirs.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is no such provider; see [`Error`].
+pub async fn put(store: &Store, provider_id: &str, values: &[ConfigValue], now_ms: i64) -> Result<(), Error> {
+    let mut tx = store.write().await?;
+    providers::hold(&mut tx, provider_id).await?;
+    upsert(&mut tx, provider_id, values, now_ms).await?;
+    tx.commit().await
+}
+
+/// Deletes a key.
+///
+/// # Errors
+/// [`Error::NotFound`]: `config key` or `provider`; see [`Error`].
+pub async fn delete(store: &Store, provider_id: &str, key: &str) -> Result<(), Error> {
+    let mut tx = store.write().await?;
+    providers::hold(&mut tx, provider_id).await?;
+    let statement = Statement::new("DELETE FROM provider_configs WHERE provider_id = $1 AND key = $2");
+    if tx.execute(statement.bind(provider_id).bind(key)).await? == 0 {
+        return Err(Error::NotFound { what: WHAT });
+    }
+    tx.commit().await
+}
+
+/// The value as JSON. Rows written by the original may hold bare text, which is a string.
+///
+/// A sensitive value that is not an object or an array is always a string: a token of digits is not a number.
+#[must_use]
+pub fn json(config: &ProviderConfig) -> Value {
+    let text = config.value.expose();
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::Object(_) | Value::Array(_) | Value::String(_))) => value,
+        Ok(value @ (Value::Number(_) | Value::Bool(_))) if !config.is_sensitive => value,
+        _ => Value::String(text.clone()),
+    }
+}
+
+pub(crate) async fn upsert(
+    tx: &mut Transaction,
+    provider_id: &str,
+    values: &[ConfigValue],
+    now_ms: i64,
+) -> Result<(), Error> {
+    for value in values {
+        let statement = Statement::new(
+            "INSERT INTO provider_configs (provider_id, key, value, is_sensitive, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $5)
+             ON CONFLICT (provider_id, key) DO UPDATE
+             SET value = excluded.value, is_sensitive = excluded.is_sensitive, updated_at = excluded.updated_at",
+        )
+        .bind(provider_id)
+        .bind(&value.key)
+        .bind(value.value.expose())
+        .bind(value.is_sensitive)
+        .bind(now_ms);
+        tx.execute(statement).await?;
+    }
+    Ok(())
+}
+
+// === impl FromRow ===
+
+impl FromRow for ProviderConfig {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            provider_id: row.text("provider_id")?,
+            key: row.text("key")?,
+            value: Secret::new(row.text("value")?),
+            is_sensitive: row.flag("is_sensitive")?,
+            updated_at: row.int("updated_at")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn config(value: &str, is_sensitive: bool) -> ProviderConfig {
+        ProviderConfig {
+            provider_id: "p".to_owned(),
+            key: "k".to_owned(),
+            value: Secret::new(value.to_owned()),
+            is_sensitive,
+            updated_at: 0,
+        }
+    }
+
+    #[test]
+    fn json_is_read_and_bare_text_is_a_string() {
+        for (text, value) in [
+            ("\"http://x\"", json!("http://x")),
+            ("120000", json!(120_000)),
+            ("true", json!(true)),
+            ("{\"a\":1}", json!({"a": 1})),
+            ("[1]", json!([1])),
+            ("http://x", json!("http://x")),
+            ("null", json!("null")),
+            ("", json!("")),
+            ("{broken", json!("{broken")),
+        ] {
+            assert_eq!(super::json(&config(text, false)), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_text_even_if_it_looks_like_a_number() {
+        for (text, value) in [
+            ("1234567890123456789012", json!("1234567890123456789012")),
+            ("12", json!("12")),
+            ("\"12\"", json!("12")),
+            ("true", json!("true")),
+            ("sk-abc", json!("sk-abc")),
+            ("{\"x-key\":\"v\"}", json!({"x-key": "v"})),
+        ] {
+            assert_eq!(super::json(&config(text, true)), value, "{text}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Table `provider_models`: the links between providers and models.
+
+use signalbox_core::schema::{LinkedModel, Model, Provider, ProviderModel};
+
+use crate::row::{Columns, FromRow};
+use crate::statement::Statement;
+use crate::transaction::Transaction;
+use crate::{Error, Store, models, providers};
+
+/// What an error calls a row of this table.
+const WHAT: &str = "link";
+
+/// What it takes to make a link.
+#[derive(Clone, Debug)]
+pub struct NewLink {
+    /// See [`ProviderModel::provider_id`].
+    pub provider_id: String,
+    /// See [`ProviderModel::model_id`].
+    pub model_id: String,
+    /// See [`ProviderModel::is_default`]; the previous default, if there is one, is one no more.
+    pub is_default: bool,
+    /// See [`ProviderModel::config`].
+    pub config: Option<String>,
+}
+
+/// A provider as it serves one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedProvider {
+    /// The provider.
+    pub provider: Provider,
+    /// See [`ProviderModel::is_default`].
+    pub is_default: bool,
+    /// See [`ProviderModel::config`].
+    pub config: Option<String>,
+}
+
+/// The models of a provider: the default first, then by name. Nothing for an unknown provider.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn list(store: &Store, provider_id: &str) -> Result<Vec<LinkedModel>, Error> {
+    let statement = Statement::new(
+        "SELECT models.*, link.is_default, link.config FROM provider_models AS link
+         JOIN models ON models.id = link.model_id
+         WHERE link.provider_id = $1 ORDER BY link.is_default DESC, models.name, models.id",
+    );
+    store.all(statement.bind(provider_id)).await
+}
+
+/// The providers of a model, in the order in which they are tried. Nothing for an unknown model.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn providers_of(store: &Store, model_id: &str) -> Result<Vec<LinkedProvider>, Error> {
+    let statement = Statement::new(
+        "SELECT providers.*, link.is_default, link.config FROM provider_models AS link
+         JOIN providers ON providers.id = link.provider_id
+         WHERE link.model_id = $1 ORDER BY providers.priority DESC, providers.name",
+    );
+    store.all(statement.bind(model_id)).await
+}
+
+/// Makes a link.
+///
+/// # Errors
+/// [`Error::NotFound`]: `provider` or `model`; [`Error::Conflict`] if they are linked already; see [`Error`].
+pub async fn link(store: &Store, link: &NewLink, now_ms: i64) -> Result<ProviderModel, Error> {
+    let mut tx = store.write().await?;
+    providers::hold(&mut tx, &link.provider_id).await?;
+    let model = Statement::new("SELECT 1 AS one FROM models WHERE id = $1").bind(&link.model_id);
+    tx.one::<()>(model, models::WHAT).await?;
+    if link.is_default {
+        clear_default(&mut tx, &link.provider_id, now_ms).await?;
+    }
+    let row = add(&mut tx, link, now_ms).await?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+/// Deletes a link.
+///
+/// # Errors
+/// [`Error::NotFound`]; see [`Error`].
+pub async fn unlink(store: &Store, provider_id: &str, model_id: &str) -> Result<(), Error> {
+    let statement = Statement::new("DELETE FROM provider_models WHERE provider_id = $1 AND model_id = $2");
+    store.change(statement.bind(provider_id).bind(model_id), WHAT).await
+}
+
+/// Makes a linked model the only default of its provider.
+///
+/// # Errors
+/// [`Error::NotFound`]: `provider` or `link`; see [`Error`].
+pub async fn set_default(
+    store: &Store,
+    provider_id: &str,
+    model_id: &str,
+    now_ms: i64,
+) -> Result<ProviderModel, Error> {
+    let mut tx = store.write().await?;
+    providers::hold(&mut tx, provider_id).await?;
+    clear_default(&mut tx, provider_id, now_ms).await?;
+    let statement = Statement::new(
+        "UPDATE provider_models SET is_default = TRUE, updated_at = $3
+         WHERE provider_id = $1 AND model_id = $2 RETURNING *",
+    )
+    .bind(provider_id)
+    .bind(model_id)
+    .bind(now_ms);
+    let row = tx.one(statement, WHAT).await?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+pub(crate) async fn add(tx: &mut Transaction, link: &NewLink, now_ms: i64) -> Result<ProviderModel, Error> {
+    let statement = Statement::new(
+        "INSERT INTO provider_models (provider_id, model_id, is_default, config, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $5) RETURNING *",
+    )
+    .bind(&link.provider_id)
+    .bind(&link.model_id)
+    .bind(link.is_default)
+    .bind(link.config.as_deref())
+    .bind(now_ms);
+    tx.one(statement, WHAT).await
+}
+
+async fn clear_default(tx: &mut Transaction, provider_id: &str, now_ms: i64) -> Result<(), Error> {
+    let statement = Statement::new(
+        "UPDATE provider_models SET is_default = FALSE, updated_at = $2 WHERE provider_id = $1 AND is_default",
+    );
+    tx.execute(statement.bind(provider_id).bind(now_ms)).await.map(drop)
+}
+
+// === impl FromRow ===
+
+impl FromRow for ProviderModel {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.int("id")?,
+            provider_id: row.text("provider_id")?,
+            model_id: row.text("model_id")?,
+            is_default: row.flag("is_default")?,
+            config: row.maybe_text("config")?,
+            created_at: row.int("created_at")?,
+            updated_at: row.int("updated_at")?,
+        })
+    }
+}
+
+impl FromRow for LinkedModel {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            model: Model::from_row(row)?,
+            is_default: row.flag("is_default")?,
+            config: row.maybe_text("config")?,
+        })
+    }
+}
+
+impl FromRow for LinkedProvider {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            provider: Provider::from_row(row)?,
+            is_default: row.flag("is_default")?,
+            config: row.maybe_text("config")?,
+        })
+    }
+}

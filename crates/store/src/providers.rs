@@ -1,0 +1,131 @@
+//! Table `providers`.
+
+use signalbox_core::schema::{ConfigValue, NewProvider, Provider, ProviderUpdate};
+
+use crate::row::{Columns, FromRow};
+use crate::statement::{Filtered, Statement};
+use crate::transaction::Transaction;
+use crate::{Error, Listed, Page, Store, provider_configs};
+
+/// What an error calls a row of this table.
+pub(crate) const WHAT: &str = "provider";
+
+/// Which providers. `None` takes all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those whose `type` this is.
+    pub kind: Option<String>,
+    /// Only those that are enabled, or are not.
+    pub enabled: Option<bool>,
+}
+
+/// The providers, in the order in which they are tried: the highest priority first, then by name.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<Provider>, Error> {
+    let page = page.check()?;
+    let mut filtered = Filtered::default();
+    filtered.and_if("type = ?", filter.kind.as_deref());
+    filtered.and_if("enabled = ?", filter.enabled);
+    let mut tx = store.read().await?;
+    let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM providers")).await?;
+    let items = tx.all(filtered.page("SELECT * FROM providers", "ORDER BY priority DESC, name", page)).await?;
+    Ok(Listed { items, total })
+}
+
+/// One provider.
+///
+/// # Errors
+/// [`Error::NotFound`]; see [`Error`].
+pub async fn get(store: &Store, id: &str) -> Result<Provider, Error> {
+    store.one(Statement::new("SELECT * FROM providers WHERE id = $1").bind(id), WHAT).await
+}
+
+/// Makes a provider together with its configuration.
+///
+/// # Errors
+/// [`Error::Conflict`] if `providers.id` or `providers.name` is taken; see [`Error`].
+pub async fn insert(
+    store: &Store,
+    provider: &NewProvider,
+    configs: &[ConfigValue],
+    now_ms: i64,
+) -> Result<Provider, Error> {
+    let mut tx = store.write().await?;
+    let provider = add(&mut tx, provider, now_ms).await?;
+    provider_configs::upsert(&mut tx, &provider.id, configs, now_ms).await?;
+    tx.commit().await?;
+    Ok(provider)
+}
+
+/// Changes a provider.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Conflict`] if `providers.name` is taken; see [`Error`].
+pub async fn update(store: &Store, id: &str, update: &ProviderUpdate, now_ms: i64) -> Result<Provider, Error> {
+    let statement = Statement::new(
+        "UPDATE providers SET name = COALESCE($2, name), type = COALESCE($3, type), enabled = COALESCE($4, enabled),
+             priority = COALESCE($5, priority), description = CASE WHEN $6 THEN $7 ELSE description END, updated_at = $8
+         WHERE id = $1 RETURNING *",
+    )
+    .bind(id)
+    .bind(update.name.as_deref())
+    .bind(update.kind.as_deref())
+    .bind(update.enabled)
+    .bind(update.priority)
+    .bind(update.description.is_some())
+    .bind(update.description.as_ref().and_then(Option::as_deref))
+    .bind(now_ms);
+    store.change_returning(statement, WHAT).await
+}
+
+/// Deletes a provider with its configuration and its links. What it answered stays in the log.
+///
+/// # Errors
+/// [`Error::NotFound`]; see [`Error`].
+pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
+    store.change(Statement::new("DELETE FROM providers WHERE id = $1").bind(id), WHAT).await
+}
+
+pub(crate) async fn add(tx: &mut Transaction, provider: &NewProvider, now_ms: i64) -> Result<Provider, Error> {
+    let statement = Statement::new(
+        "INSERT INTO providers (id, name, type, enabled, priority, description, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING *",
+    )
+    .bind(&provider.id)
+    .bind(&provider.name)
+    .bind(&provider.kind)
+    .bind(provider.enabled)
+    .bind(provider.priority)
+    .bind(provider.description.as_deref())
+    .bind(now_ms);
+    tx.one(statement, WHAT).await
+}
+
+/// Takes the provider's row until the transaction ends, so that two changes of what belongs to it come one after the
+/// other (on SQLite writers do anyway). Fails if there is no such provider.
+pub(crate) async fn hold(tx: &mut Transaction, id: &str) -> Result<(), Error> {
+    let touch = Statement::new("UPDATE providers SET priority = priority WHERE id = $1").bind(id);
+    match tx.execute(touch).await? {
+        0 => Err(Error::NotFound { what: WHAT }),
+        _ => Ok(()),
+    }
+}
+
+// === impl FromRow ===
+
+impl FromRow for Provider {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.text("id")?,
+            name: row.text("name")?,
+            kind: row.text("type")?,
+            enabled: row.flag("enabled")?,
+            priority: row.int("priority")?,
+            description: row.maybe_text("description")?,
+            created_at: row.int("created_at")?,
+            updated_at: row.int("updated_at")?,
+        })
+    }
+}

@@ -1,0 +1,190 @@
+//! Table `responses`.
+
+use signalbox_core::schema::Response;
+
+use crate::requests::RequestKey;
+use crate::row::{Columns, FromRow};
+use crate::statement::{Filtered, Statement};
+use crate::{Error, Listed, Page, Store};
+
+/// What an error calls a row of this table.
+const WHAT: &str = "response";
+
+/// Names one response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResponseKey {
+    /// Its number.
+    Id(i64),
+    /// Its `response_id`.
+    Uuid(String),
+}
+
+/// Which responses. `None` takes all; what is given is combined.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this session.
+    pub session_id: Option<String>,
+    /// Of the request with this UUID (`requests.request_id`).
+    pub request_id: Option<String>,
+    /// That finished for this reason.
+    pub finish_reason: Option<String>,
+    /// With an error, or without.
+    pub has_error: Option<bool>,
+    /// That ended at this time or later.
+    pub start: Option<i64>,
+    /// That ended at this time or earlier.
+    pub end: Option<i64>,
+}
+
+/// Sums over responses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// How many there are.
+    pub total_responses: i64,
+    /// How many of them have no error.
+    pub succeeded: i64,
+    /// As the providers reported it.
+    pub total_tokens: i64,
+    /// As the providers reported it.
+    pub total_completion_tokens: i64,
+    /// As the providers reported it.
+    pub total_prompt_tokens: i64,
+    /// Rounded; 0 when there are none.
+    pub avg_duration_ms: i64,
+}
+
+/// The responses, the newest first.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<Response>, Error> {
+    let page = page.check()?;
+    let filtered = filtered(filter);
+    let mut tx = store.read().await?;
+    let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM responses")).await?;
+    let items = tx.all(filtered.page("SELECT * FROM responses", "ORDER BY timestamp DESC, id DESC", page)).await?;
+    Ok(Listed { items, total })
+}
+
+/// One response.
+///
+/// # Errors
+/// [`Error::NotFound`]; see [`Error`].
+pub async fn get(store: &Store, key: &ResponseKey) -> Result<Response, Error> {
+    let by = match key {
+        ResponseKey::Id(id) => Statement::new("SELECT * FROM responses WHERE id = $1").bind(*id),
+        ResponseKey::Uuid(uuid) => Statement::new("SELECT * FROM responses WHERE response_id = $1").bind(uuid),
+    };
+    store.one(by, WHAT).await
+}
+
+/// The response to a request.
+///
+/// # Errors
+/// [`Error::NotFound`]: `request` or `response`; see [`Error`].
+pub async fn for_request(store: &Store, key: &RequestKey) -> Result<Response, Error> {
+    let (_, response) = crate::requests::get(store, key).await?;
+    response.ok_or(Error::NotFound { what: WHAT })
+}
+
+/// Sums over all responses, or over those of a session.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Error> {
+    let mut filtered = Filtered::default();
+    filtered.and_if("session_id = ?", session_id);
+    // The casts are for PostgreSQL, whose sums and averages of integers are of another type.
+    let select = "SELECT COUNT(*) AS total_responses,
+             CAST(COALESCE(SUM(CASE WHEN error IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS succeeded,
+             CAST(COALESCE(SUM(total_tokens), 0) AS BIGINT) AS total_tokens,
+             CAST(COALESCE(SUM(completion_tokens), 0) AS BIGINT) AS total_completion_tokens,
+             CAST(COALESCE(SUM(prompt_tokens), 0) AS BIGINT) AS total_prompt_tokens,
+             CAST(ROUND(COALESCE(AVG(duration_ms), 0)) AS BIGINT) AS avg_duration_ms
+         FROM responses";
+    store.one(filtered.all(select), WHAT).await
+}
+
+/// Deletes a response; its request stays.
+///
+/// # Errors
+/// [`Error::NotFound`]; see [`Error`].
+pub async fn delete(store: &Store, key: &ResponseKey) -> Result<(), Error> {
+    let by = match key {
+        ResponseKey::Id(id) => Statement::new("DELETE FROM responses WHERE id = $1").bind(*id),
+        ResponseKey::Uuid(uuid) => Statement::new("DELETE FROM responses WHERE response_id = $1").bind(uuid),
+    };
+    store.change(by, WHAT).await
+}
+
+fn filtered(filter: &Filter) -> Filtered<'_> {
+    let mut filtered = Filtered::default();
+    filtered.and_if("session_id = ?", filter.session_id.as_deref());
+    filtered.and_if("request_id = (SELECT id FROM requests WHERE request_id = ?)", filter.request_id.as_deref());
+    filtered.and_if("finish_reason = ?", filter.finish_reason.as_deref());
+    filtered.and_if("timestamp >= ?", filter.start);
+    filtered.and_if("timestamp <= ?", filter.end);
+    match filter.has_error {
+        Some(true) => filtered.and_fixed("error IS NOT NULL"),
+        Some(false) => filtered.and_fixed("error IS NULL"),
+        None => {}
+    }
+    filtered
+}
+
+// === impl Stats ===
+
+impl Stats {
+    /// The share of responses without an error, in percent with two decimals; 0 when there are none.
+    #[must_use]
+    pub fn success_rate(&self) -> f64 {
+        if self.total_responses == 0 {
+            return 0.0;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+        let share = self.succeeded as f64 / self.total_responses as f64;
+        (share * 10_000.0).round() / 100.0
+    }
+}
+
+// === impl FromRow ===
+
+impl FromRow for Stats {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            total_responses: row.int("total_responses")?,
+            succeeded: row.int("succeeded")?,
+            total_tokens: row.int("total_tokens")?,
+            total_completion_tokens: row.int("total_completion_tokens")?,
+            total_prompt_tokens: row.int("total_prompt_tokens")?,
+            avg_duration_ms: row.int("avg_duration_ms")?,
+        })
+    }
+}
+
+impl FromRow for Response {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.int("id")?,
+            request_id: row.int("request_id")?,
+            session_id: row.text("session_id")?,
+            response_id: row.text("response_id")?,
+            timestamp: row.int("timestamp")?,
+            qwen_response: row.maybe_text("qwen_response")?,
+            openai_response: row.maybe_text("openai_response")?,
+            parent_id: row.maybe_text("parent_id")?,
+            completion_tokens: row.maybe_int("completion_tokens")?,
+            prompt_tokens: row.maybe_int("prompt_tokens")?,
+            total_tokens: row.maybe_int("total_tokens")?,
+            finish_reason: row.maybe_text("finish_reason")?,
+            error: row.maybe_text("error")?,
+            duration_ms: row.maybe_int("duration_ms")?,
+            first_byte_ms: row.maybe_int("first_byte_ms")?,
+            status_code: row.maybe_int("status_code")?,
+            provider_id: row.maybe_text("provider_id")?,
+            attempts: row.int("attempts")?,
+            truncated: row.flag("truncated")?,
+            created_at: row.int("created_at")?,
+        })
+    }
+}

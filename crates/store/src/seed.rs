@@ -1,0 +1,78 @@
+//! What a new database holds, so that the first request is answered without any configuration.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use signalbox_core::schema::{ConfigValue, NewModel, NewProvider};
+use signalbox_core::secret::Secret;
+
+use crate::page::Total;
+use crate::provider_models::NewLink;
+use crate::statement::Statement;
+use crate::transaction::Transaction;
+use crate::{Error, models, provider_configs, provider_models, providers};
+
+/// Fills the catalogue if there is no provider.
+pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
+    let Total(providers) = tx.one(Statement::new("SELECT COUNT(*) AS total FROM providers"), "count").await?;
+    if providers > 0 {
+        return Ok(());
+    }
+    let now = now_ms();
+    let echo = NewProvider {
+        description: Some("Repeats the last user message and needs no key. Remove it any time.".to_owned()),
+        ..provider("echo", "Echo", "echo", true, 0)
+    };
+    add(tx, &echo, None, Some("echo"), now).await?;
+    let qwen = provider("qwen-proxy-default", "Qwen Proxy Default", "qwen-proxy", true, 5);
+    add(tx, &qwen, Some("http://127.0.0.1:3000"), Some("qwen3-max"), now).await?;
+    let lm_studio = provider("lm-studio-default", "LM Studio Default", "lm-studio", false, 10);
+    add(tx, &lm_studio, Some("http://127.0.0.1:1234/v1"), None, now).await
+}
+
+async fn add(
+    tx: &mut Transaction,
+    provider: &NewProvider,
+    base_url: Option<&str>,
+    model: Option<&str>,
+    now: i64,
+) -> Result<(), Error> {
+    providers::add(tx, provider, now).await?;
+    if let Some(base_url) = base_url {
+        let text = |key: &str, value: String| ConfigValue {
+            key: key.to_owned(),
+            value: Secret::new(value),
+            is_sensitive: false,
+        };
+        let values = [text("baseURL", format!("\"{base_url}\"")), text("timeout", "120000".to_owned())];
+        provider_configs::upsert(tx, &provider.id, &values, now).await?;
+    }
+    if let Some(id) = model {
+        let model = NewModel {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            description: None,
+            capabilities: vec!["chat".to_owned()],
+        };
+        models::add_if_missing(tx, &model, now).await?;
+        let link = NewLink { provider_id: provider.id.clone(), model_id: model.id, is_default: true, config: None };
+        provider_models::add(tx, &link, now).await?;
+    }
+    Ok(())
+}
+
+fn provider(id: &str, name: &str, kind: &str, enabled: bool, priority: i64) -> NewProvider {
+    NewProvider {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        enabled,
+        priority,
+        description: None,
+    }
+}
+
+/// Milliseconds since 1970; 0 on a machine whose clock is before it.
+fn now_ms() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+}

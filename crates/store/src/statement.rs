@@ -1,0 +1,214 @@
+//! One SQL text for both databases, and the values that go with it.
+//!
+//! Both understand `$1`, `RETURNING`, `ON CONFLICT … excluded`, `TRUE` and `FALSE`. Every text is made of literals of
+//! this crate: a value never becomes part of it.
+
+use std::borrow::Cow;
+
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Postgres, Sqlite};
+
+use crate::{Error, Page};
+
+/// A statement with its values.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement<'a> {
+    text: Cow<'static, str>,
+    values: Vec<Value<'a>>,
+}
+
+/// A value of one of the three types of the schema. PostgreSQL wants a type even for an absent one.
+#[derive(Clone, Debug)]
+pub(crate) enum Value<'a> {
+    Text(Option<Cow<'a, str>>),
+    Int(Option<i64>),
+    Flag(Option<bool>),
+}
+
+/// A `WHERE` clause that grows with what the caller asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Filtered<'a> {
+    clause: String,
+    values: Vec<Value<'a>>,
+}
+
+// === impl Statement ===
+
+impl<'a> Statement<'a> {
+    pub(crate) const fn new(text: &'static str) -> Self {
+        Self { text: Cow::Borrowed(text), values: Vec::new() }
+    }
+
+    pub(crate) fn bind(mut self, value: impl Into<Value<'a>>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// PostgreSQL cannot store the character U+0000 in a text and SQLite's functions stop at it, so nobody may.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.values.iter().any(Value::has_nul) {
+            return Err(Error::Invalid("a text contains the character U+0000".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Replaces U+0000 by U+FFFD. For the request log: what a client or a provider sent must not stop it.
+    pub(crate) fn replacing_nul(mut self) -> Self {
+        for value in self.values.iter_mut().filter(|value| value.has_nul()) {
+            if let Value::Text(Some(text)) = value {
+                *text = Cow::Owned(text.replace('\0', "\u{fffd}"));
+            }
+        }
+        self
+    }
+
+    pub(crate) fn for_sqlite(&self) -> Query<'static, Sqlite, <Sqlite as sqlx::Database>::Arguments> {
+        let query = sqlx::query(AssertSqlSafe(self.text.clone()));
+        self.values.iter().fold(query, |query, value| match value {
+            Value::Text(text) => query.bind(text.as_deref()),
+            Value::Int(int) => query.bind(*int),
+            Value::Flag(flag) => query.bind(*flag),
+        })
+    }
+
+    pub(crate) fn for_postgres(&self) -> Query<'static, Postgres, <Postgres as sqlx::Database>::Arguments> {
+        let query = sqlx::query(AssertSqlSafe(self.text.clone()));
+        self.values.iter().fold(query, |query, value| match value {
+            Value::Text(text) => query.bind(text.as_deref()),
+            Value::Int(int) => query.bind(*int),
+            Value::Flag(flag) => query.bind(*flag),
+        })
+    }
+}
+
+// === impl Value ===
+
+impl Value<'_> {
+    fn has_nul(&self) -> bool {
+        matches!(self, Self::Text(Some(text)) if text.contains('\0'))
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Some(Cow::Borrowed(text)))
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(Some(Cow::Borrowed(text)))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        Self::Text(text.map(Cow::Borrowed))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Some(Cow::Owned(text)))
+    }
+}
+
+impl From<Option<String>> for Value<'_> {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text.map(Cow::Owned))
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(int: i64) -> Self {
+        Self::Int(Some(int))
+    }
+}
+
+impl From<Option<i64>> for Value<'_> {
+    fn from(int: Option<i64>) -> Self {
+        Self::Int(int)
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(flag: bool) -> Self {
+        Self::Flag(Some(flag))
+    }
+}
+
+impl From<Option<bool>> for Value<'_> {
+    fn from(flag: Option<bool>) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+// === impl Filtered ===
+
+impl<'a> Filtered<'a> {
+    /// Adds a condition; its one `?` is where the value goes.
+    pub(crate) fn and(&mut self, condition: &'static str, value: impl Into<Value<'a>>) {
+        self.values.push(value.into());
+        let place = format!("${}", self.values.len());
+        self.push(&condition.replacen('?', &place, 1));
+    }
+
+    /// Adds a condition if there is a value for it.
+    pub(crate) fn and_if<V: Into<Value<'a>>>(&mut self, condition: &'static str, value: Option<V>) {
+        if let Some(value) = value {
+            self.and(condition, value);
+        }
+    }
+
+    /// Adds a condition that needs no value.
+    pub(crate) fn and_fixed(&mut self, condition: &'static str) {
+        self.push(condition);
+    }
+
+    /// `select` with the conditions.
+    pub(crate) fn all(&self, select: &'static str) -> Statement<'a> {
+        Statement { text: format!("{select}{}", self.clause).into(), values: self.values.clone() }
+    }
+
+    /// `select` with the conditions, in order, and only that page.
+    pub(crate) fn page(&self, select: &'static str, order: &'static str, page: Page) -> Statement<'a> {
+        let (limit, offset) = (self.values.len() + 1, self.values.len() + 2);
+        let text = format!("{select}{} {order} LIMIT ${limit} OFFSET ${offset}", self.clause);
+        Statement { text: text.into(), values: self.values.clone() }.bind(page.limit).bind(page.offset)
+    }
+
+    fn push(&mut self, condition: &str) {
+        self.clause.push_str(if self.clause.is_empty() { " WHERE " } else { " AND " });
+        self.clause.push_str(condition);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_numbered_in_order() {
+        let mut filtered = Filtered::default();
+        filtered.and_if("a = ?", Some("x"));
+        filtered.and_if("b = ?", None::<i64>);
+        filtered.and_fixed("c IS NULL");
+        filtered.and("d >= ?", 7);
+        let statement = filtered.page("SELECT * FROM t", "ORDER BY a", Page { limit: 1, offset: 2 });
+        assert_eq!(
+            statement.text,
+            "SELECT * FROM t WHERE a = $1 AND c IS NULL AND d >= $2 ORDER BY a LIMIT $3 OFFSET $4"
+        );
+        assert_eq!(statement.values.len(), 4);
+        assert_eq!(Filtered::default().all("SELECT 1").text, "SELECT 1");
+    }
+
+    #[test]
+    fn a_nul_is_refused() {
+        assert!(Statement::new("SELECT $1").bind("a\0b").check().is_err());
+        assert!(Statement::new("SELECT $1").bind("ab").check().is_ok());
+        let replaced = Statement::new("SELECT $1").bind("a\0b").replacing_nul();
+        assert!(replaced.check().is_ok());
+        assert!(matches!(&replaced.values[0], Value::Text(Some(text)) if text == "a\u{fffd}b"));
+    }
+}

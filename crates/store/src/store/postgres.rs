@@ -1,0 +1,44 @@
+//! Opening a PostgreSQL database.
+
+use std::str::FromStr;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use super::PATIENCE;
+use crate::statement::Statement;
+use crate::transaction::Transaction;
+use crate::{Error, migrations, seed};
+
+/// Connections of one process.
+const CONNECTIONS: u32 = 8;
+
+/// The advisory locks of this crate: any two numbers nobody else uses in the same database.
+const MIGRATION_LOCK: i64 = 0x5349_474e_414c_0001;
+const LOG_LOCK: i64 = 0x5349_474e_414c_0002;
+
+pub(super) async fn open(url: &str) -> Result<PgPool, Error> {
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("signalbox")
+        .options([("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "60s")]);
+    let pool =
+        PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_with(options).await?;
+    let mut tx = Transaction::Postgres(pool.begin().await?);
+    lock(&mut tx, MIGRATION_LOCK).await?;
+    migrations::run(&mut tx).await?;
+    seed::run(&mut tx).await?;
+    tx.commit().await?;
+    Ok(pool)
+}
+
+/// Loaders of several nodes come one after the other, as they do on SQLite: what a batch reads, it may rely on, and two
+/// batches that touch the same conversations cannot deadlock.
+pub(super) async fn begin_log(pool: &PgPool) -> Result<Transaction, Error> {
+    let mut tx = Transaction::Postgres(pool.begin().await?);
+    lock(&mut tx, LOG_LOCK).await?;
+    Ok(tx)
+}
+
+/// Waits for a lock that ends with the transaction.
+async fn lock(tx: &mut Transaction, number: i64) -> Result<(), Error> {
+    tx.execute(Statement::new("SELECT pg_advisory_xact_lock($1)").bind(number)).await.map(drop)
+}

@@ -1,0 +1,162 @@
+//! Opening a SQLite file.
+//!
+//! Three processes share the file, so it is opened with care: the first one makes it private, one at a time brings it up
+//! to date, and a file that is not ours is only looked at.
+
+mod file;
+
+use std::str::FromStr;
+
+use sqlx::Sqlite;
+use sqlx::pool::PoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
+
+use super::PATIENCE;
+use crate::row::{Columns, FromRow};
+use crate::statement::Statement;
+use crate::transaction::Transaction;
+use crate::{Error, migrations, seed};
+
+/// Connections that read.
+const READERS: u32 = 4;
+
+/// Versions before 3.51.3 can lose committed writes when one process checkpoints while another commits ("WAL reset"),
+/// and that is exactly how the three services use the file.
+const OLDEST: (i64, i64, i64) = (3, 51, 3);
+const _: () = assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= 3_051_003, "this SQLite can lose committed writes");
+
+/// SQLite has one writer at a time anyway. Two connections write, so that each kind of write gets the durability it
+/// needs; `BEGIN IMMEDIATE` and the busy timeout make them take turns.
+#[derive(Clone, Debug)]
+pub(super) struct Pools {
+    pub(super) read: SqlitePool,
+    /// Configuration: an acknowledged write survives a power cut.
+    pub(super) write: SqlitePool,
+    /// The request log: an acknowledged write survives the end of the process, and costs no sync.
+    pub(super) log: SqlitePool,
+}
+
+struct Version(String);
+
+pub(super) async fn open(url: &str) -> Result<Pools, Error> {
+    if url.contains('?') {
+        return Err(Error::Invalid("a SQLite URL takes no parameters".to_owned()));
+    }
+    let options = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(false)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .pragma("trusted_schema", "OFF");
+    // What `from_str` makes of `sqlite::memory:` shares its pages between connections, whose locks know no busy timeout.
+    if url.contains(":memory:") {
+        return open_memory(options.shared_cache(false)).await;
+    }
+    open_file(options).await
+}
+
+/// `BEGIN IMMEDIATE` waits for other writers here, where the busy timeout is honoured. A transaction that began by
+/// reading fails at once when it comes to write after somebody else did.
+pub(super) async fn begin(pool: &SqlitePool) -> Result<Transaction, Error> {
+    Ok(Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?))
+}
+
+/// One connection for everything: another one would be another database.
+async fn open_memory(options: SqliteConnectOptions) -> Result<Pools, Error> {
+    let pool = connect(1, options.in_memory(true)).await?;
+    migrate(&pool).await?;
+    Ok(Pools { read: pool.clone(), write: pool.clone(), log: pool })
+}
+
+async fn open_file(options: SqliteConnectOptions) -> Result<Pools, Error> {
+    let path = options.get_filename().to_owned();
+    if path.as_os_str().is_empty() {
+        return Err(Error::Invalid("the SQLite URL names no file".to_owned()));
+    }
+    file::create_private(&path)?;
+    let lock = file::lock(&path).await?;
+    // Opening for writing would already change the journal mode of somebody else's file.
+    let look = connect(1, options.clone().read_only(true)).await?;
+    let mut tx = Transaction::Sqlite(look.begin().await?);
+    migrations::check(&mut tx).await?;
+    drop(tx);
+    look.close().await;
+
+    let options = options.journal_mode(SqliteJournalMode::Wal).pragma("journal_size_limit", "67108864");
+    let write = connect(1, options.clone().synchronous(SqliteSynchronous::Full)).await?;
+    migrate(&write).await?;
+    drop(lock);
+    let log = connect(1, options.clone().synchronous(SqliteSynchronous::Normal)).await?;
+    let read = connect(READERS, options.synchronous(SqliteSynchronous::Normal).read_only(true)).await?;
+    Ok(Pools { read, write, log })
+}
+
+/// A pool that keeps its connections: opening a file again costs more than an idle descriptor, and while one writer is
+/// open, the readers never have to recover the log.
+async fn connect(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
+    Ok(PoolOptions::<Sqlite>::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await?)
+}
+
+async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
+    let mut tx = begin(pool).await?;
+    let version = tx.one::<Version>(Statement::new("SELECT sqlite_version() AS version"), "version").await?;
+    version.check()?;
+    migrations::run(&mut tx).await?;
+    seed::run(&mut tx).await?;
+    tx.commit().await
+}
+
+// === impl Pools ===
+
+impl Pools {
+    /// The writer goes last: the last one to leave folds the log into the file.
+    pub(super) async fn close(&self) {
+        self.read.close().await;
+        self.log.close().await;
+        self.write.close().await;
+    }
+}
+
+// === impl Version ===
+
+impl Version {
+    /// The library could be another one than the headers we were built with.
+    fn check(&self) -> Result<(), Error> {
+        let mut parts = self.0.split('.').map(|part| part.parse::<i64>().unwrap_or(0));
+        let mut next = || parts.next().unwrap_or(0);
+        if (next(), next(), next()) < OLDEST {
+            return Err(Error::Incompatible(format!(
+                "SQLite {} can lose committed writes; 3.51.3 or newer is needed",
+                self.0
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl FromRow for Version {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.text("version").map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_versions_are_refused() {
+        for good in ["3.51.3", "3.53.0", "4.0.0", "3.51.10"] {
+            assert!(Version(good.to_owned()).check().is_ok(), "{good}");
+        }
+        for bad in ["3.51.2", "3.46.0", "2.99.99", "", "3.51"] {
+            assert!(Version(bad.to_owned()).check().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A transaction of either database. Dropping it rolls back.
+
+use sqlx::{Postgres, Sqlite};
+
+use crate::Error;
+use crate::page::Total;
+use crate::row::FromRow;
+use crate::statement::Statement;
+
+/// See the module. Statements run one after the other, each in the transaction.
+pub(crate) enum Transaction {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+// === impl Transaction ===
+
+impl Transaction {
+    /// Runs a statement; answers how many rows it changed.
+    pub(crate) async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Error> {
+        statement.check()?;
+        match self {
+            Self::Sqlite(tx) => Ok(statement.for_sqlite().execute(&mut **tx).await?.rows_affected()),
+            Self::Postgres(tx) => Ok(statement.for_postgres().execute(&mut **tx).await?.rows_affected()),
+        }
+    }
+
+    /// All rows.
+    pub(crate) async fn all<T: FromRow>(&mut self, statement: Statement<'_>) -> Result<Vec<T>, Error> {
+        statement.check()?;
+        match self {
+            Self::Sqlite(tx) => {
+                statement.for_sqlite().fetch_all(&mut **tx).await?.iter().map(|row| T::from_row(row)).collect()
+            }
+            Self::Postgres(tx) => {
+                statement.for_postgres().fetch_all(&mut **tx).await?.iter().map(|row| T::from_row(row)).collect()
+            }
+        }
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn first<T: FromRow>(&mut self, statement: Statement<'_>) -> Result<Option<T>, Error> {
+        statement.check()?;
+        match self {
+            Self::Sqlite(tx) => {
+                statement.for_sqlite().fetch_optional(&mut **tx).await?.map(|row| T::from_row(&row)).transpose()
+            }
+            Self::Postgres(tx) => {
+                statement.for_postgres().fetch_optional(&mut **tx).await?.map(|row| T::from_row(&row)).transpose()
+            }
+        }
+    }
+
+    /// The first row, which has to be there: `what` names it.
+    pub(crate) async fn one<T: FromRow>(&mut self, statement: Statement<'_>, what: &'static str) -> Result<T, Error> {
+        self.first(statement).await?.ok_or(Error::NotFound { what })
+    }
+
+    /// The answer to `SELECT COUNT(*) AS total …`.
+    pub(crate) async fn total(&mut self, statement: Statement<'_>) -> Result<i64, Error> {
+        Ok(self.one::<Total>(statement, "count").await?.0)
+    }
+
+    /// Makes it last.
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
