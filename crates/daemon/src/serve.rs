@@ -114,3 +114,6 @@ impl House {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,6 +83,6 @@ async fn accept(sockets: &[TcpListener], turn: &mut usize) -> io::Result<(TcpStr
 }
 
 /// Whether the client is to blame, so that the next one may be asked at once.
-fn concerns_one_connection(error: &io::Error) -> bool {
+pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
 }

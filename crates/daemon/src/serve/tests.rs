@@ -1,0 +1,245 @@
+//! Connections over in-memory pipes, with the clock paused: what takes a minute takes no time, and always the same.
+
+use std::io::ErrorKind;
+
+use http_body_util::{BodyExt, Full};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::pace::Pace;
+use super::socket::Socket;
+use super::*;
+use crate::config::{Common, Environment, Size};
+
+type Body = http_body_util::combinators::BoxBody<Bytes, std::io::Error>;
+
+const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn house(change: impl FnOnce(&mut ServerConfig)) -> House {
+    let mut server = Common::detached(std::path::Path::new("/nowhere"), &Environment::empty()).unwrap().server;
+    change(&mut server);
+    House::new(&server, CancellationToken::new())
+}
+
+fn text(text: &'static str) -> Response<Body> {
+    Response::new(Full::from(text).map_err(|never| match never {}).boxed())
+}
+
+/// What the tests talk to.
+async fn hello(mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    match request.uri().path() {
+        "/slow" => {
+            sleep(secs(600)).await;
+            Ok(text("at last"))
+        }
+        "/panic" => panic!("on purpose"),
+        "/peer" => {
+            let PeerAddr(peer) = request.extensions().get().unwrap();
+            Ok(Response::new(Full::from(peer.to_string()).map_err(|never| match never {}).boxed()))
+        }
+        "/upgrade" => {
+            tokio::spawn(async move {
+                let upgraded = hyper::upgrade::on(&mut request).await.unwrap();
+                let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded));
+                tokio::io::copy(&mut read, &mut write).await.unwrap();
+            });
+            let mut response = text("");
+            *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
+            response.headers_mut().insert(http::header::UPGRADE, http::HeaderValue::from_static("echo"));
+            Ok(response)
+        }
+        _ => Ok(text("hello")),
+    }
+}
+
+/// The client's end of a connection that is being served.
+async fn connect(house: &House) -> (DuplexStream, JoinHandle<()>) {
+    let (client, server) = duplex(64 << 10);
+    let slot = Arc::clone(&house.slots).acquire_owned().await.unwrap();
+    let pace = Arc::new(Pace::new(house.server.header_timeout.get(), house.server.idle_timeout.get()));
+    let socket = Socket::new(server, Arc::clone(&pace), slot, house.open.token());
+    let peer = SocketAddr::from(([192, 0, 2, 7], 4711));
+    let task = tokio::spawn(connection::serve(socket, peer, pace, house.clone(), service_fn(hello)));
+    (client, task)
+}
+
+/// Sends a request for `path` and reads the answer, head and body, until `end`.
+async fn ask(client: &mut DuplexStream, path: &str, end: &str) -> String {
+    client.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+    read_until(client, end).await
+}
+
+async fn read_until(client: &mut DuplexStream, end: &str) -> String {
+    let mut answer = Vec::new();
+    while !answer.ends_with(end.as_bytes()) {
+        match client.read_u8().await {
+            Ok(byte) => answer.push(byte),
+            Err(error) => panic!("{error} after {}", answer.escape_ascii()),
+        }
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+/// Whether the connection is still open after `wait`.
+async fn is_open_after(client: &mut DuplexStream, wait: Duration) -> bool {
+    match timeout(wait, client.read_u8()).await {
+        Err(_elapsed) => true,
+        Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => false,
+        Ok(other) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_loses_its_connection() {
+    let (mut client, _) = connect(&house(|_| {})).await;
+    assert!(is_open_after(&mut client, secs(9)).await);
+    assert!(!is_open_after(&mut client, secs(2)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dripping_a_head_gains_no_time() {
+    let (mut client, _) = connect(&house(|_| {})).await;
+    for byte in &REQUEST[..9] {
+        client.write_all(&[*byte]).await.unwrap();
+        assert!(is_open_after(&mut client, secs(1)).await);
+    }
+    assert!(!is_open_after(&mut client, secs(2)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_lives_long_and_a_half_head_on_it_does_not() {
+    let (mut client, _) = connect(&house(|_| {})).await;
+    for _ in 0..3 {
+        assert!(ask(&mut client, "/hello", "hello").await.starts_with("HTTP/1.1 200"));
+        assert!(is_open_after(&mut client, secs(80)).await);
+    }
+    client.write_all(b"GET /he").await.unwrap();
+    assert!(is_open_after(&mut client, secs(9)).await);
+    assert!(!is_open_after(&mut client, secs(2)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_does_not_live_for_ever() {
+    let (mut client, _) = connect(&house(|_| {})).await;
+    ask(&mut client, "/hello", "hello").await;
+    assert!(is_open_after(&mut client, secs(89)).await);
+    assert!(!is_open_after(&mut client, secs(2)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_answer_is_nobodys_delay() {
+    let (mut client, _) = connect(&house(|_| {})).await;
+    assert!(ask(&mut client, "/slow", "at last").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_oversized_head_gets_431() {
+    let (mut client, _) = connect(&house(|server| server.max_header_bytes = Size::from_bytes(1024))).await;
+    let head = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(1024));
+    client.write_all(head.as_bytes()).await.unwrap();
+    assert!(read_until(&mut client, "\r\n\r\n").await.starts_with("HTTP/1.1 431"));
+    assert!(!is_open_after(&mut client, secs(1)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_costs_one_request() {
+    let (mut client, _) = connect(&house(|_| {})).await;
+    let answer = ask(&mut client, "/panic", "}}").await;
+    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+    assert!(answer.contains(r#""code":"internal_error""#) && !answer.contains("on purpose"), "{answer}");
+    assert!(ask(&mut client, "/hello", "hello").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_know_their_client() {
+    let (mut client, _) = connect(&house(|_| {})).await;
+    ask(&mut client, "/peer", "192.0.2.7:4711").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_ends_idle_connections_at_once_and_busy_ones_after_their_answer() {
+    let house = house(|_| {});
+    let (mut idle, _) = connect(&house).await;
+    ask(&mut idle, "/hello", "hello").await;
+    let (mut busy, task) = connect(&house).await;
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(is_open_after(&mut busy, secs(1)).await);
+
+    house.draining.cancel();
+    assert!(!is_open_after(&mut idle, secs(1)).await);
+    let answer = read_until(&mut busy, "at last").await;
+    assert!(answer.contains("connection: close"), "{answer}");
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn eviction_ends_what_survived_the_cut() {
+    let house = house(|_| {});
+    let (mut client, task) = connect(&house).await;
+    client.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(is_open_after(&mut client, secs(1)).await);
+    house.draining.cancel();
+    assert!(is_open_after(&mut client, secs(1)).await);
+    house.evict.cancel();
+    task.await.unwrap();
+    assert!(!is_open_after(&mut client, secs(1)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgraded_connection_holds_its_slot_until_it_is_closed() {
+    let house = house(|server| server.max_connections = 1);
+    let (mut client, task) = connect(&house).await;
+    let request = b"GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+    client.write_all(request).await.unwrap();
+    assert!(read_until(&mut client, "\r\n\r\n").await.starts_with("HTTP/1.1 101"));
+    task.await.unwrap();
+    client.write_all(b"echo").await.unwrap();
+    assert_eq!(read_until(&mut client, "echo").await, "echo");
+    assert_eq!((house.open.len(), house.slots.available_permits()), (1, 0));
+    assert!(is_open_after(&mut client, secs(600)).await, "no deadline of HTTP holds any more");
+
+    drop(client);
+    house.open.close();
+    house.open.wait().await;
+    assert_eq!(house.slots.available_permits(), 1);
+}
+
+#[tokio::test]
+async fn beyond_the_limit_connections_wait_for_a_slot() {
+    let house = house(|server| server.max_connections = 1);
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = socket.local_addr().unwrap();
+    let draining = house.draining.clone();
+    let accepting = {
+        let house = house.clone();
+        tokio::spawn(async move { accept::until_draining(vec![socket], &house, &service_fn(hello)).await })
+    };
+    let mut first = TcpStream::connect(addr).await.unwrap();
+    first.write_all(REQUEST).await.unwrap();
+    first.read_u8().await.unwrap();
+    let mut second = TcpStream::connect(addr).await.unwrap();
+    second.write_all(REQUEST).await.unwrap();
+    assert_eq!(house.open.len(), 2, "a token and a task of the first connection");
+    assert_eq!(second.try_read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+
+    drop(first);
+    second.read_u8().await.unwrap();
+    draining.cancel();
+    accepting.await.unwrap();
+    assert!(TcpStream::connect(addr).await.is_err(), "the socket is closed");
+}
+
+#[test]
+fn a_client_that_went_away_does_not_stop_the_loop() {
+    use accept::concerns_one_connection;
+    assert!(concerns_one_connection(&ErrorKind::ConnectionAborted.into()));
+    assert!(!concerns_one_connection(&std::io::Error::from_raw_os_error(24)), "out of descriptors");
+}
