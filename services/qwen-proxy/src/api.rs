@@ -45,13 +45,14 @@ mod tests {
     use http::{Request, StatusCode};
     use http_body_util::BodyExt;
     use serde_json::{Value, json};
+    use signalbox_daemon::config::AuthConfig;
     use tower::ServiceExt;
 
     use super::*;
 
     async fn ask(method: &str, path: &str) -> (StatusCode, Value) {
         let store = Store::open("sqlite::memory:").await.unwrap();
-        let keys = ClientKeys::default();
+        let keys = ClientKeys::new(&AuthConfig { client_keys: Vec::new(), insecure_no_auth: false });
         let app = App { store, keys, instance: "one".into(), started: Instant::now() };
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         let response = router(Arc::new(app)).oneshot(request).await.unwrap();
@@ -84,6 +85,9 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_route_is_named() {
         let (status, body) = ask("DELETE", "/nothing").await;
-        assert_eq!((status, &body["error"]["message"]), (StatusCode::NOT_FOUND, &json!("Route not found: DELETE /nothing")));
+        assert_eq!(
+            (status, &body["error"]["message"]),
+            (StatusCode::NOT_FOUND, &json!("Route not found: DELETE /nothing"))
+        );
     }
 }

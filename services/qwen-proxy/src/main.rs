@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use qwen_proxy::{DEFAULTS, run};
-use signalbox_daemon::{CommonArgs, Spec};
+use signalbox_daemon::{CommonArgs, Spec, parse_args};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,7 +18,16 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let spec = Spec { name: "qwen-proxy", default_port: 3000, defaults: DEFAULTS, version: env!("CARGO_PKG_VERSION") };
+    let args: Args = match parse_args() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    let spec = Spec {
+        name: "qwen-proxy",
+        default_port: 3000,
+        defaults: DEFAULTS,
+        version: env!("CARGO_PKG_VERSION"),
+        env_prefix: None,
+    };
     signalbox_daemon::run(spec, args.common, toml::Table::new(), run)
 }

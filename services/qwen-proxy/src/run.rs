@@ -19,7 +19,7 @@ use crate::{
 /// # Errors
 /// What keeps the service from starting, with its exit code.
 pub async fn run(_: Config, context: Context) -> Result<(), Exit> {
-    let store = Store::open(context.common.database.url.expose()).await.map_err(cannot_open)?;
+    let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     let app = Arc::new(App {
         store: store.clone(),
         keys: ClientKeys::new(&context.common.auth),
@@ -44,7 +44,7 @@ pub async fn run(_: Config, context: Context) -> Result<(), Exit> {
 }
 
 /// A database that is away may come back; a file that cannot be opened needs a person.
-fn cannot_open(error: signalbox_store::Error) -> Exit {
+fn cannot_open(error: &signalbox_store::Error) -> Exit {
     let message = format!("the database cannot be used: {error}");
-    if error.is_unavailable() { Exit::Temporary(message) } else { Exit::CannotOpen(message) }
+    if error.is_transient() { Exit::Temporary(message) } else { Exit::CannotOpen(message) }
 }

@@ -1,0 +1,37 @@
+//! All routes.
+//!
+//! | Route | Room |
+//! |---|---|
+//! | `POST /v1/chat/completions` | [`chat_completions`], reached directly: the hot path does not pass axum's router |
+//! | `GET /v1/models`, `GET /v1/models/{id}` | [`models`] |
+//! | `GET /health`, `/health/live`, `/health/ready` | [`health`] |
+//! | `GET /` | [`root`] |
+
+pub mod chat_completions;
+pub mod error;
+pub mod health;
+pub mod models;
+mod root;
+
+use std::sync::Arc;
+
+use axum::{Router, routing::get};
+
+use crate::app::App;
+
+/// The path of the hot route.
+pub const CHAT_COMPLETIONS: &str = "/v1/chat/completions";
+
+/// Everything but the hot route.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(root::describe))
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(app)
+}

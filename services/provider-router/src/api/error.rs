@@ -1,0 +1,142 @@
+//! What goes wrong before a provider is asked, in OpenAI's shape. The one place that knows these statuses.
+
+use axum::response::IntoResponse;
+use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
+use signalbox_core::openai::ErrorBody;
+
+use crate::{body::ResponseBody, envelope::EnvelopeError, journal::Refused, route::RouteError};
+
+/// A request that is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No key, or a wrong one.
+    #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
+    Unauthorized,
+    /// The body is not what it should be.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// Nobody serves the model.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The body is too large.
+    #[error("the request body is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The body is compressed.
+    #[error("request bodies must not be compressed (Content-Encoding: {0})")]
+    Encoded(String),
+    /// The body did not arrive whole.
+    #[error("the request body broke off")]
+    BrokenBody,
+    /// Too much is going on.
+    #[error("the router is at its limit of requests in flight; try again in a moment")]
+    Overloaded,
+    /// The request cannot be logged, and the router is told to refuse it then.
+    #[error(transparent)]
+    Unlogged(#[from] Refused),
+    /// The provider that was named does not exist, or is disabled.
+    #[error("there is no enabled provider `{0}`")]
+    UnknownProvider(String),
+    /// The provider that was named cannot be asked.
+    #[error("the provider `{provider}` cannot be asked: {reason}")]
+    Provider {
+        /// Its id.
+        provider: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No such route.
+    #[error("no route for {0} {1}")]
+    NotFound(Method, String),
+    /// The route has other methods.
+    #[error("{0} is not allowed on {1}")]
+    MethodNotAllowed(Method, String),
+}
+
+impl ApiError {
+    /// The status of the response.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Envelope(_) | Self::Route(RouteError::MissingModel) | Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::Route(RouteError::UnknownModel(_)) | Self::UnknownProvider(_) | Self::NotFound(..) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Overloaded | Self::Unlogged(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Provider { .. } => StatusCode::BAD_GATEWAY,
+            Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
+        }
+    }
+
+    /// The body of the response.
+    #[must_use]
+    pub fn body(&self) -> ErrorBody {
+        const REQUEST: &str = "invalid_request_error";
+        let (kind, code, param) = match self {
+            Self::Unauthorized => ("authentication_error", "invalid_api_key", None),
+            Self::Envelope(EnvelopeError::Malformed(_)) => (REQUEST, "invalid_json", None),
+            Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),
+            Self::Envelope(EnvelopeError::InvalidMessages) => (REQUEST, "invalid_type", Some("messages")),
+            Self::Route(RouteError::MissingModel) => (REQUEST, "missing_required_parameter", Some("model")),
+            Self::Route(RouteError::UnknownModel(_)) => (REQUEST, "model_not_found", Some("model")),
+            Self::TooLarge { .. } => (REQUEST, "request_too_large", None),
+            Self::Encoded(_) => (REQUEST, "unsupported_content_encoding", None),
+            Self::BrokenBody => (REQUEST, "incomplete_body", None),
+            Self::Overloaded => ("overloaded_error", "overloaded", None),
+            Self::Unlogged(_) => ("server_error", "log_unavailable", None),
+            Self::UnknownProvider(_) => (REQUEST, "provider_not_found", Some("provider")),
+            Self::Provider { .. } => ("upstream_error", "upstream_unavailable", None),
+            Self::NotFound(..) => (REQUEST, "not_found", None),
+            Self::MethodNotAllowed(..) => (REQUEST, "method_not_allowed", None),
+        };
+        let body = ErrorBody::new(kind, code, self.to_string());
+        match param {
+            Some(param) => body.param(param),
+            None => body,
+        }
+    }
+
+    /// The whole response.
+    #[must_use]
+    pub fn response(&self) -> Response<ResponseBody> {
+        let mut response = Response::new(ResponseBody::whole(self.body().to_json()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match self {
+            Self::Overloaded | Self::Unlogged(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // What is left of such a body is not read: the connection cannot be used again.
+            Self::TooLarge { .. } => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> axum::response::Response {
+        self.response().map(axum::body::Body::new)
+    }
+}
+
+/// For every path that is no route.
+pub async fn not_found(method: Method, uri: Uri) -> ApiError {
+    ApiError::NotFound(method, uri.path().to_owned())
+}
+
+/// For every route that has other methods.
+pub async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    ApiError::MethodNotAllowed(method, uri.path().to_owned())
+}

@@ -1,0 +1,24 @@
+//! `GET /`: what this is.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
+
+use crate::app::App;
+
+/// Names the service and its routes.
+pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
+    let providers: Vec<String> = app.catalog.current().providers().iter().map(|provider| provider.id.clone()).collect();
+    Json(json!({
+        "name": "Signalbox provider-router",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "One OpenAI-compatible endpoint in front of many providers",
+        "endpoints": {
+            "POST /v1/chat/completions": "chat, streamed or not",
+            "GET /v1/models": "the models that can be asked for",
+            "GET /health": "how the router is doing",
+        },
+        "registeredProviders": providers,
+    }))
+}

@@ -1,0 +1,35 @@
+//! What every request needs, made once at start.
+
+use std::sync::Arc;
+
+use signalbox_daemon::ClientKeys;
+use signalbox_upstream::{Client, Deadlines};
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{catalog::Catalog, journal::Journal};
+
+/// The parts of the router that requests share.
+#[derive(Debug)]
+pub struct App {
+    /// Who can answer what.
+    pub catalog: Arc<Catalog>,
+    /// The way out.
+    pub client: Client,
+    /// The request log.
+    pub journal: Journal,
+    /// Who may ask.
+    pub keys: ClientKeys,
+    /// How long providers may take, where they do not say so themselves.
+    pub deadlines: Deadlines,
+    /// One permit per request in flight, held to the end of its answer.
+    pub in_flight: Arc<Semaphore>,
+    /// The largest request body, in bytes.
+    pub max_body: usize,
+    /// Cancelled when streams have to end now.
+    pub cut: CancellationToken,
+    /// This run of the service.
+    pub instance: String,
+    /// When it began.
+    pub started: Instant,
+}

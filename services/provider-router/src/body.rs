@@ -1,0 +1,61 @@
+//! The body of every response of this service.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::relay::Relay;
+
+/// What makes hyper close a connection in the middle of a body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Known at once, relayed, or made by a management route.
+#[derive(Debug)]
+pub enum ResponseBody {
+    /// All of it.
+    Whole(Option<Bytes>),
+    /// A stream that passes through.
+    Relay(Box<Relay>),
+    /// From axum.
+    Api(axum::body::Body),
+}
+
+impl ResponseBody {
+    /// A body of these bytes.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole(Some(bytes.into()))
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Relay(relay) => relay.poll_frame(cx),
+            Self::Api(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Relay(_) => false,
+            Self::Api(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Relay(_) => SizeHint::default(),
+            Self::Api(body) => body.size_hint(),
+        }
+    }
+}

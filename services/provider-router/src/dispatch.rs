@@ -1,0 +1,121 @@
+//! The attempt loop: providers are tried in order until one answers well.
+//!
+//! Any number of providers may be tried *before* the first byte has gone to the client, and none after it. An answer is
+//! good when its head is good and its body begins well: of a stream the first event is awaited, any other answer is read
+//! to its end (bounded) before it is passed on.
+
+mod attempt;
+mod failure;
+
+use bytes::Bytes;
+use failure::Failure;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use signalbox_core::schema::RequestStatus;
+
+use crate::{
+    app::App,
+    body::ResponseBody,
+    envelope::Envelope,
+    exchange::Exchange,
+    relay::{Relay, Source},
+    route::Candidate,
+};
+
+/// A request that is ready to be answered.
+#[derive(Debug)]
+pub struct Call {
+    /// Its books.
+    pub exchange: Exchange,
+    /// Its headers, as the client sent them.
+    pub headers: HeaderMap,
+    /// Its body, as the client sent it.
+    pub body: Bytes,
+    /// What was read of the body.
+    pub envelope: Envelope,
+}
+
+/// An answer worth passing on.
+enum Good {
+    /// A stream, what was read of it, and its head.
+    Stream { headers: HeaderMap, begun: Vec<Bytes>, rest: Source },
+    /// A whole answer.
+    Whole { headers: HeaderMap, body: Bytes },
+}
+
+/// Answers `call` by one of `candidates`, which are not empty.
+pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Response<ResponseBody> {
+    let Call { mut exchange, headers, body, envelope } = call;
+    let mut failure = None;
+    for candidate in candidates {
+        exchange.attempt(&candidate, envelope.model.as_deref());
+        match attempt::attempt(app, &candidate, &exchange, &headers, &body, &envelope).await {
+            Ok(good) => {
+                candidate.provider.note(true);
+                return answer(app, good, exchange);
+            }
+            Err(failed) => {
+                candidate.provider.note(!failed.blames_provider());
+                tracing::debug!(provider = candidate.provider.id, error = %failed, "an attempt failed");
+                let try_next = failed.allows_another();
+                failure = Some(failed);
+                if !try_next || exchange.arrived().elapsed() >= app.deadlines.total {
+                    break;
+                }
+            }
+        }
+    }
+    failure.unwrap_or_else(Failure::nobody).into_response(exchange)
+}
+
+fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<ResponseBody> {
+    let id = exchange.id();
+    let (headers, body) = match good {
+        Good::Stream { headers, begun, rest } => {
+            exchange.head(200, true);
+            (headers, ResponseBody::Relay(Box::new(Relay::new(begun, rest, exchange, app.cut.clone()))))
+        }
+        Good::Whole { headers, body } => {
+            exchange.head(200, false);
+            exchange.answer(&body);
+            exchange.finish(RequestStatus::Completed, None);
+            (headers, ResponseBody::whole(body))
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::OK;
+    *response.headers_mut() = headers;
+    stamp(response.headers_mut(), id);
+    response
+}
+
+/// Tells the client the id under which the request is in the log.
+pub(crate) fn stamp(headers: &mut HeaderMap, id: uuid::Uuid) {
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    if let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)) {
+        headers.insert("x-request-id", value);
+    }
+}
+
+/// Drops the headers of a provider's answer that are about its connection, its cookies or its own caller.
+fn passed_on(mut headers: HeaderMap) -> HeaderMap {
+    const DROPPED: [header::HeaderName; 13] = [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::CONTENT_LENGTH,
+        header::TRAILER,
+        header::UPGRADE,
+        header::SET_COOKIE,
+        header::SERVER,
+        header::DATE,
+        header::ALT_SVC,
+        header::STRICT_TRANSPORT_SECURITY,
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+    ];
+    for name in &DROPPED {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers
+}

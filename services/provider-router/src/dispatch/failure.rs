@@ -1,0 +1,134 @@
+//! An attempt that failed: whether another provider may be tried, and what the client is told if none is left.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde::{Deserialize, de::IgnoredAny};
+use signalbox_core::{
+    openai::{Chunk, ErrorBody},
+    schema::RequestStatus,
+};
+
+use super::stamp;
+use crate::{body::ResponseBody, exchange::Exchange};
+
+/// Why an attempt failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("{0}")]
+    Transport(#[from] signalbox_upstream::Error),
+    #[error("the provider answered with status {status}")]
+    Status { status: StatusCode, headers: Box<HeaderMap>, body: Bytes },
+    #[error("the provider's answer cannot be used: {reason}")]
+    Invalid { reason: String, body: Bytes },
+    #[error("the provider's answer is larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the provider {provider} is misconfigured: {reason}")]
+    Misconfigured { provider: String, reason: String },
+    #[error("there is no provider to ask")]
+    Nobody,
+}
+
+impl Failure {
+    /// An answer that makes no sense.
+    pub(super) fn invalid(reason: String, body: Bytes) -> Self {
+        Self::Invalid { reason, body }
+    }
+
+    /// There was nobody to ask.
+    pub(super) fn nobody() -> Self {
+        Self::Nobody
+    }
+
+    /// Some providers report errors with status 200; a few put the status they mean into `code`.
+    pub(super) fn of_body(body: &Bytes) -> Option<Self> {
+        let error = serde_json::from_slice::<Chunk>(body).ok()?.error?;
+        let meant = error.code.as_deref().and_then(|code| code.parse::<StatusCode>().ok());
+        let status = meant.filter(|status| status.is_client_error() || status.is_server_error());
+        let headers = Box::new(HeaderMap::new());
+        Some(Self::Status { status: status.unwrap_or(StatusCode::BAD_GATEWAY), headers, body: body.clone() })
+    }
+
+    /// Whether another provider may do better: not when the request itself is at fault.
+    pub(super) fn allows_another(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => {
+                !matches!(status.as_u16(), 400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 417 | 422)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether it says something about the provider's health.
+    pub(super) fn blames_provider(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => {
+                status.is_server_error() || matches!(status.as_u16(), 401 | 403) || status.is_redirection()
+            }
+            Self::Nobody => false,
+            _ => true,
+        }
+    }
+
+    /// What the client is told. Writes the end of the request first.
+    pub(super) fn into_response(self, mut exchange: Exchange) -> Response<ResponseBody> {
+        let message = self.to_string();
+        let (status, mut headers, body, message) = match self {
+            Self::Status { status, headers, body } if !status.is_redirection() => {
+                let body = error_body(status, body);
+                let said = serde_json::from_slice::<Chunk>(&body).ok().and_then(|chunk| chunk.error);
+                let message = said.map_or(message, |error| error.message);
+                (status, *headers, body, message)
+            }
+            other => {
+                let (status, code) = other.status_and_code();
+                let body = ErrorBody::new("upstream_error", code, message.clone()).to_json().into();
+                (status, HeaderMap::new(), body, message)
+            }
+        };
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        stamp(&mut headers, exchange.id());
+        exchange.head(status.as_u16(), false);
+        exchange.answer(&body);
+        exchange.finish(RequestStatus::Failed, Some(message));
+        let mut response = Response::new(ResponseBody::whole(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Transport(error) if error.code() == "upstream_timeout" => (StatusCode::GATEWAY_TIMEOUT, error.code()),
+            Self::Transport(error) => (StatusCode::BAD_GATEWAY, error.code()),
+            Self::Status { .. } => (StatusCode::BAD_GATEWAY, "upstream_redirect"),
+            Self::Invalid { .. } => (StatusCode::BAD_GATEWAY, "upstream_invalid_response"),
+            Self::TooLarge { .. } => (StatusCode::BAD_GATEWAY, "upstream_too_large"),
+            Self::Misconfigured { .. } => (StatusCode::BAD_GATEWAY, "provider_misconfigured"),
+            Self::Nobody => (StatusCode::SERVICE_UNAVAILABLE, "no_provider"),
+        }
+    }
+}
+
+/// The provider's own error if it is shaped like one of OpenAI's; else one that quotes it.
+fn error_body(status: StatusCode, body: Bytes) -> Bytes {
+    #[derive(Deserialize)]
+    struct OpenAiError {
+        error: Message,
+    }
+    #[derive(Deserialize)]
+    struct Message {
+        #[expect(dead_code, reason = "its presence is the point")]
+        message: IgnoredAny,
+    }
+    if serde_json::from_slice::<OpenAiError>(&body).is_ok_and(|shape| matches!(shape.error, Message { .. })) {
+        return body;
+    }
+    let said = String::from_utf8_lossy(&body);
+    let said: String = said.trim().chars().take(300).collect();
+    let message = if said.is_empty() {
+        format!("the provider answered with status {status} and said nothing")
+    } else {
+        format!("the provider answered with status {status}: {said}")
+    };
+    ErrorBody::new("upstream_error", "upstream_status", message).to_json().into()
+}

@@ -1,0 +1,270 @@
+//! Putting records together again: from segments to whole exchanges.
+//!
+//! Of a request that goes on, only the places of its records are kept; the bytes stay in the segments until the end comes.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    sync::Arc,
+};
+
+use signalbox_store::exchanges::Exchange;
+use tokio::time::{Duration, Instant};
+use uuid::Uuid;
+
+use super::{
+    record::{Decoded, End, Entry, decode},
+    segment::Segment,
+    tail::{Place, Tail},
+    transcript::Transcript,
+};
+
+/// A request that goes on is shown as pending after this time; most are over before, and cost one row less.
+const SHOW_PENDING_AFTER: Duration = Duration::from_secs(1);
+
+/// The number of a segment, in the order in which they came.
+type SegmentNo = u64;
+
+/// Everything that has been read and is not in the database.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    tails: BTreeMap<SegmentNo, Tail>,
+    next: SegmentNo,
+    open: HashMap<Uuid, Open>,
+    /// Rows to write, and for each the segments that may go when it is written.
+    batch: Vec<Exchange>,
+    batch_pins: Vec<Vec<SegmentNo>>,
+    buffer: Vec<u8>,
+}
+
+/// A request that goes on.
+#[derive(Debug)]
+struct Open {
+    begin: (SegmentNo, Place),
+    parts: Vec<(SegmentNo, Place)>,
+    /// The segments its records are in, each once.
+    pins: Vec<SegmentNo>,
+    since: Instant,
+    shown: bool,
+}
+
+/// What a record means, without its bytes.
+#[derive(Debug)]
+enum Event {
+    Begin,
+    Part,
+    End(End),
+}
+
+impl Intake {
+    /// Takes a segment in.
+    pub(crate) fn add(&mut self, segment: Arc<Segment>) -> io::Result<()> {
+        let tail = Tail::open(segment)?;
+        self.tails.insert(self.next, tail);
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Reads a chunk of every segment. Returns whether there is nothing more for now.
+    pub(crate) fn read(&mut self) -> bool {
+        let mut done = true;
+        let numbers: Vec<SegmentNo> = self.tails.keys().copied().collect();
+        for number in numbers {
+            let mut events = Vec::new();
+            let Some(tail) = self.tails.get_mut(&number) else { continue };
+            let read = tail.read(&mut self.buffer, |record, place| {
+                let event = match record.entry {
+                    Entry::Begin(_) => Event::Begin,
+                    Entry::Part => Event::Part,
+                    Entry::End(end) => Event::End(end),
+                };
+                events.push((record.id, event, place));
+            });
+            match read {
+                Ok(all) => done &= all,
+                Err(error) => tracing::error!(%error, path = %tail.segment.path.display(), "a segment cannot be read"),
+            }
+            for (id, event, place) in events {
+                self.follow(number, id, event, place);
+            }
+        }
+        done
+    }
+
+    /// The end of a request that could not be written to the journal.
+    pub(crate) fn lost(&mut self, id: Uuid, end: End) {
+        self.end(id, end, None);
+    }
+
+    /// Ends every request that goes on: their process is dead.
+    pub(crate) fn interrupt_all(&mut self) {
+        let ids: Vec<Uuid> = self.open.keys().copied().collect();
+        for id in ids {
+            let Some(open) = self.open.get(&id) else { continue };
+            let begin = open.begin;
+            match self.transcript(id, begin) {
+                Ok(transcript) => self.end(id, transcript.interrupted(), None),
+                Err(error) => self.damaged(id, &error),
+            }
+        }
+    }
+
+    /// Shows requests that go on for a while as pending.
+    pub(crate) fn show_pending(&mut self, now: Instant) {
+        let due: Vec<(Uuid, (SegmentNo, Place))> = self
+            .open
+            .iter()
+            .filter(|(_, open)| !open.shown && now.duration_since(open.since) >= SHOW_PENDING_AFTER)
+            .map(|(id, open)| (*id, open.begin))
+            .collect();
+        for (id, begin) in due {
+            let Ok(transcript) = self.transcript(id, begin) else { continue };
+            self.push(transcript.begun(), Vec::new());
+            if let Some(open) = self.open.get_mut(&id) {
+                open.shown = true;
+            }
+        }
+    }
+
+    /// The rows that wait to be written; [`Self::settle`] says that they are.
+    pub(crate) fn take_rows(&mut self) -> Vec<Exchange> {
+        std::mem::take(&mut self.batch)
+    }
+
+    /// How many requests have begun and are not over.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The rows of the batch are written (`kept_out`: but for these, which the database refused for good).
+    pub(crate) fn settle(&mut self, kept_out: &[usize]) {
+        for (n, pins) in std::mem::take(&mut self.batch_pins).into_iter().enumerate() {
+            for number in pins {
+                if let Some(tail) = self.tails.get_mut(&number) {
+                    tail.pins -= 1;
+                    tail.keep |= kept_out.contains(&n);
+                }
+            }
+        }
+    }
+
+    /// Lets go of segments that have given everything, and returns how many bytes that freed.
+    pub(crate) fn retire(&mut self) -> u64 {
+        let mut freed = 0;
+        self.tails.retain(|_, tail| {
+            let stays = !(tail.is_exhausted() && tail.pins == 0);
+            if !stays {
+                freed += tail.segment.written();
+                discard(tail);
+            }
+            stays
+        });
+        freed
+    }
+
+    fn push(&mut self, exchange: Exchange, pins: Vec<SegmentNo>) {
+        self.batch.push(exchange);
+        self.batch_pins.push(pins);
+    }
+
+    fn follow(&mut self, number: SegmentNo, id: Uuid, event: Event, place: Place) {
+        match event {
+            Event::Begin => {
+                self.pin(number);
+                let open = Open {
+                    begin: (number, place),
+                    parts: Vec::new(),
+                    pins: vec![number],
+                    since: Instant::now(),
+                    shown: false,
+                };
+                self.open.insert(id, open);
+            }
+            Event::Part => {
+                let Some(open) = self.open.get_mut(&id) else { return };
+                open.parts.push((number, place));
+                if !open.pins.contains(&number) {
+                    open.pins.push(number);
+                    self.pin(number);
+                }
+            }
+            Event::End(end) => self.end(id, end, Some((number, place))),
+        }
+    }
+
+    fn pin(&mut self, number: SegmentNo) {
+        if let Some(tail) = self.tails.get_mut(&number) {
+            tail.pins += 1;
+        }
+    }
+
+    fn end(&mut self, id: Uuid, end: End, at: Option<(SegmentNo, Place)>) {
+        let Some(mut open) = self.open.remove(&id) else { return };
+        if let Some((number, _)) = at
+            && !open.pins.contains(&number)
+        {
+            open.pins.push(number);
+            self.pin(number);
+        }
+        match self.exchange(id, &open, end, at) {
+            Ok(exchange) => self.push(exchange, open.pins),
+            Err(error) => {
+                self.open.insert(id, open);
+                self.damaged(id, &error);
+            }
+        }
+    }
+
+    fn exchange(&mut self, id: Uuid, open: &Open, end: End, at: Option<(SegmentNo, Place)>) -> io::Result<Exchange> {
+        let mut answer = Vec::new();
+        for (number, place) in open.parts.iter().chain(&at) {
+            self.reread(*number, *place)?;
+            match decode(&self.buffer) {
+                Decoded::Record(record, _) => answer.extend_from_slice(record.body),
+                _ => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+        Ok(self.transcript(id, open.begin)?.ended(end, answer))
+    }
+
+    /// Gives up on a request whose records cannot be read again; their files are kept.
+    fn damaged(&mut self, id: Uuid, error: &io::Error) {
+        tracing::error!(%id, %error, "a request's records cannot be read; its segments are kept");
+        let Some(open) = self.open.remove(&id) else { return };
+        for number in open.pins {
+            if let Some(tail) = self.tails.get_mut(&number) {
+                tail.pins -= 1;
+                tail.keep = true;
+            }
+        }
+    }
+
+    fn transcript(&mut self, id: Uuid, (number, place): (SegmentNo, Place)) -> io::Result<Transcript> {
+        self.reread(number, place)?;
+        match decode(&self.buffer) {
+            Decoded::Record(record, _) => match record.entry {
+                Entry::Begin(begin) => Ok(Transcript { id, begin, request: record.body.to_vec() }),
+                _ => Err(io::ErrorKind::InvalidData.into()),
+            },
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn reread(&mut self, number: SegmentNo, place: Place) -> io::Result<()> {
+        let tail = self.tails.get_mut(&number).ok_or(io::ErrorKind::NotFound)?;
+        tail.reread(&mut self.buffer, place)
+    }
+}
+
+fn discard(tail: &Tail) {
+    let path = &tail.segment.path;
+    let result = if tail.keep {
+        tracing::warn!(path = %path.display(), "a segment with unreadable or refused records is kept as .damaged");
+        std::fs::rename(path, path.with_extension("damaged"))
+    } else {
+        std::fs::remove_file(path)
+    };
+    if let Err(error) = result {
+        tracing::warn!(%error, path = %path.display(), "a loaded segment cannot be removed; loading it again changes nothing");
+    }
+}

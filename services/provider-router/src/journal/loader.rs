@@ -1,0 +1,294 @@
+//! The thread that moves exchanges from the journal into the database.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError},
+    },
+    thread::JoinHandle,
+};
+
+use signalbox_store::{Store, exchanges};
+use tokio::{
+    runtime::Handle,
+    time::{Duration, Instant},
+};
+
+use super::{Status, ToLoader, intake::Intake, recovery, segment::Segment};
+
+/// How often the segments are looked at.
+const POLL: Duration = Duration::from_millis(50);
+/// How many rows go into one transaction at most.
+const MAX_BATCH: usize = 512;
+/// How long one transaction may take.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between attempts while the database is away.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// How the loader is doing.
+#[derive(Debug)]
+pub struct LoaderStatus {
+    database_ok: AtomicBool,
+    loaded: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// The loader before it runs.
+#[derive(Debug)]
+pub struct Loader {
+    dir: PathBuf,
+    from_writers: Receiver<ToLoader>,
+    status: Arc<Status>,
+}
+
+/// The loader while it runs.
+#[derive(Debug)]
+pub struct Running {
+    thread: JoinHandle<()>,
+    give_up: Arc<AtomicBool>,
+}
+
+struct Work {
+    loader: Loader,
+    store: Store,
+    runtime: Handle,
+    give_up: Arc<AtomicBool>,
+    /// All writers are gone.
+    writers_gone: bool,
+    intake: Intake,
+}
+
+/// The database is away and the loader has been told not to wait for it.
+struct GaveUp;
+
+// === impl LoaderStatus ===
+
+impl Default for LoaderStatus {
+    fn default() -> Self {
+        Self { database_ok: AtomicBool::new(true), loaded: AtomicU64::new(0), refused: AtomicU64::new(0) }
+    }
+}
+
+impl LoaderStatus {
+    /// Whether the last transaction went through.
+    #[must_use]
+    pub fn database_ok(&self) -> bool {
+        self.database_ok.load(Ordering::Relaxed)
+    }
+
+    /// How many exchanges this process has put into the database.
+    #[must_use]
+    pub fn loaded(&self) -> u64 {
+        self.loaded.load(Ordering::Relaxed)
+    }
+
+    /// How many exchanges the database refused for good; their segments are kept.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Loader ===
+
+impl Loader {
+    pub(super) fn new(dir: &Path, from_writers: Receiver<ToLoader>, status: Arc<Status>) -> Self {
+        Self { dir: dir.to_owned(), from_writers, status }
+    }
+
+    /// Starts the thread. It ends by itself when every [`super::Journal`] and [`super::Entry`] is gone and all is loaded.
+    ///
+    /// # Errors
+    /// When no thread can be made.
+    pub fn spawn(self, store: Store, runtime: Handle) -> std::io::Result<Running> {
+        let give_up = Arc::new(AtomicBool::new(false));
+        let work = Work {
+            loader: self,
+            store,
+            runtime,
+            give_up: Arc::clone(&give_up),
+            writers_gone: false,
+            intake: Intake::default(),
+        };
+        let thread = std::thread::Builder::new().name("journal-loader".into()).spawn(move || work.run())?;
+        Ok(Running { thread, give_up })
+    }
+}
+
+impl Running {
+    /// Waits until everything is loaded, or `patience` is over; then the rest stays for the next start. Every journal and
+    /// entry must have been dropped.
+    pub async fn finish(self, patience: Duration) {
+        let Self { thread, give_up } = self;
+        let deadline = Instant::now() + patience;
+        while !thread.is_finished() && Instant::now() < deadline {
+            tokio::time::sleep(POLL).await;
+        }
+        give_up.store(true, Ordering::Relaxed);
+        if tokio::task::spawn_blocking(|| thread.join()).await.is_err() {
+            tracing::error!("the journal's loader could not be awaited");
+        }
+    }
+}
+
+// === impl Work ===
+
+impl Work {
+    fn run(mut self) {
+        if self.inherit().is_err() {
+            return;
+        }
+        loop {
+            self.receive();
+            loop {
+                let done = self.intake.read();
+                self.intake.show_pending(Instant::now());
+                if self.commit().is_err() {
+                    return;
+                }
+                self.retire();
+                if done {
+                    break;
+                }
+            }
+            if self.writers_gone {
+                // Nobody is left to end what is open: a handler died with its entry.
+                self.intake.interrupt_all();
+                if self.commit().is_ok() {
+                    self.retire();
+                    recovery::remove(&self.loader.dir);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Loads what dead processes left behind.
+    fn inherit(&mut self) -> Result<(), GaveUp> {
+        let estates = recovery::estates(&self.loader.dir).unwrap_or_else(|error| {
+            tracing::error!(%error, "journals left behind cannot be listed");
+            Vec::new()
+        });
+        for estate in estates {
+            let mut intake = std::mem::take(&mut self.intake);
+            for segment in estate.segments {
+                self.status().backlog.fetch_add(segment.written(), Ordering::Relaxed);
+                add(&mut intake, Arc::new(segment));
+            }
+            self.intake = intake;
+            while !self.intake.read() {
+                self.commit()?;
+            }
+            let interrupted = self.intake.open();
+            self.intake.interrupt_all();
+            self.commit()?;
+            self.retire();
+            recovery::remove(&estate.dir);
+            tracing::info!(dir = %estate.dir.display(), interrupted, "a journal left behind is loaded");
+        }
+        Ok(())
+    }
+
+    /// Waits a moment, and takes in what the writers said meanwhile.
+    fn receive(&mut self) {
+        let mut message = self.loader.from_writers.recv_timeout(POLL).map_err(|error| match error {
+            RecvTimeoutError::Timeout => TryRecvError::Empty,
+            RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+        });
+        let mut lost = Vec::new();
+        loop {
+            match message {
+                Ok(ToLoader::Opened(segment)) => add(&mut self.intake, segment),
+                Ok(ToLoader::Lost(id, end)) => lost.push((id, end)),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    self.writers_gone = true;
+                    break;
+                }
+            }
+            message = self.loader.from_writers.try_recv();
+        }
+        if !lost.is_empty() {
+            // What these requests do have in the journal comes first.
+            while !self.intake.read() {}
+            for (id, end) in lost {
+                self.intake.lost(id, *end);
+            }
+        }
+    }
+
+    /// Writes the batch, however long the database is away.
+    fn commit(&mut self) -> Result<(), GaveUp> {
+        let rows: Vec<exchanges::Exchange> = self.intake.take_rows();
+        let mut refused = Vec::new();
+        for (n, chunk) in rows.chunks(MAX_BATCH).enumerate() {
+            match self.write(chunk)? {
+                Ok(()) => {}
+                // One row must not keep the others out.
+                Err(_) => {
+                    for (m, row) in chunk.iter().enumerate() {
+                        if let Err(error) = self.write(std::slice::from_ref(row))? {
+                            tracing::error!(id = %row.begun.request_id, %error, "the database refuses a request for good");
+                            self.status().loader.refused.fetch_add(1, Ordering::Relaxed);
+                            refused.push(n * MAX_BATCH + m);
+                        }
+                    }
+                }
+            }
+        }
+        self.intake.settle(&refused);
+        Ok(())
+    }
+
+    /// One transaction: written, or refused for good. Waits while the database is away.
+    fn write(&self, rows: &[exchanges::Exchange]) -> Result<Result<(), signalbox_store::Error>, GaveUp> {
+        loop {
+            let result = self
+                .runtime
+                .block_on(async { tokio::time::timeout(COMMIT_TIMEOUT, exchanges::record(&self.store, rows)).await });
+            let away = match result {
+                Ok(Ok(())) => {
+                    self.note_database(None);
+                    let ended = rows.iter().filter(|row| row.ended.is_some()).count();
+                    self.status().loader.loaded.fetch_add(ended as u64, Ordering::Relaxed);
+                    return Ok(Ok(()));
+                }
+                Ok(Err(error)) if !error.is_transient() => return Ok(Err(error)),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} s", COMMIT_TIMEOUT.as_secs()),
+            };
+            self.note_database(Some(&away));
+            if self.give_up.load(Ordering::Relaxed) {
+                return Err(GaveUp);
+            }
+            self.runtime.block_on(tokio::time::sleep(RETRY));
+        }
+    }
+
+    fn note_database(&self, away: Option<&str>) {
+        let was_ok = self.status().loader.database_ok.swap(away.is_none(), Ordering::Relaxed);
+        match away {
+            Some(error) if was_ok => tracing::warn!(error, "the database is away; the journal keeps the request log"),
+            None if !was_ok => tracing::info!("the database is back; the journal is being loaded"),
+            _ => {}
+        }
+    }
+
+    fn retire(&mut self) {
+        let freed = self.intake.retire();
+        self.status().backlog.fetch_sub(freed, Ordering::Relaxed);
+    }
+
+    fn status(&self) -> &Status {
+        &self.loader.status
+    }
+}
+
+fn add(intake: &mut Intake, segment: Arc<Segment>) {
+    let path = segment.path.clone();
+    if let Err(error) = intake.add(segment) {
+        tracing::error!(%error, path = %path.display(), "a segment cannot be opened; it stays for the next start");
+    }
+}

@@ -1,0 +1,232 @@
+//! The records of the journal, and how they become bytes.
+//!
+//! ```text
+//! record  = length: u32 LE of payload · crc32: u32 LE of payload · payload
+//! payload = kind: u8 · request id: 16 bytes · rest
+//! rest    = Begin, End: length: u32 LE of head · head (JSON) · body bytes      Part: body bytes
+//! ```
+//! The head is JSON so that a record can be read by eye and a field can be added; the bodies are the bytes as they were
+//! on the wire. A record is complete or it is not there: whoever reads stops at the first that does not check out.
+
+use serde::{Deserialize, Serialize};
+use signalbox_core::schema::RequestStatus;
+use uuid::Uuid;
+
+/// Length and checksum.
+pub(crate) const FRAME_LEN: usize = 8;
+/// Kind and request id.
+const PREFIX_LEN: usize = 17;
+/// A record beyond this is damage, not data: bodies are capped far below.
+const MAX_PAYLOAD: usize = 256 << 20;
+
+/// What is known when a request arrives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begin {
+    /// Unix milliseconds.
+    pub received_at: i64,
+    /// The path of the request.
+    pub path: String,
+    /// The model that was asked for.
+    pub model: String,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// The session the client named, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+}
+
+/// What is known when it is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// How it ended.
+    #[serde(with = "status_word")]
+    pub status: RequestStatus,
+    /// Unix milliseconds.
+    pub ended_at: i64,
+    /// The provider that answered, or was tried last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// The model name the provider was given, where it is not the one that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_model: Option<String>,
+    /// The status the client saw, if it saw one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<u16>,
+    /// Milliseconds from arrival to the last byte.
+    pub duration_ms: i64,
+    /// Milliseconds from arrival to the first byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<i64>,
+    /// How many providers were tried.
+    pub attempts: i64,
+    /// What went wrong, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Whether the answer is an event stream.
+    pub streamed: bool,
+    /// Whether the answer was longer than the journal keeps.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+mod status_word {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use signalbox_core::schema::RequestStatus;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+    pub(super) fn serialize<S: Serializer>(status: &RequestStatus, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(status.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RequestStatus, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        RequestStatus::parse(&word).ok_or_else(|| serde::de::Error::custom(format!("unknown status {word:?}")))
+    }
+}
+
+/// The kinds of record, as the first byte of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Begin = 1,
+    Part = 2,
+    End = 3,
+}
+
+/// A record as it was read; `body` lies within the payload.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    pub(crate) id: Uuid,
+    pub(crate) entry: Entry,
+    pub(crate) body: &'a [u8],
+}
+
+/// What a record says besides its body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Begin(Begin),
+    Part,
+    End(End),
+}
+
+/// The bytes of a record up to its body, which the writer appends without copying it.
+///
+/// `scratch` is cleared and filled, so that a writer needs no allocation per record.
+pub(crate) fn encode(scratch: &mut Vec<u8>, kind: Kind, id: Uuid, head: Option<&impl Serialize>, body: &[u8]) {
+    scratch.clear();
+    scratch.extend_from_slice(&[0; FRAME_LEN]);
+    scratch.push(kind as u8);
+    scratch.extend_from_slice(id.as_bytes());
+    if let Some(head) = head {
+        let at = scratch.len();
+        scratch.extend_from_slice(&[0; 4]);
+        // Writing strings and numbers into memory cannot fail.
+        let _ = serde_json::to_writer(&mut *scratch, head);
+        let len = length(scratch.len() - at - 4);
+        scratch[at..at + 4].copy_from_slice(&len);
+    }
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&scratch[FRAME_LEN..]);
+    crc.update(body);
+    let len = length(scratch.len() - FRAME_LEN + body.len());
+    scratch[..4].copy_from_slice(&len);
+    scratch[4..FRAME_LEN].copy_from_slice(&crc.finalize().to_le_bytes());
+}
+
+fn length(len: usize) -> [u8; 4] {
+    u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+/// What stands at the beginning of `bytes`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decoded<'a> {
+    /// A whole record, and how many bytes it takes.
+    Record(Record<'a>, usize),
+    /// The beginning of a record that takes at least this many bytes in all.
+    Incomplete(usize),
+    /// No record: the end of what was written, a torn tail, or damage.
+    Invalid,
+}
+
+/// Reads the record at the beginning of `bytes`.
+pub(crate) fn decode(bytes: &[u8]) -> Decoded<'_> {
+    let Some((len, rest)) = take_u32(bytes) else { return Decoded::Incomplete(FRAME_LEN) };
+    let Some((crc, rest)) = take_u32(rest) else { return Decoded::Incomplete(FRAME_LEN) };
+    let len = len as usize;
+    if !(PREFIX_LEN..=MAX_PAYLOAD).contains(&len) {
+        return Decoded::Invalid;
+    }
+    let Some(payload) = rest.get(..len) else { return Decoded::Incomplete(FRAME_LEN + len) };
+    if crc32fast::hash(payload) != crc {
+        return Decoded::Invalid;
+    }
+    parse(payload).map_or(Decoded::Invalid, |record| Decoded::Record(record, FRAME_LEN + len))
+}
+
+fn parse(payload: &[u8]) -> Option<Record<'_>> {
+    let (&kind, rest) = payload.split_first()?;
+    let (id, rest) = rest.split_at_checked(16)?;
+    let id = Uuid::from_slice(id).ok()?;
+    if kind == Kind::Part as u8 {
+        return Some(Record { id, entry: Entry::Part, body: rest });
+    }
+    let (head_len, rest) = take_u32(rest)?;
+    let (head, body) = rest.split_at_checked(head_len as usize)?;
+    let entry = match kind {
+        kind if kind == Kind::Begin as u8 => Entry::Begin(serde_json::from_slice(head).ok()?),
+        kind if kind == Kind::End as u8 => Entry::End(serde_json::from_slice(head).ok()?),
+        _ => return None,
+    };
+    Some(Record { id, entry, body })
+}
+
+fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<4>()?;
+    Some((u32::from_le_bytes(*head), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn begin() -> Begin {
+        Begin { received_at: 1, path: "/v1/chat/completions".into(), model: "m".into(), stream: true, session: None }
+    }
+
+    fn whole(kind: Kind, head: Option<&Begin>, body: &[u8]) -> Vec<u8> {
+        let mut scratch = Vec::new();
+        encode(&mut scratch, kind, Uuid::from_u128(7), head, body);
+        scratch.extend_from_slice(body);
+        scratch
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let bytes = whole(Kind::Begin, Some(&begin()), b"{}");
+        let record = Record { id: Uuid::from_u128(7), entry: Entry::Begin(begin()), body: b"{}" };
+        assert_eq!(decode(&bytes), Decoded::Record(record, bytes.len()));
+    }
+
+    #[test]
+    fn zeroes_are_no_record() {
+        assert_eq!(decode(&[0; 64]), Decoded::Invalid);
+    }
+
+    proptest! {
+        #[test]
+        fn any_truncation_is_incomplete(body in proptest::collection::vec(any::<u8>(), 0..64), cut in any::<prop::sample::Index>()) {
+            let bytes = whole(Kind::Part, None, &body);
+            let cut = cut.index(bytes.len());
+            prop_assert!(matches!(decode(&bytes[..cut]), Decoded::Incomplete(needs) if needs > cut));
+        }
+
+        #[test]
+        fn any_flipped_bit_is_noticed(body in proptest::collection::vec(any::<u8>(), 0..64), at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+            let mut bytes = whole(Kind::Begin, Some(&begin()), &body);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            prop_assert!(!matches!(decode(&bytes), Decoded::Record(..)));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! From records to rows: what the database is told about a request.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use signalbox_core::{
+    conversation,
+    openai::{Answer, ChatRequest, fold_completion, fold_stream},
+    schema::RequestStatus,
+};
+use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef};
+use uuid::Uuid;
+
+use super::record::{Begin, End};
+use crate::envelope;
+
+/// How much of the first message a session shows, in characters.
+const FIRST_MESSAGE: usize = 4096;
+
+/// What the journal has of one request.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    pub(crate) id: Uuid,
+    pub(crate) begin: Begin,
+    pub(crate) request: Vec<u8>,
+}
+
+impl Transcript {
+    /// The rows of a request that goes on.
+    pub(crate) fn begun(&self) -> Exchange {
+        let chat = self.chat();
+        Exchange { begun: self.begun_row(&chat), ended: None }
+    }
+
+    /// The rows of a request that is over; `answer` is all the provider sent of it.
+    pub(crate) fn ended(&self, end: End, answer: Vec<u8>) -> Exchange {
+        let chat = self.chat();
+        let begun = self.begun_row(&chat);
+        let raw = Bytes::from(answer);
+        let folded = if end.streamed { Some(fold_stream(&raw)) } else { fold_completion(&raw) };
+        let answer = folded.unwrap_or_default();
+        let status = final_status(end.status, &answer);
+        let opening_hash = (begun.session == SessionRef::Opens && status == RequestStatus::Completed)
+            .then(|| conversation::opening_hash(&chat.first_text("user").unwrap_or_default(), &answer.text));
+        let error = end.error.or_else(|| answer.error.map(|error| error.message));
+        let ended = Ended {
+            status,
+            ended_at: end.ended_at,
+            provider_id: end.provider_id,
+            upstream_request: end.upstream_model.and_then(|model| {
+                let envelope = envelope::Envelope::parse(&self.request).ok()?;
+                Some(text(&envelope.with_model(&Bytes::copy_from_slice(&self.request), &model)).into_owned())
+            }),
+            // One answer per request: the request's id is as unique as the table wants it.
+            response_id: self.id.to_string(),
+            openai_response: answer
+                .json
+                .map(|json| text(json.as_bytes()).into_owned())
+                .or_else(|| (!raw.is_empty()).then(|| text(&raw).into_owned())),
+            usage: answer.usage,
+            finish_reason: answer.finish_reason.or_else(|| error.is_some().then(|| "error".into())),
+            error,
+            duration_ms: end.duration_ms,
+            first_byte_ms: end.first_byte_ms,
+            status_code: end.status_code.map(i64::from),
+            attempts: end.attempts,
+            truncated: end.truncated,
+            opening_hash,
+        };
+        Exchange { begun, ended: Some(ended) }
+    }
+
+    /// The end of a request whose process died.
+    pub(crate) fn interrupted(&self) -> End {
+        End {
+            status: RequestStatus::Interrupted,
+            ended_at: self.begin.received_at,
+            provider_id: None,
+            upstream_model: None,
+            status_code: None,
+            duration_ms: 0,
+            first_byte_ms: None,
+            attempts: 0,
+            error: Some("the router ended before the answer did".into()),
+            streamed: self.begin.stream,
+            truncated: false,
+        }
+    }
+
+    fn chat(&self) -> ChatRequest {
+        // What is no chat request is logged all the same, in a session of its own.
+        serde_json::from_slice(&self.request).unwrap_or_default()
+    }
+
+    fn begun_row(&self, chat: &ChatRequest) -> Begun {
+        let session = match (&self.begin.session, conversation::continues(chat)) {
+            (Some(named), _) => SessionRef::Named(named.clone()),
+            (None, Some(hash)) => SessionRef::Continues(hash),
+            (None, None) => SessionRef::Opens,
+        };
+        let first = chat.first_text("user").unwrap_or_default();
+        Begun {
+            request_id: self.id.to_string(),
+            received_at: self.begin.received_at,
+            method: "POST".into(),
+            path: self.begin.path.clone(),
+            model: text(self.begin.model.as_bytes()).into_owned(),
+            stream: self.begin.stream,
+            openai_request: text(&self.request).into_owned(),
+            first_user_message: text(first.as_bytes()).chars().take(FIRST_MESSAGE).collect(),
+            session,
+        }
+    }
+}
+
+/// Many clients hang up on the finish reason and do not wait for `[DONE]`: they had the whole answer.
+fn final_status(status: RequestStatus, answer: &Answer) -> RequestStatus {
+    match status {
+        RequestStatus::ClientDisconnected if answer.finish_reason.is_some() => RequestStatus::Completed,
+        status => status,
+    }
+}
+
+/// Text that every database takes: valid UTF-8 without NUL, which PostgreSQL refuses.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match String::from_utf8_lossy(bytes) {
+        text if text.contains('\0') => Cow::Owned(text.replace('\0', "\u{FFFD}")),
+        text => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transcript(request: &str) -> Transcript {
+        let begin = Begin {
+            received_at: 5,
+            path: "/v1/chat/completions".into(),
+            model: "m".into(),
+            stream: true,
+            session: None,
+        };
+        Transcript { id: Uuid::from_u128(1), begin, request: request.as_bytes().to_vec() }
+    }
+
+    fn end(transcript: &Transcript, status: RequestStatus) -> End {
+        End { status, error: None, ..transcript.interrupted() }
+    }
+
+    const FIRST: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+
+    #[test]
+    fn the_second_turn_finds_the_first() {
+        let first = transcript(FIRST);
+        let answer = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        let row = first.ended(end(&first, RequestStatus::Completed), answer.to_vec());
+        assert_eq!(row.begun.session, SessionRef::Opens);
+        let hash = row.ended.unwrap().opening_hash.unwrap();
+        let second = transcript(
+            r#"{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"},{"role":"user","content":"more"}]}"#,
+        );
+        assert_eq!(second.begun().begun.session, SessionRef::Continues(hash));
+    }
+
+    #[test]
+    fn a_client_that_leaves_after_the_finish_reason_had_everything() {
+        let first = transcript(FIRST);
+        let cut = |bytes: &[u8]| {
+            first.ended(end(&first, RequestStatus::ClientDisconnected), bytes.to_vec()).ended.unwrap().status
+        };
+        assert_eq!(
+            cut(b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"),
+            RequestStatus::ClientDisconnected
+        );
+        assert_eq!(
+            cut(b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"),
+            RequestStatus::Completed
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_is_kept_as_text_any_database_takes() {
+        let broken = transcript("\0not json");
+        let row =
+            broken.ended(End { streamed: false, ..end(&broken, RequestStatus::Failed) }, b"<html>\0\xFF".to_vec());
+        assert_eq!(row.begun.openai_request, "\u{FFFD}not json");
+        assert_eq!(row.ended.unwrap().openai_response.unwrap(), "<html>\u{FFFD}\u{FFFD}");
+    }
+
+    #[test]
+    fn a_renamed_model_is_shown_as_the_provider_saw_it() {
+        let first = transcript(FIRST);
+        let ended = End { upstream_model: Some("other".into()), ..end(&first, RequestStatus::Completed) };
+        let row = first.ended(ended, Vec::new()).ended.unwrap();
+        assert_eq!(row.upstream_request.unwrap(), r#"{"model":"other","messages":[{"role":"user","content":"hi"}]}"#);
+    }
+}

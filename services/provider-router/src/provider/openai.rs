@@ -1,0 +1,172 @@
+//! Providers that speak OpenAI's API over HTTP.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+    uri::PathAndQuery,
+};
+use serde_json::Value;
+use signalbox_upstream::{AddressPolicy, Target};
+use tokio::time::Duration;
+
+use super::{Config, millis, presets::Preset, text};
+
+/// Request headers of the caller that the provider gets too; all others stay here, credentials above all.
+const FORWARDED: [&str; 6] =
+    ["idempotency-key", "openai-beta", "openai-organization", "openai-project", "traceparent", "tracestate"];
+
+/// How to reach one.
+#[derive(Debug)]
+pub struct OpenAi {
+    /// Where it is.
+    pub target: Target,
+    /// How long it may take to begin to answer; `None` leaves it to the router's own setting.
+    pub timeout: Option<Duration>,
+    chat: PathAndQuery,
+    models: PathAndQuery,
+    /// Credentials and the user's own headers.
+    headers: HeaderMap,
+}
+
+impl OpenAi {
+    /// Reads `baseURL`, `apiKey`, `headers` and `timeout` (milliseconds).
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn new(preset: Preset, config: &Config, policy: &AddressPolicy) -> Result<Self, String> {
+        let base_url = text(config, "baseURL")?.or(preset.base_url).ok_or("`baseURL` is missing")?;
+        let target = Target::parse(base_url, policy).map_err(|error| format!("`baseURL` cannot be used: {error}"))?;
+        let mut headers = custom_headers(config)?;
+        if let Some(key) = text(config, "apiKey")? {
+            let value = HeaderValue::try_from(format!("Bearer {key}"))
+                .map_err(|_| "`apiKey` has characters that no header can carry")?;
+            headers.insert(AUTHORIZATION, value);
+        }
+        for value in headers.values_mut() {
+            value.set_sensitive(true);
+        }
+        let path = |path: &str| {
+            target
+                .path(&format!("{}{path}", preset.prefix))
+                .map_err(|error| format!("`baseURL` cannot be used: {error}"))
+        };
+        let (chat, models) = (path("/chat/completions")?, path("/models")?);
+        Ok(Self { target, timeout: millis(config, "timeout")?, chat, models, headers })
+    }
+
+    /// The request for a chat completion. `caller` are the headers the client sent.
+    #[must_use]
+    pub fn chat(&self, body: Bytes, stream: bool, caller: &HeaderMap, id: &str) -> Request<Bytes> {
+        let mut request = self.request(Method::POST, &self.chat, body);
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let accept = if stream { "text/event-stream" } else { "application/json" };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert(HeaderName::from_static("x-request-id"), id);
+        }
+        for name in FORWARDED {
+            // The user's own configuration wins over what a client asks for.
+            if let Some(value) = caller.get(name)
+                && !headers.contains_key(name)
+            {
+                headers.insert(HeaderName::from_static(name), value.clone());
+            }
+        }
+        request
+    }
+
+    /// The request for the list of models.
+    #[must_use]
+    pub fn models(&self) -> Request<Bytes> {
+        self.request(Method::GET, &self.models, Bytes::new())
+    }
+
+    fn request(&self, method: Method, path: &PathAndQuery, body: Bytes) -> Request<Bytes> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from(path.clone());
+        *request.headers_mut() = self.headers.clone();
+        let agent = HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION")));
+        request.headers_mut().entry(USER_AGENT).or_insert(agent);
+        request
+    }
+}
+
+/// The object `headers`: names and text values.
+fn custom_headers(config: &Config) -> Result<HeaderMap, String> {
+    // A sensitive value comes as the text it was stored as.
+    let parsed = match config.get("headers") {
+        Some(Value::String(text)) if !text.is_empty() => serde_json::from_str(text).ok(),
+        Some(Value::Object(object)) => Some(object.clone()),
+        None | Some(Value::Null | Value::String(_)) => Some(serde_json::Map::new()),
+        Some(_) => None,
+    };
+    let wrong = || "`headers` must be an object of header names and text values".to_owned();
+    let mut headers = HeaderMap::new();
+    for (name, value) in parsed.ok_or_else(wrong)? {
+        let value = value.as_str().ok_or_else(wrong)?;
+        let name = HeaderName::try_from(&name).map_err(|_| format!("`{name}` in `headers` is no header name"))?;
+        let value =
+            HeaderValue::try_from(value).map_err(|_| format!("the value of `{name}` in `headers` cannot be sent"))?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::provider::presets::preset;
+
+    fn openai(kind: &str, config: Value) -> Result<OpenAi, String> {
+        let Value::Object(config) = config else { panic!("an object") };
+        OpenAi::new(preset(kind), &config, &AddressPolicy::default())
+    }
+
+    #[test]
+    fn builds_what_the_provider_expects() {
+        let provider = openai(
+            "openai",
+            json!({"baseURL": "http://127.0.0.1:9/v1/", "apiKey": "sk-1", "headers": {"X-Team": "a"}}),
+        )
+        .unwrap();
+        let mut caller = HeaderMap::new();
+        caller.insert("openai-beta", HeaderValue::from_static("x=1"));
+        caller.insert(AUTHORIZATION, HeaderValue::from_static("Bearer of-the-client"));
+        caller.insert("cookie", HeaderValue::from_static("c=1"));
+        let request = provider.chat(Bytes::from_static(b"{}"), true, &caller, "id-1");
+        assert_eq!(request.uri(), "/v1/chat/completions");
+        let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(header("authorization"), Some("Bearer sk-1"));
+        assert_eq!((header("x-team"), header("openai-beta"), header("cookie")), (Some("a"), Some("x=1"), None));
+        assert_eq!((header("accept"), header("x-request-id")), (Some("text/event-stream"), Some("id-1")));
+        assert!(!format!("{provider:?}").contains("sk-1"));
+    }
+
+    #[test]
+    fn a_qwen_proxy_is_given_without_its_version() {
+        let provider = openai("qwen-proxy", json!({"baseURL": "http://127.0.0.1:3000"})).unwrap();
+        assert_eq!(provider.models().uri(), "/v1/models");
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        for (config, word) in [
+            (json!({"baseURL": "ftp://x"}), "baseURL"),
+            (json!({"baseURL": "http://169.254.169.254/v1"}), "baseURL"),
+            (json!({"apiKey": "a\nb"}), "apiKey"),
+            (json!({"headers": {"a b": "c"}}), "headers"),
+            (json!({"headers": ["a"]}), "headers"),
+            (json!({"timeout": "soon"}), "timeout"),
+            (json!({"timeout": 0}), "timeout"),
+        ] {
+            let error = openai("openai", config.clone()).unwrap_err();
+            assert!(error.contains(word), "{config}: {error}");
+        }
+        assert!(openai("my-own", json!({})).unwrap_err().contains("baseURL"));
+    }
+}

@@ -1,0 +1,81 @@
+//! From configuration to a served listener, and back.
+
+use std::{convert::Infallible, sync::Arc};
+
+use signalbox_daemon::{ClientKeys, Context, Exit};
+use signalbox_store::Store;
+use signalbox_upstream::Client;
+use tokio::{
+    runtime::Handle,
+    sync::Semaphore,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    app::App,
+    catalog::{Catalog, Snapshot, refresh},
+    config::Config,
+    journal::Journal,
+    server::Server,
+};
+
+/// How long a stopping router waits for the database to take the rest of the journal; what is left is loaded at the next
+/// start.
+const LOAD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Serves until the context says stop.
+///
+/// # Errors
+/// What keeps the router from starting, with its exit code.
+pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
+    let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
+    let policy = config.upstream.policy();
+    let snapshot = Snapshot::new(signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?, &policy);
+    let catalog = Arc::new(Catalog::new(snapshot));
+    let refresher = tokio::spawn(refresh(Arc::clone(&catalog), store.clone(), policy));
+
+    let shards = Handle::current().metrics().num_workers();
+    let (journal, loader) = Journal::open(&context.common.data_dir, &context.instance, shards, config.journal.clone())
+        .map_err(|error| {
+            Exit::CannotOpen(format!(
+                "the request log in {} cannot be opened: {error}",
+                context.common.data_dir.display()
+            ))
+        })?;
+    let loader = loader
+        .spawn(store.clone(), Handle::current())
+        .map_err(|error| Exit::Temporary(format!("no thread for the request log's loader: {error}")))?;
+
+    let client = Client::new(&config.upstream.client()).map_err(|error| Exit::Config(error.to_string()))?;
+    let app = Arc::new(App {
+        catalog,
+        client,
+        journal,
+        keys: ClientKeys::new(&context.common.auth),
+        deadlines: config.upstream.deadlines(),
+        in_flight: Arc::new(Semaphore::new(config.limits.max_in_flight)),
+        max_body: config.limits.max_body.as_usize(),
+        cut: context.shutdown.cut_token(),
+        instance: context.instance.clone(),
+        started: Instant::now(),
+    });
+    let server = Server::new(app);
+    let announce = format!("Server listening on http://{}", context.listener.local_addr());
+    let service = hyper::service::service_fn(move |request| {
+        let server = server.clone();
+        async move { Ok::<_, Infallible>(server.answer(request).await) }
+    });
+    let served = signalbox_daemon::serve(&context, &announce, service).await;
+
+    // Every connection is gone and with them every entry: the loader sees the end of the journal.
+    refresher.abort();
+    loader.finish(LOAD_PATIENCE).await;
+    store.close().await;
+    served
+}
+
+/// A database that is away may come back; a file that cannot be opened needs a person.
+fn cannot_open(error: &signalbox_store::Error) -> Exit {
+    let message = format!("the database cannot be used: {error}");
+    if error.is_transient() { Exit::Temporary(message) } else { Exit::CannotOpen(message) }
+}

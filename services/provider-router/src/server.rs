@@ -1,0 +1,57 @@
+//! The stack, top to bottom.
+//!
+//! The accept loop (header deadline, connection cap, catch-panic, drain) is the daemon's. Within a connection, per request:
+//!
+//! 1. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one.
+//! 2. **The hot route**, matched by comparing two strings: it takes hyper's request as it is, no extractor, no boxed body.
+//! 3. **Everything else**, by axum's router.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::Router;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+use crate::{
+    api::{self, error::ApiError},
+    app::App,
+    body::ResponseBody,
+};
+
+/// Answers requests. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Server {
+    app: Arc<App>,
+    router: Router,
+}
+
+impl Server {
+    /// A server of `app`.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        let router = api::router(Arc::clone(&app));
+        Self { app, router }
+    }
+
+    /// Answers one request.
+    pub async fn answer(self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let path = request.uri().path();
+        let open = path.starts_with("/health");
+        if !open && !self.app.keys.is_empty() && !self.app.keys.authorize(request.headers()) {
+            return ApiError::Unauthorized.response();
+        }
+        if path == api::CHAT_COMPLETIONS {
+            return if request.method() == Method::POST {
+                api::chat_completions::chat_completions(&self.app, request).await
+            } else {
+                ApiError::MethodNotAllowed(request.method().clone(), path.to_owned()).response()
+            };
+        }
+        let answered: Result<_, Infallible> = self.router.oneshot(request.map(axum::body::Body::new)).await;
+        match answered {
+            Ok(response) => response.map(ResponseBody::Api),
+            Err(never) => match never {},
+        }
+    }
+}
