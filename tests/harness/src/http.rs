@@ -171,7 +171,6 @@ impl Answer {
     ///
     /// # Panics
     /// When it has another one.
-    #[must_use]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());

@@ -12,7 +12,7 @@ const INHERITED: [&str; 4] = ["PATH", "TMPDIR", "RUST_BACKTRACE", "LLVM_PROFILE_
 pub struct Launch {
     home: Home,
     database_url: Option<String>,
-    config: Option<String>,
+    configs: Vec<(String, String)>,
     args: Vec<String>,
     env: Vec<(String, String)>,
     uid: Option<u32>,
@@ -35,10 +35,10 @@ impl Launch {
         self
     }
 
-    /// Reads this text (TOML) as its configuration file.
+    /// Puts this text (TOML) where `program` looks for its configuration: the program itself, or a child of it.
     #[must_use]
-    pub fn config(mut self, toml: impl Into<String>) -> Self {
-        self.config = Some(toml.into());
+    pub fn config(mut self, program: &str, toml: impl Into<String>) -> Self {
+        self.configs.push((format!("{program}.toml"), toml.into()));
         self
     }
 
@@ -79,10 +79,8 @@ impl Launch {
         if let Some(url) = &self.database_url {
             command.arg("--database-url").arg(url);
         }
-        if let Some(config) = &self.config {
-            let path = self.home.path().join(format!("{name}.toml"));
-            std::fs::write(&path, config).expect("a file in the home");
-            command.arg("--config").arg(path);
+        for (file, toml) in &self.configs {
+            std::fs::write(self.home.data().join(file), toml).expect("a file in the home");
         }
         command.args(&self.args);
         if let Some(uid) = self.uid {

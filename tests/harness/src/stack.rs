@@ -106,9 +106,17 @@ impl Stack {
     /// Adds an OpenAI-compatible provider, enabled, with a key, and waits until the router knows it.
     ///
     /// # Panics
-    /// When api-server refuses it.
+    /// When api-server refuses it, or the router does not hear of it.
     pub async fn add_provider(&self, id: &str, base_url: &str) {
-        let _ = self.create_provider(id, base_url).await.expect(201);
+        self.create_provider(id, base_url).await.expect(201);
+        let router = self.router().await;
+        let what = format!("the arrival of provider {id} in the router");
+        eventually(&what, async || {
+            let health = router.get("/health").await.expect(200).json();
+            let known = health["registeredProviders"].as_array()?.iter().any(|known| known == id);
+            known.then_some(())
+        })
+        .await;
     }
 
     /// `POST /api/providers`, whatever comes of it.

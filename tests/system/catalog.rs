@@ -1,0 +1,90 @@
+//! The catalogue is hot: a change is in force without a restart, whoever committed it.
+
+use serde_json::json;
+use signalbox_fakes::FakeProvider;
+use signalbox_harness::{Home, Stack, eventually};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::gateway::{CHAT, Gateway, chat};
+
+/// The connection of another process to the database of the services.
+pub(crate) async fn database(home: &Home) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(home.data().join("signalbox.db"));
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+/// Waits until asking for `model` has this status.
+async fn status_becomes(stack: &Stack, model: &str, status: u16) {
+    let router = stack.router().await;
+    let what = format!("status {status} of {model}");
+    eventually(&what, async || (router.post(CHAT, &chat(model, false)).await.status == status).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_provider_added_by_rest_is_usable() {
+    let stack = Stack::start().await;
+    let fake = FakeProvider::start().await.unwrap();
+    let created = stack.create_provider("new", &fake.url()).await.expect(201);
+    assert!(!created.text().contains("sk-test-0123456789abcdef"), "a secret in {}", created.text());
+    status_becomes(&stack, "new/m", 200).await;
+    assert_eq!(fake.calls_of("m")[0].header("authorization"), Some("Bearer sk-test-0123456789abcdef"));
+    assert_eq!(stack.create_provider("new", &fake.url()).await.status, 409);
+}
+
+#[tokio::test]
+async fn a_provider_committed_by_another_process_is_usable() {
+    let stack = Stack::start().await;
+    let fake = FakeProvider::start().await.unwrap();
+    let mut database = database(&stack.home).await;
+    let mut transaction = database.begin().await.unwrap();
+    sqlx::query("INSERT INTO providers (id, name, type, enabled, priority, created_at, updated_at) VALUES ('sql', 'By SQL', 'openai', TRUE, 1, 1, 1)")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO provider_configs (provider_id, key, value, is_sensitive, created_at, updated_at) VALUES ('sql', 'baseURL', $1, FALSE, 1, 1)")
+        .bind(json!(fake.url()).to_string())
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    status_becomes(&stack, "sql/m", 200).await;
+    let changed = sqlx::query("UPDATE providers SET enabled = FALSE WHERE id = 'sql'").execute(&mut database).await;
+    assert_eq!(changed.unwrap().rows_affected(), 1);
+    status_becomes(&stack, "sql/m", 404).await;
+}
+
+#[tokio::test]
+async fn a_disabled_provider_vanishes_and_comes_back() {
+    let gateway = Gateway::start().await;
+    let stack = &gateway.stack;
+    status_becomes(stack, "fake/m", 200).await;
+    let disabled = stack.api.post("/api/providers/fake/disable", &json!({})).await.expect(200);
+    assert_eq!(disabled.json()["enabled"], false);
+    status_becomes(stack, "fake/m", 404).await;
+    stack.api.post("/api/providers/fake/enable", &json!({})).await.expect(200);
+    status_becomes(stack, "fake/m", 200).await;
+}
+
+#[tokio::test]
+async fn a_deleted_provider_vanishes() {
+    let gateway = Gateway::start().await;
+    let stack = &gateway.stack;
+    status_becomes(stack, "fake/m", 200).await;
+    assert_eq!(stack.api.delete("/api/providers/fake").await.expect(200).json()["success"], true);
+    status_becomes(stack, "fake/m", 404).await;
+    assert_eq!(stack.api.get("/api/providers/fake").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_changed_address_is_used_by_the_next_request() {
+    let gateway = Gateway::start().await;
+    let moved = FakeProvider::start().await.unwrap();
+    status_becomes(&gateway.stack, "fake/m", 200).await;
+    let change = json!({"config": {"baseURL": moved.url()}});
+    gateway.stack.api.put("/api/providers/fake/config", &change).await.expect(200);
+    eventually("a call at the new address", async || {
+        gateway.ask("fake/m").await.expect(200);
+        (!moved.calls().is_empty()).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,241 @@
+//! What a provider does wrong is told to the client, recorded, and never looks like a complete answer.
+
+use std::time::Duration;
+
+use signalbox_fakes::{ClosedPort, End, Turn, script::FaultKind};
+use signalbox_harness::{Events, Launch};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+
+use crate::gateway::{CHAT, Gateway, chat, error_of, recorded_text, request_id};
+
+/// Asks for `model` both ways, and checks the error and the row. Nothing of an answer has been seen by the client.
+async fn refused(gateway: &Gateway, model: &str, status: u16, code: Option<&str>) {
+    for stream in [true, false] {
+        let answer = gateway.router.post(CHAT, &chat(model, stream)).await;
+        let error = error_of(&answer, status);
+        if let Some(code) = code {
+            assert_eq!(error["code"], code, "{model}, stream {stream}");
+        }
+        let row = gateway.stack.recorded(&request_id(&answer)).await;
+        assert_eq!((row["status"].as_str(), row["stream"].as_bool()), (Some("failed"), Some(stream)), "{row}");
+        assert!(row["response"]["error"].as_str().is_some_and(|error| !error.is_empty()), "{row}");
+    }
+}
+
+/// Reads a stream that breaks after `words` words, and checks what the client and the log see.
+async fn breaks(gateway: &Gateway, mut events: Events, words: &[&str]) {
+    assert_eq!(events.status, 200);
+    let id = events.header("x-request-id").to_owned();
+    for word in words {
+        assert_eq!(events.next_text().await.as_deref(), Some(*word));
+    }
+    let finished = events.finish().await;
+    let raw = String::from_utf8_lossy(&finished.raw).into_owned();
+    assert!(!raw.contains("[DONE]"), "{raw}");
+    assert!(!finished.complete, "a broken stream ended as if it were whole: {raw}");
+    assert!(finished.folded.error.is_some(), "{raw}");
+    let row = gateway.stack.recorded(&id).await;
+    assert_eq!(row["status"], "truncated", "{row}");
+    assert_eq!(recorded_text(&row), words.concat());
+}
+
+#[tokio::test]
+async fn fc_49_a_provider_that_refuses_is_502() {
+    let gateway = Gateway::start().await;
+    let closed = ClosedPort::take().unwrap();
+    gateway.stack.add_provider("dead", &closed.url().unwrap()).await;
+    refused(&gateway, "dead/m", 502, Some("upstream_connect")).await;
+}
+
+#[tokio::test]
+async fn fc_50_a_reset_or_a_close_before_the_head_is_502() {
+    let gateway = Gateway::start().await;
+    refused(&gateway, "fake/fake-reset", 502, None).await;
+    refused(&gateway, "fake/fake-close", 502, None).await;
+}
+
+#[tokio::test]
+async fn fc_51_a_reset_in_mid_stream_is_an_error_event_and_a_broken_connection() {
+    let gateway = Gateway::start().await;
+    // The reset must not overtake what was sent before it.
+    let gate = gateway.fake.script("m", Turn::echo().gated().after(3, FaultKind::Reset));
+    gate.release(2);
+    let events = gateway.router.stream(CHAT, &chat("fake/m", true)).await;
+    gate.release(1);
+    breaks(&gateway, events, &["one ", "two "]).await;
+}
+
+#[tokio::test]
+async fn fc_51_a_close_in_mid_stream_is_an_error_event_and_a_broken_connection() {
+    let gateway = Gateway::start().await;
+    let events = gateway.router.stream(CHAT, &chat("fake/fake-close-3", true)).await;
+    breaks(&gateway, events, &["one ", "two "]).await;
+}
+
+#[tokio::test]
+async fn an_end_without_finish_reason_and_done_is_a_broken_stream() {
+    let gateway = Gateway::start().await;
+    let begun = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one \"},\"finish_reason\":null}]}\n\n";
+    gateway.fake.script("half", Turn::raw("text/event-stream", begun));
+    let events = gateway.router.stream(CHAT, &chat("fake/half", true)).await;
+    breaks(&gateway, events, &["one "]).await;
+}
+
+#[tokio::test]
+async fn an_error_event_in_mid_stream_is_passed_on_and_never_followed_by_done() {
+    let gateway = Gateway::start().await;
+    let mut events = gateway.router.stream(CHAT, &chat("fake/fake-error-3", true)).await;
+    let id = events.header("x-request-id").to_owned();
+    assert_eq!(events.next_text().await.as_deref(), Some("one "));
+    let finished = events.finish().await;
+    assert!(finished.folded.error.is_some() && !finished.folded.done);
+    let row = gateway.stack.recorded(&id).await;
+    assert!(matches!(row["status"].as_str(), Some("truncated" | "failed")), "{row}");
+}
+
+#[tokio::test]
+async fn an_error_event_before_anything_else_is_an_error_answer() {
+    let gateway = Gateway::start().await;
+    refused(&gateway, "fake/fake-error", 502, None).await;
+}
+
+#[tokio::test]
+async fn fc_52_a_stall_before_the_head_is_504_and_in_mid_stream_a_broken_stream() {
+    let config = "[upstream]\nheaders_timeout = \"300ms\"\nidle_timeout = \"300ms\"\n";
+    let gateway = Gateway::launch(Launch::default().config("provider-router", config)).await;
+    refused(&gateway, "fake/fake-stall", 504, None).await;
+    gateway.fake.until(|fake| fake.calls_of("fake-stall").iter().all(|call| call.end() == Some(End::ClientLeft))).await;
+    let events = gateway.router.stream(CHAT, &chat("fake/fake-stall-3", true)).await;
+    breaks(&gateway, events, &["one ", "two "]).await;
+    gateway.fake.until(|fake| fake.calls_of("fake-stall-3")[0].end() == Some(End::ClientLeft)).await;
+}
+
+#[tokio::test]
+async fn fc_53_a_429_is_passed_on_with_its_retry_after() {
+    let gateway = Gateway::start().await;
+    let answer = gateway.ask("fake/fake-429").await;
+    assert_eq!(error_of(&answer, 429)["code"], "rate_limit_exceeded");
+    assert_eq!(answer.header("retry-after"), "2");
+    assert_eq!(gateway.stack.recorded(&request_id(&answer)).await["status"], "failed");
+}
+
+#[tokio::test]
+async fn fc_54_a_status_of_the_provider_is_passed_on_with_its_body() {
+    let gateway = Gateway::start().await;
+    for status in [400, 404, 500, 503] {
+        let answer = gateway.ask(&format!("fake/fake-{status}")).await;
+        let message = error_of(&answer, status)["message"].to_string();
+        assert!(message.contains(&format!("answers {status}")), "{message}");
+    }
+    gateway.fake.script("page", Turn { status: 503, ..Turn::raw("text/html", "<h1>down</h1>") });
+    error_of(&gateway.ask("fake/page").await, 503);
+}
+
+#[tokio::test]
+async fn fc_55_an_answer_that_is_none_is_502() {
+    let gateway = Gateway::start().await;
+    for model in ["fake-html", "fake-badjson", "fake-empty"] {
+        refused(&gateway, &format!("fake/{model}"), 502, Some("upstream_invalid_response")).await;
+    }
+}
+
+#[tokio::test]
+async fn fc_56_an_endless_line_is_a_broken_stream() {
+    let gateway = Gateway::start().await;
+    let events = gateway.router.stream(CHAT, &chat("fake/fake-endlessline", true)).await;
+    let finished = events.finish().await;
+    assert!(!finished.complete && !finished.folded.done && finished.folded.error.is_some());
+    gateway.fake.until(|fake| fake.calls_of("fake-endlessline")[0].end() == Some(End::ClientLeft)).await;
+}
+
+#[tokio::test]
+async fn fc_57_a_head_that_drips_is_504_at_its_deadline() {
+    let config = "[upstream]\nheaders_timeout = \"300ms\"\n";
+    let gateway = Gateway::launch(Launch::default().config("provider-router", config)).await;
+    refused(&gateway, "fake/fake-drip-50", 504, None).await;
+}
+
+#[tokio::test]
+async fn fc_58_a_slow_answer_of_single_bytes_arrives_whole() {
+    let gateway = Gateway::start().await;
+    let finished = gateway.router.stream(CHAT, &chat("fake/fake-drip-0", true)).await.finish().await;
+    assert!(finished.complete && finished.folded.done);
+    assert_eq!(finished.folded.text, "one two three");
+}
+
+#[tokio::test]
+async fn fc_59_a_wrong_content_length_is_502() {
+    let gateway = Gateway::start().await;
+    for model in ["fake/fake-short", "fake/fake-long"] {
+        let answer = gateway.ask(model).await;
+        error_of(&answer, 502);
+        assert_eq!(gateway.stack.recorded(&request_id(&answer)).await["status"], "failed", "{model}");
+    }
+    // What came too much is no answer to the next request.
+    assert_eq!(gateway.ask("fake/m").await.expect(200).json()["model"], "m");
+}
+
+#[tokio::test]
+async fn fc_63_a_client_that_leaves_in_mid_stream_cancels_the_provider() {
+    let gateway = Gateway::start().await;
+    let gate = gateway.fake.script("m", Turn::echo().gated());
+    gate.release(3);
+    let mut events = gateway.router.stream(CHAT, &chat("fake/m", true)).await;
+    let id = events.header("x-request-id").to_owned();
+    assert_eq!(events.next_text().await.as_deref(), Some("one "));
+    assert_eq!(events.next_text().await.as_deref(), Some("two "));
+    drop(events);
+    // Nothing more is released: only the client's leaving can end this call.
+    gateway.fake.until(|fake| fake.calls_of("m")[0].end() == Some(End::ClientLeft)).await;
+    let row = gateway.stack.recorded(&id).await;
+    assert_eq!((row["status"].as_str(), recorded_text(&row).as_str()), (Some("client_disconnected"), "one two "));
+}
+
+#[tokio::test]
+async fn fc_64_a_client_that_leaves_before_the_head_cancels_the_provider() {
+    let gateway = Gateway::start().await;
+    let body = chat("fake/fake-stall", true).to_string();
+    let mut client = TcpStream::connect(("127.0.0.1", gateway.router.port())).await.unwrap();
+    let head = format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
+    client.write_all([head, body].concat().as_bytes()).await.unwrap();
+    gateway.fake.until(|fake| !fake.calls_of("fake-stall").is_empty()).await;
+    drop(client);
+    gateway.fake.until(|fake| fake.calls_of("fake-stall")[0].end() == Some(End::ClientLeft)).await;
+    let cancelled = signalbox_harness::eventually("the row of the cancelled request", async || {
+        let list = gateway.stack.api.get("/api/requests").await.expect(200).json();
+        let id = list["requests"][0]["request_id"].as_str()?.to_owned();
+        let row = gateway.stack.api.get(&format!("/api/requests/{id}")).await.expect(200).json();
+        (row["status"] != "pending").then_some(row)
+    })
+    .await;
+    assert_eq!(cancelled["status"], "cancelled", "{cancelled}");
+}
+
+#[tokio::test]
+async fn i12_no_upstream_connection_leaks_when_clients_leave() {
+    let gateway = Gateway::start().await;
+    for _ in 0..20 {
+        let mut events = gateway.router.stream(CHAT, &chat("fake/fake-endless", true)).await;
+        events.next_text().await.unwrap();
+    }
+    let left = |end: Option<End>| end == Some(End::ClientLeft);
+    gateway.fake.until(|fake| fake.calls_of("fake-endless").iter().filter(|call| left(call.end())).count() == 20).await;
+    gateway.fake.until(|fake| fake.connections() == 0).await;
+}
+
+#[tokio::test]
+async fn fc_65_a_client_that_does_not_read_holds_the_provider_back() {
+    let gateway = Gateway::start().await;
+    let mut events = gateway.router.stream(CHAT, &chat("fake/fake-endless", true)).await;
+    events.next_text().await.unwrap();
+    let sent = || gateway.fake.calls_of("fake-endless")[0].events_sent;
+    // The provider sends as fast as it may; once all buffers on the way are full, it cannot send any more.
+    signalbox_harness::eventually("a provider that is held back", async || {
+        let before = sent();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        (sent() == before).then_some(())
+    })
+    .await;
+    assert_eq!(gateway.router.get("/health/live").await.status, 200);
+    assert!(events.next_text().await.is_some());
+}

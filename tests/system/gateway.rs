@@ -1,0 +1,80 @@
+//! A running gateway with one provider, the fake: where most tests begin.
+
+use serde_json::{Value, json};
+use signalbox_fakes::FakeProvider;
+use signalbox_harness::{Answer, Client, Launch, Stack};
+
+/// The path that most tests are about.
+pub(crate) const CHAT: &str = "/v1/chat/completions";
+
+/// The three services, and a provider `fake` that they know: its model `m` is asked for as `fake/m`.
+pub(crate) struct Gateway {
+    pub(crate) stack: Stack,
+    pub(crate) router: Client,
+    pub(crate) fake: FakeProvider,
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    pub(crate) async fn start() -> Self {
+        Self::launch(Launch::default()).await
+    }
+
+    pub(crate) async fn launch(launch: Launch) -> Self {
+        let fake = FakeProvider::start().await.unwrap();
+        let stack = Stack::builder().launch(launch).start().await;
+        stack.add_provider("fake", &fake.url()).await;
+        let router = stack.router().await;
+        Self { stack, router, fake }
+    }
+
+    /// Asks a model for a whole answer.
+    pub(crate) async fn ask(&self, model: &str) -> Answer {
+        self.router.post(CHAT, &chat(model, false)).await
+    }
+}
+
+/// A chat request with the user message `one two three`.
+pub(crate) fn chat(model: &str, stream: bool) -> Value {
+    json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "one two three"}]})
+}
+
+/// Checks that an answer is an error in OpenAI's shape, and hands out its `error`.
+#[track_caller]
+pub(crate) fn error_of(answer: &Answer, status: u16) -> Value {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert!(answer.header("content-type").starts_with("application/json"), "{:?}", answer.headers);
+    assert!(answer.complete, "{}", answer.text());
+    let error = answer.json()["error"].clone();
+    assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{}", answer.text());
+    assert!(error["type"].is_string(), "{}", answer.text());
+    let fields = error.as_object().unwrap();
+    assert!(fields.contains_key("param") && fields.contains_key("code"), "{}", answer.text());
+    error
+}
+
+/// The id under which a request is in the log.
+#[track_caller]
+pub(crate) fn request_id(answer: &Answer) -> String {
+    let id = answer.header("x-request-id");
+    assert!(!id.is_empty(), "an answer without x-request-id: {:?}", answer.headers);
+    id.to_owned()
+}
+
+/// How many requests the log has, of any status.
+pub(crate) async fn logged(stack: &Stack) -> u64 {
+    stack.api.get("/api/requests").await.expect(200).json()["total"].as_u64().unwrap()
+}
+
+/// The text of the first choice of a recorded answer.
+#[track_caller]
+pub(crate) fn recorded_text(row: &Value) -> String {
+    let answer = &row["response"]["openai_response"];
+    // The log may hand out the answer as JSON or as the text of it.
+    let parsed = answer.as_str().map(|text| serde_json::from_str(text).unwrap());
+    let answer = parsed.as_ref().unwrap_or(answer);
+    let text = answer["choices"][0]["message"]["content"].as_str();
+    assert!(text.is_some(), "no text in {row}");
+    text.unwrap_or_default().to_owned()
+}

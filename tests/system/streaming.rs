@@ -1,0 +1,74 @@
+//! Streaming is streaming: nothing waits for what comes after it, and no byte changes.
+
+use signalbox_fakes::{Turn, script::Chat};
+use signalbox_harness::Client;
+
+use crate::gateway::{CHAT, Gateway, chat};
+
+#[tokio::test]
+async fn each_event_leaves_before_the_next_one_enters() {
+    let gateway = Gateway::start().await;
+    let gate = gateway.fake.script("m", Turn::echo().gated());
+    // Of an answer that has not begun, the client sees nothing: the router waits for its first event.
+    gate.release(1);
+    let mut events = gateway.router.stream(CHAT, &chat("fake/m", true)).await;
+    for event in 1..=6 {
+        if event > 1 {
+            gate.release(1);
+        }
+        let frame = events.next().await.unwrap();
+        assert_eq!(frame.is_done(), event == 6);
+        // The client has this event, and the provider cannot have sent more than it.
+        gateway.fake.until(|fake| fake.calls_of("m")[0].events_sent == event).await;
+    }
+    assert!(events.finish().await.complete);
+}
+
+#[tokio::test]
+async fn i14_every_byte_of_a_stream_passes_as_it_came() {
+    let gateway = Gateway::start().await;
+    let chat_with = |change: fn(&mut Chat)| Turn::says("één, 二 and \u{1F600}; done").chat(change);
+    let turns = [
+        ("usual", chat_with(|_| {})),
+        ("crlf", chat_with(|chat| chat.crlf = true)),
+        ("comments", chat_with(|chat| chat.comments = true)),
+        ("all", chat_with(|chat| (chat.crlf, chat.comments) = (true, true)).split(1)),
+        ("bytes", chat_with(|_| {}).split(1)),
+        ("sevens", chat_with(|chat| chat.comments = true).split(7)),
+        ("thoughts", chat_with(|chat| chat.reasoning = Some("hm, let me see".into()))),
+        ("undone", chat_with(|chat| chat.done = false)),
+    ];
+    let direct = Client::new(gateway.fake.addr().port());
+    for (model, turn) in turns {
+        gateway.fake.script(model, turn);
+        let expected = direct.stream(CHAT, &chat(model, true)).await.finish().await;
+        let relayed = gateway.router.stream(CHAT, &chat(&format!("fake/{model}"), true)).await.finish().await;
+        assert!(relayed.complete, "{model}");
+        assert_eq!(relayed.raw, expected.raw, "{model}: {}", String::from_utf8_lossy(&relayed.raw));
+    }
+}
+
+#[tokio::test]
+async fn every_byte_of_a_whole_answer_passes_as_it_came() {
+    let gateway = Gateway::start().await;
+    let body = "{ \"id\":\"x\",\n\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\\u00e9\"},\"finish_reason\":\"stop\"}], \"extra\": 1e2 }\n";
+    gateway.fake.script("odd", Turn::raw("application/json", body).header("x-extra", "kept"));
+    let answer = gateway.ask("fake/odd").await.expect(200);
+    assert_eq!(answer.text(), body);
+    assert_eq!(answer.header("x-extra"), "kept");
+}
+
+#[tokio::test]
+async fn every_byte_of_a_request_passes_but_for_the_model() {
+    let gateway = Gateway::start().await;
+    let text = |model: &str| {
+        format!(
+            "{{ \"future_field\" : {{\"a\":[1.50,null]}},\t\"model\" : \"{model}\" ,\n \"messages\":[{{\"role\":\"user\",\"content\":\"\\u00e9 \\ud83d\\ude00 one\"}}] , \"temperature\":0.70 }}\n"
+        )
+    };
+    let sent = gateway.router.request("POST".parse().unwrap(), CHAT, text("fake/m")).await;
+    assert_eq!(sent.status, 200, "{}", sent.text());
+    let call = &gateway.fake.calls_of("m")[0];
+    assert_eq!(String::from_utf8_lossy(&call.body), text("m"));
+    assert_eq!(call.header("authorization"), Some("Bearer sk-test-0123456789abcdef"));
+}
