@@ -1,13 +1,25 @@
 //! With nothing configured, the whole path works, and the log shows it.
 
 use serde_json::json;
-use signalbox_harness::Stack;
+use signalbox_harness::{Launch, Stack, postgres::Postgres};
 
 use crate::gateway::{CHAT, error_of, logged, recorded_text, request_id};
 
 #[tokio::test]
 async fn echo_streams_word_by_word_and_is_in_the_log() {
-    let stack = Stack::start().await;
+    echo_streams(&Stack::start().await).await;
+}
+
+#[tokio::test]
+async fn echo_streams_word_by_word_and_is_in_the_log_on_postgresql() {
+    let Some(postgres) = Postgres::launch().await else { return };
+    let launch = Launch::default().database(postgres.create_database().await);
+    let stack = Stack::builder().launch(launch).start().await;
+    echo_streams(&stack).await;
+    assert!(!stack.home.data().join("signalbox.db").exists());
+}
+
+async fn echo_streams(stack: &Stack) {
     let router = stack.router().await;
     let request =
         json!({"model": "echo", "stream": true, "messages": [{"role": "user", "content": "so it begins now"}]});

@@ -15,8 +15,9 @@ use nix::{
 
 use crate::{home::Home, processes, waiting::eventually};
 
-/// How long a process may take to end after TERM when its handle is dropped: the grace that services give themselves, and some.
-const GRACE: Duration = Duration::from_secs(15);
+/// How long a process may take to end after TERM when its handle is dropped. Short, since a destructor keeps the test's
+/// runtime from running, and with it the fakes that the process may be waiting for; nothing is lost by a KILL after a test.
+const GRACE: Duration = Duration::from_secs(3);
 const INTERVAL: Duration = Duration::from_millis(10);
 
 /// A started binary. Its output goes to files in its home, which are printed when the test panics.
