@@ -54,6 +54,8 @@ pub struct ServerConfig {
     pub header_timeout: Duration,
     /// How long a connection may stay open without a request.
     pub idle_timeout: Duration,
+    /// How long a client may take none of an answer that is waiting for it.
+    pub write_timeout: Duration,
     /// Open connections; more wait in the backlog of the operating system.
     pub max_connections: usize,
     /// Bytes of the head of a request; beyond them the answer is 431.
@@ -129,7 +131,11 @@ impl Common {
     /// What types cannot say. The message names the key and what it takes.
     fn check(&self) -> Result<(), String> {
         let server = &self.server;
-        for (key, duration) in [("header_timeout", server.header_timeout), ("idle_timeout", server.idle_timeout)] {
+        for (key, duration) in [
+            ("header_timeout", server.header_timeout),
+            ("idle_timeout", server.idle_timeout),
+            ("write_timeout", server.write_timeout),
+        ] {
             if duration.get().is_zero() {
                 return Err(format!("server.{key} takes a duration above zero"));
             }

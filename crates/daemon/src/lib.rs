@@ -6,7 +6,7 @@
 //! - [`listener`]: the socket, passed by the supervisor or bound here.
 //! - [`serve`](fn@serve): the accept loop: limits, timeouts, one panic costs one request, drain with a deadline.
 //! - [`shutdown`], `lifeline`: who may ask the process to leave, and how it leaves.
-//! - [`auth`]: client keys. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
+//! - `descriptors`: as many as the system allows. [`auth`]: client keys. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
 //!
 //! # Theory
 //! A process ends in two moments. When it begins to *drain*, it accepts nothing new and finishes what runs. At the *cut*, streams
@@ -23,6 +23,7 @@ pub mod args;
 pub mod auth;
 pub mod config;
 mod context;
+mod descriptors;
 pub mod exit;
 mod lifeline;
 pub mod listener;

@@ -12,6 +12,7 @@ use crate::Spec;
 use crate::args::CommonArgs;
 use crate::config::{self, Common, Environment, Loaded};
 use crate::context::Context;
+use crate::descriptors;
 use crate::exit::Exit;
 use crate::lifeline::{self, Lifeline};
 use crate::listener::{self, Listener};
@@ -65,6 +66,7 @@ where
 {
     let supervised = Environment::of_process().get("SIGNALBOX_SUPERVISED")? == Some("1");
     config::prepare_data_dir(&loaded.common.data_dir)?;
+    descriptors::raise_limit();
     let runtime = runtime(loaded.common.server.worker_threads)?;
     let ended = runtime.block_on(async {
         let shutdown = Shutdown::new();

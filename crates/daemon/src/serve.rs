@@ -35,6 +35,8 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::status;
 
+use pace::Timeouts;
+
 /// The address of the client, in the extensions of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
@@ -112,6 +114,13 @@ impl House {
             draining,
             evict: CancellationToken::new(),
         }
+    }
+
+    const fn timeouts(&self) -> Timeouts {
+        let server = &self.server;
+        let (header, idle, write) =
+            (server.header_timeout.get(), server.idle_timeout.get(), server.write_timeout.get());
+        Timeouts { header, idle, write }
     }
 }
 

@@ -55,7 +55,7 @@ where
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "cannot set TCP_NODELAY");
             }
-            let pace = Arc::new(Pace::new(house.server.header_timeout.get(), house.server.idle_timeout.get()));
+            let pace = Arc::new(Pace::new(house.timeouts()));
             let socket = Socket::new(stream, Arc::clone(&pace), slot, house.open.token());
             house.open.spawn(connection::serve(socket, peer, pace, house.clone(), service.clone()));
         }

@@ -7,8 +7,9 @@
 //!                               └── request (pipelined) ┘
 //! ```
 //!
-//! `Head` lasts as long as the header timeout, `Idle` as long as the idle timeout, `Busy` as long as the service takes. All changes
-//! happen while the connection's own task is polled, so looking at the state after each poll misses nothing.
+//! `Head` lasts as long as the header timeout, `Idle` as long as the idle timeout, `Busy` as long as the service takes, unless the
+//! client takes nothing of what is written for as long as the write timeout (`Stalled`). All changes happen while the connection's own
+//! task is polled, so looking at the state after each poll misses nothing.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,14 +21,22 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 const HEAD: u8 = 0;
 const BUSY: u8 = 1;
-const IDLE: u8 = 2;
+const STALLED: u8 = 2;
+const IDLE: u8 = 3;
+
+/// How long each kind of waiting may last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    pub(super) header: Duration,
+    pub(super) idle: Duration,
+    pub(super) write: Duration,
+}
 
 /// The state of one connection. Atomics stand in for a `Cell`, which could not move between threads with its task.
 #[derive(Debug)]
 pub(super) struct Pace {
     accepted: Instant,
-    header_timeout: Duration,
-    idle_timeout: Duration,
+    timeouts: Timeouts,
     phase: AtomicU8,
     /// Milliseconds after `accepted`; meaningless while busy.
     deadline: AtomicU64,
@@ -41,15 +50,9 @@ pub(super) struct Busy(Arc<Pace>);
 
 impl Pace {
     /// A connection that was just accepted: the first head is due.
-    pub(super) fn new(header_timeout: Duration, idle_timeout: Duration) -> Self {
-        let pace = Self {
-            accepted: Instant::now(),
-            header_timeout,
-            idle_timeout,
-            phase: AtomicU8::new(HEAD),
-            deadline: AtomicU64::new(0),
-        };
-        pace.due_in(header_timeout);
+    pub(super) fn new(timeouts: Timeouts) -> Self {
+        let pace = Self { accepted: Instant::now(), timeouts, phase: AtomicU8::new(HEAD), deadline: AtomicU64::new(0) };
+        pace.due_in(timeouts.header);
         pace
     }
 
@@ -57,14 +60,24 @@ impl Pace {
     pub(super) fn heard(&self) {
         if self.phase.load(Relaxed) == IDLE {
             self.phase.store(HEAD, Relaxed);
-            self.due_in(self.header_timeout);
+            self.due_in(self.timeouts.header);
         }
     }
 
     /// Bytes went out. The service may have ended long before the last of them is taken by a slow reader.
     pub(super) fn wrote(&self) {
-        if self.phase.load(Relaxed) == IDLE {
-            self.due_in(self.idle_timeout);
+        match self.phase.load(Relaxed) {
+            IDLE => self.due_in(self.timeouts.idle),
+            STALLED => self.phase.store(BUSY, Relaxed),
+            _ => {}
+        }
+    }
+
+    /// There are bytes to write and the client takes none.
+    pub(super) fn stalled(&self) {
+        if self.phase.load(Relaxed) == BUSY {
+            self.phase.store(STALLED, Relaxed);
+            self.due_in(self.timeouts.write);
         }
     }
 
@@ -76,7 +89,7 @@ impl Pace {
 
     /// A timer for [`poll_overdue`](Self::poll_overdue).
     pub(super) fn timer(&self) -> Sleep {
-        sleep_until(self.accepted + self.header_timeout)
+        sleep_until(self.accepted + self.timeouts.header)
     }
 
     /// Ready when the client has kept us waiting for too long. `Pending` while busy, without a wake-up: what ends a request polls the
@@ -110,6 +123,6 @@ impl Pace {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.phase.store(IDLE, Relaxed);
-        self.0.due_in(self.0.idle_timeout);
+        self.0.due_in(self.0.timeouts.idle);
     }
 }

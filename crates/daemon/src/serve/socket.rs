@@ -70,8 +70,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
 
 impl<T> Socket<T> {
     fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(poll, Poll::Ready(Ok(_))) {
-            self.pace.wrote();
+        match poll {
+            Poll::Ready(Ok(_)) => self.pace.wrote(),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.pace.stalled(),
         }
         poll
     }

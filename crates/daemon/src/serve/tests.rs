@@ -2,7 +2,8 @@
 
 use std::io::ErrorKind;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -40,6 +41,10 @@ async fn hello(mut request: Request<Incoming>) -> Result<Response<Body>, Infalli
             sleep(secs(600)).await;
             Ok(text("at last"))
         }
+        "/endless" => {
+            let frames = futures_util::stream::repeat_with(|| Ok(Frame::data(Bytes::from_static(&[b'x'; 4096]))));
+            Ok(Response::new(BodyExt::boxed(StreamBody::new(frames))))
+        }
         "/panic" => panic!("on purpose"),
         "/peer" => {
             let PeerAddr(peer) = request.extensions().get().unwrap();
@@ -64,7 +69,7 @@ async fn hello(mut request: Request<Incoming>) -> Result<Response<Body>, Infalli
 async fn connect(house: &House) -> (DuplexStream, JoinHandle<()>) {
     let (client, server) = duplex(64 << 10);
     let slot = Arc::clone(&house.slots).acquire_owned().await.unwrap();
-    let pace = Arc::new(Pace::new(house.server.header_timeout.get(), house.server.idle_timeout.get()));
+    let pace = Arc::new(Pace::new(house.timeouts()));
     let socket = Socket::new(server, Arc::clone(&pace), slot, house.open.token());
     let peer = SocketAddr::from(([192, 0, 2, 7], 4711));
     let task = tokio::spawn(connection::serve(socket, peer, pace, house.clone(), service_fn(hello)));
@@ -138,6 +143,19 @@ async fn an_idle_connection_does_not_live_for_ever() {
 async fn a_long_answer_is_nobodys_delay() {
     let (mut client, _) = connect(&house(|_| {})).await;
     assert!(ask(&mut client, "/slow", "at last").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_nothing_is_not_waited_for() {
+    let (mut client, task) = connect(&house(|_| {})).await;
+    client.write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    for _ in 0..3 {
+        sleep(secs(59)).await;
+        assert!(!task.is_finished(), "each read gains time");
+        client.read_exact(&mut [0; 48 << 10]).await.unwrap();
+    }
+    sleep(secs(61)).await;
+    assert!(task.is_finished());
 }
 
 #[tokio::test(start_paused = true)]

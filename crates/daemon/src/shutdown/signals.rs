@@ -53,7 +53,8 @@ mod source {
     pub(super) struct Source {
         terminate: Signal,
         interrupt: Signal,
-        hangup: Signal,
+        /// Not under `nohup`, which would lose its meaning if a handler took the place of "ignore".
+        hangup: Option<Signal>,
     }
 
     impl Source {
@@ -61,17 +62,31 @@ mod source {
             Ok(Self {
                 terminate: signal(SignalKind::terminate())?,
                 interrupt: signal(SignalKind::interrupt())?,
-                hangup: signal(SignalKind::hangup())?,
+                hangup: if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
             })
         }
 
         pub(super) async fn next(&mut self) -> Received {
+            let hangup = async {
+                match &mut self.hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 _ = self.terminate.recv() => Received { name: "SIGTERM", code: 143 },
                 _ = self.interrupt.recv() => Received { name: "SIGINT", code: 130 },
-                _ = self.hangup.recv() => Received { name: "SIGHUP", code: 129 },
+                _ = hangup => Received { name: "SIGHUP", code: 129 },
             }
         }
+    }
+
+    /// Asking the system call itself needs unsafe code; Linux also writes it down. Elsewhere: not known, so no.
+    fn hangup_is_ignored() -> bool {
+        let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        // Signal 1 is the lowest bit.
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
     }
 }
 

@@ -1,0 +1,68 @@
+//! Life under a supervisor, which holds the other end of stdin.
+
+use std::process::Stdio;
+
+use crate::program::{Program, get, read_until};
+
+fn supervised() -> Program {
+    Program::new().env("SIGNALBOX_SUPERVISED", "1").stdin(Stdio::piped())
+}
+
+#[test]
+fn the_status_line_is_for_the_supervisor() {
+    let running = supervised().start();
+    let status: serde_json::Value = serde_json::from_str(&running.status).unwrap();
+    assert_eq!(status["event"], "listening");
+    assert_eq!(status["service"], "hello");
+    assert_eq!(status["pid"], running.pid());
+    assert_eq!(status["addr"], format!("127.0.0.1:{}", running.port));
+    assert!(status["instance"].is_string());
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    get(&mut running.connect(), "/hello", "hello");
+}
+
+#[test]
+fn asked_to_shut_down_it_drains_and_ends_with_0() {
+    let mut running = supervised().start();
+    let mut stream = running.connect();
+    get(&mut stream, "/until-draining", "begun\n\r\n");
+    running.tell("shutdown");
+    read_until(&mut stream, "finished\n\r\n0\r\n\r\n");
+    let ended = running.ended();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn left_alone_it_drains_and_ends_with_110() {
+    let mut running = supervised().start();
+    let mut stream = running.connect();
+    get(&mut stream, "/until-draining", "begun\n\r\n");
+    running.close_stdin();
+    read_until(&mut stream, "finished\n\r\n0\r\n\r\n");
+    let ended = running.ended();
+    assert_eq!(ended.code, Some(110), "{}", ended.stderr);
+}
+
+#[test]
+fn left_alone_it_ends_although_its_runtime_hangs() {
+    let file = "[server]\ndrain_timeout = \"10ms\"\n[hello]\nmode = \"hang\"\n";
+    let ended = supervised().file(file).stdin(Stdio::null()).arg("--port=0").end();
+    assert_eq!(ended.code, Some(110), "{}", ended.stderr);
+}
+
+#[test]
+fn standing_alone_it_does_not_look_at_stdin() {
+    let running = Program::new().stdin(Stdio::null()).start();
+    get(&mut running.connect(), "/hello", "hello");
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(running.ended().code, Some(0));
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_does_not_kill_it() {
+    let mut running = supervised().env("LOG_LEVEL", "debug").start();
+    running.close_stderr();
+    let answer = get(&mut running.connect(), "/panic", "}}");
+    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+    get(&mut running.connect(), "/hello", "hello");
+}

@@ -1,0 +1,96 @@
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+
+use nix::sys::signal::Signal::SIGTERM;
+
+use crate::program::{Program, connect, get, read_to_end};
+
+#[test]
+fn port_0_is_told_by_the_status_line() {
+    let running = Program::new().start();
+    assert_eq!(running.status, format!("Server listening on http://127.0.0.1:{}", running.port));
+    get(&mut running.connect(), "/hello", "hello");
+}
+
+#[test]
+fn one_connection_carries_many_requests() {
+    let running = Program::new().start();
+    let mut stream = running.connect();
+    for _ in 0..3 {
+        assert!(get(&mut stream, "/hello", "hello").starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[test]
+fn half_a_head_is_not_waited_for() {
+    let running = Program::new().file("[server]\nheader_timeout = \"50ms\"\n").start();
+    let mut stream = running.connect();
+    stream.write_all(b"GET /hello HTTP/1.1\r\nHos").unwrap();
+    assert_eq!(read_to_end(&mut stream), "");
+    assert_eq!(read_to_end(&mut running.connect()), "", "nor is silence");
+}
+
+#[test]
+fn a_panic_is_one_answer_500_and_logged_with_its_place() {
+    let mut running = Program::new().start();
+    let mut stream = running.connect();
+    let answer = get(&mut stream, "/panic", "}}");
+    assert!(answer.starts_with("HTTP/1.1 500") && answer.contains("\"internal_error\""), "{answer}");
+    running.wait_for_log("hello.rs:");
+    assert!(get(&mut stream, "/hello", "hello").starts_with("HTTP/1.1 200"), "the connection lives on");
+}
+
+#[test]
+fn a_passed_socket_is_served_and_outlives_the_process() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    // As stdin, because that descriptor is inherited without unsafe code.
+    let passed = OwnedFd::from(socket.try_clone().unwrap());
+    let running = Program::new()
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_FDS_FIRST_FD", "0")
+        .env("PORT", "1")
+        .stdin(passed)
+        .start_as_told();
+    assert_eq!(running.port, port, "{}", running.status);
+    get(&mut running.connect(), "/hello", "hello");
+
+    running.signal(SIGTERM);
+    assert_eq!(running.ended().code, Some(0));
+    let waiting = connect(port);
+    let (_accepted, peer) = accept(&socket);
+    assert_eq!(peer, waiting.local_addr().unwrap());
+}
+
+/// The other process has made the shared socket non-blocking; the connection is in its queue already.
+fn accept(socket: &TcpListener) -> (std::net::TcpStream, std::net::SocketAddr) {
+    socket.set_nonblocking(false).unwrap();
+    socket.accept().unwrap()
+}
+
+#[test]
+fn a_descriptor_that_is_no_socket_is_refused() {
+    let ended = Program::new().env("LISTEN_FDS", "1").env("LISTEN_FDS_FIRST_FD", "0").end();
+    assert_eq!(ended.code, Some(78));
+    assert!(ended.stderr.contains("LISTEN_FDS"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_soft_limit_of_descriptors_is_no_limit() {
+    let running = Program::new().through("ulimit -S -n 24").start();
+    let mut crowd: Vec<_> = (0..64).map(|_| running.connect()).collect();
+    for stream in &mut crowd {
+        get(stream, "/hello", "hello");
+    }
+}
+
+#[test]
+fn out_of_descriptors_it_waits_and_recovers() {
+    let mut running = Program::new().through("ulimit -n 24").start();
+    let crowd: Vec<_> = (0..32).map(|_| running.connect()).collect();
+    running.wait_for_log("cannot accept connections");
+    drop(crowd);
+    running.wait_for_log("accepting connections again");
+    get(&mut running.connect(), "/hello", "hello");
+}
