@@ -1,0 +1,157 @@
+//! The PostgreSQL of this machine, and a freshly made cluster to copy from.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use nix::unistd::{User, geteuid};
+use tempfile::TempDir;
+
+/// Where Debian keeps its versions; they are not on the path.
+const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// The programs, and who runs them.
+#[derive(Clone, Debug)]
+pub(super) struct Installation {
+    programs: PathBuf,
+    /// PostgreSQL refuses to run as root; then it runs as `postgres`.
+    user: Option<(u32, u32)>,
+}
+
+// === impl Installation ===
+
+impl Installation {
+    /// `None`, with a loud line, if there is no PostgreSQL and none is demanded.
+    pub(super) fn find_or_skip() -> Option<Self> {
+        let found = find_programs().zip(find_user());
+        if let Some((programs, user)) = found {
+            return Some(Self { programs, user });
+        }
+        let demanded = ["CI", "REQUIRE_PG"].iter().any(|name| std::env::var_os(name).is_some());
+        assert!(!demanded, "PostgreSQL is not installed, or root has no user `postgres` to run it as");
+        #[expect(clippy::print_stderr, reason = "a skipped test should be seen")]
+        {
+            eprintln!("SKIPPED: no PostgreSQL on this machine (REQUIRE_PG=1 makes this a failure)");
+        }
+        None
+    }
+
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// Runs `name` as the user of the server: one of its programs, or else one on the path.
+    pub(super) fn command(&self, name: &str) -> Command {
+        let program = self.program(name);
+        let mut command = Command::new(if program.is_file() { program } else { name.into() });
+        // The directory of the test may be closed to that user.
+        command.current_dir("/").env("LC_ALL", "C");
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    /// A directory with a new cluster in its `data`, which belongs to the user of the server.
+    pub(super) async fn copy_template(&self) -> io::Result<TempDir> {
+        let this = self.clone();
+        let template = tokio::task::spawn_blocking(move || this.template()).await??;
+        let directory = tempfile::Builder::new().prefix("signalbox-postgres-").tempdir()?;
+        self.give(directory.path())?;
+        let mut command = self.command("cp");
+        command.arg("-R").arg(&template).arg(directory.path().join("data"));
+        run(command).await?;
+        Ok(directory)
+    }
+
+    /// The cluster to copy from, made by whoever comes first.
+    fn template(&self) -> io::Result<PathBuf> {
+        let owner = self.user.map_or_else(|| geteuid().as_raw(), |(uid, _)| uid);
+        let version = self.version()?;
+        let home = std::env::temp_dir().join(format!("signalbox-postgres-template-{owner}-{version}"));
+        match fs::create_dir(&home) {
+            Ok(()) => self.give(&home)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        if fs::symlink_metadata(&home)?.uid() != owner {
+            return Err(io::Error::other(format!("{} belongs to somebody else", home.display())));
+        }
+        let lock = File::create(home.join("lock"))?;
+        lock.lock()?;
+        let (template, unfinished) = (home.join("data"), home.join("unfinished"));
+        if !template.exists() {
+            if unfinished.exists() {
+                fs::remove_dir_all(&unfinished)?;
+            }
+            let mut command = self.command("initdb");
+            command.args(["--no-locale", "--encoding=UTF8", "--username=postgres", "--auth=trust", "--no-sync"]);
+            // The log of a copy is copied too: small segments make small copies.
+            command.arg("--wal-segsize=1").arg("-D").arg(&unfinished);
+            succeed(command.output()?)?;
+            fs::rename(&unfinished, &template)?;
+        }
+        Ok(template)
+    }
+
+    fn version(&self) -> io::Result<String> {
+        let output = succeed(self.command("postgres").arg("--version").output()?)?;
+        let version = String::from_utf8_lossy(&output.stdout);
+        Ok(version
+            .chars()
+            .skip_while(|c| !c.is_ascii_digit())
+            .take_while(|c| *c == '.' || c.is_ascii_digit())
+            .collect())
+    }
+
+    /// Makes a directory the private one of the server's user.
+    fn give(&self, directory: &Path) -> io::Result<()> {
+        fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+        match self.user {
+            Some((uid, gid)) => chown(directory, Some(uid), Some(gid)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs a command to its end, without keeping a worker waiting.
+pub(super) async fn run(mut command: Command) -> io::Result<Output> {
+    tokio::task::spawn_blocking(move || succeed(command.output()?)).await?
+}
+
+fn succeed(output: Output) -> io::Result<Output> {
+    if output.status.success() {
+        return Ok(output);
+    }
+    Err(io::Error::other(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr))))
+}
+
+/// The newest version of Debian's, or what is on the path.
+fn find_programs() -> Option<PathBuf> {
+    let versions = fs::read_dir(DEBIAN).into_iter().flatten().flatten();
+    let numbered = versions.filter_map(|entry| {
+        let number = entry.file_name().to_str()?.parse::<u32>().ok()?;
+        Some((number, entry.path().join("bin")))
+    });
+    let newest = numbered.filter(|(_, programs)| is_complete(programs)).max();
+    newest.map(|(_, programs)| programs).or_else(|| {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).find(|programs| is_complete(programs))
+    })
+}
+
+fn is_complete(programs: &Path) -> bool {
+    ["initdb", "postgres", "createdb"].iter().all(|name| programs.join(name).is_file())
+}
+
+/// `Some(None)`: we run it ourselves. `None`: nobody can.
+fn find_user() -> Option<Option<(u32, u32)>> {
+    if !geteuid().is_root() {
+        return Some(None);
+    }
+    let user = User::from_name("postgres").ok().flatten()?;
+    Some(Some((user.uid.as_raw(), user.gid.as_raw())))
+}

@@ -1,0 +1,33 @@
+use std::process::Command;
+
+use super::*;
+
+#[test]
+fn the_database_of_a_url_is_replaced() {
+    for (url, expected) in [
+        ("postgres://u:p@h:1/a", "postgres://u:p@h:1/b"),
+        ("postgres://h", "postgres://h/b"),
+        ("postgres://h/a?sslmode=disable", "postgres://h/b?sslmode=disable"),
+        ("postgres://h?sslmode=disable", "postgres://h/b?sslmode=disable"),
+    ] {
+        assert_eq!(with_database(url, "b"), expected);
+    }
+}
+
+#[tokio::test]
+async fn data_survive_a_stop_and_nothing_survives_the_end() {
+    let Some(mut postgres) = Postgres::launch_own().await else { return };
+    let url = postgres.create_database().await;
+    let ask = |sql: &str| Command::new("psql").args([&*url, "-Atqc", sql]).output().expect("psql runs");
+    assert!(ask("CREATE TABLE t AS SELECT 42 AS answer").status.success());
+    postgres.stop().await;
+    assert!(!ask("SELECT 1").status.success());
+    postgres.start().await;
+    assert_eq!(ask("SELECT answer FROM t").stdout, b"42\n");
+
+    let directory = postgres.cluster().directory().to_owned();
+    assert!(directory.exists());
+    drop(postgres);
+    assert!(!directory.exists());
+    assert!(!ask("SELECT 1").status.success());
+}
