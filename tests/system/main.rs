@@ -12,4 +12,5 @@ mod gateway;
 mod lifecycle;
 mod outage;
 mod sdk;
+mod standalone;
 mod streaming;

@@ -2,7 +2,7 @@
 
 use std::{env, os::unix::process::CommandExt as _, process::Command};
 
-use crate::{binary::binary, home::Home};
+use crate::{binary::binary, home::Home, process::Process};
 
 /// What of the test's own environment a service may see. Everything else would make a test depend on who runs it.
 const INHERITED: [&str; 4] = ["PATH", "TMPDIR", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
@@ -67,6 +67,16 @@ impl Launch {
     #[must_use]
     pub const fn home_dir(&self) -> &Home {
         &self.home
+    }
+
+    /// Starts `program`, which is expected to end by itself: its exit code, and what it wrote to stderr.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn run_to_exit(self, program: &'static str) -> (Option<i32>, String) {
+        let mut process = Process::spawn(program, self.command(program), &self.home);
+        let exit = process.wait_exit().await;
+        (exit.code(), process.stderr())
     }
 
     pub(crate) fn command(&self, name: &str) -> Command {

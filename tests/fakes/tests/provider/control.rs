@@ -42,9 +42,9 @@ async fn a_script_is_set_gated_and_released_over_http() {
 #[tokio::test]
 async fn a_mistake_in_a_script_is_refused_with_its_reason() {
     let fake = FakeProvider::start().await.unwrap();
-    let mistaken = json!({"model": "m", "script": {"turns": [{"staus": 503}]}});
+    let mistaken = json!({"model": "m", "script": {"turns": [{"state": 503}]}});
     let answer = control(&fake, "POST", "/_fake/script", &mistaken).await;
-    assert!(answer.head.starts_with("HTTP/1.1 400 ") && answer.text().contains("staus"), "{}", answer.text());
+    assert!(answer.head.starts_with("HTTP/1.1 400 ") && answer.text().contains("state"), "{}", answer.text());
     let answer = control(&fake, "POST", "/_fake/release", &json!({"model": "m", "events": 1})).await;
     assert!(answer.head.starts_with("HTTP/1.1 404 "));
 }

@@ -1,0 +1,78 @@
+//! Each service also runs alone, and says clearly why it does not.
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+use signalbox_harness::{Launch, QwenProxy, Router};
+
+use crate::gateway::{CHAT, error_of};
+
+#[tokio::test]
+async fn the_router_alone_answers_and_ends_cleanly() {
+    let mut router = Router::start(Launch::default()).await;
+    let request = json!({"model": "echo", "messages": [{"role": "user", "content": "alone"}]});
+    let answer = router.client.post(CHAT, &request).await.expect(200).json();
+    assert_eq!(answer["choices"][0]["message"]["content"], "alone");
+    router.process.signal(Signal::SIGTERM);
+    assert!(router.process.wait_exit().await.success(), "{}", router.process.stderr());
+}
+
+#[tokio::test]
+async fn qwen_proxy_alone_is_healthy_without_a_login_and_says_what_is_missing() {
+    let mut qwen = QwenProxy::start(Launch::default()).await;
+    qwen.client.get("/health").await.expect(200);
+    let request = json!({"model": "qwen3-max", "messages": [{"role": "user", "content": "hello"}]});
+    let error = error_of(&qwen.client.post(CHAT, &request).await, 401);
+    assert_eq!(error["code"], "missing_credentials");
+    qwen.process.signal(Signal::SIGTERM);
+    assert!(qwen.process.wait_exit().await.success(), "{}", qwen.process.stderr());
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_with_its_holder() {
+    let router = Router::start(Launch::default()).await;
+    let port = router.client.port().to_string();
+    for program in ["provider-router", "qwen-proxy", "api-server"] {
+        let (code, said) = Launch::default().arg("--port").arg(&port).run_to_exit(program).await;
+        assert_eq!(code, Some(98), "{program}: {said}");
+        assert!(said.contains(&port) && said.contains("provider-router"), "{program}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn mistakes_in_flags_and_files_are_named() {
+    for program in ["provider-router", "qwen-proxy", "api-server"] {
+        let (code, said) = Launch::default().arg("--no-such-flag").run_to_exit(program).await;
+        assert_eq!(code, Some(64), "{program}: {said}");
+        assert!(said.contains("--no-such-flag"), "{program}: {said}");
+        let launch = Launch::default().config(program, "[server]\nprto = 1\n");
+        let (code, said) = launch.run_to_exit(program).await;
+        assert_eq!(code, Some(78), "{program}: {said}");
+        assert!(said.contains("prto"), "{program}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn fc_78_listening_to_everybody_needs_a_key() {
+    for program in ["provider-router", "qwen-proxy"] {
+        let launch = Launch::default().arg("--host").arg("0.0.0.0").arg("--port").arg("0");
+        let (code, said) = launch.run_to_exit(program).await;
+        assert_eq!(code, Some(78), "{program}: {said}");
+        assert!(said.contains("--insecure-no-auth"), "{program}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_key_is_asked_for_once_there_is_one() {
+    let router = Router::start(Launch::default().env("CLIENT_KEYS", "sk-open-sesame-0123456789")).await;
+    let request = json!({"model": "echo", "messages": [{"role": "user", "content": "knock"}]}).to_string();
+    assert_eq!(error_of(&router.client.post(CHAT, &json!({})).await, 401)["code"], "invalid_api_key");
+    for (key, status) in [("sk-open-sesame-0123456789", "200"), ("sk-wrong", "401")] {
+        let head =
+            format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {key}\r\n");
+        let answer =
+            router.client.raw(format!("{head}content-length: {}\r\n\r\n{request}", request.len()).as_bytes()).await;
+        assert!(answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{}", String::from_utf8_lossy(&answer));
+    }
+    let said = router.process.stderr();
+    assert!(!said.contains("sesame"), "a secret in the output: {said}");
+}
