@@ -29,6 +29,9 @@ pub enum Source {
     Upstream(signalbox_upstream::Body),
     /// The provider that is built in.
     Echo(EchoBody),
+    /// What a test wants to be read.
+    #[cfg(test)]
+    Scripted(tests::Script),
 }
 
 /// A stream that passes through.
@@ -79,6 +82,8 @@ impl Source {
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, signalbox_upstream::Error>>> {
         match self {
             Self::Echo(echo) => echo.poll_event(cx).map(|event| event.map(Ok)),
+            #[cfg(test)]
+            Self::Scripted(script) => script.poll(),
             Self::Upstream(body) => loop {
                 match ready!(Pin::new(&mut *body).poll_frame(cx)) {
                     None => return Poll::Ready(None),
@@ -235,3 +240,6 @@ fn join(first: &[u8], second: &[u8]) -> Bytes {
     joined.extend_from_slice(second);
     joined.freeze()
 }
+
+#[cfg(test)]
+mod tests;

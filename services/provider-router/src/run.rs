@@ -30,7 +30,8 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     let policy = config.upstream.policy();
-    let snapshot = Snapshot::new(signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?, &policy);
+    let snapshot =
+        Snapshot::new(signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?, &policy);
     let catalog = Arc::new(Catalog::new(snapshot));
     let refresher = tokio::spawn(refresh(Arc::clone(&catalog), store.clone(), policy));
 
