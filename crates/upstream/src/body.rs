@@ -25,8 +25,6 @@ pub struct Body {
     incoming: Incoming,
     /// `None` when it has ended, failed or gone back to the pool.
     connection: Option<Box<Connection>>,
-    /// Why the connection ended, kept until the bytes read before are handed out.
-    failure: Option<hyper::Error>,
     /// Weak, so that the client can close its idle connections while streams go on.
     pool: Weak<Pool>,
     clock: Clock,
@@ -40,10 +38,9 @@ pub struct Body {
 
 impl Body {
     pub(crate) fn attach(answered: Answered, pool: Weak<Pool>, clock: Clock, timer: Timer) -> Response<Self> {
-        let Answered { response, connection, failure } = answered;
+        let Answered { response, connection } = answered;
         response.map(|incoming| {
-            let mut body =
-                Self { incoming, connection, failure, pool, clock, timer, waiting_since: None, ended: false };
+            let mut body = Self { incoming, connection, pool, clock, timer, waiting_since: None, ended: false };
             body.release_at_end();
             body
         })
@@ -79,7 +76,7 @@ impl Body {
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        // A stream without pauses keeps the task from asking the timer, so the clock itself is asked as well.
+        // A stream without pauses uses up the task's budget, without which tokio's timers do not fire.
         if since >= self.clock.total_due() {
             return Poll::Ready(self.clock.total_timeout());
         }
@@ -98,7 +95,7 @@ impl http_body::Body for Body {
         if this.ended {
             return Poll::Ready(None);
         }
-        poll_driver(&mut this.connection, &mut this.failure, cx);
+        poll_driver(&mut this.connection, cx);
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
                 this.waiting_since = None;
@@ -107,11 +104,7 @@ impl http_body::Body for Body {
             }
             // Trailers are the last frame, and nobody here relays them.
             Poll::Ready(Some(Ok(_)) | None) => this.end(),
-            Poll::Ready(Some(Err(error))) => {
-                // The connection knows better why it broke than the channel from it to here.
-                let error = this.failure.take().unwrap_or(error);
-                this.fail(Error::within_body(error))
-            }
+            Poll::Ready(Some(Err(error))) => this.fail(Error::within_body(error)),
             Poll::Pending => {
                 let error = ready!(this.poll_deadlines(cx));
                 this.fail(error)

@@ -44,8 +44,6 @@ pub(crate) struct Answered {
     pub(crate) response: Response<Incoming>,
     /// What drives the rest of the body. `None` when the connection has ended; what it had read is in `response`.
     pub(crate) connection: Option<Box<Connection>>,
-    /// Why it ended, if not in good order.
-    pub(crate) failure: Option<hyper::Error>,
 }
 
 /// An exchange without a head.
@@ -85,9 +83,8 @@ impl Connection {
         let (due, late) = clock.head_due();
         let mut answer = pin!(self.sender.try_send_request(request));
         let mut connection = Some(self);
-        let mut failure = None;
         let response = poll_fn(|cx| {
-            poll_driver(&mut connection, &mut failure, cx);
+            poll_driver(&mut connection, cx);
             // A connection that has ended, and was dropped just now, has resolved the answer by that.
             match answer.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(answer.map_err(|mut error| match error.take_message() {
@@ -101,7 +98,7 @@ impl Connection {
             }
         })
         .await?;
-        Ok(Answered { response, connection, failure })
+        Ok(Answered { response, connection })
     }
 
     /// Whether it is between two exchanges: the last one is over on both sides and the provider keeps the connection.
@@ -114,17 +111,13 @@ impl Connection {
     }
 }
 
-/// Lets the connection work, if there is one; when it ends, it is dropped and `failure` says why.
-pub(crate) fn poll_driver(
-    connection: &mut Option<Box<Connection>>,
-    failure: &mut Option<hyper::Error>,
-    cx: &mut Context<'_>,
-) {
+/// Lets the connection work, if there is one, and drops it when it has ended. Why it ended is told to those who wait for
+/// something from it, the answer or the body, and to nobody else.
+pub(crate) fn poll_driver(connection: &mut Option<Box<Connection>>, cx: &mut Context<'_>) {
     if let Some(open) = connection
-        && let Poll::Ready(end) = Pin::new(&mut open.wire).poll(cx)
+        && Pin::new(&mut open.wire).poll(cx).is_ready()
     {
         *connection = None;
-        *failure = end.err();
     }
 }
 

@@ -1,9 +1,14 @@
 //! Every wait has an end. Time is paused, so waiting costs none.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use signalbox_upstream::{Client, Deadlines, Error};
+use tokio::task::coop;
 use tokio::time::Instant;
 
 use crate::server::{Peer, Server, drip};
@@ -169,6 +174,20 @@ async fn a_stream_without_pauses_ends_at_the_total_deadline() {
     };
     let (error, ()) = tokio::join!(read, flood);
     assert!(matches!(error, Error::TotalTimeout { after: MINUTE }), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_total_deadline_needs_no_timer() {
+    let (server, client) = (Server::bind().await, client());
+    let deadlines = Deadlines { total: MINUTE, ..NEVER };
+    let (mut body, _peer) = begun(&client, &server, &deadlines).await;
+    tokio::time::advance(MINUTE).await;
+    // A task without budget gets nothing from tokio: no bytes, but no timers either.
+    while coop::has_budget_remaining() {
+        coop::consume_budget().await;
+    }
+    let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await;
+    assert!(matches!(poll, Poll::Ready(Some(Err(Error::TotalTimeout { .. })))), "{poll:?}");
 }
 
 #[tokio::test]
