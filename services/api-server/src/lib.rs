@@ -1,3 +1,148 @@
-//! The control room.
+//! The control room: runs the two other services, and serves what they are configured with and what they have logged.
+//!
+//! # Layout
+//! - [`serve`](fn@serve): the one assembly point. - [`config`]: flags and our own sections of the configuration.
+//! - [`server`]: the stack, layer by layer. - [`api`]: all routes; one file per resource.
+//! - [`fleet`]: which children we run, in which order. - [`supervisor`]: keeping one child in the state it should be in.
+//!
+//! # Theory
+//! A lifecycle command goes from a route to the fleet's task, and from there to the task of each child; what they do is
+//! published, and every answer about a child is read from there. Configuration goes into the tables and nowhere else:
+//! the router sees a change there within a second.
+//!
+//! # Invariants
+//! - However this process ends, the children end: in order when it is asked to leave, killed with the runtime when
+//!   something panics, by themselves when it is killed.
+//! - Reading and changing the tables never waits for a child or a provider, and commanding a child never for the tables.
 
+pub mod api;
+pub mod config;
+pub mod fleet;
+pub mod server;
 pub mod supervisor;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use hyper_util::service::TowerToHyperService;
+use signalbox_daemon::config::{LogFormat, LogLevel};
+use signalbox_daemon::{ClientKeys, Context, Exit};
+use signalbox_store::{Error as StoreError, Store};
+
+use self::api::App;
+use self::config::Config;
+use self::fleet::{Fleet, Programs};
+use self::server::{Doors, Hosts, Origins};
+use self::supervisor::Limits;
+
+/// Runs the service until it is asked to leave.
+///
+/// # Errors
+/// [`Exit::CannotOpen`] or [`Exit::Temporary`] when the database cannot be opened; otherwise what the daemon says.
+pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
+    let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
+    let (fleet, closer) = fleet::launch(fleet_config(&config, &context));
+    // Whatever happens in there, the children are stopped before we leave; at best while the last requests are served.
+    let served = AssertUnwindSafe(work(&config, &context, store.clone(), fleet)).catch_unwind();
+    let leave = async {
+        context.shutdown.draining().await;
+        closer.close().await;
+    };
+    let served = async {
+        let served = served.await;
+        context.shutdown.trigger();
+        served
+    };
+    let (served, ()) = tokio::join!(served, leave);
+    store.close().await;
+    served.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+async fn work(config: &Config, context: &Context, store: Store, fleet: Fleet) -> Result<(), Exit> {
+    let common = &context.common;
+    let app = App {
+        store,
+        fleet,
+        router_host: common.server.host.clone(),
+        router_port: config.services.router_port,
+        body_limit: config.api.body_limit.as_usize(),
+    };
+    let doors = Doors {
+        hosts: Arc::new(Hosts::new(&common.server.host, &config.api.allowed_hosts)),
+        origins: Arc::new(Origins::new(&config.api.allowed_origins)),
+        keys: Arc::new(ClientKeys::new(&common.auth)),
+    };
+    if config.services.autostart {
+        // What comes of it is in the log and in the status.
+        drop(api::proxy::begin(&app).await);
+    } else {
+        tracing::info!(
+            "the services are not running; start them with `POST /api/proxy/start`, or run with `--autostart true`"
+        );
+    }
+    let announce = format!("API Server listening on http://{}", context.listener.local_addr());
+    signalbox_daemon::serve(context, &announce, TowerToHyperService::new(server::app(app, &doors))).await
+}
+
+fn cannot_open(error: &StoreError) -> Exit {
+    let message = format!("cannot open the database: {error}");
+    match error {
+        // A server that is away may come back; a file that cannot be opened will not mend itself.
+        StoreError::Unavailable(_) => Exit::Temporary(message),
+        StoreError::Invalid(_) => Exit::Config(message),
+        _ => Exit::CannotOpen(message),
+    }
+}
+
+fn fleet_config(config: &Config, context: &Context) -> fleet::Config {
+    let common = &context.common;
+    let services = &config.services;
+    let mut args: Vec<OsString> = vec![
+        "--log-level".into(),
+        level(common.log.level).into(),
+        "--log-format".into(),
+        format(common.log.format).into(),
+    ];
+    if common.auth.insecure_no_auth {
+        args.push("--insecure-no-auth".into());
+    }
+    // Other users can read command lines, but not environments.
+    let mut env: Vec<(OsString, OsString)> = vec![("DATABASE_URL".into(), common.database.url.expose().into())];
+    if !common.auth.client_keys.is_empty() {
+        let keys: Vec<&str> = common.auth.client_keys.iter().map(|key| key.expose().as_str()).collect();
+        env.push(("CLIENT_KEYS".into(), keys.join(",").into()));
+    }
+    fleet::Config {
+        programs: Programs::detect(),
+        host: common.server.host.clone(),
+        router_port: services.router_port,
+        qwen_port: services.qwen_port,
+        data_dir: common.data_dir.clone(),
+        args,
+        env,
+        limits: Limits {
+            startup: services.startup_timeout.get(),
+            grace: services.stop_grace.get(),
+            ..Limits::default()
+        },
+    }
+}
+
+fn level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    }
+}
+
+fn format(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Human => "human",
+        LogFormat::Json => "json",
+    }
+}

@@ -122,6 +122,8 @@ pub enum Unmet {
 #[derive(Debug)]
 struct Command {
     want: Want,
+    /// Dropped once the snapshot shows the command's effect.
+    taken: oneshot::Sender<()>,
     ticket: oneshot::Sender<Result<(), Unmet>>,
 }
 
@@ -145,6 +147,8 @@ pub fn supervise(name: &'static str, limits: Limits) -> Child {
 
 impl Child {
     /// Wants the child to run what `spec` says. A child that runs already, or is starting, is left as it is.
+    ///
+    /// When this returns, as when the other commands do, the snapshot shows that the command has been taken.
     pub async fn start(&self, spec: Spec) -> Ticket {
         self.send(Want::Start(Box::new(spec))).await
     }
@@ -175,8 +179,10 @@ impl Child {
 
     async fn send(&self, want: Want) -> Ticket {
         let (ticket, answer) = oneshot::channel();
-        // A closed queue drops the sender, which the ticket reports as `Closed`.
-        drop(self.commands.send(Command { want, ticket }).await);
+        let (taken, effect) = oneshot::channel();
+        // A closed queue drops both senders, which the ticket reports as `Closed`.
+        self.commands.send(Command { want, taken, ticket }).await.ok();
+        effect.await.ok();
         Ticket(answer)
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Actor {
     spec: Option<Box<Spec>>,
     run: Option<Run>,
     generation: u64,
+    /// Whose command is being carried out.
+    taken: Option<oneshot::Sender<()>>,
     waiting: Vec<Waiting>,
 }
 
@@ -57,6 +59,7 @@ impl Actor {
             spec: None,
             run: None,
             generation: 0,
+            taken: None,
             waiting: Vec::new(),
         }
     }
@@ -65,6 +68,7 @@ impl Actor {
     pub(super) async fn run(mut self) {
         while let Some(event) = self.next().await {
             self.happen(event).await;
+            self.taken = None;
         }
     }
 
@@ -105,6 +109,7 @@ impl Actor {
             std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.goal == goal);
         self.waiting = stay;
         superseded.into_iter().for_each(|waiting| waiting.answer(Err(Unmet::Superseded)));
+        self.taken = Some(command.taken);
         self.waiting.push(Waiting { goal, ticket: command.ticket });
         event
     }
@@ -230,6 +235,6 @@ async fn news(run: &mut Option<Run>) -> News {
 impl Waiting {
     fn answer(self, outcome: Result<(), Unmet>) {
         // Nobody has to wait for an answer.
-        drop(self.ticket.send(outcome));
+        self.ticket.send(outcome).ok();
     }
 }

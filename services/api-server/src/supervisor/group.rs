@@ -41,10 +41,7 @@ pub(super) fn marked(_marker: &str) -> Vec<Pid> {
 
 #[cfg(target_os = "linux")]
 fn processes() -> impl Iterator<Item = i32> {
-    std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    std::fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 /// The group of a living process, from the text of `/proc/<pid>/stat`: `pid (name) state ppid pgrp …`, where the name may

@@ -112,7 +112,8 @@ impl Process {
     fn reap(&mut self) {
         let whole_group = Pid::from_raw(-self.leader.as_raw());
         while matches!(wait::waitpid(whole_group, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
-        {}
+        {
+        }
         self.reaped = true;
     }
 

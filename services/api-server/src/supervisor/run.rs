@@ -19,6 +19,9 @@ const PROBE_PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks at a group that is being killed.
 const BURIAL_PAUSE: Duration = Duration::from_millis(10);
 
+/// A question for readiness and, in time, its answer.
+type Question = Pin<Box<dyn Future<Output = Result<(), NotReady>> + Send>>;
+
 /// A process group and what is known about it.
 pub(super) struct Run {
     name: &'static str,
@@ -29,7 +32,7 @@ pub(super) struct Run {
     since: Instant,
     listening: Option<Listening>,
     /// The question that is under way; `None` before the announcement and after the child is ready.
-    probe: Option<Pin<Box<dyn Future<Output = Result<(), NotReady>> + Send>>>,
+    probe: Option<Question>,
     not_ready: NotReady,
     /// How the leader ended; from then on the rest is being buried.
     exit: Option<Exit>,
@@ -161,7 +164,7 @@ impl Run {
                 tokio::time::sleep(pause).await;
                 probe::ask(&child).await
             };
-            Box::pin(question) as Pin<Box<dyn Future<Output = _> + Send>>
+            Box::pin(question) as Question
         });
     }
 }
@@ -175,9 +178,7 @@ async fn next_line(output: &mut Option<Lines>) -> Option<String> {
 }
 
 /// The answer to the question under way; waits for ever when there is none.
-async fn answer(
-    probe: &mut Option<Pin<Box<dyn Future<Output = Result<(), NotReady>> + Send>>>,
-) -> Result<(), NotReady> {
+async fn answer(probe: &mut Option<Question>) -> Result<(), NotReady> {
     match probe {
         Some(question) => question.await,
         None => std::future::pending().await,

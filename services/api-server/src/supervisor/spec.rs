@@ -32,11 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            startup: Duration::from_secs(30),
-            grace: Duration::from_secs(10),
-            kill_wait: Duration::from_secs(2),
-        }
+        Self { startup: Duration::from_secs(30), grace: Duration::from_secs(10), kill_wait: Duration::from_secs(2) }
     }
 }
 
@@ -49,8 +45,19 @@ pub fn inherited_env() -> Vec<(OsString, OsString)> {
 
 fn is_inherited(name: &str) -> bool {
     const NAMES: [&str; 13] = [
-        "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT",
-        "RUST_BACKTRACE", "NO_COLOR",
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "SYSTEMROOT",
+        "RUST_BACKTRACE",
+        "NO_COLOR",
     ];
     const PREFIXES: [&str; 3] = ["LC_", "XDG_", "SSL_CERT_"];
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))

@@ -105,7 +105,9 @@ impl Machine {
 
             (Starting { .. }, Event::Ready) => (Running, Effect::Nothing),
             (Starting { .. }, Event::SpawnFailed) => (Failed(Fault::NotSpawned), Effect::Nothing),
-            (Starting { .. }, Event::Exited) => (self.killing(Then::Fail(Fault::ExitedEarly), false, now), Effect::Kill),
+            (Starting { .. }, Event::Exited) => {
+                (self.killing(Then::Fail(Fault::ExitedEarly), false, now), Effect::Kill)
+            }
             (Starting { deadline }, Event::Tick) if deadline <= now => {
                 (self.killing(Then::Fail(Fault::NeverReady), true, now), Effect::Kill)
             }

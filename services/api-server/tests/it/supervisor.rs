@@ -169,10 +169,7 @@ async fn nobody_becomes_ready_by_waiting() {
     tokio::join!(
         never_ready("echo hello >&2; sleep 1000", "it has not announced its address\nhello"),
         never_ready(r#"exec "$CHILD" me 503 me"#, "its health check answered 503"),
-        never_ready(
-            r#"exec "$CHILD" me 200 you"#,
-            "another process answers at its address (instance Some(\"you\"))"
-        ),
+        never_ready(r#"exec "$CHILD" me 200 you"#, "another process answers at its address (instance Some(\"you\"))"),
     );
 }
 

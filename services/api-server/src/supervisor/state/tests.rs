@@ -4,11 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits {
-    startup: Duration::from_secs(30),
-    grace: Duration::from_secs(10),
-    kill_wait: Duration::from_secs(2),
-};
+const LIMITS: Limits =
+    Limits { startup: Duration::from_secs(30), grace: Duration::from_secs(10), kill_wait: Duration::from_secs(2) };
 
 const EVENTS: [Event; 8] = [
     Event::Start,
@@ -31,13 +28,8 @@ fn play(script: &[(u64, Event)]) -> (Vec<Effect>, State) {
 
 #[test]
 fn a_quiet_life() {
-    let (effects, end) = play(&[
-        (0, Event::Start),
-        (1, Event::Ready),
-        (5, Event::Stop),
-        (6, Event::Exited),
-        (6, Event::Gone),
-    ]);
+    let (effects, end) =
+        play(&[(0, Event::Start), (1, Event::Ready), (5, Event::Stop), (6, Event::Exited), (6, Event::Gone)]);
     assert_eq!(effects, [Effect::Spawn, Effect::Nothing, Effect::Terminate, Effect::Kill, Effect::Nothing]);
     assert_eq!(end, State::Stopped { forced: false });
 }
@@ -52,10 +44,7 @@ fn never_ready_is_killed_and_failed() {
 
 #[test]
 fn an_end_that_was_not_asked_for_is_a_failure() {
-    assert_eq!(
-        play(&[(0, Event::Start), (1, Event::Exited), (1, Event::Gone)]).1,
-        State::Failed(Fault::ExitedEarly)
-    );
+    assert_eq!(play(&[(0, Event::Start), (1, Event::Exited), (1, Event::Gone)]).1, State::Failed(Fault::ExitedEarly));
     let crash = [(0, Event::Start), (1, Event::Ready), (9, Event::Exited), (9, Event::Gone)];
     assert_eq!(play(&crash).1, State::Failed(Fault::Crashed));
     assert_eq!(play(&[(0, Event::Start), (0, Event::SpawnFailed)]).1, State::Failed(Fault::NotSpawned));

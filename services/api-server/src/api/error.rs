@@ -1,0 +1,248 @@
+//! The one place that knows status codes and error shapes.
+//!
+//! Everything but the settings answers
+//! `{"error": {"message", "type", "code"?, "errors"?: [text]}}`; the settings keep the flat shape of the original.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
+use signalbox_store as store;
+
+/// Why a request is refused, or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The body or the query is not what it should be; every mistake at once.
+    #[error("Validation failed")]
+    Validation(Vec<String>),
+    /// The body is not JSON.
+    #[error("The body is not valid JSON: {0}")]
+    Malformed(String),
+    /// The body is longer than the limit.
+    #[error("The body is longer than {0} bytes")]
+    TooLarge(usize),
+    /// There is no such thing.
+    #[error("{what} not found: {id}")]
+    Missing {
+        /// What kind of thing.
+        what: Thing,
+        /// Which.
+        id: String,
+    },
+    /// There is one already.
+    #[error("{message}")]
+    Conflict {
+        /// `provider_exists`, `model_exists`, …
+        code: &'static str,
+        /// One sentence.
+        message: String,
+    },
+    /// The settings' way of saying that a value is wrong.
+    #[error("{0}")]
+    InvalidSetting(String),
+    /// The settings' way of saying that a key is unknown.
+    #[error("Setting not found")]
+    MissingSetting(String),
+    /// A lifecycle command failed.
+    #[error("{0}")]
+    Lifecycle(String),
+    /// No such route.
+    #[error("Cannot {0} {1}")]
+    NoRoute(Method, String),
+    /// The route exists, for another method.
+    #[error("{0} is not allowed here")]
+    NoMethod(Method),
+    /// A client key is needed, and was not given or is wrong.
+    #[error("Unauthorized: send a client key as `Authorization: Bearer <key>` or `x-api-key`")]
+    Unauthorized,
+    /// A browser sent this on behalf of a page that has no business here.
+    #[error("Requests that change something are not accepted from the origin {0}")]
+    ForeignOrigin(String),
+    /// The request was meant for somebody else.
+    #[error("This server does not answer for the host {0:?}; see `api.allowed_hosts`")]
+    ForeignHost(String),
+    /// The store's word.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A handler panicked.
+    #[error("Internal error")]
+    Panic,
+}
+
+/// What can be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the things")]
+pub enum Thing {
+    Provider,
+    Model,
+    Link,
+    ConfigKey,
+    Session,
+    Request,
+    Response,
+}
+
+/// Says what a refusal of the store means here.
+pub trait Meaning<T> {
+    /// A missing row means that this thing is missing.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], or what the store said.
+    fn or_missing(self, what: Thing, id: &str) -> Result<T, Error>;
+
+    /// A row that exists already means this.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`], or what the store said.
+    fn or_conflict(self, code: &'static str, message: impl FnOnce() -> String) -> Result<T, Error>;
+}
+
+// === impl Error ===
+
+impl Error {
+    /// One mistake in the body or the query.
+    pub fn invalid(mistake: impl Into<String>) -> Self {
+        Self::Validation(vec![mistake.into()])
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Validation(_) | Self::Malformed(_) | Self::InvalidSetting(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::ForeignOrigin(_) => StatusCode::FORBIDDEN,
+            Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
+            Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::Lifecycle(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Store(error) => match error {
+                store::Error::NotFound { .. } => StatusCode::NOT_FOUND,
+                store::Error::Conflict { .. } => StatusCode::CONFLICT,
+                store::Error::Invalid(_) => StatusCode::BAD_REQUEST,
+                store::Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+        }
+    }
+
+    /// The class of the error.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "entity.parse.failed",
+            Self::TooLarge(_) => "entity.too.large",
+            Self::Unauthorized => "authentication_error",
+            Self::ForeignOrigin(_) => "permission_error",
+            Self::ForeignHost(_) => "misdirected_request",
+            Self::NoMethod(_) => "method_not_allowed",
+            Self::Store(store::Error::Unavailable(_)) => "database_unavailable",
+            _ => match self.status() {
+                StatusCode::BAD_REQUEST => "validation_error",
+                StatusCode::NOT_FOUND => "not_found_error",
+                StatusCode::CONFLICT => "conflict_error",
+                _ => "internal_error",
+            },
+        }
+    }
+
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { what, .. } => Some(what.code()),
+            Self::Conflict { code, .. } => Some(code),
+            Self::NoRoute(..) => Some("route_not_found"),
+            _ => None,
+        }
+    }
+
+    /// What the caller is told. What is wrong inside is for the log.
+    fn message(&self) -> Cow<'static, str> {
+        match self {
+            Self::Store(store::Error::Unavailable(_)) => {
+                "The database is not available at the moment; nothing was changed".into()
+            }
+            Self::Store(_) if self.status() == StatusCode::INTERNAL_SERVER_ERROR => "Internal error".into(),
+            _ => self.to_string().into(),
+        }
+    }
+
+    fn body(&self) -> Value {
+        match self {
+            Self::InvalidSetting(message) => json!({ "error": "Validation failed", "message": message }),
+            Self::MissingSetting(key) => json!({ "error": "Setting not found", "key": key }),
+            _ => {
+                let mut error = json!({ "message": self.message(), "type": self.kind() });
+                if let Some(code) = self.code() {
+                    error["code"] = code.into();
+                }
+                if let Self::Validation(mistakes) = self {
+                    error["errors"] = mistakes.clone().into();
+                }
+                json!({ "error": error })
+            }
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() {
+            tracing::warn!(error = %self, status = status.as_u16(), "request failed");
+        }
+        let mut response = (status, Json(self.body())).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+// === impl Thing ===
+
+impl Thing {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Provider => "provider_not_found",
+            Self::Model => "model_not_found",
+            Self::Link => "model_not_linked",
+            Self::ConfigKey => "config_key_not_found",
+            Self::Session => "session_not_found",
+            Self::Request => "request_not_found",
+            Self::Response => "response_not_found",
+        }
+    }
+}
+
+impl std::fmt::Display for Thing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Provider => "Provider",
+            Self::Model => "Model",
+            Self::Link => "Model link",
+            Self::ConfigKey => "Configuration key",
+            Self::Session => "Session",
+            Self::Request => "Request",
+            Self::Response => "Response",
+        })
+    }
+}
+
+// === impl Meaning ===
+
+impl<T, E: Into<Error>> Meaning<T> for Result<T, E> {
+    fn or_missing(self, what: Thing, id: &str) -> Result<T, Error> {
+        self.map_err(|error| match error.into() {
+            Error::Store(store::Error::NotFound { .. }) => Error::Missing { what, id: id.to_owned() },
+            other => other,
+        })
+    }
+
+    fn or_conflict(self, code: &'static str, message: impl FnOnce() -> String) -> Result<T, Error> {
+        self.map_err(|error| match error.into() {
+            Error::Store(store::Error::Conflict { .. }) => Error::Conflict { code, message: message() },
+            other => other,
+        })
+    }
+}

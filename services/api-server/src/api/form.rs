@@ -1,0 +1,170 @@
+//! A JSON body, taken apart field by field. Every mistake is collected, so that a person can mend all of them at once.
+
+use serde_json::{Map, Value};
+
+use super::Error;
+
+/// The fields that have not been taken yet, and what was wrong with the others.
+#[derive(Debug)]
+pub(super) struct Form {
+    fields: Map<String, Value>,
+    mistakes: Vec<String>,
+}
+
+// === impl Form ===
+
+impl Form {
+    pub(super) fn new(fields: Map<String, Value>) -> Self {
+        Self { fields, mistakes: Vec::new() }
+    }
+
+    /// Notes a mistake.
+    pub(super) fn mistake(&mut self, text: impl Into<String>) {
+        self.mistakes.push(text.into());
+    }
+
+    /// Any value.
+    pub(super) fn take(&mut self, field: &str) -> Option<Value> {
+        self.fields.remove(field)
+    }
+
+    /// Fields that some clients send along though nobody asked.
+    pub(super) fn ignore(&mut self, fields: &[&str]) {
+        for field in fields {
+            self.fields.remove(*field);
+        }
+    }
+
+    /// A text that is not blank, if the field is there at all.
+    pub(super) fn text(&mut self, field: &str, mistake: &str) -> Option<String> {
+        match self.take(field)? {
+            Value::String(text) if !text.trim().is_empty() => Some(text),
+            _ => {
+                self.mistake(mistake);
+                None
+            }
+        }
+    }
+
+    /// A text that is not blank. Empty after a mistake, which [`Self::finish`] reports.
+    pub(super) fn required_text(&mut self, field: &str, mistake: &str) -> String {
+        if !self.fields.contains_key(field) {
+            self.mistake(mistake);
+        }
+        self.text(field, mistake).unwrap_or_default()
+    }
+
+    /// A text or `null`.
+    pub(super) fn text_or_null(&mut self, field: &str) -> Option<Option<String>> {
+        match self.take(field)? {
+            Value::String(text) => Some(Some(text)),
+            Value::Null => Some(None),
+            _ => {
+                self.mistake(format!("{field} must be a string or null"));
+                None
+            }
+        }
+    }
+
+    /// A boolean.
+    pub(super) fn boolean(&mut self, field: &str) -> Option<bool> {
+        match self.take(field)? {
+            Value::Bool(value) => Some(value),
+            _ => {
+                self.mistake(format!("{field} must be a boolean"));
+                None
+            }
+        }
+    }
+
+    /// An integer; `5.0` is one.
+    pub(super) fn integer(&mut self, field: &str) -> Option<i64> {
+        let value = integer_of(&self.take(field)?);
+        if value.is_none() {
+            self.mistake(format!("{field} must be an integer"));
+        }
+        value
+    }
+
+    /// An object.
+    pub(super) fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
+        match self.take(field)? {
+            Value::Object(object) => Some(object),
+            _ => {
+                self.mistake(format!("{field} must be an object"));
+                None
+            }
+        }
+    }
+
+    /// An object. Empty after a mistake, which [`Self::finish`] reports.
+    pub(super) fn required_object(&mut self, field: &str) -> Map<String, Value> {
+        if !self.fields.contains_key(field) {
+            self.mistake(format!("{field} must be an object"));
+        }
+        self.object(field).unwrap_or_default()
+    }
+
+    /// Says what was wrong. A field that nobody took is wrong too: it would be lost without a word.
+    pub(super) fn finish(mut self) -> Result<(), Error> {
+        self.mistakes.extend(self.fields.keys().map(|field| format!("unknown field: {field}")));
+        if self.mistakes.is_empty() { Ok(()) } else { Err(Error::Validation(self.mistakes)) }
+    }
+}
+
+/// JSON has one kind of number, and some writers put `.0` behind integers.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+pub(super) fn integer_of(value: &Value) -> Option<i64> {
+    /// Up to here an `f64` knows every integer.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    value.as_i64().or_else(|| {
+        let number = value.as_f64()?;
+        (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn form(body: Value) -> Form {
+        match body {
+            Value::Object(fields) => Form::new(fields),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn all_mistakes_come_at_once() {
+        let mut form = form(json!({"name": " ", "enabled": "yes", "priority": 1.5, "extra": 1}));
+        form.required_text("id", "id is required");
+        form.text("name", "name is blank");
+        form.boolean("enabled");
+        form.integer("priority");
+        form.text_or_null("description");
+        let Err(Error::Validation(mistakes)) = form.finish() else { panic!("no mistake was found") };
+        assert_eq!(
+            mistakes,
+            [
+                "id is required",
+                "name is blank",
+                "enabled must be a boolean",
+                "priority must be an integer",
+                "unknown field: extra"
+            ]
+        );
+    }
+
+    #[test]
+    fn good_fields_are_taken() {
+        let mut form = form(json!({"name": "n", "priority": 5.0, "description": null, "config": {"a": 1}}));
+        assert_eq!(form.required_text("name", ""), "n");
+        assert_eq!(form.integer("priority"), Some(5));
+        assert_eq!(form.text_or_null("description"), Some(None));
+        assert_eq!(form.text_or_null("absent"), None);
+        assert_eq!(form.required_object("config").len(), 1);
+        assert!(form.finish().is_ok());
+    }
+}

@@ -1,0 +1,191 @@
+//! `/api/models`: the names that requests may ask for.
+//!
+//! The dashboard of the original calls `JSON.parse` on `capabilities` and `.match()` on `description`. So here, and
+//! wherever else a model is shown, capabilities are a JSON array *as text*, and a description is never null.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use signalbox_core::id::is_resource_id;
+use signalbox_core::schema::{Model, ModelUpdate, NewModel, Provider};
+use signalbox_store::{Listed, Page, models, provider_models};
+
+use super::error::{Meaning as _, Thing};
+use super::extract::{Body, Path};
+use super::form::Form;
+use super::provider_models::LinkedModelView;
+use super::query::Query;
+use super::requests::as_json;
+use super::{App, Error, now_ms};
+
+/// The columns of a model.
+#[derive(Debug, Serialize)]
+pub(super) struct ModelFields {
+    id: String,
+    name: String,
+    description: String,
+    /// A JSON array as text.
+    capabilities: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+/// A model.
+#[derive(Debug, Serialize)]
+pub(super) struct ModelView {
+    #[serde(flatten)]
+    fields: ModelFields,
+    status: &'static str,
+}
+
+/// A model with those who serve it.
+#[derive(Debug, Serialize)]
+struct WholeModel {
+    #[serde(flatten)]
+    model: ModelView,
+    providers: Vec<ServingProvider>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServingProvider {
+    #[serde(flatten)]
+    provider: Provider,
+    is_default: bool,
+    model_config: Option<Box<RawValue>>,
+}
+
+/// `GET /api/models?capability&provider&limit&offset` → `{"models": [...], "total"}`, sorted by name. With a provider,
+/// the models are as that provider serves them, its default first.
+pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Value>, Error> {
+    let capability = query.text("capability");
+    let provider = query.text("provider");
+    let page = query.page(Page::ALL.limit);
+    query.finish()?;
+    let Some(provider) = provider else {
+        let filter = models::Filter { capability, provider_id: None };
+        let list = models::list(&app.store, &filter, page).await?.map(ModelView::from);
+        return Ok(Json(json!({ "models": list.items, "total": list.total })));
+    };
+    let list = served_by(&app, &provider, capability.as_deref(), page).await?;
+    Ok(Json(json!({ "models": list.items, "total": list.total })))
+}
+
+/// `GET /api/models/:id` → `{"model": {..., "providers": [...]}}`.
+pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    let model = models::get(&app.store, &id).await.or_missing(Thing::Model, &id)?;
+    let providers = provider_models::providers_of(&app.store, &id).await?;
+    let serving = |linked: provider_models::LinkedProvider| ServingProvider {
+        provider: linked.provider,
+        is_default: linked.is_default,
+        model_config: linked.config.as_deref().map(as_json),
+    };
+    let model = WholeModel { model: model.into(), providers: providers.into_iter().map(serving).collect() };
+    Ok(Json(json!({ "model": model })))
+}
+
+/// `POST /api/models` with `id`, `name`, and `description`, `capabilities` → 201 `{"model"}`.
+pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(StatusCode, Json<Value>), Error> {
+    let mut form = body.form();
+    let id = form.required_text("id", "id is required and must be a non-empty string");
+    if !id.is_empty() && !is_resource_id(&id) {
+        // Wider than the original's rule for ids: model names do carry dots, slashes and colons.
+        form.mistake("id must contain only letters, numbers, and the characters - . _ : /, at most 128 of them");
+    }
+    let model = NewModel {
+        id,
+        name: form.required_text("name", NAME),
+        description: form.text_or_null("description").flatten(),
+        capabilities: capabilities(&mut form).unwrap_or_default(),
+    };
+    form.finish()?;
+    let model = models::insert(&app.store, &model, now_ms())
+        .await
+        .or_conflict("model_exists", || format!("A model with the id {} already exists", model.id))?;
+    Ok((StatusCode::CREATED, Json(json!({ "model": ModelView::from(model) }))))
+}
+
+/// `PUT /api/models/:id` with any of `name`, `description`, `capabilities` → `{"model"}`.
+pub(super) async fn update(State(app): State<App>, Path(id): Path<String>, body: Body) -> Result<Json<Value>, Error> {
+    let mut form = body.form();
+    form.ignore(&READ_ONLY);
+    let update = ModelUpdate {
+        name: form.text("name", NAME),
+        description: form.text_or_null("description"),
+        capabilities: capabilities(&mut form),
+    };
+    form.finish()?;
+    if update == ModelUpdate::default() {
+        return Err(Error::invalid("No valid fields to update"));
+    }
+    let model = models::update(&app.store, &id, &update, now_ms()).await.or_missing(Thing::Model, &id)?;
+    Ok(Json(json!({ "model": ModelView::from(model) })))
+}
+
+/// `DELETE /api/models/:id`, with its links.
+pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    models::delete(&app.store, &id).await.or_missing(Thing::Model, &id)?;
+    Ok(Json(json!({ "success": true, "message": "Model deleted" })))
+}
+
+const NAME: &str = "name is required and must be a non-empty string";
+
+/// What forms send back along with what a person changed.
+const READ_ONLY: [&str; 5] = ["id", "created_at", "updated_at", "status", "providers"];
+
+async fn served_by(
+    app: &App,
+    provider: &str,
+    capability: Option<&str>,
+    page: Page,
+) -> Result<Listed<LinkedModelView>, Error> {
+    let mut models = provider_models::list(&app.store, provider).await?;
+    models.retain(|linked| capability.is_none_or(|wanted| linked.model.capabilities.iter().any(|has| has == wanted)));
+    let total = i64::try_from(models.len()).unwrap_or(i64::MAX);
+    let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
+    let take = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let items = models.into_iter().skip(skip).take(take).map(LinkedModelView::from).collect();
+    Ok(Listed { items, total })
+}
+
+/// A list of texts; as it is shown, a JSON array as text, it may come back.
+fn capabilities(form: &mut Form) -> Option<Vec<String>> {
+    let given = match form.take("capabilities")? {
+        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        other => other,
+    };
+    let Value::Array(items) = given else {
+        form.mistake("capabilities must be an array");
+        return None;
+    };
+    let capabilities: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+    if capabilities.is_none() {
+        form.mistake("all capabilities must be strings");
+    }
+    capabilities
+}
+
+// === impl ModelFields ===
+
+impl From<Model> for ModelFields {
+    fn from(model: Model) -> Self {
+        Self {
+            id: model.id,
+            name: model.name,
+            description: model.description.unwrap_or_default(),
+            capabilities: Value::from(model.capabilities).to_string(),
+            created_at: model.created_at,
+            updated_at: model.updated_at,
+        }
+    }
+}
+
+// === impl ModelView ===
+
+impl From<Model> for ModelView {
+    fn from(model: Model) -> Self {
+        Self { fields: model.into(), status: "active" }
+    }
+}

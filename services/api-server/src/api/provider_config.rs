@@ -1,0 +1,136 @@
+//! `/api/providers/:id/config`: how to reach a provider, key by key.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Map, Value, json};
+use signalbox_core::schema::{ConfigValue, ProviderConfig};
+use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
+use signalbox_store::provider_configs;
+
+use super::error::{Meaning as _, Thing};
+use super::extract::{Body, Path};
+use super::form::Form;
+use super::providers::find;
+use super::query::Query;
+use super::{App, Error, now_ms};
+
+/// No adapter has a key longer than this.
+const MAX_KEY: usize = 128;
+
+/// `GET /api/providers/:id/config?mask=true|false` → `{"provider_id", "config": {...}, "masked"}`.
+pub(super) async fn get(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    mut query: Query,
+) -> Result<Json<Value>, Error> {
+    let mask = query.boolean("mask").unwrap_or(true);
+    query.finish()?;
+    find(&app, &id).await?;
+    let configs = provider_configs::list(&app.store, &id).await?;
+    Ok(Json(json!({ "provider_id": id, "config": shown(&configs, mask), "masked": mask })))
+}
+
+/// `PUT /api/providers/:id/config` with `{"config": {...}}`: keys that are not named keep their values.
+pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Body) -> Result<Json<Value>, Error> {
+    let mut form = body.form();
+    let config = form.required_object("config");
+    let existing = provider_configs::list(&app.store, &id).await?;
+    let values = values(&config, &existing, &mut form);
+    form.finish()?;
+    provider_configs::put(&app.store, &id, &values, now_ms()).await.or_missing(Thing::Provider, &id)?;
+    let configs = provider_configs::list(&app.store, &id).await?;
+    Ok(Json(json!({ "provider_id": id, "config": shown(&configs, true), "updated_count": values.len() })))
+}
+
+/// `PATCH /api/providers/:id/config/:key` with `{"value", "is_sensitive"?}`.
+pub(super) async fn patch(
+    State(app): State<App>,
+    Path((id, key)): Path<(String, String)>,
+    body: Body,
+) -> Result<Json<Value>, Error> {
+    let mut form = body.form();
+    let given = form.take("value").filter(|value| !value.is_null());
+    if given.is_none() {
+        form.mistake("value is required");
+    }
+    let sensitive = form.boolean("is_sensitive");
+    check_key(&key, &mut form);
+    form.finish()?;
+    let given = given.unwrap_or_default();
+
+    find(&app, &id).await?;
+    let existing = provider_configs::list(&app.store, &id).await?.into_iter().find(|config| config.key == key);
+    if given == MASK {
+        // The secret stays as it is; only how it is shown may change.
+        let kept = existing.ok_or_else(|| Error::Missing { what: Thing::ConfigKey, id: key.clone() })?;
+        let value = ConfigValue { key, is_sensitive: sensitive.unwrap_or(kept.is_sensitive), value: kept.value };
+        return write(&app, id, value).await;
+    }
+    let is_sensitive = sensitive.unwrap_or_else(|| sensitivity(&key, existing.as_ref()));
+    write(&app, id, ConfigValue { key, value: Secret::new(given.to_string()), is_sensitive }).await
+}
+
+/// `DELETE /api/providers/:id/config/:key`.
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path((id, key)): Path<(String, String)>,
+) -> Result<Json<Value>, Error> {
+    find(&app, &id).await?;
+    provider_configs::delete(&app.store, &id, &key).await.or_missing(Thing::ConfigKey, &key)?;
+    Ok(Json(json!({ "success": true, "message": "Configuration key deleted" })))
+}
+
+/// Keys and values as JSON, secrets behind the mask if `mask`.
+pub(super) fn shown(configs: &[ProviderConfig], mask: bool) -> Map<String, Value> {
+    configs.iter().map(|config| (config.key.clone(), shown_value(config, mask))).collect()
+}
+
+/// What to write for these keys. A value that is the mask came from [`shown`] and says nothing about the secret.
+pub(super) fn values(config: &Map<String, Value>, existing: &[ProviderConfig], form: &mut Form) -> Vec<ConfigValue> {
+    let mut values = Vec::with_capacity(config.len());
+    for (key, value) in config.iter().filter(|(_, value)| *value != MASK) {
+        check_key(key, form);
+        if value.is_null() {
+            form.mistake(format!("config.{key} must not be null: delete the key instead"));
+        }
+        let row = existing.iter().find(|row| row.key == *key);
+        values.push(ConfigValue {
+            key: key.clone(),
+            value: Secret::new(value.to_string()),
+            is_sensitive: sensitivity(key, row),
+        });
+    }
+    values
+}
+
+async fn write(app: &App, id: String, value: ConfigValue) -> Result<Json<Value>, Error> {
+    let now = now_ms();
+    let written = [value];
+    provider_configs::put(&app.store, &id, &written, now).await.or_missing(Thing::Provider, &id)?;
+    let [ConfigValue { key, value, is_sensitive }] = written;
+    let row = ProviderConfig { provider_id: id, key, value, is_sensitive, updated_at: now };
+    Ok(Json(json!({
+        "provider_id": row.provider_id,
+        "key": row.key,
+        "value": shown_value(&row, true),
+        "is_sensitive": row.is_sensitive,
+        "updated_at": row.updated_at,
+    })))
+}
+
+fn shown_value(config: &ProviderConfig, mask: bool) -> Value {
+    // Rows of the original may lack the mark: it did not think of cookies.
+    let secret = config.is_sensitive || is_sensitive_key(&config.key);
+    if mask && secret { MASK.into() } else { provider_configs::json(config) }
+}
+
+/// Once a secret, always a secret, until somebody says otherwise.
+fn sensitivity(key: &str, existing: Option<&ProviderConfig>) -> bool {
+    is_sensitive_key(key) || existing.is_some_and(|config| config.is_sensitive)
+}
+
+fn check_key(key: &str, form: &mut Form) {
+    if key.trim().is_empty() || key.len() > MAX_KEY {
+        form.mistake(format!("configuration keys must have 1 to {MAX_KEY} characters"));
+    }
+}

@@ -1,0 +1,123 @@
+//! `/api/providers/:id/models`: which provider serves which model.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use signalbox_core::schema::{LinkedModel, ProviderModel};
+use signalbox_store::{models, provider_models};
+
+use super::error::{Meaning as _, Thing};
+use super::extract::{Body, Path};
+use super::models::ModelFields;
+use super::providers::find;
+use super::requests::as_json;
+use super::{App, Error, now_ms};
+
+/// A model as one provider serves it.
+#[derive(Debug, Serialize)]
+pub(super) struct LinkedModelView {
+    #[serde(flatten)]
+    model: ModelFields,
+    is_default: bool,
+    provider_config: Option<Box<RawValue>>,
+}
+
+/// A link that has just been made.
+#[derive(Debug, Serialize)]
+pub(super) struct LinkView {
+    id: i64,
+    provider_id: String,
+    model_id: String,
+    is_default: bool,
+    config: Option<Box<RawValue>>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+/// `GET /api/providers/:id/models` → `{"provider_id", "models": [...], "total"}`, the default first.
+pub(super) async fn list(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    find(&app, &id).await?;
+    let models = provider_models::list(&app.store, &id).await?;
+    let models: Vec<_> = models.into_iter().map(LinkedModelView::from).collect();
+    Ok(Json(json!({ "provider_id": id, "total": models.len(), "models": models })))
+}
+
+/// `POST /api/providers/:id/models` with `model_id`, and `is_default`, `config` → 201.
+pub(super) async fn link(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<(StatusCode, Json<LinkView>), Error> {
+    let mut form = body.form();
+    let model_id = form.required_text("model_id", "model_id is required and must be a non-empty string");
+    let is_default = form.boolean("is_default").unwrap_or(false);
+    let config = match form.take("config") {
+        None | Some(Value::Null) => None,
+        Some(config @ Value::Object(_)) => Some(config.to_string()),
+        Some(_) => {
+            form.mistake("config must be an object or null");
+            None
+        }
+    };
+    form.finish()?;
+    find(&app, &id).await?;
+    models::get(&app.store, &model_id).await.or_missing(Thing::Model, &model_id)?;
+    let link = provider_models::NewLink { provider_id: id, model_id, is_default, config };
+    let row = provider_models::link(&app.store, &link, now_ms()).await.or_conflict("model_already_linked", || {
+        format!("Model {} is linked to this provider already", link.model_id)
+    })?;
+    Ok((StatusCode::CREATED, Json(row.into())))
+}
+
+/// `DELETE /api/providers/:id/models/:modelId`.
+pub(super) async fn unlink(
+    State(app): State<App>,
+    Path((id, model)): Path<(String, String)>,
+) -> Result<Json<Value>, Error> {
+    find(&app, &id).await?;
+    provider_models::unlink(&app.store, &id, &model).await.or_missing(Thing::Link, &model)?;
+    Ok(Json(json!({ "success": true, "message": "Model unlinked from provider" })))
+}
+
+/// `PUT /api/providers/:id/models/:modelId/default`: the previous default is one no longer.
+pub(super) async fn set_default(
+    State(app): State<App>,
+    Path((id, model)): Path<(String, String)>,
+) -> Result<Json<Value>, Error> {
+    find(&app, &id).await?;
+    let link = provider_models::set_default(&app.store, &id, &model, now_ms()).await.or_missing(Thing::Link, &model)?;
+    let model = models::get(&app.store, &model).await.or_missing(Thing::Model, &model)?;
+    let model = LinkedModelView::from(LinkedModel { model, is_default: link.is_default, config: link.config });
+    Ok(Json(json!({ "provider_id": id, "default_model": model, "message": "Default model updated" })))
+}
+
+// === impl LinkedModelView ===
+
+impl From<LinkedModel> for LinkedModelView {
+    fn from(linked: LinkedModel) -> Self {
+        Self {
+            model: linked.model.into(),
+            is_default: linked.is_default,
+            provider_config: linked.config.as_deref().map(as_json),
+        }
+    }
+}
+
+// === impl LinkView ===
+
+impl From<ProviderModel> for LinkView {
+    fn from(row: ProviderModel) -> Self {
+        Self {
+            id: row.id,
+            provider_id: row.provider_id,
+            model_id: row.model_id,
+            is_default: row.is_default,
+            config: row.config.as_deref().map(as_json),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}

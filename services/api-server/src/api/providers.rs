@@ -1,0 +1,184 @@
+//! `/api/providers`: who answers requests.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use signalbox_core::id::is_slug;
+use signalbox_core::schema::{NewProvider, Provider, ProviderUpdate};
+use signalbox_store::{Page, provider_configs, provider_models, providers};
+
+use super::error::{Meaning as _, Thing};
+use super::extract::{Body, Path};
+use super::form::Form;
+use super::provider_config::{shown, values};
+use super::provider_models::LinkedModelView;
+use super::query::Query;
+use super::{App, Error, now_ms};
+
+/// A provider in a list.
+#[derive(Debug, Serialize)]
+struct ListedProvider {
+    #[serde(flatten)]
+    provider: Provider,
+    runtime_status: &'static str,
+}
+
+/// A provider with everything that belongs to it.
+#[derive(Debug, Serialize)]
+pub(super) struct WholeProvider {
+    #[serde(flatten)]
+    provider: Provider,
+    config: Map<String, Value>,
+    models: Vec<LinkedModelView>,
+    runtime_status: &'static str,
+}
+
+/// A provider that has just been made.
+#[derive(Debug, Serialize)]
+pub(super) struct NewlyMade {
+    #[serde(flatten)]
+    provider: Provider,
+    config: Map<String, Value>,
+}
+
+/// A provider that has just been switched.
+#[derive(Debug, Serialize)]
+pub(super) struct Switched {
+    #[serde(flatten)]
+    provider: Provider,
+    message: &'static str,
+}
+
+/// `GET /api/providers?type&enabled&limit&offset` → `{"providers": [...], "total"}`.
+pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Value>, Error> {
+    let filter = providers::Filter {
+        kind: query.text("type"),
+        // Everything but `true` means disabled; the original's clients count on it.
+        enabled: query.text("enabled").map(|text| text == "true"),
+    };
+    let page = query.page(Page::ALL.limit);
+    query.finish()?;
+    let list = providers::list(&app.store, &filter, page).await?;
+    let providers: Vec<_> = list
+        .items
+        .into_iter()
+        .map(|provider| ListedProvider { runtime_status: runtime_status(&app, &provider), provider })
+        .collect();
+    Ok(Json(json!({ "providers": providers, "total": list.total })))
+}
+
+/// `GET /api/providers/:id`.
+pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<WholeProvider>, Error> {
+    let provider = find(&app, &id).await?;
+    let configs = provider_configs::list(&app.store, &id).await?;
+    let models = provider_models::list(&app.store, &id).await?;
+    Ok(Json(WholeProvider {
+        runtime_status: runtime_status(&app, &provider),
+        provider,
+        config: shown(&configs, true),
+        models: models.into_iter().map(LinkedModelView::from).collect(),
+    }))
+}
+
+/// `POST /api/providers` with `id`, `name`, `type`, and `enabled`, `priority`, `description`, `config` → 201.
+pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(StatusCode, Json<NewlyMade>), Error> {
+    let mut form = body.form();
+    let id = form.required_text("id", "id is required and must be a non-empty string");
+    if !id.is_empty() && !is_slug(&id) {
+        form.mistake("id must contain only lowercase letters, numbers, and hyphens");
+    }
+    let provider = NewProvider {
+        id,
+        name: form.required_text("name", NAME),
+        kind: form.required_text("type", KIND),
+        enabled: form.boolean("enabled").unwrap_or(true),
+        priority: form.integer("priority").unwrap_or(0),
+        description: form.text_or_null("description").flatten(),
+    };
+    let config = form.object("config").unwrap_or_default();
+    let configs = values(&config, &[], &mut form);
+    form.finish()?;
+    let provider = providers::insert(&app.store, &provider, &configs, now_ms()).await.map_err(taken)?;
+    let configs = provider_configs::list(&app.store, &provider.id).await?;
+    Ok((StatusCode::CREATED, Json(NewlyMade { provider, config: shown(&configs, true) })))
+}
+
+/// `PUT /api/providers/:id` with any of `name`, `type`, `enabled`, `priority`, `description`.
+pub(super) async fn update(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<Provider>, Error> {
+    let mut form = body.form();
+    form.ignore(&READ_ONLY);
+    let update = updated(&mut form);
+    form.finish()?;
+    if update == ProviderUpdate::default() {
+        return Err(Error::invalid("No valid fields to update"));
+    }
+    Ok(Json(change(&app, &id, &update).await?))
+}
+
+/// `DELETE /api/providers/:id`, with its configuration and its links.
+pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    providers::delete(&app.store, &id).await.or_missing(Thing::Provider, &id)?;
+    Ok(Json(json!({ "success": true, "message": "Provider deleted" })))
+}
+
+/// `POST /api/providers/:id/enable`.
+pub(super) async fn enable(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Switched>, Error> {
+    switch(&app, &id, true, "Provider enabled").await
+}
+
+/// `POST /api/providers/:id/disable`.
+pub(super) async fn disable(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Switched>, Error> {
+    switch(&app, &id, false, "Provider disabled").await
+}
+
+const NAME: &str = "name is required and must be a non-empty string";
+const KIND: &str = "type is required and must be a string";
+
+/// What forms send back along with what a person changed.
+const READ_ONLY: [&str; 4] = ["id", "created_at", "updated_at", "runtime_status"];
+
+/// The provider, or 404.
+pub(super) async fn find(app: &App, id: &str) -> Result<Provider, Error> {
+    providers::get(&app.store, id).await.or_missing(Thing::Provider, id)
+}
+
+fn updated(form: &mut Form) -> ProviderUpdate {
+    ProviderUpdate {
+        name: form.text("name", NAME),
+        kind: form.text("type", KIND),
+        enabled: form.boolean("enabled"),
+        priority: form.integer("priority"),
+        description: form.text_or_null("description"),
+    }
+}
+
+async fn switch(app: &App, id: &str, enabled: bool, message: &'static str) -> Result<Json<Switched>, Error> {
+    let update = ProviderUpdate { enabled: Some(enabled), ..ProviderUpdate::default() };
+    Ok(Json(Switched { provider: change(app, id, &update).await?, message }))
+}
+
+async fn change(app: &App, id: &str, update: &ProviderUpdate) -> Result<Provider, Error> {
+    providers::update(&app.store, id, update, now_ms()).await.map_err(taken).or_missing(Thing::Provider, id)
+}
+
+/// Both the id and the name are unique.
+fn taken(error: signalbox_store::Error) -> Error {
+    match error {
+        signalbox_store::Error::Conflict { what } => {
+            let field = what.rsplit_once('.').map_or("id", |(_, field)| field);
+            Error::Conflict { code: "provider_exists", message: format!("A provider with this {field} already exists") }
+        }
+        other => other.into(),
+    }
+}
+
+/// The router loads what is enabled, within a second of any change.
+fn runtime_status(app: &App, provider: &Provider) -> &'static str {
+    if provider.enabled && app.fleet.now().router.is_running() { "loaded" } else { "not_loaded" }
+}

@@ -1,0 +1,142 @@
+//! The query of a list: filters, and which piece of it.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use serde::Serialize;
+use signalbox_store::{Listed, Page};
+
+use super::{App, Error};
+
+/// The largest piece.
+const MAX_LIMIT: i64 = 1000;
+
+/// The parameters of a query. Unknown ones are nobody's business; of a repeated one the last counts.
+#[derive(Debug)]
+pub(super) struct Query {
+    parameters: HashMap<String, String>,
+    mistakes: Vec<String>,
+}
+
+/// Where a piece stands in its list, beside the piece in the answer.
+#[derive(Debug, Serialize)]
+pub(super) struct Position {
+    total: i64,
+    limit: i64,
+    offset: i64,
+    has_more: bool,
+}
+
+// === impl Query ===
+
+impl Query {
+    /// A text; an empty one counts as absent.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.parameters.remove(name).filter(|text| !text.is_empty())
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
+        let text = self.text(name)?;
+        self.parsed(&text, format!("{name} must be true or false"))
+    }
+
+    /// Milliseconds since 1970.
+    pub(super) fn time(&mut self, name: &str) -> Option<i64> {
+        let text = self.text(name)?;
+        self.parsed(&text, format!("{name} must be a time in milliseconds"))
+    }
+
+    /// `limit` (1 to 1000) and `offset`.
+    pub(super) fn page(&mut self, default_limit: i64) -> Page {
+        let limit = self.text("limit").map_or(Some(default_limit), |text| text.parse().ok());
+        let offset = self.text("offset").map_or(Some(0), |text| text.parse().ok());
+        let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        let offset = offset.filter(|offset| *offset >= 0);
+        if limit.is_none() {
+            self.mistake(format!("limit must be between 1 and {MAX_LIMIT}"));
+        }
+        if offset.is_none() {
+            self.mistake("offset must be a non-negative number");
+        }
+        Page { limit: limit.unwrap_or(default_limit), offset: offset.unwrap_or_default() }
+    }
+
+    /// Notes a mistake.
+    pub(super) fn mistake(&mut self, text: impl Into<String>) {
+        self.mistakes.push(text.into());
+    }
+
+    /// Says what was wrong.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        if self.mistakes.is_empty() { Ok(()) } else { Err(Error::Validation(self.mistakes)) }
+    }
+
+    fn parsed<T: FromStr>(&mut self, text: &str, mistake: String) -> Option<T> {
+        let value = text.parse().ok();
+        if value.is_none() {
+            self.mistakes.push(mistake);
+        }
+        value
+    }
+}
+
+impl FromRequestParts<App> for Query {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        axum::extract::Query::from_request_parts(parts, app)
+            .await
+            .map(|axum::extract::Query(parameters)| Self { parameters, mistakes: Vec::new() })
+            .map_err(|rejection| Error::invalid(rejection.to_string()))
+    }
+}
+
+// === impl Position ===
+
+impl Position {
+    pub(super) fn of<T>(list: &Listed<T>, page: Page) -> Self {
+        let end = page.offset.saturating_add(i64::try_from(list.items.len()).unwrap_or(i64::MAX));
+        Self { total: list.total, limit: page.limit, offset: page.offset, has_more: end < list.total }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(parameters: &[(&str, &str)]) -> Query {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Query { parameters, mistakes: Vec::new() }
+    }
+
+    #[test]
+    fn a_page_has_limits() {
+        assert_eq!(query(&[]).page(50), Page { limit: 50, offset: 0 });
+        assert_eq!(query(&[("limit", "7"), ("offset", "3")]).page(50), Page { limit: 7, offset: 3 });
+        for (name, value) in [("limit", "0"), ("limit", "1001"), ("limit", "x"), ("offset", "-1"), ("offset", "1.5")] {
+            let mut query = query(&[(name, value)]);
+            query.page(50);
+            assert!(query.finish().is_err(), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn filters_are_typed() {
+        let mut query = query(&[("stream", "true"), ("start_date", "17"), ("model", ""), ("has_error", "maybe")]);
+        assert_eq!(query.boolean("stream"), Some(true));
+        assert_eq!(query.time("start_date"), Some(17));
+        assert_eq!(query.text("model"), None);
+        assert_eq!(query.boolean("has_error"), None);
+        assert!(query.finish().is_err());
+    }
+
+    #[test]
+    fn the_last_piece_has_no_more() {
+        let page = Page { limit: 2, offset: 2 };
+        assert!(!Position::of(&Listed { items: vec![1, 2], total: 4 }, page).has_more);
+        assert!(Position::of(&Listed { items: vec![1, 2], total: 5 }, page).has_more);
+    }
+}

@@ -1,0 +1,186 @@
+//! `/api/responses`: what was answered.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use signalbox_core::schema::Response;
+use signalbox_store::responses::{self, Filter, ResponseKey};
+use signalbox_store::{Error as StoreError, requests};
+
+use super::error::{Meaning as _, Thing};
+use super::extract::Path;
+use super::query::{Position, Query};
+use super::requests::{as_json, key as request_key};
+use super::{App, Error};
+
+/// An answer as it was logged. Bodies are JSON, not text.
+#[derive(Debug, Serialize)]
+pub(super) struct LoggedResponse {
+    id: i64,
+    request_id: i64,
+    session_id: String,
+    response_id: String,
+    timestamp: i64,
+    qwen_response: Option<Box<RawValue>>,
+    openai_response: Option<Box<RawValue>>,
+    parent_id: Option<String>,
+    completion_tokens: Option<i64>,
+    prompt_tokens: Option<i64>,
+    total_tokens: Option<i64>,
+    finish_reason: Option<String>,
+    error: Option<String>,
+    duration_ms: Option<i64>,
+    first_byte_ms: Option<i64>,
+    status_code: Option<i64>,
+    provider_id: Option<String>,
+    attempts: i64,
+    truncated: bool,
+    created_at: i64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ResponseList {
+    responses: Vec<LoggedResponse>,
+    /// Of the route below one session only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<String>,
+    #[serde(flatten)]
+    position: Position,
+}
+
+/// An answer with the short of its request.
+#[derive(Debug, Serialize)]
+pub(super) struct RequestedResponse {
+    #[serde(flatten)]
+    response: LoggedResponse,
+    request: Option<ShortRequest>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShortRequest {
+    id: i64,
+    request_id: String,
+    model: String,
+    stream: bool,
+    timestamp: i64,
+}
+
+/// `GET /api/responses` with `limit`, `offset` and any of `session_id`, `request_id` (UUID), `finish_reason`,
+/// `has_error`, `start_date`, `end_date`; the newest first.
+pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ResponseList>, Error> {
+    let filter = Filter {
+        session_id: query.text("session_id"),
+        request_id: query.text("request_id"),
+        finish_reason: query.text("finish_reason"),
+        has_error: query.boolean("has_error"),
+        start: query.time("start_date"),
+        end: query.time("end_date"),
+    };
+    listed(&app, &filter, query, 50, None).await
+}
+
+/// `GET /api/responses/session/:id?limit&offset`.
+pub(super) async fn of_session(
+    State(app): State<App>,
+    Path(session_id): Path<String>,
+    query: Query,
+) -> Result<Json<ResponseList>, Error> {
+    let filter = Filter { session_id: Some(session_id.clone()), ..Filter::default() };
+    listed(&app, &filter, query, 100, Some(session_id)).await
+}
+
+/// `GET /api/responses/request/:id`, the request's number or UUID.
+pub(super) async fn of_request(State(app): State<App>, Path(id): Path<String>) -> Result<Json<LoggedResponse>, Error> {
+    let (_, response) = requests::get(&app.store, &request_key(&id)).await.or_missing(Thing::Request, &id)?;
+    let response = response.ok_or(Error::Missing { what: Thing::Response, id })?;
+    Ok(Json(response.into()))
+}
+
+/// `GET /api/responses/stats?session_id`.
+pub(super) async fn stats(State(app): State<App>, mut query: Query) -> Result<Json<Value>, Error> {
+    let session_id = query.text("session_id");
+    let stats = responses::stats(&app.store, session_id.as_deref()).await?;
+    Ok(Json(json!({
+        "total_responses": stats.total_responses,
+        "total_tokens": stats.total_tokens,
+        "total_completion_tokens": stats.total_completion_tokens,
+        "total_prompt_tokens": stats.total_prompt_tokens,
+        "avg_duration_ms": stats.avg_duration_ms,
+        "success_rate": stats.success_rate(),
+    })))
+}
+
+/// `GET /api/responses/:id`, a number or a UUID, with `request` (or null).
+pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<RequestedResponse>, Error> {
+    let response = responses::get(&app.store, &key(&id)).await.or_missing(Thing::Response, &id)?;
+    let request = match requests::get(&app.store, &requests::RequestKey::Id(response.request_id)).await {
+        Ok((row, _)) => Some(ShortRequest {
+            id: row.id,
+            request_id: row.request_id,
+            model: row.model,
+            stream: row.stream,
+            timestamp: row.timestamp,
+        }),
+        // Deleted in between.
+        Err(StoreError::NotFound { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Json(RequestedResponse { response: response.into(), request }))
+}
+
+/// `DELETE /api/responses/:id`; its request stays.
+pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    responses::delete(&app.store, &key(&id)).await.or_missing(Thing::Response, &id)?;
+    Ok(Json(json!({ "success": true, "message": "Response deleted" })))
+}
+
+async fn listed(
+    app: &App,
+    filter: &Filter,
+    mut query: Query,
+    default_limit: i64,
+    session_id: Option<String>,
+) -> Result<Json<ResponseList>, Error> {
+    let page = query.page(default_limit);
+    query.finish()?;
+    let list = responses::list(&app.store, filter, page).await?;
+    let position = Position::of(&list, page);
+    let responses = list.items.into_iter().map(LoggedResponse::from).collect();
+    Ok(Json(ResponseList { responses, session_id, position }))
+}
+
+/// See [`request_key`].
+fn key(id: &str) -> ResponseKey {
+    id.parse().map_or_else(|_| ResponseKey::Uuid(id.to_owned()), ResponseKey::Id)
+}
+
+// === impl LoggedResponse ===
+
+impl From<Response> for LoggedResponse {
+    fn from(row: Response) -> Self {
+        Self {
+            id: row.id,
+            request_id: row.request_id,
+            session_id: row.session_id,
+            response_id: row.response_id,
+            timestamp: row.timestamp,
+            qwen_response: row.qwen_response.as_deref().map(as_json),
+            openai_response: row.openai_response.as_deref().map(as_json),
+            parent_id: row.parent_id,
+            completion_tokens: row.completion_tokens,
+            prompt_tokens: row.prompt_tokens,
+            total_tokens: row.total_tokens,
+            finish_reason: row.finish_reason,
+            error: row.error,
+            duration_ms: row.duration_ms,
+            first_byte_ms: row.first_byte_ms,
+            status_code: row.status_code,
+            provider_id: row.provider_id,
+            attempts: row.attempts,
+            truncated: row.truncated,
+            created_at: row.created_at,
+        }
+    }
+}

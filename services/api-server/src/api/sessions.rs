@@ -1,0 +1,113 @@
+//! `/api/sessions`: conversations.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::{Value, json};
+use signalbox_core::schema::Session;
+use signalbox_store::{Page, requests as log, sessions};
+
+use super::error::{Meaning as _, Thing};
+use super::extract::Path;
+use super::query::{Position, Query};
+use super::requests::LoggedRequest;
+use super::{App, Error, now_ms};
+
+/// How much of the first message a list shows, in characters.
+const PREVIEW: usize = 100;
+
+/// How many sessions one statement deletes, so that other writers get their turn in between.
+const BATCH: i64 = 500;
+
+#[derive(Debug, Serialize)]
+pub(super) struct SessionList {
+    sessions: Vec<Session>,
+    count: usize,
+    #[serde(flatten)]
+    position: Position,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct WholeSession {
+    #[serde(flatten)]
+    session: Session,
+    request_count: i64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SessionRequests {
+    session_id: String,
+    requests: Vec<LoggedRequest>,
+    #[serde(flatten)]
+    position: Position,
+}
+
+/// `GET /api/sessions?limit&offset&sort=created_at|last_accessed`, the newest first.
+pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<SessionList>, Error> {
+    let sort = match query.text("sort").as_deref() {
+        None | Some("created_at") => sessions::Sort::CreatedAt,
+        Some("last_accessed") => sessions::Sort::LastAccessed,
+        Some(_) => {
+            query.mistake("sort must be created_at or last_accessed");
+            sessions::Sort::default()
+        }
+    };
+    let page = query.page(50);
+    query.finish()?;
+    let mut list = sessions::list(&app.store, sort, page).await?;
+    for session in &mut list.items {
+        if let Some((end, _)) = session.first_user_message.char_indices().nth(PREVIEW) {
+            session.first_user_message.truncate(end);
+        }
+    }
+    let position = Position::of(&list, page);
+    Ok(Json(SessionList { count: list.items.len(), sessions: list.items, position }))
+}
+
+/// `GET /api/sessions/:id`. One that has expired is gone, whether or not it has been cleaned up.
+pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<WholeSession>, Error> {
+    let session = sessions::get(&app.store, &id).await.or_missing(Thing::Session, &id)?;
+    if session.expires_at < now_ms() {
+        return Err(Error::Missing { what: Thing::Session, id });
+    }
+    let filter = log::Filter { session_id: Some(id), ..log::Filter::default() };
+    let requests = log::list(&app.store, &filter, Page { limit: 0, offset: 0 }).await?;
+    Ok(Json(WholeSession { session, request_count: requests.total }))
+}
+
+/// `GET /api/sessions/:id/requests?limit&offset`. Nothing for an unknown session.
+pub(super) async fn requests(
+    State(app): State<App>,
+    Path(session_id): Path<String>,
+    mut query: Query,
+) -> Result<Json<SessionRequests>, Error> {
+    let page = query.page(100);
+    query.finish()?;
+    let filter = log::Filter { session_id: Some(session_id.clone()), ..log::Filter::default() };
+    let list = log::list(&app.store, &filter, page).await?;
+    let position = Position::of(&list, page);
+    let requests = list.items.into_iter().map(|(request, _)| LoggedRequest::from(request)).collect();
+    Ok(Json(SessionRequests { session_id, requests, position }))
+}
+
+/// `DELETE /api/sessions/:id`, with its requests and responses.
+pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    sessions::delete(&app.store, &id).await.or_missing(Thing::Session, &id)?;
+    Ok(Json(json!({ "success": true, "message": "Session deleted" })))
+}
+
+/// `DELETE /api/sessions`: those that have expired.
+pub(super) async fn delete_expired(State(app): State<App>) -> Result<Json<Value>, Error> {
+    let now = now_ms();
+    let mut deleted = 0;
+    loop {
+        let batch = sessions::delete_expired(&app.store, now, BATCH).await?;
+        deleted += batch;
+        if batch < BATCH.unsigned_abs() {
+            break;
+        }
+    }
+    let noun = if deleted == 1 { "session" } else { "sessions" };
+    let message = format!("Cleaned up {deleted} expired {noun}");
+    Ok(Json(json!({ "success": true, "deleted": deleted, "message": message })))
+}

@@ -1,0 +1,248 @@
+//! The settings we know: their types, defaults and rules. Other keys are kept for whoever made them up.
+
+use std::net::Ipv4Addr;
+
+use serde_json::Value;
+
+use super::super::App;
+use super::super::form::integer_of;
+
+/// A setting we know.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) key: &'static str,
+    rule: Rule,
+    restart: bool,
+}
+
+/// What a value has to be, and what it is when nobody has set it.
+#[derive(Clone, Copy, Debug)]
+enum Rule {
+    /// A port; by default the one the router is configured with.
+    Port,
+    /// A host; by default the one the router is configured with.
+    Host,
+    /// Milliseconds.
+    Timeout,
+    Level,
+    Switch {
+        default: bool,
+    },
+    /// Any text; no default.
+    Text,
+}
+
+/// All of them.
+pub(super) const ALL: [Known; 12] = [
+    Known { key: "server.port", rule: Rule::Port, restart: true },
+    Known { key: "server.host", rule: Rule::Host, restart: true },
+    Known { key: "server.timeout", rule: Rule::Timeout, restart: false },
+    Known { key: "logging.level", rule: Rule::Level, restart: false },
+    Known { key: "logging.logRequests", rule: Rule::Switch { default: true }, restart: false },
+    Known { key: "logging.logResponses", rule: Rule::Switch { default: true }, restart: false },
+    Known { key: "system.autoStart", rule: Rule::Switch { default: false }, restart: false },
+    Known { key: "system.minimizeToTray", rule: Rule::Switch { default: true }, restart: false },
+    Known { key: "system.checkUpdates", rule: Rule::Switch { default: true }, restart: false },
+    Known { key: "database.path", rule: Rule::Text, restart: true },
+    Known { key: "active_provider", rule: Rule::Text, restart: false },
+    Known { key: "active_model", rule: Rule::Text, restart: false },
+];
+
+/// The longest key.
+const MAX_KEY: usize = 128;
+
+const LEVELS: [&str; 4] = ["debug", "info", "warn", "error"];
+
+/// Milliseconds.
+const TIMEOUT: std::ops::RangeInclusive<i64> = 1000..=600_000;
+
+/// Whether a change of this setting is seen only after a restart.
+pub(super) fn requires_restart(key: &str) -> bool {
+    Known::of(key).is_some_and(|known| known.restart)
+}
+
+/// A stored value with the type of its key. The original stored numbers as doubles.
+pub(super) fn typed(key: &str, text: String) -> Value {
+    match Known::of(key).map(|known| known.rule) {
+        Some(Rule::Port | Rule::Timeout) => {
+            let number: Option<Value> = serde_json::from_str(&text).ok();
+            number.as_ref().and_then(integer_of).map_or(Value::String(text), Value::from)
+        }
+        Some(Rule::Switch { .. }) => text.parse().map_or(Value::String(text), Value::Bool),
+        Some(Rule::Host | Rule::Level | Rule::Text) | None => Value::String(text),
+    }
+}
+
+/// The text to store for a value: integers without decimals, booleans as `true` and `false`.
+///
+/// # Errors
+/// What is wrong with the value.
+pub(super) fn text_of(key: &str, value: &Value) -> Result<String, String> {
+    if key.trim().is_empty() {
+        return Err("Setting key is required".to_owned());
+    }
+    if key.len() > MAX_KEY {
+        return Err(format!("Setting key must have at most {MAX_KEY} characters"));
+    }
+    if value.is_null() {
+        return Err("Setting value is required".to_owned());
+    }
+    match Known::of(key).map(|known| known.rule) {
+        Some(Rule::Port) => port(value),
+        Some(Rule::Host) => host(value),
+        Some(Rule::Timeout) => timeout(value),
+        Some(Rule::Level) => level(value),
+        Some(Rule::Switch { .. }) => switch(key, value),
+        Some(Rule::Text) if !value.is_string() => Err(format!("{key} must be a string")),
+        Some(Rule::Text) | None => Ok(plain(value)),
+    }
+}
+
+fn port(value: &Value) -> Result<String, String> {
+    let port = integer(value).ok_or("Port must be an integer")?;
+    if !(1..=65_535).contains(&port) {
+        return Err("Port must be between 1 and 65535".to_owned());
+    }
+    Ok(port.to_string())
+}
+
+fn timeout(value: &Value) -> Result<String, String> {
+    let timeout = integer(value).ok_or("Timeout must be an integer")?;
+    if !TIMEOUT.contains(&timeout) {
+        return Err("Timeout must be between 1000ms and 600000ms".to_owned());
+    }
+    Ok(timeout.to_string())
+}
+
+fn level(value: &Value) -> Result<String, String> {
+    match value.as_str() {
+        Some(level) if LEVELS.contains(&level) => Ok(level.to_owned()),
+        _ => Err(format!("Log level must be one of: {}", LEVELS.join(", "))),
+    }
+}
+
+fn switch(key: &str, value: &Value) -> Result<String, String> {
+    match value {
+        Value::Bool(value) => Ok(value.to_string()),
+        Value::String(text) if text == "true" || text == "false" => Ok(text.clone()),
+        _ => Err(format!("{key} must be a boolean")),
+    }
+}
+
+fn host(value: &Value) -> Result<String, String> {
+    let host =
+        value.as_str().map(str::trim).filter(|host| !host.is_empty()).ok_or("Host must be a non-empty string")?;
+    if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return match host.parse::<Ipv4Addr>() {
+            Ok(address) => Ok(address.to_string()),
+            Err(_) if host.split('.').count() == 4 => {
+                Err("Invalid IP address. Each octet must be between 0-255.".to_owned())
+            }
+            Err(_) => Err("Invalid host format".to_owned()),
+        };
+    }
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if host.len() <= 253 && host.split('.').all(label) {
+        Ok(host.to_owned())
+    } else {
+        Err("Invalid host format".to_owned())
+    }
+}
+
+/// An integer, also as text: forms send text.
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        other => integer_of(other),
+    }
+}
+
+/// Text as it is, everything else as JSON.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(_) => integer_of(value).map_or_else(|| value.to_string(), |integer| integer.to_string()),
+        other => other.to_string(),
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    pub(super) fn of(key: &str) -> Option<&'static Self> {
+        /// The table with an address.
+        static TABLE: [Known; 12] = ALL;
+        TABLE.iter().find(|known| known.key == key)
+    }
+
+    pub(super) fn default(&self, app: &App) -> Option<Value> {
+        match self.rule {
+            Rule::Port => Some(app.router_port.into()),
+            Rule::Host => Some(app.router_host.as_str().into()),
+            Rule::Timeout => Some(120_000.into()),
+            Rule::Level => Some("info".into()),
+            Rule::Switch { default } => Some(default.into()),
+            Rule::Text => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_mistake_has_its_message() {
+        for (key, value, message) in [
+            ("server.port", json!("x"), "Port must be an integer"),
+            ("server.port", json!(3001.5), "Port must be an integer"),
+            ("server.port", json!(0), "Port must be between 1 and 65535"),
+            ("server.port", json!(65536), "Port must be between 1 and 65535"),
+            ("server.host", json!(" "), "Host must be a non-empty string"),
+            ("server.host", json!(1), "Host must be a non-empty string"),
+            ("server.host", json!("a b"), "Invalid host format"),
+            ("server.host", json!("1.2.3"), "Invalid host format"),
+            ("server.host", json!("256.0.0.1"), "Invalid IP address. Each octet must be between 0-255."),
+            ("server.timeout", json!("soon"), "Timeout must be an integer"),
+            ("server.timeout", json!(999), "Timeout must be between 1000ms and 600000ms"),
+            ("logging.level", json!("loud"), "Log level must be one of: debug, info, warn, error"),
+            ("logging.logRequests", json!("maybe"), "logging.logRequests must be a boolean"),
+            ("active_model", json!(7), "active_model must be a string"),
+            ("anything", json!(null), "Setting value is required"),
+            (" ", json!(1), "Setting key is required"),
+        ] {
+            assert_eq!(text_of(key, &value).unwrap_err(), message, "{key} {value}");
+        }
+    }
+
+    #[test]
+    fn values_are_stored_as_plain_text() {
+        for (key, value, text) in [
+            ("server.port", json!(3001.0), "3001"),
+            ("server.port", json!("3001"), "3001"),
+            ("server.host", json!("localhost"), "localhost"),
+            ("server.host", json!("0.0.0.0"), "0.0.0.0"),
+            ("server.host", json!("my-box.lan"), "my-box.lan"),
+            ("system.autoStart", json!(true), "true"),
+            ("anything", json!(2.0), "2"),
+            ("anything", json!(2.5), "2.5"),
+            ("anything", json!({"a": [1]}), "{\"a\":[1]}"),
+        ] {
+            assert_eq!(text_of(key, &value).unwrap(), text, "{key} {value}");
+        }
+    }
+
+    #[test]
+    fn known_keys_come_back_typed() {
+        assert_eq!(typed("server.port", "3001.0".to_owned()), json!(3001));
+        assert_eq!(typed("logging.logRequests", "false".to_owned()), json!(false));
+        assert_eq!(typed("anything", "7".to_owned()), json!("7"));
+    }
+}

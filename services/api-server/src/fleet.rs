@@ -1,0 +1,280 @@
+//! Which children we run, in which order.
+//!
+//! [`launch`] starts one task that owns both children; [`Fleet`] is the handle to it. A command is a sequence over the
+//! children (build what is missing, start, stop one after the other) that goes on when its caller is gone, and that a
+//! newer command abandons where it stands.
+//!
+//! Start: qwen-proxy, then provider-router, without waiting in between. Stop: provider-router first and to its end, then
+//! qwen-proxy, because the router may still be serving streams that come from it.
+
+mod owner;
+mod programs;
+mod service;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::owner::Owner;
+use crate::supervisor::{Limits, Phase, Snapshot, Unmet, supervise};
+
+pub use self::programs::Programs;
+
+/// Commands that wait for the task. It takes them at once, so the bound is only a bound.
+const COMMAND_QUEUE: usize = 16;
+
+/// What every child needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the executables are.
+    pub programs: Programs,
+    /// What the children bind.
+    pub host: String,
+    /// The router's port; 0 means any.
+    pub router_port: u16,
+    /// qwen-proxy's port; 0 means any.
+    pub qwen_port: u16,
+    /// Shared by all three services. The logs of the children go to `logs/` in it.
+    pub data_dir: PathBuf,
+    /// Further arguments for both.
+    pub args: Vec<OsString>,
+    /// Further variables for both, among them those that carry secrets.
+    pub env: Vec<(OsString, OsString)>,
+    /// How much patience to have with them.
+    pub limits: Limits,
+}
+
+/// What the settings say about the router; they win over [`Config`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `server.host`.
+    pub router_host: Option<String>,
+    /// `server.port`.
+    pub router_port: Option<u16>,
+}
+
+/// The handle to the fleet.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    commands: mpsc::Sender<Command>,
+    preparation: watch::Receiver<Preparation>,
+    router: watch::Receiver<Snapshot>,
+    qwen: watch::Receiver<Snapshot>,
+    router_port: u16,
+    qwen_port: u16,
+}
+
+/// Resolves when a command has been fulfilled, or can no longer be. Dropping it cancels nothing.
+#[derive(Debug)]
+pub struct Outcome(oneshot::Receiver<Result<(), Failure>>);
+
+/// Ends the fleet.
+#[derive(Debug)]
+pub struct Closer {
+    closing: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// What has to happen before a child can be spawned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Preparation {
+    /// Nothing is under way.
+    #[default]
+    Idle,
+    /// Looking for the executables, and building them in a source checkout.
+    Preparing,
+    /// There is nothing to spawn, and why.
+    Failed(Arc<str>),
+}
+
+/// Both children at one moment.
+#[derive(Clone, Debug)]
+pub struct Now {
+    /// Before the children.
+    pub preparation: Preparation,
+    /// provider-router.
+    pub router: Snapshot,
+    /// qwen-proxy.
+    pub qwen: Snapshot,
+    /// The router's port: the real one while it runs, the configured one otherwise.
+    pub router_port: u16,
+    /// qwen-proxy's port, likewise.
+    pub qwen_port: u16,
+}
+
+/// Both children in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Summary {
+    /// Both run.
+    Running,
+    /// One runs.
+    Partial,
+    /// None runs, and that is how it should be.
+    Stopped,
+    /// At least one is on its way up.
+    Starting,
+    /// None runs, because one failed.
+    Error,
+}
+
+/// Why a command was not fulfilled.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// A newer command came in between.
+    #[error("superseded by a newer command")]
+    Superseded,
+    /// There is nothing to spawn.
+    #[error("{0}")]
+    Unprepared(Arc<str>),
+    /// A child did not do what it should.
+    #[error("{0}")]
+    Child(#[from] Unmet),
+    /// api-server is ending.
+    #[error("api-server is shutting down")]
+    Closed,
+}
+
+#[derive(Debug)]
+struct Command {
+    want: Want,
+    /// Dropped once the command is under way, for everybody to see.
+    taken: oneshot::Sender<()>,
+    ticket: oneshot::Sender<Result<(), Failure>>,
+}
+
+#[derive(Debug)]
+enum Want {
+    Start(Overrides),
+    Stop,
+    Restart(Overrides),
+}
+
+/// Starts the task. Nothing is spawned until a command says so.
+#[must_use]
+pub fn launch(config: Config) -> (Fleet, Closer) {
+    let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
+    let (publish, preparation) = watch::channel(Preparation::Idle);
+    let router = supervise(service::ROUTER, config.limits);
+    let qwen = supervise(service::QWEN, config.limits);
+    let fleet = Fleet {
+        commands,
+        preparation,
+        router: router.watch(),
+        qwen: qwen.watch(),
+        router_port: config.router_port,
+        qwen_port: config.qwen_port,
+    };
+    let owner = Owner { config, router, qwen, preparation: publish };
+    let closing = CancellationToken::new();
+    let task = tokio::spawn(owner.run(inbox, closing.clone()));
+    (fleet, Closer { closing, task })
+}
+
+// === impl Fleet ===
+
+impl Fleet {
+    /// Wants both to run. When this returns, [`Self::now`] shows that the command is under way.
+    pub async fn start(&self, overrides: Overrides) -> Outcome {
+        self.send(Want::Start(overrides)).await
+    }
+
+    /// Wants both to be gone.
+    pub async fn stop(&self) -> Outcome {
+        self.send(Want::Stop).await
+    }
+
+    /// Wants new processes in place of the present ones.
+    pub async fn restart(&self, overrides: Overrides) -> Outcome {
+        self.send(Want::Restart(overrides)).await
+    }
+
+    /// Both children at this moment.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        let router = self.router.borrow().clone();
+        let qwen = self.qwen.borrow().clone();
+        Now {
+            preparation: self.preparation.borrow().clone(),
+            router_port: router.addr.map_or(self.router_port, |addr| addr.port()),
+            qwen_port: qwen.addr.map_or(self.qwen_port, |addr| addr.port()),
+            router,
+            qwen,
+        }
+    }
+
+    async fn send(&self, want: Want) -> Outcome {
+        let (ticket, answer) = oneshot::channel();
+        let (taken, effect) = oneshot::channel();
+        // A closed queue drops both senders, which is reported as `Closed`.
+        self.commands.send(Command { want, taken, ticket }).await.ok();
+        effect.await.ok();
+        Outcome(answer)
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// The outcome, if it is known already.
+    #[must_use]
+    pub fn known(mut self) -> Option<Result<(), Failure>> {
+        match self.0.try_recv() {
+            Ok(outcome) => Some(outcome),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(Err(Failure::Closed)),
+        }
+    }
+
+    /// Waits for the end of the command.
+    ///
+    /// # Errors
+    /// [`Failure`] says why it was not fulfilled.
+    pub async fn done(self) -> Result<(), Failure> {
+        self.0.await.unwrap_or(Err(Failure::Closed))
+    }
+}
+
+// === impl Closer ===
+
+impl Closer {
+    /// Stops both children, in order, and waits until they are gone.
+    pub async fn close(self) {
+        self.closing.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the fleet's task ended badly; the children have been killed");
+        }
+    }
+}
+
+// === impl Now ===
+
+impl Now {
+    /// Both children in one word.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let phases = [self.router.state, self.qwen.state];
+        let running = phases.iter().filter(|phase| **phase == Phase::Running).count();
+        if running == phases.len() {
+            Summary::Running
+        } else if self.preparation == Preparation::Preparing || phases.contains(&Phase::Starting) {
+            Summary::Starting
+        } else if running > 0 {
+            Summary::Partial
+        } else if phases.contains(&Phase::Error) || matches!(self.preparation, Preparation::Failed(_)) {
+            Summary::Error
+        } else {
+            Summary::Stopped
+        }
+    }
+
+    /// Whether both are stopped and nothing is about to start them.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        [self.router.state, self.qwen.state] == [Phase::Stopped; 2] && self.preparation != Preparation::Preparing
+    }
+}

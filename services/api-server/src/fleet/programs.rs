@@ -1,0 +1,156 @@
+//! Where the executables of our siblings are, and how they get there in a source checkout.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use super::service::{QWEN, ROUTER};
+
+/// Where to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Programs {
+    /// Beside our own executable, else in `$PATH`.
+    Installed,
+    /// We were run by `cargo run` in a source checkout: cargo builds them, with our own profile, before each start, so
+    /// that they are never older than their sources.
+    Checkout {
+        /// The `cargo` that runs us.
+        cargo: PathBuf,
+        /// The folder of our own manifest.
+        manifest_dir: PathBuf,
+    },
+}
+
+/// The executables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Binaries {
+    pub(super) router: PathBuf,
+    pub(super) qwen: PathBuf,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Missing {
+    #[error(
+        "{name} is neither beside api-server ({}) nor in $PATH; put it there, or build it in the source checkout with \
+         `cargo build -p {ROUTER} -p {QWEN}`",
+        directory.display()
+    )]
+    Executable { name: &'static str, directory: PathBuf },
+    #[error("cannot run {}: {source}", cargo.display())]
+    Cargo { cargo: PathBuf, source: io::Error },
+    #[error("`cargo build -p {ROUTER} -p {QWEN}` failed ({0}); its messages are above")]
+    Build(ExitStatus),
+    #[error("cannot tell where api-server itself is: {0}")]
+    OwnPath(io::Error),
+}
+
+// === impl Programs ===
+
+impl Programs {
+    /// Decides by the environment: cargo names itself and the package to what it runs.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::from_env(|name| env::var_os(name))
+    }
+
+    fn from_env(var: impl Fn(&str) -> Option<OsString>) -> Self {
+        // A test that starts us is run by cargo too, but then the package is another one.
+        let ours = var("CARGO_PKG_NAME").is_some_and(|name| name == env!("CARGO_PKG_NAME"));
+        match (var("CARGO"), var("CARGO_MANIFEST_DIR")) {
+            (Some(cargo), Some(dir)) if ours => Self::Checkout { cargo: cargo.into(), manifest_dir: dir.into() },
+            _ => Self::Installed,
+        }
+    }
+
+    /// Finds the executables, having built them if need be.
+    pub(super) async fn ready(&self) -> Result<Binaries, Missing> {
+        let own = env::current_exe().map_err(Missing::OwnPath)?;
+        let directory = own.parent().unwrap_or_else(|| Path::new(".")).to_owned();
+        if let Self::Checkout { cargo, manifest_dir } = self {
+            build(cargo, manifest_dir, &directory).await?;
+        }
+        let path = env::var_os("PATH").unwrap_or_default();
+        let find = |name| find(name, &directory, &path);
+        Ok(Binaries { router: find(ROUTER)?, qwen: find(QWEN)? })
+    }
+}
+
+/// Runs cargo in the foreground of our own log: people want to see what takes so long.
+async fn build(cargo: &Path, manifest_dir: &Path, directory: &Path) -> Result<(), Missing> {
+    tracing::info!("building {ROUTER} and {QWEN}");
+    let status = tokio::process::Command::new(cargo)
+        .args(["build", "-p", ROUTER, "-p", QWEN, "--profile", profile(directory)])
+        .current_dir(manifest_dir)
+        .stdin(Stdio::null())
+        .stdout(io::stderr())
+        .kill_on_drop(true)
+        .status()
+        .await
+        .map_err(|source| Missing::Cargo { cargo: cargo.to_owned(), source })?;
+    if status.success() { Ok(()) } else { Err(Missing::Build(status)) }
+}
+
+/// The profile whose output lies in `directory`.
+fn profile(directory: &Path) -> &str {
+    match directory.file_name().and_then(|name| name.to_str()) {
+        None | Some("debug") => "dev",
+        Some(name) => name,
+    }
+}
+
+fn find(name: &'static str, directory: &Path, path: &OsString) -> Result<PathBuf, Missing> {
+    let file = format!("{name}{}", env::consts::EXE_SUFFIX);
+    std::iter::once(directory.to_owned())
+        .chain(env::split_paths(path))
+        .map(|directory| directory.join(&file))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| Missing::Executable { name, directory: directory.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn only_cargo_run_of_this_package_builds() {
+        let run = |package: &'static str| {
+            Programs::from_env(move |name| match name {
+                "CARGO" => Some("/usr/bin/cargo".into()),
+                "CARGO_MANIFEST_DIR" => Some("/src/services/api-server".into()),
+                "CARGO_PKG_NAME" => Some(package.into()),
+                _ => None,
+            })
+        };
+        let checkout =
+            Programs::Checkout { cargo: "/usr/bin/cargo".into(), manifest_dir: "/src/services/api-server".into() };
+        assert_eq!(run("api-server"), checkout);
+        assert_eq!(run("signalbox-tests"), Programs::Installed);
+        assert_eq!(Programs::from_env(|_| None), Programs::Installed);
+    }
+
+    #[test]
+    fn siblings_win_over_the_path() {
+        let (beside, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = env::join_paths([elsewhere.path()]).unwrap();
+        let error = find(ROUTER, beside.path(), &path).unwrap_err().to_string();
+        assert!(error.contains("cargo build -p provider-router -p qwen-proxy"), "{error}");
+
+        let file = format!("{ROUTER}{}", env::consts::EXE_SUFFIX);
+        fs::write(elsewhere.path().join(&file), "").unwrap();
+        assert_eq!(find(ROUTER, beside.path(), &path).unwrap(), elsewhere.path().join(&file));
+        fs::write(beside.path().join(&file), "").unwrap();
+        assert_eq!(find(ROUTER, beside.path(), &path).unwrap(), beside.path().join(&file));
+    }
+
+    #[test]
+    fn the_profile_is_ours() {
+        assert_eq!(profile(Path::new("/src/target/debug")), "dev");
+        assert_eq!(profile(Path::new("/src/target/release")), "release");
+        assert_eq!(profile(Path::new("/src/target/bench-like")), "bench-like");
+    }
+}
