@@ -32,7 +32,7 @@ struct Link {
     model: LinkedModel,
 }
 
-const VERSION: &str = "SELECT version FROM catalog_version WHERE id = 1";
+pub(crate) const VERSION: &str = "SELECT version FROM catalog_version WHERE id = 1";
 
 /// A number that is another one after every committed change of the catalogue. One read of one row.
 ///
@@ -90,6 +90,3 @@ impl FromRow for Link {
         Ok(Self { provider_id: row.text("provider_id")?, model: LinkedModel::from_row(row)? })
     }
 }
-
-#[cfg(test)]
-mod tests;

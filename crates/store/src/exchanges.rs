@@ -5,7 +5,7 @@
 //! or only then; each order and number of repetitions leaves the same rows. A request reaches one final status and keeps
 //! it.
 
-mod session;
+pub(crate) mod session;
 
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::RequestStatus;
@@ -102,7 +102,7 @@ struct Known {
 
 struct Id(i64);
 
-const FIND: &str = "SELECT id, session_id, status FROM requests WHERE request_id = $1";
+pub(crate) const FIND: &str = "SELECT id, session_id, status FROM requests WHERE request_id = $1";
 
 /// Writes a batch in one transaction: all of it, or nothing. See the module about repetitions.
 ///
@@ -234,6 +234,3 @@ impl FromRow for Id {
         row.int("id").map(Self)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -29,6 +29,8 @@ pub mod exchanges;
 mod migrations;
 pub mod models;
 mod page;
+#[cfg(test)]
+mod plans;
 pub mod provider_configs;
 pub mod provider_models;
 pub mod providers;

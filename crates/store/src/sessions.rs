@@ -9,6 +9,9 @@ use crate::{Error, Listed, Page, Store};
 /// What an error calls a row of this table.
 const WHAT: &str = "session";
 
+pub(crate) const DELETE_EXPIRED: &str =
+    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+
 /// The newest first, by which time?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
@@ -58,10 +61,7 @@ pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
 /// See [`Error`].
 pub async fn delete_expired(store: &Store, now_ms: i64, limit: i64) -> Result<u64, Error> {
     let mut tx = store.write().await?;
-    let statement = Statement::new(
-        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
-    );
-    let deleted = tx.execute(statement.bind(now_ms).bind(limit)).await?;
+    let deleted = tx.execute(Statement::new(DELETE_EXPIRED).bind(now_ms).bind(limit)).await?;
     tx.commit().await?;
     Ok(deleted)
 }

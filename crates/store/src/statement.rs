@@ -62,6 +62,13 @@ impl<'a> Statement<'a> {
         self
     }
 
+    /// The plan of the statement instead of its rows.
+    #[cfg(test)]
+    pub(crate) fn explained(mut self, explain: &str) -> Self {
+        self.text = format!("{explain} {}", self.text).into();
+        self
+    }
+
     pub(crate) fn for_sqlite(&self) -> Query<'static, Sqlite, <Sqlite as sqlx::Database>::Arguments> {
         let query = sqlx::query(AssertSqlSafe(self.text.clone()));
         self.values.iter().fold(query, |query, value| match value {

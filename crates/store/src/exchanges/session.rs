@@ -12,7 +12,7 @@ use crate::transaction::Transaction;
 /// How long after its newest request a session is forgotten: 30 days.
 const KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
-pub(super) const CONTINUE: &str = "UPDATE sessions SET message_count = message_count + 1,
+pub(crate) const CONTINUE: &str = "UPDATE sessions SET message_count = message_count + 1,
          last_accessed = CASE WHEN $2 > last_accessed THEN $2 ELSE last_accessed END,
          expires_at = CASE WHEN $3 > expires_at THEN $3 ELSE expires_at END
      WHERE id = (SELECT id FROM sessions WHERE conversation_hash = $1 AND source = 'router'

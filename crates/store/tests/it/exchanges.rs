@@ -1,0 +1,310 @@
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use signalbox_core::openai::Usage;
+use signalbox_core::schema::{Request, RequestStatus, Response, Session};
+use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef, record};
+use signalbox_store::requests::{self, Filter, RequestKey};
+use signalbox_store::{Page, responses, sessions};
+
+use crate::fixture::{Database, on_both};
+
+on_both!(
+    an_exchange_becomes_three_rows,
+    every_order_and_repetition_leaves_the_same_rows,
+    a_final_status_is_kept,
+    a_conversation_is_continued,
+    sessions_of_qwen_proxy_are_not_touched,
+    nothing_a_client_sends_stops_the_log,
+    a_batch_is_all_or_nothing,
+    loaders_take_turns,
+);
+
+pub(crate) fn begun(id: &str, received_at: i64, session: SessionRef) -> Begun {
+    Begun {
+        request_id: id.to_owned(),
+        received_at,
+        method: "POST".to_owned(),
+        path: "/v1/chat/completions".to_owned(),
+        model: "m".to_owned(),
+        stream: true,
+        openai_request: r#"{"model":"m"}"#.to_owned(),
+        first_user_message: format!("hello from {id}"),
+        session,
+    }
+}
+
+pub(crate) fn ended(id: &str, ended_at: i64) -> Ended {
+    Ended {
+        status: RequestStatus::Completed,
+        ended_at,
+        provider_id: Some("p".to_owned()),
+        upstream_request: None,
+        response_id: format!("response-{id}"),
+        openai_response: Some("{}".to_owned()),
+        usage: Some(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }),
+        finish_reason: Some("stop".to_owned()),
+        error: None,
+        duration_ms: 40,
+        first_byte_ms: Some(4),
+        status_code: Some(200),
+        attempts: 2,
+        truncated: false,
+        opening_hash: None,
+    }
+}
+
+pub(crate) fn pending(begun: Begun) -> Exchange {
+    Exchange { begun, ended: None }
+}
+
+pub(crate) fn whole(id: &str, received_at: i64, session: SessionRef) -> Exchange {
+    Exchange { begun: begun(id, received_at, session), ended: Some(ended(id, received_at + 40)) }
+}
+
+async fn read(database: &Database, id: &str) -> (Request, Option<Response>) {
+    requests::get(&database.store, &RequestKey::Uuid(id.to_owned())).await.unwrap()
+}
+
+/// All rows of the log, without the numbers the database gives.
+async fn rows(database: &Database) -> (Vec<Session>, Vec<(Request, Option<Response>)>) {
+    let store = &database.store;
+    let sessions = sessions::list(store, sessions::Sort::CreatedAt, Page::ALL).await.unwrap().items;
+    let mut exchanges = Vec::new();
+    for (request, _) in requests::list(store, &Filter::default(), Page::ALL).await.unwrap().items {
+        let (mut request, mut response) = read(database, &request.request_id).await;
+        request.id = 0;
+        if let Some(response) = &mut response {
+            (response.id, response.request_id) = (0, 0);
+        }
+        exchanges.push((request, response));
+    }
+    exchanges.sort_by(|a, b| a.0.request_id.cmp(&b.0.request_id));
+    (sessions, exchanges)
+}
+
+async fn an_exchange_becomes_three_rows(database: &Database) {
+    let mut exchange = whole("r", 100, SessionRef::Opens);
+    record(&database.store, std::slice::from_ref(&exchange)).await.unwrap();
+    let (request, response) = read(database, "r").await;
+    let response = response.unwrap();
+    assert_eq!(
+        request,
+        Request {
+            id: request.id,
+            session_id: "r".to_owned(),
+            request_id: "r".to_owned(),
+            timestamp: 100,
+            method: "POST".to_owned(),
+            path: "/v1/chat/completions".to_owned(),
+            openai_request: r#"{"model":"m"}"#.to_owned(),
+            qwen_request: "null".to_owned(),
+            model: "m".to_owned(),
+            stream: true,
+            status: RequestStatus::Completed,
+            provider_id: Some("p".to_owned()),
+            created_at: 100,
+        }
+    );
+    assert_eq!(
+        response,
+        Response {
+            id: response.id,
+            request_id: request.id,
+            session_id: "r".to_owned(),
+            response_id: "response-r".to_owned(),
+            timestamp: 140,
+            qwen_response: None,
+            openai_response: Some("{}".to_owned()),
+            parent_id: None,
+            completion_tokens: Some(2),
+            prompt_tokens: Some(1),
+            total_tokens: Some(3),
+            finish_reason: Some("stop".to_owned()),
+            error: None,
+            duration_ms: Some(40),
+            first_byte_ms: Some(4),
+            status_code: Some(200),
+            provider_id: Some("p".to_owned()),
+            attempts: 2,
+            truncated: false,
+            created_at: 140,
+        }
+    );
+    assert_eq!(
+        sessions::get(&database.store, "r").await.unwrap(),
+        Session {
+            id: "r".to_owned(),
+            chat_id: "r".to_owned(),
+            parent_id: None,
+            first_user_message: "hello from r".to_owned(),
+            message_count: 1,
+            created_at: 100,
+            last_accessed: 100,
+            expires_at: 100 + 30 * 24 * 3_600_000,
+        }
+    );
+
+    exchange.begun.request_id = "s".to_owned();
+    exchange.ended = None;
+    record(&database.store, std::slice::from_ref(&exchange)).await.unwrap();
+    let (request, response) = read(database, "s").await;
+    assert_eq!((request.status, request.provider_id, response), (RequestStatus::Pending, None, None));
+    exchange.ended = Some(Ended { upstream_request: Some("{\"up\":1}".to_owned()), ..ended("s", 9) });
+    record(&database.store, &[exchange]).await.unwrap();
+    let (request, _) = read(database, "s").await;
+    assert_eq!((&*request.qwen_request, request.provider_id.as_deref()), ("{\"up\":1}", Some("p")));
+}
+
+/// Two requests of a named session, of which the second was recorded first; a new conversation; one that continues
+/// what the log does not know; one that never ends.
+fn story() -> Vec<Exchange> {
+    let mut opens = whole("c", 30, SessionRef::Opens);
+    opens.ended.as_mut().unwrap().opening_hash = Some("hash-c".to_owned());
+    let mut failed = whole("d", 40, SessionRef::Continues("hash-unknown".to_owned()));
+    failed.ended = Some(Ended {
+        status: RequestStatus::Failed,
+        usage: None,
+        error: Some("no".to_owned()),
+        openai_response: None,
+        finish_reason: Some("error".to_owned()),
+        opening_hash: Some("hash-other".to_owned()),
+        ..ended("d", 50)
+    });
+    vec![
+        whole("a", 20, SessionRef::Named("named".to_owned())),
+        whole("b", 10, SessionRef::Named("named".to_owned())),
+        opens,
+        failed,
+        pending(begun("e", 60, SessionRef::Opens)),
+    ]
+}
+
+async fn every_order_and_repetition_leaves_the_same_rows(database: &Database) {
+    let story = story();
+    record(&database.store, &story).await.unwrap();
+    let expected = rows(database).await;
+    assert_eq!((expected.0.len(), expected.1.len()), (4, 5));
+    let named = expected.0.iter().find(|session| session.id == "named").unwrap();
+    assert_eq!((named.message_count, named.created_at, named.last_accessed), (2, 10, 20));
+    assert_eq!(named.first_user_message, "hello from b");
+
+    // Each exchange comes at least once as a whole, and any number of times in part, in batches of any size.
+    let parts = proptest::collection::vec((0..story.len(), any::<bool>()), 0..15).prop_flat_map(|mut parts| {
+        parts.extend((0..5).map(|whole| (whole, true)));
+        (Just(parts).prop_shuffle(), 1..7_usize)
+    });
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..30 {
+        let (parts, batch) = parts.new_tree(&mut runner).unwrap().current();
+        for session in rows(database).await.0 {
+            sessions::delete(&database.store, &session.id).await.unwrap();
+        }
+        assert_eq!(rows(database).await, (Vec::new(), Vec::new()));
+        let part = |&(index, whole): &(usize, bool)| {
+            let exchange: &Exchange = &story[index];
+            if whole { exchange.clone() } else { pending(exchange.begun.clone()) }
+        };
+        let exchanges: Vec<Exchange> = parts.iter().map(part).collect();
+        for batch in exchanges.chunks(batch) {
+            record(&database.store, batch).await.unwrap();
+        }
+        assert_eq!(rows(database).await, expected, "{parts:?}");
+    }
+}
+
+async fn a_final_status_is_kept(database: &Database) {
+    record(&database.store, &[whole("r", 1, SessionRef::Opens)]).await.unwrap();
+    let before = rows(database).await;
+    let mut later = whole("r", 1, SessionRef::Opens);
+    later.ended.as_mut().unwrap().status = RequestStatus::Interrupted;
+    let mut open = whole("r", 1, SessionRef::Opens);
+    open.ended.as_mut().unwrap().status = RequestStatus::Pending;
+    record(&database.store, &[later, open, pending(begun("r", 1, SessionRef::Opens))]).await.unwrap();
+    assert_eq!(rows(database).await, before);
+}
+
+async fn a_conversation_is_continued(database: &Database) {
+    let opening = |id: &str, at| {
+        let mut exchange = whole(id, at, SessionRef::Opens);
+        exchange.ended.as_mut().unwrap().opening_hash = Some("h".to_owned());
+        exchange
+    };
+    let continuing = |id: &str, at| whole(id, at, SessionRef::Continues("h".to_owned()));
+    record(&database.store, &[opening("old", 1), opening("new", 2), continuing("x", 50)]).await.unwrap();
+    // An exchange that was delayed does not move the clock back.
+    record(&database.store, &[continuing("y", 3)]).await.unwrap();
+    let session = sessions::get(&database.store, "new").await.unwrap();
+    assert_eq!((session.message_count, session.created_at, session.last_accessed), (3, 2, 50));
+    assert_eq!(session.expires_at, 50 + 30 * 24 * 3_600_000);
+    assert_eq!(sessions::get(&database.store, "old").await.unwrap().message_count, 1);
+
+    // Where there is nothing to continue, the first makes what the second continues.
+    let unknown = |id: &str| whole(id, 70, SessionRef::Continues("unknown".to_owned()));
+    record(&database.store, &[unknown("u"), unknown("v")]).await.unwrap();
+    assert_eq!(read(database, "v").await.0.session_id, "u");
+    assert_eq!(sessions::get(&database.store, "u").await.unwrap().message_count, 2);
+}
+
+async fn sessions_of_qwen_proxy_are_not_touched(database: &Database) {
+    database
+        .execute(
+            "INSERT INTO sessions (id, chat_id, first_user_message, created_at, last_accessed, expires_at,
+                 conversation_hash, source)
+             VALUES ('q', 'chat', 'hi', 1, 1, 2, 'h', 'qwen-proxy')",
+        )
+        .await;
+    let before = sessions::get(&database.store, "q").await.unwrap();
+    let mut named = whole("a", 5, SessionRef::Named("q".to_owned()));
+    named.ended.as_mut().unwrap().opening_hash = Some("other".to_owned());
+    record(&database.store, &[named, whole("b", 6, SessionRef::Continues("h".to_owned()))]).await.unwrap();
+    assert_eq!(sessions::get(&database.store, "q").await.unwrap(), before);
+    assert_eq!(read(database, "a").await.0.session_id, "q");
+    assert_eq!(read(database, "b").await.0.session_id, "b");
+}
+
+async fn nothing_a_client_sends_stops_the_log(database: &Database) {
+    let mut odd = whole("odd", i64::MAX - 40, SessionRef::Named("na\0med".to_owned()));
+    odd.begun.model = "m\0".to_owned();
+    odd.begun.openai_request = "\0\u{10ffff}'\"$1 ?".to_owned();
+    odd.ended.as_mut().unwrap().response_id = "same".to_owned();
+    odd.ended.as_mut().unwrap().error = Some("\0".to_owned());
+    let mut twin = whole("twin", 1, SessionRef::Continues("\0".to_owned()));
+    twin.ended.as_mut().unwrap().response_id = "same".to_owned();
+    let batch = [odd, twin];
+    record(&database.store, &batch).await.unwrap();
+    record(&database.store, &batch).await.unwrap();
+    let (request, response) = read(database, "odd").await;
+    assert_eq!((&*request.model, &*request.openai_request), ("m\u{fffd}", "\u{fffd}\u{10ffff}'\"$1 ?"));
+    assert_eq!((&*request.session_id, &*response.unwrap().response_id), ("na\u{fffd}med", "same"));
+    assert_eq!(read(database, "twin").await.1.unwrap().response_id, "twin");
+}
+
+async fn a_batch_is_all_or_nothing(database: &Database) {
+    database.execute("ALTER TABLE responses RENAME TO away").await;
+    let batch = [pending(begun("a", 1, SessionRef::Opens)), whole("b", 2, SessionRef::Opens)];
+    assert!(record(&database.store, &batch).await.is_err());
+    database.execute("ALTER TABLE away RENAME TO responses").await;
+    assert_eq!(rows(database).await, (Vec::new(), Vec::new()));
+    record(&database.store, &batch).await.unwrap();
+    assert_eq!(rows(database).await.1.len(), 2);
+}
+
+async fn loaders_take_turns(database: &Database) {
+    // The same conversations in opposite orders, which would be a deadlock without turns.
+    let batch = |prefix: &str, sessions: [&str; 2]| {
+        let exchange =
+            |index: usize| whole(&format!("{prefix}{index}"), 1, SessionRef::Named(sessions[index % 2].to_owned()));
+        (0..20).map(exchange).collect::<Vec<_>>()
+    };
+    let (one, two) = (batch("a", ["x", "y"]), batch("b", ["y", "x"]));
+    let same = one.clone();
+    let store = &database.store;
+    let results = tokio::join!(record(store, &one), record(store, &two), record(store, &same));
+    assert!(matches!(results, (Ok(()), Ok(()), Ok(()))), "{results:?}");
+    for id in ["x", "y"] {
+        assert_eq!(sessions::get(store, id).await.unwrap().message_count, 20);
+    }
+    let stats = responses::stats(store, None).await.unwrap();
+    assert_eq!(stats.total_responses, 40);
+}

@@ -1,0 +1,109 @@
+use signalbox_store::provider_models::{self, NewLink};
+use signalbox_store::{Error, models, providers};
+
+use crate::fixture::{Database, on_both};
+
+on_both!(linked_listed_unlinked, there_is_one_default, ends_take_their_links_along, rivals_for_the_default_take_turns);
+
+fn link(provider_id: &str, model_id: &str, is_default: bool) -> NewLink {
+    NewLink {
+        provider_id: provider_id.to_owned(),
+        model_id: model_id.to_owned(),
+        is_default,
+        config: Some(r#"{"upstream_model":"x"}"#.to_owned()),
+    }
+}
+
+/// The models of a provider; the default in capitals.
+async fn links(database: &Database, provider: &str) -> String {
+    let links = provider_models::list(&database.store, provider).await.unwrap();
+    let name = |link: &signalbox_core::schema::LinkedModel| match link.is_default {
+        true => link.model.id.to_uppercase(),
+        false => link.model.id.clone(),
+    };
+    links.iter().map(name).collect::<Vec<_>>().join(" ")
+}
+
+async fn prepare(database: &Database) {
+    for id in ["a", "b", "c"] {
+        models::insert(&database.store, &crate::models::new(id, &[]), 0).await.unwrap();
+    }
+    providers::insert(&database.store, &crate::providers::new("p", 99), &[], 0).await.unwrap();
+}
+
+async fn linked_listed_unlinked(database: &Database) {
+    let store = &database.store;
+    prepare(database).await;
+    let made = provider_models::link(store, &link("p", "b", false), 3).await.unwrap();
+    assert_eq!((&*made.provider_id, &*made.model_id, made.is_default, made.created_at), ("p", "b", false, 3));
+    assert_eq!(made.config.as_deref(), Some(r#"{"upstream_model":"x"}"#));
+    provider_models::link(store, &link("p", "a", false), 3).await.unwrap();
+    assert_eq!(links(database, "p").await, "a b");
+
+    let again = provider_models::link(store, &link("p", "b", true), 3).await;
+    assert!(
+        matches!(&again, Err(Error::Conflict { what }) if what == "provider_models.provider_id, provider_models.model_id"),
+        "{again:?}"
+    );
+    let nobody = provider_models::link(store, &link("x", "b", false), 3).await;
+    assert!(matches!(nobody, Err(Error::NotFound { what: "provider" })), "{nobody:?}");
+    let nothing = provider_models::link(store, &link("p", "x", false), 3).await;
+    assert!(matches!(nothing, Err(Error::NotFound { what: "model" })), "{nothing:?}");
+
+    provider_models::unlink(store, "p", "b").await.unwrap();
+    let again = provider_models::unlink(store, "p", "b").await;
+    assert!(matches!(again, Err(Error::NotFound { what: "link" })), "{again:?}");
+    assert_eq!(links(database, "p").await, "a");
+}
+
+async fn there_is_one_default(database: &Database) {
+    let store = &database.store;
+    prepare(database).await;
+    for model in ["a", "b", "c"] {
+        provider_models::link(store, &link("p", model, model != "c"), 0).await.unwrap();
+    }
+    assert_eq!(links(database, "p").await, "B a c");
+    let row = provider_models::set_default(store, "p", "c", 9).await.unwrap();
+    assert_eq!((row.is_default, row.updated_at), (true, 9));
+    assert_eq!(links(database, "p").await, "C a b");
+    provider_models::set_default(store, "p", "c", 9).await.unwrap();
+    let unlinked = provider_models::set_default(store, "p", "echo", 9).await;
+    assert!(matches!(unlinked, Err(Error::NotFound { what: "link" })), "{unlinked:?}");
+    assert_eq!(links(database, "p").await, "C a b", "the failed change has not cleared the default");
+    let nobody = provider_models::set_default(store, "x", "c", 9).await;
+    assert!(matches!(nobody, Err(Error::NotFound { what: "provider" })), "{nobody:?}");
+}
+
+async fn ends_take_their_links_along(database: &Database) {
+    let store = &database.store;
+    prepare(database).await;
+    for (provider, model) in [("p", "a"), ("p", "b"), ("echo", "a")] {
+        provider_models::link(store, &link(provider, model, false), 0).await.unwrap();
+    }
+    let serving = provider_models::providers_of(store, "a").await.unwrap();
+    assert_eq!(serving.iter().map(|linked| &*linked.provider.id).collect::<Vec<_>>(), ["p", "echo"]);
+    models::delete(store, "b").await.unwrap();
+    assert_eq!(links(database, "p").await, "a");
+    providers::delete(store, "p").await.unwrap();
+    assert_eq!(links(database, "p").await, "");
+    assert_eq!(provider_models::providers_of(store, "a").await.unwrap().len(), 1);
+    models::get(store, "a").await.unwrap();
+}
+
+async fn rivals_for_the_default_take_turns(database: &Database) {
+    let store = &database.store;
+    prepare(database).await;
+    for model in ["a", "b"] {
+        provider_models::link(store, &link("p", model, false), 0).await.unwrap();
+    }
+    for round in 0..10 {
+        let (a, b) = tokio::join!(
+            provider_models::set_default(store, "p", "a", round),
+            provider_models::set_default(store, "p", "b", round),
+        );
+        a.unwrap();
+        b.unwrap();
+        let links = links(database, "p").await;
+        assert!(links == "A b" || links == "B a", "{links}");
+    }
+}

@@ -1,0 +1,14 @@
+//! The same tests on both databases, and what only one of them has.
+
+mod catalog;
+mod exchanges;
+mod fixture;
+mod links;
+mod models;
+mod open;
+mod outage;
+mod providers;
+mod requests;
+mod responses;
+mod sessions;
+mod settings;
