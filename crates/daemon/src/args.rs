@@ -10,34 +10,34 @@ use crate::exit::Exit;
 /// Values stay text: they are read together with the environment and the file, so that every complaint names its source.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CommonArgs {
-    /// Address to listen on: an IP address, `localhost` or a host name [env: HOST] [default: 127.0.0.1]
+    /// Address to listen on: an IP address, `localhost` or a host name (env HOST; default 127.0.0.1)
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
-    /// Port to listen on; 0 takes any free one [env: PORT]
+    /// Port to listen on; 0 takes any free one (env PORT)
     #[arg(long, value_name = "PORT")]
     pub port: Option<String>,
-    /// Directory of the program's files [env: DATA_DIR] [default: the platform's data directory + `signalbox`]
+    /// Directory of the program's files (env DATA_DIR; default: `signalbox` in the platform's data directory)
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
-    /// Database as a URL, `sqlite:…` or `postgres:…` [env: DATABASE_URL] [default: `signalbox.db` in the data directory]
+    /// Database as a URL, `sqlite:…` or `postgres:…` (env DATABASE_URL; default: `signalbox.db` in the data directory)
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
-    /// Database as the path of a SQLite file [env: DB_PATH, DATABASE_PATH]
+    /// Database as the path of a SQLite file (env DB_PATH or DATABASE_PATH)
     #[arg(long, value_name = "FILE")]
     pub db_path: Option<String>,
-    /// Least important level to log: error, warn, info, debug or trace [env: LOG_LEVEL] [default: info]
+    /// Least important level to log: error, warn, info, debug or trace (env LOG_LEVEL; default info)
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
-    /// Shape of the log lines on stderr: human or json [env: LOG_FORMAT] [default: human]
+    /// Shape of the log lines on stderr: human or json (env LOG_FORMAT; default human)
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
-    /// Configuration file [env: SIGNALBOX_CONFIG] [default: `<program>.toml` in the data directory, if it exists]
+    /// Configuration file (env SIGNALBOX_CONFIG; default: `<program>.toml` in the data directory, if it exists)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print the effective configuration as TOML, secrets masked, and exit
     #[arg(long)]
     pub print_config: bool,
-    /// Listen beyond loopback although no client key is configured [env: INSECURE_NO_AUTH]
+    /// Listen beyond loopback although no client key is configured (env INSECURE_NO_AUTH)
     #[arg(long)]
     pub insecure_no_auth: bool,
 }

@@ -2,7 +2,8 @@
 //!
 //! The supervisor holds the other end. It can write `shutdown`; when it dies, however it dies, the operating system closes the pipe.
 //! The watcher is a plain thread and ends the process itself when the drain takes too long, so that a dead-locked runtime cannot
-//! become an orphan that holds the port for ever.
+//! become an orphan that holds the port for ever. For the same reason it logs nothing: stderr may be a pipe that nobody reads, and
+//! writing there would wait for ever.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -43,7 +44,6 @@ impl Lifeline {
             read_commands(input, &shutdown);
             // Asked to leave first, the process leaves for that reason; the supervisor just did not wait for the end.
             flag.store(!shutdown.is_draining(), Ordering::Release);
-            tracing::warn!("the supervisor is gone: draining");
             shutdown.trigger();
             if left.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
                 kill();
@@ -70,11 +70,9 @@ fn read_commands(input: impl Read, shutdown: &Shutdown) {
         line.clear();
         match input.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
-            Ok(_) if line.trim_ascii() == b"shutdown" => {
-                tracing::info!("the supervisor asks to shut down: draining");
-                shutdown.trigger();
-            }
-            Ok(_) => tracing::warn!(line = %line.escape_ascii(), "unknown command on stdin"),
+            Ok(_) if line.trim_ascii() == b"shutdown" => shutdown.trigger(),
+            // Of a newer supervisor, perhaps; it sees by our silence that we do not know it.
+            Ok(_) => {}
         }
     }
 }
