@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Error, Target};
+use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Deadlines, Error, Target};
 
 use crate::server::{Server, settle};
 use crate::{NEVER, OK, client, get, post, read_all};
@@ -143,6 +143,24 @@ async fn only_so_many_connections_are_kept() {
         read_all(body).await;
     }
     assert_eq!((client.idle_connections(), client.open_connections()), (2, 2));
+}
+
+#[tokio::test]
+async fn the_connection_used_last_is_used_next() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let (first, _first_peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(OK));
+    let (second, mut peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(OK));
+    read_all(first.unwrap().into_body()).await;
+    read_all(second.unwrap().into_body()).await;
+    tokio::select! {
+        biased;
+        () = peer.answer(OK) => {}
+        answer = client.send(&target, get(&target, "/"), &Deadlines { headers: Duration::from_secs(5), ..NEVER }) => {
+            // The answer can be here first; no answer means that the other connection was asked.
+            assert_eq!(answer.unwrap().status(), 200);
+        }
+    }
 }
 
 #[tokio::test]
