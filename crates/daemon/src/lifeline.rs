@@ -102,13 +102,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_drains_and_does_not_orphan() {
+    async fn a_command_drains_and_whoever_gave_it_may_go() {
         use std::io::Write;
         let (reader, mut writer) = pipe();
         let shutdown = Shutdown::new();
-        let lifeline = Lifeline::watch(reader, shutdown.clone(), Duration::from_secs(60), never).unwrap();
+        let (killed, kill) = mpsc::channel();
+        let kill_test = move || killed.send(()).unwrap();
+        let lifeline = Lifeline::watch(reader, shutdown.clone(), Duration::ZERO, kill_test).unwrap();
         writer.write_all(b"hello\nshutdown\n").unwrap();
         shutdown.draining().await;
+        drop(writer);
+        kill.recv().unwrap();
         assert!(!lifeline.is_orphaned());
     }
 

@@ -1,11 +1,14 @@
 //! How long a client may keep us waiting.
 //!
 //! ```text
-//! accept ──> Head ──request──> Busy ──answer sent──> Idle
-//!             ^                 ^                     │
-//!             └──── first byte ─┼─────────────────────┤
-//!                               └── request (pipelined) ┘
+//! accept ──> Head ──request──> Busy <──> Stalled
+//!             ^                 │
+//!             │            answer ends
+//!             │                 v
+//!             └── first byte ── Idle
 //! ```
+//!
+//! (A request that waits in hyper's buffer already goes from `Idle` to `Busy` at once.)
 //!
 //! `Head` lasts as long as the header timeout, `Idle` as long as the idle timeout, `Busy` as long as the service takes, unless the
 //! client takes nothing of what is written for as long as the write timeout (`Stalled`). All changes happen while the connection's own

@@ -111,12 +111,17 @@ async fn a_silent_client_loses_its_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn dripping_a_head_gains_no_time() {
-    let (mut client, _) = connect(&house(|_| {})).await;
-    for byte in &REQUEST[..9] {
-        client.write_all(&[*byte]).await.unwrap();
-        assert!(is_open_after(&mut client, secs(1)).await);
+    for reused in [false, true] {
+        let (mut client, _) = connect(&house(|_| {})).await;
+        if reused {
+            ask(&mut client, "/hello", "hello").await;
+        }
+        for byte in &REQUEST[..9] {
+            client.write_all(&[*byte]).await.unwrap();
+            assert!(is_open_after(&mut client, secs(1)).await);
+        }
+        assert!(!is_open_after(&mut client, secs(2)).await);
     }
-    assert!(!is_open_after(&mut client, secs(2)).await);
 }
 
 #[tokio::test(start_paused = true)]
