@@ -153,12 +153,12 @@ async fn the_connection_used_last_is_used_next() {
     let (second, mut peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(OK));
     read_all(first.unwrap().into_body()).await;
     read_all(second.unwrap().into_body()).await;
+    let deadlines = Deadlines { headers: Duration::from_secs(5), ..NEVER };
     tokio::select! {
         biased;
         () = peer.answer(OK) => {}
-        answer = client.send(&target, get(&target, "/"), &Deadlines { headers: Duration::from_secs(5), ..NEVER }) => {
-            // The answer can be here first; no answer means that the other connection was asked.
-            assert_eq!(answer.unwrap().status(), 200);
+        answer = client.send(&target, get(&target, "/"), &deadlines) => {
+            assert!(answer.is_ok(), "the other connection was asked");
         }
     }
 }
