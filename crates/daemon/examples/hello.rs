@@ -25,6 +25,7 @@ const SPEC: Spec = Spec {
     env_prefix: Some("HELLO_"),
 };
 
+/// Greets, streams and fails on request.
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use crate::exit::Exit;
 
-/// Flatten this into the arguments of a program.
-///
-/// Values stay text: they are read together with the environment and the file, so that every complaint names its source.
+// Flatten this into the arguments of a program. Values stay text: they are read together with the environment and the file, so that
+// every complaint names its source.
+#[expect(missing_docs, reason = "clap would print them as the description of the whole program")]
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CommonArgs {
     /// Address to listen on: an IP address, `localhost` or a host name (env HOST; default 127.0.0.1)

@@ -69,7 +69,9 @@ fn mistakes_on_the_command_line_end_with_64() {
     assert_eq!(bad_port.stderr, "hello: --port takes a number from 0 to 65535, not `abc`\n");
     let unknown = Program::new().arg("--prot=1").end();
     assert_eq!(unknown.code, Some(64), "{}", unknown.stderr);
-    assert_eq!(Program::new().arg("--help").end().code, Some(0));
+    let help = Program::new().arg("--help").end();
+    assert_eq!(help.code, Some(0));
+    assert!(help.stdout.starts_with("Greets, streams and fails on request"), "{}", help.stdout);
 }
 
 #[test]
