@@ -156,11 +156,20 @@ async fn fc_57_a_head_that_drips_is_504_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn fc_58_a_slow_answer_of_single_bytes_arrives_whole() {
+async fn fc_57_an_answer_of_single_bytes_arrives_whole() {
     let gateway = Gateway::start().await;
     let finished = gateway.router.stream(CHAT, &chat("fake/fake-drip-0", true)).await.finish().await;
     assert!(finished.complete && finished.folded.done);
     assert_eq!(finished.folded.text, "one two three");
+}
+
+#[tokio::test]
+async fn fc_58_a_whole_answer_without_an_end_is_502() {
+    let gateway = Gateway::start().await;
+    let answer = gateway.ask("fake/fake-endlessline").await;
+    assert_eq!(error_of(&answer, 502)["code"], "upstream_too_large");
+    gateway.fake.until(|fake| fake.calls_of("fake-endlessline")[0].end() == Some(End::ClientLeft)).await;
+    assert_eq!(gateway.stack.recorded(&request_id(&answer)).await["status"], "failed");
 }
 
 #[tokio::test]
@@ -173,6 +182,22 @@ async fn fc_59_a_wrong_content_length_is_502() {
     }
     // What came too much is no answer to the next request.
     assert_eq!(gateway.ask("fake/m").await.expect(200).json()["model"], "m");
+}
+
+#[tokio::test]
+async fn fc_62_a_redirect_is_502_and_not_followed() {
+    let gateway = Gateway::start().await;
+    let elsewhere = format!("{}/elsewhere", gateway.fake.url());
+    gateway.fake.script("moved", Turn { status: 307, ..Turn::raw("text/plain", "") }.header("location", &elsewhere));
+    refused(&gateway, "fake/moved", 502, None).await;
+    assert!(gateway.fake.calls().iter().all(|call| call.path == CHAT), "{:?}", gateway.fake.calls());
+}
+
+#[tokio::test]
+async fn fc_62_an_upgrade_that_nobody_asked_for_is_502() {
+    let gateway = Gateway::start().await;
+    gateway.fake.script("switch", Turn { status: 101, ..Turn::raw("text/plain", "") }.header("upgrade", "other/1"));
+    refused(&gateway, "fake/switch", 502, None).await;
 }
 
 #[tokio::test]
