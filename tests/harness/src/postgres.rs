@@ -1,23 +1,27 @@
-//! A PostgreSQL of its own for a test.
+//! PostgreSQL for tests.
 //!
-//! Making a cluster takes seconds, so it is made once per machine and user; each [`Postgres`] runs on a copy of it, in a
-//! directory of its own, on a port of its own. Nothing is shared between running tests, so nothing needs counting.
+//! Each test gets a database of its own, on a server it shares with the tests that run at the same time; a test that
+//! wants to stop its server gets one of its own. Making a cluster takes seconds, so that is done once per machine and
+//! user; servers run on copies of it, in temporary directories, on free ports.
 //!
 mod cluster;
 mod installation;
+mod shared;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use cluster::Cluster;
 use installation::Installation;
+use shared::Shared;
 
 /// A PostgreSQL server that trusts everybody on this machine.
 #[derive(Debug)]
 pub struct Postgres {
     installation: Installation,
     server: Server,
-    /// Made by [`Postgres::create_database`]; dropped at the end if the server is not ours.
+    /// Made by [`Postgres::create_database`]; dropped at the end unless the server goes with them.
     databases: Mutex<Vec<String>>,
 }
 
@@ -25,13 +29,14 @@ pub struct Postgres {
 enum Server {
     /// `TEST_DATABASE_URL`.
     Foreign(String),
+    Shared(Shared),
     Own(Cluster),
 }
 
 // === impl Postgres ===
 
 impl Postgres {
-    /// The server that `TEST_DATABASE_URL` names, or a new one.
+    /// The server that `TEST_DATABASE_URL` names, or one that the running tests share.
     ///
     /// `None` if neither is to be had: the test should return. Where `CI` or `REQUIRE_PG` is set, that is a failure.
     ///
@@ -41,7 +46,10 @@ impl Postgres {
         let installation = Installation::find_or_skip()?;
         match std::env::var("TEST_DATABASE_URL") {
             Ok(url) => Some(Self::new(installation, Server::Foreign(url))),
-            Err(_) => Some(Self::start_cluster(installation).await),
+            Err(_) => {
+                let shared = Shared::join(&installation).await.expect("PostgreSQL starts");
+                Some(Self::new(installation, Server::Shared(shared)))
+            }
         }
     }
 
@@ -50,7 +58,9 @@ impl Postgres {
     /// # Panics
     /// See [`Postgres::launch`].
     pub async fn launch_own() -> Option<Self> {
-        Some(Self::start_cluster(Installation::find_or_skip()?).await)
+        let installation = Installation::find_or_skip()?;
+        let cluster = Cluster::create(&installation).await.expect("PostgreSQL starts");
+        Some(Self::new(installation, Server::Own(cluster)))
     }
 
     /// The server's own database, as `postgres://…`.
@@ -58,6 +68,7 @@ impl Postgres {
     pub fn url(&self) -> String {
         match &self.server {
             Server::Foreign(url) => url.clone(),
+            Server::Shared(shared) => shared.url(),
             Server::Own(cluster) => cluster.url(),
         }
     }
@@ -68,7 +79,10 @@ impl Postgres {
     /// If the server does not make it.
     pub async fn create_database(&self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // A process that was killed has left its databases, and its number may come again.
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{}_{since_1970}_{number}", std::process::id());
         let mut command = self.installation.command("createdb");
         command.arg("--maintenance-db").arg(self.url()).args(["--template", "template0", &name]);
         installation::run(command).await.expect("createdb");
@@ -95,11 +109,6 @@ impl Postgres {
         cluster.start(&installation).await.expect("PostgreSQL starts again");
     }
 
-    async fn start_cluster(installation: Installation) -> Self {
-        let cluster = Cluster::create(&installation).await.expect("PostgreSQL starts");
-        Self::new(installation, Server::Own(cluster))
-    }
-
     fn new(installation: Installation, server: Server) -> Self {
         Self { installation, server, databases: Mutex::default() }
     }
@@ -107,20 +116,21 @@ impl Postgres {
     fn cluster(&mut self) -> &mut Cluster {
         match &mut self.server {
             Server::Own(cluster) => cluster,
-            Server::Foreign(_) => panic!("the server of TEST_DATABASE_URL is not ours to stop: use launch_own"),
+            Server::Foreign(_) | Server::Shared(_) => panic!("others use this server: take launch_own"),
         }
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        if let Server::Foreign(url) = &self.server {
-            for name in self.databases.get_mut().map(std::mem::take).unwrap_or_default() {
-                let mut command = self.installation.command("dropdb");
-                command.arg("--maintenance-db").arg(url).args(["--force", "--if-exists", &name]);
-                // It runs while the test may be panicking already: what stays behind is an empty database.
-                drop(command.status());
-            }
+        if matches!(self.server, Server::Own(_)) {
+            return;
+        }
+        for name in self.databases.get_mut().map(std::mem::take).unwrap_or_default() {
+            let mut command = self.installation.command("dropdb");
+            command.arg("--maintenance-db").arg(self.url()).args(["--force", "--if-exists", &name]);
+            // The test may be panicking already, and what stays behind is one unused database.
+            drop(command.output());
         }
     }
 }

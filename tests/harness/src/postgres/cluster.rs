@@ -37,7 +37,7 @@ const SETTINGS: [&str; 8] = [
     "synchronous_commit=off",
     "full_page_writes=off",
     "shared_buffers=16MB",
-    "max_connections=60",
+    "max_connections=200",
     "jit=off",
 ];
 
@@ -56,7 +56,7 @@ impl Cluster {
         let directory = installation.copy_template().await?;
         let mut cluster = Self { directory, port: 0, shell: None };
         loop {
-            cluster.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+            cluster.port = free_port()?;
             match cluster.start(installation).await {
                 // Somebody else took the port before the server did.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
@@ -66,7 +66,7 @@ impl Cluster {
     }
 
     pub(super) fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        url(self.port)
     }
 
     #[cfg(test)]
@@ -80,20 +80,9 @@ impl Cluster {
             return Ok(());
         }
         let directory = self.directory.path();
-        let mut command = installation.command("sh");
-        command.args(["-c", SHELL, "sh"]).arg(directory).arg(installation.program("postgres"));
-        command.arg("-D").arg(directory.join("data")).arg("-p").arg(self.port.to_string());
-        for setting in SETTINGS {
-            command.args(["-c", setting]);
-        }
-        // A group of its own, so that a signal to the test's group leaves the shell alive to clean up.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let seen = read(&directory.join("log")).len();
-        self.shell = Some(command.spawn()?);
-        let started = match tokio::time::timeout(PATIENCE, ready(directory, seen)).await {
-            Ok(started) => started,
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, read(&directory.join("log")))),
-        };
+        self.shell = Some(spawn(installation, SHELL, directory, self.port)?);
+        let started = ready(directory, seen).await;
         if started.is_err() {
             self.stop().await?;
         }
@@ -119,24 +108,52 @@ impl Drop for Cluster {
     }
 }
 
-/// Waits for what the server writes into its pid file once it takes connections: only our server writes there, while
-/// anybody might answer on the port. What its log said before `seen` was about an earlier start.
-async fn ready(directory: &Path, seen: usize) -> io::Result<()> {
-    loop {
-        let status = read(&directory.join("data/postmaster.pid"));
-        if status.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
-            return Ok(());
-        }
-        let log = read(&directory.join("log"));
-        let log = log.get(seen..).unwrap_or_default();
-        if log.contains("Address already in use") {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, log));
-        }
-        if log.contains("FATAL:  could not") {
-            return Err(io::Error::other(log));
-        }
-        tokio::time::sleep(POLL).await;
+pub(super) fn url(port: u16) -> String {
+    format!("postgres://postgres@127.0.0.1:{port}/postgres")
+}
+
+pub(super) fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Runs the server on the `data` of a directory, under a shell.
+pub(super) fn spawn(installation: &Installation, shell: &str, directory: &Path, port: u16) -> io::Result<Child> {
+    let mut command = installation.command("sh");
+    command.args(["-c", shell, "sh"]).arg(directory).arg(installation.program("postgres"));
+    command.arg("-D").arg(directory.join("data")).arg("-p").arg(port.to_string());
+    for setting in SETTINGS {
+        command.args(["-c", setting]);
     }
+    // A group of its own, so that a signal to the test's group leaves the shell alive to clean up.
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+}
+
+/// Waits until the server takes connections. What its log said before `seen` was about an earlier start.
+pub(super) async fn ready(directory: &Path, seen: usize) -> io::Result<()> {
+    let started = async {
+        while !is_ready(directory) {
+            let log = read(&directory.join("log"));
+            let log = log.get(seen..).unwrap_or_default();
+            if log.contains("Address already in use") {
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, log));
+            }
+            if log.contains("FATAL:  could not") {
+                return Err(io::Error::other(log));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(PATIENCE, started).await {
+        Ok(started) => started,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, read(&directory.join("log")))),
+    }
+}
+
+/// What the server writes into its pid file: only ours writes there, while anybody might answer on the port.
+pub(super) fn is_ready(directory: &Path) -> bool {
+    let file = read(&directory.join("data/postmaster.pid"));
+    file.lines().nth(7).is_some_and(|line| line.trim() == "ready")
 }
 
 /// A file that may not be there yet.

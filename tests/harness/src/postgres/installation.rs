@@ -67,11 +67,10 @@ impl Installation {
         Ok(directory)
     }
 
-    /// The cluster to copy from, made by whoever comes first.
-    fn template(&self) -> io::Result<PathBuf> {
+    /// A directory of this user and this version, for what is made once.
+    pub(super) fn home(&self) -> io::Result<PathBuf> {
         let owner = self.user.map_or_else(|| geteuid().as_raw(), |(uid, _)| uid);
-        let version = self.version()?;
-        let home = std::env::temp_dir().join(format!("signalbox-postgres-template-{owner}-{version}"));
+        let home = std::env::temp_dir().join(format!("signalbox-postgres-{owner}-{}", self.version()?));
         match fs::create_dir(&home) {
             Ok(()) => self.give(&home)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -80,9 +79,15 @@ impl Installation {
         if fs::symlink_metadata(&home)?.uid() != owner {
             return Err(io::Error::other(format!("{} belongs to somebody else", home.display())));
         }
+        Ok(home)
+    }
+
+    /// The cluster to copy from, made by whoever comes first.
+    fn template(&self) -> io::Result<PathBuf> {
+        let home = self.home()?;
         let lock = File::create(home.join("lock"))?;
         lock.lock()?;
-        let (template, unfinished) = (home.join("data"), home.join("unfinished"));
+        let (template, unfinished) = (home.join("template"), home.join("unfinished"));
         if !template.exists() {
             if unfinished.exists() {
                 fs::remove_dir_all(&unfinished)?;

@@ -31,3 +31,17 @@ async fn data_survive_a_stop_and_nothing_survives_the_end() {
     assert!(!directory.exists());
     assert!(!ask("SELECT 1").status.success());
 }
+
+#[tokio::test]
+async fn a_server_is_shared_but_no_database_is() {
+    let Some(one) = Postgres::launch().await else { return };
+    let Some(two) = Postgres::launch().await else { return };
+    assert_eq!(one.url(), two.url());
+    let urls = [one.create_database().await, one.create_database().await, two.create_database().await];
+    let answers =
+        |url: &str| Command::new("psql").args([url, "-Atqc", "SELECT 1"]).output().expect("psql").status.success();
+    assert!(urls.iter().all(|url| answers(url)));
+    assert_eq!(std::collections::BTreeSet::from(urls.clone()).len(), 3);
+    drop(one);
+    assert_eq!(urls.map(|url| answers(&url)), [false, false, true]);
+}
