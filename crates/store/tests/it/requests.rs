@@ -23,7 +23,7 @@ async fn lists_are_filtered_by_everything_at_once(database: &Database) {
     prepare(database).await;
     let ids = async |filter: Filter| {
         let listed = requests::list(&database.store, &filter, Page { limit: 10, offset: 0 }).await.unwrap();
-        assert_eq!(listed.total as usize, listed.items.len());
+        assert_eq!(usize::try_from(listed.total), Ok(listed.items.len()));
         listed.items.into_iter().map(|(request, _)| request.request_id).collect::<Vec<_>>().join(" ")
     };
     let text = |text: &str| Some(text.to_owned());

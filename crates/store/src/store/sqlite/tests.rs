@@ -1,0 +1,61 @@
+use sqlx::AssertSqlSafe;
+
+use super::*;
+use crate::page::Total;
+
+async fn pragma(pool: &SqlitePool, pragma: &'static str) -> i64 {
+    sqlx::query_scalar(pragma).fetch_one(pool).await.unwrap()
+}
+
+#[test]
+fn old_versions_are_refused() {
+    for good in ["3.51.3", "3.53.0", "4.0.0", "3.51.10"] {
+        assert!(Version(good.to_owned()).check().is_ok(), "{good}");
+    }
+    for bad in ["3.51.2", "3.46.0", "2.99.99", "", "3.51"] {
+        assert!(Version(bad.to_owned()).check().is_err(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn each_pool_has_the_durability_it_promises() {
+    let directory = tempfile::tempdir().unwrap();
+    let pools = open(&format!("sqlite://{}/test.db", directory.path().display())).await.unwrap();
+    // FULL is 2, NORMAL is 1.
+    assert_eq!(pragma(&pools.write, "PRAGMA synchronous").await, 2);
+    assert_eq!(pragma(&pools.log, "PRAGMA synchronous").await, 1);
+    for pool in [&pools.read, &pools.write, &pools.log] {
+        assert_eq!(pragma(pool, "PRAGMA foreign_keys").await, 1);
+        assert_eq!(pragma(pool, "PRAGMA trusted_schema").await, 0);
+        assert_eq!(pragma(pool, "PRAGMA busy_timeout").await, 5000);
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await.unwrap();
+        assert_eq!(mode, "wal");
+    }
+    let mut reader = Transaction::Sqlite(pools.read.begin().await.unwrap());
+    let refused = reader.execute(Statement::new("DELETE FROM settings")).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    drop(reader);
+    pools.close().await;
+}
+
+#[tokio::test]
+async fn a_full_database_is_unavailable_and_nothing_is_lost() {
+    let pools = open("sqlite::memory:").await.unwrap();
+    let pages = pragma(&pools.write, "PRAGMA page_count").await;
+    let limit = AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+    sqlx::raw_sql(limit).execute(&pools.write).await.unwrap();
+    let mut tx = begin(&pools.write).await.unwrap();
+    let long = "x".repeat(100_000);
+    let insert = "INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, 1)";
+    tx.execute(Statement::new(insert).bind("small").bind("x")).await.unwrap();
+    let full = tx.execute(Statement::new(insert).bind("large").bind(&long)).await;
+    assert!(matches!(full, Err(Error::Unavailable(_))), "{full:?}");
+    drop(tx);
+
+    sqlx::raw_sql("PRAGMA max_page_count = 1000000").execute(&pools.write).await.unwrap();
+    let mut tx = begin(&pools.write).await.unwrap();
+    let Total(rows) = tx.one(Statement::new("SELECT COUNT(*) AS total FROM settings"), "count").await.unwrap();
+    assert_eq!(rows, 0);
+    tx.execute(Statement::new(insert).bind("large").bind(&long)).await.unwrap();
+    tx.commit().await.unwrap();
+}
