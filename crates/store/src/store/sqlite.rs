@@ -48,7 +48,7 @@ pub(super) async fn open(url: &str) -> Result<Pools, Error> {
         .busy_timeout(PATIENCE)
         .pragma("trusted_schema", "OFF");
     // What `from_str` makes of `sqlite::memory:` shares its pages between connections, whose locks know no busy timeout.
-    if url.contains(":memory:") {
+    if matches!(url, "sqlite::memory:" | "sqlite://:memory:") {
         return open_memory(options.shared_cache(false)).await;
     }
     open_file(options).await
@@ -82,7 +82,9 @@ async fn open_file(options: SqliteConnectOptions) -> Result<Pools, Error> {
     look.close().await;
 
     let options = options.journal_mode(SqliteJournalMode::Wal).pragma("journal_size_limit", "67108864");
-    let write = connect(1, options.clone().synchronous(SqliteSynchronous::Full)).await?;
+    // On macOS only `fullfsync` reaches the disk; elsewhere it does nothing.
+    let durable = options.clone().synchronous(SqliteSynchronous::Full).pragma("fullfsync", "ON");
+    let write = connect(1, durable).await?;
     migrate(&write).await?;
     drop(lock);
     let log = connect(1, options.clone().synchronous(SqliteSynchronous::Normal)).await?;
