@@ -51,7 +51,7 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
         match attempt::attempt(app, &candidate, &exchange, &headers, &body, &envelope).await {
             Ok(good) => {
                 candidate.provider.note(true);
-                return answer(app, good, exchange);
+                return answer(app, good, exchange).await;
             }
             Err(failed) => {
                 candidate.provider.note(!failed.blames_provider());
@@ -64,10 +64,10 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
             }
         }
     }
-    failure.unwrap_or_else(Failure::nobody).into_response(exchange)
+    failure.unwrap_or_else(Failure::nobody).into_response(exchange).await
 }
 
-fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<ResponseBody> {
+async fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<ResponseBody> {
     let id = exchange.id();
     let (headers, body) = match good {
         Good::Stream { headers, begun, rest } => {
@@ -77,7 +77,7 @@ fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<ResponseBod
         Good::Whole { headers, body } => {
             exchange.head(200, false);
             exchange.answer(&body);
-            exchange.finish(RequestStatus::Completed, None);
+            exchange.finish(RequestStatus::Completed, None).await;
             (headers, ResponseBody::whole(body))
         }
     };

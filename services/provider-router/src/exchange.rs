@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     clock,
-    journal::{End, Entry},
+    journal::{End, Entry, Written},
     provider::Provider,
     route::Candidate,
 };
@@ -106,9 +106,9 @@ impl Exchange {
         &self.answer
     }
 
-    /// Writes the end. Must be called before the last byte is released to the client.
-    pub fn finish(&mut self, status: RequestStatus, error: Option<String>) {
-        let Some(entry) = self.entry.take() else { return };
+    /// Writes the end. The last byte may be released to the client when [`Written`] is ready.
+    pub fn finish(&mut self, status: RequestStatus, error: Option<String>) -> Written {
+        let Some(entry) = self.entry.take() else { return Written::default() };
         let end = End {
             status,
             ended_at: clock::unix_ms(),
@@ -122,7 +122,7 @@ impl Exchange {
             streamed: self.streamed,
             truncated: self.answer_len > self.max_answer_len,
         };
-        entry.end(end, &self.answer);
+        entry.end(end, &self.answer)
     }
 }
 
@@ -130,6 +130,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let status =
             if self.status_code.is_some() { RequestStatus::ClientDisconnected } else { RequestStatus::Cancelled };
-        self.finish(status, None);
+        // Nobody waits for this end.
+        drop(self.finish(status, None));
     }
 }

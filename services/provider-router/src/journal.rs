@@ -4,11 +4,14 @@
 //! # Theory
 //! Records are appended to segment files ([`segment`]), framed and checksummed ([`record`]). An append is one `write` into
 //! the page cache: it survives the death of the process, and costs a few microseconds. A thread of its own, the
-//! [`loader`], reads behind the writers and moves whole exchanges into the database in batches; a segment is removed only
-//! when everything in it is committed. The database may be away for hours: only the loader waits.
+//! [`loader`], reads behind the writers and moves whole exchanges into the database in batches; a segment is used
+//! again only when everything in it is committed. The database may be away for hours: only the loader waits.
 //!
 //! Every process writes into a directory of its own, `journal/<instance>`, and holds the lock in it. A directory whose
 //! lock is free belongs to a dead process: the next one loads what is left and marks what had not ended `interrupted`.
+//!
+//! A write survives the death of the process. Where it has to survive a power failure too, [`sync`] makes the last byte
+//! wait for the disk, many requests at a time.
 //!
 //! # Invariants
 //! - [`Journal::begin`] returns before any provider is called; [`Entry::end`] returns before the last byte is released.
@@ -21,6 +24,7 @@ mod loader;
 mod record;
 mod recovery;
 mod segment;
+mod sync;
 mod tail;
 mod transcript;
 
@@ -38,15 +42,21 @@ use std::{
 pub use loader::{Loader, LoaderStatus, Running};
 pub use record::{Begin, End};
 use record::{Kind, encode};
-use segment::{Segment, SegmentWriter};
+use segment::{Pool, Segment, SegmentWriter};
 use serde::Deserialize;
 use signalbox_daemon::config::Size;
+use sync::Syncer;
+pub use sync::Written;
 use uuid::Uuid;
 
 /// Section `[journal]` of the configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JournalConfig {
+    /// Whether there is a request log at all.
+    pub enabled: bool,
+    /// What an end that was written survives.
+    pub durability: Durability,
     /// When a segment is left for a new one.
     pub segment_bytes: Size,
     /// How much may wait for the database before requests go unlogged (or are refused).
@@ -55,6 +65,16 @@ pub struct JournalConfig {
     pub max_answer_bytes: Size,
     /// What to do when a request cannot be written down.
     pub on_failure: OnFailure,
+}
+
+/// What an end that was written survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The death of the process.
+    Process,
+    /// A power failure too: the last byte waits until the disk has the end of the request.
+    Power,
 }
 
 /// What to do when a request cannot be written down.
@@ -77,6 +97,8 @@ struct Inner {
     shards: Box<[Mutex<Shard>]>,
     to_loader: mpsc::Sender<ToLoader>,
     status: Arc<Status>,
+    /// Makes what was written survive a power failure, where that is asked for.
+    syncer: Option<Syncer>,
     /// Held as long as the process lives: it says whose directory this is.
     _lock: File,
 }
@@ -131,6 +153,9 @@ enum Logged {
     SoFar,
 }
 
+/// Free segments that are kept beside one for each shard.
+const SPARE_SEGMENTS: usize = 2;
+
 /// The directory of one process within the journal's.
 pub(crate) fn instance_dir(data_dir: &Path, instance: &str) -> PathBuf {
     data_dir.join("journal").join(instance)
@@ -156,16 +181,12 @@ impl Journal {
         let lock = claim(&dir)?;
         let (to_loader, from_writers) = mpsc::channel();
         let status = Arc::new(Status::default());
-        let loader = Loader::new(&dir, from_writers, Arc::clone(&status));
-        let shards = (0..shards.max(1))
-            .map(|n| {
-                Mutex::new(Shard {
-                    writer: SegmentWriter::new(&dir, n, config.segment_bytes.bytes()),
-                    scratch: Vec::new(),
-                })
-            })
-            .collect();
-        Ok((Self(Arc::new(Inner { config, shards, to_loader, status, _lock: lock })), loader))
+        let pool = Arc::new(Pool::new(shards.max(1) + SPARE_SEGMENTS));
+        let loader = Loader::new(&dir, from_writers, Arc::clone(&status), Arc::clone(&pool));
+        let writer = |n| SegmentWriter::new(&dir, n, config.segment_bytes.bytes(), Arc::clone(&pool));
+        let shards = (0..shards.max(1)).map(|n| Mutex::new(Shard { writer: writer(n), scratch: Vec::new() })).collect();
+        let syncer = (config.enabled && config.durability == Durability::Power).then(Syncer::spawn).transpose()?;
+        Ok((Self(Arc::new(Inner { config, shards, to_loader, status, syncer, _lock: lock })), loader))
     }
 
     /// Writes down that a request has arrived.
@@ -174,6 +195,9 @@ impl Journal {
     /// [`Refused`] when it cannot be written and `on_failure` is `refuse`; the request must not be served then.
     pub fn begin(&self, id: Uuid, begin: &Begin, body: &[u8]) -> Result<Entry, Refused> {
         let inner = Arc::clone(&self.0);
+        if !inner.config.enabled {
+            return Ok(Entry { inner, id, shard: 0, logged: Logged::Nothing });
+        }
         let shard = inner.shard_of_thread();
         let result = inner.append(shard, Kind::Begin, id, Some(begin), body);
         let logged = if result.is_ok() { Logged::SoFar } else { Logged::Nothing };
@@ -234,12 +258,12 @@ impl Inner {
         id: Uuid,
         head: Option<&impl serde::Serialize>,
         body: &[u8],
-    ) -> io::Result<()> {
+    ) -> io::Result<Arc<File>> {
         let result = self.try_append(shard, kind, id, head, body);
         let was_failing = self.status.failing.swap(result.is_err(), Ordering::Relaxed);
         match &result {
             Err(error) if !was_failing => tracing::error!(%error, "the request log cannot be written"),
-            Ok(()) if was_failing => tracing::info!("the request log can be written again"),
+            Ok(_) if was_failing => tracing::info!("the request log can be written again"),
             _ => {}
         }
         result
@@ -252,7 +276,7 @@ impl Inner {
         id: Uuid,
         head: Option<&impl serde::Serialize>,
         body: &[u8],
-    ) -> io::Result<()> {
+    ) -> io::Result<Arc<File>> {
         // Ends are few bytes, and they free what the bound is about: only beginnings are held up by it.
         if kind == Kind::Begin && self.status.backlog.load(Ordering::Relaxed) >= self.config.max_bytes.bytes() {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "journal.max_bytes is reached"));
@@ -261,13 +285,13 @@ impl Inner {
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
         let Shard { writer, scratch } = &mut *shard;
         encode(scratch, kind, id, head, body);
-        let opened = writer.append(scratch, body)?;
+        let appended = writer.append(scratch, body)?;
         self.status.backlog.fetch_add((scratch.len() + body.len()) as u64, Ordering::Relaxed);
-        if let Some(segment) = opened {
+        if let Some(segment) = appended.opened {
             // A loader that is gone reads nothing more in this process; the next one finds the file.
             let _ = self.to_loader.send(ToLoader::Opened(segment));
         }
-        Ok(())
+        Ok(appended.file)
     }
 }
 
@@ -291,22 +315,23 @@ impl Entry {
         }
     }
 
-    /// Writes down how the request ended; `body` is the answer, or what of it no [`Self::part`] has.
-    pub fn end(self, end: End, body: &[u8]) {
+    /// Writes down how the request ended; `body` is the answer, or what of it no [`Self::part`] has. The last byte may be
+    /// released when [`Written`] says so.
+    pub fn end(self, end: End, body: &[u8]) -> Written {
         let Self { inner, id, shard, logged } = self;
-        let lost = match logged {
-            Logged::Nothing => false,
-            Logged::Partly => true,
-            Logged::SoFar => {
-                let failed = inner.append(shard, Kind::End, id, Some(&end), body).is_err();
-                inner.status.unlogged.fetch_add(failed.into(), Ordering::Relaxed);
-                failed
-            }
-        };
-        if lost {
-            // At most one message per request in flight at the time of the failure, so the queue stays short.
-            let _ = inner.to_loader.send(ToLoader::Lost(id, Box::new(end)));
+        match logged {
+            Logged::Nothing => return Written::default(),
+            Logged::Partly => {}
+            Logged::SoFar => match inner.append(shard, Kind::End, id, Some(&end), body) {
+                Ok(file) => return inner.syncer.as_ref().map_or_else(Written::default, |syncer| syncer.sync(file)),
+                Err(_) => {
+                    inner.status.unlogged.fetch_add(1, Ordering::Relaxed);
+                }
+            },
         }
+        // At most one message per request in flight at the time of the failure, so the queue stays short.
+        let _ = inner.to_loader.send(ToLoader::Lost(id, Box::new(end)));
+        Written::default()
     }
 }
 

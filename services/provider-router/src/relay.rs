@@ -17,7 +17,7 @@ use signalbox_core::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::{body::BoxError, exchange::Exchange, provider::EchoBody};
+use crate::{body::BoxError, exchange::Exchange, journal::Written, provider::EchoBody};
 
 /// A line of an event stream longer than this is no event.
 const MAX_LINE: usize = 1 << 20;
@@ -31,6 +31,7 @@ pub enum Source {
     Echo(EchoBody),
     /// What a test wants to be read.
     #[cfg(test)]
+    #[expect(private_interfaces, reason = "only the tests of this room make one")]
     Scripted(tests::Script),
 }
 
@@ -44,6 +45,8 @@ pub struct Relay {
     held: Bytes,
     exchange: Exchange,
     phase: Phase,
+    /// The end is written but perhaps not on the disk yet; these are the bytes that wait for it.
+    last: Option<(Written, Bytes)>,
     /// The service is ending and waits no longer.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -122,6 +125,7 @@ impl Relay {
             held: Bytes::new(),
             exchange,
             phase: Phase::Passing,
+            last: None,
             cut: Box::pin(cut.cancelled_owned()),
         }
     }
@@ -129,6 +133,13 @@ impl Relay {
     /// As [`Body::poll_frame`].
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
+            if let Some((written, _)) = &mut self.last {
+                ready!(Pin::new(written).poll(cx));
+                let (_, bytes) = self.last.take().unwrap_or_default();
+                if !bytes.is_empty() {
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+            }
             match self.phase {
                 Phase::Over => return Poll::Ready(None),
                 Phase::Broken => {
@@ -157,7 +168,10 @@ impl Relay {
                 Some(Ok(bytes)) if bytes.is_empty() => continue,
                 Some(Ok(bytes)) => bytes,
                 Some(Err(error)) => return Poll::Ready(self.broken(&error.into())),
-                None => return Poll::Ready(self.ended()),
+                None => match self.ended() {
+                    Some(frame) => return Poll::Ready(Some(frame)),
+                    None => continue,
+                },
             };
             if let Some(frame) = self.pass(bytes) {
                 return Poll::Ready(Some(frame));
@@ -176,9 +190,9 @@ impl Relay {
             Scan::Hold(at) => self.held = bytes.split_off(at),
             Scan::Done(_) => {
                 self.exchange.answer(&bytes);
-                self.exchange.finish(RequestStatus::Completed, None);
+                self.last = Some((self.exchange.finish(RequestStatus::Completed, None), bytes));
                 self.phase = Phase::Done;
-                return Some(Ok(Frame::data(bytes)));
+                return None;
             }
         }
         if self.scanner.line_len() > MAX_LINE {
@@ -192,6 +206,7 @@ impl Relay {
     }
 
     /// The provider has ended its stream. Some never send `[DONE]`: then the finish reason is what tells.
+    /// `None` when there is nothing to say but what waits in `last`.
     fn ended(&mut self) -> Option<Result<Frame<Bytes>, BoxError>> {
         if self.phase == Phase::Done {
             self.phase = Phase::Over;
@@ -203,9 +218,9 @@ impl Relay {
             return self.broken(&Broken::Unfinished);
         }
         self.exchange.answer(&held);
-        self.exchange.finish(RequestStatus::Completed, None);
+        self.last = Some((self.exchange.finish(RequestStatus::Completed, None), held));
         self.phase = Phase::Over;
-        (!held.is_empty()).then(|| Ok(Frame::data(held)))
+        None
     }
 
     /// Ends the request as broken off; the answer is the error event for the client.
@@ -215,7 +230,8 @@ impl Relay {
             self.phase = Phase::Over;
             return None;
         }
-        self.exchange.finish(RequestStatus::Truncated, Some(why.to_string()));
+        // Nothing was complete: there is no last byte to hold back.
+        drop(self.exchange.finish(RequestStatus::Truncated, Some(why.to_string())));
         self.phase = Phase::Broken;
         let body = ErrorBody::new("upstream_error", why.code(), why.to_string());
         // A blank line first: the break may have come in the middle of an event.

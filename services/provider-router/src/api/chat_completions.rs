@@ -57,7 +57,7 @@ async fn answer(app: &App, request: Request<Incoming>, id: Uuid) -> Result<Respo
             let error = ApiError::from(error);
             exchange.head(error.status().as_u16(), false);
             exchange.answer(error.body().to_json().as_bytes());
-            exchange.finish(RequestStatus::Failed, Some(error.to_string()));
+            exchange.finish(RequestStatus::Failed, Some(error.to_string())).await;
             Err(error)
         }
     }

@@ -70,7 +70,7 @@ impl Failure {
     }
 
     /// What the client is told. Writes the end of the request first.
-    pub(super) fn into_response(self, mut exchange: Exchange) -> Response<ResponseBody> {
+    pub(super) async fn into_response(self, mut exchange: Exchange) -> Response<ResponseBody> {
         let message = self.to_string();
         let (status, mut headers, body, message) = match self {
             Self::Status { status, headers, body } if !status.is_redirection() => {
@@ -89,7 +89,7 @@ impl Failure {
         stamp(&mut headers, exchange.id());
         exchange.head(status.as_u16(), false);
         exchange.answer(&body);
-        exchange.finish(RequestStatus::Failed, Some(message));
+        exchange.finish(RequestStatus::Failed, Some(message)).await;
         let mut response = Response::new(ResponseBody::whole(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;

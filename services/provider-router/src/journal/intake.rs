@@ -13,8 +13,8 @@ use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::{
-    record::{Decoded, End, Entry, decode},
-    segment::Segment,
+    record::{End, Entry, Record},
+    segment::{Pool, Segment},
     tail::{Place, Tail},
     transcript::Transcript,
 };
@@ -148,14 +148,14 @@ impl Intake {
         }
     }
 
-    /// Lets go of segments that have given everything, and returns how many bytes that freed.
-    pub(crate) fn retire(&mut self) -> u64 {
+    /// Lets go of segments that have given everything, to `pool` if it wants them, and returns how many bytes that freed.
+    pub(crate) fn retire(&mut self, pool: &Pool) -> u64 {
         let mut freed = 0;
         self.tails.retain(|_, tail| {
             let stays = !(tail.is_exhausted() && tail.pins == 0);
             if !stays {
-                freed += tail.segment.written();
-                discard(tail);
+                freed += tail.segment.len();
+                discard(tail, pool);
             }
             stays
         });
@@ -218,11 +218,7 @@ impl Intake {
     fn exchange(&mut self, id: Uuid, open: &Open, end: End, at: Option<(SegmentNo, Place)>) -> io::Result<Exchange> {
         let mut answer = Vec::new();
         for (number, place) in open.parts.iter().chain(&at) {
-            self.reread(*number, *place)?;
-            match decode(&self.buffer) {
-                Decoded::Record(record, _) => answer.extend_from_slice(record.body),
-                _ => return Err(io::ErrorKind::InvalidData.into()),
-            }
+            answer.extend_from_slice(self.reread(*number, *place)?.body);
         }
         Ok(self.transcript(id, open.begin)?.ended(end, answer))
     }
@@ -240,29 +236,28 @@ impl Intake {
     }
 
     fn transcript(&mut self, id: Uuid, (number, place): (SegmentNo, Place)) -> io::Result<Transcript> {
-        self.reread(number, place)?;
-        match decode(&self.buffer) {
-            Decoded::Record(record, _) => match record.entry {
-                Entry::Begin(begin) => Ok(Transcript { id, begin, request: record.body.to_vec() }),
-                _ => Err(io::ErrorKind::InvalidData.into()),
-            },
+        let record = self.reread(number, place)?;
+        match record.entry {
+            Entry::Begin(begin) => Ok(Transcript { id, begin, request: record.body.to_vec() }),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 
-    fn reread(&mut self, number: SegmentNo, place: Place) -> io::Result<()> {
+    fn reread(&mut self, number: SegmentNo, place: Place) -> io::Result<Record<'_>> {
         let tail = self.tails.get_mut(&number).ok_or(io::ErrorKind::NotFound)?;
         tail.reread(&mut self.buffer, place)
     }
 }
 
-fn discard(tail: &Tail) {
+fn discard(tail: &Tail, pool: &Pool) {
     let path = &tail.segment.path;
     let result = if tail.keep {
         tracing::warn!(path = %path.display(), "a segment with unreadable or refused records is kept as .damaged");
         std::fs::rename(path, path.with_extension("damaged"))
-    } else {
+    } else if tail.segment.left_behind {
         std::fs::remove_file(path)
+    } else {
+        pool.put(path.clone()).or_else(std::fs::remove_file)
     };
     if let Err(error) = result {
         tracing::warn!(%error, path = %path.display(), "a loaded segment cannot be removed; loading it again changes nothing");

@@ -16,7 +16,12 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use super::{Status, ToLoader, intake::Intake, recovery, segment::Segment};
+use super::{
+    Status, ToLoader,
+    intake::Intake,
+    recovery,
+    segment::{Pool, Segment},
+};
 
 /// How often the segments are looked at.
 const POLL: Duration = Duration::from_millis(50);
@@ -41,6 +46,8 @@ pub struct Loader {
     dir: PathBuf,
     from_writers: Receiver<ToLoader>,
     status: Arc<Status>,
+    /// Where segments go that have given everything.
+    pool: Arc<Pool>,
 }
 
 /// The loader while it runs.
@@ -94,8 +101,8 @@ impl LoaderStatus {
 // === impl Loader ===
 
 impl Loader {
-    pub(super) fn new(dir: &Path, from_writers: Receiver<ToLoader>, status: Arc<Status>) -> Self {
-        Self { dir: dir.to_owned(), from_writers, status }
+    pub(super) fn new(dir: &Path, from_writers: Receiver<ToLoader>, status: Arc<Status>, pool: Arc<Pool>) -> Self {
+        Self { dir: dir.to_owned(), from_writers, status, pool }
     }
 
     /// Starts the thread. It ends by itself when every [`super::Journal`] and [`super::Entry`] is gone and all is loaded.
@@ -158,6 +165,7 @@ impl Work {
                 self.intake.interrupt_all();
                 if self.commit().is_ok() {
                     self.retire();
+                    self.loader.pool.clear();
                     recovery::remove(&self.loader.dir);
                 }
                 return;
@@ -174,7 +182,7 @@ impl Work {
         for estate in estates {
             let mut intake = std::mem::take(&mut self.intake);
             for segment in estate.segments {
-                self.status().backlog.fetch_add(segment.written(), Ordering::Relaxed);
+                self.status().backlog.fetch_add(segment.len(), Ordering::Relaxed);
                 add(&mut intake, Arc::new(segment));
             }
             self.intake = intake;
@@ -263,7 +271,7 @@ impl Work {
             if self.give_up.load(Ordering::Relaxed) {
                 return Err(GaveUp);
             }
-            self.runtime.block_on(tokio::time::sleep(RETRY));
+            self.runtime.block_on(async { tokio::time::sleep(RETRY).await });
         }
     }
 
@@ -277,7 +285,7 @@ impl Work {
     }
 
     fn retire(&mut self) {
-        let freed = self.intake.retire();
+        let freed = self.intake.retire(&self.loader.pool);
         self.status().backlog.fetch_sub(freed, Ordering::Relaxed);
     }
 

@@ -1,12 +1,13 @@
 //! The records of the journal, and how they become bytes.
 //!
 //! ```text
-//! record  = length: u32 LE of payload · crc32: u32 LE of payload · payload
+//! record  = length: u32 LE of payload · crc32: u32 LE of the segment's generation (u64 LE) and payload · payload
 //! payload = kind: u8 · request id: 16 bytes · rest
 //! rest    = Begin, End: length: u32 LE of head · head (JSON) · body bytes      Part: body bytes
 //! ```
 //! The head is JSON so that a record can be read by eye and a field can be added; the bodies are the bytes as they were
-//! on the wire. A record is complete or it is not there: whoever reads stops at the first that does not check out.
+//! on the wire. A record is complete or it is not there. The generation is in the checksum, so that what a recycled
+//! segment still has of its former life is no record.
 
 use serde::{Deserialize, Serialize};
 use signalbox_core::schema::RequestStatus;
@@ -92,6 +93,9 @@ pub(crate) enum Kind {
     End = 3,
 }
 
+/// Their numbers.
+const KINDS: std::ops::RangeInclusive<u8> = Kind::Begin as u8..=Kind::End as u8;
+
 /// A record as it was read; `body` lies within the payload.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
@@ -110,7 +114,8 @@ pub(crate) enum Entry {
 
 /// The bytes of a record up to its body, which the writer appends without copying it.
 ///
-/// `scratch` is cleared and filled, so that a writer needs no allocation per record.
+/// `scratch` is cleared and filled, so that a writer needs no allocation per record. Its checksum is still missing: see
+/// [`seal`].
 pub(crate) fn encode(scratch: &mut Vec<u8>, kind: Kind, id: Uuid, head: Option<&impl Serialize>, body: &[u8]) {
     scratch.clear();
     scratch.extend_from_slice(&[0; FRAME_LEN]);
@@ -124,12 +129,23 @@ pub(crate) fn encode(scratch: &mut Vec<u8>, kind: Kind, id: Uuid, head: Option<&
         let len = length(scratch.len() - at - 4);
         scratch[at..at + 4].copy_from_slice(&len);
     }
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&scratch[FRAME_LEN..]);
-    crc.update(body);
     let len = length(scratch.len() - FRAME_LEN + body.len());
     scratch[..4].copy_from_slice(&len);
-    scratch[4..FRAME_LEN].copy_from_slice(&crc.finalize().to_le_bytes());
+}
+
+/// Puts the checksum into an encoded record that goes into a segment of this generation.
+pub(crate) fn seal(front: &mut [u8], body: &[u8], generation: u64) {
+    let crc = checksum(generation, &[&front[FRAME_LEN..], body]);
+    front[4..FRAME_LEN].copy_from_slice(&crc.to_le_bytes());
+}
+
+fn checksum(generation: u64, parts: &[&[u8]]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&generation.to_le_bytes());
+    for part in parts {
+        crc.update(part);
+    }
+    crc.finalize()
 }
 
 fn length(len: usize) -> [u8; 4] {
@@ -147,16 +163,16 @@ pub(crate) enum Decoded<'a> {
     Invalid,
 }
 
-/// Reads the record at the beginning of `bytes`.
-pub(crate) fn decode(bytes: &[u8]) -> Decoded<'_> {
+/// Reads the record at the beginning of `bytes`, from a segment of this generation.
+pub(crate) fn decode(bytes: &[u8], generation: u64) -> Decoded<'_> {
     let Some((len, rest)) = take_u32(bytes) else { return Decoded::Incomplete(FRAME_LEN) };
     let Some((crc, rest)) = take_u32(rest) else { return Decoded::Incomplete(FRAME_LEN) };
     let len = len as usize;
-    if !(PREFIX_LEN..=MAX_PAYLOAD).contains(&len) {
+    if !(PREFIX_LEN..=MAX_PAYLOAD).contains(&len) || rest.first().is_some_and(|kind| !KINDS.contains(kind)) {
         return Decoded::Invalid;
     }
     let Some(payload) = rest.get(..len) else { return Decoded::Incomplete(FRAME_LEN + len) };
-    if crc32fast::hash(payload) != crc {
+    if checksum(generation, &[payload]) != crc {
         return Decoded::Invalid;
     }
     parse(payload).map_or(Decoded::Invalid, |record| Decoded::Record(record, FRAME_LEN + len))
@@ -190,6 +206,8 @@ mod tests {
 
     use super::*;
 
+    const GENERATION: u64 = 42;
+
     fn begin() -> Begin {
         Begin { received_at: 1, path: "/v1/chat/completions".into(), model: "m".into(), stream: true, session: None }
     }
@@ -197,6 +215,7 @@ mod tests {
     fn whole(kind: Kind, head: Option<&Begin>, body: &[u8]) -> Vec<u8> {
         let mut scratch = Vec::new();
         encode(&mut scratch, kind, Uuid::from_u128(7), head, body);
+        seal(&mut scratch, body, GENERATION);
         scratch.extend_from_slice(body);
         scratch
     }
@@ -205,12 +224,18 @@ mod tests {
     fn what_was_written_is_read() {
         let bytes = whole(Kind::Begin, Some(&begin()), b"{}");
         let record = Record { id: Uuid::from_u128(7), entry: Entry::Begin(begin()), body: b"{}" };
-        assert_eq!(decode(&bytes), Decoded::Record(record, bytes.len()));
+        assert_eq!(decode(&bytes, GENERATION), Decoded::Record(record, bytes.len()));
+    }
+
+    #[test]
+    fn a_record_of_another_generation_is_none() {
+        let bytes = whole(Kind::Begin, Some(&begin()), b"{}");
+        assert_eq!(decode(&bytes, GENERATION + 1), Decoded::Invalid);
     }
 
     #[test]
     fn zeroes_are_no_record() {
-        assert_eq!(decode(&[0; 64]), Decoded::Invalid);
+        assert_eq!(decode(&[0; 64], GENERATION), Decoded::Invalid);
     }
 
     proptest! {
@@ -218,7 +243,7 @@ mod tests {
         fn any_truncation_is_incomplete(body in proptest::collection::vec(any::<u8>(), 0..64), cut in any::<prop::sample::Index>()) {
             let bytes = whole(Kind::Part, None, &body);
             let cut = cut.index(bytes.len());
-            prop_assert!(matches!(decode(&bytes[..cut]), Decoded::Incomplete(needs) if needs > cut));
+            prop_assert!(matches!(decode(&bytes[..cut], GENERATION), Decoded::Incomplete(needs) if needs > cut));
         }
 
         #[test]
@@ -226,7 +251,7 @@ mod tests {
             let mut bytes = whole(Kind::Begin, Some(&begin()), &body);
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
-            prop_assert!(!matches!(decode(&bytes), Decoded::Record(..)));
+            prop_assert!(!matches!(decode(&bytes, GENERATION), Decoded::Record(..)));
         }
     }
 }

@@ -44,7 +44,15 @@ fn segments(dir: &Path) -> io::Result<Vec<Segment>> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
     paths.sort();
-    paths.into_iter().map(Segment::left_behind).collect()
+    let mut segments = Vec::new();
+    for path in paths {
+        match Segment::left_behind(path.clone())? {
+            Some(segment) => segments.push(segment),
+            // The process died before the first record.
+            None => std::fs::remove_file(path)?,
+        }
+    }
+    Ok(segments)
 }
 
 /// Removes a directory that has been loaded. Damaged segments keep it.

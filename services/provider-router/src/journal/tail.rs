@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     record::{Decoded, Record, decode},
-    segment::Segment,
+    segment::{HEADER_LEN, Segment},
 };
 
 /// How much is read at once.
@@ -36,7 +36,7 @@ pub(crate) struct Tail {
 impl Tail {
     pub(crate) fn open(segment: Arc<Segment>) -> io::Result<Self> {
         let file = File::open(&segment.path)?;
-        Ok(Self { segment, file, position: 0, pins: 0, keep: false })
+        Ok(Self { segment, file, position: HEADER_LEN, pins: 0, keep: false })
     }
 
     /// Reads the next chunk of what has been written into `buffer` and calls `each` per record. Returns whether there is
@@ -51,7 +51,7 @@ impl Tail {
             self.fill(buffer, self.position, usize::try_from(rest).unwrap_or(needed).min(needed))?;
             let mut at = 0;
             let incomplete = loop {
-                match decode(&buffer[at..]) {
+                match decode(&buffer[at..], self.segment.generation) {
                     Decoded::Record(record, len) => {
                         each(record, Place { offset: self.position + at as u64, len });
                         at += len;
@@ -67,19 +67,37 @@ impl Tail {
                 Some(needs) if needs as u64 <= rest && at > 0 => return Ok(false),
                 // A record larger than a chunk: read again, all of it.
                 Some(needs) if needs as u64 <= rest => needed = needs,
-                // A torn tail, or damage: nothing behind it can be told from noise.
+                // Damage, a torn tail, or what is left of the file's former life.
                 _ => {
-                    self.position += rest;
-                    self.keep = true;
-                    return Ok(true);
+                    self.skip(buffer)?;
+                    needed = CHUNK;
                 }
             }
         }
     }
 
+    /// Moves on to the next record that checks out, or to the end. A record behind damage means that something was lost:
+    /// the file is kept then.
+    fn skip(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let (from, to) = (self.position, self.segment.written());
+        self.position = to;
+        self.fill(buffer, from, usize::try_from(to - from).unwrap_or(usize::MAX))?;
+        let found =
+            (1..buffer.len()).find(|&at| matches!(decode(&buffer[at..], self.segment.generation), Decoded::Record(..)));
+        if let Some(at) = found {
+            self.position = from + at as u64;
+        }
+        self.keep |= found.is_some() || !self.segment.left_behind;
+        Ok(())
+    }
+
     /// Reads one record again.
-    pub(crate) fn reread(&mut self, buffer: &mut Vec<u8>, place: Place) -> io::Result<()> {
-        self.fill(buffer, place.offset, place.len)
+    pub(crate) fn reread<'a>(&mut self, buffer: &'a mut Vec<u8>, place: Place) -> io::Result<Record<'a>> {
+        self.fill(buffer, place.offset, place.len)?;
+        match decode(buffer, self.segment.generation) {
+            Decoded::Record(record, _) => Ok(record),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 
     /// Whether the file has given all it will ever give.
@@ -96,23 +114,30 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use uuid::Uuid;
 
     use super::*;
-    use crate::journal::record::{Kind, encode};
+    use crate::journal::record::{Kind, encode, seal};
 
-    fn segment(bodies: &[&[u8]], tail: &[u8]) -> (tempfile::TempDir, Tail) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.seg");
+    const GENERATION: u64 = 9;
+
+    fn records(bodies: &[&[u8]], generation: u64) -> Vec<u8> {
         let (mut file, mut scratch) = (Vec::new(), Vec::new());
         for body in bodies {
             encode(&mut scratch, Kind::Part, Uuid::nil(), None::<&()>, body);
+            seal(&mut scratch, body, generation);
             file.extend_from_slice(&scratch);
             file.extend_from_slice(body);
         }
-        file.extend_from_slice(tail);
-        std::fs::write(&path, file).unwrap();
-        (dir, Tail::open(Arc::new(Segment::left_behind(path).unwrap())).unwrap())
+        file
+    }
+
+    fn tail(records: &[u8]) -> (tempfile::TempDir, Tail) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.seg");
+        std::fs::write(&path, [b"signalbx", GENERATION.to_le_bytes().as_slice(), records].concat()).unwrap();
+        (dir, Tail::open(Arc::new(Segment::left_behind(path).unwrap().unwrap())).unwrap())
     }
 
     fn read_all(tail: &mut Tail) -> Vec<Vec<u8>> {
@@ -126,26 +151,41 @@ mod tests {
         let big = vec![7; CHUNK * 2];
         let small = vec![1; CHUNK / 3];
         let bodies: Vec<&[u8]> = vec![&small, &small, &small, &big, b"end"];
-        let (_dir, mut tail) = segment(&bodies, b"");
+        let (_dir, mut tail) = tail(&records(&bodies, GENERATION));
         assert_eq!(read_all(&mut tail), bodies);
         assert!(tail.is_exhausted() && !tail.keep);
     }
 
     #[test]
-    fn a_torn_tail_is_left_out() {
-        for tail_bytes in [b"\x20\0\0\0".as_slice(), &[0xFF; 40], &[40, 0, 0, 0, 1, 2, 3, 4, 5]] {
-            let (_dir, mut tail) = segment(&[b"whole"], tail_bytes);
+    fn a_torn_tail_and_a_former_life_are_left_out() {
+        let former = records(&[b"old", b"older"], GENERATION - 1);
+        for rest in [b"\x20\0\0\0".as_slice(), &[0xFF; 40], &[40, 0, 0, 0, 1, 2, 3, 4, 5], &former, &former[20..]] {
+            let (_dir, mut tail) = tail(&[&records(&[b"whole"], GENERATION), rest].concat());
             assert_eq!(read_all(&mut tail), [b"whole"]);
-            assert!(tail.is_exhausted() && tail.keep);
+            assert!(tail.is_exhausted() && !tail.keep);
         }
     }
 
     #[test]
     fn a_record_can_be_read_again() {
-        let (_dir, mut tail) = segment(&[b"first", b"second"], b"");
+        let (_dir, mut tail) = tail(&records(&[b"first", b"second"], GENERATION));
         let (mut places, mut buffer) = (Vec::new(), Vec::new());
         tail.read(&mut buffer, |_, place| places.push(place)).unwrap();
-        tail.reread(&mut buffer, places[1]).unwrap();
-        assert!(matches!(decode(&buffer), Decoded::Record(record, _) if record.body == b"second"));
+        assert_eq!(tail.reread(&mut buffer, places[1]).unwrap().body, b"second");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_flipped_byte_costs_one_record_at_most(at in any::<prop::sample::Index>(), flip in 1_u8..) {
+            let bodies: Vec<Vec<u8>> = (0..8).map(|n| vec![n; 20 + usize::from(n)]).collect();
+            let slices: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+            let mut file = records(&slices, GENERATION);
+            let at = at.index(file.len());
+            file[at] ^= flip;
+            let (_dir, mut tail) = tail(&file);
+            let read = read_all(&mut tail);
+            prop_assert!(read.len() == 7 && read.iter().all(|body| bodies.contains(body)), "{} read", read.len());
+        }
     }
 }

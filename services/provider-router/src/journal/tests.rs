@@ -48,6 +48,8 @@ impl World {
 
 fn config() -> JournalConfig {
     JournalConfig {
+        enabled: true,
+        durability: Durability::Process,
         segment_bytes: Size::from_bytes(4096),
         max_bytes: Size::from_mib(64),
         max_answer_bytes: Size::from_mib(8),
@@ -95,7 +97,7 @@ async fn what_was_written_is_in_the_database_when_the_journal_is_closed() {
         let mut entry = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
         entry.part(&event("one "));
         entry.part(&event("two "));
-        entry.end(end(RequestStatus::Completed), &event(&format!("{n}")));
+        drop(entry.end(end(RequestStatus::Completed), &event(&format!("{n}"))));
     }
     drop(journal);
     running.finish(Duration::from_secs(60)).await;
@@ -121,7 +123,7 @@ async fn a_request_that_goes_on_is_shown_as_pending() {
     };
     timeout(Duration::from_secs(60), pending).await.unwrap();
     assert_eq!(world.rows().await[0].0.status, RequestStatus::Pending);
-    entry.end(end(RequestStatus::Completed), &event("done"));
+    drop(entry.end(end(RequestStatus::Completed), &event("done")));
     drop(journal);
     running.finish(Duration::from_secs(60)).await;
     let rows = world.rows().await;
@@ -141,7 +143,7 @@ async fn the_next_process_loads_what_a_dead_one_left() {
     let world = World::new().await;
     let (journal, loader) = world.journal("dead");
     let whole = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
-    whole.end(end(RequestStatus::Completed), &event("whole"));
+    drop(whole.end(end(RequestStatus::Completed), &event("whole")));
     let mut cut = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
     cut.part(&event("half an answer"));
     std::mem::forget(cut);
@@ -171,7 +173,7 @@ async fn loading_twice_is_loading_once() {
     let world = World::new().await;
     let (journal, loader) = world.journal("dead");
     for _ in 0..3 {
-        journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), &event("x"));
+        drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), &event("x")));
     }
     let copies: Vec<(PathBuf, Vec<u8>)> =
         world.segments("dead").into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
@@ -193,7 +195,7 @@ async fn loading_twice_is_loading_once() {
 async fn a_living_process_keeps_its_journal_to_itself() {
     let world = World::new().await;
     let (living, _loader) = world.journal("living");
-    living.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b"");
+    drop(living.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b""));
     let (journal, loader) = world.journal("other");
     let running = world.spawn(loader);
     drop(journal);
@@ -208,12 +210,12 @@ async fn what_cannot_be_written_is_counted_exactly_and_served_or_refused() {
     for on_failure in [OnFailure::Serve, OnFailure::Refuse] {
         let config = JournalConfig { max_bytes: Size::from_bytes(1), on_failure, ..config() };
         let (journal, _loader) = Journal::open(world.dir.path(), &format!("{on_failure:?}"), 1, config).unwrap();
-        journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b"");
+        drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b""));
         for _ in 0..3 {
             match (on_failure, journal.begin(Uuid::now_v7(), &begin(), BODY)) {
                 (OnFailure::Serve, Ok(mut entry)) => {
                     entry.part(b"x");
-                    entry.end(end(RequestStatus::Completed), b"x");
+                    drop(entry.end(end(RequestStatus::Completed), b"x"));
                 }
                 (OnFailure::Refuse, Err(refused)) => assert!(refused.to_string().contains("max_bytes")),
                 other => panic!("{other:?}"),
@@ -222,4 +224,81 @@ async fn what_cannot_be_written_is_counted_exactly_and_served_or_refused() {
         assert_eq!(journal.unlogged(), 3);
         assert!(journal.is_failing());
     }
+}
+
+#[tokio::test]
+async fn segments_are_recycled_and_what_they_held_before_is_never_read_again() {
+    let world = World::new().await;
+    let (journal, loader) = world.journal("a");
+    let running = world.spawn(loader);
+    for round in 1..=10 {
+        for _ in 0..50 {
+            drop(
+                journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), &event("x")),
+            );
+        }
+        let loaded = async {
+            while journal.loader_status().loaded() < round * 50 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), loaded).await.unwrap();
+    }
+    // Fifty requests fill five segments; without recycling, five hundred would fill fifty.
+    let names = world.segments("a");
+    assert!(names.len() <= 12, "{names:?}");
+    assert!(journal.backlog_bytes() < 50 * 1024, "{}", journal.backlog_bytes());
+    // The loader must not take a recycled file's former records for new ones.
+    drop(journal);
+    running.finish(Duration::from_secs(60)).await;
+    assert_eq!(world.rows().await.len(), 500);
+}
+
+#[tokio::test]
+async fn a_recycled_segment_that_is_left_behind_gives_only_its_own_records() {
+    let world = World::new().await;
+    let (journal, loader) = world.journal("dead");
+    drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), &event("new")));
+    let path = world.segments("dead").remove(0);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let mut former = bytes[16..].to_vec();
+    former[4] ^= 1;
+    bytes.extend_from_slice(&former);
+    std::fs::write(&path, bytes).unwrap();
+    die(journal, loader);
+    let (journal, loader) = world.journal("next");
+    let running = world.spawn(loader);
+    drop(journal);
+    running.finish(Duration::from_secs(60)).await;
+    assert_eq!(world.rows().await.len(), 1);
+}
+
+#[tokio::test]
+async fn with_durability_power_the_last_byte_waits_for_the_disk() {
+    let world = World::new().await;
+    let config = JournalConfig { durability: Durability::Power, ..config() };
+    let (journal, loader) = Journal::open(world.dir.path(), "a", 2, config).unwrap();
+    let running = world.spawn(loader);
+    let ends: Vec<Written> = (0..20)
+        .map(|_| journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b""))
+        .collect();
+    for end in ends {
+        timeout(Duration::from_secs(60), end).await.unwrap();
+    }
+    drop(journal);
+    running.finish(Duration::from_secs(60)).await;
+    assert_eq!(world.rows().await.len(), 20);
+}
+
+#[tokio::test]
+async fn switched_off_it_writes_nothing_and_counts_nothing() {
+    let world = World::new().await;
+    let config = JournalConfig { enabled: false, ..config() };
+    let (journal, loader) = Journal::open(world.dir.path(), "a", 2, config).unwrap();
+    let running = world.spawn(loader);
+    drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b"x"));
+    assert_eq!((journal.unlogged(), journal.backlog_bytes()), (0, 0));
+    drop(journal);
+    running.finish(Duration::from_secs(60)).await;
+    assert_eq!(world.rows().await.len(), 0);
 }

@@ -11,7 +11,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::*;
-use crate::journal::{Begin, Journal, JournalConfig, OnFailure};
+use crate::journal::{Begin, Durability, Journal, JournalConfig, OnFailure};
 
 /// What comes: bytes, or nothing yet, or a failure. After the last step the stream ends.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ impl Client {
         let dir = tempfile::tempdir().unwrap();
         let size = signalbox_daemon::config::Size::from_mib;
         let config = JournalConfig {
+            enabled: true,
+            durability: Durability::Process,
             segment_bytes: size(1),
             max_bytes: size(8),
             max_answer_bytes: size(1),

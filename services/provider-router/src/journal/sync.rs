@@ -1,0 +1,115 @@
+//! Making writes survive a power failure, many at a time.
+//!
+//! A thread of its own calls `fdatasync`: everything that was written when it begins is on the disk when it returns, so
+//! all requests that ended meanwhile share the next call.
+
+use std::{
+    fs::File,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{Arc, mpsc},
+    task::{Context, Poll},
+};
+
+use tokio::sync::oneshot;
+
+/// The thread that syncs.
+#[derive(Debug)]
+pub(super) struct Syncer {
+    requests: mpsc::Sender<Request>,
+}
+
+#[derive(Debug)]
+struct Request {
+    file: Arc<File>,
+    done: oneshot::Sender<()>,
+}
+
+/// Ready when the end of a request is as durable as it was asked to be; at once unless a disk has to be waited for.
+#[derive(Debug, Default)]
+#[must_use = "the last byte must not be released before"]
+pub struct Written(Option<oneshot::Receiver<()>>);
+
+// === impl Syncer ===
+
+impl Syncer {
+    /// Starts the thread; it ends when the syncer is dropped.
+    pub(super) fn spawn() -> io::Result<Self> {
+        let (requests, queue) = mpsc::channel();
+        std::thread::Builder::new().name("journal-sync".into()).spawn(move || run(&queue))?;
+        Ok(Self { requests })
+    }
+
+    /// Asks for what has been written to `file` to be on the disk. The queue holds one entry per request whose last byte
+    /// waits, so it is as short as the list of requests in flight.
+    pub(super) fn sync(&self, file: Arc<File>) -> Written {
+        let (done, wait) = oneshot::channel();
+        // Without the thread nothing can be waited for.
+        Written(self.requests.send(Request { file, done }).is_ok().then_some(wait))
+    }
+}
+
+fn run(queue: &mpsc::Receiver<Request>) {
+    let mut failing = false;
+    while let Ok(first) = queue.recv() {
+        let batch: Vec<Request> = std::iter::once(first).chain(queue.try_iter()).collect();
+        let mut files: Vec<&Arc<File>> = Vec::new();
+        for request in &batch {
+            if !files.iter().any(|file| Arc::ptr_eq(file, &request.file)) {
+                files.push(&request.file);
+            }
+        }
+        for file in files {
+            let result = file.sync_data();
+            match &result {
+                // The answer is served on: what is in the page cache survives everything but the power failure.
+                Err(error) if !failing => tracing::error!(%error, "the request log cannot be synced to the disk"),
+                Ok(()) if failing => tracing::info!("the request log can be synced again"),
+                _ => {}
+            }
+            failing = result.is_err();
+        }
+        for request in batch {
+            // Whoever has left needs no answer.
+            let _ = request.done.send(());
+        }
+    }
+}
+
+// === impl Written ===
+
+impl Future for Written {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            None => Poll::Ready(()),
+            Some(wait) => Pin::new(wait).poll(cx).map(|_| ()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn everyone_who_waits_is_told() {
+        let syncer = Syncer::spawn().unwrap();
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let waiting: Vec<Written> = (0..100).map(|_| syncer.sync(Arc::clone(&file))).collect();
+        for written in waiting {
+            written.await;
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_disk_to_wait_for_it_is_ready_at_once() {
+        assert!(futures_ready(Written::default()));
+    }
+
+    fn futures_ready(mut written: Written) -> bool {
+        Pin::new(&mut written).poll(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
+    }
+}
