@@ -71,8 +71,9 @@ async fn fc_40_a_directory_without_permissions_delays_only_the_log() {
     let gateway = Gateway::launch(Launch::default().uid(NOBODY)).await;
     let data = gateway.stack.home.data();
     let mode = |mode| fs::set_permissions(&data, fs::Permissions::from_mode(mode)).unwrap();
+    let mut ids = answers_continue(&gateway, 2).await;
     mode(0o000);
-    let ids = answers_continue(&gateway, 10).await;
+    ids.extend(answers_continue(&gateway, 10).await);
     mode(0o700);
     rows_appear(&gateway.stack, &ids).await;
     health_becomes(&gateway, "ok").await;

@@ -1,0 +1,82 @@
+//! A model of two providers: any failure before the first byte is made good by the other one, none after it.
+
+use serde_json::json;
+use signalbox_fakes::{FakeProvider, Turn, script::FaultKind};
+use signalbox_harness::{Client, Stack, eventually};
+
+use crate::gateway::{CHAT, chat, error_of, recorded_text, request_id};
+
+/// Two providers that are linked to the model `shared`; `first` is asked first.
+struct Pair {
+    stack: Stack,
+    router: Client,
+    first: FakeProvider,
+    second: FakeProvider,
+}
+
+// === impl Pair ===
+
+impl Pair {
+    async fn start() -> Self {
+        let (first, second) = (FakeProvider::start().await.unwrap(), FakeProvider::start().await.unwrap());
+        second.script("shared", Turn::says("from the second"));
+        let stack = Stack::start().await;
+        stack.api.post("/api/models", &json!({"id": "shared", "name": "Shared"})).await.expect(201);
+        for (id, fake) in [("first", &first), ("second", &second)] {
+            stack.add_provider(id, &fake.url()).await;
+            stack.api.post(&format!("/api/providers/{id}/models"), &json!({"model_id": "shared"})).await.expect(201);
+        }
+        let router = stack.router().await;
+        // Once the second answers when the first fails, the router knows of both links.
+        first.script("shared", Turn::error(503));
+        eventually("an answer of the second provider", async || {
+            (router.post(CHAT, &chat("shared", false)).await.status == 200).then_some(())
+        })
+        .await;
+        Self { stack, router, first, second }
+    }
+}
+
+#[tokio::test]
+async fn what_fails_before_the_first_byte_is_made_good_by_the_next_provider() {
+    let pair = Pair::start().await;
+    for turn in [
+        Turn::error(503),
+        Turn::error(429),
+        Turn::error(401),
+        Turn::echo().before_head(FaultKind::Reset),
+        Turn::raw("text/html", "<p>Please log in."),
+        Turn::echo().after(0, FaultKind::ErrorEvent),
+        Turn::echo().after(0, FaultKind::Close),
+    ] {
+        let asked = pair.first.calls().len();
+        pair.first.script("shared", turn.clone());
+        for stream in [true, false] {
+            let answer = pair.router.post(CHAT, &chat("shared", stream)).await.expect(200);
+            assert!(answer.complete, "{turn:?}");
+            let row = pair.stack.recorded(&request_id(&answer)).await;
+            assert_eq!((row["status"].as_str(), recorded_text(&row).as_str()), (Some("completed"), "from the second"));
+        }
+        assert!(pair.first.calls().len() > asked, "the first provider was not asked: {turn:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_breaks_after_the_first_byte_is_not_begun_again() {
+    let pair = Pair::start().await;
+    pair.first.script("shared", Turn::says("from the first").after(3, FaultKind::Close));
+    let before = pair.second.calls().len();
+    let finished = pair.router.stream(CHAT, &chat("shared", true)).await.finish().await;
+    assert_eq!(finished.folded.text, "from the ");
+    assert!(!finished.complete && !finished.folded.done);
+    assert_eq!(pair.second.calls().len(), before);
+}
+
+#[tokio::test]
+async fn a_request_that_is_itself_at_fault_is_not_sent_twice() {
+    let pair = Pair::start().await;
+    pair.first.script("shared", Turn::error(400));
+    let before = pair.second.calls().len();
+    error_of(&pair.router.post(CHAT, &chat("shared", false)).await, 400);
+    assert_eq!(pair.second.calls().len(), before);
+}
