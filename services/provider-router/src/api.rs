@@ -5,11 +5,13 @@
 //! | `POST /v1/chat/completions` | [`chat_completions`], reached directly: the hot path does not pass axum's router |
 //! | `GET /v1/models`, `GET /v1/models/{id}` | [`models`] |
 //! | `GET /health`, `/health/live`, `/health/ready` | [`health`] |
+//! | `GET /metrics` | [`metrics`] |
 //! | `GET /` | [`root`] |
 
 pub mod chat_completions;
 pub mod error;
 pub mod health;
+mod metrics;
 pub mod models;
 mod root;
 
@@ -29,6 +31,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .fallback(error::not_found)

@@ -7,7 +7,7 @@ use signalbox_upstream::{Client, Deadlines};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{catalog::Catalog, journal::Journal};
+use crate::{catalog::Catalog, journal::Journal, metrics::Metrics};
 
 /// The parts of the router that requests share.
 #[derive(Debug)]
@@ -22,6 +22,10 @@ pub struct App {
     pub keys: ClientKeys,
     /// How long providers may take, where they do not say so themselves.
     pub deadlines: Deadlines,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How many requests may be in flight.
+    pub max_in_flight: usize,
     /// One permit per request in flight, held to the end of its answer.
     pub in_flight: Arc<Semaphore>,
     /// The largest request body, in bytes.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use signalbox_core::schema::RequestStatus;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Duration, Instant},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -29,7 +32,7 @@ pub struct Exchange {
     upstream_model: Option<String>,
     attempts: i64,
     status_code: Option<u16>,
-    first_byte_ms: Option<i64>,
+    first_byte: Option<Duration>,
     streamed: bool,
     /// The newest bytes of the answer, which the journal does not have yet.
     answer: Vec<u8>,
@@ -50,7 +53,7 @@ impl Exchange {
             upstream_model: None,
             attempts: 0,
             status_code: None,
-            first_byte_ms: None,
+            first_byte: None,
             streamed: false,
             answer: Vec::new(),
             answer_len: 0,
@@ -82,7 +85,7 @@ impl Exchange {
     pub fn head(&mut self, status: u16, streamed: bool) {
         self.status_code = Some(status);
         self.streamed = streamed;
-        self.first_byte_ms = Some(clock::millis(self.arrived.elapsed()));
+        self.first_byte = Some(self.arrived.elapsed());
     }
 
     /// More of the answer is going to the client.
@@ -109,14 +112,18 @@ impl Exchange {
     /// Writes the end. The last byte may be released to the client when [`Written`] is ready.
     pub fn finish(&mut self, status: RequestStatus, error: Option<String>) -> Written {
         let Some(entry) = self.entry.take() else { return Written::default() };
+        let duration = self.arrived.elapsed();
+        if let Some(provider) = &self.provider {
+            provider.metrics.ended(status, duration, self.first_byte);
+        }
         let end = End {
             status,
             ended_at: clock::unix_ms(),
             provider_id: self.provider.as_ref().map(|provider| provider.id.clone()),
             upstream_model: self.upstream_model.take(),
             status_code: self.status_code,
-            duration_ms: clock::millis(self.arrived.elapsed()),
-            first_byte_ms: self.first_byte_ms,
+            duration_ms: clock::millis(duration),
+            first_byte_ms: self.first_byte.map(clock::millis),
             attempts: self.attempts,
             error,
             streamed: self.streamed,

@@ -22,6 +22,7 @@ pub mod dispatch;
 pub mod envelope;
 pub mod exchange;
 pub mod journal;
+pub mod metrics;
 pub mod provider;
 pub mod relay;
 pub mod route;

@@ -15,6 +15,8 @@ use serde_json::{Map, Value};
 use signalbox_core::schema;
 use signalbox_upstream::AddressPolicy;
 
+use crate::metrics::{Metrics, ProviderMetrics};
+
 /// A provider as requests meet it: everything parsed and checked, once per change of the catalogue.
 #[derive(Debug)]
 pub struct Provider {
@@ -28,6 +30,8 @@ pub struct Provider {
     pub default_model: Option<String>,
     /// How to speak to it.
     pub adapter: Adapter,
+    /// What is counted of it.
+    pub metrics: ProviderMetrics,
     healthy: AtomicBool,
 }
 
@@ -48,7 +52,13 @@ pub type Config = Map<String, Value>;
 impl Provider {
     /// Reads a provider's row and configuration.
     #[must_use]
-    pub fn new(row: &schema::Provider, config: &Config, default_model: Option<String>, policy: &AddressPolicy) -> Self {
+    pub fn new(
+        row: &schema::Provider,
+        config: &Config,
+        default_model: Option<String>,
+        policy: &AddressPolicy,
+        metrics: &Metrics,
+    ) -> Self {
         let adapter = match row.kind.as_str() {
             "echo" => Echo::new(config).map(Adapter::Echo),
             kind => OpenAi::new(presets::preset(kind), config, policy).map(|openai| Adapter::OpenAi(Box::new(openai))),
@@ -59,6 +69,7 @@ impl Provider {
             base_url: text(config, "baseURL").ok().flatten().unwrap_or_default().to_owned(),
             default_model,
             adapter: adapter.unwrap_or_else(Adapter::Misconfigured),
+            metrics: metrics.provider(&row.id),
             healthy: AtomicBool::new(true),
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     catalog::{Catalog, Snapshot, refresh},
     config::Config,
     journal::Journal,
+    metrics::Metrics,
     server::Server,
 };
 
@@ -30,10 +31,11 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     let policy = config.upstream.policy();
-    let snapshot =
-        Snapshot::new(signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?, &policy);
+    let metrics = Arc::new(Metrics::default());
+    let rows = signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?;
+    let snapshot = Snapshot::new(rows, &policy, &metrics);
     let catalog = Arc::new(Catalog::new(snapshot));
-    let refresher = tokio::spawn(refresh(Arc::clone(&catalog), store.clone(), policy));
+    let refresher = tokio::spawn(refresh(Arc::clone(&catalog), store.clone(), policy, Arc::clone(&metrics)));
 
     let shards = Handle::current().metrics().num_workers();
     let (journal, loader) = Journal::open(&context.common.data_dir, &context.instance, shards, config.journal.clone())
@@ -44,17 +46,20 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
             ))
         })?;
     let loader = loader
-        .spawn(store.clone(), Handle::current())
+        .spawn(store.clone(), Arc::clone(&metrics), Handle::current())
         .map_err(|error| Exit::Temporary(format!("no thread for the request log's loader: {error}")))?;
 
     let client = Client::new(&config.upstream.client()).map_err(|error| Exit::Config(error.to_string()))?;
+    let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
     let app = Arc::new(App {
         catalog,
         client,
         journal,
         keys: ClientKeys::new(&context.common.auth),
         deadlines: config.upstream.deadlines(),
-        in_flight: Arc::new(Semaphore::new(config.limits.max_in_flight)),
+        metrics,
+        max_in_flight,
+        in_flight: Arc::new(Semaphore::new(max_in_flight)),
         max_body: config.limits.max_body.as_usize(),
         cut: context.shutdown.cut_token(),
         instance: context.instance.clone(),

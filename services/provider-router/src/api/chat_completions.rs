@@ -35,7 +35,10 @@ pub async fn chat_completions(app: &App, request: Request<Incoming>) -> Response
 async fn answer(app: &App, request: Request<Incoming>, id: Uuid) -> Result<Response<ResponseBody>, ApiError> {
     let arrived = Instant::now();
     let received_at = clock::unix_ms();
-    let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
+    let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| {
+        app.metrics.refused();
+        ApiError::Overloaded
+    })?;
     let (head, body) = request.into_parts();
     let body = collect(&head.headers, body, app.max_body).await?;
     let envelope = Envelope::parse(&body)?;

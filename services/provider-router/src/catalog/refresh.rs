@@ -7,6 +7,7 @@ use signalbox_upstream::AddressPolicy;
 use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
 
 use super::{Catalog, Snapshot};
+use crate::metrics::Metrics;
 
 /// Four looks a second: a change is in force well within the promised second.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -14,13 +15,13 @@ const PERIOD: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Watches the database for changes of the catalogue, until it is dropped.
-pub async fn refresh(current: Arc<Catalog>, store: Store, policy: AddressPolicy) {
+pub async fn refresh(current: Arc<Catalog>, store: Store, policy: AddressPolicy, metrics: Arc<Metrics>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let known = current.current().version();
-        let outcome = timeout(PATIENCE, look(&store, known, &policy)).await;
+        let outcome = timeout(PATIENCE, look(&store, known, &policy, &metrics)).await;
         let away = match outcome {
             Ok(Ok(None)) => None,
             Ok(Ok(Some(snapshot))) => {
@@ -43,9 +44,9 @@ pub async fn refresh(current: Arc<Catalog>, store: Store, policy: AddressPolicy)
 }
 
 /// A new snapshot, if there is one.
-async fn look(store: &Store, known: i64, policy: &AddressPolicy) -> Result<Option<Snapshot>, Error> {
+async fn look(store: &Store, known: i64, policy: &AddressPolicy, metrics: &Metrics) -> Result<Option<Snapshot>, Error> {
     if catalog::version(store).await? == known {
         return Ok(None);
     }
-    Ok(Some(Snapshot::new(catalog::load(store).await?, policy)))
+    Ok(Some(Snapshot::new(catalog::load(store).await?, policy, metrics)))
 }

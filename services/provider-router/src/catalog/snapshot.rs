@@ -6,7 +6,10 @@ use signalbox_core::openai::{Model, ModelList};
 use signalbox_store::{catalog::Catalog, provider_configs};
 use signalbox_upstream::AddressPolicy;
 
-use crate::provider::{Config, Provider};
+use crate::{
+    metrics::Metrics,
+    provider::{Config, Provider},
+};
 
 /// One state of the catalogue. Disabled providers are not in it.
 #[derive(Debug, Default)]
@@ -32,7 +35,7 @@ pub struct Link {
 impl Snapshot {
     /// Indexes what the database has.
     #[must_use]
-    pub fn new(catalog: Catalog, policy: &AddressPolicy) -> Self {
+    pub fn new(catalog: Catalog, policy: &AddressPolicy, metrics: &Metrics) -> Self {
         let mut snapshot = Self { version: catalog.version, ..Self::default() };
         let mut rows = catalog.providers;
         rows.retain(|(row, ..)| row.enabled);
@@ -42,7 +45,7 @@ impl Snapshot {
                 configs.iter().map(|config| (config.key.clone(), provider_configs::json(config))).collect();
             let default = links.iter().find(|link| link.is_default);
             let default = default.map(|link| upstream_name(&link.model.id, link.config.as_deref()));
-            let provider = Arc::new(Provider::new(&row, &config, default, policy));
+            let provider = Arc::new(Provider::new(&row, &config, default, policy, metrics));
             if links.is_empty() {
                 snapshot.open.push(Arc::clone(&provider));
             }
@@ -192,7 +195,7 @@ pub(crate) mod tests {
             |value: &str| schema::Setting { key: "active_provider".into(), value: value.into(), updated_at: 0 };
         let catalog =
             Catalog { version: 3, providers: providers.collect(), settings: active.map(setting).into_iter().collect() };
-        Snapshot::new(catalog, &AddressPolicy::default())
+        Snapshot::new(catalog, &AddressPolicy::default(), &Metrics::default())
     }
 
     #[test]

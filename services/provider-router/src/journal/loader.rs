@@ -22,6 +22,7 @@ use super::{
     recovery,
     segment::{Pool, Segment},
 };
+use crate::metrics::Metrics;
 
 /// How often the segments are looked at.
 const POLL: Duration = Duration::from_millis(50);
@@ -60,6 +61,7 @@ pub struct Running {
 struct Work {
     loader: Loader,
     store: Store,
+    metrics: Arc<Metrics>,
     runtime: Handle,
     give_up: Arc<AtomicBool>,
     /// All writers are gone.
@@ -109,11 +111,12 @@ impl Loader {
     ///
     /// # Errors
     /// When no thread can be made.
-    pub fn spawn(self, store: Store, runtime: Handle) -> std::io::Result<Running> {
+    pub fn spawn(self, store: Store, metrics: Arc<Metrics>, runtime: Handle) -> std::io::Result<Running> {
         let give_up = Arc::new(AtomicBool::new(false));
         let work = Work {
             loader: self,
             store,
+            metrics,
             runtime,
             give_up: Arc::clone(&give_up),
             writers_gone: false,
@@ -259,8 +262,7 @@ impl Work {
             let away = match result {
                 Ok(Ok(())) => {
                     self.note_database(None);
-                    let ended = rows.iter().filter(|row| row.ended.is_some()).count();
-                    self.status().loader.loaded.fetch_add(ended as u64, Ordering::Relaxed);
+                    self.count(rows);
                     return Ok(Ok(()));
                 }
                 Ok(Err(error)) if !error.is_transient() => return Ok(Err(error)),
@@ -272,6 +274,15 @@ impl Work {
                 return Err(GaveUp);
             }
             self.runtime.block_on(async { tokio::time::sleep(RETRY).await });
+        }
+    }
+
+    fn count(&self, rows: &[exchanges::Exchange]) {
+        for ended in rows.iter().filter_map(|row| row.ended.as_ref()) {
+            self.status().loader.loaded.fetch_add(1, Ordering::Relaxed);
+            if let (Some(provider), Some(usage)) = (&ended.provider_id, &ended.usage) {
+                self.metrics.tokens(provider, usage);
+            }
         }
     }
 

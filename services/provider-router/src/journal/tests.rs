@@ -24,7 +24,7 @@ impl World {
     }
 
     fn spawn(&self, loader: Loader) -> Running {
-        loader.spawn(self.store.clone(), tokio::runtime::Handle::current()).unwrap()
+        loader.spawn(self.store.clone(), Arc::default(), tokio::runtime::Handle::current()).unwrap()
     }
 
     async fn rows(&self) -> Vec<(Request, Option<Response>)> {

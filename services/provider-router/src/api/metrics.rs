@@ -1,0 +1,25 @@
+//! `GET /metrics`: for Prometheus.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::header;
+
+use crate::{app::App, metrics::Gauges};
+
+/// Everything as text.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let gauges = Gauges {
+        in_flight: app.max_in_flight - app.in_flight.available_permits(),
+        idle_connections: app.client.idle_connections(),
+        open_connections: app.client.open_connections(),
+        journal_bytes: app.journal.backlog_bytes(),
+        unlogged: app.journal.unlogged(),
+        database_up: app.catalog.database_ok() && app.journal.loader_status().database_ok(),
+    };
+    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    (kind, app.metrics.text(&gauges)).into_response()
+}

@@ -1,0 +1,271 @@
+//! Every metric: its name, labels, unit and buckets.
+//!
+//! Where OpenTelemetry's conventions for generative AI have a metric, its name and its buckets are used (in the spelling of
+//! Prometheus); the others begin with `signalbox_`. A label never carries what a client made up, so that the number of
+//! series is bounded by the catalogue. What requests touch is looked up once per change of the catalogue.
+
+use std::sync::{Mutex, PoisonError, atomic::AtomicU64};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use signalbox_core::{openai::Usage, schema::RequestStatus};
+use tokio::time::Duration;
+
+/// Seconds; of the conventions' `gen_ai.server.request.duration`.
+const DURATION_BUCKETS: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// Seconds; of the conventions' `gen_ai.server.time_to_first_token`.
+const FIRST_TOKEN_BUCKETS: [f64; 16] =
+    [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// Tokens; of the conventions' `gen_ai.client.token.usage`.
+const TOKEN_BUCKETS: [f64; 14] = [
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ProviderLabel {
+    gen_ai_provider_name: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    gen_ai_provider_name: String,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TokenLabels {
+    gen_ai_provider_name: String,
+    gen_ai_token_type: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ConnectionLabel {
+    state: &'static str,
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// All metrics of the router.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Family<OutcomeLabels, Counter>,
+    duration: Histograms<ProviderLabel>,
+    first_token: Histograms<ProviderLabel>,
+    tokens: Histograms<TokenLabels>,
+    refused: Counter,
+    in_flight: Gauge,
+    connections: Family<ConnectionLabel, Gauge>,
+    journal_bytes: Gauge<u64, AtomicU64>,
+    unlogged: Gauge<u64, AtomicU64>,
+    database_up: Gauge,
+}
+
+/// The metrics of one provider, found once.
+#[derive(Clone, Debug)]
+pub struct ProviderMetrics {
+    /// In the order of [`RequestStatus::ALL`].
+    requests: Vec<Counter>,
+    duration: Histogram,
+    first_token: Histogram,
+}
+
+/// What is read when somebody asks for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Gauges {
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// Connections to providers that wait for a request.
+    pub idle_connections: usize,
+    /// All connections to providers.
+    pub open_connections: usize,
+    /// Bytes of the journal that are not in the database.
+    pub journal_bytes: u64,
+    /// Requests that are not, or not wholly, in the journal.
+    pub unlogged: u64,
+    /// Whether the database answers.
+    pub database_up: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds: fn() -> Histogram = || Histogram::new(DURATION_BUCKETS);
+        let first_token: fn() -> Histogram = || Histogram::new(FIRST_TOKEN_BUCKETS);
+        let tokens: fn() -> Histogram = || Histogram::new(TOKEN_BUCKETS);
+        let metrics = Self {
+            registry: Mutex::default(),
+            requests: Family::default(),
+            duration: Family::new_with_constructor(seconds),
+            first_token: Family::new_with_constructor(first_token),
+            tokens: Family::new_with_constructor(tokens),
+            refused: Counter::default(),
+            in_flight: Gauge::default(),
+            connections: Family::default(),
+            journal_bytes: Gauge::default(),
+            unlogged: Gauge::default(),
+            database_up: Gauge::default(),
+        };
+        let mut registry = Registry::default();
+        registry.register(
+            "signalbox_requests",
+            "Requests that ended, by provider and status",
+            metrics.requests.clone(),
+        );
+        registry.register_with_unit(
+            "gen_ai_server_request_duration",
+            "From a request's arrival to the last byte of its answer",
+            Unit::Seconds,
+            metrics.duration.clone(),
+        );
+        registry.register_with_unit(
+            "gen_ai_server_time_to_first_token",
+            "From a request's arrival to the first byte of its answer",
+            Unit::Seconds,
+            metrics.first_token.clone(),
+        );
+        registry.register("gen_ai_client_token_usage", "Tokens as providers reported them", metrics.tokens.clone());
+        registry.register(
+            "signalbox_requests_refused",
+            "Requests refused because of overload",
+            metrics.refused.clone(),
+        );
+        registry.register("signalbox_requests_in_flight", "Requests in flight", metrics.in_flight.clone());
+        registry.register("signalbox_upstream_connections", "Connections to providers", metrics.connections.clone());
+        registry.register("signalbox_journal_bytes", "Journal not yet in the database", metrics.journal_bytes.clone());
+        registry.register("signalbox_journal_unlogged", "Requests not wholly in the journal", metrics.unlogged.clone());
+        registry.register("signalbox_database_up", "Whether the database answers", metrics.database_up.clone());
+        Self { registry: Mutex::new(registry), ..metrics }
+    }
+}
+
+impl Metrics {
+    /// The metrics of one provider.
+    #[must_use]
+    pub fn provider(&self, id: &str) -> ProviderMetrics {
+        let outcome = |(_, status): &(RequestStatus, &'static str)| {
+            self.requests.get_or_create_owned(&OutcomeLabels { gen_ai_provider_name: id.into(), status })
+        };
+        let label = ProviderLabel { gen_ai_provider_name: id.into() };
+        ProviderMetrics {
+            requests: RequestStatus::ALL.iter().map(outcome).collect(),
+            duration: self.duration.get_or_create_owned(&label),
+            first_token: self.first_token.get_or_create_owned(&label),
+        }
+    }
+
+    /// Notes the tokens of an answer.
+    pub fn tokens(&self, provider: &str, usage: &Usage) {
+        for (gen_ai_token_type, tokens) in [("input", usage.prompt_tokens), ("output", usage.completion_tokens)] {
+            let labels = TokenLabels { gen_ai_provider_name: provider.into(), gen_ai_token_type };
+            // Token counts are far below what a float holds exactly.
+            let tokens = u32::try_from(tokens).unwrap_or_default();
+            self.tokens.get_or_create(&labels).observe(tokens.into());
+        }
+    }
+
+    /// Notes a request that was refused because of overload.
+    pub fn refused(&self) {
+        self.refused.inc();
+    }
+
+    /// Everything as text, in the format of Prometheus.
+    #[must_use]
+    pub fn text(&self, gauges: &Gauges) -> String {
+        let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let connections = |state| self.connections.get_or_create_owned(&ConnectionLabel { state });
+        self.in_flight.set(signed(gauges.in_flight));
+        connections("idle").set(signed(gauges.idle_connections));
+        connections("busy").set(signed(gauges.open_connections.saturating_sub(gauges.idle_connections)));
+        self.journal_bytes.set(gauges.journal_bytes);
+        self.unlogged.set(gauges.unlogged);
+        self.database_up.set(gauges.database_up.into());
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing into a string cannot fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+impl ProviderMetrics {
+    /// Notes a request that ended.
+    pub fn ended(&self, status: RequestStatus, duration: Duration, first_byte: Option<Duration>) {
+        let position = RequestStatus::ALL.iter().position(|(known, _)| *known == status);
+        if let Some(requests) = position.and_then(|position| self.requests.get(position)) {
+            requests.inc();
+        }
+        self.duration.observe(duration.as_secs_f64());
+        if let Some(first_byte) = first_byte {
+            self.first_token.observe(first_byte.as_secs_f64());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_happened_in_the_names_people_know() {
+        let metrics = Metrics::default();
+        let provider = metrics.provider("p");
+        provider.ended(RequestStatus::Completed, Duration::from_millis(30), Some(Duration::from_millis(3)));
+        provider.ended(RequestStatus::Truncated, Duration::from_millis(30), None);
+        metrics.tokens("p", &Usage { prompt_tokens: 5, completion_tokens: 70_000, total_tokens: 70_005 });
+        let gauges = Gauges {
+            in_flight: 2,
+            idle_connections: 1,
+            open_connections: 4,
+            journal_bytes: 9,
+            unlogged: 3,
+            database_up: true,
+        };
+        let text = metrics.text(&gauges);
+        for line in [
+            r#"signalbox_requests_total{gen_ai_provider_name="p",status="completed"} 1"#,
+            r#"signalbox_requests_total{gen_ai_provider_name="p",status="truncated"} 1"#,
+            r#"gen_ai_server_request_duration_seconds_bucket{le="0.04",gen_ai_provider_name="p"} 2"#,
+            r#"gen_ai_server_time_to_first_token_seconds_count{gen_ai_provider_name="p"} 1"#,
+            r#"gen_ai_client_token_usage_sum{gen_ai_provider_name="p",gen_ai_token_type="output"} 70000.0"#,
+            r#"signalbox_upstream_connections{state="busy"} 3"#,
+            "signalbox_requests_in_flight 2",
+            "signalbox_journal_unlogged 3",
+            "signalbox_database_up 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\nis missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_provider_found_again_counts_on() {
+        let metrics = Metrics::default();
+        metrics.provider("p").ended(RequestStatus::Completed, Duration::ZERO, None);
+        metrics.provider("p").ended(RequestStatus::Completed, Duration::ZERO, None);
+        let gauges = Gauges {
+            in_flight: 0,
+            idle_connections: 0,
+            open_connections: 0,
+            journal_bytes: 0,
+            unlogged: 0,
+            database_up: false,
+        };
+        assert!(metrics.text(&gauges).contains(r#"status="completed"} 2"#));
+    }
+}
