@@ -115,9 +115,18 @@ pub async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), Error> 
     }
     let mut tx = store.write_log().await?;
     for exchange in exchanges {
-        record_one(&mut tx, exchange).await?;
+        record_one(&mut tx, exchange).await.map_err(retriable)?;
     }
     tx.commit().await
+}
+
+/// On PostgreSQL somebody may delete a request between the statement that finds it and the one that answers it. The next
+/// attempt sees that it is gone.
+fn retriable(error: Error) -> Error {
+    match error {
+        Error::NotFound { .. } | Error::Conflict { .. } => Error::Unavailable(error.into()),
+        other => other,
+    }
 }
 
 async fn record_one(tx: &mut Transaction, exchange: &Exchange) -> Result<(), Error> {

@@ -308,3 +308,19 @@ async fn loaders_take_turns(database: &Database) {
     let stats = responses::stats(store, None).await.unwrap();
     assert_eq!(stats.total_responses, 40);
 }
+
+#[tokio::test]
+async fn a_request_that_vanishes_in_between_is_tried_again() {
+    crate::fixture::on_sqlite(async |database: &Database| {
+        let vanish = "CREATE TRIGGER vanish BEFORE INSERT ON responses
+                      BEGIN DELETE FROM requests WHERE id = NEW.request_id; END";
+        database.execute(vanish).await;
+        let batch = [whole("a", 1, SessionRef::Opens)];
+        let error = record(&database.store, &batch).await.unwrap_err();
+        assert!(error.is_transient(), "{error:?}");
+        database.execute("DROP TRIGGER vanish").await;
+        record(&database.store, &batch).await.unwrap();
+        assert!(read(database, "a").await.1.is_some());
+    })
+    .await;
+}
