@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod catalog;
+mod durability;
 mod fallback;
 mod faults;
 mod first_run;

@@ -154,3 +154,46 @@ impl Drop for Process {
 fn pid(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).expect("a process id"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, home: &Home) -> Process {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).env("HOME", home.path());
+        Process::spawn("sh", command, home)
+    }
+
+    #[tokio::test]
+    async fn nobody_outlives_the_handle_not_even_those_whom_the_process_left_behind() {
+        let home = Home::new();
+        let mut shell = shell("sleep 1000 & echo ready; wait", &home);
+        assert_eq!(shell.line_after("rea").await, "dy");
+        assert_eq!(processes::of(&home).len(), 2);
+        drop(shell);
+        eventually("the end of both", async || processes::of(&home).is_empty().then_some(())).await;
+    }
+
+    #[tokio::test]
+    async fn an_exit_code_and_both_outputs_are_kept() {
+        let home = Home::new();
+        let mut shell = shell("echo out; echo err >&2; exit 7", &home);
+        assert_eq!(shell.wait_exit().await.code(), Some(7));
+        assert_eq!((shell.stdout().as_str(), shell.stderr().as_str()), ("out\n", "err\n"));
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "ended (Some(ExitStatus(unix_wait_status(256)))) without a line `ready…`\nno luck")]
+    async fn an_end_without_the_expected_line_says_what_was_complained_about() {
+        shell("echo no luck >&2; exit 1", &Home::new()).line_after("ready").await;
+    }
+
+    #[tokio::test]
+    async fn a_zombie_is_not_alive() {
+        let mut child = Command::new("/bin/true").spawn().expect("a child");
+        eventually("the end of the child", async || (!processes::is_alive(child.id())).then_some(())).await;
+        child.wait().expect("it can still be awaited");
+        assert!(processes::is_alive(std::process::id()));
+    }
+}

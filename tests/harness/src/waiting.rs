@@ -33,3 +33,30 @@ pub async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
         Err(_) => panic!("{what} did not happen within {DEADLINE:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_waited_for() {
+        let mut asked = 0;
+        let found = eventually("the third answer", async || {
+            asked += 1;
+            (asked == 3).then_some("it")
+        });
+        assert_eq!(found.await, "it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[should_panic(expected = "rain did not happen within 30s")]
+    async fn what_never_happens_fails_the_test() {
+        eventually("rain", async || None::<()>).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[should_panic(expected = "rain did not happen within 30s")]
+    async fn what_never_ends_fails_the_test() {
+        within("rain", std::future::pending::<()>()).await;
+    }
+}
