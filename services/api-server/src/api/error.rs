@@ -1,7 +1,8 @@
 //! The one place that knows status codes and error shapes.
 //!
 //! Everything but the settings answers
-//! `{"error": {"message", "type", "code"?, "errors"?: [text]}}`; the settings keep the flat shape of the original.
+//! `{"error": {"message", "type", "code"?, "errors"?: [text]}}`; settings and lifecycle commands keep the shapes of the
+//! original.
 
 use std::borrow::Cow;
 
@@ -45,9 +46,14 @@ pub enum Error {
     /// The settings' way of saying that a key is unknown.
     #[error("Setting not found")]
     MissingSetting(String),
-    /// A lifecycle command failed.
-    #[error("{0}")]
-    Lifecycle(String),
+    /// A lifecycle command failed; the original's shape for that is its own, too.
+    #[error("{error}")]
+    Lifecycle {
+        /// Why.
+        error: String,
+        /// `{"providerRouter": {...}, "qwenProxy": {...}}`.
+        children: Value,
+    },
     /// No such route.
     #[error("Cannot {0} {1}")]
     NoRoute(Method, String),
@@ -117,7 +123,7 @@ impl Error {
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::Lifecycle(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Lifecycle { .. } | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Store(error) => match error {
                 store::Error::NotFound { .. } => StatusCode::NOT_FOUND,
                 store::Error::Conflict { .. } => StatusCode::CONFLICT,
@@ -171,6 +177,14 @@ impl Error {
         match self {
             Self::InvalidSetting(message) => json!({ "error": "Validation failed", "message": message }),
             Self::MissingSetting(key) => json!({ "error": "Setting not found", "key": key }),
+            Self::Lifecycle { error, children } => {
+                let mut body = children.clone();
+                body["success"] = false.into();
+                body["status"] = "error".into();
+                body["error"] = error.as_str().into();
+                body["message"] = error.as_str().into();
+                body
+            }
             _ => {
                 let mut error = json!({ "message": self.message(), "type": self.kind() });
                 if let Some(code) = self.code() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::json;
 use signalbox_core::schema::Provider;
 use signalbox_store::{Page, models, providers};
 
@@ -100,7 +101,7 @@ pub(super) async fn stop(State(app): State<App>) -> Result<Json<StatusObject>, E
     let outcome = app.fleet.stop().await;
     match tokio::time::timeout(STOP_ANSWER, outcome.done()).await {
         Ok(Ok(())) => Ok(Json(StatusObject::of(&app).await.success("Proxy servers stopped successfully"))),
-        Ok(Err(failure)) => Err(refusal(failure)),
+        Ok(Err(failure)) => Err(refusal(&app, &failure)),
         Err(_elapsed) => Ok(Json(StatusObject::of(&app).await.success("Proxy servers are still stopping"))),
     }
 }
@@ -111,9 +112,9 @@ pub(crate) async fn begin(app: &App) -> Outcome {
 }
 
 async fn starting(app: &App, outcome: Outcome) -> Result<Json<StatusObject>, Error> {
-    // Only what has failed already is told now; the rest is read from the status.
-    if let Some(Err(failure)) = outcome.known() {
-        return Err(refusal(failure));
+    // What comes of it is in the status. Only that nothing can come of it is known for certain now.
+    if let Some(Err(failure @ Failure::Closed)) = outcome.known() {
+        return Err(refusal(app, &failure));
     }
     let message = "Proxy servers are starting (qwen-proxy started first, provider-router starting now)";
     let mut status = StatusObject::of(app).await.success(message);
@@ -121,10 +122,17 @@ async fn starting(app: &App, outcome: Outcome) -> Result<Json<StatusObject>, Err
     Ok(Json(status))
 }
 
-fn refusal(failure: Failure) -> Error {
-    match failure {
-        Failure::Superseded => Error::Conflict { code: "superseded", message: failure.to_string() },
-        other => Error::Lifecycle(other.to_string()),
+fn refusal(app: &App, failure: &Failure) -> Error {
+    if let Failure::Superseded = failure {
+        return Error::Conflict { code: "superseded", message: failure.to_string() };
+    }
+    let now = app.fleet.now();
+    Error::Lifecycle {
+        error: failure.to_string(),
+        children: json!({
+            "providerRouter": ChildStatus::new(&now.router, now.router_port),
+            "qwenProxy": ChildStatus::new(&now.qwen, now.qwen_port),
+        }),
     }
 }
 

@@ -49,12 +49,12 @@ impl Query {
         self.parsed(&text, format!("{name} must be a time in milliseconds"))
     }
 
-    /// `limit` (1 to 1000) and `offset`.
+    /// `limit` (1 to 1000 if it is given) and `offset`.
     pub(super) fn page(&mut self, default_limit: i64) -> Page {
-        let limit = self.text("limit").map_or(Some(default_limit), |text| text.parse().ok());
-        let offset = self.text("offset").map_or(Some(0), |text| text.parse().ok());
-        let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
-        let offset = offset.filter(|offset| *offset >= 0);
+        let (limit, offset) = (self.text("limit"), self.text("offset"));
+        let limit =
+            limit.map_or(Some(default_limit), |text| text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)));
+        let offset = offset.map_or(Some(0), |text| text.parse().ok().filter(|offset| *offset >= 0));
         if limit.is_none() {
             self.mistake(format!("limit must be between 1 and {MAX_LIMIT}"));
         }
@@ -115,6 +115,7 @@ mod tests {
     #[test]
     fn a_page_has_limits() {
         assert_eq!(query(&[]).page(50), Page { limit: 50, offset: 0 });
+        assert_eq!(query(&[]).page(Page::ALL.limit), Page::ALL);
         assert_eq!(query(&[("limit", "7"), ("offset", "3")]).page(50), Page { limit: 7, offset: 3 });
         for (name, value) in [("limit", "0"), ("limit", "1001"), ("limit", "x"), ("offset", "-1"), ("offset", "1.5")] {
             let mut query = query(&[(name, value)]);

@@ -13,6 +13,13 @@ use super::service::{QWEN, ROUTER};
 pub enum Programs {
     /// Beside our own executable, else in `$PATH`.
     Installed,
+    /// Right here.
+    At {
+        /// provider-router.
+        router: PathBuf,
+        /// qwen-proxy.
+        qwen: PathBuf,
+    },
     /// We were run by `cargo run` in a source checkout: cargo builds them, with our own profile, before each start, so
     /// that they are never older than their sources.
     Checkout {
@@ -67,6 +74,9 @@ impl Programs {
 
     /// Finds the executables, having built them if need be.
     pub(super) async fn ready(&self) -> Result<Binaries, Missing> {
+        if let Self::At { router, qwen } = self {
+            return Ok(Binaries { router: router.clone(), qwen: qwen.clone() });
+        }
         let own = env::current_exe().map_err(Missing::OwnPath)?;
         let directory = own.parent().unwrap_or_else(|| Path::new(".")).to_owned();
         if let Self::Checkout { cargo, manifest_dir } = self {

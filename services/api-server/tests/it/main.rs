@@ -1,3 +1,8 @@
-//! The tests of api-server, in one binary.
+//! The tests of api-server, in one binary. `api` mirrors the tree of URLs.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
+mod api;
+mod doors;
+mod fleet;
+mod site;
 mod supervisor;

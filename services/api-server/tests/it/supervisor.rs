@@ -1,10 +1,12 @@
 //! The supervisor with real processes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use api_server::supervisor::{Child, Exit, Limits, Phase, Snapshot, Spec, Unmet, inherited_env, supervise};
 use tempfile::TempDir;
+
+use crate::site::test_child;
 
 /// A child that becomes ready.
 const READY: &str = r#"exec "$CHILD" me 200 me"#;
@@ -57,15 +59,6 @@ impl Room {
             other => panic!("{other:?}"),
         }
     }
-}
-
-fn test_child() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    let child = path.join("examples/supervised_child");
-    assert!(child.exists(), "{} is missing: run `cargo build -p api-server --examples`", child.display());
-    child
 }
 
 /// Whether a process lives; zombies do not.

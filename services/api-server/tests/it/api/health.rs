@@ -1,0 +1,13 @@
+//! `/api/health`.
+
+use crate::site::Site;
+
+#[tokio::test]
+async fn it_says_who_and_when() {
+    let site = Site::new().await;
+    let body = site.get("/api/health").await.expect(200);
+    assert_eq!((&body["status"], &body["service"]), (&"ok".into(), &"api-server".into()));
+    let timestamp = body["timestamp"].as_str().unwrap();
+    assert!(timestamp.len() == 24 && timestamp.ends_with('Z'), "{timestamp}");
+    assert!(timestamp.parse::<jiff::Timestamp>().is_ok(), "{timestamp}");
+}

@@ -1,0 +1,67 @@
+//! A request log for the tests of its routes.
+
+use signalbox_core::openai::Usage;
+use signalbox_core::schema::RequestStatus;
+use signalbox_store::exchanges::{self, Begun, Ended, Exchange, SessionRef};
+
+use crate::site::Site;
+
+/// When the logged requests arrived, in milliseconds: now, so that their sessions have not expired.
+pub(super) fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// A request of session `s1` that was answered.
+pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
+    Exchange {
+        begun: Begun {
+            request_id: request_id.to_owned(),
+            received_at: at,
+            method: "POST".to_owned(),
+            path: "/v1/chat/completions".to_owned(),
+            model: "echo".to_owned(),
+            stream: false,
+            openai_request: r#"{"model":"echo","messages":[]}"#.to_owned(),
+            first_user_message: "é".repeat(150),
+            session: SessionRef::Named("s1".to_owned()),
+        },
+        ended: Some(Ended {
+            status: RequestStatus::Completed,
+            ended_at: at + 40,
+            provider_id: Some("echo".to_owned()),
+            upstream_request: None,
+            response_id: format!("response-{request_id}"),
+            openai_response: Some(r#"{"id":"c1"}"#.to_owned()),
+            usage: Some(Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 }),
+            finish_reason: Some("stop".to_owned()),
+            error: None,
+            duration_ms: 40,
+            first_byte_ms: Some(5),
+            status_code: Some(200),
+            attempts: 1,
+            truncated: false,
+            opening_hash: None,
+        }),
+    }
+}
+
+/// A request of session `s2` that asked for a stream and failed.
+pub(super) fn failed(request_id: &str, at: i64) -> Exchange {
+    let mut exchange = answered(request_id, at);
+    exchange.begun.stream = true;
+    exchange.begun.model = "gpt".to_owned();
+    exchange.begun.session = SessionRef::Named("s2".to_owned());
+    exchange.begun.openai_request = "not JSON".to_owned();
+    if let Some(ended) = &mut exchange.ended {
+        ended.status = RequestStatus::Failed;
+        ended.openai_response = None;
+        ended.usage = None;
+        ended.finish_reason = Some("error".to_owned());
+        ended.error = Some("refused".to_owned());
+    }
+    exchange
+}
+
+pub(super) async fn record(site: &Site, log: &[Exchange]) {
+    exchanges::record(&site.store, log).await.unwrap();
+}

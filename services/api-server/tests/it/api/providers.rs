@@ -1,0 +1,130 @@
+//! `/api/providers`.
+
+use serde_json::{Value, json};
+
+use crate::site::{Site, on_both};
+
+on_both!(
+    a_new_database_has_three,
+    one_is_made_read_changed_and_deleted,
+    every_mistake_is_reported,
+    ids_and_names_are_unique,
+    lists_are_filtered_and_paged,
+    an_unknown_one_is_missing_everywhere,
+);
+
+fn acme() -> Value {
+    json!({"id": "acme", "name": "Acme", "type": "openai", "priority": 7, "description": "theirs",
+           "config": {"baseURL": "http://127.0.0.1:1/v1", "apiKey": "sk-canary", "timeout": 5000}})
+}
+
+async fn a_new_database_has_three(site: &Site) {
+    let body = site.get("/api/providers").await.expect(200);
+    assert_eq!(body["total"], 3);
+    assert_eq!(
+        body["providers"][0],
+        json!({"id": "lm-studio-default", "name": "LM Studio Default", "type": "lm-studio", "enabled": false,
+               "priority": 10, "description": null, "created_at": 0, "updated_at": 0, "runtime_status": "not_loaded"})
+    );
+}
+
+async fn one_is_made_read_changed_and_deleted(site: &Site) {
+    let made = json!({"id": "acme", "name": "Acme", "type": "openai", "enabled": true, "priority": 7,
+                      "description": "theirs", "created_at": 0, "updated_at": 0});
+    let config = json!({"baseURL": "http://127.0.0.1:1/v1", "apiKey": "***MASKED***", "timeout": 5000});
+    let mut whole = made.clone();
+    whole["config"] = config;
+    assert_eq!(site.post("/api/providers", acme()).await.expect(201), whole);
+
+    whole["models"] = json!([]);
+    whole["runtime_status"] = "not_loaded".into();
+    assert_eq!(site.get("/api/providers/acme").await.expect(200), whole);
+
+    let mut changed = made;
+    changed["name"] = "Acme 2".into();
+    changed["description"] = Value::Null;
+    // A form sends back what it has read.
+    let form = json!({"id": "acme", "created_at": 1, "name": "Acme 2", "description": null});
+    assert_eq!(site.put("/api/providers/acme", form).await.expect(200), changed);
+
+    changed["enabled"] = false.into();
+    changed["message"] = "Provider disabled".into();
+    assert_eq!(site.post("/api/providers/acme/disable", json!({})).await.expect(200), changed);
+    changed["enabled"] = true.into();
+    changed["message"] = "Provider enabled".into();
+    assert_eq!(site.post("/api/providers/acme/enable", json!({})).await.expect(200), changed);
+
+    let deleted = json!({"success": true, "message": "Provider deleted"});
+    assert_eq!(site.delete("/api/providers/acme").await.expect(200), deleted);
+    let missing = json!({"error": {"message": "Provider not found: acme", "type": "not_found_error",
+                                   "code": "provider_not_found"}});
+    assert_eq!(site.get("/api/providers/acme").await.expect(404), missing);
+}
+
+async fn every_mistake_is_reported(site: &Site) {
+    let body =
+        json!({"id": "No!", "type": 7, "enabled": "yes", "priority": 1.5, "description": [], "config": 1, "x": 1});
+    assert_eq!(
+        site.post("/api/providers", body).await.mistakes(),
+        [
+            "id must contain only lowercase letters, numbers, and hyphens",
+            "name is required and must be a non-empty string",
+            "type is required and must be a string",
+            "enabled must be a boolean",
+            "priority must be an integer",
+            "description must be a string or null",
+            "config must be an object",
+            "unknown field: x",
+        ]
+    );
+    assert_eq!(site.put("/api/providers/echo", json!({})).await.mistakes(), ["No valid fields to update"]);
+    // Accepting this would lose it without a word.
+    let config = json!({"name": "n", "config": {"baseURL": "x"}});
+    assert_eq!(site.put("/api/providers/echo", config).await.mistakes(), ["unknown field: config"]);
+    let null = json!({"id": "a", "name": "a", "type": "a", "config": {"baseURL": null}});
+    assert_eq!(
+        site.post("/api/providers", null).await.mistakes(),
+        ["config.baseURL must not be null: delete the key instead"]
+    );
+    assert_eq!(site.get("/api/providers").await.expect(200)["total"], 3);
+}
+
+async fn ids_and_names_are_unique(site: &Site) {
+    site.post("/api/providers", acme()).await.expect(201);
+    let taken = |field: &str| {
+        json!({"error": {"message": format!("A provider with this {field} already exists"),
+                         "type": "conflict_error", "code": "provider_exists"}})
+    };
+    let mut twin = acme();
+    twin["name"] = "Other".into();
+    assert_eq!(site.post("/api/providers", twin).await.expect(409), taken("id"));
+    let mut namesake = acme();
+    namesake["id"] = "other".into();
+    assert_eq!(site.post("/api/providers", namesake).await.expect(409), taken("name"));
+    assert_eq!(site.put("/api/providers/echo", json!({"name": "Acme"})).await.expect(409), taken("name"));
+}
+
+async fn lists_are_filtered_and_paged(site: &Site) {
+    let ids = async |query: &str| {
+        let body = site.get(&format!("/api/providers{query}")).await.expect(200);
+        let ids = body["providers"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned());
+        (ids.collect::<Vec<_>>(), body["total"].as_i64().unwrap())
+    };
+    assert_eq!(ids("?type=echo").await, (vec!["echo".to_owned()], 1));
+    assert_eq!(ids("?enabled=no").await, (vec!["lm-studio-default".to_owned()], 1));
+    assert_eq!(ids("?enabled=true&type=lm-studio").await, (vec![], 0));
+    assert_eq!(ids("?limit=1&offset=1").await, (vec!["qwen-proxy-default".to_owned()], 3));
+    assert_eq!(
+        site.get("/api/providers?limit=0&offset=-1").await.mistakes(),
+        ["limit must be between 1 and 1000", "offset must be a non-negative number"]
+    );
+}
+
+async fn an_unknown_one_is_missing_everywhere(site: &Site) {
+    assert_eq!(site.get("/api/providers/no").await.code(404), "provider_not_found");
+    assert_eq!(site.put("/api/providers/no", json!({"name": "n"})).await.code(404), "provider_not_found");
+    assert_eq!(site.delete("/api/providers/no").await.code(404), "provider_not_found");
+    for path in ["enable", "disable"] {
+        assert_eq!(site.post(&format!("/api/providers/no/{path}"), json!({})).await.code(404), "provider_not_found");
+    }
+}

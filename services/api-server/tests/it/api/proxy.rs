@@ -1,0 +1,111 @@
+//! `/api/proxy`, with children that become ready.
+
+use serde_json::{Value, json};
+
+use crate::site::{Site, test_children};
+
+async fn until(site: &Site, status: &str) -> Value {
+    loop {
+        let body = site.get("/api/proxy/status").await.expect(200);
+        if body["status"] == status {
+            return body;
+        }
+        assert_ne!(body["status"], "error", "{body}");
+        // Without the database nothing in there ever waits.
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_status_of_nothing() {
+    let site = Site::new().await;
+    let body = site.get("/api/proxy/status").await.expect(200);
+    let child = json!({"running": false, "port": 0, "pid": null, "uptime": 0, "state": "stopped", "error": null});
+    assert_eq!((&body["status"], &body["message"]), (&"stopped".into(), &"Proxy servers are not running".into()));
+    assert_eq!((&body["providerRouter"], &body["qwenProxy"]), (&child, &child));
+    assert_eq!((&body["providers"]["total"], &body["providers"]["enabled"]), (&3.into(), &2.into()));
+    assert_eq!(body["models"]["items"][0]["status"], "active");
+    assert_eq!(body["credentials"], json!({"valid": false, "expiresAt": null}));
+    assert_eq!((&body["extensionConnected"], &body["database"]), (&false.into(), &"ok".into()));
+    assert!(body.get("success").is_none());
+
+    let stopped = site.post("/api/proxy/stop", Value::Null).await.expect(200);
+    assert_eq!((&stopped["success"], &stopped["status"]), (&true.into(), &"stopped".into()));
+    assert_eq!(stopped["message"], "Proxy servers are not running");
+    site.close().await;
+}
+
+#[tokio::test]
+async fn both_are_started_restarted_and_stopped() {
+    let site = Site::with(&[], test_children()).await;
+    let starting = site.post("/api/proxy/start", json!({})).await.expect(200);
+    assert_eq!((&starting["success"], &starting["status"]), (&true.into(), &"starting".into()));
+    assert!(starting["message"].as_str().unwrap().starts_with("Proxy servers are starting"));
+
+    let running = until(&site, "running").await;
+    assert_eq!(running["message"], "All proxy servers are running");
+    for child in ["providerRouter", "qwenProxy"] {
+        let child = &running[child];
+        assert_eq!((&child["running"], &child["state"]), (&true.into(), &"running".into()));
+        assert!(child["pid"].as_u64().unwrap() > 0 && child["port"].as_u64().unwrap() > 0);
+    }
+    assert_eq!(site.get("/api/providers/echo").await.expect(200)["runtime_status"], "loaded");
+    assert_eq!(site.get("/api/providers/lm-studio-default").await.expect(200)["runtime_status"], "not_loaded");
+
+    let again = site.post("/api/proxy/start", json!({})).await.expect(200);
+    assert_eq!((&again["status"], &again["message"]), (&"running".into(), &"Proxy servers are already running".into()));
+    assert_eq!(again["providerRouter"]["pid"], running["providerRouter"]["pid"]);
+
+    site.post("/api/proxy/restart", json!({})).await.expect(200);
+    let restarted = until(&site, "running").await;
+    assert_ne!(restarted["providerRouter"]["pid"], running["providerRouter"]["pid"]);
+    assert_ne!(restarted["qwenProxy"]["pid"], running["qwenProxy"]["pid"]);
+
+    let stopped = site.post("/api/proxy/stop", json!({})).await.expect(200);
+    assert_eq!((&stopped["status"], &stopped["success"]), (&"stopped".into(), &true.into()));
+    assert_eq!(stopped["message"], "Proxy servers stopped successfully");
+    assert_eq!(stopped["providerRouter"]["pid"], Value::Null);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_says_why() {
+    let site = Site::new().await;
+    site.post("/api/proxy/start", json!({})).await.expect(200);
+    let body = loop {
+        let body = site.get("/api/proxy/status").await.expect(200);
+        if body["status"] == "error" && body["providerRouter"]["state"] == "error" {
+            break body;
+        }
+        tokio::task::yield_now().await;
+    };
+    let reason = "cannot run /nonexistent/provider-router: No such file or directory (os error 2)";
+    assert_eq!(body["providerRouter"]["error"], reason);
+    assert!(body["message"].as_str().unwrap().starts_with(reason), "{body}");
+    site.close().await;
+}
+
+#[tokio::test]
+async fn lifecycle_does_not_need_the_database() {
+    let site = Site::with(&[], test_children()).await;
+    site.store.close().await;
+    site.post("/api/proxy/start", json!({})).await.expect(200);
+    let body = until(&site, "running").await;
+    assert_eq!((&body["database"], &body["providers"]["total"]), (&"unavailable".into(), &0.into()));
+    site.post("/api/proxy/stop", json!({})).await.expect(200);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_leaving_starts_nothing() {
+    let mut site = Site::new().await;
+    site.close_fleet().await;
+    let child = json!({"running": false, "port": 0, "pid": null, "uptime": 0, "state": "stopped", "error": null});
+    let reason = "api-server is shutting down";
+    assert_eq!(
+        site.post("/api/proxy/start", json!({})).await.expect(500),
+        json!({"success": false, "status": "error", "error": reason, "message": reason,
+               "providerRouter": child, "qwenProxy": child})
+    );
+    site.close().await;
+}

@@ -1,0 +1,53 @@
+//! What every route refuses in the same way.
+
+use axum::body::Body;
+use http::{Method, Request};
+use serde_json::{Value, json};
+
+use crate::site::Site;
+
+fn request(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::builder().method(method).uri(path).header("host", "localhost:3002").body(body.into()).unwrap()
+}
+
+fn error(message: &str, kind: &str) -> Value {
+    json!({"error": {"message": message, "type": kind}})
+}
+
+#[tokio::test]
+async fn unknown_routes_and_methods_answer_in_json() {
+    let site = Site::new().await;
+    let mut unknown = error("Cannot GET /api/no/such/route", "not_found_error");
+    unknown["error"]["code"] = "route_not_found".into();
+    assert_eq!(site.get("/api/no/such/route").await.expect(404), unknown);
+    let answer = site.send(request(Method::DELETE, "/api/health", "")).await;
+    assert_eq!(answer.headers["allow"], "GET,HEAD");
+    assert_eq!(answer.expect(405), error("DELETE is not allowed here", "method_not_allowed"));
+}
+
+#[tokio::test]
+async fn bodies_are_json_objects_of_a_bounded_size() {
+    let site = Site::new().await;
+    let answer = site.send(request(Method::POST, "/api/providers", "{\"id\":")).await.expect(400);
+    assert_eq!(answer["error"]["type"], "entity.parse.failed");
+    let answer = site.send(request(Method::POST, "/api/providers", "[1]")).await;
+    assert_eq!(answer.mistakes(), ["body must be a JSON object"]);
+    let deep = "[".repeat(100_000 / 2);
+    assert_eq!(site.send(request(Method::POST, "/api/providers", deep)).await.status, 400);
+    let long = format!("{{\"id\": \"{}\"}}", "x".repeat(64 * 1024));
+    let refused = site.send(request(Method::POST, "/api/providers", long)).await.expect(413);
+    assert_eq!(refused, error("The body is longer than 65536 bytes", "entity.too.large"));
+}
+
+#[tokio::test]
+async fn without_the_database_the_answer_is_503() {
+    let site = Site::new().await;
+    site.store.close().await;
+    for path in ["/api/providers", "/api/models/echo", "/api/settings", "/api/requests", "/api/sessions/s"] {
+        let answer = site.get(path).await;
+        assert_eq!(answer.headers["retry-after"], "1");
+        let body = answer.expect(503);
+        assert_eq!(body["error"]["type"], "database_unavailable", "{path}");
+    }
+    site.get("/api/health").await.expect(200);
+}

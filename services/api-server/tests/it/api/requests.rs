@@ -1,0 +1,80 @@
+//! `/api/requests`.
+
+use serde_json::{Value, json};
+
+use super::log::{answered, failed, now, record};
+use crate::site::{Site, on_both};
+
+on_both!(one_is_shown_with_its_answer, filters_combine, one_is_deleted_with_its_answer, mistakes_are_reported);
+
+const UUID: &str = "12ab5678-0000-7000-8000-000000000001";
+
+async fn one_is_shown_with_its_answer(site: &Site) {
+    let at = now();
+    record(site, &[answered(UUID, at)]).await;
+    let body = site.get(&format!("/api/requests/{UUID}")).await.expect(200);
+    let id = body["id"].as_i64().unwrap();
+    let request = json!({"id": id, "request_id": UUID, "session_id": "s1", "timestamp": at, "method": "POST",
+        "path": "/v1/chat/completions", "model": "echo", "stream": false, "status": "completed", "provider_id": "echo",
+        "openai_request": {"model": "echo", "messages": []}, "qwen_request": null, "created_at": 0});
+    let mut whole = request.clone();
+    whole["response"] = json!({"id": body["response"]["id"], "request_id": id, "session_id": "s1",
+        "response_id": format!("response-{UUID}"), "timestamp": at + 40, "qwen_response": null,
+        "openai_response": {"id": "c1"}, "parent_id": null, "completion_tokens": 4, "prompt_tokens": 3,
+        "total_tokens": 7, "finish_reason": "stop", "error": null, "duration_ms": 40, "first_byte_ms": 5,
+        "status_code": 200, "provider_id": "echo", "attempts": 1, "truncated": false, "created_at": 0});
+    assert_eq!(body, whole);
+    assert_eq!(site.get(&format!("/api/requests/{id}")).await.expect(200), whole);
+
+    let mut listed = request;
+    listed["response_summary"] = json!({"response_id": format!("response-{UUID}"), "finish_reason": "stop",
+        "total_tokens": 7, "duration_ms": 40, "status_code": 200, "error": null});
+    assert_eq!(
+        site.get("/api/requests").await.expect(200),
+        json!({"requests": [listed], "total": 1, "limit": 50, "offset": 0, "has_more": false})
+    );
+}
+
+async fn filters_combine(site: &Site) {
+    let at = now();
+    let mut pending = failed("r3", at + 3000);
+    pending.ended = None;
+    record(site, &[answered("r1", at), failed("r2", at + 1000), pending]).await;
+    let found = async |query: &str| {
+        let body = site.get(&format!("/api/requests?{query}")).await.expect(200);
+        let ids = body["requests"].as_array().unwrap().iter().map(|row| row["request_id"].as_str().unwrap().to_owned());
+        (ids.collect::<Vec<_>>().join(" "), body["has_more"].as_bool().unwrap())
+    };
+    assert_eq!(found("").await, ("r3 r2 r1".to_owned(), false));
+    assert_eq!(found("limit=1&offset=1").await, ("r2".to_owned(), true));
+    assert_eq!(found("session_id=s2&stream=true&model=gpt&status=failed").await.0, "r2");
+    assert_eq!(found("session_id=s1&stream=true").await.0, "");
+    assert_eq!(found(&format!("start_date={}&end_date={}&model=gpt", at + 500, at + 2000)).await.0, "r2");
+    assert_eq!(found("provider_id=echo&status=completed").await.0, "r1");
+
+    let body = site.get("/api/requests?status=pending").await.expect(200);
+    assert_eq!(body["requests"][0]["response_summary"], Value::Null);
+    // A body that was no JSON is shown as the text it was.
+    assert_eq!(body["requests"][0]["openai_request"], "not JSON");
+}
+
+async fn one_is_deleted_with_its_answer(site: &Site) {
+    record(site, &[answered("r1", now())]).await;
+    let deleted = json!({"success": true, "message": "Request deleted"});
+    assert_eq!(site.delete("/api/requests/r1").await.expect(200), deleted);
+    assert_eq!(site.delete("/api/requests/r1").await.code(404), "request_not_found");
+    assert_eq!(site.get("/api/requests/12ab").await.code(404), "request_not_found");
+    assert_eq!(site.get("/api/responses").await.expect(200)["total"], 0);
+}
+
+async fn mistakes_are_reported(site: &Site) {
+    assert_eq!(
+        site.get("/api/requests?stream=1&start_date=yesterday&status=good&limit=x").await.mistakes(),
+        [
+            "stream must be true or false",
+            "start_date must be a time in milliseconds",
+            "status must be one of: pending, completed, failed, truncated, cancelled, client_disconnected, interrupted",
+            "limit must be between 1 and 1000"
+        ]
+    );
+}

@@ -1,0 +1,73 @@
+//! `/api/settings`.
+
+use serde_json::json;
+
+use crate::site::{Site, on_both};
+
+on_both!(defaults_are_shown, one_is_put_read_and_reset, many_are_put_as_far_as_they_are_valid, refusals_are_flat);
+
+async fn defaults_are_shown(site: &Site) {
+    assert_eq!(
+        site.get("/api/settings").await.expect(200),
+        json!({"category": "all", "settings": {
+            "server.port": 3001, "server.host": "127.0.0.1", "server.timeout": 120_000, "logging.level": "info",
+            "logging.logRequests": true, "logging.logResponses": true, "system.autoStart": false,
+            "system.minimizeToTray": true, "system.checkUpdates": true}})
+    );
+    let server = json!({"category": "server", "settings": {
+        "server.port": 3001, "server.host": "127.0.0.1", "server.timeout": 120_000}});
+    assert_eq!(site.get("/api/settings?category=server").await.expect(200), server);
+}
+
+async fn one_is_put_read_and_reset(site: &Site) {
+    let default = json!({"key": "server.port", "value": 3001, "category": "server", "requiresRestart": true,
+                         "isDefault": true});
+    assert_eq!(site.get("/api/settings/server.port").await.expect(200), default);
+    assert_eq!(
+        site.put("/api/settings/server.port", json!({"value": 4001.0})).await.expect(200),
+        json!({"key": "server.port", "value": 4001, "requiresRestart": true, "updated_at": 0,
+               "message": "Setting updated. Server restart required to apply changes."})
+    );
+    let changed = site.get("/api/settings/server.port").await.expect(200);
+    assert_eq!((&changed["value"], &changed["isDefault"]), (&4001.into(), &false.into()));
+    assert_eq!(
+        site.delete("/api/settings/server.port").await.expect(200),
+        json!({"key": "server.port", "value": 3001, "message": "Setting reset to default value.",
+               "requiresRestart": true})
+    );
+    assert_eq!(site.get("/api/settings/server.port").await.expect(200), default);
+
+    let active = site.put("/api/settings/active_model", json!({"value": "m"})).await.expect(200);
+    assert_eq!(active["message"], "Setting updated successfully.");
+    assert_eq!(site.delete("/api/settings/active_model").await.expect(200)["value"], serde_json::Value::Null);
+}
+
+async fn many_are_put_as_far_as_they_are_valid(site: &Site) {
+    let body = json!({"settings": {"server.port": 0, "logging.logRequests": false, "my.key": {"a": 1}}});
+    assert_eq!(
+        site.post("/api/settings/bulk", body).await.expect(200),
+        json!({"updated": ["logging.logRequests", "my.key"], "requiresRestart": false,
+               "errors": [{"key": "server.port", "error": "Port must be between 1 and 65535"}],
+               "message": "2 settings updated successfully."})
+    );
+    assert_eq!(site.get("/api/settings/logging.logRequests").await.expect(200)["value"], false);
+    assert_eq!(site.get("/api/settings/my.key").await.expect(200)["value"], "{\"a\":1}");
+    let restart = site.post("/api/settings/bulk", json!({"settings": {"server.host": "localhost"}})).await.expect(200);
+    assert_eq!(restart["message"], "1 settings updated. Server restart required.");
+}
+
+async fn refusals_are_flat(site: &Site) {
+    let missing = json!({"error": "Setting not found", "key": "no.such"});
+    assert_eq!(site.get("/api/settings/no.such").await.expect(404), missing);
+    let refused = |message: &str| json!({"error": "Validation failed", "message": message});
+    assert_eq!(
+        site.put("/api/settings/logging.level", json!({"value": "loud"})).await.expect(400),
+        refused("Log level must be one of: debug, info, warn, error")
+    );
+    assert_eq!(site.put("/api/settings/a", json!({})).await.expect(400), refused("Setting value is required"));
+    assert_eq!(site.put("/api/settings/a", json!({"value": 1, "b": 2})).await.expect(400), refused("unknown field: b"));
+    assert_eq!(
+        site.post("/api/settings/bulk", json!({"settings": []})).await.expect(400),
+        refused("settings must be an object")
+    );
+}

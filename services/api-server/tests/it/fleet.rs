@@ -1,0 +1,99 @@
+//! The fleet with real processes.
+
+use api_server::fleet::{Config, Failure, Fleet, Overrides, Preparation, Programs, Summary, launch};
+use api_server::supervisor::{Limits, Phase};
+use tempfile::TempDir;
+
+use crate::site::test_children;
+
+fn config(dir: &TempDir, programs: Programs) -> Config {
+    Config {
+        programs,
+        host: "127.0.0.1".to_owned(),
+        router_port: 0,
+        qwen_port: 0,
+        data_dir: dir.path().to_owned(),
+        args: Vec::new(),
+        env: Vec::new(),
+        limits: Limits::default(),
+    }
+}
+
+async fn up(fleet: &Fleet) {
+    fleet.start(Overrides::default()).await.done().await.unwrap();
+    assert_eq!(fleet.now().summary(), Summary::Running);
+}
+
+#[tokio::test]
+async fn the_router_is_gone_before_qwen_proxy_is_asked_to_leave() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fleet, closer) = launch(config(&dir, test_children()));
+    up(&fleet).await;
+    let stop = fleet.stop().await;
+    let watch = async {
+        loop {
+            let now = fleet.now();
+            if now.qwen.state != Phase::Running {
+                assert_eq!(now.router.state, Phase::Stopped);
+            }
+            if now.is_stopped() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (stopped, ()) = tokio::join!(stop.done(), watch);
+    stopped.unwrap();
+    closer.close().await;
+}
+
+#[tokio::test]
+async fn a_command_shows_at_once_and_the_newer_one_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fleet, closer) = launch(config(&dir, test_children()));
+    let start = fleet.start(Overrides::default()).await;
+    assert_eq!(fleet.now().summary(), Summary::Starting);
+    let stop = fleet.stop().await;
+    assert!(matches!(start.done().await, Err(Failure::Superseded)));
+    stop.done().await.unwrap();
+    assert!(fleet.now().is_stopped());
+    closer.close().await;
+}
+
+#[tokio::test]
+async fn a_command_goes_on_when_nobody_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fleet, closer) = launch(config(&dir, test_children()));
+    up(&fleet).await;
+    drop(fleet.stop().await);
+    while !fleet.now().is_stopped() {
+        tokio::task::yield_now().await;
+    }
+    closer.close().await;
+}
+
+#[tokio::test]
+async fn closing_stops_both_and_refuses_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fleet, closer) = launch(config(&dir, test_children()));
+    up(&fleet).await;
+    closer.close().await;
+    assert!(fleet.now().is_stopped());
+    assert!(matches!(fleet.start(Overrides::default()).await.done().await, Err(Failure::Closed)));
+}
+
+#[tokio::test]
+async fn what_cannot_be_built_is_an_error_with_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    // `false` fails like a build.
+    let programs = Programs::Checkout { cargo: "/bin/false".into(), manifest_dir: dir.path().to_owned() };
+    let (fleet, closer) = launch(config(&dir, programs));
+    let failure = fleet.start(Overrides::default()).await.done().await.unwrap_err();
+    assert!(failure.to_string().starts_with("`cargo build -p provider-router -p qwen-proxy` failed"), "{failure}");
+    let now = fleet.now();
+    assert_eq!(now.summary(), Summary::Error);
+    assert!(matches!(now.preparation, Preparation::Failed(_)));
+    fleet.stop().await.done().await.unwrap();
+    assert_eq!(fleet.now().summary(), Summary::Stopped);
+    closer.close().await;
+}

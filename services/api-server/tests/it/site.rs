@@ -1,0 +1,221 @@
+//! The whole server in this process, over a database of its own: no sockets.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use api_server::api::App;
+use api_server::fleet::{self, Closer, Programs};
+use api_server::server::{self, Doors, Hosts, Origins};
+use api_server::supervisor::Limits;
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Method, Request};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use signalbox_core::secret::Secret;
+use signalbox_daemon::ClientKeys;
+use signalbox_daemon::config::AuthConfig;
+use signalbox_harness::postgres::Postgres;
+use signalbox_store::Store;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+/// A server and what it stands on.
+pub(crate) struct Site {
+    pub(crate) store: Store,
+    router: Router,
+    closer: Option<Closer>,
+    _dir: TempDir,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// Null when the body is empty.
+    pub(crate) body: Value,
+}
+
+/// Runs functions from [`Site`] as tests, each over a database of either kind.
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                crate::site::on_sqlite(super::$test).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                crate::site::on_postgres(super::$test).await;
+            })+
+        }
+    };
+}
+
+pub(crate) use on_both;
+
+pub(crate) async fn on_sqlite(test: impl AsyncFnOnce(&Site)) {
+    let site = Site::new().await;
+    test(&site).await;
+    site.close().await;
+}
+
+pub(crate) async fn on_postgres(test: impl AsyncFnOnce(&Site)) {
+    let Some(postgres) = Postgres::launch().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::over(&postgres.create_database().await, dir, &[], no_programs()).await;
+    test(&site).await;
+    site.close().await;
+}
+
+/// Children that become ready.
+pub(crate) fn test_children() -> Programs {
+    let child = test_child();
+    Programs::At { router: child.clone(), qwen: child }
+}
+
+/// The example `supervised_child`, which cargo builds along with the tests.
+pub(crate) fn test_child() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let child = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/supervised_child");
+    assert!(child.exists(), "{} is missing: run `cargo build -p api-server --examples`", child.display());
+    child
+}
+
+fn no_programs() -> Programs {
+    Programs::At { router: "/nonexistent/provider-router".into(), qwen: "/nonexistent/qwen-proxy".into() }
+}
+
+/// The times of a body, which no test can know, as 0.
+pub(crate) fn timeless(mut body: Value) -> Value {
+    match &mut body {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let known = matches!(key.as_str(), "created_at" | "updated_at");
+                *value = if known && value.is_i64() { 0.into() } else { timeless(value.take()) };
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = timeless(item.take())),
+        _ => {}
+    }
+    body
+}
+
+// === impl Site ===
+
+impl Site {
+    /// Over a new SQLite file.
+    pub(crate) async fn new() -> Self {
+        Self::with(&[], no_programs()).await
+    }
+
+    /// Over a new SQLite file, with these client keys and children.
+    pub(crate) async fn with(keys: &[&str], programs: Programs) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db", dir.path().display());
+        Self::over(&url, dir, keys, programs).await
+    }
+
+    async fn over(url: &str, dir: TempDir, keys: &[&str], programs: Programs) -> Self {
+        let store = Store::open(url).await.unwrap();
+        let (fleet, closer) = fleet::launch(fleet::Config {
+            programs,
+            host: "127.0.0.1".to_owned(),
+            router_port: 0,
+            qwen_port: 0,
+            data_dir: dir.path().to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            limits: Limits::default(),
+        });
+        let app = App {
+            store: store.clone(),
+            fleet,
+            router_host: "127.0.0.1".to_owned(),
+            router_port: 3001,
+            body_limit: 64 * 1024,
+        };
+        let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();
+        let doors = Doors {
+            hosts: Arc::new(Hosts::new("127.0.0.1", &[])),
+            origins: Arc::new(Origins::new(&[])),
+            keys: Arc::new(ClientKeys::new(&AuthConfig { client_keys, insecure_no_auth: false })),
+        };
+        Self { store, router: server::app(app, &doors), closer: Some(closer), _dir: dir }
+    }
+
+    pub(crate) async fn close(mut self) {
+        self.close_fleet().await;
+        self.store.close().await;
+    }
+
+    /// As when the process leaves: the children are gone, requests are still served.
+    pub(crate) async fn close_fleet(&mut self) {
+        if let Some(closer) = self.closer.take() {
+            closer.close().await;
+        }
+    }
+
+    /// Any request; what it lacks is up to the test.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PATCH, path, Some(body)).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:3002");
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.send(request.body(body).unwrap()).await
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// The body of an answer with this status, without times.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        timeless(self.body)
+    }
+
+    /// The mistakes of a refusal.
+    #[track_caller]
+    pub(crate) fn mistakes(self) -> Vec<String> {
+        let error = self.expect(400)["error"].take();
+        assert_eq!((&error["type"], &error["message"]), (&"validation_error".into(), &"Validation failed".into()));
+        serde_json::from_value(error["errors"].clone()).unwrap()
+    }
+
+    /// The code of an error with this status.
+    #[track_caller]
+    pub(crate) fn code(self, status: u16) -> String {
+        self.expect(status)["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
