@@ -9,7 +9,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{catalog::database, gateway::CHAT};
 
-const KILLS: usize = 20;
+const KILLS: usize = 50;
 const CLIENTS: usize = 8;
 
 /// Asks again and again, until the router is gone, and tells what it saw complete: the id of a request and its text.

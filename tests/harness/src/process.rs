@@ -129,8 +129,15 @@ impl Process {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        for orphan in processes::of(&self.home) {
-            let _ = signal::kill(pid(orphan), Signal::SIGKILL);
+        // Twice nobody: a process that is just being replaced (exec) has no command line for a moment.
+        let mut nobody = 0;
+        while nobody < 2 {
+            let orphans = processes::of(&self.home);
+            nobody = if orphans.is_empty() { nobody + 1 } else { 0 };
+            for orphan in orphans {
+                let _ = signal::kill(pid(orphan), Signal::SIGKILL);
+            }
+            std::thread::sleep(INTERVAL);
         }
     }
 
