@@ -4,15 +4,51 @@
 //! user message and the answer to it. A request without an assistant message opens a conversation of its own, even when its
 //! prompt is the same as another's.
 
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize,
+    de::{Deserializer, IgnoredAny, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::openai::ChatRequest;
+use crate::openai::Message;
 
 /// How much of each side of the opening counts, in characters. Some clients echo answers back truncated.
 const SIGNIFICANT: usize = 120;
 
 /// Makes hashes of openings unlike those of anything else.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5169_6e61_6c62_6f78_0000_0000_0000_0001);
+
+/// How a conversation began, as far as a request tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// The text of the first user message.
+    pub user: Option<String>,
+    /// The text of the first assistant message; `None` on a first turn.
+    pub answer: Option<String>,
+}
+
+impl Opening {
+    /// Reads the body of a chat request. Of a long history nothing is copied but the two texts; what is no chat request
+    /// has no opening.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Request {
+            #[serde(default)]
+            messages: Opening,
+        }
+        serde_json::from_slice::<Request>(body).map(|request| request.messages).unwrap_or_default()
+    }
+
+    /// The hash by which the conversation is known; `None` on a first turn.
+    #[must_use]
+    pub fn hash(&self) -> Option<String> {
+        Some(opening_hash(self.user.as_deref().unwrap_or_default(), self.answer.as_deref()?))
+    }
+}
 
 /// The hash of an opening, 32 hexadecimal digits: equal for the end of the first turn and for every later turn.
 #[must_use]
@@ -23,34 +59,89 @@ pub fn opening_hash(first_user: &str, first_answer: &str) -> String {
     Uuid::new_v5(&NAMESPACE, text.as_bytes()).simple().to_string()
 }
 
-/// The hash of the opening that `request` carries in its history; `None` on a first turn.
-#[must_use]
-pub fn continues(request: &ChatRequest) -> Option<String> {
-    let answer = request.first_text("assistant")?;
-    Some(opening_hash(&request.first_text("user").unwrap_or_default(), &answer))
-}
-
 fn significant(text: &str) -> String {
     text.trim().chars().take(SIGNIFICANT).collect()
+}
+
+// === impl Deserialize for Opening ===
+
+/// A message of which only the role is looked at yet.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, default)]
+    role: Cow<'a, str>,
+}
+
+impl<'de> Deserialize<'de> for Opening {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Messages;
+
+        impl<'de> Visitor<'de> for Messages {
+            type Value = Opening;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of messages")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut messages: A) -> Result<Opening, A::Error> {
+                let mut opening = Opening::default();
+                while opening.user.is_none() || opening.answer.is_none() {
+                    let Some(message) = messages.next_element::<&RawValue>()? else { return Ok(opening) };
+                    let Ok(head) = serde_json::from_str::<Head<'_>>(message.get()) else { continue };
+                    let side = match &*head.role {
+                        "user" => &mut opening.user,
+                        "assistant" => &mut opening.answer,
+                        _ => continue,
+                    };
+                    if side.is_none() {
+                        *side = Some(serde_json::from_str::<Message>(message.get()).unwrap_or_default().text());
+                    }
+                }
+                while messages.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(opening)
+            }
+        }
+
+        deserializer.deserialize_seq(Messages)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn request(json: &str) -> ChatRequest {
-        serde_json::from_str(json).unwrap()
+    #[test]
+    fn a_later_turn_finds_the_opening() {
+        let first = Opening::of(br#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"hi "}]}"#);
+        assert_eq!((first.user.as_deref(), first.hash()), (Some("hi "), None));
+        let second = Opening::of(
+            br#"{"messages":[{"role":"system","content":"other"},{"role":"user","content":[{"type":"text","text":"hi"}]},{"role":"assistant","content":"hello!"},{"role":"user","content":"more"}]}"#,
+        );
+        assert_eq!(second.hash(), Some(opening_hash("hi ", "hello!")));
     }
 
     #[test]
-    fn a_later_turn_finds_the_opening() {
-        let first = request(r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"hi "}]}"#);
-        assert_eq!(continues(&first), None);
-        let hash = opening_hash(&first.first_text("user").unwrap(), "hello!");
-        let second = request(
-            r#"{"messages":[{"role":"system","content":"other"},{"role":"user","content":"hi"},{"role":"assistant","content":"hello!"},{"role":"user","content":"more"}]}"#,
+    fn an_answer_that_only_calls_tools_is_an_answer() {
+        let opening = Opening::of(
+            br#"{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":null,"tool_calls":[]},{"role":"tool","content":"x"}]}"#,
         );
-        assert_eq!(continues(&second), Some(hash));
+        assert_eq!(opening.answer.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_is_no_chat_request_has_no_opening() {
+        for body in [b"".as_slice(), b"{}", b"[1]", br#"{"messages":7}"#, br#"{"messages":["a",{"role":"user"},null]"#]
+        {
+            assert_eq!(Opening::of(body).hash(), None);
+        }
+    }
+
+    #[test]
+    fn odd_messages_are_passed_over() {
+        let opening = Opening::of(
+            br#"{"messages":[1,null,{"role":7},{"role":"user","content":7},{"role":"user","content":"b"}]}"#,
+        );
+        assert_eq!(opening.user.as_deref(), Some(""), "the first user message counts, whatever is in it");
     }
 
     #[test]

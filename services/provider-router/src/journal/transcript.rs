@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use signalbox_core::{
-    conversation,
-    openai::{Answer, ChatRequest, fold_completion, fold_stream},
+    conversation::{self, Opening},
+    openai::{Answer, fold_completion, fold_stream},
     schema::RequestStatus,
 };
 use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef};
@@ -28,20 +28,19 @@ pub(crate) struct Transcript {
 impl Transcript {
     /// The rows of a request that goes on.
     pub(crate) fn begun(&self) -> Exchange {
-        let chat = self.chat();
-        Exchange { begun: self.begun_row(&chat), ended: None }
+        Exchange { begun: self.begun_row(&Opening::of(&self.request)), ended: None }
     }
 
     /// The rows of a request that is over; `answer` is all the provider sent of it.
     pub(crate) fn ended(&self, end: End, answer: Vec<u8>) -> Exchange {
-        let chat = self.chat();
-        let begun = self.begun_row(&chat);
+        let opening = Opening::of(&self.request);
+        let begun = self.begun_row(&opening);
         let raw = Bytes::from(answer);
         let folded = if end.streamed { Some(fold_stream(&raw)) } else { fold_completion(&raw) };
         let answer = folded.unwrap_or_default();
         let status = final_status(end.status, &answer);
         let opening_hash = (begun.session == SessionRef::Opens && status == RequestStatus::Completed)
-            .then(|| conversation::opening_hash(&chat.first_text("user").unwrap_or_default(), &answer.text));
+            .then(|| conversation::opening_hash(opening.user.as_deref().unwrap_or_default(), &answer.text));
         let error = end.error.or_else(|| answer.error.map(|error| error.message));
         let ended = Ended {
             status,
@@ -87,18 +86,13 @@ impl Transcript {
         }
     }
 
-    fn chat(&self) -> ChatRequest {
-        // What is no chat request is logged all the same, in a session of its own.
-        serde_json::from_slice(&self.request).unwrap_or_default()
-    }
-
-    fn begun_row(&self, chat: &ChatRequest) -> Begun {
-        let session = match (&self.begin.session, conversation::continues(chat)) {
+    fn begun_row(&self, opening: &Opening) -> Begun {
+        let session = match (&self.begin.session, opening.hash()) {
             (Some(named), _) => SessionRef::Named(named.clone()),
             (None, Some(hash)) => SessionRef::Continues(hash),
             (None, None) => SessionRef::Opens,
         };
-        let first = chat.first_text("user").unwrap_or_default();
+        let first = opening.user.as_deref().unwrap_or_default();
         Begun {
             request_id: self.id.to_string(),
             received_at: self.begin.received_at,
