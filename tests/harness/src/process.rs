@@ -131,7 +131,10 @@ impl Process {
         let _ = self.child.wait();
         // Twice nobody: a process that is just being replaced (exec) has no command line for a moment.
         let mut nobody = 0;
-        while nobody < 2 {
+        for _ in 0..GRACE.as_millis() / INTERVAL.as_millis() {
+            if nobody == 2 {
+                break;
+            }
             let orphans = processes::of(&self.home);
             nobody = if orphans.is_empty() { nobody + 1 } else { 0 };
             for orphan in orphans {
