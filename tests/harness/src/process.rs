@@ -20,7 +20,8 @@ use crate::{home::Home, processes, waiting::eventually};
 const GRACE: Duration = Duration::from_secs(3);
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// A started binary. Its output goes to files in its home, which are printed when the test panics.
+/// A started binary. Its output goes to files in its home, which are printed, with those of its children, when the test
+/// panics.
 ///
 /// Dropping it ends it: TERM, after a grace KILL, and then everybody whom it started and who is still there.
 #[derive(Debug)]
@@ -149,6 +150,10 @@ impl Process {
         // A test that fails already must not fail to print.
         let _ = writeln!(out, "--- {} (pid {}), stdout\n{}", self.name, self.pid(), self.stdout());
         let _ = writeln!(out, "--- {} (pid {}), stderr\n{}", self.name, self.pid(), self.stderr());
+        for log in fs::read_dir(self.home.data().join("logs")).into_iter().flatten().flatten() {
+            let text = fs::read(log.path()).unwrap_or_default();
+            let _ = writeln!(out, "--- {}\n{}", log.path().display(), String::from_utf8_lossy(&text));
+        }
     }
 }
 
