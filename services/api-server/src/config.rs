@@ -24,6 +24,9 @@ pub struct Args {
     /// Start both services at once [env: AUTO_START] [default: false]
     #[arg(long, value_name = "BOOL", env = "AUTO_START", hide_env = true, value_parser = given::<bool>)]
     pub autostart: Option<Given<bool>>,
+    /// Print the addresses and a first request when the started services are ready
+    #[arg(long)]
+    pub welcome: bool,
 }
 
 /// A value, or the empty text of a variable that is set to nothing, which counts as not set.
@@ -50,6 +53,8 @@ pub struct Services {
     pub qwen_port: u16,
     /// Whether both are started at once.
     pub autostart: bool,
+    /// Whether the addresses and a first request are printed when they are ready.
+    pub welcome: bool,
     /// From start to ready.
     pub startup_timeout: Duration,
     /// From asking to leave to killing.
@@ -82,6 +87,7 @@ impl Args {
             ("router_port", port(self.router_port)),
             ("qwen_port", port(self.qwen_port)),
             ("autostart", self.autostart.and_then(|autostart| autostart.0).map(Value::Boolean)),
+            ("welcome", self.welcome.then_some(Value::Boolean(true))),
         ];
         let services: Table = values.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
         Table::from_iter([("services".to_owned(), Value::Table(services))])

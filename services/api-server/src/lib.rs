@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`serve`](fn@serve): the one assembly point. - [`config`]: flags and our own sections of the configuration.
 //! - [`server`]: the stack, layer by layer. - [`api`]: all routes; one file per resource.
+//! - `welcome`: what somebody sees who starts everything by hand.
 //! - [`fleet`]: which children we run, in which order. - [`supervisor`]: keeping one child in the state it should be in.
 //!
 //! # Theory
@@ -20,6 +21,7 @@ pub mod config;
 pub mod fleet;
 pub mod server;
 pub mod supervisor;
+mod welcome;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -74,16 +76,28 @@ async fn work(config: &Config, context: &Context, store: Store, fleet: Fleet) ->
         origins: Arc::new(Origins::new(&config.api.allowed_origins)),
         keys: Arc::new(ClientKeys::new(&common.auth)),
     };
+    let fleet = app.fleet.clone();
+    let mut started = None;
     if config.services.autostart {
         // What comes of it is in the log and in the status.
-        drop(api::proxy::begin(&app).await);
+        started = Some(api::proxy::begin(&app).await);
     } else {
         tracing::info!(
             "the services are not running; start them with `POST /api/proxy/start`, or run with `--autostart true`"
         );
     }
     let announce = format!("API Server listening on http://{}", context.listener.local_addr());
-    signalbox_daemon::serve(context, &announce, TowerToHyperService::new(server::app(app, &doors))).await
+    let service = TowerToHyperService::new(server::app(app, &doors));
+    let welcome = async {
+        if let Some(started) = started.filter(|_| config.services.welcome) {
+            welcome::print(context.listener.local_addr(), &fleet, started).await;
+        }
+        std::future::pending::<Result<(), Exit>>().await
+    };
+    tokio::select! {
+        served = signalbox_daemon::serve(context, &announce, service) => served,
+        never = welcome => never,
+    }
 }
 
 fn cannot_open(error: &StoreError) -> Exit {

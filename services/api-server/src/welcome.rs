@@ -1,0 +1,36 @@
+//! What somebody sees who starts everything by hand: where things are, and a first request that works.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use crate::fleet::{Fleet, Now, Outcome};
+
+/// Waits for the services and prints it.
+pub(crate) async fn print(api: SocketAddr, fleet: &Fleet, started: Outcome) {
+    match started.done().await {
+        // A terminal that is gone needs no welcome.
+        Ok(()) => drop(std::io::stdout().write_all(text(api, &fleet.now()).as_bytes())),
+        Err(failure) => tracing::error!(error = %failure, "the services could not be started"),
+    }
+}
+
+fn text(api: SocketAddr, now: &Now) -> String {
+    let router = SocketAddr::new(api.ip(), now.router_port);
+    let qwen = SocketAddr::new(api.ip(), now.qwen_port);
+    format!(
+        r#"
+Signalbox is running.
+
+  api-server       http://{api}        control: providers, models, settings, the request log
+  provider-router  http://{router}/v1     point your OpenAI client here
+  qwen-proxy       http://{qwen}/v1     chat.qwen.ai, once somebody has logged in
+
+Try it; no key is needed:
+
+  curl -N http://{router}/v1/chat/completions -d '{{"model": "echo", "stream": true, "messages": [{{"role": "user", "content": "Is anybody there?"}}]}}'
+  curl 'http://{api}/api/requests?limit=1'
+
+Ctrl-C stops all three.
+"#
+    )
+}
