@@ -45,6 +45,21 @@ pub struct Begun {
     pub first_user_message: String,
     /// The conversation it belongs to.
     pub session: SessionRef,
+    /// What `openai_request` has in common with that of an earlier request, if that is known.
+    pub base: Option<Base>,
+}
+
+/// What a body repeats of an earlier one: conversations resend their history.
+///
+/// A hint: where the earlier request is not in the log any more, or the lengths do not fit, the body is stored whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The UUID of the earlier request.
+    pub request_id: String,
+    /// So many bytes at the beginning of both bodies are the same.
+    pub prefix: usize,
+    /// So many bytes at the end of both bodies are the same.
+    pub suffix: usize,
 }
 
 /// Which conversation an exchange belongs to.

@@ -36,6 +36,7 @@ pub mod provider_models;
 pub mod providers;
 pub mod requests;
 pub mod responses;
+pub mod retention;
 mod row;
 mod seed;
 pub mod sessions;

@@ -31,6 +31,7 @@ pub(crate) fn begun(id: &str, received_at: i64, session: SessionRef) -> Begun {
         openai_request: r#"{"model":"m"}"#.to_owned(),
         first_user_message: format!("hello from {id}"),
         session,
+        base: None,
     }
 }
 

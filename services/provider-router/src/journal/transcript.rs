@@ -103,6 +103,7 @@ impl Transcript {
             openai_request: text(&self.request).into_owned(),
             first_user_message: text(first.as_bytes()).chars().take(FIRST_MESSAGE).collect(),
             session,
+            base: None,
         }
     }
 }
