@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     clock,
-    journal::{End, Entry, Written},
+    journal::{Bodies, End, Entry, Written},
     provider::Provider,
     route::Candidate,
 };
@@ -38,14 +38,21 @@ pub struct Exchange {
     answer: Vec<u8>,
     answer_len: u64,
     max_answer_len: u64,
+    bodies: Bodies,
     /// Its place among the requests in flight.
     _permit: OwnedSemaphorePermit,
 }
 
 impl Exchange {
-    /// Opens the books. Of an answer, `max_answer_len` bytes are kept.
+    /// Opens the books. Of an answer, `max_answer_len` bytes are kept, as `bodies` has it.
     #[must_use]
-    pub fn new(entry: Entry, arrived: Instant, max_answer_len: u64, permit: OwnedSemaphorePermit) -> Self {
+    pub fn new(
+        entry: Entry,
+        arrived: Instant,
+        max_answer_len: u64,
+        bodies: Bodies,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         Self {
             entry: Some(entry),
             arrived,
@@ -58,6 +65,7 @@ impl Exchange {
             answer: Vec::new(),
             answer_len: 0,
             max_answer_len,
+            bodies,
             _permit: permit,
         }
     }
@@ -94,7 +102,9 @@ impl Exchange {
         let kept = usize::try_from(room).map_or(bytes, |room| &bytes[..bytes.len().min(room)]);
         self.answer_len += bytes.len() as u64;
         self.answer.extend_from_slice(kept);
+        // What is not to be kept as it is has to be understood first, and stays in memory until its end.
         if self.answer.len() >= PART
+            && self.bodies == Bodies::Full
             && let Some(entry) = &mut self.entry
         {
             let part = self.answer.len() - NEWEST;
@@ -116,6 +126,9 @@ impl Exchange {
         if let Some(provider) = &self.provider {
             provider.metrics.ended(status, duration, self.first_byte);
         }
+        let streamed = self.streamed && self.bodies == Bodies::Full;
+        // Providers quote what they were sent in their errors.
+        let error = error.map(|error| if self.bodies == Bodies::Full { error } else { "not kept".to_owned() });
         let end = End {
             status,
             ended_at: clock::unix_ms(),
@@ -126,10 +139,13 @@ impl Exchange {
             first_byte_ms: self.first_byte.map(clock::millis),
             attempts: self.attempts,
             error,
-            streamed: self.streamed,
+            streamed,
             truncated: self.answer_len > self.max_answer_len,
         };
-        entry.end(end, &self.answer)
+        match self.bodies {
+            Bodies::Full => entry.end(end, &self.answer),
+            bodies => entry.end(end, &bodies.of_answer(&self.answer, self.streamed)),
+        }
     }
 }
 

@@ -19,8 +19,10 @@
 //! - Loading twice is the same as loading once: rows are keyed by request id.
 //! - What cannot be written is counted exactly in [`Journal::unlogged`].
 
+mod bodies;
 mod intake;
 mod loader;
+mod recent;
 mod record;
 mod recovery;
 mod segment;
@@ -39,6 +41,7 @@ use std::{
     },
 };
 
+pub use bodies::Bodies;
 pub use loader::{Loader, LoaderStatus, Running};
 pub use record::{Begin, End};
 use record::{Kind, encode};
@@ -57,6 +60,8 @@ pub struct JournalConfig {
     pub enabled: bool,
     /// What an end that was written survives.
     pub durability: Durability,
+    /// How much of requests and answers is kept; a provider may be stricter.
+    pub bodies: Bodies,
     /// When a segment is left for a new one.
     pub segment_bytes: Size,
     /// How much may wait for the database before requests go unlogged (or are refused).
@@ -181,10 +186,15 @@ impl Journal {
         let lock = claim(&dir)?;
         let (to_loader, from_writers) = mpsc::channel();
         let status = Arc::new(Status::default());
-        let pool = Arc::new(Pool::new(shards.max(1) + SPARE_SEGMENTS));
+        let pool = if config.enabled {
+            Pool::new(&dir, shards.max(1) + SPARE_SEGMENTS, shards.max(1) + 1)?
+        } else {
+            Pool::new(&dir, 0, 0)?
+        };
+        let pool = Arc::new(pool);
         let loader = Loader::new(&dir, from_writers, Arc::clone(&status), Arc::clone(&pool));
-        let writer = |n| SegmentWriter::new(&dir, n, config.segment_bytes.bytes(), Arc::clone(&pool));
-        let shards = (0..shards.max(1)).map(|n| Mutex::new(Shard { writer: writer(n), scratch: Vec::new() })).collect();
+        let writer = || SegmentWriter::new(config.segment_bytes.bytes(), Arc::clone(&pool));
+        let shards = (0..shards.max(1)).map(|_| Mutex::new(Shard { writer: writer(), scratch: Vec::new() })).collect();
         let syncer = (config.enabled && config.durability == Durability::Power).then(Syncer::spawn).transpose()?;
         Ok((Self(Arc::new(Inner { config, shards, to_loader, status, syncer, _lock: lock })), loader))
     }
@@ -208,6 +218,12 @@ impl Journal {
             }
         }
         Ok(Entry { inner, id, shard, logged })
+    }
+
+    /// How much of requests and answers is kept, where no provider is stricter.
+    #[must_use]
+    pub fn bodies(&self) -> Bodies {
+        self.0.config.bodies
     }
 
     /// How many bytes of an answer are kept.

@@ -15,7 +15,10 @@ use serde_json::{Map, Value};
 use signalbox_core::schema;
 use signalbox_upstream::AddressPolicy;
 
-use crate::metrics::{Metrics, ProviderMetrics};
+use crate::{
+    journal::Bodies,
+    metrics::{Metrics, ProviderMetrics},
+};
 
 /// A provider as requests meet it: everything parsed and checked, once per change of the catalogue.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Provider {
     pub default_model: Option<String>,
     /// How to speak to it.
     pub adapter: Adapter,
+    /// How much of what goes to it is logged.
+    pub log_bodies: Bodies,
     /// What is counted of it.
     pub metrics: ProviderMetrics,
     healthy: AtomicBool,
@@ -59,6 +64,10 @@ impl Provider {
         policy: &AddressPolicy,
         metrics: &Metrics,
     ) -> Self {
+        let log_bodies = match text(config, "logBodies") {
+            Ok(None) => Ok(Bodies::Full),
+            word => word.ok().flatten().and_then(Bodies::parse).ok_or("`logBodies` must be full, redact or off"),
+        };
         let adapter = match row.kind.as_str() {
             "echo" => Echo::new(config).map(Adapter::Echo),
             kind => OpenAi::new(presets::preset(kind), config, policy).map(|openai| Adapter::OpenAi(Box::new(openai))),
@@ -68,7 +77,9 @@ impl Provider {
             name: row.name.clone(),
             base_url: text(config, "baseURL").ok().flatten().unwrap_or_default().to_owned(),
             default_model,
-            adapter: adapter.unwrap_or_else(Adapter::Misconfigured),
+            // Who wants something left out of the log, and we do not know what, gets nothing logged and nothing served.
+            adapter: log_bodies.map_err(str::to_owned).and(adapter).unwrap_or_else(Adapter::Misconfigured),
+            log_bodies: log_bodies.unwrap_or(Bodies::Off),
             metrics: metrics.provider(&row.id),
             healthy: AtomicBool::new(true),
         }

@@ -5,7 +5,7 @@ use http::{HeaderMap, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use signalbox_core::id;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, timeout};
 use uuid::Uuid;
 
 use super::{CHAT_COMPLETIONS, error::ApiError};
@@ -16,10 +16,14 @@ use crate::{
     dispatch::{Call, dispatch, stamp},
     envelope::Envelope,
     exchange::Exchange,
-    journal::Begin,
+    journal::{Begin, Bodies},
     route,
 };
 use signalbox_core::schema::RequestStatus;
+
+/// How much of a body that is too large is read and forgotten, and for how long.
+const DISCARD: usize = 64 << 20;
+const DISCARD_FOR: Duration = Duration::from_secs(10);
 
 /// A client that knows the conversation says so here; else the router finds out by its opening.
 const SESSION_HEADER: &str = "x-session-id";
@@ -52,8 +56,10 @@ async fn answer(app: &App, request: Request<Incoming>, id: Uuid) -> Result<Respo
         stream: envelope.stream,
         session: session(&head.headers),
     };
-    let entry = app.journal.begin(id, &begin, &body)?;
-    let mut exchange = Exchange::new(entry, arrived, app.journal.max_answer_bytes(), permit);
+    let asked = candidates.iter().flatten().map(|candidate| candidate.provider.log_bodies);
+    let bodies = asked.fold(app.journal.bodies(), Bodies::max);
+    let entry = app.journal.begin(id, &begin, &bodies.of_request(&body))?;
+    let mut exchange = Exchange::new(entry, arrived, app.journal.max_answer_bytes(), bodies, permit);
     match candidates {
         Ok(candidates) => Ok(dispatch(app, Call { exchange, headers: head.headers, body, envelope }, candidates).await),
         Err(error) => {
@@ -73,7 +79,7 @@ async fn collect(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Resul
     }
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
-        return Err(ApiError::TooLarge { limit });
+        return Err(too_large(body, limit));
     }
     let mut whole: Option<BytesMut> = None;
     let mut first = Bytes::new();
@@ -92,10 +98,24 @@ async fn collect(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Resul
             Some(whole) => whole.extend_from_slice(&data),
         }
         if whole.as_ref().map_or(first.len(), BytesMut::len) > limit {
-            return Err(ApiError::TooLarge { limit });
+            return Err(too_large(body, limit));
         }
     }
     Ok(whole.map_or(first, BytesMut::freeze))
+}
+
+/// A client that is still sending sees a reset instead of the answer when its connection is closed: so the rest is read
+/// and forgotten, within bounds. The task ends with the connection at the latest.
+fn too_large(mut body: Incoming, limit: usize) -> ApiError {
+    tokio::spawn(timeout(DISCARD_FOR, async move {
+        let mut left = DISCARD;
+        while let Some(Ok(frame)) = body.frame().await {
+            let len = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(len) else { return };
+            left = rest;
+        }
+    }));
+    ApiError::TooLarge { limit }
 }
 
 /// The session the client names, if the name can be one.

@@ -8,11 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use signalbox_store::exchanges::Exchange;
+use signalbox_store::exchanges::{Base, Exchange};
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::{
+    recent::{Recent, Shared},
     record::{End, Entry, Record},
     segment::{Pool, Segment},
     tail::{Place, Tail},
@@ -34,6 +35,8 @@ pub(crate) struct Intake {
     /// Rows to write, and for each the segments that may go when it is written.
     batch: Vec<Exchange>,
     batch_pins: Vec<Vec<SegmentNo>>,
+    /// What the next body may repeat.
+    recent: Recent,
     buffer: Vec<u8>,
 }
 
@@ -58,11 +61,9 @@ enum Event {
 
 impl Intake {
     /// Takes a segment in.
-    pub(crate) fn add(&mut self, segment: Arc<Segment>) -> io::Result<()> {
-        let tail = Tail::open(segment)?;
-        self.tails.insert(self.next, tail);
+    pub(crate) fn add(&mut self, segment: Arc<Segment>) {
+        self.tails.insert(self.next, Tail::new(segment));
         self.next += 1;
-        Ok(())
     }
 
     /// Reads a chunk of every segment. Returns whether there is nothing more for now.
@@ -82,7 +83,9 @@ impl Intake {
             });
             match read {
                 Ok(all) => done &= all,
-                Err(error) => tracing::error!(%error, path = %tail.segment.path.display(), "a segment cannot be read"),
+                Err(error) => {
+                    tracing::error!(%error, path = %tail.segment.file.path.display(), "a segment cannot be read")
+                }
             }
             for (id, event, place) in events {
                 self.follow(number, id, event, place);
@@ -119,7 +122,7 @@ impl Intake {
             .collect();
         for (id, begin) in due {
             let Ok(transcript) = self.transcript(id, begin) else { continue };
-            self.push(transcript.begun(), Vec::new());
+            self.push(id, transcript.begun(), Vec::new());
             if let Some(open) = self.open.get_mut(&id) {
                 open.shown = true;
             }
@@ -129,6 +132,11 @@ impl Intake {
     /// The rows that wait to be written; [`Self::settle`] says that they are.
     pub(crate) fn take_rows(&mut self) -> Vec<Exchange> {
         std::mem::take(&mut self.batch)
+    }
+
+    /// Forgets what bodies may repeat, when none has come for a while.
+    pub(crate) fn rest(&mut self) {
+        self.recent.clear();
     }
 
     /// How many requests have begun and are not over.
@@ -162,7 +170,12 @@ impl Intake {
         freed
     }
 
-    fn push(&mut self, exchange: Exchange, pins: Vec<SegmentNo>) {
+    fn push(&mut self, id: Uuid, mut exchange: Exchange, pins: Vec<SegmentNo>) {
+        let body = &exchange.begun.openai_request;
+        let shared = self.recent.find(id, body);
+        self.recent.remember(id, body, shared);
+        exchange.begun.base =
+            shared.map(|Shared { with, prefix, suffix }| Base { request_id: with.to_string(), prefix, suffix });
         self.batch.push(exchange);
         self.batch_pins.push(pins);
     }
@@ -207,7 +220,7 @@ impl Intake {
             self.pin(number);
         }
         match self.exchange(id, &open, end, at) {
-            Ok(exchange) => self.push(exchange, open.pins),
+            Ok(exchange) => self.push(id, exchange, open.pins),
             Err(error) => {
                 self.open.insert(id, open);
                 self.damaged(id, &error);
@@ -244,20 +257,20 @@ impl Intake {
     }
 
     fn reread(&mut self, number: SegmentNo, place: Place) -> io::Result<Record<'_>> {
-        let tail = self.tails.get_mut(&number).ok_or(io::ErrorKind::NotFound)?;
+        let tail = self.tails.get(&number).ok_or(io::ErrorKind::NotFound)?;
         tail.reread(&mut self.buffer, place)
     }
 }
 
 fn discard(tail: &Tail, pool: &Pool) {
-    let path = &tail.segment.path;
+    let path = &tail.segment.file.path;
     let result = if tail.keep {
         tracing::warn!(path = %path.display(), "a segment with unreadable or refused records is kept as .damaged");
         std::fs::rename(path, path.with_extension("damaged"))
     } else if tail.segment.left_behind {
         std::fs::remove_file(path)
     } else {
-        pool.put(path.clone()).or_else(std::fs::remove_file)
+        pool.put(tail.segment.file.clone()).or_else(|file| std::fs::remove_file(file.path))
     };
     if let Err(error) = result {
         tracing::warn!(%error, path = %path.display(), "a loaded segment cannot be removed; loading it again changes nothing");

@@ -16,12 +16,7 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Status, ToLoader,
-    intake::Intake,
-    recovery,
-    segment::{Pool, Segment},
-};
+use super::{Status, ToLoader, intake::Intake, recovery, segment::Pool};
 use crate::metrics::Metrics;
 
 /// How often the segments are looked at.
@@ -30,6 +25,8 @@ const POLL: Duration = Duration::from_millis(50);
 const MAX_BATCH: usize = 512;
 /// How long one transaction may take.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Without requests for this long, what they might repeat is forgotten.
+const REST_AFTER: Duration = Duration::from_secs(300);
 /// Between attempts while the database is away.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -67,6 +64,8 @@ struct Work {
     /// All writers are gone.
     writers_gone: bool,
     intake: Intake,
+    /// When there was last something to write.
+    busy: Instant,
 }
 
 /// The database is away and the loader has been told not to wait for it.
@@ -121,6 +120,7 @@ impl Loader {
             give_up: Arc::clone(&give_up),
             writers_gone: false,
             intake: Intake::default(),
+            busy: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("journal-loader".into()).spawn(move || work.run())?;
         Ok(Running { thread, give_up })
@@ -183,12 +183,10 @@ impl Work {
             Vec::new()
         });
         for estate in estates {
-            let mut intake = std::mem::take(&mut self.intake);
             for segment in estate.segments {
                 self.status().backlog.fetch_add(segment.len(), Ordering::Relaxed);
-                add(&mut intake, Arc::new(segment));
+                self.intake.add(Arc::new(segment));
             }
-            self.intake = intake;
             while !self.intake.read() {
                 self.commit()?;
             }
@@ -211,7 +209,7 @@ impl Work {
         let mut lost = Vec::new();
         loop {
             match message {
-                Ok(ToLoader::Opened(segment)) => add(&mut self.intake, segment),
+                Ok(ToLoader::Opened(segment)) => self.intake.add(segment),
                 Ok(ToLoader::Lost(id, end)) => lost.push((id, end)),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
@@ -233,6 +231,13 @@ impl Work {
     /// Writes the batch, however long the database is away.
     fn commit(&mut self) -> Result<(), GaveUp> {
         let rows: Vec<exchanges::Exchange> = self.intake.take_rows();
+        if rows.is_empty() {
+            if self.busy.elapsed() >= REST_AFTER {
+                self.intake.rest();
+            }
+            return Ok(());
+        }
+        self.busy = Instant::now();
         let mut refused = Vec::new();
         for (n, chunk) in rows.chunks(MAX_BATCH).enumerate() {
             match self.write(chunk)? {
@@ -302,12 +307,5 @@ impl Work {
 
     fn status(&self) -> &Status {
         &self.loader.status
-    }
-}
-
-fn add(intake: &mut Intake, segment: Arc<Segment>) {
-    let path = segment.path.clone();
-    if let Err(error) = intake.add(segment) {
-        tracing::error!(%error, path = %path.display(), "a segment cannot be opened; it stays for the next start");
     }
 }

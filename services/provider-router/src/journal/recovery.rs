@@ -39,11 +39,10 @@ pub(crate) fn estates(own: &Path) -> io::Result<Vec<Estate>> {
     Ok(estates)
 }
 
-/// The segments in `dir`; their names sort in the order of their records.
+/// The segments in `dir`, in the order of their records.
 fn segments(dir: &Path) -> io::Result<Vec<Segment>> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
-    paths.sort();
     let mut segments = Vec::new();
     for path in paths {
         match Segment::left_behind(path.clone())? {
@@ -52,6 +51,7 @@ fn segments(dir: &Path) -> io::Result<Vec<Segment>> {
             None => std::fs::remove_file(path)?,
         }
     }
+    segments.sort_by_key(|segment| segment.generation);
     Ok(segments)
 }
 

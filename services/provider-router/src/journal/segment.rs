@@ -3,23 +3,25 @@
 //! ```text
 //! segment = "signalbx" · generation: u64 LE · records
 //! ```
+//! Generations grow, so that they tell the order of segments as well as their records from older ones.
+//!
 //! One writer appends; the loader reads behind it, never past [`Segment::written`]. A segment is sealed when it is full.
 //! When everything in it is in the database it goes to the [`Pool`], to be overwritten in place with a new generation:
-//! fresh page cache costs several times what a used page costs.
+//! fresh page cache costs several times what a used page costs. Spare files stay open, so that a directory which loses its
+//! permissions or its disk's last bytes does not end the log at once.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, IoSlice, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use uuid::Uuid;
-
 use super::record::seal;
+use crate::clock;
 
 const MAGIC: [u8; 8] = *b"signalbx";
 /// Magic and generation.
@@ -28,8 +30,8 @@ pub(crate) const HEADER_LEN: u64 = 16;
 /// A segment as writer and loader share it.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    /// Where it is.
-    pub(crate) path: PathBuf,
+    /// What it is written in.
+    pub(crate) file: SegmentFile,
     /// Tells its records from those of the file's former lives.
     pub(crate) generation: u64,
     /// How far it holds whole records.
@@ -40,22 +42,30 @@ pub(crate) struct Segment {
     pub(crate) left_behind: bool,
 }
 
+/// A file, open for the one who writes and for the one who reads.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentFile {
+    pub(crate) path: PathBuf,
+    pub(crate) reader: Arc<File>,
+    writer: Arc<File>,
+}
+
 /// Files that may be overwritten.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    free: Mutex<Vec<PathBuf>>,
+    dir: PathBuf,
+    free: Mutex<Vec<SegmentFile>>,
     max: usize,
+    /// The number of the next file.
+    next: AtomicU64,
 }
 
 /// Appends records to the newest segment of one shard.
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {
-    dir: PathBuf,
-    shard: usize,
-    next: u32,
     max_len: u64,
     pool: Arc<Pool>,
-    open: Option<(Arc<File>, Arc<Segment>)>,
+    open: Option<Arc<Segment>>,
 }
 
 /// A record that was appended.
@@ -82,8 +92,9 @@ impl Segment {
         }
         let Some((magic, generation)) = header.split_first_chunk::<8>() else { return Ok(None) };
         let Some(generation) = generation.first_chunk::<8>().filter(|_| *magic == MAGIC) else { return Ok(None) };
+        let file = Arc::new(file);
         Ok(Some(Self {
-            path,
+            file: SegmentFile { path, reader: Arc::clone(&file), writer: Arc::clone(&file) },
             generation: u64::from_le_bytes(*generation),
             written: AtomicU64::new(file.metadata()?.len()),
             sealed: AtomicBool::new(true),
@@ -107,43 +118,70 @@ impl Segment {
     }
 }
 
+// === impl SegmentFile ===
+
+impl SegmentFile {
+    fn create(path: PathBuf) -> io::Result<Self> {
+        let writer = Arc::new(OpenOptions::new().write(true).create_new(true).open(&path)?);
+        let reader = Arc::new(File::open(&path)?);
+        Ok(Self { path, reader, writer })
+    }
+}
+
 // === impl Pool ===
 
 impl Pool {
-    /// A pool of at most `max` files.
-    pub(crate) fn new(max: usize) -> Self {
-        Self { free: Mutex::default(), max }
+    /// A pool of at most `max` files in `dir`, with `spare` of them made at once.
+    pub(crate) fn new(dir: &Path, max: usize, spare: usize) -> io::Result<Self> {
+        let pool = Self { dir: dir.to_owned(), free: Mutex::default(), max, next: AtomicU64::new(0) };
+        for _ in 0..spare.min(max) {
+            let file = pool.create()?;
+            pool.free().push(file);
+        }
+        Ok(pool)
     }
 
     /// Takes a file in, or says that it has enough.
-    pub(crate) fn put(&self, path: PathBuf) -> Result<(), PathBuf> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn put(&self, file: SegmentFile) -> Result<(), SegmentFile> {
+        let mut free = self.free();
         if free.len() >= self.max {
-            return Err(path);
+            return Err(file);
         }
-        free.push(path);
+        free.push(file);
         Ok(())
     }
 
-    fn take(&self) -> Option<PathBuf> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// A file that may be overwritten, or a new one.
+    fn take(&self) -> io::Result<SegmentFile> {
+        let free = self.free().pop();
+        free.map_or_else(|| self.create(), Ok)
     }
 
     /// Removes all files, when nobody is going to write any more.
     pub(crate) fn clear(&self) {
-        while let Some(path) = self.take() {
-            if let Err(error) = std::fs::remove_file(&path) {
-                tracing::warn!(%error, path = %path.display(), "a free segment cannot be removed");
+        for file in self.free().drain(..) {
+            if let Err(error) = std::fs::remove_file(&file.path) {
+                tracing::warn!(%error, path = %file.path.display(), "a free segment cannot be removed");
             }
         }
+    }
+
+    fn create(&self) -> io::Result<SegmentFile> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        SegmentFile::create(self.dir.join(format!("{number:06}.seg")))
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<SegmentFile>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 // === impl SegmentWriter ===
 
 impl SegmentWriter {
-    pub(crate) fn new(dir: &Path, shard: usize, max_len: u64, pool: Arc<Pool>) -> Self {
-        Self { dir: dir.to_owned(), shard, next: 0, max_len, pool, open: None }
+    /// A writer of segments of `max_len` bytes, the first of which is taken from `pool` when it is needed.
+    pub(crate) fn new(max_len: u64, pool: Arc<Pool>) -> Self {
+        Self { max_len, pool, open: None }
     }
 
     /// Appends one record, given as its encoded front and its body.
@@ -152,56 +190,60 @@ impl SegmentWriter {
     /// Whatever the file system says. What was written of the record will be overwritten, so the segment stays readable.
     pub(crate) fn append(&mut self, front: &mut [u8], body: &[u8]) -> io::Result<Appended> {
         let len = (front.len() + body.len()) as u64;
-        let full = self.open.as_ref().is_some_and(|(_, segment)| {
+        let full = self.open.as_ref().is_some_and(|segment| {
             let written = segment.written();
             written > HEADER_LEN && written + len > self.max_len
         });
         if full {
             self.leave();
         }
-        let (opened, (file, segment)) = match &self.open {
-            Some(open) => (None, open),
+        let (opened, segment) = match &self.open {
+            Some(segment) => (None, segment),
             None => {
-                let open = self.create()?;
-                (Some(Arc::clone(&open.1)), self.open.insert(open) as &_)
+                let segment = Arc::new(self.begin()?);
+                (Some(Arc::clone(&segment)), self.open.insert(segment) as &_)
             }
         };
+        let file = Arc::clone(&segment.file.writer);
         seal(front, body, segment.generation);
-        if let Err(error) = write_all(file, front, body) {
-            if (&**file).seek(SeekFrom::Start(segment.written())).is_err() {
+        if let Err(error) = write_all(&file, front, body) {
+            if (&*file).seek(SeekFrom::Start(segment.written())).is_err() {
                 // A torn record in the middle would hide all later ones: go on in another file.
                 self.leave();
             }
             return Err(error);
         }
         segment.written.fetch_add(len, Ordering::Release);
-        Ok(Appended { opened, file: Arc::clone(file) })
+        Ok(Appended { opened, file })
     }
 
     /// Leaves the current segment; the next record opens another.
     fn leave(&mut self) {
-        if let Some((_, segment)) = self.open.take() {
+        if let Some(segment) = self.open.take() {
             segment.sealed.store(true, Ordering::Release);
         }
     }
 
-    fn create(&mut self) -> io::Result<(Arc<File>, Arc<Segment>)> {
-        let path = self.dir.join(format!("{:02}-{:08}.seg", self.shard, self.next));
-        // A free file keeps its bytes and gets a new name: names sort in the order of the records, for whoever inherits.
-        let recycled = self.pool.take().and_then(|free| std::fs::rename(free, &path).ok());
-        let mut file = OpenOptions::new().write(true).create(true).truncate(recycled.is_none()).open(&path)?;
-        self.next += 1;
-        // Random enough never to be the generation of what the file held before.
-        let generation = Uuid::now_v7().as_u64_pair().1;
-        file.write_all(&[MAGIC.as_slice(), &generation.to_le_bytes()].concat())?;
-        let segment = Segment {
-            path,
+    /// Writes the header of a new segment over whatever the file held before.
+    fn begin(&self) -> io::Result<Segment> {
+        let file = self.pool.take()?;
+        let generation = next_generation();
+        let mut writer = &*file.writer;
+        let written = writer
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| writer.write_all(&[MAGIC.as_slice(), &generation.to_le_bytes()].concat()));
+        if let Err(error) = written {
+            // The file is as good as before; the pool has room for what it just gave.
+            let _ = self.pool.put(file);
+            return Err(error);
+        }
+        Ok(Segment {
+            file,
             generation,
             written: AtomicU64::new(HEADER_LEN),
             sealed: AtomicBool::new(false),
             left_behind: false,
-        };
-        Ok((Arc::new(file), Arc::new(segment)))
+        })
     }
 }
 
@@ -209,6 +251,13 @@ impl Drop for SegmentWriter {
     fn drop(&mut self) {
         self.leave();
     }
+}
+
+/// Greater than all before it, also those of earlier processes as long as the clock is not put back; the latter matters
+/// to nobody, since every process has its own directory.
+fn next_generation() -> u64 {
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(clock::unix_ms().unsigned_abs() << 20));
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// One system call in the common case: a record is never half there because the process died between two writes.
@@ -230,17 +279,23 @@ fn write_all(mut file: &File, front: &[u8], body: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::journal::record::{Kind, encode};
 
     fn writer(dir: &Path, max_len: u64) -> SegmentWriter {
-        SegmentWriter::new(dir, 3, max_len, Arc::new(Pool::new(2)))
+        SegmentWriter::new(max_len, Arc::new(Pool::new(dir, 2, 1).unwrap()))
+    }
+
+    fn front(body: &[u8]) -> Vec<u8> {
+        let mut front = Vec::new();
+        encode(&mut front, Kind::Part, Uuid::nil(), None::<&()>, body);
+        front
     }
 
     fn append(writer: &mut SegmentWriter, body: &[u8]) -> Option<Arc<Segment>> {
-        let mut front = Vec::new();
-        encode(&mut front, Kind::Part, Uuid::nil(), None::<&()>, body);
-        writer.append(&mut front, body).unwrap().opened
+        writer.append(&mut front(body), body).unwrap().opened
     }
 
     #[test]
@@ -250,9 +305,9 @@ mod tests {
         let first = append(&mut writer, b"x").unwrap();
         assert!(append(&mut writer, b"yz").is_none() && !first.is_sealed());
         let second = append(&mut writer, b"more").unwrap();
-        assert!(first.is_sealed() && first.path < second.path && first.generation != second.generation);
+        assert!(first.is_sealed() && first.generation < second.generation);
         for segment in [&first, &second] {
-            assert_eq!(std::fs::metadata(&segment.path).unwrap().len(), segment.written());
+            assert_eq!(std::fs::metadata(&segment.file.path).unwrap().len(), segment.written());
         }
     }
 
@@ -265,36 +320,40 @@ mod tests {
     }
 
     #[test]
-    fn a_free_file_is_overwritten_in_place_under_its_new_name() {
+    fn a_free_file_is_overwritten_in_place() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = writer(dir.path(), 64);
         let old = append(&mut writer, &[7; 200]).unwrap();
         let old_len = old.written();
-        writer.pool.put(old.path.clone()).unwrap();
+        writer.pool.put(old.file.clone()).unwrap();
         let new = append(&mut writer, b"x").unwrap();
-        assert!(!old.path.exists());
-        let bytes = std::fs::read(&new.path).unwrap();
+        assert_eq!(new.file.path, old.file.path);
+        let bytes = std::fs::read(&new.file.path).unwrap();
         assert_eq!(bytes.len() as u64, old_len, "not truncated");
         assert_eq!(bytes[8..16], new.generation.to_le_bytes());
     }
 
     #[test]
     fn the_pool_is_bounded() {
-        let pool = Pool::new(1);
-        assert_eq!(pool.put("a".into()), Ok(()));
-        assert_eq!(pool.put("b".into()), Err("b".into()));
+        let dir = tempfile::tempdir().unwrap();
+        let pool = Pool::new(dir.path(), 1, 1).unwrap();
+        let extra = pool.create().unwrap();
+        assert!(pool.put(extra).is_err());
+        pool.clear();
+        assert!(!dir.path().join("000000.seg").exists());
     }
 
     #[test]
-    fn a_directory_that_is_gone_is_an_error_and_not_the_end() {
+    fn without_its_directory_the_log_goes_on_in_what_is_open_and_then_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let gone = dir.path().join("gone");
-        let mut writer = writer(&gone, 100);
-        let mut front = Vec::new();
-        encode(&mut front, Kind::Part, Uuid::nil(), None::<&()>, b"");
-        assert!(writer.append(&mut front, b"").is_err());
         std::fs::create_dir(&gone).unwrap();
-        assert!(writer.append(&mut front, b"").unwrap().opened.is_some());
+        let mut writer = writer(&gone, 64);
+        std::fs::remove_dir_all(&gone).unwrap();
+        assert!(append(&mut writer, &[0; 40]).is_some());
+        assert!(writer.append(&mut front(b"x"), b"x").is_err());
+        std::fs::create_dir(&gone).unwrap();
+        assert!(append(&mut writer, b"x").is_some());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Reading a segment behind its writer.
 
 use std::{
-    fs::File,
     io::{self, Read, Seek, SeekFrom},
     sync::Arc,
 };
@@ -25,7 +24,6 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Tail {
     pub(crate) segment: Arc<Segment>,
-    file: File,
     position: u64,
     /// Requests with a record here that are not in the database yet.
     pub(crate) pins: usize,
@@ -34,9 +32,8 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    pub(crate) fn open(segment: Arc<Segment>) -> io::Result<Self> {
-        let file = File::open(&segment.path)?;
-        Ok(Self { segment, file, position: HEADER_LEN, pins: 0, keep: false })
+    pub(crate) fn new(segment: Arc<Segment>) -> Self {
+        Self { segment, position: HEADER_LEN, pins: 0, keep: false }
     }
 
     /// Reads the next chunk of what has been written into `buffer` and calls `each` per record. Returns whether there is
@@ -92,7 +89,7 @@ impl Tail {
     }
 
     /// Reads one record again.
-    pub(crate) fn reread<'a>(&mut self, buffer: &'a mut Vec<u8>, place: Place) -> io::Result<Record<'a>> {
+    pub(crate) fn reread<'a>(&self, buffer: &'a mut Vec<u8>, place: Place) -> io::Result<Record<'a>> {
         self.fill(buffer, place.offset, place.len)?;
         match decode(buffer, self.segment.generation) {
             Decoded::Record(record, _) => Ok(record),
@@ -105,10 +102,11 @@ impl Tail {
         self.segment.is_sealed() && self.position == self.segment.written()
     }
 
-    fn fill(&mut self, buffer: &mut Vec<u8>, offset: u64, len: usize) -> io::Result<()> {
+    fn fill(&self, buffer: &mut Vec<u8>, offset: u64, len: usize) -> io::Result<()> {
         buffer.resize(len, 0);
-        self.file.seek(SeekFrom::Start(offset))?;
-        self.file.read_exact(buffer)
+        let mut file = &*self.segment.file.reader;
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(buffer)
     }
 }
 
@@ -137,7 +135,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.seg");
         std::fs::write(&path, [b"signalbx", GENERATION.to_le_bytes().as_slice(), records].concat()).unwrap();
-        (dir, Tail::open(Arc::new(Segment::left_behind(path).unwrap().unwrap())).unwrap())
+        (dir, Tail::new(Arc::new(Segment::left_behind(path).unwrap().unwrap())))
     }
 
     fn read_all(tail: &mut Tail) -> Vec<Vec<u8>> {

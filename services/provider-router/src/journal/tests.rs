@@ -40,7 +40,8 @@ impl World {
     fn segments(&self, instance: &str) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(instance_dir(self.dir.path(), instance)) else { return Vec::new() };
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-        paths.retain(|path| path.extension().is_some());
+        // Spare files are empty.
+        paths.retain(|path| path.extension().is_some() && std::fs::metadata(path).unwrap().len() > 0);
         paths.sort();
         paths
     }
@@ -50,6 +51,7 @@ fn config() -> JournalConfig {
     JournalConfig {
         enabled: true,
         durability: Durability::Process,
+        bodies: Bodies::Full,
         segment_bytes: Size::from_bytes(4096),
         max_bytes: Size::from_mib(64),
         max_answer_bytes: Size::from_mib(8),

@@ -1,0 +1,130 @@
+//! How much of requests and answers the log keeps.
+//!
+//! What is not kept never reaches a disk: it is left out before the record is written.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use signalbox_core::openai::{Answer, fold_completion, fold_stream};
+
+/// How much of requests and answers the log keeps. The stricter of two is the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bodies {
+    /// All of it.
+    #[default]
+    Full,
+    /// Their shape: texts, images and arguments are replaced by their length.
+    Redact,
+    /// Nothing but model, usage and finish reason.
+    Off,
+}
+
+/// Fields of a request that say how, not what: they are kept by [`Bodies::Redact`] as they are.
+const PLAIN: [&str; 5] = ["role", "type", "model", "finish_reason", "object"];
+
+impl Bodies {
+    /// The word of a provider's configuration.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "full" => Some(Self::Full),
+            "redact" => Some(Self::Redact),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
+
+    /// What is kept of a request.
+    #[must_use]
+    pub fn of_request(self, body: &Bytes) -> Bytes {
+        match self {
+            Self::Full => body.clone(),
+            Self::Off => Bytes::from_static(b"null"),
+            Self::Redact => serde_json::from_slice(body).map(redact).unwrap_or_default().to_string().into(),
+        }
+    }
+
+    /// What is kept of an answer, as one JSON document.
+    #[must_use]
+    pub fn of_answer(self, raw: &[u8], streamed: bool) -> Vec<u8> {
+        let raw = Bytes::copy_from_slice(raw);
+        let answer = if streamed { fold_stream(&raw) } else { fold_completion(&raw).unwrap_or_default() };
+        let whole = answer.json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok());
+        match (self, whole) {
+            (Self::Redact, Some(whole)) => redact(whole),
+            _ => outline(&answer),
+        }
+        .to_string()
+        .into_bytes()
+    }
+}
+
+/// An answer without what it says.
+fn outline(answer: &Answer) -> Value {
+    let choice =
+        json!({"index": 0, "message": {"role": "assistant", "content": null}, "finish_reason": answer.finish_reason});
+    let error =
+        answer.error.as_ref().map(|error| json!({"message": "[redacted]", "type": error.kind, "code": error.code}));
+    json!({"id": answer.id, "object": "chat.completion", "choices": [choice], "usage": answer.usage, "error": error})
+}
+
+/// Replaces what is said by how long it is.
+fn redact(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(format!("[{} characters]", text.chars().count())),
+        Value::Array(items) => Value::Array(items.into_iter().map(redact).collect()),
+        Value::Object(fields) => {
+            let redacted = fields.into_iter().map(|(key, value)| match value {
+                Value::String(_) if PLAIN.contains(&key.as_str()) => (key, value),
+                value => (key, redact(value)),
+            });
+            Value::Object(redacted.collect::<Map<String, Value>>())
+        }
+        plain => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: &[u8] =
+        br#"{"model":"m","temperature":0.5,"messages":[{"role":"user","content":[{"type":"text","text":"canary"}]}]}"#;
+    const STREAM: &[u8] = b"data: {\"id\":\"i\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"canary\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}\n\n";
+
+    #[test]
+    fn full_keeps_the_bytes() {
+        let body = Bytes::from_static(REQUEST);
+        assert_eq!(Bodies::Full.of_request(&body).as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn redact_keeps_the_shape() {
+        let kept = Bodies::Redact.of_request(&Bytes::from_static(REQUEST));
+        let expected = json!({"model": "m", "temperature": 0.5, "messages": [{"role": "user", "content": [{"type": "text", "text": "[6 characters]"}]}]});
+        assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), expected);
+    }
+
+    #[test]
+    fn nothing_said_is_left_and_the_figures_are() {
+        for bodies in [Bodies::Redact, Bodies::Off] {
+            for (raw, streamed) in [(STREAM, true), (br#"{"id":"i","choices":[{"index":0,"message":{"role":"assistant","content":"canary"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#.as_slice(), false), (br#"{"error":{"message":"canary","code":"c"}}"#, false), (b"canary", false)] {
+                let kept = bodies.of_answer(raw, streamed);
+                assert!(!String::from_utf8_lossy(&kept).contains("canary"), "{bodies:?} {}", String::from_utf8_lossy(&kept));
+                if raw.len() > 60 {
+                    let answer = fold_completion(&kept).unwrap();
+                    assert_eq!((answer.finish_reason.as_deref(), answer.usage.unwrap().total_tokens), (Some("stop"), 3));
+                }
+            }
+            let request = bodies.of_request(&Bytes::from_static(REQUEST));
+            assert!(!String::from_utf8_lossy(&request).contains("canary"));
+        }
+    }
+
+    #[test]
+    fn the_stricter_is_the_greater() {
+        assert!(Bodies::Off > Bodies::Redact && Bodies::Redact > Bodies::Full);
+        assert_eq!((Bodies::parse("redact"), Bodies::parse("some")), (Some(Bodies::Redact), None));
+    }
+}

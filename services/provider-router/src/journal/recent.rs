@@ -1,0 +1,178 @@
+//! Recent request bodies, in which the beginning of the next one is looked for.
+//!
+//! An agent resends its whole history with every turn: most of a body has been seen before. A body is compared with recent
+//! ones, and only what is new of it goes into the database.
+//!
+//! Which body to compare with? If a new body shares at least the first half of an old one, then the bytes in the middle of
+//! the old one stand at the same place in the new one. Looking at those few bytes of each recent body is cheap; only where
+//! they match is the whole compared.
+
+use std::collections::VecDeque;
+
+use uuid::Uuid;
+
+/// Bodies shorter than this share nothing worth the trouble.
+const MIN_LEN: usize = 4 << 10;
+/// How many bodies are remembered, and how many bytes of them.
+const MAX_BODIES: usize = 256;
+const MAX_BYTES: usize = 32 << 20;
+/// How many bytes in the middle of a body have to match.
+const ANCHOR: usize = 32;
+/// How many candidates are compared in full: many conversations begin with the same system message.
+const MAX_COMPARED: usize = 4;
+
+/// The bodies, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    bodies: VecDeque<(Uuid, String)>,
+    bytes: usize,
+}
+
+/// An earlier body that shares its first `prefix` and last `suffix` bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shared {
+    pub(crate) with: Uuid,
+    pub(crate) prefix: usize,
+    pub(crate) suffix: usize,
+}
+
+impl Recent {
+    /// The recent body that shares most with `body`, at least its own first half. Not the same request's: one that was
+    /// shown as pending comes again when it is over.
+    pub(crate) fn find(&self, id: Uuid, body: &str) -> Option<Shared> {
+        let new = body.as_bytes();
+        let candidates = self.bodies.iter().rev().filter(|(other, old)| {
+            let at = old.len() / 2;
+            *other != id && new.get(at..at + ANCHOR).is_some_and(|anchor| old.as_bytes()[at..at + ANCHOR] == *anchor)
+        });
+        let shared = candidates.take(MAX_COMPARED).map(|(id, old)| {
+            let old = old.as_bytes();
+            let prefix = common_prefix(old, new);
+            Shared { with: *id, prefix, suffix: common_suffix(&old[prefix..], &new[prefix..]) }
+        });
+        shared.filter(|shared| shared.prefix >= MIN_LEN / 2).max_by_key(|shared| shared.prefix + shared.suffix)
+    }
+
+    /// Remembers a body that is going into the database.
+    pub(crate) fn remember(&mut self, id: Uuid, body: &str, shared: Option<Shared>) {
+        if body.len() < MIN_LEN || self.bodies.iter().any(|(other, _)| *other == id) {
+            return;
+        }
+        // A later turn of a conversation takes the place of the one before.
+        if let Some(shared) = shared
+            && let Some(position) = self.bodies.iter().position(|(id, _)| *id == shared.with)
+            && self.bodies[position].1.len() <= shared.prefix + shared.suffix + MIN_LEN
+            && let Some((_, old)) = self.bodies.remove(position)
+        {
+            self.bytes -= old.len();
+        }
+        self.bytes += body.len();
+        self.bodies.push_back((id, body.to_owned()));
+        while (self.bodies.len() > MAX_BODIES || self.bytes > MAX_BYTES)
+            && let Some((_, old)) = self.bodies.pop_front()
+        {
+            self.bytes -= old.len();
+        }
+    }
+
+    /// Forgets everything, when nothing has come for a while.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// How many bytes two texts have in common at their beginning; whole blocks first, since those compare fast.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    const BLOCK: usize = 256;
+    let blocks = a.chunks_exact(BLOCK).zip(b.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
+    blocks + a[blocks..].iter().zip(&b[blocks..]).take_while(|(a, b)| a == b).count()
+}
+
+/// The same at their end.
+fn common_suffix(a: &[u8], b: &[u8]) -> usize {
+    const BLOCK: usize = 256;
+    let blocks = a.rchunks_exact(BLOCK).zip(b.rchunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
+    let (a, b) = (&a[..a.len() - blocks], &b[..b.len() - blocks]);
+    blocks + a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NEW: Uuid = Uuid::from_u128(1 << 100);
+
+    fn body(turns: usize, seed: &str) -> String {
+        let messages: Vec<String> = (0..turns)
+            .map(|n| format!(r#"{{"role":"user","content":"{seed} {n} {}"}}"#, "words and ".repeat(40)))
+            .collect();
+        format!(r#"{{"messages":[{}],"model":"m","tools":[{}]}}"#, messages.join(","), "\"t\",".repeat(300))
+    }
+
+    #[test]
+    fn the_next_turn_shares_all_but_what_is_new() {
+        let mut recent = Recent::default();
+        let (first, second) = (body(20, "a"), body(21, "a"));
+        recent.remember(Uuid::from_u128(9), &body(20, "b"), None);
+        recent.remember(Uuid::from_u128(1), &first, None);
+        let shared = recent.find(NEW, &second).unwrap();
+        assert_eq!(shared.with, Uuid::from_u128(1));
+        assert!(shared.prefix + shared.suffix >= first.len() - 8, "{shared:?} of {}", first.len());
+    }
+
+    #[test]
+    fn a_conversation_takes_one_place_however_long_it_grows() {
+        let mut recent = Recent::default();
+        for turn in 20..60 {
+            let body = body(turn, "a");
+            let shared = recent.find(NEW, &body);
+            assert_eq!(shared.is_some(), turn > 20, "{turn}");
+            recent.remember(Uuid::from_u128(turn as u128), &body, shared);
+        }
+        assert_eq!((recent.bodies.len(), recent.bytes), (1, body(59, "a").len()));
+    }
+
+    #[test]
+    fn small_bodies_and_strangers_share_nothing() {
+        let mut recent = Recent::default();
+        recent.remember(Uuid::from_u128(1), &body(1, "a"), None);
+        recent.remember(Uuid::from_u128(2), &body(30, "a"), None);
+        assert_eq!(recent.find(NEW, &body(30, "other")), None);
+        assert_eq!(recent.find(NEW, "{}"), None);
+        recent.clear();
+        assert_eq!((recent.find(NEW, &body(30, "a")), recent.bytes), (None, 0));
+    }
+
+    #[test]
+    fn a_request_is_not_compared_with_itself() {
+        let mut recent = Recent::default();
+        let id = Uuid::from_u128(1);
+        recent.remember(id, &body(30, "a"), None);
+        recent.remember(id, &body(30, "a"), None);
+        assert_eq!((recent.find(id, &body(30, "a")), recent.bodies.len()), (None, 1));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut recent = Recent::default();
+        for n in 0..300_u128 {
+            recent.remember(Uuid::from_u128(n), &format!("{n:5}{}", "x".repeat(1 << 18)), None);
+            assert!(recent.bodies.len() <= MAX_BODIES && recent.bytes <= MAX_BYTES);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shared_is_equal(a in "[ab]{0,600}", b in "[ab]{0,600}") {
+            let (a, b) = (a.as_bytes(), b.as_bytes());
+            let prefix = common_prefix(a, b);
+            let suffix = common_suffix(&a[prefix..], &b[prefix..]);
+            prop_assert_eq!(&a[..prefix], &b[..prefix]);
+            prop_assert!(prefix == a.len().min(b.len()) || a[prefix] != b[prefix]);
+            prop_assert_eq!(&a[a.len() - suffix..], &b[b.len() - suffix..]);
+            prop_assert!(prefix + suffix <= a.len().min(b.len()));
+        }
+    }
+}
