@@ -23,7 +23,7 @@ use signalbox_core::schema::RequestStatus;
 
 /// How much of a body that is too large is read and forgotten, and for how long.
 const DISCARD: usize = 64 << 20;
-const DISCARD_FOR: Duration = Duration::from_secs(10);
+const DISCARD_FOR: Duration = Duration::from_secs(2);
 
 /// A client that knows the conversation says so here; else the router finds out by its opening.
 const SESSION_HEADER: &str = "x-session-id";
