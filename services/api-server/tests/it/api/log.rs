@@ -24,6 +24,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             openai_request: r#"{"model":"echo","messages":[]}"#.to_owned(),
             first_user_message: "é".repeat(150),
             session: SessionRef::Named("s1".to_owned()),
+            base: None,
         },
         ended: Some(Ended {
             status: RequestStatus::Completed,
