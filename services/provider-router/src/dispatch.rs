@@ -9,7 +9,7 @@ mod failure;
 
 use bytes::Bytes;
 use failure::Failure;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use signalbox_core::schema::RequestStatus;
 
 use crate::{
@@ -68,7 +68,6 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
 }
 
 async fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<ResponseBody> {
-    let id = exchange.id();
     let (headers, body) = match good {
         Good::Stream { headers, begun, rest } => {
             exchange.head(200, true);
@@ -84,16 +83,7 @@ async fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<Respo
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::OK;
     *response.headers_mut() = headers;
-    stamp(response.headers_mut(), id);
     response
-}
-
-/// Tells the client the id under which the request is in the log.
-pub(crate) fn stamp(headers: &mut HeaderMap, id: uuid::Uuid) {
-    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-    if let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)) {
-        headers.insert("x-request-id", value);
-    }
 }
 
 /// Drops the headers of a provider's answer that are about its connection, its cookies or its own caller.

@@ -1,7 +1,7 @@
 //! `POST /v1/chat/completions`.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use signalbox_core::id;
@@ -13,7 +13,7 @@ use crate::{
     app::App,
     body::ResponseBody,
     clock,
-    dispatch::{Call, dispatch, stamp},
+    dispatch::{Call, dispatch},
     envelope::Envelope,
     exchange::Exchange,
     journal::{Begin, Bodies},
@@ -25,6 +25,8 @@ use signalbox_core::schema::RequestStatus;
 const DISCARD: usize = 64 << 20;
 const DISCARD_FOR: Duration = Duration::from_secs(2);
 
+/// Tells the client, and the provider, which request in the log this is.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A client that knows the conversation says so here; else the router finds out by its opening.
 const SESSION_HEADER: &str = "x-session-id";
 
@@ -32,7 +34,10 @@ const SESSION_HEADER: &str = "x-session-id";
 pub async fn chat_completions(app: &App, request: Request<Incoming>) -> Response<ResponseBody> {
     let id = id::request_id();
     let mut response = answer(app, request, id).await.unwrap_or_else(|error| error.response());
-    stamp(response.headers_mut(), id);
+    // The id under which the request is in the log, if it is.
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
     response
 }
 

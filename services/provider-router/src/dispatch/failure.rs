@@ -8,7 +8,6 @@ use signalbox_core::{
     schema::RequestStatus,
 };
 
-use super::stamp;
 use crate::{body::ResponseBody, exchange::Exchange};
 
 /// Why an attempt failed.
@@ -86,7 +85,6 @@ impl Failure {
             }
         };
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        stamp(&mut headers, exchange.id());
         exchange.head(status.as_u16(), false);
         exchange.answer(&body);
         exchange.finish(RequestStatus::Failed, Some(message)).await;
