@@ -2,17 +2,25 @@
 //!
 //! Each room is one promise. Build the binaries first: `cargo build -p api-server -p provider-router -p qwen-proxy`.
 //! Names that begin with `fc_` and a number are cases of the fault catalogue.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
 mod catalog;
+mod chaos;
+mod damage;
+mod dice;
+mod disconnects;
 mod durability;
 mod fallback;
 mod faults;
 mod first_run;
 mod gateway;
 mod lifecycle;
+mod lone_router;
 mod outage;
+mod overload;
 mod sdk;
+mod slow_readers;
 mod standalone;
 mod streaming;
+mod unwritable;

@@ -1,0 +1,188 @@
+//! The router is dead, and something happens to its files before it starts again: what is whole is loaded, and what is
+//! not is kept for a person to look at.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::json;
+use signalbox_core::schema::RequestStatus;
+use signalbox_fakes::Turn;
+use signalbox_harness::{Client, Launch};
+use sqlx::Executor as _;
+
+use crate::{
+    catalog::database,
+    dice::Dice,
+    gateway::{CHAT, chat, request_id},
+    lone_router::{LoneRouter, text_of},
+};
+
+/// How many requests are in the segment.
+const REQUESTS: usize = 12;
+/// Magic and generation of a segment.
+const HEADER: usize = 16;
+/// How many places of a file are tried.
+const PLACES: usize = 4;
+
+/// One segment, left behind by a router that was killed before any of it was in the database.
+struct Estate {
+    lone: LoneRouter,
+    segment: PathBuf,
+    /// The requests in their order, and how long the file was when each was over.
+    requests: Vec<(String, usize)>,
+}
+
+// === impl Estate ===
+
+impl Estate {
+    async fn new() -> Self {
+        let config = "[server]\nworker_threads = 1\n";
+        let mut lone = LoneRouter::configured(config).await;
+        let mut locker = database(lone.home()).await;
+        locker.execute("BEGIN EXCLUSIVE").await.unwrap();
+        let mut requests = Vec::new();
+        let router = lone.client();
+        for number in 0..REQUESTS {
+            let id = ask(router, &text(number)).await;
+            requests.push((id, fs::metadata(Self::find_segment(&lone)).unwrap().len().try_into().unwrap()));
+        }
+        let segment = Self::find_segment(&lone);
+        lone.kill9().await;
+        locker.execute("ROLLBACK").await.unwrap();
+        Self { lone, segment, requests }
+    }
+
+    fn find_segment(lone: &LoneRouter) -> PathBuf {
+        let instance = fs::read_dir(lone.home().data().join("journal")).unwrap().next().unwrap().unwrap().path();
+        let files = fs::read_dir(instance).unwrap().map(|entry| entry.unwrap().path());
+        // Spare files are empty.
+        let mut segments: Vec<PathBuf> = files
+            .filter(|path| path.extension().is_some_and(|extension| extension == "seg"))
+            .filter(|path| fs::metadata(path).unwrap().len() > 0)
+            .collect();
+        assert_eq!(segments.len(), 1, "{segments:?}");
+        segments.remove(0)
+    }
+
+    fn len(&self) -> usize {
+        self.requests[REQUESTS - 1].1
+    }
+
+    /// Starts the next router after `damage` was done to the bytes of the segment, waits until it has loaded what there
+    /// is, and answers which requests are whole in the log. None of the others looks as if it were.
+    async fn load(&mut self, damage: impl FnOnce(&mut Vec<u8>)) -> Vec<bool> {
+        let mut bytes = fs::read(&self.segment).unwrap();
+        damage(&mut bytes);
+        fs::write(&self.segment, bytes).unwrap();
+        self.lone.start_again().await;
+        // The loader takes what was left behind first: what comes now is loaded after it.
+        let id = ask(self.lone.client(), "afterwards").await;
+        assert_eq!(self.lone.recorded(&id).await.0.status, RequestStatus::Completed);
+        assert_eq!(self.lone.rows(Some(RequestStatus::Pending)).await, 0);
+        let mut whole = Vec::new();
+        for (number, (id, _)) in self.requests.iter().enumerate() {
+            let found = self.lone.ended(id).await;
+            let complete = found.as_ref().is_some_and(|(request, _)| request.status == RequestStatus::Completed);
+            assert!(found.is_none_or(|(_, response)| !complete || text_of(response.as_ref()) == text(number)));
+            whole.push(complete);
+        }
+        whole
+    }
+
+    fn is_kept(&self) -> bool {
+        self.segment.with_extension("damaged").exists()
+    }
+}
+
+fn text(number: usize) -> String {
+    format!("this is number {number}")
+}
+
+async fn ask(router: Client, text: &str) -> String {
+    let request = json!({"model": "fake/m", "messages": [{"role": "user", "content": text}]});
+    request_id(&router.post(CHAT, &request).await.expect(200))
+}
+
+#[tokio::test]
+async fn a_flipped_byte_costs_one_request_and_the_file_is_kept() {
+    let mut dice = Dice::new();
+    for _ in 0..PLACES {
+        let mut estate = Estate::new().await;
+        // What follows the last request could not be told from a record that was being written.
+        let at = HEADER + dice.below(estate.requests[REQUESTS - 2].1 - HEADER);
+        let flip = u8::try_from(1 + dice.below(255)).unwrap();
+        let whole = estate.load(|bytes| bytes[at] ^= flip).await;
+        let hit = estate.requests.iter().position(|(_, end)| at < *end).unwrap();
+        for (number, whole) in whole.iter().enumerate() {
+            assert_eq!(*whole, number != hit, "byte {at} is in request {hit}; request {number}");
+        }
+        assert!(estate.is_kept(), "byte {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_segment_gives_what_it_has() {
+    let mut dice = Dice::new();
+    for _ in 0..PLACES {
+        let mut estate = Estate::new().await;
+        let len = dice.below(estate.len());
+        let whole = estate.load(|bytes| bytes.truncate(len)).await;
+        for (number, (whole, (_, end))) in whole.iter().zip(&estate.requests).enumerate() {
+            assert_eq!(*whole, *end <= len, "{len} bytes are left; request {number}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_segment_of_nonsense_is_kept_and_costs_nothing_else() {
+    let mut estate = Estate::new().await;
+    let whole = estate.load(|bytes| bytes[HEADER..].fill(0xA5)).await;
+    assert_eq!(whole, [false; REQUESTS]);
+}
+
+/// A database of yesterday: what it has lost is lost; what is in the journal comes again, and the rest goes on.
+#[tokio::test]
+async fn a_database_restored_from_an_older_backup_takes_what_the_journal_has() {
+    let mut lone = LoneRouter::launch(Launch::default()).await;
+    let (data, router) = (lone.home().data(), lone.client());
+    let before = ask(router, "before the backup").await;
+    lone.recorded(&before).await;
+    let mut locker = database(lone.home()).await;
+    let backup = data.join("backup.db").display().to_string();
+    sqlx::query("VACUUM INTO $1").bind(backup).execute(&mut locker).await.unwrap();
+    let after = ask(router, "after the backup").await;
+    lone.recorded(&after).await;
+    // The end of this one is loaded by the next router; its beginning is in the lost part of the database.
+    let gate = lone.fake.script("open", Turn::echo().gated());
+    gate.release(3);
+    let mut open = router.stream(CHAT, &chat("fake/open", true)).await;
+    let interrupted = open.header("x-request-id").to_owned();
+    open.next_text().await.unwrap();
+    signalbox_harness::eventually("the pending row", async || {
+        (lone.rows(Some(RequestStatus::Pending)).await == 1).then_some(())
+    })
+    .await;
+    locker.execute("BEGIN EXCLUSIVE").await.unwrap();
+    let unloaded = ask(router, "not loaded").await;
+    lone.kill9().await;
+    lone.store.close().await;
+    drop(locker);
+    for file in ["signalbox.db-wal", "signalbox.db-shm"] {
+        let removed = fs::remove_file(data.join(file));
+        assert!(removed.is_ok() || !data.join(file).exists());
+    }
+    fs::rename(data.join("backup.db"), data.join("signalbox.db")).unwrap();
+
+    lone.start_again().await;
+    lone.inherits_everything().await;
+    for (id, text) in [(&before, "before the backup"), (&unloaded, "not loaded")] {
+        let (request, response) = lone.recorded(id).await;
+        assert_eq!((request.status, text_of(response.as_ref()).as_str()), (RequestStatus::Completed, text));
+    }
+    assert_eq!(lone.recorded(&interrupted).await.0.status, RequestStatus::Interrupted);
+    // Whether the journal still had this one depends on how full its segment was; half of it would be wrong.
+    if let Some((request, response)) = lone.ended(&after).await {
+        assert_eq!((request.status, text_of(response.as_ref())), (RequestStatus::Completed, "after the backup".into()));
+    }
+    let again = ask(lone.client(), "afterwards").await;
+    assert_eq!(lone.recorded(&again).await.0.status, RequestStatus::Completed);
+}

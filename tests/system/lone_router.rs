@@ -1,0 +1,168 @@
+//! provider-router alone, with one provider, the fake: it can be killed and started again, and nobody else does that.
+
+use serde_json::{Value, json};
+use signalbox_core::{
+    schema::{ConfigValue, NewProvider, Request, RequestStatus, Response},
+    secret::Secret,
+};
+use signalbox_fakes::FakeProvider;
+use signalbox_harness::{Client, Home, Launch, Process, Router, eventually};
+use signalbox_store::{
+    Page, Store, providers,
+    requests::{self, Filter, RequestKey},
+};
+
+/// The router, its database, and a provider `fake` that it knows: its model `m` is asked for as `fake/m`.
+pub(crate) struct LoneRouter {
+    launch: Launch,
+    database: String,
+    /// `None` between its death and the next start.
+    router: Option<Router>,
+    /// The log, as anybody else reads it.
+    pub(crate) store: Store,
+    pub(crate) fake: FakeProvider,
+}
+
+// === impl LoneRouter ===
+
+impl LoneRouter {
+    /// Starts one on SQLite in the home of `launch`.
+    pub(crate) async fn launch(launch: Launch) -> Self {
+        let database = format!("sqlite://{}", launch.home_dir().data().join("signalbox.db").display());
+        Self::begin(launch, database).await
+    }
+
+    /// Starts one on PostgreSQL.
+    pub(crate) async fn launch_on(database: String, launch: Launch) -> Self {
+        Self::begin(launch.database(&database), database).await
+    }
+
+    /// Starts one on SQLite with this configuration (TOML).
+    pub(crate) async fn configured(toml: &str) -> Self {
+        Self::launch(Launch::default().config("provider-router", toml)).await
+    }
+
+    async fn begin(launch: Launch, database: String) -> Self {
+        let fake = FakeProvider::start().await.unwrap();
+        // The router first: the files of its database are to be its own, whoever runs it.
+        let router = Router::start(launch.clone()).await;
+        let store = Store::open(&database).await.unwrap();
+        let lone = Self { launch, database, router: Some(router), store, fake };
+        lone.add_provider("fake", &lone.fake.url()).await;
+        lone
+    }
+
+    /// Kills it as `kill -9` does.
+    pub(crate) async fn kill9(&mut self) {
+        // The handle goes too: dropped later, it would end whoever lives in this home then.
+        if let Some(mut router) = self.router.take() {
+            router.process.kill9().await;
+        }
+    }
+
+    /// Starts it again, on what is in its directory now.
+    pub(crate) async fn start_again(&mut self) {
+        assert!(self.router.is_none(), "it runs");
+        self.router = Some(Router::start(self.launch.clone()).await);
+        self.store.close().await;
+        self.store = Store::open(&self.database).await.unwrap();
+    }
+
+    /// Adds a provider, and waits until the router knows it.
+    pub(crate) async fn add_provider(&self, id: &str, base_url: &str) {
+        let provider = NewProvider {
+            id: id.into(),
+            name: id.into(),
+            kind: "openai".into(),
+            enabled: true,
+            priority: 50,
+            description: None,
+        };
+        let config = |key: &str, value: &str, is_sensitive| ConfigValue {
+            key: key.into(),
+            value: Secret::new(json!(value).to_string()),
+            is_sensitive,
+        };
+        let configs = [config("baseURL", base_url, false), config("apiKey", "sk-test-0123456789abcdef", true)];
+        providers::insert(&self.store, &provider, &configs, 1).await.unwrap();
+        eventually("the arrival of the provider in the router", async || {
+            let known = self.health().await["registeredProviders"].clone();
+            known.as_array()?.iter().any(|known| known == id).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        self.launch.home_dir()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.running().client
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        &self.running().process
+    }
+
+    fn running(&self) -> &Router {
+        self.router.as_ref().unwrap()
+    }
+
+    pub(crate) async fn health(&self) -> Value {
+        self.client().get("/health").await.expect(200).json()
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let text = self.client().get("/metrics").await.expect(200).text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no metric {name} in\n{text}")).parse().unwrap()
+    }
+
+    /// Waits until nothing of any request is held: no permit, and no connection to a provider that is in use.
+    pub(crate) async fn becomes_idle(&self) {
+        eventually("an idle router", async || {
+            let connections = self.health().await["connections"].clone();
+            let idle = connections["open"] == connections["idle"];
+            (idle && self.metric("signalbox_requests_in_flight").await == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// What the log has of a request; `None` when it has nothing, or no end of it.
+    pub(crate) async fn ended(&self, id: &str) -> Option<(Request, Option<Response>)> {
+        match requests::get(&self.store, &RequestKey::Uuid(id.to_owned())).await {
+            Ok(found) => Some(found).filter(|(request, _)| request.status != RequestStatus::Pending),
+            Err(signalbox_store::Error::NotFound { .. }) => None,
+            Err(error) => panic!("the log cannot be read: {error}"),
+        }
+    }
+
+    /// What the log has of a request, once that has an end in it.
+    pub(crate) async fn recorded(&self, id: &str) -> (Request, Option<Response>) {
+        eventually(&format!("the end of request {id} in the log"), async || self.ended(id).await).await
+    }
+
+    /// How many rows the log has: all, or those with a status.
+    pub(crate) async fn rows(&self, status: Option<RequestStatus>) -> usize {
+        let filter = Filter { status, ..Filter::default() };
+        let page = Page { limit: 0, offset: 0 };
+        usize::try_from(requests::list(&self.store, &filter, page).await.unwrap().total).unwrap()
+    }
+
+    /// Waits until the journals of all dead routers are loaded and gone.
+    pub(crate) async fn inherits_everything(&self) {
+        let journal = self.home().data().join("journal");
+        eventually("an end of the journals left behind", async || {
+            (std::fs::read_dir(&journal).unwrap().count() == 1).then_some(())
+        })
+        .await;
+    }
+}
+
+/// The text of the first choice of a recorded answer; empty when there is none, or only a piece of it.
+pub(crate) fn text_of(response: Option<&Response>) -> String {
+    let json = response.and_then(|response| response.openai_response.as_deref()).unwrap_or("null");
+    let answer: Value = serde_json::from_str(json).unwrap_or_default();
+    answer["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,128 @@
+//! More than the limits allow is refused at once, in the shape clients know, and nobody else notices.
+
+use std::time::Duration;
+
+use signalbox_fakes::{End, Turn};
+use signalbox_harness::within;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    gateway::{CHAT, chat, error_of},
+    lone_router::LoneRouter,
+};
+
+#[tokio::test]
+async fn one_request_too_many_is_503_and_a_permit_that_is_free_is_free_at_once() {
+    const LIMIT: usize = 4;
+    let lone = LoneRouter::configured("[limits]\nmax_in_flight = 4\n").await;
+    let router = lone.client();
+    let mut streams = Vec::new();
+    for number in 0..LIMIT {
+        let model = format!("m{number}");
+        let gate = lone.fake.script(&model, Turn::echo().gated());
+        // Its first event: before that, the client sees nothing.
+        gate.release(1);
+        streams.push((router.stream(CHAT, &chat(&format!("fake/{model}"), true)).await, gate));
+    }
+    assert_eq!(lone.metric("signalbox_requests_in_flight").await, LIMIT as u64);
+    for refused in 1..=3 {
+        let answer = router.post(CHAT, &chat("fake/other", refused % 2 == 0)).await;
+        let error = error_of(&answer, 503);
+        assert_eq!((error["type"].as_str(), error["code"].as_str()), (Some("overloaded_error"), Some("overloaded")));
+        assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
+        assert_eq!(lone.metric("signalbox_requests_refused_total").await, refused);
+    }
+    assert!(lone.fake.calls_of("other").is_empty());
+    // A request that is refused, and every other route, takes no permit.
+    assert_eq!(lone.health().await["status"], "ok");
+
+    drop(streams.pop());
+    let left = lone.fake.until(|fake| fake.calls().iter().any(|call| call.end() == Some(End::ClientLeft)));
+    within("the provider's hearing of it", left).await;
+    router.post(CHAT, &chat("fake/other", false)).await.expect(200);
+    for (events, gate) in streams {
+        gate.open();
+        assert!(events.finish().await.folded.done);
+        router.post(CHAT, &chat("fake/other", true)).await.expect(200);
+    }
+    lone.becomes_idle().await;
+}
+
+#[tokio::test]
+async fn fc_67_bodies_and_heads_beyond_their_limits_are_refused() {
+    let config = "[limits]\nmax_body = \"8KiB\"\n[server]\nmax_header_bytes = \"8KiB\"\n";
+    let lone = LoneRouter::configured(config).await;
+    let router = lone.client();
+    let post = |len: usize| {
+        let body = chat("fake/m", false).to_string();
+        let padding = " ".repeat(len - body.len());
+        router.request("POST".parse().unwrap(), CHAT, body + &padding)
+    };
+    post(8 << 10).await.expect(200);
+    assert_eq!(error_of(&post((8 << 10) + 1).await, 413)["code"], "request_too_large");
+    let head = |len: usize| {
+        format!(
+            "GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-long: {}\r\n\r\n",
+            "x".repeat(len)
+        )
+    };
+    assert!(router.raw(head(4 << 10).as_bytes()).await.starts_with(b"HTTP/1.1 200 "));
+    let answer = router.raw(head(64 << 10).as_bytes()).await;
+    assert!(answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
+    post(4 << 10).await.expect(200);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_one_to_close() {
+    const LIMIT: usize = 3;
+    let lone = LoneRouter::configured("[server]\nmax_connections = 3\n").await;
+    let ask = async |stream: &mut TcpStream| {
+        stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).await.unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200");
+    };
+    let connect = || TcpStream::connect(("127.0.0.1", lone.client().port()));
+    let mut open = Vec::new();
+    for _ in 0..LIMIT {
+        let mut stream = connect().await.unwrap();
+        within("an answer", ask(&mut stream)).await;
+        open.push(stream);
+    }
+    let mut waiting = connect().await.unwrap();
+    // Too short a time can only hide an answer that should not come; none comes too late.
+    assert!(timeout(Duration::from_millis(100), ask(&mut waiting)).await.is_err());
+    drop(open.pop());
+    let mut begin = [0; 12];
+    within("the answer that had to wait", waiting.read_exact(&mut begin)).await.unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200");
+}
+
+#[tokio::test]
+async fn fc_71_heads_that_are_never_finished_are_cut_off_and_hold_nobody_up() {
+    const DRIPS: usize = 50;
+    let lone = LoneRouter::configured("[server]\nheader_timeout = \"500ms\"\n").await;
+    let mut drips = Vec::new();
+    for _ in 0..DRIPS {
+        let mut stream = TcpStream::connect(("127.0.0.1", lone.client().port())).await.unwrap();
+        stream.write_all(format!("POST {CHAT} HTTP/1.1\r\nhost: lo").as_bytes()).await.unwrap();
+        drips.push(stream);
+    }
+    for _ in 0..10 {
+        lone.client().post(CHAT, &chat("fake/m", false)).await.expect(200);
+    }
+    for mut stream in drips {
+        let mut rest = Vec::new();
+        // Closed with or without a word, but closed.
+        let end = within("the end of a connection", stream.read_to_end(&mut rest)).await;
+        assert!(
+            end.is_err() || rest.is_empty() || rest.starts_with(b"HTTP/1.1 408 "),
+            "{}",
+            String::from_utf8_lossy(&rest)
+        );
+    }
+}

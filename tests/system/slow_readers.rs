@@ -1,0 +1,106 @@
+//! Clients that stop reading hold back their own provider, and nobody else; and not for ever.
+//!
+//! `SLOW_READERS` says how many. Each takes two descriptors of the test, and two of the router.
+
+mod flood;
+
+use std::{fs, time::Duration};
+
+use nix::sys::socket::{setsockopt, sockopt::TcpMaxSeg};
+use signalbox_fakes::{
+    Turn,
+    script::{Chat, Text},
+};
+use signalbox_harness::{eventually, within};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpSocket, TcpStream},
+};
+
+use crate::{
+    dice::times,
+    gateway::{CHAT, chat},
+    lone_router::LoneRouter,
+};
+use flood::Flood;
+
+/// What all of them together may cost.
+const ROOM: u64 = 256 << 20;
+/// What differs from wave to wave.
+const SLACK: u64 = 16 << 20;
+const REQUESTS: usize = 100;
+
+/// The memory of a process, in bytes.
+fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// A client that has asked for a flood, has seen that it begins, and reads no more.
+async fn stalled(port: u16) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Segments as they are on a network: with those of loopback, the kernel holds megabytes for each client.
+    setsockopt(&socket, TcpMaxSeg, &1400).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
+    let body = chat("flood/m", true).to_string();
+    let head = format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all([head, body].concat().as_bytes()).await.unwrap();
+    let mut begin = [0; 64];
+    within("the begin of a stream", stream.read_exact(&mut begin)).await.unwrap();
+    assert!(begin.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&begin));
+    stream
+}
+
+/// Many clients stall at the same time, while another one asks on; until the last of them is cut off. The memory that the
+/// router needed at most.
+async fn wave(lone: &LoneRouter, flood: &Flood, readers: usize) -> u64 {
+    let (router, pid) = (lone.client(), lone.process().pid());
+    let mut clients = Vec::new();
+    for _ in 0..readers {
+        clients.push(stalled(router.port()).await);
+    }
+    assert_eq!(flood.open(), readers, "some were cut off before the last one came");
+    let mut peak = 0;
+    for number in 0..REQUESTS {
+        let answer = router.post(CHAT, &chat("fake/m", number % 2 == 0)).await.expect(200);
+        assert!(answer.complete);
+        peak = peak.max(resident(pid));
+    }
+    eventually("the end of those who do not read", async || {
+        peak = peak.max(resident(pid));
+        (flood.open() == 0).then_some(())
+    })
+    .await;
+    peak
+}
+
+#[tokio::test]
+async fn fc_56_fc_65_i13_readers_that_stall_cost_little_and_not_for_ever() {
+    let readers = times("SLOW_READERS", 100);
+    // Long enough for all of them to stall at the same time.
+    let lone = LoneRouter::configured("[server]\nwrite_timeout = \"5s\"\n").await;
+    let flood = Flood::start();
+    lone.add_provider("flood", &flood.url()).await;
+    for _ in 0..10 {
+        lone.client().post(CHAT, &chat("fake/m", false)).await.expect(200);
+    }
+    let base = resident(lone.process().pid());
+
+    // One that reads all that comes, without an end.
+    let more = Turn::from(Chat { text: Text::Endless, ..Chat::default() });
+    lone.fake.script("more", more.delay(Duration::from_millis(1)));
+    let mut endless = lone.client().stream(CHAT, &chat("fake/more", true)).await;
+    let endless = tokio::spawn(async move { while endless.next_text().await.is_some() {} });
+    let peaks = [wave(&lone, &flood, readers).await, wave(&lone, &flood, readers).await];
+    assert!(!endless.is_finished(), "a reader that reads was cut off");
+    assert_eq!(lone.metric("signalbox_requests_in_flight").await, 1);
+    endless.abort();
+    lone.becomes_idle().await;
+
+    let [first, second] = peaks.map(|peak| peak.saturating_sub(base));
+    assert!(first <= ROOM && second <= ROOM, "{} and {} MiB more than before", first >> 20, second >> 20);
+    // The allocator may keep what it has for the next wave; the next wave may not need more.
+    assert!(second <= first + first / 4 + SLACK, "{} MiB, then {} MiB", first >> 20, second >> 20);
+}

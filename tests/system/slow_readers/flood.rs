@@ -1,0 +1,87 @@
+//! A provider that sends without an end.
+
+use std::{
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinHandle,
+};
+
+/// It sends as fast as it may, and has the kernel keep little of what it sent: the fake, with its usual buffers, would
+/// have to send megabytes for each reader before it is held back.
+pub(super) struct Flood {
+    port: u16,
+    open: Arc<AtomicUsize>,
+    server: JoinHandle<()>,
+}
+
+/// Of the kernel, for each connection.
+const BUFFER: u32 = 16 << 10;
+const EVENT: usize = 4 << 10;
+
+// === impl Flood ===
+
+impl Flood {
+    pub(super) fn start() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(BUFFER).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1024).unwrap();
+        let (port, open) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+        let server = tokio::spawn(serve(listener, Arc::clone(&open)));
+        Self { port, open, server }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1", self.port)
+    }
+
+    /// How many connections it has.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, open: Arc<AtomicUsize>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let open = Arc::clone(&open);
+        tokio::spawn(async move {
+            open.fetch_add(1, Ordering::SeqCst);
+            // It has no end of its own: what ends it is that the router leaves.
+            assert!(flood(stream).await.is_err());
+            open.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+}
+
+async fn flood(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut request = [0; 4096];
+    if stream.read(&mut request).await? == 0 {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        .await?;
+    let word = "x".repeat(EVENT);
+    let event = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}},\"finish_reason\":null}}]}}\n\n"
+    );
+    let mut chunk = Vec::new();
+    write!(chunk, "{:x}\r\n{event}\r\n", event.len())?;
+    loop {
+        stream.write_all(&chunk).await?;
+    }
+}
