@@ -3,16 +3,20 @@
 //! [`record`] is idempotent, because its caller replays what it is not sure about: after a crash, after a lost
 //! connection whose commit may have happened. An exchange may come once when it has begun and again when it has ended,
 //! or only then; each order and number of repetitions leaves the same rows. A request reaches one final status and keeps
-//! it.
+//! it. Its beginning is the same each time.
+//!
+//! A batch costs a number of statements that hardly depends on its size: `known` looks up what is in the log already,
+//! `sessions` decides where each request belongs, and then each table is written at once.
 
-pub(crate) mod session;
+mod answers;
+pub(crate) mod batch;
+pub(crate) mod known;
+pub(crate) mod sessions;
 
+pub(crate) use sessions::expiry;
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::RequestStatus;
 
-use crate::row::{Columns, FromRow};
-use crate::statement::Statement;
-use crate::transaction::Transaction;
 use crate::{Error, Store};
 
 /// A request and, once it has ended, its answer.
@@ -108,17 +112,6 @@ pub struct Ended {
     pub opening_hash: Option<String>,
 }
 
-/// A request that is in the log already.
-struct Known {
-    id: i64,
-    session_id: String,
-    status: String,
-}
-
-struct Id(i64);
-
-pub(crate) const FIND: &str = "SELECT id, session_id, status FROM requests WHERE request_id = $1";
-
 /// Writes a batch in one transaction: all of it, or nothing. See the module about repetitions.
 ///
 /// # Errors
@@ -129,9 +122,7 @@ pub async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), Error> 
         return Ok(());
     }
     let mut tx = store.write_log().await?;
-    for exchange in exchanges {
-        record_one(&mut tx, exchange).await.map_err(retriable)?;
-    }
+    batch::write(&mut tx, exchanges).await.map_err(retriable)?;
     tx.commit().await
 }
 
@@ -141,120 +132,5 @@ fn retriable(error: Error) -> Error {
     match error {
         Error::NotFound { .. } | Error::Conflict { .. } => Error::Unavailable(error.into()),
         other => other,
-    }
-}
-
-async fn record_one(tx: &mut Transaction, exchange: &Exchange) -> Result<(), Error> {
-    let begun = &exchange.begun;
-    let ended = exchange.ended.as_ref().filter(|ended| ended.status != RequestStatus::Pending);
-    let known: Option<Known> = tx.first(Statement::new(FIND).bind(&begun.request_id).replacing_nul()).await?;
-    let (id, session_id) = match (known, ended) {
-        (None, _) => {
-            let session_id = session::join(tx, begun).await?;
-            (begin(tx, begun, ended, &session_id).await?, session_id)
-        }
-        (Some(known), Some(ended)) if known.is_pending() => {
-            end(tx, known.id, ended).await?;
-            (known.id, known.session_id)
-        }
-        (Some(_), _) => return Ok(()),
-    };
-    if let Some(ended) = ended {
-        answer(tx, id, &session_id, &begun.request_id, ended).await?;
-        if let Some(hash) = &ended.opening_hash {
-            session::set_opening(tx, &session_id, hash).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Rows get the times of what they tell about, not of their writing, so that a repetition would write the same.
-async fn begin(tx: &mut Transaction, begun: &Begun, ended: Option<&Ended>, session_id: &str) -> Result<i64, Error> {
-    let statement = Statement::new(
-        "INSERT INTO requests (request_id, session_id, timestamp, method, path, openai_request, qwen_request, model,
-             stream, status, provider_id, source, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'router', $3) RETURNING id",
-    )
-    .bind(&begun.request_id)
-    .bind(session_id)
-    .bind(begun.received_at)
-    .bind(&begun.method)
-    .bind(&begun.path)
-    .bind(&begun.openai_request)
-    .bind(ended.map_or("null", Ended::upstream_request))
-    .bind(&begun.model)
-    .bind(begun.stream)
-    .bind(ended.map_or(RequestStatus::Pending, |ended| ended.status).as_str())
-    .bind(ended.and_then(|ended| ended.provider_id.as_deref()))
-    .replacing_nul();
-    tx.one::<Id>(statement, "request").await.map(|id| id.0)
-}
-
-async fn end(tx: &mut Transaction, id: i64, ended: &Ended) -> Result<(), Error> {
-    let statement =
-        Statement::new("UPDATE requests SET status = $2, provider_id = $3, qwen_request = $4 WHERE id = $1")
-            .bind(id)
-            .bind(ended.status.as_str())
-            .bind(ended.provider_id.as_deref())
-            .bind(ended.upstream_request())
-            .replacing_nul();
-    tx.execute(statement).await.map(drop)
-}
-
-async fn answer(tx: &mut Transaction, id: i64, session_id: &str, request_id: &str, ended: &Ended) -> Result<(), Error> {
-    let statement = Statement::new(
-        "INSERT INTO responses (request_id, session_id, response_id, timestamp, openai_response, completion_tokens,
-             prompt_tokens, total_tokens, finish_reason, error, duration_ms, first_byte_ms, status_code, provider_id,
-             attempts, truncated, created_at)
-         VALUES ($1, $2, CASE WHEN EXISTS (SELECT 1 FROM responses WHERE response_id = $3) THEN $4 ELSE $3 END, $5, $6,
-             $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $5)
-         ON CONFLICT (request_id) DO NOTHING",
-    )
-    .bind(id)
-    .bind(session_id)
-    .bind(&ended.response_id)
-    .bind(request_id)
-    .bind(ended.ended_at)
-    .bind(ended.openai_response.as_deref())
-    .bind(ended.usage.map(|usage| usage.completion_tokens))
-    .bind(ended.usage.map(|usage| usage.prompt_tokens))
-    .bind(ended.usage.map(|usage| usage.total_tokens))
-    .bind(ended.finish_reason.as_deref())
-    .bind(ended.error.as_deref())
-    .bind(ended.duration_ms)
-    .bind(ended.first_byte_ms)
-    .bind(ended.status_code)
-    .bind(ended.provider_id.as_deref())
-    .bind(ended.attempts)
-    .bind(ended.truncated)
-    .replacing_nul();
-    tx.execute(statement).await.map(drop)
-}
-
-// === impl Ended ===
-
-impl Ended {
-    fn upstream_request(&self) -> &str {
-        self.upstream_request.as_deref().unwrap_or("null")
-    }
-}
-
-// === impl Known, Id ===
-
-impl Known {
-    fn is_pending(&self) -> bool {
-        self.status == RequestStatus::Pending.as_str()
-    }
-}
-
-impl FromRow for Known {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self { id: row.int("id")?, session_id: row.text("session_id")?, status: row.text("status")? })
-    }
-}
-
-impl FromRow for Id {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        row.int("id").map(Self)
     }
 }

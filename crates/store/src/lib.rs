@@ -6,13 +6,14 @@
 //! - One module per table, with the same functions in the same order: list, get, insert, update, delete. What belongs
 //!   to one act of a user is one transaction.
 //! - [`catalog`]: the five tables of configuration as one consistent snapshot, with a number that tells when it is stale.
-//! - [`exchanges`]: the request log, written in batches.
-//! - Inside: `statement` (a text and its values), `transaction` and `row` hide which database it is; `store/sqlite` and
-//!   `store/postgres` open it; `migrations` and `seed` bring it up to date.
+//! - [`exchanges`]: the request log, written in batches; [`retention`]: what is forgotten of it, a little at a time.
+//! - Inside: `bodies` keeps long requests and answers, once and compressed. `statement` (a text and its values), `rows`
+//!   (many of them at once), `transaction` and `row` hide which database it is; `store/sqlite` and `store/postgres` open
+//!   it; `migrations` and `seed` bring it up to date.
 //!
 //! # Theory
 //! There is one SQL text for both databases, and the same tests run it on both. It is limited to what both understand:
-//! three column types (text, 64-bit integers, booleans), `$1`, `RETURNING`, `ON CONFLICT`. Where the dialects must
+//! four column types (text, 64-bit integers, booleans, bytes), `$1`, `RETURNING`, `ON CONFLICT`. Where the dialects must
 //! differ, both texts stand side by side with the reason.
 //!
 //! # Invariants
@@ -23,6 +24,7 @@
 //! - A database of another program, or of a newer version of this one, is refused and left as it is.
 //! - Nothing here reads the environment.
 
+mod bodies;
 pub mod catalog;
 mod error;
 pub mod exchanges;
@@ -38,6 +40,7 @@ pub mod requests;
 pub mod responses;
 pub mod retention;
 mod row;
+mod rows;
 mod seed;
 pub mod sessions;
 pub mod settings;

@@ -21,12 +21,20 @@ struct Version {
 }
 
 /// All versions, the oldest first.
-const VERSIONS: &[Version] = &[Version {
-    number: 1,
-    name: "first schema",
-    sqlite: include_str!("../../../migrations/sqlite/0001_first_schema.sql"),
-    postgres: include_str!("../../../migrations/postgres/0001_first_schema.sql"),
-}];
+const VERSIONS: &[Version] = &[
+    Version {
+        number: 1,
+        name: "first schema",
+        sqlite: include_str!("../../../migrations/sqlite/0001_first_schema.sql"),
+        postgres: include_str!("../../../migrations/postgres/0001_first_schema.sql"),
+    },
+    Version {
+        number: 2,
+        name: "bodies",
+        sqlite: include_str!("../../../migrations/sqlite/0002_bodies.sql"),
+        postgres: include_str!("../../../migrations/postgres/0002_bodies.sql"),
+    },
+];
 
 /// Where sqlx remembers which versions were applied.
 const BOOKKEEPING: &str = "_sqlx_migrations";

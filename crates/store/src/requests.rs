@@ -2,8 +2,11 @@
 
 use signalbox_core::schema::{Request, RequestStatus, Response};
 
+use crate::bodies::{GONE, Reader};
+use crate::responses::Kept as KeptResponse;
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
+use crate::transaction::Transaction;
 use crate::{Error, Listed, Page, Store};
 
 /// What an error calls a row of this table.
@@ -54,6 +57,13 @@ pub struct ResponseSummary {
     pub error: Option<String>,
 }
 
+/// A row, whose bodies may be elsewhere.
+struct Kept {
+    request: Request,
+    pieces: Option<String>,
+    upstream_pieces: Option<String>,
+}
+
 /// The requests with the short of their responses, the newest first.
 ///
 /// # Errors
@@ -70,7 +80,10 @@ pub async fn list(
     let select = "SELECT requests.*, responses.response_id, responses.finish_reason, responses.total_tokens,
              responses.duration_ms, responses.status_code, responses.error
          FROM requests LEFT JOIN responses ON responses.request_id = requests.id";
-    let items = tx.all(filtered.page(select, "ORDER BY requests.timestamp DESC, requests.id DESC", page)).await?;
+    let rows: Vec<(Kept, Option<ResponseSummary>)> =
+        tx.all(filtered.page(select, "ORDER BY requests.timestamp DESC, requests.id DESC", page)).await?;
+    let (rows, summaries): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    let items = whole(&mut tx, rows).await?.into_iter().zip(summaries).collect();
     Ok(Listed { items, total })
 }
 
@@ -84,9 +97,11 @@ pub async fn get(store: &Store, key: &RequestKey) -> Result<(Request, Option<Res
         RequestKey::Id(id) => Statement::new("SELECT * FROM requests WHERE id = $1").bind(*id),
         RequestKey::Uuid(uuid) => Statement::new("SELECT * FROM requests WHERE request_id = $1").bind(uuid),
     };
-    let request: Request = tx.one(by, WHAT).await?;
-    let response = Statement::new("SELECT * FROM responses WHERE request_id = $1").bind(request.id);
-    let response = tx.first(response).await?;
+    let row: Kept = tx.one(by, WHAT).await?;
+    let response = Statement::new("SELECT * FROM responses WHERE request_id = $1").bind(row.request.id);
+    let response: Option<KeptResponse> = tx.first(response).await?;
+    let request = whole(&mut tx, vec![row]).await?.pop().ok_or(Error::NotFound { what: WHAT })?;
+    let response = crate::responses::whole(&mut tx, response.into_iter().collect()).await?.pop();
     Ok((request, response))
 }
 
@@ -100,6 +115,32 @@ pub async fn delete(store: &Store, key: &RequestKey) -> Result<(), Error> {
         RequestKey::Uuid(uuid) => Statement::new("DELETE FROM requests WHERE request_id = $1").bind(uuid),
     };
     store.change(by, WHAT).await
+}
+
+/// Puts the bodies in their places.
+async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>, Error> {
+    let mut reader = Reader::default();
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|Kept { request, pieces, upstream_pieces }| {
+            let pieces = pieces.map(|json| reader.want(request.id, &json));
+            let upstream = upstream_pieces.map(|json| reader.want(request.id, &json));
+            (request, pieces, upstream)
+        })
+        .collect();
+    reader.fetch(tx).await?;
+    let whole = |(mut request, pieces, upstream): (Request, _, _)| {
+        let own = match pieces {
+            None => Some(std::mem::take(&mut request.openai_request)),
+            Some(pieces) => reader.text(pieces, None),
+        };
+        if let Some(pieces) = upstream {
+            request.qwen_request = reader.text(pieces, own.as_deref()).unwrap_or_else(|| GONE.to_owned());
+        }
+        request.openai_request = own.unwrap_or_else(|| GONE.to_owned());
+        request
+    };
+    Ok(rows.into_iter().map(whole).collect())
 }
 
 fn filtered(filter: &Filter) -> Filtered<'_> {
@@ -138,7 +179,17 @@ impl FromRow for Request {
     }
 }
 
-impl FromRow for (Request, Option<ResponseSummary>) {
+impl FromRow for Kept {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            request: Request::from_row(row)?,
+            pieces: row.maybe_text("pieces")?,
+            upstream_pieces: row.maybe_text("upstream_pieces")?,
+        })
+    }
+}
+
+impl FromRow for (Kept, Option<ResponseSummary>) {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
         let summary = match row.maybe_text("response_id")? {
             None => None,
@@ -151,6 +202,6 @@ impl FromRow for (Request, Option<ResponseSummary>) {
                 error: row.maybe_text("error")?,
             }),
         };
-        Ok((Request::from_row(row)?, summary))
+        Ok((Kept::from_row(row)?, summary))
     }
 }

@@ -2,9 +2,11 @@
 
 use signalbox_core::schema::Response;
 
+use crate::bodies::Reader;
 use crate::requests::RequestKey;
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
+use crate::transaction::Transaction;
 use crate::{Error, Listed, Page, Store};
 
 /// What an error calls a row of this table.
@@ -53,6 +55,12 @@ pub struct Stats {
     pub avg_duration_ms: i64,
 }
 
+/// A row, whose body may be elsewhere.
+pub(crate) struct Kept {
+    response: Response,
+    in_bodies: bool,
+}
+
 /// The responses, the newest first.
 ///
 /// # Errors
@@ -62,7 +70,8 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<R
     let filtered = filtered(filter);
     let mut tx = store.read().await?;
     let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM responses")).await?;
-    let items = tx.all(filtered.page("SELECT * FROM responses", "ORDER BY timestamp DESC, id DESC", page)).await?;
+    let rows = tx.all(filtered.page("SELECT * FROM responses", "ORDER BY timestamp DESC, id DESC", page)).await?;
+    let items = whole(&mut tx, rows).await?;
     Ok(Listed { items, total })
 }
 
@@ -75,7 +84,9 @@ pub async fn get(store: &Store, key: &ResponseKey) -> Result<Response, Error> {
         ResponseKey::Id(id) => Statement::new("SELECT * FROM responses WHERE id = $1").bind(*id),
         ResponseKey::Uuid(uuid) => Statement::new("SELECT * FROM responses WHERE response_id = $1").bind(uuid),
     };
-    store.one(by, WHAT).await
+    let mut tx = store.read().await?;
+    let row: Kept = tx.one(by, WHAT).await?;
+    whole(&mut tx, vec![row]).await?.pop().ok_or(Error::NotFound { what: WHAT })
 }
 
 /// The response to a request.
@@ -115,6 +126,22 @@ pub async fn delete(store: &Store, key: &ResponseKey) -> Result<(), Error> {
         ResponseKey::Uuid(uuid) => Statement::new("DELETE FROM responses WHERE response_id = $1").bind(uuid),
     };
     store.change(by, WHAT).await
+}
+
+/// Puts the bodies in their places.
+pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>, Error> {
+    let mut reader = Reader::default();
+    for Kept { response, .. } in rows.iter().filter(|row| row.in_bodies) {
+        reader.want_answer(response.request_id, response.timestamp);
+    }
+    reader.fetch(tx).await?;
+    let whole = |Kept { mut response, in_bodies }| {
+        if in_bodies {
+            response.openai_response = reader.answer(response.request_id, response.timestamp);
+        }
+        response
+    };
+    Ok(rows.into_iter().map(whole).collect())
 }
 
 fn filtered(filter: &Filter) -> Filtered<'_> {
@@ -159,6 +186,12 @@ impl FromRow for Stats {
             total_prompt_tokens: row.int("total_prompt_tokens")?,
             avg_duration_ms: row.int("avg_duration_ms")?,
         })
+    }
+}
+
+impl FromRow for Kept {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self { response: Response::from_row(row)?, in_bodies: row.flag("in_bodies")? })
     }
 }
 

@@ -1,13 +1,30 @@
 //! What is forgotten, and when.
+//!
+//! [`step`] removes a little at a time, so that the log is written in between. Bodies go by whole days, the oldest first,
+//! and within a day in the order of their requests: `body_days.removed_to` is all that [`crate::exchanges`] has to know to
+//! refer to nothing that is gone. The database file does not shrink; what becomes free in it is used again.
 
+use std::collections::BTreeMap;
+
+use crate::bodies::{Key, day};
+use crate::row::{Columns, FromRow};
+use crate::statement::Statement;
+use crate::transaction::Transaction;
 use crate::{Error, Store};
+
+/// How many rows of a table one step removes.
+const BATCH: i64 = 500;
+
+/// How many bytes of bodies one step removes, unless one is larger: freeing a long row costs as much as writing it.
+const HEAVY: i64 = 16 << 20;
 
 /// What may be forgotten. `None` keeps for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Requests that arrived before this time, in Unix milliseconds, with their responses.
+    /// Requests that arrived before this time, in Unix milliseconds, with their responses and bodies.
     pub rows_before: Option<i64>,
-    /// Bodies of days that ended before this time, in Unix milliseconds. Their rows stay.
+    /// Bodies of days that ended before this time, in Unix milliseconds. Their rows stay; so do short bodies, which are
+    /// part of the rows.
     pub bodies_before: Option<i64>,
     /// Where the bodies are larger than this together, as stored, the oldest go.
     pub max_body_bytes: Option<i64>,
@@ -24,10 +41,115 @@ pub struct Removed {
     pub done: bool,
 }
 
+/// A body that may go.
+struct Oldest {
+    key: Key,
+    size: i64,
+}
+
+pub(crate) const OLDEST: &str =
+    "SELECT day, request_id, part, CAST(LENGTH(bytes) AS BIGINT) AS size FROM bodies WHERE day < $1
+     ORDER BY day, request_id, part LIMIT $2";
+
+pub(crate) const DELETE_BODIES: &str = "DELETE FROM bodies WHERE (day, request_id, part) <= ($1, $2, $3)";
+
+pub(crate) const DELETE_REQUESTS: &str =
+    "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE timestamp < $1 ORDER BY timestamp LIMIT $2)";
+
+/// The router's sessions expire a fixed time after their newest request, so those before a time have no request after
+/// another; that there is really none is checked once more.
+pub(crate) const DELETE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN
+     (SELECT id FROM sessions WHERE expires_at < $1 AND source = 'router'
+         AND NOT EXISTS (SELECT 1 FROM requests WHERE requests.session_id = sessions.id)
+      ORDER BY expires_at LIMIT $2)";
+
 /// Removes a small batch of what may be forgotten at `now_ms` (Unix milliseconds), in one short transaction.
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn step(_store: &Store, _policy: &Policy, _now_ms: i64) -> Result<Removed, Error> {
-    Ok(Removed { done: true, ..Removed::default() })
+pub async fn step(store: &Store, policy: &Policy, now_ms: i64) -> Result<Removed, Error> {
+    let mut tx = store.write_log().await?;
+    let aged = remove_aged(&mut tx, policy).await?;
+    let excess = remove_excess(&mut tx, policy).await?;
+    let rows = remove_rows(&mut tx, policy, now_ms).await?;
+    tx.commit().await?;
+    Ok(Removed {
+        requests: rows.requests,
+        bodies: aged.bodies + excess.bodies,
+        done: aged.done && excess.done && rows.done,
+    })
+}
+
+/// Bodies of days that are over for the policy.
+async fn remove_aged(tx: &mut Transaction, policy: &Policy) -> Result<Removed, Error> {
+    // The requests of a day may refer to bodies of the day before.
+    let by_rows = policy.rows_before.map(|before| day(before).saturating_sub(1));
+    match policy.bodies_before.map(day).max(by_rows) {
+        Some(before) => remove_bodies(tx, before, i64::MAX).await,
+        None => Ok(Removed { done: true, ..Removed::default() }),
+    }
+}
+
+/// The oldest bodies, where there are too many.
+async fn remove_excess(tx: &mut Transaction, policy: &Policy) -> Result<Removed, Error> {
+    let Some(most) = policy.max_body_bytes else {
+        return Ok(Removed { done: true, ..Removed::default() });
+    };
+    let sum = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS total FROM body_days";
+    match tx.total(Statement::new(sum)).await?.saturating_sub(most) {
+        excess if excess > 0 => remove_bodies(tx, i64::MAX, excess).await,
+        _ => Ok(Removed { done: true, ..Removed::default() }),
+    }
+}
+
+/// Removes the oldest bodies of days before `before`, until `enough` bytes are free or the step is large enough.
+async fn remove_bodies(tx: &mut Transaction, before: i64, enough: i64) -> Result<Removed, Error> {
+    let oldest: Vec<Oldest> = tx.all(Statement::new(OLDEST).bind(before).bind(BATCH)).await?;
+    let found = oldest.len();
+    let mut days = BTreeMap::<i64, (i64, i64)>::new();
+    let (mut last, mut freed, mut count) = (None, 0, 0);
+    for Oldest { key, size } in oldest {
+        if freed >= enough.min(HEAVY) {
+            break;
+        }
+        let (bytes, removed_to) = days.entry(key.day).or_default();
+        (*bytes, *removed_to) = (*bytes + size, key.request_id);
+        (last, freed, count) = (Some(key), freed + size, count + 1);
+    }
+    let Some(last) = last else {
+        return Ok(Removed { done: true, ..Removed::default() });
+    };
+    let delete = Statement::new(DELETE_BODIES).bind(last.day).bind(last.request_id).bind(last.part.number());
+    let bodies = tx.execute(delete).await?;
+    // The answer to an old request may come late: the mark never moves back.
+    for (day, (bytes, removed_to)) in days {
+        let subtract = Statement::new(
+            "UPDATE body_days SET bytes = CASE WHEN bytes > $2 THEN bytes - $2 ELSE 0 END,
+                 removed_to = CASE WHEN removed_to < $3 THEN $3 ELSE removed_to END
+             WHERE day = $1",
+        );
+        tx.execute(subtract.bind(day).bind(bytes).bind(removed_to)).await?;
+    }
+    let all_seen = i64::try_from(found).is_ok_and(|found| found < BATCH);
+    Ok(Removed { requests: 0, bodies, done: freed >= enough || (all_seen && count == found) })
+}
+
+/// Requests with their responses; then the sessions that are left without any.
+async fn remove_rows(tx: &mut Transaction, policy: &Policy, now_ms: i64) -> Result<Removed, Error> {
+    let Some(before) = policy.rows_before else {
+        return Ok(Removed { done: true, ..Removed::default() });
+    };
+    let requests = tx.execute(Statement::new(DELETE_REQUESTS).bind(before).bind(BATCH)).await?;
+    let expired = now_ms.min(crate::exchanges::expiry(before));
+    let sessions = tx.execute(Statement::new(DELETE_SESSIONS).bind(expired).bind(BATCH)).await?;
+    let less = |count: u64| i64::try_from(count).is_ok_and(|count| count < BATCH);
+    Ok(Removed { requests, bodies: 0, done: less(requests) && less(sessions) })
+}
+
+// === impl Oldest ===
+
+impl FromRow for Oldest {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self { key: Key::from_row(row)?, size: row.int("size")? })
+    }
 }

@@ -6,13 +6,14 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::Error;
 
-/// A row of an answer. The schema knows three types: text, 64-bit integers and booleans.
+/// A row of an answer. The schema knows four types: text, 64-bit integers, booleans and bytes.
 pub(crate) trait Columns {
     fn text(&self, column: &str) -> Result<String, Error>;
     fn maybe_text(&self, column: &str) -> Result<Option<String>, Error>;
     fn int(&self, column: &str) -> Result<i64, Error>;
     fn maybe_int(&self, column: &str) -> Result<Option<i64>, Error>;
     fn flag(&self, column: &str) -> Result<bool, Error>;
+    fn bytes(&self, column: &str) -> Result<Vec<u8>, Error>;
 }
 
 /// What can be made of a row. The row types live in `signalbox-core`, which does not know sqlx, so sqlx's own trait
@@ -41,6 +42,10 @@ macro_rules! columns {
             }
 
             fn flag(&self, column: &str) -> Result<bool, Error> {
+                Ok(self.try_get(column)?)
+            }
+
+            fn bytes(&self, column: &str) -> Result<Vec<u8>, Error> {
                 Ok(self.try_get(column)?)
             }
         }

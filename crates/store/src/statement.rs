@@ -13,16 +13,28 @@ use crate::{Error, Page};
 /// A statement with its values.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement<'a> {
-    text: Cow<'static, str>,
+    text: Text,
     values: Vec<Value<'a>>,
 }
 
-/// A value of one of the three types of the schema. PostgreSQL wants a type even for an absent one.
+#[derive(Clone, Debug)]
+enum Text {
+    Plain(Cow<'static, str>),
+    /// `head` and `tail` with `($1, $2), ($3, $4)` between them: all the values, as rows of so many.
+    Rows {
+        head: Cow<'static, str>,
+        width: usize,
+        tail: &'static str,
+    },
+}
+
+/// A value of one of the four types of the schema. PostgreSQL wants a type even for an absent one.
 #[derive(Clone, Debug)]
 pub(crate) enum Value<'a> {
     Text(Option<Cow<'a, str>>),
     Int(Option<i64>),
     Flag(Option<bool>),
+    Bytes(Cow<'a, [u8]>),
 }
 
 /// A `WHERE` clause that grows with what the caller asks for.
@@ -36,7 +48,16 @@ pub(crate) struct Filtered<'a> {
 
 impl<'a> Statement<'a> {
     pub(crate) const fn new(text: &'static str) -> Self {
-        Self { text: Cow::Borrowed(text), values: Vec::new() }
+        Self { text: Text::Plain(Cow::Borrowed(text)), values: Vec::new() }
+    }
+
+    pub(crate) const fn with(text: &'static str, values: Vec<Value<'a>>) -> Self {
+        Self { text: Text::Plain(Cow::Borrowed(text)), values }
+    }
+
+    /// A statement about many rows: see [`crate::rows::Rows`].
+    pub(crate) const fn of_rows(head: &'static str, width: usize, tail: &'static str, values: Vec<Value<'a>>) -> Self {
+        Self { text: Text::Rows { head: Cow::Borrowed(head), width, tail }, values }
     }
 
     pub(crate) fn bind(mut self, value: impl Into<Value<'a>>) -> Self {
@@ -65,34 +86,98 @@ impl<'a> Statement<'a> {
     /// The plan of the statement instead of its rows.
     #[cfg(test)]
     pub(crate) fn explained(mut self, explain: &str) -> Self {
-        self.text = format!("{explain} {}", self.text).into();
+        let (Text::Plain(text) | Text::Rows { head: text, .. }) = &mut self.text;
+        *text = format!("{explain} {text}").into();
         self
     }
 
     pub(crate) fn for_sqlite(&self) -> Query<'static, Sqlite, <Sqlite as sqlx::Database>::Arguments> {
-        let query = sqlx::query(AssertSqlSafe(self.text.clone()));
+        let query = sqlx::query(AssertSqlSafe(self.text.for_sqlite(self.values.len())));
         self.values.iter().fold(query, |query, value| match value {
             Value::Text(text) => query.bind(text.as_deref()),
             Value::Int(int) => query.bind(*int),
             Value::Flag(flag) => query.bind(*flag),
+            Value::Bytes(bytes) => query.bind(&**bytes),
         })
     }
 
     pub(crate) fn for_postgres(&self) -> Query<'static, Postgres, <Postgres as sqlx::Database>::Arguments> {
-        let query = sqlx::query(AssertSqlSafe(self.text.clone()));
+        let query = sqlx::query(AssertSqlSafe(self.text.for_postgres(self.values.len())));
         self.values.iter().fold(query, |query, value| match value {
             Value::Text(text) => query.bind(text.as_deref()),
             Value::Int(int) => query.bind(*int),
             Value::Flag(flag) => query.bind(*flag),
+            Value::Bytes(bytes) => query.bind(&**bytes),
         })
     }
+}
+
+/// The text without U+0000: see [`Statement::replacing_nul`].
+pub(crate) fn without_nul(text: &str) -> Cow<'_, str> {
+    match memchr::memchr(0, text.as_bytes()) {
+        None => Cow::Borrowed(text),
+        Some(_) => Cow::Owned(text.replace('\0', "\u{fffd}")),
+    }
+}
+
+// === impl Text ===
+
+impl Text {
+    fn for_sqlite(&self, values: usize) -> Cow<'static, str> {
+        match self {
+            Self::Plain(text) => text.clone(),
+            // SQLite searches the names of all parameters for each one that has a name.
+            Self::Rows { head, width, tail } => rows(head, values, *width, tail, |text, _| text.push('?')),
+        }
+    }
+
+    fn for_postgres(&self, values: usize) -> Cow<'static, str> {
+        match self {
+            Self::Plain(text) => text.clone(),
+            Self::Rows { head, width, tail } => rows(head, values, *width, tail, |text, value| {
+                text.push('$');
+                text.push_str(&(value + 1).to_string());
+            }),
+        }
+    }
+}
+
+fn rows(
+    head: &str,
+    values: usize,
+    width: usize,
+    tail: &str,
+    mut place: impl FnMut(&mut String, usize),
+) -> Cow<'static, str> {
+    let mut text = String::with_capacity(head.len() + 8 * values + tail.len());
+    text.push_str(head);
+    for value in 0..values {
+        text.push_str(match value {
+            0 => "(",
+            _ if value % width == 0 => "), (",
+            _ => ", ",
+        });
+        place(&mut text, value);
+    }
+    text.push(')');
+    text.push_str(tail);
+    text.into()
 }
 
 // === impl Value ===
 
 impl Value<'_> {
     fn has_nul(&self) -> bool {
-        matches!(self, Self::Text(Some(text)) if text.contains('\0'))
+        matches!(self, Self::Text(Some(text)) if memchr::memchr(0, text.as_bytes()).is_some())
+    }
+
+    /// Bytes of its text or data: what a statement weighs.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Text(text) => text.as_ref().map_or(0, |text| text.len()),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Int(_) | Self::Flag(_) => 0,
+        }
     }
 }
 
@@ -105,6 +190,18 @@ impl<'a> From<&'a str> for Value<'a> {
 impl<'a> From<&'a String> for Value<'a> {
     fn from(text: &'a String) -> Self {
         Self::Text(Some(Cow::Borrowed(text)))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Value<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+impl<'a> From<Option<Cow<'a, str>>> for Value<'a> {
+    fn from(text: Option<Cow<'a, str>>) -> Self {
+        Self::Text(text)
     }
 }
 
@@ -150,6 +247,12 @@ impl From<Option<bool>> for Value<'_> {
     }
 }
 
+impl From<Vec<u8>> for Value<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(Cow::Owned(bytes))
+    }
+}
+
 // === impl Filtered ===
 
 impl<'a> Filtered<'a> {
@@ -174,14 +277,14 @@ impl<'a> Filtered<'a> {
 
     /// `select` with the conditions.
     pub(crate) fn all(&self, select: &'static str) -> Statement<'a> {
-        Statement { text: format!("{select}{}", self.clause).into(), values: self.values.clone() }
+        Statement { text: Text::Plain(format!("{select}{}", self.clause).into()), values: self.values.clone() }
     }
 
     /// `select` with the conditions, in order, and only that page.
     pub(crate) fn page(&self, select: &'static str, order: &'static str, page: Page) -> Statement<'a> {
         let (limit, offset) = (self.values.len() + 1, self.values.len() + 2);
         let text = format!("{select}{} {order} LIMIT ${limit} OFFSET ${offset}", self.clause);
-        Statement { text: text.into(), values: self.values.clone() }.bind(page.limit).bind(page.offset)
+        Statement { text: Text::Plain(text.into()), values: self.values.clone() }.bind(page.limit).bind(page.offset)
     }
 
     fn push(&mut self, condition: &str) {
@@ -203,11 +306,19 @@ mod tests {
         filtered.and("d >= ?", 7);
         let statement = filtered.page("SELECT * FROM t", "ORDER BY a", Page { limit: 1, offset: 2 });
         assert_eq!(
-            statement.text,
+            statement.text.for_postgres(4),
             "SELECT * FROM t WHERE a = $1 AND c IS NULL AND d >= $2 ORDER BY a LIMIT $3 OFFSET $4"
         );
         assert_eq!(statement.values.len(), 4);
-        assert_eq!(Filtered::default().all("SELECT 1").text, "SELECT 1");
+        assert_eq!(Filtered::default().all("SELECT 1").text.for_sqlite(0), "SELECT 1");
+    }
+
+    #[test]
+    fn rows_are_numbered_where_numbers_cost_nothing() {
+        let text = Text::Rows { head: "VALUES ".into(), width: 2, tail: ";" };
+        assert_eq!(text.for_postgres(4), "VALUES ($1, $2), ($3, $4);");
+        assert_eq!(text.for_sqlite(4), "VALUES (?, ?), (?, ?);");
+        assert_eq!(text.for_sqlite(2), "VALUES (?, ?);");
     }
 
     #[test]

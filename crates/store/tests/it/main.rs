@@ -13,3 +13,4 @@ mod requests;
 mod responses;
 mod sessions;
 mod settings;
+mod throughput;

@@ -1,0 +1,119 @@
+//! A row of table `bodies`.
+
+use std::cell::RefCell;
+
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::get_frame_content_size;
+
+use super::MAX_BODY;
+
+/// The first byte of a chunk.
+const RAW: u8 = 0;
+const ZSTD: u8 = 1;
+
+/// The log is written faster than it is read, and zstd's fastest level saves most of what the others do.
+const LEVEL: i32 = 1;
+
+/// What finds a chunk. In the order of the table's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    pub(crate) day: i64,
+    pub(crate) request_id: i64,
+    pub(crate) part: Part,
+}
+
+/// Which body of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Part {
+    Request,
+    Answer,
+}
+
+/// Why a chunk cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("it is empty")]
+    Empty,
+    #[error("unknown codec {0}")]
+    Codec(u8),
+    #[error("it does not say how long it is, or says more than a body can be")]
+    Length,
+    #[error("{0}")]
+    Zstd(#[from] std::io::Error),
+}
+
+thread_local! {
+    /// Making one costs more than compressing a body.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(LEVEL).ok());
+}
+
+/// Text as the column holds it.
+pub(super) fn encode(text: &str) -> Vec<u8> {
+    let compressed = COMPRESSOR.with_borrow_mut(|compressor| {
+        let mut chunk = vec![ZSTD; 1 + zstd::zstd_safe::compress_bound(text.len())];
+        let length = compressor.as_mut()?.compress_to_buffer(text.as_bytes(), &mut chunk[1..]).ok()?;
+        chunk.truncate(1 + length);
+        (length < text.len()).then_some(chunk)
+    });
+    compressed.unwrap_or_else(|| [&[RAW], text.as_bytes()].concat())
+}
+
+/// The bytes that a column holds. A damaged one asks for no more memory than a body can be long.
+pub(super) fn decode(chunk: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    match chunk.split_first().ok_or(Unreadable::Empty)? {
+        (&RAW, data) => Ok(data.to_vec()),
+        (&ZSTD, data) => {
+            let length = get_frame_content_size(data).ok().flatten().ok_or(Unreadable::Length)?;
+            let length = usize::try_from(length).ok().filter(|length| *length <= MAX_BODY).ok_or(Unreadable::Length)?;
+            Ok(Decompressor::new()?.decompress(data, length)?)
+        }
+        (codec, _) => Err(Unreadable::Codec(*codec)),
+    }
+}
+
+// === impl Part ===
+
+impl Part {
+    pub(crate) const fn number(self) -> i64 {
+        match self {
+            Self::Request => 0,
+            Self::Answer => 1,
+        }
+    }
+
+    /// The part of a number in the table.
+    pub(crate) const fn of(number: i64) -> Option<Self> {
+        match number {
+            0 => Some(Self::Request),
+            1 => Some(Self::Answer),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_encoded_is_decoded() {
+        for text in ["", "a", &"hello ".repeat(10_000), "\u{10ffff}é"] {
+            assert_eq!(decode(&encode(text)).unwrap(), text.as_bytes());
+        }
+        assert!(encode(&"hello ".repeat(10_000)).len() < 100);
+        assert_eq!(encode("ab"), [RAW, b'a', b'b']);
+    }
+
+    #[test]
+    fn damage_is_noticed_and_costs_no_memory() {
+        let whole = encode(&"hello ".repeat(10_000));
+        assert!(matches!(decode(&[]), Err(Unreadable::Empty)));
+        assert!(matches!(decode(&[7, 1]), Err(Unreadable::Codec(7))));
+        assert!(decode(&whole[..whole.len() - 1]).is_err());
+        assert!(matches!(decode(&whole[..3]), Err(Unreadable::Length)));
+        // A frame that says it holds 2^40 bytes: magic number, 8 bytes of length and no checksum, the length.
+        let mut bomb = vec![ZSTD, 0x28, 0xb5, 0x2f, 0xfd, 0xe0];
+        bomb.extend((1_u64 << 40).to_le_bytes());
+        assert!(matches!(decode(&bomb), Err(Unreadable::Length)));
+    }
+}

@@ -1,0 +1,104 @@
+use super::*;
+
+/// The chunk of request `request`, which holds `0123…`, cut as the piece says.
+fn text_of(pieces: &[Piece], chunk: &str) -> String {
+    let part = |piece: &Piece| match piece {
+        Piece::Chunk(_, _, from, length) => chunk[*from..from + length].to_owned(),
+        Piece::Own(..) => unreachable!("a request has no such piece"),
+        Piece::Text(text) => text.clone(),
+    };
+    pieces.iter().map(part).collect()
+}
+
+fn any(_: &Piece) -> bool {
+    true
+}
+
+#[test]
+fn lists_are_compact_json() {
+    let pieces = vec![Piece::Chunk(20_000, 7, 0, 5), Piece::Own(1, 2), Piece::Text("a\"é".to_owned())];
+    assert_eq!(to_json(&pieces), r#"[[20000,7,0,5],[1,2],"a\"é"]"#);
+    assert_eq!(parse(&to_json(&pieces)).unwrap(), pieces);
+    for bad in ["", "{}", "[1]", "[[1]]", "[[1,2,3]]", "[[1,2,-3,4]]", "[[1,2,3,4,5]]", "null"] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+    assert_eq!(length(&pieces), Some(5 + 2 + 4));
+    assert_eq!(length(&[Piece::Own(0, usize::MAX), Piece::Own(0, 1)]), None);
+}
+
+#[test]
+fn a_body_is_the_beginning_and_the_end_of_another_and_something_new() {
+    let chunk = "héllo wörld ".repeat(500);
+    let base = [Piece::Chunk(1, 1, 0, chunk.len())];
+    // The cuts are within characters.
+    for (prefix, suffix) in [(2000, 0), (0, 2000), (2001, 2002), (1, 1999), (chunk.len(), 0)] {
+        let text = [&chunk.as_bytes()[..prefix], b"", &chunk.as_bytes()[chunk.len() - suffix..]].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let (prefix, suffix) = (common_prefix(chunk.as_bytes(), text.as_bytes()).min(prefix), suffix.min(text.len()));
+        let suffix = suffix.min(text.len() - prefix).min(common_suffix(chunk.as_bytes(), text.as_bytes()));
+        let sharing = share(&base, &text, (prefix, suffix), any).unwrap();
+        let new = text[sharing.new.clone()].to_owned();
+        assert!(new.len() < 16, "{new}");
+        assert_eq!(text_of(&sharing.with(Piece::Text(new)), &chunk), text);
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_not_shared() {
+    let text = "x".repeat(5000);
+    let base = [Piece::Chunk(1, 1, 0, 3000), Piece::Text("y".repeat(100))];
+    let try_share = |prefix, suffix| share(&base, &text, (prefix, suffix), any);
+    assert!(try_share(3000, 100).is_some());
+    assert_eq!(try_share(3101, 0), None);
+    assert_eq!(try_share(0, 3101), None);
+    assert_eq!(try_share(2600, 2600), None);
+    assert_eq!(try_share(usize::MAX, 1), None);
+    assert_eq!(try_share(1, usize::MAX), None);
+    // Not worth it.
+    assert_eq!(try_share(500, 500), None);
+    assert_eq!(share(&base, &text, (3000, 0), |_| false), None);
+    assert_eq!(share(&[], &text, (2000, 0), any), None);
+    // A wrong hint may point into a character.
+    let odd = [Piece::Text("é".repeat(1000))];
+    assert_eq!(share(&odd, &text, (1999, 0), any), None);
+}
+
+#[test]
+fn lists_do_not_grow_for_ever() {
+    let base: Vec<Piece> = (0..128).map(|request| Piece::Chunk(1, request, 0, 100)).collect();
+    let text = "x".repeat(12_900);
+    assert!(share(&base[..127], &text, (12_700, 0), any).is_some());
+    assert_eq!(share(&base, &text, (12_800, 0), any), None);
+}
+
+#[test]
+fn neighbours_become_one() {
+    let base = [Piece::Chunk(1, 1, 0, 2000)];
+    let text = "x".repeat(2000);
+    let sharing = share(&base, &text, (1500, 500), any).unwrap();
+    assert!(sharing.is_short());
+    assert_eq!(sharing.with(Piece::Text(String::new())), base);
+}
+
+#[test]
+fn what_a_provider_received_is_described_by_what_the_client_sent() {
+    let body = format!(r#"{{"model":"é","messages":"{}"}}"#, "long ".repeat(500));
+    let text = body.replace(r#""model":"é""#, r#""model":"è-2""#);
+    let json = relative(&body, &text).unwrap();
+    assert!(json.len() < 50, "{json}");
+    assert_eq!(parse(&json).unwrap()[1], Piece::Text("è-2".to_owned()));
+    assert!(relative(&body, &body).unwrap().len() < 20);
+    assert_eq!(relative(&body, "other"), None);
+    assert_eq!(relative("", ""), None);
+}
+
+#[test]
+fn common_ends_are_found_at_any_length() {
+    let a = "0123456789".repeat(100);
+    for length in [0, 1, 255, 256, 257, 999, 1000] {
+        let b = a[..length].to_owned() + "x";
+        assert_eq!(common_prefix(a.as_bytes(), b.as_bytes()), length);
+        let b = "x".to_owned() + &a[a.len() - length..];
+        assert_eq!(common_suffix(a.as_bytes(), b.as_bytes()), length);
+    }
+}

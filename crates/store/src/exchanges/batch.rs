@@ -1,0 +1,234 @@
+//! A batch on its way into the tables.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use signalbox_core::schema::RequestStatus;
+
+use super::answers::Answers;
+use super::known::{self, Known};
+use super::sessions::Sessions;
+use super::{Begun, Ended, Exchange, SessionRef};
+use crate::Error;
+use crate::bodies::{Body, Writer, is_long};
+use crate::row::{Columns, FromRow};
+use crate::rows::Rows;
+use crate::statement::{Statement, without_nul};
+use crate::transaction::Transaction;
+
+/// One exchange, whatever parts of it the batch holds.
+#[derive(Debug)]
+struct Entry<'a> {
+    uuid: Cow<'a, str>,
+    begun: &'a Begun,
+    ended: Option<&'a Ended>,
+}
+
+/// Where an exchange goes.
+#[derive(Debug)]
+struct Place<'a> {
+    id: i64,
+    session_id: Cow<'a, str>,
+    is_new: bool,
+}
+
+struct Id(i64);
+
+const BEGIN: (&str, usize, &str) = (
+    "INSERT INTO requests (id, request_id, session_id, timestamp, method, path, openai_request, pieces, qwen_request,
+         upstream_pieces, model, stream, status, provider_id, created_at) VALUES ",
+    15,
+    "",
+);
+
+pub(crate) const END: (&str, usize, &str) = (
+    "WITH ended (id, status, provider_id, qwen_request, upstream_pieces) AS (VALUES ",
+    5,
+    ") UPDATE requests SET status = ended.status, provider_id = ended.provider_id, qwen_request = ended.qwen_request,
+         upstream_pieces = ended.upstream_pieces
+     FROM ended WHERE requests.id = ended.id",
+);
+
+/// Writes a batch.
+pub(super) async fn write(tx: &mut Transaction, exchanges: &[Exchange]) -> Result<(), Error> {
+    let entries = merge(exchanges);
+    let bases: HashSet<&str> = entries.iter().filter_map(Entry::base).collect();
+    let known = {
+        let uuids: HashSet<&str> = entries.iter().map(|entry| &*entry.uuid).chain(bases.iter().copied()).collect();
+        known::load(tx, uuids.into_iter()).await?
+    };
+    let entries: Vec<Entry<'_>> = entries.into_iter().filter(|entry| entry.changes(&known)).collect();
+
+    let mut sessions = load_sessions(tx, &entries, &known).await?;
+    let new = entries.iter().filter(|entry| !known.contains_key(&*entry.uuid)).count();
+    let mut numbers = numbers(tx, new).await?.into_iter();
+    let first_new = numbers.as_slice().first().copied().unwrap_or(i64::MAX);
+    let places: Vec<Place<'_>> =
+        entries.iter().filter_map(|entry| entry.place(&known, &mut sessions, &mut numbers)).collect();
+    sessions.write(tx).await?;
+
+    let earliest = entries.iter().map(|entry| entry.begun.received_at).min().unwrap_or_default();
+    let bases = bases.into_iter().map(|uuid| (uuid, known.get(uuid).and_then(|known| known.pieces.as_deref())));
+    let mut bodies = Writer::load(tx, first_new, bases, earliest).await?;
+    let mut begins = Rows::new(BEGIN.0, BEGIN.1, BEGIN.2);
+    let mut ends = Rows::new(END.0, END.1, END.2);
+    let mut answers = Answers::default();
+    for (entry, place) in entries.iter().zip(&places) {
+        if place.is_new {
+            begin(&mut begins, &mut bodies, entry, place);
+        } else if let Some(ended) = entry.ended {
+            end(&mut ends, place.id, entry.begun, ended);
+        }
+        if let Some(ended) = entry.ended {
+            answers.add(&mut bodies, place.id, &place.session_id, &entry.uuid, ended);
+        }
+    }
+    begins.execute(tx).await?;
+    ends.execute(tx).await?;
+    answers.write(tx).await?;
+    bodies.write(tx).await
+}
+
+/// Each exchange once, with the first end that the batch has for it.
+fn merge(exchanges: &[Exchange]) -> Vec<Entry<'_>> {
+    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(exchanges.len());
+    let mut entries: Vec<Entry<'_>> = Vec::with_capacity(exchanges.len());
+    for Exchange { begun, ended } in exchanges {
+        let uuid = without_nul(&begun.request_id);
+        let ended = ended.as_ref().filter(|ended| ended.status != RequestStatus::Pending);
+        let place = *places.entry(uuid.clone()).or_insert(entries.len());
+        match entries.get_mut(place) {
+            Some(entry) => entry.ended = entry.ended.or(ended),
+            None => entries.push(Entry { uuid, begun, ended }),
+        }
+    }
+    entries
+}
+
+/// The sessions that matter: those that may be continued, and those that may get an opening.
+async fn load_sessions<'a>(
+    tx: &mut Transaction,
+    entries: &[Entry<'a>],
+    known: &HashMap<String, Known>,
+) -> Result<Sessions<'a>, Error> {
+    let (mut hashes, mut ids) = (HashSet::new(), HashSet::new());
+    for entry in entries {
+        let known = known.get(&*entry.uuid);
+        match (known, &entry.begun.session) {
+            (None, SessionRef::Continues(hash)) => drop(hashes.insert(without_nul(hash))),
+            (None, SessionRef::Named(id)) if entry.opening().is_some() => drop(ids.insert(without_nul(id))),
+            (Some(known), _) if entry.opening().is_some() => {
+                ids.insert(Cow::Owned(known.session_id.clone()));
+            }
+            _ => {}
+        }
+    }
+    Sessions::load(tx, hashes.into_iter(), ids.into_iter()).await
+}
+
+/// Numbers for new requests, in order: their bodies are written under them before anybody sees the rows.
+async fn numbers(tx: &mut Transaction, count: usize) -> Result<Vec<i64>, Error> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    match tx {
+        // Nobody else writes meanwhile.
+        Transaction::Sqlite(_) => {
+            let last = "SELECT MAX(COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'requests'), 0),
+                 COALESCE((SELECT MAX(id) FROM requests), 0)) AS id";
+            let Id(last) = tx.one(Statement::new(last), "number").await?;
+            Ok((last + 1..=last.saturating_add(count)).collect())
+        }
+        Transaction::Postgres(_) => {
+            let next = "SELECT nextval(pg_get_serial_sequence('requests', 'id')) AS id FROM generate_series(1, $1)";
+            let mut numbers: Vec<i64> =
+                tx.all(Statement::new(next).bind(count)).await?.into_iter().map(|Id(id)| id).collect();
+            numbers.sort_unstable();
+            Ok(numbers)
+        }
+    }
+}
+
+/// Rows get the times of what they tell about, not of their writing, so that a repetition would write the same.
+fn begin<'a>(rows: &mut Rows<'a>, bodies: &mut Writer<'a>, entry: &'a Entry<'a>, place: &'a Place<'a>) {
+    let Entry { uuid, begun, ended } = entry;
+    let text = without_nul(&begun.openai_request);
+    let upstream = upstream(&text, *ended);
+    let body = bodies.request((place.id, uuid), begun.received_at, text, begun.base.as_ref());
+    rows.push([
+        place.id.into(),
+        (&**uuid).into(),
+        (&*place.session_id).into(),
+        begun.received_at.into(),
+        (&begun.method).into(),
+        (&begun.path).into(),
+        body.text.into(),
+        body.pieces.into(),
+        upstream.text.into(),
+        upstream.pieces.into(),
+        (&begun.model).into(),
+        begun.stream.into(),
+        ended.map_or(RequestStatus::Pending, |ended| ended.status).as_str().into(),
+        ended.and_then(|ended| ended.provider_id.as_deref()).into(),
+        begun.received_at.into(),
+    ]);
+}
+
+fn end<'a>(rows: &mut Rows<'a>, id: i64, begun: &'a Begun, ended: &'a Ended) {
+    let upstream = upstream(&without_nul(&begun.openai_request), Some(ended));
+    rows.push([
+        id.into(),
+        ended.status.as_str().into(),
+        ended.provider_id.as_deref().into(),
+        upstream.text.into(),
+        upstream.pieces.into(),
+    ]);
+}
+
+fn upstream<'a>(body: &str, ended: Option<&'a Ended>) -> Body<'a> {
+    Body::upstream(body, ended.and_then(|ended| ended.upstream_request.as_deref()).map(without_nul))
+}
+
+// === impl Entry ===
+
+impl<'a> Entry<'a> {
+    /// The request whose body this one repeats; a short body is stored whole anyway.
+    fn base(&self) -> Option<&'a str> {
+        let long = is_long(self.begun.openai_request.len());
+        self.begun.base.as_ref().filter(|_| long).map(|base| &*base.request_id)
+    }
+
+    fn opening(&self) -> Option<&'a str> {
+        self.ended.and_then(|ended| ended.opening_hash.as_deref())
+    }
+
+    /// Whether there is anything in it that the log does not have.
+    fn changes(&self, known: &HashMap<String, Known>) -> bool {
+        known.get(&*self.uuid).is_none_or(|known| known.is_open && self.ended.is_some())
+    }
+
+    fn place(
+        &self,
+        known: &HashMap<String, Known>,
+        sessions: &mut Sessions<'a>,
+        numbers: &mut impl Iterator<Item = i64>,
+    ) -> Option<Place<'a>> {
+        let place = match known.get(&*self.uuid) {
+            Some(known) => Place { id: known.id, session_id: Cow::Owned(known.session_id.clone()), is_new: false },
+            None => Place { id: numbers.next()?, session_id: sessions.join(&self.uuid, self.begun), is_new: true },
+        };
+        if let Some(hash) = self.opening() {
+            sessions.open(&place.session_id, hash, self.begun.received_at);
+        }
+        Some(place)
+    }
+}
+
+// === impl Id ===
+
+impl FromRow for Id {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.int("id").map(Self)
+    }
+}

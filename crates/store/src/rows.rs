@@ -1,0 +1,107 @@
+//! Many rows in few statements.
+//!
+//! A statement has a price of its own: on SQLite it crosses to the thread of the connection and back. So rows go in
+//! groups. There are only a few sizes of groups, because each makes a text that the database prepares and keeps.
+
+use crate::Error;
+use crate::row::FromRow;
+use crate::statement::{Statement, Value};
+use crate::transaction::Transaction;
+
+/// How many rows a statement may have: as many of the first as there are, then of the next, and so on.
+const GROUPS: [usize; 3] = [64, 8, 1];
+
+/// A group is not larger than this, in bytes, unless one row is.
+const HEAVY: usize = 1 << 20;
+
+/// Rows for a statement of the form `head (…), (…), … tail`.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows<'a> {
+    head: &'static str,
+    width: usize,
+    tail: &'static str,
+    values: Vec<Value<'a>>,
+}
+
+// === impl Rows ===
+
+impl<'a> Rows<'a> {
+    pub(crate) const fn new(head: &'static str, width: usize, tail: &'static str) -> Self {
+        Self { head, width, tail, values: Vec::new() }
+    }
+
+    /// Adds a row; it has as many values as the others.
+    pub(crate) fn push<const WIDTH: usize>(&mut self, row: [Value<'a>; WIDTH]) {
+        debug_assert_eq!(self.width, WIDTH, "{}", self.head);
+        self.values.extend(row);
+    }
+
+    /// Runs the statements, in the order of the rows; answers how many rows they changed.
+    pub(crate) async fn execute(self, tx: &mut Transaction) -> Result<u64, Error> {
+        let mut changed = 0;
+        for statement in self.groups() {
+            changed += tx.execute(statement.replacing_nul()).await?;
+        }
+        Ok(changed)
+    }
+
+    /// Runs the statements; answers all rows they return.
+    pub(crate) async fn all<T: FromRow>(self, tx: &mut Transaction) -> Result<Vec<T>, Error> {
+        let mut found = Vec::new();
+        for statement in self.groups() {
+            found.extend(tx.all(statement.replacing_nul()).await?);
+        }
+        Ok(found)
+    }
+
+    /// The statements.
+    pub(crate) fn groups(self) -> impl Iterator<Item = Statement<'a>> {
+        let Self { head, width, tail, values } = self;
+        let mut values = values.into_iter();
+        std::iter::from_fn(move || {
+            let size = width * group(values.as_slice(), width)?;
+            Some(Statement::of_rows(head, width, tail, values.by_ref().take(size).collect()))
+        })
+    }
+}
+
+/// How many rows the next statement takes; `None` if there are no more.
+fn group(values: &[Value<'_>], width: usize) -> Option<usize> {
+    let weight = |rows: usize| values[..rows * width].iter().map(Value::weight).sum::<usize>();
+    let fits = |rows: usize| rows * width <= values.len() && (rows == 1 || weight(rows) <= HEAVY);
+    GROUPS.into_iter().find(|&rows| fits(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups(rows: usize, weight: usize) -> Vec<usize> {
+        let mut all = Rows::new("", 2, "");
+        for _ in 0..rows {
+            all.push([Value::from("x".repeat(weight)), Value::from(1)]);
+        }
+        let mut values = &*all.values;
+        std::iter::from_fn(|| {
+            let rows = group(values, 2)?;
+            values = &values[rows * 2..];
+            Some(rows)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn rows_go_in_groups_of_few_sizes() {
+        assert!(groups(0, 1).is_empty());
+        assert_eq!(groups(1, 1), [1]);
+        assert_eq!(groups(74, 1), [64, 8, 1, 1]);
+        assert_eq!(groups(130, 1), [64, 64, 1, 1]);
+    }
+
+    #[test]
+    fn heavy_rows_go_in_smaller_groups() {
+        assert_eq!(groups(9, HEAVY / 8), [8, 1]);
+        assert_eq!(groups(9, HEAVY / 7), [1; 9]);
+        assert_eq!(groups(2, HEAVY + 1), [1, 1]);
+    }
+}
