@@ -6,7 +6,7 @@ use serde::Deserialize;
 use signalbox_daemon::config::{Duration, Size};
 use signalbox_upstream::{AddressPolicy, ClientConfig, Deadlines};
 
-use crate::journal::JournalConfig;
+use crate::journal::{JournalConfig, RetentionConfig};
 
 /// The defaults, which are also the documentation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -21,6 +21,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// The request log.
     pub journal: JournalConfig,
+    /// How long it is kept.
+    pub retention: RetentionConfig,
 }
 
 /// Section `[limits]`.

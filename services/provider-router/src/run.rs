@@ -46,7 +46,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
             ))
         })?;
     let loader = loader
-        .spawn(store.clone(), Arc::clone(&metrics), Handle::current())
+        .spawn(store.clone(), config.retention, Arc::clone(&metrics), Handle::current())
         .map_err(|error| Exit::Temporary(format!("no thread for the request log's loader: {error}")))?;
 
     let client = Client::new(&config.upstream.client()).map_err(|error| Exit::Config(error.to_string()))?;

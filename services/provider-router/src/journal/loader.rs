@@ -16,7 +16,13 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use super::{Status, ToLoader, intake::Intake, recovery, segment::Pool};
+use super::{
+    Status, ToLoader,
+    intake::Intake,
+    recovery,
+    retention::{Retention, RetentionConfig},
+    segment::Pool,
+};
 use crate::metrics::Metrics;
 
 /// How often the segments are looked at.
@@ -66,6 +72,7 @@ struct Work {
     intake: Intake,
     /// When there was last something to write.
     busy: Instant,
+    retention: Retention,
 }
 
 /// The database is away and the loader has been told not to wait for it.
@@ -110,7 +117,13 @@ impl Loader {
     ///
     /// # Errors
     /// When no thread can be made.
-    pub fn spawn(self, store: Store, metrics: Arc<Metrics>, runtime: Handle) -> std::io::Result<Running> {
+    pub fn spawn(
+        self,
+        store: Store,
+        keep: RetentionConfig,
+        metrics: Arc<Metrics>,
+        runtime: Handle,
+    ) -> std::io::Result<Running> {
         let give_up = Arc::new(AtomicBool::new(false));
         let work = Work {
             loader: self,
@@ -121,6 +134,7 @@ impl Loader {
             writers_gone: false,
             intake: Intake::default(),
             busy: Instant::now(),
+            retention: Retention::new(keep),
         };
         let thread = std::thread::Builder::new().name("journal-loader".into()).spawn(move || work.run())?;
         Ok(Running { thread, give_up })
@@ -163,6 +177,8 @@ impl Work {
                     break;
                 }
             }
+            let Self { runtime, retention, store, .. } = &mut self;
+            runtime.block_on(retention.step(store));
             if self.writers_gone {
                 // Nobody is left to end what is open: a handler died with its entry.
                 self.intake.interrupt_all();

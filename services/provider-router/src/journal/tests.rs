@@ -24,7 +24,12 @@ impl World {
     }
 
     fn spawn(&self, loader: Loader) -> Running {
-        loader.spawn(self.store.clone(), Arc::default(), tokio::runtime::Handle::current()).unwrap()
+        let keep = RetentionConfig {
+            requests: signalbox_daemon::config::Duration::from_secs(0),
+            bodies: signalbox_daemon::config::Duration::from_secs(0),
+            max_body_bytes: Size::from_bytes(0),
+        };
+        loader.spawn(self.store.clone(), keep, Arc::default(), tokio::runtime::Handle::current()).unwrap()
     }
 
     async fn rows(&self) -> Vec<(Request, Option<Response>)> {
