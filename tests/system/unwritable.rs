@@ -20,8 +20,9 @@ use small_disk::SmallDisk;
 
 /// A user that is not root, for whom permissions mean something.
 const NOBODY: u32 = 65_534;
-const SERVE: &str = "[journal]\non_failure = \"serve\"\nsegment_bytes = \"64KiB\"\n";
-const REFUSE: &str = "[journal]\non_failure = \"refuse\"\nsegment_bytes = \"64KiB\"\n";
+/// Small segments; and one thread, so that all requests go into the same one.
+const SERVE: &str = "[server]\nworker_threads = 1\n[journal]\non_failure = \"serve\"\nsegment_bytes = \"64KiB\"\n";
+const REFUSE: &str = "[server]\nworker_threads = 1\n[journal]\non_failure = \"refuse\"\nsegment_bytes = \"64KiB\"\n";
 
 /// More than fits into the rest of a page of a file that exists already.
 fn long_text() -> String {
