@@ -1,0 +1,44 @@
+//! `bench`: measures provider-router beside a proxy that does nothing; `scripts/bench` builds and runs it.
+
+use std::{fs, io::Write as _, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::Parser;
+use signalbox_load::driver::{Options, picture, run, table};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Measures provider-router beside a proxy that does nothing.
+#[derive(Parser)]
+#[command(name = "bench")]
+struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// Where result.json and result.md go
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+    /// Where the picture goes, if it is to be drawn
+    #[arg(long)]
+    picture: Option<PathBuf>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let results = tokio::select! {
+        results = run(args.options) => results?,
+        // The processes and files of the run go with its future.
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+        _ = terminate.recv() => anyhow::bail!("terminated"),
+    };
+    fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    let write =
+        |path: PathBuf, text: &str| fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()));
+    let markdown = table::markdown(&results);
+    write(args.out.join("result.json"), &serde_json::to_string_pretty(&results)?)?;
+    write(args.out.join("result.md"), &markdown)?;
+    if let Some(path) = args.picture {
+        write(path, &picture::svg(&results).context("no picture: A, B or C was not measured")?)?;
+    }
+    write!(std::io::stdout(), "\n{markdown}").context("cannot write to stdout")
+}

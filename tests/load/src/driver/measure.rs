@@ -1,0 +1,129 @@
+//! One scenario with one target.
+
+use anyhow::Context as _;
+use tokio::{
+    process::Command,
+    time::{Duration, Instant, sleep, timeout},
+};
+
+use super::{
+    probe,
+    process::Process,
+    results::{Drain, Sample, StartSample},
+    scenario::Scenario,
+    target::{Site, Start, Target},
+};
+use crate::load::{Load, Report};
+
+/// A target works off what the last scenario has left for so long at most.
+const SETTLING: Duration = Duration::from_secs(5);
+/// What the journal has is to be loaded within so long; then the measurement goes on without waiting.
+const DRAINING: Duration = Duration::from_secs(45);
+/// Between two looks at the journal of a target that is busy, …
+const LOOK: Duration = Duration::from_millis(250);
+/// … and of one that works off its journal.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
+/// How long an allocator takes to give memory back.
+const GIVING_BACK: Duration = Duration::from_secs(3);
+/// Beyond what a scenario should take, before it is given up.
+const LATENESS: f64 = 60.0;
+
+/// Runs `scenario` once.
+///
+/// # Errors
+/// When the load generator or the target fails.
+pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seconds: f64) -> anyhow::Result<Sample> {
+    let load = scenario.load(target.port, seconds);
+    let Some(process) = target.process() else {
+        let report = run_load(site, &load).await?;
+        return Ok(Sample { load: report, ..Sample::default() });
+    };
+    settle(process).await?;
+    process.reset_peak()?;
+    let (memory, cpu) = (process.resident_kb()?, process.cpu()?);
+    let logged = target.answered;
+    let has_journal = target.kind.has_journal();
+    let before = if has_journal { probe::journal(target.port).await? } else { probe::JournalState::default() };
+    let (report, most_bytes) = tokio::try_join!(run_load(site, &load), async {
+        // Looking at it must not disturb what is measured in milliseconds.
+        if has_journal && scenario.is_looked_at() { watch_backlog(target.port, load.seconds).await } else { Ok(0) }
+    })?;
+    let journal = if has_journal { Some(drain(target.port, before, most_bytes, report.ok).await?) } else { None };
+    if !has_journal {
+        // What is done behind the answers belongs to them.
+        sleep(Duration::from_millis(200)).await;
+    }
+    let grown_kb = process.peak_kb()? - memory;
+    let cpu = process.cpu()? - cpu;
+    let kept_kb = if scenario.is_crowd() {
+        sleep(GIVING_BACK).await;
+        process.resident_kb()? - memory
+    } else {
+        0.0
+    };
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 requests")]
+    let cpu_us = cpu.as_secs_f64() * 1e6 / (report.ok.max(1) as f64);
+    target.answered = logged + report.ok;
+    Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal })
+}
+
+/// Starts `target` anew: how long until its first answer, and its memory a second later.
+///
+/// # Errors
+/// When it does not start again.
+pub async fn restart(site: &Site, target: &mut Target) -> anyhow::Result<Option<StartSample>> {
+    target.stop().await?;
+    let Start::Ready(after) = target.start(site).await? else { return Ok(None) };
+    let Some(process) = target.process() else { return Ok(None) };
+    sleep(Duration::from_secs(1)).await;
+    Ok(Some(StartSample { first_answer_ms: after.as_secs_f64() * 1e3, idle_kb: process.resident_kb()? }))
+}
+
+/// Runs the load generator on its core.
+async fn run_load(site: &Site, load: &Load) -> anyhow::Result<Report> {
+    let mut command = Command::new(site.binaries.join("load"));
+    command.args(load.to_args()).kill_on_drop(true);
+    let run = super::cores::on_core(site.cores.map(|cores| cores.load), || command.output())?;
+    let limit = Duration::from_secs_f64(load.seconds + load.patience + LATENESS);
+    let output = timeout(limit, run).await.context("the load generator does not come to an end")??;
+    anyhow::ensure!(output.status.success(), "load: {}", String::from_utf8_lossy(&output.stderr).trim());
+    serde_json::from_slice(&output.stdout).context("the load generator's report cannot be read")
+}
+
+/// Waits until a target has nothing to do any more.
+async fn settle(process: &Process) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    loop {
+        let before = process.cpu()?;
+        sleep(Duration::from_millis(200)).await;
+        if process.cpu()? - before <= Duration::from_millis(10) || begin.elapsed() > SETTLING {
+            return Ok(());
+        }
+    }
+}
+
+/// The most bytes that were seen waiting while the load ran.
+async fn watch_backlog(port: u16, seconds: f64) -> anyhow::Result<u64> {
+    let (begin, seconds) = (Instant::now(), Duration::from_secs_f64(seconds));
+    let mut most = 0;
+    while begin.elapsed() + LOOK < seconds {
+        sleep(LOOK).await;
+        most = most.max(probe::journal(port).await?.bytes);
+    }
+    Ok(most)
+}
+
+/// Waits until everything that was answered is in the database.
+async fn drain(port: u16, before: probe::JournalState, most: u64, answered: u64) -> anyhow::Result<Drain> {
+    let begin = Instant::now();
+    let mut most_bytes = most;
+    loop {
+        let after = probe::journal(port).await?;
+        most_bytes = most_bytes.max(after.bytes);
+        let done = after.loaded + after.unlogged >= before.loaded + before.unlogged + answered;
+        if done || begin.elapsed() > DRAINING {
+            return Ok(Drain { most_bytes, seconds: begin.elapsed().as_secs_f64(), after, complete: done });
+        }
+        sleep(LOOK_AFTER).await;
+    }
+}

@@ -1,0 +1,68 @@
+//! Single questions to a target.
+
+use std::{io, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{
+    prompt::{Kind, Pool, Prompts},
+    wire::{Framing, Peer, Wire},
+};
+
+/// Longer than any single answer takes on loopback.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How the router's request log is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalState {
+    /// Bytes that wait for the database.
+    pub bytes: u64,
+    /// Requests it has put into the database since it was started.
+    pub loaded: u64,
+    /// Requests that were served without being logged.
+    pub unlogged: u64,
+}
+
+/// Makes one short request: the status of its answer.
+///
+/// # Errors
+/// When nobody answers, or in time.
+pub async fn chat(port: u16, pool: &Pool) -> io::Result<u16> {
+    let mut prompts = Prompts::new(Kind::Short, pool, port, "mock-1x0", false, 0);
+    exchange(port, prompts.request()).await.map(|(status, _)| status)
+}
+
+/// Asks the router how its journal is doing.
+///
+/// # Errors
+/// When it does not say.
+pub async fn journal(port: u16) -> io::Result<JournalState> {
+    let request = format!("GET /health HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n");
+    let (_, body) = exchange(port, request.as_bytes()).await?;
+    let health: Value = serde_json::from_slice(&body)?;
+    Ok(serde_json::from_value(health["journal"].clone())?)
+}
+
+async fn exchange(port: u16, request: impl bytes::Buf) -> io::Result<(u16, Vec<u8>)> {
+    let asked = async {
+        let mut wire = Wire::connect(port).await?;
+        wire.write(request).await?;
+        let head = wire.head(Peer::Server).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut whole = Vec::new();
+        match head.framing {
+            Framing::Length(len) => whole.extend_from_slice(wire.body(len).await?),
+            Framing::Chunked => loop {
+                let (at, len) = wire.chunk().await?;
+                if at.is_empty() {
+                    break;
+                }
+                whole.extend_from_slice(&wire.input()[at]);
+                wire.consume(len);
+            },
+        }
+        Ok((head.status, whole))
+    };
+    timeout(PATIENCE, asked).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}

@@ -1,0 +1,166 @@
+//! One running program, and what it costs.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+use super::cores::on_core;
+
+/// A program that drains has ten seconds for it, and a few more to load its journal.
+const GRACE: Duration = Duration::from_secs(20);
+/// The unit of times in `/proc`: a hundredth of a second on every Linux.
+const TICK: Duration = Duration::from_millis(10);
+/// So much of a program's output is told when it fails.
+const TOLD: usize = 600;
+
+/// One running program. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    pid: i32,
+    log: PathBuf,
+}
+
+// === impl Process ===
+
+impl Process {
+    /// Starts `command` on `core`; its output goes to a file in `dir`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(name: &'static str, mut command: Command, core: Option<usize>, dir: &Path) -> anyhow::Result<Self> {
+        let log = dir.join(format!("{name}.log"));
+        let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
+        let child = on_core(core, || command.spawn())?.with_context(|| format!("{name} does not start"))?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).context("a child without an id")?;
+        Ok(Self { name, child, pid, log })
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    pub fn exited(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// The end of its output.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let output = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&output[output.len().saturating_sub(TOLD)..]).trim().to_owned()
+    }
+
+    /// The time it has spent on a core, in itself and in the kernel.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = self.proc("stat")?;
+        // The name of the program stands in brackets and may hold anything.
+        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>();
+        Ok(TICK * ticks.with_context(|| format!("/proc says nothing about the time of {}", self.name))?)
+    }
+
+    /// How much memory it has now, in KB.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn resident_kb(&self) -> anyhow::Result<f64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most memory it has had since [`Self::reset_peak`], in KB.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn peak_kb(&self) -> anyhow::Result<f64> {
+        self.status("VmHWM:")
+    }
+
+    /// Forgets the most memory it has had.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn reset_peak(&self) -> anyhow::Result<()> {
+        fs::write(format!("/proc/{}/clear_refs", self.pid), "5").with_context(|| format!("{} is gone", self.name))
+    }
+
+    /// Asks it to end, and waits; kills it if it does not.
+    ///
+    /// # Errors
+    /// When it had to be killed.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        if self.exited()?.is_none() {
+            signal::kill(Pid::from_raw(self.pid), Signal::SIGTERM)?;
+        }
+        if let Ok(ended) = timeout(GRACE, self.child.wait()).await {
+            ended?;
+            return Ok(());
+        }
+        self.child.kill().await?;
+        Err(anyhow!("{} did not end within {} s and was killed", self.name, GRACE.as_secs()))
+    }
+
+    fn status(&self, key: &str) -> anyhow::Result<f64> {
+        let status = self.proc("status")?;
+        let value = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+        let value = value.trim().trim_end_matches(" kB").parse();
+        value.with_context(|| format!("/proc says nothing about {key} of {}", self.name))
+    }
+
+    fn proc(&self, file: &str) -> anyhow::Result<String> {
+        fs::read_to_string(format!("/proc/{}/{file}", self.pid)).with_context(|| format!("{} is gone", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, dir: &Path) -> Process {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        Process::spawn("sh", command, None, dir).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_it_costs_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let busy = shell("while :; do :; done", dir.path());
+        let busy_for = async {
+            while busy.cpu().unwrap() < TICK * 3 {
+                tokio::time::sleep(TICK).await;
+            }
+        };
+        timeout(Duration::from_secs(30), busy_for).await.expect("an endless loop costs time");
+        busy.reset_peak().unwrap();
+        assert!(busy.peak_kb().unwrap() >= busy.resident_kb().unwrap() && busy.resident_kb().unwrap() > 100.0);
+        busy.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn its_last_words_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = shell("echo no luck >&2; exit 3", dir.path());
+        assert_eq!(process.child.wait().await.unwrap().code(), Some(3));
+        assert_eq!(process.last_words(), "no luck");
+        assert_eq!(process.exited().unwrap().unwrap().code(), Some(3));
+    }
+}

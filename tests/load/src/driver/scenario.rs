@@ -1,0 +1,172 @@
+//! What is asked of the targets.
+
+use crate::{
+    driver::target::Kind::{self, Direct, JournalOff, JournalOn, JournalPower, Nginx, Null},
+    load::{Load, Mode},
+    prompt,
+};
+
+/// One scenario.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// Its short name.
+    pub name: &'static str,
+    /// What it is.
+    pub title: &'static str,
+    /// Who is asked, in the order of the first round.
+    pub targets: &'static [Kind],
+    mode: Mode,
+    connections: u32,
+    rate: f64,
+    prompt: prompt::Kind,
+    stream: bool,
+    model: &'static str,
+    /// How it is run.
+    pub run: Run,
+}
+
+/// How a scenario is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// In every round.
+    Rounds,
+    /// Once, after all rounds: it takes its own time.
+    Once,
+    /// Once, and for twenty times as long as a round.
+    Long,
+}
+
+const ALL: &[Kind] = &[Null, JournalOn, Nginx, JournalOff, JournalPower];
+const NOT_POWER: &[Kind] = &[Null, JournalOn, Nginx, JournalOff];
+const PLAIN: Scenario = Scenario {
+    name: "",
+    title: "",
+    targets: ALL,
+    mode: Mode::Closed,
+    connections: 64,
+    rate: 0.0,
+    prompt: prompt::Kind::Short,
+    stream: false,
+    model: "mock-100x0",
+    run: Run::Rounds,
+};
+
+/// All of them, in the order in which they are run: those that leave much to be loaded come last.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "A", title: "1 KB answers, 64 connections", ..PLAIN },
+    Scenario {
+        name: "C",
+        title: "streams of 100 chunks without delay, 32 connections",
+        connections: 32,
+        stream: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "R100",
+        title: "100 requests a second",
+        mode: Mode::Open,
+        connections: 32,
+        rate: 100.0,
+        targets: &[Direct, Null, JournalOn, Nginx, JournalOff, JournalPower],
+        ..PLAIN
+    },
+    Scenario {
+        name: "R2000",
+        title: "2,000 requests a second",
+        mode: Mode::Open,
+        connections: 32,
+        rate: 2000.0,
+        targets: &[Direct, Null, JournalOn, Nginx, JournalOff, JournalPower],
+        ..PLAIN
+    },
+    Scenario {
+        name: "B",
+        title: "100 KB prompts of which nine tenths repeat the conversation",
+        prompt: prompt::Kind::Conversation,
+        targets: NOT_POWER,
+        ..PLAIN
+    },
+    Scenario {
+        name: "F",
+        title: "100 KB prompts that nobody has seen before",
+        prompt: prompt::Kind::Fresh,
+        targets: NOT_POWER,
+        ..PLAIN
+    },
+    Scenario {
+        name: "D2k",
+        title: "2,000 streams at once, a chunk each 100 ms",
+        mode: Mode::Streams,
+        connections: 2000,
+        stream: true,
+        model: "mock-40x100",
+        targets: NOT_POWER,
+        run: Run::Once,
+        ..PLAIN
+    },
+    Scenario {
+        name: "D8k",
+        title: "8,000 streams at once, a chunk each 500 ms",
+        mode: Mode::Streams,
+        connections: 8000,
+        stream: true,
+        model: "mock-16x500",
+        targets: NOT_POWER,
+        run: Run::Once,
+        ..PLAIN
+    },
+    Scenario {
+        name: "L",
+        title: "A for a minute: does the database keep up?",
+        targets: &[JournalOn],
+        run: Run::Long,
+        ..PLAIN
+    },
+];
+
+/// The name under which starting and idling are asked for.
+pub const START: &str = "E";
+
+// === impl Scenario ===
+
+impl Scenario {
+    /// What the load generator has to do, for `seconds`.
+    #[must_use]
+    pub fn load(&self, port: u16, seconds: f64) -> Load {
+        let seconds = match self.run {
+            Run::Rounds => seconds,
+            // The streams of the second begin while those of the first still run, and all run at once for a while.
+            Run::Once => f64::from(self.connections) / 2000.0 + 1.0,
+            Run::Long => 20.0 * seconds,
+        };
+        Load {
+            mode: self.mode,
+            port,
+            connections: self.connections,
+            seconds,
+            rate: self.rate,
+            prompt: self.prompt,
+            model: self.model.to_owned(),
+            stream: self.stream,
+            patience: 30.0,
+        }
+    }
+
+    /// How many files a proxy needs open for it.
+    #[must_use]
+    pub fn descriptors(&self) -> u64 {
+        u64::from(self.connections) * 2 + 500
+    }
+
+    /// Whether the journal may be looked at meanwhile; a look costs what the fast lane of a latency would notice.
+    #[must_use]
+    pub fn is_looked_at(&self) -> bool {
+        self.mode == Mode::Closed
+    }
+
+    /// Whether it is about many streams at once.
+    #[must_use]
+    pub fn is_crowd(&self) -> bool {
+        self.mode == Mode::Streams
+    }
+}

@@ -1,0 +1,249 @@
+//! Which figures are shown, and how far they should go.
+
+use super::{Direct, Goal, JournalOff, JournalOn, JournalPower, Kind, Null, Results};
+use crate::driver::results::Sample;
+
+/// One line of the table.
+pub(super) struct Row {
+    pub(super) what: &'static str,
+    figure: Figure,
+    pub(super) show: Show,
+    /// The unit of absolute values.
+    unit: &'static str,
+    goals: &'static [(Kind, Goal)],
+}
+
+/// Where a value comes from.
+enum Figure {
+    /// The median over the rounds of a scenario.
+    Of(&'static str, fn(&Sample) -> f64),
+    /// Computed from several.
+    From(fn(&Results, Kind) -> Option<f64>),
+}
+
+/// How it is shown. The null proxy's own value always is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Show {
+    /// As a multiple of the null proxy's.
+    Ratio,
+    /// As the difference to the null proxy's.
+    Difference,
+    /// As the multiple of what the null proxy adds to no proxy at all.
+    AddedRatio,
+    /// As it is.
+    Absolute,
+}
+
+use Figure::{From, Of};
+use Goal::{AtLeast, AtMost};
+
+const fn per_second(sample: &Sample) -> f64 {
+    sample.load.per_second
+}
+
+const fn cpu(sample: &Sample) -> f64 {
+    sample.cpu_us
+}
+
+const fn p50(sample: &Sample) -> f64 {
+    sample.load.total.p50
+}
+
+const fn p99(sample: &Sample) -> f64 {
+    sample.load.total.p99
+}
+
+const fn lag(sample: &Sample) -> f64 {
+    sample.load.lag.p99
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few thousand streams")]
+fn per_stream(sample: &Sample) -> f64 {
+    sample.grown_kb / sample.load.peak.max(1) as f64
+}
+
+fn kept_mb(sample: &Sample) -> f64 {
+    sample.kept_kb.max(0.0) / 1024.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn backlog_mb(sample: &Sample) -> f64 {
+    sample.journal.map_or(0.0, |journal| journal.most_bytes as f64 / f64::from(1 << 20))
+}
+
+fn drain_s(sample: &Sample) -> f64 {
+    sample.journal.map_or(0.0, |journal| journal.seconds)
+}
+
+pub(super) const ROWS: &[Row] = &[
+    row(
+        "**A** 1 KB answers: throughput",
+        Of("A", per_second),
+        Show::Ratio,
+        "/s",
+        &[(JournalOn, AtLeast(0.75)), (JournalOff, AtLeast(0.95))],
+    ),
+    row("A: processor time per request", Of("A", cpu), Show::Absolute, " µs", &[]),
+    row("A: journal and loader, processor time", From(journal_us), Show::Absolute, " µs", &[(JournalOn, AtMost(10.0))]),
+    row(
+        "A: throughput of `process` over that of `power`",
+        From(power),
+        Show::Absolute,
+        "",
+        &[(JournalPower, AtMost(1.10))],
+    ),
+    row(
+        "**B** 100 KB prompts, 90 % repeated: throughput",
+        Of("B", per_second),
+        Show::Ratio,
+        "/s",
+        &[(JournalOn, AtLeast(0.50)), (JournalOff, AtLeast(0.85))],
+    ),
+    row(
+        "**F** 100 KB prompts, all fresh: throughput",
+        Of("F", per_second),
+        Show::Ratio,
+        "/s",
+        &[(JournalOn, AtLeast(0.30))],
+    ),
+    row("**C** streams of 100 chunks: processor time", Of("C", cpu), Show::Ratio, " µs", &[(JournalOn, AtMost(0.92))]),
+    row("C: p99 of the delay of a chunk", Of("C", lag), Show::Ratio, " µs", &[(JournalOn, AtMost(0.7))]),
+    row("**R100** 100 requests/s: p50", Of("R100", p50), Show::Difference, " µs", &[(JournalOn, AtMost(20.0))]),
+    row("R100: what is added to p99", Of("R100", p99), Show::AddedRatio, " µs", &[(JournalOn, AtMost(1.5))]),
+    row("**R2000** 2,000 requests/s: p50", Of("R2000", p50), Show::Difference, " µs", &[(JournalOn, AtMost(20.0))]),
+    row("R2000: what is added to p99", Of("R2000", p99), Show::AddedRatio, " µs", &[(JournalOn, AtMost(1.5))]),
+    row(
+        "**D** 2,000 streams: p99 of the delay of a chunk",
+        Of("D2k", lag),
+        Show::Ratio,
+        " µs",
+        &[(JournalOn, AtMost(1.3))],
+    ),
+    row("D, 2,000: memory per stream", Of("D2k", per_stream), Show::Absolute, " KB", &[(JournalOn, AtMost(40.0))]),
+    row("D, 2,000: memory kept afterwards", Of("D2k", kept_mb), Show::Absolute, " MB", &[]),
+    row(
+        "**D** 8,000 streams: p99 of the delay of a chunk",
+        Of("D8k", lag),
+        Show::Ratio,
+        " µs",
+        &[(JournalOn, AtMost(1.3))],
+    ),
+    row("D, 8,000: memory per stream", Of("D8k", per_stream), Show::Absolute, " KB", &[(JournalOn, AtMost(40.0))]),
+    row("D, 8,000: memory kept afterwards", Of("D8k", kept_mb), Show::Absolute, " MB", &[]),
+    row("**E** start to first answer", From(first_answer), Show::Absolute, " ms", &[(JournalOn, AtMost(50.0))]),
+    row("E: memory when idle", From(idle_mb), Show::Absolute, " MB", &[(JournalOn, AtMost(15.0))]),
+    row("**L** A for a minute: most that waited for the database", Of("L", backlog_mb), Show::Absolute, " MB", &[]),
+    row("L: until everything was loaded", Of("L", drain_s), Show::Absolute, " s", &[(JournalOn, AtMost(10.0))]),
+];
+
+const fn row(
+    what: &'static str,
+    figure: Figure,
+    show: Show,
+    unit: &'static str,
+    goals: &'static [(Kind, Goal)],
+) -> Row {
+    Row { what, figure, show, unit, goals }
+}
+
+fn journal_us(results: &Results, kind: Kind) -> Option<f64> {
+    if !kind.has_journal() {
+        return None;
+    }
+    Some(results.median("A", kind, cpu)? - results.median("A", JournalOff, cpu)?)
+}
+
+fn power(results: &Results, kind: Kind) -> Option<f64> {
+    let throughput = |kind| results.median("A", kind, per_second);
+    if kind == JournalPower { Some(throughput(JournalOn)? / throughput(JournalPower)?) } else { None }
+}
+
+fn first_answer(results: &Results, kind: Kind) -> Option<f64> {
+    results.median_start(kind, |start| start.first_answer_ms)
+}
+
+fn idle_mb(results: &Results, kind: Kind) -> Option<f64> {
+    results.median_start(kind, |start| start.idle_kb / 1024.0)
+}
+
+// === impl Row ===
+
+impl Row {
+    /// What stands in the column of `kind`.
+    pub(super) fn value(&self, results: &Results, kind: Kind) -> Option<f64> {
+        let of = |kind| match self.figure {
+            Of(scenario, figure) => results.median(scenario, kind, figure),
+            From(compute) => compute(results, kind),
+        };
+        let own = of(kind)?;
+        if kind == Null {
+            return Some(own);
+        }
+        match self.show {
+            Show::Absolute => Some(own),
+            Show::Ratio => Some(own / of(Null)?),
+            Show::Difference => Some(own - of(Null)?),
+            Show::AddedRatio => {
+                let direct = of(Direct)?;
+                Some((own - direct) / (of(Null)? - direct))
+            }
+        }
+    }
+
+    pub(super) fn goal(&self, kind: Kind) -> Option<Goal> {
+        self.goals.iter().find(|(of, _)| *of == kind).map(|(_, goal)| *goal)
+    }
+
+    /// The goals for people.
+    pub(super) fn goal_text(&self) -> String {
+        let plus = if self.show == Show::Difference { "+" } else { "" };
+        let unit = if matches!(self.show, Show::Absolute | Show::Difference) { self.unit } else { "" };
+        let one = |&(kind, goal): &(Kind, Goal)| {
+            let whose = if kind == JournalOff { "off: " } else { "" };
+            match goal {
+                AtLeast(bound) => format!("{whose}≥ {bound:.2}"),
+                AtMost(bound) if unit.is_empty() => format!("{whose}≤ {bound:.2}"),
+                AtMost(bound) => format!("{whose}≤ {plus}{bound}{unit}"),
+            }
+        };
+        self.goals.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A value for people.
+    pub(super) fn text(&self, kind: Kind, value: f64) -> String {
+        let unit = self.unit;
+        match self.show {
+            _ if kind == Null && self.show != Show::Absolute => format!("{}{unit}", grouped(value)),
+            Show::Ratio | Show::AddedRatio => format!("{value:.2}"),
+            Show::Difference => format!("{value:+.0}{unit}"),
+            Show::Absolute if unit.is_empty() => format!("{value:.2}"),
+            Show::Absolute if value < 100.0 => format!("{value:.1}{unit}"),
+            Show::Absolute => format!("{}{unit}", grouped(value)),
+        }
+    }
+}
+
+/// A whole number with its thousands apart.
+fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 && !text.ends_with('-') {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        for (value, text) in [(0.4, "0"), (999.0, "999"), (1000.0, "1,000"), (-1234.0, "-1,234"), (1e6, "1,000,000")] {
+            assert_eq!(grouped(value), text);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A run that never was, as a table.
+
+use super::*;
+use crate::{
+    driver::results::{Sample, StartSample},
+    load::{Quantiles, Report},
+};
+
+fn sample(per_second: f64, cpu_us: f64, p99: f64) -> Sample {
+    let total = Quantiles { count: 1, p50: p99 / 2.0, p99, max: p99 };
+    let load = Report { ok: 1, per_second, peak: 1, total, lag: total, ..Report::default() };
+    Sample { load, cpu_us, ..Sample::default() }
+}
+
+fn results(rows: &[(&str, Kind, Sample)]) -> Results {
+    let mut results = Results::default();
+    for (scenario, kind, sample) in rows {
+        let targets = results.samples.entry((*scenario).to_owned()).or_default();
+        targets.entry(kind.name().to_owned()).or_default().push(sample.clone());
+    }
+    results
+}
+
+/// The cells of the line that begins with `what`.
+fn line(text: &str, what: &str) -> Vec<String> {
+    let line = text.lines().find(|line| line.starts_with(&format!("| {what}"))).expect(what);
+    line.trim_matches('|').split('|').skip(1).map(|cell| cell.trim().to_owned()).collect()
+}
+
+#[test]
+fn figures_are_ratios_and_goals_are_judged() {
+    let text = markdown(&results(&[
+        ("A", Null, sample(50_000.0, 18.0, 100.0)),
+        ("A", JournalOff, sample(40_000.0, 20.0, 100.0)),
+        ("A", JournalOn, sample(40_000.0, 25.0, 100.0)),
+    ]));
+    assert_eq!(line(&text, "**A**"), ["≥ 0.75, off: ≥ 0.95", "50,000/s", "0.80 ✗", "0.80 ✓"]);
+    assert_eq!(line(&text, "A: journal and"), ["≤ 10 µs", "", "", "5.0 µs ✓"]);
+    assert_eq!(line(&text, "requests that"), ["0", "0 ✓", "0 ✓", "0 ✓"]);
+    assert!(!text.contains("**C**"), "what was not measured is not shown");
+}
+
+#[test]
+fn latency_is_what_is_added() {
+    let text = markdown(&results(&[
+        ("R2000", Direct, sample(1.0, 0.0, 100.0)),
+        ("R2000", Null, sample(1.0, 0.0, 200.0)),
+        ("R2000", JournalOn, sample(1.0, 0.0, 260.0)),
+    ]));
+    assert_eq!(line(&text, "**R2000**"), ["≤ +20 µs", "100 µs", "+30 µs ✗"]);
+    assert_eq!(line(&text, "R2000: what"), ["≤ 1.50", "200 µs", "1.60 ✗"]);
+}
+
+#[test]
+fn what_was_left_out_is_said() {
+    let mut results = results(&[("A", Null, sample(1.0, 1.0, 1.0))]);
+    results.notes.push("nginx is not installed".to_owned());
+    results.starts.insert("router".to_owned(), vec![StartSample { first_answer_ms: 12.0, idle_kb: 10_240.0 }]);
+    results.audits.insert("router".to_owned(), Audit { answered: 7, rows: 6, completed: 6 });
+    let text = markdown(&results);
+    assert!(text.ends_with("\nLeft out: nginx is not installed\n"), "{text}");
+    assert_eq!(line(&text, "E: memory"), ["≤ 15 MB", "", "10.0 MB ✓"]);
+    assert_eq!(line(&text, "answers that are not"), ["0", "", "1 of 7 ✗"]);
+}

@@ -1,0 +1,311 @@
+//! Who is measured, and how it is started.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use signalbox_core::{
+    schema::{ConfigValue, NewProvider, RequestStatus},
+    secret::Secret,
+};
+use signalbox_store::{Page, Store, providers, requests};
+use tokio::{
+    process::Command,
+    time::{Duration, Instant, sleep},
+};
+
+use super::{cores::Cores, probe, process::Process};
+use crate::prompt::Pool;
+
+/// Longer than any of them takes to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The exit code of the router that refuses its configuration.
+const BAD_CONFIG: i32 = 78;
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Nobody: the client asks the upstream itself, on the core they share.
+    Direct,
+    /// The null proxy.
+    Null,
+    /// nginx as a plain reverse proxy.
+    Nginx,
+    /// provider-router without its request log.
+    JournalOff,
+    /// provider-router as it comes.
+    JournalOn,
+    /// provider-router whose log survives a power failure.
+    JournalPower,
+}
+
+/// What all targets of a run share.
+#[derive(Debug)]
+pub struct Site {
+    /// Where the binaries are.
+    pub binaries: PathBuf,
+    /// Where everything is written.
+    pub dir: PathBuf,
+    /// Who runs where; `None` if there is one core only.
+    pub cores: Option<Cores>,
+    /// The upstream's port.
+    pub upstream: u16,
+    /// The text of prompts.
+    pub pool: Pool,
+}
+
+/// One target.
+#[derive(Debug)]
+pub struct Target {
+    /// Who it is.
+    pub kind: Kind,
+    /// Where it listens.
+    pub port: u16,
+    /// Requests that it has answered well, since its directory was made.
+    pub answered: u64,
+    dir: PathBuf,
+    process: Option<Process>,
+}
+
+/// How a start went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It answers; so long after it was started.
+    Ready(Duration),
+    /// It is left out of this run, for this reason.
+    LeftOut(String),
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Direct, Self::Null, Self::Nginx, Self::JournalOff, Self::JournalOn, Self::JournalPower];
+
+    /// Its name in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Null => "null",
+            Self::Nginx => "nginx",
+            Self::JournalOff => "router-off",
+            Self::JournalOn => "router",
+            Self::JournalPower => "router-power",
+        }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Direct => "no proxy",
+            Self::Null => "null proxy",
+            Self::Nginx => "nginx",
+            Self::JournalOff => "router, journal off",
+            Self::JournalOn => "**router**",
+            Self::JournalPower => "router, `power`",
+        }
+    }
+
+    /// Whether it writes down what it is asked.
+    #[must_use]
+    pub fn has_journal(self) -> bool {
+        matches!(self, Self::JournalOn | Self::JournalPower)
+    }
+
+    fn journal(self) -> &'static str {
+        match self {
+            Self::JournalOff => "enabled = false",
+            Self::JournalPower => "durability = \"power\"",
+            _ => "enabled = true",
+        }
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    /// A target that does not run yet, and its directory with what it needs.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub async fn prepare(kind: Kind, site: &Site) -> anyhow::Result<Self> {
+        let dir = site.dir.join(kind.name());
+        fs::create_dir_all(&dir)?;
+        let port = if kind == Kind::Direct { site.upstream } else { free_port()? };
+        match kind {
+            Kind::Direct | Kind::Null => {}
+            Kind::Nginx => fs::write(dir.join("nginx.conf"), nginx_conf(port, site.upstream))?,
+            Kind::JournalOff | Kind::JournalOn | Kind::JournalPower => {
+                fs::write(dir.join("provider-router.toml"), router_toml(kind.journal()))?;
+                let store = open(&dir).await?;
+                providers::insert(&store, &provider(), &[base_url(site.upstream)], 0).await?;
+                store.close().await;
+            }
+        }
+        Ok(Self { kind, port, answered: 0, dir, process: None })
+    }
+
+    /// Starts it and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not, for another reason than that it is not there or refuses its configuration.
+    pub async fn start(&mut self, site: &Site) -> anyhow::Result<Start> {
+        let Some(command) = self.command(site) else { return Ok(Start::Ready(Duration::ZERO)) };
+        if self.kind == Kind::Nginx && !installed(&command) {
+            return Ok(Start::LeftOut("nginx is not installed (Debian: apt-get install nginx-light)".to_owned()));
+        }
+        let begin = Instant::now();
+        let mut process = Process::spawn(self.kind.name(), command, site.cores.map(|cores| cores.target), &self.dir)?;
+        loop {
+            if probe::chat(self.port, &site.pool).await.is_ok_and(|status| status == 200) {
+                self.answered += 1;
+                self.process = Some(process);
+                return Ok(Start::Ready(begin.elapsed()));
+            }
+            match process.exited()? {
+                Some(exit) if exit.code() == Some(BAD_CONFIG) => return Ok(Start::LeftOut(process.last_words())),
+                Some(exit) => {
+                    bail!("{} ended ({exit}) instead of answering: {}", self.kind.name(), process.last_words())
+                }
+                None if begin.elapsed() > PATIENCE => {
+                    bail!("{} does not answer: {}", self.kind.name(), process.last_words())
+                }
+                None => sleep(Duration::from_millis(1)).await,
+            }
+        }
+    }
+
+    /// Its process; without one it is the upstream itself.
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// When it had to be killed.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        match self.process.take() {
+            Some(process) => process.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// How many requests its database has, and how many of those completed. It must not run.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn rows(&self) -> anyhow::Result<(u64, u64)> {
+        let store = open(&self.dir).await?;
+        let nothing = Page { limit: 0, offset: 0 };
+        let all = requests::list(&store, &requests::Filter::default(), nothing).await?.total;
+        let completed = requests::Filter { status: Some(RequestStatus::Completed), ..requests::Filter::default() };
+        let completed = requests::list(&store, &completed, nothing).await?.total;
+        store.close().await;
+        Ok((u64::try_from(all)?, u64::try_from(completed)?))
+    }
+
+    fn command(&self, site: &Site) -> Option<Command> {
+        let mut command;
+        match self.kind {
+            Kind::Direct => return None,
+            Kind::Null => {
+                command = Command::new(site.binaries.join("null-proxy"));
+                command.args([self.port.to_string(), site.upstream.to_string()]);
+            }
+            Kind::Nginx => {
+                command = Command::new("nginx");
+                command.arg("-p").arg(&self.dir).args(["-e", "stderr", "-c", "nginx.conf"]);
+            }
+            Kind::JournalOff | Kind::JournalOn | Kind::JournalPower => {
+                command = Command::new(site.binaries.join("provider-router"));
+                command.env_clear().arg("--data-dir").arg(&self.dir).args(["--port", &self.port.to_string()]);
+            }
+        }
+        // nginx is where only administrators look.
+        command.env("PATH", "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin");
+        Some(command)
+    }
+}
+
+/// Whether the program of `command` can be found at all.
+fn installed(command: &Command) -> bool {
+    let path = command.as_std().get_envs().find_map(|(name, value)| (name == "PATH").then_some(value)?);
+    let program = command.as_std().get_program();
+    path.is_some_and(|path| std::env::split_paths(path).any(|dir| dir.join(program).is_file()))
+}
+
+/// A port that nobody has at this moment.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+async fn open(dir: &Path) -> anyhow::Result<Store> {
+    Ok(Store::open(&format!("sqlite://{}", dir.join("signalbox.db").display())).await?)
+}
+
+/// Providers without linked models are asked for every model that nobody else has.
+fn provider() -> NewProvider {
+    NewProvider {
+        id: "mock".to_owned(),
+        name: "The benchmark's upstream".to_owned(),
+        kind: "openai".to_owned(),
+        enabled: true,
+        priority: 1,
+        description: None,
+    }
+}
+
+fn base_url(upstream: u16) -> ConfigValue {
+    let value = format!("\"http://127.0.0.1:{upstream}/v1\"");
+    ConfigValue { key: "baseURL".to_owned(), value: Secret::new(value), is_sensitive: false }
+}
+
+/// As it comes, but for limits that would turn 8,000 clients away.
+fn router_toml(journal: &str) -> String {
+    format!(
+        "[server]\nworker_threads = 1\nmax_connections = 20000\n\n[limits]\nmax_in_flight = 20000\n\n[journal]\n{journal}\n"
+    )
+}
+
+/// A plain reverse proxy for streams: one process, nothing buffered, connections kept, nothing logged.
+fn nginx_conf(port: u16, upstream: u16) -> String {
+    format!(
+        "daemon off;
+master_process off;
+pid nginx.pid;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 19000; multi_accept on; }}
+http {{
+  access_log off;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  tcp_nodelay on;
+  keepalive_requests 100000000;
+  client_body_buffer_size 256k;
+  client_max_body_size 16m;
+  upstream mock {{ server 127.0.0.1:{upstream}; keepalive 1024; keepalive_requests 100000000; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://mock;
+      proxy_http_version 1.1;
+      proxy_set_header Connection \"\";
+      proxy_buffering off;
+      proxy_read_timeout 120s;
+    }}
+  }}
+}}
+"
+    )
+}

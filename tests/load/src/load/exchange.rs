@@ -1,0 +1,75 @@
+//! One request and its answer.
+
+use std::time::Duration;
+
+use memchr::memmem;
+
+use super::Worker;
+use crate::{
+    clock::monotonic_ns,
+    wire::{Framing, Peer, Wire},
+};
+
+/// So much of an error's body is told.
+const TOLD: usize = 160;
+
+/// Sends one request and reads its answer to the end; a connection that is still good is kept.
+pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
+    let mut wire = match worker.kept.take() {
+        Some(wire) => wire,
+        None => Wire::connect(worker.load.port).await.map_err(|error| format!("connect: {error}"))?,
+    };
+    wire.write(worker.prompts.request()).await.map_err(|error| format!("send: {error}"))?;
+    let head = wire.head(Peer::Server).await.map_err(|error| format!("head: {error}"))?;
+    let head = head.ok_or("closed instead of answering")?;
+    let complete = match head.framing {
+        Framing::Length(len) => {
+            let body = wire.body(len).await.map_err(|error| format!("body: {error}"))?;
+            if head.status != 200 {
+                let text = String::from_utf8_lossy(&body[..len.min(TOLD)]);
+                return Err(format!("{}: {text}", head.status));
+            }
+            let complete = !worker.load.stream && body.ends_with(b"}");
+            wire.consume(len);
+            complete
+        }
+        Framing::Chunked => read_chunks(worker, &mut wire).await.map_err(|error| format!("body: {error}"))?,
+    };
+    if !complete || head.status != 200 {
+        return Err(format!("{}: an incomplete answer", head.status));
+    }
+    worker.kept = Some(wire);
+    Ok(())
+}
+
+/// Reads a body to its end; says whether it was whole: a stream ends in `[DONE]`, anything else in a brace.
+async fn read_chunks(worker: &Worker, wire: &mut Wire) -> std::io::Result<bool> {
+    let mut whole = false;
+    loop {
+        let (at, len) = wire.chunk().await?;
+        let chunk = &wire.input()[at];
+        if chunk.is_empty() {
+            wire.consume(len);
+            return Ok(whole);
+        }
+        if worker.load.stream {
+            note_stamps(worker, chunk);
+            whole = chunk.ends_with(b"data: [DONE]\n\n");
+        } else {
+            whole = chunk.ends_with(b"}");
+        }
+        wire.consume(len);
+    }
+}
+
+/// The upstream puts its clock into every chunk. A proxy may cut chunks as it likes, but none has a reason to cut a word.
+fn note_stamps(worker: &Worker, chunk: &[u8]) {
+    let now = monotonic_ns();
+    for at in memmem::find_iter(chunk, b"\"t=") {
+        let digits = &chunk[at + 3..];
+        let digits = &digits[..memchr::memchr(b' ', digits).unwrap_or_default()];
+        if let Some(sent) = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok()) {
+            worker.tally.borrow_mut().chunk_came(Duration::from_nanos(now.saturating_sub(sent)));
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What the client has seen.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+/// What a run has shown. Times are microseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Requests that were answered well.
+    pub ok: u64,
+    /// Those that were not, by reason.
+    pub errors: BTreeMap<String, u64>,
+    /// Requests per second, up to the last good answer.
+    pub per_second: f64,
+    /// The most that were in flight at once.
+    pub peak: u64,
+    /// From the start to the last byte.
+    pub total: Quantiles,
+    /// From the provider's writing of a chunk to the client's reading of it.
+    pub lag: Quantiles,
+}
+
+/// Microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles {
+    /// How many were measured.
+    pub count: u64,
+    /// The median.
+    pub p50: f64,
+    /// One in a hundred is above it.
+    pub p99: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// The books of a run.
+#[derive(Debug)]
+pub(super) struct Tally {
+    ok: u64,
+    errors: BTreeMap<String, u64>,
+    in_flight: u64,
+    peak: u64,
+    last_ok: Option<Instant>,
+    total: Nanos,
+    lag: Nanos,
+}
+
+/// A histogram of nanoseconds, three digits exact; longer than its range counts as its end.
+#[derive(Debug)]
+struct Nanos(Option<Histogram<u64>>);
+
+/// Ten minutes: longer than any run.
+const LONGEST_NS: u64 = 600_000_000_000;
+/// Kinds of errors that are told apart; an answer could put anything into the text of one.
+const MAX_KINDS: usize = 16;
+
+// === impl Report ===
+
+impl Report {
+    /// How many requests went wrong.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.errors.values().sum()
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    pub(super) fn new() -> Self {
+        Self {
+            ok: 0,
+            errors: BTreeMap::new(),
+            in_flight: 0,
+            peak: 0,
+            last_ok: None,
+            total: Nanos::new(),
+            lag: Nanos::new(),
+        }
+    }
+
+    pub(super) fn began(&mut self) {
+        self.in_flight += 1;
+        self.peak = self.peak.max(self.in_flight);
+    }
+
+    pub(super) fn ended(&mut self, start: Instant, outcome: Result<(), String>) {
+        self.in_flight -= 1;
+        match outcome {
+            Ok(()) => {
+                self.ok += 1;
+                self.total.record(start.elapsed());
+                self.last_ok = Some(Instant::now());
+            }
+            Err(reason) if self.errors.len() < MAX_KINDS => *self.errors.entry(reason).or_default() += 1,
+            Err(_) => *self.errors.entry("others".to_owned()).or_default() += 1,
+        }
+    }
+
+    pub(super) fn chunk_came(&mut self, after: Duration) {
+        self.lag.record(after);
+    }
+
+    pub(super) fn report(&self, begin: Instant) -> Report {
+        let seconds = self.last_ok.map_or(0.0, |last| (last - begin).as_secs_f64());
+        Report {
+            ok: self.ok,
+            errors: self.errors.clone(),
+            #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+            per_second: if seconds > 0.0 { self.ok as f64 / seconds } else { 0.0 },
+            peak: self.peak,
+            total: self.total.quantiles(),
+            lag: self.lag.quantiles(),
+        }
+    }
+}
+
+// === impl Nanos ===
+
+impl Nanos {
+    fn new() -> Self {
+        // The bounds are constants that the histogram accepts.
+        Self(Histogram::new_with_max(LONGEST_NS, 3).ok())
+    }
+
+    fn record(&mut self, duration: Duration) {
+        if let Some(histogram) = &mut self.0 {
+            histogram.saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(LONGEST_NS));
+        }
+    }
+
+    fn quantiles(&self) -> Quantiles {
+        let Some(histogram) = &self.0 else { return Quantiles::default() };
+        let micros = |ns: u64| Duration::from_nanos(ns).as_secs_f64() * 1e6;
+        let at = |quantile| micros(histogram.value_at_quantile(quantile));
+        Quantiles { count: histogram.len(), p50: at(0.5), p99: at(0.99), max: micros(histogram.max()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_is_counted() {
+        let mut tally = Tally::new();
+        let begin = Instant::now();
+        for _ in 0..2 {
+            tally.began();
+        }
+        tokio::time::advance(Duration::from_millis(500)).await;
+        tally.ended(begin, Ok(()));
+        tally.ended(begin, Err("broken".to_owned()));
+        let report = tally.report(begin);
+        assert_eq!((report.ok, report.failed(), report.peak), (1, 1, 2));
+        assert!((report.per_second - 2.0).abs() < 0.01, "{}", report.per_second);
+        assert!((report.total.p50 - 500_000.0).abs() < 500.0, "{}", report.total.p50);
+        assert_eq!(report.lag, Quantiles::default());
+    }
+
+    #[test]
+    fn kinds_of_errors_are_bounded() {
+        let mut tally = Tally::new();
+        for number in 0..1000 {
+            tally.began();
+            tally.ended(Instant::now(), Err(number.to_string()));
+        }
+        assert_eq!((tally.errors.len(), tally.errors.values().sum::<u64>()), (MAX_KINDS + 1, 1000));
+    }
+}

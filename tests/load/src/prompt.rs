@@ -1,0 +1,220 @@
+//! What the client says.
+//!
+//! A large prompt is put together from pieces that are in memory already and goes out in one vectored write, so that the
+//! load generator hardly pays for its size.
+
+use std::rc::Rc;
+
+use bytes::Buf;
+use clap::ValueEnum;
+
+/// What kind of requests are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// 200 bytes.
+    Short,
+    /// 100 KB that nobody has seen before.
+    Fresh,
+    /// A coding agent's conversation, which is sent whole with every turn: 80 KB at first, 120 KB in the end, then another
+    /// one. The system prompt is the same in all. So nine tenths of what is sent has been sent before.
+    Conversation,
+}
+
+const SHORT: usize = 200;
+const FRESH: usize = 100_000;
+const SYSTEM: usize = 20_000;
+const OPENING: usize = 60_000;
+/// A turn of a conversation: what the model said, what the tool answered.
+const ANSWER: usize = 1_000;
+const RESULT: usize = 4_000;
+const LONGEST: usize = 120_000;
+/// Of so many bytes of text every prompt is a piece.
+const POOL: usize = 4 << 20;
+
+/// The text of all prompts.
+#[derive(Clone, Debug)]
+pub struct Pool(Rc<[u8]>);
+
+/// Requests, one after the other; those of one connection.
+#[derive(Debug)]
+pub struct Prompts {
+    kind: Kind,
+    pool: Pool,
+    random: Random,
+    /// Up to the value of `content-length`.
+    head: Vec<u8>,
+    /// The body up to its first message.
+    opening: Vec<u8>,
+    /// The head and what else is made anew for this request.
+    front: Vec<u8>,
+    /// The body of a conversation so far, without its end.
+    history: Vec<u8>,
+}
+
+/// A small generator of numbers (xorshift64*): a run is to be repeatable.
+#[derive(Clone, Debug)]
+struct Random(u64);
+
+// === impl Pool ===
+
+impl Pool {
+    /// Writes the text: words, which compress about as well as people's do.
+    #[must_use]
+    pub fn new() -> Self {
+        const SYLLABLES: [&str; 16] =
+            ["ra", "il", "wa", "ys", "ig", "na", "lb", "ox", "po", "in", "ts", "tr", "ack", "en", "gi", "ne"];
+        let mut random = Random(0x5167_6e61_6c62_6f78);
+        let mut text = Vec::with_capacity(POOL + 16);
+        while text.len() < POOL {
+            let number = random.next();
+            for at in 0..=(number & 3) {
+                let syllable = (number >> (8 + 4 * at)) & 15;
+                text.extend_from_slice(SYLLABLES[usize::try_from(syllable).unwrap_or_default()].as_bytes());
+            }
+            text.push(b' ');
+        }
+        text.truncate(POOL);
+        Self(text.into())
+    }
+
+    fn piece(&self, random: &mut Random, len: usize) -> &[u8] {
+        let room = self.0.len() - len;
+        let start = usize::try_from(random.next() % room as u64).unwrap_or_default();
+        &self.0[start..start + len]
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// === impl Prompts ===
+
+impl Prompts {
+    /// Requests to the service at `port` of 127.0.0.1. Different seeds say different things.
+    #[must_use]
+    pub fn new(kind: Kind, pool: &Pool, port: u16, model: &str, stream: bool, seed: u64) -> Self {
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\ncontent-length: "
+        );
+        let options = if stream { r#""stream":true,"stream_options":{"include_usage":true},"# } else { "" };
+        let opening = format!(r#"{{"model":"{model}",{options}"messages":["#);
+        Self {
+            kind,
+            pool: pool.clone(),
+            random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            head: head.into_bytes(),
+            opening: opening.into_bytes(),
+            front: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+
+    /// The next request, head and body.
+    pub fn request(&mut self) -> impl Buf + '_ {
+        let Self { kind, pool, random, head, opening, front, history } = self;
+        let (body, end): (&[u8], &[u8]) = match kind {
+            Kind::Short => (pool.piece(random, SHORT), br#""}]}"#),
+            Kind::Fresh => (pool.piece(random, FRESH), br#""}]}"#),
+            Kind::Conversation => {
+                turn(history, opening, pool, random);
+                (history, b"]}")
+            }
+        };
+        front.clear();
+        front.extend_from_slice(head);
+        let user = br#"{"role":"user","content":""#.as_slice();
+        let rest = if *kind == Kind::Conversation { 0 } else { opening.len() + user.len() };
+        front.extend_from_slice((rest + body.len() + end.len()).to_string().as_bytes());
+        front.extend_from_slice(b"\r\n\r\n");
+        if rest > 0 {
+            front.extend_from_slice(opening);
+            front.extend_from_slice(user);
+        }
+        front.as_slice().chain(body).chain(end)
+    }
+}
+
+/// Adds the next turn to a conversation; after the last one another conversation begins.
+fn turn(history: &mut Vec<u8>, opening: &[u8], pool: &Pool, random: &mut Random) {
+    if history.is_empty() || history.len() > LONGEST {
+        history.clear();
+        history.extend_from_slice(opening);
+        say(history, "system", &pool.0[..SYSTEM]);
+        say(history, "user", pool.piece(random, OPENING));
+    } else {
+        say(history, "assistant", pool.piece(random, ANSWER));
+        say(history, "user", pool.piece(random, RESULT));
+    }
+}
+
+fn say(history: &mut Vec<u8>, role: &str, text: &[u8]) {
+    if history.last() == Some(&b'}') {
+        history.push(b',');
+    }
+    history.extend_from_slice(br#"{"role":""#);
+    history.extend_from_slice(role.as_bytes());
+    history.extend_from_slice(br#"","content":""#);
+    history.extend_from_slice(text);
+    history.extend_from_slice(br#""}"#);
+}
+
+// === impl Random ===
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The bodies of the first `count` requests.
+    fn bodies(kind: Kind, count: usize) -> Vec<Vec<u8>> {
+        let mut prompts = Prompts::new(kind, &Pool::new(), 1, "mock-1x0", true, 7);
+        let mut body = || {
+            let mut request = prompts.request();
+            let request = request.copy_to_bytes(request.remaining());
+            let at = memchr::memmem::find(&request, b"\r\n\r\n").unwrap();
+            let head = std::str::from_utf8(&request[..at]).unwrap();
+            let body = &request[at + 4..];
+            assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
+            let json: Value = serde_json::from_slice(body).unwrap();
+            assert_eq!((&json["model"], &json["stream"]), (&"mock-1x0".into(), &true.into()));
+            body.to_vec()
+        };
+        (0..count).map(|_| body()).collect()
+    }
+
+    #[test]
+    fn short_and_fresh_prompts_are_never_the_same() {
+        for (kind, len) in [(Kind::Short, SHORT), (Kind::Fresh, FRESH)] {
+            let bodies = bodies(kind, 2);
+            assert_ne!(bodies[0], bodies[1]);
+            assert!((len..len + 200).contains(&bodies[0].len()));
+        }
+    }
+
+    #[test]
+    fn a_conversation_repeats_nine_tenths_of_what_it_says() {
+        let bodies = bodies(Kind::Conversation, 100);
+        let (mut all, mut fresh) = (bodies[0].len(), bodies[0].len());
+        for pair in bodies.windows(2) {
+            let same = pair[0].iter().zip(&pair[1]).take_while(|(a, b)| a == b).count();
+            all += pair[1].len();
+            fresh += pair[1].len() - same;
+        }
+        let (all, fresh) = (all / 100, fresh / 100);
+        assert!((95_000..105_000).contains(&all), "{all} bytes each");
+        assert!((all / 12..all / 8).contains(&fresh), "{fresh} fresh bytes of {all}");
+    }
+}

@@ -1,0 +1,262 @@
+//! One HTTP/1.1 connection, read and written without an HTTP library.
+//!
+//! A library's client and server would cost about as much as the proxy between them. This is what the benchmark's two
+//! ends need of the protocol and no more: `content-length`, chunked bodies without extensions or trailers, keep-alive.
+
+use std::{io, ops::Range};
+
+use bytes::{Buf, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// The largest head, and the largest line of a chunked body.
+const MAX_HEAD: usize = 16 << 10;
+/// The largest body that is held at once.
+const MAX_BODY: usize = 4 << 20;
+const MAX_HEADERS: usize = 48;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    input: BytesMut,
+}
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// So many bytes.
+    Length(usize),
+    /// Chunks.
+    Chunked,
+}
+
+/// The head of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The path of a request; empty in an answer.
+    pub path: String,
+    /// The status of an answer; 0 in a request.
+    pub status: u16,
+    /// What follows.
+    pub framing: Framing,
+}
+
+/// Which side of the connection wrote a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The other side sends requests.
+    Client,
+    /// The other side sends answers.
+    Server,
+}
+
+// === impl Wire ===
+
+impl Wire {
+    /// Takes an open connection. Every write leaves at once.
+    ///
+    /// # Errors
+    /// When the connection is already broken.
+    pub fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, input: BytesMut::with_capacity(4096) })
+    }
+
+    /// Connects to a port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub async fn connect(port: u16) -> io::Result<Self> {
+        Self::new(TcpStream::connect(("127.0.0.1", port)).await?)
+    }
+
+    /// Writes all of it; several pieces go in one call to the operating system.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn write(&mut self, mut bytes: impl Buf) -> io::Result<()> {
+        self.stream.write_all_buf(&mut bytes).await
+    }
+
+    /// The next head; `None` when the other side has closed the connection instead.
+    ///
+    /// # Errors
+    /// When the connection breaks, or what comes is not HTTP.
+    pub async fn head(&mut self, peer: Peer) -> io::Result<Option<Head>> {
+        loop {
+            if let Some((head, len)) = parse(&self.input, peer)? {
+                self.input.advance(len);
+                return Ok(Some(head));
+            }
+            if self.input.len() > MAX_HEAD {
+                return Err(bad("the head is too large"));
+            }
+            if self.fill(4096).await? == 0 {
+                return if self.input.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+            }
+        }
+    }
+
+    /// Waits until a body of `len` bytes is there. It stays until [`Self::consume`].
+    ///
+    /// # Errors
+    /// When the connection breaks, or the body is larger than a few megabytes.
+    pub async fn body(&mut self, len: usize) -> io::Result<&[u8]> {
+        if len > MAX_BODY {
+            return Err(bad("the body is too large"));
+        }
+        while self.input.len() < len {
+            self.fill_more(len - self.input.len()).await?;
+        }
+        Ok(&self.input[..len])
+    }
+
+    /// Waits until a chunk is there: where it lies, and how many bytes [`Self::consume`] has to drop then. The last chunk
+    /// is empty.
+    ///
+    /// # Errors
+    /// When the connection breaks, or what comes is not a chunk.
+    pub async fn chunk(&mut self) -> io::Result<(Range<usize>, usize)> {
+        let (start, len) = loop {
+            if let Some(end) = memchr::memmem::find(&self.input, b"\r\n") {
+                let size = std::str::from_utf8(&self.input[..end]).ok();
+                let size = size.and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
+                break (end + 2, size.filter(|&size| size <= MAX_BODY).ok_or_else(|| bad("not the size of a chunk"))?);
+            }
+            if self.input.len() > MAX_HEAD {
+                return Err(bad("no chunk begins"));
+            }
+            self.fill_more(4096).await?;
+        };
+        let whole = start + len + 2;
+        while self.input.len() < whole {
+            self.fill_more(whole - self.input.len()).await?;
+        }
+        Ok((start..start + len, whole))
+    }
+
+    /// What has come and is not consumed.
+    #[must_use]
+    pub fn input(&self) -> &[u8] {
+        &self.input
+    }
+
+    /// Drops the first `len` bytes of what has come.
+    pub fn consume(&mut self, len: usize) {
+        self.input.advance(len);
+    }
+
+    async fn fill(&mut self, room: usize) -> io::Result<usize> {
+        self.input.reserve(room.max(4096));
+        self.stream.read_buf(&mut self.input).await
+    }
+
+    async fn fill_more(&mut self, room: usize) -> io::Result<()> {
+        match self.fill(room).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn bad(reason: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+/// The head at the beginning of `input` and its length, once all of it is there.
+fn parse(input: &[u8], peer: Peer) -> io::Result<Option<(Head, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let (parsed, path, status) = match peer {
+        Peer::Client => {
+            let mut request = httparse::Request::new(&mut headers);
+            let parsed = request.parse(input);
+            (parsed, request.path.unwrap_or_default().to_owned(), 0)
+        }
+        Peer::Server => {
+            let mut response = httparse::Response::new(&mut headers);
+            let parsed = response.parse(input);
+            (parsed, String::new(), response.code.unwrap_or_default())
+        }
+    };
+    let len = match parsed {
+        Ok(httparse::Status::Complete(len)) => len,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    };
+    let mut framing = Framing::Length(0);
+    for header in &headers {
+        if header.name.eq_ignore_ascii_case("transfer-encoding") {
+            framing = Framing::Chunked;
+        } else if header.name.eq_ignore_ascii_case("content-length") {
+            let len = std::str::from_utf8(header.value).ok().and_then(|value| value.trim().parse().ok());
+            framing = Framing::Length(len.ok_or_else(|| bad("the content-length is no number"))?);
+        }
+    }
+    Ok(Some((Head { path, status, framing }, len)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Wire, Wire) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let client = Wire::connect(listener.local_addr().unwrap().port()).await.unwrap();
+        (client, Wire::new(listener.accept().await.unwrap().0).unwrap())
+    }
+
+    #[tokio::test]
+    async fn requests_follow_each_other_on_one_connection() {
+        let (mut client, mut server) = pair().await;
+        let request = b"POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc".as_slice();
+        client.write(Buf::chain(request, request)).await.unwrap();
+        for _ in 0..2 {
+            let head = server.head(Peer::Client).await.unwrap().unwrap();
+            assert_eq!(head, Head { path: "/x".into(), status: 0, framing: Framing::Length(3) });
+            assert_eq!(server.body(3).await.unwrap(), b"abc");
+            server.consume(3);
+        }
+        drop(client);
+        assert_eq!(server.head(Peer::Client).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn chunks_are_read_one_by_one() {
+        let (mut client, mut server) = pair().await;
+        server
+            .write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n".as_slice())
+            .await
+            .unwrap();
+        let head = client.head(Peer::Server).await.unwrap().unwrap();
+        assert_eq!((head.status, head.framing), (200, Framing::Chunked));
+        let (at, len) = client.chunk().await.unwrap();
+        assert_eq!(&client.input()[at], b"hello");
+        client.consume(len);
+        let (at, len) = client.chunk().await.unwrap();
+        assert!(at.is_empty());
+        client.consume(len);
+        assert_eq!(client.input(), b"");
+    }
+
+    #[tokio::test]
+    async fn what_breaks_off_is_an_error() {
+        let (mut client, mut server) = pair().await;
+        server.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort".as_slice()).await.unwrap();
+        drop(server);
+        client.head(Peer::Server).await.unwrap().unwrap();
+        assert_eq!(client.body(9).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_http_is_an_error() {
+        let (mut client, mut server) = pair().await;
+        server.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n".as_slice()).await.unwrap();
+        client.head(Peer::Server).await.unwrap().unwrap();
+        assert_eq!(client.chunk().await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}
