@@ -70,6 +70,20 @@ impl Database {
         }
     }
 
+    /// The one number that a statement answers, as somebody who does not use this crate.
+    pub(crate) async fn number(&self, text: &str) -> i64 {
+        match self.store.kind() {
+            Kind::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(&mut connection).await.unwrap()
+            }
+            Kind::Postgres => {
+                let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(&mut connection).await.unwrap()
+            }
+        }
+    }
+
     /// Removes what every new database holds.
     pub(crate) async fn clear(&self) {
         self.execute("DELETE FROM providers").await;

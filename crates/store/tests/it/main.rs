@@ -1,6 +1,7 @@
 //! The same tests on both databases, and what only one of them has.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bodies;
 mod catalog;
 mod exchanges;
 mod fixture;
@@ -11,6 +12,7 @@ mod outage;
 mod providers;
 mod requests;
 mod responses;
+mod retention;
 mod sessions;
 mod settings;
 mod throughput;
