@@ -1,7 +1,7 @@
 //! The catalogue in memory: an immutable snapshot that every request reads, and the task that keeps it fresh.
 //!
 //! No request ever waits for the database. A change, whoever commits it, bumps a version by a trigger in the database; the
-//! [`refresh`] task reads that number four times a second and builds a new snapshot when it has moved. While the database
+//! [`refresh`](fn@refresh) task reads that number four times a second and builds a new snapshot when it has moved. While the database
 //! is away the last snapshot stays in force.
 
 mod refresh;
