@@ -6,6 +6,7 @@
 //!
 //! # Invariants
 //! - Dropping the future of [`run`], as an interrupt does, kills every process and removes every file it has made.
+//! - Whoever is not being measured stands still.
 //! - What is left out is said, in the results too.
 
 pub mod cores;
@@ -142,19 +143,22 @@ impl Bench {
     async fn warm_up(&mut self) -> anyhow::Result<()> {
         for target in &mut self.targets {
             measure::measure(&self.site, target, &SCENARIOS[0], 1.0).await?;
+            target.process().map_or(Ok(()), Process::pause)?;
         }
         Ok(())
     }
 
     async fn rounds(&mut self, descriptors: u64) -> anyhow::Result<()> {
-        for round in 0..self.options.rounds {
-            for scenario in SCENARIOS.iter().filter(|scenario| scenario.run == Run::Rounds) {
-                if self.is_wanted(scenario.name) {
-                    self.round(scenario, round as usize).await?;
+        for run in [Run::Rounds, Run::HeavyRounds] {
+            for round in 0..self.options.rounds {
+                for scenario in SCENARIOS.iter().filter(|scenario| scenario.run == run) {
+                    if self.is_wanted(scenario.name) {
+                        self.round(scenario, round as usize).await?;
+                    }
                 }
             }
         }
-        for scenario in SCENARIOS.iter().filter(|scenario| scenario.run != Run::Rounds) {
+        for scenario in SCENARIOS.iter().filter(|scenario| matches!(scenario.run, Run::Once | Run::Long)) {
             if !self.is_wanted(scenario.name) || self.options.quick {
                 continue;
             }
@@ -174,7 +178,9 @@ impl Bench {
         for turn in 0..scenario.targets.len() {
             let kind = scenario.targets[(turn + round) % scenario.targets.len()];
             let Some(target) = self.targets.iter_mut().find(|target| target.kind == kind) else { continue };
+            target.process().map_or(Ok(()), Process::resume)?;
             let sample = measure::measure(&self.site, target, scenario, self.options.seconds).await?;
+            target.process().map_or(Ok(()), Process::pause)?;
             say(&format!(
                 "{:>6} {:<13} {:9.0}/s {:8.1} µs cpu, p50 {:8.0} µs, p99 {:8.0} µs, {} errors{}",
                 scenario.name,
@@ -199,6 +205,10 @@ impl Bench {
     /// Stops everything, and looks what is in the databases then.
     async fn audit(mut self) -> anyhow::Result<Results> {
         for target in &mut self.targets {
+            target.process().map_or(Ok(()), Process::resume)?;
+            if target.kind.has_journal() {
+                measure::finish_loading(target).await?;
+            }
             target.stop().await?;
             if target.kind.has_journal() {
                 let (rows, completed) = target.rows().await?;

@@ -4,7 +4,8 @@
 //! - [`mock`]: the upstream. [`load`]: the client. Both speak HTTP over [`wire`], byte by byte, so that the core they
 //!   share is never the narrow place. [`prompt`]: what the client says.
 //! - [`driver`]: starts everything, lets the targets take turns, and makes one table of it.
-//! - The binaries `mock-upstream`, `null-proxy`, `load` and `bench` are thin; `instructions` counts instead of timing.
+//! - [`operation`]: single parts of the router's work, for counting instructions.
+//! - The binaries `mock-upstream`, `null-proxy`, `load`, `bench` and `instructions` are thin.
 //!
 //! # Theory
 //! A figure in requests per second belongs to one machine and one hour. So every target is measured beside the same null
@@ -20,5 +21,6 @@ pub mod descriptors;
 pub mod driver;
 pub mod load;
 pub mod mock;
+pub mod operation;
 pub mod prompt;
 pub mod wire;

@@ -18,7 +18,9 @@ use crate::load::{Load, Report};
 /// A target works off what the last scenario has left for so long at most.
 const SETTLING: Duration = Duration::from_secs(5);
 /// What the journal has is to be loaded within so long; then the measurement goes on without waiting.
-const DRAINING: Duration = Duration::from_secs(45);
+const DRAINING: Duration = Duration::from_secs(20);
+/// In the end it may take longer; what is missing then is missing.
+const FINISHING: Duration = Duration::from_secs(120);
 /// Between two looks at the journal of a target that is busy, …
 const LOOK: Duration = Duration::from_millis(250);
 /// … and of one that works off its journal.
@@ -65,6 +67,18 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
     let cpu_us = cpu.as_secs_f64() * 1e6 / (report.ok.max(1) as f64);
     target.answered = logged + report.ok;
     Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal })
+}
+
+/// Waits until the database has everything that `target` has answered since its directory was made.
+///
+/// # Errors
+/// When it does not say how far it is.
+pub async fn finish_loading(target: &Target) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    while probe::journal(target.port).await?.bytes > 0 && begin.elapsed() < FINISHING {
+        sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// Starts `target` anew: how long until its first answer, and its memory a second later.

@@ -102,13 +102,30 @@ impl Process {
         fs::write(format!("/proc/{}/clear_refs", self.pid), "5").with_context(|| format!("{} is gone", self.name))
     }
 
+    /// Lets it stand still, so that it takes nothing from whoever is measured.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on after [`Self::pause`]. One that goes on already just does.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
     /// Asks it to end, and waits; kills it if it does not.
     ///
     /// # Errors
     /// When it had to be killed.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         if self.exited()?.is_none() {
-            signal::kill(Pid::from_raw(self.pid), Signal::SIGTERM)?;
+            self.signal(Signal::SIGTERM)?;
+            self.resume()?;
         }
         if let Ok(ended) = timeout(GRACE, self.child.wait()).await {
             ended?;
@@ -116,6 +133,10 @@ impl Process {
         }
         self.child.kill().await?;
         Err(anyhow!("{} did not end within {} s and was killed", self.name, GRACE.as_secs()))
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        signal::kill(Pid::from_raw(self.pid), signal).with_context(|| format!("{} is gone", self.name))
     }
 
     fn status(&self, key: &str) -> anyhow::Result<f64> {
@@ -150,6 +171,7 @@ mod tests {
             }
         };
         timeout(Duration::from_secs(30), busy_for).await.expect("an endless loop costs time");
+        busy.pause().unwrap();
         busy.reset_peak().unwrap();
         assert!(busy.peak_kb().unwrap() >= busy.resident_kb().unwrap() && busy.resident_kb().unwrap() > 100.0);
         busy.stop().await.unwrap();

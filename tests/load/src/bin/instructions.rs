@@ -1,0 +1,65 @@
+//! `instructions`: how many instructions the router's work for one request takes.
+//!
+//! Time is noise on a shared machine; instructions are not. Every operation runs under callgrind twice, with different
+//! counts, in a process of its own; the difference divided by the difference of the counts is what one operation takes,
+//! without what it takes to start. The kernel's part is not counted.
+
+use std::{fs, io::Write as _, path::PathBuf, process::Command};
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum as _};
+use serde_json::json;
+use signalbox_load::operation::Operation;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const FEW: u64 = 50;
+const MANY: u64 = 250;
+
+/// Counts the instructions of the router's work for one request. Needs valgrind.
+#[derive(Parser)]
+#[command(name = "instructions")]
+struct Args {
+    /// Do this, without counting …
+    #[arg(long, value_enum, requires = "times")]
+    operation: Option<Operation>,
+    /// … so many times
+    #[arg(long, requires = "operation")]
+    times: Option<u64>,
+    /// Where instructions.json goes
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    if let (Some(operation), Some(times)) = (args.operation, args.times) {
+        return operation.repeat(times).await;
+    }
+    let mut counts = serde_json::Map::new();
+    for operation in Operation::value_variants() {
+        let name = operation.name();
+        let each = (count(&name, MANY)? - count(&name, FEW)?) / (MANY - FEW);
+        writeln!(std::io::stdout(), "{name:<22} {each:>10} instructions").context("cannot write to stdout")?;
+        counts.insert(name, json!(each));
+    }
+    fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    let path = args.out.join("instructions.json");
+    fs::write(&path, serde_json::to_string_pretty(&counts)?).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What a process takes that does `operation` so many times.
+fn count(operation: &str, times: u64) -> anyhow::Result<u64> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe()?)
+        .args(["--operation", operation, "--times", &times.to_string()])
+        .output()
+        .context("valgrind cannot be started (Debian: apt-get install valgrind)")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{operation}: {said}");
+    let collected = said.lines().find_map(|line| line.split_once("Collected : ")).map(|(_, number)| number.trim());
+    collected.context("callgrind says no count")?.parse().context("callgrind's count is no number")
+}

@@ -1,0 +1,168 @@
+//! The parts of the router's work for one request, one at a time, for counting instructions.
+
+mod stream;
+
+use anyhow::Context as _;
+use bytes::{Buf as _, Bytes};
+use clap::ValueEnum;
+use provider_router::{
+    catalog::Snapshot,
+    envelope::Envelope,
+    exchange::Exchange,
+    journal::{Begin, Journal, JournalConfig},
+    metrics::Metrics,
+    route,
+};
+use signalbox_core::{
+    id,
+    schema::{ConfigValue, NewProvider, RequestStatus},
+    secret::Secret,
+};
+use signalbox_store::{Store, catalog, providers};
+use signalbox_upstream::AddressPolicy;
+use std::{hint::black_box, sync::Arc};
+use tempfile::TempDir;
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::prompt::{Kind, Pool, Prompts};
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Operation {
+    /// Reads the fields of a body of 200 bytes.
+    EnvelopeShort,
+    /// Reads the fields of a body of 100 KB.
+    EnvelopeLarge,
+    /// Finds the providers of a model.
+    Route,
+    /// Writes down a request of 200 bytes and its answer of 1 KB.
+    Journal,
+    /// Writes down a request of 100 KB and its answer of 1 KB.
+    JournalLarge,
+    /// Asks a provider for a stream of 100 chunks and relays it, journal included.
+    Stream,
+}
+
+/// A journal in a directory of its own. Nobody loads it.
+struct Log {
+    journal: Journal,
+    permits: Arc<Semaphore>,
+    _dir: TempDir,
+}
+
+// === impl Operation ===
+
+impl Operation {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Does it so many times.
+    ///
+    /// # Errors
+    /// When something that has to work does not.
+    pub async fn repeat(self, times: u64) -> anyhow::Result<()> {
+        match self {
+            Self::EnvelopeShort => read(&body(Kind::Short), times),
+            Self::EnvelopeLarge => read(&body(Kind::Fresh), times),
+            Self::Route => find(times).await,
+            Self::Journal => write_down(&body(Kind::Short), times),
+            Self::JournalLarge => write_down(&body(Kind::Fresh), times),
+            Self::Stream => stream::relay(&Log::open()?, &body(Kind::Short), times).await,
+        }
+    }
+}
+
+/// The body of a request.
+fn body(kind: Kind) -> Bytes {
+    let mut prompts = Prompts::new(kind, &Pool::new(), 1, "mock-100x0", true, 1);
+    let mut request = prompts.request();
+    let request = request.copy_to_bytes(request.remaining());
+    let at = memchr::memmem::find(&request, b"\r\n\r\n").map_or(0, |at| at + 4);
+    request.slice(at..)
+}
+
+fn read(body: &Bytes, times: u64) -> anyhow::Result<()> {
+    for _ in 0..times {
+        black_box(Envelope::parse(black_box(body))?);
+    }
+    Ok(())
+}
+
+async fn find(times: u64) -> anyhow::Result<()> {
+    let store = Store::open("sqlite::memory:").await?;
+    for (id, priority) in [("first", 10), ("second", 5), ("third", 1)] {
+        let provider = NewProvider {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            kind: "openai".to_owned(),
+            enabled: true,
+            priority,
+            description: None,
+        };
+        let value = Secret::new("\"http://127.0.0.1:1/v1\"".to_owned());
+        let config = ConfigValue { key: "baseURL".to_owned(), value, is_sensitive: false };
+        providers::insert(&store, &provider, &[config], 0).await?;
+    }
+    let rows = catalog::load(&store).await?;
+    store.close().await;
+    let snapshot = Snapshot::new(rows, &AddressPolicy::default(), &Metrics::default());
+    for _ in 0..times {
+        black_box(route::candidates(&snapshot, black_box(Some("mock-100x0")))?);
+    }
+    Ok(())
+}
+
+fn write_down(body: &Bytes, times: u64) -> anyhow::Result<()> {
+    let log = Log::open()?;
+    let answer = [b'x'; 1000];
+    for _ in 0..times {
+        let mut exchange = log.begin(body)?;
+        exchange.head(200, false);
+        exchange.answer(&answer);
+        drop(exchange.finish(RequestStatus::Completed, None));
+    }
+    Ok(())
+}
+
+// === impl Log ===
+
+impl Log {
+    fn open() -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let defaults: toml::Table = toml::from_str(provider_router::config::DEFAULTS)?;
+        let config = defaults.get("journal").context("the defaults have a journal")?.clone();
+        let config: JournalConfig = config.try_into()?;
+        let (journal, _loader) = Journal::open(dir.path(), "counted", 1, config)?;
+        Ok(Self { journal, permits: Arc::new(Semaphore::new(1)), _dir: dir })
+    }
+
+    /// What the router does when it has read a request.
+    fn begin(&self, body: &Bytes) -> anyhow::Result<Exchange> {
+        let begin = Begin {
+            received_at: 1_700_000_000_000,
+            path: "/v1/chat/completions".to_owned(),
+            model: "mock-100x0".to_owned(),
+            stream: true,
+            session: None,
+        };
+        let bodies = self.journal.bodies();
+        let entry = self.journal.begin(id::request_id(), &begin, &bodies.of_request(body))?;
+        let permit = Arc::clone(&self.permits).try_acquire_owned()?;
+        Ok(Exchange::new(entry, Instant::now(), self.journal.max_answer_bytes(), bodies, permit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_operation_can_be_repeated() {
+        for operation in Operation::value_variants() {
+            operation.repeat(3).await.unwrap();
+        }
+    }
+}
