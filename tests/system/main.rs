@@ -10,7 +10,6 @@ mod chaos;
 mod damage;
 mod dice;
 mod disconnects;
-mod durability;
 mod fallback;
 mod faults;
 mod first_run;
