@@ -335,7 +335,7 @@ impl Entry {
 
     /// Writes down how the request ended; `body` is the answer, or what of it no [`Self::part`] has. The last byte may be
     /// released when [`Written`] says so.
-    pub fn end(self, end: End, body: &[u8]) -> Written {
+    pub fn end(self, mut end: End, body: &[u8]) -> Written {
         let Self { inner, id, shard, logged } = self;
         match logged {
             Logged::Nothing => return Written::default(),
@@ -347,6 +347,9 @@ impl Entry {
                 }
             },
         }
+        // The row must not look as if the client had got no more than it shows.
+        end.truncated = true;
+        end.error.get_or_insert_with(|| "the request log could not be written to its end".to_owned());
         // At most one message per request in flight at the time of the failure, so the queue stays short.
         let _ = inner.to_loader.send(ToLoader::Lost(id, Box::new(end)));
         Written::default()

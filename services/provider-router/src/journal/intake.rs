@@ -66,9 +66,9 @@ impl Intake {
         self.next += 1;
     }
 
-    /// Reads a chunk of every segment. Returns whether there is nothing more for now.
+    /// Reads a chunk of the oldest segment that has more, and of those behind it only when it has no more: a request may
+    /// begin in one segment and end in the next. Returns whether there is nothing more for now.
     pub(crate) fn read(&mut self) -> bool {
-        let mut done = true;
         let numbers: Vec<SegmentNo> = self.tails.keys().copied().collect();
         for number in numbers {
             let mut events = Vec::new();
@@ -81,17 +81,19 @@ impl Intake {
                 };
                 events.push((record.id, event, place));
             });
-            match read {
-                Ok(all) => done &= all,
-                Err(error) => {
-                    tracing::error!(%error, path = %tail.segment.file.path.display(), "a segment cannot be read")
-                }
-            }
+            let all = read.unwrap_or_else(|error| {
+                tracing::error!(%error, path = %tail.segment.file.path.display(), "a segment cannot be read");
+                tail.give_up();
+                true
+            });
             for (id, event, place) in events {
                 self.follow(number, id, event, place);
             }
+            if !all {
+                return false;
+            }
         }
-        done
+        true
     }
 
     /// The end of a request that could not be written to the journal.

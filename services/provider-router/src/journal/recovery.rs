@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{claim, segment::Segment};
+use super::{
+    claim,
+    segment::{LeftBehind, Segment},
+};
 
 /// The directory of a dead process, ours to load and remove.
 #[derive(Debug)]
@@ -46,9 +49,12 @@ fn segments(dir: &Path) -> io::Result<Vec<Segment>> {
     let mut segments = Vec::new();
     for path in paths {
         match Segment::left_behind(path.clone())? {
-            Some(segment) => segments.push(segment),
-            // The process died before the first record.
-            None => std::fs::remove_file(path)?,
+            LeftBehind::Segment(segment) => segments.push(segment),
+            LeftBehind::Unborn => std::fs::remove_file(path)?,
+            LeftBehind::Damaged => {
+                tracing::error!(path = %path.display(), "the header of a segment is damaged; the file is kept as .damaged");
+                std::fs::rename(&path, path.with_extension("damaged"))?;
+            }
         }
     }
     segments.sort_by_key(|segment| segment.generation);

@@ -1,7 +1,7 @@
 //! Segment files: where records are appended.
 //!
 //! ```text
-//! segment = "signalbx" · generation: u64 LE · records
+//! segment = "signalbx" · generation: u64 LE · crc32 of both: u32 LE · records
 //! ```
 //! Generations grow, so that they tell the order of segments as well as their records from older ones.
 //!
@@ -24,8 +24,9 @@ use super::record::seal;
 use crate::clock;
 
 const MAGIC: [u8; 8] = *b"signalbx";
-/// Magic and generation.
-pub(crate) const HEADER_LEN: u64 = 16;
+/// Magic, generation and checksum.
+pub(crate) const HEADER_LEN: u64 = HEADER as u64;
+const HEADER: usize = MAGIC.len() + size_of::<u64>() + size_of::<u32>();
 
 /// A segment as writer and loader share it.
 #[derive(Debug)]
@@ -40,6 +41,17 @@ pub(crate) struct Segment {
     sealed: AtomicBool,
     /// Whether `written` is only how long the file is: what a dead process wrote last may be torn, and older than that.
     pub(crate) left_behind: bool,
+}
+
+/// A file in the directory of a dead process.
+#[derive(Debug)]
+pub(crate) enum LeftBehind {
+    /// The process died before it wrote a header: there is nothing in it.
+    Unborn,
+    /// It has a header, so there may be something in it.
+    Segment(Segment),
+    /// The header is damaged. Without the generation, no record can be told from an older one.
+    Damaged,
 }
 
 /// A file, open for the one who writes and for the one who reads.
@@ -80,22 +92,23 @@ pub(crate) struct Appended {
 // === impl Segment ===
 
 impl Segment {
-    /// A segment another process left behind; it is sealed by that process's death. `None` when the file has no header,
-    /// and so nothing in it.
-    pub(crate) fn left_behind(path: PathBuf) -> io::Result<Option<Self>> {
+    /// Opens what another process left behind; it is sealed by that process's death.
+    pub(crate) fn left_behind(path: PathBuf) -> io::Result<LeftBehind> {
         let mut file = File::open(&path)?;
-        let mut header = [0; MAGIC.len() + size_of::<u64>()];
-        match file.read_exact(&mut header) {
+        let mut found = [0; HEADER];
+        match file.read_exact(&mut found) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(LeftBehind::Unborn),
             Err(error) => return Err(error),
         }
-        let Some((magic, generation)) = header.split_first_chunk::<8>() else { return Ok(None) };
-        let Some(generation) = generation.first_chunk::<8>().filter(|_| *magic == MAGIC) else { return Ok(None) };
+        let generation = found[MAGIC.len()..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).unwrap_or_default();
+        if found != header(generation) {
+            return Ok(LeftBehind::Damaged);
+        }
         let file = Arc::new(file);
-        Ok(Some(Self {
+        Ok(LeftBehind::Segment(Self {
             file: SegmentFile { path, reader: Arc::clone(&file), writer: Arc::clone(&file) },
-            generation: u64::from_le_bytes(*generation),
+            generation,
             written: AtomicU64::new(file.metadata()?.len()),
             sealed: AtomicBool::new(true),
             left_behind: true,
@@ -229,9 +242,7 @@ impl SegmentWriter {
         let file = self.pool.take()?;
         let generation = next_generation();
         let mut writer = &*file.writer;
-        let written = writer
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| writer.write_all(&[MAGIC.as_slice(), &generation.to_le_bytes()].concat()));
+        let written = writer.seek(SeekFrom::Start(0)).and_then(|_| writer.write_all(&header(generation)));
         if let Err(error) = written {
             // The file is as good as before; the pool has room for what it just gave.
             let _ = self.pool.put(file);
@@ -251,6 +262,15 @@ impl Drop for SegmentWriter {
     fn drop(&mut self) {
         self.leave();
     }
+}
+
+pub(crate) fn header(generation: u64) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let (checked, crc) = header.split_at_mut(HEADER - size_of::<u32>());
+    checked[..MAGIC.len()].copy_from_slice(&MAGIC);
+    checked[MAGIC.len()..].copy_from_slice(&generation.to_le_bytes());
+    crc.copy_from_slice(&crc32fast::hash(checked).to_le_bytes());
+    header
 }
 
 /// Greater than all before it, also those of earlier processes as long as the clock is not put back; the latter matters
@@ -357,12 +377,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_header_has_nothing_in_it() {
+    fn a_file_without_a_header_has_nothing_in_it_and_one_with_half_a_header_is_damaged() {
         let dir = tempfile::tempdir().unwrap();
-        for bytes in [b"".as_slice(), b"signalbx", &[0; 64]] {
-            let path = dir.path().join("x.seg");
+        let path = dir.path().join("x.seg");
+        let left_behind = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
-            assert!(Segment::left_behind(path).unwrap().is_none());
+            Segment::left_behind(path.clone()).unwrap()
+        };
+        for bytes in [b"".as_slice(), b"signalbx", &header(7)[..19]] {
+            assert!(matches!(left_behind(bytes), LeftBehind::Unborn));
+        }
+        assert!(matches!(left_behind(&header(7)), LeftBehind::Segment(segment) if segment.generation == 7));
+        for at in 0..HEADER {
+            let mut damaged = header(7);
+            damaged[at] ^= 1;
+            assert!(matches!(left_behind(&damaged), LeftBehind::Damaged), "{at}");
         }
     }
 }

@@ -88,6 +88,12 @@ impl Tail {
         Ok(())
     }
 
+    /// Reads nothing more; the file is kept.
+    pub(crate) fn give_up(&mut self) {
+        self.position = self.segment.written();
+        self.keep = true;
+    }
+
     /// Reads one record again.
     pub(crate) fn reread<'a>(&self, buffer: &'a mut Vec<u8>, place: Place) -> io::Result<Record<'a>> {
         self.fill(buffer, place.offset, place.len)?;
@@ -116,7 +122,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::journal::record::{Kind, encode, seal};
+    use crate::journal::{
+        record::{Kind, encode, seal},
+        segment::{LeftBehind, header},
+    };
 
     const GENERATION: u64 = 9;
 
@@ -134,8 +143,9 @@ mod tests {
     fn tail(records: &[u8]) -> (tempfile::TempDir, Tail) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.seg");
-        std::fs::write(&path, [b"signalbx", GENERATION.to_le_bytes().as_slice(), records].concat()).unwrap();
-        (dir, Tail::new(Arc::new(Segment::left_behind(path).unwrap().unwrap())))
+        std::fs::write(&path, [header(GENERATION).as_slice(), records].concat()).unwrap();
+        let LeftBehind::Segment(segment) = Segment::left_behind(path).unwrap() else { panic!("a segment") };
+        (dir, Tail::new(Arc::new(segment)))
     }
 
     fn read_all(tail: &mut Tail) -> Vec<Vec<u8>> {

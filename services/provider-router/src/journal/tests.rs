@@ -268,7 +268,7 @@ async fn a_recycled_segment_that_is_left_behind_gives_only_its_own_records() {
     drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), &event("new")));
     let path = world.segments("dead").remove(0);
     let mut bytes = std::fs::read(&path).unwrap();
-    let mut former = bytes[16..].to_vec();
+    let mut former = bytes[20..].to_vec();
     former[4] ^= 1;
     bytes.extend_from_slice(&former);
     std::fs::write(&path, bytes).unwrap();
@@ -308,4 +308,46 @@ async fn switched_off_it_writes_nothing_and_counts_nothing() {
     drop(journal);
     running.finish(Duration::from_secs(60)).await;
     assert_eq!(world.rows().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_request_is_put_together_over_segments_however_far_the_loader_is_behind() {
+    let world = World::new().await;
+    let config = JournalConfig { segment_bytes: Size::from_mib(4), ..config() };
+    let (journal, loader) = Journal::open(world.dir.path(), "a", 1, config).unwrap();
+    let filler = |bytes: usize| {
+        let body = vec![b'x'; bytes];
+        drop(journal.begin(Uuid::now_v7(), &begin(), &body).unwrap().end(end(RequestStatus::Completed), b""));
+    };
+    // Begins deep in the first segment, ends at the beginning of the second.
+    filler(3 << 20);
+    let open = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
+    let id = open.id().to_string();
+    filler(1 << 20);
+    drop(open.end(end(RequestStatus::Completed), &event("whole")));
+    assert_eq!(world.segments("a").len(), 2);
+    let running = world.spawn(loader);
+    drop(journal);
+    running.finish(Duration::from_secs(60)).await;
+    let rows = world.rows().await;
+    let (request, response) = rows.iter().find(|(request, _)| request.request_id == id).unwrap();
+    assert_eq!(request.status, RequestStatus::Completed);
+    assert!(response.as_ref().unwrap().openai_response.as_ref().unwrap().contains("whole"));
+}
+
+#[tokio::test]
+async fn a_segment_with_a_damaged_header_is_kept() {
+    let world = World::new().await;
+    let (journal, loader) = world.journal("dead");
+    drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b""));
+    let path = world.segments("dead").remove(0);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[3] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    die(journal, loader);
+    let (journal, loader) = world.journal("next");
+    let running = world.spawn(loader);
+    drop(journal);
+    running.finish(Duration::from_secs(60)).await;
+    assert!(path.with_extension("damaged").exists());
 }
