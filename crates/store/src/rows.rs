@@ -9,7 +9,7 @@ use crate::statement::{Statement, Value};
 use crate::transaction::Transaction;
 
 /// How many rows a statement may have: as many of the first as there are, then of the next, and so on.
-const GROUPS: [usize; 3] = [64, 8, 1];
+const GROUPS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// A group is not larger than this, in bytes, unless one row is.
 const HEAVY: usize = 1 << 20;
@@ -94,14 +94,14 @@ mod tests {
     fn rows_go_in_groups_of_few_sizes() {
         assert!(groups(0, 1).is_empty());
         assert_eq!(groups(1, 1), [1]);
-        assert_eq!(groups(74, 1), [64, 8, 1, 1]);
-        assert_eq!(groups(130, 1), [64, 64, 1, 1]);
+        assert_eq!(groups(70, 1), [64, 4, 1, 1]);
+        assert_eq!(groups(530, 1), [256, 256, 16, 1, 1]);
     }
 
     #[test]
     fn heavy_rows_go_in_smaller_groups() {
-        assert_eq!(groups(9, HEAVY / 8), [8, 1]);
-        assert_eq!(groups(9, HEAVY / 7), [1; 9]);
+        assert_eq!(groups(18, HEAVY / 16), [16, 1, 1]);
+        assert_eq!(groups(5, HEAVY / 3), [1; 5]);
         assert_eq!(groups(2, HEAVY + 1), [1, 1]);
     }
 }

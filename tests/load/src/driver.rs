@@ -36,7 +36,7 @@ use crate::{descriptors, prompt::Pool};
 /// What to measure, and how long.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// One round of one second, without D, E and L: shows that everything works, and nothing else
+    /// One short round, without D, E and L: shows that everything works, and nothing else
     #[arg(long)]
     pub quick: bool,
     /// Only these scenarios: A, B, C, D2k, D8k, E, F, L, R100, R2000 (repeatable)
@@ -90,7 +90,7 @@ pub async fn run(options: Options) -> anyhow::Result<Results> {
 impl Bench {
     async fn start(mut options: Options) -> anyhow::Result<Self> {
         if options.quick {
-            (options.rounds, options.seconds) = (1, 1.0);
+            (options.rounds, options.seconds) = (1, 0.3);
         }
         let mut results = Results::default();
         let cores = Cores::choose()?;
@@ -142,7 +142,7 @@ impl Bench {
     /// Fresh connections, cold caches and journal segments that nobody has written to yet are no one's usual state.
     async fn warm_up(&mut self) -> anyhow::Result<()> {
         for target in &mut self.targets {
-            measure::measure(&self.site, target, &SCENARIOS[0], 1.0).await?;
+            measure::measure(&self.site, target, &SCENARIOS[0], self.options.seconds.min(1.0)).await?;
             target.process().map_or(Ok(()), Process::pause)?;
         }
         Ok(())

@@ -219,7 +219,7 @@ impl<'a> Entry<'a> {
             None => Place { id: numbers.next()?, session_id: sessions.join(&self.uuid, self.begun), is_new: true },
         };
         if let Some(hash) = self.opening() {
-            sessions.open(&place.session_id, hash, self.begun.received_at);
+            sessions.open(place.session_id.clone(), hash, self.begun.received_at);
         }
         Some(place)
     }

@@ -144,17 +144,17 @@ impl<'a> Sessions<'a> {
     }
 
     /// Remembers by what opening later requests find the session; the first one counts.
-    pub(super) fn open(&mut self, id: &Cow<'a, str>, hash: &'a str, received_at: i64) {
+    pub(super) fn open(&mut self, id: Cow<'a, str>, hash: &'a str, received_at: i64) {
         let (created_at, unopened) = self.states.entry(id.clone()).or_insert((received_at, true));
         if !std::mem::take(unopened) {
             return;
         }
         let hash = without_nul(hash);
-        match self.counts.get_mut(id) {
+        match self.counts.get_mut(&id) {
             Some(count) => count.opening = Some(hash.clone()),
             None => drop(self.openings.insert(id.clone(), hash.clone())),
         }
-        let this = (*created_at, id.clone());
+        let this = (*created_at, id);
         let newest = self.newest.entry(hash).or_insert_with(|| this.clone());
         if *newest < this {
             *newest = this;

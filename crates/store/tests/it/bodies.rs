@@ -302,7 +302,7 @@ fn ask(index: usize, history: &[Exchange], event: &Event) -> Exchange {
     let body = format!("{}{}{}", &said[..from], prose(*new, index), &said[to..]);
     let body = if body.len() > 60_000 { prose(9_000, index) } else { body };
     let mut asked = if *claim { repeating(&id, *at, &body, base) } else { asked(&id, *at, &body) };
-    if index % 3 == 0 {
+    if index.is_multiple_of(3) {
         asked.ended = Some(Ended {
             upstream_request: Some(body.replacen('é', "model", 1)),
             openai_response: Some(prose(*new, index)),

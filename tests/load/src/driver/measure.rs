@@ -35,6 +35,8 @@ const LATENESS: f64 = 60.0;
 /// # Errors
 /// When the load generator or the target fails.
 pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seconds: f64) -> anyhow::Result<Sample> {
+    // Who takes short rounds is in a hurry.
+    let patience = DRAINING.min(Duration::from_secs_f64(seconds * 10.0));
     let load = scenario.load(target.port, seconds);
     let Some(process) = target.process() else {
         let report = run_load(site, &load).await?;
@@ -43,14 +45,14 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
     settle(process).await?;
     process.reset_peak()?;
     let (memory, cpu) = (process.resident_kb()?, process.cpu()?);
-    let logged = target.answered;
     let has_journal = target.kind.has_journal();
     let before = if has_journal { probe::journal(target.port).await? } else { probe::JournalState::default() };
     let (report, most_bytes) = tokio::try_join!(run_load(site, &load), async {
         // Looking at it must not disturb what is measured in milliseconds.
         if has_journal && scenario.is_looked_at() { watch_backlog(target.port, load.seconds).await } else { Ok(0) }
     })?;
-    let journal = if has_journal { Some(drain(target.port, before, most_bytes, report.ok).await?) } else { None };
+    let journal =
+        if has_journal { Some(drain(target.port, before, most_bytes, report.ok, patience).await?) } else { None };
     if !has_journal {
         // What is done behind the answers belongs to them.
         sleep(Duration::from_millis(200)).await;
@@ -65,20 +67,24 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
     };
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 requests")]
     let cpu_us = cpu.as_secs_f64() * 1e6 / (report.ok.max(1) as f64);
-    target.answered = logged + report.ok;
+    target.answered += report.ok;
+    target.answered_by_process += report.ok;
     Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal })
 }
 
-/// Waits until the database has everything that `target` has answered since its directory was made.
+/// Waits until the database has everything that `target` has answered since it was started.
 ///
 /// # Errors
 /// When it does not say how far it is.
 pub async fn finish_loading(target: &Target) -> anyhow::Result<()> {
     let begin = Instant::now();
-    while probe::journal(target.port).await?.bytes > 0 && begin.elapsed() < FINISHING {
+    loop {
+        let journal = probe::journal(target.port).await?;
+        if journal.loaded + journal.unlogged >= target.answered_by_process || begin.elapsed() > FINISHING {
+            return Ok(());
+        }
         sleep(LOOK).await;
     }
-    Ok(())
 }
 
 /// Starts `target` anew: how long until its first answer, and its memory a second later.
@@ -128,14 +134,20 @@ async fn watch_backlog(port: u16, seconds: f64) -> anyhow::Result<u64> {
 }
 
 /// Waits until everything that was answered is in the database.
-async fn drain(port: u16, before: probe::JournalState, most: u64, answered: u64) -> anyhow::Result<Drain> {
+async fn drain(
+    port: u16,
+    before: probe::JournalState,
+    most: u64,
+    answered: u64,
+    patience: Duration,
+) -> anyhow::Result<Drain> {
     let begin = Instant::now();
     let mut most_bytes = most;
     loop {
         let after = probe::journal(port).await?;
         most_bytes = most_bytes.max(after.bytes);
         let done = after.loaded + after.unlogged >= before.loaded + before.unlogged + answered;
-        if done || begin.elapsed() > DRAINING {
+        if done || begin.elapsed() > patience {
             return Ok(Drain { most_bytes, seconds: begin.elapsed().as_secs_f64(), after, complete: done });
         }
         sleep(LOOK_AFTER).await;

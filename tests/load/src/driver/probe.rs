@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How the router's request log is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalState {
-    /// Bytes that wait for the database.
+    /// Bytes in segments that are not wholly in the database.
     pub bytes: u64,
     /// Requests it has put into the database since it was started.
     pub loaded: u64,

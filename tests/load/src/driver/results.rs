@@ -38,7 +38,7 @@ pub struct Sample {
 /// How the database got what the journal had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Drain {
-    /// The most bytes that were seen waiting.
+    /// The most bytes that the journal was seen to hold.
     pub most_bytes: u64,
     /// Seconds from the last answer until nothing waited.
     pub seconds: f64,

@@ -66,6 +66,8 @@ pub struct Target {
     pub port: u16,
     /// Requests that it has answered well, since its directory was made.
     pub answered: u64,
+    /// How many of them its present process has answered.
+    pub answered_by_process: u64,
     dir: PathBuf,
     process: Option<Process>,
 }
@@ -148,7 +150,7 @@ impl Target {
                 store.close().await;
             }
         }
-        Ok(Self { kind, port, answered: 0, dir, process: None })
+        Ok(Self { kind, port, answered: 0, answered_by_process: 0, dir, process: None })
     }
 
     /// Starts it and waits until it answers.
@@ -165,6 +167,7 @@ impl Target {
         loop {
             if probe::chat(self.port, &site.pool).await.is_ok_and(|status| status == 200) {
                 self.answered += 1;
+                self.answered_by_process = 1;
                 self.process = Some(process);
                 return Ok(Start::Ready(begin.elapsed()));
             }

@@ -132,7 +132,7 @@ pub(super) const ROWS: &[Row] = &[
     row("D, 8,000: memory kept afterwards", Of("D8k", kept_mb), Show::Absolute, " MB", &[]),
     row("**E** start to first answer", From(first_answer), Show::Absolute, " ms", &[(JournalOn, AtMost(50.0))]),
     row("E: memory when idle", From(idle_mb), Show::Absolute, " MB", &[(JournalOn, AtMost(15.0))]),
-    row("**L** A for a minute: most that waited for the database", Of("L", backlog_mb), Show::Absolute, " MB", &[]),
+    row("**L** A for a minute: the most that the journal held", Of("L", backlog_mb), Show::Absolute, " MB", &[]),
     row("L: until everything was loaded", Of("L", drain_s), Show::Absolute, " s", &[(JournalOn, AtMost(10.0))]),
 ];
 
