@@ -28,6 +28,9 @@ const MAGIC: [u8; 8] = *b"signalbx";
 pub(crate) const HEADER_LEN: u64 = HEADER as u64;
 const HEADER: usize = MAGIC.len() + size_of::<u64>() + size_of::<u32>();
 
+/// The header of a file that waits to be used again.
+const FREE: [u8; HEADER] = [0; HEADER];
+
 /// A segment as writer and loader share it.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -46,7 +49,7 @@ pub(crate) struct Segment {
 /// A file in the directory of a dead process.
 #[derive(Debug)]
 pub(crate) enum LeftBehind {
-    /// The process died before it wrote a header: there is nothing in it.
+    /// It has no header yet, or none any more: there is nothing in it.
     Unborn,
     /// It has a header, so there may be something in it.
     Segment(Segment),
@@ -102,6 +105,9 @@ impl Segment {
             Err(error) => return Err(error),
         }
         let generation = found[MAGIC.len()..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).unwrap_or_default();
+        if found == FREE {
+            return Ok(LeftBehind::Unborn);
+        }
         if found != header(generation) {
             return Ok(LeftBehind::Damaged);
         }
@@ -139,6 +145,12 @@ impl SegmentFile {
         let reader = Arc::new(File::open(&path)?);
         Ok(Self { path, reader, writer })
     }
+
+    fn wipe(&self) -> io::Result<()> {
+        let mut writer = &*self.writer;
+        writer.seek(SeekFrom::Start(0))?;
+        writer.write_all(&FREE)
+    }
 }
 
 // === impl Pool ===
@@ -154,10 +166,11 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Takes a file in, or says that it has enough.
+    /// Takes a file in, or says that it has enough. Its header is wiped, so that whoever inherits it does not load again
+    /// what has been loaded.
     pub(crate) fn put(&self, file: SegmentFile) -> Result<(), SegmentFile> {
         let mut free = self.free();
-        if free.len() >= self.max {
+        if free.len() >= self.max || file.wipe().is_err() {
             return Err(file);
         }
         free.push(file);
@@ -346,6 +359,7 @@ mod tests {
         let old = append(&mut writer, &[7; 200]).unwrap();
         let old_len = old.written();
         writer.pool.put(old.file.clone()).unwrap();
+        assert!(matches!(Segment::left_behind(old.file.path.clone()).unwrap(), LeftBehind::Unborn));
         let new = append(&mut writer, b"x").unwrap();
         assert_eq!(new.file.path, old.file.path);
         let bytes = std::fs::read(&new.file.path).unwrap();
@@ -384,7 +398,7 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             Segment::left_behind(path.clone()).unwrap()
         };
-        for bytes in [b"".as_slice(), b"signalbx", &header(7)[..19]] {
+        for bytes in [b"".as_slice(), b"signalbx", &header(7)[..19], &[0; 64]] {
             assert!(matches!(left_behind(bytes), LeftBehind::Unborn));
         }
         assert!(matches!(left_behind(&header(7)), LeftBehind::Segment(segment) if segment.generation == 7));
