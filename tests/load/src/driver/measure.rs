@@ -7,7 +7,7 @@ use tokio::{
 };
 
 use super::{
-    probe,
+    cores, probe,
     process::Process,
     results::{Drain, Sample, StartSample},
     scenario::Scenario,
@@ -42,7 +42,7 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
         let report = run_load(site, &load).await?;
         return Ok(Sample { load: report, ..Sample::default() });
     };
-    settle(process).await?;
+    let noise = settle(process).await?;
     process.reset_peak()?;
     let (memory, cpu) = (process.resident_kb()?, process.cpu()?);
     let has_journal = target.kind.has_journal();
@@ -69,7 +69,7 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
     let cpu_us = cpu.as_secs_f64() * 1e6 / (report.ok.max(1) as f64);
     target.answered += report.ok;
     target.answered_by_process += report.ok;
-    Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal })
+    Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal, noise })
 }
 
 /// Waits until the database has everything that `target` has answered since it was started.
@@ -103,21 +103,22 @@ pub async fn restart(site: &Site, target: &mut Target) -> anyhow::Result<Option<
 async fn run_load(site: &Site, load: &Load) -> anyhow::Result<Report> {
     let mut command = Command::new(site.binaries.join("load"));
     command.args(load.to_args()).kill_on_drop(true);
-    let run = super::cores::on_core(site.cores.map(|cores| cores.load), || command.output())?;
+    let run = cores::on_core(site.cores.map(|cores| cores.load), || command.output())?;
     let limit = Duration::from_secs_f64(load.seconds + load.patience + LATENESS);
     let output = timeout(limit, run).await.context("the load generator does not come to an end")??;
     anyhow::ensure!(output.status.success(), "load: {}", String::from_utf8_lossy(&output.stderr).trim());
     serde_json::from_slice(&output.stdout).context("the load generator's report cannot be read")
 }
 
-/// Waits until a target has nothing to do any more.
-async fn settle(process: &Process) -> anyhow::Result<()> {
+/// Waits until a target has nothing to do any more. How many cores were busy then, although nothing was asked of anybody.
+async fn settle(process: &Process) -> anyhow::Result<f64> {
     let begin = Instant::now();
     loop {
-        let before = process.cpu()?;
+        let (before, busy) = (process.cpu()?, cores::busy()?);
+        let looked = Instant::now();
         sleep(Duration::from_millis(200)).await;
         if process.cpu()? - before <= Duration::from_millis(10) || begin.elapsed() > SETTLING {
-            return Ok(());
+            return Ok((cores::busy()? - busy).as_secs_f64() / looked.elapsed().as_secs_f64());
         }
     }
 }

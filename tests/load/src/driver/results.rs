@@ -33,6 +33,8 @@ pub struct Sample {
     pub kept_kb: f64,
     /// The request log, where there is one.
     pub journal: Option<Drain>,
+    /// How many cores others kept busy just before.
+    pub noise: f64,
 }
 
 /// How the database got what the journal had.
@@ -68,6 +70,9 @@ pub struct Audit {
     pub completed: u64,
 }
 
+/// So many busy cores make figures doubtful.
+const DISTURBING: f64 = 0.15;
+
 // === impl Results ===
 
 impl Results {
@@ -94,6 +99,13 @@ impl Results {
     pub fn failed(&self, kind: Kind) -> u64 {
         let samples = self.samples.values().filter_map(|targets| targets.get(kind.name())).flatten();
         samples.map(|sample| sample.load.failed()).sum()
+    }
+
+    /// How many samples were taken while others used the machine, and how many were taken at all.
+    #[must_use]
+    pub fn disturbed(&self) -> (usize, usize) {
+        let noises = self.samples.values().flat_map(BTreeMap::values).flatten().map(|sample| sample.noise);
+        (noises.clone().filter(|&noise| noise > DISTURBING).count(), noises.count())
     }
 }
 

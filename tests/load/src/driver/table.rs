@@ -46,6 +46,9 @@ pub fn markdown(results: &Results) -> String {
         lines.push(audit);
     }
     let mut text = render(&lines);
+    if let (disturbed @ 1.., all) = results.disturbed() {
+        let _ = write!(text, "\nDoubtful: others used the machine before {disturbed} of {all} measurements.\n");
+    }
     for note in &results.notes {
         let _ = write!(text, "\nLeft out: {note}\n");
     }

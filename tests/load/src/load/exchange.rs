@@ -12,6 +12,8 @@ use crate::{
 
 /// So much of an error's body is told.
 const TOLD: usize = 160;
+/// How a stream ends.
+const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Sends one request and reads its answer to the end; a connection that is still good is kept.
 pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
@@ -44,25 +46,26 @@ pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
 
 /// Reads a body to its end; says whether it was whole: a stream ends in `[DONE]`, anything else in a brace.
 async fn read_chunks(worker: &Worker, wire: &mut Wire) -> std::io::Result<bool> {
-    let mut whole = false;
+    let end = if worker.load.stream { DONE } else { b"}" };
+    // The newest bytes: a proxy may cut anywhere.
+    let mut newest = Vec::with_capacity(2 * DONE.len());
     loop {
         let (at, len) = wire.chunk().await?;
         let chunk = &wire.input()[at];
         if chunk.is_empty() {
             wire.consume(len);
-            return Ok(whole);
+            return Ok(newest.ends_with(end));
         }
         if worker.load.stream {
             note_stamps(worker, chunk);
-            whole = chunk.ends_with(b"data: [DONE]\n\n");
-        } else {
-            whole = chunk.ends_with(b"}");
         }
+        newest.extend_from_slice(&chunk[chunk.len().saturating_sub(DONE.len())..]);
+        newest.drain(..newest.len().saturating_sub(DONE.len()));
         wire.consume(len);
     }
 }
 
-/// The upstream puts its clock into every chunk. A proxy may cut chunks as it likes, but none has a reason to cut a word.
+/// The upstream puts its clock into every chunk. One that a proxy has cut in two is not timed.
 fn note_stamps(worker: &Worker, chunk: &[u8]) {
     let now = monotonic_ns();
     for at in memmem::find_iter(chunk, b"\"t=") {

@@ -52,6 +52,13 @@ fn latency_is_what_is_added() {
 }
 
 #[test]
+fn noise_is_said() {
+    let loud = Sample { noise: 1.2, ..sample(1.0, 1.0, 1.0) };
+    let text = markdown(&results(&[("A", Null, sample(1.0, 1.0, 1.0)), ("A", JournalOn, loud)]));
+    assert!(text.ends_with("\nDoubtful: others used the machine before 1 of 2 measurements.\n"), "{text}");
+}
+
+#[test]
 fn what_was_left_out_is_said() {
     let mut results = results(&[("A", Null, sample(1.0, 1.0, 1.0))]);
     results.notes.push("nginx is not installed".to_owned());
