@@ -46,10 +46,14 @@ struct Applied(Option<i64>);
 /// Applies the versions that are missing.
 pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     check(tx).await?;
+    apply(tx, VERSIONS).await
+}
+
+async fn apply(tx: &mut Transaction, versions: &[Version]) -> Result<(), Error> {
     match tx {
-        Transaction::Sqlite(tx) => migrator(|version| version.sqlite).run(&mut **tx).await?,
+        Transaction::Sqlite(tx) => migrator(versions, |version| version.sqlite).run(&mut **tx).await?,
         Transaction::Postgres(tx) => {
-            let mut migrator = migrator(|version| version.postgres);
+            let mut migrator = migrator(versions, |version| version.postgres);
             // Our own lock is held already, and it ends with the transaction; sqlx's would end before it.
             migrator.set_locking(false);
             migrator.run(&mut **tx).await?;
@@ -85,11 +89,11 @@ async fn check_version(tx: &mut Transaction) -> Result<(), Error> {
     Ok(())
 }
 
-fn migrator(text: impl Fn(&Version) -> &'static str) -> Migrator {
+fn migrator(versions: &[Version], text: impl Fn(&Version) -> &'static str) -> Migrator {
     let migration = |version: &Version| {
         Migration::new(version.number, version.name.into(), MigrationType::Simple, text(version).into_sql_str(), false)
     };
-    Migrator::with_migrations(VERSIONS.iter().map(migration).collect())
+    Migrator::with_migrations(versions.iter().map(migration).collect())
 }
 
 /// Each database lists its tables in its own way.

@@ -1,9 +1,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use signalbox_core::schema::RequestStatus;
 use signalbox_harness::postgres::Postgres;
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqlitePool;
 
 use super::*;
+use crate::requests::{self, RequestKey};
 use crate::{Kind, Store};
 
 /// A column as both databases should have it.
@@ -52,6 +56,55 @@ async fn both_databases_end_with_the_same_schema() {
     assert_eq!(references, self::references(&postgres).await);
     assert_eq!(references.len(), 8);
     postgres.close().await;
+}
+
+/// What a request and its answer looked like before bodies had a table of their own.
+const OLD_ROWS: [&str; 3] = [
+    "INSERT INTO sessions (id, chat_id, first_user_message, created_at, last_accessed, expires_at)
+     VALUES ('s', 's', 'hi', 1, 1, 9)",
+    "INSERT INTO requests (id, session_id, request_id, timestamp, method, path, openai_request, qwen_request, model,
+         stream, status, created_at)
+     VALUES (7, 's', 'r', 1, 'POST', '/v1/chat/completions', 'asked', 'sent', 'm', TRUE, 'completed', 1)",
+    "INSERT INTO responses (request_id, session_id, response_id, timestamp, openai_response, created_at)
+     VALUES (7, 's', 'a', 2, 'answered', 2)",
+];
+
+/// Leaves a database of the first version behind.
+async fn make_old(mut tx: Transaction) {
+    apply(&mut tx, &VERSIONS[..1]).await.unwrap();
+    for row in OLD_ROWS {
+        tx.execute(Statement::new(row)).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn check_old_rows(url: &str) {
+    let store = Store::open(url).await.unwrap();
+    let (request, response) = requests::get(&store, &RequestKey::Uuid("r".to_owned())).await.unwrap();
+    assert_eq!((request.id, request.status), (7, RequestStatus::Completed));
+    assert_eq!((&*request.openai_request, &*request.qwen_request), ("asked", "sent"));
+    assert_eq!(response.unwrap().openai_response.as_deref(), Some("answered"));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn the_rows_of_an_older_sqlite_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/test.db", directory.path().display());
+    let pool = SqlitePool::connect(&format!("{url}?mode=rwc")).await.unwrap();
+    make_old(Transaction::Sqlite(pool.begin().await.unwrap())).await;
+    pool.close().await;
+    check_old_rows(&url).await;
+}
+
+#[tokio::test]
+async fn the_rows_of_an_older_postgres_are_kept() {
+    let Some(postgres) = Postgres::launch().await else { return };
+    let url = postgres.create_database().await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    make_old(Transaction::Postgres(pool.begin().await.unwrap())).await;
+    pool.close().await;
+    check_old_rows(&url).await;
 }
 
 async fn columns(store: &Store) -> BTreeSet<Column> {

@@ -282,7 +282,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         12 => asks,
         1 => (0..100_usize).prop_map(Event::Deletes),
-        1 => (0..100_000_i64).prop_map(Event::Shrinks),
+        2 => (0..20_000_i64).prop_map(Event::Shrinks),
         3 => any::<u64>().prop_map(Event::Writes),
     ]
 }
