@@ -179,8 +179,18 @@ impl Bench {
             let kind = scenario.targets[(turn + round) % scenario.targets.len()];
             let Some(target) = self.targets.iter_mut().find(|target| target.kind == kind) else { continue };
             target.process().map_or(Ok(()), Process::resume)?;
-            let sample = measure::measure(&self.site, target, scenario, self.options.seconds).await?;
+            let measured = measure::measure(&self.site, target, scenario, self.options.seconds).await;
             target.process().map_or(Ok(()), Process::pause)?;
+            let sample = match measured {
+                Ok(sample) => sample,
+                Err(error) => {
+                    // The others are worth their minutes all the same.
+                    let failure = format!("{} of {}: {error:#}", scenario.name, kind.name());
+                    say(&format!("FAILED: {failure}"));
+                    self.results.failures.push(failure);
+                    continue;
+                }
+            };
             say(&format!(
                 "{:>6} {:<13} {:9.0}/s {:8.1} µs cpu, p50 {:8.0} µs, p99 {:8.0} µs, {} errors{}",
                 scenario.name,

@@ -106,7 +106,8 @@ async fn run_load(site: &Site, load: &Load) -> anyhow::Result<Report> {
     let run = cores::on_core(site.cores.map(|cores| cores.load), || command.output())?;
     let limit = Duration::from_secs_f64(load.seconds + load.patience + LATENESS);
     let output = timeout(limit, run).await.context("the load generator does not come to an end")??;
-    anyhow::ensure!(output.status.success(), "load: {}", String::from_utf8_lossy(&output.stderr).trim());
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "the load generator ended with {}: {}", output.status, said.trim());
     serde_json::from_slice(&output.stdout).context("the load generator's report cannot be read")
 }
 

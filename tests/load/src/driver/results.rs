@@ -18,6 +18,8 @@ pub struct Results {
     pub audits: BTreeMap<String, Audit>,
     /// What was left out, and why.
     pub notes: Vec<String>,
+    /// What could not be measured although it should.
+    pub failures: Vec<String>,
 }
 
 /// One round of one scenario with one target.

@@ -49,6 +49,9 @@ pub fn markdown(results: &Results) -> String {
     if let (disturbed @ 1.., all) = results.disturbed() {
         let _ = write!(text, "\nDoubtful: others used the machine before {disturbed} of {all} measurements.\n");
     }
+    for failure in &results.failures {
+        let _ = write!(text, "\nFailed: {failure}\n");
+    }
     for note in &results.notes {
         let _ = write!(text, "\nLeft out: {note}\n");
     }

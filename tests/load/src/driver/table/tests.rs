@@ -62,10 +62,11 @@ fn noise_is_said() {
 fn what_was_left_out_is_said() {
     let mut results = results(&[("A", Null, sample(1.0, 1.0, 1.0))]);
     results.notes.push("nginx is not installed".to_owned());
+    results.failures.push("A of null: it is gone".to_owned());
     results.starts.insert("router".to_owned(), vec![StartSample { first_answer_ms: 12.0, idle_kb: 10_240.0 }]);
     results.audits.insert("router".to_owned(), Audit { answered: 7, rows: 6, completed: 6 });
     let text = markdown(&results);
-    assert!(text.ends_with("\nLeft out: nginx is not installed\n"), "{text}");
+    assert!(text.ends_with("\nFailed: A of null: it is gone\n\nLeft out: nginx is not installed\n"), "{text}");
     assert_eq!(line(&text, "E: memory"), ["≤ 15 MB", "", "10.0 MB ✓"]);
     assert_eq!(line(&text, "answers that are not"), ["0", "", "1 of 7 ✗"]);
 }
