@@ -5,6 +5,7 @@
 //! - [`schema`]: one row type per database table.
 //! - [`sse`]: incremental event-stream framing, zero copy.
 //! - [`conversation`]: which conversation a request continues.
+//! - [`provider_type`]: the kinds of provider there are.
 //! - [`id`], [`secret`]: identifiers, and values that cannot be printed.
 //!
 //! # Invariants
@@ -13,6 +14,7 @@
 pub mod conversation;
 pub mod id;
 pub mod openai;
+pub mod provider_type;
 pub mod schema;
 pub mod secret;
 pub mod sse;

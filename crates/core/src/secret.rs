@@ -36,7 +36,9 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Secret<T> {
 #[must_use]
 pub fn is_sensitive_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["key", "secret", "password", "token", "cookie", "authorization", "headers"].iter().any(|word| key.contains(word))
+    ["key", "secret", "password", "token", "cookie", "authorization", "headers", "webhook"]
+        .iter()
+        .any(|word| key.contains(word))
 }
 
 #[cfg(test)]
@@ -50,7 +52,7 @@ mod tests {
 
     #[test]
     fn sensitive_keys_are_found_by_name() {
-        for key in ["apiKey", "token", "cookies", "clientSecret", "Authorization", "headers"] {
+        for key in ["apiKey", "token", "cookies", "clientSecret", "Authorization", "headers", "webhook_url"] {
             assert!(is_sensitive_key(key), "{key}");
         }
         for key in ["baseURL", "timeout", "defaultModel"] {

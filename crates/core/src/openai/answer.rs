@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::chunk::lenient_error;
 use super::{AssistantMessage, Choice, Chunk, Completion, ErrorObject, Usage};
 use crate::sse::Splitter;
 
@@ -47,21 +48,47 @@ pub fn fold_stream(raw: &Bytes) -> Answer {
 /// Reads a whole JSON answer: a completion or an error. `None` when it is neither.
 #[must_use]
 pub fn fold_completion(raw: &[u8]) -> Option<Answer> {
-    let chunk_like: Chunk = serde_json::from_slice(raw).ok()?;
-    let completion: Completion = serde_json::from_slice(raw).ok()?;
-    if completion.choices.is_empty() && chunk_like.error.is_none() {
+    let whole: Whole = serde_json::from_slice(raw).ok()?;
+    if whole.choices.is_empty() && whole.error.is_none() {
         return None;
     }
-    let first = completion.choices.into_iter().next();
+    let first = whole.choices.into_iter().next();
+    let (text, finish_reason) = first.map(|choice| (choice.message.content, choice.finish_reason)).unwrap_or_default();
     Some(Answer {
-        id: completion.id,
-        text: first.as_ref().and_then(|c| c.message.content.clone()).unwrap_or_default(),
-        finish_reason: first.and_then(|c| c.finish_reason),
-        usage: completion.usage,
-        error: chunk_like.error,
+        id: whole.id,
+        text: text.unwrap_or_default(),
+        finish_reason,
+        usage: whole.usage,
+        error: whole.error,
         done: false,
         json: String::from_utf8(raw.to_vec()).ok(),
     })
+}
+
+/// What is looked at in a whole answer; the rest is not even copied.
+#[derive(Deserialize)]
+struct Whole {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    choices: Vec<WholeChoice>,
+    #[serde(default)]
+    usage: Option<Usage>,
+    #[serde(default, deserialize_with = "lenient_error")]
+    error: Option<ErrorObject>,
+}
+
+#[derive(Deserialize)]
+struct WholeChoice {
+    message: Content,
+    #[serde(default)]
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    #[serde(default)]
+    content: Option<String>,
 }
 
 #[derive(Default)]

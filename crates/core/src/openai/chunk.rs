@@ -89,7 +89,9 @@ pub struct FunctionDelta {
     pub arguments: Option<String>,
 }
 
-fn lenient_error<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<ErrorObject>, D::Error> {
+pub(super) fn lenient_error<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ErrorObject>, D::Error> {
     let value = Option::<serde_json::Value>::deserialize(deserializer)?;
     Ok(value.filter(|value| !value.is_null()).map(|value| {
         let text = |key: &str| value.get(key).and_then(|v| v.as_str()).map(str::to_owned);

@@ -68,6 +68,12 @@ impl RequestStatus {
         Self::ALL.iter().find(|(status, _)| *status == self).map_or("pending", |(_, word)| word)
     }
 
+    /// Whether something went wrong on our side or the provider's; that a client left is nobody's failure.
+    #[must_use]
+    pub fn has_failed(self) -> bool {
+        matches!(self, Self::Failed | Self::Truncated | Self::Interrupted)
+    }
+
     /// The status of a word in the table.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {

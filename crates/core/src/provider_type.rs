@@ -1,0 +1,247 @@
+//! The kinds of provider there are: one table for the router, which speaks to them, and for the forms that ask for them.
+//! To add a provider that speaks OpenAI's API, add a row.
+//!
+//! Addresses are those that the providers' own documentation names for OpenAI clients.
+
+use serde::Serialize;
+
+/// A kind of provider: the values that `providers.type` may have. Any other word is treated as [`GENERIC`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderType {
+    /// The value of `providers.type`.
+    pub value: &'static str,
+    /// For people.
+    pub label: &'static str,
+    /// One sentence for people.
+    pub description: &'static str,
+    /// Used when the user gives no base URL.
+    pub base_url: Option<&'static str>,
+    /// What stands between the base URL as users write it and `/chat/completions`.
+    pub path_prefix: &'static str,
+    /// Whether it wants a key.
+    pub api_key: ApiKey,
+}
+
+/// Whether a provider wants a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiKey {
+    /// It has no use for one.
+    None,
+    /// It may want one.
+    Optional,
+    /// Nothing works without.
+    Required,
+}
+
+/// A key of a provider's configuration, as a form shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Field {
+    /// The key.
+    #[serde(skip)]
+    pub name: &'static str,
+    /// `string`, `number` (an integer) or `object`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// One sentence for people.
+    pub description: &'static str,
+    /// What it may look like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<&'static str>,
+    /// What counts if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<&'static str>,
+    /// Whether it is to be masked wherever it is shown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
+    /// Whether nothing works without it.
+    #[serde(skip)]
+    pub required: bool,
+}
+
+/// Anything that speaks OpenAI's API and is not in the table.
+pub const GENERIC: ProviderType = ProviderType {
+    value: "openai-compatible",
+    label: "OpenAI-compatible",
+    description: "Anything that speaks OpenAI's chat completions API: say where it is.",
+    base_url: None,
+    path_prefix: "",
+    api_key: ApiKey::Optional,
+};
+
+/// The built-in provider that needs nothing and nobody.
+pub const ECHO: &str = "echo";
+
+/// The table, in the order in which forms show it.
+pub const PROVIDER_TYPES: &[ProviderType] = &[
+    hosted("openai", "OpenAI", "https://api.openai.com/v1", "OpenAI's own API."),
+    hosted(
+        "anthropic",
+        "Anthropic",
+        "https://api.anthropic.com/v1",
+        "Claude, by Anthropic's OpenAI-compatible endpoint.",
+    ),
+    hosted(
+        "gemini",
+        "Google Gemini",
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+        "Gemini, by Google's OpenAI-compatible endpoint.",
+    ),
+    hosted(
+        "dashscope",
+        "Alibaba DashScope",
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        "Qwen models by the official API, with a key; `qwen-proxy` uses a login at chat.qwen.ai instead.",
+    ),
+    hosted("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DeepSeek's own API."),
+    hosted("groq", "Groq", "https://api.groq.com/openai/v1", "Open models on Groq's hardware."),
+    hosted("mistral", "Mistral", "https://api.mistral.ai/v1", "Mistral's own API."),
+    hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "Models of many providers behind one key."),
+    hosted("together", "Together AI", "https://api.together.xyz/v1", "Open models, hosted by Together AI."),
+    hosted("xai", "xAI", "https://api.x.ai/v1", "Grok, by xAI's own API."),
+    local("lm-studio", "LM Studio", "http://127.0.0.1:1234/v1", "Models on your own machine, served by LM Studio."),
+    local("ollama", "Ollama", "http://127.0.0.1:11434/v1", "Models on your own machine, served by Ollama."),
+    local("llama-cpp", "llama.cpp", "http://127.0.0.1:8080/v1", "Models on your own machine, served by llama-server."),
+    local("vllm", "vLLM", "http://127.0.0.1:8000/v1", "Models on your own hardware, served by vLLM."),
+    ProviderType {
+        value: "qwen-proxy",
+        label: "Qwen Proxy",
+        description: "chat.qwen.ai with your own login, by the qwen-proxy beside the router.",
+        base_url: Some("http://127.0.0.1:3000"),
+        path_prefix: "/v1",
+        api_key: ApiKey::Optional,
+    },
+    GENERIC,
+    ProviderType {
+        value: ECHO,
+        label: "Echo",
+        description: "Built in: repeats the last user message, so that the whole path can be tried without a key.",
+        base_url: None,
+        path_prefix: "",
+        api_key: ApiKey::None,
+    },
+];
+
+/// The row of a kind; [`GENERIC`] for a word that is not in the table.
+#[must_use]
+pub fn provider_type(value: &str) -> ProviderType {
+    PROVIDER_TYPES.iter().find(|row| row.value == value).copied().unwrap_or(GENERIC)
+}
+
+const fn hosted(
+    value: &'static str,
+    label: &'static str,
+    base_url: &'static str,
+    description: &'static str,
+) -> ProviderType {
+    ProviderType { value, label, description, base_url: Some(base_url), path_prefix: "", api_key: ApiKey::Required }
+}
+
+const fn local(
+    value: &'static str,
+    label: &'static str,
+    base_url: &'static str,
+    description: &'static str,
+) -> ProviderType {
+    ProviderType { value, label, description, base_url: Some(base_url), path_prefix: "", api_key: ApiKey::Optional }
+}
+
+// === impl ProviderType ===
+
+impl ProviderType {
+    /// What can be said about such a provider; what is required comes first.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Field> {
+        let mut fields = vec![Field {
+            default: Some("full"),
+            ..Field::text("logBodies", "How much of what goes to it is logged: full, redact or off.")
+        }];
+        if self.value == ECHO {
+            let delay = Field {
+                kind: "number",
+                default: Some("30"),
+                ..Field::text("delay", "Milliseconds between two words.")
+            };
+            fields.insert(0, delay);
+            return fields;
+        }
+        fields.extend([
+            Field { kind: "number", ..Field::text("timeout", "Milliseconds until it has to begin to answer.") },
+            Field {
+                kind: "object",
+                sensitive: true,
+                ..Field::text("headers", "Headers to send along: an object of names and values.")
+            },
+        ]);
+        if self.api_key != ApiKey::None {
+            fields.push(Field {
+                sensitive: true,
+                required: self.api_key == ApiKey::Required,
+                ..Field::text("apiKey", "Sent as `Authorization: Bearer …`.")
+            });
+        }
+        fields.push(Field {
+            example: Some("http://127.0.0.1:8000/v1"),
+            default: self.base_url,
+            required: self.base_url.is_none(),
+            ..Field::text(
+                "baseURL",
+                if self.path_prefix.is_empty() { "With `/v1` or the like." } else { "Without `/v1`." },
+            )
+        });
+        fields.reverse();
+        fields.sort_by_key(|field| !field.required);
+        fields
+    }
+
+    /// What it can be asked for.
+    #[must_use]
+    pub fn capabilities(&self) -> &'static [&'static str] {
+        if self.value == ECHO { &["chat", "streaming"] } else { &["chat", "streaming", "tools", "models"] }
+    }
+}
+
+// === impl Field ===
+
+impl Field {
+    const fn text(name: &'static str, description: &'static str) -> Self {
+        Self { name, kind: "string", description, example: None, default: None, sensitive: false, required: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::id::is_slug;
+
+    #[test]
+    fn every_kind_is_there_once() {
+        let values: HashSet<_> = PROVIDER_TYPES.iter().map(|row| row.value).collect();
+        assert_eq!(values.len(), PROVIDER_TYPES.len());
+        assert!(values.into_iter().all(is_slug));
+    }
+
+    #[test]
+    fn an_unknown_kind_must_say_where_it_is() {
+        let required = |value: &str| -> Vec<&str> {
+            provider_type(value).fields().iter().filter(|field| field.required).map(|field| field.name).collect()
+        };
+        assert_eq!(required("my-own"), ["baseURL"]);
+        assert_eq!(required("openai"), ["apiKey"]);
+        assert_eq!(required("lm-studio"), [""; 0]);
+        assert_eq!(required(ECHO), [""; 0]);
+        assert_eq!(provider_type("qwen-proxy").path_prefix, "/v1");
+    }
+
+    #[test]
+    fn keys_and_headers_are_masked() {
+        let sensitive: Vec<_> = provider_type("openai")
+            .fields()
+            .into_iter()
+            .filter(|field| field.sensitive)
+            .map(|field| field.name)
+            .collect();
+        assert_eq!(sensitive, ["apiKey", "headers"]);
+    }
+}
