@@ -34,6 +34,9 @@ pub enum Error {
     /// The database holds something that cannot be read.
     #[error("the database is damaged: {0}")]
     Corrupt(Cause),
+    /// A secret cannot be opened with the key at hand.
+    #[error("{0}")]
+    Sealed(String),
     /// The database belongs to another program, or to a newer version of this one. It was not touched.
     #[error("{0}")]
     Incompatible(String),

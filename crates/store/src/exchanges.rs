@@ -11,8 +11,10 @@
 mod answers;
 pub(crate) mod batch;
 pub(crate) mod known;
+pub(crate) mod openings;
 pub(crate) mod sessions;
 
+pub(crate) use openings::Openings;
 pub(crate) use sessions::expiry;
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::RequestStatus;
@@ -26,6 +28,15 @@ pub struct Exchange {
     pub begun: Begun,
     /// How it ended; `None` while it is pending.
     pub ended: Option<Ended>,
+}
+
+/// Who answered: the service that owns the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// provider-router.
+    Router,
+    /// qwen-proxy, asked directly.
+    QwenProxy,
 }
 
 /// The beginning of an exchange.
@@ -51,6 +62,8 @@ pub struct Begun {
     pub session: SessionRef,
     /// What `openai_request` has in common with that of an earlier request, if that is known.
     pub base: Option<Base>,
+    /// Who answers it.
+    pub source: Source,
 }
 
 /// What a body repeats of an earlier one: conversations resend their history.
@@ -88,8 +101,6 @@ pub struct Ended {
     pub provider_id: Option<String>,
     /// The body as the provider received it, where that differs from what the client sent.
     pub upstream_request: Option<String>,
-    /// UUID. If another response has it already, the request's id takes its place.
-    pub response_id: String,
     /// The answer as one `chat.completion`, or the error.
     pub openai_response: Option<String>,
     /// As the provider reported it.
@@ -108,7 +119,8 @@ pub struct Ended {
     pub attempts: i64,
     /// The answer was longer than the log keeps.
     pub truncated: bool,
-    /// The hash of the conversation's opening, by which later requests find its session.
+    /// The hash of the conversation's opening, by which later requests find its session; only of a request that
+    /// [opens](SessionRef::Opens) one.
     pub opening_hash: Option<String>,
 }
 
@@ -122,7 +134,8 @@ pub async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), Error> 
         return Ok(());
     }
     let mut tx = store.write_log().await?;
-    batch::write(&mut tx, exchanges).await.map_err(retriable)?;
+    let mut openings = store.openings().await;
+    batch::write(&mut tx, &mut openings, exchanges).await.map_err(retriable)?;
     tx.commit().await
 }
 
@@ -132,5 +145,17 @@ fn retriable(error: Error) -> Error {
     match error {
         Error::NotFound { .. } | Error::Conflict { .. } => Error::Unavailable(error.into()),
         other => other,
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The word in the tables.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Router => "router",
+            Self::QwenProxy => "qwen-proxy",
+        }
     }
 }

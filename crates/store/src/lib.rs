@@ -7,6 +7,7 @@
 //!   to one act of a user is one transaction.
 //! - [`catalog`]: the five tables of configuration as one consistent snapshot, with a number that tells when it is stale.
 //! - [`exchanges`]: the request log, written in batches; [`retention`]: what is forgotten of it, a little at a time.
+//! - [`Sealer`]: how secrets are encrypted at rest.
 //! - Inside: `bodies` keeps long requests and answers, once and compressed. `statement` (a text and its values), `rows`
 //!   (many of them at once), `transaction` and `row` hide which database it is; `store/sqlite` and `store/postgres` open
 //!   it; `migrations` and `seed` bring it up to date.
@@ -24,9 +25,12 @@
 //! - A database of another program, or of a newer version of this one, is refused and left as it is.
 //! - Nothing here reads the environment.
 
+pub mod activity;
 mod bodies;
 pub mod catalog;
+pub mod credentials;
 mod error;
+pub mod errors;
 pub mod exchanges;
 mod migrations;
 pub mod models;
@@ -36,11 +40,13 @@ mod plans;
 pub mod provider_configs;
 pub mod provider_models;
 pub mod providers;
+pub mod qwen_turns;
 pub mod requests;
 pub mod responses;
 pub mod retention;
 mod row;
 mod rows;
+mod sealer;
 mod seed;
 pub mod sessions;
 pub mod settings;
@@ -50,4 +56,5 @@ mod transaction;
 
 pub use error::{Cause, Error};
 pub use page::{Listed, Page};
+pub use sealer::Sealer;
 pub use store::{Kind, Store};

@@ -34,6 +34,18 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0002_bodies.sql"),
         postgres: include_str!("../../../migrations/postgres/0002_bodies.sql"),
     },
+    Version {
+        number: 3,
+        name: "lean log",
+        sqlite: include_str!("../../../migrations/sqlite/0003_lean_log.sql"),
+        postgres: include_str!("../../../migrations/postgres/0003_lean_log.sql"),
+    },
+    Version {
+        number: 4,
+        name: "qwen",
+        sqlite: include_str!("../../../migrations/sqlite/0004_qwen.sql"),
+        postgres: include_str!("../../../migrations/postgres/0004_qwen.sql"),
+    },
 ];
 
 /// Where sqlx remembers which versions were applied.

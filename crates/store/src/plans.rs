@@ -5,7 +5,7 @@ use signalbox_harness::postgres::Postgres;
 use crate::row::{Columns, FromRow};
 use crate::statement::{Statement, Value};
 use crate::transaction::Transaction;
-use crate::{Error, Store, bodies, catalog, exchanges, retention, sessions};
+use crate::{Error, Store, bodies, catalog, exchanges, qwen_turns, retention, sessions};
 
 struct Step(String);
 
@@ -20,6 +20,7 @@ fn statements() -> Vec<Statement<'static>> {
     vec![
         Statement::new(catalog::VERSION),
         Statement::new(sessions::DELETE_EXPIRED).bind(1).bind(1),
+        Statement::new(qwen_turns::FIND).bind("x").bind(1).bind(1),
         Statement::new(retention::OLDEST).bind(1).bind(1),
         Statement::new(retention::DELETE_BODIES).bind(1).bind(1).bind(1),
         Statement::new(retention::DELETE_REQUESTS).bind(1).bind(1),
@@ -27,9 +28,9 @@ fn statements() -> Vec<Statement<'static>> {
         Statement::of_rows(head, width, tail, [end.clone(), end].concat()),
         Statement::of_rows(fetch, key, rest, vec![Value::from(1); 2 * key]),
         of_rows(exchanges::known::FIND),
-        of_rows(exchanges::sessions::NEWEST),
         of_rows(exchanges::sessions::LOOK),
-        of_rows(exchanges::sessions::OPEN),
+        Statement::new(exchanges::openings::READ).bind(1).bind(1),
+        Statement::new(exchanges::openings::FORGET).bind(1).bind(1),
     ]
 }
 
@@ -48,7 +49,7 @@ async fn check(store: &Store) {
         let plan = plan.into_iter().map(|step| step.0).collect::<Vec<_>>().join("\n");
         // The rows that a statement brings along are no table.
         let scans = |step: &&str| step.contains("SCAN") || step.contains("Seq Scan");
-        let brought = ["SCAN wanted", "SCAN opened", "SCAN ended", "CONSTANT ROW", "VALUES CLAUSE"];
+        let brought = ["SCAN ended", "CONSTANT ROW", "VALUES CLAUSE"];
         let table = plan.lines().filter(scans).find(|step| !brought.iter().any(|rows| step.contains(rows)));
         assert_eq!(table, None, "{plan}");
         assert!(plan.to_uppercase().contains("INDEX") || plan.contains("PRIMARY KEY"), "{plan}");

@@ -1,18 +1,20 @@
-//! Table `provider_configs`.
+//! Table `provider_configs`. The values of keys that are sensitive, or sound like it, are sealed.
 
 use serde_json::Value;
 use signalbox_core::schema::{ConfigValue, ProviderConfig};
-use signalbox_core::secret::Secret;
+use signalbox_core::secret::{Secret, is_sensitive_key};
 
 use crate::row::{Columns, FromRow};
+use crate::sealer::{Place, is_sealed};
 use crate::statement::Statement;
 use crate::transaction::Transaction;
-use crate::{Error, Store, providers};
+use crate::{Error, Sealer, Store, providers};
 
 /// What an error calls a row of this table.
 const WHAT: &str = "config key";
 
-/// What is configured for a provider, by key. Nothing for an unknown provider.
+/// What is configured for a provider, by key, secrets as they are stored: see [`json`](fn@json). Nothing for an unknown
+/// provider.
 ///
 /// # Errors
 /// See [`Error`].
@@ -25,11 +27,45 @@ pub async fn list(store: &Store, provider_id: &str) -> Result<Vec<ProviderConfig
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is no such provider; see [`Error`].
-pub async fn put(store: &Store, provider_id: &str, values: &[ConfigValue], now_ms: i64) -> Result<(), Error> {
+pub async fn put(
+    store: &Store,
+    sealer: &Sealer,
+    provider_id: &str,
+    values: &[ConfigValue],
+    now_ms: i64,
+) -> Result<(), Error> {
+    let values = sealed(sealer, provider_id, values)?;
     let mut tx = store.write().await?;
     providers::hold(&mut tx, provider_id).await?;
-    upsert(&mut tx, provider_id, values, now_ms).await?;
+    upsert(&mut tx, provider_id, &values, now_ms).await?;
     tx.commit().await
+}
+
+/// Seals what was stored before there was sealing; answers how many values that were. Their last change stays as it was.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
+    let is_bare =
+        |config: &ProviderConfig| is_secret(&config.key, config.is_sensitive) && !is_sealed(config.value.expose());
+    let all: Vec<ProviderConfig> = store.all(Statement::new("SELECT * FROM provider_configs")).await?;
+    let bare: Vec<ProviderConfig> = all.into_iter().filter(is_bare).collect();
+    if bare.is_empty() {
+        return Ok(0);
+    }
+    let mut tx = store.write().await?;
+    for config in &bare {
+        // Unless somebody has changed it meanwhile.
+        let statement =
+            Statement::new("UPDATE provider_configs SET value = $4 WHERE provider_id = $1 AND key = $2 AND value = $3")
+                .bind(&config.provider_id)
+                .bind(&config.key)
+                .bind(config.value.expose())
+                .bind(sealer.seal(place(&config.provider_id, &config.key), config.value.expose())?);
+        tx.execute(statement).await?;
+    }
+    tx.commit().await?;
+    Ok(bare.len())
 }
 
 /// Deletes a key.
@@ -46,19 +82,52 @@ pub async fn delete(store: &Store, provider_id: &str, key: &str) -> Result<(), E
     tx.commit().await
 }
 
+/// The text of a value, opened if it is sealed.
+///
+/// # Errors
+/// [`Error::Sealed`] if the key is another one than it was stored with.
+pub fn open(sealer: &Sealer, config: &ProviderConfig) -> Result<Secret<String>, Error> {
+    sealer.open(place(&config.provider_id, &config.key), config.value.expose())
+}
+
 /// The value as JSON. Rows written by the original may hold bare text, which is a string.
 ///
 /// A sensitive value that is not an object or an array is always a string: a token of digits is not a number.
-#[must_use]
-pub fn json(config: &ProviderConfig) -> Value {
-    let text = config.value.expose();
-    match serde_json::from_str(text) {
+///
+/// # Errors
+/// See [`open`].
+pub fn json(sealer: &Sealer, config: &ProviderConfig) -> Result<Value, Error> {
+    let text = open(sealer, config)?;
+    let text = text.expose();
+    Ok(match serde_json::from_str(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_) | Value::String(_))) => value,
         Ok(value @ (Value::Number(_) | Value::Bool(_))) if !config.is_sensitive => value,
         _ => Value::String(text.clone()),
-    }
+    })
 }
 
+/// The values as they are stored.
+pub(crate) fn sealed(sealer: &Sealer, provider_id: &str, values: &[ConfigValue]) -> Result<Vec<ConfigValue>, Error> {
+    let seal = |value: &ConfigValue| {
+        let mut value = value.clone();
+        if is_secret(&value.key, value.is_sensitive) {
+            value.value = Secret::new(sealer.seal(place(provider_id, &value.key), value.value.expose())?);
+        }
+        Ok(value)
+    };
+    values.iter().map(seal).collect()
+}
+
+/// Rows of the original may lack the mark: it did not think of cookies.
+fn is_secret(key: &str, is_sensitive: bool) -> bool {
+    is_sensitive || is_sensitive_key(key)
+}
+
+const fn place<'a>(provider_id: &'a str, key: &'a str) -> Place<'a> {
+    Place { table: "provider_configs", row: provider_id, column: key }
+}
+
+/// Writes values that are sealed where they have to be.
 pub(crate) async fn upsert(
     tx: &mut Transaction,
     provider_id: &str,
@@ -102,6 +171,10 @@ mod tests {
 
     use super::*;
 
+    fn sealer() -> Sealer {
+        Sealer::new(&Secret::new([1; 32]))
+    }
+
     fn config(value: &str, is_sensitive: bool) -> ProviderConfig {
         ProviderConfig {
             provider_id: "p".to_owned(),
@@ -125,7 +198,7 @@ mod tests {
             ("", json!("")),
             ("{broken", json!("{broken")),
         ] {
-            assert_eq!(super::json(&config(text, false)), value, "{text}");
+            assert_eq!(super::json(&sealer(), &config(text, false)).unwrap(), value, "{text}");
         }
     }
 
@@ -139,7 +212,7 @@ mod tests {
             ("sk-abc", json!("sk-abc")),
             ("{\"x-key\":\"v\"}", json!({"x-key": "v"})),
         ] {
-            assert_eq!(super::json(&config(text, true)), value, "{text}");
+            assert_eq!(super::json(&sealer(), &config(text, true)).unwrap(), value, "{text}");
         }
     }
 }

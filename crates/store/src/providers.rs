@@ -5,7 +5,7 @@ use signalbox_core::schema::{ConfigValue, NewProvider, Provider, ProviderUpdate}
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::transaction::Transaction;
-use crate::{Error, Listed, Page, Store, provider_configs};
+use crate::{Error, Listed, Page, Sealer, Store, provider_configs};
 
 /// What an error calls a row of this table.
 pub(crate) const WHAT: &str = "provider";
@@ -48,13 +48,15 @@ pub async fn get(store: &Store, id: &str) -> Result<Provider, Error> {
 /// [`Error::Conflict`] if `providers.id` or `providers.name` is taken; see [`Error`].
 pub async fn insert(
     store: &Store,
+    sealer: &Sealer,
     provider: &NewProvider,
     configs: &[ConfigValue],
     now_ms: i64,
 ) -> Result<Provider, Error> {
+    let configs = provider_configs::sealed(sealer, &provider.id, configs)?;
     let mut tx = store.write().await?;
     let provider = add(&mut tx, provider, now_ms).await?;
-    provider_configs::upsert(&mut tx, &provider.id, configs, now_ms).await?;
+    provider_configs::upsert(&mut tx, &provider.id, &configs, now_ms).await?;
     tx.commit().await?;
     Ok(provider)
 }

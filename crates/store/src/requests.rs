@@ -1,13 +1,17 @@
 //! Table `requests`.
 
+mod newest;
+
 use signalbox_core::schema::{Request, RequestStatus, Response};
 
 use crate::bodies::{GONE, Reader};
-use crate::responses::Kept as KeptResponse;
+use crate::responses::{BY_ID, Kept as KeptResponse};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::transaction::Transaction;
 use crate::{Error, Listed, Page, Store};
+
+pub use self::newest::{Newer, Newest, newer_than};
 
 /// What an error calls a row of this table.
 const WHAT: &str = "request";
@@ -77,9 +81,9 @@ pub async fn list(
     let filtered = filtered(filter);
     let mut tx = store.read().await?;
     let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM requests")).await?;
-    let select = "SELECT requests.*, responses.response_id, responses.finish_reason, responses.total_tokens,
+    let select = "SELECT requests.*, responses.id AS response, responses.finish_reason, responses.total_tokens,
              responses.duration_ms, responses.status_code, responses.error
-         FROM requests LEFT JOIN responses ON responses.request_id = requests.id";
+         FROM requests LEFT JOIN responses ON responses.id = requests.id";
     let rows: Vec<(Kept, Option<ResponseSummary>)> =
         tx.all(filtered.page(select, "ORDER BY requests.timestamp DESC, requests.id DESC", page)).await?;
     let (rows, summaries): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
@@ -98,8 +102,7 @@ pub async fn get(store: &Store, key: &RequestKey) -> Result<(Request, Option<Res
         RequestKey::Uuid(uuid) => Statement::new("SELECT * FROM requests WHERE request_id = $1").bind(uuid),
     };
     let row: Kept = tx.one(by, WHAT).await?;
-    let response = Statement::new("SELECT * FROM responses WHERE request_id = $1").bind(row.request.id);
-    let response: Option<KeptResponse> = tx.first(response).await?;
+    let response: Option<KeptResponse> = tx.first(Statement::new(BY_ID).bind(row.request.id)).await?;
     let request = whole(&mut tx, vec![row]).await?.pop().ok_or(Error::NotFound { what: WHAT })?;
     let response = crate::responses::whole(&mut tx, response.into_iter().collect()).await?.pop();
     Ok((request, response))
@@ -155,11 +158,16 @@ fn filtered(filter: &Filter) -> Filtered<'_> {
     filtered
 }
 
+pub(crate) fn status_of(row: &dyn Columns) -> Result<RequestStatus, Error> {
+    let status = row.text("status")?;
+    RequestStatus::parse(&status)
+        .ok_or_else(|| Error::unreadable("requests.status", format_args!("unknown word {status:?}")))
+}
+
 // === impl FromRow ===
 
 impl FromRow for Request {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        let status = row.text("status")?;
         Ok(Self {
             id: row.int("id")?,
             session_id: row.text("session_id")?,
@@ -171,8 +179,7 @@ impl FromRow for Request {
             qwen_request: row.text("qwen_request")?,
             model: row.text("model")?,
             stream: row.flag("stream")?,
-            status: RequestStatus::parse(&status)
-                .ok_or_else(|| Error::unreadable("requests.status", format_args!("unknown word {status:?}")))?,
+            status: status_of(row)?,
             provider_id: row.maybe_text("provider_id")?,
             created_at: row.int("created_at")?,
         })
@@ -191,10 +198,10 @@ impl FromRow for Kept {
 
 impl FromRow for (Kept, Option<ResponseSummary>) {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        let summary = match row.maybe_text("response_id")? {
+        let summary = match row.maybe_int("response")? {
             None => None,
-            Some(response_id) => Some(ResponseSummary {
-                response_id,
+            Some(_) => Some(ResponseSummary {
+                response_id: row.text("request_id")?,
                 finish_reason: row.maybe_text("finish_reason")?,
                 total_tokens: row.maybe_int("total_tokens")?,
                 duration_ms: row.maybe_int("duration_ms")?,

@@ -12,12 +12,27 @@ use crate::{Error, Listed, Page, Store};
 /// What an error calls a row of this table.
 const WHAT: &str = "response";
 
+/// A row with what it has in common with its request.
+macro_rules! select {
+    ($which:literal) => {
+        concat!(
+            "SELECT responses.*, responses.id AS request_id, requests.session_id, requests.request_id AS response_id
+             FROM responses JOIN requests ON requests.id = responses.id",
+            $which
+        )
+    };
+}
+
+pub(crate) const BY_ID: &str = select!(" WHERE responses.id = $1");
+
+const OF_SESSION: &str = "responses.id IN (SELECT id FROM requests WHERE session_id = ?)";
+
 /// Names one response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResponseKey {
-    /// Its number.
+    /// Its number, which is its request's.
     Id(i64),
-    /// Its `response_id`.
+    /// Its `response_id`, which is its request's `request_id`.
     Uuid(String),
 }
 
@@ -70,7 +85,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<R
     let filtered = filtered(filter);
     let mut tx = store.read().await?;
     let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM responses")).await?;
-    let rows = tx.all(filtered.page("SELECT * FROM responses", "ORDER BY timestamp DESC, id DESC", page)).await?;
+    let rows = tx.all(filtered.page(select!(""), "ORDER BY responses.timestamp DESC, responses.id DESC", page)).await?;
     let items = whole(&mut tx, rows).await?;
     Ok(Listed { items, total })
 }
@@ -81,8 +96,8 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<R
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn get(store: &Store, key: &ResponseKey) -> Result<Response, Error> {
     let by = match key {
-        ResponseKey::Id(id) => Statement::new("SELECT * FROM responses WHERE id = $1").bind(*id),
-        ResponseKey::Uuid(uuid) => Statement::new("SELECT * FROM responses WHERE response_id = $1").bind(uuid),
+        ResponseKey::Id(id) => Statement::new(BY_ID).bind(*id),
+        ResponseKey::Uuid(uuid) => Statement::new(select!(" WHERE requests.request_id = $1")).bind(uuid),
     };
     let mut tx = store.read().await?;
     let row: Kept = tx.one(by, WHAT).await?;
@@ -104,7 +119,7 @@ pub async fn for_request(store: &Store, key: &RequestKey) -> Result<Response, Er
 /// See [`Error`].
 pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Error> {
     let mut filtered = Filtered::default();
-    filtered.and_if("session_id = ?", session_id);
+    filtered.and_if(OF_SESSION, session_id);
     // The casts are for PostgreSQL, whose sums and averages of integers are of another type.
     let select = "SELECT COUNT(*) AS total_responses,
              CAST(COALESCE(SUM(CASE WHEN error IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS succeeded,
@@ -123,7 +138,10 @@ pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Err
 pub async fn delete(store: &Store, key: &ResponseKey) -> Result<(), Error> {
     let by = match key {
         ResponseKey::Id(id) => Statement::new("DELETE FROM responses WHERE id = $1").bind(*id),
-        ResponseKey::Uuid(uuid) => Statement::new("DELETE FROM responses WHERE response_id = $1").bind(uuid),
+        ResponseKey::Uuid(uuid) => {
+            let delete = "DELETE FROM responses WHERE id = (SELECT id FROM requests WHERE request_id = $1)";
+            Statement::new(delete).bind(uuid)
+        }
     };
     store.change(by, WHAT).await
 }
@@ -146,14 +164,14 @@ pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<R
 
 fn filtered(filter: &Filter) -> Filtered<'_> {
     let mut filtered = Filtered::default();
-    filtered.and_if("session_id = ?", filter.session_id.as_deref());
-    filtered.and_if("request_id = (SELECT id FROM requests WHERE request_id = ?)", filter.request_id.as_deref());
-    filtered.and_if("finish_reason = ?", filter.finish_reason.as_deref());
-    filtered.and_if("timestamp >= ?", filter.start);
-    filtered.and_if("timestamp <= ?", filter.end);
+    filtered.and_if(OF_SESSION, filter.session_id.as_deref());
+    filtered.and_if("responses.id = (SELECT id FROM requests WHERE request_id = ?)", filter.request_id.as_deref());
+    filtered.and_if("responses.finish_reason = ?", filter.finish_reason.as_deref());
+    filtered.and_if("responses.timestamp >= ?", filter.start);
+    filtered.and_if("responses.timestamp <= ?", filter.end);
     match filter.has_error {
-        Some(true) => filtered.and_fixed("error IS NOT NULL"),
-        Some(false) => filtered.and_fixed("error IS NULL"),
+        Some(true) => filtered.and_fixed("responses.error IS NOT NULL"),
+        Some(false) => filtered.and_fixed("responses.error IS NULL"),
         None => {}
     }
     filtered

@@ -4,6 +4,7 @@
 //! this crate: a value never becomes part of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Sqlite};
@@ -37,6 +38,10 @@ pub(crate) enum Value<'a> {
     Bytes(Cow<'a, [u8]>),
 }
 
+/// The latest text of each column. The rows of the log repeat each other, and a text that is shared needs no copy on its
+/// way to SQLite's thread.
+struct Texts(Vec<Option<Arc<str>>>);
+
 /// A `WHERE` clause that grows with what the caller asks for.
 #[derive(Debug, Default)]
 pub(crate) struct Filtered<'a> {
@@ -49,10 +54,6 @@ pub(crate) struct Filtered<'a> {
 impl<'a> Statement<'a> {
     pub(crate) const fn new(text: &'static str) -> Self {
         Self { text: Text::Plain(Cow::Borrowed(text)), values: Vec::new() }
-    }
-
-    pub(crate) const fn with(text: &'static str, values: Vec<Value<'a>>) -> Self {
-        Self { text: Text::Plain(Cow::Borrowed(text)), values }
     }
 
     /// A statement about many rows: see [`crate::rows::Rows`].
@@ -93,8 +94,9 @@ impl<'a> Statement<'a> {
 
     pub(crate) fn for_sqlite(&self) -> Query<'static, Sqlite, <Sqlite as sqlx::Database>::Arguments> {
         let query = sqlx::query(AssertSqlSafe(self.text.for_sqlite(self.values.len())));
-        self.values.iter().fold(query, |query, value| match value {
-            Value::Text(text) => query.bind(text.as_deref()),
+        let mut texts = Texts::new(&self.text);
+        self.values.iter().enumerate().fold(query, |query, (position, value)| match value {
+            Value::Text(text) => query.bind(text.as_deref().map(|text| texts.shared(position, text))),
             Value::Int(int) => query.bind(*int),
             Value::Flag(flag) => query.bind(*flag),
             Value::Bytes(bytes) => query.bind(&**bytes),
@@ -138,6 +140,27 @@ impl Text {
                 text.push('$');
                 text.push_str(&(value + 1).to_string());
             }),
+        }
+    }
+}
+
+// === impl Texts ===
+
+impl Texts {
+    fn new(text: &Text) -> Self {
+        match text {
+            Text::Plain(_) => Self(Vec::new()),
+            Text::Rows { width, .. } => Self(vec![None; *width]),
+        }
+    }
+
+    /// The value at this position of all; the one above it if they are equal.
+    fn shared(&mut self, position: usize, text: &str) -> Arc<str> {
+        let column = position.checked_rem(self.0.len()).and_then(|column| self.0.get_mut(column));
+        match column {
+            Some(Some(above)) if **above == *text => Arc::clone(above),
+            Some(column) => Arc::clone(column.insert(text.into())),
+            None => text.into(),
         }
     }
 }
@@ -319,6 +342,17 @@ mod tests {
         assert_eq!(text.for_postgres(4), "VALUES ($1, $2), ($3, $4);");
         assert_eq!(text.for_sqlite(4), "VALUES (?, ?), (?, ?);");
         assert_eq!(text.for_sqlite(2), "VALUES (?, ?);");
+    }
+
+    #[test]
+    fn equal_texts_of_a_column_are_shared() {
+        let mut texts = Texts::new(&Text::Rows { head: "".into(), width: 2, tail: "" });
+        let row = |texts: &mut Texts, row: usize, (a, b)| (texts.shared(row * 2, a), texts.shared(row * 2 + 1, b));
+        let first = row(&mut texts, 0, ("a", "b"));
+        let second = row(&mut texts, 1, ("a", "a"));
+        let third = row(&mut texts, 2, ("b", "a"));
+        assert_eq!([&*second.0, &*second.1, &*third.0, &*third.1], ["a", "a", "b", "a"]);
+        assert!(Arc::ptr_eq(&first.0, &second.0) && Arc::ptr_eq(&second.1, &third.1));
     }
 
     #[test]

@@ -3,9 +3,13 @@
 mod postgres;
 mod sqlite;
 
+use std::sync::Arc;
+
 use sqlx::postgres::PgPool;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::Error;
+use crate::exchanges::Openings;
 use crate::row::FromRow;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
@@ -17,6 +21,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
+    openings: Arc<Mutex<Openings>>,
 }
 
 /// Which database it is.
@@ -53,7 +58,7 @@ impl Store {
             // The URL may hold a password, so it is not repeated.
             _ => return Err(Error::Invalid("the database URL must begin with sqlite: or postgres:".to_owned())),
         };
-        Ok(Self { pool })
+        Ok(Self { pool, openings: Arc::default() })
     }
 
     /// Whether the database answers.
@@ -107,6 +112,11 @@ impl Store {
             Pool::Sqlite(pools) => sqlite::begin(&pools.log).await,
             Pool::Postgres(pool) => postgres::begin_log(pool).await,
         }
+    }
+
+    /// What is remembered of how conversations began. For whoever has begun to write the request log, so nobody waits.
+    pub(crate) async fn openings(&self) -> MutexGuard<'_, Openings> {
+        self.openings.lock().await
     }
 
     /// One statement that only reads: the first row.

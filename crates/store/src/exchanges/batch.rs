@@ -7,8 +7,9 @@ use signalbox_core::schema::RequestStatus;
 
 use super::answers::Answers;
 use super::known::{self, Known};
+use super::openings::Openings;
 use super::sessions::Sessions;
-use super::{Begun, Ended, Exchange, SessionRef};
+use super::{Begun, Ended, Exchange, SessionRef, Source};
 use crate::Error;
 use crate::bodies::{Body, Writer, is_long};
 use crate::row::{Columns, FromRow};
@@ -36,8 +37,8 @@ struct Id(i64);
 
 const BEGIN: (&str, usize, &str) = (
     "INSERT INTO requests (id, request_id, session_id, timestamp, method, path, openai_request, pieces, qwen_request,
-         upstream_pieces, model, stream, status, provider_id, created_at) VALUES ",
-    15,
+         upstream_pieces, model, stream, status, provider_id, source, created_at) VALUES ",
+    16,
     "",
 );
 
@@ -50,7 +51,7 @@ pub(crate) const END: (&str, usize, &str) = (
 );
 
 /// Writes a batch.
-pub(super) async fn write(tx: &mut Transaction, exchanges: &[Exchange]) -> Result<(), Error> {
+pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchanges: &[Exchange]) -> Result<(), Error> {
     let entries = merge(exchanges);
     let bases: HashSet<&str> = entries.iter().filter_map(Entry::base).collect();
     let known = {
@@ -59,7 +60,7 @@ pub(super) async fn write(tx: &mut Transaction, exchanges: &[Exchange]) -> Resul
     };
     let entries: Vec<Entry<'_>> = entries.into_iter().filter(|entry| entry.changes(&known)).collect();
 
-    let mut sessions = load_sessions(tx, &entries, &known).await?;
+    let mut sessions = load_sessions(tx, openings, &entries, &known).await?;
     let new = entries.iter().filter(|entry| !known.contains_key(&*entry.uuid)).count();
     let mut numbers = numbers(tx, new).await?.into_iter();
     let first_new = numbers.as_slice().first().copied().unwrap_or(i64::MAX);
@@ -80,7 +81,7 @@ pub(super) async fn write(tx: &mut Transaction, exchanges: &[Exchange]) -> Resul
             end(&mut ends, place.id, entry.begun, ended);
         }
         if let Some(ended) = entry.ended {
-            answers.add(&mut bodies, place.id, &place.session_id, &entry.uuid, ended);
+            answers.add(&mut bodies, place.id, ended);
         }
     }
     begins.execute(tx).await?;
@@ -105,25 +106,18 @@ fn merge(exchanges: &[Exchange]) -> Vec<Entry<'_>> {
     entries
 }
 
-/// The sessions that matter: those that may be continued, and those that may get an opening.
+/// The sessions that new requests continue.
 async fn load_sessions<'a>(
     tx: &mut Transaction,
+    openings: &mut Openings,
     entries: &[Entry<'a>],
     known: &HashMap<String, Known>,
 ) -> Result<Sessions<'a>, Error> {
-    let (mut hashes, mut ids) = (HashSet::new(), HashSet::new());
-    for entry in entries {
-        let known = known.get(&*entry.uuid);
-        match (known, &entry.begun.session) {
-            (None, SessionRef::Continues(hash)) => drop(hashes.insert(without_nul(hash))),
-            (None, SessionRef::Named(id)) if entry.opening().is_some() => drop(ids.insert(without_nul(id))),
-            (Some(known), _) if entry.opening().is_some() => {
-                ids.insert(Cow::Owned(known.session_id.clone()));
-            }
-            _ => {}
-        }
-    }
-    Sessions::load(tx, hashes.into_iter(), ids.into_iter()).await
+    let continued = |entry: &Entry<'a>| match &entry.begun.session {
+        SessionRef::Continues(hash) if !known.contains_key(&*entry.uuid) => Some(without_nul(hash)),
+        _ => None,
+    };
+    Sessions::load(tx, openings, entries.iter().filter_map(continued).collect()).await
 }
 
 /// Numbers for new requests, in order: their bodies are written under them before anybody sees the rows.
@@ -171,6 +165,7 @@ fn begin<'a>(rows: &mut Rows<'a>, bodies: &mut Writer<'a>, entry: &'a Entry<'a>,
         begun.stream.into(),
         ended.map_or(RequestStatus::Pending, |ended| ended.status).as_str().into(),
         ended.and_then(|ended| ended.provider_id.as_deref()).into(),
+        begun.source.as_str().into(),
         begun.received_at.into(),
     ]);
 }
@@ -199,8 +194,11 @@ impl<'a> Entry<'a> {
         self.begun.base.as_ref().filter(|_| long).map(|base| &*base.request_id)
     }
 
+    /// By what later requests find the conversation that this one opens. Nobody looks for those of qwen-proxy, which the
+    /// router may have recorded as well.
     fn opening(&self) -> Option<&'a str> {
-        self.ended.and_then(|ended| ended.opening_hash.as_deref())
+        let opens = self.begun.session == SessionRef::Opens && self.begun.source == Source::Router;
+        self.ended.filter(|_| opens).and_then(|ended| ended.opening_hash.as_deref())
     }
 
     /// Whether there is anything in it that the log does not have.
@@ -219,7 +217,7 @@ impl<'a> Entry<'a> {
             None => Place { id: numbers.next()?, session_id: sessions.join(&self.uuid, self.begun), is_new: true },
         };
         if let Some(hash) = self.opening() {
-            sessions.open(place.session_id.clone(), hash, self.begun.received_at);
+            sessions.open(place.session_id.clone(), without_nul(hash), self.begun.received_at);
         }
         Some(place)
     }

@@ -24,7 +24,7 @@ struct Found(String, Known);
 pub(crate) const FIND: (&str, usize, &str) = (
     "SELECT requests.request_id, requests.id, requests.session_id, requests.status, requests.pieces,
          responses.id AS response
-     FROM requests LEFT JOIN responses ON responses.request_id = requests.id
+     FROM requests LEFT JOIN responses ON responses.id = requests.id
      WHERE requests.request_id IN (VALUES ",
     1,
     ")",

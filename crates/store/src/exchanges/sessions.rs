@@ -4,9 +4,10 @@
 //! Sessions of qwen-proxy are never changed here, even if a client names one of them.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Begun, SessionRef};
+use super::openings::{self, Opening, Openings};
+use super::{Begun, SessionRef, Source};
 use crate::Error;
 use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
@@ -16,27 +17,13 @@ use crate::transaction::Transaction;
 /// How long after its newest request a session is forgotten: 30 days.
 const KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
-/// The newest session of each opening.
-pub(crate) const NEWEST: (&str, usize, &str) = (
-    "WITH wanted (hash) AS (VALUES ",
-    1,
-    ") SELECT wanted.hash, sessions.id, sessions.created_at
-     FROM wanted JOIN sessions ON sessions.id =
-         (SELECT id FROM sessions WHERE conversation_hash = wanted.hash AND source = 'router'
-          ORDER BY created_at DESC, id DESC LIMIT 1)",
-);
-
-pub(crate) const LOOK: (&str, usize, &str) = (
-    "SELECT id, created_at, conversation_hash IS NULL AND source = 'router' AS unopened
-     FROM sessions WHERE id IN (VALUES ",
-    1,
-    ")",
-);
+pub(crate) const LOOK: (&str, usize, &str) =
+    ("SELECT id, created_at FROM sessions WHERE source = 'router' AND id IN (VALUES ", 1, ")");
 
 /// The beginning is that of the earliest request, in whatever order they are recorded.
 const COUNT: (&str, usize, &str) = (
-    "INSERT INTO sessions (id, chat_id, first_user_message, message_count, created_at, last_accessed, expires_at,
-         conversation_hash) VALUES ",
+    "INSERT INTO sessions (id, chat_id, first_user_message, message_count, created_at, last_accessed, expires_at, source)
+         VALUES ",
     8,
     " ON CONFLICT (id) DO UPDATE SET message_count = sessions.message_count + excluded.message_count,
          first_user_message = CASE WHEN excluded.created_at < sessions.created_at
@@ -46,16 +33,8 @@ const COUNT: (&str, usize, &str) = (
          last_accessed = CASE WHEN excluded.last_accessed > sessions.last_accessed
              THEN excluded.last_accessed ELSE sessions.last_accessed END,
          expires_at = CASE WHEN excluded.expires_at > sessions.expires_at
-             THEN excluded.expires_at ELSE sessions.expires_at END,
-         conversation_hash = COALESCE(sessions.conversation_hash, excluded.conversation_hash)
+             THEN excluded.expires_at ELSE sessions.expires_at END
      WHERE sessions.source = 'router'",
-);
-
-pub(crate) const OPEN: (&str, usize, &str) = (
-    "WITH opened (id, hash) AS (VALUES ",
-    2,
-    ") UPDATE sessions SET conversation_hash = opened.hash FROM opened
-     WHERE sessions.id = opened.id AND sessions.conversation_hash IS NULL AND sessions.source = 'router'",
 );
 
 /// The conversations of a batch.
@@ -63,12 +42,10 @@ pub(crate) const OPEN: (&str, usize, &str) = (
 pub(super) struct Sessions<'a> {
     /// What the new requests change.
     counts: BTreeMap<Cow<'a, str>, Count<'a>>,
-    /// Sessions that get an opening, but no new request.
-    openings: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    /// What is new to be found by its opening.
+    openings: Vec<Opening>,
     /// The newest session of each opening that somebody may continue: when it began, and its id.
     newest: HashMap<Cow<'a, str>, (i64, Cow<'a, str>)>,
-    /// When a session began, and whether it has no opening yet. Those that are not here are new.
-    states: HashMap<Cow<'a, str>, (i64, bool)>,
 }
 
 /// The new requests of one session.
@@ -78,19 +55,12 @@ struct Count<'a> {
     messages: i64,
     created_at: i64,
     last_accessed: i64,
-    opening: Option<Cow<'a, str>>,
+    source: Source,
 }
 
-struct Newest {
-    hash: String,
+struct Found {
     id: String,
     created_at: i64,
-}
-
-struct State {
-    id: String,
-    created_at: i64,
-    unopened: bool,
 }
 
 /// When a session is forgotten whose newest request arrived at that time.
@@ -101,23 +71,26 @@ pub(crate) const fn expiry(last_accessed: i64) -> i64 {
 // === impl Sessions ===
 
 impl<'a> Sessions<'a> {
-    /// Looks up the openings that new requests continue, and the sessions that may get an opening.
+    /// Looks up the openings that new requests continue.
     pub(super) async fn load(
         tx: &mut Transaction,
-        hashes: impl Iterator<Item = Cow<'a, str>>,
-        ids: impl Iterator<Item = Cow<'a, str>>,
+        openings: &mut Openings,
+        hashes: HashSet<Cow<'a, str>>,
     ) -> Result<Self, Error> {
-        let mut rows = Rows::new(NEWEST.0, NEWEST.1, NEWEST.2);
-        hashes.for_each(|hash| rows.push([hash.into()]));
-        let newest: Vec<Newest> = rows.all(tx).await?;
+        if hashes.is_empty() {
+            return Ok(Self::default());
+        }
+        openings.catch_up(tx).await?;
         let mut rows = Rows::new(LOOK.0, LOOK.1, LOOK.2);
-        ids.for_each(|id| rows.push([id.into()]));
-        let states: Vec<State> = rows.all(tx).await?;
-        Ok(Self {
-            newest: newest.into_iter().map(|row| (row.hash.into(), (row.created_at, row.id.into()))).collect(),
-            states: states.into_iter().map(|row| (row.id.into(), (row.created_at, row.unopened))).collect(),
-            ..Self::default()
-        })
+        hashes.iter().filter_map(|hash| openings.find(hash)).for_each(|id| rows.push([id.into()]));
+        let found: Vec<Found> = rows.all(tx).await?;
+        let created: HashMap<&str, i64> = found.iter().map(|row| (&*row.id, row.created_at)).collect();
+        let newest = hashes.into_iter().filter_map(|hash| {
+            let id = openings.find(&hash)?;
+            let created_at = *created.get(id)?;
+            Some((hash, (created_at, Cow::Owned(id.to_owned()))))
+        });
+        Ok(Self { newest: newest.collect(), ..Self::default() })
     }
 
     /// Counts a new request in its session; answers the session's id.
@@ -133,9 +106,8 @@ impl<'a> Sessions<'a> {
                     self.counts.entry(id.clone()).or_insert_with(|| Count::new(begun, *created_at)).count(begun);
                     return id;
                 }
-                self.count(uuid, begun).opening = Some(hash.clone());
-                self.states.insert(uuid.clone(), (begun.received_at, false));
-                self.newest.insert(hash, (begun.received_at, uuid.clone()));
+                self.count(uuid, begun);
+                self.open(uuid.clone(), hash, begun.received_at);
                 return uuid.clone();
             }
         };
@@ -143,18 +115,11 @@ impl<'a> Sessions<'a> {
         id
     }
 
-    /// Remembers by what opening later requests find the session; the first one counts.
-    pub(super) fn open(&mut self, id: Cow<'a, str>, hash: &'a str, received_at: i64) {
-        let (created_at, unopened) = self.states.entry(id.clone()).or_insert((received_at, true));
-        if !std::mem::take(unopened) {
-            return;
-        }
-        let hash = without_nul(hash);
-        match self.counts.get_mut(&id) {
-            Some(count) => count.opening = Some(hash.clone()),
-            None => drop(self.openings.insert(id.clone(), hash.clone())),
-        }
-        let this = (*created_at, id);
+    /// Remembers by what opening later requests find a new session.
+    pub(super) fn open(&mut self, id: Cow<'a, str>, hash: Cow<'a, str>, created_at: i64) {
+        let opening = Opening { hash: hash.to_string(), session_id: id.to_string(), created_at };
+        self.openings.push(opening);
+        let this = (created_at, id);
         let newest = self.newest.entry(hash).or_insert_with(|| this.clone());
         if *newest < this {
             *newest = this;
@@ -173,15 +138,11 @@ impl<'a> Sessions<'a> {
                 count.created_at.into(),
                 count.last_accessed.into(),
                 expiry(count.last_accessed).into(),
-                count.opening.into(),
+                count.source.as_str().into(),
             ]);
         }
         rows.execute(tx).await?;
-        let mut rows = Rows::new(OPEN.0, OPEN.1, OPEN.2);
-        for (id, hash) in self.openings {
-            rows.push([id.into(), hash.into()]);
-        }
-        rows.execute(tx).await.map(drop)
+        openings::write(tx, self.openings).await
     }
 
     fn count(&mut self, id: &Cow<'a, str>, begun: &'a Begun) -> &mut Count<'a> {
@@ -204,7 +165,7 @@ impl<'a> Count<'a> {
             messages: 0,
             created_at,
             last_accessed: begun.received_at,
-            opening: None,
+            source: begun.source,
         }
     }
 
@@ -214,16 +175,10 @@ impl<'a> Count<'a> {
     }
 }
 
-// === impl Newest, State ===
+// === impl FromRow ===
 
-impl FromRow for Newest {
+impl FromRow for Found {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self { hash: row.text("hash")?, id: row.text("id")?, created_at: row.int("created_at")? })
-    }
-}
-
-impl FromRow for State {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self { id: row.text("id")?, created_at: row.int("created_at")?, unopened: row.flag("unopened")? })
+        Ok(Self { id: row.text("id")?, created_at: row.int("created_at")? })
     }
 }

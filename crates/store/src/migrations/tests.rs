@@ -2,13 +2,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use signalbox_core::schema::RequestStatus;
+use signalbox_core::secret::Secret;
 use signalbox_harness::postgres::Postgres;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
 use super::*;
+use crate::exchanges::{self, Begun, Exchange, SessionRef, Source};
 use crate::requests::{self, RequestKey};
-use crate::{Kind, Store};
+use crate::{Kind, Sealer, Store, credentials};
 
 /// A column as both databases should have it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,22 +53,24 @@ async fn both_databases_end_with_the_same_schema() {
     let columns = columns(&sqlite).await;
     assert_eq!(columns, self::columns(&postgres).await);
     let tables: BTreeSet<_> = columns.iter().map(|column| &*column.table).collect();
-    assert_eq!(tables.len(), 14, "{tables:?}");
+    assert_eq!(tables.len(), 16, "{tables:?}");
     let references = references(&sqlite).await;
     assert_eq!(references, self::references(&postgres).await);
     assert_eq!(references.len(), 8);
     postgres.close().await;
 }
 
-/// What a request and its answer looked like before bodies had a table of their own.
-const OLD_ROWS: [&str; 3] = [
-    "INSERT INTO sessions (id, chat_id, first_user_message, created_at, last_accessed, expires_at)
-     VALUES ('s', 's', 'hi', 1, 1, 9)",
+/// What a conversation, a request and its answer looked like in the first version.
+const OLD_ROWS: [&str; 4] = [
+    "INSERT INTO sessions (id, chat_id, first_user_message, created_at, last_accessed, expires_at,
+         conversation_hash)
+     VALUES ('s', 's', 'hi', 1, 1, 9, 'how-it-began')",
     "INSERT INTO requests (id, session_id, request_id, timestamp, method, path, openai_request, qwen_request, model,
          stream, status, created_at)
      VALUES (7, 's', 'r', 1, 'POST', '/v1/chat/completions', 'asked', 'sent', 'm', TRUE, 'completed', 1)",
     "INSERT INTO responses (request_id, session_id, response_id, timestamp, openai_response, created_at)
      VALUES (7, 's', 'a', 2, 'answered', 2)",
+    "INSERT INTO qwen_credentials (token, cookies, created_at, updated_at) VALUES ('old', '', 1, 1), ('new', '', 2, 2)",
 ];
 
 /// Leaves a database of the first version behind.
@@ -83,7 +87,31 @@ async fn check_old_rows(url: &str) {
     let (request, response) = requests::get(&store, &RequestKey::Uuid("r".to_owned())).await.unwrap();
     assert_eq!((request.id, request.status), (7, RequestStatus::Completed));
     assert_eq!((&*request.openai_request, &*request.qwen_request), ("asked", "sent"));
-    assert_eq!(response.unwrap().openai_response.as_deref(), Some("answered"));
+    let response = response.unwrap();
+    assert_eq!((response.request_id, &*response.session_id, response.timestamp), (7, "s", 2));
+    assert_eq!(response.openai_response.as_deref(), Some("answered"));
+
+    let begun = Begun {
+        request_id: "next".to_owned(),
+        received_at: 3,
+        method: "POST".to_owned(),
+        path: "/v1/chat/completions".to_owned(),
+        model: "m".to_owned(),
+        stream: false,
+        openai_request: "{}".to_owned(),
+        first_user_message: "hi".to_owned(),
+        session: SessionRef::Continues("how-it-began".to_owned()),
+        base: None,
+        source: Source::Router,
+    };
+    exchanges::record(&store, &[Exchange { begun, ended: None }]).await.unwrap();
+    let (next, _) = requests::get(&store, &RequestKey::Uuid("next".to_owned())).await.unwrap();
+    assert_eq!(next.session_id, "s");
+    let sealer = Sealer::new(&Secret::new([1; 32]));
+    let active = credentials::active(&store, &sealer).await.unwrap().unwrap();
+    assert_eq!((&**active.token.expose(), &*active.row.label), ("new", "default"));
+    let labels: Vec<String> = credentials::list(&store).await.unwrap().into_iter().map(|row| row.label).collect();
+    assert_eq!(labels, ["default", "login 1"]);
     store.close().await;
 }
 

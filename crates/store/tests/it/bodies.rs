@@ -104,7 +104,7 @@ async fn every_shape_is_read_as_it_was_written(database: &Database) {
     let listed = responses::list(store, &responses::Filter::default(), Page::ALL).await.unwrap().items;
     assert_eq!(listed.len(), lengths.len());
     for response in listed {
-        let index: usize = response.response_id.trim_start_matches("response-r").parse().unwrap();
+        let index: usize = response.response_id.trim_start_matches('r').parse().unwrap();
         assert_eq!(response.openai_response, Some(prose(lengths[index], index + 1)));
     }
     check_totals(database).await;
@@ -306,7 +306,7 @@ fn ask(index: usize, history: &[Exchange], event: &Event) -> Exchange {
         asked.ended = Some(Ended {
             upstream_request: Some(body.replacen('é', "model", 1)),
             openai_response: Some(prose(*new, index)),
-            ..ended(&id, at + 1)
+            ..ended(at + 1)
         });
     }
     asked

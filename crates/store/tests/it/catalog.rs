@@ -2,7 +2,7 @@ use signalbox_store::catalog;
 use signalbox_store::exchanges::{SessionRef, record};
 
 use crate::exchanges::whole;
-use crate::fixture::{Database, on_both};
+use crate::fixture::{Database, on_both, sealer};
 use crate::providers::value;
 
 on_both!(every_change_of_the_catalogue_changes_the_version, nothing_else_does, a_snapshot_holds_everything);
@@ -57,7 +57,9 @@ async fn nothing_else_does(database: &Database) {
 
 async fn a_snapshot_holds_everything(database: &Database) {
     let store = &database.store;
-    signalbox_store::provider_configs::put(store, "echo", &[value("b", "1"), value("a", "2")], 1).await.unwrap();
+    signalbox_store::provider_configs::put(store, &sealer(), "echo", &[value("b", "1"), value("a", "2")], 1)
+        .await
+        .unwrap();
     signalbox_store::settings::put(store, &[("k".to_owned(), "v".to_owned())], 1).await.unwrap();
     let catalog = catalog::load(store).await.unwrap();
     assert_eq!(catalog.version, catalog::version(store).await.unwrap());

@@ -3,7 +3,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::{Request, RequestStatus, Response, Session};
-use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef, record};
+use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef, Source, record};
 use signalbox_store::requests::{self, Filter, RequestKey};
 use signalbox_store::{Page, responses, sessions};
 
@@ -14,6 +14,7 @@ on_both!(
     every_order_and_repetition_leaves_the_same_rows,
     a_final_status_is_kept,
     a_conversation_is_continued,
+    an_opening_counts_only_where_one_is_opened,
     sessions_of_qwen_proxy_are_not_touched,
     nothing_a_client_sends_stops_the_log,
     a_batch_is_all_or_nothing,
@@ -32,16 +33,16 @@ pub(crate) fn begun(id: &str, received_at: i64, session: SessionRef) -> Begun {
         first_user_message: format!("hello from {id}"),
         session,
         base: None,
+        source: Source::Router,
     }
 }
 
-pub(crate) fn ended(id: &str, ended_at: i64) -> Ended {
+pub(crate) fn ended(ended_at: i64) -> Ended {
     Ended {
         status: RequestStatus::Completed,
         ended_at,
         provider_id: Some("p".to_owned()),
         upstream_request: None,
-        response_id: format!("response-{id}"),
         openai_response: Some("{}".to_owned()),
         usage: Some(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }),
         finish_reason: Some("stop".to_owned()),
@@ -60,7 +61,7 @@ pub(crate) fn pending(begun: Begun) -> Exchange {
 }
 
 pub(crate) fn whole(id: &str, received_at: i64, session: SessionRef) -> Exchange {
-    Exchange { begun: begun(id, received_at, session), ended: Some(ended(id, received_at + 40)) }
+    Exchange { begun: begun(id, received_at, session), ended: Some(ended(received_at + 40)) }
 }
 
 async fn read(database: &Database, id: &str) -> (Request, Option<Response>) {
@@ -113,7 +114,7 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
             id: response.id,
             request_id: request.id,
             session_id: "r".to_owned(),
-            response_id: "response-r".to_owned(),
+            response_id: "r".to_owned(),
             timestamp: 140,
             qwen_response: None,
             openai_response: Some("{}".to_owned()),
@@ -151,7 +152,7 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
     record(&database.store, std::slice::from_ref(&exchange)).await.unwrap();
     let (request, response) = read(database, "s").await;
     assert_eq!((request.status, request.provider_id, response), (RequestStatus::Pending, None, None));
-    exchange.ended = Some(Ended { upstream_request: Some("{\"up\":1}".to_owned()), ..ended("s", 9) });
+    exchange.ended = Some(Ended { upstream_request: Some("{\"up\":1}".to_owned()), ..ended(9) });
     record(&database.store, &[exchange]).await.unwrap();
     let (request, _) = read(database, "s").await;
     assert_eq!((&*request.qwen_request, request.provider_id.as_deref()), ("{\"up\":1}", Some("p")));
@@ -170,7 +171,7 @@ fn story() -> Vec<Exchange> {
         openai_response: None,
         finish_reason: Some("error".to_owned()),
         opening_hash: Some("hash-other".to_owned()),
-        ..ended("d", 50)
+        ..ended(50)
     });
     vec![
         whole("a", 20, SessionRef::Named("named".to_owned())),
@@ -245,6 +246,24 @@ async fn a_conversation_is_continued(database: &Database) {
     record(&database.store, &[unknown("u"), unknown("v")]).await.unwrap();
     assert_eq!(read(database, "v").await.0.session_id, "u");
     assert_eq!(sessions::get(&database.store, "u").await.unwrap().message_count, 2);
+
+    // A conversation that somebody deleted begins anew.
+    sessions::delete(&database.store, "u").await.unwrap();
+    record(&database.store, &[unknown("w")]).await.unwrap();
+    assert_eq!(read(database, "w").await.0.session_id, "w");
+    record(&database.store, &[unknown("z")]).await.unwrap();
+    assert_eq!(read(database, "z").await.0.session_id, "w");
+}
+
+async fn an_opening_counts_only_where_one_is_opened(database: &Database) {
+    let mut named = whole("a", 1, SessionRef::Named("n".to_owned()));
+    named.ended.as_mut().unwrap().opening_hash = Some("h".to_owned());
+    let mut direct = whole("q", 1, SessionRef::Opens);
+    direct.begun.source = Source::QwenProxy;
+    direct.ended.as_mut().unwrap().opening_hash = Some("h".to_owned());
+    let continuing = whole("b", 2, SessionRef::Continues("h".to_owned()));
+    record(&database.store, &[named, direct, continuing]).await.unwrap();
+    assert_eq!(read(database, "b").await.0.session_id, "b");
 }
 
 async fn sessions_of_qwen_proxy_are_not_touched(database: &Database) {
@@ -268,16 +287,14 @@ async fn nothing_a_client_sends_stops_the_log(database: &Database) {
     let mut odd = whole("odd", i64::MAX - 40, SessionRef::Named("na\0med".to_owned()));
     odd.begun.model = "m\0".to_owned();
     odd.begun.openai_request = "\0\u{10ffff}'\"$1 ?".to_owned();
-    odd.ended.as_mut().unwrap().response_id = "same".to_owned();
     odd.ended.as_mut().unwrap().error = Some("\0".to_owned());
-    let mut twin = whole("twin", 1, SessionRef::Continues("\0".to_owned()));
-    twin.ended.as_mut().unwrap().response_id = "same".to_owned();
+    let twin = whole("twin", 1, SessionRef::Continues("\0".to_owned()));
     let batch = [odd, twin];
     record(&database.store, &batch).await.unwrap();
     record(&database.store, &batch).await.unwrap();
     let (request, response) = read(database, "odd").await;
     assert_eq!((&*request.model, &*request.openai_request), ("m\u{fffd}", "\u{fffd}\u{10ffff}'\"$1 ?"));
-    assert_eq!((&*request.session_id, &*response.unwrap().response_id), ("na\u{fffd}med", "same"));
+    assert_eq!((&*request.session_id, &*response.unwrap().response_id), ("na\u{fffd}med", "odd"));
     assert_eq!(read(database, "twin").await.1.unwrap().response_id, "twin");
 }
 
@@ -314,7 +331,7 @@ async fn loaders_take_turns(database: &Database) {
 async fn a_request_that_vanishes_in_between_is_tried_again() {
     crate::fixture::on_sqlite(async |database: &Database| {
         let vanish = "CREATE TRIGGER vanish BEFORE INSERT ON responses
-                      BEGIN DELETE FROM requests WHERE id = NEW.request_id; END";
+                      BEGIN DELETE FROM requests WHERE id = NEW.id; END";
         database.execute(vanish).await;
         let batch = [whole("a", 1, SessionRef::Opens)];
         let error = record(&database.store, &batch).await.unwrap_err();

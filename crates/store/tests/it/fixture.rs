@@ -1,7 +1,8 @@
 //! A database for one test.
 
+use signalbox_core::secret::Secret;
 use signalbox_harness::postgres::Postgres;
-use signalbox_store::{Kind, Store};
+use signalbox_store::{Kind, Sealer, Store};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 /// A fresh, seeded database.
@@ -89,4 +90,9 @@ impl Database {
         self.execute("DELETE FROM providers").await;
         self.execute("DELETE FROM models").await;
     }
+}
+
+/// Seals with a key of its own.
+pub(crate) fn sealer() -> Sealer {
+    Sealer::new(&Secret::new([7; 32]))
 }

@@ -1,7 +1,7 @@
 use signalbox_store::provider_models::{self, NewLink};
 use signalbox_store::{Error, models, providers};
 
-use crate::fixture::{Database, on_both};
+use crate::fixture::{Database, on_both, sealer};
 
 on_both!(linked_listed_unlinked, there_is_one_default, ends_take_their_links_along, rivals_for_the_default_take_turns);
 
@@ -28,7 +28,7 @@ async fn prepare(database: &Database) {
     for id in ["a", "b", "c"] {
         models::insert(&database.store, &crate::models::new(id, &[]), 0).await.unwrap();
     }
-    providers::insert(&database.store, &crate::providers::new("p", 99), &[], 0).await.unwrap();
+    providers::insert(&database.store, &sealer(), &crate::providers::new("p", 99), &[], 0).await.unwrap();
 }
 
 async fn linked_listed_unlinked(database: &Database) {

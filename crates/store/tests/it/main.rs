@@ -3,6 +3,8 @@
 
 mod bodies;
 mod catalog;
+mod credentials;
+mod errors;
 mod exchanges;
 mod fixture;
 mod links;
@@ -10,6 +12,7 @@ mod models;
 mod open;
 mod outage;
 mod providers;
+mod qwen_turns;
 mod requests;
 mod responses;
 mod retention;

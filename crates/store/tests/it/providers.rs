@@ -1,9 +1,9 @@
-use signalbox_core::schema::{ConfigValue, NewProvider, ProviderUpdate};
+use signalbox_core::schema::{ConfigValue, NewProvider, ProviderConfig, ProviderUpdate};
 use signalbox_core::secret::Secret;
 use signalbox_store::providers::{self, Filter};
 use signalbox_store::{Error, Page, provider_configs, provider_models};
 
-use crate::fixture::{Database, on_both};
+use crate::fixture::{Database, on_both, sealer};
 
 on_both!(
     a_new_database_has_defaults,
@@ -11,6 +11,8 @@ on_both!(
     lists_are_ordered_filtered_and_cut,
     a_taken_name_is_a_conflict_and_nothing_stays,
     configs_are_merged,
+    secrets_are_sealed,
+    secrets_from_before_are_sealed_once,
     a_nul_is_refused,
 );
 
@@ -31,7 +33,11 @@ pub(crate) fn value(key: &str, json: &str) -> ConfigValue {
 
 async fn configs(database: &Database, id: &str) -> Vec<(String, String, bool)> {
     let configs = provider_configs::list(&database.store, id).await.unwrap();
-    configs.into_iter().map(|config| (config.key, config.value.expose().clone(), config.is_sensitive)).collect()
+    let opened = |config: ProviderConfig| {
+        let value = provider_configs::open(&sealer(), &config).unwrap();
+        (config.key, value.expose().clone(), config.is_sensitive)
+    };
+    configs.into_iter().map(opened).collect()
 }
 
 async fn a_new_database_has_defaults(database: &Database) {
@@ -61,7 +67,7 @@ async fn a_new_database_has_defaults(database: &Database) {
 
 async fn made_read_changed_deleted(database: &Database) {
     let store = &database.store;
-    let made = providers::insert(store, &new("a", 1), &[value("apiKey", "\"sk\"")], 7).await.unwrap();
+    let made = providers::insert(store, &sealer(), &new("a", 1), &[value("apiKey", "\"sk\"")], 7).await.unwrap();
     assert_eq!((made.created_at, made.updated_at, made.description.as_deref()), (7, 7, Some("about")));
     assert_eq!(providers::get(store, "a").await.unwrap(), made);
     assert_eq!(configs(database, "a").await, [("apiKey".to_owned(), "\"sk\"".to_owned(), true)]);
@@ -86,7 +92,7 @@ async fn made_read_changed_deleted(database: &Database) {
         providers::get(store, "a").await.map(drop),
         providers::update(store, "a", &update, 9).await.map(drop),
         providers::delete(store, "a").await,
-        provider_configs::put(store, "a", &[], 9).await,
+        provider_configs::put(store, &sealer(), "a", &[], 9).await,
         provider_configs::delete(store, "a", "k").await,
     ] {
         assert!(matches!(missing, Err(Error::NotFound { what: "provider" })), "{missing:?}");
@@ -97,7 +103,7 @@ async fn lists_are_ordered_filtered_and_cut(database: &Database) {
     let store = &database.store;
     database.clear().await;
     for (id, priority) in [("b", 5), ("a", 5), ("Z", 5), ("c", 9)] {
-        providers::insert(store, &new(id, priority), &[], 0).await.unwrap();
+        providers::insert(store, &sealer(), &new(id, priority), &[], 0).await.unwrap();
     }
     let ids = async |filter: &Filter, limit, offset| {
         let listed = providers::list(store, filter, Page { limit, offset }).await.unwrap();
@@ -119,15 +125,18 @@ async fn lists_are_ordered_filtered_and_cut(database: &Database) {
 
 async fn a_taken_name_is_a_conflict_and_nothing_stays(database: &Database) {
     let store = &database.store;
-    providers::insert(store, &new("a", 1), &[], 0).await.unwrap();
+    providers::insert(store, &sealer(), &new("a", 1), &[], 0).await.unwrap();
     let conflict = |result: Result<_, Error>| match result {
         Err(Error::Conflict { what }) => what,
         other => panic!("{other:?}"),
     };
     let same_id = NewProvider { name: "other".to_owned(), ..new("a", 1) };
-    assert_eq!(conflict(providers::insert(store, &same_id, &[], 0).await), "providers.id");
+    assert_eq!(conflict(providers::insert(store, &sealer(), &same_id, &[], 0).await), "providers.id");
     let same_name = NewProvider { id: "b".to_owned(), ..new("a", 1) };
-    assert_eq!(conflict(providers::insert(store, &same_name, &[value("k", "1")], 0).await), "providers.name");
+    assert_eq!(
+        conflict(providers::insert(store, &sealer(), &same_name, &[value("k", "1")], 0).await),
+        "providers.name"
+    );
     assert_eq!(configs(database, "b").await, []);
     let rename = ProviderUpdate { name: Some("Echo".to_owned()), ..ProviderUpdate::default() };
     assert_eq!(conflict(providers::update(store, "a", &rename, 0).await), "providers.name");
@@ -135,8 +144,8 @@ async fn a_taken_name_is_a_conflict_and_nothing_stays(database: &Database) {
 
 async fn configs_are_merged(database: &Database) {
     let store = &database.store;
-    provider_configs::put(store, "echo", &[value("b", "1"), value("a", "{}")], 1).await.unwrap();
-    provider_configs::put(store, "echo", &[value("b", "2")], 2).await.unwrap();
+    provider_configs::put(store, &sealer(), "echo", &[value("b", "1"), value("a", "{}")], 1).await.unwrap();
+    provider_configs::put(store, &sealer(), "echo", &[value("b", "2")], 2).await.unwrap();
     let read = provider_configs::list(store, "echo").await.unwrap();
     let short: Vec<_> = read.iter().map(|c| (&*c.key, &**c.value.expose(), c.updated_at)).collect();
     assert_eq!(short, [("a", "{}", 1), ("b", "2", 2)]);
@@ -146,7 +155,48 @@ async fn configs_are_merged(database: &Database) {
     assert_eq!(configs(database, "echo").await, [("b".to_owned(), "2".to_owned(), false)]);
 }
 
+/// How many values hold a text in the clear.
+async fn in_clear(database: &Database, text: &str) -> i64 {
+    database.number(&format!("SELECT COUNT(*) FROM provider_configs WHERE value LIKE '%{text}%'")).await
+}
+
+async fn secrets_are_sealed(database: &Database) {
+    let store = &database.store;
+    let values = [value("apiKey", "\"canary\""), value("cookies", "\"canary\""), value("baseURL", "\"plain\"")];
+    providers::insert(store, &sealer(), &new("a", 1), &values, 0).await.unwrap();
+    provider_configs::put(store, &sealer(), "echo", &values, 0).await.unwrap();
+    assert_eq!((in_clear(database, "canary").await, in_clear(database, "plain").await), (0, 2));
+    assert_eq!(configs(database, "a").await, configs(database, "echo").await);
+    // What is sealed for one provider cannot be opened for another.
+    database
+        .execute(
+            "UPDATE provider_configs SET value = (SELECT value FROM provider_configs WHERE provider_id = 'a' AND key = 'apiKey')
+             WHERE provider_id = 'echo' AND key = 'apiKey'",
+        )
+        .await;
+    let moved = provider_configs::list(store, "echo").await.unwrap();
+    let moved = provider_configs::json(&sealer(), &moved[0]);
+    assert!(matches!(moved, Err(Error::Sealed(_))), "{moved:?}");
+}
+
+async fn secrets_from_before_are_sealed_once(database: &Database) {
+    for (key, sensitive) in [("apiKey", "TRUE"), ("cookies", "FALSE"), ("note", "TRUE"), ("plain", "FALSE")] {
+        database
+            .execute(&format!(
+                "INSERT INTO provider_configs (provider_id, key, value, is_sensitive, created_at, updated_at)
+                 VALUES ('echo', '{key}', 'canary', {sensitive}, 1, 1)"
+            ))
+            .await;
+    }
+    let before = configs(database, "echo").await;
+    for sealed in [3, 0] {
+        assert_eq!(provider_configs::seal_all(&database.store, &sealer()).await.unwrap(), sealed);
+        assert_eq!(in_clear(database, "canary").await, 1);
+        assert_eq!(configs(database, "echo").await, before);
+    }
+}
+
 async fn a_nul_is_refused(database: &Database) {
-    let refused = providers::insert(&database.store, &new("a\0b", 1), &[], 0).await;
+    let refused = providers::insert(&database.store, &sealer(), &new("a\0b", 1), &[], 0).await;
     assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
 }

@@ -29,27 +29,27 @@ async fn lists_are_filtered_by_everything_at_once(database: &Database) {
     };
     let text = |text: &str| Some(text.to_owned());
     let none = Filter::default;
-    assert_eq!(ids(none()).await, "response-d response-b response-a");
-    assert_eq!(ids(Filter { session_id: text("s"), ..none() }).await, "response-b response-a");
-    assert_eq!(ids(Filter { request_id: text("a"), ..none() }).await, "response-a");
+    assert_eq!(ids(none()).await, "d b a");
+    assert_eq!(ids(Filter { session_id: text("s"), ..none() }).await, "b a");
+    assert_eq!(ids(Filter { request_id: text("a"), ..none() }).await, "a");
     assert_eq!(ids(Filter { request_id: text("a"), has_error: Some(true), ..none() }).await, "");
-    assert_eq!(ids(Filter { finish_reason: text("stop"), ..none() }).await, "response-d response-a");
-    assert_eq!(ids(Filter { has_error: Some(true), ..none() }).await, "response-b");
-    assert_eq!(ids(Filter { has_error: Some(false), ..none() }).await, "response-d response-a");
-    assert_eq!(ids(Filter { start: Some(60), end: Some(60), ..none() }).await, "response-b");
+    assert_eq!(ids(Filter { finish_reason: text("stop"), ..none() }).await, "d a");
+    assert_eq!(ids(Filter { has_error: Some(true), ..none() }).await, "b");
+    assert_eq!(ids(Filter { has_error: Some(false), ..none() }).await, "d a");
+    assert_eq!(ids(Filter { start: Some(60), end: Some(60), ..none() }).await, "b");
 }
 
 async fn found_and_deleted(database: &Database) {
     let store = &database.store;
     prepare(database).await;
-    let by_name = responses::get(store, &ResponseKey::Uuid("response-a".to_owned())).await.unwrap();
+    let by_name = responses::get(store, &ResponseKey::Uuid("a".to_owned())).await.unwrap();
     assert_eq!(responses::get(store, &ResponseKey::Id(by_name.id)).await.unwrap(), by_name);
     let of = async |id: &str| responses::for_request(store, &RequestKey::Uuid(id.to_owned())).await;
     assert_eq!(of("a").await.unwrap(), by_name);
     assert!(matches!(of("c").await, Err(Error::NotFound { what: "response" })));
     assert!(matches!(of("x").await, Err(Error::NotFound { what: "request" })));
     responses::delete(store, &ResponseKey::Id(by_name.id)).await.unwrap();
-    let again = responses::delete(store, &ResponseKey::Uuid("response-a".to_owned())).await;
+    let again = responses::delete(store, &ResponseKey::Uuid("a".to_owned())).await;
     assert!(matches!(again, Err(Error::NotFound { what: "response" })));
     assert!(matches!(of("a").await, Err(Error::NotFound { what: "response" })));
 }

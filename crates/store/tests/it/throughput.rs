@@ -48,7 +48,6 @@ fn exchange(number: usize, request: String, answer: String) -> Exchange {
     let mut exchange = whole(&id(number), 1_760_000_000_000 + i64::try_from(number).unwrap(), SessionRef::Opens);
     exchange.begun.openai_request = request;
     let ended = exchange.ended.as_mut().unwrap();
-    ended.response_id = id(number);
     ended.openai_response = Some(answer);
     // As random as a hash is.
     let hash = u64::try_from(number).unwrap().wrapping_mul(0x9e37_79b9_7f4a_7c15);

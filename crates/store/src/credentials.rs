@@ -1,0 +1,234 @@
+//! Table `qwen_credentials`: logins at chat.qwen.ai, one of them active. Token and cookies are sealed.
+
+use signalbox_core::secret::Secret;
+
+use crate::row::{Columns, FromRow};
+use crate::sealer::{Place, is_sealed};
+use crate::statement::Statement;
+use crate::{Error, Sealer, Store};
+
+/// What an error calls a row of this table.
+const WHAT: &str = "credential";
+
+/// The label of a login that nobody gave one.
+pub const DEFAULT_LABEL: &str = "default";
+
+/// A login to store.
+#[derive(Clone, Debug)]
+pub struct NewCredential {
+    /// What the user calls it; a login with the same label is replaced.
+    pub label: String,
+    /// The header `bx-umidtoken`.
+    pub token: Secret<String>,
+    /// The header `Cookie`.
+    pub cookies: Secret<String>,
+    /// Until when it holds, in Unix seconds, if that is known.
+    pub expires_at: Option<i64>,
+}
+
+/// A stored login, without its secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Its number.
+    pub id: i64,
+    /// What the user calls it.
+    pub label: String,
+    /// Until when it holds, in Unix seconds, if that is known.
+    pub expires_at: Option<i64>,
+    /// Whether it is the one that is used.
+    pub active: bool,
+    /// It rests until this time, in Unix milliseconds.
+    pub cooldown_until: Option<i64>,
+    /// Why it did not work the last time.
+    pub last_error: Option<String>,
+    /// Unix seconds.
+    pub created_at: i64,
+    /// Unix seconds.
+    pub updated_at: i64,
+}
+
+/// A login that can be used.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The row.
+    pub row: Credential,
+    /// The header `bx-umidtoken`.
+    pub token: Secret<String>,
+    /// The header `Cookie`.
+    pub cookies: Secret<String>,
+}
+
+/// A row with its secrets as they are stored.
+struct Kept {
+    row: Credential,
+    token: String,
+    cookies: String,
+}
+
+/// All logins, without their secrets: the active one first, then the newest.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn list(store: &Store) -> Result<Vec<Credential>, Error> {
+    store.all(Statement::new("SELECT * FROM qwen_credentials ORDER BY active DESC, updated_at DESC, id DESC")).await
+}
+
+/// The login to use, if there is one; it may have expired, and it may rest. A row from before there was sealing is sealed
+/// on the way.
+///
+/// # Errors
+/// [`Error::Sealed`] if the key is another one than it was stored with; see [`Error`].
+pub async fn active(store: &Store, sealer: &Sealer) -> Result<Option<Opened>, Error> {
+    let kept: Option<Kept> = store.first(Statement::new("SELECT * FROM qwen_credentials WHERE active")).await?;
+    let Some(kept) = kept else { return Ok(None) };
+    let id = kept.row.id.to_string();
+    let token = sealer.open(place(&id, "token"), &kept.token)?;
+    let cookies = sealer.open(place(&id, "cookies"), &kept.cookies)?;
+    if !(is_sealed(&kept.token) && is_sealed(&kept.cookies)) {
+        seal(store, sealer, &kept).await?;
+    }
+    Ok(Some(Opened { row: kept.row, token, cookies }))
+}
+
+/// Stores a login and makes it the active one; answers its number.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn put(store: &Store, sealer: &Sealer, new: &NewCredential, now_s: i64) -> Result<i64, Error> {
+    let mut tx = store.write().await?;
+    tx.execute(Statement::new("UPDATE qwen_credentials SET active = FALSE WHERE active")).await?;
+    // The place of a secret is part of what is sealed, so the row comes first.
+    let insert = Statement::new(
+        "INSERT INTO qwen_credentials (label, token, cookies, created_at, updated_at) VALUES ($1, '', '', $2, $2)
+         ON CONFLICT (label) DO UPDATE SET updated_at = excluded.updated_at RETURNING id",
+    );
+    let Id(id) = tx.one(insert.bind(&new.label).bind(now_s), WHAT).await?;
+    let row = id.to_string();
+    let update = Statement::new(
+        "UPDATE qwen_credentials SET token = $2, cookies = $3, expires_at = $4, active = TRUE, cooldown_until = NULL,
+             last_error = NULL
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(sealer.seal(place(&row, "token"), new.token.expose())?)
+    .bind(sealer.seal(place(&row, "cookies"), new.cookies.expose())?)
+    .bind(new.expires_at);
+    tx.execute(update).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Makes a stored login the active one.
+///
+/// # Errors
+/// [`Error::NotFound`]; see [`Error`].
+pub async fn activate(store: &Store, id: i64) -> Result<(), Error> {
+    let mut tx = store.write().await?;
+    tx.execute(Statement::new("UPDATE qwen_credentials SET active = FALSE WHERE active AND id <> $1").bind(id)).await?;
+    if tx.execute(Statement::new("UPDATE qwen_credentials SET active = TRUE WHERE id = $1").bind(id)).await? == 0 {
+        return Err(Error::NotFound { what: WHAT });
+    }
+    tx.commit().await
+}
+
+/// Lets a login rest until `until_ms` (Unix milliseconds) and notes why.
+///
+/// # Errors
+/// [`Error::NotFound`]; see [`Error`].
+pub async fn cool_down(store: &Store, id: i64, until_ms: i64, why: &str) -> Result<(), Error> {
+    let statement = Statement::new("UPDATE qwen_credentials SET cooldown_until = $2, last_error = $3 WHERE id = $1");
+    store.change(statement.bind(id).bind(until_ms).bind(why), WHAT).await
+}
+
+/// Notes why a login did not work, or with `None` that it works.
+///
+/// # Errors
+/// [`Error::NotFound`]; see [`Error`].
+pub async fn note(store: &Store, id: i64, error: Option<&str>) -> Result<(), Error> {
+    let statement = Statement::new("UPDATE qwen_credentials SET last_error = $2 WHERE id = $1");
+    store.change(statement.bind(id).bind(error), WHAT).await
+}
+
+/// Deletes a login. If it was the active one, none is.
+///
+/// # Errors
+/// [`Error::NotFound`]; see [`Error`].
+pub async fn delete(store: &Store, id: i64) -> Result<(), Error> {
+    store.change(Statement::new("DELETE FROM qwen_credentials WHERE id = $1").bind(id), WHAT).await
+}
+
+/// Deletes all logins; answers how many there were.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn delete_all(store: &Store) -> Result<u64, Error> {
+    let mut tx = store.write().await?;
+    let deleted = tx.execute(Statement::new("DELETE FROM qwen_credentials")).await?;
+    tx.commit().await?;
+    Ok(deleted)
+}
+
+/// Seals a row, unless somebody has changed it meanwhile.
+async fn seal(store: &Store, sealer: &Sealer, kept: &Kept) -> Result<(), Error> {
+    let id = kept.row.id;
+    let row = id.to_string();
+    let sealed = |column, stored: &str| {
+        if is_sealed(stored) { Ok(stored.to_owned()) } else { sealer.seal(place(&row, column), stored) }
+    };
+    let statement = Statement::new(
+        "UPDATE qwen_credentials SET token = $2, cookies = $3 WHERE id = $1 AND token = $4 AND cookies = $5",
+    )
+    .bind(id)
+    .bind(sealed("token", &kept.token)?)
+    .bind(sealed("cookies", &kept.cookies)?)
+    .bind(&kept.token)
+    .bind(&kept.cookies);
+    let mut tx = store.write().await?;
+    tx.execute(statement).await?;
+    tx.commit().await
+}
+
+const fn place<'a>(row: &'a str, column: &'a str) -> Place<'a> {
+    Place { table: "qwen_credentials", row, column }
+}
+
+// === impl Credential ===
+
+impl Credential {
+    /// Whether it has expired at `now_s` (Unix seconds).
+    #[must_use]
+    pub fn is_expired(&self, now_s: i64) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now_s)
+    }
+}
+
+// === impl FromRow ===
+
+struct Id(i64);
+
+impl FromRow for Id {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.int("id").map(Self)
+    }
+}
+
+impl FromRow for Credential {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.int("id")?,
+            label: row.text("label")?,
+            expires_at: row.maybe_int("expires_at")?,
+            active: row.flag("active")?,
+            cooldown_until: row.maybe_int("cooldown_until")?,
+            last_error: row.maybe_text("last_error")?,
+            created_at: row.int("created_at")?,
+            updated_at: row.int("updated_at")?,
+        })
+    }
+}
+
+impl FromRow for Kept {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self { row: Credential::from_row(row)?, token: row.text("token")?, cookies: row.text("cookies")? })
+    }
+}

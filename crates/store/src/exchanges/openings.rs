@@ -1,0 +1,133 @@
+//! How conversations began: table `openings`.
+//!
+//! A hash is as random as a key can be, and an index on it would change another page with every row: at a million rows
+//! that is half of what a request costs. So the table is only appended to, and what it says is kept in memory, by those
+//! who look for conversations. They read on where they stopped, so they know what other processes wrote as well.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use crate::Error;
+use crate::row::{Columns, FromRow};
+use crate::rows::Rows;
+use crate::statement::Statement;
+use crate::transaction::Transaction;
+
+/// So many conversations can be continued; older ones are forgotten. Six megabytes, in memory as in the table.
+const KEPT: i64 = 1 << 16;
+
+/// What has been read of the table.
+#[derive(Debug, Default)]
+pub(crate) struct Openings {
+    /// The newest session of each opening: when it began, and its id.
+    newest: HashMap<u64, (i64, Box<str>)>,
+    hashes: RandomState,
+    /// The last row that was read.
+    read_to: i64,
+}
+
+/// The opening of a session.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) hash: String,
+    pub(super) session_id: String,
+    pub(super) created_at: i64,
+}
+
+struct Row(i64, Opening);
+
+/// The newest rows behind one, if there are too many.
+pub(crate) const READ: &str =
+    "SELECT id, hash, session_id, created_at FROM openings WHERE id > $1 ORDER BY id DESC LIMIT $2";
+
+const INSERT: (&str, usize, &str) = ("INSERT INTO openings (hash, session_id, created_at) VALUES ", 3, "");
+
+pub(crate) const FORGET: &str = "DELETE FROM openings WHERE id IN
+         (SELECT id FROM openings WHERE id <= (SELECT MAX(id) FROM openings) - $1 ORDER BY id LIMIT $2)";
+
+/// Adds openings, and removes as many of the oldest as are too many now, and some more.
+pub(super) async fn write(tx: &mut Transaction, openings: Vec<Opening>) -> Result<(), Error> {
+    if openings.is_empty() {
+        return Ok(());
+    }
+    let most = i64::try_from(openings.len()).unwrap_or(i64::MAX).saturating_mul(2);
+    let mut rows = Rows::new(INSERT.0, INSERT.1, INSERT.2);
+    for Opening { hash, session_id, created_at } in openings {
+        rows.push([hash.into(), session_id.into(), created_at.into()]);
+    }
+    rows.execute(tx).await?;
+    tx.execute(Statement::new(FORGET).bind(KEPT).bind(most)).await.map(drop)
+}
+
+// === impl Openings ===
+
+impl Openings {
+    /// Reads what others, or we, have added. Writers take turns, so no row can turn up behind one that was read.
+    pub(super) async fn catch_up(&mut self, tx: &mut Transaction) -> Result<(), Error> {
+        if i64::try_from(self.newest.len()).is_ok_and(|len| len >= 2 * KEPT) {
+            (self.newest, self.read_to) = (HashMap::new(), 0);
+        }
+        let rows: Vec<Row> = tx.all(Statement::new(READ).bind(self.read_to).bind(KEPT)).await?;
+        for Row(id, Opening { hash, session_id, created_at }) in rows {
+            self.read_to = self.read_to.max(id);
+            let this = (created_at, session_id.into_boxed_str());
+            let newest = self.newest.entry(self.hashes.hash_one(&*hash)).or_insert_with(|| this.clone());
+            if *newest < this {
+                *newest = this;
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest session with this opening. It may be gone.
+    pub(super) fn find(&self, hash: &str) -> Option<&str> {
+        self.newest.get(&self.hashes.hash_one(hash)).map(|(_, id)| &**id)
+    }
+}
+
+// === impl FromRow ===
+
+impl FromRow for Row {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        let opening = Opening {
+            hash: row.text("hash")?,
+            session_id: row.text("session_id")?,
+            created_at: row.int("created_at")?,
+        };
+        Ok(Self(row.int("id")?, opening))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    async fn add(store: &Store, ids: std::ops::Range<i64>) {
+        let mut tx = store.write_log().await.unwrap();
+        let opening = |id: i64| Opening { hash: format!("h{id}"), session_id: format!("s{id}"), created_at: id };
+        write(&mut tx, ids.map(opening).collect()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_others_wrote_is_read_and_the_oldest_is_forgotten() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let mut openings = Openings::default();
+        let read = async |openings: &mut Openings| {
+            let mut tx = store.write_log().await.unwrap();
+            openings.catch_up(&mut tx).await.unwrap();
+        };
+        add(&store, 0..10).await;
+        read(&mut openings).await;
+        assert_eq!((openings.find("h9"), openings.find("h10")), (Some("s9"), None));
+        add(&store, 10..KEPT + 20).await;
+        read(&mut openings).await;
+        assert_eq!(openings.find(&format!("h{}", KEPT + 19)), Some(&*format!("s{}", KEPT + 19)));
+
+        let mut afresh = Openings::default();
+        read(&mut afresh).await;
+        assert_eq!((afresh.find("h19"), afresh.find("h20")), (None, Some("s20")));
+        assert_eq!(i64::try_from(afresh.newest.len()), Ok(KEPT));
+    }
+}

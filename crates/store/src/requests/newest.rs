@@ -1,0 +1,73 @@
+//! The newest requests, for who looks again and again.
+
+use signalbox_core::schema::RequestStatus;
+
+use crate::row::{Columns, FromRow};
+use crate::statement::Statement;
+use crate::{Error, Store};
+
+/// What has come since a look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Newest {
+    /// The highest number in the log; 0 while it is empty.
+    pub last: i64,
+    /// The newest first.
+    pub requests: Vec<Newer>,
+}
+
+/// A request without its bodies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns of `Request`")]
+pub struct Newer {
+    pub id: i64,
+    pub request_id: String,
+    pub session_id: String,
+    pub timestamp: i64,
+    pub model: String,
+    pub stream: bool,
+    pub status: RequestStatus,
+    pub provider_id: Option<String>,
+}
+
+struct Last(i64);
+
+/// The requests with a higher number than `after`, at most `limit`. Without `after` it only tells where the log ends.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn newer_than(store: &Store, after: Option<i64>, limit: i64) -> Result<Newest, Error> {
+    let Some(after) = after else {
+        let last = Statement::new("SELECT COALESCE(MAX(id), 0) AS last FROM requests");
+        let Last(last) = store.one(last, "count").await?;
+        return Ok(Newest { last, requests: Vec::new() });
+    };
+    let newer = Statement::new(
+        "SELECT id, request_id, session_id, timestamp, model, stream, status, provider_id FROM requests
+         WHERE id > $1 ORDER BY id DESC LIMIT $2",
+    );
+    let requests: Vec<Newer> = store.all(newer.bind(after).bind(limit)).await?;
+    Ok(Newest { last: requests.first().map_or(after, |request| request.id), requests })
+}
+
+// === impl FromRow ===
+
+impl FromRow for Last {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.int("last").map(Self)
+    }
+}
+
+impl FromRow for Newer {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.int("id")?,
+            request_id: row.text("request_id")?,
+            session_id: row.text("session_id")?,
+            timestamp: row.int("timestamp")?,
+            model: row.text("model")?,
+            stream: row.flag("stream")?,
+            status: super::status_of(row)?,
+            provider_id: row.maybe_text("provider_id")?,
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! Secrets at rest.
+//!
+//! A sealed text is `sealed:1:<key>:<data>`: the version of the format, the first digits of the key's digest, and in base64
+//! the nonce followed by what XChaCha20-Poly1305 made of the text. The nonce has 192 random bits, so that it needs no
+//! counter. The place of the text (table, row, column, key) is authenticated with it: a sealed text that is copied to
+//! another row cannot be opened there. Whatever does not begin this way was stored before there was sealing.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use signalbox_core::secret::Secret;
+
+use crate::Error;
+
+const PREFIX: &str = "sealed:1:";
+
+/// Bytes of a nonce.
+const NONCE: usize = 24;
+
+/// Seals secrets on their way into the database, and opens them on their way out.
+#[derive(Clone)]
+pub struct Sealer {
+    cipher: XChaCha20Poly1305,
+    /// Names the key without giving it away.
+    key: String,
+}
+
+/// Where a secret is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) table: &'static str,
+    /// What names the row, whatever happens to the others.
+    pub(crate) row: &'a str,
+    /// The column, or in a table of keys and values the key.
+    pub(crate) column: &'a str,
+}
+
+/// Whether a stored text is sealed.
+pub(crate) fn is_sealed(stored: &str) -> bool {
+    stored.starts_with(PREFIX)
+}
+
+// === impl Sealer ===
+
+impl Sealer {
+    /// Seals with this key.
+    #[must_use]
+    pub fn new(key: &Secret<[u8; 32]>) -> Self {
+        let name = digest(&SHA256, key.expose());
+        let name: String = name.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        Self { cipher: XChaCha20Poly1305::new(key.expose().into()), key: name }
+    }
+
+    /// The text as it is stored at `place`.
+    pub(crate) fn seal(&self, place: Place<'_>, text: &str) -> Result<String, Error> {
+        let refused = || Error::Internal("the system gave no randomness to seal a secret with".into());
+        let mut nonce = [0; NONCE];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| refused())?;
+        let context = self.context(place);
+        let payload = Payload { msg: text.as_bytes(), aad: context.as_bytes() };
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| refused())?;
+        let data = STANDARD_NO_PAD.encode([nonce.as_slice(), &sealed].concat());
+        Ok(format!("{PREFIX}{}:{data}", self.key))
+    }
+
+    /// The text that is stored at `place`; a text that was never sealed is itself.
+    pub(crate) fn open(&self, place: Place<'_>, stored: &str) -> Result<Secret<String>, Error> {
+        let Some(rest) = stored.strip_prefix(PREFIX) else { return Ok(Secret::new(stored.to_owned())) };
+        let unreadable = |why: &str| {
+            let Place { table, row, column } = place;
+            Error::Sealed(format!(
+                "the secret {table}.{column} of row {row} {why}: bring the right key back (SIGNALBOX_KEY, or the file \
+                 secret.key in the data directory), or store the secret anew"
+            ))
+        };
+        let (key, data) = rest.split_once(':').unwrap_or_default();
+        if key != self.key {
+            return Err(unreadable("was sealed with another key"));
+        }
+        let damaged = || unreadable("is damaged");
+        let data = STANDARD_NO_PAD.decode(data).map_err(|_| damaged())?;
+        let (nonce, sealed) = data.split_first_chunk::<NONCE>().ok_or_else(damaged)?;
+        let context = self.context(place);
+        let payload = Payload { msg: sealed, aad: context.as_bytes() };
+        let text = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?;
+        String::from_utf8(text).map(Secret::new).map_err(|_| damaged())
+    }
+
+    fn context(&self, Place { table, row, column }: Place<'_>) -> String {
+        format!("{table}|{row}|{column}|{}", self.key)
+    }
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sealer").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Place<'_> = Place { table: "t", row: "7", column: "c" };
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(&Secret::new([byte; 32]))
+    }
+
+    #[test]
+    fn what_is_sealed_can_be_opened_and_not_be_read() {
+        for text in ["", "canary", "ключ \u{1F511}"] {
+            let sealed = sealer(1).seal(HERE, text).unwrap();
+            assert!(is_sealed(&sealed) && (text.is_empty() || !sealed.contains(text)), "{sealed}");
+            assert_eq!(sealer(1).open(HERE, &sealed).unwrap().expose(), text);
+            assert_ne!(sealer(1).seal(HERE, text).unwrap(), sealed, "a nonce is never used twice");
+        }
+    }
+
+    #[test]
+    fn a_text_from_before_is_itself() {
+        assert_eq!(sealer(1).open(HERE, "plain").unwrap().expose(), "plain");
+    }
+
+    #[test]
+    fn elsewhere_or_with_another_key_or_damaged_it_stays_closed() {
+        let sealed = sealer(1).seal(HERE, "canary").unwrap();
+        for place in [Place { row: "8", ..HERE }, Place { column: "d", ..HERE }, Place { table: "u", ..HERE }] {
+            assert!(sealer(1).open(place, &sealed).unwrap_err().to_string().contains("is damaged"));
+        }
+        assert!(sealer(2).open(HERE, &sealed).unwrap_err().to_string().contains("another key"));
+        let key = &sealer(1).key;
+        for data in ["", "!!", "AAAA", &STANDARD_NO_PAD.encode([0; 60])] {
+            let error = sealer(1).open(HERE, &format!("{PREFIX}{key}:{data}")).unwrap_err().to_string();
+            assert!(error.contains("row 7 is damaged") && !error.contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        assert!(!format!("{:?}", sealer(b'k')).contains("kkkk"));
+    }
+}
