@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
@@ -11,17 +11,21 @@ use crate::error::Error;
 use crate::stream::Stream;
 use crate::target::{HostName, Origin};
 
+/// What the operating system may hold of a response that nobody reads: as much as a round trip can carry, so some 2.5 MB/s
+/// from a provider that is 100 ms away, and more from nearer ones.
+const RECEIVE_BUFFER_BYTES: u32 = 256 * 1024;
+
 /// Resolves, checks, connects and shakes hands. `due` bounds single attempts, so that one silent address does not use up
 /// the time of the others; bounding the whole is the caller's.
 pub(crate) async fn open(origin: &Origin, tls: &TlsConnector, due: Instant) -> Result<Stream, Error> {
     let addresses = allowed(origin, resolve(origin).await?)?;
     let tcp = dial(origin, &interleave(addresses), due).await?;
-    let Some(server_name) = &origin.tls else { return Ok(Stream::Plain(tcp)) };
+    let Some(server_name) = &origin.tls else { return Ok(Stream::plain(tcp)) };
     let stream = tls
         .connect(server_name.clone(), tcp)
         .await
         .map_err(|source| Error::Tls { host: origin.host.to_string(), source })?;
-    Ok(Stream::Tls(Box::new(stream)))
+    Ok(Stream::tls(stream))
 }
 
 async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Error> {
@@ -74,7 +78,7 @@ async fn dial(origin: &Origin, addresses: &[SocketAddr], due: Instant) -> Result
     let mut failure = Error::Dns { host: origin.host.to_string(), source: no_address };
     let mut attempts_left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     for &address in addresses {
-        let connecting = TcpStream::connect(address);
+        let connecting = connect(address);
         let attempt = if attempts_left > 1 {
             let share = due.saturating_duration_since(Instant::now()) / attempts_left;
             tokio::time::timeout(share, connecting).await.unwrap_or_else(|elapsed| Err(elapsed.into()))
@@ -89,6 +93,14 @@ async fn dial(origin: &Origin, addresses: &[SocketAddr], due: Instant) -> Result
         }
     }
     Err(failure)
+}
+
+/// Connects one socket. Its receive buffer is bounded before the first byte comes: left to itself, the kernel grows it to
+/// megabytes for a provider that sends fast, and a client that then stops reading pins them.
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    socket.connect(address).await
 }
 
 #[cfg(test)]

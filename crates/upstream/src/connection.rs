@@ -15,15 +15,20 @@ use hyper_util::rt::TokioIo;
 
 use crate::deadline::{Clock, Timer};
 use crate::error::Error;
-use crate::stream::Stream;
+use crate::stream::{Received, Stream};
 use crate::target::Origin;
 
 /// A response with a head larger than this is refused. Their number is limited to 100 by hyper; naming that limit would
 /// move its table of headers from the stack to the heap.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// The largest read buffer. hyper starts at 8 KiB and grows it only for a connection that keeps filling it.
-const MAX_BUFFER_BYTES: usize = 256 * 1024;
+/// More than this without an answer is a flood of provisional ones (1xx), which hyper reads and drops for as long as they
+/// come. An honest provider sends one or two, each a tenth as long as its answer's head.
+const MAX_BYTES_BEFORE_ANSWER: u64 = 2 * MAX_HEAD_BYTES as u64;
+
+/// The largest read buffer. hyper starts at 8 KiB and grows it only for a connection that keeps filling it. When a client
+/// stops reading, a stream holds three of them: what is being written, what waits behind it, and what is being filled.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// A connection. Somebody has to poll it for anything to happen: the exchange it is in, or nobody while it is idle.
 ///
@@ -31,6 +36,7 @@ const MAX_BUFFER_BYTES: usize = 256 * 1024;
 pub(crate) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     wire: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
+    received: Received,
     origin: Arc<Origin>,
     /// Last, so that the socket is closed when the gauge says so.
     _open: OpenGuard,
@@ -62,12 +68,13 @@ impl Connection {
         origin: Arc<Origin>,
         open: OpenGuard,
     ) -> Result<Box<Self>, hyper::Error> {
+        let received = stream.received();
         let (sender, wire) = http1::Builder::new()
             .max_header_size(MAX_HEAD_BYTES)
             .max_buf_size(MAX_BUFFER_BYTES)
             .handshake(TokioIo::new(stream))
             .await?;
-        Ok(Box::new(Self { sender, wire, origin, _open: open }))
+        Ok(Box::new(Self { sender, wire, received, origin, _open: open }))
     }
 
     /// Sends the request and reads until the head of the response is there.
@@ -82,6 +89,7 @@ impl Connection {
     ) -> Result<Answered, Unanswered> {
         let (due, late) = clock.head_due();
         let mut answer = pin!(self.sender.try_send_request(request));
+        let before = self.received.bytes();
         let mut connection = Some(self);
         let response = poll_fn(|cx| {
             poll_driver(&mut connection, cx);
@@ -92,6 +100,10 @@ impl Connection {
                     None => Unanswered::Failed(Error::before_head(error.into_error())),
                 })),
                 Poll::Pending => {
+                    let received = connection.as_ref().map_or(before, |connection| connection.received.bytes());
+                    if received - before > MAX_BYTES_BEFORE_ANSWER {
+                        return Poll::Ready(Err(Unanswered::Failed(Error::NoAnswer)));
+                    }
                     ready!(timer.poll_until(due, cx));
                     Poll::Ready(Err(Unanswered::Failed(late(clock))))
                 }

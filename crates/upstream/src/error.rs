@@ -96,6 +96,9 @@ pub enum Error {
     /// The provider wants to speak another protocol, which nobody asked for.
     #[error("the provider switched to another protocol")]
     SwitchedProtocols,
+    /// Provisional responses (1xx) come one after the other, and never the response.
+    #[error("the provider sends provisional responses without an end instead of a response")]
+    NoAnswer,
 }
 
 /// Why a client could not be made.
@@ -133,7 +136,7 @@ impl Error {
             | Self::IdleTimeout { .. }
             | Self::TotalTimeout { .. } => "upstream_timeout",
             Self::Reset { .. } | Self::Truncated { .. } => "upstream_reset",
-            Self::Protocol { .. } | Self::SwitchedProtocols => "upstream_protocol",
+            Self::Protocol { .. } | Self::SwitchedProtocols | Self::NoAnswer => "upstream_protocol",
         }
     }
 
@@ -154,7 +157,8 @@ impl Error {
             | Self::Reset { .. }
             | Self::Truncated { .. }
             | Self::Protocol { .. }
-            | Self::SwitchedProtocols => false,
+            | Self::SwitchedProtocols
+            | Self::NoAnswer => false,
         }
     }
 

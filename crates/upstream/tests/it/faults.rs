@@ -2,6 +2,7 @@
 
 use http_body_util::BodyExt;
 use signalbox_upstream::{AddressPolicy, Error, Target};
+use tokio::io::AsyncWriteExt;
 
 use crate::server::Server;
 use crate::{NEVER, client, get, read};
@@ -57,6 +58,32 @@ async fn what_is_not_http_is_a_protocol_error() {
         assert!(matches!(error, Error::Protocol { .. }), "{response:.80}: {error:?}");
         assert_eq!((error.code(), error.may_retry()), ("upstream_protocol", false));
     }
+}
+
+#[tokio::test]
+async fn a_few_provisional_responses_are_passed_over_and_a_flood_of_them_is_cut() {
+    let hint = "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n";
+    let honest = hint.repeat(8) + "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+    assert_eq!(outcome(honest.as_bytes()).await.0, b"hello");
+
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let (answer, written) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), async {
+        let mut peer = server.accept().await;
+        peer.request().await;
+        let mut written = 0;
+        // It ends when the client has had enough and closes.
+        while peer.0.write_all(hint.as_bytes()).await.is_ok() {
+            written += hint.len();
+            tokio::task::yield_now().await;
+        }
+        written
+    });
+    let error = answer.unwrap_err();
+    assert!(matches!(error, Error::NoAnswer), "{error:?}");
+    assert_eq!((error.code(), error.may_retry()), ("upstream_protocol", false));
+    assert!(written > 100 << 10, "{written}");
+    assert_eq!(client.open_connections(), 0);
 }
 
 #[tokio::test]
