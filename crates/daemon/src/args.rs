@@ -1,12 +1,13 @@
 //! The flags all three programs share.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::exit::Exit;
 
 // Flatten this into the arguments of a program. Values stay text: they are read together with the environment and the file, so that
-// every complaint names its source.
+// every complaint names its source. What is `global` also stands behind a subcommand; listening has no meaning there.
 #[expect(missing_docs, reason = "clap would print them as the description of the whole program")]
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CommonArgs {
@@ -17,29 +18,51 @@ pub struct CommonArgs {
     #[arg(long, value_name = "PORT")]
     pub port: Option<String>,
     /// Directory of the program's files (env DATA_DIR; default: `signalbox` in the platform's data directory)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<String>,
     /// Database as a URL, `sqlite:…` or `postgres:…` (env DATABASE_URL; default: `signalbox.db` in the data directory)
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
     /// Database as the path of a SQLite file (env DB_PATH or DATABASE_PATH)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub db_path: Option<String>,
     /// Least important level to log: error, warn, info, debug or trace (env LOG_LEVEL; default info)
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
     /// Shape of the log lines on stderr: human or json (env LOG_FORMAT; default human)
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT")]
     pub log_format: Option<String>,
     /// Configuration file (env SIGNALBOX_CONFIG; default: `<program>.toml` in the data directory, if it exists)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print the effective configuration as TOML, secrets masked, and exit
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub print_config: bool,
     /// Listen beyond loopback although no client key is configured (env INSECURE_NO_AUTH)
     #[arg(long)]
     pub insecure_no_auth: bool,
+}
+
+impl CommonArgs {
+    /// The flags as they would be typed.
+    #[must_use]
+    pub fn to_argv(&self) -> Vec<OsString> {
+        let values = [
+            ("--host", &self.host),
+            ("--port", &self.port),
+            ("--data-dir", &self.data_dir),
+            ("--database-url", &self.database_url),
+            ("--db-path", &self.db_path),
+            ("--log-level", &self.log_level),
+            ("--log-format", &self.log_format),
+        ];
+        let values = values.into_iter().filter_map(|(flag, value)| Some((flag, OsString::from(value.as_ref()?))));
+        let config = self.config.iter().map(|path| ("--config", path.clone().into_os_string()));
+        let mut argv: Vec<OsString> = values.chain(config).flat_map(|(flag, value)| [flag.into(), value]).collect();
+        let switches = [("--print-config", self.print_config), ("--insecure-no-auth", self.insecure_no_auth)];
+        argv.extend(switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.into()));
+        argv
+    }
 }
 
 /// Reads the command line of this process.

@@ -56,6 +56,8 @@ pub struct ServerConfig {
     pub idle_timeout: Duration,
     /// How long a client may take none of an answer that is waiting for it.
     pub write_timeout: Duration,
+    /// How much of an answer the operating system may hold for one client.
+    pub send_buffer: Size,
     /// Open connections; more wait in the backlog of the operating system.
     pub max_connections: usize,
     /// Bytes of the head of a request; beyond them the answer is 431.
@@ -146,6 +148,9 @@ impl Common {
         if !(HEADER_BYTES.contains(&server.max_header_bytes.bytes())) {
             return Err("server.max_header_bytes takes a size from 1KiB to 1MiB".to_owned());
         }
+        if !(SEND_BUFFER_BYTES.contains(&server.send_buffer.bytes())) {
+            return Err("server.send_buffer takes a size from 4KiB to 64MiB".to_owned());
+        }
         settings::database_url(self.database.url.expose()).map_err(|takes| format!("database.url takes {takes}"))?;
         if self.auth.client_keys.iter().any(|key| key.expose().trim().is_empty()) {
             return Err("auth.client_keys takes keys that are not empty".to_owned());
@@ -159,6 +164,9 @@ const MAX_CONNECTIONS: usize = 1_000_000;
 
 /// Less cannot hold an ordinary request; more is memory anybody may claim.
 const HEADER_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 20;
+
+/// Less is refused or raised by operating systems; more bounds nothing.
+const SEND_BUFFER_BYTES: std::ops::RangeInclusive<u64> = 4 << 10..=64 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::listener::{Holder, holder};
+
 /// Why the process ends other than by a clean stop (code 0). `Display` is one sentence for a person.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exit {
@@ -24,16 +26,19 @@ pub enum Exit {
     #[error("{0}")]
     Config(String),
     /// 98: somebody else listens on the port.
-    #[error("address already in use: port {port} is held by {}", holder.as_deref().unwrap_or("an unknown process"))]
+    #[error("address already in use: port {port} is held by {}", holder::name(holder.as_ref()))]
     PortInUse {
         /// The port that was asked for.
         port: u16,
-        /// Name and pid of the process that holds it, where the operating system tells.
-        holder: Option<String>,
+        /// The process that holds it, where the operating system tells.
+        holder: Option<Holder>,
     },
     /// 110: the supervisor went away.
     #[error("the supervisor is gone")]
     Orphaned,
+    /// 130: a command was stopped before it was done.
+    #[error("stopped before it was done")]
+    Interrupted,
 }
 
 // === impl Exit ===
@@ -51,6 +56,7 @@ impl Exit {
             Self::Config(_) => 78,
             Self::PortInUse { .. } => 98,
             Self::Orphaned => 110,
+            Self::Interrupted => 130,
         }
     }
 
@@ -67,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_held_port_says_by_whom() {
-        let known = Exit::PortInUse { port: 3001, holder: Some("nginx (pid 7)".into()) };
+        let known = Exit::PortInUse { port: 3001, holder: Some(Holder { pid: 7, name: "nginx".into() }) };
         assert_eq!(known.to_string(), "address already in use: port 3001 is held by nginx (pid 7)");
         let unknown = Exit::PortInUse { port: 3001, holder: None };
         assert!(unknown.to_string().ends_with("an unknown process"));

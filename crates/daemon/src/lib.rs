@@ -2,11 +2,12 @@
 //!
 //! # Layout
 //! - [`run`](fn@run): the frame of a `main`: configuration, telemetry, runtime, listener, signals, lifeline, the service, the exit code.
+//!   [`run_command`]: the smaller frame of a command that does one thing and ends.
 //! - [`args`], [`config`]: flags, environment, file and compiled-in defaults, laid over each other.
 //! - [`listener`]: the socket, passed by the supervisor or bound here.
 //! - [`serve`](fn@serve): the accept loop: limits, timeouts, one panic costs one request, drain with a deadline.
 //! - [`shutdown`], `lifeline`: who may ask the process to leave, and how it leaves.
-//! - `descriptors`: as many as the system allows. [`auth`]: client keys. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
+//! - `descriptors`: as many as the system allows. [`auth`]: client keys. `sealing_key`: for secrets in the database. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
 //!
 //! # Theory
 //! A process ends in two moments. When it begins to *drain*, it accepts nothing new and finishes what runs. At the *cut*, streams
@@ -19,6 +20,7 @@
 //! - A supervised process does not outlive its supervisor, even when its runtime is dead-locked.
 //! - Nothing listens beyond loopback without a client key unless that was asked for in so many words.
 
+mod allocator;
 pub mod args;
 pub mod auth;
 pub mod config;
@@ -28,18 +30,21 @@ pub mod exit;
 mod lifeline;
 pub mod listener;
 mod run;
+mod sealing_key;
 mod serve;
 pub mod shutdown;
 mod status;
 pub mod telemetry;
 
+pub use allocator::{ALLOCATOR, Allocator};
 pub use args::{CommonArgs, parse_args};
 pub use auth::ClientKeys;
 pub use config::Common;
 pub use context::Context;
 pub use exit::Exit;
 pub use listener::Listener;
-pub use run::run;
+pub use run::{run, run_command};
+pub use sealing_key::sealing_key;
 pub use serve::{PeerAddr, serve};
 pub use shutdown::Shutdown;
 pub use telemetry::LogHandle;

@@ -1,6 +1,6 @@
 //! The sockets: passed by whoever started the process, or bound here.
 
-mod holder;
+pub(crate) mod holder;
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -8,7 +8,13 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::net::{TcpListener, TcpSocket};
 
+use crate::config::Environment;
 use crate::exit::Exit;
+
+pub use self::holder::{Holder, holder_of};
+
+/// The name (in `LISTEN_FDNAMES`) of the socket that only the supervisor knows.
+const PROBE: &str = "probe";
 
 /// Connections the operating system keeps while nobody accepts them.
 const BACKLOG: u32 = 1024;
@@ -19,27 +25,33 @@ pub struct Listener {
     addr: SocketAddr,
     /// Taken by the accept loop, which closes them when draining begins.
     sockets: Mutex<Vec<TcpListener>>,
+    /// Of a supervised process, for its health checks: the others may be shared with another generation of it, and full.
+    probes: Mutex<Vec<TcpListener>>,
 }
 
 // === impl Listener ===
 
 impl Listener {
     /// The sockets passed as file descriptors (`LISTEN_FDS`; `LISTEN_PID`, if set, must name this process), if there are any.
-    /// They stay open in the process that passed them, so a restart refuses nobody.
+    /// They stay open in the process that passed them, so a restart refuses nobody. A socket that `LISTEN_FDNAMES` calls `probe` serves
+    /// the same, and has connections of its own that the others cannot use up.
     ///
     /// # Errors
     /// [`Exit::Config`] when a descriptor is not a TCP socket.
     pub fn passed() -> Result<Option<Self>, Exit> {
         let refused = |error: io::Error| Exit::Config(format!("LISTEN_FDS: {error}"));
         let mut passed = listenfd::ListenFd::from_env();
-        let mut sockets = Vec::new();
+        let env = Environment::of_process();
+        let names: Vec<&str> = env.get("LISTEN_FDNAMES")?.unwrap_or_default().split(':').collect();
+        let (mut sockets, mut probes) = (Vec::new(), Vec::new());
         for index in 0..passed.len() {
             if let Some(socket) = passed.take_tcp_listener(index).map_err(refused)? {
                 socket.set_nonblocking(true).map_err(refused)?;
-                sockets.push(TcpListener::from_std(socket).map_err(refused)?);
+                let kind = if names.get(index) == Some(&PROBE) { &mut probes } else { &mut sockets };
+                kind.push(TcpListener::from_std(socket).map_err(refused)?);
             }
         }
-        if sockets.is_empty() { Ok(None) } else { Self::new(sockets).map(Some) }
+        if sockets.is_empty() { Ok(None) } else { Self::new(sockets, probes).map(Some) }
     }
 
     /// Binds `host`: an IP address, a name, or `localhost` for 127.0.0.1 and ::1. Port 0 takes any free port.
@@ -67,15 +79,15 @@ impl Listener {
                 Err(error) => return Err(refusal(addr, &error)),
             }
         }
-        Self::new(sockets)
+        Self::new(sockets, Vec::new())
     }
 
-    fn new(sockets: Vec<TcpListener>) -> Result<Self, Exit> {
+    fn new(sockets: Vec<TcpListener>, probes: Vec<TcpListener>) -> Result<Self, Exit> {
         let lost =
             |error: io::Error| Exit::Temporary(format!("cannot read the address of the listening socket: {error}"));
         let first = sockets.first().ok_or_else(|| Exit::Config("the host has no address".to_owned()))?;
         let addr = first.local_addr().map_err(lost)?;
-        Ok(Self { addr, sockets: Mutex::new(sockets) })
+        Ok(Self { addr, sockets: Mutex::new(sockets), probes: Mutex::new(probes) })
     }
 
     /// The (first) address, with the port that was really bound.
@@ -91,9 +103,22 @@ impl Listener {
         addresses.find(|addr| !addr.ip().to_canonical().is_loopback())
     }
 
+    /// The sockets, to be passed on to another process. They do not block.
+    ///
+    /// # Errors
+    /// When the runtime does not let go of them.
+    pub fn into_std(self) -> io::Result<Vec<std::net::TcpListener>> {
+        self.take().into_iter().map(TcpListener::into_std).collect()
+    }
+
     /// The sockets; none the second time.
     pub(crate) fn take(&self) -> Vec<TcpListener> {
         std::mem::take(&mut *self.sockets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The sockets for health checks, likewise.
+    pub(crate) fn take_probes(&self) -> Vec<TcpListener> {
+        std::mem::take(&mut *self.probes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -131,7 +156,7 @@ fn open(addr: SocketAddr) -> io::Result<TcpListener> {
 
 fn refusal(addr: SocketAddr, error: &io::Error) -> Exit {
     match error.kind() {
-        ErrorKind::AddrInUse => Exit::PortInUse { port: addr.port(), holder: holder::of_port(addr.port()) },
+        ErrorKind::AddrInUse => Exit::PortInUse { port: addr.port(), holder: holder_of(addr.port()) },
         ErrorKind::PermissionDenied => Exit::Permission(format!("not allowed to listen on {addr}: {error}")),
         ErrorKind::AddrNotAvailable => Exit::Config(format!("cannot listen on {addr}: no address of this machine")),
         _ => Exit::Temporary(format!("cannot listen on {addr}: {error}")),

@@ -33,30 +33,90 @@ where
     F: FnOnce(C, Context) -> Fut,
     Fut: Future<Output = Result<(), Exit>>,
 {
-    let loaded: Loaded<C> = match config::load(&spec, &args, overlay) {
+    entered(&spec, &args, overlay, |loaded: Loaded<C>, log| {
+        let served = prepared(&spec, loaded, log, serve);
+        if let Err(exit) = &served {
+            tracing::error!(code = exit.code(), "{exit}");
+        }
+        served
+    })
+}
+
+/// The whole of a `main` that does one thing for a person and ends: configuration, telemetry, runtime, signals; then `work`; then the
+/// exit code. What goes wrong is one line on stderr. It does not listen, so it runs beside a service of the same name.
+///
+/// `C` and `overlay` are as for [`run`]. When its [`Shutdown`] is pulled, `work` puts everything away and ends with
+/// [`Exit::Interrupted`].
+#[expect(clippy::needless_pass_by_value, reason = "a `main` has no other use for its arguments")]
+pub fn run_command<C, F, Fut>(spec: Spec, args: CommonArgs, overlay: toml::Table, work: F) -> ExitCode
+where
+    C: DeserializeOwned,
+    F: FnOnce(C, Common, Shutdown) -> Fut,
+    Fut: Future<Output = Result<(), Exit>>,
+{
+    entered(&spec, &args, overlay, |loaded: Loaded<C>, _log| {
+        let done = commanded(loaded, work);
+        if let Err(exit) = &done {
+            say(&spec, exit);
+        }
+        done
+    })
+}
+
+/// What every `main` begins with, and the code it ends with. `go` has said why it failed.
+fn entered<C: DeserializeOwned>(
+    spec: &Spec,
+    args: &CommonArgs,
+    overlay: toml::Table,
+    go: impl FnOnce(Loaded<C>, LogHandle) -> Result<(), Exit>,
+) -> ExitCode {
+    let loaded: Loaded<C> = match config::load(spec, args, overlay) {
         Ok(loaded) => loaded,
-        Err(exit) => return report(&spec, &exit),
+        Err(exit) => return report(spec, &exit),
     };
     if args.print_config {
         return match write!(std::io::stdout(), "{}", loaded.to_masked_toml()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => report(&spec, &Exit::CannotOpen(format!("cannot write to stdout: {error}"))),
+            Err(error) => report(spec, &Exit::CannotOpen(format!("cannot write to stdout: {error}"))),
         };
     }
     let log = telemetry::install(&loaded.common.log);
-    match prepared(&spec, loaded, log, serve) {
+    match go(loaded, log) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(exit) => {
-            tracing::error!(code = exit.code(), "{exit}");
-            exit.exit_code()
-        }
+        Err(exit) => exit.exit_code(),
     }
 }
 
 /// Says why the process ends where there are no logs yet. Where stderr is gone, too, the exit code has to do.
 fn report(spec: &Spec, exit: &Exit) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "{}: {exit}", spec.name);
+    say(spec, exit);
     exit.exit_code()
+}
+
+fn say(spec: &Spec, exit: &Exit) {
+    let _ = writeln!(std::io::stderr(), "{}: {exit}", spec.name);
+}
+
+fn commanded<C, F, Fut>(loaded: Loaded<C>, work: F) -> Result<(), Exit>
+where
+    F: FnOnce(C, Common, Shutdown) -> Fut,
+    Fut: Future<Output = Result<(), Exit>>,
+{
+    config::prepare_data_dir(&loaded.common.data_dir)?;
+    let runtime = runtime(loaded.common.server.worker_threads)?;
+    let ended = runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        let _signals = Signals::install(shutdown.clone())?;
+        // The panic itself was logged by the hook.
+        let work = AssertUnwindSafe(async { work(loaded.own, loaded.common, shutdown).await });
+        match work.catch_unwind().await {
+            Err(_panic) => Err(Exit::Panic),
+            Ok(ended) => ended,
+        }
+    });
+    // Somebody may still be reading a terminal that nobody types on.
+    runtime.shutdown_background();
+    ended
 }
 
 fn prepared<C, F, Fut>(spec: &Spec, loaded: Loaded<C>, log: LogHandle, serve: F) -> Result<(), Exit>

@@ -44,6 +44,9 @@ pub struct PeerAddr(pub SocketAddr);
 /// How long streams have to end themselves after the cut, and connections to close after they were dropped.
 const AFTER_CUT: Duration = Duration::from_secs(1);
 
+/// Connections of the supervisor, which asks whether we live when all others are in use, too.
+const PROBE_CONNECTIONS: usize = 8;
+
 /// What connections share.
 #[derive(Clone)]
 struct House {
@@ -78,7 +81,11 @@ where
     if !context.shutdown.is_draining() {
         status::announce(context, announce);
     }
-    accept::until_draining(sockets, &house, &service).await;
+    let probes = House { slots: Arc::new(Semaphore::new(PROBE_CONNECTIONS)), ..house.clone() };
+    tokio::join!(
+        accept::until_draining(sockets, &house, &service),
+        accept::until_draining(context.listener.take_probes(), &probes, &service),
+    );
     drain(context, &house).await;
     Ok(())
 }
@@ -87,6 +94,7 @@ where
 async fn drain(context: &Context, house: &House) {
     house.open.close();
     tracing::info!(open = house.open.len(), "no longer accepting connections");
+    status::draining();
     tokio::select! {
         () = house.open.wait() => return,
         () = context.shutdown.cut() => {}

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use sd_notify::NotifyState;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -35,6 +36,18 @@ fn line(context: &Context, announce: &str) -> String {
     serde_json::to_string(&listening).unwrap_or_default()
 }
 
+/// Says that the process accepts nothing any more.
+pub(crate) fn draining() {
+    tell_service_manager(NotifyState::Stopping);
+}
+
+/// systemd, if it started this process as `Type=notify`; a supervised process has another supervisor.
+fn tell_service_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "cannot reach the service manager");
+    }
+}
+
 /// Says that the process accepts connections. A reader that went away is no reason to die, as it would be with `println!`.
 pub(crate) fn announce(context: &Context, announce: &str) {
     let mut stdout = std::io::stdout().lock();
@@ -43,6 +56,7 @@ pub(crate) fn announce(context: &Context, announce: &str) {
         tracing::warn!(%error, "cannot write the status line");
     }
     tracing::info!(addr = %context.listener.local_addr(), instance = context.instance, "listening");
+    tell_service_manager(NotifyState::Ready);
 }
 
 #[cfg(test)]

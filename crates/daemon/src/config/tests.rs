@@ -146,6 +146,7 @@ fn a_bad_value_in_the_file_is_the_files_fault() {
         ("[server]\nheader_timeout = \"0s\"", "above zero"),
         ("[server]\nmax_connections = 0", "from 1 to"),
         ("[server]\nmax_header_bytes = \"1GiB\"", "from 1KiB"),
+        ("[server]\nsend_buffer = \"1KiB\"", "from 4KiB"),
         ("[log]\nlevel = \"loud\"", "`warn`"),
         ("[database]\nurl = \"mysql://x\"", "sqlite:"),
         ("[auth]\nclient_keys = [\"\"]", "not empty"),

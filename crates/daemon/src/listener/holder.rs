@@ -1,35 +1,60 @@
 //! Who holds a port, as far as the operating system tells.
 
+use std::fmt;
 use std::fs;
 
-/// Name and pid of the process that listens on `port`. `None` off Linux, and for processes of other users: their descriptors are hidden.
-pub(super) fn of_port(port: u16) -> Option<String> {
-    if !cfg!(target_os = "linux") {
-        return None;
-    }
-    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .find_map(|table| table.lines().find_map(|line| listening_inode(line, port).map(str::to_owned)))?;
+/// The process that listens on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its number.
+    pub pid: u32,
+    /// The name of its program. A label for people: anybody may choose any name.
+    pub name: String,
+}
+
+/// What to call it.
+pub(crate) fn name(holder: Option<&Holder>) -> String {
+    holder.map_or_else(|| "an unknown process".to_owned(), ToString::to_string)
+}
+
+/// The process that listens on `port`. `None` off Linux, and for processes of other users: their descriptors are hidden.
+#[must_use]
+pub fn holder_of(port: u16) -> Option<Holder> {
+    let inode = listening().into_iter().find(|(listening, _)| *listening == port)?.1;
     let socket = format!("socket:[{inode}]");
     fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
         let pid: u32 = process.file_name().to_str()?.parse().ok()?;
         let mut descriptors = fs::read_dir(process.path().join("fd")).ok()?.flatten();
         descriptors.find(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == socket.as_str()))?;
         let name = fs::read_to_string(process.path().join("comm")).ok()?;
-        Some(format!("{} (pid {pid})", name.trim_end()))
+        Some(Holder { pid, name: name.trim_end().to_owned() })
     })
 }
 
-/// The inode in one line of the kernel's table of TCP sockets, if that line is a socket listening on `port`.
-fn listening_inode(line: &str, port: u16) -> Option<&str> {
+/// Port and inode of every listening TCP socket of the machine.
+fn listening() -> Vec<(u16, String)> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    tables.iter().flat_map(|table| table.lines()).filter_map(listening_socket).collect()
+}
+
+/// Port and inode in one line of the kernel's table of TCP sockets, if that socket listens.
+fn listening_socket(line: &str) -> Option<(u16, String)> {
     const LISTEN: &str = "0A";
     let mut fields = line.split_ascii_whitespace();
     let local = fields.nth(1)?;
     let state = fields.nth(1)?;
     let inode = fields.nth(5)?;
-    let (_, local_port) = local.rsplit_once(':')?;
-    (state == LISTEN && u16::from_str_radix(local_port, 16) == Ok(port)).then_some(inode)
+    let (_, port) = local.rsplit_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    (state == LISTEN).then(|| (port, inode.to_owned()))
+}
+
+// === impl Holder ===
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.name, self.pid)
+    }
 }
 
 #[cfg(test)]
@@ -43,9 +68,15 @@ mod tests {
 
     #[test]
     fn only_listening_sockets_count() {
-        let inode = |port| TABLE.lines().find_map(|line| listening_inode(line, port));
-        assert_eq!(inode(3001), Some("4711"));
-        assert_eq!(inode(3002), None, "that one is a connection");
-        assert_eq!(inode(3003), None);
+        let found: Vec<_> = TABLE.lines().filter_map(listening_socket).collect();
+        assert_eq!(found, [(3001, "4711".to_owned())], "the other one is a connection");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_port_leads_to_its_process() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(holder_of(port).unwrap().pid, std::process::id());
     }
 }

@@ -11,7 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::config::Size;
 
 use super::House;
 use super::connection;
@@ -29,6 +32,11 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    for socket in &sockets {
+        if let Err(error) = bound_send_buffers(socket, house.server.send_buffer) {
+            tracing::warn!(%error, "the memory of the operating system for clients that do not read is not bounded");
+        }
+    }
     let mut turn = 0;
     let mut failing = false;
     let accepting = async {
@@ -65,6 +73,12 @@ where
         () = house.draining.cancelled() => {}
         () = accepting => {}
     }
+}
+
+/// Bounds what the operating system holds for each client: accepted connections inherit it, so it costs nothing later.
+/// Left to itself, the kernel grows the buffer to megabytes, which a client that stops reading pins.
+pub(super) fn bound_send_buffers(socket: &TcpListener, size: Size) -> io::Result<()> {
+    SockRef::from(socket).set_send_buffer_size(size.as_usize())
 }
 
 /// The next connection of any socket. They take turns in being asked first.

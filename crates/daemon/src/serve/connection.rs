@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Sleep, sleep};
 
 use super::House;
 use super::exchange;
@@ -21,6 +23,10 @@ use super::socket::Socket;
 
 /// hyper reads bodies through the same buffer as heads: less would cost a system call per few kilobytes.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// When draining begins, a request may be on its way on any connection. It gets this long to arrive, and is answered; closing at once
+/// would be taken for a failure by whoever has just sent it.
+pub(super) const LAST_CHANCE: Duration = Duration::from_millis(500);
 
 /// Why a connection ended.
 enum End {
@@ -32,7 +38,7 @@ enum End {
     Evicted,
 }
 
-/// Serves the requests of one connection. When draining begins, the running exchange is the last one.
+/// Serves the requests of one connection. When draining begins, the running exchange is the last one, or the one that comes next.
 pub(super) async fn serve<T, S, B>(socket: Socket<T>, peer: SocketAddr, pace: Arc<Pace>, house: House, service: S)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -53,14 +59,22 @@ where
     let (draining, evict) = (house.draining.child_token(), house.evict.child_token());
     let (mut draining, mut evict) = (pin!(draining.cancelled()), pin!(evict.cancelled()));
     let mut last = false;
+    let mut chance: Option<Pin<Box<Sleep>>> = None;
 
     let end = poll_fn(|cx| {
         if !last && draining.as_mut().poll(cx).is_ready() {
-            last = true;
-            connection.as_mut().graceful_shutdown();
+            let chance = chance.get_or_insert_with(|| Box::pin(sleep(LAST_CHANCE)));
+            last = pace.is_busy() || chance.as_mut().poll(cx).is_ready();
+            if last {
+                connection.as_mut().graceful_shutdown();
+            }
         }
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
             return Poll::Ready(End::Closed(result));
+        }
+        if !last && chance.is_some() && pace.is_busy() {
+            // The chance was taken: say in the answer that it is the last one.
+            cx.waker().wake_by_ref();
         }
         if last && evict.as_mut().poll(cx).is_ready() {
             return Poll::Ready(End::Evicted);

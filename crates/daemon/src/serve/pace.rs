@@ -90,6 +90,11 @@ impl Pace {
         Busy(Arc::clone(self))
     }
 
+    /// Whether a request is being answered.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.phase.load(Relaxed), BUSY | STALLED)
+    }
+
     /// A timer for [`poll_overdue`](Self::poll_overdue).
     pub(super) fn timer(&self) -> Sleep {
         sleep_until(self.accepted + self.timeouts.header)

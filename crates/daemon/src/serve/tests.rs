@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::connection::LAST_CHANCE;
 use super::pace::Pace;
 use super::socket::Socket;
 use super::*;
@@ -188,7 +189,7 @@ async fn requests_know_their_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn draining_ends_idle_connections_at_once_and_busy_ones_after_their_answer() {
+async fn draining_ends_idle_connections_soon_and_busy_ones_after_their_answer() {
     let house = house(|_| {});
     let (mut idle, _) = connect(&house).await;
     ask(&mut idle, "/hello", "hello").await;
@@ -201,6 +202,21 @@ async fn draining_ends_idle_connections_at_once_and_busy_ones_after_their_answer
     let answer = read_until(&mut busy, "at last").await;
     assert!(answer.contains("connection: close"), "{answer}");
     task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_on_its_way_when_draining_begins_is_answered() {
+    let house = house(|_| {});
+    let (mut fresh, _) = connect(&house).await;
+    let (mut idle, _) = connect(&house).await;
+    ask(&mut idle, "/hello", "hello").await;
+    house.draining.cancel();
+    for client in [&mut fresh, &mut idle] {
+        assert!(is_open_after(client, LAST_CHANCE / 4).await);
+        client.write_all(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        read_until(client, "hello").await;
+    }
+    assert!(!is_open_after(&mut fresh, secs(1)).await && !is_open_after(&mut idle, secs(1)).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,6 +274,17 @@ async fn beyond_the_limit_connections_wait_for_a_slot() {
     draining.cancel();
     accepting.await.unwrap();
     assert!(TcpStream::connect(addr).await.is_err(), "the socket is closed");
+}
+
+#[tokio::test]
+async fn accepted_connections_inherit_the_bound_of_what_they_hold() {
+    let bound = 32 << 10;
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    accept::bound_send_buffers(&socket, Size::from_bytes(bound)).unwrap();
+    let (_client, accepted) = tokio::join!(TcpStream::connect(socket.local_addr().unwrap()), socket.accept());
+    let held = socket2::SockRef::from(&accepted.unwrap().0).send_buffer_size().unwrap() as u64;
+    // Linux takes as much again for its own books.
+    assert!((bound..=2 * bound).contains(&held), "{held}");
 }
 
 #[test]

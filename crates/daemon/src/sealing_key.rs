@@ -1,0 +1,165 @@
+//! The key that secrets are sealed with in the database.
+//!
+//! It comes from the environment, or from a file in the data directory that the first program to need it makes. Nodes that
+//! share a database need the same key, so they are given it in the environment.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::{SecureRandom, SystemRandom};
+use signalbox_core::secret::Secret;
+
+use crate::config::Environment;
+use crate::exit::Exit;
+
+/// Names the environment variable that holds the key in base64.
+const VARIABLE: &str = "SIGNALBOX_KEY";
+
+/// The file in the data directory.
+const FILE: &str = "secret.key";
+
+/// Bytes of a key.
+const LENGTH: usize = 32;
+
+/// The key of this installation: `SIGNALBOX_KEY`, or the file `secret.key` in the data directory, which is made with mode
+/// 0600 if it does not exist. Programs that make it at the same time get the same key.
+///
+/// # Errors
+/// [`Exit::Config`] for a key that is none, [`Exit::Permission`] for a file that others can read, [`Exit::CannotOpen`] for
+/// one that cannot be read or made.
+pub fn sealing_key(data_dir: &Path) -> Result<Secret<[u8; LENGTH]>, Exit> {
+    load(data_dir, &Environment::of_process())
+}
+
+fn load(data_dir: &Path, env: &Environment) -> Result<Secret<[u8; LENGTH]>, Exit> {
+    let takes = "takes 32 bytes in base64, such as `openssl rand -base64 32` prints";
+    if let Some(text) = env.get(VARIABLE)? {
+        return decode(text).ok_or_else(|| Exit::Config(format!("{VARIABLE} {takes}")));
+    }
+    let path = data_dir.join(FILE);
+    let refused = |error: &io::Error| {
+        Exit::CannotOpen(format!(
+            "cannot use the key file {}: {error}; {VARIABLE} can hold the key instead",
+            path.display()
+        ))
+    };
+    let text = match read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make(&path).map_err(|error| refused(&error))?;
+            read(&path)
+        }
+        found => found,
+    };
+    match text {
+        Ok(text) => decode(&text).ok_or_else(|| Exit::Config(format!("the key file {} {takes}", path.display()))),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(Exit::Permission(format!("the key file {} {error}", path.display())))
+        }
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+fn decode(text: &str) -> Option<Secret<[u8; LENGTH]>> {
+    let bytes = STANDARD.decode(text.trim()).ok()?;
+    bytes.try_into().ok().map(Secret::new)
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+            let why = format!("can be read by other users: run `chmod 600 {}`", path.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+    }
+    fs::read_to_string(path)
+}
+
+/// Makes the file, unless somebody else has made it meanwhile. It appears whole: it is written under another name first.
+fn make(path: &Path) -> io::Result<()> {
+    let mut key = [0; LENGTH];
+    SystemRandom::new().fill(&mut key).map_err(|_| io::Error::other("the system gave no randomness"))?;
+    let draft = path.with_extension(signalbox_core::id::request_id().to_string());
+    let written = write(&draft, &STANDARD.encode(key)).and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    });
+    let removed = fs::remove_file(&draft);
+    written.and(removed)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_comes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = Environment::from([(VARIABLE, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]);
+        assert_eq!(load(dir.path(), &env).unwrap().expose(), &[0; LENGTH]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        for bad in ["canary", "AAAA", "!"] {
+            let exit = load(dir.path(), &Environment::from([(VARIABLE, bad)])).unwrap_err();
+            assert!(exit.code() == 78 && !exit.to_string().contains("canary"), "{exit}");
+        }
+    }
+
+    #[test]
+    fn the_file_is_made_once_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = load(dir.path(), &Environment::empty()).unwrap();
+        assert_eq!(load(dir.path(), &Environment::empty()).unwrap(), key);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the draft is gone");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn all_who_make_it_at_once_agree() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| load(dir.path(), &Environment::empty()))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+        });
+        assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&dir.path().join(FILE), "canary").unwrap();
+        let exit = load(dir.path(), &Environment::empty()).unwrap_err();
+        assert!(exit.code() == 78 && !exit.to_string().contains("canary"), "{exit}");
+        assert_eq!(fs::read_to_string(dir.path().join(FILE)).unwrap(), "canary\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        load(dir.path(), &Environment::empty()).unwrap();
+        fs::set_permissions(dir.path().join(FILE), fs::Permissions::from_mode(0o640)).unwrap();
+        let exit = load(dir.path(), &Environment::empty()).unwrap_err();
+        assert!(exit.code() == 77 && exit.to_string().contains("chmod 600"), "{exit}");
+    }
+}
