@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /v1/chat/completions` | [`chat_completions`], reached directly: the hot path does not pass axum's router |
 //! | `GET /v1/models`, `GET /v1/models/{id}` | [`models`] |
+//! | `GET /v1/providers`, `GET /v1/providers/{id}`, `POST /v1/providers/{id}/test` and `/reload` | [`providers`] |
 //! | `GET /health`, `/health/live`, `/health/ready` | [`health`] |
 //! | `GET /metrics` | [`metrics`] |
 //! | `GET /` | [`root`] |
@@ -13,11 +14,15 @@ pub mod error;
 pub mod health;
 mod metrics;
 pub mod models;
+mod providers;
 mod root;
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 
 use crate::app::App;
 
@@ -34,6 +39,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
+        .route("/v1/providers", get(providers::list))
+        .route("/v1/providers/{id}", get(providers::one))
+        .route("/v1/providers/{id}/test", post(providers::test))
+        .route("/v1/providers/{id}/reload", post(providers::reload))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app)

@@ -7,13 +7,19 @@ use signalbox_upstream::{Client, Deadlines};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{catalog::Catalog, journal::Journal, metrics::Metrics};
+use crate::{
+    catalog::{Catalog, Refresher},
+    journal::Journal,
+    metrics::Metrics,
+};
 
 /// The parts of the router that requests share.
 #[derive(Debug)]
 pub struct App {
     /// Who can answer what.
     pub catalog: Arc<Catalog>,
+    /// What brings the catalogue up to date when somebody cannot wait.
+    pub refresher: Arc<Refresher>,
     /// The way out.
     pub client: Client,
     /// The request log.

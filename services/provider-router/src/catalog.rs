@@ -1,7 +1,7 @@
-//! The catalogue in memory: an immutable snapshot that every request reads, and the task that keeps it fresh.
+//! The catalogue in memory: an immutable snapshot that every request reads, and what keeps it fresh.
 //!
 //! No request ever waits for the database. A change, whoever commits it, bumps a version by a trigger in the database; the
-//! [`refresh`](fn@refresh) task reads that number four times a second and builds a new snapshot when it has moved. While the database
+//! [`Refresher`] reads that number four times a second and builds a new snapshot when it has moved. While the database
 //! is away the last snapshot stays in force.
 
 mod refresh;
@@ -13,7 +13,7 @@ use std::sync::{
 };
 
 use arc_swap::{ArcSwap, Guard};
-pub use refresh::refresh;
+pub use refresh::{Away, Refresher};
 pub use snapshot::{Link, Snapshot};
 
 /// Where requests find the newest snapshot.

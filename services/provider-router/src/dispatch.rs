@@ -86,14 +86,11 @@ async fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<Respo
     response
 }
 
-/// Drops the headers of a provider's answer that are about its connection, its cookies or its own caller.
+/// Drops the headers of a provider's answer that are about its connection, its cookies or its own caller. The client of
+/// `crates/upstream` has dropped those that are about the connection alone.
 fn passed_on(mut headers: HeaderMap) -> HeaderMap {
-    const DROPPED: [header::HeaderName; 13] = [
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
+    const DROPPED: [header::HeaderName; 9] = [
         header::CONTENT_LENGTH,
-        header::TRAILER,
-        header::UPGRADE,
         header::SET_COOKIE,
         header::SERVER,
         header::DATE,
@@ -103,9 +100,9 @@ fn passed_on(mut headers: HeaderMap) -> HeaderMap {
         header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
     ];
-    for name in &DROPPED {
+    // An answer has few of them: comparing names costs less than looking each one up.
+    while let Some(name) = headers.keys().find_map(|name| DROPPED.iter().find(|dropped| *dropped == name)) {
         headers.remove(name);
     }
-    headers.remove("keep-alive");
     headers
 }

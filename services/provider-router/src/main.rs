@@ -7,7 +7,7 @@ use provider_router::{config, run};
 use signalbox_daemon::{CommonArgs, Spec, parse_args};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
 
 /// One OpenAI-compatible endpoint in front of many providers. Serves in the foreground.
 #[derive(Parser)]

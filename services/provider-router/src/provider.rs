@@ -1,18 +1,21 @@
 //! Providers: who answers, and how to speak to them.
 //!
 //! An adapter is pure: it builds a request, and says what an answer means. Sending, retrying and logging belong to
-//! [`crate::dispatch`]. A provider that speaks OpenAI's API is a row of [`presets`], not a file.
+//! [`crate::dispatch`]. A provider that speaks OpenAI's API is a row of
+//! [`signalbox_core::provider_type`], not a file.
 
 mod echo;
 mod openai;
-pub mod presets;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use echo::{Echo, EchoBody};
 pub use openai::OpenAi;
 use serde_json::{Map, Value};
-use signalbox_core::schema;
+use signalbox_core::{
+    provider_type::{ECHO, provider_type},
+    schema,
+};
 use signalbox_upstream::AddressPolicy;
 
 use crate::{
@@ -25,8 +28,8 @@ use crate::{
 pub struct Provider {
     /// Its id.
     pub id: String,
-    /// Its name, for people.
-    pub name: String,
+    /// The row it was made of.
+    pub row: schema::Provider,
     /// The address people recognise it by; empty for a built-in one.
     pub base_url: String,
     /// The model that is meant when a request names none.
@@ -69,12 +72,12 @@ impl Provider {
             word => word.ok().flatten().and_then(Bodies::parse).ok_or("`logBodies` must be full, redact or off"),
         };
         let adapter = match row.kind.as_str() {
-            "echo" => Echo::new(config).map(Adapter::Echo),
-            kind => OpenAi::new(presets::preset(kind), config, policy).map(|openai| Adapter::OpenAi(Box::new(openai))),
+            ECHO => Echo::new(config).map(Adapter::Echo),
+            kind => OpenAi::new(provider_type(kind), config, policy).map(|openai| Adapter::OpenAi(Box::new(openai))),
         };
         Self {
             id: row.id.clone(),
-            name: row.name.clone(),
+            row: row.clone(),
             base_url: text(config, "baseURL").ok().flatten().unwrap_or_default().to_owned(),
             default_model,
             // Who wants something left out of the log, and we do not know what, gets nothing logged and nothing served.

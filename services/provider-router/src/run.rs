@@ -2,8 +2,8 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use signalbox_daemon::{ClientKeys, Context, Exit};
-use signalbox_store::Store;
+use signalbox_daemon::{ClientKeys, Context, Exit, sealing_key};
+use signalbox_store::{Sealer, Store};
 use signalbox_upstream::Client;
 use tokio::{
     runtime::Handle,
@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     app::App,
-    catalog::{Catalog, Snapshot, refresh},
+    catalog::{Catalog, Refresher, Snapshot},
     config::Config,
     journal::Journal,
     metrics::Metrics,
@@ -29,13 +29,18 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// What keeps the router from starting, with its exit code.
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
+    let sealer = Sealer::new(&sealing_key(&context.common.data_dir)?);
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     let policy = config.upstream.policy();
     let metrics = Arc::new(Metrics::default());
     let rows = signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?;
-    let snapshot = Snapshot::new(rows, &policy, &metrics);
+    let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics);
     let catalog = Arc::new(Catalog::new(snapshot));
-    let refresher = tokio::spawn(refresh(Arc::clone(&catalog), store.clone(), policy, Arc::clone(&metrics)));
+    let refresher = Arc::new(Refresher::new(Arc::clone(&catalog), store.clone(), sealer, policy, Arc::clone(&metrics)));
+    let watch = tokio::spawn({
+        let refresher = Arc::clone(&refresher);
+        async move { refresher.watch().await }
+    });
 
     let shards = Handle::current().metrics().num_workers();
     let (journal, loader) = Journal::open(&context.common.data_dir, &context.instance, shards, config.journal.clone())
@@ -53,6 +58,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
     let app = Arc::new(App {
         catalog,
+        refresher,
         client,
         journal,
         keys: ClientKeys::new(&context.common.auth),
@@ -74,7 +80,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let served = signalbox_daemon::serve(&context, &announce, service).await;
 
     // Every connection is gone and with them every entry: the loader sees the end of the journal.
-    refresher.abort();
+    watch.abort();
     loader.finish(LOAD_PATIENCE).await;
     store.close().await;
     served

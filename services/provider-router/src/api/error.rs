@@ -4,7 +4,7 @@ use axum::response::IntoResponse;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use signalbox_core::openai::ErrorBody;
 
-use crate::{body::ResponseBody, envelope::EnvelopeError, journal::Refused, route::RouteError};
+use crate::{body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused, route::RouteError};
 
 /// A request that is refused.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,12 @@ pub enum ApiError {
         /// What is wrong.
         reason: String,
     },
+    /// The provider that was named is disabled.
+    #[error("the provider `{0}` is disabled")]
+    ProviderDisabled(String),
+    /// What was asked is in the database only.
+    #[error("the database is away: {0}")]
+    DatabaseAway(#[from] Away),
     /// No such route.
     #[error("no route for {0} {1}")]
     NotFound(Method, String),
@@ -61,13 +67,16 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Envelope(_) | Self::Route(RouteError::MissingModel) | Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::Envelope(_)
+            | Self::Route(RouteError::MissingModel)
+            | Self::BrokenBody
+            | Self::ProviderDisabled(_) => StatusCode::BAD_REQUEST,
             Self::Route(RouteError::UnknownModel(_)) | Self::UnknownProvider(_) | Self::NotFound(..) => {
                 StatusCode::NOT_FOUND
             }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Overloaded | Self::Unlogged(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::Unlogged(_) | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Provider { .. } => StatusCode::BAD_GATEWAY,
             Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
         }
@@ -90,6 +99,8 @@ impl ApiError {
             Self::Overloaded => ("overloaded_error", "overloaded", None),
             Self::Unlogged(_) => ("server_error", "log_unavailable", None),
             Self::UnknownProvider(_) => (REQUEST, "provider_not_found", Some("provider")),
+            Self::ProviderDisabled(_) => ("provider_disabled_error", "provider_disabled", Some("provider")),
+            Self::DatabaseAway(_) => ("server_error", "database_unavailable", None),
             Self::Provider { .. } => ("upstream_error", "upstream_unavailable", None),
             Self::NotFound(..) => (REQUEST, "not_found", None),
             Self::MethodNotAllowed(..) => (REQUEST, "method_not_allowed", None),
@@ -109,7 +120,7 @@ impl ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self {
-            Self::Overloaded | Self::Unlogged(_) => {
+            Self::Overloaded | Self::Unlogged(_) | Self::DatabaseAway(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::Unauthorized => {

@@ -33,7 +33,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Json<Value> {
         .iter()
         .map(|provider| {
             let status = if provider.is_healthy() { "healthy" } else { "unhealthy" };
-            (provider.name.clone(), json!({"status": status, "baseURL": provider.base_url}))
+            (provider.row.name.clone(), json!({"status": status, "baseURL": provider.base_url}))
         })
         .collect();
     let ids: Vec<&str> = snapshot.providers().iter().map(|provider| provider.id.as_str()).collect();

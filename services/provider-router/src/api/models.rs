@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use serde::Deserialize;
 use signalbox_core::openai::Model;
@@ -40,7 +40,12 @@ pub async fn list(State(app): State<Arc<App>>, Query(filter): Query<Filter>) -> 
     match &provider.adapter {
         Adapter::Echo(_) => Ok(Json(app.catalog.current().models_of(&provider)).into_response()),
         Adapter::Misconfigured(reason) => Err(unavailable(&provider, reason.clone())),
-        Adapter::OpenAi(openai) => ask(&app, openai).await.map_err(|reason| unavailable(&provider, reason)),
+        Adapter::OpenAi(openai) => {
+            let list = ask(&app, openai).await.map_err(|reason| unavailable(&provider, reason))?;
+            let mut response = Body::from(list).into_response();
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Ok(response)
+        }
     }
 }
 
@@ -50,8 +55,8 @@ pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<
     model.map(Json).ok_or_else(|| RouteError::UnknownModel(id).into())
 }
 
-/// Passes a provider's own list on.
-async fn ask(app: &App, openai: &OpenAi) -> Result<Response, String> {
+/// A provider's own list, as it sent it: JSON, if nothing else.
+pub(super) async fn ask(app: &App, openai: &OpenAi) -> Result<Bytes, String> {
     let response = app.client.send(&openai.target, openai.models(), &app.deadlines).await.map_err(|e| e.to_string())?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
@@ -65,9 +70,7 @@ async fn ask(app: &App, openai: &OpenAi) -> Result<Response, String> {
         }
     }
     serde_json::from_slice::<serde::de::IgnoredAny>(&list).map_err(|error| format!("its list is not JSON: {error}"))?;
-    let mut response = Body::from(list.freeze()).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    Ok(list.freeze())
 }
 
 fn unavailable(provider: &Provider, reason: String) -> ApiError {

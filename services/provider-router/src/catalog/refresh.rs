@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use signalbox_store::{Error, Store, catalog};
+use signalbox_store::{Error, Sealer, Store, catalog, providers};
 use signalbox_upstream::AddressPolicy;
 use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
 
@@ -14,39 +14,92 @@ const PERIOD: Duration = Duration::from_millis(250);
 /// A database that takes longer counts as away.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Watches the database for changes of the catalogue, until it is dropped.
-pub async fn refresh(current: Arc<Catalog>, store: Store, policy: AddressPolicy, metrics: Arc<Metrics>) {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let known = current.current().version();
-        let outcome = timeout(PATIENCE, look(&store, known, &policy, &metrics)).await;
-        let away = match outcome {
-            Ok(Ok(None)) => None,
-            Ok(Ok(Some(snapshot))) => {
-                tracing::info!(version = snapshot.version(), providers = snapshot.len(), "the catalogue has changed");
-                current.current.store(Arc::new(snapshot));
-                None
-            }
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
-        };
-        let was_ok = current.database_ok.swap(away.is_none(), Ordering::Relaxed);
-        match away {
-            Some(error) if was_ok => {
-                tracing::warn!(error, "the database is away; the last known catalogue stays in force")
-            }
-            None if !was_ok => tracing::info!("the database is back"),
-            _ => {}
-        }
-    }
+/// Reads the database and replaces the snapshot when the catalogue has changed.
+#[derive(Debug)]
+pub struct Refresher {
+    catalog: Arc<Catalog>,
+    store: Store,
+    sealer: Sealer,
+    policy: AddressPolicy,
+    metrics: Arc<Metrics>,
 }
 
-/// A new snapshot, if there is one.
-async fn look(store: &Store, known: i64, policy: &AddressPolicy, metrics: &Metrics) -> Result<Option<Snapshot>, Error> {
-    if catalog::version(store).await? == known {
-        return Ok(None);
+/// Why the catalogue could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Away {
+    /// The database said so.
+    #[error(transparent)]
+    Failed(#[from] Error),
+    /// It said nothing.
+    #[error("no answer within {} s", PATIENCE.as_secs())]
+    Silent,
+}
+
+impl Refresher {
+    /// Fills `catalog` from `store`.
+    #[must_use]
+    pub fn new(
+        catalog: Arc<Catalog>,
+        store: Store,
+        sealer: Sealer,
+        policy: AddressPolicy,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { catalog, store, sealer, policy, metrics }
     }
-    Ok(Some(Snapshot::new(catalog::load(store).await?, policy, metrics)))
+
+    /// Watches the database for changes, until it is dropped.
+    pub async fn watch(&self) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            // What is wrong has been logged, once, and is told by `/health`.
+            self.refresh().await.ok();
+        }
+    }
+
+    /// Brings the snapshot up to date now.
+    ///
+    /// # Errors
+    /// [`Away`]; the last snapshot stays in force then.
+    pub async fn refresh(&self) -> Result<(), Away> {
+        let known = self.catalog.current().version();
+        let looked = timeout(PATIENCE, self.look(known)).await.map_err(|_elapsed| Away::Silent);
+        let outcome = looked.and_then(|read| Ok(read?));
+        let was_ok = self.catalog.database_ok.swap(outcome.is_ok(), Ordering::Relaxed);
+        match &outcome {
+            Err(error) if was_ok => {
+                tracing::warn!(%error, "the database is away; the last known catalogue stays in force");
+            }
+            Ok(_) if !was_ok => tracing::info!("the database is back"),
+            _ => {}
+        }
+        if let Some(snapshot) = outcome? {
+            tracing::info!(version = snapshot.version(), providers = snapshot.len(), "the catalogue has changed");
+            self.catalog.current.store(Arc::new(snapshot));
+        }
+        Ok(())
+    }
+
+    /// Whether the database has the provider, enabled or not.
+    ///
+    /// # Errors
+    /// [`Away`].
+    pub async fn knows(&self, provider: &str) -> Result<bool, Away> {
+        let found = timeout(PATIENCE, providers::get(&self.store, provider)).await.map_err(|_elapsed| Away::Silent)?;
+        match found {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A new snapshot, if there is one.
+    async fn look(&self, known: i64) -> Result<Option<Snapshot>, Error> {
+        if catalog::version(&self.store).await? == known {
+            return Ok(None);
+        }
+        Ok(Some(Snapshot::new(catalog::load(&self.store).await?, &self.sealer, &self.policy, &self.metrics)))
+    }
 }

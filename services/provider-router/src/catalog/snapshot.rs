@@ -3,12 +3,13 @@
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use signalbox_core::openai::{Model, ModelList};
-use signalbox_store::{catalog::Catalog, provider_configs};
+use signalbox_core::schema::ProviderConfig;
+use signalbox_store::{Sealer, catalog::Catalog, provider_configs};
 use signalbox_upstream::AddressPolicy;
 
 use crate::{
     metrics::Metrics,
-    provider::{Config, Provider},
+    provider::{Adapter, Config, Provider},
 };
 
 /// One state of the catalogue. Disabled providers are not in it.
@@ -35,17 +36,20 @@ pub struct Link {
 impl Snapshot {
     /// Indexes what the database has.
     #[must_use]
-    pub fn new(catalog: Catalog, policy: &AddressPolicy, metrics: &Metrics) -> Self {
+    pub fn new(catalog: Catalog, sealer: &Sealer, policy: &AddressPolicy, metrics: &Metrics) -> Self {
         let mut snapshot = Self { version: catalog.version, ..Self::default() };
         let mut rows = catalog.providers;
         rows.retain(|(row, ..)| row.enabled);
         rows.sort_by_key(|(row, ..)| (Reverse(row.priority), row.name.clone()));
         for (row, configs, links) in rows {
-            let config: Config =
-                configs.iter().map(|config| (config.key.clone(), provider_configs::json(config))).collect();
+            let (config, sealed) = read(&configs, sealer);
             let default = links.iter().find(|link| link.is_default);
             let default = default.map(|link| upstream_name(&link.model.id, link.config.as_deref()));
-            let provider = Arc::new(Provider::new(&row, &config, default, policy, metrics));
+            let mut provider = Provider::new(&row, &config, default, policy, metrics);
+            if let Some(reason) = sealed {
+                provider.adapter = Adapter::Misconfigured(reason);
+            }
+            let provider = Arc::new(provider);
             if links.is_empty() {
                 snapshot.open.push(Arc::clone(&provider));
             }
@@ -140,6 +144,18 @@ impl Snapshot {
     }
 }
 
+/// What can be read, and why the rest cannot. One provider whose secrets are lost does not keep the others away.
+fn read(configs: &[ProviderConfig], sealer: &Sealer) -> (Config, Option<String>) {
+    let (mut config, mut sealed) = (Config::new(), None);
+    for row in configs {
+        match provider_configs::json(sealer, row) {
+            Ok(value) => drop(config.insert(row.key.clone(), value)),
+            Err(error) => sealed = Some(error.to_string()),
+        }
+    }
+    (config, sealed)
+}
+
 /// `upstream_model` of a link's configuration, else the model's own id.
 fn upstream_name(model: &str, config: Option<&str>) -> String {
     let config: Option<Config> = config.and_then(|config| serde_json::from_str(config).ok());
@@ -149,9 +165,11 @@ fn upstream_name(model: &str, config: Option<&str>) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use signalbox_core::schema;
+    use signalbox_core::{schema, secret::Secret};
+    use signalbox_store::Store;
 
     use super::*;
+    use crate::journal::Bodies;
 
     /// A provider of a test: models with the name the provider knows them by; the first is its default.
     pub(crate) struct Row<'a> {
@@ -195,7 +213,36 @@ pub(crate) mod tests {
             |value: &str| schema::Setting { key: "active_provider".into(), value: value.into(), updated_at: 0 };
         let catalog =
             Catalog { version: 3, providers: providers.collect(), settings: active.map(setting).into_iter().collect() };
-        Snapshot::new(catalog, &AddressPolicy::default(), &Metrics::default())
+        Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default())
+    }
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(&Secret::new([byte; 32]))
+    }
+
+    #[tokio::test]
+    async fn a_secret_of_another_key_costs_its_provider_and_says_what_to_do() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let value = |key: &str, value: &str| schema::ConfigValue {
+            key: key.into(),
+            value: Secret::new(format!("\"{value}\"")),
+            is_sensitive: key == "apiKey",
+        };
+        let values =
+            [value("baseURL", "http://127.0.0.1:1/v1"), value("apiKey", "sk-canary"), value("logBodies", "off")];
+        provider_configs::put(&store, &sealer(2), "qwen-proxy-default", &values, 0).await.unwrap();
+        for (key, readable) in [(2, true), (1, false)] {
+            let rows = signalbox_store::catalog::load(&store).await.unwrap();
+            let snapshot = Snapshot::new(rows, &sealer(key), &AddressPolicy::default(), &Metrics::default());
+            let provider = snapshot.provider("qwen-proxy-default").unwrap();
+            assert_eq!(provider.log_bodies, Bodies::Off);
+            match &provider.adapter {
+                Adapter::Misconfigured(reason) => assert!(!readable && reason.contains("SIGNALBOX_KEY"), "{reason}"),
+                _ => assert!(readable),
+            }
+            assert!(snapshot.provider("echo").unwrap().is_healthy());
+        }
+        store.close().await;
     }
 
     #[test]

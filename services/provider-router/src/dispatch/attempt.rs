@@ -39,13 +39,14 @@ pub(super) async fn attempt(
     match &candidate.provider.adapter {
         Adapter::Echo(echo) => Ok(repeat(echo, &id, &candidate.model, body, envelope)),
         Adapter::Misconfigured(reason) => {
-            Err(Failure::Misconfigured { provider: candidate.provider.name.clone(), reason: reason.clone() })
+            Err(Failure::Misconfigured { provider: candidate.provider.row.name.clone(), reason: reason.clone() })
         }
         Adapter::OpenAi(openai) => {
             let renamed = envelope.with_model(body, &candidate.model);
             let request = openai.chat(renamed, envelope.stream, caller, &id);
             let response = app.client.send(&openai.target, request, &deadlines(app, openai)).await?;
-            judge(response, envelope.stream).await
+            let judged = judge(response, envelope.stream).await;
+            judged.map_err(|failure| failure.without(&openai.secrets()))
         }
     }
 }

@@ -1,11 +1,13 @@
 //! An attempt that failed: whether another provider may be tried, and what the client is told if none is left.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use memchr::memmem;
 use serde::{Deserialize, de::IgnoredAny};
 use signalbox_core::{
     openai::{Chunk, ErrorBody},
     schema::RequestStatus,
+    secret::MASK,
 };
 
 use crate::{body::ResponseBody, exchange::Exchange};
@@ -45,6 +47,24 @@ impl Failure {
         let status = meant.filter(|status| status.is_client_error() || status.is_server_error());
         let headers = Box::new(HeaderMap::new());
         Some(Self::Status { status: status.unwrap_or(StatusCode::BAD_GATEWAY), headers, body: body.clone() })
+    }
+
+    /// The same without these texts. Some providers repeat the key they refuse; it belongs to the user, not to the client.
+    pub(super) fn without(mut self, secrets: &[String]) -> Self {
+        match &mut self {
+            Self::Status { headers, body, .. } => {
+                let names: Vec<HeaderName> = headers.keys().cloned().collect();
+                for name in names {
+                    if headers.get_all(&name).iter().any(|value| holds(value.as_bytes(), secrets)) {
+                        headers.remove(name);
+                    }
+                }
+                mask(body, secrets);
+            }
+            Self::Invalid { body, .. } => mask(body, secrets),
+            Self::Transport(_) | Self::TooLarge { .. } | Self::Misconfigured { .. } | Self::Nobody => {}
+        }
+        self
     }
 
     /// Whether another provider may do better: not when the request itself is at fault.
@@ -107,6 +127,18 @@ impl Failure {
     }
 }
 
+fn holds(text: &[u8], secrets: &[String]) -> bool {
+    secrets.iter().any(|secret| memmem::find(text, secret.as_bytes()).is_some())
+}
+
+/// Leaves a body without secrets as it is, byte by byte.
+fn mask(body: &mut Bytes, secrets: &[String]) {
+    if holds(body, secrets) {
+        let text = String::from_utf8_lossy(body).into_owned();
+        *body = secrets.iter().fold(text, |text, secret| text.replace(secret, MASK)).into();
+    }
+}
+
 /// The provider's own error if it is shaped like one of OpenAI's; else one that quotes it.
 fn error_body(status: StatusCode, body: Bytes) -> Bytes {
     #[derive(Deserialize)]
@@ -129,4 +161,37 @@ fn error_body(status: StatusCode, body: Bytes) -> Bytes {
         format!("the provider answered with status {status}: {said}")
     };
     ErrorBody::new("upstream_error", "upstream_status", message).to_json().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: &'static [u8]) -> Failure {
+        let headers = HeaderMap::from_iter([
+            (HeaderName::from_static("x-echo"), HeaderValue::from_static("key sk-canary-1")),
+            (HeaderName::from_static("retry-after"), HeaderValue::from_static("5")),
+        ]);
+        Failure::Status { status: StatusCode::UNAUTHORIZED, headers: Box::new(headers), body: Bytes::from_static(body) }
+    }
+
+    #[test]
+    fn a_key_that_a_provider_repeats_stays_here() {
+        let secrets = ["sk-canary-1".to_owned(), "second-canary".to_owned()];
+        let body = br#"{"error":{"message":"no: sk-canary-1, sk-canary-1 and second-canary"}}"#;
+        let Failure::Status { headers, body, .. } = refused(body).without(&secrets) else { panic!("another failure") };
+        assert_eq!(body, format!(r#"{{"error":{{"message":"no: {MASK}, {MASK} and {MASK}"}}}}"#));
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["retry-after"]);
+        let invalid = Failure::invalid("it is odd".into(), Bytes::from_static(b"sk-canary-1")).without(&secrets);
+        assert!(matches!(invalid, Failure::Invalid { body, .. } if body == MASK));
+    }
+
+    #[test]
+    fn everything_else_is_passed_on_byte_by_byte() {
+        let Failure::Status { headers, body, .. } = refused(b"\xff sk-other").without(&["sk-canary-2".to_owned()])
+        else {
+            panic!("another failure")
+        };
+        assert_eq!((headers.len(), &*body), (2, &b"\xff sk-other"[..]));
+    }
 }

@@ -3,7 +3,7 @@
 //! Of a request that goes on, only the places of its records are kept; the bytes stay in the segments until the end comes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     io,
     sync::Arc,
 };
@@ -14,14 +14,18 @@ use uuid::Uuid;
 
 use super::{
     recent::{Recent, Shared},
-    record::{End, Entry, Record},
+    record::{End, Kind, Record},
     segment::{Pool, Segment},
-    tail::{Place, Tail},
+    tail::{Place, Tail, Window},
     transcript::Transcript,
 };
 
 /// A request that goes on is shown as pending after this time; most are over before, and cost one row less.
 const SHOW_PENDING_AFTER: Duration = Duration::from_secs(1);
+
+/// Rows of about so many bytes are held at once: an answer comes into memory when its request ends, and a thousand may end
+/// together.
+const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// The number of a segment, in the order in which they came.
 type SegmentNo = u64;
@@ -32,12 +36,18 @@ pub(crate) struct Intake {
     tails: BTreeMap<SegmentNo, Tail>,
     next: SegmentNo,
     open: HashMap<Uuid, Open>,
+    /// What was read when the batch was full already.
+    unfollowed: VecDeque<(SegmentNo, Uuid, Event, Place)>,
     /// Rows to write, and for each the segments that may go when it is written.
     batch: Vec<Exchange>,
     batch_pins: Vec<Vec<SegmentNo>>,
+    /// Of the records that the batch was made of.
+    batch_bytes: usize,
     /// What the next body may repeat.
     recent: Recent,
-    buffer: Vec<u8>,
+    buffer: Window,
+    /// What is read again.
+    spare: Window,
 }
 
 /// A request that goes on.
@@ -56,7 +66,8 @@ struct Open {
 enum Event {
     Begin,
     Part,
-    End(End),
+    /// `None` if its words are not ours.
+    End(Option<End>),
 }
 
 impl Intake {
@@ -67,17 +78,21 @@ impl Intake {
     }
 
     /// Reads a chunk of the oldest segment that has more, and of those behind it only when it has no more: a request may
-    /// begin in one segment and end in the next. Returns whether there is nothing more for now.
+    /// begin in one segment and end in the next. Returns whether there is nothing more for now; a full batch has to be
+    /// taken before there is.
     pub(crate) fn read(&mut self) -> bool {
+        if !self.follow_all() {
+            return false;
+        }
         let numbers: Vec<SegmentNo> = self.tails.keys().copied().collect();
         for number in numbers {
             let mut events = Vec::new();
             let Some(tail) = self.tails.get_mut(&number) else { continue };
             let read = tail.read(&mut self.buffer, |record, place| {
-                let event = match record.entry {
-                    Entry::Begin(_) => Event::Begin,
-                    Entry::Part => Event::Part,
-                    Entry::End(end) => Event::End(end),
+                let event = match record.kind {
+                    Kind::Begin => Event::Begin,
+                    Kind::Part => Event::Part,
+                    Kind::End => Event::End(record.end()),
                 };
                 events.push((record.id, event, place));
             });
@@ -86,10 +101,8 @@ impl Intake {
                 tail.give_up();
                 true
             });
-            for (id, event, place) in events {
-                self.follow(number, id, event, place);
-            }
-            if !all {
+            self.unfollowed.extend(events.into_iter().map(|(id, event, place)| (number, id, event, place)));
+            if !self.follow_all() || !all {
                 return false;
             }
         }
@@ -101,10 +114,13 @@ impl Intake {
         self.end(id, end, None);
     }
 
-    /// Ends every request that goes on: their process is dead.
-    pub(crate) fn interrupt_all(&mut self) {
+    /// Ends the requests that go on, for their process is dead, until the batch is full. Returns whether none is left.
+    pub(crate) fn interrupt(&mut self) -> bool {
         let ids: Vec<Uuid> = self.open.keys().copied().collect();
         for id in ids {
+            if self.is_full() {
+                return false;
+            }
             let Some(open) = self.open.get(&id) else { continue };
             let begin = open.begin;
             match self.transcript(id, begin) {
@@ -112,9 +128,10 @@ impl Intake {
                 Err(error) => self.damaged(id, &error),
             }
         }
+        true
     }
 
-    /// Shows requests that go on for a while as pending.
+    /// Shows requests that go on for a while as pending; those that a full batch has no room for, the next time.
     pub(crate) fn show_pending(&mut self, now: Instant) {
         let due: Vec<(Uuid, (SegmentNo, Place))> = self
             .open
@@ -123,6 +140,10 @@ impl Intake {
             .map(|(id, open)| (*id, open.begin))
             .collect();
         for (id, begin) in due {
+            if self.is_full() {
+                return;
+            }
+            self.batch_bytes += begin.1.len;
             let Ok(transcript) = self.transcript(id, begin) else { continue };
             self.push(id, transcript.begun(), Vec::new());
             if let Some(open) = self.open.get_mut(&id) {
@@ -133,6 +154,7 @@ impl Intake {
 
     /// The rows that wait to be written; [`Self::settle`] says that they are.
     pub(crate) fn take_rows(&mut self) -> Vec<Exchange> {
+        self.batch_bytes = 0;
         std::mem::take(&mut self.batch)
     }
 
@@ -161,6 +183,10 @@ impl Intake {
     /// Lets go of segments that have given everything, to `pool` if it wants them, and returns how many bytes that freed.
     pub(crate) fn retire(&mut self, pool: &Pool) -> u64 {
         let mut freed = 0;
+        // What has not been followed has pinned nothing yet.
+        if !self.unfollowed.is_empty() {
+            return freed;
+        }
         self.tails.retain(|_, tail| {
             let stays = !(tail.is_exhausted() && tail.pins == 0);
             if !stays {
@@ -180,6 +206,19 @@ impl Intake {
             shared.map(|Shared { with, prefix, suffix }| Base { request_id: with.to_string(), prefix, suffix });
         self.batch.push(exchange);
         self.batch_pins.push(pins);
+    }
+
+    fn is_full(&self) -> bool {
+        self.batch_bytes >= MAX_BATCH_BYTES
+    }
+
+    /// Follows what was read until the batch is full. Returns whether nothing is left.
+    fn follow_all(&mut self) -> bool {
+        while !self.is_full() {
+            let Some((number, id, event, place)) = self.unfollowed.pop_front() else { return true };
+            self.follow(number, id, event, place);
+        }
+        self.unfollowed.is_empty()
     }
 
     fn follow(&mut self, number: SegmentNo, id: Uuid, event: Event, place: Place) {
@@ -203,7 +242,8 @@ impl Intake {
                     self.pin(number);
                 }
             }
-            Event::End(end) => self.end(id, end, Some((number, place))),
+            Event::End(Some(end)) => self.end(id, end, Some((number, place))),
+            Event::End(None) => self.damaged(id, &io::ErrorKind::InvalidData.into()),
         }
     }
 
@@ -231,8 +271,10 @@ impl Intake {
     }
 
     fn exchange(&mut self, id: Uuid, open: &Open, end: End, at: Option<(SegmentNo, Place)>) -> io::Result<Exchange> {
+        self.batch_bytes += open.begin.1.len;
         let mut answer = Vec::new();
         for (number, place) in open.parts.iter().chain(&at) {
+            self.batch_bytes += place.len;
             answer.extend_from_slice(self.reread(*number, *place)?.body);
         }
         Ok(self.transcript(id, open.begin)?.ended(end, answer))
@@ -252,15 +294,13 @@ impl Intake {
 
     fn transcript(&mut self, id: Uuid, (number, place): (SegmentNo, Place)) -> io::Result<Transcript> {
         let record = self.reread(number, place)?;
-        match record.entry {
-            Entry::Begin(begin) => Ok(Transcript { id, begin, request: record.body.to_vec() }),
-            _ => Err(io::ErrorKind::InvalidData.into()),
-        }
+        let begin = record.begin().ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Transcript { id, begin, request: record.body.to_vec() })
     }
 
     fn reread(&mut self, number: SegmentNo, place: Place) -> io::Result<Record<'_>> {
         let tail = self.tails.get(&number).ok_or(io::ErrorKind::NotFound)?;
-        tail.reread(&mut self.buffer, place)
+        tail.reread(&self.buffer, &mut self.spare, place)
     }
 }
 

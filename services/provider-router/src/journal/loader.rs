@@ -15,10 +15,12 @@ use tokio::{
     runtime::Handle,
     time::{Duration, Instant},
 };
+use uuid::Uuid;
 
 use super::{
     Status, ToLoader,
     intake::Intake,
+    record::End,
     recovery,
     retention::{Retention, RetentionConfig},
     segment::Pool,
@@ -26,7 +28,7 @@ use super::{
 use crate::metrics::Metrics;
 
 /// How often the segments are looked at.
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(100);
 /// How many rows go into one transaction at most.
 const MAX_BATCH: usize = 512;
 /// How long one transaction may take.
@@ -70,6 +72,8 @@ struct Work {
     /// All writers are gone.
     writers_gone: bool,
     intake: Intake,
+    /// Ends that are not in the journal. What these requests do have in it comes first.
+    lost: Vec<(Uuid, Box<End>)>,
     /// When there was last something to write.
     busy: Instant,
     retention: Retention,
@@ -133,6 +137,7 @@ impl Loader {
             give_up: Arc::clone(&give_up),
             writers_gone: false,
             intake: Intake::default(),
+            lost: Vec::new(),
             busy: Instant::now(),
             retention: Retention::new(keep),
         };
@@ -168,6 +173,11 @@ impl Work {
             self.receive();
             loop {
                 let done = self.intake.read();
+                if done {
+                    for (id, end) in self.lost.drain(..) {
+                        self.intake.lost(id, *end);
+                    }
+                }
                 self.intake.show_pending(Instant::now());
                 if self.commit().is_err() {
                     return;
@@ -181,7 +191,11 @@ impl Work {
             runtime.block_on(retention.step(store));
             if self.writers_gone {
                 // Nobody is left to end what is open: a handler died with its entry.
-                self.intake.interrupt_all();
+                while !self.intake.interrupt() {
+                    if self.commit().is_err() {
+                        return;
+                    }
+                }
                 if self.commit().is_ok() {
                     self.retire();
                     self.loader.pool.clear();
@@ -207,7 +221,9 @@ impl Work {
                 self.commit()?;
             }
             let interrupted = self.intake.open();
-            self.intake.interrupt_all();
+            while !self.intake.interrupt() {
+                self.commit()?;
+            }
             self.commit()?;
             self.retire();
             recovery::remove(&estate.dir);
@@ -222,11 +238,10 @@ impl Work {
             RecvTimeoutError::Timeout => TryRecvError::Empty,
             RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
         });
-        let mut lost = Vec::new();
         loop {
             match message {
                 Ok(ToLoader::Opened(segment)) => self.intake.add(segment),
-                Ok(ToLoader::Lost(id, end)) => lost.push((id, end)),
+                Ok(ToLoader::Lost(id, end)) => self.lost.push((id, end)),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
                     self.writers_gone = true;
@@ -234,13 +249,6 @@ impl Work {
                 }
             }
             message = self.loader.from_writers.try_recv();
-        }
-        if !lost.is_empty() {
-            // What these requests do have in the journal comes first.
-            while !self.intake.read() {}
-            for (id, end) in lost {
-                self.intake.lost(id, *end);
-            }
         }
     }
 

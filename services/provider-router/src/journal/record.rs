@@ -93,23 +93,20 @@ pub(crate) enum Kind {
     End = 3,
 }
 
-/// Their numbers.
-const KINDS: std::ops::RangeInclusive<u8> = Kind::Begin as u8..=Kind::End as u8;
+impl Kind {
+    fn of(number: u8) -> Option<Self> {
+        [Self::Begin, Self::Part, Self::End].into_iter().find(|kind| *kind as u8 == number)
+    }
+}
 
-/// A record as it was read; `body` lies within the payload.
+/// A record as it was read; `head` and `body` lie within the payload.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
     pub(crate) id: Uuid,
-    pub(crate) entry: Entry,
+    pub(crate) kind: Kind,
+    /// Empty in a part.
+    head: &'a [u8],
     pub(crate) body: &'a [u8],
-}
-
-/// What a record says besides its body.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
-    Begin(Begin),
-    Part,
-    End(End),
 }
 
 /// The bytes of a record up to its body, which the writer appends without copying it.
@@ -168,7 +165,7 @@ pub(crate) fn decode(bytes: &[u8], generation: u64) -> Decoded<'_> {
     let Some((len, rest)) = take_u32(bytes) else { return Decoded::Incomplete(FRAME_LEN) };
     let Some((crc, rest)) = take_u32(rest) else { return Decoded::Incomplete(FRAME_LEN) };
     let len = len as usize;
-    if !(PREFIX_LEN..=MAX_PAYLOAD).contains(&len) || rest.first().is_some_and(|kind| !KINDS.contains(kind)) {
+    if !(PREFIX_LEN..=MAX_PAYLOAD).contains(&len) || rest.first().is_some_and(|&kind| Kind::of(kind).is_none()) {
         return Decoded::Invalid;
     }
     let Some(payload) = rest.get(..len) else { return Decoded::Incomplete(FRAME_LEN + len) };
@@ -178,21 +175,34 @@ pub(crate) fn decode(bytes: &[u8], generation: u64) -> Decoded<'_> {
     parse(payload).map_or(Decoded::Invalid, |record| Decoded::Record(record, FRAME_LEN + len))
 }
 
+/// Takes a record apart that was decoded before: its checksum is not computed again.
+pub(crate) fn decoded(bytes: &[u8]) -> Option<Record<'_>> {
+    parse(bytes.get(FRAME_LEN..)?)
+}
+
 fn parse(payload: &[u8]) -> Option<Record<'_>> {
     let (&kind, rest) = payload.split_first()?;
+    let kind = Kind::of(kind)?;
     let (id, rest) = rest.split_at_checked(16)?;
     let id = Uuid::from_slice(id).ok()?;
-    if kind == Kind::Part as u8 {
-        return Some(Record { id, entry: Entry::Part, body: rest });
+    if kind == Kind::Part {
+        return Some(Record { id, kind, head: &[], body: rest });
     }
     let (head_len, rest) = take_u32(rest)?;
     let (head, body) = rest.split_at_checked(head_len as usize)?;
-    let entry = match kind {
-        kind if kind == Kind::Begin as u8 => Entry::Begin(serde_json::from_slice(head).ok()?),
-        kind if kind == Kind::End as u8 => Entry::End(serde_json::from_slice(head).ok()?),
-        _ => return None,
-    };
-    Some(Record { id, entry, body })
+    Some(Record { id, kind, head, body })
+}
+
+impl Record<'_> {
+    /// What the record of a beginning says; `None` if it is none, or says it in words that are not ours.
+    pub(crate) fn begin(&self) -> Option<Begin> {
+        (self.kind == Kind::Begin).then(|| serde_json::from_slice(self.head).ok()).flatten()
+    }
+
+    /// As [`Self::begin`], of an end.
+    pub(crate) fn end(&self) -> Option<End> {
+        (self.kind == Kind::End).then(|| serde_json::from_slice(self.head).ok()).flatten()
+    }
 }
 
 fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
@@ -223,8 +233,10 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let bytes = whole(Kind::Begin, Some(&begin()), b"{}");
-        let record = Record { id: Uuid::from_u128(7), entry: Entry::Begin(begin()), body: b"{}" };
-        assert_eq!(decode(&bytes, GENERATION), Decoded::Record(record, bytes.len()));
+        let Decoded::Record(record, len) = decode(&bytes, GENERATION) else { panic!("a record") };
+        assert_eq!((record.id, record.begin(), record.end()), (Uuid::from_u128(7), Some(begin()), None));
+        assert_eq!((record.body, len), (b"{}".as_slice(), bytes.len()));
+        assert_eq!(decoded(&bytes), Some(record));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    record::{Decoded, Record, decode},
+    record::{Decoded, Record, decode, decoded},
     segment::{HEADER_LEN, Segment},
 };
 
@@ -18,6 +18,14 @@ const CHUNK: usize = 1 << 20;
 pub(crate) struct Place {
     pub(crate) offset: u64,
     pub(crate) len: usize,
+}
+
+/// What was read last, kept because most requests end a moment after they began: then nothing has to be read twice.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    bytes: Vec<u8>,
+    /// The generation of the segment and the offset in it; `None` after a failed read.
+    of: Option<(u64, u64)>,
 }
 
 /// A segment and how far it has been read.
@@ -37,8 +45,8 @@ impl Tail {
     }
 
     /// Reads the next chunk of what has been written into `buffer` and calls `each` per record. Returns whether there is
-    /// nothing more for now.
-    pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, mut each: impl FnMut(Record<'_>, Place)) -> io::Result<bool> {
+    /// nothing more for now. The records stay in the buffer: see [`Window`].
+    pub(crate) fn read(&mut self, buffer: &mut Window, mut each: impl FnMut(Record<'_>, Place)) -> io::Result<bool> {
         let mut needed = CHUNK;
         loop {
             let rest = self.segment.written() - self.position;
@@ -48,7 +56,7 @@ impl Tail {
             self.fill(buffer, self.position, usize::try_from(rest).unwrap_or(needed).min(needed))?;
             let mut at = 0;
             let incomplete = loop {
-                match decode(&buffer[at..], self.segment.generation) {
+                match decode(&buffer.bytes[at..], self.segment.generation) {
                     Decoded::Record(record, len) => {
                         each(record, Place { offset: self.position + at as u64, len });
                         at += len;
@@ -75,12 +83,13 @@ impl Tail {
 
     /// Moves on to the next record that checks out, or to the end. A record behind damage means that something was lost:
     /// the file is kept then.
-    fn skip(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+    fn skip(&mut self, buffer: &mut Window) -> io::Result<()> {
         let (from, to) = (self.position, self.segment.written());
         self.position = to;
         self.fill(buffer, from, usize::try_from(to - from).unwrap_or(usize::MAX))?;
+        let bytes = &buffer.bytes;
         let found =
-            (1..buffer.len()).find(|&at| matches!(decode(&buffer[at..], self.segment.generation), Decoded::Record(..)));
+            (1..bytes.len()).find(|&at| matches!(decode(&bytes[at..], self.segment.generation), Decoded::Record(..)));
         if let Some(at) = found {
             self.position = from + at as u64;
         }
@@ -94,10 +103,16 @@ impl Tail {
         self.keep = true;
     }
 
-    /// Reads one record again.
-    pub(crate) fn reread<'a>(&self, buffer: &'a mut Vec<u8>, place: Place) -> io::Result<Record<'a>> {
-        self.fill(buffer, place.offset, place.len)?;
-        match decode(buffer, self.segment.generation) {
+    /// One record again: out of `buffer` if that still has it, else read into `spare`.
+    pub(crate) fn reread<'a>(&self, buffer: &'a Window, spare: &'a mut Window, place: Place) -> io::Result<Record<'a>> {
+        // Generations of other processes may be the same as ours.
+        if !self.segment.left_behind
+            && let Some(record) = buffer.at(self.segment.generation, place).and_then(decoded)
+        {
+            return Ok(record);
+        }
+        self.fill(spare, place.offset, place.len)?;
+        match decode(&spare.bytes, self.segment.generation) {
             Decoded::Record(record, _) => Ok(record),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
@@ -108,11 +123,24 @@ impl Tail {
         self.segment.is_sealed() && self.position == self.segment.written()
     }
 
-    fn fill(&self, buffer: &mut Vec<u8>, offset: u64, len: usize) -> io::Result<()> {
-        buffer.resize(len, 0);
+    fn fill(&self, buffer: &mut Window, offset: u64, len: usize) -> io::Result<()> {
+        buffer.of = None;
+        buffer.bytes.resize(len, 0);
         let mut file = &*self.segment.file.reader;
         file.seek(SeekFrom::Start(offset))?;
-        file.read_exact(buffer)
+        file.read_exact(&mut buffer.bytes)?;
+        buffer.of = Some((self.segment.generation, offset));
+        Ok(())
+    }
+}
+
+// === impl Window ===
+
+impl Window {
+    fn at(&self, generation: u64, place: Place) -> Option<&[u8]> {
+        let (_, offset) = self.of.filter(|(of, _)| *of == generation)?;
+        let from = usize::try_from(place.offset.checked_sub(offset)?).ok()?;
+        self.bytes.get(from..from.checked_add(place.len)?)
     }
 }
 
@@ -149,7 +177,7 @@ mod tests {
     }
 
     fn read_all(tail: &mut Tail) -> Vec<Vec<u8>> {
-        let (mut bodies, mut buffer) = (Vec::new(), Vec::new());
+        let (mut bodies, mut buffer) = (Vec::new(), Window::default());
         while !tail.read(&mut buffer, |record, _| bodies.push(record.body.to_vec())).unwrap() {}
         bodies
     }
@@ -177,9 +205,21 @@ mod tests {
     #[test]
     fn a_record_can_be_read_again() {
         let (_dir, mut tail) = tail(&records(&[b"first", b"second"], GENERATION));
-        let (mut places, mut buffer) = (Vec::new(), Vec::new());
+        let (mut places, mut buffer, mut spare) = (Vec::new(), Window::default(), Window::default());
         tail.read(&mut buffer, |_, place| places.push(place)).unwrap();
-        assert_eq!(tail.reread(&mut buffer, places[1]).unwrap().body, b"second");
+        assert_eq!(tail.reread(&buffer, &mut spare, places[1]).unwrap().body, b"second");
+        assert_eq!(tail.reread(&Window::default(), &mut spare, places[0]).unwrap().body, b"first");
+    }
+
+    #[test]
+    fn a_window_gives_only_what_it_has() {
+        let (_dir, mut tail) = tail(&records(&[b"first", b"second"], GENERATION));
+        let (mut places, mut buffer) = (Vec::new(), Window::default());
+        tail.read(&mut buffer, |_, place| places.push(place)).unwrap();
+        assert_eq!(buffer.at(GENERATION, places[1]).and_then(decoded).unwrap().body, b"second");
+        assert_eq!(buffer.at(GENERATION + 1, places[1]), None);
+        assert_eq!(buffer.at(GENERATION, Place { offset: places[1].offset + 1, ..places[1] }), None);
+        assert_eq!(buffer.at(GENERATION, Place { offset: 0, ..places[1] }), None);
     }
 
     proptest! {

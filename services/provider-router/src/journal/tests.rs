@@ -351,3 +351,42 @@ async fn a_segment_with_a_damaged_header_is_kept() {
     running.finish(Duration::from_secs(60)).await;
     assert!(path.with_extension("damaged").exists());
 }
+
+#[tokio::test]
+async fn answers_that_end_together_come_into_memory_a_few_at_a_time() {
+    let world = World::new().await;
+    let config = JournalConfig { segment_bytes: Size::from_mib(64), ..config() };
+    let (journal, loader) = Journal::open(world.dir.path(), "dead", 1, config).unwrap();
+    let mut entries: Vec<Entry> = (0..40).map(|_| journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap()).collect();
+    for entry in &mut entries {
+        entry.part(&event(&"x".repeat(1 << 20)));
+    }
+    // Half of them end, one record behind the other; the rest is open when the process dies.
+    for entry in entries.drain(..20) {
+        drop(entry.end(end(RequestStatus::Completed), b""));
+    }
+    entries.into_iter().for_each(std::mem::forget);
+    let path = world.segments("dead").remove(0);
+    die(journal, loader);
+    let segment::LeftBehind::Segment(segment) = Segment::left_behind(path).unwrap() else { panic!("no segment") };
+
+    let mut intake = intake::Intake::default();
+    intake.add(Arc::new(segment));
+    let (mut batches, mut ids) = (Vec::new(), std::collections::HashSet::new());
+    let mut take = |intake: &mut intake::Intake| {
+        let rows = intake.take_rows();
+        assert_eq!(intake.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0, "what is not settled is kept");
+        intake.settle(&[]);
+        batches.push(rows.len());
+        ids.extend(rows.into_iter().map(|row| row.begun.request_id));
+    };
+    while !intake.read() {
+        take(&mut intake);
+    }
+    while !intake.interrupt() {
+        take(&mut intake);
+    }
+    take(&mut intake);
+    assert_eq!(ids.len(), 40);
+    assert!(batches.len() >= 3 && batches.iter().all(|&rows| rows <= 20), "{batches:?}");
+}

@@ -1,14 +1,12 @@
 //! From records to rows: what the database is told about a request.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use signalbox_core::{
     conversation::{self, Opening},
     openai::{Answer, fold_completion, fold_stream},
     schema::RequestStatus,
 };
-use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef};
+use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef, Source};
 use uuid::Uuid;
 
 use super::record::{Begin, End};
@@ -27,13 +25,18 @@ pub(crate) struct Transcript {
 
 impl Transcript {
     /// The rows of a request that goes on.
-    pub(crate) fn begun(&self) -> Exchange {
-        Exchange { begun: self.begun_row(&Opening::of(&self.request)), ended: None }
+    pub(crate) fn begun(self) -> Exchange {
+        let opening = Opening::of(&self.request);
+        Exchange { begun: self.begun_row(&opening), ended: None }
     }
 
     /// The rows of a request that is over; `answer` is all the provider sent of it.
-    pub(crate) fn ended(&self, end: End, answer: Vec<u8>) -> Exchange {
+    pub(crate) fn ended(self, end: End, answer: Vec<u8>) -> Exchange {
         let opening = Opening::of(&self.request);
+        let upstream_request = end.upstream_model.and_then(|model| {
+            let envelope = envelope::Envelope::parse(&self.request).ok()?;
+            Some(text(envelope.with_model(&Bytes::copy_from_slice(&self.request), &model).into()))
+        });
         let begun = self.begun_row(&opening);
         let raw = Bytes::from(answer);
         let folded = if end.streamed { Some(fold_stream(&raw)) } else { fold_completion(&raw) };
@@ -46,16 +49,8 @@ impl Transcript {
             status,
             ended_at: end.ended_at,
             provider_id: end.provider_id,
-            upstream_request: end.upstream_model.and_then(|model| {
-                let envelope = envelope::Envelope::parse(&self.request).ok()?;
-                Some(text(&envelope.with_model(&Bytes::copy_from_slice(&self.request), &model)).into_owned())
-            }),
-            // One answer per request: the request's id is as unique as the table wants it.
-            response_id: self.id.to_string(),
-            openai_response: answer
-                .json
-                .map(|json| text(json.as_bytes()).into_owned())
-                .or_else(|| (!raw.is_empty()).then(|| text(&raw).into_owned())),
+            upstream_request,
+            openai_response: answer.json.map(without_nul).or_else(|| (!raw.is_empty()).then(|| text(raw.into()))),
             usage: answer.usage,
             finish_reason: answer.finish_reason.or_else(|| error.is_some().then(|| "error".into())),
             error,
@@ -86,9 +81,9 @@ impl Transcript {
         }
     }
 
-    fn begun_row(&self, opening: &Opening) -> Begun {
-        let session = match (&self.begin.session, opening.hash()) {
-            (Some(named), _) => SessionRef::Named(named.clone()),
+    fn begun_row(self, opening: &Opening) -> Begun {
+        let session = match (self.begin.session, opening.hash()) {
+            (Some(named), _) => SessionRef::Named(named),
             (None, Some(hash)) => SessionRef::Continues(hash),
             (None, None) => SessionRef::Opens,
         };
@@ -97,13 +92,14 @@ impl Transcript {
             request_id: self.id.to_string(),
             received_at: self.begin.received_at,
             method: "POST".into(),
-            path: self.begin.path.clone(),
-            model: text(self.begin.model.as_bytes()).into_owned(),
+            path: self.begin.path,
+            model: without_nul(self.begin.model),
             stream: self.begin.stream,
-            openai_request: text(&self.request).into_owned(),
-            first_user_message: text(first.as_bytes()).chars().take(FIRST_MESSAGE).collect(),
+            openai_request: text(self.request),
+            first_user_message: without_nul(first.chars().take(FIRST_MESSAGE).collect()),
             session,
             base: None,
+            source: Source::Router,
         }
     }
 }
@@ -117,10 +113,14 @@ fn final_status(status: RequestStatus, answer: &Answer) -> RequestStatus {
 }
 
 /// Text that every database takes: valid UTF-8 without NUL, which PostgreSQL refuses.
-fn text(bytes: &[u8]) -> Cow<'_, str> {
-    match String::from_utf8_lossy(bytes) {
-        text if text.contains('\0') => Cow::Owned(text.replace('\0', "\u{FFFD}")),
-        text => text,
+fn text(bytes: Vec<u8>) -> String {
+    without_nul(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+fn without_nul(text: String) -> String {
+    match memchr::memchr(0, text.as_bytes()) {
+        None => text,
+        Some(_) => text.replace('\0', "\u{FFFD}"),
     }
 }
 
@@ -149,7 +149,8 @@ mod tests {
     fn the_second_turn_finds_the_first() {
         let first = transcript(FIRST);
         let answer = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-        let row = first.ended(end(&first, RequestStatus::Completed), answer.to_vec());
+        let end = end(&first, RequestStatus::Completed);
+        let row = first.ended(end, answer.to_vec());
         assert_eq!(row.begun.session, SessionRef::Opens);
         let hash = row.ended.unwrap().opening_hash.unwrap();
         let second = transcript(
@@ -160,9 +161,10 @@ mod tests {
 
     #[test]
     fn a_client_that_leaves_after_the_finish_reason_had_everything() {
-        let first = transcript(FIRST);
         let cut = |bytes: &[u8]| {
-            first.ended(end(&first, RequestStatus::ClientDisconnected), bytes.to_vec()).ended.unwrap().status
+            let first = transcript(FIRST);
+            let end = end(&first, RequestStatus::ClientDisconnected);
+            first.ended(end, bytes.to_vec()).ended.unwrap().status
         };
         assert_eq!(
             cut(b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"),
@@ -177,8 +179,8 @@ mod tests {
     #[test]
     fn what_is_no_json_is_kept_as_text_any_database_takes() {
         let broken = transcript("\0not json");
-        let row =
-            broken.ended(End { streamed: false, ..end(&broken, RequestStatus::Failed) }, b"<html>\0\xFF".to_vec());
+        let end = End { streamed: false, ..end(&broken, RequestStatus::Failed) };
+        let row = broken.ended(end, b"<html>\0\xFF".to_vec());
         assert_eq!(row.begun.openai_request, "\u{FFFD}not json");
         assert_eq!(row.ended.unwrap().openai_response.unwrap(), "<html>\u{FFFD}\u{FFFD}");
     }

@@ -7,14 +7,18 @@ use http::{
     uri::PathAndQuery,
 };
 use serde_json::Value;
+use signalbox_core::provider_type::ProviderType;
 use signalbox_upstream::{AddressPolicy, Target};
 use tokio::time::Duration;
 
-use super::{Config, millis, presets::Preset, text};
+use super::{Config, millis, text};
 
 /// Request headers of the caller that the provider gets too; all others stay here, credentials above all.
 const FORWARDED: [&str; 6] =
     ["idempotency-key", "openai-beta", "openai-organization", "openai-project", "traceparent", "tracestate"];
+
+/// Tells our own qwen-proxy that the request is in the router's log, so that it is not logged twice.
+const LOGGED: HeaderName = HeaderName::from_static("x-signalbox-request");
 
 /// How to reach one.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct OpenAi {
     pub timeout: Option<Duration>,
     chat: PathAndQuery,
     models: PathAndQuery,
+    /// The header besides `x-request-id` that tells the request's id.
+    announces: Option<HeaderName>,
     /// Credentials and the user's own headers.
     headers: HeaderMap,
 }
@@ -34,8 +40,8 @@ impl OpenAi {
     ///
     /// # Errors
     /// A sentence for the user.
-    pub fn new(preset: Preset, config: &Config, policy: &AddressPolicy) -> Result<Self, String> {
-        let base_url = text(config, "baseURL")?.or(preset.base_url).ok_or("`baseURL` is missing")?;
+    pub fn new(kind: ProviderType, config: &Config, policy: &AddressPolicy) -> Result<Self, String> {
+        let base_url = text(config, "baseURL")?.or(kind.base_url).ok_or("`baseURL` is missing")?;
         let target = Target::parse(base_url, policy).map_err(|error| format!("`baseURL` cannot be used: {error}"))?;
         let mut headers = custom_headers(config)?;
         if let Some(key) = text(config, "apiKey")? {
@@ -48,11 +54,12 @@ impl OpenAi {
         }
         let path = |path: &str| {
             target
-                .path(&format!("{}{path}", preset.prefix))
+                .path(&format!("{}{path}", kind.path_prefix))
                 .map_err(|error| format!("`baseURL` cannot be used: {error}"))
         };
         let (chat, models) = (path("/chat/completions")?, path("/models")?);
-        Ok(Self { target, timeout: millis(config, "timeout")?, chat, models, headers })
+        let announces = (kind.value == "qwen-proxy").then_some(LOGGED);
+        Ok(Self { target, timeout: millis(config, "timeout")?, chat, models, announces, headers })
     }
 
     /// The request for a chat completion. `caller` are the headers the client sent.
@@ -64,14 +71,15 @@ impl OpenAi {
         let accept = if stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         if let Ok(id) = HeaderValue::from_str(id) {
+            if let Some(name) = &self.announces {
+                headers.insert(name, id.clone());
+            }
             headers.insert(HeaderName::from_static("x-request-id"), id);
         }
-        for name in FORWARDED {
-            // The user's own configuration wins over what a client asks for.
-            if let Some(value) = caller.get(name)
-                && !headers.contains_key(name)
-            {
-                headers.insert(HeaderName::from_static(name), value.clone());
+        for (name, value) in caller {
+            // The user's own configuration wins over what a client asks for, and its first word over the others.
+            if FORWARDED.contains(&name.as_str()) && !headers.contains_key(name) {
+                headers.insert(name, value.clone());
             }
         }
         request
@@ -81,6 +89,17 @@ impl OpenAi {
     #[must_use]
     pub fn models(&self) -> Request<Bytes> {
         self.request(Method::GET, &self.models, Bytes::new())
+    }
+
+    /// What must not come back out of the provider's answers: the values of its headers, as far as they are long enough to
+    /// be secrets, a key without the word in front of it.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        /// Shorter ones are switches and names.
+        const SHORTEST: usize = 8;
+        let values = self.headers.values().filter_map(|value| value.to_str().ok());
+        let bare = values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value).trim());
+        bare.filter(|value| value.len() >= SHORTEST).map(str::to_owned).collect()
     }
 
     fn request(&self, method: Method, path: &PathAndQuery, body: Bytes) -> Request<Bytes> {
@@ -118,13 +137,13 @@ fn custom_headers(config: &Config) -> Result<HeaderMap, String> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use signalbox_core::provider_type::provider_type;
 
     use super::*;
-    use crate::provider::presets::preset;
 
     fn openai(kind: &str, config: Value) -> Result<OpenAi, String> {
         let Value::Object(config) = config else { panic!("an object") };
-        OpenAi::new(preset(kind), &config, &AddressPolicy::default())
+        OpenAi::new(provider_type(kind), &config, &AddressPolicy::default())
     }
 
     #[test]
@@ -148,9 +167,26 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_secrets_and_switches_are_not() {
+        let config = json!({"apiKey": "sk-123456789", "headers": {"X-Team": "a", "X-Key": "long enough"}});
+        let mut secrets = openai("openai", config).unwrap().secrets();
+        secrets.sort_unstable();
+        assert_eq!(secrets, ["long enough", "sk-123456789"]);
+    }
+
+    #[test]
     fn a_qwen_proxy_is_given_without_its_version() {
         let provider = openai("qwen-proxy", json!({"baseURL": "http://127.0.0.1:3000"})).unwrap();
         assert_eq!(provider.models().uri(), "/v1/models");
+    }
+
+    #[test]
+    fn only_a_qwen_proxy_hears_that_the_request_is_logged() {
+        for (kind, told) in [("qwen-proxy", Some("id-1")), ("openai", None)] {
+            let provider = openai(kind, json!({"baseURL": "http://127.0.0.1:9", "apiKey": "k"})).unwrap();
+            let request = provider.chat(Bytes::new(), true, &HeaderMap::new(), "id-1");
+            assert_eq!(request.headers().get(LOGGED).map(|id| id.to_str().unwrap()), told, "{kind}");
+        }
     }
 
     #[test]
