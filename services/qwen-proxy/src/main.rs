@@ -1,20 +1,31 @@
 //! qwen-proxy: the web API of chat.qwen.ai as an OpenAI API.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
-use clap::Parser;
-use qwen_proxy::{DEFAULTS, run};
-use signalbox_daemon::{CommonArgs, Spec, parse_args};
+use clap::{Parser, Subcommand};
+use qwen_proxy::{Config, DEFAULTS, config, login, run};
+use signalbox_daemon::{CommonArgs, Spec, parse_args, run_command};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
 
-/// The web API of chat.qwen.ai as an OpenAI API. Serves in the foreground.
+/// The web API of chat.qwen.ai as an OpenAI API. Without a command, it serves in the foreground.
 #[derive(Parser)]
 #[command(version, about)]
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Log in at chat.qwen.ai: in a browser window, or with pasted cookies
+    Login(login::Args),
+    /// List the stored logins, choose the active one, forget one
+    #[command(subcommand)]
+    Credentials(login::StoredCommand),
 }
 
 fn main() -> ExitCode {
@@ -29,5 +40,25 @@ fn main() -> ExitCode {
         version: env!("CARGO_PKG_VERSION"),
         env_prefix: None,
     };
-    signalbox_daemon::run(spec, args.common, toml::Table::new(), run)
+    let overlay = match config::of_environment(|name| std::env::var(name).ok()) {
+        Ok(overlay) => overlay,
+        Err(exit) => {
+            // Where stderr is gone, too, the exit code has to do.
+            let _ = writeln!(std::io::stderr(), "{}: {exit}", spec.name);
+            return exit.exit_code();
+        }
+    };
+    match args.command {
+        None => signalbox_daemon::run(spec, args.common, overlay, run),
+        Some(Command::Login(args_of_login)) => {
+            run_command(spec, args.common, overlay, |_: Config, common, shutdown| {
+                login::login(args_of_login, common, shutdown)
+            })
+        }
+        Some(Command::Credentials(command)) => {
+            run_command(spec, args.common, overlay, |_: Config, common, shutdown| {
+                login::stored(command, common, shutdown)
+            })
+        }
+    }
 }

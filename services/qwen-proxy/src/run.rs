@@ -1,46 +1,108 @@
 //! From configuration to a served listener, and back.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use http::Request;
 use hyper::body::Incoming;
-use signalbox_daemon::{ClientKeys, Context, Exit};
-use signalbox_store::Store;
-use tokio::time::Instant;
+use signalbox_daemon::{ClientKeys, Context, Exit, sealing_key};
+use signalbox_store::{Sealer, Store, errors, qwen_turns};
+use signalbox_upstream::{Client, ClientConfig};
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::{
-    Config,
-    api::{self, App, error::ApiError},
+    api::{self, models::ModelCache},
+    app::App,
+    clock,
+    config::Config,
+    conversation::Conversations,
+    credentials::Logins,
+    error_log::ErrorLog,
+    metrics::Metrics,
+    qwen::Qwen,
+    record::Log,
+    server::Cors,
 };
+
+/// How long a stopping service waits for what is still being written down.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many rows one step of forgetting removes.
+const BATCH: i64 = 500;
+
+/// Reports of errors are kept for 30 days, in milliseconds.
+const REPORTS_KEPT_MS: i64 = 30 * 24 * 3_600_000;
 
 /// Serves until the context says stop.
 ///
 /// # Errors
 /// What keeps the service from starting, with its exit code.
-pub async fn run(_: Config, context: Context) -> Result<(), Exit> {
+pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
+    let access = config.upstream.access()?;
+    let cors = Cors::parse(&config.api.cors_origin)
+        .ok_or_else(|| Exit::Config("api.cors_origin takes \"loopback\", \"*\" or an origin".to_owned()))?;
+    let key = sealing_key(&context.common.data_dir)?;
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
+    let client = Client::new(&ClientConfig::default()).map_err(|error| Exit::Config(error.to_string()))?;
+    let metrics = Arc::new(Metrics::default());
+    let tasks = TaskTracker::new();
+    let qwen = Arc::new(Qwen::new(client, access, Arc::clone(&metrics)));
+    let (log, writer) = Log::new(store.clone(), Arc::clone(&metrics));
+    let writer = tokio::spawn(writer);
     let app = Arc::new(App {
-        store: store.clone(),
+        log,
+        logins: Logins::new(store.clone(), Sealer::new(&key), &config.login),
+        conversations: Conversations::new(store.clone(), Arc::clone(&qwen), config.sessions.idle_timeout.get()),
+        models: ModelCache::new(config.upstream.models_cache.get()),
+        errors: ErrorLog::new(store.clone(), tasks.clone()),
+        qwen,
+        metrics,
+        tasks: tasks.clone(),
         keys: ClientKeys::new(&context.common.auth),
+        cors,
+        max_body: config.api.max_body.as_usize(),
+        cut: context.shutdown.cut_token(),
         instance: context.instance.clone(),
         started: Instant::now(),
+        store: store.clone(),
     });
+    let forgetting = tokio::spawn(forget(store.clone(), config.sessions.cleanup_interval.get()));
+
     let port = context.listener.local_addr().port();
-    let router = api::router(Arc::clone(&app));
+    let router = api::router(app);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (app, router) = (Arc::clone(&app), router.clone());
-        async move {
-            let open = request.uri().path().starts_with("/health");
-            if !open && !app.keys.is_empty() && !app.keys.authorize(request.headers()) {
-                return Ok::<_, Infallible>(ApiError::Unauthorized.response());
-            }
-            router.oneshot(request.map(axum::body::Body::new)).await
-        }
+        router.clone().oneshot(request.map(axum::body::Body::new))
     });
     let served = signalbox_daemon::serve(&context, &format!("✓ Server running on port {port}"), service).await;
+
+    forgetting.abort();
+    tasks.close();
+    // The writer of the log ends when nobody is left who could give it something.
+    let written = async { tokio::join!(tasks.wait(), writer) };
+    if timeout(PATIENCE, written).await.is_err() {
+        tracing::warn!("something could not be written down before the end");
+    }
     store.close().await;
     served
+}
+
+/// Forgets conversations that are over, and old reports. What was logged of conversations stays.
+async fn forget(store: Store, every: Duration) {
+    let mut ticks = interval(every.max(Duration::from_secs(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let now = clock::unix_ms();
+        let forgotten = async {
+            while qwen_turns::forget_expired(&store, now, BATCH).await? > 0 {}
+            while errors::delete_before(&store, now.saturating_sub(REPORTS_KEPT_MS), BATCH).await? > 0 {}
+            Ok::<_, signalbox_store::Error>(())
+        };
+        if let Err(error) = forgotten.await {
+            tracing::warn!("what is over cannot be forgotten: {error}");
+        }
+    }
 }
 
 /// A database that is away may come back; a file that cannot be opened needs a person.

@@ -1,44 +1,255 @@
 //! What goes wrong, in OpenAI's shape. The one place that knows statuses.
+//!
+//! A handler answers with the bare error; the stack (`server.rs`) writes it down and gives it its body.
+
+use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Method, StatusCode, Uri, header};
-use signalbox_core::openai::ErrorBody;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
+use serde_json::{Value, json};
 
-/// A request that is refused.
+use crate::{convert::Invalid, credentials::NoLogin, qwen::Failure};
+
+/// A request that is refused, or an answer that broke off.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// No client key, or a wrong one.
     #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
     Unauthorized,
-    /// Nobody has logged in at chat.qwen.ai. Existing clients look for these words.
-    #[error("Qwen credentials not configured. Please configure credentials through the Electron app Settings.")]
-    MissingCredentials,
+    /// A page that may not use the service; without this it could spend the user's login, if not read the answers.
+    #[error(
+        "pages of {0} may not use this service: set `api.cors_origin` (CORS_ORIGIN) to that origin, or to * for all"
+    )]
+    Origin(String),
+    /// Nobody we could be at chat.qwen.ai.
+    #[error(transparent)]
+    NoLogin(#[from] NoLogin),
+    /// The request is not what it should be.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// chat.qwen.ai did not answer.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// chat.qwen.ai did not finish its answer.
+    #[error("{0}")]
+    Stream(Failure),
+    /// The list of models is not to be had.
+    #[error("Failed to fetch models from Qwen API: {0}")]
+    Models(Failure),
+    /// There is no such model.
+    #[error("Model '{0}' not found")]
+    UnknownModel(String),
+    /// The service is leaving.
+    #[error("the service is shutting down: what has come so far is incomplete, ask again")]
+    ShuttingDown,
+    /// The body is too large.
+    #[error("the request body is larger than {limit} bytes: send less, or raise `api.max_body`")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The body is compressed.
+    #[error("request bodies must not be compressed (Content-Encoding: {0})")]
+    Encoded(String),
+    /// The body did not arrive whole.
+    #[error("the request body broke off: send it again")]
+    BrokenBody,
+    /// A parameter of a list.
+    #[error("{message}")]
+    Parameter {
+        /// The stable name of the mistake.
+        code: &'static str,
+        /// One sentence.
+        message: String,
+    },
+    /// What the log does not have, or the database being away.
+    #[error(transparent)]
+    Store(#[from] signalbox_store::Error),
     /// No such route.
     #[error("Route not found: {0} {1}")]
     NotFound(Method, String),
 }
 
+/// What was asked, for the report of an error.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// `POST`.
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// Who asked.
+    pub user_agent: Option<String>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A response that still needs its body.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Why.
+    pub error: Arc<ApiError>,
+    /// The body of the request.
+    pub body: Bytes,
+}
+
+const REQUEST: &str = "invalid_request_error";
+const AUTHENTICATION: &str = "authentication_error";
+
+// === impl ApiError ===
+
 impl ApiError {
-    /// The whole response.
+    /// The status of the response.
     #[must_use]
-    pub fn response(&self) -> Response {
-        let (status, kind, code) = match self {
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key"),
-            Self::MissingCredentials => (StatusCode::UNAUTHORIZED, "authentication_error", "missing_credentials"),
-            Self::NotFound(..) => (StatusCode::NOT_FOUND, "invalid_request_error", "not_found"),
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Origin(_) => StatusCode::FORBIDDEN,
+            Self::NoLogin(NoLogin::Resting(_)) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoLogin(_) => StatusCode::UNAUTHORIZED,
+            Self::Invalid(_) | Self::BrokenBody | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
+            Self::Failure(failure) | Self::Stream(failure) => failure.status(),
+            // Whom it concerns has to know the login is at fault.
+            Self::Models(failure) if failure.blames_login() => failure.status(),
+            Self::Models(_) => StatusCode::BAD_GATEWAY,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnknownModel(_) | Self::NotFound(..) => StatusCode::NOT_FOUND,
+            Self::Store(signalbox_store::Error::NotFound { .. }) => StatusCode::NOT_FOUND,
+            Self::Store(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// OpenAI's class of error.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unauthorized => AUTHENTICATION,
+            Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_error",
+            Self::NoLogin(_) => AUTHENTICATION,
+            Self::Failure(failure) => failure.kind(),
+            Self::Stream(_) | Self::ShuttingDown => "stream_error",
+            Self::Models(failure) if failure.blames_login() => failure.kind(),
+            Self::Store(signalbox_store::Error::NotFound { .. }) => REQUEST,
+            Self::Models(_) | Self::Store(_) => "api_error",
+            _ => REQUEST,
+        }
+    }
+
+    /// The stable name of the reason.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthorized => "invalid_api_key",
+            Self::Origin(_) => "origin_not_allowed",
+            Self::NoLogin(NoLogin::Missing | NoLogin::Expired) => "missing_credentials",
+            Self::NoLogin(NoLogin::Unreadable(_)) => "unreadable_credentials",
+            Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_exceeded",
+            Self::Invalid(invalid) => invalid.code,
+            Self::Failure(failure) | Self::Stream(failure) => failure.code(),
+            Self::Models(failure) if failure.blames_login() => failure.code(),
+            Self::Models(_) => "qwen_api_error",
+            Self::ShuttingDown => "shutting_down",
+            Self::TooLarge { .. } => "request_too_large",
+            Self::Encoded(_) => "unsupported_content_encoding",
+            Self::BrokenBody => "incomplete_body",
+            Self::Parameter { code, .. } => code,
+            Self::UnknownModel(_) | Self::NotFound(..) => "not_found",
+            Self::Store(signalbox_store::Error::NotFound { .. }) => "not_found",
+            Self::Store(error) if error.is_transient() => "database_unavailable",
+            Self::Store(_) => "internal_error",
+        }
+    }
+
+    /// The body of the response, with the id of the report where there is one.
+    #[must_use]
+    pub fn body(&self, error_id: Option<&str>) -> String {
+        let param = match self {
+            Self::Invalid(invalid) => invalid.param.as_deref(),
+            _ => None,
         };
-        let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        (status, json, ErrorBody::new(kind, code, self.to_string()).to_json()).into_response()
+        let mut error = json!({"message": self.to_string(), "type": self.kind(), "param": param, "code": self.code()});
+        if let (Some(error_id), Value::Object(fields)) = (error_id, &mut error) {
+            fields.insert("error_id".to_owned(), error_id.into());
+        }
+        json!({"error": error}).to_string()
+    }
+
+    /// Which kind of error the report calls it.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Stream(_) | Self::ShuttingDown => "stream_error",
+            Self::Failure(_) | Self::Models(_) => "api_error",
+            Self::Invalid(_) | Self::Parameter { .. } => "validation_error",
+            Self::Store(signalbox_store::Error::NotFound { .. }) => "http_error",
+            Self::Store(_) => "database_error",
+            _ => "http_error",
+        }
+    }
+
+    /// How bad the report says it is.
+    #[must_use]
+    pub fn severity(&self) -> &'static str {
+        match self {
+            Self::Failure(failure) | Self::Models(failure) if failure.blames_login() => "critical",
+            _ if self.status().is_server_error() => "critical",
+            Self::Stream(_) => "error",
+            _ => "warning",
+        }
+    }
+
+    /// Seconds after which the same request may succeed.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::NoLogin(NoLogin::Resting(rest)) => Some(rest.as_secs()),
+            Self::Failure(failure) | Self::Models(failure) => failure.retry_after().map(|wait| wait.as_secs()),
+            Self::ShuttingDown => Some(1),
+            Self::Store(error) if error.is_transient() => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The response, which still needs its body; the body of the request goes into the report, redacted.
+    #[must_use]
+    pub fn refusal(self, body: Bytes) -> Response {
+        let mut response = self.status().into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if matches!(self, Self::Unauthorized) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(Refusal { error: Arc::new(self), body });
+        response
+    }
+}
+
+impl Asked {
+    /// What was asked with this head and body.
+    #[must_use]
+    pub fn of(head: &Parts, body: Bytes) -> Self {
+        let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        Self {
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            user_agent: user_agent.map(str::to_owned),
+            body,
+        }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        self.response()
+        self.refusal(Bytes::new())
     }
 }
 
-/// For every path that is no route.
+/// For every path that is no route, and every method that a route does not have.
 pub(super) async fn not_found(method: Method, uri: Uri) -> ApiError {
     ApiError::NotFound(method, uri.path().to_owned())
 }

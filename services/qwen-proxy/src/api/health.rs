@@ -1,39 +1,144 @@
-//! How the service is doing.
+//! How the service is doing. Nothing here asks chat.qwen.ai.
 
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use serde_json::{Value, json};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use signalbox_store::{errors, qwen_turns};
 use tokio::time::{Duration, timeout};
 
-use super::App;
+use crate::{app::App, clock, credentials::NoLogin};
 
 /// A database that takes longer counts as away.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The errors of so long ago are shown, in milliseconds.
+const RECENT_MS: i64 = 3_600_000;
+
+/// More recent errors than this, apart from the clients' own, are a sign that something is wrong.
+const TOO_MANY: i64 = 100;
+
+/// What is told about the errors.
+struct Errors {
+    /// Recent and serious ones that nobody has marked as resolved.
+    recent: i64,
+    told: Value,
+}
 
 /// The process answers.
 pub(super) async fn live(State(app): State<Arc<App>>) -> Json<Value> {
     Json(json!({"status": "ok", "instance": app.instance}))
 }
 
-/// Requests can be answered. Missing credentials do not make it unready: the answer says what to do.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(json!({"status": "ok", "instance": app.instance}))
+/// Requests can be answered. A missing login does not make it unready: the answer says what to do.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
+    let (status, word) =
+        if app.cut.is_cancelled() { (StatusCode::SERVICE_UNAVAILABLE, "stopping") } else { (StatusCode::OK, "ok") };
+    (status, Json(json!({"status": word, "instance": app.instance})))
 }
 
-/// Everything in one answer.
+/// Everything in one answer. Requests are served without a login and without the database, so neither makes it 503.
 pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Value> {
-    let database_ok = timeout(PATIENCE, app.store.ping()).await.is_ok_and(|ping| ping.is_ok());
-    Json(json!({
-        "status": if database_ok { "healthy" } else { "degraded" },
+    Json(Value::Object(summary(&app).await.0))
+}
+
+/// The same with figures.
+pub(super) async fn detailed(State(app): State<Arc<App>>) -> Json<Value> {
+    let (mut told, errors) = summary(&app).await;
+    let sessions = told.get("sessions").cloned().unwrap_or_default();
+    if let Some(Value::Object(checks)) = told.get_mut("checks") {
+        checks.insert("sessions".to_owned(), if sessions.is_null() { "unknown" } else { "ok" }.into());
+    }
+    let metrics = json!({
+        "sessions": {"activeSessions": sessions},
+        "memory": {"rss": resident_bytes()},
+        "process": {
+            "pid": std::process::id(),
+            "uptime": app.started.elapsed().as_secs(),
+            "platform": std::env::consts::OS,
+        },
+    });
+    told.insert("metrics".to_owned(), metrics);
+    told.insert("errors".to_owned(), errors.told);
+    Json(Value::Object(told))
+}
+
+async fn summary(app: &App) -> (Map<String, Value>, Errors) {
+    let now = clock::unix_ms();
+    let sessions = timeout(PATIENCE, qwen_turns::count(&app.store, now)).await.ok().and_then(Result::ok);
+    let errors = read_errors(app, now).await;
+    let database = if sessions.is_some() { "ok" } else { "degraded" };
+    let authentication = match app.logins.current(now).await {
+        Ok(_) => "ok",
+        Err(NoLogin::Missing) => "not_configured",
+        Err(NoLogin::Expired) => "expired",
+        Err(NoLogin::Unreadable(_)) => "unreadable",
+        Err(NoLogin::Resting(_)) => "rate_limited",
+    };
+    let worry = if errors.recent > TOO_MANY { "degraded" } else { "ok" };
+    let healthy = database == "ok" && worry == "ok";
+    let told = json!({
+        "status": if healthy { "healthy" } else { "degraded" },
         "instance": app.instance,
         "timestamp": jiff::Timestamp::now().to_string(),
         "uptime": app.started.elapsed().as_secs(),
-        "checks": {
-            "authentication": "not_configured",
-            "errors": "ok",
-            "database": if database_ok { "ok" } else { "degraded" },
+        "checks": {"authentication": authentication, "errors": worry, "database": database},
+        "sessions": sessions,
+    });
+    let Value::Object(told) = told else { return (Map::new(), errors) };
+    (told, errors)
+}
+
+async fn read_errors(app: &App, now: i64) -> Errors {
+    let read = async {
+        let newest = errors::newest(&app.store).await?;
+        let all = errors::counts(&app.store, 0).await?;
+        let recent = errors::counts(&app.store, now - RECENT_MS).await?;
+        Ok::<_, signalbox_store::Error>((newest, all, recent))
+    };
+    let Ok(Ok((newest, all, recent))) = timeout(PATIENCE, read).await else {
+        return Errors { recent: 0, told: Value::Null };
+    };
+    let mut by_type: Map<String, Value> = Map::new();
+    let mut by_severity: Map<String, Value> = Map::new();
+    let (mut total, mut unresolved) = (0, 0);
+    for count in &all {
+        total += count.total;
+        unresolved += count.unresolved;
+        for (counts, key) in [(&mut by_type, &count.error_type), (&mut by_severity, &count.severity)] {
+            let before = counts.get(key).and_then(Value::as_i64).unwrap_or_default();
+            counts.insert(key.clone(), (before + count.total).into());
+        }
+    }
+    let newest = newest.map(|error| {
+        json!({
+            "error_id": error.error_id,
+            "error_message": error.error_message,
+            "error_type": error.error_type,
+            "severity": error.severity,
+            "timestamp": error.timestamp,
+            "endpoint": error.endpoint,
+        })
+    });
+    let told = json!({
+        "recent_count": recent.iter().map(|count| count.total).sum::<i64>(),
+        "unresolved_count": unresolved,
+        "last_error": newest,
+        "statistics": {
+            "total": total,
+            "unresolved": unresolved,
+            "by_type": by_type,
+            "by_severity": by_severity,
         },
-        "sessions": 0,
-    }))
+    });
+    let serious = recent.iter().filter(|count| count.severity != "warning");
+    Errors { recent: serious.map(|count| count.unresolved).sum(), told }
+}
+
+/// Bytes of memory in use, where the system tells.
+pub(super) fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

@@ -1,0 +1,103 @@
+//! `POST /v1/chat/completions` and `POST /v1/completions`: asked alike, framed differently.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, header, request::Parts};
+use signalbox_core::id;
+use uuid::Uuid;
+
+use super::{
+    body,
+    error::{ApiError, Asked},
+};
+use crate::{
+    app::App,
+    clock,
+    convert::{Ask, text_completion::TextCompletion},
+    exchange::Exchange,
+    qwen::Login,
+    record::Record,
+    relay::{self, Form},
+};
+
+/// Tells the client which request in the log this is.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// provider-router sends this: the request is in its log already.
+const LOGGED: HeaderName = HeaderName::from_static("x-signalbox-request");
+
+pub(super) async fn chat(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    serve(app, request, Form::Chat).await
+}
+
+pub(super) async fn text(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    serve(app, request, Form::Text).await
+}
+
+async fn serve(app: Arc<App>, request: Request<Body>, form: Form) -> Response {
+    let id = id::request_id();
+    let (head, body) = request.into_parts();
+    let login = app.logins.current(clock::unix_ms()).await;
+    let mut response = match body::collect(&head.headers, body, app.max_body).await {
+        Err(error) => error.into_response(),
+        Ok(body) => {
+            let answered = match login {
+                Ok(login) => answer(&app, &head, &body, form, id, login).await,
+                Err(none) => Err(none.into()),
+            };
+            answered.unwrap_or_else(|error| error.refusal(body))
+        }
+    };
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+async fn answer(
+    app: &Arc<App>,
+    head: &Parts,
+    body: &Bytes,
+    form: Form,
+    id: Uuid,
+    login: Login,
+) -> Result<Response, ApiError> {
+    let (ask, prefix) = match form {
+        Form::Chat => (Ask::parse(body)?, "chatcmpl"),
+        Form::Text => (Ask::parse_prompt(body)?, "cmpl"),
+    };
+    let stream = ask.stream;
+    let logged = head.headers.contains_key(LOGGED);
+    let record = (!logged).then(|| Record::new(id, head.uri.path(), body, &ask));
+    let mut exchange = Exchange::new(Arc::clone(app), format!("{prefix}-{id}"), ask, login, record);
+    exchange.begin().await?;
+    let mut step = exchange.next().await?;
+    if stream {
+        return Ok(events(relay::body(app, exchange, step, form, Asked::of(head, body.clone()))));
+    }
+    loop {
+        if let Some(completion) = step.whole {
+            return Ok(match form {
+                Form::Chat => Json(completion).into_response(),
+                Form::Text => Json(TextCompletion::from_completion(completion)).into_response(),
+            });
+        }
+        step = exchange.next().await?;
+    }
+}
+
+fn events(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Proxies on the way must not wait for more.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}

@@ -1,0 +1,166 @@
+//! `GET /v1/models`: what can be asked for at chat.qwen.ai.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use super::error::ApiError;
+use crate::{app::App, clock, qwen::Failure};
+
+/// The list as the site last told it. One request at a time asks the site; the others wait for its answer.
+#[derive(Debug)]
+pub struct ModelCache {
+    kept_for: Duration,
+    last: Mutex<Option<(Instant, Arc<Vec<Value>>)>>,
+}
+
+/// A model as the site describes it.
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    #[serde(default)]
+    name: Value,
+    #[serde(default)]
+    owned_by: Value,
+    #[serde(default)]
+    info: Info,
+}
+
+#[derive(Default, Deserialize)]
+struct Info {
+    #[serde(default)]
+    is_active: Option<bool>,
+    #[serde(default)]
+    is_visitor_active: Value,
+    #[serde(default)]
+    meta: Value,
+}
+
+/// All models.
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
+    let models = app.models.get(&app).await?;
+    Ok(Json(json!({"object": "list", "data": *models})))
+}
+
+/// One model.
+pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let models = app.models.get(&app).await?;
+    models.iter().find(|model| model["id"] == *id).cloned().map(Json).ok_or(ApiError::UnknownModel(id))
+}
+
+// === impl ModelCache ===
+
+impl ModelCache {
+    /// Keeps a list for so long.
+    #[must_use]
+    pub fn new(kept_for: Duration) -> Self {
+        Self { kept_for, last: Mutex::default() }
+    }
+
+    /// The list. An old one is better than none, when the site does not answer.
+    async fn get(&self, app: &App) -> Result<Arc<Vec<Value>>, ApiError> {
+        let login = app.logins.current(clock::unix_ms()).await?;
+        let mut last = self.last.lock().await;
+        if let Some((at, models)) = &*last
+            && at.elapsed() < self.kept_for
+        {
+            return Ok(Arc::clone(models));
+        }
+        let fetched = match app.qwen.models(&login).await {
+            Ok(body) => read(&body, clock::unix_ms() / 1000),
+            Err(failure) => Err(failure),
+        };
+        match (fetched, &*last) {
+            (Ok(models), _) => {
+                app.logins.worked(&login).await;
+                let models = Arc::new(models);
+                *last = Some((Instant::now(), Arc::clone(&models)));
+                Ok(models)
+            }
+            (Err(failure), stale) => {
+                app.metrics.failed(failure.code());
+                app.logins.failed(&login, &failure, clock::unix_ms()).await;
+                match stale {
+                    Some((_, models)) => {
+                        tracing::warn!("an old list of models is told: {failure}");
+                        Ok(Arc::clone(models))
+                    }
+                    None => Err(ApiError::Models(failure)),
+                }
+            }
+        }
+    }
+}
+
+/// The site's list in OpenAI's words: the models that are in use.
+fn read(body: &Bytes, created: i64) -> Result<Vec<Value>, Failure> {
+    #[derive(Deserialize)]
+    struct List {
+        data: Vec<Listed>,
+    }
+    let list: List = serde_json::from_slice(body).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    let active = list.data.into_iter().filter(|model| model.info.is_active != Some(false));
+    Ok(active.map(|model| model.into_openai(created)).collect())
+}
+
+// === impl Listed ===
+
+impl Listed {
+    fn into_openai(self, created: i64) -> Value {
+        let Self { id, name, owned_by, info } = self;
+        let meta = |key: &str| info.meta.get(key).cloned().unwrap_or_default();
+        let owned_by = if owned_by.is_string() { owned_by } else { "qwen".into() };
+        json!({
+            "id": id,
+            "object": "model",
+            "created": created,
+            "owned_by": owned_by,
+            "permission": [],
+            "root": id,
+            "parent": null,
+            "metadata": {
+                "name": name,
+                "description": meta("description"),
+                "capabilities": meta("capabilities"),
+                "chat_types": meta("chat_type"),
+                "max_context_length": meta("max_context_length"),
+                "max_generation_length": meta("max_generation_length"),
+                "abilities": meta("abilities"),
+                "is_active": info.is_active,
+                "is_visitor_active": info.is_visitor_active,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_models_in_use_are_told() {
+        let body = br#"{"data":[
+            {"id":"qwen3-max","name":"Qwen3-Max","object":"model","owned_by":"qwen","info":{"is_active":true,"is_visitor_active":false,
+             "meta":{"description":"d","chat_type":["t2t"],"max_context_length":262144}}},
+            {"id":"gone","info":{"is_active":false}},
+            {"id":"bare"}]}"#;
+        let models = read(&Bytes::from_static(body), 7).unwrap();
+        let ids: Vec<&Value> = models.iter().map(|model| &model["id"]).collect();
+        assert_eq!(ids, ["qwen3-max", "bare"]);
+        assert_eq!((&models[0]["created"], &models[0]["root"]), (&json!(7), &json!("qwen3-max")));
+        let metadata = &models[0]["metadata"];
+        assert_eq!((&metadata["chat_types"], &metadata["is_visitor_active"]), (&json!(["t2t"]), &json!(false)));
+        assert_eq!(metadata["max_context_length"], 262_144);
+        assert!(matches!(read(&Bytes::from_static(b"{}"), 7), Err(Failure::Unreadable(_))));
+    }
+}

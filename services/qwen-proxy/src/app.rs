@@ -1,0 +1,48 @@
+//! What every request needs, made once at start.
+
+use std::sync::Arc;
+
+use signalbox_daemon::ClientKeys;
+use signalbox_store::Store;
+use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    api::models::ModelCache, conversation::Conversations, credentials::Logins, error_log::ErrorLog, metrics::Metrics,
+    qwen::Qwen, record::Log, server::Cors,
+};
+
+/// The parts of the service that requests share.
+#[derive(Debug)]
+pub struct App {
+    /// The database all services share.
+    pub store: Store,
+    /// The site.
+    pub qwen: Arc<Qwen>,
+    /// Who we are there.
+    pub logins: Logins,
+    /// What is said there.
+    pub conversations: Conversations,
+    /// The models there are.
+    pub models: ModelCache,
+    /// What was asked here directly.
+    pub log: Log,
+    /// What went wrong.
+    pub errors: ErrorLog,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Work that outlives its request.
+    pub tasks: TaskTracker,
+    /// Who may ask.
+    pub keys: ClientKeys,
+    /// Which pages may ask.
+    pub cors: Cors,
+    /// The largest request body, in bytes.
+    pub max_body: usize,
+    /// Cancelled when streams have to end now.
+    pub cut: CancellationToken,
+    /// This run of the service.
+    pub instance: String,
+    /// When it began.
+    pub started: Instant,
+}

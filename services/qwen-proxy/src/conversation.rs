@@ -1,0 +1,190 @@
+//! Conversations: which chat at chat.qwen.ai a request continues, and where.
+//!
+//! The site remembers a chat itself, as a tree of messages; a turn names the answer it follows. Clients name nothing: they
+//! send the whole history again. So every answer is noted with what was said up to it ([`trace`]), and a request whose
+//! history is the same goes on from there. Conversations that were alike so far are as good as each other, but each takes a
+//! chat of its own where there is one. What is not found, because it expired, was changed by the client or is lost at the
+//! site, is told anew in a new chat: that costs tokens and is always right.
+//!
+//! One turn at a time runs in a chat ([`seats`]).
+
+pub mod seats;
+pub mod trace;
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+use signalbox_core::{conversation::opening_hash, id};
+use signalbox_store::{
+    Store,
+    qwen_turns::{self, EndedTurn},
+};
+use tokio::time::{Duration, timeout};
+
+use self::{
+    seats::{Seat, Seats},
+    trace::Trace,
+};
+use crate::{
+    clock,
+    convert::{Answer, Ask, Prompt},
+    qwen::{
+        Events, Failure, Login, Qwen,
+        client::checked,
+        wire::{Completion, NewChat},
+    },
+};
+
+/// How long a turn waits for the database. Without it the history is told anew, which is right as well.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much of the first message the list of sessions shows, in characters.
+const SHOWN: usize = 4096;
+
+/// All conversations.
+#[derive(Debug)]
+pub struct Conversations {
+    store: Store,
+    qwen: Arc<Qwen>,
+    idle_timeout: Duration,
+    seats: Seats,
+}
+
+/// A turn whose answer is on its way.
+#[derive(Debug)]
+pub struct Turn {
+    /// Where it belongs.
+    pub place: Place,
+    /// The answer.
+    pub events: Events,
+    /// What was sent to the site.
+    pub sent: Bytes,
+}
+
+/// Where a turn belongs. No other turn runs in this chat until it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    /// The session.
+    pub session_id: String,
+    chat_id: String,
+    /// A new chat needs none: nobody knows it yet.
+    _seat: Option<Seat>,
+}
+
+// === impl Conversations ===
+
+impl Conversations {
+    /// The conversations in this database; they can be continued for so long after their last turn.
+    #[must_use]
+    pub fn new(store: Store, qwen: Arc<Qwen>, idle_timeout: Duration) -> Self {
+        Self { store, qwen, idle_timeout, seats: Seats::default() }
+    }
+
+    /// Asks for the next answer. The site has begun to answer when this returns.
+    ///
+    /// # Errors
+    /// What the site said instead.
+    pub async fn begin(&self, ask: &Ask, login: &Login) -> Result<Turn, Failure> {
+        let Some((turn, seat)) = self.find(ask).await else {
+            return self.open(ask, login, id::request_id().to_string(), None).await;
+        };
+        let prompt = ask.next_prompt(turn.tools != ask.tools.fingerprint());
+        match self.ask(ask, login, &turn.chat_id, Some(&turn.parent_id), &prompt).await {
+            Ok((events, sent)) => {
+                let place = Place { session_id: turn.session_id, chat_id: turn.chat_id, _seat: Some(seat) };
+                Ok(Turn { place, events, sent })
+            }
+            Err(Failure::ChatLost(details)) => {
+                tracing::info!(session = turn.session_id, details, "the chat is lost; its history is told anew");
+                self.open(ask, login, turn.session_id, Some(seat)).await
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Notes where the conversation can be continued. That it cannot be noted is no reason to keep the answer back.
+    pub async fn end(&self, ask: &Ask, place: &Place, answer: &Answer) {
+        let Some(parent_id) = answer.parent_id() else { return };
+        let now = clock::unix_ms();
+        let trace = Trace::after(&ask.messages, answer.text(), &answer.call_ids());
+        let first_user_message: String = ask.first_user_text().chars().take(SHOWN).collect();
+        let opening = ask.opening_hash();
+        let ended = EndedTurn {
+            session_id: &place.session_id,
+            chat_id: &place.chat_id,
+            first_user_message: &first_user_message,
+            opening_hash: &opening.unwrap_or_else(|| opening_hash(ask.first_user_text(), answer.text())),
+            parent_id,
+            asked: &trace.asked,
+            answer: &trace.answer,
+            instructed: &trace.instructed,
+            tools: &ask.tools.fingerprint(),
+            ended_at: now,
+            expires_at: now.saturating_add(clock::millis(self.idle_timeout)),
+        };
+        self.patiently("a turn cannot be noted", qwen_turns::put(&self.store, &ended)).await;
+    }
+
+    /// The turn that a request continues, and a seat in its chat.
+    async fn find(&self, ask: &Ask) -> Option<(qwen_turns::Turn, Seat)> {
+        let trace = Trace::of(&ask.messages)?;
+        let find = qwen_turns::find(&self.store, &trace.asked, clock::unix_ms());
+        let turns = self.patiently("a conversation cannot be looked up", find).await?;
+        let mut fitting = trace.choose(turns).into_iter();
+        let best = fitting.next()?;
+        for turn in std::iter::once(&best).chain(fitting.as_slice()) {
+            if let Some(seat) = self.seats.try_take(&turn.session_id) {
+                return Some((turn.clone(), seat));
+            }
+        }
+        // Perhaps the same request once more, or another answer to it: the chat goes on from the same place.
+        let seat = self.seats.take(&best.session_id).await;
+        Some((best, seat))
+    }
+
+    /// Begins a new chat and tells it all there is.
+    async fn open(&self, ask: &Ask, login: &Login, session_id: String, seat: Option<Seat>) -> Result<Turn, Failure> {
+        let (title, prompt) = match ask.is_first_turn() {
+            true => ("API Chat", ask.opening_prompt()),
+            false => ("API Chat (Recovered)", ask.replay_prompt()),
+        };
+        // A prompt that cannot be sent needs no chat. The ids of chats are UUIDs.
+        checked(&Completion::new(&id::request_id().to_string(), &ask.model, None, &prompt, clock::unix_ms() / 1000))?;
+        let chat_id = self.qwen.new_chat(login, &NewChat::new(title, &ask.model, clock::unix_ms())).await?;
+        let (events, sent) = self.ask(ask, login, &chat_id, None, &prompt).await?;
+        Ok(Turn { place: Place { session_id, chat_id, _seat: seat }, events, sent })
+    }
+
+    async fn ask(
+        &self,
+        ask: &Ask,
+        login: &Login,
+        chat_id: &str,
+        parent: Option<&str>,
+        prompt: &Prompt,
+    ) -> Result<(Events, Bytes), Failure> {
+        let completion = Completion::new(chat_id, &ask.model, parent, prompt, clock::unix_ms() / 1000);
+        let (mut events, sent) = self.qwen.complete(login, chat_id, &completion).await?;
+        // A chat may turn out to be lost only here.
+        events.wait().await?;
+        Ok((events, sent))
+    }
+
+    async fn patiently<T>(
+        &self,
+        trouble: &str,
+        work: impl Future<Output = Result<T, signalbox_store::Error>>,
+    ) -> Option<T> {
+        match timeout(PATIENCE, work).await {
+            Ok(Ok(done)) => Some(done),
+            Ok(Err(error)) => {
+                tracing::warn!("{trouble}: {error}");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("{trouble}: the database takes longer than {PATIENCE:?}");
+                None
+            }
+        }
+    }
+}

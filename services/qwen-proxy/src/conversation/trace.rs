@@ -1,0 +1,243 @@
+//! What a conversation is recognised by. Pure.
+//!
+//! A client sends back what the user said as it was: all of it counts. Answers come back less faithfully, so their beginnings
+//! count, and the ids of their calls, which no two answers share. The last answer may even be cut short. What tools said does
+//! not count, because long-running clients leave old results out.
+//!
+//! The system message counts, too, or else two applications with the same small talk would share a chat. Only where there
+//! are ids of calls the conversation is certain without it, and applications that tell the time in it need not begin anew.
+
+use signalbox_store::qwen_turns::Turn;
+use uuid::Uuid;
+
+use crate::convert::{Message, message::Role};
+
+/// How much of an answer counts, in characters.
+const SIGNIFICANT: usize = 120;
+
+/// How much there has to be of an answer that is cut short, in characters.
+const RECOGNISABLE: usize = 16;
+
+/// Makes these hashes unlike those of anything else.
+const NAMESPACE: Uuid = Uuid::from_u128(0x5169_6e61_6c62_6f78_0000_0000_0000_0004);
+
+/// A conversation up to one of its answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The hash of all that was said, but for the text of the last answer.
+    pub asked: String,
+    /// The beginning of the last answer.
+    pub answer: String,
+    /// The hash of the system messages, where it counts.
+    pub instructed: String,
+}
+
+/// A trace that is being followed.
+#[derive(Default)]
+struct Path {
+    said: String,
+    answer: String,
+    instructed: String,
+    is_certain: bool,
+}
+
+// === impl Trace ===
+
+impl Trace {
+    /// The trace of a history up to its last answer; `None` if there is no answer in it.
+    #[must_use]
+    pub fn of(messages: &[Message]) -> Option<Self> {
+        let last = messages.iter().rposition(|message| message.role == Role::Assistant)?;
+        Some(Path::along(messages, last + 1).end())
+    }
+
+    /// The trace of a history and the answer to it.
+    #[must_use]
+    pub fn after(messages: &[Message], answer: &str, call_ids: &[String]) -> Self {
+        let mut path = Path::along(messages, messages.len());
+        path.answer(answer, call_ids.iter().map(String::as_str));
+        path.end()
+    }
+
+    /// The turns of the same history that this may continue, the best first: those with the same last answer; or else the
+    /// only one whose last answer this is, cut short. Two of these could be of different conversations.
+    #[must_use]
+    pub fn choose(&self, turns: Vec<Turn>) -> Vec<Turn> {
+        let alike = turns.into_iter().filter(|turn| turn.instructed == self.instructed);
+        let (mut same, others): (Vec<_>, Vec<_>) = alike.partition(|turn| turn.answer == self.answer);
+        if same.is_empty() {
+            let cut: Vec<_> = others.into_iter().filter(|turn| is_cut(&self.answer, &turn.answer)).collect();
+            return if cut.len() == 1 { cut } else { Vec::new() };
+        }
+        same.sort_by_key(|turn| !turn.is_newest);
+        same
+    }
+}
+
+/// Whether the one text is the other cut short, perhaps with a sign that it is.
+fn is_cut(echo: &str, answer: &str) -> bool {
+    let echo = echo.trim_end_matches(['.', '\u{2026}', ' ', '\n']);
+    echo.chars().count() >= RECOGNISABLE && answer.starts_with(echo)
+}
+
+fn significant(text: &str) -> String {
+    text.trim().chars().take(SIGNIFICANT).collect()
+}
+
+// === impl Path ===
+
+impl Path {
+    fn along(messages: &[Message], end: usize) -> Self {
+        let mut path = Self::default();
+        for (index, message) in messages.iter().enumerate() {
+            match message.role {
+                // Some clients put them at the end.
+                Role::System => push(&mut path.instructed, "system", message.text.trim()),
+                Role::User if index < end => {
+                    path.close();
+                    push(&mut path.said, "user", message.text.trim());
+                }
+                Role::Assistant if index < end => {
+                    path.answer(&message.text, message.calls.iter().map(|(id, _)| id.as_str()));
+                }
+                _ => {}
+            }
+        }
+        path
+    }
+
+    fn answer<'a>(&mut self, text: &str, call_ids: impl Iterator<Item = &'a str>) {
+        self.close();
+        push(&mut self.said, "answer", "");
+        for id in call_ids.filter(|id| !id.is_empty()) {
+            push(&mut self.said, "call", id);
+            self.is_certain = true;
+        }
+        self.answer = significant(text);
+    }
+
+    /// What was the last answer is not any more: its text counts.
+    fn close(&mut self) {
+        let answer = std::mem::take(&mut self.answer);
+        push(&mut self.said, "answered", &answer);
+    }
+
+    fn end(self) -> Trace {
+        let hash = |text: &str| Uuid::new_v5(&NAMESPACE, text.as_bytes()).simple().to_string();
+        let instructed = if self.is_certain { "" } else { &self.instructed };
+        Trace { asked: hash(&self.said), answer: self.answer, instructed: hash(instructed) }
+    }
+}
+
+/// Texts one after the other, so that no two lists of texts look the same.
+fn push(texts: &mut String, kind: &str, text: &str) {
+    texts.push_str(kind);
+    texts.push_str(&text.len().to_string());
+    texts.push(':');
+    texts.push_str(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::convert::Ask;
+
+    fn messages(json: &str) -> Vec<Message> {
+        Ask::parse(format!(r#"{{"messages":[{json}]}}"#).as_bytes()).unwrap().messages
+    }
+
+    fn user(text: &str) -> String {
+        format!(r#"{{"role":"user","content":"{text}"}}"#)
+    }
+
+    fn said(text: &str) -> String {
+        format!(r#"{{"role":"assistant","content":"{text}"}}"#)
+    }
+
+    fn of(parts: &[String]) -> Option<Trace> {
+        Trace::of(&messages(&parts.join(",")))
+    }
+
+    fn turn(session_id: &str, trace: &Trace, is_newest: bool) -> Turn {
+        Turn {
+            session_id: session_id.into(),
+            chat_id: String::new(),
+            parent_id: String::new(),
+            is_newest,
+            answer: trace.answer.clone(),
+            instructed: trace.instructed.clone(),
+            tools: String::new(),
+        }
+    }
+
+    fn chosen(trace: &Trace, turns: &[Turn]) -> String {
+        trace.choose(turns.to_vec()).into_iter().map(|turn| turn.session_id).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_next_turn_has_the_trace_that_was_noted() {
+        assert_eq!(of(&[user("hi")]), None);
+        let noted = Trace::after(&messages(&user(" hi")), "Hello!\n", &[]);
+        assert_eq!(of(&[user("hi "), said("Hello!"), user("more")]).unwrap(), noted);
+        let tools = r#"{"role":"assistant","content":null,"tool_calls":[{"id":"call_1","function":{"name":"f"}}]},{"role":"tool","tool_call_id":"call_1","content":"#;
+        let noted = Trace::after(&messages(&user("hi")), "", &["call_1".into()]);
+        for result in ["\"x\"}", "\"pruned\"}"] {
+            assert_eq!(of(&[user("hi"), format!("{tools}{result}")]).unwrap(), noted);
+        }
+        let later = [user("hi"), format!("{tools}\"x\"}}"), said("done"), user("more")];
+        let noted = Trace::after(&messages(&later[..2].join(",")), "done", &[]);
+        assert_eq!(of(&later).unwrap(), noted);
+    }
+
+    #[test]
+    fn whatever_is_said_makes_a_difference() {
+        let trace = of(&[user("a"), said("b"), user("c")]).unwrap();
+        assert_eq!(of(&[user("a"), said("b"), user("d")]).unwrap(), trace, "what is new is not part of it");
+        assert_ne!(of(&[user("x"), said("b"), user("c")]).unwrap().asked, trace.asked);
+        assert_ne!(of(&[user("a"), said("x"), user("c")]).unwrap().answer, trace.answer);
+        let asked = |parts: &[String]| of(parts).unwrap().asked;
+        assert_ne!(asked(&[user("a"), user("b"), said("c")]), asked(&[user("a"), said("c")]));
+        assert_ne!(asked(&[user("ab"), said("c")]), asked(&[user("a"), user("b"), said("c")]));
+        let longer = |answer: &str| asked(&[user("a"), said(answer), user("c"), said("d")]);
+        assert_ne!(longer("b"), longer("x"), "an earlier answer counts");
+        let system = r#"{"role":"system","content":"be kind"}"#.to_owned();
+        assert_ne!(of(&[system, user("a"), said("b")]).unwrap().instructed, trace.instructed);
+    }
+
+    #[test]
+    fn ids_of_calls_tell_conversations_apart_whatever_the_system_message_says() {
+        let called = |system: &str, id: &str| {
+            let system = format!(r#"{{"role":"system","content":"{system}"}}"#);
+            let call = format!(
+                r#"{{"role":"assistant","content":"","tool_calls":[{{"id":"{id}","function":{{"name":"f"}}}}]}}"#
+            );
+            of(&[system, user("a"), call]).unwrap()
+        };
+        assert_eq!(called("it is ten", "call_1"), called("it is eleven", "call_1"));
+        assert_ne!(called("it is ten", "call_1").asked, called("it is ten", "call_2").asked);
+    }
+
+    #[test]
+    fn among_equals_the_newest_comes_first_and_other_instructions_are_another_conversation() {
+        let trace = of(&[user("a"), said("b")]).unwrap();
+        let other = Trace { instructed: "other".into(), ..trace.clone() };
+        let turns = [turn("old", &trace, false), turn("other", &other, true), turn("new", &trace, true)];
+        assert_eq!(chosen(&trace, &turns), "new old");
+    }
+
+    #[test]
+    fn an_answer_cut_short_is_recognised_if_only_one_fits() {
+        let noted = Trace::after(&messages(&user("a")), "It is a long story about a signal box.", &[]);
+        let like = Trace::after(&messages(&user("a")), "It is a long story about something else.", &[]);
+        let cut = of(&[user("a"), said("It is a long story ab...")]).unwrap();
+        assert_eq!(chosen(&cut, &[turn("one", &noted, true)]), "one");
+        assert_eq!(chosen(&cut, &[turn("one", &noted, true), turn("two", &like, true)]), "");
+        for other in ["Something else altogether", "It is a...", ""] {
+            let other = of(&[user("a"), said(other)]).unwrap();
+            assert_eq!(chosen(&other, &[turn("one", &noted, true)]), "");
+        }
+        let long = "x".repeat(500);
+        let noted = Trace::after(&messages(&user("a")), &long, &[]);
+        assert_eq!(of(&[user("a"), said(&long[..200])]).unwrap(), noted);
+    }
+}

@@ -1,0 +1,144 @@
+//! What the upstream is told. It remembers a chat itself, so a later turn brings only what is new; a chat that is lost is
+//! told again as text. It takes nothing but text, and a system message only where a chat begins.
+
+use super::{
+    ask::{Ask, MustCall},
+    message::{Message, Role},
+};
+
+/// For requests with tools but without a system message, which the tools need.
+const DEFAULT_SYSTEM: &str = "You are a helpful assistant.";
+/// Without it a model repeats a command that has no output for ever.
+const NO_OUTPUT: &str = "(Command completed successfully with no output)";
+/// Before new instructions in the middle of a chat.
+const NEW_TOOLS: &str = "From now on you have these tools; forget the ones you were told about before.";
+/// Instead of them when there are none.
+const NO_TOOLS: &str = "The tools you were told about are gone. Call none from now on; answer in plain text.";
+/// For a request that ends in an answer.
+const GO_ON: &str = "Go on.";
+
+/// One or two messages for the upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// The system message; only ever where a chat begins.
+    pub system: Option<String>,
+    /// The user's message.
+    pub user: String,
+}
+
+impl Ask {
+    /// The first turn of a chat.
+    #[must_use]
+    pub fn opening_prompt(&self) -> Prompt {
+        Prompt { system: self.system(), user: self.user(None, true) }
+    }
+
+    /// A later turn: everything after the last answer. With `tools_changed` the model learns what it may call from now on.
+    #[must_use]
+    pub fn next_prompt(&self, tools_changed: bool) -> Prompt {
+        let tools = tools_changed.then(|| match self.tools.is_empty() {
+            true => NO_TOOLS.to_owned(),
+            false => format!("{NEW_TOOLS}\n\n{}", self.tools.instructions()),
+        });
+        Prompt { system: None, user: self.user(tools, false) }
+    }
+
+    /// A later turn whose chat is lost: the system message and the whole history, as text.
+    #[must_use]
+    pub fn replay_prompt(&self) -> Prompt {
+        if self.is_first_turn() {
+            return self.opening_prompt();
+        }
+        let history = self.told(self.past()).filter(|(message, _)| message.role != Role::System);
+        let history: Vec<String> = history
+            .map(|(message, text)| match message.role {
+                Role::Assistant => format!("Assistant:\n{text}"),
+                Role::User => format!("User:\n{text}"),
+                Role::System | Role::Tool => text,
+            })
+            .collect();
+        let history = format!(
+            "Our conversation so far, which goes on below:\n\n<conversation>\n{}\n</conversation>",
+            history.join("\n\n")
+        );
+        Prompt { system: self.system(), user: self.user(Some(history), true) }
+    }
+
+    /// All system messages and the tools.
+    fn system(&self) -> Option<String> {
+        let texts = self.messages.iter().filter(|message| message.role == Role::System).map(|message| &*message.text);
+        let mut parts: Vec<&str> = texts.filter(|text| !text.trim().is_empty()).collect();
+        let tools = self.tools.instructions();
+        if !self.tools.is_empty() {
+            if parts.is_empty() {
+                parts.push(DEFAULT_SYSTEM);
+            }
+            parts.push(&tools);
+        }
+        (!parts.is_empty()).then(|| parts.join("\n\n"))
+    }
+
+    /// `messages`, a part of these, with what each says; results in the order of their calls.
+    fn told<'a>(&'a self, messages: &'a [Message]) -> impl Iterator<Item = (&'a Message, String)> {
+        in_order_of_calls(messages, self.past()).into_iter().map(|message| (message, self.said(message)))
+    }
+
+    fn said(&self, message: &Message) -> String {
+        match message.role {
+            Role::System | Role::User => message.text.clone(),
+            Role::Assistant => {
+                let text = (!message.text.is_empty()).then(|| message.text.clone());
+                let calls = message.calls.iter().map(|(_, call)| call.to_tags());
+                text.into_iter().chain(calls).collect::<Vec<_>>().join("\n")
+            }
+            Role::Tool => {
+                let output = if message.text.trim().is_empty() { NO_OUTPUT } else { &message.text };
+                match self.tool_of(message) {
+                    Some(name) => format!("Tool Result from {name}:\n{output}"),
+                    None => format!("Tool Result:\n{output}"),
+                }
+            }
+        }
+    }
+
+    /// The tool whose result `result` is: the newest call of that id tells.
+    fn tool_of<'a>(&'a self, result: &'a Message) -> Option<&'a str> {
+        let (id, name) = result.answers.as_ref()?;
+        let mut calls = self.past().iter().rev().flat_map(|message| &message.calls);
+        let called = calls.find(|(call, _)| call == id).map(|(_, call)| &*call.name);
+        called.or(name.as_deref()).filter(|name| !name.is_empty())
+    }
+
+    /// The user's message: `before`, what the client insists on, and what is new. System messages are in it when the upstream
+    /// does not get them apart.
+    fn user(&self, before: Option<String>, system_apart: bool) -> String {
+        let news = self.told(self.news()).filter(|(message, _)| !(system_apart && message.role == Role::System));
+        let mut news: Vec<String> = news.map(|(_, text)| text).filter(|text| !text.trim().is_empty()).collect();
+        if news.is_empty() {
+            news.push(GO_ON.to_owned());
+        }
+        let insisted = match &self.must_call {
+            MustCall::Nothing => None,
+            MustCall::Any => Some("(Call at least one tool in your next message.)".to_owned()),
+            MustCall::Tool(name) => Some(format!("(Call the tool {name} in your next message.)")),
+        };
+        before.into_iter().chain(insisted).chain(news).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+/// Clients send the results of parallel calls in the order in which the tools finished; the model reads them in the order in
+/// which it called.
+fn in_order_of_calls<'a>(messages: &'a [Message], past: &'a [Message]) -> Vec<&'a Message> {
+    let calls: Vec<&str> = past.iter().flat_map(|message| &message.calls).map(|(id, _)| id.as_str()).collect();
+    let call = |message: &Message| {
+        message.answers.as_ref().and_then(|(id, _)| calls.iter().rposition(|call| call == id)).unwrap_or(usize::MAX)
+    };
+    let mut ordered: Vec<&Message> = messages.iter().collect();
+    for run in ordered.chunk_by_mut(|a, b| a.role == Role::Tool && b.role == Role::Tool) {
+        run.sort_by_key(|message| call(message));
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests;

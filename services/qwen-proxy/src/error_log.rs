@@ -1,0 +1,127 @@
+//! What went wrong, for the people who run the service: table `errors`.
+
+use serde_json::Value;
+use signalbox_core::{id, secret::MASK};
+use signalbox_store::{
+    Store,
+    errors::{self, NewReport},
+};
+use tokio::time::{Duration, timeout};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    api::error::{ApiError, Asked},
+    clock,
+};
+
+/// How long a report waits for the database.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How much of a request is kept, in characters.
+const KEPT: usize = 1000;
+
+/// Keys whose values are nobody's business.
+const SECRET: [&str; 8] = ["password", "token", "api_key", "apikey", "secret", "authorization", "auth", "cookie"];
+
+/// Writes reports down, behind the scenes.
+#[derive(Clone, Debug)]
+pub struct ErrorLog {
+    store: Store,
+    tasks: TaskTracker,
+}
+
+// === impl ErrorLog ===
+
+impl ErrorLog {
+    /// A log in this database, written by these tasks.
+    #[must_use]
+    pub const fn new(store: Store, tasks: TaskTracker) -> Self {
+        Self { store, tasks }
+    }
+
+    /// Notes an error; answers its body for the client, with the id of the report in it.
+    #[must_use]
+    pub fn report(&self, error: &ApiError, asked: &Asked) -> String {
+        let error_id = id::request_id().to_string();
+        let body = error.body(Some(&error_id));
+        self.put(NewReport {
+            error_id,
+            timestamp: clock::unix_ms(),
+            error_type: error.class(),
+            error_code: Some(error.code().to_owned()),
+            error_message: error.to_string(),
+            endpoint: Some(asked.path.clone()),
+            method: Some(asked.method.clone()),
+            user_agent: asked.user_agent.clone(),
+            request_payload: redacted(&asked.body),
+            severity: error.severity(),
+        });
+        body
+    }
+
+    fn put(&self, report: NewReport) {
+        tracing::info!(
+            error_id = report.error_id,
+            code = report.error_code.as_deref(),
+            endpoint = report.endpoint.as_deref(),
+            "{}",
+            report.error_message
+        );
+        let store = self.store.clone();
+        self.tasks.spawn(async move {
+            match timeout(PATIENCE, errors::put(&store, &[report])).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!("an error cannot be written down: {error}"),
+                Err(_) => {
+                    tracing::warn!("an error cannot be written down: the database takes longer than {PATIENCE:?}")
+                }
+            }
+        });
+    }
+}
+
+/// A request body as the log may have it: without secrets, and cut.
+#[must_use]
+pub fn redacted(body: &[u8]) -> Option<String> {
+    let mut body: Value = serde_json::from_slice(body).ok()?;
+    redact(&mut body);
+    Some(body.to_string().chars().take(KEPT).collect())
+}
+
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let key = key.to_ascii_lowercase();
+                // A number is a limit (`max_tokens`), never a secret.
+                if SECRET.iter().any(|word| key.contains(word)) && !value.is_number() {
+                    *value = MASK.into();
+                } else {
+                    redact(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_go_and_limits_stay() {
+        let body = br#"{"max_tokens":7,"Authorization":"canary","messages":[{"content":"hi","api_key":["canary"]}]}"#;
+        let redacted = redacted(body).unwrap();
+        assert!(!redacted.contains("canary") && redacted.contains(r#""max_tokens":7"#), "{redacted}");
+        assert!(redacted.contains(r#""content":"hi""#));
+    }
+
+    #[test]
+    fn what_is_no_json_is_not_kept_and_the_rest_is_cut() {
+        assert_eq!(redacted(b"canary"), None);
+        let long = format!(r#"{{"a":"{}"}}"#, "\u{e9}".repeat(5000));
+        assert_eq!(redacted(long.as_bytes()).unwrap().chars().count(), KEPT);
+    }
+}

@@ -1,0 +1,181 @@
+//! Logging in at chat.qwen.ai: in a browser window of its own, or with cookies that somebody pastes.
+//!
+//! The person logs in, on chat.qwen.ai's own page; we wait until the cookies say so, take them, and close the window. If
+//! the page refuses such a window, as some sign-in services do, they log in where they always do, and paste the cookies.
+
+#[cfg(unix)]
+mod browser;
+mod cookies;
+mod stored;
+mod terminal;
+mod token;
+#[cfg(unix)]
+mod window;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use signalbox_daemon::config::{Common, Duration};
+use signalbox_daemon::{Exit, Shutdown, sealing_key};
+use signalbox_store::credentials::{self, DEFAULT_LABEL, NewCredential};
+use signalbox_store::{Sealer, Store};
+
+use self::cookies::Login;
+pub use self::stored::{Command as StoredCommand, run as stored};
+
+/// The page of everybody.
+#[cfg(unix)]
+const PAGE: &str = "https://chat.qwen.ai";
+
+/// What `qwen-proxy login` takes. A variable that is set to nothing counts as not set.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Read the `cookie` request header of chat.qwen.ai from the terminal, without showing it, or from a pipe
+    #[arg(long)]
+    pub paste: bool,
+    /// Name of the login; one of the same name is replaced
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_LABEL, value_parser = label)]
+    pub label: String,
+    /// Browser to open: any relative of Chrome [env: CHROME] [default: the first one that is installed]
+    #[arg(long, value_name = "PATH", env = "CHROME", hide_env = true)]
+    pub browser: Option<PathBuf>,
+    /// How long to wait for the person
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    pub timeout: Duration,
+    /// Page to log in at [env: QWEN_BASE_URL] [default: the site itself]
+    #[arg(long, value_name = "URL", env = "QWEN_BASE_URL", hide_env = true)]
+    pub url: Option<String>,
+    /// Open no window: for tests
+    #[arg(long)]
+    pub headless: bool,
+}
+
+/// Waits for a login and stores it as the one that is used from now on.
+///
+/// # Errors
+/// One sentence with what to do; nothing was stored then.
+pub async fn login(args: Args, common: Common, shutdown: Shutdown) -> Result<(), Exit> {
+    // Before the person does anything, so that nothing they do is in vain.
+    let key = sealing_key(&common.data_dir)?;
+    let store = open(&common).await?;
+    let stored = async {
+        let login = obtain(&args, &common, &shutdown).await?;
+        let (expires_at, label) = (login.expires_at, args.label.clone());
+        let new = NewCredential { label, token: login.token, cookies: login.cookies, expires_at: Some(expires_at) };
+        let id = credentials::put(&store, &Sealer::new(&key), &new, now()).await.map_err(|error| failed(&error))?;
+        say(&format!(
+            "Logged in. Login {id} (`{}`) is the active one and holds until {}. A running qwen-proxy uses it at once.",
+            args.label,
+            date(expires_at)
+        ))
+    };
+    let stored = stored.await;
+    store.close().await;
+    stored
+}
+
+async fn obtain(args: &Args, common: &Common, shutdown: &Shutdown) -> Result<Login, Exit> {
+    if args.paste { pasted(shutdown).await } else { browsed(args, common, shutdown).await }
+}
+
+async fn pasted(shutdown: &Shutdown) -> Result<Login, Exit> {
+    let prompt = "Paste the `cookie` request header of chat.qwen.ai (it is not shown), then press Enter: ";
+    let text = tokio::select! {
+        text = terminal::read_secret(prompt) => text,
+        () = shutdown.draining() => return Err(Exit::Interrupted),
+    };
+    let text = text.map_err(|error| Exit::CannotOpen(format!("cannot read the cookies: {error}")))?;
+    cookies::pasted(text.expose(), now()).map_err(|mistake| Exit::Usage(mistake.to_string()))
+}
+
+#[cfg(unix)]
+async fn browsed(args: &Args, common: &Common, shutdown: &Shutdown) -> Result<Login, Exit> {
+    use self::browser::{Browser, Plan, Profile};
+
+    let url = args.url.as_deref().filter(|url| !url.is_empty()).unwrap_or(PAGE);
+    let host = host(url)?;
+    let named = args.browser.clone().filter(|path| !path.as_os_str().is_empty());
+    let program = named.or_else(browser::find).ok_or_else(|| {
+        Exit::CannotOpen(
+            "no browser was found: install Chrome or Chromium, name a browser with --browser, or use --paste"
+                .to_owned(),
+        )
+    })?;
+    if !args.headless && !has_screen() {
+        return Err(Exit::CannotOpen(
+            "there is no screen to open a window on: run it on a desktop, or use --paste with the cookies of a browser elsewhere"
+                .to_owned(),
+        ));
+    }
+    let plan = Plan { program: &program, url, headless: args.headless };
+    let profile = Profile::create(&common.data_dir).map_err(|failure| Exit::CannotOpen(failure.to_string()))?;
+    let mut browser = Browser::start(&plan, profile).await.map_err(|failure| Exit::CannotOpen(failure.to_string()))?;
+    let login = async {
+        say(&format!("Log in at {host} in the window that opens. Ctrl-C stops."))?;
+        tokio::select! {
+            login = window::watch(&mut browser, &host) => login,
+            () = shutdown.draining() => Err(Exit::Interrupted),
+            () = tokio::time::sleep(args.timeout.get()) => Err(Exit::Temporary(format!(
+                "nobody logged in within {}: run it again, with a longer --timeout if need be, or use --paste",
+                args.timeout
+            ))),
+        }
+    };
+    let login = login.await;
+    browser.close().await;
+    login
+}
+
+#[cfg(not(unix))]
+async fn browsed(_: &Args, _: &Common, _: &Shutdown) -> Result<Login, Exit> {
+    Err(Exit::Usage("no browser can be opened on this system: use --paste".to_owned()))
+}
+
+/// Whether a window can be opened; macOS always has a place for one.
+#[cfg(unix)]
+fn has_screen() -> bool {
+    let names = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    cfg!(target_os = "macos") || names("DISPLAY") || names("WAYLAND_DISPLAY")
+}
+
+/// The host whose login is wanted.
+#[cfg(unix)]
+fn host(url: &str) -> Result<String, Exit> {
+    let refused =
+        || Exit::Usage(format!("--url takes the address of a page, such as https://chat.qwen.ai, not `{url}`"));
+    let uri: http::Uri = url.parse().map_err(|_| refused())?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(host.to_owned()),
+        _ => Err(refused()),
+    }
+}
+
+fn label(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control) && text.trim() == text;
+    if fits { Ok(text.to_owned()) } else { Err("a name has 1 to 64 characters, without blanks at its ends") }
+}
+
+async fn open(common: &Common) -> Result<Store, Exit> {
+    Store::open(common.database.url.expose()).await.map_err(|error| failed(&error))
+}
+
+fn failed(error: &signalbox_store::Error) -> Exit {
+    let message = format!("the database cannot be used: {error}; check --database-url or --data-dir");
+    if error.is_transient() { Exit::Temporary(message) } else { Exit::CannotOpen(message) }
+}
+
+fn say(line: &str) -> Result<(), Exit> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| Exit::CannotOpen(format!("cannot write to stdout: {error}")))
+}
+
+/// Unix seconds.
+fn now() -> i64 {
+    Timestamp::now().as_second()
+}
+
+/// Unix seconds as a person reads them.
+fn date(seconds: i64) -> String {
+    Timestamp::from_second(seconds)
+        .map_or_else(|_| "a time out of range".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}

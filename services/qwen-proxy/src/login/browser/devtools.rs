@@ -1,0 +1,148 @@
+//! The DevTools protocol over a pair of pipes: JSON messages, each followed by a zero byte.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::pipe::{Receiver, Sender};
+
+/// Our ends of the pipes.
+#[derive(Debug)]
+pub(super) struct DevTools {
+    output: Sender,
+    input: BufReader<Receiver>,
+    /// How many messages were sent; each has its number.
+    sent: u64,
+}
+
+/// Why a call has no result. None of them repeats an answer: answers hold cookies.
+#[derive(Debug, thiserror::Error)]
+pub(in super::super) enum Failure {
+    #[error("{0}")]
+    Pipe(#[from] io::Error),
+    #[error("it hung up")]
+    HungUp,
+    #[error("it refused {method}: {message}")]
+    Refused { method: &'static str, message: String },
+    #[error("its answer to {method} cannot be understood")]
+    Unreadable { method: &'static str },
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    /// Events have none.
+    id: Option<u64>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+}
+
+// === impl DevTools ===
+
+impl DevTools {
+    pub(super) fn new(input: impl Into<OwnedFd>, output: impl Into<OwnedFd>) -> io::Result<Self> {
+        let (input, output) = (Receiver::from_owned_fd(input.into())?, Sender::from_owned_fd(output.into())?);
+        Ok(Self { output, input: BufReader::new(input), sent: 0 })
+    }
+
+    /// Calls a method of the browser and waits for its result; events in between are passed over.
+    pub(super) async fn call<R: DeserializeOwned>(
+        &mut self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<R, Failure> {
+        let id = self.send(method, params).await?;
+        loop {
+            let mut bytes = Vec::new();
+            self.input.read_until(0, &mut bytes).await?;
+            if bytes.pop() != Some(0) {
+                return Err(Failure::HungUp);
+            }
+            let message: Message<'_> = serde_json::from_slice(&bytes).map_err(|_| Failure::Unreadable { method })?;
+            if message.id != Some(id) {
+                continue;
+            }
+            if let Some(Refusal { message }) = message.error {
+                return Err(Failure::Refused { method, message });
+            }
+            let result = message.result.map_or("null", RawValue::get);
+            return serde_json::from_str(result).map_err(|_| Failure::Unreadable { method });
+        }
+    }
+
+    /// Calls a method whose answer nobody waits for.
+    pub(super) async fn tell(&mut self, method: &'static str) -> Result<(), Failure> {
+        self.send(method, json!({})).await.map(drop)
+    }
+
+    async fn send(&mut self, method: &'static str, params: Value) -> Result<u64, Failure> {
+        self.sent += 1;
+        let mut message = json!({"id": self.sent, "method": method, "params": params}).to_string().into_bytes();
+        message.push(0);
+        self.output.write_all(&message).await?;
+        Ok(self.sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+
+    use super::*;
+
+    /// Our side, and a browser that answers each message with these.
+    fn against(answers: &'static [&'static str]) -> (DevTools, std::thread::JoinHandle<Vec<Value>>) {
+        let (its_input, our_output) = io::pipe().unwrap();
+        let (our_input, mut its_output) = io::pipe().unwrap();
+        let browser = std::thread::spawn(move || {
+            let mut asked = Vec::new();
+            let mut input = BufReader::new(its_input).split(0);
+            for answer in answers {
+                asked.push(serde_json::from_slice(&input.next().unwrap().unwrap()).unwrap());
+                its_output.write_all(answer.as_bytes()).unwrap();
+            }
+            asked
+        });
+        (DevTools::new(our_input, our_output).unwrap(), browser)
+    }
+
+    #[tokio::test]
+    async fn events_and_old_answers_are_passed_over() {
+        let (mut tools, browser) = against(&[
+            "{\"method\":\"Target.targetCreated\",\"params\":{}}\0{\"id\":1,\"result\":{\"n\":7}}\0{\"id\":9,\"result\":{}}\0",
+            "{\"id\":2,\"result\":{}}\0",
+        ]);
+        let first: Value = tools.call("One", json!({"a": 1})).await.unwrap();
+        let second: Value = tools.call("Two", json!({})).await.unwrap();
+        assert_eq!((first, second), (json!({"n": 7}), json!({})));
+        assert_eq!(
+            browser.join().unwrap(),
+            [json!({"id": 1, "method": "One", "params": {"a": 1}}), json!({"id": 2, "method": "Two", "params": {}})]
+        );
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_is_said_without_the_answer() {
+        for (answers, said) in [
+            (&["{\"id\":1,\"error\":{\"message\":\"no\"}}\0"][..], "it refused One: no"),
+            (&["{\"id\":1,\"result\":[\"canary\"]}\0"], "its answer to One cannot be understood"),
+            (&["canary\0"], "its answer to One cannot be understood"),
+            (&["{\"id\":1,\"result\":{\"canary"], "it hung up"),
+            (&[""], "it hung up"),
+        ] {
+            let (mut tools, browser) = against(answers);
+            let result = tools.call::<std::collections::BTreeMap<String, u8>>("One", json!({})).await;
+            assert_eq!(result.unwrap_err().to_string(), said);
+            browser.join().unwrap();
+        }
+    }
+}

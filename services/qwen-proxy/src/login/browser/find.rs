@@ -1,0 +1,66 @@
+//! Where browsers are installed.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// Programs on the search path, the best first: Chrome's packages run with any profile directory, while Chromium is a
+/// confined package on some systems.
+const NAMES: [&str; 8] = [
+    "google-chrome",
+    "google-chrome-stable",
+    "chromium",
+    "chromium-browser",
+    "microsoft-edge",
+    "microsoft-edge-stable",
+    "brave-browser",
+    "brave",
+];
+
+/// Applications of macOS, below `/Applications` of the system or of the user.
+const APPLICATIONS: [&str; 4] = [
+    "Google Chrome.app/Contents/MacOS/Google Chrome",
+    "Chromium.app/Contents/MacOS/Chromium",
+    "Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    "Brave Browser.app/Contents/MacOS/Brave Browser",
+];
+
+/// The first browser that is installed.
+pub(in super::super) fn find() -> Option<PathBuf> {
+    let home = env::home_dir().unwrap_or_default();
+    let path = env::var_os("PATH").unwrap_or_default();
+    candidates(&path, &home, cfg!(target_os = "macos")).into_iter().find(|file| file.is_file())
+}
+
+fn candidates(path: &OsStr, home: &Path, macos: bool) -> Vec<PathBuf> {
+    let mut candidates = Vec::new();
+    if macos {
+        for base in [Path::new("/Applications"), &home.join("Applications")] {
+            candidates.extend(APPLICATIONS.map(|application| base.join(application)));
+        }
+    }
+    for name in NAMES {
+        candidates.extend(env::split_paths(path).map(|dir| dir.join(name)));
+    }
+    candidates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chrome_anywhere_comes_before_chromium() {
+        let found = candidates(OsStr::new("/usr/local/bin:/usr/bin"), Path::new("/home/u"), false);
+        let place = |file: &str| found.iter().position(|found| found == Path::new(file)).unwrap();
+        assert!(place("/usr/bin/google-chrome") < place("/usr/local/bin/chromium"));
+        assert!(place("/usr/local/bin/chromium") < place("/usr/bin/chromium"));
+    }
+
+    #[test]
+    fn on_macos_applications_come_first() {
+        let found = candidates(OsStr::new("/usr/bin"), Path::new("/Users/u"), true);
+        assert_eq!(found[0], Path::new("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"));
+        assert!(found.contains(&"/Users/u/Applications/Chromium.app/Contents/MacOS/Chromium".into()));
+    }
+}

@@ -1,0 +1,127 @@
+//! The browser's own directory: empty before a login, gone after it, and for nobody else's eyes in between.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often we try to remove it: helpers of the browser may still be writing there when it has ended.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+/// How much of its last line is repeated.
+const LAST_WORDS: usize = 300;
+
+/// The directory, while it is ours.
+#[derive(Debug)]
+pub(in super::super) struct Profile {
+    path: PathBuf,
+    /// Held open: its lock keeps another login away.
+    _lock: File,
+}
+
+/// Why there is no directory.
+#[derive(Debug, thiserror::Error)]
+pub(in super::super) enum Failure {
+    #[error("another `qwen-proxy login` is waiting for its window: finish that one or stop it with Ctrl-C")]
+    Busy,
+    #[error("cannot make the browser's directory {}: {error}", path.display())]
+    Cannot { path: PathBuf, error: io::Error },
+}
+
+// === impl Profile ===
+
+impl Profile {
+    /// Makes it in `data_dir`. What a killed login left there is removed first.
+    pub(in super::super) fn create(data_dir: &Path) -> Result<Self, Failure> {
+        let path = data_dir.join("login-browser");
+        let cannot = |error| Failure::Cannot { path: path.clone(), error };
+        let lock = data_dir.join("login-browser.lock");
+        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock).map_err(cannot)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(Failure::Busy),
+            Err(fs::TryLockError::Error(error)) => return Err(cannot(error)),
+        }
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot(error)),
+            _ => {}
+        }
+        DirBuilder::new().mode(0o700).create(&path).map_err(cannot)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file for what the browser says about itself.
+    pub(super) fn create_log(&self) -> io::Result<File> {
+        File::create(self.log())
+    }
+
+    /// The last line of it.
+    pub(super) fn last_words(&self) -> Option<String> {
+        let said = fs::read(self.log()).ok()?;
+        let said = String::from_utf8_lossy(&said);
+        let line = said.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+        Some(line.chars().filter(|char| !char.is_control()).take(LAST_WORDS).collect())
+    }
+
+    /// Removes it, once nobody writes there any more.
+    pub(super) async fn remove(self) {
+        for attempt in 1..=TRIES {
+            match tokio::fs::remove_dir_all(&self.path).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    if attempt == TRIES {
+                        tracing::warn!(%error, path = %self.path.display(), "cannot remove the browser's directory");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.path.join("signalbox.log")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_empty_private_and_gone_afterwards() {
+        let data = tempfile::tempdir().unwrap();
+        fs::create_dir_all(data.path().join("login-browser/left/over")).unwrap();
+        let profile = Profile::create(data.path()).unwrap();
+        assert_eq!(fs::read_dir(profile.path()).unwrap().count(), 0);
+        assert_eq!(fs::metadata(profile.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        let path = profile.path().to_owned();
+        fs::write(path.join("Cookies"), "secret").unwrap();
+        profile.remove().await;
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn two_logins_do_not_share_it() {
+        let data = tempfile::tempdir().unwrap();
+        let first = Profile::create(data.path()).unwrap();
+        assert!(matches!(Profile::create(data.path()), Err(Failure::Busy)));
+        drop(first);
+        Profile::create(data.path()).unwrap();
+    }
+
+    #[test]
+    fn the_last_words_are_one_plain_line() {
+        let data = tempfile::tempdir().unwrap();
+        let profile = Profile::create(data.path()).unwrap();
+        assert_eq!(profile.last_words(), None);
+        fs::write(profile.log(), "first\n\u{1b}[31mMissing X server\n\n").unwrap();
+        assert_eq!(profile.last_words().unwrap(), "[31mMissing X server");
+    }
+}

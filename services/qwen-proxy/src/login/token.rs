@@ -1,0 +1,103 @@
+//! The token of chat.qwen.ai: a JSON web token. Its signature is none of our business; what it says is.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What a token says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Claims {
+    /// When it ends, in Unix seconds; `None` where it does not say.
+    pub(super) expires_at: Option<i64>,
+    /// Whether it stands for a person who has logged in, rather than for a visitor.
+    pub(super) is_user: bool,
+}
+
+/// The claims that matter here.
+#[derive(Deserialize)]
+struct Payload {
+    id: Option<Value>,
+    sub: Option<Value>,
+    exp: Option<f64>,
+    role: Option<String>,
+}
+
+/// Reads a token; `None` if the text is no JSON web token.
+pub(super) fn claims(token: &str) -> Option<Claims> {
+    let mut parts = token.split('.');
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return None;
+    };
+    // Some writers pad, though the standard says not to.
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let payload: Payload = serde_json::from_slice(&payload).ok()?;
+    let is_somebody = [&payload.id, &payload.sub].into_iter().flatten().any(names_somebody);
+    let is_guest = payload.role.is_some_and(|role| role.eq_ignore_ascii_case("guest"));
+    Some(Claims { expires_at: payload.exp.and_then(seconds), is_user: is_somebody && !is_guest })
+}
+
+fn names_somebody(id: &Value) -> bool {
+    match id {
+        Value::String(id) => !id.trim().is_empty(),
+        Value::Number(_) => true,
+        _ => false,
+    }
+}
+
+/// Whole seconds. A moment outside of what a calendar knows is a mistake of its writer, not a date.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+pub(super) fn seconds(seconds: f64) -> Option<i64> {
+    /// The end of the year 9999.
+    const LATEST: f64 = 253_402_300_799.0;
+    (1.0..=LATEST).contains(&seconds).then_some(seconds as i64)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A token with this payload and a signature that nobody checks.
+    pub(crate) fn token(payload: &Value) -> String {
+        format!("eyJhbGciOiJIUzI1NiJ9.{}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode(payload.to_string()))
+    }
+
+    #[test]
+    fn a_users_token_says_who_and_until_when() {
+        for (payload, expires_at, is_user) in [
+            (json!({"id": "u-1", "exp": 1_800_000_000, "last_password_change": 1}), Some(1_800_000_000), true),
+            (json!({"sub": "u-1", "exp": 1_800_000_000.9}), Some(1_800_000_000), true),
+            (json!({"id": 7}), None, true),
+            (json!({"id": "u-1", "role": "Guest"}), None, false),
+            (json!({"id": " "}), None, false),
+            (json!({"id": null, "exp": 0}), None, false),
+            (json!({"id": "u-1", "exp": 1.0e300}), None, true),
+            (json!({"id": "u-1", "exp": -5}), None, true),
+        ] {
+            assert_eq!(claims(&token(&payload)), Some(Claims { expires_at, is_user }), "{payload}");
+        }
+    }
+
+    #[test]
+    fn the_payload_is_base64_for_urls_padded_or_not() {
+        // `??>` and `~~~` become `-` and `_` in this alphabet.
+        let payload = json!({"id": "??>~~~??>", "exp": 1_800_000_000});
+        let bare = token(&payload);
+        assert!(bare.contains(['-', '_']), "{bare}");
+        let (head, rest) = bare.split_once('.').unwrap();
+        let (body, signature) = rest.split_once('.').unwrap();
+        assert!(claims(&bare).is_some());
+        assert_eq!(claims(&format!("{head}.{body}==.{signature}")), claims(&bare));
+    }
+
+    #[test]
+    fn what_is_no_token_is_none() {
+        for text in ["", "abc", "a.b", "a.b.c", "a.b.c.d", "..", "T2gA_umid-token", "a.W10.c", "a.e30", "a.\u{e9}.c"] {
+            assert_eq!(claims(text), None, "{text}");
+        }
+        assert_eq!(claims(&token(&json!(["id"]))), None);
+        assert_eq!(claims(&token(&json!({"id": "u", "exp": "soon"}))), None);
+    }
+}

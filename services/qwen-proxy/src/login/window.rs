@@ -1,0 +1,112 @@
+//! Looking at the cookies of an open window until they are those of a person.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use signalbox_daemon::Exit;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::browser::{Browser, Failure};
+use super::cookies::{self, Cookie, Login};
+
+/// From one look to the next.
+const LOOK: Duration = Duration::from_secs(1);
+/// After a login, the page goes on to set cookies. After so many looks they are taken as they are.
+const PATIENCE: u32 = 10;
+
+/// Waits for a login at `host`, and then until no further cookies come.
+pub(super) async fn watch(browser: &mut Browser, host: &str) -> Result<Login, Exit> {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut opened = false;
+    let mut watched = Settling::default();
+    loop {
+        looks.tick().await;
+        match look(browser).await {
+            Ok((0, _)) if opened => return Err(closed()),
+            Ok((pages, jar)) => {
+                opened |= pages > 0;
+                if let Some(login) = watched.settled(cookies::login(&jar, host, super::now()), &jar) {
+                    return Ok(login);
+                }
+            }
+            // Closing the last window ends the browser on most systems.
+            Err(Failure::Ended { .. }) if opened => return Err(closed()),
+            Err(failure) => return Err(Exit::CannotOpen(failure.to_string())),
+        }
+    }
+}
+
+async fn look(browser: &mut Browser) -> Result<(usize, Vec<Cookie>), Failure> {
+    Ok((browser.pages().await?, browser.cookies().await?))
+}
+
+fn closed() -> Exit {
+    Exit::Temporary(
+        "the window was closed before anybody had logged in: run it again, or use --paste if the page refuses this window"
+            .to_owned(),
+    )
+}
+
+/// Whether two looks in a row saw the same cookies.
+#[derive(Debug, Default)]
+struct Settling {
+    names: BTreeSet<String>,
+    looks: u32,
+}
+
+// === impl Settling ===
+
+impl Settling {
+    fn settled(&mut self, login: Option<Login>, jar: &[Cookie]) -> Option<Login> {
+        let Some(login) = login else {
+            self.looks = 0;
+            return None;
+        };
+        let names: BTreeSet<String> = jar.iter().map(|cookie| cookie.name.clone()).collect();
+        let same = self.looks > 0 && names == self.names;
+        self.names = names;
+        self.looks += 1;
+        (same || self.looks > PATIENCE).then_some(login)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use signalbox_core::secret::Secret;
+
+    use super::*;
+
+    fn jar(names: &[&str]) -> Vec<Cookie> {
+        let cookie = |name: &&str| Cookie {
+            name: (*name).to_owned(),
+            value: Secret::new(String::new()),
+            domain: String::new(),
+            expires: -1.0,
+        };
+        names.iter().map(cookie).collect()
+    }
+
+    fn login() -> Option<Login> {
+        Some(Login { token: Secret::new("t".into()), cookies: Secret::new("c".into()), expires_at: 1 })
+    }
+
+    #[test]
+    fn a_login_is_taken_when_no_further_cookies_come() {
+        let mut settling = Settling::default();
+        assert!(settling.settled(None, &jar(&["a"])).is_none());
+        assert!(settling.settled(None, &jar(&["a"])).is_none(), "a visitor's cookies settle, too");
+        assert!(settling.settled(login(), &jar(&["a", "token"])).is_none());
+        assert!(settling.settled(login(), &jar(&["a", "b", "token"])).is_none());
+        assert!(settling.settled(None, &jar(&["a", "b"])).is_none(), "and out again");
+        assert!(settling.settled(login(), &jar(&["a", "b", "token"])).is_none());
+        assert!(settling.settled(login(), &jar(&["a", "b", "token"])).is_some());
+    }
+
+    #[test]
+    fn cookies_that_never_settle_are_taken_in_the_end() {
+        let mut settling = Settling::default();
+        let looks = (0..100).take_while(|n| settling.settled(login(), &jar(&[&n.to_string()])).is_none()).count();
+        assert_eq!(looks, 10);
+    }
+}

@@ -1,0 +1,340 @@
+//! What can go wrong at chat.qwen.ai, and what the user can do about it. Pure.
+//!
+//! The site says no in many voices: statuses, JSON with `success:false` and status 200, pages of its firewall, pages that
+//! ask for a login. [`judge`] and [`of_json`] find out which one it is. A challenge of the firewall is the user's to pass, in
+//! a browser: nothing here tries to.
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Duration;
+
+use super::login::Login;
+
+/// How much of what the site says is repeated to the user, in characters.
+const QUOTED: usize = 300;
+
+/// The site did not answer the question. The message is for the user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A page of the firewall, where JSON was expected.
+    #[error("chat.qwen.ai answered with a page of its firewall instead of an answer: {CHALLENGE}")]
+    Firewall,
+    /// The firewall wants to see a person.
+    #[error("chat.qwen.ai asks for a captcha: {CHALLENGE}")]
+    Captcha,
+    /// A page that asks for a login, or status 401.
+    #[error("chat.qwen.ai does not accept the login (authentication failed): {LOGIN}")]
+    Login,
+    /// Status 403.
+    #[error("chat.qwen.ai forbids this request; the login is invalid or has expired: {LOGIN}")]
+    Forbidden,
+    /// Status 429.
+    #[error("chat.qwen.ai's rate limit is exceeded: wait{} and try again", wait(*retry_after))]
+    RateLimited {
+        /// How long the site asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The account has used up what it may use.
+    #[error("the account at chat.qwen.ai has used up its quota ({details}): wait{}, or use another login", wait(*retry_after))]
+    Quota {
+        /// When there is more.
+        retry_after: Option<Duration>,
+        /// In the site's words.
+        details: String,
+    },
+    /// The chat, or the message that is answered, is not there. Conversations recover from it.
+    #[error("chat.qwen.ai has lost the conversation ({0}): send the request again to begin a new one")]
+    ChatLost(String),
+    /// Status 404.
+    #[error(
+        "chat.qwen.ai has no such endpoint (HTTP 404): check that `upstream.base_url` is right, or update this program"
+    )]
+    NoEndpoint,
+    /// Another status from 400 to 499.
+    #[error(
+        "chat.qwen.ai refused the request (HTTP {status}{}): change it, or update this program if it was accepted before",
+        quoted(details)
+    )]
+    Status {
+        /// The status.
+        status: u16,
+        /// In the site's words.
+        details: String,
+    },
+    /// A status of 500 or more.
+    #[error("chat.qwen.ai has trouble (server error {0}): try again later")]
+    Server(u16),
+    /// `success:false` for any other reason.
+    #[error("chat.qwen.ai refused the request{}: change it or try again later", quoted(.0))]
+    Refused(String),
+    /// Something that is neither an answer nor an error.
+    #[error("chat.qwen.ai sent something that is no answer ({0}): try again, and update this program if it stays so")]
+    Unreadable(String),
+    /// An answer without anything in it.
+    #[error("chat.qwen.ai sent an empty answer: try again, or begin a new conversation")]
+    Empty,
+    /// The stream ended in the middle.
+    #[error("chat.qwen.ai's answer broke off before its end ({0}): what has come so far is incomplete, ask again")]
+    BrokenOff(String),
+    /// No connection.
+    #[error("unable to connect to chat.qwen.ai ({0}): check the network and `upstream.base_url`")]
+    Unreachable(String),
+    /// No answer in time.
+    #[error("chat.qwen.ai did not answer in time ({0}): try again, or raise `upstream.timeout`")]
+    TimedOut(String),
+    /// The request is larger than the firewall lets through.
+    #[error(
+        "the prompt is too long: it makes a request of {size} bytes, and chat.qwen.ai takes {limit} at most; shorten the \
+         messages or begin a new conversation"
+    )]
+    TooLong {
+        /// Bytes of the request.
+        size: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+}
+
+const CHALLENGE: &str =
+    "open https://chat.qwen.ai in your browser, pass its check, then log in again (`qwen-proxy login`)";
+const LOGIN: &str = "log in again (`qwen-proxy login`, or the dashboard)";
+
+/// `{"success":false,"data":{"code","details"}}`, `{"error":{"code","details"}}`, `{"ret":[…]}`.
+#[derive(Deserialize)]
+struct Report {
+    success: Option<bool>,
+    #[serde(default)]
+    data: Value,
+    #[serde(default)]
+    error: Value,
+    #[serde(default)]
+    ret: Value,
+}
+
+/// Judges an answer by its status, its content type and the beginning of its body. `None` is no failure: JSON or events.
+#[must_use]
+pub fn judge(status: StatusCode, content_type: &str, retry_after: Option<Duration>, body: &[u8]) -> Option<Failure> {
+    let page = is_page(content_type, body).then(|| of_page(body));
+    match status.as_u16() {
+        500.. => Some(Failure::Server(status.as_u16())),
+        429 => Some(Failure::RateLimited { retry_after }),
+        // The firewall's own status is 405, sometimes 403.
+        403 | 405 if page == Some(Failure::Firewall) => page,
+        401 => Some(Failure::Login),
+        403 => Some(of_json(body).filter(Failure::is_challenge).unwrap_or(Failure::Forbidden)),
+        404 => {
+            Some(of_json(body).filter(|failure| matches!(failure, Failure::ChatLost(_))).unwrap_or(Failure::NoEndpoint))
+        }
+        400..=499 => Some(
+            of_json(body)
+                .filter(|failure| !matches!(failure, Failure::Refused(_)))
+                .unwrap_or_else(|| Failure::Status { status: status.as_u16(), details: details(body) }),
+        ),
+        // Nobody is sent elsewhere but to log in.
+        300..=399 => Some(Failure::Login),
+        _ => page.or_else(|| of_json(body)),
+    }
+}
+
+/// Whether a JSON text reports a failure, and which.
+#[must_use]
+pub fn of_json(text: &[u8]) -> Option<Failure> {
+    let report: Report = serde_json::from_slice(text).ok()?;
+    let says_ok = |ret: &Value| ret.to_string().contains("SUCCESS");
+    if report.success != Some(false) && report.error.is_null() && (report.ret.is_null() || says_ok(&report.ret)) {
+        return None;
+    }
+    let source = if report.error.is_null() { &report.data } else { &report.error };
+    let details = words(source).or_else(|| words(&report.ret)).unwrap_or_else(|| details(text));
+    let code = source.get("code").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+    let said = String::from_utf8_lossy(text).to_ascii_lowercase();
+    let says = |any: &[&str]| any.iter().any(|word| said.contains(word));
+    Some(if says(&["fail_sys_user_validate", "rgv587", "_____tmd_____", "punish"]) {
+        Failure::Captcha
+    } else if says(&["is not exist", "does not exist", "not_found"]) && says(&["chat", "parent"]) {
+        Failure::ChatLost(details)
+    } else if code.contains("ratelimit") || says(&["upper limit", "quota", "usage limit"]) {
+        // The site counts in hours.
+        let hours = source.get("num").and_then(Value::as_u64).filter(|hours| (1..=24 * 31).contains(hours));
+        Failure::Quota { retry_after: hours.map(|hours| Duration::from_secs(hours * 3600)), details }
+    } else if says(&["too many requests", "rate limit"]) {
+        Failure::RateLimited { retry_after: None }
+    } else if says(&["unauthorized", "token expired", "token has expired", "invalid token", "not logged in"]) {
+        Failure::Login
+    } else if code == "forbidden" {
+        Failure::Forbidden
+    } else {
+        Failure::Refused(details)
+    })
+}
+
+/// Whether an answer is a page for people.
+#[must_use]
+pub fn is_page(content_type: &str, body: &[u8]) -> bool {
+    content_type.starts_with("text/html") || body.trim_ascii_start().first() == Some(&b'<')
+}
+
+fn of_page(body: &[u8]) -> Failure {
+    let page = String::from_utf8_lossy(body).to_ascii_lowercase();
+    let has = |any: &[&str]| any.iter().any(|word| page.contains(word));
+    if has(&["fail_sys_user_validate", "_____tmd_____", "captcha"]) {
+        Failure::Captcha
+    } else if !has(&["aliyun_waf", "_waf_", "renderdata"]) && has(&["/auth", "signin", "sign in", "login", "log in"]) {
+        Failure::Login
+    } else {
+        Failure::Firewall
+    }
+}
+
+/// What an object or a list says, for people.
+fn words(value: &Value) -> Option<String> {
+    let said = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        _ => ["details", "message", "code"].iter().find_map(|key| value.get(key).and_then(Value::as_str))?.to_owned(),
+    };
+    (!said.is_empty()).then(|| cut(&said))
+}
+
+fn details(body: &[u8]) -> String {
+    cut(&String::from_utf8_lossy(body))
+}
+
+fn cut(text: &str) -> String {
+    text.trim().chars().filter(|char| !char.is_control()).take(QUOTED).collect()
+}
+
+fn quoted(details: &str) -> String {
+    if details.is_empty() { String::new() } else { format!(", saying: {details}") }
+}
+
+fn wait(retry_after: Option<Duration>) -> String {
+    match retry_after.map(|wait| wait.as_secs()) {
+        None => " a minute".to_owned(),
+        Some(seconds) if seconds >= 7200 => format!(" {} hours", seconds / 3600),
+        Some(seconds) => format!(" {seconds} seconds"),
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// The status the client sees.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            // Not a status that clients repeat by themselves.
+            Self::Firewall | Self::Captcha | Self::Login => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } | Self::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoEndpoint => StatusCode::NOT_FOUND,
+            Self::Status { status, .. } | Self::Server(status) => {
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY)
+            }
+            Self::ChatLost(_) | Self::Refused(_) | Self::Unreadable(_) | Self::Empty | Self::BrokenOff(_) => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::Unreachable(_) => StatusCode::BAD_GATEWAY,
+            Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::TooLong { .. } => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// OpenAI's class of error.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Firewall | Self::Captcha | Self::Login => "authentication_error",
+            Self::Forbidden => "permission_error",
+            Self::RateLimited { .. } => "rate_limit_error",
+            Self::Quota { .. } => "insufficient_quota",
+            Self::TooLong { .. } => "invalid_request_error",
+            _ => "upstream_error",
+        }
+    }
+
+    /// The stable name of the failure.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Firewall => "waf_challenge",
+            Self::Captcha => "captcha_required",
+            Self::Login => "invalid_credentials",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited { .. } => "rate_limit_exceeded",
+            Self::Quota { .. } => "insufficient_quota",
+            Self::ChatLost(_) => "chat_lost",
+            Self::NoEndpoint => "upstream_not_found",
+            Self::Status { .. } => "upstream_rejected",
+            Self::Server(_) => "upstream_server_error",
+            Self::Refused(_) => "qwen_api_error",
+            Self::Unreadable(_) => "upstream_invalid_response",
+            Self::Empty => "empty_answer",
+            Self::BrokenOff(_) => "upstream_truncated",
+            Self::Unreachable(_) => "upstream_unreachable",
+            Self::TimedOut(_) => "upstream_timeout",
+            // The code agents look for to shorten their history.
+            Self::TooLong { .. } => "context_length_exceeded",
+        }
+    }
+
+    /// After which time the same request may succeed.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } | Self::Quota { retry_after, .. } => {
+                Some(retry_after.unwrap_or(Duration::from_secs(60)))
+            }
+            _ => None,
+        }
+    }
+
+    /// How long the login has to rest. A quota is that of a model: another one may be asked at once.
+    #[must_use]
+    pub fn rest(&self) -> Option<Duration> {
+        self.retry_after().filter(|_| matches!(self, Self::RateLimited { .. }))
+    }
+
+    /// Whether it is the login that has to be seen to.
+    #[must_use]
+    pub const fn blames_login(&self) -> bool {
+        matches!(self, Self::Login | Self::Forbidden) || self.is_challenge()
+    }
+
+    /// The same without any part of the login in it.
+    #[must_use]
+    pub fn scrubbed(self, login: &Login) -> Self {
+        match self {
+            Self::Quota { retry_after, details } => Self::Quota { retry_after, details: login.scrub(details) },
+            Self::Status { status, details } => Self::Status { status, details: login.scrub(details) },
+            Self::Refused(details) => Self::Refused(login.scrub(details)),
+            Self::ChatLost(details) => Self::ChatLost(login.scrub(details)),
+            other => other,
+        }
+    }
+
+    /// Whether the firewall wants to see a person.
+    #[must_use]
+    pub const fn is_challenge(&self) -> bool {
+        matches!(self, Self::Firewall | Self::Captcha)
+    }
+}
+
+impl From<signalbox_upstream::Error> for Failure {
+    fn from(error: signalbox_upstream::Error) -> Self {
+        use signalbox_upstream::Error;
+        let said = error.to_string();
+        match error {
+            Error::ConnectTimeout { .. } | Error::HeadersTimeout { .. } | Error::TotalTimeout { .. } => {
+                Self::TimedOut(said)
+            }
+            Error::IdleTimeout { .. } => Self::TimedOut(said),
+            Error::Truncated { .. } | Error::Reset { head_received: true, .. } => Self::BrokenOff(said),
+            _ => Self::Unreachable(said),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! What is sent to chat.qwen.ai, and the short answers it gives. Pure.
+
+use serde::{Deserialize, Serialize};
+use signalbox_core::id;
+
+use crate::convert::Prompt;
+
+/// The site has other modes for people who are logged in; this one works for both.
+const CHAT_MODE: &str = "guest";
+/// Text to text.
+const CHAT_TYPE: &str = "t2t";
+
+/// Opens a chat.
+#[derive(Debug, Serialize)]
+pub struct NewChat<'a> {
+    title: &'a str,
+    models: [&'a str; 1],
+    chat_mode: &'static str,
+    chat_type: &'static str,
+    /// Unix milliseconds; everywhere else the site counts seconds.
+    timestamp: i64,
+}
+
+/// The answer to it.
+#[derive(Debug, Deserialize)]
+pub struct ChatOpened {
+    data: Option<OpenedChat>,
+}
+
+#[derive(Debug, Deserialize)]
+struct OpenedChat {
+    id: Option<String>,
+}
+
+/// Asks for the next answer of a chat.
+#[derive(Debug, Serialize)]
+pub struct Completion<'a> {
+    stream: bool,
+    incremental_output: bool,
+    chat_id: &'a str,
+    chat_mode: &'static str,
+    model: &'a str,
+    /// The answer this continues; null where the chat begins.
+    parent_id: Option<&'a str>,
+    /// Unix seconds.
+    timestamp: i64,
+    messages: Vec<Message<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Message<'a> {
+    fid: String,
+    #[serde(rename = "parentId")]
+    parent: Option<&'a str>,
+    parent_id: Option<&'a str>,
+    #[serde(rename = "childrenIds")]
+    children: [(); 0],
+    role: &'static str,
+    content: &'a str,
+    user_action: &'static str,
+    files: [(); 0],
+    timestamp: i64,
+    models: [&'a str; 1],
+    chat_type: &'static str,
+    sub_chat_type: &'static str,
+    feature_config: Features,
+    extra: Extra,
+}
+
+#[derive(Debug, Serialize)]
+struct Features {
+    thinking_enabled: bool,
+    output_schema: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Extra {
+    meta: Meta,
+}
+
+#[derive(Debug, Serialize)]
+struct Meta {
+    #[serde(rename = "subChatType")]
+    sub_chat_type: &'static str,
+}
+
+// === impl NewChat, ChatOpened ===
+
+impl<'a> NewChat<'a> {
+    /// A chat with this model, at this time (Unix milliseconds).
+    #[must_use]
+    pub const fn new(title: &'a str, model: &'a str, now_ms: i64) -> Self {
+        Self { title, models: [model], chat_mode: CHAT_MODE, chat_type: CHAT_TYPE, timestamp: now_ms }
+    }
+}
+
+impl ChatOpened {
+    /// The chat's id.
+    #[must_use]
+    pub fn id(self) -> Option<String> {
+        self.data?.id.filter(|id| !id.is_empty())
+    }
+}
+
+// === impl Completion ===
+
+impl<'a> Completion<'a> {
+    /// The prompt as the next message after `parent`, at this time (Unix seconds). Always streamed: only a stream tells the
+    /// token counts.
+    #[must_use]
+    pub fn new(chat_id: &'a str, model: &'a str, parent: Option<&'a str>, prompt: &'a Prompt, now_s: i64) -> Self {
+        let message = |role, content, parent| Message {
+            fid: id::request_id().to_string(),
+            parent,
+            parent_id: parent,
+            children: [],
+            role,
+            content,
+            user_action: "chat",
+            files: [],
+            timestamp: now_s,
+            models: [model],
+            chat_type: CHAT_TYPE,
+            sub_chat_type: CHAT_TYPE,
+            feature_config: Features { thinking_enabled: false, output_schema: "phase" },
+            extra: Extra { meta: Meta { sub_chat_type: CHAT_TYPE } },
+        };
+        let system = prompt.system.as_deref().map(|text| message("system", text, None));
+        Self {
+            stream: true,
+            incremental_output: true,
+            chat_id,
+            chat_mode: CHAT_MODE,
+            model,
+            parent_id: parent,
+            timestamp: now_s,
+            messages: system.into_iter().chain([message("user", &prompt.user, parent)]).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn completion(parent: Option<&str>, system: Option<&str>) -> Value {
+        let prompt = Prompt { system: system.map(str::to_owned), user: "hi".to_owned() };
+        serde_json::to_value(Completion::new("c", "m", parent, &prompt, 7)).unwrap()
+    }
+
+    #[test]
+    fn a_message_has_all_its_fields() {
+        let mut sent = completion(Some("p"), None);
+        let fid = sent["messages"][0]["fid"].take();
+        assert_eq!(fid.as_str().map(str::len), Some(36));
+        let expected = json!({
+            "stream": true, "incremental_output": true, "chat_id": "c", "chat_mode": "guest", "model": "m",
+            "parent_id": "p", "timestamp": 7,
+            "messages": [{
+                "fid": null, "parentId": "p", "parent_id": "p", "childrenIds": [], "role": "user", "content": "hi",
+                "user_action": "chat", "files": [], "timestamp": 7, "models": ["m"], "chat_type": "t2t",
+                "sub_chat_type": "t2t", "feature_config": {"thinking_enabled": false, "output_schema": "phase"},
+                "extra": {"meta": {"subChatType": "t2t"}},
+            }],
+        });
+        assert_eq!(sent, expected);
+    }
+
+    #[test]
+    fn where_a_chat_begins_there_is_no_parent() {
+        let sent = completion(None, Some("be kind"));
+        assert_eq!((&sent["parent_id"], sent["messages"].as_array().map(Vec::len)), (&Value::Null, Some(2)));
+        let roles: Vec<&Value> = sent["messages"].as_array().unwrap().iter().map(|message| &message["role"]).collect();
+        assert_eq!(roles, ["system", "user"]);
+        assert!(sent["messages"].as_array().unwrap().iter().all(|message| message["parentId"].is_null()));
+    }
+
+    #[test]
+    fn a_chat_is_opened_in_milliseconds() {
+        let sent = serde_json::to_value(NewChat::new("API Chat", "m", 7000)).unwrap();
+        let expected =
+            json!({"title": "API Chat", "models": ["m"], "chat_mode": "guest", "chat_type": "t2t", "timestamp": 7000});
+        assert_eq!(sent, expected);
+        let opened = |text: &str| serde_json::from_str::<ChatOpened>(text).unwrap().id();
+        assert_eq!(opened(r#"{"success":true,"data":{"id":"x"}}"#).as_deref(), Some("x"));
+        for none in ["{}", r#"{"data":null}"#, r#"{"data":{}}"#, r#"{"data":{"id":""}}"#] {
+            assert_eq!(opened(none), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The log of requests that come here directly. What comes through provider-router is in its log already.
+//!
+//! One task writes. The end of an answer waits for it, but not for long: a database that is away delays the log and not the
+//! answers. Only what the queue cannot hold is lost, and counted.
+
+use std::{future::Future, sync::Arc};
+
+use signalbox_core::{openai::Usage, schema::RequestStatus};
+use signalbox_store::{
+    Store,
+    exchanges::{self, Begun, Ended, Exchange, SessionRef, Source},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Duration, Instant, sleep, timeout},
+};
+use uuid::Uuid;
+
+use crate::{clock, convert::Ask, metrics::Metrics};
+
+/// How long the end of an answer waits until it is written down.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many requests may wait for the database.
+const QUEUE: usize = 4096;
+
+/// How many are written at once.
+const BATCH: usize = 64;
+
+/// The first pause before a batch is tried again; each one doubles it, up to the longest.
+const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How much of the first message the list of sessions shows, in characters.
+const SHOWN: usize = 4096;
+
+/// Takes requests to be written down. The writer ends when all clones are gone and everything is written.
+#[derive(Clone, Debug)]
+pub struct Log {
+    queue: mpsc::Sender<Entry>,
+    metrics: Arc<Metrics>,
+}
+
+/// A request for the writer, and who waits for it.
+type Entry = (Exchange, oneshot::Sender<()>);
+
+/// A request that is being answered and will be logged.
+#[derive(Debug)]
+pub struct Record {
+    begun: Begun,
+    arrived: Instant,
+    first_byte: Option<Duration>,
+    upstream_request: Option<String>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// In one word.
+    pub status: RequestStatus,
+    /// What the client saw.
+    pub status_code: Option<u16>,
+    /// What went wrong, in words.
+    pub error: Option<String>,
+    /// The answer as one `chat.completion`, as far as it came.
+    pub completion: Option<String>,
+    /// As the site reported it.
+    pub usage: Option<Usage>,
+    /// Why it ended; `error` when there is no answer.
+    pub finish_reason: Option<String>,
+    /// The hash of the conversation's opening.
+    pub opening_hash: Option<String>,
+}
+
+// === impl Outcome ===
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self {
+            status: RequestStatus::Failed,
+            status_code: None,
+            error: None,
+            completion: None,
+            usage: None,
+            finish_reason: None,
+            opening_hash: None,
+        }
+    }
+}
+
+// === impl Log ===
+
+impl Log {
+    /// A log in this database, and its writer.
+    pub fn new(store: Store, metrics: Arc<Metrics>) -> (Self, impl Future<Output = ()>) {
+        let (queue, entries) = mpsc::channel(QUEUE);
+        (Self { queue, metrics: Arc::clone(&metrics) }, write(store, entries, metrics))
+    }
+
+    async fn put(&self, exchange: Exchange) {
+        let (done, written) = oneshot::channel();
+        if self.queue.try_send((exchange, done)).is_err() {
+            self.metrics.unlogged(1);
+            tracing::error!("a request is not logged: {QUEUE} others wait for the database already");
+            return;
+        }
+        // It is in the queue, whether it is written in time or not.
+        let _ = timeout(PATIENCE, written).await;
+    }
+}
+
+async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Metrics>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while entries.recv_many(&mut batch, BATCH).await > 0 {
+        let (exchanges, waiting): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+        let mut pause = PAUSE;
+        while let Err(error) = exchanges::record(&store, &exchanges).await {
+            if !error.is_transient() {
+                metrics.unlogged(exchanges.len() as u64);
+                tracing::error!(requests = exchanges.len(), "requests are not logged: {error}");
+                break;
+            }
+            tracing::warn!(requests = exchanges.len(), "requests wait to be logged: {error}");
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        for done in waiting {
+            // Those who have given up waiting need not know.
+            let _ = done.send(());
+        }
+    }
+}
+
+// === impl Record ===
+
+impl Record {
+    /// A request that arrived just now on `path` with this body.
+    #[must_use]
+    pub fn new(id: Uuid, path: &str, body: &[u8], ask: &Ask) -> Self {
+        let begun = Begun {
+            request_id: id.to_string(),
+            received_at: clock::unix_ms(),
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            model: ask.model.clone(),
+            stream: ask.stream,
+            openai_request: String::from_utf8_lossy(body).into_owned(),
+            first_user_message: ask.first_user_text().chars().take(SHOWN).collect(),
+            session: SessionRef::Opens,
+            base: None,
+            source: Source::QwenProxy,
+        };
+        Self { begun, arrived: Instant::now(), first_byte: None, upstream_request: None }
+    }
+
+    /// The site answers, in this session; this is what it was asked.
+    pub fn begins(&mut self, session_id: &str, sent: &[u8]) {
+        self.begun.session = SessionRef::Named(session_id.to_owned());
+        self.upstream_request = Some(String::from_utf8_lossy(sent).into_owned());
+    }
+
+    /// The answer begins to leave.
+    pub fn first_byte(&mut self) {
+        self.first_byte.get_or_insert_with(|| self.arrived.elapsed());
+    }
+
+    /// Gives it to the writer, and waits for a moment until it is written.
+    pub async fn end(self, log: &Log, outcome: Outcome) {
+        let ended = Ended {
+            status: outcome.status,
+            ended_at: clock::unix_ms(),
+            provider_id: None,
+            upstream_request: self.upstream_request,
+            openai_response: outcome.completion,
+            usage: outcome.usage,
+            finish_reason: outcome.finish_reason,
+            error: outcome.error,
+            duration_ms: clock::millis(self.arrived.elapsed()),
+            first_byte_ms: self.first_byte.map(clock::millis),
+            status_code: outcome.status_code.map(i64::from),
+            attempts: 1,
+            truncated: false,
+            opening_hash: outcome.opening_hash,
+        };
+        log.put(Exchange { begun: self.begun, ended: Some(ended) }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use signalbox_store::{Page, requests};
+
+    use super::*;
+
+    fn record(id: u128) -> Record {
+        let body = br#"{"messages":[{"role":"user","content":"hi"}]}"#;
+        Record::new(Uuid::from_u128(id), "/v1/chat/completions", body, &Ask::parse(body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_is_written_before_the_writer_ends() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let (log, writer) = Log::new(store.clone(), Arc::default());
+        let waiting = async move {
+            let mut last = record(1);
+            last.begins("session", b"{}");
+            tokio::join!(last.end(&log, Outcome::default()), record(2).end(&log, Outcome::default()));
+        };
+        tokio::join!(waiting, writer);
+        let listed = requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap();
+        let mut sessions: Vec<&str> = listed.items.iter().map(|(request, _)| &*request.session_id).collect();
+        sessions.sort_unstable();
+        assert_eq!(sessions, [&*Uuid::from_u128(2).to_string(), "session"]);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_stuck_holds_nobody_up_for_long_and_what_it_cannot_take_is_counted() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        // Opening takes real time.
+        tokio::time::pause();
+        let metrics = Arc::<Metrics>::default();
+        let (log, _writer) = Log::new(store, Arc::clone(&metrics));
+        let started = Instant::now();
+        record(1).end(&log, Outcome::default()).await;
+        assert!(started.elapsed() >= PATIENCE);
+        for _ in 1..QUEUE {
+            let (done, _) = oneshot::channel();
+            log.queue.try_send((Exchange { begun: record(2).begun, ended: None }, done)).unwrap();
+        }
+        record(3).end(&log, Outcome::default()).await;
+        assert!(metrics.text(None, None).contains("requests_not_logged_total 1"));
+    }
+}

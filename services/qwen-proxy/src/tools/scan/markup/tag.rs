@@ -1,0 +1,68 @@
+//! Tags, as far as they have been seen.
+
+use crate::tools::tool::{Tool, is_name_byte};
+
+/// Whether a text begins with a tag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begins {
+    Yes,
+    No,
+    /// It is too short to tell.
+    Perhaps,
+}
+
+/// The name of the parameter whose opening tag `rest` begins with: a declared one, or any other that is `allowed`.
+pub(super) fn parameter<'a>(rest: &'a str, tool: &'a Tool, allowed: impl Fn(&str) -> bool) -> Result<&'a str, Begins> {
+    let declared = tool.parameters.iter().map(|parameter| (begins(rest, &parameter.opening), &*parameter.name));
+    match (first(declared), element(rest)) {
+        (Ok(name), _) => Ok(name),
+        (_, Ok(name)) if allowed(name) => Ok(name),
+        (Err(Begins::Perhaps), _) | (_, Err(Begins::Perhaps)) => Err(Begins::Perhaps),
+        _ => Err(Begins::No),
+    }
+}
+
+/// The name of the parameter, a declared one or `current`, whose closing tag `rest` begins with.
+pub(super) fn closing<'a>(rest: &str, tool: &'a Tool, current: &'a str) -> Result<&'a str, Begins> {
+    let Some(inside) = rest.strip_prefix("</") else { return Err(begins(rest, "</")) };
+    let names = tool.parameters.iter().map(|parameter| &*parameter.name).chain([current]);
+    first(names.map(|name| match inside.strip_prefix(name) {
+        Some(end) => (begins(end, ">"), name),
+        None => (begins(inside, name), name),
+    }))
+}
+
+/// The first name for which it is `Yes`; else whether it is `Perhaps` for any.
+fn first<'a>(mut candidates: impl Iterator<Item = (Begins, &'a str)>) -> Result<&'a str, Begins> {
+    let mut best = Begins::No;
+    let found = candidates.find(|(begins, _)| {
+        if *begins == Begins::Perhaps {
+            best = Begins::Perhaps;
+        }
+        *begins == Begins::Yes
+    });
+    found.map(|(_, name)| name).ok_or(best)
+}
+
+pub(super) fn begins(text: &str, tag: &str) -> Begins {
+    if text.starts_with(tag) {
+        Begins::Yes
+    } else if tag.starts_with(text) {
+        Begins::Perhaps
+    } else {
+        Begins::No
+    }
+}
+
+/// The name of the element whose opening tag, whatever it is called, `text` begins with.
+fn element(text: &str) -> Result<&str, Begins> {
+    let Some(inside) = text.strip_prefix('<') else {
+        return Err(if text.is_empty() { Begins::Perhaps } else { Begins::No });
+    };
+    let end = inside.bytes().position(|byte| !is_name_byte(byte)).unwrap_or(inside.len());
+    match inside.as_bytes().get(end) {
+        None => Err(Begins::Perhaps),
+        Some(b'>') if end > 0 => Ok(&inside[..end]),
+        Some(_) => Err(Begins::No),
+    }
+}

@@ -1,0 +1,336 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::tools::call::tags;
+
+fn tools() -> Tools {
+    let tool = |name: &str, properties: Value, required: Value| {
+        let parameters = json!({"type": "object", "properties": properties, "required": required});
+        json!({"type": "function", "function": {"name": name, "parameters": parameters}})
+    };
+    let text = json!({"type": "string"});
+    Tools::parse(&[
+        tool("read", json!({"path": text, "lines": {"type": "integer"}}), json!(["path"])),
+        tool("write", json!({"path": text, "content": text}), json!(["path", "content"])),
+        tool("read_all", json!({}), json!([])),
+    ])
+    .unwrap()
+}
+
+fn text(text: &str) -> Piece {
+    Piece::Text(text.into())
+}
+
+fn call(name: &str, arguments: &str) -> Piece {
+    Piece::Call(Call { name: name.into(), arguments: arguments.into() })
+}
+
+/// What becomes of `parts`; texts in a row are joined.
+fn scanned<'a>(parts: impl IntoIterator<Item = &'a str>, complete: bool) -> Vec<Piece> {
+    let mut scanner = Scanner::new(&tools());
+    let mut out = Vec::new();
+    for part in parts {
+        scanner.push(part, &mut out);
+    }
+    scanner.finish(complete, &mut out);
+    out
+}
+
+#[track_caller]
+fn scans(input: &str, expected: &[Piece]) {
+    assert_eq!(scanned([input], true), expected, "at once");
+    let letters: Vec<String> = input.chars().map(String::from).collect();
+    assert_eq!(scanned(letters.iter().map(String::as_str), true), expected, "letter by letter");
+}
+
+#[test]
+fn a_call_is_found_between_texts() {
+    scans(
+        "I look.\n\n<read>\n<path>a b.rs</path>\n<lines>7</lines>\n</read>\n\nThen I go on.",
+        &[text("I look.\n\n"), call("read", r#"{"path":"a b.rs","lines":7}"#), text("\n\nThen I go on.")],
+    );
+}
+
+#[test]
+fn calls_follow_each_other() {
+    scans(
+        "\n<read><path>a</path></read>\n<read_all></read_all><read_all>\n</read_all>\n",
+        &[call("read", r#"{"path":"a"}"#), call("read_all", "{}"), call("read_all", "{}")],
+    );
+}
+
+#[test]
+fn what_is_not_declared_is_text() {
+    for input in [
+        "<b>bold</b> <reader><path>a</path></reader> 1 < 2 <READ></READ>",
+        "Use `<read>` with a path. </read>",
+        "<read path=\"a\"><path>a</path></read>",
+        "<read >\n<path>a</path></read>",
+        "<read>a</read>",
+        "<read><path/></read> <read/>",
+        "<<<",
+        "  \n",
+        "\n\n  indented",
+        "",
+    ] {
+        let expected: Vec<Piece> = if input.is_empty() { Vec::new() } else { vec![text(input)] };
+        scans(input, &expected);
+    }
+}
+
+#[test]
+fn a_false_start_does_not_hide_a_call() {
+    scans("<read> or <<read><path>a</path></read>", &[text("<read> or <"), call("read", r#"{"path":"a"}"#)]);
+    scans("\n<read>\n<read><path>a</path></read>", &[text("\n<read>\n"), call("read", r#"{"path":"a"}"#)]);
+}
+
+#[test]
+fn values_are_kept_as_they_are() {
+    let content = "if a < b && c > d { \"x\" }\n\n&lt;<path>inner</path></read></write>";
+    scans(
+        &format!("<write><path>a</path>\n<content>\n{content}\n</content></write>"),
+        &[call("write", &format!(r#"{{"path":"a","content":{}}}"#, json!(content)))],
+    );
+    scans(
+        "<write><path></path><content>\n\n a\n\n</content></write>",
+        &[call("write", r#"{"path":"","content":"\n a\n"}"#)],
+    );
+}
+
+#[test]
+fn a_closing_tag_inside_a_value_survives() {
+    scans(
+        "<write><content>a </content> b</path> </write> c</content><path>p</path></write>",
+        &[call("write", r#"{"content":"a </content> b</path> </write> c","path":"p"}"#)],
+    );
+    scans(
+        "<write><path>p</path><content></content>\n<path>not again</path></content></write>",
+        &[call("write", r#"{"path":"p","content":"</content>\n<path>not again</path>"}"#)],
+    );
+}
+
+#[test]
+fn a_parameter_is_given_once() {
+    scans(
+        "<write><path>p</path><content>a</content><content>b</content></write>",
+        &[call("write", r#"{"path":"p","content":"a</content><content>b"}"#)],
+    );
+}
+
+#[test]
+fn a_call_inside_a_value_is_part_of_it() {
+    let inner = "To write:\n<write>\n<path>x</path>\n<content>y</content>\n</write>\nor <read><path>z</path></read>.";
+    scans(
+        &format!("<write><path>p</path><content>{inner}</content></write>!"),
+        &[call("write", &format!(r#"{{"path":"p","content":{}}}"#, json!(inner))), text("!")],
+    );
+}
+
+#[test]
+fn an_opening_tag_inside_a_value_does_not_swallow_the_rest() {
+    scans(
+        "<write><path>p</path><content>a <content> b</content></write> <read><path>a</path></read> bye",
+        &[call("write", r#"{"path":"p","content":"a <content> b"}"#), call("read", r#"{"path":"a"}"#), text(" bye")],
+    );
+}
+
+#[test]
+fn a_tag_of_the_same_name_inside_a_value_keeps_its_closing_tag() {
+    for inner in [
+        "<append><content>x</content>\n<path>y</path></append> and `<write>`",
+        "<content>\n<content>x</content></content><path>y</path>",
+    ] {
+        scans(
+            &format!("<write><content>{inner}</content><path>p</path></write>"),
+            &[call("write", &format!(r#"{{"content":{},"path":"p"}}"#, json!(inner)))],
+        );
+    }
+}
+
+#[test]
+fn a_parameter_may_be_called_like_its_tool() {
+    let declared = json!({"type": "object", "properties": {"find": {"type": "string"}}});
+    let tools = Tools::parse(&[json!({"type": "function", "function": {"name": "find", "parameters": declared}})]);
+    let mut scanner = Scanner::new(&tools.unwrap());
+    let mut out = Vec::new();
+    scanner.push("<find><find>a</find></find><find></find>", &mut out);
+    assert_eq!(out, [call("find", r#"{"find":"a"}"#), call("find", "{}")]);
+}
+
+#[test]
+fn parameters_nobody_declared_are_passed_on() {
+    scans("<read><file>a</file></read>", &[call("read", r#"{"file":"a"}"#)]);
+    scans("<read><path>a</path>\n<limit>5</limit></read>", &[call("read", r#"{"path":"a","limit":5}"#)]);
+}
+
+#[test]
+fn a_call_that_never_ends_is_text() {
+    for input in [
+        "<read>",
+        "<read><path>a</path>",
+        "<write><path>p</path><content>a <read><path>inner</path></read> b",
+        "<write><path>p</path><content>how: <write><path>x</path><content>y</content></write> and",
+        "\n<read><path>a</read>",
+    ] {
+        scans(input, &[text(input)]);
+    }
+}
+
+#[test]
+fn what_does_not_match_up_is_text_when_the_answer_was_cut() {
+    for (input, whole) in [
+        (
+            "<write><content>a <content> b</content><path>p</path></write>",
+            call("write", r#"{"content":"a <content> b","path":"p"}"#),
+        ),
+        ("<read><path>a</path><limit>5</limit></read>", call("read", r#"{"path":"a","limit":5}"#)),
+    ] {
+        assert_eq!(scanned([input], false), [text(input)]);
+        assert_eq!(scanned([input], true), [whole]);
+    }
+}
+
+#[test]
+fn a_call_leaves_with_its_last_letter() {
+    let mut scanner = Scanner::new(&tools());
+    let mut out = Vec::new();
+    scanner.push("ok <read><path>a</path></read", &mut out);
+    assert_eq!(out, [text("ok ")]);
+    scanner.push(">", &mut out);
+    assert_eq!(out.last(), Some(&call("read", r#"{"path":"a"}"#)));
+}
+
+#[test]
+fn without_tools_everything_passes() {
+    let mut scanner = Scanner::new(&Tools::default());
+    let mut out = Vec::new();
+    for part in ["<read", "><path>a</path></read>"] {
+        out.clear();
+        scanner.push(part, &mut out);
+        assert_eq!(out, [text(part)]);
+    }
+}
+
+/// Text with much of what a scanner looks at in it.
+fn markup() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "<",
+        ">",
+        "/",
+        "<read>",
+        "</read>",
+        "<write>",
+        "</write>",
+        "<path>",
+        "</path>",
+        "<content>",
+        "</content>",
+        "<lines>",
+        "</lines>",
+        "<read_all>",
+        "</read_all>",
+        " ",
+        "\n",
+        "7",
+        "word",
+        "é",
+        "<x>",
+        "</x>",
+        "</",
+        "<rea",
+    ]);
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// `input` cut at the given places.
+fn cut<'a>(input: &'a str, places: &[prop::sample::Index]) -> Vec<&'a str> {
+    let mut at: Vec<usize> = places.iter().map(|place| place.index(input.len() + 1)).collect();
+    at.retain(|&at| input.is_char_boundary(at));
+    at.sort_unstable();
+    at.push(input.len());
+    let mut from = 0;
+    at.into_iter().map(|to| &input[std::mem::replace(&mut from, to)..to]).collect()
+}
+
+/// What a document about calls may contain: prose, stray closing tags, and calls whose content is such a document.
+fn document() -> impl Strategy<Value = String> {
+    let prose =
+        prop::sample::select(vec!["word ", "\n", "<", "</content> ", "</path>", "<read><path>a</path></read>", "é"]);
+    let leaf = prop::collection::vec(prose, 0..4).prop_map(|words| words.concat());
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop::collection::vec((inner, any::<bool>()), 0..3).prop_map(|documents| {
+            let call = |(content, content_first): (String, bool)| {
+                let mut arguments = [("path", "p".to_owned()), ("content", content)];
+                if content_first {
+                    arguments.reverse();
+                }
+                tags("write", arguments.into_iter())
+            };
+            documents.into_iter().map(|document| format!("so:\n{}\nand ", call(document))).collect()
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn cuts_change_nothing(
+        input in markup(),
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        complete: bool,
+    ) {
+        prop_assert_eq!(scanned(cut(&input, &places), complete), scanned([&*input], complete));
+    }
+
+    #[test]
+    fn nothing_of_a_text_is_lost(input in markup(), complete: bool) {
+        let pieces = scanned([&*input], complete);
+        if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
+            let whole = if input.is_empty() { Vec::new() } else { vec![text(&input)] };
+            prop_assert_eq!(pieces, whole);
+        }
+    }
+
+    #[test]
+    fn text_leaves_at_once(parts in prop::collection::vec("[a-z<>/ ]{0,6}|<re|ad|>|_all|write", 0..12)) {
+        let mut scanner = Scanner::new(&tools());
+        let (mut seen, mut out) = (String::new(), Vec::new());
+        for part in &parts {
+            seen.push_str(part);
+            scanner.push(part, &mut out);
+            let left: String = out.iter().map(|piece| match piece {
+                Piece::Text(text) => text.as_str(),
+                Piece::Call(_) => "",
+            }).collect();
+            // Held back: a tag or the beginning of one, or white space at the very beginning.
+            let held = &seen[left.len()..];
+            prop_assert!(seen.starts_with(&left));
+            let may_begin = ["<read>", "<write>", "<read_all>"].iter().any(|tag| tag.starts_with(held.trim_start()) || held.trim_start().starts_with(tag));
+            prop_assert!(may_begin && (left.is_empty() || held.starts_with('<') || held.is_empty()), "{:?} of {:?}", held, seen);
+        }
+    }
+
+    #[test]
+    fn documents_about_calls_survive(content in document(), content_first: bool, after in " [a-z]+") {
+        let mut arguments = [("path", "p".to_owned()), ("content", content.clone())];
+        let (path, content) = (r#""path":"p""#, format!(r#""content":{}"#, json!(content)));
+        let whole = if content_first { format!("{{{content},{path}}}") } else { format!("{{{path},{content}}}") };
+        if content_first {
+            arguments.reverse();
+        }
+        let input = tags("write", arguments.into_iter()) + &after;
+        prop_assert_eq!(scanned([&*input], false), [call("write", &whole), text(&after)]);
+    }
+
+    #[test]
+    fn what_is_written_is_read(path in "[^<]*", content in "[a-z\n<>/ é]*", before in "[a-z]+ ", more in 0..3_usize) {
+        let arguments = format!(r#"{{"path":{},"content":{}}}"#, json!(path), json!(content));
+        let written = Call { name: "write".into(), arguments };
+        let mut expected = vec![text(&before)];
+        expected.extend(std::iter::repeat_n(Piece::Call(written), more + 1));
+        // By hand: the order of the arguments counts here.
+        let tags = tags("write", [("path", path), ("content", content)].into_iter());
+        let input = format!("{before}{}", vec![tags; more + 1].join("\n"));
+        prop_assert_eq!(scanned([&*input], true), expected);
+    }
+}

@@ -1,0 +1,228 @@
+//! What the values of a parameter look like, as far as its JSON schema tells: enough to make JSON of a text.
+
+mod example;
+mod inline;
+
+use serde_json::{Map, Value, value::RawValue};
+
+pub(super) use self::inline::inline;
+
+/// The JSON schema of a parameter, references resolved.
+#[derive(Clone, Debug)]
+pub(super) struct Schema {
+    json: Value,
+    types: Types,
+}
+
+/// The JSON types a value may have. None at all means any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Types {
+    string: bool,
+    number: bool,
+    integer: bool,
+    boolean: bool,
+    array: bool,
+    object: bool,
+    null: bool,
+}
+
+impl Schema {
+    pub(super) fn new(json: Value) -> Self {
+        let mut types = Types::default();
+        types.collect(&json);
+        Self { json, types }
+    }
+
+    /// That of a parameter nobody declared.
+    pub(super) fn any() -> Self {
+        Self::new(Value::Object(Map::new()))
+    }
+
+    /// The declared description, if there is one.
+    pub(super) fn description(&self) -> Option<&str> {
+        self.json.get("description").and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// The types in words, such as `string` or `integer or null`; `any` when nothing is said.
+    pub(super) fn type_name(&self) -> String {
+        let names = self.types.names();
+        if names.is_empty() { "any".into() } else { names.join(" or ") }
+    }
+
+    /// The values that are allowed, when only some are.
+    pub(super) fn choices(&self) -> Option<&Vec<Value>> {
+        self.json.get("enum").and_then(Value::as_array).filter(|values| !values.is_empty())
+    }
+
+    /// The whole schema, where more is inside than a type tells.
+    pub(super) fn inside(&self) -> Option<&Value> {
+        has_parts(&self.json).then_some(&self.json)
+    }
+
+    /// A value as one may write it.
+    pub(super) fn example(&self) -> String {
+        match example::of(&self.json) {
+            Value::String(text) => text,
+            value => value.to_string(),
+        }
+    }
+
+    /// The JSON text of the value that was written as `text`. What may be a string is one, even when it looks like a
+    /// number; what is not of any other allowed type is a string, too, so that nothing is lost. Numbers keep their digits.
+    pub(super) fn read(&self, text: &str) -> String {
+        let types = self.types;
+        if !types.string {
+            let text = text.trim();
+            let allowed = match (text.as_bytes().first(), serde_json::from_str::<&RawValue>(text)) {
+                (_, Err(_)) | (None, _) => false,
+                _ if types == Types::default() => !text.starts_with('"'),
+                (Some(b'{'), _) => types.object,
+                (Some(b'['), _) => types.array,
+                (Some(b't' | b'f'), _) => types.boolean,
+                (Some(b'n'), _) => types.null,
+                (Some(b'"'), _) => false,
+                _ => types.number || types.integer && is_whole(text),
+            };
+            if allowed {
+                return text.to_owned();
+            }
+            let lower = text.to_ascii_lowercase();
+            if types.boolean && matches!(lower.as_str(), "true" | "false") {
+                return lower;
+            }
+        }
+        Value::from(text).to_string()
+    }
+}
+
+impl Types {
+    fn collect(&mut self, schema: &Value) {
+        match schema.get("type") {
+            Some(Value::String(name)) => self.add(name),
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).for_each(|name| self.add(name)),
+            _ => {}
+        }
+        alternatives(schema).for_each(|alternative| self.collect(alternative));
+        if *self == Self::default() {
+            let values = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+            values.chain(schema.get("const")).for_each(|value| self.add(name_of(value)));
+        }
+    }
+
+    fn add(&mut self, name: &str) {
+        match name {
+            "string" => self.string = true,
+            "number" => self.number = true,
+            "integer" => self.integer = true,
+            "boolean" => self.boolean = true,
+            "array" => self.array = true,
+            "object" => self.object = true,
+            "null" => self.null = true,
+            _ => {}
+        }
+    }
+
+    fn names(self) -> Vec<&'static str> {
+        [
+            (self.string, "string"),
+            (self.number, "number"),
+            (self.integer, "integer"),
+            (self.boolean, "boolean"),
+            (self.array, "array"),
+            (self.object, "object"),
+            (self.null, "null"),
+        ]
+        .into_iter()
+        .filter_map(|(present, name)| present.then_some(name))
+        .collect()
+    }
+}
+
+/// Whether values have items or fields of a known form.
+fn has_parts(schema: &Value) -> bool {
+    schema.get("items").is_some() || schema.get("properties").is_some() || alternatives(schema).any(has_parts)
+}
+
+fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
+    ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten()
+}
+
+fn name_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Whether a JSON number has no fraction. One with more digits than a float holds is whole when it is written so.
+fn is_whole(number: &str) -> bool {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    digits.bytes().all(|byte| byte.is_ascii_digit()) || number.parse::<f64>().is_ok_and(|value| value.fract() == 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn reads(schema: &Value, cases: &[(&str, &str)]) {
+        let schema = Schema::new(inline(schema));
+        for (text, json) in cases {
+            assert_eq!(schema.read(text), *json, "{text} as {}", schema.json);
+        }
+    }
+
+    #[test]
+    fn a_string_stays_one() {
+        let cases =
+            [("42", r#""42""#), ("true", r#""true""#), ("[1]", r#""[1]""#), (" a\n", r#"" a\n""#), ("", r#""""#)];
+        reads(&json!({"type": "string"}), &cases);
+        reads(&json!({"type": ["string", "null"]}), &cases);
+        reads(&json!({"anyOf": [{"type": "integer"}, {"type": "string"}]}), &cases);
+        reads(&json!({"enum": ["42", "true"]}), &cases);
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        let big = "123456789012345678901234567890";
+        let cases = [("42", "42"), (" -7\n", "-7"), (big, big), ("2.0", "2.0"), ("1e3", "1e3")];
+        reads(&json!({"type": "integer"}), &cases);
+        reads(&json!({"type": "number"}), &cases);
+        reads(&json!({"type": "number"}), &[("0.10", "0.10")]);
+    }
+
+    #[test]
+    fn what_is_of_another_type_is_kept_as_text() {
+        reads(
+            &json!({"type": "integer"}),
+            &[("1.5", r#""1.5""#), ("007", r#""007""#), ("true", r#""true""#), ("", r#""""#)],
+        );
+        reads(&json!({"type": "number"}), &[("NaN", r#""NaN""#), ("1,5", r#""1,5""#), ("[1]", r#""[1]""#)]);
+        reads(&json!({"type": "boolean"}), &[("yes", r#""yes""#), ("1", r#""1""#)]);
+        reads(&json!({"type": "array"}), &[("a, b", r#""a, b""#), ("{}", r#""{}""#), ("[1,", r#""[1,""#)]);
+        reads(&json!({"type": "object"}), &[("[]", r#""[]""#), ("null", r#""null""#)]);
+    }
+
+    #[test]
+    fn other_types_are_read_as_json() {
+        reads(&json!({"type": "boolean"}), &[("true", "true"), (" False ", "false")]);
+        reads(&json!({"type": "array"}), &[("\n[1, \"a\"]\n", r#"[1, "a"]"#)]);
+        reads(&json!({"type": "object"}), &[(r#"{"b":1,"a":[{}]}"#, r#"{"b":1,"a":[{}]}"#)]);
+        reads(&json!({"anyOf": [{"type": "integer"}, {"type": "null"}]}), &[("null", "null"), ("3", "3")]);
+        reads(&json!({"enum": [1, 2]}), &[("2", "2")]);
+    }
+
+    #[test]
+    fn without_a_type_the_text_decides() {
+        let cases = [("42", "42"), ("true", "true"), ("[]", "[]"), ("null", "null"), ("a b", r#""a b""#)];
+        reads(&json!({}), &cases);
+        reads(&json!({"description": "anything"}), &cases);
+        reads(&json!({}), &[(r#""quoted""#, r#""\"quoted\"""#), (" spaced ", r#"" spaced ""#)]);
+    }
+}

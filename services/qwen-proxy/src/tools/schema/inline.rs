@@ -1,0 +1,111 @@
+//! A schema without references: they name what stands elsewhere in it, and only a part of it is shown to the model.
+
+use serde_json::{Map, Value};
+
+/// How many values a schema may have once its references are resolved; what is beyond allows anything.
+const MAX_VALUES: usize = 5_000;
+/// How deep they may lie in each other. Whoever walks over a schema goes as deep.
+const MAX_DEPTH: usize = 64;
+
+/// `schema` with its local references (`#/$defs/…`) replaced by what they name in itself.
+pub(in crate::tools) fn inline(schema: &Value) -> Value {
+    Inliner { root: schema, open: Vec::new(), left: MAX_VALUES, depth: 0 }.inline(schema)
+}
+
+struct Inliner<'a> {
+    root: &'a Value,
+    /// The references being replaced: one inside itself stays open, as `{}`.
+    open: Vec<&'a str>,
+    left: usize,
+    depth: usize,
+}
+
+impl<'a> Inliner<'a> {
+    fn inline(&mut self, schema: &'a Value) -> Value {
+        if self.left == 0 || self.depth == MAX_DEPTH {
+            return Value::Object(Map::new());
+        }
+        self.left -= 1;
+        self.depth += 1;
+        let inlined = match schema {
+            Value::Array(items) => items.iter().map(|item| self.inline(item)).collect(),
+            Value::Object(fields) => {
+                let reference = fields.get("$ref").and_then(Value::as_str);
+                let mut resolved = reference.map(|reference| self.resolve(reference)).unwrap_or_default();
+                // What stands beside a reference, such as a description, counts more than what it names.
+                let beside = fields.iter().filter(|(name, field)| match name.as_str() {
+                    "$ref" => !field.is_string(),
+                    "$defs" | "definitions" => self.depth > 1,
+                    _ => true,
+                });
+                let beside: Vec<_> = beside.collect();
+                resolved.extend(beside.into_iter().map(|(name, field)| (name.clone(), self.inline(field))));
+                Value::Object(resolved)
+            }
+            other => other.clone(),
+        };
+        self.depth -= 1;
+        inlined
+    }
+
+    fn resolve(&mut self, reference: &'a str) -> Map<String, Value> {
+        let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+        let Some(target) = target.filter(|_| !self.open.contains(&reference)) else { return Map::new() };
+        self.open.push(reference);
+        let resolved = self.inline(target);
+        self.open.pop();
+        match resolved {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn references_are_resolved_where_they_end() {
+        let root = json!({
+            "properties": {
+                "state": {"$ref": "#/$defs/State", "description": "beside"},
+                "tree": {"$ref": "#/$defs/Tree"},
+                "lost": {"$ref": "#/$defs/None"},
+            },
+            "$defs": {
+                "State": {"enum": ["on", "off"], "description": "named"},
+                "Tree": {"type": "object", "properties": {"left": {"$ref": "#/$defs/Tree"}}},
+            },
+        });
+        let properties = &inline(&root)["properties"];
+        assert_eq!(properties["state"], json!({"enum": ["on", "off"], "description": "beside"}));
+        assert_eq!(properties["tree"], json!({"type": "object", "properties": {"left": {}}}));
+        assert_eq!(properties["lost"], json!({}));
+    }
+
+    #[test]
+    fn a_chain_of_references_ends_somewhere() {
+        let next = |n: usize| json!({"properties": {"next": {"$ref": format!("#/$defs/d{n}")}}});
+        let definitions: Value = (0..20_000).map(|n| (format!("d{n}"), next(n + 1))).collect();
+        let mut root = next(0);
+        root["$defs"] = definitions;
+        let mut properties = &inline(&root)["properties"];
+        let mut depth = 0;
+        while let Some(next) = properties.get("next") {
+            (properties, depth) = (&next["properties"], depth + 1);
+        }
+        assert!((8..=MAX_DEPTH).contains(&depth), "{depth}");
+    }
+
+    #[test]
+    fn a_schema_cannot_grow_without_end() {
+        let names: Vec<String> = (0..12).map(|n| format!("d{n}")).collect();
+        let all: Value = names.iter().map(|name| (name.clone(), json!({"$ref": format!("#/$defs/{name}")}))).collect();
+        let definitions: Value = names.iter().map(|name| (name.clone(), json!({"properties": all}))).collect();
+        let size = inline(&json!({"properties": all, "$defs": definitions})).to_string().len();
+        assert!(size < 200_000, "{size}");
+    }
+}

@@ -1,0 +1,204 @@
+//! One declared tool.
+
+use serde_json::Value;
+
+use super::schema::{Schema, inline};
+
+/// A function the model may call.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    /// Its name, also that of its tag.
+    pub name: String,
+    /// What it does.
+    pub description: Option<String>,
+    /// What it takes: the required parameters in the order of the declaration, then the others.
+    pub parameters: Vec<Parameter>,
+    /// The tag that begins a call.
+    pub(super) opening: String,
+    /// The tag that ends it.
+    pub(super) closing: String,
+}
+
+/// One argument of a tool.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name, also that of its tag.
+    pub name: String,
+    /// Whether every call must have it.
+    pub required: bool,
+    /// What its values look like.
+    pub(super) schema: Schema,
+    /// The tag that begins its value.
+    pub(super) opening: String,
+}
+
+/// Why a declaration cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ToolError {
+    /// Something else than a function, such as a tool that only OpenAI hosts.
+    #[error(
+        "`tools[{index}].type` is not supported by chat.qwen.ai: declare tools as {{\"type\":\"function\",\"function\":{{\"name\":…}}}}"
+    )]
+    NotAFunction {
+        /// Its place in the list.
+        index: usize,
+    },
+    /// No name, or one that is no tag.
+    #[error(
+        "`tools[{index}].function.name` is missing or not usable: give it letters, digits, `_`, `-`, `.` or `:`, at most {MAX_NAME}"
+    )]
+    Name {
+        /// Its place in the list.
+        index: usize,
+    },
+    /// A second tool of the same name.
+    #[error("`tools[{index}]` declares `{name}` a second time: give every tool a name of its own")]
+    Twice {
+        /// Its place in the list.
+        index: usize,
+        /// The name.
+        name: String,
+    },
+    /// Parameters that are no JSON schema of an object.
+    #[error("`tools[{index}].function.parameters` must be a JSON schema of type `object`")]
+    Parameters {
+        /// Its place in the list.
+        index: usize,
+    },
+}
+
+/// Of a name, in bytes.
+const MAX_NAME: usize = 128;
+
+impl ToolError {
+    /// The request field at fault.
+    #[must_use]
+    pub fn param(&self) -> String {
+        match self {
+            Self::NotAFunction { index } => format!("tools[{index}].type"),
+            Self::Name { index } | Self::Twice { index, .. } => format!("tools[{index}].function.name"),
+            Self::Parameters { index } => format!("tools[{index}].function.parameters"),
+        }
+    }
+}
+
+impl Tool {
+    pub(super) fn parse(index: usize, declaration: &Value) -> Result<Self, ToolError> {
+        let function = declaration.get("function").filter(|function| function.is_object());
+        let kind = declaration.get("type").and_then(Value::as_str);
+        let function = function.filter(|_| kind == Some("function")).ok_or(ToolError::NotAFunction { index })?;
+        let name = function.get("name").and_then(Value::as_str).filter(|name| is_name(name) && name.len() <= MAX_NAME);
+        let name = name.ok_or(ToolError::Name { index })?.to_owned();
+        let description = function.get("description").and_then(Value::as_str);
+        let description = description.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let parameters = match function.get("parameters") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(schema) => parameters(schema).ok_or(ToolError::Parameters { index })?,
+        };
+        let (opening, closing) = (format!("<{name}>"), format!("</{name}>"));
+        Ok(Self { name, description, parameters, opening, closing })
+    }
+
+    /// The parameter called `name`.
+    pub(super) fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|parameter| parameter.name == name)
+    }
+}
+
+/// Whether `name` can be a tag's name. Parameters are called as they like, tools as the rules say.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(is_name_byte)
+}
+
+pub(super) fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':')
+}
+
+fn parameters(schema: &Value) -> Option<Vec<Parameter>> {
+    let schema = inline(schema);
+    let object = schema.as_object()?;
+    let names: Vec<&str> = match object.get("required") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let properties = match object.get("properties") {
+        None | Some(Value::Null) => return Some(Vec::new()),
+        Some(properties) => properties.as_object()?,
+    };
+    let mut parameters: Vec<Parameter> = properties
+        .iter()
+        .map(|(name, schema)| Parameter {
+            name: name.clone(),
+            required: names.contains(&name.as_str()),
+            schema: Schema::new(schema.clone()),
+            opening: format!("<{name}>"),
+        })
+        .collect();
+    parameters.sort_by_key(|parameter| names.iter().position(|name| *name == parameter.name).unwrap_or(names.len()));
+    Some(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(declaration: &Value) -> (String, String) {
+        let error = Tool::parse(3, declaration).unwrap_err();
+        (error.param(), error.to_string())
+    }
+
+    #[test]
+    fn required_parameters_come_first_in_their_own_order() {
+        let tool = Tool::parse(
+            0,
+            &json!({"type": "function", "function": {"name": "mcp__fs__write-file", "description": " ", "parameters": {
+                "type": "object",
+                "properties": {"append": {"type": "boolean"}, "content": {}, "path": {}},
+                "required": ["path", "content", "missing"],
+            }}}),
+        )
+        .unwrap();
+        let names: Vec<(&str, bool)> = tool.parameters.iter().map(|p| (p.name.as_str(), p.required)).collect();
+        assert_eq!(names, [("path", true), ("content", true), ("append", false)]);
+        assert_eq!(tool.description, None);
+    }
+
+    #[test]
+    fn a_tool_may_take_nothing() {
+        for parameters in [json!(null), json!({}), json!({"type": "object"}), json!({"properties": null})] {
+            let tool =
+                Tool::parse(0, &json!({"type": "function", "function": {"name": "a", "parameters": parameters}}));
+            assert!(tool.unwrap().parameters.is_empty(), "{parameters}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_function_is_refused_by_its_place() {
+        for declaration in [
+            json!(7),
+            json!({}),
+            json!({"type": "web_search"}),
+            json!({"type": "function"}),
+            json!({"type": "function", "function": "a"}),
+            json!({"name": "a", "input_schema": {}}),
+        ] {
+            assert_eq!(refused(&declaration).0, "tools[3].type", "{declaration}");
+        }
+        for name in [json!(null), json!(""), json!("a b"), json!("a>"), json!(7), json!("x".repeat(129))] {
+            let declaration = json!({"type": "function", "function": {"name": name}});
+            assert_eq!(refused(&declaration).0, "tools[3].function.name", "{name}");
+        }
+        for parameters in [json!([]), json!("none"), json!({"properties": []})] {
+            let declaration = json!({"type": "function", "function": {"name": "a", "parameters": parameters}});
+            assert_eq!(
+                refused(&declaration),
+                (
+                    "tools[3].function.parameters".into(),
+                    "`tools[3].function.parameters` must be a JSON schema of type `object`".into()
+                ),
+            );
+        }
+    }
+}
