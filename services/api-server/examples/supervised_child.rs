@@ -1,23 +1,43 @@
-//! A child for the tests of the supervisor: announces the instance of its first argument and answers its readiness
-//! probe with the status and the instance of the other two. Called with flags, as the fleet calls a service, it is ready.
-//! It ends when its standard input does.
+//! A child for the tests of the supervisor: announces the instance of its first argument and answers its health checks
+//! with the status and the instance of the other two. Called with flags, as the fleet calls a service, it is well.
+//! It serves on the sockets it was given, and ends when its standard input does, or after its last answer on SIGTERM.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 
-fn main() -> std::io::Result<()> {
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
     let [mut instance, mut status, mut answered] = std::array::from_fn(|_| args.next().unwrap_or_default());
     if instance.starts_with("--") {
-        [instance, status, answered] = ["me", "200", "me"].map(str::to_owned);
+        // Each process is another run.
+        let run = std::process::id().to_string();
+        [instance, status, answered] = [run.clone(), "200".to_owned(), run];
     }
-
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let addr = listener.local_addr()?;
     std::thread::spawn(|| {
         std::io::stdin().read_to_end(&mut Vec::new()).ok();
         std::process::exit(110);
     });
+
+    let body = format!(r#"{{"instance":"{answered}"}}"#);
+    let answer = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let mut passed = listenfd::ListenFd::from_env();
+    let mut accepting = JoinSet::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (leave, leaving) = watch::channel(());
+    let mut addr = None;
+    for index in 0..passed.len() {
+        let Some(socket) = passed.take_tcp_listener(index)? else { continue };
+        let socket = TcpListener::from_std(socket)?;
+        addr.get_or_insert(socket.local_addr()?);
+        accepting.spawn(accept(socket, answer.clone(), leaving.clone()));
+    }
+    let addr = addr.ok_or_else(|| std::io::Error::other("no socket was passed"))?;
     writeln!(std::io::stdout(), "not a status line")?;
     writeln!(
         std::io::stdout(),
@@ -25,18 +45,28 @@ fn main() -> std::io::Result<()> {
         addr.port(),
         std::process::id()
     )?;
-    let body = format!(r#"{{"instance":"{answered}"}}"#);
-    for stream in listener.incoming() {
-        let answer = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        serve(stream?, &answer)?;
-    }
+    terminate.recv().await;
+    leave.send_replace(());
+    accepting.join_all().await;
     Ok(())
 }
 
-fn serve(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
-    let length = stream.read(&mut [0; 4096])?;
-    if length > 0 {
-        stream.write_all(answer.as_bytes())?;
+async fn accept(socket: TcpListener, answer: String, mut leaving: watch::Receiver<()>) {
+    loop {
+        tokio::select! {
+            biased;
+            accepted = socket.accept() => match accepted {
+                Ok((stream, _)) => drop(serve(stream, &answer).await),
+                Err(_) => return,
+            },
+            _ = leaving.changed() => return,
+        }
+    }
+}
+
+async fn serve(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
+    if stream.read(&mut [0; 4096]).await? > 0 {
+        stream.write_all(answer.as_bytes()).await?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! Start: qwen-proxy, then provider-router, without waiting in between. Stop: provider-router first and to its end, then
 //! qwen-proxy, because the router may still be serving streams that come from it.
 
+mod evict;
 mod owner;
 mod programs;
 mod service;
@@ -22,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use self::owner::Owner;
 use crate::supervisor::{Limits, Phase, Snapshot, Unmet, supervise};
 
-pub use self::programs::Programs;
+pub use self::evict::{Kept, evict};
+pub use self::programs::{Place, Programs};
 
 /// Commands that wait for the task. It takes them at once, so the bound is only a bound.
 const COMMAND_QUEUE: usize = 16;
@@ -38,6 +40,8 @@ pub struct Config {
     pub router_port: u16,
     /// qwen-proxy's port; 0 means any.
     pub qwen_port: u16,
+    /// Take the next free port when one is taken.
+    pub auto_port: bool,
     /// Shared by all three services. The logs of the children go to `logs/` in it.
     pub data_dir: PathBuf,
     /// Further arguments for both.
@@ -55,6 +59,8 @@ pub struct Overrides {
     pub router_host: Option<String>,
     /// `server.port`.
     pub router_port: Option<u16>,
+    /// Take the next free port when one is taken.
+    pub auto_port: Option<bool>,
 }
 
 /// The handle to the fleet.
@@ -68,9 +74,20 @@ pub struct Fleet {
     qwen_port: u16,
 }
 
-/// Resolves when a command has been fulfilled, or can no longer be. Dropping it cancels nothing.
+/// How a command is getting on. Dropping it cancels nothing.
 #[derive(Debug)]
-pub struct Outcome(oneshot::Receiver<Result<(), Failure>>);
+pub struct Outcome(watch::Receiver<Progress>);
+
+/// How far a command has come.
+#[derive(Clone, Debug)]
+enum Progress {
+    /// Accepted, and not yet under way.
+    Accepted,
+    /// Everything has been set in motion, and nothing has gone wrong so far.
+    Begun,
+    /// Fulfilled, or it cannot be any more.
+    Done(Result<(), Failure>),
+}
 
 /// Ends the fleet.
 #[derive(Debug)]
@@ -104,6 +121,15 @@ pub struct Now {
     pub router_port: u16,
     /// qwen-proxy's port, likewise.
     pub qwen_port: u16,
+}
+
+/// What has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Something about provider-router.
+    Router,
+    /// Something about qwen-proxy, or before the children.
+    Other,
 }
 
 /// Both children in one word.
@@ -144,14 +170,26 @@ struct Command {
     want: Want,
     /// Dropped once the command is under way, for everybody to see.
     taken: oneshot::Sender<()>,
-    ticket: oneshot::Sender<Result<(), Failure>>,
+    progress: watch::Sender<Progress>,
 }
 
 #[derive(Debug)]
 enum Want {
     Start(Overrides),
     Stop,
-    Restart(Overrides),
+    Restart(Overrides, Which),
+}
+
+/// Which of the two a command is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// Both.
+    #[default]
+    Both,
+    /// provider-router.
+    Router,
+    /// qwen-proxy.
+    Qwen,
 }
 
 /// Starts the task. Nothing is spawned until a command says so.
@@ -188,9 +226,15 @@ impl Fleet {
         self.send(Want::Stop).await
     }
 
-    /// Wants new processes in place of the present ones.
-    pub async fn restart(&self, overrides: Overrides) -> Outcome {
-        self.send(Want::Restart(overrides)).await
+    /// Wants new processes in place of the present ones, which serve until the new ones are ready.
+    pub async fn restart(&self, overrides: Overrides, which: Which) -> Outcome {
+        self.send(Want::Restart(overrides, which)).await
+    }
+
+    /// Each child with its name, and what becomes of it.
+    #[must_use]
+    pub fn services(&self) -> [(&'static str, watch::Receiver<Snapshot>); 2] {
+        [(service::ROUTER, self.router.clone()), (service::QWEN, self.qwen.clone())]
     }
 
     /// Both children at this moment.
@@ -207,26 +251,38 @@ impl Fleet {
         }
     }
 
+    /// Resolves when something has changed since the last call; never, once the fleet is closed.
+    pub async fn changed(&mut self) -> Change {
+        let changed = tokio::select! {
+            changed = self.router.changed() => changed.map(|()| Change::Router),
+            changed = self.qwen.changed() => changed.map(|()| Change::Other),
+            changed = self.preparation.changed() => changed.map(|()| Change::Other),
+        };
+        match changed {
+            Ok(change) => change,
+            Err(_closed) => std::future::pending().await,
+        }
+    }
+
     async fn send(&self, want: Want) -> Outcome {
-        let (ticket, answer) = oneshot::channel();
+        let (progress, shown) = watch::channel(Progress::Accepted);
         let (taken, effect) = oneshot::channel();
         // A closed queue drops both senders, which is reported as `Closed`.
-        self.commands.send(Command { want, taken, ticket }).await.ok();
+        self.commands.send(Command { want, taken, progress }).await.ok();
         effect.await.ok();
-        Outcome(answer)
+        Outcome(shown)
     }
 }
 
 // === impl Outcome ===
 
 impl Outcome {
-    /// The outcome, if it is known already.
-    #[must_use]
-    pub fn known(mut self) -> Option<Result<(), Failure>> {
-        match self.0.try_recv() {
-            Ok(outcome) => Some(outcome),
-            Err(oneshot::error::TryRecvError::Empty) => None,
-            Err(oneshot::error::TryRecvError::Closed) => Some(Err(Failure::Closed)),
+    /// Waits until everything has been set in motion; the outcome, if that is already known then.
+    pub async fn begun(&mut self) -> Option<Result<(), Failure>> {
+        match self.0.wait_for(|progress| !matches!(progress, Progress::Accepted)).await.as_deref() {
+            Ok(Progress::Done(outcome)) => Some(outcome.clone()),
+            Ok(_) => None,
+            Err(_) => Some(Err(Failure::Closed)),
         }
     }
 
@@ -234,8 +290,11 @@ impl Outcome {
     ///
     /// # Errors
     /// [`Failure`] says why it was not fulfilled.
-    pub async fn done(self) -> Result<(), Failure> {
-        self.0.await.unwrap_or(Err(Failure::Closed))
+    pub async fn done(mut self) -> Result<(), Failure> {
+        match self.0.wait_for(|progress| matches!(progress, Progress::Done(_))).await.as_deref() {
+            Ok(Progress::Done(outcome)) => outcome.clone(),
+            _ => Err(Failure::Closed),
+        }
     }
 }
 

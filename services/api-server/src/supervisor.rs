@@ -4,7 +4,9 @@
 //! - [`spec`]: what to run. - [`state`]: what may follow what, as a pure table.
 //! - [`actor`]: the one task that owns a child's state. - [`run`]: one life of the child, from spawn to burial.
 //! - [`process`]: spawning, signals, reaping. - [`group`]: who belongs to a process group.
-//! - [`output`]: status lines and the log file. - [`probe`]: is it ready? - [`exit`]: how it ended.
+//! - [`orphans`]: whose parent has ended. - [`pidfd`]: one process, for sure.
+//! - [`port`]: the sockets, which are ours. - [`stand_in`]: who answers there while the child is away.
+//! - [`output`]: status lines and the log file. - [`probe`]: is it ready, does it live? - [`exit`]: how it ended.
 //!
 //! # Theory of operation
 //! [`supervise`] starts a task and returns a [`Child`], the handle to it. A handle sends commands and gets a [`Ticket`]
@@ -13,23 +15,30 @@
 //! so no two answers can disagree.
 //!
 //! ```text
-//!              start                ready
-//!   Stopped ----------> Starting ----------> Running
-//!      ^                 |  |                 |  |
-//!      |       stop,     |  | exit,           |  | exit
-//!      |       restart   v  | 30 s over       v  |
-//!      +------------- Stopping <----------------+
-//!        group empty   |    |  (restart: to Starting)
-//!                      |    +--> Failed  (start: to Starting; stop: to Stopped)
+//!              start                ready               restart: a new generation starts beside the old one, and
+//!   Stopped ----------> Starting ----------> Running    takes over when it is ready; the old one then drains
+//!      ^               ^  |  |                 |  |
+//!      |     delay,    |  |  | exit,           |  | exit, 3 health checks missed
+//!      |     start     |  |  | 30 s over       |  |
+//!      |         Backoff  |  |           stop  |  |
+//!      |               ^  |  v                 v  |
+//!      +---------------+-Stopping <---------------+
+//!        group empty   |    |
+//!                      |    +--> Failed  (8 failures in a row, or one that is permanent; start: to Starting)
 //!                      +-------> Stuck   (the group outlives SIGKILL: no second copy is started)
 //! ```
 //!
 //! A child is ready when it said so on its standard output *and* its `/health/ready` answers 200 with the instance it
-//! announced. It never becomes ready by waiting long enough. A child that ends without being asked is `Failed`, whatever
-//! its exit code; restarting with backoff belongs between `Stopping` and `Failed` in the table.
+//! announced. It never becomes ready by waiting long enough. A child that ends without being asked has failed, whatever
+//! its exit code; it is started again after a delay that doubles, until it has failed too often in a row.
+//!
+//! The sockets are bound here and copies are passed to the child, so that connections wait while nobody accepts them, and
+//! two generations can take turns. Nobody serves for some seconds: they get a 503. The child is stopped or has failed:
+//! the sockets are closed.
 //!
 //! # Invariants
-//! - At most one process group per child lives at any time: a new one is spawned only after the old one is proven empty.
+//! - At most one process group per child serves at any time. Beside it there may be one that is getting ready, and some
+//!   that accept nothing any more and finish their streams. After a failure the old group is proven empty first.
 //! - A group is signalled only while its leader has not been reaped, so its number cannot belong to a stranger.
 //! - Dropping the task kills the group. A child whose supervisor is killed sees the end of its standard input and leaves.
 //! - Nothing here knows an HTTP server, SQL, or what the children do.
@@ -37,11 +46,15 @@
 mod actor;
 mod exit;
 mod group;
+pub(crate) mod orphans;
 mod output;
+mod pidfd;
+mod port;
 mod probe;
 mod process;
 mod run;
 mod spec;
+mod stand_in;
 mod state;
 
 use std::net::SocketAddr;
@@ -51,8 +64,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use self::exit::{Cause, Exit};
-pub use self::spec::{Limits, Spec, inherited_env};
+pub use self::exit::{Cause, Exit, Fault};
+pub(crate) use self::pidfd::Pidfd;
+pub use self::port::Refused;
+pub use self::spec::{Limits, Listen, Spec, inherited_env};
 
 /// Commands that wait for the actor. It takes them at once, so the bound is only a bound.
 const COMMAND_QUEUE: usize = 16;
@@ -66,19 +81,31 @@ pub struct Child {
 }
 
 /// What is known about a child.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
+    /// Grows by one with every change.
+    pub seq: u64,
     /// Its state.
     pub state: Phase,
+    /// It runs, and its last health check succeeded.
+    pub healthy: bool,
+    /// It runs, and a new generation is about to take over.
+    pub handing_over: bool,
     /// The leader of its process group, while there is one.
     pub pid: Option<u32>,
     /// Where it listens, from the moment it is ready.
     pub addr: Option<SocketAddr>,
     /// When the process was spawned, while there is one.
     pub since: Option<Instant>,
-    /// How many processes have been spawned so far.
+    /// The number of the process among all that have been spawned so far.
     pub generation: u64,
-    /// Why it failed, in [`Phase::Error`].
+    /// How often another process has taken the place of the last one since somebody started the child.
+    pub restarts: u64,
+    /// Failures in a row.
+    pub failures: u32,
+    /// In [`Phase::Error`]: when it is started again, if it is.
+    pub retry_at: Option<Instant>,
+    /// What went wrong last, since somebody started it. In [`Phase::Error`]: why it failed.
     pub cause: Option<Arc<Cause>>,
     /// The last stop needed SIGKILL.
     pub forced: bool,
@@ -158,7 +185,8 @@ impl Child {
         self.send(Want::Stop).await
     }
 
-    /// Wants a new process running what `spec` says, in place of the present one if there is one.
+    /// Wants a new process running what `spec` says, in place of the present one if there is one. The present one serves
+    /// until the new one is ready, and serves on if that never happens.
     pub async fn restart(&self, spec: Spec) -> Ticket {
         self.send(Want::Restart(Box::new(spec))).await
     }
@@ -192,7 +220,21 @@ impl Child {
 impl Snapshot {
     /// Before the first command.
     fn idle() -> Self {
-        Self { state: Phase::Stopped, pid: None, addr: None, since: None, generation: 0, cause: None, forced: false }
+        Self {
+            seq: 0,
+            state: Phase::Stopped,
+            healthy: false,
+            handing_over: false,
+            pid: None,
+            addr: None,
+            since: None,
+            generation: 0,
+            restarts: 0,
+            failures: 0,
+            retry_at: None,
+            cause: None,
+            forced: false,
+        }
     }
 
     /// Whether it is ready for work.

@@ -1,14 +1,15 @@
 //! The task that owns both children and carries out one command at a time.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Command, Config, Failure, Overrides, Preparation, Want, service};
-use crate::supervisor::{Child, Spec};
+use super::{Command, Config, Failure, Overrides, Preparation, Progress, Want, Which, service};
+use crate::supervisor::{Child, Spec, Ticket, Unmet};
 
 /// What a command does, step by step.
 type Sequence<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
@@ -16,7 +17,7 @@ type Sequence<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a
 /// The command that is being carried out.
 struct UnderWay<'a> {
     sequence: Sequence<'a>,
-    ticket: oneshot::Sender<Result<(), Failure>>,
+    progress: watch::Sender<Progress>,
 }
 
 /// What is going to be started.
@@ -51,15 +52,15 @@ impl Owner {
                     let Some(command) = command else { break };
                     if let Some(abandoned) = under_way.take() {
                         drop(abandoned.sequence);
-                        abandoned.ticket.send(Err(Failure::Superseded)).ok();
+                        abandoned.progress.send_replace(Progress::Done(Err(Failure::Superseded)));
                     }
-                    under_way = Some(UnderWay { sequence: self.sequence(command.want), ticket: command.ticket });
+                    let sequence = self.sequence(command.want, command.progress.clone());
+                    under_way = Some(UnderWay { sequence, progress: command.progress });
                     drop(command.taken);
                 }
                 outcome = end(&mut under_way) => {
                     if let Some(done) = under_way.take() {
-                        // Nobody has to wait for an outcome.
-                        done.ticket.send(outcome).ok();
+                        done.progress.send_replace(Progress::Done(outcome));
                     }
                 }
             }
@@ -70,24 +71,36 @@ impl Owner {
     }
 
     /// Begins a sequence: what people see changes now, not when the sequence is first polled.
-    fn sequence(&self, want: Want) -> Sequence<'_> {
+    fn sequence(&self, want: Want, progress: watch::Sender<Progress>) -> Sequence<'_> {
         match want {
             Want::Start(overrides) => {
                 let preparing = Preparing::begin(&self.preparation);
                 Box::pin(async move {
-                    let specs = self.prepare(&overrides, preparing).await?;
-                    self.start(specs).await
+                    if self.config.programs.are_built() {
+                        progress.send_replace(Progress::Begun);
+                    }
+                    let Specs { router, qwen, preparing } = self.prepare(&overrides, preparing).await?;
+                    let qwen = self.qwen.start(qwen).await;
+                    let router = self.router.start(router).await;
+                    drop(preparing);
+                    both(qwen, router, &progress).await
                 })
             }
-            Want::Restart(overrides) => {
+            // What cannot be built is not touched either.
+            Want::Restart(overrides, which) => Box::pin(async move {
                 let preparing = Preparing::begin(&self.preparation);
-                Box::pin(async move {
-                    // First of all, so that what cannot be built is not stopped either.
-                    let specs = self.prepare(&overrides, preparing).await?;
-                    self.stop().await?;
-                    self.start(specs).await
-                })
-            }
+                let Specs { router, qwen, preparing } = self.prepare(&overrides, preparing).await?;
+                drop(preparing);
+                match which {
+                    Which::Router => one(self.router.restart(router).await, &progress).await,
+                    Which::Qwen => one(self.qwen.restart(qwen).await, &progress).await,
+                    Which::Both => {
+                        let qwen = self.qwen.restart(qwen).await;
+                        let router = self.router.restart(router).await;
+                        both(qwen, router, &progress).await
+                    }
+                }
+            }),
             Want::Stop => {
                 self.preparation.send_replace(Preparation::Idle);
                 Box::pin(self.stop())
@@ -99,7 +112,7 @@ impl Owner {
         match self.config.programs.ready().await {
             Ok(binaries) => Ok(Specs {
                 router: service::router(&self.config, overrides, binaries.router),
-                qwen: service::qwen(&self.config, binaries.qwen),
+                qwen: service::qwen(&self.config, overrides, binaries.qwen),
                 preparing,
             }),
             Err(error) => {
@@ -109,20 +122,33 @@ impl Owner {
         }
     }
 
-    async fn start(&self, specs: Specs<'_>) -> Result<(), Failure> {
-        let qwen = self.qwen.start(specs.qwen).await;
-        let router = self.router.start(specs.router).await;
-        drop(specs.preparing);
-        qwen.done().await?;
-        router.done().await?;
-        Ok(())
-    }
-
     async fn stop(&self) -> Result<(), Failure> {
         let router = self.router.stop().await.done().await;
         let qwen = self.qwen.stop().await.done().await;
         Ok(router.and(qwen)?)
     }
+}
+
+/// Both have been set in motion: waits for both, or for what goes wrong first.
+async fn both(qwen: Ticket, router: Ticket, progress: &watch::Sender<Progress>) -> Result<(), Failure> {
+    begin(async { tokio::try_join!(qwen.done(), router.done()).map(drop) }, progress).await
+}
+
+async fn one(child: Ticket, progress: &watch::Sender<Progress>) -> Result<(), Failure> {
+    begin(child.done(), progress).await
+}
+
+/// Says that the command is under way, unless it has failed already.
+async fn begin(
+    children: impl Future<Output = Result<(), Unmet>>,
+    progress: &watch::Sender<Progress>,
+) -> Result<(), Failure> {
+    let mut children = pin!(children);
+    if let Poll::Ready(outcome) = futures_util::poll!(children.as_mut()) {
+        return Ok(outcome?);
+    }
+    progress.send_replace(Progress::Begun);
+    Ok(children.await?)
 }
 
 /// The end of the command under way; waits for ever when there is none.

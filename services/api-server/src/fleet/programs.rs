@@ -8,18 +8,22 @@ use std::process::{ExitStatus, Stdio};
 
 use super::service::{QWEN, ROUTER};
 
+/// Which executables to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programs {
+    /// provider-router, when somebody named it.
+    pub router: Option<PathBuf>,
+    /// qwen-proxy, likewise.
+    pub qwen: Option<PathBuf>,
+    /// Where those are that nobody named.
+    pub place: Place,
+}
+
 /// Where to look.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Programs {
+pub enum Place {
     /// Beside our own executable, else in `$PATH`.
     Installed,
-    /// Right here.
-    At {
-        /// provider-router.
-        router: PathBuf,
-        /// qwen-proxy.
-        qwen: PathBuf,
-    },
     /// We were run by `cargo run` in a source checkout: cargo builds them, with our own profile, before each start, so
     /// that they are never older than their sources.
     Checkout {
@@ -57,6 +61,36 @@ pub(super) enum Missing {
 // === impl Programs ===
 
 impl Programs {
+    /// Exactly these.
+    #[must_use]
+    pub fn at(router: impl Into<PathBuf>, qwen: impl Into<PathBuf>) -> Self {
+        Self { router: Some(router.into()), qwen: Some(qwen.into()), place: Place::Installed }
+    }
+
+    /// Whether they are built first, which may take minutes.
+    pub(super) fn are_built(&self) -> bool {
+        matches!(self, Self { place: Place::Checkout { .. }, .. }) && (self.router.is_none() || self.qwen.is_none())
+    }
+
+    /// Finds the executables, having built them if need be.
+    pub(super) async fn ready(&self) -> Result<Binaries, Missing> {
+        if let Self { router: Some(router), qwen: Some(qwen), .. } = self {
+            return Ok(Binaries { router: router.clone(), qwen: qwen.clone() });
+        }
+        let own = env::current_exe().map_err(Missing::OwnPath)?;
+        let directory = own.parent().unwrap_or_else(|| Path::new(".")).to_owned();
+        if let Place::Checkout { cargo, manifest_dir } = &self.place {
+            build(cargo, manifest_dir, &directory).await?;
+        }
+        let path = env::var_os("PATH").unwrap_or_default();
+        let choose = |named: &Option<PathBuf>, name| named.clone().map_or_else(|| find(name, &directory, &path), Ok);
+        Ok(Binaries { router: choose(&self.router, ROUTER)?, qwen: choose(&self.qwen, QWEN)? })
+    }
+}
+
+// === impl Place ===
+
+impl Place {
     /// Decides by the environment: cargo names itself and the package to what it runs.
     #[must_use]
     pub fn detect() -> Self {
@@ -70,21 +104,6 @@ impl Programs {
             (Some(cargo), Some(dir)) if ours => Self::Checkout { cargo: cargo.into(), manifest_dir: dir.into() },
             _ => Self::Installed,
         }
-    }
-
-    /// Finds the executables, having built them if need be.
-    pub(super) async fn ready(&self) -> Result<Binaries, Missing> {
-        if let Self::At { router, qwen } = self {
-            return Ok(Binaries { router: router.clone(), qwen: qwen.clone() });
-        }
-        let own = env::current_exe().map_err(Missing::OwnPath)?;
-        let directory = own.parent().unwrap_or_else(|| Path::new(".")).to_owned();
-        if let Self::Checkout { cargo, manifest_dir } = self {
-            build(cargo, manifest_dir, &directory).await?;
-        }
-        let path = env::var_os("PATH").unwrap_or_default();
-        let find = |name| find(name, &directory, &path);
-        Ok(Binaries { router: find(ROUTER)?, qwen: find(QWEN)? })
     }
 }
 
@@ -129,7 +148,7 @@ mod tests {
     #[test]
     fn only_cargo_run_of_this_package_builds() {
         let run = |package: &'static str| {
-            Programs::from_env(move |name| match name {
+            Place::from_env(move |name| match name {
                 "CARGO" => Some("/usr/bin/cargo".into()),
                 "CARGO_MANIFEST_DIR" => Some("/src/services/api-server".into()),
                 "CARGO_PKG_NAME" => Some(package.into()),
@@ -137,10 +156,10 @@ mod tests {
             })
         };
         let checkout =
-            Programs::Checkout { cargo: "/usr/bin/cargo".into(), manifest_dir: "/src/services/api-server".into() };
+            Place::Checkout { cargo: "/usr/bin/cargo".into(), manifest_dir: "/src/services/api-server".into() };
         assert_eq!(run("api-server"), checkout);
-        assert_eq!(run("signalbox-tests"), Programs::Installed);
-        assert_eq!(Programs::from_env(|_| None), Programs::Installed);
+        assert_eq!(run("signalbox-tests"), Place::Installed);
+        assert_eq!(Place::from_env(|_| None), Place::Installed);
     }
 
     #[test]

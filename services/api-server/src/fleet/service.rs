@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::{Config, Overrides};
-use crate::supervisor::{Spec, inherited_env};
+use crate::supervisor::{Listen, Spec, inherited_env};
 
 /// The name of the router: of its executable, its log and its messages.
 pub(super) const ROUTER: &str = "provider-router";
@@ -14,14 +14,14 @@ pub(super) const QWEN: &str = "qwen-proxy";
 
 pub(super) fn router(config: &Config, overrides: &Overrides, program: PathBuf) -> Spec {
     let host = overrides.router_host.as_deref().unwrap_or(&config.host);
-    service(config, ROUTER, program, host, overrides.router_port.unwrap_or(config.router_port))
+    service(config, overrides, ROUTER, program, host, overrides.router_port.unwrap_or(config.router_port))
 }
 
-pub(super) fn qwen(config: &Config, program: PathBuf) -> Spec {
-    service(config, QWEN, program, &config.host, config.qwen_port)
+pub(super) fn qwen(config: &Config, overrides: &Overrides, program: PathBuf) -> Spec {
+    service(config, overrides, QWEN, program, &config.host, config.qwen_port)
 }
 
-fn service(config: &Config, name: &str, program: PathBuf, host: &str, port: u16) -> Spec {
+fn service(config: &Config, overrides: &Overrides, name: &str, program: PathBuf, host: &str, port: u16) -> Spec {
     let port_text = port.to_string();
     let mut args: Vec<OsString> = vec![
         "--host".into(),
@@ -36,21 +36,23 @@ fn service(config: &Config, name: &str, program: PathBuf, host: &str, port: u16)
     env.extend_from_slice(&config.env);
     // Never ours: api-server's own `PORT` given to both would be one port for three servers.
     env.extend([("HOST".into(), host.into()), ("PORT".into(), port_text.into())]);
-    Spec { program, args, env, port, log: config.data_dir.join("logs").join(format!("{name}.log")) }
+    let listen = Listen { host: host.to_owned(), port, auto_port: overrides.auto_port.unwrap_or(config.auto_port) };
+    Spec { program, args, env, listen, log: config.data_dir.join("logs").join(format!("{name}.log")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::Programs;
+    use crate::fleet::{Place, Programs};
     use crate::supervisor::Limits;
 
     fn config() -> Config {
         Config {
-            programs: Programs::Installed,
+            programs: Programs { router: None, qwen: None, place: Place::Installed },
             host: "127.0.0.1".to_owned(),
             router_port: 3001,
             qwen_port: 3000,
+            auto_port: false,
             data_dir: "/data".into(),
             args: vec!["--log-level".into(), "debug".into()],
             env: vec![("DATABASE_URL".into(), "sqlite:///data/signalbox.db".into())],
@@ -60,7 +62,7 @@ mod tests {
 
     #[test]
     fn each_child_gets_its_own_port() {
-        let qwen = qwen(&config(), "/bin/qwen-proxy".into());
+        let qwen = qwen(&config(), &Overrides::default(), "/bin/qwen-proxy".into());
         assert_eq!(qwen.args, ["--host", "127.0.0.1", "--port", "3000", "--data-dir", "/data", "--log-level", "debug"]);
         assert!(qwen.env.contains(&("PORT".into(), "3000".into())));
         assert!(qwen.env.contains(&("DATABASE_URL".into(), "sqlite:///data/signalbox.db".into())));
@@ -69,9 +71,10 @@ mod tests {
 
     #[test]
     fn settings_win_over_the_configuration() {
-        let overrides = Overrides { router_host: Some("localhost".to_owned()), router_port: Some(4001) };
+        let overrides =
+            Overrides { router_host: Some("localhost".to_owned()), router_port: Some(4001), ..Overrides::default() };
         let router = router(&config(), &overrides, "/bin/provider-router".into());
         assert_eq!(router.args[..4], ["--host", "localhost", "--port", "4001"]);
-        assert_eq!(router.port, 4001);
+        assert_eq!((router.listen.host.as_str(), router.listen.port), ("localhost", 4001));
     }
 }

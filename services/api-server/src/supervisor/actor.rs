@@ -1,14 +1,21 @@
 //! The one task that owns a child's state: it turns commands, news and deadlines into events of the table, does what
 //! the table says, and publishes the outcome.
 
+mod report;
+mod tickets;
+
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use self::tickets::{Goal, Tickets};
+use super::port::{Port, Refused};
 use super::run::{News, Run};
-use super::state::{Effect, Event, Fault, Machine, State};
-use super::{Cause, Command, Exit, Limits, Phase, Snapshot, Spec, Unmet, Want};
+use super::stand_in::StandIn;
+use super::state::{Effect, Event, Machine, State};
+use super::{Cause, Command, Fault, Limits, Snapshot, Spec, Want};
 
 /// See the module documentation.
 pub(super) struct Actor {
@@ -19,25 +26,43 @@ pub(super) struct Actor {
     /// The handle is gone: finish, then end.
     closed: bool,
     publish: watch::Sender<Snapshot>,
-    /// What the next spawn runs.
-    spec: Option<Box<Spec>>,
+    /// What the serving generation runs, or the next one will.
+    spec: Option<Arc<Spec>>,
+    /// Bound as long as somebody listens on it, or is about to.
+    port: Option<Port>,
     run: Option<Run>,
+    /// The generation that is to take over.
+    beside: Option<Beside>,
+    /// Old generations that finish their streams.
+    draining: JoinSet<()>,
+    /// Since when nobody serves although somebody should.
+    dark: Option<Instant>,
+    stand_in: Option<StandIn>,
+    /// The number of the serving generation.
     generation: u64,
+    /// How many processes have been spawned.
+    spawned: u64,
+    restarts: u64,
+    /// What the run that is on its way out did wrong.
+    fault: Option<Fault>,
     /// Whose command is being carried out.
     taken: Option<oneshot::Sender<()>>,
-    waiting: Vec<Waiting>,
+    tickets: Tickets,
 }
 
-/// Somebody who waits for a command to be fulfilled.
-struct Waiting {
-    goal: Goal,
-    ticket: oneshot::Sender<Result<(), Unmet>>,
+/// A new generation, and what it brings along.
+struct Beside {
+    run: Run,
+    spec: Arc<Spec>,
+    /// `None`: it shares the present one.
+    port: Option<Port>,
+    generation: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goal {
-    Up,
-    Down,
+/// Why there is no process.
+struct NotSpawned {
+    cause: Cause,
+    permanent: bool,
 }
 
 // === impl Actor ===
@@ -49,18 +74,28 @@ impl Actor {
         inbox: mpsc::Receiver<Command>,
         publish: watch::Sender<Snapshot>,
     ) -> Self {
+        // Any number will do: it only has to differ from one child to the other.
+        let seed = uuid::Uuid::now_v7().as_u64_pair().1;
         Self {
             name,
             limits,
-            machine: Machine::new(limits),
+            machine: Machine::new(limits, seed),
             inbox,
             closed: false,
             publish,
             spec: None,
+            port: None,
             run: None,
+            beside: None,
+            draining: JoinSet::new(),
+            dark: None,
+            stand_in: None,
             generation: 0,
+            spawned: 0,
+            restarts: 0,
+            fault: None,
             taken: None,
-            waiting: Vec::new(),
+            tickets: Tickets::default(),
         }
     }
 
@@ -69,172 +104,249 @@ impl Actor {
         while let Some(event) = self.next().await {
             self.happen(event).await;
             self.taken = None;
+            if self.closed && matches!(self.machine.state(), State::Stuck { .. }) {
+                break;
+            }
         }
     }
 
     async fn next(&mut self) -> Option<Event> {
-        let deadline = self.machine.deadline();
+        let stand_in =
+            if self.stand_in.is_none() { self.dark.map(|dark| dark + self.limits.dark_patience) } else { None };
+        let deadline = self.machine.deadline().into_iter().chain(stand_in).min();
         tokio::select! {
-            command = self.inbox.recv(), if !self.closed => match command {
-                Some(command) => Some(self.accept(command)),
+            command = self.inbox.recv(), if !self.closed => Some(match command {
+                Some(command) => self.accept(command),
                 None => {
                     self.closed = true;
-                    Some(Event::Stop)
+                    Event::Stop
                 }
-            },
-            news = news(&mut self.run), if self.run.is_some() => Some(match news {
-                News::Ready => Event::Ready,
-                News::Exited => Event::Exited,
-                News::Gone => Event::Gone,
             }),
+            news = news(self.run.as_mut()), if self.run.is_some() => Some(self.hear(news)),
+            news = news(self.beside.as_mut().map(|beside| &mut beside.run)), if self.beside.is_some() => Some(match news {
+                News::Ready => Event::BesideReady,
+                News::Exited => Event::BesideExited,
+                News::Announced | News::Alive | News::Missed { .. } | News::Gone => Event::Tick,
+            }),
+            Some(_) = self.draining.join_next() => Some(Event::Drained),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Some(Event::Tick),
             else => None,
         }
     }
 
+    /// News of the serving generation.
+    fn hear(&mut self, news: News) -> Event {
+        match news {
+            News::Announced => {
+                // From here on it answers for itself.
+                self.stand_in = None;
+                self.dark = Some(Instant::now());
+                Event::Tick
+            }
+            News::Ready => Event::Ready,
+            News::Alive => Event::Alive,
+            News::Missed { slept } => {
+                if slept {
+                    self.machine.on(Event::Slept, Instant::now());
+                }
+                Event::Missed
+            }
+            News::Exited => Event::Exited { permanent: is_permanent(self.run.as_ref()) },
+            News::Gone => Event::Gone,
+        }
+    }
+
     /// Takes a command: whoever wanted the opposite is told so.
     fn accept(&mut self, command: Command) -> Event {
-        let (event, goal) = match command.want {
-            Want::Start(spec) => {
-                self.spec = Some(spec);
-                (Event::Start, Goal::Up)
-            }
-            Want::Restart(spec) => {
-                self.spec = Some(spec);
-                (Event::Restart, Goal::Up)
-            }
-            Want::Stop => (Event::Stop, Goal::Down),
+        let (event, goal, spec) = match command.want {
+            Want::Start(spec) => (Event::Start, Goal::Up, Some(spec)),
+            Want::Restart(spec) => (Event::Restart, Goal::Replaced, Some(spec)),
+            Want::Stop => (Event::Stop, Goal::Down, None),
         };
-        let (stay, superseded): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.goal == goal);
-        self.waiting = stay;
-        superseded.into_iter().for_each(|waiting| waiting.answer(Err(Unmet::Superseded)));
+        // A start does not change what runs already; a restart brings its spec to the generation it spawns.
+        let serving = matches!(self.machine.state(), State::Running { .. });
+        if let Some(spec) = spec
+            && !(serving && goal == Goal::Up)
+        {
+            self.spec = Some(Arc::new(*spec));
+        }
+        self.tickets.add(goal, command.ticket);
         self.taken = Some(command.taken);
-        self.waiting.push(Waiting { goal, ticket: command.ticket });
         event
     }
 
     /// Lets an event happen, and what follows from it.
     async fn happen(&mut self, event: Event) {
-        let mut cause = None;
-        match self.machine.on(event, Instant::now()) {
-            Effect::Nothing => {}
-            Effect::Spawn => {
-                self.run = None;
-                if let Err(message) = self.spawn() {
-                    self.machine.on(Event::SpawnFailed, Instant::now());
-                    cause = Some(Cause { message, exit: None, tail: String::new() });
-                }
+        let before = self.machine.state();
+        let effect = self.machine.on(event, Instant::now());
+        self.note_fault(before, event);
+        let cause = match effect {
+            Effect::Nothing => None,
+            Effect::Spawn => self.spawn(event).await,
+            Effect::SpawnBeside => self.spawn_beside().await,
+            Effect::TakeOver => {
+                self.take_over();
+                None
             }
-            Effect::Terminate => self.run.iter_mut().for_each(Run::terminate),
-            Effect::Kill => self.run.iter_mut().for_each(Run::kill),
-        }
-        match self.machine.state() {
-            State::Failed(fault) if event == Event::Gone => cause = self.post_mortem(fault).await,
-            State::Stuck if event == Event::Tick => cause = Some(self.stuck()),
-            _ => {}
-        }
+            Effect::Promote => self.promote().await,
+            Effect::DropBeside => self.drop_beside(event).await,
+            Effect::Terminate => {
+                self.run.iter_mut().for_each(Run::terminate);
+                self.release_beside();
+                None
+            }
+            Effect::Kill => {
+                self.run.iter_mut().for_each(Run::kill);
+                None
+            }
+        };
+        let cause = match self.machine.state() {
+            State::Failed | State::Backoff { .. } if event == Event::Gone => self.post_mortem().await,
+            State::Stuck { .. } if event == Event::Tick => Some(self.stuck()),
+            _ => cause,
+        };
         if event == Event::Gone && !matches!(self.machine.state(), State::Starting { .. }) {
             self.run = None;
         }
-        self.publish(cause);
-        self.answer();
+        self.mind_the_port();
+        self.report(cause);
     }
 
-    fn spawn(&mut self) -> Result<(), String> {
-        let spec = self.spec.as_ref().ok_or("nothing to run")?;
-        self.run = Some(Run::begin(self.name, spec).map_err(|error| error.to_string())?);
-        self.generation += 1;
-        Ok(())
-    }
-
-    /// Why the run that has just been buried was a failure.
-    async fn post_mortem(&mut self, fault: Fault) -> Option<Cause> {
-        let run = self.run.as_mut()?;
-        let exit = run.exit();
-        let end = exit.unwrap_or(Exit::Unknown);
-        let name = self.name;
-        let message = match (fault, end) {
-            (Fault::NeverReady, _) => {
-                format!("Startup timeout ({}s): {}", self.limits.startup.as_secs(), run.not_ready())
+    async fn spawn(&mut self, event: Event) -> Option<Cause> {
+        self.run = None;
+        let by_hand = matches!(event, Event::Start | Event::Restart);
+        self.restarts = if by_hand { 0 } else { self.restarts + 1 };
+        match self.try_spawn().await {
+            Ok((run, port)) => {
+                self.run = Some(run);
+                self.port = port.or_else(|| self.port.take());
+                self.generation = self.spawned;
+                None
             }
-            (_, Exit::Code(98)) => match self.spec.as_ref().map_or(0, |spec| spec.port) {
-                0 => format!("{name} found its port in use"),
-                port => format!("Port {port} is already in use"),
-            },
-            (Fault::ExitedEarly | Fault::NotSpawned, _) => format!("{name} {end} before it was ready"),
-            (Fault::Crashed, _) => format!("{name} {end} without being asked to"),
-            (Fault::WasStuck, _) => format!("{name} {end} long after it was killed"),
+            Err(NotSpawned { cause, permanent }) => {
+                self.machine.on(Event::SpawnFailed { permanent }, Instant::now());
+                Some(cause)
+            }
+        }
+    }
+
+    async fn spawn_beside(&mut self) -> Option<Cause> {
+        match self.try_spawn().await {
+            Ok((run, port)) => {
+                let spec = self.spec.clone()?;
+                self.beside = Some(Beside { run, spec, port, generation: self.spawned });
+                None
+            }
+            Err(NotSpawned { cause, .. }) => {
+                self.machine.on(Event::NotBeside, Instant::now());
+                Some(cause.of_handover())
+            }
+        }
+    }
+
+    /// A new process on the present port, or on a new one where the spec names another.
+    async fn try_spawn(&mut self) -> Result<(Run, Option<Port>), NotSpawned> {
+        let Some(spec) = self.spec.clone() else {
+            return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "nothing to run"), permanent: true });
         };
-        Some(Cause { message, exit, tail: run.tail().await })
+        let bound = match &self.port {
+            Some(port) if port.suits(&spec.listen) => None,
+            _ => Some(Port::bind(&spec.listen).await.map_err(|refused| not_bound(&refused))?),
+        };
+        let Some(port) = bound.as_ref().or(self.port.as_ref()) else {
+            return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "no port"), permanent: true });
+        };
+        let run = Run::begin(self.name, &spec, port, self.limits.probe_interval).map_err(|error| not_run(&error))?;
+        self.spawned += 1;
+        Ok((run, bound))
     }
 
-    fn stuck(&self) -> Cause {
-        let pid = self.run.as_ref().map_or(0, Run::pid);
-        let message = format!("{}: process group {pid} survives SIGKILL; nothing is started beside it", self.name);
-        Cause { message, exit: None, tail: String::new() }
+    /// The new generation serves. The old one has as long as if it had been stopped.
+    fn take_over(&mut self) {
+        let Some(beside) = self.beside.take() else { return };
+        if let Some(old) = self.run.replace(beside.run) {
+            self.draining.spawn(old.end(self.limits.grace));
+        }
+        self.port = beside.port.or_else(|| self.port.take());
+        self.generation = beside.generation;
+        self.restarts += 1;
     }
 
-    fn publish(&self, cause: Option<Cause>) {
+    /// The serving generation is lost; the new one is all there is.
+    async fn promote(&mut self) -> Option<Cause> {
+        let cause = self.post_mortem().await;
+        self.take_over();
+        cause
+    }
+
+    async fn drop_beside(&mut self, event: Event) -> Option<Cause> {
+        let beside = self.beside.take()?;
+        let fault = if event == Event::Tick { Fault::NeverReady } else { Fault::ExitedEarly };
+        let cause = self.cause_of(fault, &beside.run, &beside.spec).await;
+        self.draining.spawn(beside.run.end(std::time::Duration::ZERO));
+        Some(cause.of_handover())
+    }
+
+    fn release_beside(&mut self) {
+        if let Some(beside) = self.beside.take() {
+            self.draining.spawn(beside.run.end(self.limits.grace));
+        }
+    }
+
+    /// Nobody listens: the port is closed, which is the truthful answer. Nobody listens yet: after a while somebody
+    /// says so.
+    fn mind_the_port(&mut self) {
         let state = self.machine.state();
-        let Some(phase) = state.phase() else { return };
-        let cause = cause.map(Arc::new);
-        let run = self.run.as_ref();
-        let name = self.name;
-        self.publish.send_if_modified(|snapshot| {
-            let changed = snapshot.state != phase || snapshot.generation != self.generation || cause.is_some();
-            if !changed {
-                return false;
-            }
-            let kept = if phase == Phase::Error { snapshot.cause.take() } else { None };
-            *snapshot = Snapshot {
-                state: phase,
-                pid: run.map(Run::pid),
-                addr: if phase == Phase::Running { run.and_then(Run::addr) } else { None },
-                since: run.map(Run::since),
-                generation: self.generation,
-                cause: cause.or(kept),
-                forced: matches!(state, State::Stopped { forced: true }),
-            };
-            match (&snapshot.cause, snapshot.forced) {
-                (Some(cause), _) => tracing::error!(child = name, "{cause}"),
-                (None, true) => tracing::warn!(child = name, "stopped, but it had to be killed"),
-                (None, false) => {
-                    tracing::info!(child = name, pid = snapshot.pid, addr = ?snapshot.addr, "{}", phase.as_str());
+        if !state.keeps_port() {
+            self.port = None;
+        }
+        if !state.is_dark() {
+            self.dark = None;
+            self.stand_in = None;
+            return;
+        }
+        let now = Instant::now();
+        let dark = *self.dark.get_or_insert(now);
+        if self.stand_in.is_none()
+            && now >= dark + self.limits.dark_patience
+            && let Some(port) = &self.port
+        {
+            match StandIn::begin(port.sockets()) {
+                Ok(stand_in) => self.stand_in = Some(stand_in),
+                Err(error) => {
+                    tracing::warn!(child = self.name, %error, "clients have to wait: cannot answer in its place");
+                    self.dark = Some(now);
                 }
             }
-            true
-        });
-    }
-
-    /// Answers the tickets whose question is settled.
-    fn answer(&mut self) {
-        let failed = || {
-            let cause = self.publish.borrow().cause.clone();
-            cause.map_or(Err(Unmet::Closed), |cause| Err(Unmet::Failed(cause)))
-        };
-        let outcome: Result<(), Unmet> = match self.machine.state() {
-            State::Starting { .. } | State::Stopping { .. } => return,
-            State::Stopped { .. } | State::Running => Ok(()),
-            State::Stuck | State::Failed(_) => failed(),
-        };
-        std::mem::take(&mut self.waiting).into_iter().for_each(|waiting| waiting.answer(outcome.clone()));
+        }
     }
 }
 
-/// The news of the run; waits for ever when there is none.
-async fn news(run: &mut Option<Run>) -> News {
+/// The news of a run; waits for ever when there is none.
+async fn news(run: Option<&mut Run>) -> News {
     match run {
         Some(run) => run.news().await,
         None => std::future::pending().await,
     }
 }
 
-// === impl Waiting ===
+/// Whether nothing but a person's help is expected of the way it ended.
+fn is_permanent(run: Option<&Run>) -> bool {
+    run.and_then(Run::exit).is_some_and(super::Exit::is_permanent)
+}
 
-impl Waiting {
-    fn answer(self, outcome: Result<(), Unmet>) {
-        // Nobody has to wait for an answer.
-        self.ticket.send(outcome).ok();
-    }
+fn not_bound(refused: &Refused) -> NotSpawned {
+    let fault = match refused {
+        Refused::InUse { port, holder } => Fault::PortInUse { port: *port, holder: holder.clone() },
+        Refused::Impossible(_) => Fault::NotSpawned,
+    };
+    NotSpawned { cause: Cause::new(fault, refused.to_string()), permanent: true }
+}
+
+fn not_run(error: &std::io::Error) -> NotSpawned {
+    use std::io::ErrorKind;
+    // Not there, not ours, not a program: trying again changes nothing. Out of memory or processes: it may.
+    let hopeless = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+        || error.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32);
+    NotSpawned { cause: Cause::new(Fault::NotSpawned, error.to_string()), permanent: hopeless }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use signalbox_daemon::listener::Holder;
+
 /// How the leader of a group ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -16,6 +18,8 @@ pub enum Exit {
 /// Why a child is in error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
+    /// What went wrong.
+    pub fault: Fault,
     /// One sentence.
     pub message: String,
     /// How its process ended, if there was one.
@@ -24,12 +28,43 @@ pub struct Cause {
     pub tail: String,
 }
 
+/// What can go wrong with a child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Somebody else listens on its port.
+    PortInUse {
+        /// The port.
+        port: u16,
+        /// Who, where the operating system tells.
+        holder: Option<Holder>,
+    },
+    /// It could not be run.
+    NotSpawned,
+    /// It ended before it was ready.
+    ExitedEarly,
+    /// It did not become ready in time.
+    NeverReady,
+    /// It ended without being asked to.
+    Crashed,
+    /// It did not answer health checks.
+    Unhealthy,
+    /// It outlives SIGKILL.
+    Stuck,
+    /// A new generation could not take over; the old one serves on.
+    HandoverFailed,
+}
+
 /// Lines of [`Cause::tail`] that are shown along with the message.
 const SHOWN_LINES: usize = 10;
 
 // === impl Exit ===
 
 impl Exit {
+    /// Whether starting again cannot help: bad usage, bad configuration, a port that somebody else holds.
+    pub(super) fn is_permanent(self) -> bool {
+        matches!(self, Self::Code(64 | 78 | 98))
+    }
+
     /// What our binaries mean by an exit code.
     fn meaning(self) -> Option<&'static str> {
         match self {
@@ -60,7 +95,41 @@ impl fmt::Display for Exit {
     }
 }
 
+// === impl Fault ===
+
+impl Fault {
+    /// The word in the API.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PortInUse { .. } => "PORT_IN_USE",
+            Self::NotSpawned => "spawn_failed",
+            Self::ExitedEarly => "exited_early",
+            Self::NeverReady => "startup_timeout",
+            Self::Crashed => "crashed",
+            Self::Unhealthy => "unhealthy",
+            Self::Stuck => "unkillable",
+            Self::HandoverFailed => "handover_failed",
+        }
+    }
+}
+
 // === impl Cause ===
+
+impl Cause {
+    /// Without a process.
+    pub(super) fn new(fault: Fault, message: impl Into<String>) -> Self {
+        Self { fault, message: message.into(), exit: None, tail: String::new() }
+    }
+
+    /// The same, of a generation that was to take over. A port in use stays what it is: somebody can do something about it.
+    pub(super) fn of_handover(self) -> Self {
+        let message = format!("{}; the old process serves on", self.message);
+        let fault =
+            if let Self { fault: port @ Fault::PortInUse { .. }, .. } = self { port } else { Fault::HandoverFailed };
+        Self { fault, message, ..self }
+    }
+}
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,7 +156,7 @@ mod tests {
     #[test]
     fn a_cause_shows_the_last_lines() {
         let tail: String = (1..=20).map(|n| format!("line {n}\n\n")).collect();
-        let cause = Cause { message: "it died".to_owned(), exit: None, tail };
+        let cause = Cause { fault: Fault::Crashed, message: "it died".to_owned(), exit: None, tail };
         let text = cause.to_string();
         assert!(text.starts_with("it died\nline 11\n"), "{text}");
         assert!(text.ends_with("\nline 20"), "{text}");

@@ -24,14 +24,7 @@ pub(super) fn is_empty(group: Pid) -> bool {
 /// moved: descendants that left the group. Best effort, and only on Linux.
 #[cfg(target_os = "linux")]
 pub(super) fn marked(marker: &str) -> Vec<Pid> {
-    processes()
-        .filter(|pid| {
-            // A zombie, like a process of another user, has no environment to read.
-            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
-        })
-        .map(Pid::from_raw)
-        .collect()
+    processes().map(Pid::from_raw).filter(|pid| marked_with(*pid, marker)).collect()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -39,20 +32,41 @@ pub(super) fn marked(_marker: &str) -> Vec<Pid> {
     Vec::new()
 }
 
+/// Whether a living process carries the marker. A zombie, like a process of another user, has no environment to read.
+pub(super) fn marked_with(pid: Pid, marker: &str) -> bool {
+    environment(pid).split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
+}
+
+/// Whether a living process carries any marker of this name.
+pub(super) fn is_marked(pid: Pid, name: &str) -> bool {
+    let marker = |variable: &[u8]| variable.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
+    environment(pid).split(|byte| *byte == 0).any(marker)
+}
+
+fn environment(pid: Pid) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
+}
+
 #[cfg(target_os = "linux")]
-fn processes() -> impl Iterator<Item = i32> {
+pub(super) fn processes() -> impl Iterator<Item = i32> {
     std::fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
-/// The group of a living process, from the text of `/proc/<pid>/stat`: `pid (name) state ppid pgrp …`, where the name may
-/// hold anything, parentheses and spaces included.
+/// The group of a living process.
 #[cfg(target_os = "linux")]
 fn lives_in(stat: &str) -> Option<i32> {
+    let (state, _, group) = parse(stat)?;
+    (!matches!(state, 'Z' | 'X')).then_some(group)
+}
+
+/// State, parent and group of a process, from the text of `/proc/<pid>/stat`: `pid (name) state ppid pgrp …`, where the
+/// name may hold anything, parentheses and spaces included.
+#[cfg(target_os = "linux")]
+pub(super) fn parse(stat: &str) -> Option<(char, i32, i32)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace();
-    let state = fields.next()?;
-    let group = fields.nth(1)?.parse().ok()?;
-    (!matches!(state, "Z" | "X")).then_some(group)
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -38,7 +38,7 @@ pub(super) struct Lines {
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
-    /// Where this run began in the file.
+    /// Where this run began in the file, unless the file has been emptied since.
     begin: u64,
 }
 
@@ -105,11 +105,13 @@ impl Log {
     pub(super) async fn tail(&self) -> io::Result<String> {
         let mut file = tokio::fs::File::open(&self.path).await?;
         let length = file.metadata().await?.len();
-        let from = self.begin.max(length.saturating_sub(TAIL_LIMIT));
+        // A file that has become shorter was rotated: all that is left in it is of this run.
+        let begin = if length < self.begin { 0 } else { self.begin };
+        let from = begin.max(length.saturating_sub(TAIL_LIMIT));
         file.seek(io::SeekFrom::Start(from)).await?;
         let mut bytes = Vec::new();
         file.take(TAIL_LIMIT).read_to_end(&mut bytes).await?;
-        let cut = if from > self.begin { memchr::memchr(b'\n', &bytes).map_or(0, |end| end + 1) } else { 0 };
+        let cut = if from > begin { memchr::memchr(b'\n', &bytes).map_or(0, |end| end + 1) } else { 0 };
         Ok(String::from_utf8_lossy(&bytes[cut..]).into_owned())
     }
 }
@@ -137,6 +139,17 @@ mod tests {
         let (_, mut file) = Log::open(&path).unwrap();
         writeln!(file, "an older run").unwrap();
         let (log, mut file) = Log::open(&path).unwrap();
+        writeln!(file, "this run").unwrap();
+        assert_eq!(log.tail().await.unwrap(), "this run\n");
+    }
+
+    #[tokio::test]
+    async fn the_tail_of_a_rotated_log_is_what_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("child.log");
+        fs::write(&path, "an older run\n").unwrap();
+        let (log, mut file) = Log::open(&path).unwrap();
+        file.set_len(0).unwrap();
         writeln!(file, "this run").unwrap();
         assert_eq!(log.tail().await.unwrap(), "this run\n");
     }

@@ -1,6 +1,6 @@
-//! Is a child ready? Its `/health/ready` has to say so, and has to be its own.
+//! Is a child ready, or does it still live? Its health has to say so, and has to be its own.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,13 +10,20 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
-use super::output::Listening;
-
 /// One question may take this long.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A health answer is a few hundred bytes.
 const BODY_LIMIT: usize = 64 * 1024;
+
+/// Whom to ask, and what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target<'a> {
+    pub(super) addr: SocketAddr,
+    /// The answer has to come from this run of the child.
+    pub(super) instance: &'a str,
+    pub(super) path: &'static str,
+}
 
 /// Why a child is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,20 +41,20 @@ pub(super) enum NotReady {
 }
 
 /// Asks once.
-pub(super) async fn ask(child: &Listening) -> Result<(), NotReady> {
+pub(super) async fn ask(child: &Target<'_>) -> Result<(), NotReady> {
     tokio::time::timeout(PATIENCE, exchange(child)).await.unwrap_or(Err(NotReady::Timeout))
 }
 
-async fn exchange(child: &Listening) -> Result<(), NotReady> {
+async fn exchange(child: &Target<'_>) -> Result<(), NotReady> {
     #[derive(Deserialize)]
     struct Health {
         instance: Option<String>,
     }
 
-    let addr = reachable(child.addr);
+    let addr = child.addr;
     let stream = TcpStream::connect(addr).await.map_err(unreachable)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
-    let request = http::Request::get("/health/ready")
+    let request = http::Request::get(child.path)
         .header(http::header::HOST, addr.to_string())
         .header(http::header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
@@ -65,21 +72,11 @@ async fn exchange(child: &Listening) -> Result<(), NotReady> {
         return Err(NotReady::Status(status.as_u16()));
     }
     let instance = serde_json::from_slice::<Health>(&body).ok().and_then(|health| health.instance);
-    if instance.as_ref() == Some(&child.instance) { Ok(()) } else { Err(NotReady::Stranger(instance)) }
+    if instance.as_deref() == Some(child.instance) { Ok(()) } else { Err(NotReady::Stranger(instance)) }
 }
 
 fn unreachable(error: impl std::fmt::Display) -> NotReady {
     NotReady::Unreachable(error.to_string())
-}
-
-/// Who listens on every address is asked on loopback.
-fn reachable(addr: SocketAddr) -> SocketAddr {
-    let ip = match addr.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, addr.port())
 }
 
 #[cfg(test)]
@@ -92,7 +89,7 @@ mod tests {
     /// Asks a server that answers one connection with `answer`.
     async fn asked(answer: &'static str) -> Result<(), NotReady> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let child = Listening { instance: "me".to_owned(), addr: listener.local_addr().unwrap() };
+        let child = Target { addr: listener.local_addr().unwrap(), instance: "me", path: "/health/ready" };
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 1024];
@@ -123,14 +120,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_server_is_a_timeout() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let child = Listening { instance: "me".to_owned(), addr: listener.local_addr().unwrap() };
+        let child = Target { addr: listener.local_addr().unwrap(), instance: "me", path: "/health/ready" };
         assert_eq!(ask(&child).await, Err(NotReady::Timeout));
-    }
-
-    #[test]
-    fn everywhere_is_asked_on_loopback() {
-        assert_eq!(reachable("0.0.0.0:3001".parse().unwrap()), "127.0.0.1:3001".parse().unwrap());
-        assert_eq!(reachable("[::]:3001".parse().unwrap()), "[::1]:3001".parse().unwrap());
-        assert_eq!(reachable("10.1.2.3:1".parse().unwrap()), "10.1.2.3:1".parse().unwrap());
     }
 }

@@ -5,8 +5,11 @@
 //! without reaping; tokio's child would reap as soon as it looks.
 
 use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
+use command_fds::{CommandFdExt as _, FdMapping};
 use nix::errno::Errno;
 use nix::sys::signal::{self, Signal};
 use nix::sys::wait::{self, WaitPidFlag, WaitStatus};
@@ -14,6 +17,8 @@ use nix::unistd::Pid;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::orphans::{self, Leaders};
+use super::pidfd::Pidfd;
 use super::{Exit, Spec, group};
 
 /// Tells our binaries that their standard input is a lifeline and their standard output is for status lines.
@@ -21,6 +26,18 @@ const SUPERVISED: &str = "SIGNALBOX_SUPERVISED";
 
 /// Carries a value that no other process of the machine has, so that descendants can be found wherever they went.
 const FAMILY: &str = "SIGNALBOX_FAMILY";
+
+/// The first descriptor of those that are passed, as systemd does it.
+const FIRST_PASSED: i32 = 3;
+
+/// The sockets of a child.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sockets<'a> {
+    /// Shared with the generations before and after it.
+    pub(super) public: &'a [TcpListener],
+    /// Its own, so that a health check reaches this process and no other.
+    pub(super) probe: &'a TcpListener,
+}
 
 /// A process group whose leader has not been reaped.
 #[derive(Debug)]
@@ -38,23 +55,37 @@ pub(super) struct Process {
 
 impl Process {
     /// Spawns the leader of a new group, writing its standard error to `log`, and returns its standard output too.
-    pub(super) fn spawn(name: &'static str, spec: &Spec, log: std::fs::File) -> io::Result<(Self, ChildStdout)> {
+    pub(super) fn spawn(
+        name: &'static str,
+        spec: &Spec,
+        sockets: Sockets<'_>,
+        log: std::fs::File,
+    ) -> io::Result<(Self, ChildStdout)> {
         use std::os::unix::process::CommandExt as _;
 
         let family = Uuid::now_v7().to_string();
-        let mut child = Command::new(&spec.program)
+        let mut command = Command::new(&spec.program);
+        command
             .args(&spec.args)
             .env_clear()
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .env(SUPERVISED, "1")
             .env(FAMILY, &family)
+            .env("LISTEN_FDS", (sockets.public.len() + 1).to_string())
+            .env("LISTEN_FDNAMES", format!("{}probe", "public:".repeat(sockets.public.len())))
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
-            .spawn()?;
+            .fd_mappings(sockets.passed()?)
+            .map_err(io::Error::other)?;
+        // Held until it is known as a leader: nobody must take it for an orphan in between.
+        let mut leaders = Leaders::hold();
+        let mut child = command.spawn()?;
 
         let leader = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        leaders.add(leader);
+        drop(leaders);
         let (tell, exited) = oneshot::channel();
         let lifeline = child.stdin.take();
         let stdout = child.stdout.take();
@@ -96,24 +127,41 @@ impl Process {
         if !group::is_empty(self.leader) {
             return false;
         }
-        let escaped = group::marked(&format!("{FAMILY}={}", self.family));
-        for pid in &escaped {
-            tracing::warn!(child = self.name, %pid, "killing a process that had left its group");
-            log_failure(self.name, signal::kill(*pid, Signal::SIGKILL));
-        }
-        if !escaped.is_empty() {
+        if self.kill_escaped() {
             return false;
         }
         self.reap();
         true
     }
 
+    /// Kills those who left the group: they carry our mark, or have become our children. Whether there were any.
+    fn kill_escaped(&self) -> bool {
+        let marker = format!("{FAMILY}={}", self.family);
+        let mut found = false;
+        let strays = || orphans::living().into_iter().filter(|pid| !group::is_marked(*pid, FAMILY));
+        for pid in group::marked(&marker).into_iter().chain(strays()) {
+            // Held first and looked at again, so that nobody is hit who got the number meanwhile.
+            let Ok(held) = Pidfd::open(pid.as_raw().unsigned_abs()) else { continue };
+            if group::marked_with(pid, &marker) || strays().any(|stray| stray == pid) {
+                tracing::warn!(child = self.name, %pid, "killing a process that had left its group");
+                if let Err(error) = held.signal(Signal::SIGKILL) {
+                    tracing::warn!(child = self.name, %pid, %error, "cannot kill it");
+                }
+                found = true;
+            }
+        }
+        found
+    }
+
     /// Reaps the leader, and with it orphans of its group that became our children (as process 1 we inherit them).
     fn reap(&mut self) {
+        // Held until it is over: a number that is free may become that of another leader at once.
+        let mut leaders = Leaders::hold();
         let whole_group = Pid::from_raw(-self.leader.as_raw());
         while matches!(wait::waitpid(whole_group, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
         {
         }
+        leaders.remove(self.leader);
         self.reaped = true;
     }
 
@@ -121,6 +169,18 @@ impl Process {
         if !self.reaped {
             log_failure(self.name, signal::killpg(self.leader, signal));
         }
+    }
+}
+
+// === impl Sockets ===
+
+impl Sockets<'_> {
+    /// A copy of each, and its number in the child.
+    fn passed(&self) -> io::Result<Vec<FdMapping>> {
+        let all = self.public.iter().chain(std::iter::once(self.probe));
+        let copies = all.map(|socket| socket.as_fd().try_clone_to_owned()).collect::<io::Result<Vec<OwnedFd>>>()?;
+        let numbers = FIRST_PASSED..;
+        Ok(numbers.zip(copies).map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }).collect())
     }
 }
 

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep_until};
 
 use super::output::{Lines, Listening, Log};
-use super::probe::{self, NotReady};
-use super::process::Process;
+use super::port::{self, Port};
+use super::probe::{self, NotReady, Target};
+use super::process::{Process, Sockets};
 use super::{Exit, Spec};
 
 /// Between two questions for readiness.
@@ -19,7 +20,10 @@ const PROBE_PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks at a group that is being killed.
 const BURIAL_PAUSE: Duration = Duration::from_millis(10);
 
-/// A question for readiness and, in time, its answer.
+/// When a question comes back so much later than it can have taken, the machine was asleep or we were stopped.
+const SLEEP: Duration = Duration::from_secs(5);
+
+/// A question for readiness or life and, in time, its answer.
 type Question = Pin<Box<dyn Future<Output = Result<(), NotReady>> + Send>>;
 
 /// A process group and what is known about it.
@@ -30,9 +34,17 @@ pub(super) struct Run {
     output: Option<Lines>,
     log: Log,
     since: Instant,
+    /// Where its own socket for health checks is.
+    probe_addr: SocketAddr,
+    probe_interval: Duration,
     listening: Option<Listening>,
-    /// The question that is under way; `None` before the announcement and after the child is ready.
+    /// Whether it has been ready; from then on it is asked whether it lives.
+    ready: bool,
+    /// The question that is under way; `None` before the announcement.
     probe: Option<Question>,
+    /// When the question was posed, and how long the pause before it was.
+    asked: (Instant, SystemTime, Duration),
+    /// What the last question that was not answered well came to.
     not_ready: NotReady,
     /// How the leader ended; from then on the rest is being buried.
     exit: Option<Exit>,
@@ -42,8 +54,14 @@ pub(super) struct Run {
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
+    /// It has said where it listens.
+    Announced,
     /// It announced itself and its health agrees.
     Ready,
+    /// It was ready, and still lives.
+    Alive,
+    /// It was ready, and did not answer. `slept`: the machine may be to blame.
+    Missed { slept: bool },
     /// The leader has ended.
     Exited,
     /// Nothing is left of it.
@@ -53,11 +71,13 @@ pub(super) enum News {
 // === impl Run ===
 
 impl Run {
-    /// Spawns the child.
-    pub(super) fn begin(name: &'static str, spec: &Spec) -> io::Result<Self> {
+    /// Spawns the child with copies of the sockets.
+    pub(super) fn begin(name: &'static str, spec: &Spec, port: &Port, probe_interval: Duration) -> io::Result<Self> {
         let (log, file) = Log::open(&spec.log)
             .map_err(|error| io::Error::new(error.kind(), format!("cannot open {}: {error}", spec.log.display())))?;
-        let (process, stdout) = Process::spawn(name, spec, file)
+        let probe = port::probe()?;
+        let sockets = Sockets { public: port.sockets(), probe: &probe };
+        let (process, stdout) = Process::spawn(name, spec, sockets, file)
             .map_err(|error| io::Error::new(error.kind(), format!("cannot run {}: {error}", spec.program.display())))?;
         let now = Instant::now();
         Ok(Self {
@@ -66,8 +86,12 @@ impl Run {
             output: Some(Lines::new(stdout)?),
             log,
             since: now,
+            probe_addr: probe.local_addr()?,
+            probe_interval,
             listening: None,
+            ready: false,
             probe: None,
+            asked: (now, SystemTime::now(), Duration::ZERO),
             not_ready: NotReady::Silent,
             exit: None,
             next_look: now,
@@ -85,24 +109,75 @@ impl Run {
                     return News::Exited;
                 }
                 line = next_line(&mut self.output) => match line {
-                    Some(line) => self.hear(&line),
+                    Some(line) if self.hear(&line) => return News::Announced,
+                    Some(_) => {}
                     None => self.output = None,
                 },
-                answer = answer(&mut self.probe) => match answer {
-                    Ok(()) => {
-                        self.probe = None;
-                        return News::Ready;
+                answer = answer(&mut self.probe) => {
+                    if let Some(news) = self.answered(answer) {
+                        return news;
                     }
-                    Err(not_ready) => {
-                        self.not_ready = not_ready;
-                        self.ask_after(PROBE_PAUSE);
-                    }
-                },
+                }
                 () = sleep_until(self.next_look), if self.exit.is_some() => {
                     if self.process.bury() {
                         return News::Gone;
                     }
                     self.next_look = Instant::now() + BURIAL_PAUSE;
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Result<(), NotReady>) -> Option<News> {
+        let slept = self.slept();
+        match (answer, self.ready) {
+            (Ok(()), was_ready) => {
+                self.ready = true;
+                self.ask_after(self.probe_interval);
+                Some(if was_ready { News::Alive } else { News::Ready })
+            }
+            (Err(not_ready), false) => {
+                self.not_ready = not_ready;
+                self.ask_after(PROBE_PAUSE);
+                None
+            }
+            (Err(dead), true) => {
+                self.not_ready = dead;
+                self.ask_after(self.probe_interval);
+                Some(News::Missed { slept })
+            }
+        }
+    }
+
+    /// Whether the answer to the last question took longer than it can have. A machine that sleeps stops the monotonic
+    /// clock and not the other one; a process that is stopped stops neither.
+    fn slept(&self) -> bool {
+        let (asked, wall, pause) = self.asked;
+        let monotonic = asked.elapsed();
+        let wall = wall.elapsed().unwrap_or_default();
+        monotonic > pause + probe::PATIENCE + SLEEP || wall > monotonic + SLEEP
+    }
+
+    /// Waits for its end: asks it to leave if it is alive, and kills it after the grace.
+    pub(super) async fn end(mut self, grace: Duration) {
+        let mut deadline = Instant::now();
+        if self.exit.is_none() && !grace.is_zero() {
+            self.terminate();
+            deadline += grace;
+        } else {
+            self.kill();
+        }
+        let mut killed = false;
+        loop {
+            tokio::select! {
+                news = self.news() => match news {
+                    News::Gone => return,
+                    News::Exited => self.kill(),
+                    _ => {}
+                },
+                () = sleep_until(deadline), if !killed => {
+                    self.kill();
+                    killed = true;
                 }
             }
         }
@@ -128,6 +203,7 @@ impl Run {
         self.since
     }
 
+    /// What it says its address is.
     pub(super) fn addr(&self) -> Option<SocketAddr> {
         self.listening.as_ref().map(|listening| listening.addr)
     }
@@ -141,28 +217,39 @@ impl Run {
     }
 
     /// The end of its log.
-    pub(super) async fn tail(&mut self) -> String {
-        self.log.tail().await.unwrap_or_else(|error| {
-            tracing::warn!(child = self.name, %error, "cannot read the log of the child");
-            String::new()
-        })
+    pub(super) fn tail(&self) -> impl Future<Output = String> + Send + use<'_> {
+        let (name, log) = (self.name, &self.log);
+        async move {
+            log.tail().await.unwrap_or_else(|error| {
+                tracing::warn!(child = name, %error, "cannot read the log of the child");
+                String::new()
+            })
+        }
     }
 
-    fn hear(&mut self, line: &str) {
+    /// Whether that was the announcement.
+    fn hear(&mut self, line: &str) -> bool {
         match Listening::parse(line) {
-            Some(listening) if self.listening.is_none() => {
+            Some(listening) if self.listening.is_none() && self.exit.is_none() => {
                 self.listening = Some(listening);
                 self.ask_after(Duration::ZERO);
+                true
             }
-            _ => tracing::debug!(child = self.name, line, "status line"),
+            _ => {
+                tracing::debug!(child = self.name, line, "status line");
+                false
+            }
         }
     }
 
     fn ask_after(&mut self, pause: Duration) {
+        let (addr, ready) = (self.probe_addr, self.ready);
+        self.asked = (Instant::now(), SystemTime::now(), pause);
         self.probe = self.listening.clone().map(|child| {
             let question = async move {
                 tokio::time::sleep(pause).await;
-                probe::ask(&child).await
+                let path = if ready { "/health/live" } else { "/health/ready" };
+                probe::ask(&Target { addr, instance: &child.instance, path }).await
             };
             Box::pin(question) as Question
         });

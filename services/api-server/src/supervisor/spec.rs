@@ -13,13 +13,24 @@ pub struct Spec {
     pub args: Vec<OsString>,
     /// Its whole environment: nothing else is inherited. See [`inherited_env`].
     pub env: Vec<(OsString, OsString)>,
-    /// The port it is told to listen on, for messages; 0 means any.
-    pub port: u16,
+    /// Where it listens. The sockets are ours, and it gets a copy of each.
+    pub listen: Listen,
     /// Where its standard error goes; appended to, made with its directory if absent.
     pub log: PathBuf,
 }
 
-/// How long things may take.
+/// Where a child listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// An IP address, `localhost` or a host name.
+    pub host: String,
+    /// 0 means any.
+    pub port: u16,
+    /// Take the next free port when this one is taken.
+    pub auto_port: bool,
+}
+
+/// How much patience to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// From spawn to ready.
@@ -28,11 +39,40 @@ pub struct Limits {
     pub grace: Duration,
     /// From SIGKILL to the group being empty; after that it is called stuck.
     pub kill_wait: Duration,
+    /// Before the first restart after a failure; doubles with each further failure.
+    pub restart_delay: Duration,
+    /// The longest delay before a restart.
+    pub restart_delay_max: Duration,
+    /// After so many failures in a row it is not restarted any more.
+    pub restart_limit: u32,
+    /// Ready for so long, a child has left its old failures behind.
+    pub restart_reset: Duration,
+    /// Between two health checks of a ready child.
+    pub probe_interval: Duration,
+    /// After so many failed health checks in a row a child is restarted.
+    pub probe_failures: u32,
+    /// How long after a sleep of the machine a failed health check is forgiven; one for each sleep.
+    pub sleep_pardon: Duration,
+    /// How long clients wait in the queue of a socket nobody serves before they get a 503.
+    pub dark_patience: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { startup: Duration::from_secs(30), grace: Duration::from_secs(10), kill_wait: Duration::from_secs(2) }
+        let seconds = Duration::from_secs;
+        Self {
+            startup: seconds(30),
+            grace: seconds(10),
+            kill_wait: seconds(2),
+            restart_delay: Duration::from_millis(500),
+            restart_delay_max: seconds(30),
+            restart_limit: 8,
+            restart_reset: seconds(60),
+            probe_interval: seconds(2),
+            probe_failures: 3,
+            sleep_pardon: seconds(10),
+            dark_patience: seconds(5),
+        }
     }
 }
 

@@ -1,14 +1,29 @@
 //! What may follow what: the life of a child as a table. No processes, no files, no clock of its own.
 
+mod backoff;
+mod phase;
+
 use tokio::time::Instant;
 
-use super::{Limits, Phase};
+use self::backoff::Backoff;
+use super::Limits;
+
+/// Old generations that may be finishing their streams beside the serving one. A restart waits for one of them to end
+/// rather than make it more.
+const MAX_DRAINING: usize = 3;
 
 /// The table and where we are in it.
 #[derive(Debug)]
 pub(super) struct Machine {
     state: State,
     limits: Limits,
+    backoff: Backoff,
+    /// Failures since the last time it was ready for long enough, or started by hand.
+    failures: u32,
+    /// Groups that are on their way out beside the one that `state` is about.
+    draining: usize,
+    /// Until then the first health check that fails is not counted.
+    forgiving: Option<Instant>,
 }
 
 /// Where a child is in its life.
@@ -18,14 +33,26 @@ pub(super) enum State {
     Stopped { forced: bool },
     /// A process was spawned and is not ready; after `deadline` it is given up.
     Starting { deadline: Instant },
-    /// The process is ready.
-    Running,
+    /// The process is ready since then. Degraded while health checks are being missed.
+    Running { since: Instant, misses: u32, handover: Option<Handover> },
     /// The group is on its way out; what happens at `deadline` depends on `stage`.
     Stopping { then: Then, stage: Stage, deadline: Instant, forced: bool },
-    /// The group outlives SIGKILL. Nothing new may be spawned beside it.
-    Stuck,
-    /// The group is gone, and that was not asked for.
-    Failed(Fault),
+    /// It failed, and is started again then.
+    Backoff { until: Instant },
+    /// A group outlives SIGKILL. Nothing new may be spawned beside it.
+    Stuck { stage: Stage },
+    /// The group is gone, that was not asked for, and it is not tried again.
+    Failed,
+}
+
+/// A new generation beside the serving one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handover {
+    /// To be spawned as soon as there is room for it.
+    Wanted { since: Instant },
+    /// Spawned and not ready; after `deadline` it is given up and the old one stays. `again`: another one was asked for
+    /// meanwhile.
+    Rising { deadline: Instant, again: bool },
 }
 
 /// What follows when the group is gone.
@@ -33,7 +60,10 @@ pub(super) enum State {
 pub(super) enum Then {
     Rest,
     Start,
-    Fail(Fault),
+    /// Of a permanent failure nothing but a person's help is expected.
+    Fail {
+        permanent: bool,
+    },
 }
 
 /// How far a stop has come.
@@ -43,17 +73,8 @@ pub(super) enum Stage {
     Asked,
     /// SIGKILL was sent.
     Killed,
-}
-
-/// Why a child failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    NotSpawned,
-    ExitedEarly,
-    NeverReady,
-    Crashed,
-    /// It was stuck, and left at last.
-    WasStuck,
+    /// It is gone; older generations are still finishing their streams.
+    Draining,
 }
 
 /// What can happen.
@@ -62,14 +83,32 @@ pub(super) enum Event {
     Start,
     Stop,
     Restart,
-    /// There is no process after all.
-    SpawnFailed,
+    /// There is no process after all; `permanent`: nor will there be one the next time.
+    SpawnFailed {
+        permanent: bool,
+    },
     /// It announced itself and its health agrees.
     Ready,
+    /// A health check of the ready process succeeded.
+    Alive,
+    /// A health check of the ready process failed.
+    Missed,
     /// The leader has ended; it is not reaped, and others may live in its group.
-    Exited,
+    Exited {
+        permanent: bool,
+    },
     /// The group is proven empty.
     Gone,
+    /// The new generation could not be spawned.
+    NotBeside,
+    /// The new generation is ready.
+    BesideReady,
+    /// The new generation has ended.
+    BesideExited,
+    /// A group that was on its way out beside the serving one is gone.
+    Drained,
+    /// The machine was asleep, or we were stopped.
+    Slept,
     /// A deadline may have passed.
     Tick,
 }
@@ -79,7 +118,15 @@ pub(super) enum Event {
 pub(super) enum Effect {
     Nothing,
     Spawn,
-    /// Ask the group to leave.
+    /// Spawn a new generation beside the serving one.
+    SpawnBeside,
+    /// The new generation serves; the old one drains.
+    TakeOver,
+    /// The serving generation is finished; the new one is in its place, ready or not.
+    Promote,
+    /// Kill the new generation; the serving one stays.
+    DropBeside,
+    /// Ask the group to leave, and the new generation if there is one.
     Terminate,
     /// SIGKILL to the group.
     Kill,
@@ -88,52 +135,52 @@ pub(super) enum Effect {
 // === impl Machine ===
 
 impl Machine {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { state: State::Stopped { forced: false }, limits }
+    pub(super) fn new(limits: Limits, seed: u64) -> Self {
+        let backoff = Backoff::new(limits.restart_delay, limits.restart_delay_max, seed);
+        Self { state: State::Stopped { forced: false }, limits, backoff, failures: 0, draining: 0, forgiving: None }
     }
 
     pub(super) fn state(&self) -> State {
         self.state
     }
 
+    /// Failures in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// The table. What is not in it changes nothing: a report that comes too late is no error.
     pub(super) fn on(&mut self, event: Event, now: Instant) -> Effect {
-        use State::{Failed, Running, Starting, Stopped, Stopping, Stuck};
+        use State::{Backoff, Failed, Running, Starting, Stopped, Stopping, Stuck};
+        match event {
+            Event::Drained => self.draining = self.draining.saturating_sub(1),
+            Event::Slept => self.forgiving = Some(now + self.limits.sleep_pardon),
+            _ => {}
+        }
         let (next, effect) = match (self.state, event) {
-            (Stopped { .. } | Failed(_), Event::Start | Event::Restart) => (self.starting(now), Effect::Spawn),
-            (Failed(_), Event::Stop) => (Stopped { forced: false }, Effect::Nothing),
+            (Running { since, misses, handover }, event) => self.on_running(since, misses, handover, event, now),
+            (Stopping { then, stage, deadline, forced }, event) => {
+                self.on_stopping(then, stage, deadline, forced, event, now)
+            }
 
-            (Starting { .. }, Event::Ready) => (Running, Effect::Nothing),
-            (Starting { .. }, Event::SpawnFailed) => (Failed(Fault::NotSpawned), Effect::Nothing),
-            (Starting { .. }, Event::Exited) => {
-                (self.killing(Then::Fail(Fault::ExitedEarly), false, now), Effect::Kill)
+            (Stopped { .. } | Failed | Backoff { .. }, Event::Start | Event::Restart) => self.fresh_start(now),
+            (Backoff { until }, Event::Tick) if until <= now => (self.starting(now), Effect::Spawn),
+            (Failed | Backoff { .. }, Event::Stop) => (self.rest(false, now), Effect::Nothing),
+
+            (Starting { .. }, Event::Ready) => (running(now), Effect::Nothing),
+            (Starting { .. }, Event::SpawnFailed { permanent }) => (self.failed(permanent, now), Effect::Nothing),
+            (Starting { .. }, Event::Exited { permanent }) => {
+                (self.killing(Then::Fail { permanent }, false, now), Effect::Kill)
             }
             (Starting { deadline }, Event::Tick) if deadline <= now => {
-                (self.killing(Then::Fail(Fault::NeverReady), true, now), Effect::Kill)
+                (self.killing(Then::Fail { permanent: false }, true, now), Effect::Kill)
             }
-            (Running, Event::Exited) => (self.killing(Then::Fail(Fault::Crashed), false, now), Effect::Kill),
-            (Starting { .. } | Running, Event::Stop) => (self.asking(Then::Rest, now), Effect::Terminate),
-            (Starting { .. } | Running, Event::Restart) => (self.asking(Then::Start, now), Effect::Terminate),
+            (Starting { .. }, Event::Stop) => (self.asking(Then::Rest, now), Effect::Terminate),
+            (Starting { .. }, Event::Restart) => (self.asking(Then::Start, now), Effect::Terminate),
 
-            (Stopping { stage, deadline, forced, .. }, Event::Start | Event::Restart) => {
-                (Stopping { then: Then::Start, stage, deadline, forced }, Effect::Nothing)
-            }
-            (Stopping { stage, deadline, forced, .. }, Event::Stop) => {
-                (Stopping { then: Then::Rest, stage, deadline, forced }, Effect::Nothing)
-            }
-            (Stopping { then, stage: Stage::Asked, deadline, .. }, Event::Tick) if deadline <= now => {
-                (self.killing(then, true, now), Effect::Kill)
-            }
-            (Stopping { stage: Stage::Killed, deadline, .. }, Event::Tick) if deadline <= now => {
-                (Stuck, Effect::Nothing)
-            }
-            (Stopping { then, forced, .. }, Event::Exited) => (self.killing(then, forced, now), Effect::Kill),
-            (Stopping { then: Then::Rest, forced, .. }, Event::Gone) => (Stopped { forced }, Effect::Nothing),
-            (Stopping { then: Then::Start, .. }, Event::Gone) => (self.starting(now), Effect::Spawn),
-            (Stopping { then: Then::Fail(fault), .. }, Event::Gone) => (Failed(fault), Effect::Nothing),
-
-            (Stuck, Event::Stop | Event::Exited) => (Stuck, Effect::Kill),
-            (Stuck, Event::Gone) => (Failed(Fault::WasStuck), Effect::Nothing),
+            (Stuck { stage: Stage::Draining }, Event::Drained) if self.draining == 0 => (Failed, Effect::Nothing),
+            (Stuck { stage: Stage::Asked | Stage::Killed }, Event::Gone) => (Failed, Effect::Nothing),
+            (state @ Stuck { .. }, Event::Stop | Event::Exited { .. }) => (state, Effect::Kill),
 
             (state, _) => (state, Effect::Nothing),
         };
@@ -141,12 +188,153 @@ impl Machine {
         effect
     }
 
+    fn on_running(
+        &mut self,
+        since: Instant,
+        misses: u32,
+        handover: Option<Handover>,
+        event: Event,
+        now: Instant,
+    ) -> (State, Effect) {
+        let with = |handover| State::Running { since, misses, handover };
+        let rising = match handover {
+            Some(Handover::Rising { deadline, again }) => Some((deadline, again)),
+            Some(Handover::Wanted { .. }) | None => None,
+        };
+        match (event, rising) {
+            (Event::Exited { .. }, Some((deadline, _))) => self.promote(deadline),
+            (Event::Exited { permanent }, None) => {
+                self.forget_old_failures(since, now);
+                (self.killing(Then::Fail { permanent }, false, now), Effect::Kill)
+            }
+            (Event::Alive, _) => (State::Running { since, misses: 0, handover }, Effect::Nothing),
+            (Event::Missed, _) if self.pardon(now) => (with(handover), Effect::Nothing),
+            (Event::Missed, _) if misses + 1 < self.limits.probe_failures => {
+                (State::Running { since, misses: misses + 1, handover }, Effect::Nothing)
+            }
+            (Event::Missed, Some((deadline, _))) => self.promote(deadline),
+            (Event::Missed, None) => {
+                self.forget_old_failures(since, now);
+                (self.asking(Then::Fail { permanent: false }, now), Effect::Terminate)
+            }
+
+            (Event::Stop, rising) => {
+                self.draining += usize::from(rising.is_some());
+                (self.asking(Then::Rest, now), Effect::Terminate)
+            }
+            (Event::Restart, Some((deadline, _))) => {
+                (with(Some(Handover::Rising { deadline, again: true })), Effect::Nothing)
+            }
+            (Event::Restart, None) => self.hand_over(since, misses, now),
+            (Event::Tick | Event::Drained, None) if handover.is_some() => self.hand_over(since, misses, now),
+
+            (Event::BesideReady, Some((_, again))) => {
+                self.draining += 1;
+                self.forget_old_failures(since, now);
+                let handover = again.then_some(Handover::Wanted { since: now });
+                (State::Running { since: now, misses: 0, handover }, Effect::TakeOver)
+            }
+            (Event::NotBeside, Some(_)) => (with(None), Effect::Nothing),
+            (Event::BesideExited, Some(_)) => {
+                self.draining += 1;
+                (with(None), Effect::DropBeside)
+            }
+            (Event::Tick, Some((deadline, _))) if deadline <= now => {
+                self.draining += 1;
+                (with(None), Effect::DropBeside)
+            }
+            _ => (with(handover), Effect::Nothing),
+        }
+    }
+
+    fn on_stopping(
+        &mut self,
+        then: Then,
+        stage: Stage,
+        deadline: Instant,
+        forced: bool,
+        event: Event,
+        now: Instant,
+    ) -> (State, Effect) {
+        let towards = |then| State::Stopping { then, stage, deadline, forced };
+        match (event, stage) {
+            // Nothing of ours listens any more: a new generation need not wait for old streams.
+            (Event::Start | Event::Restart, Stage::Draining) => self.fresh_start(now),
+            (Event::Start | Event::Restart, _) => (towards(Then::Start), Effect::Nothing),
+            (Event::Stop, _) => (towards(Then::Rest), Effect::Nothing),
+            (Event::Drained, Stage::Draining) => (self.rest(forced, now), Effect::Nothing),
+            (Event::Tick, Stage::Asked) if deadline <= now => (self.killing(then, true, now), Effect::Kill),
+            (Event::Tick, stage) if deadline <= now => (State::Stuck { stage }, Effect::Nothing),
+            (Event::Exited { .. }, Stage::Asked | Stage::Killed) => (self.killing(then, forced, now), Effect::Kill),
+            (Event::Gone, Stage::Asked | Stage::Killed) => match then {
+                Then::Rest => (self.rest(forced, now), Effect::Nothing),
+                Then::Start => self.fresh_start(now),
+                Then::Fail { permanent } => (self.failed(permanent, now), Effect::Nothing),
+            },
+            _ => (towards(then), Effect::Nothing),
+        }
+    }
+
     /// When to send the next [`Event::Tick`].
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Starting { deadline } | State::Stopping { deadline, .. } => Some(deadline),
-            State::Stopped { .. } | State::Running | State::Stuck | State::Failed(_) => None,
+            State::Backoff { until } => Some(until),
+            State::Running { handover: Some(Handover::Rising { deadline, .. }), .. } => Some(deadline),
+            State::Running { handover: Some(Handover::Wanted { since }), .. } if self.draining < MAX_DRAINING => {
+                Some(since)
+            }
+            State::Running { .. } | State::Stopped { .. } | State::Stuck { .. } | State::Failed => None,
         }
+    }
+
+    /// By hand: old failures do not count any more.
+    fn fresh_start(&mut self, now: Instant) -> (State, Effect) {
+        self.failures = 0;
+        (self.starting(now), Effect::Spawn)
+    }
+
+    fn hand_over(&self, since: Instant, misses: u32, now: Instant) -> (State, Effect) {
+        let (handover, effect) = if self.draining < MAX_DRAINING {
+            (Handover::Rising { deadline: now + self.limits.startup, again: false }, Effect::SpawnBeside)
+        } else {
+            (Handover::Wanted { since: now }, Effect::Nothing)
+        };
+        (State::Running { since, misses, handover: Some(handover) }, effect)
+    }
+
+    fn promote(&mut self, deadline: Instant) -> (State, Effect) {
+        self.draining += 1;
+        (State::Starting { deadline }, Effect::Promote)
+    }
+
+    fn forget_old_failures(&mut self, since: Instant, now: Instant) {
+        if now.saturating_duration_since(since) >= self.limits.restart_reset {
+            self.failures = 0;
+        }
+    }
+
+    /// Whether a health check that failed is put down to a sleep; once for each sleep.
+    fn pardon(&mut self, now: Instant) -> bool {
+        self.forgiving.take().is_some_and(|until| now < until)
+    }
+
+    fn failed(&mut self, permanent: bool, now: Instant) -> State {
+        self.failures += 1;
+        if permanent || self.failures >= self.limits.restart_limit {
+            return State::Failed;
+        }
+        State::Backoff { until: now + self.backoff.delay(self.failures) }
+    }
+
+    /// Stopped, or nearly so: older generations may have streams to finish.
+    fn rest(&mut self, forced: bool, now: Instant) -> State {
+        self.failures = 0;
+        if self.draining == 0 {
+            return State::Stopped { forced };
+        }
+        let deadline = now + self.limits.grace + self.limits.kill_wait;
+        State::Stopping { then: Then::Rest, stage: Stage::Draining, deadline, forced }
     }
 
     fn starting(&self, now: Instant) -> State {
@@ -162,21 +350,8 @@ impl Machine {
     }
 }
 
-// === impl State ===
-
-impl State {
-    /// What people see; `None` while a failing child is being buried, because what they saw before stays true until
-    /// its group is proven empty and the cause is known.
-    pub(super) fn phase(self) -> Option<Phase> {
-        match self {
-            Self::Stopped { .. } => Some(Phase::Stopped),
-            Self::Starting { .. } => Some(Phase::Starting),
-            Self::Running => Some(Phase::Running),
-            Self::Stopping { then: Then::Fail(_), .. } => None,
-            Self::Stopping { .. } => Some(Phase::Stopping),
-            Self::Stuck | Self::Failed(_) => Some(Phase::Error),
-        }
-    }
+fn running(now: Instant) -> State {
+    State::Running { since: now, misses: 0, handover: None }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The fleet with real processes.
 
-use api_server::fleet::{Config, Failure, Fleet, Overrides, Preparation, Programs, Summary, launch};
+use api_server::fleet::{Config, Failure, Fleet, Overrides, Place, Preparation, Programs, Summary, launch};
 use api_server::supervisor::{Limits, Phase};
 use tempfile::TempDir;
 
@@ -12,6 +12,7 @@ fn config(dir: &TempDir, programs: Programs) -> Config {
         host: "127.0.0.1".to_owned(),
         router_port: 0,
         qwen_port: 0,
+        auto_port: false,
         data_dir: dir.path().to_owned(),
         args: Vec::new(),
         env: Vec::new(),
@@ -86,7 +87,8 @@ async fn closing_stops_both_and_refuses_more() {
 async fn what_cannot_be_built_is_an_error_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     // `false` fails like a build.
-    let programs = Programs::Checkout { cargo: "/bin/false".into(), manifest_dir: dir.path().to_owned() };
+    let place = Place::Checkout { cargo: "/bin/false".into(), manifest_dir: dir.path().to_owned() };
+    let programs = Programs { router: None, qwen: None, place };
     let (fleet, closer) = launch(config(&dir, programs));
     let failure = fleet.start(Overrides::default()).await.done().await.unwrap_err();
     assert!(failure.to_string().starts_with("`cargo build -p provider-router -p qwen-proxy` failed"), "{failure}");

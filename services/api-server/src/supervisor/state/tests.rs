@@ -3,62 +3,126 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::supervisor::Phase;
 
-const LIMITS: Limits =
-    Limits { startup: Duration::from_secs(30), grace: Duration::from_secs(10), kill_wait: Duration::from_secs(2) };
+const CRASH: Event = Event::Exited { permanent: false };
 
-const EVENTS: [Event; 8] = [
-    Event::Start,
-    Event::Stop,
-    Event::Restart,
-    Event::SpawnFailed,
-    Event::Ready,
-    Event::Exited,
-    Event::Gone,
-    Event::Tick,
-];
+fn limits() -> Limits {
+    Limits { restart_delay: Duration::from_secs(1), ..Limits::default() }
+}
+
+fn machine() -> Machine {
+    Machine::new(limits(), 7)
+}
 
 /// Feeds events `at` seconds after the beginning and returns the effects and the last state.
 fn play(script: &[(u64, Event)]) -> (Vec<Effect>, State) {
     let begin = Instant::now();
-    let mut machine = Machine::new(LIMITS);
+    let mut machine = machine();
     let effects = script.iter().map(|(at, event)| machine.on(*event, begin + Duration::from_secs(*at))).collect();
     (effects, machine.state())
 }
 
+/// Starts it, or lets the delay pass, and lets it crash `after` being ready for so long.
+fn crash_once(machine: &mut Machine, now: &mut Instant, after: Duration) {
+    match machine.state() {
+        State::Backoff { until } => {
+            *now = until;
+            assert_eq!(machine.on(Event::Tick, *now), Effect::Spawn);
+        }
+        _ => assert_eq!(machine.on(Event::Start, *now), Effect::Spawn),
+    }
+    machine.on(Event::Ready, *now);
+    *now += after;
+    for event in [CRASH, Event::Gone] {
+        machine.on(event, *now);
+    }
+}
+
 #[test]
 fn a_quiet_life() {
-    let (effects, end) =
-        play(&[(0, Event::Start), (1, Event::Ready), (5, Event::Stop), (6, Event::Exited), (6, Event::Gone)]);
+    let (effects, end) = play(&[(0, Event::Start), (1, Event::Ready), (5, Event::Stop), (6, CRASH), (6, Event::Gone)]);
     assert_eq!(effects, [Effect::Spawn, Effect::Nothing, Effect::Terminate, Effect::Kill, Effect::Nothing]);
     assert_eq!(end, State::Stopped { forced: false });
 }
 
 #[test]
-fn never_ready_is_killed_and_failed() {
+fn fc_16_never_ready_is_killed_and_tried_again() {
     let (effects, end) =
-        play(&[(0, Event::Start), (29, Event::Tick), (30, Event::Tick), (30, Event::Exited), (30, Event::Gone)]);
+        play(&[(0, Event::Start), (29, Event::Tick), (30, Event::Tick), (30, CRASH), (30, Event::Gone)]);
     assert_eq!(effects, [Effect::Spawn, Effect::Nothing, Effect::Kill, Effect::Kill, Effect::Nothing]);
-    assert_eq!(end, State::Failed(Fault::NeverReady));
+    assert!(matches!(end, State::Backoff { .. }), "{end:?}");
 }
 
 #[test]
-fn an_end_that_was_not_asked_for_is_a_failure() {
-    assert_eq!(play(&[(0, Event::Start), (1, Event::Exited), (1, Event::Gone)]).1, State::Failed(Fault::ExitedEarly));
-    let crash = [(0, Event::Start), (1, Event::Ready), (9, Event::Exited), (9, Event::Gone)];
-    assert_eq!(play(&crash).1, State::Failed(Fault::Crashed));
-    assert_eq!(play(&[(0, Event::Start), (0, Event::SpawnFailed)]).1, State::Failed(Fault::NotSpawned));
+fn fc_18_an_end_that_was_not_asked_for_is_a_failure_and_is_mended() {
+    let early = play(&[(0, Event::Start), (1, CRASH), (1, Event::Gone)]).1;
+    let crash = play(&[(0, Event::Start), (1, Event::Ready), (9, CRASH), (9, Event::Gone)]).1;
+    for end in [early, crash] {
+        assert!(matches!(end, State::Backoff { .. }), "{end:?}");
+    }
+    let (effects, end) = play(&[(0, Event::Start), (1, CRASH), (1, Event::Gone), (9, Event::Tick)]);
+    assert_eq!(effects.last(), Some(&Effect::Spawn));
+    assert!(matches!(end, State::Starting { .. }));
 }
 
 #[test]
-fn sigterm_ignored_is_killed_after_the_grace() {
+fn fc_19_the_eighth_failure_in_a_row_is_final() {
+    let (mut machine, mut now) = (machine(), Instant::now());
+    for failure in 1..=8 {
+        crash_once(&mut machine, &mut now, Duration::from_secs(1));
+        assert_eq!(machine.failures(), failure);
+        assert_eq!(machine.state() == State::Failed, failure == 8, "{failure}");
+    }
+    assert_eq!(machine.on(Event::Start, now), Effect::Spawn, "a person may try again");
+    assert_eq!(machine.failures(), 0);
+}
+
+#[test]
+fn fc_19_delays_double() {
+    let (mut machine, mut now) = (machine(), Instant::now());
+    let mut longest = Duration::ZERO;
+    for failure in 1..=5 {
+        crash_once(&mut machine, &mut now, Duration::from_secs(1));
+        let State::Backoff { until } = machine.state() else { panic!("{failure}") };
+        assert!(until - now > longest, "{failure}");
+        longest = until - now;
+    }
+}
+
+#[test]
+fn fc_20_only_a_minute_of_readiness_clears_old_failures() {
+    let (mut machine, mut now) = (machine(), Instant::now());
+    for _ in 1..=8 {
+        crash_once(&mut machine, &mut now, Duration::from_secs(59));
+    }
+    assert_eq!(machine.state(), State::Failed);
+
+    let mut machine = self::machine();
+    for _ in 0..50 {
+        crash_once(&mut machine, &mut now, Duration::from_secs(60));
+        assert_eq!(machine.failures(), 1);
+    }
+}
+
+#[test]
+fn fc_21_a_permanent_failure_is_not_tried_again() {
+    let bad = Event::Exited { permanent: true };
+    assert_eq!(play(&[(0, Event::Start), (1, bad), (1, Event::Gone)]).1, State::Failed);
+    assert_eq!(play(&[(0, Event::Start), (0, Event::SpawnFailed { permanent: true })]).1, State::Failed);
+    let passing = play(&[(0, Event::Start), (0, Event::SpawnFailed { permanent: false })]).1;
+    assert!(matches!(passing, State::Backoff { .. }), "{passing:?}");
+}
+
+#[test]
+fn fc_26_sigterm_ignored_is_killed_after_the_grace() {
     let (effects, end) = play(&[
         (0, Event::Start),
         (1, Event::Ready),
         (2, Event::Stop),
         (11, Event::Tick),
         (12, Event::Tick),
-        (12, Event::Exited),
+        (12, CRASH),
         (12, Event::Gone),
     ]);
     assert_eq!(effects[3..5], [Effect::Nothing, Effect::Kill]);
@@ -66,13 +130,13 @@ fn sigterm_ignored_is_killed_after_the_grace() {
 }
 
 #[test]
-fn a_start_during_a_stop_spawns_only_after_the_group_is_gone() {
+fn fc_24_a_start_during_a_stop_spawns_only_after_the_group_is_gone() {
     let (effects, end) = play(&[
         (0, Event::Start),
         (1, Event::Ready),
         (2, Event::Stop),
         (3, Event::Start),
-        (4, Event::Exited),
+        (4, CRASH),
         (4, Event::Gone),
     ]);
     assert_eq!(effects[3..], [Effect::Nothing, Effect::Kill, Effect::Spawn]);
@@ -87,14 +151,14 @@ fn the_last_command_during_a_stop_wins() {
         (1, Event::Start),
         (1, Event::Restart),
         (1, Event::Stop),
-        (2, Event::Exited),
+        (2, CRASH),
         (2, Event::Gone),
     ];
     assert_eq!(play(&script).1, State::Stopped { forced: false });
 }
 
 #[test]
-fn a_group_that_survives_sigkill_blocks_every_start() {
+fn fc_27_a_group_that_survives_sigkill_blocks_every_start() {
     let script = [
         (0, Event::Start),
         (1, Event::Ready),
@@ -105,54 +169,271 @@ fn a_group_that_survives_sigkill_blocks_every_start() {
         (16, Event::Restart),
     ];
     let (effects, end) = play(&script);
-    assert_eq!(end, State::Stuck);
+    assert!(matches!(end, State::Stuck { .. }));
     assert_eq!(effects[5..], [Effect::Nothing, Effect::Nothing]);
 }
 
 #[test]
 fn a_burial_is_not_shown_before_it_is_over() {
     let begin = Instant::now();
-    let mut machine = Machine::new(LIMITS);
+    let mut machine = machine();
     machine.on(Event::Start, begin);
-    machine.on(Event::Exited, begin);
+    machine.on(CRASH, begin);
     assert_eq!(machine.state().phase(), None);
     machine.on(Event::Gone, begin);
     assert_eq!(machine.state().phase(), Some(Phase::Error));
 }
 
+#[test]
+fn fc_28_three_missed_health_checks_are_a_restart_and_two_are_none() {
+    let start = [(0, Event::Start), (1, Event::Ready), (3, Event::Missed), (5, Event::Missed)];
+    let (_, degraded) = play(&start);
+    assert!(!degraded.is_healthy() && degraded.phase() == Some(Phase::Running));
+    let well = [&start[..], &[(7, Event::Alive), (9, Event::Missed), (11, Event::Missed)]].concat();
+    assert_eq!(play(&well).1.phase(), Some(Phase::Running));
+    let (effects, end) = play(&[&start[..], &[(7, Event::Missed), (8, CRASH), (8, Event::Gone)]].concat());
+    assert_eq!(effects[4], Effect::Terminate);
+    assert!(matches!(end, State::Backoff { .. }), "{end:?}");
+}
+
+#[test]
+fn fc_32_after_a_sleep_one_missed_health_check_is_forgiven() {
+    let missed = |times: usize| vec![(3, Event::Missed); times];
+    let slept = [(0, Event::Start), (1, Event::Ready), (3, Event::Slept)];
+    let (_, state) = play(&[&slept[..], &missed(1)].concat());
+    assert!(state.is_healthy());
+    let (effects, _) = play(&[&slept[..], &missed(4)].concat());
+    assert_eq!(effects.last(), Some(&Effect::Terminate), "forgiven once");
+    let later = [&slept[..], &[(14, Event::Missed)]].concat();
+    assert!(!play(&later).1.is_healthy(), "forgiven for a while");
+}
+
+#[test]
+fn a_new_generation_is_ready_before_the_old_one_drains() {
+    let up = [(0, Event::Start), (1, Event::Ready), (2, Event::Restart)];
+    let (effects, state) = play(&[&up[..], &[(3, Event::BesideReady), (9, Event::Drained)]].concat());
+    assert_eq!(effects[2..], [Effect::SpawnBeside, Effect::TakeOver, Effect::Nothing]);
+    assert!(!state.is_handing_over() && state.phase() == Some(Phase::Running));
+}
+
+#[test]
+fn a_new_generation_that_is_no_good_is_dropped_and_the_old_one_stays() {
+    let up = [(0, Event::Start), (1, Event::Ready), (2, Event::Restart)];
+    for bad in [(3, Event::BesideExited), (32, Event::Tick)] {
+        let (effects, state) = play(&[&up[..], &[bad, (33, Event::Drained)]].concat());
+        assert_eq!(effects[3], Effect::DropBeside);
+        assert!(!state.is_handing_over() && state.is_healthy(), "{state:?}");
+    }
+    let (_, state) = play(&[&up[..], &[(2, Event::NotBeside)]].concat());
+    assert!(!state.is_handing_over() && state.is_healthy());
+}
+
+#[test]
+fn a_new_generation_takes_the_place_of_an_old_one_that_is_lost() {
+    let up = [(0, Event::Start), (1, Event::Ready), (2, Event::Restart)];
+    let (effects, state) = play(&[&up[..], &[(3, CRASH), (4, Event::Ready)]].concat());
+    assert_eq!(effects[3], Effect::Promote);
+    assert_eq!(state.phase(), Some(Phase::Running));
+}
+
+#[test]
+fn a_restart_during_a_handover_is_another_handover() {
+    let script = [
+        (0, Event::Start),
+        (1, Event::Ready),
+        (2, Event::Restart),
+        (3, Event::Restart),
+        (4, Event::BesideReady),
+        (4, Event::Tick),
+    ];
+    let (effects, _) = play(&script);
+    assert_eq!(effects[2..], [Effect::SpawnBeside, Effect::Nothing, Effect::TakeOver, Effect::SpawnBeside]);
+}
+
+#[test]
+fn a_stop_is_done_when_old_generations_are_gone_too() {
+    let stopped = [
+        (0, Event::Start),
+        (1, Event::Ready),
+        (2, Event::Restart),
+        (3, Event::BesideReady),
+        (4, Event::Stop),
+        (5, CRASH),
+        (5, Event::Gone),
+    ];
+    assert_eq!(play(&stopped).1.phase(), Some(Phase::Stopping));
+    assert_eq!(play(&[&stopped[..], &[(6, Event::Drained)]].concat()).1, State::Stopped { forced: false });
+    let (effects, _) = play(&[&stopped[..], &[(6, Event::Start)]].concat());
+    assert_eq!(effects.last(), Some(&Effect::Spawn), "nobody listens any more");
+}
+
+/// What the world can be: which processes live.
+#[derive(Debug, Default)]
+struct World {
+    serving: bool,
+    beside: bool,
+    draining: usize,
+}
+
+impl World {
+    /// Whether such a report can come at all: processes that do not exist report nothing.
+    fn can(&self, event: Event, machine: &Machine) -> bool {
+        let leaving = matches!(machine.state(), State::Stopping { .. } | State::Stuck { .. });
+        match event {
+            Event::Ready | Event::Alive | Event::Missed | Event::Exited { .. } => self.serving,
+            // A group is proven empty only after it was on its way out.
+            Event::Gone => self.serving && leaving,
+            Event::BesideReady | Event::BesideExited | Event::NotBeside => self.beside,
+            Event::Drained => self.draining > 0,
+            Event::SpawnFailed { .. } => self.serving && matches!(machine.state(), State::Starting { .. }),
+            Event::Start | Event::Stop | Event::Restart | Event::Slept | Event::Tick => true,
+        }
+    }
+
+    fn suffer(&mut self, event: Event, effect: Effect) -> Result<(), TestCaseError> {
+        match event {
+            Event::Gone | Event::SpawnFailed { .. } => self.serving = false,
+            Event::Drained => self.draining -= 1,
+            Event::NotBeside => self.beside = false,
+            _ => {}
+        }
+        match effect {
+            Effect::Spawn => {
+                prop_assert!(!self.serving && !self.beside, "spawned beside a living process");
+                self.serving = true;
+            }
+            Effect::SpawnBeside => {
+                prop_assert!(self.serving && !self.beside, "a new generation beside nobody, or beside another");
+                prop_assert!(self.draining < MAX_DRAINING);
+                self.beside = true;
+            }
+            Effect::TakeOver | Effect::Promote => {
+                prop_assert!(self.serving && self.beside);
+                self.beside = false;
+                self.draining += 1;
+            }
+            Effect::DropBeside => {
+                prop_assert!(self.beside);
+                self.beside = false;
+                self.draining += 1;
+            }
+            Effect::Terminate => {
+                prop_assert!(self.serving);
+                self.draining += usize::from(std::mem::take(&mut self.beside));
+            }
+            Effect::Kill => prop_assert!(self.serving || self.draining > 0),
+            Effect::Nothing => {}
+        }
+        Ok(())
+    }
+}
+
+const EVENTS: [Event; 17] = [
+    Event::Start,
+    Event::Stop,
+    Event::Restart,
+    Event::SpawnFailed { permanent: false },
+    Event::SpawnFailed { permanent: true },
+    Event::Ready,
+    Event::Alive,
+    Event::Missed,
+    Event::Exited { permanent: false },
+    Event::Exited { permanent: true },
+    Event::Gone,
+    Event::NotBeside,
+    Event::BesideReady,
+    Event::BesideExited,
+    Event::Drained,
+    Event::Slept,
+    Event::Tick,
+];
+
+/// What happens, and how many seconds after what happened before. Numbers rather than events: they are made faster.
+fn history(longest: usize) -> impl Strategy<Value = Vec<(usize, u64)>> {
+    prop::collection::vec((0..EVENTS.len(), 0u64..20), 0..longest)
+}
+
+/// The transitions that people may see, as (e) of the design lists them.
+fn is_legal(before: State, after: State, event: Event) -> bool {
+    use Phase::{Error, Running, Starting, Stopped, Stopping};
+    let (Some(from), Some(to)) = (before.phase(), after.phase()) else { return true };
+    from == to
+        || match (from, to) {
+            (Stopped | Error, Starting) => matches!(event, Event::Start | Event::Restart | Event::Tick),
+            (Starting, Running) => event == Event::Ready,
+            (Starting | Running, Stopping | Error) | (Stopping, Stopped | Starting | Error) => true,
+            // A new generation that is not ready yet took the place of one that is lost.
+            (Running, Starting) => matches!(event, Event::Exited { .. } | Event::Missed),
+            (Error, Stopped | Stopping) => matches!(event, Event::Stop),
+            _ => false,
+        }
+}
+
 proptest! {
-    /// Whatever happens in whatever order: no spawn while a process may be alive, and every spawn is followed by a
-    /// state with a deadline, so that no state can be waited in for ever.
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    /// Whatever happens in whatever order: only legal transitions; never two processes that serve; the count of those
+    /// that drain is right; every state that something is expected of has a deadline; and at rest nothing lives.
     #[test]
-    fn never_two_processes(script in prop::collection::vec((0usize..EVENTS.len(), 0u64..20), 0..60)) {
+    fn i6_no_history_breaks_the_table(script in history(50)) {
         let mut now = Instant::now();
-        let mut machine = Machine::new(LIMITS);
-        let mut alive = false;
+        let mut machine = machine();
+        let mut world = World::default();
         for (event, later) in script {
             let event = EVENTS[event];
-            // The world is consistent: processes that do not exist report nothing, and those that do were spawned.
-            match event {
-                Event::Ready | Event::Exited | Event::Gone if !alive => continue,
-                Event::SpawnFailed => continue,
-                _ => {}
-            }
-            // A group is reported empty only after it was on its way out.
-            if event == Event::Gone && !matches!(machine.state(), State::Stopping { .. } | State::Stuck) {
+            if !world.can(event, &machine) {
                 continue;
             }
             now += Duration::from_secs(later);
-            if event == Event::Gone {
-                alive = false;
-            }
+            let before = machine.state();
             let effect = machine.on(event, now);
-            if effect == Effect::Spawn {
-                prop_assert!(!alive, "spawned beside a living process");
-                prop_assert!(machine.deadline().is_some());
-                alive = true;
+            let after = machine.state();
+            world.suffer(event, effect)?;
+            prop_assert!(is_legal(before, after, event), "{before:?} -{event:?}-> {after:?}");
+            prop_assert_eq!(machine.draining, world.draining);
+            prop_assert_eq!(after.is_handing_over() && world.beside, world.beside);
+            match after {
+                State::Stopped { .. } => prop_assert!(!world.serving && !world.beside && world.draining == 0),
+                State::Failed | State::Backoff { .. } => prop_assert!(!world.serving && !world.beside),
+                State::Starting { .. } | State::Stopping { .. } => prop_assert!(machine.deadline().is_some()),
+                State::Running { .. } => prop_assert!(world.serving),
+                State::Stuck { .. } => {}
             }
-            if matches!(machine.state(), State::Stopped { .. } | State::Failed(_)) {
-                prop_assert!(!alive, "{:?} with a living process", machine.state());
+        }
+    }
+
+    /// The last command wins, whatever came before it, once everything that was asked to leave has left.
+    #[test]
+    fn i7_the_last_command_wins(script in history(40), up in any::<bool>()) {
+        let mut now = Instant::now();
+        let mut machine = machine();
+        let mut world = World::default();
+        let last = if up { Event::Start } else { Event::Stop };
+        for (event, later) in script.into_iter().map(|(event, later)| (EVENTS[event], later)).chain([(last, 0)]) {
+            if world.can(event, &machine) {
+                now += Duration::from_secs(later);
+                let effect = machine.on(event, now);
+                world.suffer(event, effect)?;
             }
+        }
+        // From here on the world does what is asked of it.
+        for _ in 0..20 {
+            let event = match machine.state() {
+                State::Starting { .. } => Event::Ready,
+                State::Stopping { stage: Stage::Asked, .. } => CRASH,
+                State::Stopping { stage: Stage::Killed, .. } | State::Stuck { stage: Stage::Killed | Stage::Asked } => Event::Gone,
+                State::Stopping { stage: Stage::Draining, .. } | State::Stuck { stage: Stage::Draining } => Event::Drained,
+                _ => break,
+            };
+            let effect = machine.on(event, now);
+            world.suffer(event, effect)?;
+        }
+        let end = machine.state();
+        if up {
+            // Where a group outlived SIGKILL nothing may be started beside it.
+            prop_assert!(matches!(end, State::Running { .. } | State::Failed), "{end:?}");
+        } else {
+            prop_assert!(matches!(end, State::Stopped { .. } | State::Failed), "{end:?}");
         }
     }
 }

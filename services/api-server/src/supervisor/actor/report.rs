@@ -1,0 +1,145 @@
+//! What the actor tells: the snapshot, the causes of failures, the answers to commands.
+
+use std::sync::Arc;
+
+use super::super::state::{Event, State, Then};
+use super::super::{Cause, Exit, Fault, Phase, Snapshot, Spec, Unmet};
+use super::tickets::Goal;
+use super::{Actor, Run};
+
+// === impl Actor ===
+
+impl Actor {
+    /// Remembers what a run did wrong, at the moment when the table finds out.
+    pub(super) fn note_fault(&mut self, before: State, event: Event) {
+        let leaving =
+            matches!(self.machine.state(), State::Stopping { then: Then::Fail { .. }, .. } | State::Starting { .. });
+        let fault = match (before, event) {
+            (State::Starting { .. }, Event::Exited { .. }) => Fault::ExitedEarly,
+            (State::Starting { .. }, Event::Tick) => Fault::NeverReady,
+            (State::Running { .. }, Event::Exited { .. }) => Fault::Crashed,
+            (State::Running { .. }, Event::Missed) => Fault::Unhealthy,
+            _ => return,
+        };
+        if leaving {
+            self.fault = Some(fault);
+        }
+    }
+
+    /// Why the run that is gone was a failure.
+    pub(super) async fn post_mortem(&mut self) -> Option<Cause> {
+        let fault = self.fault.take().unwrap_or(Fault::Crashed);
+        let (run, spec) = (self.run.as_ref()?, self.spec.clone()?);
+        Some(self.cause_of(fault, run, &spec).await)
+    }
+
+    pub(super) fn cause_of<'a>(
+        &self,
+        fault: Fault,
+        run: &'a Run,
+        spec: &Spec,
+    ) -> impl Future<Output = Cause> + Send + use<'a> {
+        let exit = run.exit();
+        let end = exit.unwrap_or(Exit::Unknown);
+        let name = self.name;
+        let message = match (&fault, end) {
+            (Fault::NeverReady, _) => {
+                format!("Startup timeout ({}s): {}", self.limits.startup.as_secs(), run.not_ready())
+            }
+            (Fault::Unhealthy, _) => {
+                format!("{name} failed {} health checks: {}", self.limits.probe_failures, run.not_ready())
+            }
+            (_, Exit::Code(98)) => match spec.listen.port {
+                0 => format!("{name} found its port in use"),
+                port => format!("Port {port} is already in use"),
+            },
+            (Fault::Crashed, _) => format!("{name} {end} without being asked to"),
+            _ => format!("{name} {end} before it was ready"),
+        };
+        let tail = run.tail();
+        async move { Cause { fault, message, exit, tail: tail.await } }
+    }
+
+    pub(super) fn stuck(&self) -> Cause {
+        let pid = self.run.as_ref().map_or(0, Run::pid);
+        let message = format!("{}: process group {pid} survives SIGKILL; nothing is started beside it", self.name);
+        Cause::new(Fault::Stuck, message)
+    }
+
+    /// Publishes the snapshot and answers whoever waits.
+    pub(super) fn report(&mut self, cause: Option<Cause>) {
+        let cause = cause.map(Arc::new);
+        if let Some(cause) = &cause {
+            tracing::error!(child = self.name, "{cause}");
+        }
+        self.publish(cause.clone());
+        self.answer(cause);
+    }
+
+    fn publish(&self, cause: Option<Arc<Cause>>) {
+        let state = self.machine.state();
+        // A burial is not shown before it is over.
+        let Some(phase) = state.phase() else { return };
+        let name = self.name;
+        self.publish.send_if_modified(|snapshot| {
+            let run = self.run.as_ref();
+            let serving = phase == Phase::Running;
+            let forget = phase == Phase::Stopped || (phase == Phase::Starting && self.restarts == 0);
+            let addr = if serving { self.port.as_ref().map(|port| port.addr()) } else { None };
+            let new = Snapshot {
+                seq: snapshot.seq,
+                state: phase,
+                healthy: state.is_healthy(),
+                handing_over: state.is_handing_over(),
+                pid: run.map(Run::pid),
+                addr: if serving { run.and_then(Run::addr).or(addr) } else { None },
+                since: run.map(Run::since),
+                generation: self.generation,
+                restarts: self.restarts,
+                failures: self.machine.failures(),
+                retry_at: state.retry_at(),
+                cause: cause.or_else(|| snapshot.cause.take().filter(|_| !forget)),
+                forced: matches!(state, State::Stopped { forced: true }),
+            };
+            if new == *snapshot {
+                return false;
+            }
+            if (new.state, new.generation) != (snapshot.state, snapshot.generation) {
+                tracing::info!(
+                    child = name,
+                    pid = new.pid,
+                    addr = new.addr.map(tracing::field::display),
+                    generation = new.generation,
+                    forced = new.forced,
+                    "{}",
+                    phase.as_str()
+                );
+            }
+            *snapshot = Snapshot { seq: snapshot.seq + 1, ..new };
+            true
+        });
+    }
+
+    /// Answers the tickets whose question is settled. `cause`: what has just gone wrong.
+    fn answer(&mut self, cause: Option<Arc<Cause>>) {
+        let failed = |cause: Option<Arc<Cause>>| cause.map_or(Err(Unmet::Closed), |cause| Err(Unmet::Failed(cause)));
+        let known = || self.publish.borrow().cause.clone();
+        match self.machine.state() {
+            State::Starting { .. } | State::Stopping { .. } => {}
+            State::Running { handover: Some(_), .. } => self.tickets.answer(|goal| goal == Goal::Up, &Ok(())),
+            // The old generation serves on, but that is not what a restart wanted.
+            State::Running { handover: None, .. } => {
+                if cause.is_some() {
+                    self.tickets.answer(|goal| goal == Goal::Replaced, &failed(cause));
+                }
+                self.tickets.answer(|_| true, &Ok(()));
+            }
+            State::Stopped { .. } => self.tickets.answer(|_| true, &Ok(())),
+            // It is tried again, but whoever wanted it up should know now.
+            State::Backoff { .. } | State::Stuck { .. } | State::Failed => {
+                let outcome = failed(known());
+                self.tickets.answer(|_| true, &outcome);
+            }
+        }
+    }
+}

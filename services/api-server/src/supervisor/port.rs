@@ -1,0 +1,114 @@
+//! The sockets of a child: bound here, so that no restart refuses anybody and nobody can take the port in between.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use signalbox_daemon::Listener;
+use signalbox_daemon::exit::Exit;
+use signalbox_daemon::listener::Holder;
+
+use super::Listen;
+
+/// How many ports are tried after the one that is taken; then any will do.
+const NEXT_PORTS: u16 = 100;
+
+/// Bound sockets. Dropping them closes them, unless a child has copies.
+#[derive(Debug)]
+pub(super) struct Port {
+    listen: Listen,
+    sockets: Vec<TcpListener>,
+    addr: SocketAddr,
+}
+
+/// Why there are none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Somebody else listens there.
+    #[error("Port {port} is already in use by {}; stop it, or choose another port", name(holder.as_ref()))]
+    InUse {
+        /// The port.
+        port: u16,
+        /// Who, where the operating system tells.
+        holder: Option<Holder>,
+    },
+    /// The host is unknown, the port is reserved for root, …
+    #[error("{0}")]
+    Impossible(String),
+}
+
+// === impl Port ===
+
+impl Port {
+    /// Binds them.
+    pub(super) async fn bind(listen: &Listen) -> Result<Self, Refused> {
+        let mut bound = Listener::bind(&listen.host, listen.port).await;
+        if listen.auto_port {
+            let next = (1..=NEXT_PORTS).filter_map(|offset| listen.port.checked_add(offset));
+            for port in next.chain(std::iter::once(0)) {
+                if !matches!(bound, Err(Exit::PortInUse { .. })) {
+                    break;
+                }
+                bound = Listener::bind(&listen.host, port).await;
+            }
+        }
+        let listener = bound.map_err(|exit| match exit {
+            Exit::PortInUse { port, holder } => Refused::InUse { port, holder },
+            other => Refused::Impossible(other.to_string()),
+        })?;
+        let addr = listener.local_addr();
+        let sockets = listener.into_std().map_err(|error| Refused::Impossible(error.to_string()))?;
+        Ok(Self { listen: listen.clone(), sockets, addr })
+    }
+
+    /// Whether these are what is asked for.
+    pub(super) fn suits(&self, listen: &Listen) -> bool {
+        (&self.listen.host, self.listen.port) == (&listen.host, listen.port)
+    }
+
+    pub(super) fn sockets(&self) -> &[TcpListener] {
+        &self.sockets
+    }
+
+    /// The (first) address, with the port that was really bound.
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+/// A socket for the health checks of one process: on loopback, on any port.
+pub(super) fn probe() -> io::Result<TcpListener> {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn name(holder: Option<&Holder>) -> String {
+    holder.map_or_else(|| "an unknown process".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen(port: u16, auto_port: bool) -> Listen {
+        Listen { host: "127.0.0.1".to_owned(), port, auto_port }
+    }
+
+    #[tokio::test]
+    async fn fc_12_a_taken_port_is_refused_and_its_holder_named() {
+        let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = stranger.local_addr().unwrap().port();
+        let Err(Refused::InUse { port, holder }) = Port::bind(&listen(taken, false)).await else { panic!() };
+        assert_eq!((port, holder.map(|holder| holder.pid)), (taken, Some(std::process::id())));
+    }
+
+    #[tokio::test]
+    async fn fc_12_the_next_free_port_is_taken_and_kept() {
+        let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = stranger.local_addr().unwrap().port();
+        let port = Port::bind(&listen(taken, true)).await.unwrap();
+        assert_ne!(port.addr().port(), taken);
+        assert!(port.suits(&listen(taken, true)));
+        assert!(TcpListener::bind(port.addr()).is_err(), "it is not kept");
+    }
+}

@@ -1,0 +1,99 @@
+//! Answers for a child that is not there: clients of a socket that nobody serves would wait for ever.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// A request has to be read to its end before it is answered, or the client may see a reset instead. Nobody gets longer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Clients that are answered at a time; more wait in the queue of the socket.
+const AT_A_TIME: usize = 64;
+
+/// When accepting fails, as it does without descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const ANSWER: &str = "HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/json\r\nretry-after: 1\r\ncontent-length: 137\r\nconnection: close\r\n\r\n\
+    {\"error\":{\"message\":\"The service is being started. Try again in a moment.\",\"type\":\"server_error\",\
+    \"code\":\"service_starting\",\"param\":null}}";
+
+/// Answers until it is dropped.
+#[derive(Debug)]
+pub(super) struct StandIn {
+    _tasks: JoinSet<()>,
+}
+
+// === impl StandIn ===
+
+impl StandIn {
+    /// Begins to answer on copies of these sockets.
+    pub(super) fn begin(sockets: &[TcpListener]) -> io::Result<Self> {
+        let mut tasks = JoinSet::new();
+        let slots = Arc::new(Semaphore::new(AT_A_TIME));
+        for socket in sockets {
+            let socket = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
+            tasks.spawn(accept(socket, Arc::clone(&slots)));
+        }
+        Ok(Self { _tasks: tasks })
+    }
+}
+
+async fn accept(socket: tokio::net::TcpListener, slots: Arc<Semaphore>) {
+    let mut answers = JoinSet::new();
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        match socket.accept().await {
+            Ok((stream, _)) => {
+                answers.spawn(async move {
+                    // Whoever is too slow, or goes away, has had his chance.
+                    tokio::time::timeout(PATIENCE, answer(stream)).await.ok();
+                    drop(slot);
+                });
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+        while answers.try_join_next().is_some() {}
+    }
+}
+
+async fn answer(mut stream: TcpStream) -> io::Result<()> {
+    let mut head = Vec::new();
+    while memchr::memmem::find(&head, b"\r\n\r\n").is_none() && head.len() < 64 * 1024 {
+        if stream.read_buf(&mut head).await? == 0 {
+            return Ok(());
+        }
+    }
+    stream.write_all(ANSWER.as_bytes()).await?;
+    stream.shutdown().await?;
+    // What is left of the body; closing with unread bytes would reset the connection and take the answer along.
+    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_asks_is_told_to_come_back() {
+        let socket = super::super::port::probe().unwrap();
+        let addr = socket.local_addr().unwrap();
+        let stand_in = StandIn::begin(&[socket]).unwrap();
+        let mut client = TcpStream::connect(addr).await.unwrap();
+        client.write_all(b"POST /v1 HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc").await.unwrap();
+        let mut answer = String::new();
+        client.shutdown().await.unwrap();
+        client.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nretry-after: 1"), "{head}");
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}: {}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
+        drop(stand_in);
+    }
+}

@@ -1,0 +1,66 @@
+//! How long to wait before a child that failed is started again.
+
+use std::time::Duration;
+
+/// Of each delay, a share up to this is added or taken off, so that two children that failed together do not come back
+/// together.
+const JITTER: f64 = 0.2;
+
+/// The delay after each failure in a row: `first` doubling up to `longest`, give or take a fifth. Pseudo-random, from a
+/// seed, so that a life can be played again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backoff {
+    first: Duration,
+    longest: Duration,
+    seed: u64,
+}
+
+// === impl Backoff ===
+
+impl Backoff {
+    pub(super) fn new(first: Duration, longest: Duration, seed: u64) -> Self {
+        Self { first, longest, seed }
+    }
+
+    /// The delay after this many failures in a row, the first being 1.
+    pub(super) fn delay(&mut self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        let plain = self.first.saturating_mul(1 << doublings).min(self.longest);
+        plain.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.roll())
+    }
+
+    /// From 0 to 1, evenly (SplitMix64).
+    fn roll(&mut self) -> f64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.seed;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let high = u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or_default();
+        f64::from(high) / f64::from(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_longest_give_or_take_a_fifth() {
+        for seed in 0..1000 {
+            let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30), seed);
+            for (failures, plain) in
+                [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 16.0), (7, 30.0), (400, 30.0)]
+            {
+                let delay = backoff.delay(failures).as_secs_f64();
+                assert!((plain * 0.8..=plain * 1.2).contains(&delay), "{failures}: {delay}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_children_do_not_come_back_together() {
+        let delay = |seed| Backoff::new(Duration::from_secs(1), Duration::from_secs(30), seed).delay(1);
+        assert_ne!(delay(1), delay(2));
+        assert_eq!(delay(1), delay(1));
+    }
+}

@@ -1,0 +1,98 @@
+//! Who listens, and who answers when nobody does.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use api_server::supervisor::{Fault, Limits, Phase};
+use nix::sys::signal::Signal;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{READY, Room, signal};
+
+/// A port that is free at this moment.
+pub(super) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+async fn ask(addr: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(addr).await?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+#[tokio::test]
+async fn the_port_is_open_while_it_runs_and_closed_when_it_is_stopped() {
+    let room = Room::new();
+    let addr = room.up(READY).await.addr.unwrap();
+    assert!(ask(addr).await.unwrap().starts_with("HTTP/1.1 200 "));
+    room.child.stop().await.done().await.unwrap();
+    ask(addr).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn whoever_comes_between_two_lives_waits_for_the_second() {
+    let limits = Limits { restart_delay: Duration::from_millis(300), ..Limits::default() };
+    let room = Room::with(limits);
+    let running = room.up(READY).await;
+    signal(running.pid.unwrap(), Signal::SIGKILL);
+    room.until(|now| now.state == Phase::Error).await;
+    assert!(ask(running.addr.unwrap()).await.unwrap().starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn whoever_would_wait_too_long_is_told_to_come_back() {
+    let minute = Duration::from_secs(60);
+    let limits = Limits {
+        restart_delay: minute,
+        restart_delay_max: minute,
+        dark_patience: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let room = Room::with(limits);
+    let running = room.up(READY).await;
+    signal(running.pid.unwrap(), Signal::SIGKILL);
+    let answer = ask(running.addr.unwrap()).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1"), "{answer}");
+
+    // Started by hand it answers for itself again.
+    room.up(READY).await;
+    assert!(ask(room.now().addr.unwrap()).await.unwrap().starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn fc_12_fc_15_a_taken_port_is_named_and_nothing_is_spawned() {
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    let room = Room::new();
+    let mut spec = room.script(READY);
+    spec.listen.port = port;
+    room.child.start(spec.clone()).await.done().await.unwrap_err();
+    let now = room.now();
+    assert_eq!((now.state, now.retry_at, now.generation), (Phase::Error, None, 0));
+    let Fault::PortInUse { port: taken, holder } = now.cause.unwrap().fault.clone() else { panic!() };
+    assert_eq!((taken, holder.unwrap().pid), (port, std::process::id()));
+
+    spec.listen.auto_port = true;
+    room.child.start(spec.clone()).await.done().await.unwrap();
+    let chosen = room.now().addr.unwrap();
+    assert_ne!(chosen.port(), port);
+    // It is kept: the next process gets the same socket, although the first choice is free again.
+    drop(stranger);
+    room.child.restart(spec).await.done().await.unwrap();
+    assert_eq!(room.now().addr, Some(chosen));
+}
+
+#[tokio::test]
+async fn fc_14_a_port_whose_connections_linger_is_taken_at_once() {
+    let room = Room::new();
+    let mut spec = room.script(READY);
+    spec.listen.port = free_port();
+    for _ in 0..3 {
+        room.child.start(spec.clone()).await.done().await.unwrap();
+        ask(room.now().addr.unwrap()).await.unwrap();
+        room.child.stop().await.done().await.unwrap();
+    }
+}
