@@ -6,20 +6,27 @@
 //!   - `extract`: taking them out of a request.
 //!
 //! # Invariants
-//! - Times are Unix milliseconds; what a person may change is written through the store and nowhere else.
+//! - Times are Unix milliseconds, those of logins at chat.qwen.ai seconds; what a person may change is written through the
+//!   store and nowhere else.
 //! - A secret leaves only where somebody asked for `mask=false`, and the mask coming back never overwrites it.
 //! - Handlers do not wait for providers: a catalogue that is slow to reach must not make its own repair slow.
 
+mod activity;
+mod docs;
 pub mod error;
 mod extract;
 mod form;
 mod health;
+mod logs;
 mod models;
 mod provider_config;
 mod provider_models;
+mod provider_runtime;
+mod provider_types;
 mod providers;
 pub(crate) mod proxy;
 mod query;
+mod qwen_credentials;
 mod requests;
 mod responses;
 mod sessions;
@@ -27,11 +34,16 @@ pub(crate) mod settings;
 
 use axum::Router;
 use axum::routing::{delete, get, patch, post, put};
-use signalbox_store::Store;
+use signalbox_store::{Sealer, Store};
+use tokio::sync::broadcast;
 
 pub use self::error::Error;
 pub(crate) use self::extract::body_limit;
+pub(crate) use self::models::ModelView;
+pub(crate) use self::settings::requires_restart;
+use crate::events::Extensions;
 use crate::fleet::Fleet;
+use crate::logs::LogDir;
 
 /// What handlers work with. Clones share everything.
 #[derive(Clone, Debug)]
@@ -40,6 +52,16 @@ pub struct App {
     pub store: Store,
     /// The children.
     pub fleet: Fleet,
+    /// Providers that were reloaded, by id, for who listens.
+    pub reloads: broadcast::Sender<String>,
+    /// The browser extensions that are connected.
+    pub extensions: Extensions,
+    /// The way to the router.
+    pub router: crate::router::RouterClient,
+    /// Encrypts logins on their way into the tables.
+    pub sealer: Sealer,
+    /// What the services said.
+    pub logs: LogDir,
     /// Where the router listens unless a setting says otherwise.
     pub router_host: String,
     /// See `router_host`.
@@ -51,15 +73,20 @@ pub struct App {
 /// All routes.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
+        .route("/docs", get(docs::page))
         .route(HEALTH, get(health::health))
         .route("/api/proxy/start", post(proxy::start))
         .route("/api/proxy/stop", post(proxy::stop))
         .route("/api/proxy/restart", post(proxy::restart))
         .route("/api/proxy/status", get(proxy::status))
+        .route("/api/logs/{service}", get(logs::last))
         .route("/api/providers", get(providers::list).post(providers::create))
+        .route("/api/providers/types", get(provider_types::list))
         .route("/api/providers/{id}", get(providers::get).put(providers::update).delete(providers::delete))
         .route("/api/providers/{id}/enable", post(providers::enable))
         .route("/api/providers/{id}/disable", post(providers::disable))
+        .route("/api/providers/{id}/test", post(provider_runtime::test))
+        .route("/api/providers/{id}/reload", post(provider_runtime::reload))
         .merge(below_provider("/api/providers/{id}"))
         // The original mounted these one level too high, and half of its dashboard calls them there.
         .merge(below_provider("/api/{id}"))
@@ -75,6 +102,11 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/responses/{id}", get(responses::get).delete(responses::delete))
         .route("/api/responses/request/{id}", get(responses::of_request))
         .route("/api/responses/session/{id}", get(responses::of_session))
+        .route(CREDENTIALS, post(qwen_credentials::put).get(qwen_credentials::get).delete(qwen_credentials::delete_all))
+        .route("/api/qwen/credentials/{id}", delete(qwen_credentials::delete))
+        .route("/api/qwen/credentials/{id}/activate", post(qwen_credentials::activate))
+        .route("/api/activity/recent", get(activity::recent))
+        .route("/api/activity/stats", get(activity::stats))
         .route("/api/settings", get(settings::list))
         .route("/api/settings/bulk", post(settings::put_many))
         .route("/api/settings/{key}", get(settings::get).put(settings::put).delete(settings::delete))
@@ -82,6 +114,9 @@ pub(crate) fn routes() -> Router<App> {
 
 /// The one route that needs no client key, so that anything may ask whether we live.
 pub(crate) const HEALTH: &str = "/api/health";
+
+/// The login at chat.qwen.ai; the one route to which browser extensions come.
+pub(crate) const CREDENTIALS: &str = "/api/qwen/credentials";
 
 /// The routes below one provider.
 fn below_provider(provider: &str) -> Router<App> {
@@ -97,4 +132,9 @@ fn below_provider(provider: &str) -> Router<App> {
 /// The time of a write.
 fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+/// The time of a login, in seconds.
+fn now_s() -> i64 {
+    jiff::Timestamp::now().as_second()
 }

@@ -1,18 +1,22 @@
 //! Our own sections of the configuration; `config.default.toml` documents every key.
 
+use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use clap::Parser;
 use serde::Deserialize;
-use signalbox_daemon::CommonArgs;
 use signalbox_daemon::config::{Duration, Size};
+use signalbox_daemon::{CommonArgs, Exit, Spec};
 use toml::{Table, Value};
 
-/// The control room of Signalbox: runs provider-router and qwen-proxy, and serves their configuration and log as REST.
-#[derive(Debug, Parser)]
-#[command(name = "api-server", version, about)]
+use crate::logs::Retention;
+use crate::notify;
+
+// The flags of a server. Flatten them into the arguments of a command.
+#[expect(missing_docs, reason = "clap would print them as the description of the whole command")]
+#[derive(Clone, Debug, Default, Parser)]
 pub struct Args {
-    /// What all three programs share.
     #[command(flatten)]
     pub common: CommonArgs,
     /// Port of provider-router; 0 takes any free one [env: PROVIDER_ROUTER_PORT] [default: 3001]
@@ -41,6 +45,10 @@ pub struct Config {
     pub services: Services,
     /// The REST interface.
     pub api: Api,
+    /// The log files.
+    pub logs: Logs,
+    /// The webhook.
+    pub notify: notify::Config,
 }
 
 /// The services we run.
@@ -51,6 +59,12 @@ pub struct Services {
     pub router_port: u16,
     /// qwen-proxy's port; 0 means any.
     pub qwen_port: u16,
+    /// Whether the next free port is taken when one is taken.
+    pub auto_port: bool,
+    /// The executable of provider-router; empty: beside our own.
+    pub router_program: String,
+    /// The executable of qwen-proxy; empty: beside our own.
+    pub qwen_program: String,
     /// Whether both are started at once.
     pub autostart: bool,
     /// Whether the addresses and a first request are printed when they are ready.
@@ -59,6 +73,18 @@ pub struct Services {
     pub startup_timeout: Duration,
     /// From asking to leave to killing.
     pub stop_grace: Duration,
+    /// Before the first restart after a failure.
+    pub restart_delay: Duration,
+    /// The longest delay before a restart.
+    pub restart_delay_max: Duration,
+    /// Failures in a row after which a service is not restarted.
+    pub restart_limit: NonZeroU32,
+    /// Being ready for so long clears old failures.
+    pub restart_reset: Duration,
+    /// Between two health checks.
+    pub probe_interval: Duration,
+    /// Failed health checks in a row after which a service is restarted.
+    pub probe_failures: NonZeroU32,
 }
 
 /// The REST interface.
@@ -73,8 +99,61 @@ pub struct Api {
     pub allowed_origins: Vec<String>,
 }
 
+/// The log files.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logs {
+    /// From which size on a file is rotated.
+    pub max_size: Size,
+    /// How many rotated files are kept.
+    pub keep: u32,
+}
+
+/// What the daemon is told about us.
+pub const SPEC: Spec = Spec {
+    name: "api-server",
+    default_port: 3002,
+    defaults: DEFAULTS,
+    version: env!("CARGO_PKG_VERSION"),
+    env_prefix: Some("API_"),
+};
+
 /// The defaults, and their documentation.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
+
+// === impl Config ===
+
+impl Config {
+    /// What types cannot say.
+    ///
+    /// # Errors
+    /// [`Exit::Config`] names the key and what it takes.
+    pub fn check(&self) -> Result<(), Exit> {
+        if self.logs.max_size < MIN_LOG {
+            return Err(Exit::Config("logs.max_size takes a size from 64KiB on".to_owned()));
+        }
+        if self.logs.keep > MAX_LOGS {
+            return Err(Exit::Config(format!("logs.keep takes a number up to {MAX_LOGS}")));
+        }
+        self.notify.check()
+    }
+}
+
+/// A smaller log would be rotated all the time.
+const MIN_LOG: Size = Size::from_bytes(64 * 1024);
+
+/// Each of them is renamed in every rotation.
+const MAX_LOGS: u32 = 1000;
+
+// === impl Logs ===
+
+impl Logs {
+    /// As the keeper wants it.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention { max_size: self.max_size.bytes(), keep: self.keep }
+    }
+}
 
 // === impl Args ===
 
@@ -92,6 +171,41 @@ impl Args {
         let services: Table = values.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
         Table::from_iter([("services".to_owned(), Value::Table(services))])
     }
+
+    /// The flags as they would be typed.
+    #[must_use]
+    pub fn to_argv(&self) -> Vec<OsString> {
+        let mut argv = self.common.to_argv();
+        let given = [
+            ("--router-port", self.router_port.and_then(|port| port.0).map(|port| port.to_string())),
+            ("--qwen-port", self.qwen_port.and_then(|port| port.0).map(|port| port.to_string())),
+            ("--autostart", self.autostart.and_then(|autostart| autostart.0).map(|autostart| autostart.to_string())),
+        ];
+        for (flag, value) in given {
+            argv.extend(value.into_iter().flat_map(|value| [OsString::from(flag), value.into()]));
+        }
+        if self.welcome {
+            argv.push("--welcome".into());
+        }
+        argv
+    }
+
+    /// Whether the command line says nothing but which installation is meant. What variables say, they say again.
+    #[must_use]
+    pub fn says_only_where(&self) -> bool {
+        let variables = Self::try_parse_from([SPEC.name]).unwrap_or_default();
+        let CommonArgs { data_dir, config, .. } = self.common.clone();
+        let place = CommonArgs { data_dir, config, ..variables.common };
+        self.to_argv() == Self { common: place, ..variables }.to_argv()
+    }
+
+    /// Switches `autostart` on unless it is given.
+    pub fn start_services_unless_told(&mut self) {
+        let told = self.autostart.is_some_and(|autostart| autostart.0.is_some());
+        if !told {
+            self.autostart = Some(Given(Some(true)));
+        }
+    }
 }
 
 fn given<T: FromStr>(text: &str) -> Result<Given<T>, T::Err> {
@@ -107,7 +221,31 @@ mod tests {
         let config: Config = toml::from_str(DEFAULTS).unwrap();
         assert_eq!((config.services.router_port, config.services.qwen_port), (3001, 3000));
         assert!(!config.services.autostart);
+        let (services, limits) = (config.services, crate::supervisor::Limits::default());
+        assert_eq!(services.startup_timeout.get(), limits.startup);
+        assert_eq!(services.restart_delay.get(), limits.restart_delay);
+        assert_eq!(services.restart_delay_max.get(), limits.restart_delay_max);
+        let counts = (services.restart_limit.get(), services.probe_failures.get());
+        assert_eq!(counts, (limits.restart_limit, limits.probe_failures));
+        assert_eq!(
+            (services.restart_reset.get(), services.probe_interval.get()),
+            (limits.restart_reset, limits.probe_interval)
+        );
         assert_eq!(config.api.body_limit, Size::from_mib(1));
+        assert_eq!((config.logs.max_size, config.logs.keep), (Size::from_mib(10), 5));
+    }
+
+    #[test]
+    fn impossible_logs_are_refused() {
+        let read = |logs: &str| -> Config {
+            let mut defaults: Table = DEFAULTS.parse().unwrap();
+            defaults.insert("logs".to_owned(), Value::Table(logs.parse().unwrap()));
+            defaults.try_into().unwrap()
+        };
+        assert!(read("max_size = \"64KiB\"\nkeep = 0").check().is_ok());
+        for logs in ["max_size = \"63KiB\"\nkeep = 5", "max_size = \"1MiB\"\nkeep = 1001"] {
+            assert_eq!(read(logs).check().unwrap_err().code(), 78, "{logs}");
+        }
     }
 
     #[test]
@@ -115,6 +253,16 @@ mod tests {
         let args = Args::try_parse_from(["api-server", "--router-port", "0", "--autostart", "true"]).unwrap();
         assert_eq!(args.overlay().to_string(), "[services]\nautostart = true\nrouter_port = 0\n");
         assert!(Args::try_parse_from(["api-server", "--router-port", "65536"]).is_err());
+    }
+
+    #[test]
+    fn flags_can_be_typed_again() {
+        let line = ["--host", "localhost", "--config", "a.toml", "--insecure-no-auth", "--qwen-port", "7", "--welcome"];
+        let args = Args::try_parse_from(["api-server"].into_iter().chain(line)).unwrap();
+        assert_eq!(args.to_argv(), line);
+        assert!(!args.says_only_where());
+        let place = Args::try_parse_from(["api-server", "--data-dir", "/d", "--config", "a.toml"]).unwrap();
+        assert!(place.says_only_where());
     }
 
     #[test]

@@ -2,8 +2,12 @@
 //!
 //! # Layout
 //! - [`serve`](fn@serve): the one assembly point. - [`config`]: flags and our own sections of the configuration.
+//! - [`cli`]: the server manager, and the way to `serve`.
 //! - [`server`]: the stack, layer by layer. - [`api`]: all routes; one file per resource.
-//! - `welcome`: what somebody sees who starts everything by hand.
+//! - [`events`]: Socket.IO, told what happens.
+//! - [`router`]: what provider-router says of its providers. - [`loopback`]: one question to a service of ours.
+//! - [`instance`]: the one api-server of a data directory; [`identity`]: which process a number means.
+//! - [`logs`]: the files the three services write. - [`notify`]: a webhook for what happens to them. - `welcome`: what somebody sees who starts everything by hand.
 //! - [`fleet`]: which children we run, in which order. - [`supervisor`]: keeping one child in the state it should be in.
 //!
 //! # Theory
@@ -17,8 +21,16 @@
 //! - Reading and changing the tables never waits for a child or a provider, and commanding a child never for the tables.
 
 pub mod api;
+pub mod cli;
 pub mod config;
+pub mod events;
 pub mod fleet;
+pub mod identity;
+pub mod instance;
+pub mod logs;
+pub mod loopback;
+pub mod notify;
+pub mod router;
 pub mod server;
 pub mod supervisor;
 mod welcome;
@@ -30,12 +42,18 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
 use signalbox_daemon::config::{LogFormat, LogLevel};
-use signalbox_daemon::{ClientKeys, Context, Exit};
-use signalbox_store::{Error as StoreError, Store};
+use signalbox_daemon::{ClientKeys, Context, Exit, sealing_key};
+use signalbox_store::{Error as StoreError, Sealer, Store, provider_configs};
+use tokio::sync::broadcast;
 
 use self::api::App;
 use self::config::Config;
-use self::fleet::{Fleet, Programs};
+use self::events::Extensions;
+use self::fleet::{Fleet, Place, Programs};
+use self::identity::Identity;
+use self::instance::{Instance, Record};
+use self::logs::LogDir;
+use self::router::RouterClient;
 use self::server::{Doors, Hosts, Origins};
 use self::supervisor::Limits;
 
@@ -44,10 +62,19 @@ use self::supervisor::Limits;
 /// # Errors
 /// [`Exit::CannotOpen`] or [`Exit::Temporary`] when the database cannot be opened; otherwise what the daemon says.
 pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
+    let sealer = Sealer::new(&sealing_key(&context.common.data_dir)?);
+    config.check()?;
+    let data_dir = &context.common.data_dir;
+    let instance = Instance::acquire(data_dir, &record(&context)).await?;
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
+    let _reaper =
+        supervisor::orphans::take_in().map_err(|error| Exit::Temporary(format!("cannot take in orphans: {error}")))?;
+    let keeper = logs::keep(&LogDir::of(data_dir), config.logs.retention());
+    seal_configs(&store, &sealer).await;
     let (fleet, closer) = fleet::launch(fleet_config(&config, &context));
+    let notifier = notify::launch(&config.notify, &fleet.services())?;
     // Whatever happens in there, the children are stopped before we leave; at best while the last requests are served.
-    let served = AssertUnwindSafe(work(&config, &context, store.clone(), fleet)).catch_unwind();
+    let served = AssertUnwindSafe(work(&config, &context, store.clone(), sealer, fleet)).catch_unwind();
     let leave = async {
         context.shutdown.draining().await;
         closer.close().await;
@@ -58,15 +85,28 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
         served
     };
     let (served, ()) = tokio::join!(served, leave);
+    notifier.close().await;
     store.close().await;
+    keeper.close().await;
+    drop(instance);
     served.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-async fn work(config: &Config, context: &Context, store: Store, fleet: Fleet) -> Result<(), Exit> {
+async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, fleet: Fleet) -> Result<(), Exit> {
     let common = &context.common;
     let app = App {
         store,
+        router: RouterClient::new(
+            fleet.clone(),
+            &common.server.host,
+            config.services.router_port,
+            common.auth.client_keys.first().cloned(),
+        ),
         fleet,
+        sealer,
+        reloads: broadcast::Sender::new(16),
+        extensions: Extensions::default(),
+        logs: LogDir::of(&common.data_dir),
         router_host: common.server.host.clone(),
         router_port: config.services.router_port,
         body_limit: config.api.body_limit.as_usize(),
@@ -86,17 +126,46 @@ async fn work(config: &Config, context: &Context, store: Store, fleet: Fleet) ->
             "the services are not running; start them with `POST /api/proxy/start`, or run with `--autostart true`"
         );
     }
+    let (sockets, audience) = events::open(&app, Arc::clone(&doors.keys));
+    let publish = Box::pin(events::publish(app.clone(), audience, context.shutdown.drain_token()));
     let announce = format!("API Server listening on http://{}", context.listener.local_addr());
-    let service = TowerToHyperService::new(server::app(app, &doors));
+    let service = TowerToHyperService::new(server::app(app, &doors, sockets));
     let welcome = async {
         if let Some(started) = started.filter(|_| config.services.welcome) {
             welcome::print(context.listener.local_addr(), &fleet, started).await;
         }
         std::future::pending::<Result<(), Exit>>().await
     };
+    let events = async {
+        publish.await;
+        std::future::pending::<Result<(), Exit>>().await
+    };
     tokio::select! {
         served = signalbox_daemon::serve(context, &announce, service) => served,
         never = welcome => never,
+        never = events => never,
+    }
+}
+
+/// What others find us by.
+fn record(context: &Context) -> Record {
+    Record {
+        identity: Identity::own(),
+        addr: context.listener.local_addr(),
+        version: context.version.to_owned(),
+        started_at: jiff::Timestamp::now().as_millisecond(),
+        args: std::env::args().skip(1).collect(),
+    }
+}
+
+/// Seals what was stored before there was sealing. Where the database is busy, the next start is soon enough.
+async fn seal_configs(store: &Store, sealer: &Sealer) {
+    match provider_configs::seal_all(store, sealer).await {
+        Ok(0) => {}
+        Ok(values) => tracing::info!(values, "sealed what providers are configured with"),
+        Err(error) => {
+            tracing::warn!(%error, "cannot seal what providers are configured with; the next start tries again")
+        }
     }
 }
 
@@ -129,19 +198,31 @@ fn fleet_config(config: &Config, context: &Context) -> fleet::Config {
         env.push(("CLIENT_KEYS".into(), keys.join(",").into()));
     }
     fleet::Config {
-        programs: Programs::detect(),
+        programs: programs(services),
         host: common.server.host.clone(),
         router_port: services.router_port,
         qwen_port: services.qwen_port,
+        auto_port: services.auto_port,
         data_dir: common.data_dir.clone(),
         args,
         env,
         limits: Limits {
             startup: services.startup_timeout.get(),
             grace: services.stop_grace.get(),
+            restart_delay: services.restart_delay.get(),
+            restart_delay_max: services.restart_delay_max.get(),
+            restart_limit: services.restart_limit.get(),
+            restart_reset: services.restart_reset.get(),
+            probe_interval: services.probe_interval.get(),
+            probe_failures: services.probe_failures.get(),
             ..Limits::default()
         },
     }
+}
+
+fn programs(services: &config::Services) -> Programs {
+    let named = |path: &str| if path.is_empty() { None } else { Some(path.into()) };
+    Programs { router: named(&services.router_program), qwen: named(&services.qwen_program), place: Place::detect() }
 }
 
 fn level(level: LogLevel) -> &'static str {

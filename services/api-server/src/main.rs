@@ -1,26 +1,13 @@
-//! `api-server`: the control room.
+//! `api-server`: the control room, and its manager on the command line.
 
 use std::process::ExitCode;
 
-use api_server::config::{Args, DEFAULTS};
-use signalbox_daemon::{Spec, parse_args, run};
+use api_server::cli::Cli;
+use signalbox_daemon::parse_args;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
 
 fn main() -> ExitCode {
-    let spec = Spec {
-        name: "api-server",
-        default_port: 3002,
-        defaults: DEFAULTS,
-        version: env!("CARGO_PKG_VERSION"),
-        env_prefix: Some("API_"),
-    };
-    match parse_args::<Args>() {
-        Ok(args) => {
-            let overlay = args.overlay();
-            run(spec, args.common, overlay, api_server::serve)
-        }
-        Err(code) => code,
-    }
+    parse_args::<Cli>().map_or_else(|code| code, Cli::execute)
 }

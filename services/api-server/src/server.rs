@@ -14,6 +14,7 @@ use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use signalbox_daemon::ClientKeys;
+use socketioxide::layer::SocketIoLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api::{self, App, Error};
@@ -33,7 +34,7 @@ pub struct Doors {
 }
 
 /// The whole server as one service.
-pub fn app(app: App, doors: &Doors) -> Router {
+pub fn app(app: App, doors: &Doors, sockets: SocketIoLayer) -> Router {
     let body_limit = app.body_limit;
     api::routes()
         .fallback(no_route)
@@ -41,6 +42,8 @@ pub fn app(app: App, doors: &Doors) -> Router {
         .with_state(app)
         // Innermost: a body is refused while it is read, by the handler that reads it.
         .layer(api::body_limit(body_limit))
+        // Everything below `/socket.io` ends here.
+        .layer(sockets)
         // A handler that panics costs its own request and answers in our shape; the daemon's own net has another.
         .layer(CatchPanicLayer::custom(panicked))
         // Inside the next three, so that strangers cannot try keys through a browser.

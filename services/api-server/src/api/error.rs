@@ -46,11 +46,39 @@ pub enum Error {
     /// The settings' way of saying that a key is unknown.
     #[error("Setting not found")]
     MissingSetting(String),
+    /// The router has not loaded the provider.
+    #[error("The provider {id} is not loaded: {reason}")]
+    NotLoaded {
+        /// Which.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+    /// The provider is disabled.
+    #[error("The provider {0} is disabled; enable it first")]
+    Disabled(String),
+    /// The router does not answer.
+    #[error("provider-router does not answer ({0}); what is saved takes effect when it runs")]
+    RouterAway(String),
     /// A lifecycle command failed; the original's shape for that is its own, too.
     #[error("{error}")]
     Lifecycle {
         /// Why.
         error: String,
+        /// `crashed`, `startup_timeout`, …
+        code: Option<&'static str>,
+        /// `{"providerRouter": {...}, "qwenProxy": {...}}`.
+        children: Value,
+    },
+    /// A port that a service needs belongs to somebody else. In the same shape.
+    #[error("{error}")]
+    PortInUse {
+        /// The whole story.
+        error: String,
+        /// The port.
+        port: u16,
+        /// `{"pid", "name"}`, where the operating system tells.
+        owner: Option<Value>,
         /// `{"providerRouter": {...}, "qwenProxy": {...}}`.
         children: Value,
     },
@@ -69,9 +97,20 @@ pub enum Error {
     /// The request was meant for somebody else.
     #[error("This server does not answer for the host {0:?}; see `api.allowed_hosts`")]
     ForeignHost(String),
+    /// A file of ours cannot be read.
+    #[error("Cannot read the log: {0}")]
+    Unreadable(String),
     /// The store's word.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The store's word about what was attempted.
+    #[error("{error}")]
+    Attempt {
+        /// `credentials_set_failed`, …
+        code: &'static str,
+        /// What the store said.
+        error: store::Error,
+    },
     /// A handler panicked.
     #[error("Internal error")]
     Panic,
@@ -88,6 +127,8 @@ pub enum Thing {
     Session,
     Request,
     Response,
+    Credential,
+    Log,
 }
 
 /// Says what a refusal of the store means here.
@@ -103,6 +144,12 @@ pub trait Meaning<T> {
     /// # Errors
     /// [`Error::Conflict`], or what the store said.
     fn or_conflict(self, code: &'static str, message: impl FnOnce() -> String) -> Result<T, Error>;
+
+    /// Whatever the store says, the error has this code.
+    ///
+    /// # Errors
+    /// [`Error::Attempt`] in place of [`Error::Store`].
+    fn or_code(self, code: &'static str) -> Result<T, Error>;
 }
 
 // === impl Error ===
@@ -115,16 +162,21 @@ impl Error {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Validation(_) | Self::Malformed(_) | Self::InvalidSetting(_) => StatusCode::BAD_REQUEST,
+            Self::Validation(_)
+            | Self::Malformed(_)
+            | Self::InvalidSetting(_)
+            | Self::NotLoaded { .. }
+            | Self::Disabled(_) => StatusCode::BAD_REQUEST,
+            Self::RouterAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ForeignOrigin(_) => StatusCode::FORBIDDEN,
             Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Conflict { .. } | Self::PortInUse { .. } => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::Lifecycle { .. } | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Store(error) => match error {
+            Self::Lifecycle { .. } | Self::Unreadable(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Store(error) | Self::Attempt { error, .. } => match error {
                 store::Error::NotFound { .. } => StatusCode::NOT_FOUND,
                 store::Error::Conflict { .. } => StatusCode::CONFLICT,
                 store::Error::Invalid(_) => StatusCode::BAD_REQUEST,
@@ -143,7 +195,12 @@ impl Error {
             Self::ForeignOrigin(_) => "permission_error",
             Self::ForeignHost(_) => "misdirected_request",
             Self::NoMethod(_) => "method_not_allowed",
-            Self::Store(store::Error::Unavailable(_)) => "database_unavailable",
+            Self::NotLoaded { .. } => "provider_not_loaded_error",
+            Self::Disabled(_) => "provider_disabled_error",
+            Self::RouterAway(_) => "connection_error",
+            Self::Store(error) | Self::Attempt { error, .. } if matches!(error, store::Error::Unavailable(_)) => {
+                "database_unavailable"
+            }
             _ => match self.status() {
                 StatusCode::BAD_REQUEST => "validation_error",
                 StatusCode::NOT_FOUND => "not_found_error",
@@ -156,8 +213,11 @@ impl Error {
     fn code(&self) -> Option<&'static str> {
         match self {
             Self::Missing { what, .. } => Some(what.code()),
-            Self::Conflict { code, .. } => Some(code),
+            Self::Conflict { code, .. } | Self::Attempt { code, .. } => Some(code),
             Self::NoRoute(..) => Some("route_not_found"),
+            Self::NotLoaded { .. } => Some("provider_not_loaded"),
+            Self::Disabled(_) => Some("provider_disabled"),
+            Self::RouterAway(_) => Some("router_unavailable"),
             _ => None,
         }
     }
@@ -165,10 +225,14 @@ impl Error {
     /// What the caller is told. What is wrong inside is for the log.
     fn message(&self) -> Cow<'static, str> {
         match self {
-            Self::Store(store::Error::Unavailable(_)) => {
+            Self::Store(error) | Self::Attempt { error, .. } if matches!(error, store::Error::Unavailable(_)) => {
                 "The database is not available at the moment; nothing was changed".into()
             }
-            Self::Store(_) if self.status() == StatusCode::INTERNAL_SERVER_ERROR => "Internal error".into(),
+            // It says what to do, and nothing of the secret.
+            Self::Store(error @ store::Error::Sealed(_)) => error.to_string().into(),
+            Self::Store(_) | Self::Attempt { .. } if self.status() == StatusCode::INTERNAL_SERVER_ERROR => {
+                "Internal error".into()
+            }
             _ => self.to_string().into(),
         }
     }
@@ -177,12 +241,18 @@ impl Error {
         match self {
             Self::InvalidSetting(message) => json!({ "error": "Validation failed", "message": message }),
             Self::MissingSetting(key) => json!({ "error": "Setting not found", "key": key }),
-            Self::Lifecycle { error, children } => {
-                let mut body = children.clone();
-                body["success"] = false.into();
-                body["status"] = "error".into();
-                body["error"] = error.as_str().into();
-                body["message"] = error.as_str().into();
+            Self::Lifecycle { error, code, children } => {
+                let mut body = lifecycle(error, children);
+                if let Some(code) = code {
+                    body["code"] = (*code).into();
+                }
+                body
+            }
+            Self::PortInUse { error, port, owner, children } => {
+                let mut body = lifecycle(error, children);
+                body["code"] = "PORT_IN_USE".into();
+                body["port"] = (*port).into();
+                body["owner"] = owner.clone().into();
                 body
             }
             _ => {
@@ -197,6 +267,16 @@ impl Error {
             }
         }
     }
+}
+
+/// The original's shape for a lifecycle command that failed.
+fn lifecycle(error: &str, children: &Value) -> Value {
+    let mut body = children.clone();
+    body["success"] = false.into();
+    body["status"] = "error".into();
+    body["error"] = error.into();
+    body["message"] = error.into();
+    body
 }
 
 impl IntoResponse for Error {
@@ -225,6 +305,8 @@ impl Thing {
             Self::Session => "session_not_found",
             Self::Request => "request_not_found",
             Self::Response => "response_not_found",
+            Self::Credential => "credential_not_found",
+            Self::Log => "log_not_found",
         }
     }
 }
@@ -239,6 +321,8 @@ impl std::fmt::Display for Thing {
             Self::Session => "Session",
             Self::Request => "Request",
             Self::Response => "Response",
+            Self::Credential => "Credential",
+            Self::Log => "Log",
         })
     }
 }
@@ -256,6 +340,13 @@ impl<T, E: Into<Error>> Meaning<T> for Result<T, E> {
     fn or_conflict(self, code: &'static str, message: impl FnOnce() -> String) -> Result<T, Error> {
         self.map_err(|error| match error.into() {
             Error::Store(store::Error::Conflict { .. }) => Error::Conflict { code, message: message() },
+            other => other,
+        })
+    }
+
+    fn or_code(self, code: &'static str) -> Result<T, Error> {
+        self.map_err(|error| match error.into() {
+            Error::Store(error) => Error::Attempt { code, error },
             other => other,
         })
     }

@@ -35,7 +35,7 @@ pub(super) struct ModelFields {
 
 /// A model.
 #[derive(Debug, Serialize)]
-pub(super) struct ModelView {
+pub(crate) struct ModelView {
     #[serde(flatten)]
     fields: ModelFields,
     status: &'static str,

@@ -27,7 +27,7 @@ pub(super) async fn get(
     query.finish()?;
     find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
-    Ok(Json(json!({ "provider_id": id, "config": shown(&configs, mask), "masked": mask })))
+    Ok(Json(json!({ "provider_id": id, "config": shown(&app, &configs, mask)?, "masked": mask })))
 }
 
 /// `PUT /api/providers/:id/config` with `{"config": {...}}`: keys that are not named keep their values.
@@ -37,9 +37,9 @@ pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Bo
     let existing = provider_configs::list(&app.store, &id).await?;
     let values = values(&config, &existing, &mut form);
     form.finish()?;
-    provider_configs::put(&app.store, &id, &values, now_ms()).await.or_missing(Thing::Provider, &id)?;
+    provider_configs::put(&app.store, &app.sealer, &id, &values, now_ms()).await.or_missing(Thing::Provider, &id)?;
     let configs = provider_configs::list(&app.store, &id).await?;
-    Ok(Json(json!({ "provider_id": id, "config": shown(&configs, true), "updated_count": values.len() })))
+    Ok(Json(json!({ "provider_id": id, "config": shown(&app, &configs, true)?, "updated_count": values.len() })))
 }
 
 /// `PATCH /api/providers/:id/config/:key` with `{"value", "is_sensitive"?}`.
@@ -63,7 +63,11 @@ pub(super) async fn patch(
     if given == MASK {
         // The secret stays as it is; only how it is shown may change.
         let kept = existing.ok_or_else(|| Error::Missing { what: Thing::ConfigKey, id: key.clone() })?;
-        let value = ConfigValue { key, is_sensitive: sensitive.unwrap_or(kept.is_sensitive), value: kept.value };
+        let value = ConfigValue {
+            key,
+            is_sensitive: sensitive.unwrap_or(kept.is_sensitive),
+            value: provider_configs::open(&app.sealer, &kept)?,
+        };
         return write(&app, id, value).await;
     }
     let is_sensitive = sensitive.unwrap_or_else(|| sensitivity(&key, existing.as_ref()));
@@ -81,8 +85,8 @@ pub(super) async fn delete(
 }
 
 /// Keys and values as JSON, secrets behind the mask if `mask`.
-pub(super) fn shown(configs: &[ProviderConfig], mask: bool) -> Map<String, Value> {
-    configs.iter().map(|config| (config.key.clone(), shown_value(config, mask))).collect()
+pub(super) fn shown(app: &App, configs: &[ProviderConfig], mask: bool) -> Result<Map<String, Value>, Error> {
+    configs.iter().map(|config| Ok((config.key.clone(), shown_value(app, config, mask)?))).collect()
 }
 
 /// What to write for these keys. A value that is the mask came from [`shown`] and says nothing about the secret.
@@ -106,22 +110,22 @@ pub(super) fn values(config: &Map<String, Value>, existing: &[ProviderConfig], f
 async fn write(app: &App, id: String, value: ConfigValue) -> Result<Json<Value>, Error> {
     let now = now_ms();
     let written = [value];
-    provider_configs::put(&app.store, &id, &written, now).await.or_missing(Thing::Provider, &id)?;
+    provider_configs::put(&app.store, &app.sealer, &id, &written, now).await.or_missing(Thing::Provider, &id)?;
     let [ConfigValue { key, value, is_sensitive }] = written;
     let row = ProviderConfig { provider_id: id, key, value, is_sensitive, updated_at: now };
     Ok(Json(json!({
         "provider_id": row.provider_id,
         "key": row.key,
-        "value": shown_value(&row, true),
+        "value": shown_value(app, &row, true)?,
         "is_sensitive": row.is_sensitive,
         "updated_at": row.updated_at,
     })))
 }
 
-fn shown_value(config: &ProviderConfig, mask: bool) -> Value {
+fn shown_value(app: &App, config: &ProviderConfig, mask: bool) -> Result<Value, Error> {
     // Rows of the original may lack the mark: it did not think of cookies.
     let secret = config.is_sensitive || is_sensitive_key(&config.key);
-    if mask && secret { MASK.into() } else { provider_configs::json(config) }
+    if mask && secret { Ok(MASK.into()) } else { Ok(provider_configs::json(&app.sealer, config)?) }
 }
 
 /// Once a secret, always a secret, until somebody says otherwise.

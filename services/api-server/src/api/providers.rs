@@ -1,5 +1,7 @@
 //! `/api/providers`: who answers requests.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -22,7 +24,7 @@ use super::{App, Error, now_ms};
 struct ListedProvider {
     #[serde(flatten)]
     provider: Provider,
-    runtime_status: &'static str,
+    runtime_status: String,
 }
 
 /// A provider with everything that belongs to it.
@@ -32,7 +34,7 @@ pub(super) struct WholeProvider {
     provider: Provider,
     config: Map<String, Value>,
     models: Vec<LinkedModelView>,
-    runtime_status: &'static str,
+    runtime_status: String,
 }
 
 /// A provider that has just been made.
@@ -60,11 +62,12 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     };
     let page = query.page(Page::ALL.limit);
     query.finish()?;
-    let list = providers::list(&app.store, &filter, page).await?;
+    let (list, statuses) = tokio::join!(providers::list(&app.store, &filter, page), app.router.statuses());
+    let list = list?;
     let providers: Vec<_> = list
         .items
         .into_iter()
-        .map(|provider| ListedProvider { runtime_status: runtime_status(&app, &provider), provider })
+        .map(|provider| ListedProvider { runtime_status: status_of(&provider, &statuses), provider })
         .collect();
     Ok(Json(json!({ "providers": providers, "total": list.total })))
 }
@@ -74,10 +77,11 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     let provider = find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
     let models = provider_models::list(&app.store, &id).await?;
+    let statuses = app.router.statuses().await;
     Ok(Json(WholeProvider {
-        runtime_status: runtime_status(&app, &provider),
+        runtime_status: status_of(&provider, &statuses),
         provider,
-        config: shown(&configs, true),
+        config: shown(&app, &configs, true)?,
         models: models.into_iter().map(LinkedModelView::from).collect(),
     }))
 }
@@ -100,9 +104,9 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     let config = form.object("config").unwrap_or_default();
     let configs = values(&config, &[], &mut form);
     form.finish()?;
-    let provider = providers::insert(&app.store, &provider, &configs, now_ms()).await.map_err(taken)?;
+    let provider = providers::insert(&app.store, &app.sealer, &provider, &configs, now_ms()).await.map_err(taken)?;
     let configs = provider_configs::list(&app.store, &provider.id).await?;
-    Ok((StatusCode::CREATED, Json(NewlyMade { provider, config: shown(&configs, true) })))
+    Ok((StatusCode::CREATED, Json(NewlyMade { provider, config: shown(&app, &configs, true)? })))
 }
 
 /// `PUT /api/providers/:id` with any of `name`, `type`, `enabled`, `priority`, `description`.
@@ -178,7 +182,7 @@ fn taken(error: signalbox_store::Error) -> Error {
     }
 }
 
-/// The router loads what is enabled, within a second of any change.
-fn runtime_status(app: &App, provider: &Provider) -> &'static str {
-    if provider.enabled && app.fleet.now().router.is_running() { "loaded" } else { "not_loaded" }
+/// What the router says; what it does not mention, it has not loaded.
+fn status_of(provider: &Provider, statuses: &HashMap<String, String>) -> String {
+    statuses.get(&provider.id).cloned().unwrap_or_else(|| "not_loaded".to_owned())
 }

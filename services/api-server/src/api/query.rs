@@ -49,6 +49,16 @@ impl Query {
         self.parsed(&text, format!("{name} must be a time in milliseconds"))
     }
 
+    /// A number from 1 to `most`.
+    pub(super) fn count(&mut self, name: &str, default: usize, most: usize) -> usize {
+        let Some(text) = self.text(name) else { return default };
+        let count = text.parse().ok().filter(|count| (1..=most).contains(count));
+        if count.is_none() {
+            self.mistake(format!("{name} must be between 1 and {most}"));
+        }
+        count.unwrap_or(default)
+    }
+
     /// `limit` (1 to 1000 if it is given) and `offset`.
     pub(super) fn page(&mut self, default_limit: i64) -> Page {
         let (limit, offset) = (self.text("limit"), self.text("offset"));
@@ -121,6 +131,17 @@ mod tests {
             let mut query = query(&[(name, value)]);
             query.page(50);
             assert!(query.finish().is_err(), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_count_has_limits() {
+        assert_eq!(query(&[]).count("lines", 50, 5000), 50);
+        assert_eq!(query(&[("lines", "5000")]).count("lines", 50, 5000), 5000);
+        for value in ["0", "5001", "-1", "1.5", "many", "99999999999999999999"] {
+            let mut query = query(&[("lines", value)]);
+            query.count("lines", 50, 5000);
+            assert!(query.finish().is_err(), "{value}");
         }
     }
 

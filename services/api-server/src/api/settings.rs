@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use signalbox_store::settings;
 
 use self::known::Known;
+pub(crate) use self::known::requires_restart;
 use super::extract::{Body, Path};
 use super::query::Query;
 use super::{App, Error, now_ms};

@@ -15,7 +15,7 @@ use super::request_id;
 /// Reflects the origins that are allowed; the others get no header, and their browser keeps the answer from them.
 pub(super) fn layer(origins: Arc<Origins>) -> CorsLayer {
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin, _| origins.allow(origin)))
+        .allow_origin(AllowOrigin::predicate(move |origin, request| origins.allow(origin, request.uri.path())))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS])
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])

@@ -1,12 +1,15 @@
 //! `/api`.
 
+mod activity;
 mod health;
 mod log;
+mod logs;
 mod models;
 mod provider_config;
 mod provider_models;
 mod providers;
 mod proxy;
+mod qwen_credentials;
 mod refusals;
 mod requests;
 mod responses;

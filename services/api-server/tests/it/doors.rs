@@ -41,7 +41,7 @@ async fn foreign_pages_change_nothing() {
     for (origin, status) in [
         ("http://localhost:5173", 200),
         ("http://127.0.0.1:3002", 200),
-        ("chrome-extension://abcdefghijklmnopabcdefghijklmnop", 200),
+        ("chrome-extension://abcdefghijklmnopabcdefghijklmnop", 403),
         ("https://evil.example", 403),
         ("http://localhost.evil.example", 403),
         ("null", 403),

@@ -3,6 +3,8 @@
 
 mod api;
 mod doors;
+mod events;
 mod fleet;
+mod notify;
 mod site;
 mod supervisor;

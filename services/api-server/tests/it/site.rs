@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use api_server::api::App;
+use api_server::events::{self, Extensions};
 use api_server::fleet::{self, Closer, Programs};
+use api_server::logs::LogDir;
+use api_server::router::RouterClient;
 use api_server::server::{self, Doors, Hosts, Origins};
 use api_server::supervisor::Limits;
 use axum::Router;
@@ -16,7 +19,7 @@ use signalbox_core::secret::Secret;
 use signalbox_daemon::ClientKeys;
 use signalbox_daemon::config::AuthConfig;
 use signalbox_harness::postgres::Postgres;
-use signalbox_store::Store;
+use signalbox_store::{Sealer, Store};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -25,7 +28,8 @@ pub(crate) struct Site {
     pub(crate) store: Store,
     router: Router,
     closer: Option<Closer>,
-    _dir: TempDir,
+    /// The data directory.
+    pub(crate) dir: TempDir,
 }
 
 /// An answer, read to its end.
@@ -74,7 +78,7 @@ pub(crate) async fn on_postgres(test: impl AsyncFnOnce(&Site)) {
 /// Children that become ready.
 pub(crate) fn test_children() -> Programs {
     let child = test_child();
-    Programs::At { router: child.clone(), qwen: child }
+    Programs::at(child.clone(), child)
 }
 
 /// The example `supervised_child`, which cargo builds along with the tests.
@@ -86,7 +90,7 @@ pub(crate) fn test_child() -> PathBuf {
 }
 
 fn no_programs() -> Programs {
-    Programs::At { router: "/nonexistent/provider-router".into(), qwen: "/nonexistent/qwen-proxy".into() }
+    Programs::at("/nonexistent/provider-router", "/nonexistent/qwen-proxy")
 }
 
 /// The times of a body, which no test can know, as 0.
@@ -126,6 +130,7 @@ impl Site {
             host: "127.0.0.1".to_owned(),
             router_port: 0,
             qwen_port: 0,
+            auto_port: false,
             data_dir: dir.path().to_owned(),
             args: Vec::new(),
             env: Vec::new(),
@@ -133,7 +138,12 @@ impl Site {
         });
         let app = App {
             store: store.clone(),
+            router: RouterClient::new(fleet.clone(), "127.0.0.1", 1, None),
             fleet,
+            sealer: Sealer::new(&Secret::new([7; 32])),
+            reloads: tokio::sync::broadcast::Sender::new(16),
+            extensions: Extensions::default(),
+            logs: LogDir::of(dir.path()),
             router_host: "127.0.0.1".to_owned(),
             router_port: 3001,
             body_limit: 64 * 1024,
@@ -144,7 +154,8 @@ impl Site {
             origins: Arc::new(Origins::new(&[])),
             keys: Arc::new(ClientKeys::new(&AuthConfig { client_keys, insecure_no_auth: false })),
         };
-        Self { store, router: server::app(app, &doors), closer: Some(closer), _dir: dir }
+        let (sockets, _) = events::open(&app, Arc::clone(&doors.keys));
+        Self { store, router: server::app(app, &doors, sockets), closer: Some(closer), dir }
     }
 
     pub(crate) async fn close(mut self) {
@@ -166,6 +177,14 @@ impl Site {
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
         Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// An answer that is not JSON.
+    pub(crate) async fn text(&self, request: Request<Body>) -> (u16, String) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8_lossy(&body).into_owned())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -57,7 +57,7 @@ const LEVELS: [&str; 4] = ["debug", "info", "warn", "error"];
 const TIMEOUT: std::ops::RangeInclusive<i64> = 1000..=600_000;
 
 /// Whether a change of this setting is seen only after a restart.
-pub(super) fn requires_restart(key: &str) -> bool {
+pub(crate) fn requires_restart(key: &str) -> bool {
     Known::of(key).is_some_and(|known| known.restart)
 }
 

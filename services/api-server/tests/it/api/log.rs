@@ -2,7 +2,7 @@
 
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::RequestStatus;
-use signalbox_store::exchanges::{self, Begun, Ended, Exchange, SessionRef};
+use signalbox_store::exchanges::{self, Begun, Ended, Exchange, SessionRef, Source};
 
 use crate::site::Site;
 
@@ -25,13 +25,13 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             first_user_message: "é".repeat(150),
             session: SessionRef::Named("s1".to_owned()),
             base: None,
+            source: Source::Router,
         },
         ended: Some(Ended {
             status: RequestStatus::Completed,
             ended_at: at + 40,
             provider_id: Some("echo".to_owned()),
             upstream_request: None,
-            response_id: format!("response-{request_id}"),
             openai_response: Some(r#"{"id":"c1"}"#.to_owned()),
             usage: Some(Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 }),
             finish_reason: Some("stop".to_owned()),

@@ -11,6 +11,7 @@ on_both!(
     ids_and_names_are_unique,
     lists_are_filtered_and_paged,
     an_unknown_one_is_missing_everywhere,
+    without_the_router_nothing_is_loaded,
 );
 
 fn acme() -> Value {
@@ -127,4 +128,35 @@ async fn an_unknown_one_is_missing_everywhere(site: &Site) {
     for path in ["enable", "disable"] {
         assert_eq!(site.post(&format!("/api/providers/no/{path}"), json!({})).await.code(404), "provider_not_found");
     }
+}
+
+async fn without_the_router_nothing_is_loaded(site: &Site) {
+    site.post("/api/providers", acme()).await.expect(201);
+    assert_eq!(site.post("/api/providers/acme/test", json!({})).await.code(400), "provider_not_loaded");
+    assert_eq!(site.post("/api/providers/acme/reload", json!({})).await.code(503), "router_unavailable");
+    site.post("/api/providers/acme/disable", json!({})).await.expect(200);
+    assert_eq!(site.post("/api/providers/acme/reload", json!({})).await.code(400), "provider_disabled");
+    for verb in ["test", "reload"] {
+        let missing = site.post(&format!("/api/providers/nobody/{verb}"), json!({})).await;
+        assert_eq!(missing.code(404), "provider_not_found", "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_can_be_drawn_from_each_kind() {
+    let site = Site::new().await;
+    let body = site.get("/api/providers/types").await.expect(200);
+    let types = body["types"].as_array().unwrap();
+    assert_eq!(body["total"], types.len());
+    let openai = types.iter().find(|kind| kind["value"] == "openai").unwrap();
+    assert_eq!(openai["requiredConfig"], json!(["apiKey"]));
+    assert_eq!(openai["configSchema"]["apiKey"]["sensitive"], true);
+    assert_eq!(openai["configSchema"]["baseURL"]["default"], "https://api.openai.com/v1");
+    for kind in types {
+        let fields = kind["configSchema"].as_object().unwrap();
+        let named = ["requiredConfig", "optionalConfig"].map(|list| kind[list].as_array().unwrap().clone()).concat();
+        assert_eq!(named.len(), fields.len(), "{kind}");
+        assert!(named.iter().all(|name| fields.contains_key(name.as_str().unwrap())), "{kind}");
+    }
+    site.close().await;
 }

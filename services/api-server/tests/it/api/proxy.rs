@@ -16,11 +16,19 @@ async fn until(site: &Site, status: &str) -> Value {
     }
 }
 
+fn idle_child() -> Value {
+    json!({
+        "running": false, "port": 0, "pid": null, "uptime": 0, "state": "stopped", "error": null,
+        "healthy": false, "generation": 0, "restarts": 0, "failures": 0, "willRestart": false, "nextRetryAt": null,
+        "lastFailure": null, "seq": 0,
+    })
+}
+
 #[tokio::test]
 async fn the_status_of_nothing() {
     let site = Site::new().await;
     let body = site.get("/api/proxy/status").await.expect(200);
-    let child = json!({"running": false, "port": 0, "pid": null, "uptime": 0, "state": "stopped", "error": null});
+    let child = idle_child();
     assert_eq!((&body["status"], &body["message"]), (&"stopped".into(), &"Proxy servers are not running".into()));
     assert_eq!((&body["providerRouter"], &body["qwenProxy"]), (&child, &child));
     assert_eq!((&body["providers"]["total"], &body["providers"]["enabled"]), (&3.into(), &2.into()));
@@ -49,17 +57,23 @@ async fn both_are_started_restarted_and_stopped() {
         assert_eq!((&child["running"], &child["state"]), (&true.into(), &"running".into()));
         assert!(child["pid"].as_u64().unwrap() > 0 && child["port"].as_u64().unwrap() > 0);
     }
-    assert_eq!(site.get("/api/providers/echo").await.expect(200)["runtime_status"], "loaded");
-    assert_eq!(site.get("/api/providers/lm-studio-default").await.expect(200)["runtime_status"], "not_loaded");
 
     let again = site.post("/api/proxy/start", json!({})).await.expect(200);
     assert_eq!((&again["status"], &again["message"]), (&"running".into(), &"Proxy servers are already running".into()));
     assert_eq!(again["providerRouter"]["pid"], running["providerRouter"]["pid"]);
 
-    site.post("/api/proxy/restart", json!({})).await.expect(200);
-    let restarted = until(&site, "running").await;
+    let restarted = site.post("/api/proxy/restart", json!({})).await.expect(200);
+    assert_eq!((&restarted["status"], &restarted["message"]), (&"running".into(), &"Proxy servers restarted".into()));
     assert_ne!(restarted["providerRouter"]["pid"], running["providerRouter"]["pid"]);
     assert_ne!(restarted["qwenProxy"]["pid"], running["qwenProxy"]["pid"]);
+
+    let one = site.post("/api/proxy/restart", json!({"service": "provider-router"})).await.expect(200);
+    assert_eq!(one["message"], "provider-router restarted");
+    assert_ne!(one["providerRouter"]["pid"], restarted["providerRouter"]["pid"]);
+    assert_eq!(one["qwenProxy"]["pid"], restarted["qwenProxy"]["pid"]);
+    for bad in [json!({"service": "nginx"}), json!({"services": 1})] {
+        site.post("/api/proxy/restart", bad).await.expect(400);
+    }
 
     let stopped = site.post("/api/proxy/stop", json!({})).await.expect(200);
     assert_eq!((&stopped["status"], &stopped["success"]), (&"stopped".into(), &true.into()));
@@ -71,14 +85,14 @@ async fn both_are_started_restarted_and_stopped() {
 #[tokio::test]
 async fn what_cannot_be_started_says_why() {
     let site = Site::new().await;
-    site.post("/api/proxy/start", json!({})).await.expect(200);
-    let body = loop {
-        let body = site.get("/api/proxy/status").await.expect(200);
-        if body["status"] == "error" && body["providerRouter"]["state"] == "error" {
-            break body;
-        }
-        tokio::task::yield_now().await;
-    };
+    let body = site.post("/api/proxy/start", json!({})).await.expect(500);
+    assert_eq!(
+        (&body["success"], &body["status"], &body["code"]),
+        (&false.into(), &"error".into(), &"spawn_failed".into())
+    );
+    let body = site.get("/api/proxy/status").await.expect(200);
+    assert_eq!((&body["status"], &body["providerRouter"]["state"]), (&"error".into(), &"error".into()));
+    assert_eq!(body["providerRouter"]["lastFailure"]["code"], "spawn_failed");
     let reason = "cannot run /nonexistent/provider-router: No such file or directory (os error 2)";
     assert_eq!(body["providerRouter"]["error"], reason);
     assert!(body["message"].as_str().unwrap().starts_with(reason), "{body}");
@@ -100,7 +114,7 @@ async fn lifecycle_does_not_need_the_database() {
 async fn a_server_that_is_leaving_starts_nothing() {
     let mut site = Site::new().await;
     site.close_fleet().await;
-    let child = json!({"running": false, "port": 0, "pid": null, "uptime": 0, "state": "stopped", "error": null});
+    let child = idle_child();
     let reason = "api-server is shutting down";
     assert_eq!(
         site.post("/api/proxy/start", json!({})).await.expect(500),

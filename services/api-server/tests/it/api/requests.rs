@@ -19,7 +19,7 @@ async fn one_is_shown_with_its_answer(site: &Site) {
         "openai_request": {"model": "echo", "messages": []}, "qwen_request": null, "created_at": 0});
     let mut whole = request.clone();
     whole["response"] = json!({"id": body["response"]["id"], "request_id": id, "session_id": "s1",
-        "response_id": format!("response-{UUID}"), "timestamp": at + 40, "qwen_response": null,
+        "response_id": UUID, "timestamp": at + 40, "qwen_response": null,
         "openai_response": {"id": "c1"}, "parent_id": null, "completion_tokens": 4, "prompt_tokens": 3,
         "total_tokens": 7, "finish_reason": "stop", "error": null, "duration_ms": 40, "first_byte_ms": 5,
         "status_code": 200, "provider_id": "echo", "attempts": 1, "truncated": false, "created_at": 0});
@@ -27,7 +27,7 @@ async fn one_is_shown_with_its_answer(site: &Site) {
     assert_eq!(site.get(&format!("/api/requests/{id}")).await.expect(200), whole);
 
     let mut listed = request;
-    listed["response_summary"] = json!({"response_id": format!("response-{UUID}"), "finish_reason": "stop",
+    listed["response_summary"] = json!({"response_id": UUID, "finish_reason": "stop",
         "total_tokens": 7, "duration_ms": 40, "status_code": 200, "error": null});
     assert_eq!(
         site.get("/api/requests").await.expect(200),

@@ -10,7 +10,7 @@ on_both!(one_is_shown_with_its_request, lists_are_filtered, sums_are_made, one_i
 async fn one_is_shown_with_its_request(site: &Site) {
     let at = now();
     record(site, &[answered("r1", at)]).await;
-    let body = site.get("/api/responses/response-r1").await.expect(200);
+    let body = site.get("/api/responses/r1").await.expect(200);
     let request_id = body["request_id"].as_i64().unwrap();
     assert_eq!(
         body["request"],
@@ -39,11 +39,11 @@ async fn lists_are_filtered(site: &Site) {
             body["responses"].as_array().unwrap().iter().map(|row| row["response_id"].as_str().unwrap().to_owned());
         ids.collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(found("").await, "response-r2 response-r1");
-    assert_eq!(found("has_error=true").await, "response-r2");
+    assert_eq!(found("").await, "r2 r1");
+    assert_eq!(found("has_error=true").await, "r2");
     assert_eq!(found("has_error=true&request_id=r1").await, "");
-    assert_eq!(found("finish_reason=stop&session_id=s1").await, "response-r1");
-    assert_eq!(found(&format!("start_date={}", at + 500)).await, "response-r2");
+    assert_eq!(found("finish_reason=stop&session_id=s1").await, "r1");
+    assert_eq!(found(&format!("start_date={}", at + 500)).await, "r2");
     assert_eq!(site.get("/api/responses?has_error=1").await.mistakes(), ["has_error must be true or false"]);
 }
 
@@ -64,8 +64,8 @@ async fn sums_are_made(site: &Site) {
 async fn one_is_deleted(site: &Site) {
     record(site, &[answered("r1", now())]).await;
     let deleted = json!({"success": true, "message": "Response deleted"});
-    assert_eq!(site.delete("/api/responses/response-r1").await.expect(200), deleted);
-    assert_eq!(site.delete("/api/responses/response-r1").await.code(404), "response_not_found");
+    assert_eq!(site.delete("/api/responses/r1").await.expect(200), deleted);
+    assert_eq!(site.delete("/api/responses/r1").await.code(404), "response_not_found");
     assert_eq!(site.get("/api/responses/request/r1").await.code(404), "response_not_found");
     assert_eq!(site.get("/api/responses/request/no").await.code(404), "request_not_found");
 }

@@ -1,0 +1,39 @@
+//! `/api/providers/:id/test|reload`: what the running router makes of a provider.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::extract::Path;
+use super::providers::find;
+use super::{App, Error, now_ms};
+
+/// `POST /api/providers/:id/test`: 200 also when the provider is not well.
+pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    find(&app, &id).await?;
+    let not_loaded = |reason: String| Error::NotLoaded { id: id.clone(), reason };
+    let answer = app.router.test(&id).await.map_err(|error| not_loaded(format!("provider-router: {error}")))?;
+    match (answer.status, answer.code()) {
+        (StatusCode::OK, _) => Ok(Json(answer.body)),
+        (StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, _) => Err(not_loaded(answer.message())),
+        _ => Ok(Json(json!({ "provider_id": id, "healthy": false, "error": answer.message(), "timestamp": now_ms() }))),
+    }
+}
+
+/// `POST /api/providers/:id/reload`: the change is in force when this answers, and not only within a second.
+pub(super) async fn reload(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    if !find(&app, &id).await?.enabled {
+        return Err(Error::Disabled(id));
+    }
+    let away = |reason: String| Error::RouterAway(reason);
+    let answer = app.router.reload(&id).await.map_err(|error| away(error.to_string()))?;
+    match answer.status {
+        StatusCode::OK => {
+            // Nobody may be listening.
+            app.reloads.send(id).ok();
+            Ok(Json(answer.body))
+        }
+        _ => Err(away(answer.message())),
+    }
+}

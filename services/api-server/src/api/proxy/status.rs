@@ -1,0 +1,210 @@
+//! What is told about the services.
+
+use serde::Serialize;
+use signalbox_core::schema::Provider;
+use signalbox_store::{Page, credentials, models, providers};
+use tokio::time::Instant;
+
+use crate::api::models::ModelView;
+use crate::api::{App, now_ms, now_s};
+use crate::fleet::{Now, Preparation, Summary};
+use crate::supervisor::{Cause, Exit, Phase, Snapshot};
+
+/// The answer to every route of this file.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct StatusObject {
+    /// Commands only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success: Option<bool>,
+    pub(super) status: Summary,
+    provider_router: ChildStatus,
+    qwen_proxy: ChildStatus,
+    providers: Providers,
+    models: Models,
+    credentials: Credentials,
+    extension_connected: bool,
+    database: &'static str,
+    message: String,
+}
+
+/// One of the two services.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChildStatus {
+    running: bool,
+    port: u16,
+    pid: Option<u32>,
+    /// Seconds.
+    uptime: u64,
+    state: Phase,
+    /// Why it is in error.
+    error: Option<String>,
+    /// It runs and answers health checks.
+    healthy: bool,
+    /// The number of the process, counted since api-server started.
+    generation: u64,
+    /// How often another process has taken its place since somebody started it.
+    restarts: u64,
+    /// Failures in a row.
+    failures: u32,
+    will_restart: bool,
+    /// Milliseconds since 1970.
+    next_retry_at: Option<i64>,
+    /// The last thing that went wrong, also when it runs again.
+    last_failure: Option<LastFailure>,
+    /// Grows with every change of the fields above.
+    seq: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LastFailure {
+    /// `crashed`, `startup_timeout`, `PORT_IN_USE`, …
+    code: &'static str,
+    message: String,
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Providers {
+    items: Vec<Provider>,
+    total: i64,
+    enabled: usize,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Models {
+    items: Vec<ModelView>,
+    total: i64,
+}
+
+/// The active login at chat.qwen.ai.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Credentials {
+    valid: bool,
+    /// Seconds since 1970.
+    expires_at: Option<i64>,
+}
+
+// === impl StatusObject ===
+
+impl StatusObject {
+    pub(super) async fn of(app: &App) -> Self {
+        let lists = Lists::load(app).await;
+        // Read last: the lists may have taken their time.
+        let now = app.fleet.now();
+        let (database, lists) = match lists {
+            Ok(lists) => ("ok", lists),
+            Err(error) => {
+                tracing::warn!(%error, "the status has no lists");
+                ("unavailable", Lists::default())
+            }
+        };
+        Self {
+            success: None,
+            status: now.summary(),
+            provider_router: ChildStatus::new(&now.router, now.router_port),
+            qwen_proxy: ChildStatus::new(&now.qwen, now.qwen_port),
+            providers: lists.providers,
+            models: lists.models,
+            credentials: lists.credentials,
+            extension_connected: app.extensions.connected(),
+            database,
+            message: message(&now),
+        }
+    }
+
+    pub(super) fn success(mut self, message: &str) -> Self {
+        self.success = Some(true);
+        message.clone_into(&mut self.message);
+        self
+    }
+}
+
+fn message(now: &Now) -> String {
+    match now.summary() {
+        Summary::Running => "All proxy servers are running".to_owned(),
+        Summary::Partial => "Some proxy servers are running".to_owned(),
+        Summary::Stopped => "Proxy servers are not running".to_owned(),
+        Summary::Starting => "Proxy servers are starting".to_owned(),
+        Summary::Error => match &now.preparation {
+            Preparation::Failed(reason) => reason.to_string(),
+            Preparation::Idle | Preparation::Preparing => {
+                let failed = [&now.router, &now.qwen].into_iter().filter(|child| child.state == Phase::Error);
+                let causes = failed.filter_map(|child| child.cause.as_ref());
+                causes.map(|cause| cause.message.as_str()).collect::<Vec<_>>().join("; ")
+            }
+        },
+    }
+}
+
+// === impl ChildStatus ===
+
+impl ChildStatus {
+    pub(super) fn new(child: &Snapshot, port: u16) -> Self {
+        Self {
+            running: child.is_running(),
+            port,
+            pid: child.pid,
+            uptime: child.uptime(),
+            state: child.state,
+            error: child.cause.as_ref().filter(|_| child.state == Phase::Error).map(ToString::to_string),
+            healthy: child.healthy,
+            generation: child.generation,
+            restarts: child.restarts,
+            failures: child.failures,
+            will_restart: child.retry_at.is_some(),
+            next_retry_at: child.retry_at.map(unix_ms),
+            last_failure: child.cause.as_deref().map(LastFailure::new),
+            seq: child.seq,
+        }
+    }
+}
+
+// === impl LastFailure ===
+
+impl LastFailure {
+    fn new(cause: &Cause) -> Self {
+        let (exit_code, signal) = match cause.exit {
+            Some(Exit::Code(code)) => (Some(code), None),
+            Some(Exit::Signal(signal)) => (None, Some(signal)),
+            Some(Exit::Unknown) | None => (None, None),
+        };
+        Self { code: cause.fault.code(), message: cause.message.clone(), exit_code, signal }
+    }
+}
+
+/// A moment of the monotonic clock as people tell time.
+fn unix_ms(moment: Instant) -> i64 {
+    let ahead = moment.saturating_duration_since(Instant::now()).as_millis();
+    now_ms().saturating_add(i64::try_from(ahead).unwrap_or(i64::MAX))
+}
+
+/// What the database adds.
+#[derive(Debug, Default)]
+struct Lists {
+    providers: Providers,
+    models: Models,
+    credentials: Credentials,
+}
+
+impl Lists {
+    async fn load(app: &App) -> Result<Self, signalbox_store::Error> {
+        let providers = providers::list(&app.store, &providers::Filter::default(), Page::ALL).await?;
+        let models = models::list(&app.store, &models::Filter::default(), Page::ALL).await?;
+        let login = credentials::list(&app.store).await?.into_iter().find(|login| login.active);
+        let credentials = login.map_or_else(Credentials::default, |login| Credentials {
+            valid: !login.is_expired(now_s()),
+            expires_at: login.expires_at,
+        });
+        let enabled = providers.items.iter().filter(|provider| provider.enabled).count();
+        Ok(Self {
+            providers: Providers { enabled, total: providers.total, items: providers.items },
+            models: Models { total: models.total, items: models.items.into_iter().map(ModelView::from).collect() },
+            credentials,
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! The server manager: `api-server start`, `stop`, `status` and so on.
+//!
+//! # Layout
+//! - [`installation`]: what there is in a data directory: the configuration, and the api-server that runs. - [`client`]:
+//!   asking that one. - [`output`]: for people, or as JSON. - [`ending`]: ending a process that must be the right one.
+//! - One file per command, beside `start`, which `restart` uses too.
+//!
+//! # Theory
+//! Whether an api-server runs is asked of the lock in its data directory. If it does, the commands ask it over HTTP, and
+//! otherwise they look for themselves. Every command prints what it does as it does it, or, with `--json`, one object at
+//! the end.
+//!
+//! # Invariants
+//! - A process is signalled only while its identity (number and start time) is proven, never by its name. A stranger is
+//!   signalled only if somebody has named its number, or has said yes to it.
+//! - Exit codes: 0 done, 1 failed, 3 not running, 64 usage.
+
+mod cleanup;
+mod client;
+mod ending;
+mod installation;
+mod kill_port;
+mod logs;
+mod orphans;
+mod output;
+mod ports;
+mod service;
+mod settings;
+mod start;
+mod status;
+mod stop;
+mod usage;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use signalbox_daemon::run;
+
+use self::output::{Output, Verdict};
+use crate::config::{Args, SPEC};
+
+/// The control room of Signalbox: runs provider-router and qwen-proxy, and serves their configuration and log as REST.
+///
+/// Without a command it runs in the foreground, as `run` does.
+#[derive(Debug, Parser)]
+#[command(name = "api-server", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    args: Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run in the foreground
+    Run(Run),
+    #[command(flatten)]
+    Manage(Manage),
+}
+
+/// What is over soon.
+#[derive(Debug, Subcommand)]
+enum Manage {
+    /// Start all three services in the background, and wait until they are ready
+    Start(start::Start),
+    /// Stop them: politely, and by force after the grace
+    Stop(stop::Stop),
+    /// Stop and start them
+    Restart(start::Restart),
+    /// Say what runs, and how it fares
+    Status(status::Status),
+    /// Show the last lines of the logs
+    Logs(logs::Logs),
+    /// End the process that holds a port
+    KillPort(kill_port::KillPort),
+    /// Show the configuration, or change it
+    Config(Box<settings::Config>),
+    /// Remove what a killed server has left behind
+    Cleanup(cleanup::Cleanup),
+    /// Say which ports are free
+    TestPorts(ports::TestPorts),
+    /// Put Signalbox into the hands of the machine's service manager
+    Service(service::Service),
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    #[command(flatten)]
+    args: Args,
+    /// Leave the terminal: `start` runs us like that.
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+// === impl Cli ===
+
+impl Cli {
+    /// Does what the command line says. The code is that of the process.
+    #[must_use]
+    pub fn execute(self) -> ExitCode {
+        let command = match self.command {
+            None => return serve(self.args),
+            Some(Command::Run(Run { args, detached })) => {
+                if detached {
+                    output::leave_terminal();
+                }
+                return serve(args);
+            }
+            Some(Command::Manage(_)) if self.args.common.print_config => return serve(self.args),
+            Some(Command::Manage(command)) => command,
+        };
+        // The flags that may stand behind every command have arrived here, too.
+        let args = &self.args;
+        match command {
+            Manage::Start(start) => manage(start.json, async |out| start::start(start, out).await),
+            Manage::Stop(stop) => manage(stop.json, async |out| stop::stop(args, out).await),
+            Manage::Restart(restart) => manage(restart.json, async |out| start::restart(restart, out).await),
+            Manage::Status(status) => manage(status.json, async |out| status::status(args, out).await),
+            Manage::Logs(logs) => manage(logs.json, async |out| logs::logs(&logs, args, out).await),
+            Manage::KillPort(kill) => manage(kill.json, async |out| kill_port::kill_port(&kill, args, out).await),
+            Manage::Config(config) => manage(config.json, async |out| settings::config(&config, args, out)),
+            Manage::Cleanup(cleanup) => manage(cleanup.json, async |out| cleanup::cleanup(args, out).await),
+            Manage::Service(service) => manage(service.json(), async |out| service::service(&service, args, out).await),
+            Manage::TestPorts(test) => manage(test.json, async |out| ports::test_ports(&test, args, out)),
+        }
+    }
+
+    /// The flags of a server that was started with these arguments.
+    fn args_of(arguments: &[String]) -> Option<Args> {
+        let program = std::iter::once(SPEC.name.to_owned());
+        let cli = Self::try_parse_from(program.chain(arguments.iter().cloned())).ok()?;
+        match cli.command {
+            None => Some(cli.args),
+            Some(Command::Run(run)) => Some(run.args),
+            Some(_) => None,
+        }
+    }
+}
+
+fn serve(args: Args) -> ExitCode {
+    let overlay = args.overlay();
+    run(SPEC, args.common, overlay, crate::serve)
+}
+
+/// Runs a command that is over soon.
+fn manage(json: bool, command: impl AsyncFnOnce(&mut Output) -> anyhow::Result<Verdict>) -> ExitCode {
+    let mut out = Output::new(json);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let verdict = match runtime {
+        Ok(runtime) => runtime.block_on(command(&mut out)),
+        Err(error) => Err(error.into()),
+    };
+    out.finish(verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_server_is_known_by_its_flags() {
+        let args = |line: &str| Cli::args_of(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        for line in ["--port 9000", "run --port 9000", "run --detached --port 9000"] {
+            assert_eq!(args(line).unwrap().common.port.as_deref(), Some("9000"), "{line}");
+        }
+        assert!(args("status").is_none() && args("--no-such-flag").is_none());
+    }
+
+    #[test]
+    fn flags_before_a_command_are_a_mistake() {
+        assert!(Cli::try_parse_from(["api-server", "--port", "1", "status"]).is_err());
+    }
+}

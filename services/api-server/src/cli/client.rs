@@ -1,0 +1,36 @@
+//! Asking the api-server that runs.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use serde_json::Value;
+
+use super::installation::{Installation, reachable};
+use crate::instance::Record;
+use crate::loopback;
+
+/// It answers from memory, or says that it cannot.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `GET path` of the api-server that runs.
+pub(super) async fn get(installation: &Installation, server: &Record, path: &str) -> anyhow::Result<Value> {
+    let addr = reachable(server.addr);
+    let mut request = Request::get(path);
+    if let Some(key) = installation.client_key() {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+    }
+    let answer = loopback::ask(addr, request.body(Bytes::new())?, PATIENCE).await;
+    let answer = answer.with_context(|| format!("api-server at {addr} does not answer"))?;
+    let body = answer.body();
+    match answer.status() {
+        status if status.is_success() => {
+            serde_json::from_slice(body).with_context(|| format!("api-server at {addr} did not answer JSON"))
+        }
+        StatusCode::UNAUTHORIZED => {
+            bail!("api-server wants a client key: set CLIENT_KEYS to one that it was started with")
+        }
+        status => bail!("api-server answered {status} to GET {path}: {}", String::from_utf8_lossy(body)),
+    }
+}

@@ -1,0 +1,44 @@
+//! Ending a process: politely, then by force, and never another one.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::{Instant, sleep};
+
+use super::output::Output;
+use crate::identity::{Handle, Identity, Request};
+
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long SIGKILL may take.
+const KILL_WAIT: Duration = Duration::from_secs(5);
+
+/// Asks the process to leave, and kills it when it is still there after `grace`. Whether it had to be killed.
+pub(super) async fn end(identity: &Identity, grace: Duration, out: &mut Output) -> anyhow::Result<bool> {
+    let pid = identity.pid;
+    let refused = || format!("cannot signal process {pid}; it may belong to another user");
+    let Some(process) = identity.open().with_context(refused)? else { return Ok(false) };
+    out.line(format!("Sending SIGTERM to process {pid}..."));
+    process.ask(Request::Leave).with_context(refused)?;
+    if gone(&process, grace).await {
+        return Ok(false);
+    }
+    out.line(format!("Process {pid} is still there after {} s: killing it...", grace.as_secs()));
+    process.ask(Request::Die).with_context(refused)?;
+    anyhow::ensure!(
+        gone(&process, KILL_WAIT).await,
+        "process {pid} survives SIGKILL: it waits for a device or a network file system, and goes when that answers"
+    );
+    Ok(true)
+}
+
+async fn gone(process: &Handle, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    while !process.has_ended() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        sleep(PAUSE).await;
+    }
+    true
+}

@@ -1,0 +1,72 @@
+//! What there is in a data directory: the configuration, and the api-server that runs.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use signalbox_daemon::config::{Common, Loaded, load};
+
+use crate::config::{Args, Config, SPEC};
+use crate::instance::{self, Record};
+use crate::logs::LogDir;
+
+/// A data directory and what is known about it.
+#[derive(Debug)]
+pub(super) struct Installation {
+    pub(super) common: Common,
+    pub(super) config: Config,
+    /// The api-server that runs in it.
+    pub(super) running: Option<Record>,
+}
+
+// === impl Installation ===
+
+impl Installation {
+    /// Reads what flags, environment and file say.
+    pub(super) fn read(args: &Args) -> anyhow::Result<Self> {
+        let Loaded { common, own: config, .. } = loaded(args)?;
+        let running = instance::running(&common.data_dir).context("cannot tell whether api-server runs")?;
+        Ok(Self { common, config, running })
+    }
+
+    pub(super) fn logs(&self) -> LogDir {
+        LogDir::of(&self.common.data_dir)
+    }
+
+    /// api-server's own log.
+    pub(super) fn log_file(&self) -> PathBuf {
+        self.logs().path().join("api-server.log")
+    }
+
+    /// The three ports of the configuration, each with whose it is.
+    pub(super) fn ports(&self) -> [(&'static str, u16); 3] {
+        let services = &self.config.services;
+        [
+            ("api-server", self.common.server.port),
+            ("provider-router", services.router_port),
+            ("qwen-proxy", services.qwen_port),
+        ]
+    }
+
+    /// A key that opens the doors, if they are closed.
+    pub(super) fn client_key(&self) -> Option<&str> {
+        self.common.auth.client_keys.first().map(|key| key.expose().as_str())
+    }
+}
+
+/// The effective configuration.
+pub(super) fn loaded(args: &Args) -> anyhow::Result<Loaded<Config>> {
+    let loaded: Loaded<Config> = load(&SPEC, &args.common, args.overlay())?;
+    loaded.own.check()?;
+    Ok(loaded)
+}
+
+/// Where a server that listens at `addr` is reached from this machine.
+pub(super) fn reachable(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
+}

@@ -1,0 +1,95 @@
+//! `kill-port`: ends the process that holds a port, after somebody has said yes to that very process.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+use signalbox_daemon::listener::{Holder, holder_of};
+
+use super::installation::Installation;
+use super::output::{Code, Output, Verdict};
+use super::ports::{self, State};
+use super::{ending, orphans};
+use crate::config::Args;
+use crate::identity::Identity;
+
+/// From asking to killing.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct KillPort {
+    /// The port
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// End it only if it is this process; then nothing is asked
+    #[arg(long, value_name = "PID")]
+    expect_pid: Option<u32>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(super) async fn kill_port(command: &KillPort, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+    let port = command.port;
+    let installation = Installation::read(args)?;
+    out.line(format!("Checking for processes on port {port}..."));
+    let holder = match ports::state(&installation.common.server.host, port)? {
+        State::Available => {
+            out.line(format!("Port {port} is free"));
+            return Ok(Verdict::done(json!({ "port": port, "free": true, "killed": null })));
+        }
+        State::Refused(why) => bail!("port {port} cannot be tried: {why}"),
+        State::Held(None) => bail!("port {port} is held by a process of another user: ask as that user, or as root"),
+        State::Held(Some(holder)) => holder,
+    };
+    out.line(format!("Found process {} ({}) using port {port}", holder.pid, holder.name));
+    if installation.running.as_ref().is_some_and(|server| server.identity.pid == holder.pid) {
+        bail!("that is api-server itself: use `api-server stop`");
+    }
+    if !agreed(command, &holder, out)? {
+        out.line("Left alone");
+        return Ok(Verdict::new(Code::Failed, json!({ "port": port, "free": false, "killed": null })));
+    }
+    out.line(format!("Killing process {}...", holder.pid));
+    end_holder(port, &holder, out).await?;
+    out.line(format!("Process {} killed successfully", holder.pid));
+    let free = ports::state(&installation.common.server.host, port)? == State::Available;
+    anyhow::ensure!(free, "process {} is gone, but port {port} is held by somebody else now: try again", holder.pid);
+    out.line(format!("Port {port} is now free"));
+    Ok(Verdict::done(json!({ "port": port, "free": true, "killed": { "pid": holder.pid, "name": holder.name } })))
+}
+
+fn agreed(command: &KillPort, holder: &Holder, out: &mut Output) -> anyhow::Result<bool> {
+    let pid = holder.pid;
+    match command.expect_pid {
+        Some(expected) if expected == pid => return Ok(true),
+        Some(expected) => bail!("it is not process {expected}: nothing was done"),
+        None if command.yes => return Ok(true),
+        None => {}
+    }
+    out.ask(&format!("End {} (PID: {pid})?", holder.name)).with_context(|| {
+        format!("nobody is there to be asked whether it may be ended: add --yes, or --expect-pid {pid}")
+    })
+}
+
+/// Ends the process that was seen to hold the port, if it still does.
+pub(super) async fn end_holder(port: u16, holder: &Holder, out: &mut Output) -> anyhow::Result<()> {
+    let pid = holder.pid;
+    anyhow::ensure!(pid != 1, "process 1 runs this machine: it is never ended from here");
+    anyhow::ensure!(pid != std::process::id(), "that is this very command");
+    anyhow::ensure!(
+        orphans::same_user(pid),
+        "process {pid} belongs to another user: run this command as that user, for example with `sudo -u`"
+    );
+    // The identity first: if the process is still the holder after that, it is the one that will be signalled.
+    let Some(identity) = Identity::of(pid) else { return Ok(()) };
+    anyhow::ensure!(
+        holder_of(port).as_ref() == Some(holder),
+        "port {port} changed hands meanwhile: nothing was done; try again"
+    );
+    ending::end(&identity, GRACE, out).await?;
+    Ok(())
+}

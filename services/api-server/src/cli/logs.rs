@@ -1,0 +1,92 @@
+//! `logs`: the last lines, and those to come. Read from the files, so that it works whether or not anything runs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::builder::PossibleValuesParser;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::installation::Installation;
+use super::output::{Output, Verdict};
+use crate::config::Args;
+use crate::logs::{COMBINED, Follow, MAX_LINES, SERVICES, last_lines};
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Logs {
+    /// Whose log; `combined` joins them all
+    #[arg(value_name = "SERVICE", default_value = COMBINED, value_parser = PossibleValuesParser::new(
+        [COMBINED, SERVICES[0], SERVICES[1], SERVICES[2]]
+    ))]
+    service: String,
+    /// How many lines, at most 5000
+    #[arg(long, value_name = "N", default_value = "50", value_parser = lines)]
+    lines: usize,
+    /// Go on as the log grows, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+    /// Print one JSON object instead of text, or one per line with --follow
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(super) async fn logs(command: &Logs, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+    // Before anything is printed: whoever has read it may interrupt us.
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let installation = Installation::read(args)?;
+    let logs = installation.logs();
+    let file = logs.file(&command.service).context("there is no such log")?;
+    // Before the last lines are read: a line in between comes twice rather than never.
+    let follow = Follow::from_end(file.clone());
+    let last = last_lines(&file, command.lines).with_context(|| format!("cannot read {}", file.display()))?;
+    if last.is_empty() {
+        out.line(empty(&file));
+    }
+    for line in &last {
+        out.line(line);
+        if command.follow {
+            out.value(&json!({ "service": command.service, "line": line }));
+        }
+    }
+    if !command.follow {
+        return Ok(Verdict::done(json!({ "service": command.service, "file": file, "lines": last })));
+    }
+    tokio::select! {
+        error = tail(&command.service, follow, out) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+        _ = interrupts.recv() => Ok(Verdict::done(serde_json::Value::Null)),
+    }
+}
+
+async fn tail(service: &str, mut follow: Follow, out: &mut Output) -> std::io::Error {
+    loop {
+        match follow.look() {
+            Ok(news) => {
+                if news.left_out > 0 {
+                    out.line(format!("… {} bytes left out …", news.left_out));
+                }
+                for line in String::from_utf8_lossy(&news.text).lines() {
+                    out.line(line);
+                    out.value(&json!({ "service": service, "line": line }));
+                }
+            }
+            Err(error) => return error,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn empty(file: &Path) -> String {
+    format!(
+        "Nothing in {}. Under a service manager, api-server's own log is where that keeps it, for example in `journalctl`.",
+        file.display()
+    )
+}
+
+fn lines(text: &str) -> Result<usize, String> {
+    let lines = text.parse().ok().filter(|lines| (1..=MAX_LINES).contains(lines));
+    lines.ok_or_else(|| format!("say a number from 1 to {MAX_LINES}"))
+}

@@ -1,0 +1,135 @@
+//! `test-ports`: which ports are free, and who holds the others.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use signalbox_daemon::listener::{Holder, holder_of};
+
+use super::installation::Installation;
+use super::output::{Code, Output, Verdict};
+use crate::config::Args;
+
+/// How far upwards a free port is looked for.
+const REACH: u16 = 100;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TestPorts {
+    /// The port in question; without it, the three of the configuration
+    #[arg(value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Whether somebody may listen on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Available,
+    /// By whom, where the operating system tells.
+    Held(Option<Holder>),
+    /// A low port and no rights, or an address of another machine.
+    Refused(String),
+}
+
+pub(super) fn test_ports(command: &TestPorts, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+    let installation = Installation::read(args)?;
+    let host = &installation.common.server.host;
+    let asked: Vec<(&str, u16)> = match command.port {
+        Some(port) => vec![("", port)],
+        // Any free port is always free.
+        None => installation.ports().into_iter().filter(|(_, port)| *port != 0).collect(),
+    };
+    let mut all_free = true;
+    let mut facts = Vec::new();
+    for (service, port) in asked {
+        let state = state(host, port)?;
+        let whose = if service.is_empty() { String::new() } else { format!(" ({service})") };
+        out.line(format!("Port {port}{whose}: {}", state.in_words()));
+        let mut fact = state.facts(port);
+        if state != State::Available {
+            all_free = false;
+            let free = next_free(host, port)?;
+            match free {
+                Some(free) => out.line(format!("Next available port: {free}")),
+                None => out.line(format!("No port up to {} is available", port.saturating_add(REACH))),
+            }
+            fact["nextAvailable"] = free.into();
+        }
+        if !service.is_empty() {
+            fact["service"] = service.into();
+        }
+        facts.push(fact);
+    }
+    Ok(Verdict::new(if all_free { Code::Done } else { Code::Failed }, json!({ "ports": facts })))
+}
+
+/// Tries to listen there, for a moment.
+pub(super) fn state(host: &str, port: u16) -> anyhow::Result<State> {
+    Ok(match TcpListener::bind(address(host, port)?) {
+        Ok(_listener) => State::Available,
+        Err(error) if error.kind() == ErrorKind::AddrInUse => State::Held(holder_of(port)),
+        Err(error) => State::Refused(error.to_string()),
+    })
+}
+
+fn next_free(host: &str, port: u16) -> anyhow::Result<Option<u16>> {
+    for candidate in (port..=port.saturating_add(REACH)).skip(1) {
+        if state(host, candidate)? == State::Available {
+            return Ok(Some(candidate));
+        }
+    }
+    Ok(None)
+}
+
+fn address(host: &str, port: u16) -> anyhow::Result<SocketAddr> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let mut found =
+        (bare, port).to_socket_addrs().with_context(|| format!("`{host}` is no address of this machine"))?;
+    found.next().with_context(|| format!("`{host}` has no address"))
+}
+
+// === impl State ===
+
+impl State {
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Self::Available => "Available".to_owned(),
+            Self::Held(Some(holder)) => format!("In use by {holder}"),
+            Self::Held(None) => "In use by a process of another user".to_owned(),
+            Self::Refused(why) => format!("Refused: {why}"),
+        }
+    }
+
+    pub(super) fn facts(&self, port: u16) -> Value {
+        let holder = match self {
+            Self::Held(Some(holder)) => json!({ "pid": holder.pid, "name": holder.name }),
+            _ => Value::Null,
+        };
+        json!({ "port": port, "available": *self == Self::Available, "holder": holder })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_port_is_told_from_a_free_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(matches!(state("127.0.0.1", port).unwrap(), State::Held(_)));
+        assert_ne!(next_free("127.0.0.1", port).unwrap(), Some(port));
+        drop(listener);
+        assert_eq!(state("127.0.0.1", port).unwrap(), State::Available);
+        assert!(matches!(state("192.0.2.1", port).unwrap(), State::Refused(_)), "an address of another machine");
+        assert!(state("no such host", port).is_err());
+    }
+
+    #[test]
+    fn nothing_is_above_the_last_port() {
+        assert!(next_free("127.0.0.1", 65535).unwrap().is_none());
+    }
+}

@@ -1,0 +1,238 @@
+//! `service`: puts Signalbox into the hands of the machine's service manager, and takes it out again.
+//!
+//! What is written are the files of `deploy/`, with the paths of this machine in them.
+
+mod launchd;
+mod pm2;
+mod systemd;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::installation::Installation;
+use super::output::{Output, Verdict};
+use crate::config::Args;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Service {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Write what the service manager needs, and have it start Signalbox now and with the machine
+    Install(Choice),
+    /// Stop Signalbox, and take it out of the service manager
+    Uninstall(Choice),
+}
+
+#[derive(Debug, clap::Args)]
+struct Choice {
+    /// Which service manager
+    #[arg(long, value_enum)]
+    manager: Manager,
+    /// Print what would be written and run
+    #[arg(long)]
+    dry_run: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Manager {
+    /// Linux; for the whole machine if run by root, else for this user
+    Systemd,
+    /// macOS, for this user
+    Launchd,
+    /// PM2, for this user
+    Pm2,
+}
+
+/// What the files depend on.
+#[derive(Clone, Debug)]
+struct Machine {
+    /// api-server's own executable; the other two lie beside it.
+    program: PathBuf,
+    /// Where the files of Signalbox go.
+    data_dir: PathBuf,
+    /// Whether somebody asked for that directory.
+    data_dir_named: bool,
+    home: PathBuf,
+    user_id: u32,
+}
+
+/// What is done, in this order: commands, files, commands.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plan {
+    before: Vec<Vec<String>>,
+    /// With its text it is written, without it is removed.
+    file: PathBuf,
+    text: Option<String>,
+    after: Vec<Vec<String>>,
+}
+
+// === impl Service ===
+
+impl Service {
+    pub(super) const fn json(&self) -> bool {
+        match &self.action {
+            Action::Install(choice) | Action::Uninstall(choice) => choice.json,
+        }
+    }
+}
+
+pub(super) async fn service(command: &Service, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+    let machine = Machine::this(args)?;
+    let (choice, plan) = match &command.action {
+        Action::Install(choice) => {
+            let plan = match choice.manager {
+                Manager::Systemd => systemd::install(&machine)?,
+                Manager::Launchd => launchd::install(&machine)?,
+                Manager::Pm2 => pm2::install(&machine)?,
+            };
+            (choice, plan)
+        }
+        Action::Uninstall(choice) => {
+            let plan = match choice.manager {
+                Manager::Systemd => systemd::uninstall(&machine),
+                Manager::Launchd => launchd::uninstall(&machine),
+                Manager::Pm2 => pm2::uninstall(&machine),
+            };
+            (choice, plan)
+        }
+    };
+    let commands: Vec<String> = plan.before.iter().chain(&plan.after).map(|words| words.join(" ")).collect();
+    let facts = json!({ "dryRun": choice.dry_run, "file": plan.file, "text": plan.text, "commands": commands });
+    if choice.dry_run {
+        plan.print(out);
+    } else {
+        plan.carry_out(out).await?;
+    }
+    Ok(Verdict::done(facts))
+}
+
+// === impl Machine ===
+
+impl Machine {
+    fn this(args: &Args) -> anyhow::Result<Self> {
+        let installation = Installation::read(args)?;
+        let program = std::env::current_exe().context("cannot find my own executable")?;
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).unwrap_or_else(|| OsString::from("/"));
+        #[cfg(unix)]
+        let user_id = nix::unistd::geteuid().as_raw();
+        #[cfg(not(unix))]
+        let user_id = 0;
+        Ok(Self {
+            program,
+            data_dir: installation.common.data_dir,
+            data_dir_named: args.common.data_dir.is_some(),
+            home: home.into(),
+            user_id,
+        })
+    }
+}
+
+/// A path as text, for a file that has to hold it.
+fn text_of(path: &Path) -> anyhow::Result<&str> {
+    let text = path.to_str().with_context(|| format!("{} is not valid UTF-8", path.display()))?;
+    ensure!(!text.contains(['\n', '\r']), "a path with a line end in it cannot be written down: {text:?}");
+    Ok(text)
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn print(&self, out: &mut Output) {
+        self.before.iter().for_each(|words| out.line(format!("# run: {}", words.join(" "))));
+        match &self.text {
+            Some(text) => {
+                out.line(format!("# write: {}", self.file.display()));
+                out.line(text.trim_end());
+            }
+            None => out.line(format!("# remove: {}", self.file.display())),
+        }
+        self.after.iter().for_each(|words| out.line(format!("# run: {}", words.join(" "))));
+    }
+
+    async fn carry_out(&self, out: &mut Output) -> anyhow::Result<()> {
+        for words in &self.before {
+            // What is half removed already has to be removable, too.
+            if let Err(error) = run(words).await {
+                out.line(format!("Went on although {error:#}"));
+            }
+        }
+        let file = self.file.display();
+        match &self.text {
+            Some(text) => {
+                let directory = self.file.parent().context("a file lies in a directory")?;
+                let refused = || format!("cannot write {file}; for the whole machine, run this as root");
+                fs::create_dir_all(directory).with_context(refused)?;
+                fs::write(&self.file, text).with_context(refused)?;
+                out.line(format!("Wrote {file}"));
+            }
+            None => match fs::remove_file(&self.file) {
+                Ok(()) => out.line(format!("Removed {file}")),
+                Err(error) if error.kind() == ErrorKind::NotFound => out.line(format!("{file} is not there")),
+                Err(error) => return Err(error).with_context(|| format!("cannot remove {file}")),
+            },
+        }
+        for words in &self.after {
+            run(words).await?;
+            out.line(format!("Ran {}", words.join(" ")));
+        }
+        Ok(())
+    }
+}
+
+async fn run(words: &[String]) -> anyhow::Result<()> {
+    let [program, arguments @ ..] = words else { return Ok(()) };
+    let line = words.join(" ");
+    let output = tokio::process::Command::new(program).args(arguments).stdin(Stdio::null()).output().await;
+    let output = output.with_context(|| format!("cannot run `{line}`; is {program} installed?"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("`{line}` failed ({}): {}", output.status, said.trim());
+    }
+    Ok(())
+}
+
+/// Commands as lists of words; no word of ours has a space in it but paths, which come as words of their own.
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn machine(user_id: u32) -> Machine {
+        Machine {
+            program: "/opt/signal box/api-server".into(),
+            data_dir: "/home/me/100% & <more>".into(),
+            data_dir_named: true,
+            home: "/home/me".into(),
+            user_id,
+        }
+    }
+
+    #[test]
+    fn a_line_end_in_a_path_is_refused() {
+        assert!(text_of(Path::new("/a\nExecStart=evil")).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_command_that_fails_says_how() {
+        let error = run(&words("/bin/sh -c exit_7")).await.unwrap_err().to_string();
+        assert!(error.starts_with("`/bin/sh -c exit_7` failed"), "{error}");
+        assert!(run(&words("/nonexistent x")).await.unwrap_err().to_string().contains("is /nonexistent installed?"));
+    }
+}

@@ -1,0 +1,109 @@
+//! systemd: for the whole machine if we are root, else for this user.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::ensure;
+
+use super::{Machine, Plan, text_of, words};
+
+const SYSTEM: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/systemd/signalbox.service"));
+const USER: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/systemd/signalbox-user.service"));
+
+/// What stands for our executable in both.
+const PROGRAM: &str = "/usr/local/bin/api-server";
+
+pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
+    let program = quoted(text_of(&machine.program)?);
+    let text = if machine.user_id == 0 {
+        ensure!(
+            !machine.data_dir_named,
+            "the service of the machine runs as a user of its own, whose files lie in /var/lib/signalbox: leave out \
+             --data-dir"
+        );
+        // ProtectHome= hides them from the service.
+        ensure!(
+            !["/home", "/root", "/run/user"].iter().any(|hidden| machine.program.starts_with(hidden)),
+            "{} lies in a home directory, which is hidden from the service: copy the three programs to /usr/local/bin, and \
+             run that api-server",
+            machine.program.display()
+        );
+        SYSTEM.replace(PROGRAM, &program)
+    } else {
+        let data_dir = match machine.data_dir_named {
+            true => format!(" --data-dir {}", quoted(text_of(&machine.data_dir)?)),
+            false => String::new(),
+        };
+        USER.replace(PROGRAM, &program).replace("--autostart true", &format!("--autostart true{data_dir}"))
+    };
+    Ok(Plan {
+        file: file(machine),
+        text: Some(text),
+        after: vec![systemctl(machine, "daemon-reload"), systemctl(machine, "enable --now signalbox")],
+        ..Plan::default()
+    })
+}
+
+pub(super) fn uninstall(machine: &Machine) -> Plan {
+    Plan {
+        before: vec![systemctl(machine, "disable --now signalbox")],
+        file: file(machine),
+        text: None,
+        after: vec![systemctl(machine, "daemon-reload")],
+    }
+}
+
+fn file(machine: &Machine) -> PathBuf {
+    if machine.user_id == 0 {
+        Path::new("/etc/systemd/system/signalbox.service").to_owned()
+    } else {
+        machine.home.join(".config/systemd/user/signalbox.service")
+    }
+}
+
+fn systemctl(machine: &Machine, rest: &str) -> Vec<String> {
+    let user = if machine.user_id == 0 { "" } else { " --user" };
+    words(&format!("systemctl{user} {rest}"))
+}
+
+/// A word of a command line in a unit, where `%` begins a specifier and `$` a variable.
+fn quoted(word: &str) -> String {
+    if word.chars().all(|char| char.is_ascii_alphanumeric() || "/._-+".contains(char)) {
+        return word.to_owned();
+    }
+    let word = word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    format!("\"{word}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::machine;
+    use super::*;
+
+    #[test]
+    fn a_user_gets_a_unit_of_his_own() {
+        let plan = install(&machine(1000)).unwrap();
+        assert_eq!(plan.file, Path::new("/home/me/.config/systemd/user/signalbox.service"));
+        let expected =
+            r#"ExecStart="/opt/signal box/api-server" run --autostart true --data-dir "/home/me/100%% & <more>""#;
+        assert!(plan.text.unwrap().lines().any(|line| line == expected));
+        assert_eq!(plan.after[1].join(" "), "systemctl --user enable --now signalbox");
+    }
+
+    #[test]
+    fn the_machine_gets_a_unit_that_can_work() {
+        let root = Machine { data_dir_named: false, ..machine(0) };
+        let plan = install(&root).unwrap();
+        assert_eq!(plan.file, Path::new("/etc/systemd/system/signalbox.service"));
+        assert!(plan.text.unwrap().contains("DynamicUser=yes"));
+        assert!(install(&machine(0)).is_err(), "its files lie elsewhere");
+        let hidden = Machine { program: "/home/me/api-server".into(), ..root };
+        assert!(install(&hidden).unwrap_err().to_string().contains("/usr/local/bin"));
+    }
+
+    #[test]
+    fn uninstalling_removes_what_was_written() {
+        let plan = uninstall(&machine(1000));
+        assert_eq!((plan.file, plan.text), (install(&machine(1000)).unwrap().file, None));
+        assert_eq!(plan.before[0].join(" "), "systemctl --user disable --now signalbox");
+    }
+}

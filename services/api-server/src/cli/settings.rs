@@ -1,0 +1,229 @@
+//! `config`: shows the configuration, or writes into its file.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value as Json, json};
+use signalbox_daemon::CommonArgs;
+use toml_edit::{DocumentMut, Item, Table, Value};
+
+use super::installation::{Installation, loaded};
+use super::output::{Output, Verdict};
+use crate::config::{Args, SPEC};
+use crate::instance::private_directory;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Config {
+    /// Port of api-server
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Address all three services listen on
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Least important level to log: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Port of provider-router
+    #[arg(long, value_name = "PORT")]
+    router_port: Option<u16>,
+    /// Port of qwen-proxy
+    #[arg(long, value_name = "PORT")]
+    qwen_port: Option<u16>,
+    /// Whether `run` starts the services at once; `start` always does
+    #[arg(long, value_name = "BOOL")]
+    autostart: Option<bool>,
+    /// Any other key: --set logs.keep=9
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+    let changes = command.changes()?;
+    // Here `--log-level` is a value to be written, not one to run with.
+    let common = CommonArgs { log_level: None, ..args.common.clone() };
+    let args = Args { common, ..args.clone() };
+    if changes.is_empty() {
+        let loaded = loaded(&args)?;
+        let text = loaded.to_masked_toml();
+        let file = file(&args, &loaded.common.data_dir);
+        out.line(format!(
+            "# {}{}",
+            file.display(),
+            if file.exists() { "" } else { " (not there; these are the defaults)" }
+        ));
+        out.line(text.trim_end());
+        let settings: toml::Table = text.parse().context("the configuration cannot be read back")?;
+        return Ok(Verdict::done(json!({ "file": file, "settings": settings })));
+    }
+    // A file that is already wrong can be mended only by hand: a change would be refused for the old mistake.
+    let installation = Installation::read(&args)?;
+    let file = file(&args, &installation.common.data_dir);
+    private_directory(&installation.common.data_dir).context("cannot make the data directory")?;
+    let text = changed(&file, &changes)?;
+    validate(&args, &file, &text)?;
+    replace(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+    for (key, value) in &changes {
+        out.line(format!("Updated {key} = {}", value.to_string().trim()));
+    }
+    out.line(format!("Configuration saved to {}", file.display()));
+    let running = installation.running.is_some();
+    if running {
+        out.line("Restart the server for changes to take effect");
+    }
+    let updated: serde_json::Map<String, Json> =
+        changes.iter().map(|(key, value)| (key.clone(), value.to_string().trim().into())).collect();
+    Ok(Verdict::done(json!({ "file": file, "updated": updated, "restartNeeded": running })))
+}
+
+// === impl Config ===
+
+impl Config {
+    /// The keys that get new values.
+    fn changes(&self) -> anyhow::Result<Vec<(String, Value)>> {
+        let flags = [
+            ("server.port", self.port.map(|port| i64::from(port).into())),
+            ("server.host", self.host.as_deref().map(Value::from)),
+            ("log.level", self.log_level.as_deref().map(|level| level.to_ascii_lowercase().into())),
+            ("services.router_port", self.router_port.map(|port| i64::from(port).into())),
+            ("services.qwen_port", self.qwen_port.map(|port| i64::from(port).into())),
+            ("services.autostart", self.autostart.map(Value::from)),
+        ];
+        let mut changes: Vec<(String, Value)> =
+            flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+        for assignment in &self.set {
+            let (key, text) = assignment
+                .split_once('=')
+                .with_context(|| format!("--set takes KEY=VALUE, such as logs.keep=9, not `{assignment}`"))?;
+            let key = key.trim();
+            ensure!(!key.split('.').any(str::is_empty), "`{key}` is no key: write section.key, such as logs.keep");
+            // What is no value of TOML is meant as text: nobody wants to quote twice for the shell.
+            let value = text.trim().parse().unwrap_or_else(|_| Value::from(text.trim()));
+            changes.push((key.to_owned(), value));
+        }
+        Ok(changes)
+    }
+}
+
+/// The file that is read, and so the one that is written.
+fn file(args: &Args, data_dir: &Path) -> PathBuf {
+    let variable = || std::env::var_os("SIGNALBOX_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let named = args.common.config.clone().or_else(variable);
+    named.unwrap_or_else(|| data_dir.join(format!("{}.toml", SPEC.name)))
+}
+
+/// The text of the file with new values in it; comments and order stay.
+fn changed(file: &Path, changes: &[(String, Value)]) -> anyhow::Result<String> {
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    };
+    let mut document: DocumentMut = text.parse().with_context(|| format!("{} is no TOML", file.display()))?;
+    for (key, value) in changes {
+        set(document.as_table_mut(), key, value.clone())?;
+    }
+    Ok(document.to_string())
+}
+
+fn set(table: &mut Table, key: &str, value: Value) -> anyhow::Result<()> {
+    let Some((section, rest)) = key.split_once('.') else {
+        match table.get_mut(key) {
+            Some(Item::Value(old)) => {
+                // The comment behind a value stays with it.
+                let decor = old.decor().clone();
+                *old = value;
+                *old.decor_mut() = decor;
+            }
+            Some(Item::None) | None => drop(table.insert(key, Item::Value(value))),
+            Some(_) => bail!("`{key}` is a section, not a key"),
+        }
+        return Ok(());
+    };
+    let inner = table.entry(section).or_insert_with(|| Item::Table(Table::new()));
+    let inner = inner.as_table_mut().with_context(|| format!("`{section}` is no section of the file"))?;
+    set(inner, rest, value)
+}
+
+/// Reads the new text as the server would, flags and environment aside.
+fn validate(args: &Args, file: &Path, text: &str) -> anyhow::Result<()> {
+    let trial = file.with_extension("toml.trial");
+    write_private(&trial, text).with_context(|| format!("cannot write {}", trial.display()))?;
+    let common = CommonArgs { config: Some(trial.clone()), ..args.common.clone() };
+    let judged = loaded(&Args { common, ..args.clone() });
+    fs::remove_file(&trial).with_context(|| format!("cannot remove {}", trial.display()))?;
+    if let Err(error) = judged {
+        let why = format!("{error:#}").replace(&format!("{}: ", trial.display()), "");
+        bail!("nothing was changed: {why}");
+    }
+    Ok(())
+}
+
+/// Whoever reads the file sees the whole of it, or the one before.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    let unfinished = file.with_extension("toml.new");
+    write_private(&unfinished, text)?;
+    // A link stays one, with its target replaced.
+    let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    fs::rename(&unfinished, target)
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edited(text: &str, key: &str, value: impl Into<Value>) -> anyhow::Result<String> {
+        let mut document: DocumentMut = text.parse()?;
+        set(document.as_table_mut(), key, value.into())?;
+        Ok(document.to_string())
+    }
+
+    #[test]
+    fn comments_and_order_stay() {
+        let before = "# mine\n[services]\nqwen_port = 1 # old habit\nrouter_port = 2\n";
+        let after = edited(before, "services.qwen_port", 7).unwrap();
+        assert_eq!(after, "# mine\n[services]\nqwen_port = 7 # old habit\nrouter_port = 2\n");
+        assert_eq!(edited("", "server.port", 9000).unwrap(), "[server]\nport = 9000\n");
+    }
+
+    #[test]
+    fn sections_are_no_keys_and_keys_no_sections() {
+        assert!(edited("[server]\nport = 1\n", "server", 7).is_err());
+        assert!(edited("server = 1\n", "server.port", 7).is_err());
+    }
+
+    #[test]
+    fn assignments_are_read_as_toml_or_text() {
+        let changes = |set: &[&str]| {
+            use clap::Parser;
+            #[derive(Parser)]
+            struct Line {
+                #[command(flatten)]
+                config: Config,
+            }
+            let line = ["x"].into_iter().chain(set.iter().flat_map(|assignment| ["--set", assignment]));
+            Line::parse_from(line).config.changes()
+        };
+        let read = |assignment: &str| changes(&[assignment]).unwrap().remove(0).1.to_string();
+        assert_eq!(read("logs.keep=9"), "9");
+        assert_eq!(read("logs.max_size=1MiB"), "\"1MiB\"");
+        assert_eq!(read("api.allowed_hosts=[\"a\"]"), "[\"a\"]");
+        for wrong in ["logs.keep", "=1", "logs.=1", ".keep=1"] {
+            assert!(changes(&[wrong]).is_err(), "{wrong}");
+        }
+    }
+}

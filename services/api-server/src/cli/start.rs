@@ -1,0 +1,111 @@
+//! `start`: in the background, and back when all is ready. `restart`: stop, then start.
+
+mod daemon;
+mod doors;
+
+use serde_json::{Value, json};
+
+use self::daemon::Daemon;
+use super::installation::{Installation, reachable};
+use super::output::{Code, Output, Verdict};
+use super::{Cli, client, stop};
+use crate::config::Args;
+use crate::instance::{self, Record};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Start {
+    #[command(flatten)]
+    args: Args,
+    #[command(flatten)]
+    force: doors::Force,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Restart {
+    #[command(flatten)]
+    args: Args,
+    #[command(flatten)]
+    force: doors::Force,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(super) async fn start(command: Start, out: &mut Output) -> anyhow::Result<Verdict> {
+    let installation = Installation::read(&command.args)?;
+    out.line("Starting Signalbox...");
+    if let Some(server) = &installation.running {
+        let url = format!("http://{}", reachable(server.addr));
+        out.line(format!("Server is already running (PID: {})", server.identity.pid));
+        out.line(format!("API URL: {url}"));
+        return Ok(Verdict::done(facts(&installation, server, "already running")));
+    }
+    bring_up(command.args, &command.force, out).await
+}
+
+/// Without flags of its own, the new server gets those of the old one.
+pub(super) async fn restart(command: Restart, out: &mut Output) -> anyhow::Result<Verdict> {
+    let mut args = command.args;
+    let installation = Installation::read(&args)?;
+    out.line("Restarting Signalbox...");
+    match &installation.running {
+        Some(server) => {
+            out.line("Stopping Signalbox...");
+            if args.says_only_where() {
+                args = Cli::args_of(&server.args).unwrap_or(args);
+            }
+            // What cannot be started again is not stopped either.
+            Installation::read(&args)?;
+            stop::stop_running(&installation, server, out).await?;
+        }
+        None => out.line("Server is not running"),
+    }
+    out.line("Starting Signalbox...");
+    bring_up(args, &command.force, out).await
+}
+
+async fn bring_up(mut args: Args, force: &doors::Force, out: &mut Output) -> anyhow::Result<Verdict> {
+    // Who starts the server wants the services.
+    args.start_services_unless_told();
+    let installation = Installation::read(&args)?;
+    doors::clear(&installation, force, out).await?;
+    let server = &installation.common.server;
+    out.line(format!("Starting server on {}:{}...", server.host, server.port));
+    let mut daemon = Daemon::spawn(&args, &installation)?;
+    let record = daemon.ready(&installation).await?;
+    let facts = facts(&installation, &record, "started");
+    let url = format!("http://{}", reachable(record.addr));
+    out.line(format!("Server started successfully (PID: {})", record.identity.pid));
+    out.line(format!("API URL: {url}"));
+    out.line(format!("API Docs: {url}/docs"));
+    if let Ok(status) = client::get(&installation, &record, "/api/proxy/status").await
+        && let Some(port) = status["providerRouter"]["port"].as_u64()
+    {
+        let router = std::net::SocketAddr::new(reachable(record.addr).ip(), u16::try_from(port)?);
+        out.line(format!("OpenAI URL: http://{router}/v1"));
+    }
+    out.line(format!("Logs: {}", installation.log_file().display()));
+    Ok(Verdict::new(Code::Done, facts))
+}
+
+fn facts(installation: &Installation, server: &Record, message: &str) -> Value {
+    let url = format!("http://{}", reachable(server.addr));
+    json!({
+        "running": true,
+        "pid": server.identity.pid,
+        "url": url,
+        "docsUrl": format!("{url}/docs"),
+        "logFile": installation.log_file(),
+        "message": message,
+    })
+}
+
+/// The server that was spawned as `pid`, once it has said where it is.
+fn announced(installation: &Installation, pid: u32) -> Option<Record> {
+    // While it starts, its lock may be held without a record beside it.
+    let record = instance::running(&installation.common.data_dir).ok().flatten();
+    record.filter(|record| record.identity.pid == pid)
+}

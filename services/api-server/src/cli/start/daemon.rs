@@ -1,0 +1,138 @@
+//! The server in the background.
+
+use std::fs::OpenOptions;
+use std::io::Read as _;
+use std::io::{Seek as _, SeekFrom};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{announced, client};
+use crate::cli::installation::Installation;
+use crate::config::Args;
+use crate::instance::{Record, private_directory};
+use crate::supervisor::Exit;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the server itself may take, beside its services.
+const OWN_START: Duration = Duration::from_secs(15);
+
+/// Lines of its log that explain a failure.
+const SHOWN_LINES: usize = 15;
+
+/// A server that was just spawned.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    child: Child,
+    log: PathBuf,
+    /// Where its part of the log begins.
+    begin: u64,
+    deadline: Instant,
+    services: bool,
+}
+
+// === impl Daemon ===
+
+impl Daemon {
+    /// Spawns it: away from this terminal, its output in the log.
+    pub(super) fn spawn(args: &Args, installation: &Installation) -> anyhow::Result<Self> {
+        let log = installation.log_file();
+        let refused = || format!("cannot write {}", log.display());
+        private_directory(installation.logs().path()).with_context(refused)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&log).with_context(refused)?;
+        let begin = file.metadata().with_context(refused)?.len();
+        let program = std::env::current_exe().context("cannot find my own executable")?;
+        let child = Command::new(&program)
+            .args(["run", "--detached"])
+            .args(args.to_argv())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("cannot run {}", program.display()))?;
+        let services = &installation.config.services;
+        let deadline = Instant::now() + OWN_START + services.startup_timeout.get();
+        Ok(Self { child, log, begin, deadline, services: services.autostart })
+    }
+
+    /// Waits until it answers and its services run.
+    pub(super) async fn ready(&mut self, installation: &Installation) -> anyhow::Result<Record> {
+        let mut missing = "it has not said where it listens".to_owned();
+        loop {
+            if let Some(status) = self.child.try_wait().context("cannot ask for the server's state")? {
+                let exit = status.code().map_or(Exit::Unknown, Exit::Code);
+                bail!("the server {exit} before it was ready{}", self.last_words());
+            }
+            if let Some(record) = announced(installation, self.child.id()) {
+                match client::get(installation, &record, "/api/proxy/status").await {
+                    Ok(status) => match self.judge(&status) {
+                        Judgement::Ready => return Ok(record),
+                        Judgement::Failed(why) => bail!(
+                            "the server runs (PID: {}), but not all of its services: {why}\nIt stays up for `api-server logs` and \
+                             `api-server stop`",
+                            record.identity.pid
+                        ),
+                        Judgement::Pending(what) => missing = what,
+                    },
+                    Err(error) => missing = format!("{error:#}"),
+                }
+            }
+            if Instant::now() >= self.deadline {
+                bail!(
+                    "the server (PID: {}) is not ready in time: {missing}. It goes on trying; see `api-server status`{}",
+                    self.child.id(),
+                    self.last_words()
+                );
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    fn judge(&self, status: &Value) -> Judgement {
+        let word = status["status"].as_str().unwrap_or("in no known state");
+        if word == "running" || !self.services {
+            return Judgement::Ready;
+        }
+        // A service that will be started again may still come.
+        let lost = ["providerRouter", "qwenProxy"].into_iter().map(|service| &status[service]);
+        let mut lost = lost.filter(|service| service["state"] == "error" && service["willRestart"] != true);
+        match lost.next() {
+            Some(service) => Judgement::Failed(service["error"].as_str().unwrap_or("no reason given").to_owned()),
+            None if word == "error" => Judgement::Failed(status["message"].as_str().unwrap_or_default().to_owned()),
+            None => Judgement::Pending(format!("its services are {word}")),
+        }
+    }
+
+    /// The end of what it wrote to its log.
+    fn last_words(&self) -> String {
+        let mut text = Vec::new();
+        let read = OpenOptions::new().read(true).open(&self.log).and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.begin))?;
+            file.take(64 * 1024).read_to_end(&mut text)
+        });
+        if read.is_err() || text.is_empty() {
+            return format!("; see {}", self.log.display());
+        }
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+        format!("; the end of {}:\n{}", self.log.display(), shown.join("\n"))
+    }
+}
+
+/// What a status means for who waits.
+enum Judgement {
+    Ready,
+    Failed(String),
+    Pending(String),
+}

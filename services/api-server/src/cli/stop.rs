@@ -1,0 +1,50 @@
+//! `stop`: politely, and by force after the grace.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::ending;
+use super::installation::Installation;
+use super::output::{Code, Output, Verdict};
+use crate::config::Args;
+use crate::instance::Record;
+
+/// What a shutdown may take beyond its two deadlines.
+const MARGIN: Duration = Duration::from_secs(5);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Stop {
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(super) async fn stop(args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+    let installation = Installation::read(args)?;
+    out.line("Stopping Signalbox...");
+    let Some(server) = &installation.running else {
+        out.line("Server is not running");
+        return Ok(Verdict::new(Code::NotRunning, json!({ "running": false })));
+    };
+    let forced = stop_running(&installation, server, out).await?;
+    Ok(Verdict::done(json!({ "running": false, "pid": server.identity.pid, "forced": forced })))
+}
+
+/// Stops the server, which takes its children along. Whether it had to be killed.
+pub(super) async fn stop_running(
+    installation: &Installation,
+    server: &Record,
+    out: &mut Output,
+) -> anyhow::Result<bool> {
+    // It stops its children while it serves its last requests.
+    let deadlines = installation.common.server.drain_timeout.get() + installation.config.services.stop_grace.get() * 2;
+    let forced = ending::end(&server.identity, deadlines + MARGIN, out).await?;
+    let pid = server.identity.pid;
+    if forced {
+        out.line(format!("Server was killed (PID: {pid}); the services end by themselves within seconds"));
+    } else {
+        out.line(format!("Server stopped successfully (PID: {pid})"));
+    }
+    Ok(forced)
+}

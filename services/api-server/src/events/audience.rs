@@ -1,0 +1,154 @@
+//! Who listens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use signalbox_daemon::ClientKeys;
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler as _;
+use socketioxide::layer::SocketIoLayer;
+use socketioxide::{SendError, SocketError, SocketIo};
+
+use super::{PATH, payload};
+use crate::api::{App, proxy};
+
+/// More than anybody has dashboards.
+const MAX_LISTENERS: usize = 64;
+/// Packets that may wait for one listener. A dashboard that is this far behind wants a snapshot, not a history.
+const QUEUE: usize = 128;
+/// Listeners say little: bytes of one message.
+const MAX_MESSAGE: usize = 64 * 1024;
+/// The room of the browser extensions.
+const EXTENSIONS: &str = "extensions";
+
+/// How many browser extensions are connected. Clones share the count.
+#[derive(Clone, Debug, Default)]
+pub struct Extensions(Arc<AtomicUsize>);
+
+/// Everybody who listens. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Audience(SocketIo);
+
+/// What a listener says when it connects: pages cannot set headers on a WebSocket.
+#[derive(Debug, Default, Deserialize)]
+struct Introduction {
+    #[serde(default)]
+    token: Option<String>,
+}
+
+/// Why a listener is turned away; Socket.IO's `connect_error`.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("Unauthorized: connect with auth: {{token: \"<client key>\"}}")]
+    Unauthorized,
+    #[error("{MAX_LISTENERS} listeners are connected already")]
+    Full,
+}
+
+/// A server of the protocol, and the handle to it.
+pub(super) fn server() -> (SocketIoLayer, SocketIo) {
+    SocketIo::builder()
+        .req_path(PATH)
+        .max_buffer_size(QUEUE)
+        .max_payload(MAX_MESSAGE as u64)
+        .ws_max_message_size(MAX_MESSAGE)
+        .ws_max_frame_size(MAX_MESSAGE)
+        .connect_timeout(Duration::from_secs(10))
+        .build_layer()
+}
+
+/// Lets listeners in: each gets a snapshot, and may say that it is the extension, or `ping`.
+pub(super) fn admit(io: &SocketIo, app: App, keys: Arc<ClientKeys>) {
+    let counted = io.clone();
+    let check = async move |socket: SocketRef, TryData(introduction): TryData<Introduction>| {
+        let token = introduction.unwrap_or_default().token;
+        if !keys.authorize(&socket.req_parts().headers) && !token.is_some_and(|token| keys.accepts(&token)) {
+            return Err(Refusal::Unauthorized);
+        }
+        if counted.sockets().len() >= MAX_LISTENERS {
+            return Err(Refusal::Full);
+        }
+        Ok(())
+    };
+    let audience = Audience(io.clone());
+    let welcome = async move |socket: SocketRef| welcome(&socket, app, audience).await;
+    io.ns("/", welcome.with(check));
+}
+
+async fn welcome(socket: &SocketRef, app: App, audience: Audience) {
+    socket.on("ping", async |socket: SocketRef| {
+        tell(&socket, "pong", &json!({ "timestamp": payload::timestamp() }));
+    });
+    let (joining, everybody) = (app.clone(), audience.clone());
+    socket.on("extension:connect", async move |socket: SocketRef| {
+        if is_extension(&socket) {
+            return;
+        }
+        socket.join(EXTENSIONS);
+        joining.extensions.0.fetch_add(1, Ordering::Relaxed);
+        everybody.tell_status(&joining).await;
+    });
+    let (leaving, everybody) = (app.clone(), audience);
+    socket.on_disconnect(async move |socket: SocketRef| {
+        // Rooms are left only after this handler.
+        if is_extension(&socket) {
+            leaving.extensions.0.fetch_sub(1, Ordering::Relaxed);
+            everybody.tell_status(&leaving).await;
+        }
+    });
+    tell(socket, payload::PROXY_STATUS, &payload::proxy_status(proxy::status_value(&app).await));
+}
+
+fn is_extension(socket: &SocketRef) -> bool {
+    socket.rooms().iter().any(|room| room == EXTENSIONS)
+}
+
+/// Sends one event; who cannot take it is disconnected, and comes back for a snapshot.
+fn tell(socket: &SocketRef, event: &str, payload: &Value) {
+    if let Err(SendError::Socket(SocketError::InternalChannelFull)) = socket.emit(event, payload) {
+        tracing::info!(id = %socket.id, "a listener is too slow and was disconnected");
+        socket.clone().disconnect().ok();
+    }
+}
+
+// === impl Extensions ===
+
+impl Extensions {
+    /// Whether one is connected.
+    #[must_use]
+    pub fn connected(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+// === impl Audience ===
+
+impl Audience {
+    pub(super) fn new(io: SocketIo) -> Self {
+        Self(io)
+    }
+
+    /// Whether nobody listens: then nothing has to be put together.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.sockets().is_empty()
+    }
+
+    /// Tells everybody but the extensions.
+    pub(super) fn tell(&self, event: &str, payload: &Value) {
+        for socket in self.0.except(EXTENSIONS).sockets() {
+            tell(&socket, event, payload);
+        }
+    }
+
+    /// Tells how everything stands.
+    pub(super) async fn tell_status(&self, app: &App) {
+        self.tell(payload::PROXY_STATUS, &payload::proxy_status(proxy::status_value(app).await));
+    }
+
+    pub(super) async fn close(&self) {
+        self.0.close().await;
+    }
+}

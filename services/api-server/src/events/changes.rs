@@ -1,0 +1,57 @@
+//! What differs between two states of the tables.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// What has been done to a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Action {
+    Created,
+    Updated,
+    Deleted,
+    Enabled,
+    Disabled,
+    Reloaded,
+}
+
+/// Things by their key.
+pub(super) type State<T> = BTreeMap<String, T>;
+
+/// What has been done to get from `old` to `new`, by key. `update` says what to call a difference.
+pub(super) fn between<T: PartialEq>(
+    old: &State<T>,
+    new: &State<T>,
+    update: impl Fn(&T, &T) -> Action,
+) -> Vec<(String, Action)> {
+    let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), Action::Deleted));
+    let rest = new.iter().filter_map(|(key, value)| match old.get(key) {
+        None => Some((key.clone(), Action::Created)),
+        Some(before) if before != value => Some((key.clone(), update(before, value))),
+        Some(_) => None,
+    });
+    gone.chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(things: &[(&str, bool)]) -> State<bool> {
+        things.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect()
+    }
+
+    #[test]
+    fn each_difference_has_a_name() {
+        let update = |_: &bool, new: &bool| if *new { Action::Enabled } else { Action::Disabled };
+        let changes = between(
+            &state(&[("gone", true), ("same", true), ("on", false), ("off", true)]),
+            &state(&[("same", true), ("on", true), ("off", false), ("new", true)]),
+            update,
+        );
+        let expected =
+            [("gone", Action::Deleted), ("new", Action::Created), ("off", Action::Disabled), ("on", Action::Enabled)];
+        assert_eq!(changes, expected.map(|(key, action)| (key.to_owned(), action)));
+    }
+}

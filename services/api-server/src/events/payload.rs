@@ -1,0 +1,133 @@
+//! The shapes of the events. Lists come under two names, because two generations of dashboards read them.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use signalbox_core::schema::Provider;
+use signalbox_core::secret::{MASK, is_sensitive_key};
+
+use super::changes::Action;
+use crate::api::ModelView;
+
+pub(super) const PROXY_STATUS: &str = "proxy:status";
+pub(super) const LIFECYCLE: &str = "lifecycle:update";
+pub(super) const PROVIDERS: &str = "providers:updated";
+pub(super) const MODELS: &str = "models:updated";
+pub(super) const CREDENTIALS: &str = "credentials:updated";
+pub(super) const SETTINGS: &str = "settings:updated";
+pub(super) const REQUESTS: &str = "requests:new";
+
+/// Now, as ISO 8601.
+pub(super) fn timestamp() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// The whole status, wrapped in `status`.
+pub(super) fn proxy_status(mut status: Value) -> Value {
+    let now = timestamp();
+    status["timestamp"] = now.as_str().into();
+    json!({ "status": status, "timestamp": now })
+}
+
+/// The whole status with both children on top, and `lifecycle` where the router changed.
+///
+/// There is no `lifecycle` where only qwen-proxy changed: dashboards take it for the router's.
+pub(super) fn lifecycle(mut status: Value, router_changed: bool) -> Value {
+    if router_changed {
+        let router = &status["providerRouter"];
+        let lifecycle = json!({
+            "process": "providerRouter",
+            "state": router["state"],
+            "port": if matches!(router["state"].as_str(), Some("stopping" | "stopped")) { &Value::Null } else { &router["port"] },
+            "running": router["running"],
+            "error": router["error"],
+        });
+        status["lifecycle"] = lifecycle;
+    }
+    status["timestamp"] = timestamp().into();
+    status
+}
+
+pub(super) fn providers(action: Action, id: &str, providers: &[Provider]) -> Value {
+    let enabled = providers.iter().filter(|provider| provider.enabled).count();
+    let mut event = list("providers", action, "providerId", id, providers);
+    event.insert("enabled".to_owned(), enabled.into());
+    event.into()
+}
+
+pub(super) fn models(action: Action, id: &str, models: &[ModelView]) -> Value {
+    list("models", action, "modelId", id, models).into()
+}
+
+/// `expires_at` in Unix seconds.
+pub(super) fn credentials(action: Action, valid: bool, expires_at: Option<i64>) -> Value {
+    json!({
+        "action": action,
+        "credentials": { "valid": valid, "expiresAt": expires_at },
+        "timestamp": timestamp(),
+    })
+}
+
+/// `value` is null where the setting went back to its default.
+pub(super) fn setting(action: Action, key: &str, value: Option<&str>, requires_restart: bool) -> Value {
+    let value = value.map(|value| if is_sensitive_key(key) { MASK } else { value });
+    json!({
+        "action": action,
+        "key": key,
+        "value": value,
+        "requiresRestart": requires_restart,
+        "timestamp": timestamp(),
+    })
+}
+
+/// `count` requests since the last such event, the newest of them in `requests`.
+pub(super) fn requests(count: i64, requests: &[Value]) -> Value {
+    json!({ "count": count, "requests": requests, "timestamp": timestamp() })
+}
+
+fn list(name: &str, action: Action, id_name: &str, id: &str, items: &[impl Serialize]) -> Map<String, Value> {
+    let (total, items) = (items.len(), json!(items));
+    let fields = [
+        ("action", json!(action)),
+        (id_name, id.into()),
+        (name, items.clone()),
+        ("items", items),
+        ("total", total.into()),
+        ("timestamp", timestamp().into()),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(state: &str) -> Value {
+        json!({"status": "running", "providerRouter": {"state": state, "port": 3001, "running": state == "running", "error": null},
+               "qwenProxy": {"state": "running"}})
+    }
+
+    #[test]
+    fn the_status_is_wrapped() {
+        let event = proxy_status(status("running"));
+        assert_eq!(event["status"]["providerRouter"]["port"], 3001);
+        assert_eq!(event["timestamp"], event["status"]["timestamp"]);
+    }
+
+    #[test]
+    fn only_the_router_has_a_lifecycle() {
+        let router = lifecycle(status("running"), true);
+        assert_eq!(
+            router["lifecycle"],
+            json!({"process": "providerRouter", "state": "running", "port": 3001, "running": true, "error": null})
+        );
+        assert_eq!(router["qwenProxy"]["state"], "running");
+        assert_eq!(lifecycle(status("stopped"), true)["lifecycle"]["port"], Value::Null);
+        assert!(lifecycle(status("running"), false).get("lifecycle").is_none());
+    }
+
+    #[test]
+    fn secrets_of_settings_are_masked() {
+        assert_eq!(setting(Action::Updated, "webhook.secret", Some("s"), false)["value"], MASK);
+        assert_eq!(setting(Action::Updated, "server.port", Some("1"), true)["value"], "1");
+    }
+}

@@ -1,0 +1,201 @@
+//! Noticing what happens.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use signalbox_core::schema::{Provider, Setting};
+use signalbox_store::{Error, Page, Store, catalog, credentials, models, requests};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::changes::{Action, State, between};
+use super::{Audience, payload};
+use crate::api::{App, ModelView, proxy, requires_restart};
+use crate::fleet::Change;
+
+/// Four looks at the tables a second, as the router does: who sees an event finds it in force.
+const PERIOD: Duration = Duration::from_millis(250);
+/// How many of the newest requests an event names.
+const NEWEST: i64 = 20;
+/// Looks from one event about requests to the next: one a second, however many there are.
+const REQUESTS_EVERY: u32 = 4;
+
+/// Tells what becomes of the children.
+pub(super) async fn children(app: &App, audience: &Audience) {
+    let mut fleet = app.fleet.clone();
+    loop {
+        let change = fleet.changed().await;
+        if audience.is_empty() {
+            continue;
+        }
+        let status = proxy::status_value(app).await;
+        audience.tell(payload::LIFECYCLE, &payload::lifecycle(status.clone(), change == Change::Router));
+        audience.tell(payload::PROXY_STATUS, &payload::proxy_status(status));
+    }
+}
+
+/// Tells what becomes of the tables.
+pub(super) async fn tables(app: &App, audience: &Audience) {
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reloads = app.reloads.subscribe();
+    let mut known: Option<Tables> = None;
+    for look in 0_u32.. {
+        tokio::select! {
+            _ = ticks.tick() => {
+                let seen = known.take();
+                match Tables::look(&app.store, seen.as_ref(), look.is_multiple_of(REQUESTS_EVERY)).await {
+                    Ok(tables) => {
+                        if let Some(seen) = &seen {
+                            tables.tell(seen, audience);
+                        }
+                        known = Some(tables);
+                    }
+                    // The status says so already; what changes meanwhile is told when the database is back.
+                    Err(error) => {
+                        tracing::debug!(%error, "the tables cannot be watched");
+                        known = seen;
+                    }
+                }
+            }
+            reloaded = reloads.recv() => match reloaded {
+                Ok(id) => if let Some(tables) = &known {
+                    audience.tell(payload::PROVIDERS, &payload::providers(Action::Reloaded, &id, &tables.rows()));
+                },
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+/// One state of the tables.
+#[derive(Clone, Debug)]
+struct Tables {
+    catalog_version: i64,
+    /// In the order in which they are shown.
+    order: Vec<String>,
+    providers: State<Watched>,
+    models: Vec<signalbox_core::schema::Model>,
+    settings: State<String>,
+    credentials: Vec<credentials::Credential>,
+    newest_request: i64,
+    /// Those that came since the last look.
+    requests: Vec<Value>,
+}
+
+/// A provider with what belongs to it, as far as a change of it has to be noticed.
+#[derive(Clone, Debug, PartialEq)]
+struct Watched {
+    row: Provider,
+    config: Vec<(String, i64)>,
+    models: Vec<(String, bool, Option<String>)>,
+}
+
+// === impl Tables ===
+
+impl Tables {
+    /// Reads what may have changed since `seen`. Of the requests only `with_requests`.
+    async fn look(store: &Store, seen: Option<&Self>, with_requests: bool) -> Result<Self, Error> {
+        let version = catalog::version(store).await?;
+        let mut tables = match seen {
+            Some(seen) if seen.catalog_version == version => seen.clone(),
+            _ => Self::load(store, seen).await?,
+        };
+        tables.credentials = credentials::list(store).await?;
+        tables.requests = Vec::new();
+        if with_requests {
+            let newer = requests::newer_than(store, seen.map(|seen| seen.newest_request), NEWEST).await?;
+            tables.newest_request = newer.last;
+            tables.requests = newer.requests.iter().map(summary).collect();
+        }
+        Ok(tables)
+    }
+
+    async fn load(store: &Store, seen: Option<&Self>) -> Result<Self, Error> {
+        let catalog = catalog::load(store).await?;
+        let models = models::list(store, &models::Filter::default(), Page::ALL).await?.items;
+        let order = catalog.providers.iter().map(|(row, ..)| row.id.clone()).collect();
+        let providers = catalog.providers.into_iter().map(|(row, configs, links)| {
+            let config = configs.into_iter().map(|config| (config.key, config.updated_at)).collect();
+            let models = links.into_iter().map(|link| (link.model.id, link.is_default, link.config)).collect();
+            (row.id.clone(), Watched { row, config, models })
+        });
+        let setting = |row: Setting| (row.key, row.value);
+        Ok(Self {
+            catalog_version: catalog.version,
+            order,
+            providers: providers.collect(),
+            models,
+            settings: catalog.settings.into_iter().map(setting).collect(),
+            credentials: Vec::new(),
+            newest_request: seen.map_or(0, |seen| seen.newest_request),
+            requests: Vec::new(),
+        })
+    }
+
+    /// The providers as they are shown.
+    fn rows(&self) -> Vec<Provider> {
+        self.order.iter().filter_map(|id| self.providers.get(id)).map(|watched| watched.row.clone()).collect()
+    }
+
+    /// Tells what differs from `before`.
+    fn tell(&self, before: &Self, audience: &Audience) {
+        if audience.is_empty() {
+            return;
+        }
+        if self.catalog_version != before.catalog_version {
+            self.tell_catalog(before, audience);
+        }
+        if self.credentials != before.credentials {
+            let action = if self.credentials.is_empty() { Action::Deleted } else { Action::Updated };
+            let active = self.credentials.iter().find(|credential| credential.active);
+            let now_s = jiff::Timestamp::now().as_second();
+            let valid = active.is_some_and(|credential| !credential.is_expired(now_s));
+            let expires_at = active.and_then(|credential| credential.expires_at);
+            audience.tell(payload::CREDENTIALS, &payload::credentials(action, valid, expires_at));
+        }
+        let count = self.newest_request - before.newest_request;
+        if !self.requests.is_empty() {
+            audience.tell(payload::REQUESTS, &payload::requests(count, &self.requests));
+        }
+    }
+
+    fn tell_catalog(&self, before: &Self, audience: &Audience) {
+        let switched = |old: &Watched, new: &Watched| match (old.row.enabled, new.row.enabled) {
+            (false, true) => Action::Enabled,
+            (true, false) => Action::Disabled,
+            _ => Action::Updated,
+        };
+        let rows = self.rows();
+        for (id, action) in between(&before.providers, &self.providers, switched) {
+            audience.tell(payload::PROVIDERS, &payload::providers(action, &id, &rows));
+        }
+        let by_id = |tables: &Self| -> BTreeMap<_, _> {
+            tables.models.iter().map(|model| (model.id.clone(), model.clone())).collect()
+        };
+        let models: Vec<_> = self.models.iter().cloned().map(ModelView::from).collect();
+        for (id, action) in between(&by_id(before), &by_id(self), |_, _| Action::Updated) {
+            audience.tell(payload::MODELS, &payload::models(action, &id, &models));
+        }
+        for (key, action) in between(&before.settings, &self.settings, |_, _| Action::Updated) {
+            let value = self.settings.get(&key).map(String::as_str);
+            audience.tell(payload::SETTINGS, &payload::setting(action, &key, value, requires_restart(&key)));
+        }
+    }
+}
+
+/// A request as the event names it; its bodies are for who asks for them.
+fn summary(request: &requests::Newer) -> Value {
+    json!({
+        "id": request.id,
+        "request_id": request.request_id,
+        "session_id": request.session_id,
+        "timestamp": request.timestamp,
+        "model": request.model,
+        "stream": request.stream,
+        "status": request.status.as_str(),
+        "provider_id": request.provider_id,
+    })
+}

@@ -1,0 +1,220 @@
+//! The one api-server of a data directory: a lock that says that it runs, and a record that says where.
+//!
+//! The lock decides. It is held from start to end, the kernel releases it however the process dies, and its file is never
+//! removed. The record beside it is a hint for whoever looks for the process, and means nothing without the lock.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use signalbox_daemon::Exit;
+
+use crate::identity::Identity;
+
+/// What is known about the api-server that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Which process.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// Of which version it is.
+    pub version: String,
+    /// When it was started, in milliseconds since 1970.
+    pub started_at: i64,
+    /// The flags it was started with.
+    pub args: Vec<String>,
+}
+
+/// While it lives, no other api-server uses the data directory.
+#[derive(Debug)]
+pub struct Instance {
+    _lock: File,
+    record: PathBuf,
+}
+
+/// How long a lock is waited for whose holder does not say who he is: somebody may just be looking whether it is held.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(20);
+
+// === impl Instance ===
+
+impl Instance {
+    /// Takes the data directory for this process.
+    ///
+    /// # Errors
+    /// [`Exit::Temporary`] when another one has it, [`Exit::CannotOpen`] when the files cannot be written.
+    pub async fn acquire(data_dir: &Path, record: &Record) -> Result<Self, Exit> {
+        let path = record_path(data_dir);
+        let refused = |error: io::Error| Exit::CannotOpen(format!("cannot write {}: {error}", path.display()));
+        if let Some(run) = path.parent() {
+            private_directory(run).map_err(refused)?;
+        }
+        let lock = open_lock(data_dir).map_err(refused)?;
+        let mut patience = PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(refused(error)),
+            }
+            let holder = read(&path).filter(|other| other.identity.is_alive());
+            patience = patience.saturating_sub(PAUSE);
+            if holder.is_some() || patience.is_zero() {
+                return Err(taken(data_dir, holder.as_ref()));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        write(&path, record).map_err(refused)?;
+        Ok(Self { _lock: lock, record: path })
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Without the lock it means nothing, so that it may as well stay.
+        fs::remove_file(&self.record).ok();
+    }
+}
+
+fn taken(data_dir: &Path, holder: Option<&Record>) -> Exit {
+    let pid = holder.map_or_else(|| "unknown".to_owned(), |holder| holder.identity.pid.to_string());
+    Exit::Temporary(format!(
+        "{} is locked by pid {pid}: another api-server uses this data directory; stop it with `api-server stop`, or name \
+         another directory with --data-dir",
+        data_dir.display()
+    ))
+}
+
+/// The api-server that runs in this data directory.
+///
+/// # Errors
+/// When somebody holds the lock and does not say who.
+pub fn running(data_dir: &Path) -> io::Result<Option<Record>> {
+    let lock = match open_lock(data_dir) {
+        Ok(lock) => lock,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => return Ok(None),
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    match read(&record_path(data_dir)).filter(|record| record.identity.is_alive()) {
+        Some(record) => Ok(Some(record)),
+        None => Err(io::Error::other(format!(
+            "an api-server holds the lock of {} and does not say which process it is: it is just starting or ending, so try \
+             again; if that does not help, look for it with your system's tools",
+            data_dir.display()
+        ))),
+    }
+}
+
+/// Removes what a killed api-server has left behind; whether there was anything. To be called when none runs.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_stale_record(data_dir: &Path) -> io::Result<bool> {
+    match fs::remove_file(record_path(data_dir)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a directory for its owner alone.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn record_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("run").join("api-server.json")
+}
+
+fn open_lock(data_dir: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(data_dir.join("run").join("api-server.lock"))
+}
+
+/// A record that cannot be understood is none.
+fn read(path: &Path) -> Option<Record> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Whoever reads it sees the whole of it, or the one before.
+fn write(path: &Path, record: &Record) -> io::Result<()> {
+    let unfinished = path.with_extension("json.new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&unfinished)?.write_all(&serde_json::to_vec(record)?)?;
+    fs::rename(&unfinished, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            identity: Identity::own(),
+            addr: ([127, 0, 0, 1], 3002).into(),
+            version: "1".to_owned(),
+            started_at: 17,
+            args: vec!["--port".to_owned(), "0".to_owned()],
+        }
+    }
+
+    #[tokio::test]
+    async fn fc_10_the_second_one_is_turned_away_and_nothing_is_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(running(dir.path()).unwrap(), None);
+        let first = Instance::acquire(dir.path(), &record()).await.unwrap();
+        assert_eq!(running(dir.path()).unwrap(), Some(record()));
+        let before = fs::read(record_path(dir.path())).unwrap();
+        let exit = Instance::acquire(dir.path(), &Record { started_at: 18, ..record() }).await.unwrap_err();
+        assert_eq!(exit.code(), 75);
+        assert!(exit.to_string().contains(&format!("locked by pid {}", std::process::id())), "{exit}");
+        assert_eq!(fs::read(record_path(dir.path())).unwrap(), before);
+        drop(first);
+        assert_eq!(running(dir.path()).unwrap(), None);
+        Instance::acquire(dir.path(), &record()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn fc_9_a_record_without_a_lock_is_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Instance::acquire(dir.path(), &record()).await.unwrap());
+        for garbage in [&b""[..], b"{", b"\x00\xff", br#"{"pid": 1}"#, &serde_json::to_vec(&record()).unwrap()] {
+            fs::write(record_path(dir.path()), garbage).unwrap();
+            assert_eq!(running(dir.path()).unwrap(), None);
+        }
+        assert!(remove_stale_record(dir.path()).unwrap() && !remove_stale_record(dir.path()).unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_lock_without_a_record_is_trouble_and_not_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = Instance::acquire(dir.path(), &record()).await.unwrap();
+        fs::write(record_path(dir.path()), "{").unwrap();
+        assert!(running(dir.path()).unwrap_err().to_string().contains("holds the lock"));
+    }
+}

@@ -1,0 +1,92 @@
+//! The log files: kept short, joined into one, and read from their ends.
+//!
+//! Every process writes its standard error straight into `logs/<name>.log`, so that it can go on logging, and never waits,
+//! when nobody reads. The [`Keeper`] follows those files from outside: it joins them into `logs/combined.log` and rotates
+//! what has grown too long. Because a writer holds its file open, rotating copies the file and empties the original;
+//! writers append, so they go on at the new beginning.
+//!
+//! # Invariants
+//! - Nobody waits for the keeper. What it cannot keep up with is left out, and counted in the place where it is missing.
+//! - A log takes at most `(keep + 1) × max_size`, plus what a writer adds between two looks.
+
+mod follow;
+mod keeper;
+mod last;
+mod rotate;
+
+use std::path::{Path, PathBuf};
+
+pub use self::follow::{Follow, News};
+pub use self::keeper::{Keeper, keep};
+pub use self::last::last_lines;
+
+/// The processes that write logs, by the names of their files.
+pub const SERVICES: [&str; 3] = ["api-server", "provider-router", "qwen-proxy"];
+
+/// The name of what joins them.
+pub const COMBINED: &str = "combined";
+
+/// The most lines that can be asked for at once.
+pub const MAX_LINES: usize = 5000;
+
+/// The directory of the logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDir(PathBuf);
+
+/// How much is kept of each log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Bytes of a file, from which on it is rotated.
+    pub max_size: u64,
+    /// How many rotated files are kept.
+    pub keep: u32,
+}
+
+// === impl LogDir ===
+
+impl LogDir {
+    /// The one in this data directory.
+    #[must_use]
+    pub fn of(data_dir: &Path) -> Self {
+        Self(data_dir.join("logs"))
+    }
+
+    /// The file of a service, or of [`COMBINED`]; `None` for any other name.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<PathBuf> {
+        (SERVICES.contains(&name) || name == COMBINED).then(|| self.0.join(format!("{name}.log")))
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// The `generation`th rotated file of a log, 1 being the youngest: `provider-router.log.1`.
+fn rotated(file: &Path, generation: u32) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!(".{generation}"));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_names_are_files() {
+        let dir = LogDir::of(Path::new("/data"));
+        assert_eq!(dir.file("qwen-proxy").unwrap(), Path::new("/data/logs/qwen-proxy.log"));
+        assert_eq!(dir.file("combined").unwrap(), Path::new("/data/logs/combined.log"));
+        for name in ["", "..", "../signalbox", "api-server.log", "nginx"] {
+            assert_eq!(dir.file(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn rotated_files_are_numbered() {
+        assert_eq!(rotated(Path::new("/logs/a.log"), 2), Path::new("/logs/a.log.2"));
+    }
+}

@@ -1,0 +1,157 @@
+//! Following a file that grows, is emptied, or is not there yet.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
+
+/// What one look takes at most; of more than that the end counts.
+const LOOK_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// A longer line is passed on in pieces.
+const LINE_LIMIT: usize = 64 * 1024;
+
+/// A place in a growing file.
+#[derive(Debug)]
+pub struct Follow {
+    path: PathBuf,
+    offset: u64,
+    /// The beginning of a line whose end has not been written.
+    open: Vec<u8>,
+}
+
+/// What one look found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Whole lines, each with its end.
+    pub text: Vec<u8>,
+    /// Bytes in front of them that were too many to look at.
+    pub left_out: u64,
+    /// How long the file is.
+    pub length: u64,
+}
+
+// === impl Follow ===
+
+impl Follow {
+    /// From the present end of the file on.
+    #[must_use]
+    pub fn from_end(path: PathBuf) -> Self {
+        let offset = std::fs::metadata(&path).map_or(0, |file| file.len());
+        Self { path, offset, open: Vec::new() }
+    }
+
+    /// The rest of what was copied away, when the file has been emptied: what came between the last look and the copy.
+    pub(super) fn rest_of(&mut self, copy: PathBuf) -> io::Result<News> {
+        let open = std::mem::take(&mut self.open);
+        let mut rest = Self { path: copy, offset: std::mem::take(&mut self.offset), open };
+        let news = rest.look();
+        self.open = rest.open;
+        news
+    }
+
+    /// What has been written since the last look.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn look(&mut self) -> io::Result<News> {
+        let length = match std::fs::metadata(&self.path) {
+            Ok(file) => file.len(),
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        if length < self.offset {
+            // Emptied, by us or by somebody else: what is there now is new.
+            self.offset = 0;
+        }
+        let left_out = (length - self.offset).saturating_sub(LOOK_LIMIT);
+        if length == self.offset {
+            return Ok(News { length, ..News::default() });
+        }
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.offset + left_out))?;
+        let mut bytes = if left_out > 0 { Vec::new() } else { std::mem::take(&mut self.open) };
+        let read = file.take(length - self.offset - left_out).read_to_end(&mut bytes)?;
+        self.offset += left_out + read as u64;
+        let begin = if left_out > 0 { memchr::memchr(b'\n', &bytes).map_or(0, |end| end + 1) } else { 0 };
+        let end = memchr::memrchr(b'\n', &bytes).map_or(begin, |end| end + 1).max(begin);
+        self.open = bytes.split_off(end);
+        bytes.drain(..begin);
+        if self.open.len() > LINE_LIMIT {
+            bytes.append(&mut self.open);
+            bytes.push(b'\n');
+        }
+        Ok(News { text: bytes, left_out: left_out + begin as u64, length })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn text(follow: &mut Follow) -> String {
+        String::from_utf8(follow.look().unwrap().text).unwrap()
+    }
+
+    #[test]
+    fn whole_lines_come_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let mut follow = Follow::from_end(path.clone());
+        assert_eq!(text(&mut follow), "", "no file yet");
+        let mut file = OpenOptions::new().append(true).create(true).open(&path).unwrap();
+        file.write_all(b"one\ntw").unwrap();
+        assert_eq!(text(&mut follow), "one\n");
+        assert_eq!(text(&mut follow), "");
+        file.write_all(b"o\n").unwrap();
+        assert_eq!(text(&mut follow), "two\n");
+        file.set_len(0).unwrap();
+        file.write_all(b"3\n").unwrap();
+        assert_eq!(text(&mut follow), "3\n", "an emptied file begins again");
+    }
+
+    #[test]
+    fn what_is_written_right_before_a_rotation_comes_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("a.log"), dir.path().join("a.log.1"));
+        let mut follow = Follow::from_end(path.clone());
+        fs::write(&path, "one\ntw").unwrap();
+        assert_eq!(text(&mut follow), "one\n");
+        fs::write(&copy, "one\ntwo\nthr").unwrap();
+        fs::write(&path, "ee\n").unwrap();
+        assert_eq!(follow.rest_of(copy).unwrap().text, b"two\n");
+        assert_eq!(text(&mut follow), "three\n");
+    }
+
+    #[test]
+    fn what_was_there_before_is_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        fs::write(&path, "old\n").unwrap();
+        assert_eq!(text(&mut Follow::from_end(path)), "");
+    }
+
+    #[test]
+    fn of_a_flood_the_end_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let mut follow = Follow::from_end(path.clone());
+        fs::write(&path, "0123456\n".repeat(1024 * 1024)).unwrap();
+        let news = follow.look().unwrap();
+        assert_eq!(news.left_out + news.text.len() as u64, 8 * 1024 * 1024);
+        assert!(news.text.starts_with(b"0123456\n") && news.text.len() as u64 <= LOOK_LIMIT);
+        assert_eq!(follow.look().unwrap().text, b"");
+    }
+
+    #[test]
+    fn a_line_without_end_does_not_pile_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let mut follow = Follow::from_end(path.clone());
+        fs::write(&path, vec![b'x'; LINE_LIMIT + 1]).unwrap();
+        assert_eq!(follow.look().unwrap().text.len(), LINE_LIMIT + 2);
+        assert_eq!(follow.open.len(), 0);
+    }
+}

@@ -1,0 +1,250 @@
+//! The task that joins and rotates the logs.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::follow::{Follow, News};
+use super::{COMBINED, LogDir, Retention, SERVICES, rotate, rotated};
+
+/// Between two looks. A person who reads along hardly notices; a look at a quiet log is one system call.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Ends the task.
+#[derive(Debug)]
+pub struct Keeper {
+    closing: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// What the task works with.
+#[derive(Debug)]
+struct Desk {
+    retention: Retention,
+    sources: Vec<Source>,
+    path: PathBuf,
+    /// `None` until there is something to write, and after a rotation.
+    combined: Option<File>,
+    written: u64,
+    /// A refusal of the disk is told once, not four times a second.
+    troubled: bool,
+}
+
+#[derive(Debug)]
+struct Source {
+    name: &'static str,
+    path: PathBuf,
+    follow: Follow,
+}
+
+/// Starts the task. What stands in the files already is old news.
+#[must_use]
+pub fn keep(logs: &LogDir, retention: Retention) -> Keeper {
+    let closing = CancellationToken::new();
+    let task = tokio::spawn(work(Desk::new(logs, retention), closing.clone()));
+    Keeper { closing, task }
+}
+
+async fn work(mut desk: Desk, closing: CancellationToken) {
+    let mut last = false;
+    while !last {
+        // Once more after the end, for the last words of the children.
+        last = tokio::time::timeout(PAUSE, closing.cancelled()).await.is_ok();
+        let looked = tokio::task::spawn_blocking(move || {
+            desk.look();
+            desk
+        });
+        match looked.await {
+            Ok(back) => desk = back,
+            Err(error) => {
+                tracing::error!(%error, "the logs are not rotated any more");
+                return;
+            }
+        }
+    }
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    /// Looks a last time and ends. To be called when the children are gone.
+    pub async fn close(self) {
+        self.closing.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the keeper of the logs ended badly");
+        }
+    }
+}
+
+// === impl Desk ===
+
+impl Desk {
+    fn new(logs: &LogDir, retention: Retention) -> Self {
+        let sources = SERVICES.into_iter().filter_map(|name| {
+            let path = logs.file(name)?;
+            Some(Source { name, follow: Follow::from_end(path.clone()), path })
+        });
+        let path = logs.path().join(format!("{COMBINED}.log"));
+        Self { retention, sources: sources.collect(), path, combined: None, written: 0, troubled: false }
+    }
+
+    fn look(&mut self) {
+        let outcome = self.try_look();
+        match outcome {
+            Ok(()) => self.troubled = false,
+            Err(error) if !self.troubled => {
+                self.troubled = true;
+                tracing::warn!(%error, "cannot keep the logs; they are not joined or rotated until this is mended");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn try_look(&mut self) -> io::Result<()> {
+        let mut joined = Vec::new();
+        for source in &mut self.sources {
+            let news = source.follow.look()?;
+            join(source.name, &news, &mut joined);
+            if news.length >= self.retention.max_size {
+                let left_out = rotate::by_copy(&source.path, &self.retention)?;
+                if left_out > 0 {
+                    tracing::warn!(log = source.name, left_out, "a log grew faster than it could be kept");
+                } else {
+                    let rest = source.follow.rest_of(rotated(&source.path, 1))?;
+                    join(source.name, &rest, &mut joined);
+                }
+            }
+        }
+        if joined.is_empty() { Ok(()) } else { self.write(&joined) }
+    }
+
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        if self.written >= self.retention.max_size {
+            self.combined = None;
+            rotate::by_rename(&self.path, &self.retention)?;
+        }
+        let file = match &mut self.combined {
+            Some(file) => file,
+            none => {
+                let file = append(&self.path)?;
+                self.written = file.metadata()?.len();
+                none.insert(file)
+            }
+        };
+        file.write_all(text)?;
+        self.written += text.len() as u64;
+        Ok(())
+    }
+}
+
+/// Adds lines, each with the name of who wrote it.
+fn join(name: &str, news: &News, joined: &mut Vec<u8>) {
+    if news.left_out > 0 {
+        joined.extend_from_slice(format!("[{name}] … {} bytes left out …\n", news.left_out).as_bytes());
+    }
+    for line in news.text.split_inclusive(|byte| *byte == b'\n') {
+        joined.extend_from_slice(format!("[{name}] ").as_bytes());
+        joined.extend_from_slice(line);
+    }
+}
+
+/// Opens a file of our own for appending.
+fn append(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    struct Room {
+        logs: LogDir,
+        desk: Desk,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Room {
+        fn new(retention: Retention) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let logs = LogDir::of(dir.path());
+            fs::create_dir(logs.path()).unwrap();
+            Self { desk: Desk::new(&logs, retention), logs, _dir: dir }
+        }
+
+        fn say(&self, name: &str, text: &str) {
+            append(&self.logs.file(name).unwrap()).unwrap().write_all(text.as_bytes()).unwrap();
+        }
+
+        fn read(&self, file: &str) -> String {
+            fs::read_to_string(self.logs.path().join(file)).unwrap_or_default()
+        }
+    }
+
+    const LARGE: Retention = Retention { max_size: 1 << 20, keep: 5 };
+
+    #[test]
+    fn the_combined_log_says_who_spoke() {
+        let mut room = Room::new(LARGE);
+        room.say("provider-router", "a\nb\n");
+        room.say("qwen-proxy", "c\n");
+        room.desk.look();
+        room.say("provider-router", "d\n");
+        room.desk.look();
+        assert_eq!(
+            room.read("combined.log"),
+            "[provider-router] a\n[provider-router] b\n[qwen-proxy] c\n[provider-router] d\n"
+        );
+    }
+
+    #[test]
+    fn every_log_is_rotated_and_nothing_is_lost_on_the_way() {
+        let mut room = Room::new(Retention { max_size: 100, keep: 2 });
+        for n in 0..50 {
+            room.say("provider-router", &format!("line {n:02}\n"));
+            room.desk.look();
+        }
+        let whole = |name: &str| {
+            [2, 1].map(|n| room.read(&format!("{name}.log.{n}"))).concat() + &room.read(&format!("{name}.log"))
+        };
+        let kept = whole("provider-router");
+        let first: usize = kept[5..7].parse().unwrap();
+        let expected: String = (first..50).map(|n| format!("line {n:02}\n")).collect();
+        assert!(kept.len() <= 3 * 104 && first > 0, "{kept}");
+        assert_eq!(kept, expected);
+        let joined = whole("combined");
+        assert!(joined.ends_with("[provider-router] line 49\n") && joined.len() <= 3 * 130, "{joined}");
+    }
+
+    #[test]
+    fn trouble_does_not_end_it() {
+        let mut room = Room::new(LARGE);
+        fs::create_dir(room.logs.path().join("combined.log")).unwrap();
+        room.say("qwen-proxy", "lost\n");
+        room.desk.look();
+        assert!(room.desk.troubled);
+        fs::remove_dir(room.logs.path().join("combined.log")).unwrap();
+        room.say("qwen-proxy", "heard\n");
+        room.desk.look();
+        assert!(!room.desk.troubled);
+        assert_eq!(room.read("combined.log"), "[qwen-proxy] heard\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_waits_for_the_last_words() {
+        let room = Room::new(LARGE);
+        let keeper = keep(&room.logs, LARGE);
+        room.say("qwen-proxy", "bye\n");
+        keeper.close().await;
+        assert_eq!(room.read("combined.log"), "[qwen-proxy] bye\n");
+    }
+}

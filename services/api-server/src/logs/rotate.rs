@@ -1,0 +1,139 @@
+//! Rotating a file that somebody else holds open.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use super::{Retention, rotated};
+
+/// Copies the file away and empties it. Of a file much longer than `max_size` only the end is kept.
+///
+/// Returns how many bytes were left out. A line that is written in the very moment between the end of the copy and the
+/// emptying is lost; the copy goes on until there is nothing to add, to keep that moment short.
+///
+/// # Errors
+/// When the disk refuses; the file is not emptied then, and grows on.
+pub(super) fn by_copy(file: &Path, retention: &Retention) -> io::Result<u64> {
+    if retention.keep == 0 {
+        let left_out = fs::metadata(file)?.len();
+        OpenOptions::new().write(true).open(file)?.set_len(0)?;
+        return Ok(left_out);
+    }
+    let mut source = OpenOptions::new().read(true).write(true).open(file)?;
+    let length = source.metadata()?.len();
+    let left_out = length.saturating_sub(retention.max_size.saturating_mul(2));
+    let unfinished = rotated(file, 0);
+    let mut copy = private(&unfinished)?;
+    if left_out > 0 {
+        source.seek(SeekFrom::Start(left_out))?;
+        writeln!(copy, "… {left_out} bytes left out …")?;
+    }
+    let copied = copy_to_end(&mut source, &mut copy, length - left_out).inspect_err(|_| {
+        // What is unfinished would only take room on a full disk.
+        fs::remove_file(&unfinished).ok();
+    })?;
+    source.set_len(0)?;
+    shift(file, retention.keep)?;
+    fs::rename(&unfinished, rotated(file, 1))?;
+    tracing::debug!(file = %file.display(), copied, "rotated");
+    Ok(left_out)
+}
+
+/// Moves the file away; for one that only we write.
+pub(super) fn by_rename(file: &Path, retention: &Retention) -> io::Result<()> {
+    if retention.keep == 0 {
+        return fs::remove_file(file);
+    }
+    shift(file, retention.keep)?;
+    fs::rename(file, rotated(file, 1))
+}
+
+/// Makes room for a new first one.
+fn shift(file: &Path, keep: u32) -> io::Result<()> {
+    for generation in (1..keep).rev() {
+        match fs::rename(rotated(file, generation), rotated(file, generation + 1)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Copies until there is nothing more, but not for ever: who writes as fast as we copy is cut off at twice the length.
+fn copy_to_end(source: &mut File, copy: &mut File, length: u64) -> io::Result<u64> {
+    let limit = length.saturating_mul(2);
+    let mut copied = 0;
+    loop {
+        let more = io::copy(&mut (&*source).take(limit - copied), copy)?;
+        copied += more;
+        if more == 0 {
+            return Ok(copied);
+        }
+    }
+}
+
+/// Makes a file for its owner alone.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RETENTION: Retention = Retention { max_size: 10, keep: 2 };
+
+    fn read(path: &Path) -> String {
+        fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn a_writer_goes_on_at_the_new_beginning() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("a.log");
+        let mut writer = OpenOptions::new().append(true).create(true).open(&log).unwrap();
+        for (line, expected) in [("first\n", vec!["first\n"]), ("second\n", vec!["second\n", "first\n"])] {
+            writer.write_all(line.as_bytes()).unwrap();
+            assert_eq!(by_copy(&log, &RETENTION).unwrap(), 0);
+            assert_eq!(read(&log), "");
+            let kept: Vec<String> = (1..=2).map_while(|n| fs::read_to_string(rotated(&log, n)).ok()).collect();
+            assert_eq!(kept, expected);
+        }
+        writer.write_all(b"third\n").unwrap();
+        by_copy(&log, &RETENTION).unwrap();
+        assert_eq!((read(&rotated(&log, 1)), read(&rotated(&log, 2))), ("third\n".to_owned(), "second\n".to_owned()));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "the oldest is gone, nothing unfinished is left");
+    }
+
+    #[test]
+    fn of_a_flood_the_end_is_kept_and_the_rest_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("a.log");
+        fs::write(&log, "0123456789".repeat(3)).unwrap();
+        assert_eq!(by_copy(&log, &RETENTION).unwrap(), 10);
+        assert_eq!(read(&rotated(&log, 1)), format!("… 10 bytes left out …\n{}", "0123456789".repeat(2)));
+    }
+
+    #[test]
+    fn keeping_nothing_empties() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("a.log");
+        fs::write(&log, "text").unwrap();
+        assert_eq!(by_copy(&log, &Retention { max_size: 1, keep: 0 }).unwrap(), 4);
+        assert_eq!((read(&log).as_str(), fs::read_dir(dir.path()).unwrap().count()), ("", 1));
+    }
+
+    #[test]
+    fn what_cannot_be_copied_is_not_emptied() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("a.log");
+        fs::write(&log, "text").unwrap();
+        fs::create_dir(rotated(&log, 0)).unwrap();
+        assert!(by_copy(&log, &RETENTION).is_err());
+        assert_eq!(read(&log), "text");
+    }
+}

@@ -1,0 +1,96 @@
+//! One question to a service of ours, over a connection of its own: they are near, and their answers are short.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HOST};
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// What a service says about itself is shorter.
+const BODY_LIMIT: usize = 1 << 20;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// Nobody listens there, or it hung up.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// It kept us waiting.
+    #[error("it has not answered within {} s", .0.as_secs_f32())]
+    Silent(Duration),
+}
+
+/// Sends `request`, whose URI is a path, to `addr`, and returns the whole answer.
+///
+/// # Errors
+/// [`Unanswered`], also when the answer is longer than 1 MiB or takes longer than `patience`.
+pub async fn ask(addr: SocketAddr, request: Request<Bytes>, patience: Duration) -> Result<Response<Bytes>, Unanswered> {
+    let answered = tokio::time::timeout(patience, exchange(addr, request)).await;
+    answered.unwrap_or(Err(Unanswered::Silent(patience)))
+}
+
+async fn exchange(addr: SocketAddr, request: Request<Bytes>) -> Result<Response<Bytes>, Unanswered> {
+    let stream = TcpStream::connect(addr).await.map_err(unreachable)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
+    let mut request = request.map(Full::new);
+    let host = HeaderValue::try_from(addr.to_string()).map_err(unreachable)?;
+    request.headers_mut().insert(HOST, host);
+    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    let answer = async move {
+        let (head, body) = sender.send_request(request).await.map_err(unreachable)?.into_parts();
+        let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(unreachable)?;
+        Ok(Response::from_parts(head, body.to_bytes()))
+    };
+    // The connection has to be driven along; how it ends says nothing that the answer does not say.
+    let (answer, _) = tokio::join!(answer, connection);
+    answer
+}
+
+fn unreachable(error: impl std::fmt::Display) -> Unanswered {
+    Unanswered::Unreachable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_question_is_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno").await.unwrap();
+            String::from_utf8_lossy(&request[..length]).to_lowercase()
+        };
+        let request = Request::post("/v1/x").body(Bytes::from_static(b"{}")).unwrap();
+        let (answer, asked) = tokio::join!(ask(addr, request, Duration::from_secs(5)), server);
+        let answer = answer.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.body()[..]), (404, &b"no"[..]));
+        assert!(
+            asked.starts_with("post /v1/x http/1.1\r\n") && asked.contains(&format!("host: {addr}\r\n")),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_waited_for_without_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let patience = Duration::from_secs(3);
+        let request = || Request::get("/").body(Bytes::new()).unwrap();
+        assert_eq!(ask(addr, request(), patience).await.unwrap_err(), Unanswered::Silent(patience));
+        drop(listener);
+        assert!(matches!(ask(addr, request(), patience).await, Err(Unanswered::Unreachable(_))));
+    }
+}

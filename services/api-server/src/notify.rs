@@ -1,0 +1,201 @@
+//! Telling somebody far away what happened to the services: a webhook.
+//!
+//! # Layout
+//! - [`event`]: what is worth telling, as a pure function of two looks at a service. - [`delivery`]: the queue, and trying
+//!   again. - [`signature`]: how a receiver knows that it was us.
+//!
+//! # Theory
+//! One task watches the services and puts what is worth telling into a bounded queue; another one takes from it and tries
+//! until the receiver has said 2xx. Neither ever makes a service or a command wait: when the queue is full, what is new is
+//! dropped, counted and logged.
+//!
+//! # Invariants
+//! - A receiver gets the events in the order in which they happened, with an id that stays the same when one is sent
+//!   again.
+//! - The URL, which may carry a token, and the secret are in no log.
+
+mod delivery;
+mod event;
+mod signature;
+
+use signalbox_core::secret::Secret;
+use signalbox_daemon::Exit;
+use signalbox_daemon::config::Duration;
+use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Target};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::delivery::{Courier, Message};
+use self::event::Seen;
+use crate::supervisor::Snapshot;
+
+pub use self::event::Kind;
+pub use self::signature::sign;
+
+/// Messages that wait while the receiver does not answer.
+const QUEUE: usize = 64;
+
+/// A shorter secret could be guessed.
+const MIN_SECRET: usize = 16;
+
+/// `[notify]` of the configuration.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where messages go; empty: nowhere.
+    pub webhook_url: Secret<String>,
+    /// What messages are signed with.
+    pub secret: Secret<String>,
+    /// What is told.
+    pub events: Vec<Kind>,
+    /// How often one message is tried.
+    pub attempts: u32,
+    /// How long the receiver may take for an answer.
+    pub timeout: Duration,
+}
+
+/// Ends the tasks.
+#[derive(Debug)]
+pub struct Notifier {
+    closing: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Starts to watch these services, unless nobody wants to know.
+///
+/// # Errors
+/// [`Exit::Config`] when the configuration cannot work.
+pub fn launch(config: &Config, services: &[(&'static str, watch::Receiver<Snapshot>)]) -> Result<Notifier, Exit> {
+    let closing = CancellationToken::new();
+    let Some(target) = config.target()? else { return Ok(Notifier { closing, tasks: Vec::new() }) };
+    let client = Client::new(&ClientConfig::default()).map_err(|error| Exit::Config(format!("notify: {error}")))?;
+    let (messages, inbox) = mpsc::channel(QUEUE);
+    let courier = Courier::new(client, target, config);
+    let mut tasks = vec![tokio::spawn(courier.run(inbox, closing.clone()))];
+    for (name, service) in services.iter().cloned() {
+        let watcher = Watcher { name, events: config.events.clone(), messages: messages.clone(), dropped: 0 };
+        tasks.push(tokio::spawn(watcher.run(service, closing.clone())));
+    }
+    Ok(Notifier { closing, tasks })
+}
+
+// === impl Config ===
+
+impl Config {
+    /// What types cannot say.
+    ///
+    /// # Errors
+    /// [`Exit::Config`] names the key and what it takes.
+    pub fn check(&self) -> Result<(), Exit> {
+        self.target().map(drop)
+    }
+
+    fn target(&self) -> Result<Option<Target>, Exit> {
+        let url = self.webhook_url.expose();
+        if url.is_empty() {
+            return Ok(None);
+        }
+        if self.secret.expose().len() < MIN_SECRET {
+            return Err(Exit::Config(format!(
+                "notify.secret takes a text of at least {MIN_SECRET} characters, with which messages are signed; \
+                 `openssl rand -hex 32` makes one"
+            )));
+        }
+        if self.attempts == 0 || self.timeout.get().is_zero() {
+            return Err(Exit::Config("notify.attempts and notify.timeout take values above zero".to_owned()));
+        }
+        // The receiver may well be a neighbour.
+        let policy = AddressPolicy { allow_private: true, allow_loopback: true };
+        let target =
+            Target::parse(url, &policy).map_err(|error| Exit::Config(format!("notify.webhook_url: {error}")))?;
+        Ok(Some(target))
+    }
+}
+
+// === impl Notifier ===
+
+impl Notifier {
+    /// Sends what is still to be sent, for a moment, and ends. To be called when the services are gone.
+    pub async fn close(self) {
+        self.closing.cancel();
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the webhook ended badly");
+            }
+        }
+    }
+}
+
+/// Watches one service.
+struct Watcher {
+    name: &'static str,
+    events: Vec<Kind>,
+    messages: mpsc::Sender<Message>,
+    dropped: u64,
+}
+
+// === impl Watcher ===
+
+impl Watcher {
+    async fn run(mut self, mut service: watch::Receiver<Snapshot>, closing: CancellationToken) {
+        let mut seen = Seen::of(&service.borrow_and_update());
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                changed = service.changed() => if changed.is_err() { return },
+            }
+            let now = service.borrow_and_update().clone();
+            let (next, kind) = seen.look(&now);
+            seen = next;
+            if let Some(kind) = kind.filter(|kind| self.events.contains(kind)) {
+                self.post(Message::new(kind, self.name, &now));
+            }
+        }
+    }
+
+    fn post(&mut self, message: Message) {
+        if self.messages.try_send(message).is_err() {
+            self.dropped += 1;
+            tracing::warn!(
+                service = self.name,
+                dropped = self.dropped,
+                "the webhook does not keep up; a message was dropped"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(url: &str, secret: &str) -> Config {
+        Config {
+            webhook_url: Secret::new(url.to_owned()),
+            secret: Secret::new(secret.to_owned()),
+            events: vec![Kind::Crashed],
+            attempts: 3,
+            timeout: "1s".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_webhook_needs_an_address_and_a_secret() {
+        assert!(config("", "").check().is_ok(), "none is wanted");
+        let secret = "0123456789abcdef";
+        assert!(config("https://hooks.example/x", secret).check().is_ok());
+        for (url, secret) in [
+            ("https://hooks.example/x", "short"),
+            ("ftp://hooks.example/x", secret),
+            ("hooks.example", secret),
+            ("http://169.254.169.254/latest", secret),
+        ] {
+            let exit = config(url, secret).check().unwrap_err();
+            assert_eq!(exit.code(), 78, "{url}");
+            assert!(exit.to_string().starts_with("notify."), "{exit}");
+        }
+        let never = Config { attempts: 0, ..config("https://hooks.example/x", secret) };
+        assert!(never.check().is_err());
+    }
+}

@@ -1,0 +1,134 @@
+//! What is worth telling.
+
+use serde::{Deserialize, Serialize};
+
+use crate::supervisor::{Phase, Snapshot};
+
+/// What happened to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It ran, and ended without being asked to.
+    Crashed,
+    /// It is down, and stays down until somebody does something.
+    Failed,
+    /// It runs again.
+    Recovered,
+    /// It runs, and does not answer its health check.
+    Degraded,
+}
+
+/// What has been seen of a service so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    phase: Phase,
+    healthy: bool,
+    /// It is down, and will be started again.
+    retrying: bool,
+    generation: u64,
+    /// The process of this generation has run.
+    was_ready: bool,
+    /// Somebody has been told of trouble, and not of its end.
+    troubled: bool,
+}
+
+// === impl Seen ===
+
+impl Seen {
+    pub(super) fn of(now: &Snapshot) -> Self {
+        Self {
+            phase: now.state,
+            healthy: now.healthy,
+            retrying: now.retry_at.is_some(),
+            generation: now.generation,
+            was_ready: now.state == Phase::Running,
+            troubled: false,
+        }
+    }
+
+    /// Looks again: what is known then, and what is worth telling.
+    pub(super) fn look(self, now: &Snapshot) -> (Self, Option<Kind>) {
+        let kind = self.judge(now);
+        let next = Self::of(now);
+        let troubled = match kind {
+            Some(Kind::Recovered) => false,
+            Some(_) => true,
+            // Whoever stops a service knows that it does not run.
+            None => self.troubled && now.state != Phase::Stopped,
+        };
+        let was_ready = next.was_ready || (self.was_ready && self.generation == now.generation);
+        (Self { troubled, was_ready, ..next }, kind)
+    }
+
+    fn judge(self, now: &Snapshot) -> Option<Kind> {
+        let retrying = now.retry_at.is_some();
+        let news = self.phase != now.state || self.retrying != retrying;
+        match now.state {
+            Phase::Error if news && !retrying => Some(Kind::Failed),
+            Phase::Error if news && self.was_ready && self.generation == now.generation => Some(Kind::Crashed),
+            Phase::Running if now.healthy && self.troubled => Some(Kind::Recovered),
+            Phase::Running if !now.healthy && self.healthy => Some(Kind::Degraded),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::supervisor::{Limits, supervise};
+
+    /// A look at a service: its state, the number of its process, and whether it will be started again.
+    const STARTING: (Phase, bool, bool) = (Phase::Starting, false, false);
+    const RUNNING: (Phase, bool, bool) = (Phase::Running, true, false);
+    const SICK: (Phase, bool, bool) = (Phase::Running, false, false);
+    const STOPPING: (Phase, bool, bool) = (Phase::Stopping, false, false);
+    const STOPPED: (Phase, bool, bool) = (Phase::Stopped, false, false);
+    const RETRYING: (Phase, bool, bool) = (Phase::Error, false, true);
+    const DOWN: (Phase, bool, bool) = (Phase::Error, false, false);
+
+    /// What is told of such a life; each start is a new process.
+    async fn told(life: &[(Phase, bool, bool)]) -> Vec<Kind> {
+        let idle = supervise("service", Limits::default()).watch().borrow().clone();
+        let (mut seen, mut generation, mut told) = (Seen::of(&idle), 0, Vec::new());
+        for &(state, healthy, retrying) in life {
+            generation += u64::from(state == Phase::Starting);
+            let retry_at = retrying.then(Instant::now);
+            let (next, kind) = seen.look(&Snapshot { state, healthy, retry_at, generation, ..idle.clone() });
+            seen = next;
+            told.extend(kind);
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn what_is_wanted_is_not_told() {
+        assert_eq!(told(&[STARTING, RUNNING, STOPPING, STARTING, RUNNING, STOPPING, STOPPED]).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_crash_and_its_end_are_told_once() {
+        let life = [STARTING, RUNNING, RETRYING, RETRYING, STARTING, RETRYING, STARTING, RUNNING, RUNNING];
+        assert_eq!(told(&life).await, [Kind::Crashed, Kind::Recovered]);
+    }
+
+    #[tokio::test]
+    async fn who_is_given_up_has_failed() {
+        let life = [STARTING, RUNNING, RETRYING, STARTING, DOWN, DOWN, STARTING, RUNNING];
+        assert_eq!(told(&life).await, [Kind::Crashed, Kind::Failed, Kind::Recovered]);
+        assert_eq!(told(&[STARTING, DOWN]).await, [Kind::Failed]);
+        assert_eq!(told(&[STARTING, RETRYING, DOWN]).await, [Kind::Failed]);
+    }
+
+    #[tokio::test]
+    async fn a_sick_service_is_told_once_and_its_recovery() {
+        assert_eq!(told(&[STARTING, RUNNING, SICK, SICK, RUNNING]).await, [Kind::Degraded, Kind::Recovered]);
+    }
+
+    #[tokio::test]
+    async fn what_was_stopped_does_not_recover() {
+        assert_eq!(told(&[STARTING, RUNNING, RETRYING, STOPPED, STARTING, RUNNING]).await, [Kind::Crashed]);
+    }
+}

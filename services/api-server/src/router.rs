@@ -1,0 +1,119 @@
+//! What provider-router says of its providers. The tables hold the plan; what has become of it, only the router knows.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{Method, Request, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+use signalbox_core::secret::Secret;
+
+use crate::fleet::Fleet;
+use crate::loopback::{self, Unanswered};
+
+/// What it knows by heart comes at once; a list must not wait for a router that hangs.
+const BY_HEART: Duration = Duration::from_millis(500);
+/// A test asks the provider, and the router bounds that.
+const TEST: Duration = Duration::from_secs(20);
+
+/// The way to the router, wherever it runs at the moment.
+#[derive(Clone, Debug)]
+pub struct RouterClient {
+    fleet: Fleet,
+    /// Where it listens if we have not started it.
+    otherwise: SocketAddr,
+    key: Option<Secret<String>>,
+}
+
+/// An answer: its status and its JSON, null if it was none.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: Value,
+}
+
+// === impl RouterClient ===
+
+impl RouterClient {
+    /// `host` and `port` are where it listens if it was not started by `fleet`; `key` is a client key, if it wants one.
+    #[must_use]
+    pub fn new(fleet: Fleet, host: &str, port: u16, key: Option<Secret<String>>) -> Self {
+        let host = host.parse().ok().filter(|host: &IpAddr| !host.is_unspecified());
+        let otherwise = SocketAddr::new(host.unwrap_or_else(|| Ipv4Addr::LOCALHOST.into()), port);
+        Self { fleet, otherwise, key }
+    }
+
+    /// What it says of each provider it has loaded: `loaded` or `error`. Empty if it does not answer.
+    pub async fn statuses(&self) -> HashMap<String, String> {
+        #[derive(Deserialize)]
+        struct List {
+            providers: Vec<Loaded>,
+        }
+        #[derive(Deserialize)]
+        struct Loaded {
+            id: String,
+            runtime_status: String,
+        }
+        let answer = self.ask(Method::GET, "/v1/providers", BY_HEART).await;
+        let list = answer.ok().and_then(|answer| serde_json::from_value::<List>(answer.body).ok());
+        let loaded = list.map(|list| list.providers).unwrap_or_default();
+        loaded.into_iter().map(|provider| (provider.id, provider.runtime_status)).collect()
+    }
+
+    /// Has it test a provider. `provider` is an id of the tables: nothing in it needs escaping.
+    ///
+    /// # Errors
+    /// When the router does not answer.
+    pub async fn test(&self, provider: &str) -> Result<Answer, Unanswered> {
+        self.ask(Method::POST, &format!("/v1/providers/{provider}/test"), TEST).await
+    }
+
+    /// Has it read its catalogue now.
+    ///
+    /// # Errors
+    /// When the router does not answer.
+    pub async fn reload(&self, provider: &str) -> Result<Answer, Unanswered> {
+        self.ask(Method::POST, &format!("/v1/providers/{provider}/reload"), TEST).await
+    }
+
+    /// Has it ask a provider which models there are: OpenAI's list.
+    ///
+    /// # Errors
+    /// When the router does not answer.
+    pub async fn models(&self, provider: &str) -> Result<Answer, Unanswered> {
+        self.ask(Method::GET, &format!("/v1/models?provider={provider}"), TEST).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, patience: Duration) -> Result<Answer, Unanswered> {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(key) = &self.key {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
+        }
+        let request = request.body(Bytes::new()).map_err(|error| Unanswered::Unreachable(error.to_string()))?;
+        let addr = self.fleet.now().router.addr.unwrap_or(self.otherwise);
+        let answer = loopback::ask(addr, request, patience).await?;
+        let body = serde_json::from_slice(answer.body()).unwrap_or_default();
+        Ok(Answer { status: answer.status(), body })
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// The code of an error, empty if it is none.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.body["error"]["code"].as_str().unwrap_or_default()
+    }
+
+    /// The sentence of an error.
+    #[must_use]
+    pub fn message(&self) -> String {
+        self.body["error"]["message"].as_str().map_or_else(|| format!("it answered {}", self.status), str::to_owned)
+    }
+}
