@@ -1,11 +1,13 @@
 //! Scriptable stand-ins for the services that tests cannot reach.
 //!
 //! [`FakeProvider`] is an OpenAI-compatible provider that does what it is told: answer well, answer badly, break off,
-//! stall, or wait for the test at every step. The binary `fake-provider` is the same thing for a shell and for load tests.
+//! stall, or wait for the test at every step. [`FakeQwen`] is the same for chat.qwen.ai. The binaries `fake-provider` and
+//! `fake-qwen` are the same things for a shell and for load tests.
 //!
 //! # Layout
 //! - [`provider`]: the handle a test holds. [`script`]: what to do, as data; [`script::names`]: scripts that are model names.
-//! - `server`: accepting, routes. `wire`: bytes in and out of one connection. `http`: reading a request from it.
+//! - [`qwen`]: chat.qwen.ai, its chats and its troubles.
+//! - `server`: accepting, what all fakes have in common. `wire`: bytes in and out of one connection. `http`: reading a request from it.
 //! - `chat`: what a chat answer consists of. `play`: performing one turn of a script on a wire.
 //! - [`calls`]: everything that was asked, and how it ended. [`gate`]: releasing a stream step by step.
 //! - [`closed`]: an address that refuses connections.
@@ -27,6 +29,7 @@ pub mod gate;
 mod http;
 mod play;
 pub mod provider;
+pub mod qwen;
 pub mod script;
 mod server;
 mod wire;
@@ -35,4 +38,5 @@ pub use calls::{Call, End};
 pub use closed::ClosedPort;
 pub use gate::Gate;
 pub use provider::FakeProvider;
+pub use qwen::FakeQwen;
 pub use script::{Script, Turn};

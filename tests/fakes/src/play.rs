@@ -6,22 +6,43 @@ use tokio::time::sleep;
 
 use crate::{
     calls::{CallLog, End, Entry},
-    chat::{Asked, Events, whole},
     gate::Gate,
-    script::{Body, Chat, FaultKind, Turn},
+    script::{FaultKind, Turn},
     wire::{Gone, Wire},
 };
 
-const JSON: &str = "application/json";
-/// What a body is for which something goes wrong that only streams can express.
-const ERROR_BODY: &str =
-    r#"{"error":{"message":"The fake provider failed.","type":"server_error","param":null,"code":"overloaded"}}"#;
 const ENDLESS: [u8; 1024] = [b'x'; 1024];
 
+/// The events of a streamed answer, made one at a time.
+pub(crate) trait Stream {
+    /// An event that has not been written down yet.
+    type Piece;
+
+    /// What a body is for which something goes wrong that only streams can express.
+    const ERROR_BODY: &'static str;
+
+    fn next(&mut self) -> Option<Self::Piece>;
+
+    /// Whether it is one of the words that a paced stream spreads over time.
+    fn is_word(&self, piece: &Self::Piece) -> bool;
+
+    /// Appends the bytes of an event.
+    fn render(&self, piece: &Self::Piece, out: &mut String);
+
+    /// Appends the bytes of an error event.
+    fn render_error(&self, out: &mut String);
+}
+
+/// What is performed.
+pub(crate) enum Answer<S> {
+    Stream(S),
+    Whole { content_type: Option<String>, body: String },
+}
+
 /// Everything a performance needs.
-pub(crate) struct Stage<'a> {
+pub(crate) struct Stage<'a, C> {
     pub(crate) wire: &'a mut Wire,
-    pub(crate) turn: &'a Turn,
+    pub(crate) turn: &'a Turn<C>,
     pub(crate) gate: &'a Gate,
     pub(crate) calls: &'a CallLog,
     pub(crate) entry: &'a Entry,
@@ -47,39 +68,37 @@ const COMPLETED: Over = Over { end: End::Completed, then: Then::Reuse };
 
 // === impl Stage ===
 
-impl Stage<'_> {
-    pub(crate) async fn perform(mut self, asked: &Asked<'_>) -> Over {
+impl<C: Sync> Stage<'_, C> {
+    pub(crate) async fn perform<S: Stream<Piece: Send + Sync> + Send + Sync>(mut self, answer: Answer<S>) -> Over {
         self.wire.drip = self.turn.delivery.drip_ms.map(Duration::from_millis);
-        let over = self.act(asked).await.unwrap_or(Over { end: End::ClientLeft, then: Then::Close });
+        let over = self.act(answer).await.unwrap_or(Over { end: End::ClientLeft, then: Then::Close });
         self.wire.drip = None;
         over
     }
 
-    async fn act(&mut self, asked: &Asked<'_>) -> Result<Over, Gone> {
+    async fn act<S: Stream>(&mut self, answer: Answer<S>) -> Result<Over, Gone> {
         if let Some(fault) = &self.turn.fault
             && fault.after.is_none()
             && let Some(over) = self.break_off(fault.kind).await?
         {
             return Ok(over);
         }
-        match &self.turn.body {
-            Body::Chat(chat) if asked.streams() && self.turn.status == 200 => self.stream(asked, chat).await,
-            Body::Chat(chat) => self.whole(Some(JSON), &whole(asked, chat)).await,
-            Body::Raw { content_type, body } => self.whole(content_type.as_deref(), body).await,
+        match answer {
+            Answer::Stream(events) => self.stream(events).await,
+            Answer::Whole { content_type, body } => self.whole(content_type.as_deref(), &body, S::ERROR_BODY).await,
         }
     }
 
-    async fn stream(&mut self, asked: &Asked<'_>, chat: &Chat) -> Result<Over, Gone> {
+    async fn stream<S: Stream>(&mut self, mut events: S) -> Result<Over, Gone> {
         let head = self.head(Some("text/event-stream; charset=utf-8"), "transfer-encoding: chunked");
         self.wire.send(head.as_bytes()).await?;
-        let mut events = Events::new(asked, chat);
         let fault = self.turn.fault.as_ref().map(|fault| (fault.after.unwrap_or(0), fault.kind));
         let (mut sent, mut words, mut text) = (0, 0_u64, String::new());
         while let Some(piece) = events.next() {
             if let Some((_, kind)) = fault.filter(|(after, _)| *after == sent) {
                 return self.spoil(kind, &events).await;
             }
-            if piece.is_word() {
+            if events.is_word(&piece) {
                 self.pause(words > 0).await?;
                 words += 1;
             }
@@ -99,7 +118,7 @@ impl Stage<'_> {
     }
 
     /// Lets a stream go wrong.
-    async fn spoil(&mut self, kind: FaultKind, events: &Events) -> Result<Over, Gone> {
+    async fn spoil(&mut self, kind: FaultKind, events: &impl Stream) -> Result<Over, Gone> {
         if let Some(over) = self.break_off(kind).await? {
             return Ok(over);
         }
@@ -115,14 +134,14 @@ impl Stage<'_> {
     }
 
     /// Sends an answer that is not a stream.
-    async fn whole(&mut self, content_type: Option<&str>, body: &str) -> Result<Over, Gone> {
+    async fn whole(&mut self, content_type: Option<&str>, body: &str, error_body: &str) -> Result<Over, Gone> {
         let fault = self.turn.fault.as_ref().map(|fault| fault.kind);
         if fault == Some(FaultKind::EndlessLine) {
             let head = self.head(content_type, "transfer-encoding: chunked");
             self.wire.send(head.as_bytes()).await?;
             return self.endless().await;
         }
-        let body = if fault == Some(FaultKind::ErrorEvent) { ERROR_BODY } else { body };
+        let body = if fault == Some(FaultKind::ErrorEvent) { error_body } else { body };
         self.pause(true).await?;
         self.wait_for_release().await?;
         let off_by = self.turn.delivery.length_off_by;

@@ -1,5 +1,7 @@
 //! The handle a test holds.
 
+mod api;
+
 use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -7,7 +9,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     calls::Call,
     gate::Gate,
-    script::Script,
+    script::{Chat, Script},
     server::{Shared, serve},
 };
 
@@ -15,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub struct FakeProvider {
     addr: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<Chat>>,
     server: JoinHandle<()>,
 }
 

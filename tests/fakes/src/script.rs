@@ -16,22 +16,22 @@ use serde::{Deserialize, Serialize};
 
 /// What a model does, call after call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Script {
+#[serde(deny_unknown_fields, bound(deserialize = "C: Default + Deserialize<'de>"))]
+pub struct Script<C = Chat> {
     /// One for each call; the last one repeats. No turns at all is the default turn.
-    pub turns: Vec<Turn>,
+    pub turns: Vec<Turn<C>>,
 }
 
-/// What one call gets.
+/// What one call gets. `C` is what the fake says of itself, if nothing else is said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Turn {
+#[serde(deny_unknown_fields, default, bound(deserialize = "C: Default + Deserialize<'de>"))]
+pub struct Turn<C = Chat> {
     /// The status of the answer.
     pub status: u16,
     /// Headers besides those that the answer needs anyway.
     pub headers: Vec<(String, String)>,
     /// The answer.
-    pub body: Body,
+    pub body: Body<C>,
     /// How its bytes leave.
     pub delivery: Delivery,
     /// What goes wrong.
@@ -41,9 +41,9 @@ pub struct Turn {
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Body {
+pub enum Body<C = Chat> {
     /// A chat answer, streamed if the request asks for it.
-    Chat(Chat),
+    Chat(C),
     /// These bytes, whatever was asked for.
     Raw {
         /// Left out of the head when `None`.
@@ -158,38 +158,38 @@ pub enum FaultKind {
 
 // === impl Script ===
 
-impl Script {
+impl<C: Clone + Default> Script<C> {
     /// `times` calls get `turn`, then comes what [`then`](Self::then) adds. If nothing is added, `turn` repeats.
     #[must_use]
-    pub fn first(times: usize, turn: Turn) -> Self {
+    pub fn first(times: usize, turn: Turn<C>) -> Self {
         Self { turns: vec![turn; times] }
     }
 
     /// Adds one more turn, which the following calls get if none is added after it.
     #[must_use]
-    pub fn then(mut self, turn: Turn) -> Self {
+    pub fn then(mut self, turn: Turn<C>) -> Self {
         self.turns.push(turn);
         self
     }
 
     /// The turn of the call number `call`, counted from 0.
     #[must_use]
-    pub fn turn(&self, call: usize) -> Turn {
+    pub fn turn(&self, call: usize) -> Turn<C> {
         self.turns.get(call).or_else(|| self.turns.last()).cloned().unwrap_or_default()
     }
 }
 
-impl From<Turn> for Script {
-    fn from(turn: Turn) -> Self {
+impl<C> From<Turn<C>> for Script<C> {
+    fn from(turn: Turn<C>) -> Self {
         Self { turns: vec![turn] }
     }
 }
 
 // === impl Turn ===
 
-impl Default for Turn {
+impl<C: Default> Default for Turn<C> {
     fn default() -> Self {
-        let body = Body::Chat(Chat::default());
+        let body = Body::default();
         Self { status: 200, headers: Vec::new(), body, delivery: Delivery::default(), fault: None }
     }
 }
@@ -220,12 +220,6 @@ impl Turn {
         Chat { text: Text::Fixed(String::new()), tool, ..Chat::default() }.into()
     }
 
-    /// These bytes with status 200.
-    #[must_use]
-    pub fn raw(content_type: &str, body: impl Into<String>) -> Self {
-        Self { body: Body::Raw { content_type: Some(content_type.to_owned()), body: body.into() }, ..Self::default() }
-    }
-
     /// An error as the API shapes it, with `type` and `code` after the status.
     #[must_use]
     pub fn error(status: u16) -> Self {
@@ -240,6 +234,14 @@ impl Turn {
         let body =
             serde_json::json!({"error": {"message": message, "type": kind, "param": null, "code": code}}).to_string();
         Self { status, ..Self::raw("application/json", body) }
+    }
+}
+
+impl<C: Default> Turn<C> {
+    /// These bytes with status 200.
+    #[must_use]
+    pub fn raw(content_type: &str, body: impl Into<String>) -> Self {
+        Self { body: Body::Raw { content_type: Some(content_type.to_owned()), body: body.into() }, ..Self::default() }
     }
 
     /// Adds a header to the answer.
@@ -286,7 +288,7 @@ impl Turn {
 
     /// Changes the chat answer; an answer of raw bytes stays as it is.
     #[must_use]
-    pub fn chat(mut self, change: impl FnOnce(&mut Chat)) -> Self {
+    pub fn chat(mut self, change: impl FnOnce(&mut C)) -> Self {
         if let Body::Chat(chat) = &mut self.body {
             change(chat);
         }
@@ -296,9 +298,9 @@ impl Turn {
 
 // === impl Body ===
 
-impl Default for Body {
+impl<C: Default> Default for Body<C> {
     fn default() -> Self {
-        Self::Chat(Chat::default())
+        Self::Chat(C::default())
     }
 }
 

@@ -1,6 +1,6 @@
-//! Accepting connections, and what is at which path.
+//! Accepting connections, and what all fakes have in common.
 
-mod control;
+pub(crate) mod control;
 
 use std::{
     collections::HashMap,
@@ -18,92 +18,101 @@ use tokio::{
 
 use crate::{
     calls::{CallLog, End},
-    chat::Asked,
     gate::Gate,
     http::{NoRequest, Request},
-    play::{Over, Stage, Then},
-    script::{Script, Turn, names},
+    play::{Over, Then},
+    script::{Script, Turn},
     wire::Wire,
 };
 
-const MODELS: &str = r#"{"object":"list","data":[{"id":"fake-echo","object":"model","created":1700000000,"owned_by":"fake"},{"id":"fake-60x100","object":"model","created":1700000000,"owned_by":"fake"}]}"#;
+/// What is at which path.
+pub(crate) trait Api: Send + Sync + 'static {
+    /// What the fake says of itself.
+    type Chat: Send + Sync;
+
+    fn shared(&self) -> &Shared<Self::Chat>;
+
+    fn answer(&self, wire: &mut Wire, request: Request) -> impl Future<Output = Then> + Send;
+}
 
 /// What all connections of a fake share.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
+#[derive(Debug)]
+pub(crate) struct Shared<C> {
     pub(crate) calls: CallLog,
-    scripts: RwLock<HashMap<String, Arc<Scripted>>>,
+    scripts: RwLock<HashMap<String, Arc<Scripted<C>>>>,
     connections: AtomicUsize,
 }
 
 /// A script and how far it is.
 #[derive(Debug)]
-struct Scripted {
-    script: Script,
+struct Scripted<C> {
+    script: Script<C>,
     calls: AtomicUsize,
     gate: Gate,
 }
 
 /// Counts a connection while it lives.
-struct Open(Arc<Shared>);
+struct Open<A: Api>(Arc<A>);
 
 // === impl Shared ===
 
-impl Shared {
-    pub(crate) fn script(&self, model: String, script: Script) -> Gate {
+impl<C> Default for Shared<C> {
+    fn default() -> Self {
+        Self { calls: CallLog::default(), scripts: RwLock::default(), connections: AtomicUsize::new(0) }
+    }
+}
+
+impl<C: Clone + Default> Shared<C> {
+    /// Lets the calls of `name` follow `script`, from its first turn.
+    pub(crate) fn script(&self, name: String, script: Script<C>) -> Gate {
         let gate = Gate::closed();
         let scripted = Arc::new(Scripted { script, calls: AtomicUsize::new(0), gate: gate.clone() });
-        self.scripts.write().unwrap_or_else(PoisonError::into_inner).insert(model, scripted);
+        self.scripts.write().unwrap_or_else(PoisonError::into_inner).insert(name, scripted);
         gate
     }
 
-    pub(crate) fn gate(&self, model: &str) -> Option<Gate> {
+    pub(crate) fn gate(&self, name: &str) -> Option<Gate> {
         let scripts = self.scripts.read().unwrap_or_else(PoisonError::into_inner);
-        scripts.get(model).map(|scripted| scripted.gate.clone())
+        scripts.get(name).map(|scripted| scripted.gate.clone())
     }
 
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// What the next call of `model` gets: its script, else what its name says, else an echo.
-    fn next_turn(&self, model: &str) -> (Turn, Gate) {
-        let scripted = self.scripts.read().unwrap_or_else(PoisonError::into_inner).get(model).cloned();
-        match scripted {
-            Some(scripted) => {
-                let call = scripted.calls.fetch_add(1, Ordering::SeqCst);
-                (scripted.script.turn(call), scripted.gate.clone())
-            }
-            None => (names::turn(model).unwrap_or_default(), Gate::closed()),
-        }
+    /// What the script of `name` has for its next call; `None` if there is no script.
+    pub(crate) fn next_turn(&self, name: &str) -> Option<(Turn<C>, Gate)> {
+        let scripted = self.scripts.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()?;
+        let call = scripted.calls.fetch_add(1, Ordering::SeqCst);
+        Some((scripted.script.turn(call), scripted.gate.clone()))
     }
 }
 
 // === impl Open ===
 
-impl Open {
-    fn new(shared: Arc<Shared>) -> Self {
-        shared.connections.fetch_add(1, Ordering::SeqCst);
-        shared.calls.touch();
-        Self(shared)
+impl<A: Api> Open<A> {
+    fn new(api: Arc<A>) -> Self {
+        api.shared().connections.fetch_add(1, Ordering::SeqCst);
+        api.shared().calls.touch();
+        Self(api)
     }
 }
 
-impl Drop for Open {
+impl<A: Api> Drop for Open<A> {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::SeqCst);
-        self.0.calls.touch();
+        self.0.shared().connections.fetch_sub(1, Ordering::SeqCst);
+        self.0.shared().calls.touch();
     }
 }
 
 /// Serves until it is dropped, and all its connections with it.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+pub(crate) async fn serve<A: Api>(listener: TcpListener, api: Arc<A>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&shared)));
+                    connections.spawn(connection(stream, Arc::clone(&api)));
                 }
                 // Most likely out of file descriptors: do not spin.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
@@ -114,8 +123,8 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 /// One connection. Its errors are the client's doing and are told by the log of calls.
-async fn connection(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
-    let _open = Open::new(Arc::clone(&shared));
+async fn connection<A: Api>(stream: TcpStream, api: Arc<A>) -> io::Result<()> {
+    let _open = Open::new(Arc::clone(&api));
     let mut wire = Wire::new(stream)?;
     loop {
         let request = match Request::read(&mut wire).await {
@@ -127,7 +136,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
             }
         };
         let keep_alive = request.keep_alive;
-        let then = match answer(&mut wire, request, &shared).await {
+        let then = match api.answer(&mut wire, request).await {
             Then::Reuse if !keep_alive => Then::Close,
             then => then,
         };
@@ -139,48 +148,8 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     }
 }
 
-async fn answer(wire: &mut Wire, request: Request, shared: &Shared) -> Then {
-    let path = request.path.split('?').next().unwrap_or_default();
-    if path.starts_with("/_fake/") {
-        let (status, body) = control::answer(&request, shared);
-        return send(wire, status, &body).await.then;
-    }
-    match (request.method.as_str(), path) {
-        ("POST", "/v1/chat/completions") => chat(wire, request, shared).await,
-        (method, path) => {
-            let (status, body) = match (method, path) {
-                ("GET", "/v1/models") => (200, MODELS.to_owned()),
-                ("GET", "/health") => (200, r#"{"status":"ok"}"#.to_owned()),
-                _ => (404, error("unknown_url", "There is nothing at this path.")),
-            };
-            let entry = shared.calls.begin(request, String::new());
-            let over = send(wire, status, &body).await;
-            shared.calls.end(&entry, over.end);
-            over.then
-        }
-    }
-}
-
-async fn chat(wire: &mut Wire, request: Request, shared: &Shared) -> Then {
-    let body = request.body.clone();
-    let asked = match serde_json::from_slice::<Asked<'_>>(&body) {
-        Ok(asked) => asked,
-        Err(reason) => {
-            let entry = shared.calls.begin(request, String::new());
-            let over = send(wire, 400, &error("invalid_json", &reason.to_string())).await;
-            shared.calls.end(&entry, over.end);
-            return over.then;
-        }
-    };
-    let entry = shared.calls.begin(request, asked.model.clone().into_owned());
-    let (turn, gate) = shared.next_turn(&asked.model);
-    let stage = Stage { wire, turn: &turn, gate: &gate, calls: &shared.calls, entry: &entry };
-    let over = stage.perform(&asked).await;
-    shared.calls.end(&entry, over.end);
-    over.then
-}
-
-async fn send(wire: &mut Wire, status: u16, body: &str) -> Over {
+/// Sends a JSON body.
+pub(crate) async fn send(wire: &mut Wire, status: u16, body: &str) -> Over {
     match wire.send(plain(status, body).as_bytes()).await {
         Ok(()) => Over { end: End::Completed, then: Then::Reuse },
         Err(_) => Over { end: End::ClientLeft, then: Then::Close },
@@ -192,7 +161,8 @@ fn plain(status: u16, body: &str) -> String {
     format!("HTTP/1.1 {status} Plain\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n{body}")
 }
 
-fn error(code: &str, message: &str) -> String {
+/// An error in OpenAI's shape.
+pub(crate) fn error(code: &str, message: &str) -> String {
     let kind = "invalid_request_error";
     serde_json::json!({"error": {"message": message, "type": kind, "param": null, "code": code}}).to_string()
 }

@@ -5,7 +5,10 @@ use std::{collections::VecDeque, fmt::Write as _};
 use serde_json::{Value, json};
 
 use super::{Asked, CREATED, ID, PROMPT_TOKENS, finish_reason, tick};
-use crate::script::{Chat, Text};
+use crate::{
+    play::Stream,
+    script::{Chat, Text},
+};
 
 const ARGUMENT_PIECE: usize = 8;
 
@@ -55,15 +58,6 @@ enum Source {
     Endless,
 }
 
-// === impl Piece ===
-
-impl Piece {
-    /// Whether it is one of the words that a paced stream spreads over time.
-    pub(crate) fn is_word(&self) -> bool {
-        matches!(self, Self::Choice(_, Delta::Word(_) | Delta::Tick, _))
-    }
-}
-
 // === impl Events ===
 
 impl Events {
@@ -110,7 +104,19 @@ impl Events {
         Self { prefix, line_end, comments: chat.comments, choices, before, words, after }
     }
 
-    pub(crate) fn next(&mut self) -> Option<Piece> {
+    fn line(&self, out: &mut String, text: &str) {
+        out.push_str(text);
+        out.push_str(self.line_end);
+    }
+}
+
+impl Stream for Events {
+    type Piece = Piece;
+
+    const ERROR_BODY: &'static str =
+        r#"{"error":{"message":"The fake provider failed.","type":"server_error","param":null,"code":"overloaded"}}"#;
+
+    fn next(&mut self) -> Option<Piece> {
         if let Some(piece) = self.before.pop_front().or_else(|| self.words.next(self.choices)) {
             return Some(piece);
         }
@@ -120,8 +126,11 @@ impl Events {
         }
     }
 
-    /// Appends the bytes of an event.
-    pub(crate) fn render(&self, piece: &Piece, out: &mut String) {
+    fn is_word(&self, piece: &Piece) -> bool {
+        matches!(piece, Piece::Choice(_, Delta::Word(_) | Delta::Tick, _))
+    }
+
+    fn render(&self, piece: &Piece, out: &mut String) {
         if self.comments {
             self.line(out, ": keep-alive");
             self.line(out, "");
@@ -159,16 +168,10 @@ impl Events {
         self.line(out, "");
     }
 
-    /// Appends the bytes of an error event.
-    pub(crate) fn render_error(&self, out: &mut String) {
+    fn render_error(&self, out: &mut String) {
         out.push_str(r#"data: {"error":{"message":"The fake provider failed in the middle of its answer.","type":"server_error","param":null,"code":"overloaded"}}"#);
         self.line(out, "");
         self.line(out, "");
-    }
-
-    fn line(&self, out: &mut String, text: &str) {
-        out.push_str(text);
-        out.push_str(self.line_end);
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Name {
     pub does: &'static str,
 }
 
-const fn name(pattern: &'static str, example: &'static str, does: &'static str) -> Name {
+pub(crate) const fn name(pattern: &'static str, example: &'static str, does: &'static str) -> Name {
     Name { pattern, example, does }
 }
 

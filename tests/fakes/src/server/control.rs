@@ -6,8 +6,10 @@
 //! | `POST /_fake/release` | `{"model": …, "events": n}` | `{"ok":true}`; 404 if the model has no script |
 //! | `GET /_fake/calls` | | `{"connections": n, "calls": […]}`, oldest first |
 //! | `DELETE /_fake/calls` | | `{"ok":true}` |
+//!
+//! `fake-qwen` scripts kinds of calls, not models: it has `call` where `model` is here.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::{Shared, error};
@@ -18,22 +20,28 @@ const SHOWN: usize = 64 << 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SetScript {
+#[serde(bound(deserialize = "C: Default + Deserialize<'de>"))]
+struct SetScript<C> {
+    #[serde(alias = "call")]
     model: String,
-    script: Script,
+    script: Script<C>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Release {
+    #[serde(alias = "call")]
     model: String,
     events: u32,
 }
 
-pub(super) fn answer(request: &Request, shared: &Shared) -> (u16, String) {
+pub(crate) fn answer<C>(request: &Request, shared: &Shared<C>) -> (u16, String)
+where
+    C: Clone + Default + DeserializeOwned,
+{
     let ok = || (200, json!({"ok": true}).to_string());
     match (request.method.as_str(), request.path.as_str()) {
-        ("POST", "/_fake/script") => match serde_json::from_slice::<SetScript>(&request.body) {
+        ("POST", "/_fake/script") => match serde_json::from_slice::<SetScript<C>>(&request.body) {
             Ok(set) => {
                 shared.script(set.model, set.script);
                 ok()

@@ -1,4 +1,4 @@
-//! The fake keeps its promises: everything else in the tests rests on them.
+//! The fakes keep their promises: everything else in the tests rests on them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,4 +6,5 @@ mod client;
 mod control;
 mod faults;
 mod order;
+mod qwen;
 mod shapes;

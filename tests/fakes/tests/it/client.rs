@@ -1,6 +1,6 @@
 //! A client that sees every byte, because bytes are what the fake is about.
 
-use std::io;
+use std::{io, net::SocketAddr};
 
 use signalbox_fakes::FakeProvider;
 use tokio::{
@@ -26,7 +26,11 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) async fn connect(fake: &FakeProvider) -> Self {
-        Self { stream: TcpStream::connect(fake.addr()).await.unwrap(), input: Vec::new() }
+        Self::connect_to(fake.addr()).await
+    }
+
+    pub(crate) async fn connect_to(addr: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(addr).await.unwrap(), input: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {

@@ -1,0 +1,141 @@
+//! `bad-child`: a service that misbehaves as the file `bad-child` in its data directory says, to be run by api-server in
+//! the place of a real one. Each start reads the file anew; without it the service is well-behaved.
+
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+
+const HELP: &str = "Words for the file, any number of them:
+  exit:N      ends with this code before it listens
+  crash:MS    ends with code 1 so long after it has begun to listen
+  fork        has a child that ignores SIGTERM
+  escape      has a child in a session of its own
+  deaf        ignores SIGTERM
+  spam        writes 20 MB to stdout and to stderr first
+  silent      never says where it listens
+  chatty      says so in words only, as the original did
+  unready     its readiness answers 503
+  stranger    its health answers with another instance
+  deadlock    is ready, and then answers nothing any more";
+
+/// A service that misbehaves as the file `bad-child` in its data directory says.
+#[derive(Debug, Parser)]
+#[command(name = "bad-child", version, after_help = HELP)]
+struct Args {
+    #[arg(long)]
+    data_dir: PathBuf,
+    /// What api-server tells any service.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _rest: Vec<String>,
+    #[arg(long, hide = true)]
+    host: Option<String>,
+    #[arg(long, hide = true)]
+    port: Option<String>,
+}
+
+/// What the file says.
+#[derive(Clone, Debug)]
+struct Manners(String);
+
+// === impl Manners ===
+
+impl Manners {
+    fn has(&self, word: &str) -> bool {
+        self.0.split_whitespace().any(|known| known == word)
+    }
+
+    fn number(&self, word: &str) -> Option<u64> {
+        self.0.split_whitespace().find_map(|known| known.strip_prefix(word)?.strip_prefix(':')?.parse().ok())
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let manners = Manners(std::fs::read_to_string(args.data_dir.join("bad-child")).unwrap_or_default());
+    eprintln_bytes(b"bad-child: here I am\n");
+    if manners.has("spam") {
+        let line = [b'x'; 1023].into_iter().chain([b'\n']).collect::<Vec<u8>>();
+        for _ in 0..20_000 {
+            std::io::stdout().write_all(&line).ok();
+            eprintln_bytes(&line);
+        }
+    }
+    for (word, program) in [("fork", "sh"), ("escape", "setsid")] {
+        if manners.has(word) {
+            let script = "trap '' TERM; exec sleep 1000";
+            let words: &[&str] = if word == "fork" { &["-c", script] } else { &["sleep", "1000"] };
+            Command::new(program).args(words).stdin(Stdio::null()).stdout(Stdio::null()).spawn().context(program)?;
+        }
+    }
+    if let Some(code) = manners.number("exit") {
+        eprintln_bytes(b"bad-child: these are my last words\n");
+        std::process::exit(i32::try_from(code)?);
+    }
+    std::thread::spawn(|| {
+        std::io::stdin().read_to_end(&mut Vec::new()).ok();
+        std::process::exit(110);
+    });
+    let mut terminate = signal(SignalKind::terminate())?;
+    listen(&manners)?;
+    if let Some(after) = manners.number("crash") {
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        std::process::exit(1);
+    }
+    while manners.has("deaf") {
+        terminate.recv().await;
+    }
+    terminate.recv().await;
+    Ok(())
+}
+
+/// A reader that went away is no reason to end.
+fn eprintln_bytes(bytes: &[u8]) {
+    std::io::stderr().write_all(bytes).ok();
+}
+
+fn listen(manners: &Manners) -> anyhow::Result<()> {
+    let mut passed = listenfd::ListenFd::from_env();
+    let mut port = 0;
+    for index in 0..passed.len() {
+        let socket = passed.take_tcp_listener(index)?.context("a socket that is none")?;
+        if index == 0 {
+            port = socket.local_addr()?.port();
+        }
+        tokio::spawn(accept(TcpListener::from_std(socket)?, manners.clone()));
+    }
+    let instance = std::process::id();
+    let line = match manners {
+        silent if silent.has("silent") => return Ok(()),
+        chatty if chatty.has("chatty") => format!("Server listening on http://127.0.0.1:{port}"),
+        _ => format!(r#"{{"event":"listening","instance":"{instance}","addr":"127.0.0.1:{port}"}}"#),
+    };
+    writeln!(std::io::stdout(), "{line}").context("cannot write to stdout")
+}
+
+async fn accept(socket: TcpListener, manners: Manners) {
+    while let Ok((stream, _)) = socket.accept().await {
+        tokio::spawn(answer(stream, manners.clone()));
+    }
+}
+
+async fn answer(mut stream: TcpStream, manners: Manners) -> std::io::Result<()> {
+    let mut request = [0; 4096];
+    let length = stream.read(&mut request).await?;
+    let ready = request[..length].starts_with(b"GET /health/ready ");
+    if manners.has("deadlock") && !ready {
+        return std::future::pending().await;
+    }
+    let status = if manners.has("unready") && ready { "503 Service Unavailable" } else { "200 OK" };
+    let instance = if manners.has("stranger") { "somebody else".to_owned() } else { std::process::id().to_string() };
+    let body = format!(r#"{{"instance":"{instance}"}}"#);
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).await
+}

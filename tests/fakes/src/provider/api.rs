@@ -1,0 +1,70 @@
+//! What a provider has at which path.
+
+use crate::{
+    chat::{Asked, Events, whole},
+    gate::Gate,
+    http::Request,
+    play::{Answer, Stage, Then},
+    script::{Body, Chat, Turn, names},
+    server::{Api, Shared, control, error, send},
+    wire::Wire,
+};
+
+const MODELS: &str = r#"{"object":"list","data":[{"id":"fake-echo","object":"model","created":1700000000,"owned_by":"fake"},{"id":"fake-60x100","object":"model","created":1700000000,"owned_by":"fake"}]}"#;
+
+// === impl Api for Shared ===
+
+impl Api for Shared<Chat> {
+    type Chat = Chat;
+
+    fn shared(&self) -> &Self {
+        self
+    }
+
+    async fn answer(&self, wire: &mut Wire, request: Request) -> Then {
+        let path = request.path.split('?').next().unwrap_or_default();
+        if path.starts_with("/_fake/") {
+            let (status, body) = control::answer(&request, self);
+            return send(wire, status, &body).await.then;
+        }
+        let (status, body) = match (request.method.as_str(), path) {
+            ("POST", "/v1/chat/completions") => return chat(wire, request, self).await,
+            ("GET", "/v1/models") => (200, MODELS.to_owned()),
+            ("GET", "/health") => (200, r#"{"status":"ok"}"#.to_owned()),
+            _ => (404, error("unknown_url", "There is nothing at this path.")),
+        };
+        let entry = self.calls.begin(request, String::new());
+        let over = send(wire, status, &body).await;
+        self.calls.end(&entry, over.end);
+        over.then
+    }
+}
+
+async fn chat(wire: &mut Wire, request: Request, shared: &Shared<Chat>) -> Then {
+    let body = request.body.clone();
+    let asked = match serde_json::from_slice::<Asked<'_>>(&body) {
+        Ok(asked) => asked,
+        Err(reason) => {
+            let entry = shared.calls.begin(request, String::new());
+            let over = send(wire, 400, &error("invalid_json", &reason.to_string())).await;
+            shared.calls.end(&entry, over.end);
+            return over.then;
+        }
+    };
+    let entry = shared.calls.begin(request, asked.model.clone().into_owned());
+    // Its script, else what its name says, else an echo.
+    let scripted = shared.next_turn(&asked.model);
+    let (turn, gate) = scripted.unwrap_or_else(|| (names::turn(&asked.model).unwrap_or_default(), Gate::closed()));
+    let stage = Stage { wire, turn: &turn, gate: &gate, calls: &shared.calls, entry: &entry };
+    let over = stage.perform(answer(&turn, &asked)).await;
+    shared.calls.end(&entry, over.end);
+    over.then
+}
+
+fn answer(turn: &Turn, asked: &Asked<'_>) -> Answer<Events> {
+    match &turn.body {
+        Body::Chat(chat) if asked.streams() && turn.status == 200 => Answer::Stream(Events::new(asked, chat)),
+        Body::Chat(chat) => Answer::Whole { content_type: Some("application/json".into()), body: whole(asked, chat) },
+        Body::Raw { content_type, body } => Answer::Whole { content_type: content_type.clone(), body: body.clone() },
+    }
+}

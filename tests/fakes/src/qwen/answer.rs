@@ -1,0 +1,222 @@
+//! An answer as the site sends it, streamed or whole.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use crate::play::Stream;
+
+use super::{
+    Extra, Part, Reply,
+    chats::{Ids, new_id},
+    mind::Thought,
+};
+
+/// The rest of a streamed answer.
+#[derive(Debug)]
+pub(super) struct Events {
+    pieces: VecDeque<Piece>,
+    extra: Option<Extra>,
+    with_usage: bool,
+    input: usize,
+    response_id: String,
+}
+
+#[derive(Debug)]
+pub(super) enum Piece {
+    Created(Value),
+    /// A part of the text: what it adds, in which phase, and how many tokens and characters there are with it.
+    Delta {
+        text: String,
+        phase: &'static str,
+        tokens: usize,
+        characters: usize,
+    },
+    Finished(&'static str),
+}
+
+/// The answer in one piece, as the site sends it when no stream is asked for: without token counts.
+pub(super) fn whole(thought: &Thought, ids: &Ids) -> String {
+    let message = json!({"role": "assistant", "content": thought.text});
+    let data = json!({
+        "chat_id": "", "parent_id": ids.parent, "message_id": ids.message, "messages": null,
+        "choices": [{"message": message}],
+    });
+    json!({"success": true, "request_id": new_id(), "data": data}).to_string()
+}
+
+/// How many tokens a text has: a word is one.
+pub(super) fn tokens(text: &str) -> usize {
+    text.split_whitespace().count()
+}
+
+fn cut(text: &str, size: Option<usize>) -> Vec<String> {
+    match size {
+        None => text.split_inclusive(' ').map(str::to_owned).collect(),
+        Some(size) => {
+            let characters: Vec<char> = text.chars().collect();
+            characters.chunks(size.max(1)).map(|piece| piece.iter().collect()).collect()
+        }
+    }
+}
+
+// === impl Events ===
+
+impl Events {
+    /// `input` is the number of tokens that were read.
+    pub(super) fn new(chat_id: &str, ids: &Ids, thought: &Thought, reply: &Reply, input: usize) -> Self {
+        let has = |part| !reply.without.contains(&part);
+        let mut pieces = VecDeque::new();
+        if has(Part::Created) {
+            let created = json!({"chat_id": chat_id, "parent_id": ids.parent, "response_id": ids.message});
+            pieces.push_back(Piece::Created(json!({"response.created": created})));
+        }
+        let size = reply.pieces.or(thought.pieces);
+        let (mut tokens, mut characters, mut in_word) = (0, 0, false);
+        for (phase, text) in [("think", &thought.thinking), ("answer", &thought.text)] {
+            for text in cut(text, size) {
+                for char in text.chars() {
+                    tokens += usize::from(!in_word && !char.is_whitespace());
+                    in_word = !char.is_whitespace();
+                    characters += 1;
+                }
+                pieces.push_back(Piece::Delta { text, phase, tokens, characters });
+            }
+            if phase == "think" && !text.is_empty() {
+                pieces.push_back(Piece::Finished(phase));
+                in_word = false;
+            }
+        }
+        if has(Part::Finished) {
+            pieces.push_back(Piece::Finished("answer"));
+        }
+        let (extra, with_usage) = (reply.extra, has(Part::Usage));
+        Self { pieces, extra, with_usage, input, response_id: ids.message.clone() }
+    }
+
+    fn usage(&self, tokens: usize, characters: usize) -> Value {
+        json!({
+            "input_tokens": self.input, "output_tokens": tokens, "characters": characters,
+            "total_tokens": self.input + tokens, "input_tokens_details": {"text_tokens": self.input},
+            "output_tokens_details": {"text_tokens": tokens}, "cached_tokens": 0,
+        })
+    }
+}
+
+fn event(data: &Value, out: &mut String) {
+    out.push_str(&format!("data: {data}\n\n"));
+}
+
+impl Stream for Events {
+    type Piece = Piece;
+
+    const ERROR_BODY: &'static str = r#"{"success":false,"request_id":"0","data":{"code":"internal_error","details":"The fake failed, as its script says."}}"#;
+
+    fn next(&mut self) -> Option<Piece> {
+        self.pieces.pop_front()
+    }
+
+    fn is_word(&self, piece: &Piece) -> bool {
+        matches!(piece, Piece::Delta { .. })
+    }
+
+    fn render(&self, piece: &Piece, out: &mut String) {
+        match self.extra {
+            None => {}
+            Some(Extra::Unknown) => {
+                out.push_str(": still here\n\nevent: news\nid: 7\ndata: {\"response.news\":{}}\n\n")
+            }
+            Some(Extra::Garbage) => out.push_str("data: {\"choices\":[{\"del\n\n"),
+        }
+        match piece {
+            Piece::Created(data) => event(data, out),
+            Piece::Delta { text, phase, tokens, characters } => {
+                let delta = json!({"role": "assistant", "content": text, "phase": phase, "status": "typing"});
+                let mut data = json!({"choices": [{"delta": delta}]});
+                if self.with_usage {
+                    data["usage"] = self.usage(*tokens, *characters);
+                }
+                event(&data, out);
+            }
+            Piece::Finished(phase) => {
+                let delta = json!({"content": "", "role": "assistant", "status": "finished", "phase": phase});
+                event(&json!({"choices": [{"delta": delta}]}), out);
+            }
+        }
+    }
+
+    fn render_error(&self, out: &mut String) {
+        let error = json!({"code": "internal_error", "details": "The fake failed, as its script says."});
+        event(&json!({"error": error, "response_id": self.response_id}), out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(thought: &Thought, reply: &Reply) -> Vec<Value> {
+        let ids = Ids { parent: "p".into(), message: "m".into() };
+        let (mut events, mut text) = (Events::new("c", &ids, thought, reply, 10), String::new());
+        while let Some(piece) = events.next() {
+            events.render(&piece, &mut text);
+        }
+        text.split("\n\n")
+            .filter_map(|event| event.strip_prefix("data: "))
+            .map(|data| serde_json::from_str(data).unwrap_or_default())
+            .collect()
+    }
+
+    fn thought(thinking: &str, text: &str) -> Thought {
+        Thought { thinking: thinking.into(), text: text.into(), pieces: None }
+    }
+
+    #[test]
+    fn a_stream_begins_with_its_ids_and_ends_finished() {
+        let events = stream(&thought("", "two words"), &Reply::default());
+        assert_eq!(events[0], json!({"response.created": {"chat_id": "c", "parent_id": "p", "response_id": "m"}}));
+        assert_eq!(events.len(), 4);
+        let finished = json!({"content": "", "role": "assistant", "status": "finished", "phase": "answer"});
+        assert_eq!(events[3], json!({"choices": [{"delta": finished}]}));
+    }
+
+    #[test]
+    fn usage_grows_with_every_delta() {
+        let events = stream(&thought("hm", "two words"), &Reply::default());
+        let usage: Vec<_> = events
+            .iter()
+            .filter_map(|event| {
+                Some((event["usage"]["output_tokens"].as_u64()?, event["usage"]["total_tokens"].as_u64()?))
+            })
+            .collect();
+        assert_eq!(usage, [(1, 11), (2, 12), (3, 13)]);
+        assert_eq!(events[3]["usage"]["characters"], 6);
+    }
+
+    #[test]
+    fn thoughts_come_first_and_have_an_end_of_their_own() {
+        let events = stream(&thought("hm", "yes"), &Reply::default());
+        let phases: Vec<_> = events[1..].iter().map(|event| &event["choices"][0]["delta"]).collect();
+        let phases: Vec<_> =
+            phases.iter().map(|d| (d["phase"].as_str().unwrap(), d["status"].as_str().unwrap())).collect();
+        assert_eq!(phases, [("think", "typing"), ("think", "finished"), ("answer", "typing"), ("answer", "finished")]);
+    }
+
+    #[test]
+    fn parts_can_be_missing_or_too_many() {
+        let without = vec![Part::Created, Part::Usage, Part::Finished];
+        let events = stream(&thought("", "a b"), &Reply { without, ..Reply::default() });
+        assert_eq!(events.len(), 2);
+        assert!(events[0].get("usage").is_none());
+        for (extra, garbage) in [(Extra::Unknown, 0), (Extra::Garbage, 3)] {
+            let events = stream(&thought("", "a"), &Reply { extra: Some(extra), pieces: Some(1), ..Reply::default() });
+            assert_eq!(events.iter().filter(|event| event.is_null()).count(), garbage, "{extra:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_into_words_or_characters() {
+        assert_eq!(cut("é two", None), ["é ", "two"]);
+        assert_eq!(cut("é two", Some(2)), ["é ", "tw", "o"]);
+    }
+}

@@ -1,0 +1,67 @@
+//! Who is let in: the firewall before the site, and the site's own login.
+
+use crate::http::Request;
+
+use super::{Endpoint, Turn, trouble};
+
+/// The firewall takes a longer body for an attack.
+pub(super) const LONGEST: usize = 128 << 10;
+
+/// What a request gets that is not let in; `None` if it is. `token` is the only one that is logged in, if there is such.
+pub(super) fn turned_away(endpoint: Endpoint, request: &Request, token: Option<&str>) -> Option<Turn> {
+    let browser = request.header("user-agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
+    let cookies = request.header("cookie").is_some_and(|cookies| cookies.contains('='));
+    let umidtoken = request.header("bx-umidtoken").filter(|token| !token.is_empty());
+    // The list of models is public as far as the firewall goes, but it wants a browser with cookies.
+    let known = endpoint == Endpoint::Models || umidtoken.is_some();
+    if !(browser && cookies && known) || request.body.len() > LONGEST {
+        return Some(trouble::waf_page());
+    }
+    (endpoint != Endpoint::Models && token.is_some() && token != umidtoken).then(|| trouble::status(401))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn request(headers: &[(&str, &str)], body: usize) -> Request {
+        Request {
+            method: "POST".into(),
+            path: "/api/v2/chats/new".into(),
+            headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            body: Bytes::from(vec![b' '; body]),
+            keep_alive: true,
+        }
+    }
+
+    const AGENT: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11)");
+    const COOKIE: (&str, &str) = ("cookie", "token=a; x-ap=b");
+    const TOKEN: (&str, &str) = ("bx-umidtoken", "T2gA");
+
+    #[test]
+    fn only_a_logged_in_browser_is_let_in() {
+        let away = |headers: &[_], body| turned_away(Endpoint::NewChat, &request(headers, body), None);
+        assert_eq!(away(&[AGENT, COOKIE, TOKEN], LONGEST), None);
+        assert_eq!(away(&[AGENT, COOKIE, TOKEN], LONGEST + 1), Some(trouble::waf_page()));
+        for headers in [
+            vec![COOKIE, TOKEN],
+            vec![AGENT, TOKEN],
+            vec![AGENT, COOKIE],
+            vec![("user-agent", "curl/8"), COOKIE, TOKEN],
+            vec![AGENT, ("cookie", ""), TOKEN],
+            vec![AGENT, COOKIE, ("bx-umidtoken", "")],
+        ] {
+            assert_eq!(away(&headers, 0), Some(trouble::waf_page()), "{headers:?}");
+        }
+        assert_eq!(turned_away(Endpoint::Models, &request(&[AGENT, COOKIE], 0), None), None);
+    }
+
+    #[test]
+    fn another_token_is_no_login() {
+        let request = request(&[AGENT, COOKIE, TOKEN], 0);
+        assert_eq!(turned_away(Endpoint::Completion, &request, Some("T2gA")), None);
+        assert_eq!(turned_away(Endpoint::Completion, &request, Some("new")), Some(trouble::status(401)));
+    }
+}

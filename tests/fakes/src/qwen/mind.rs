@@ -1,0 +1,204 @@
+//! What the site answers: decided by the user's text alone, so that a test can ask for anything through any client.
+//!
+//! The lines of the text's last paragraph are commands, if they begin with the name of one. A label before it, as in
+//! `User: recall 1`, is ignored.
+//!
+//! | Command | What it does |
+//! |---|---|
+//! | `remember K=V` | says `noted K`. It counts anywhere in a text, so also in a history that is told again |
+//! | `recall K` | says what the conversation knows of `K`: the last `V`, or `K is unknown` |
+//! | `say TEXT` | says the text; a text in double quotes is a JSON string |
+//! | `repeat` | says what the user said, all of it |
+//! | `draw` | says `drew N`, another `N` each time, as a model answers one question in many ways |
+//! | `call NAME {…}` | calls a tool in the form it was told to use: `<NAME>`, a tag for each argument, `</NAME>` |
+//! | `think TEXT` | thinks this before it says anything |
+//! | `pieces N` | cuts the answer into events of `N` characters |
+//! | `then` | what follows is for the next turn that has no command of its own, such as the results of a tool |
+//!
+//! A text without commands is said back, unless something is left to be done `then`. A tool has to have been told of in this
+//! conversation: the mind looks for its tag, `<NAME>`, in what came before.
+
+use serde_json::Value;
+
+/// What has been said to the mind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard<'a> {
+    /// The texts of the system.
+    pub system: Vec<&'a str>,
+    /// The texts of the user, the current one last.
+    pub user: Vec<&'a str>,
+    /// A number that nobody else gets.
+    pub number: u64,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thought {
+    /// What is thought before.
+    pub thinking: String,
+    /// What is said.
+    pub text: String,
+    /// How many characters an event has.
+    pub pieces: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Command<'a> {
+    Remember(&'a str),
+    Recall(&'a str),
+    Say(&'a str),
+    Repeat,
+    Draw,
+    Call(&'a str, &'a str),
+    Think(&'a str),
+    Pieces(usize),
+    Then,
+}
+
+/// Answers the last text of the user.
+#[must_use]
+pub fn answer(heard: &Heard<'_>) -> Thought {
+    let current = heard.user.last().copied().unwrap_or_default();
+    let Some(commands) = due(&heard.user) else {
+        return Thought { text: current.to_owned(), ..Thought::default() };
+    };
+    let mut thought = Thought::default();
+    let mut said = Vec::new();
+    for command in commands {
+        match command {
+            Command::Remember(fact) => said.push(format!("noted {}", fact.split('=').next().unwrap_or_default())),
+            Command::Recall(name) => said.push(heard.recall(name)),
+            Command::Say(text) => said.push(serde_json::from_str(text).unwrap_or_else(|_| text.to_owned())),
+            Command::Repeat => said.push(current.to_owned()),
+            Command::Draw => said.push(format!("drew {}", heard.number)),
+            Command::Call(name, arguments) => said.push(heard.call(name, arguments)),
+            Command::Think(text) => thought.thinking.push_str(text),
+            Command::Pieces(size) => thought.pieces = Some(size),
+            Command::Then => {}
+        }
+    }
+    thought.text = said.join("\n");
+    thought
+}
+
+/// The commands for the last of these texts: its own, or what an earlier one has left for it.
+fn due<'a>(texts: &[&'a str]) -> Option<Vec<Command<'a>>> {
+    texts.iter().rev().enumerate().find_map(|(turns_ago, text)| {
+        let commands = commands(text);
+        if commands.is_empty() {
+            return None;
+        }
+        // An earlier text that has nothing left is the end of the search, too.
+        Some(commands.split(|command| *command == Command::Then).nth(turns_ago).map(<[_]>::to_vec))
+    })?
+}
+
+fn commands(text: &str) -> Vec<Command<'_>> {
+    let paragraph = text.trim().rsplit("\n\n").next().unwrap_or_default();
+    paragraph.lines().filter_map(|line| command(line.trim())).collect()
+}
+
+fn command(line: &str) -> Option<Command<'_>> {
+    let line = match line.split_once(": ") {
+        Some((label, rest)) if label.chars().all(char::is_alphanumeric) => rest,
+        _ => line,
+    };
+    let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match (name, rest.trim()) {
+        ("remember", fact) if fact.contains('=') => Some(Command::Remember(fact)),
+        ("recall", name) if !name.is_empty() => Some(Command::Recall(name)),
+        ("say", text) => Some(Command::Say(text)),
+        ("repeat", "") => Some(Command::Repeat),
+        ("draw", "") => Some(Command::Draw),
+        ("call", call) => {
+            let (name, arguments) = call.split_once(' ').unwrap_or((call, "{}"));
+            Some(Command::Call(name, arguments.trim()))
+        }
+        ("think", text) => Some(Command::Think(text)),
+        ("pieces", size) => size.parse().ok().filter(|size| *size > 0).map(Command::Pieces),
+        ("then", "") => Some(Command::Then),
+        _ => None,
+    }
+}
+
+// === impl Heard ===
+
+impl Heard<'_> {
+    fn recall(&self, name: &str) -> String {
+        let facts = self.user.iter().flat_map(|text| text.split("remember ").skip(1));
+        let values = facts.filter_map(|fact| fact.lines().next()?.strip_prefix(name)?.strip_prefix('='));
+        values.last().map_or_else(|| format!("{name} is unknown"), |value| value.trim().to_owned())
+    }
+
+    fn call(&self, name: &str, arguments: &str) -> String {
+        let tag = format!("<{name}>");
+        if !self.system.iter().chain(&self.user).any(|text| text.contains(&tag)) {
+            return format!("I have no tool {name}.");
+        }
+        let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
+        let mut call = tag;
+        for (name, value) in arguments.as_object().into_iter().flatten() {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            call.push_str(&format!("\n<{name}>{value}</{name}>"));
+        }
+        call + &format!("\n</{name}>")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(user: &[&str]) -> String {
+        answer(&Heard { system: vec!["Use <look> and <go>."], user: user.to_vec(), number: 9 }).text
+    }
+
+    #[test]
+    fn what_was_remembered_is_recalled_over_any_number_of_turns() {
+        assert_eq!(says(&["remember 1=a tree"]), "noted 1");
+        assert_eq!(says(&["remember 1=a tree", "anything", "recall 1"]), "a tree");
+        assert_eq!(says(&["remember 1=a", "remember 1=b", "remember 11=c", "recall 1"]), "b");
+        assert_eq!(says(&["remember 1=a", "recall 2"]), "2 is unknown");
+    }
+
+    #[test]
+    fn a_history_that_is_told_again_is_remembered_too() {
+        let history = "The conversation so far:\n\nUser: remember 1=a\n\nAssistant: noted 1\n\nUser: recall 1";
+        assert_eq!(says(&[history]), "a");
+    }
+
+    #[test]
+    fn a_tool_is_called_in_the_form_that_was_asked_for() {
+        let call = r#"call look {"at":"the <look>sky</look>","deep":true,"n":[1,2]}"#;
+        let expected = "<look>\n<at>the <look>sky</look></at>\n<deep>true</deep>\n<n>[1,2]</n>\n</look>";
+        assert_eq!(says(&[call]), expected);
+        assert_eq!(says(&["say first\ncall look\ncall go {}"]), "first\n<look>\n</look>\n<go>\n</go>");
+        assert_eq!(says(&["call fly {}"]), "I have no tool fly.");
+        assert_eq!(says(&["You also have <fly>.", "call fly {}"]), "<fly>\n</fly>");
+    }
+
+    #[test]
+    fn what_is_left_is_done_turn_by_turn() {
+        let plan = "call look {}\nthen\ncall go {}\nthen\nrepeat\nsay done";
+        assert_eq!(says(&[plan]), "<look>\n</look>");
+        assert_eq!(says(&[plan, "a tree"]), "<go>\n</go>");
+        assert_eq!(says(&[plan, "a tree", "there"]), "there\ndone");
+        assert_eq!(says(&[plan, "a tree", "there", "thanks"]), "thanks");
+        assert_eq!(says(&[plan, "say stop", "a tree"]), "a tree");
+    }
+
+    #[test]
+    fn a_text_is_said_to_the_letter() {
+        assert_eq!(says(&["no command at all\n"]), "no command at all\n");
+        assert_eq!(says(&[r#"say "two\nlines""#]), "two\nlines");
+        assert_eq!(says(&["draw"]), "drew 9");
+        assert_eq!(says(&["say nothing\n\nin the last paragraph"]), "say nothing\n\nin the last paragraph");
+    }
+
+    #[test]
+    fn thoughts_and_pieces_are_no_text() {
+        let heard = Heard { user: vec!["think hm\npieces 1\nsay yes"], ..Heard::default() };
+        let thought = Thought { thinking: "hm".into(), text: "yes".into(), pieces: Some(1) };
+        assert_eq!(answer(&heard), thought);
+    }
+}

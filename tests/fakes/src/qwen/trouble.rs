@@ -1,0 +1,173 @@
+//! What goes wrong with the site, ready-made; and the model names that ask for it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::script::{
+    FaultKind,
+    names::{Name, name},
+};
+
+use super::{Endpoint, Extra, Part, Reply, Turn};
+
+/// The firewall's challenge: a page instead of an answer, with status 200.
+#[must_use]
+pub fn waf_page() -> Turn {
+    let page = "<!doctypehtml><html><head><meta charset=\"utf-8\"><title></title></head>\n<body><textarea id=\"renderData\" \
+                style=\"display:none\">{\"l1\":\"_waf_is_mobile\"}</textarea><script name=\"aliyunwaf_6a6f5ea8\">\
+                /* a challenge */</script></body></html>";
+    Turn::raw("text/html; charset=utf-8", page)
+}
+
+/// The firewall's challenge as JSON, with status 200.
+#[must_use]
+pub fn captcha() -> Turn {
+    let ret = ["FAIL_SYS_USER_VALIDATE", "RGV587_ERROR::SM::\u{54ce}\u{54df}\u{5582},\u{88ab}\u{6324}\u{7206}\u{5566}"];
+    let url =
+        "https://chat.qwen.ai:443//api/v2/chat/completions/_____tmd_____/punish?x5secdata=xg0&x5step=2&action=captcha";
+    Turn::raw("application/json;charset=utf-8", json!({"ret": ret, "data": {"url": url}}).to_string())
+}
+
+/// The site's login page, with status 200.
+#[must_use]
+pub fn login_page() -> Turn {
+    let page = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Qwen Chat</title></head><body><div id=\"root\"></div>\
+                <script>window.location.href=\"/auth?action=signin\"</script></body></html>";
+    Turn::raw("text/html", page)
+}
+
+/// An error as the site words it: `success` is false, the status is 200.
+#[must_use]
+pub fn refused(code: &str, details: &str) -> Turn {
+    let data = json!({"code": code, "details": details});
+    Turn::raw("application/json", json!({"success": false, "request_id": "0", "data": data}).to_string())
+}
+
+/// The end of what an account may ask for in a day.
+#[must_use]
+pub fn quota() -> Turn {
+    let details = "You have reached the daily usage limit. Please wait 17 hours before trying again.";
+    let data = json!({"code": "RateLimited", "details": details, "num": 17});
+    Turn::raw("application/json", json!({"success": false, "request_id": "0", "data": data}).to_string())
+}
+
+/// An error with this status.
+#[must_use]
+pub fn status(status: u16) -> Turn {
+    if status >= 500 {
+        let page = format!("<html>\r\n<head><title>{status}</title></head>\r\n<body>nginx</body>\r\n</html>");
+        return Turn { status, ..Turn::raw("text/html", page) };
+    }
+    let details = format!("The fake answers {status}, as it was told to.");
+    let data = json!({"code": status.to_string(), "details": details});
+    let body = json!({"success": false, "request_id": "0", "data": data}).to_string();
+    Turn { status, ..Turn::raw("application/json", body) }
+}
+
+/// Too many requests, with the seconds to wait if they are told.
+#[must_use]
+pub fn too_many(retry_after: Option<u32>) -> Turn {
+    let turn = status(429);
+    retry_after.map_or_else(|| turn.clone(), |seconds| turn.clone().header("retry-after", &seconds.to_string()))
+}
+
+/// A stream that ends properly, but without the event that says so.
+#[must_use]
+pub fn unfinished() -> Turn {
+    Reply { without: vec![Part::Finished], ..Reply::default() }.into()
+}
+
+/// A stream with these events between its own.
+#[must_use]
+pub fn mixed_with(extra: Extra) -> Turn {
+    Reply { extra: Some(extra), ..Reply::default() }.into()
+}
+
+/// All patterns of model names. `K` and `MS` are numbers.
+pub const NAMES: &[Name] = &[
+    name("fake-waf", "fake-waf", "the firewall's page, with status 200"),
+    name("fake-captcha", "fake-captcha", "the firewall's challenge as JSON, with status 200"),
+    name("fake-login", "fake-login", "the login page, with status 200"),
+    name("fake-refused", "fake-refused", "success false, with status 200"),
+    name("fake-quota", "fake-quota", "the end of a day's quota, with status 200"),
+    name("fake-STATUS", "fake-503", "an error with this status, 400 to 599; 429 has a Retry-After of 2 s"),
+    name("fake-empty", "fake-empty", "an answer without a text"),
+    name("fake-unfinished", "fake-unfinished", "a stream without its last event"),
+    name("fake-unknown", "fake-unknown", "comments and unknown events between those of a stream"),
+    name("fake-garbage", "fake-garbage", "broken JSON between the events of a stream"),
+    name("fake-slow-MS", "fake-slow-100", "a word each MS milliseconds"),
+    name("fake-reset", "fake-reset", "resets the connection before the head"),
+    name("fake-reset-K", "fake-reset-3", "resets the connection after K events"),
+    name("fake-close-K", "fake-close-3", "closes the connection after K events, in the middle of the body"),
+    name("fake-stall", "fake-stall", "never answers"),
+    name("fake-stall-K", "fake-stall-3", "falls silent after K events"),
+    name("fake-error-K", "fake-error-3", "an error event after K events, then the end"),
+    name("fake-new-…", "fake-new-waf", "the same, but when a chat is opened"),
+];
+
+/// What a model of this name does to such a call; `None` if the name says nothing about it.
+#[must_use]
+pub fn turn(endpoint: Endpoint, model: &str) -> Option<Turn> {
+    let name = model.strip_prefix("fake-")?;
+    let name = match (endpoint, name.strip_prefix("new-")) {
+        (Endpoint::Completion, None) => name,
+        (Endpoint::NewChat, Some(name)) => name,
+        _ => return None,
+    };
+    let turn = match name {
+        "waf" => waf_page(),
+        "captcha" => captcha(),
+        "login" => login_page(),
+        "refused" => refused("Bad_Request", "The fake refuses, as it was told to."),
+        "quota" => quota(),
+        "429" => too_many(Some(2)),
+        "empty" => Reply::says(""),
+        "unfinished" => unfinished(),
+        "unknown" => mixed_with(Extra::Unknown),
+        "garbage" => mixed_with(Extra::Garbage),
+        "reset" => Turn::default().before_head(FaultKind::Reset),
+        "stall" => Turn::default().before_head(FaultKind::Stall),
+        _ => return numbered(name),
+    };
+    Some(turn)
+}
+
+fn numbered(name: &str) -> Option<Turn> {
+    if let Ok(number @ 400..=599) = name.parse() {
+        return Some(status(number));
+    }
+    let (kind, number) = name.split_once('-')?;
+    let number = number.parse().ok()?;
+    let turn = Turn::default();
+    match kind {
+        "slow" => Some(turn.delay(Duration::from_millis(number))),
+        "reset" => Some(turn.after(number, FaultKind::Reset)),
+        "close" => Some(turn.after(number, FaultKind::Close)),
+        "stall" => Some(turn.after(number, FaultKind::Stall)),
+        "error" => Some(turn.after(number, FaultKind::ErrorEvent)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listed_name_is_known() {
+        for name in NAMES {
+            let [completion, new_chat] = [Endpoint::Completion, Endpoint::NewChat].map(|at| turn(at, name.example));
+            assert_eq!(completion.is_some(), !name.example.starts_with("fake-new-"), "{}", name.example);
+            assert_eq!(new_chat.is_some(), name.example.starts_with("fake-new-"), "{}", name.example);
+        }
+        assert_eq!(turn(Endpoint::NewChat, "fake-new-quota"), turn(Endpoint::Completion, "fake-quota"));
+    }
+
+    #[test]
+    fn other_names_say_nothing() {
+        for other in ["qwen3-max", "fake-", "fake-200", "fake-reset-x", "fake-stall-3-3", "new-waf"] {
+            assert_eq!(turn(Endpoint::Completion, other), None, "{other}");
+        }
+    }
+}
