@@ -6,7 +6,11 @@ use std::{
 };
 
 /// The binary `name` of the same build as the running test: `target/<profile>/<name>`, beside the test's `deps/`.
-pub(crate) fn binary(name: &str) -> PathBuf {
+///
+/// # Panics
+/// When it has not been built.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
     let test = env::current_exe().expect("the test knows its own path");
     let profile = test.ancestors().find(|dir| dir.ends_with("deps")).and_then(|deps| deps.parent());
     let path = profile.expect("a test lives in target/<profile>/deps").join(format!("{name}{EXE_SUFFIX}"));

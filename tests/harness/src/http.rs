@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{HeaderMap, Method, Request, Response, body::Incoming, client::conn::http1};
+use hyper::{HeaderMap, Request, Response, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{
@@ -19,11 +19,13 @@ use tokio::{
 use crate::waiting::within;
 
 pub use events::{Events, Finished};
+pub use hyper::Method;
 
 /// Sends requests to one service.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
     addr: SocketAddr,
+    key: Option<&'static str>,
 }
 
 /// An answer, read to its end.
@@ -45,7 +47,14 @@ impl Client {
     /// A client of the service on this port of 127.0.0.1.
     #[must_use]
     pub fn new(port: u16) -> Self {
-        Self { addr: ([127, 0, 0, 1], port).into() }
+        Self { addr: ([127, 0, 0, 1], port).into(), key: None }
+    }
+
+    /// The same client, with a client key on every request.
+    #[must_use]
+    pub const fn with_key(mut self, key: Option<&'static str>) -> Self {
+        self.key = key;
+        self
     }
 
     /// The service's port.
@@ -137,6 +146,9 @@ impl Client {
         let mut request = Request::builder().method(method).uri(path).header("host", self.addr.to_string());
         if !body.is_empty() {
             request = request.header("content-type", "application/json");
+        }
+        if let Some(key) = self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
         }
         let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
         within("the head of an answer", sender.send_request(request)).await.map_err(|error| error.to_string())

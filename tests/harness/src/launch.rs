@@ -79,7 +79,12 @@ impl Launch {
         (exit.code(), process.stderr())
     }
 
-    pub(crate) fn command(&self, name: &str) -> Command {
+    /// The command that starts a program, for tests that have more to say about its start.
+    ///
+    /// # Panics
+    /// When the program was not built.
+    #[must_use]
+    pub fn command(&self, name: &str) -> Command {
         let mut command = Command::new(binary(name));
         command.env_clear();
         command.envs(INHERITED.iter().filter_map(|name| Some((name, env::var_os(name)?))));

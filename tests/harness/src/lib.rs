@@ -2,10 +2,10 @@
 //!
 //! # Layout
 //! - [`Stack`]: api-server with its two children, as a user starts it. [`Router`], [`QwenProxy`]: one service alone.
-//! - [`Launch`]: what can be set when a service is started. [`Home`]: its directory, which may outlive it.
+//! - [`CommandLine`]: the server manager, as a user types it. - [`Launch`]: what can be set when a service is started. [`Home`]: its directory, which may outlive it.
 //! - [`Process`]: one running binary; signals, exit, output. [`processes`]: who else is alive.
-//! - [`http`]: a client that shows everything, broken answers too. [`postgres`]: a PostgreSQL of its own.
-//! - [`eventually`], [`within`]: waiting without guessing how long.
+//! - [`binary`]: where the binaries are. - [`http`]: a client that shows everything, broken answers too. [`postgres`]: a PostgreSQL of its own.
+//! - [`eventually`], [`steadily`], [`within`]: waiting without guessing how long.
 //!
 //! # Invariants
 //! - Everything is on a free port and in a temporary directory: tests run side by side.
@@ -16,6 +16,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness fails its test by panicking")]
 
 mod binary;
+mod command_line;
 mod home;
 pub mod http;
 mod launch;
@@ -27,6 +28,8 @@ mod router;
 mod stack;
 mod waiting;
 
+pub use binary::binary;
+pub use command_line::{CommandLine, Typed};
 pub use home::Home;
 pub use http::{Answer, Client, Events};
 pub use launch::Launch;
@@ -34,4 +37,4 @@ pub use process::Process;
 pub use qwen_proxy::QwenProxy;
 pub use router::Router;
 pub use stack::{Stack, StackBuilder};
-pub use waiting::{eventually, within};
+pub use waiting::{eventually, steadily, within};

@@ -23,6 +23,18 @@ pub fn is_alive(pid: u32) -> bool {
     state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
+/// The zombies among the children of this process.
+#[must_use]
+pub fn zombies_of(parent: u32) -> usize {
+    let Ok(entries) = fs::read_dir("/proc") else { return 0 };
+    let stats = entries.flatten().filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+    let zombie = |stat: &String| {
+        let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+        fields.next() == Some("Z") && fields.next().and_then(|ppid| ppid.parse().ok()) == Some(parent)
+    };
+    stats.filter(zombie).count()
+}
+
 fn names(pid: u32, home: &Path) -> bool {
     let home = home.as_os_str().as_encoded_bytes();
     ["cmdline", "environ"].iter().any(|file| {

@@ -19,6 +19,7 @@ pub struct Stack {
     pub api: Client,
     /// Their directory.
     pub home: Home,
+    client_key: Option<&'static str>,
 }
 
 /// How to start a [`Stack`].
@@ -26,6 +27,7 @@ pub struct Stack {
 pub struct StackBuilder {
     launch: Launch,
     autostart: bool,
+    client_key: Option<&'static str>,
 }
 
 // === impl StackBuilder ===
@@ -45,6 +47,14 @@ impl StackBuilder {
         self
     }
 
+    /// All three services ask for this client key, and their clients present it.
+    #[must_use]
+    pub fn client_key(mut self, key: &'static str) -> Self {
+        self.launch = self.launch.env("CLIENT_KEYS", key);
+        self.client_key = Some(key);
+        self
+    }
+
     /// Starts api-server, and waits until it listens and its children run, if they are started at once.
     ///
     /// # Panics
@@ -56,8 +66,8 @@ impl StackBuilder {
         command.args(["--autostart", if self.autostart { "true" } else { "false" }]);
         let mut process = Process::spawn("api-server", command, &home);
         let port = process.line_after("API Server listening on http://127.0.0.1:").await;
-        let api = Client::new(port.trim().parse().expect("a port"));
-        let stack = Stack { process, api, home };
+        let api = Client::new(port.trim().parse().expect("a port")).with_key(self.client_key);
+        let stack = Stack { process, api, home, client_key: self.client_key };
         if self.autostart {
             stack.running().await;
         }
@@ -71,7 +81,7 @@ impl Stack {
     /// How to start one.
     #[must_use]
     pub fn builder() -> StackBuilder {
-        StackBuilder { launch: Launch::default(), autostart: true }
+        StackBuilder { launch: Launch::default(), autostart: true, client_key: None }
     }
 
     /// Starts one without settings.
@@ -141,6 +151,7 @@ impl Stack {
     async fn child(&self, name: &str) -> Client {
         let status = self.status().await;
         let port = status[name]["port"].as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
-        Client::new(port.unwrap_or_else(|| panic!("{name} does not run: {status}")))
+        let port = port.unwrap_or_else(|| panic!("{name} does not run: {status}"));
+        Client::new(port).with_key(self.client_key)
     }
 }

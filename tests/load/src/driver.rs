@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //! [`scenario`]: what is asked. [`target`]: who is asked, in [`process`]es on [`cores`]. [`measure`]: one scenario with one
-//! target, with single questions from [`probe`]. [`results`] become a [`table`] and a [`picture`].
+//! target, with single questions from [`probe`]; [`others`] who use the machine meanwhile are noticed. [`results`] become a
+//! [`table`] and a [`picture`].
 //!
 //! # Invariants
 //! - Dropping the future of [`run`], as an interrupt does, kills every process and removes every file it has made.
@@ -11,6 +12,7 @@
 
 pub mod cores;
 pub mod measure;
+pub mod others;
 pub mod picture;
 pub mod probe;
 pub mod process;
@@ -24,8 +26,9 @@ use std::{io::Write as _, path::PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use cores::Cores;
+use others::Watch;
 use process::Process;
-use results::{Audit, Results};
+use results::{Audit, Results, Sample};
 use scenario::{Run, SCENARIOS, START, Scenario};
 use target::{Kind, Site, Start, Target};
 use tempfile::TempDir;
@@ -59,8 +62,7 @@ struct Bench {
     targets: Vec<Target>,
     results: Results,
     options: Options,
-    /// The upstream ends with the run.
-    _upstream: Process,
+    upstream: Process,
     /// Last, so that nobody writes there any more when it goes.
     _dir: TempDir,
 }
@@ -120,7 +122,7 @@ impl Bench {
                 Start::LeftOut(why) => note(&mut results, format!("{}: {why}", kind.name())),
             }
         }
-        Ok(Self { site, targets, results, options, _upstream: upstream, _dir: dir })
+        Ok(Self { site, targets, results, options, upstream, _dir: dir })
     }
 
     fn is_wanted(&self, name: &str) -> bool {
@@ -179,10 +181,12 @@ impl Bench {
             let kind = scenario.targets[(turn + round) % scenario.targets.len()];
             let Some(target) = self.targets.iter_mut().find(|target| target.kind == kind) else { continue };
             target.process().map_or(Ok(()), Process::resume)?;
+            let watch = Watch::begin(&ours(&self.upstream, target))?;
             let measured = measure::measure(&self.site, target, scenario, self.options.seconds).await;
+            let noise = watch.end(&ours(&self.upstream, target));
             target.process().map_or(Ok(()), Process::pause)?;
             let sample = match measured {
-                Ok(sample) => sample,
+                Ok(sample) => Sample { noise: noise?, ..sample },
                 Err(error) => {
                     // The others are worth their minutes all the same.
                     let failure = format!("{} of {}: {error:#}", scenario.name, kind.name());
@@ -219,6 +223,8 @@ impl Bench {
             if target.kind.has_journal() {
                 measure::finish_loading(target).await?;
             }
+            let complaints = target.process().map_or_else(Vec::new, Process::complaints);
+            self.results.complaints.extend(complaints.iter().map(|line| format!("{}: {line}", target.kind.name())));
             target.stop().await?;
             if target.kind.has_journal() {
                 let (rows, completed) = target.rows().await?;
@@ -228,6 +234,11 @@ impl Bench {
         }
         Ok(self.results)
     }
+}
+
+/// Whose work belongs to a measurement of `target`, beside what this process starts for it.
+fn ours<'a>(upstream: &'a Process, target: &'a Target) -> Vec<&'a Process> {
+    target.process().into_iter().chain([upstream]).collect()
 }
 
 /// Leaves something out, loudly.

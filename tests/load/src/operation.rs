@@ -1,5 +1,6 @@
 //! The parts of the router's work for one request, one at a time, for counting instructions.
 
+mod record;
 mod stream;
 
 use anyhow::Context as _;
@@ -18,7 +19,7 @@ use signalbox_core::{
     schema::{ConfigValue, NewProvider, RequestStatus},
     secret::Secret,
 };
-use signalbox_store::{Store, catalog, providers};
+use signalbox_store::{Sealer, Store, catalog, providers};
 use signalbox_upstream::AddressPolicy;
 use std::{hint::black_box, sync::Arc};
 use tempfile::TempDir;
@@ -41,6 +42,8 @@ pub enum Operation {
     JournalLarge,
     /// Asks a provider for a stream of 100 chunks and relays it, journal included.
     Stream,
+    /// Puts a request of 200 bytes and its answer of 1 KB into the database.
+    Record,
 }
 
 /// A journal in a directory of its own. Nobody loads it.
@@ -71,6 +74,7 @@ impl Operation {
             Self::Journal => write_down(&body(Kind::Short), times),
             Self::JournalLarge => write_down(&body(Kind::Fresh), times),
             Self::Stream => stream::relay(&Log::open()?, &body(Kind::Short), times).await,
+            Self::Record => record::record(&body(Kind::Short), times).await,
         }
     }
 }
@@ -93,6 +97,7 @@ fn read(body: &Bytes, times: u64) -> anyhow::Result<()> {
 
 async fn find(times: u64) -> anyhow::Result<()> {
     let store = Store::open("sqlite::memory:").await?;
+    let sealer = Sealer::new(&Secret::new([0; 32]));
     for (id, priority) in [("first", 10), ("second", 5), ("third", 1)] {
         let provider = NewProvider {
             id: id.to_owned(),
@@ -104,11 +109,11 @@ async fn find(times: u64) -> anyhow::Result<()> {
         };
         let value = Secret::new("\"http://127.0.0.1:1/v1\"".to_owned());
         let config = ConfigValue { key: "baseURL".to_owned(), value, is_sensitive: false };
-        providers::insert(&store, &provider, &[config], 0).await?;
+        providers::insert(&store, &sealer, &provider, &[config], 0).await?;
     }
     let rows = catalog::load(&store).await?;
     store.close().await;
-    let snapshot = Snapshot::new(rows, &AddressPolicy::default(), &Metrics::default());
+    let snapshot = Snapshot::new(rows, &sealer, &AddressPolicy::default(), &Metrics::default());
     for _ in 0..times {
         black_box(route::candidates(&snapshot, black_box(Some("mock-100x0")))?);
     }

@@ -69,17 +69,28 @@ impl Installation {
 
     /// A directory of this user and this version, for what is made once.
     pub(super) fn home(&self) -> io::Result<PathBuf> {
-        let owner = self.user.map_or_else(|| geteuid().as_raw(), |(uid, _)| uid);
-        let home = std::env::temp_dir().join(format!("signalbox-postgres-{owner}-{}", self.version()?));
-        match fs::create_dir(&home) {
-            Ok(()) => self.give(&home)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-        if fs::symlink_metadata(&home)?.uid() != owner {
-            return Err(io::Error::other(format!("{} belongs to somebody else", home.display())));
-        }
+        let home = std::env::temp_dir().join(format!("signalbox-postgres-{}-{}", self.owner(), self.version()?));
+        self.take(&home)?;
         Ok(home)
+    }
+
+    /// Who runs the server.
+    fn owner(&self) -> u32 {
+        self.user.map_or_else(|| geteuid().as_raw(), |(uid, _)| uid)
+    }
+
+    /// Makes `directory` and gives it to the user of the server, unless that has been done.
+    pub(super) fn take(&self, directory: &Path) -> io::Result<()> {
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        match fs::symlink_metadata(directory)?.uid() {
+            uid if uid == self.owner() => Ok(()),
+            // Just made: here, or by a test beside this one which has not given it away yet.
+            uid if uid == geteuid().as_raw() => self.give(directory),
+            _ => Err(io::Error::other(format!("{} belongs to somebody else", directory.display()))),
+        }
     }
 
     /// The cluster to copy from, made by whoever comes first.

@@ -14,6 +14,22 @@ fn the_database_of_a_url_is_replaced() {
     }
 }
 
+#[test]
+fn a_directory_that_a_neighbour_has_only_just_made_is_taken() {
+    let Some(installation) = Installation::find_or_skip() else { return };
+    let parent = tempfile::tempdir().expect("a directory");
+    let home = parent.path().join("home");
+    std::fs::create_dir(&home).expect("the neighbour makes it");
+    for _ in 0..2 {
+        installation.take(&home).expect("it is ours");
+    }
+    // Only root can make a directory that belongs to somebody else.
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(&home, Some(u32::MAX - 1), None).expect("root may");
+        installation.take(&home).expect_err("it is not ours");
+    }
+}
+
 #[tokio::test]
 async fn data_survive_a_stop_and_nothing_survives_the_end() {
     let Some(mut postgres) = Postgres::launch_own().await else { return };

@@ -12,7 +12,7 @@ use serde_json::json;
 use signalbox_load::operation::Operation;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
 
 const FEW: u64 = 50;
 const MANY: u64 = 250;

@@ -7,7 +7,7 @@ use clap::Parser;
 use signalbox_load::{descriptors, load::Load};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
 
 /// Asks a chat service on 127.0.0.1 and prints what it has seen as JSON; times are microseconds.
 #[derive(Parser)]

@@ -5,7 +5,7 @@ use signalbox_load::{descriptors, mock};
 use tokio::net::TcpSocket;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
 
 /// Thousands of streams begin within a second or two.
 const BACKLOG: u32 = 4096;

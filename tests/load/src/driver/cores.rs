@@ -1,7 +1,5 @@
 //! Who runs where.
 
-use std::time::Duration;
-
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     unistd::Pid,
@@ -44,19 +42,6 @@ pub fn on_core<T>(core: Option<usize>, act: impl FnOnce() -> T) -> nix::Result<T
     let done = act();
     sched_setaffinity(this_thread, &before)?;
     Ok(done)
-}
-
-/// The time that all cores together have been busy since the machine was started.
-///
-/// # Errors
-/// When `/proc` does not say.
-pub fn busy() -> anyhow::Result<Duration> {
-    let stat = std::fs::read_to_string("/proc/stat")?;
-    // user nice system idle iowait irq softirq steal
-    let ticks = stat.lines().next().unwrap_or_default().split_ascii_whitespace().skip(1).take(8);
-    let ticks = ticks.map(str::parse::<u64>).collect::<Result<Vec<_>, _>>()?;
-    let [user, nice, system, _, _, irq, softirq, steal] = ticks[..] else { anyhow::bail!("/proc/stat is too short") };
-    Ok(Duration::from_millis(10 * (user + nice + system + irq + softirq + steal)))
 }
 
 #[cfg(test)]

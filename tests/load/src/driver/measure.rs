@@ -42,7 +42,7 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
         let report = run_load(site, &load).await?;
         return Ok(Sample { load: report, ..Sample::default() });
     };
-    let noise = settle(process).await?;
+    settle(process).await?;
     process.reset_peak()?;
     let (memory, cpu) = (process.resident_kb()?, process.cpu()?);
     let has_journal = target.kind.has_journal();
@@ -69,7 +69,7 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
     let cpu_us = cpu.as_secs_f64() * 1e6 / (report.ok.max(1) as f64);
     target.answered += report.ok;
     target.answered_by_process += report.ok;
-    Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal, noise })
+    Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal, noise: 0.0 })
 }
 
 /// Waits until the database has everything that `target` has answered since it was started.
@@ -111,15 +111,14 @@ async fn run_load(site: &Site, load: &Load) -> anyhow::Result<Report> {
     serde_json::from_slice(&output.stdout).context("the load generator's report cannot be read")
 }
 
-/// Waits until a target has nothing to do any more. How many cores were busy then, although nothing was asked of anybody.
-async fn settle(process: &Process) -> anyhow::Result<f64> {
+/// Waits until a target has nothing to do any more.
+async fn settle(process: &Process) -> anyhow::Result<()> {
     let begin = Instant::now();
     loop {
-        let (before, busy) = (process.cpu()?, cores::busy()?);
-        let looked = Instant::now();
+        let before = process.cpu()?;
         sleep(Duration::from_millis(200)).await;
         if process.cpu()? - before <= Duration::from_millis(10) || begin.elapsed() > SETTLING {
-            return Ok((cores::busy()? - busy).as_secs_f64() / looked.elapsed().as_secs_f64());
+            return Ok(());
         }
     }
 }

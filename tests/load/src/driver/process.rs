@@ -25,6 +25,8 @@ const GRACE: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_millis(10);
 /// So much of a program's output is told when it fails.
 const TOLD: usize = 600;
+/// So many of its complaints.
+const COMPLAINTS: usize = 5;
 
 /// One running program. Dropping it kills it.
 #[derive(Debug)]
@@ -64,6 +66,15 @@ impl Process {
     pub fn last_words(&self) -> String {
         let output = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&output[output.len().saturating_sub(TOLD)..]).trim().to_owned()
+    }
+
+    /// The first few warnings and errors in its output, if it logs as this project's programs do.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let output = fs::read(&self.log).unwrap_or_default();
+        let output = String::from_utf8_lossy(&output);
+        let complaints = output.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR "));
+        complaints.take(COMPLAINTS).map(|line| line.chars().take(TOLD).collect()).collect()
     }
 
     /// The time it has spent on a core, in itself and in the kernel.
@@ -178,11 +189,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn its_first_complaints_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = shell(
+            "echo now INFO fine; for n in 1 2 3 4 5 6 7; do echo now ERROR the disk is full $n; done",
+            dir.path(),
+        );
+        process.child.wait().await.unwrap();
+        let complaints = process.complaints();
+        assert_eq!((complaints.len(), complaints[0].as_str()), (COMPLAINTS, "now ERROR the disk is full 1"));
+    }
+
+    #[tokio::test]
     async fn its_last_words_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let mut process = shell("echo no luck >&2; exit 3", dir.path());
         assert_eq!(process.child.wait().await.unwrap().code(), Some(3));
         assert_eq!(process.last_words(), "no luck");
+        assert_eq!(process.complaints(), [""; 0]);
         assert_eq!(process.exited().unwrap().unwrap().code(), Some(3));
     }
 }

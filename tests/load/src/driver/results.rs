@@ -18,6 +18,9 @@ pub struct Results {
     pub audits: BTreeMap<String, Audit>,
     /// What was left out, and why.
     pub notes: Vec<String>,
+    /// What routers warned of, without which a fault could not be understood.
+    #[serde(default)]
+    pub complaints: Vec<String>,
     /// What could not be measured although it should.
     pub failures: Vec<String>,
 }
@@ -35,7 +38,7 @@ pub struct Sample {
     pub kept_kb: f64,
     /// The request log, where there is one.
     pub journal: Option<Drain>,
-    /// How many cores others kept busy just before.
+    /// How many cores others kept busy meanwhile, on average.
     pub noise: f64,
 }
 
@@ -103,11 +106,34 @@ impl Results {
         samples.map(|sample| sample.load.failed()).sum()
     }
 
+    /// Everything that must not happen in any run, however slow the machine is.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = self.failures.clone();
+        for kind in Kind::ALL.into_iter().filter(|&kind| self.failed(kind) > 0) {
+            faults.push(format!("{} requests to {} went wrong", self.failed(kind), kind.name()));
+        }
+        for (name, audit) in self.audits.iter().filter(|(_, audit)| audit.missing() > 0) {
+            faults.push(format!("{} of {} answers of {name} are not in its log", audit.missing(), audit.answered));
+        }
+        faults
+    }
+
     /// How many samples were taken while others used the machine, and how many were taken at all.
     #[must_use]
     pub fn disturbed(&self) -> (usize, usize) {
         let noises = self.samples.values().flat_map(BTreeMap::values).flatten().map(|sample| sample.noise);
         (noises.clone().filter(|&noise| noise > DISTURBING).count(), noises.count())
+    }
+}
+
+// === impl Audit ===
+
+impl Audit {
+    /// Answers that a client has seen and the log has not.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.answered.saturating_sub(self.completed)
     }
 }
 
@@ -139,5 +165,20 @@ mod tests {
         let results = Results::default();
         assert_eq!(results.median("A", Kind::Null, |sample| sample.cpu_us), None);
         assert_eq!(results.failed(Kind::Null), 0);
+        assert_eq!(results.faults(), [""; 0]);
+    }
+
+    #[test]
+    fn what_went_wrong_is_a_fault() {
+        let mut results = Results { failures: vec!["A of null: it is gone".to_owned()], ..Results::default() };
+        let load = Report { errors: [("502".to_owned(), 3)].into(), ..Report::default() };
+        let sample = Sample { load, ..Sample::default() };
+        results.samples.entry("A".to_owned()).or_default().insert("nginx".to_owned(), vec![sample]);
+        results.audits.insert("router".to_owned(), Audit { answered: 7, rows: 6, completed: 6 });
+        results.audits.insert("router-power".to_owned(), Audit { answered: 7, rows: 7, completed: 7 });
+        assert_eq!(
+            results.faults(),
+            ["A of null: it is gone", "3 requests to nginx went wrong", "1 of 7 answers of router are not in its log"]
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use rows::ROWS;
 
 use super::{
-    results::{Audit, Results},
+    results::Results,
     target::Kind::{self, Direct, JournalOff, JournalOn, JournalPower, Nginx, Null},
 };
 
@@ -47,10 +47,13 @@ pub fn markdown(results: &Results) -> String {
     }
     let mut text = render(&lines);
     if let (disturbed @ 1.., all) = results.disturbed() {
-        let _ = write!(text, "\nDoubtful: others used the machine before {disturbed} of {all} measurements.\n");
+        let _ = write!(text, "\nDoubtful: others used the machine during {disturbed} of {all} measurements.\n");
     }
     for failure in &results.failures {
         let _ = write!(text, "\nFailed: {failure}\n");
+    }
+    for complaint in &results.complaints {
+        let _ = write!(text, "\nLogged by {complaint}\n");
     }
     for note in &results.notes {
         let _ = write!(text, "\nLeft out: {note}\n");
@@ -86,13 +89,10 @@ fn errors(results: &Results, shown: &[Kind]) -> Option<Vec<String>> {
 fn audits(results: &Results, shown: &[Kind]) -> Option<Vec<String>> {
     let mut line = vec!["answers that are not in the log".to_owned(), "0".to_owned()];
     for kind in shown {
-        line.push(results.audits.get(kind.name()).map_or_else(
-            String::new,
-            |&Audit { answered, completed, .. }| {
-                let missing = answered.saturating_sub(completed);
-                format!("{missing} of {answered}{}", if missing == 0 { " ✓" } else { " ✗" })
-            },
-        ));
+        line.push(results.audits.get(kind.name()).map_or_else(String::new, |audit| {
+            let missing = audit.missing();
+            format!("{missing} of {}{}", audit.answered, if missing == 0 { " ✓" } else { " ✗" })
+        }));
     }
     (!results.audits.is_empty()).then_some(line)
 }

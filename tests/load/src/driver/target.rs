@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use settings::{base_url, nginx_conf, provider, router_toml};
 use signalbox_core::schema::RequestStatus;
-use signalbox_store::{Page, Store, providers, requests};
+use signalbox_core::secret::Secret;
+use signalbox_store::{Page, Sealer, Store, providers, requests};
 use tokio::{
     process::Command,
     time::{Duration, Instant, sleep},
@@ -146,7 +147,9 @@ impl Target {
             Kind::JournalOff | Kind::JournalOn | Kind::JournalPower => {
                 fs::write(dir.join("provider-router.toml"), router_toml(kind.journal()))?;
                 let store = open(&dir).await?;
-                providers::insert(&store, &provider(), &[base_url(site.upstream)], 0).await?;
+                // Nothing of it is a secret, so that it does not matter with which key.
+                let sealer = Sealer::new(&Secret::new([0; 32]));
+                providers::insert(&store, &sealer, &provider(), &[base_url(site.upstream)], 0).await?;
                 store.close().await;
             }
         }

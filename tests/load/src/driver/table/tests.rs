@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    driver::results::{Sample, StartSample},
+    driver::results::{Audit, Sample, StartSample},
     load::{Quantiles, Report},
 };
 
@@ -55,7 +55,7 @@ fn latency_is_what_is_added() {
 fn noise_is_said() {
     let loud = Sample { noise: 1.2, ..sample(1.0, 1.0, 1.0) };
     let text = markdown(&results(&[("A", Null, sample(1.0, 1.0, 1.0)), ("A", JournalOn, loud)]));
-    assert!(text.ends_with("\nDoubtful: others used the machine before 1 of 2 measurements.\n"), "{text}");
+    assert!(text.ends_with("\nDoubtful: others used the machine during 1 of 2 measurements.\n"), "{text}");
 }
 
 #[test]

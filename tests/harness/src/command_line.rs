@@ -1,0 +1,118 @@
+//! Typing commands, as a user of a shell does.
+
+use std::{
+    env,
+    process::{Child, Command, Stdio},
+};
+
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use crate::{binary::binary, home::Home, processes, waiting::eventually};
+
+/// A shell in a [`Home`]: what is typed there means the data directory of that home. What it leaves running ends with it.
+#[derive(Debug)]
+pub struct CommandLine {
+    home: Home,
+    env: Vec<(String, String)>,
+}
+
+/// A command that has ended.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr.
+    pub stderr: String,
+}
+
+// === impl CommandLine ===
+
+impl CommandLine {
+    /// A shell in this home.
+    #[must_use]
+    pub fn new(home: &Home) -> Self {
+        Self { home: home.clone(), env: Vec::new() }
+    }
+
+    /// Sets a variable for all commands.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Types `api-server` with these words, and waits for its end. Nobody sits at the terminal.
+    pub async fn api_server(&self, words: &[&str]) -> Typed {
+        let mut child = self.begin(words);
+        let what = format!("the end of `api-server {}`", words.join(" "));
+        // Its output is short: it fits into the pipes.
+        eventually(&what, async || child.try_wait().expect("a child can be asked")).await;
+        let output = child.wait_with_output().expect("the output of a child");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Typed { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Types `api-server` with these words, and does not wait.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn begin(&self, words: &[&str]) -> Child {
+        let mut command = Command::new(binary("api-server"));
+        command.env_clear().env("DATA_DIR", self.home.data()).env("HOME", self.home.path());
+        command.envs(["PATH", "TMPDIR"].iter().filter_map(|name| Some((name, env::var_os(name)?))));
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("api-server starts")
+    }
+}
+
+impl Drop for CommandLine {
+    fn drop(&mut self) {
+        for orphan in processes::of(&self.home) {
+            // It may end at this very moment.
+            let _ = i32::try_from(orphan).map(|pid| signal::kill(Pid::from_raw(pid), Signal::SIGKILL));
+        }
+    }
+}
+
+// === impl Typed ===
+
+impl Typed {
+    /// The command itself, if it has ended with this code.
+    ///
+    /// # Panics
+    /// When it has ended otherwise.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The rest of the first line that begins with `prefix`.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    #[must_use]
+    pub fn after(&self, prefix: &str) -> &str {
+        let found = self.stdout.lines().find_map(|line| line.strip_prefix(prefix));
+        found.unwrap_or_else(|| panic!("no line `{prefix}…` in\n{}{}", self.stdout, self.stderr))
+    }
+
+    /// What it wrote, as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[track_caller]
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
+    }
+}

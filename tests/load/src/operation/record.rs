@@ -1,0 +1,59 @@
+//! What the loader does with whole exchanges: all are first turns of conversations of their own.
+
+use signalbox_core::{conversation::opening_hash, id, openai::Usage, schema::RequestStatus};
+use signalbox_store::{
+    Store,
+    exchanges::{self, Begun, Ended, Exchange, SessionRef, Source},
+};
+
+/// The loader takes what has come since it last looked.
+const BATCH: usize = 50;
+
+/// Puts so many exchanges into a new database.
+pub(super) async fn record(body: &[u8], times: u64) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let store = Store::open(&format!("sqlite://{}", dir.path().join("log.db").display())).await?;
+    let body = std::str::from_utf8(body)?;
+    let all: Vec<Exchange> = (0..times).map(|number| exchange(body, number)).collect();
+    for batch in all.chunks(BATCH) {
+        exchanges::record(&store, batch).await?;
+    }
+    store.close().await;
+    Ok(())
+}
+
+fn exchange(body: &str, number: u64) -> Exchange {
+    let arrived = 1_700_000_000_000;
+    let answer = format!("{number} {}", "word ".repeat(200));
+    Exchange {
+        begun: Begun {
+            request_id: id::request_id().to_string(),
+            received_at: arrived,
+            method: "POST".to_owned(),
+            path: "/v1/chat/completions".to_owned(),
+            model: "mock-100x0".to_owned(),
+            stream: false,
+            openai_request: body.to_owned(),
+            first_user_message: "Say a hundred words.".to_owned(),
+            session: SessionRef::Opens,
+            base: None,
+            source: Source::Router,
+        },
+        ended: Some(Ended {
+            status: RequestStatus::Completed,
+            ended_at: arrived + 3,
+            provider_id: Some("mock".to_owned()),
+            upstream_request: None,
+            opening_hash: Some(opening_hash("Say a hundred words.", &answer)),
+            openai_response: Some(answer),
+            usage: Some(Usage { prompt_tokens: 10, completion_tokens: 20, total_tokens: 30 }),
+            finish_reason: Some("stop".to_owned()),
+            error: None,
+            duration_ms: 3,
+            first_byte_ms: Some(3),
+            status_code: Some(200),
+            attempts: 1,
+            truncated: false,
+        }),
+    }
+}
