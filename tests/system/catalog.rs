@@ -88,3 +88,33 @@ async fn a_changed_address_is_used_by_the_next_request() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_router_tells_what_has_become_of_a_provider() {
+    let stack = Stack::start().await;
+    let fake = FakeProvider::start().await.unwrap();
+    stack.create_provider("good", &fake.url()).await.expect(201);
+    stack.create_provider("bad", "ftp://nowhere").await.expect(201);
+    stack.create_provider("gone", "http://127.0.0.1:1/v1").await.expect(201);
+    let test =
+        async |id: &str| stack.api.post(&format!("/api/providers/{id}/test"), &json!({})).await.expect(200).json();
+
+    let good = test("good").await;
+    assert_eq!((&good["healthy"], &good["error"]), (&json!(true), &json!(null)), "{good}");
+    let gone = test("gone").await;
+    assert_eq!(gone["healthy"], false);
+    assert!(gone["error"].as_str().is_some_and(|error| !error.is_empty()), "{gone}");
+    assert_eq!(test("bad").await["healthy"], false);
+
+    let reloaded = stack.api.post("/api/providers/good/reload", &json!({})).await.expect(200).json();
+    assert_eq!((&reloaded["provider_id"], &reloaded["type"]), (&json!("good"), &json!("openai")));
+
+    let list = stack.api.get("/api/providers").await.expect(200).json();
+    let status = |id: &str| {
+        list["providers"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap()["runtime_status"].clone()
+    };
+    assert_eq!(["good", "bad", "lm-studio-default"].map(status), ["loaded", "error", "not_loaded"]);
+    let router = stack.router().await;
+    assert_eq!(router.get("/v1/providers/nobody").await.status, 404);
+    assert_eq!(router.get("/v1/providers/lm-studio-default").await.status, 400);
+}

@@ -150,13 +150,14 @@ async fn i1_i3_what_a_client_saw_complete_survives_kill_9_and_the_rest_is_interr
     let before = gateway.stack.status().await;
     kill9(pid(&before, "providerRouter"));
     assert!(!open.finish().await.complete);
-    eventually("status `partial`", async || {
+    let after = eventually("another router", async || {
         let status = gateway.stack.status().await;
-        (status["status"] == "partial" && status["providerRouter"]["running"] == false).then_some(())
+        let another = status["status"] == "running" && pid(&status, "providerRouter") != pid(&before, "providerRouter");
+        another.then_some(status)
     })
     .await;
-    command(&gateway.stack, "start").await;
-    let after = gateway.stack.running().await;
+    assert_eq!(after["providerRouter"]["lastFailure"]["code"], "crashed", "{after}");
+    assert_eq!(port(&after, "providerRouter"), port(&before, "providerRouter"));
     assert_eq!(pid(&after, "qwenProxy"), pid(&before, "qwenProxy"), "the other child was left alone");
     for id in &complete {
         let row = gateway.stack.recorded(id).await;

@@ -5,21 +5,29 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod canary;
 mod catalog;
 mod chaos;
+mod cli;
 mod damage;
+mod deploy;
 mod dice;
 mod disconnects;
+mod events;
 mod fallback;
 mod faults;
 mod first_run;
 mod gateway;
 mod lifecycle;
+mod login;
 mod lone_router;
 mod outage;
 mod overload;
+mod qwen;
+mod restarts;
 mod sdk;
 mod slow_readers;
 mod standalone;
 mod streaming;
+mod supervision;
 mod unwritable;

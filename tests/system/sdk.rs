@@ -1,4 +1,4 @@
-//! The official SDKs work through the router, unchanged.
+//! The official SDKs work through the router and with qwen-proxy, unchanged.
 
 use std::{
     io::Write as _,
@@ -8,47 +8,91 @@ use std::{
 
 use signalbox_fakes::End;
 use signalbox_harness::within;
-use tokio::process::Command;
+use tokio::{
+    process::Command,
+    time::{Duration, timeout},
+};
 
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, qwen::LoneQwen};
 
-fn clients() -> PathBuf {
+/// A script makes dozens of requests, one after the other.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where the client scripts are.
+pub(crate) fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
-/// Runs one of the client scripts, if it is installed; in CI it has to be.
-async fn run(installed: &str, program: &str, script: &str) {
-    if !clients().join(installed).exists() {
-        assert!(std::env::var_os("CI").is_none(), "tests/clients/{installed} is missing: run tests/clients/install");
+/// Whether what `script` needs is installed; in CI it has to be.
+pub(crate) fn is_installed(package: &str, script: &str) -> bool {
+    let installed = clients().join(package).exists();
+    if !installed {
+        assert!(std::env::var_os("CI").is_none(), "tests/clients/{package} is missing: run tests/clients/install");
         let mut out = std::io::stderr().lock();
-        writeln!(out, "SKIPPED: the SDK test of {script} needs tests/clients/install").unwrap();
-        return;
+        writeln!(out, "SKIPPED: the test of {script} needs tests/clients/install").unwrap();
     }
-    let gateway = Gateway::start().await;
+    installed
+}
+
+/// Runs one of the client scripts. One that hangs fails.
+async fn run(script: &str, url: &str, prefix: &str) {
+    let python = clients().join(".venv/bin/python");
+    let program = if script.ends_with(".py") { python.as_path() } else { Path::new("node") };
     let mut command = Command::new(program);
-    command.current_dir(clients()).arg(script).arg(format!("{}/v1", gateway.router.url())).arg("fake/");
-    // A proxy that is set for the developer's own use must not stand between the client and the router.
+    command.current_dir(clients()).arg(script).arg(url).arg(prefix);
+    // A proxy that is set for the developer's own use must not stand between the client and the service.
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NODE_OPTIONS", "OPENAI_BASE_URL"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = within(script, command.output()).await.unwrap();
+    let Ok(output) = timeout(PATIENCE, command.output()).await else { panic!("{script} hangs") };
+    let output = output.unwrap();
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{script}: {}\n{said}\n{complained}", output.status);
+}
 
+async fn through_the_router(client: &str, script: &str) {
+    if !is_installed(client, script) {
+        return;
+    }
+    let gateway = Gateway::start().await;
+    run(script, &format!("{}/v1", gateway.router.url()), "fake/").await;
     // What the script did not read to its end was cancelled all the way.
     let left = |end: Option<End>| end == Some(End::ClientLeft);
     within("the close of the aborted stream", gateway.fake.until(|fake| left(fake.calls_of("fake-endless")[0].end())))
         .await;
 }
 
+async fn with_qwen(client: &str, script: &str) {
+    if !is_installed(client, script) {
+        return;
+    }
+    let lone = LoneQwen::start().await;
+    run(script, &format!("{}/v1", lone.client().url()), "").await;
+    assert_eq!(lone.site.complaints(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn the_python_sdk_works_through_the_router() {
-    let python = clients().join(".venv/bin/python");
-    run(".venv/bin/python", &python.to_string_lossy(), "chat.py").await;
+    through_the_router(".venv/bin/python", "chat.py").await;
 }
 
 #[tokio::test]
 async fn the_node_sdk_works_through_the_router() {
-    run("node_modules/openai", "node", "chat.mjs").await;
+    through_the_router("node_modules/openai", "chat.mjs").await;
+}
+
+#[tokio::test]
+async fn the_python_sdk_loops_over_tools_with_qwen() {
+    with_qwen(".venv/bin/python", "qwen.py").await;
+}
+
+#[tokio::test]
+async fn the_node_sdk_loops_over_tools_with_qwen() {
+    with_qwen("node_modules/openai", "qwen.mjs").await;
+}
+
+#[tokio::test]
+async fn the_ai_sdk_loops_over_tools_with_qwen() {
+    with_qwen("node_modules/ai", "qwen_ai.mjs").await;
 }

@@ -44,7 +44,7 @@ pub(super) struct Asker {
 /// What is asked for: answers of a word and of many journal records, quick ones and slow ones.
 const MODELS: [&str; 6] = ["m", "m", "fake-tool", "fake-reasoning", "fake-usage", "fake-8x2"];
 /// Words of a prompt, which the model `m` says again.
-const LENGTHS: [usize; 4] = [1, 10, 100, 4000];
+const LENGTHS: [usize; 8] = [1, 1, 10, 10, 100, 100, 1000, 4000];
 
 /// Messages of a conversation before it is over.
 const TURNS: usize = 8;

@@ -1,0 +1,18 @@
+// Listens to the control room with the real socket.io-client and prints every event as one line of JSON.
+// Usage: node listen.mjs <address> <websocket|polling> [token]. A line on stdin is something to say: an event to emit,
+// or `reconnect`. Ends with its stdin.
+import { createInterface } from "node:readline";
+import { io } from "socket.io-client";
+
+const [address, transport, token] = process.argv.slice(2);
+const say = (event, data) => process.stdout.write(`${JSON.stringify({ event, data })}\n`);
+
+const socket = io(address, { transports: [transport], auth: token ? { token } : {}, reconnectionDelay: 50 });
+socket.on("connect", () => say("connect", { transport: socket.io.engine.transport.name }));
+socket.on("connect_error", (error) => say("connect_error", { message: error.message }));
+socket.on("disconnect", (reason) => say("disconnect", { reason }));
+socket.onAny((event, data) => say(event, data));
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => (line === "reconnect" ? socket.disconnect().connect() : socket.emit(line)))
+  .on("close", () => process.exit(0));

@@ -1,0 +1,143 @@
+//! The files of `deploy/`, held against the tools they are written for.
+
+mod pm2;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use signalbox_harness::{CommandLine, Home};
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
+}
+
+fn tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
+}
+
+/// A tool, if it is installed; in CI it has to be.
+fn tool(path: PathBuf, remedy: &str) -> Option<PathBuf> {
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is missing: {remedy}", path.display());
+    writeln!(std::io::stderr().lock(), "SKIPPED: {} is missing: {remedy}", path.display()).unwrap();
+    None
+}
+
+fn installed(name: &str) -> Option<PathBuf> {
+    tool(tools().join(name), "run tests/deploy/install")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// The text of a file in `deploy/`.
+fn read(file: &str) -> String {
+    fs::read_to_string(deploy().join(file)).unwrap()
+}
+
+/// What `systemd-analyze verify` complains about; what older versions of systemd do not know is left out.
+fn complaints(units: &[(&str, String)]) -> Option<Vec<String>> {
+    let analyze = tool("/usr/bin/systemd-analyze".into(), "install systemd")?;
+    let home = Home::new();
+    let runtime = home.path().join("runtime");
+    fs::create_dir(&runtime).unwrap();
+    let mut command = Command::new(analyze);
+    command.args(["verify", "--man=no", "--recursive-errors=no"]).env("XDG_RUNTIME_DIR", runtime);
+    for (name, unit) in units {
+        let file = home.path().join(name);
+        // The programs are not installed here; any that is there will do.
+        let unit = unit
+            .replace("/usr/local/bin/api-server", "/bin/true")
+            .replace("/usr/local/bin/provider-router", "/bin/true");
+        fs::write(&file, unit).unwrap();
+        command.arg(file);
+    }
+    let said = text(&command.output().unwrap());
+    let newer = ["'RestartSteps'", "'RestartMaxDelaySec'"];
+    Some(said.lines().filter(|line| !newer.iter().any(|key| line.contains(key))).map(str::to_owned).collect())
+}
+
+#[test]
+fn systemd_accepts_the_units() {
+    let unit = |name: &'static str| (name, read(&format!("systemd/{name}")));
+    let units = [unit("signalbox.service"), unit("signalbox-router.service"), unit("signalbox-router.socket")];
+    let Some(said) = complaints(&units) else { return };
+    assert_eq!(said, [""; 0]);
+    let user = [("signalbox.service", read("systemd/signalbox-user.service"))];
+    assert_eq!(complaints(&user).unwrap(), [""; 0]);
+    let broken = [("signalbox.service", read("systemd/signalbox.service").replace("KillMode=mixed", "KillMode=maybe"))];
+    assert!(!complaints(&broken).unwrap().is_empty(), "it can complain");
+}
+
+#[tokio::test]
+async fn systemd_accepts_what_is_installed() {
+    let home = Home::new();
+    let shell = CommandLine::new(&home);
+    let dry = shell.api_server(&["service", "install", "--manager", "systemd", "--dry-run", "--json"]).await;
+    if nix::unistd::geteuid().is_root() && dry.code == Some(1) {
+        // The checkout lies in a home directory, where the service of the machine could not reach it.
+        assert!(dry.json()["error"].as_str().unwrap().contains("/usr/local/bin"), "{}", dry.stdout);
+        return;
+    }
+    let plan = dry.expect(0).json();
+    let unit = plan["text"].as_str().unwrap().to_owned();
+    let program = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    assert!(program.contains("api-server run --autostart true"), "{program}");
+    assert!(plan["commands"].to_string().contains("enable --now signalbox"), "{plan}");
+    assert!(!Path::new(plan["file"].as_str().unwrap()).exists(), "a dry run writes nothing");
+    let Some(said) = complaints(&[("signalbox.service", unit)]) else { return };
+    assert_eq!(said, [""; 0]);
+}
+
+#[tokio::test]
+async fn launchd_gets_a_property_list() {
+    let home = Home::new();
+    let shell = CommandLine::new(&home);
+    let plan =
+        shell.api_server(&["service", "install", "--manager", "launchd", "--dry-run", "--json"]).await.expect(0).json();
+    let Some(python) = tool("/usr/bin/python3".into(), "install Python") else { return };
+    let script = "import plistlib,sys,json; print(json.dumps(plistlib.load(open(sys.argv[1],'rb'))))";
+    for text in [read("launchd/signalbox.plist"), plan["text"].as_str().unwrap().to_owned()] {
+        let file = home.path().join("signalbox.plist");
+        fs::write(&file, text).unwrap();
+        let output = Command::new(&python).args(["-c", script]).arg(&file).output().unwrap();
+        assert!(output.status.success(), "{}", self::text(&output));
+        let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&list["Label"], &list["RunAtLoad"]), (&"signalbox".into(), &true.into()));
+        assert_eq!(list["ProgramArguments"][1], "run");
+        assert!(list["ExitTimeOut"].as_u64().unwrap() >= 12 + 5, "the children need their grace");
+    }
+}
+
+#[test]
+fn kubernetes_accepts_the_objects() {
+    let Some(validate) = installed(".venv/bin/kubernetes-validate") else { return };
+    let check = |file: &Path| Command::new(&validate).arg("--strict").arg(file).output().unwrap();
+    for (file, kinds) in [
+        ("single.yaml", &["PersistentVolumeClaim", "Deployment", "Service"][..]),
+        ("replicated.yaml", &["Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler"]),
+    ] {
+        let output = check(&deploy().join("kubernetes").join(file));
+        assert!(output.status.success(), "{file}: {}", text(&output));
+        let yaml = read(&format!("kubernetes/{file}"));
+        for kind in kinds {
+            assert!(yaml.contains(&format!("\nkind: {kind}\n")), "{file} has no {kind}");
+        }
+    }
+    let home = Home::new();
+    let broken = home.path().join("broken.yaml");
+    fs::write(&broken, read("kubernetes/single.yaml").replace("readinessProbe", "probe")).unwrap();
+    assert!(!check(&broken).status.success(), "it can complain");
+}
+
+#[test]
+fn the_dockerfile_has_no_known_mistake() {
+    let Some(hadolint) = installed(".venv/bin/hadolint") else { return };
+    let output = Command::new(hadolint).arg(deploy().join("docker/Dockerfile")).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}

@@ -1,0 +1,195 @@
+//! Socket.IO, as the real client hears it.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use signalbox_harness::{Client, Stack, within};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+use crate::sdk::{clients, is_installed};
+
+/// The real client in a process of its own.
+struct Listener {
+    _child: Child,
+    says: Lines<BufReader<ChildStdout>>,
+    ear: ChildStdin,
+}
+
+impl Listener {
+    /// Connects; the snapshot has not been read yet. `None` where the client is not installed.
+    async fn connect(api: &Client, transport: &str) -> Option<Self> {
+        if !is_installed("node_modules/socket.io-client", "listen.mjs") {
+            return None;
+        }
+        let mut command = Command::new("node");
+        command.current_dir(clients()).arg("listen.mjs").arg(api.url()).arg(transport);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let says = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ear = child.stdin.take().unwrap();
+        let mut listener = Self { _child: child, says, ear };
+        let connected = listener.until(|event, _| event == "connect").await;
+        assert_eq!(connected, json!({"transport": transport}));
+        Some(listener)
+    }
+
+    async fn tell(&mut self, word: &str) {
+        self.ear.write_all(format!("{word}\n").as_bytes()).await.unwrap();
+    }
+
+    /// The next event of all.
+    async fn next(&mut self) -> (String, Value) {
+        let line = within("an event", self.says.next_line()).await.unwrap().unwrap();
+        let mut event: Value = serde_json::from_str(&line).unwrap();
+        (event["event"].as_str().unwrap().to_owned(), event["data"].take())
+    }
+
+    /// The data of the next event that is wanted; others are passed over.
+    async fn until(&mut self, wanted: impl Fn(&str, &Value) -> bool) -> Value {
+        loop {
+            let (event, data) = self.next().await;
+            if wanted(&event, &data) {
+                return data;
+            }
+        }
+    }
+
+    /// The states of the router up to `last`, each as it is told.
+    async fn lifecycle_until(&mut self, last: &str) -> Vec<String> {
+        let mut states: Vec<String> = Vec::new();
+        while states.last().is_none_or(|state| state != last) {
+            let event = self.until(|event, data| event == "lifecycle:update" && data["lifecycle"].is_object()).await;
+            let state = event["lifecycle"]["state"].as_str().unwrap().to_owned();
+            assert_eq!(event["lifecycle"]["process"], "providerRouter");
+            assert_eq!(event["providerRouter"]["state"], state.as_str(), "both say the same");
+            assert!(event["timestamp"].is_string() && event["qwenProxy"]["state"].is_string(), "{event}");
+            if states.last() != Some(&state) {
+                states.push(state);
+            }
+        }
+        states
+    }
+}
+
+/// What `GET /api/proxy/status` says, without what passes by itself.
+fn lasting(mut status: Value) -> Value {
+    status.as_object_mut().unwrap().remove("timestamp");
+    for child in ["providerRouter", "qwenProxy"] {
+        let fields = status[child].as_object_mut().unwrap();
+        fields.retain(|name, _| matches!(name.as_str(), "running" | "port" | "pid" | "state" | "error"));
+    }
+    status
+}
+
+#[tokio::test]
+async fn a_snapshot_comes_first_and_again_after_each_reconnect() {
+    let stack = Stack::start().await;
+    stack.running().await;
+    for transport in ["websocket", "polling"] {
+        let Some(mut listener) = Listener::connect(&stack.api, transport).await else { return };
+        for round in 0..20 {
+            if round > 0 {
+                listener.tell("reconnect").await;
+            }
+            let snapshot = listener.until(|event, _| event == "proxy:status").await;
+            let status = stack.api.get("/api/proxy/status").await.expect(200).json();
+            assert_eq!(lasting(snapshot["status"].clone()), lasting(status), "{transport}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn starts_and_stops_are_told_in_order() {
+    let stack = Stack::start().await;
+    stack.running().await;
+    let Some(mut listener) = Listener::connect(&stack.api, "websocket").await else { return };
+    stack.api.post("/api/proxy/stop", &json!({})).await.expect(200);
+    assert_eq!(listener.lifecycle_until("stopped").await, ["stopping", "stopped"]);
+    stack.api.post("/api/proxy/start", &json!({})).await.expect(200);
+    assert_eq!(listener.lifecycle_until("running").await, ["starting", "running"]);
+}
+
+#[tokio::test]
+async fn every_write_is_told_whoever_made_it() {
+    let stack = Stack::start().await;
+    let Some(mut listener) = Listener::connect(&stack.api, "polling").await else { return };
+    let provider = json!({"id": "acme", "name": "Acme", "type": "openai", "config": {"apiKey": "sk-canary"}});
+    stack.api.post("/api/providers", &provider).await.expect(201);
+    let created = listener.until(|event, data| event == "providers:updated" && data["action"] == "created").await;
+    assert_eq!(
+        (&created["providerId"], &created["total"], &created["enabled"]),
+        (&json!("acme"), &json!(4), &json!(3))
+    );
+    assert_eq!((&created["items"], created["items"].as_array().map(Vec::len)), (&created["providers"], Some(4)));
+    assert!(!created.to_string().contains("canary"));
+
+    let action = async |listener: &mut Listener, event: &str| {
+        listener.until(|name, _| name == event).await["action"].as_str().unwrap().to_owned()
+    };
+    stack.api.put("/api/providers/acme/config", &json!({"config": {"timeout": 7}})).await.expect(200);
+    assert_eq!(action(&mut listener, "providers:updated").await, "updated");
+    stack.api.post("/api/providers/acme/disable", &json!({})).await.expect(200);
+    assert_eq!(action(&mut listener, "providers:updated").await, "disabled");
+    stack.api.delete("/api/providers/acme").await.expect(200);
+    assert_eq!(action(&mut listener, "providers:updated").await, "deleted");
+
+    let mut database = crate::catalog::database(&stack.home).await;
+    sqlx::query("INSERT INTO models (id, name, created_at, updated_at) VALUES ('by-hand', 'By hand', 1, 1)")
+        .execute(&mut database)
+        .await
+        .unwrap();
+    let model = listener.until(|event, _| event == "models:updated").await;
+    assert_eq!((&model["action"], &model["modelId"]), (&json!("created"), &json!("by-hand")));
+
+    stack.api.put("/api/settings/server.timeout", &json!({"value": 5000})).await.expect(200);
+    let setting = listener.until(|event, _| event == "settings:updated").await;
+    assert_eq!((&setting["key"], &setting["value"]), (&json!("server.timeout"), &json!("5000")));
+
+    let router = stack.router().await;
+    let chat = json!({"model": "echo", "messages": [{"role": "user", "content": "hello"}]});
+    router.post("/v1/chat/completions", &chat).await.expect(200);
+    let requests = listener.until(|event, _| event == "requests:new").await;
+    assert_eq!((&requests["count"], &requests["requests"][0]["model"]), (&json!(1), &json!("echo")));
+}
+
+#[tokio::test]
+async fn the_extension_is_counted_and_told_nothing() {
+    let stack = Stack::start().await;
+    let Some(mut dashboard) = Listener::connect(&stack.api, "websocket").await else { return };
+    let Some(mut extension) = Listener::connect(&stack.api, "websocket").await else { return };
+    extension.until(|event, _| event == "proxy:status").await;
+    extension.tell("extension:connect").await;
+    let connected = |connected: bool| {
+        move |event: &str, data: &Value| event == "proxy:status" && data["status"]["extensionConnected"] == connected
+    };
+    dashboard.until(connected(true)).await;
+    stack.api.put("/api/settings/server.timeout", &json!({"value": 5000})).await.expect(200);
+    dashboard.until(|event, _| event == "settings:updated").await;
+    extension.tell("ping").await;
+    let (event, data) = extension.next().await;
+    assert_eq!(event, "pong", "the first it hears since it has said who it is");
+    assert!(data["timestamp"].is_string());
+    drop(extension);
+    dashboard.until(connected(false)).await;
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_may_not_listen() {
+    let stack = Stack::start().await;
+    let port = stack.api.url().rsplit_once(':').unwrap().1.to_owned();
+    let ask = async |host: &str, origin: &str| {
+        let request = format!(
+            "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: {host}\r\n{origin}Connection: close\r\n\r\n"
+        );
+        let answer = stack.api.raw(request.as_bytes()).await;
+        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+    };
+    let own = format!("127.0.0.1:{port}");
+    assert!(ask(&own, "").await.contains("200"));
+    assert!(ask(&own, "Origin: http://localhost:5173\r\n").await.contains("200"));
+    assert!(ask(&own, "Origin: http://evil.example\r\n").await.contains("403"));
+    assert!(ask(&format!("evil.example:{port}"), "").await.contains("421"));
+}

@@ -1,0 +1,66 @@
+//! What there is besides chats: old completions, models, health and figures.
+
+use serde_json::{Value, json};
+use signalbox_fakes::qwen::{Endpoint, trouble};
+
+use super::{LoneQwen, Talk};
+use crate::gateway::error_of;
+
+const COMPLETIONS: &str = "/v1/completions";
+
+#[tokio::test]
+async fn old_completions_are_answered_in_both_modes() {
+    let lone = LoneQwen::start().await;
+    let whole = lone.client().post(COMPLETIONS, &json!({"prompt": "one two"})).await.expect(200).json();
+    assert_eq!((&whole["object"], &whole["model"]), (&json!("text_completion"), &json!("qwen-max")));
+    assert_eq!((&whole["choices"][0]["text"], &whole["usage"]["completion_tokens"]), (&json!("one two"), &json!(2)));
+    assert!(whole["id"].as_str().unwrap().starts_with("cmpl-"));
+    let request = json!({"prompt": "one two", "stream": true, "model": "qwen3-max"});
+    let raw = lone.client().stream(COMPLETIONS, &request).await.finish().await.raw;
+    let raw = String::from_utf8_lossy(&raw);
+    let chunks: Vec<Value> =
+        raw.split("\n\n").filter_map(|event| serde_json::from_str(event.strip_prefix("data: ")?).ok()).collect();
+    assert_eq!(chunks.iter().filter_map(|chunk| chunk["choices"][0]["text"].as_str()).collect::<String>(), "one two");
+    assert!(chunks.iter().all(|chunk| chunk["object"] == "text_completion"), "{raw}");
+    assert!(raw.ends_with("data: [DONE]\n\n"), "{raw}");
+    for (body, code) in [(json!({}), "missing_parameter"), (json!({"prompt": [1, 2]}), "invalid_type")] {
+        let error = error_of(&lone.client().post(COMPLETIONS, &body).await, 400);
+        assert_eq!((&error["code"], &error["param"]), (&json!(code), &json!("prompt")), "{error}");
+    }
+    lone.is_content();
+}
+
+#[tokio::test]
+async fn models_are_the_site_s_and_outlive_its_troubles() {
+    let lone = LoneQwen::start().await;
+    let models = lone.client().get("/v1/models").await.expect(200).json();
+    let ids: Vec<_> = models["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["qwen3-max", "qwen3-coder-plus", "qwen3-vl-plus"], "the retired one is none");
+    assert_eq!(models["data"][0]["metadata"]["max_context_length"], 262_144);
+    lone.site.script(Endpoint::Models, trouble::waf_page());
+    let model = lone.client().get("/v1/models/qwen3-max").await.expect(200).json();
+    assert_eq!((&model["object"], &model["owned_by"]), (&json!("model"), &json!("qwen")));
+    assert_eq!(lone.asked(Endpoint::Models), 1, "the list is kept");
+    let fresh = LoneQwen::start().await;
+    fresh.site.script(Endpoint::Models, trouble::waf_page());
+    let error = fresh.client().get("/v1/models").await;
+    assert!(error.status >= 400 && error.json()["error"]["message"].is_string(), "{}", error.text());
+}
+
+#[tokio::test]
+async fn figures_tell_what_the_site_was_asked() {
+    let lone = LoneQwen::start().await;
+    Talk::default().say(lone.client(), true, "hello").await;
+    assert_eq!(lone.ask("fake-503", "hello").await.status, 503);
+    let text = lone.client().get("/metrics").await.expect(200).text();
+    let sum = |name: &str| -> f64 {
+        let lines =
+            text.lines().filter(|line| line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} ")));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    };
+    assert!(sum("qwen_api_calls_total") >= 4.0, "{text}");
+    assert!(sum("qwen_api_errors_total") >= 1.0, "{text}");
+    assert!(text.contains("active_sessions") && text.contains("http_requests_total"), "{text}");
+    let health = lone.client().get("/health/detailed").await.expect(200).json();
+    assert!(health["errors"].is_object() && health["metrics"].is_object(), "{health}");
+}

@@ -1,0 +1,123 @@
+//! Restarts that clients do not notice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+use signalbox_harness::{Client, eventually, processes};
+
+use crate::gateway::{CHAT, Gateway, chat};
+
+/// Half a second of stream: longer than a restart takes, shorter than the grace.
+const STREAM: &str = "fake/fake-25x20";
+
+/// How many restarts; `SIGNALBOX_RESTARTS` for more.
+fn restarts() -> usize {
+    std::env::var("SIGNALBOX_RESTARTS").ok().and_then(|count| count.parse().ok()).unwrap_or(10)
+}
+
+/// Asks until told to stop; how often, and what went wrong.
+async fn client(router: Client, streams: bool, over: Arc<AtomicBool>) -> (usize, Vec<String>) {
+    let (mut asked, mut wrong) = (0, Vec::new());
+    while !over.load(Ordering::Relaxed) {
+        asked += 1;
+        if streams {
+            let events = router.stream(CHAT, &chat(STREAM, true)).await;
+            let status = events.status;
+            let finished = events.finish().await;
+            if status != 200 || !finished.complete || !finished.folded.done {
+                wrong.push(format!("stream: {status}, complete {}", finished.complete));
+            }
+        } else {
+            match router.try_request("POST".parse().unwrap(), CHAT, chat("echo", false).to_string()).await {
+                Ok(answer) if answer.status == 200 && answer.complete => {}
+                Ok(answer) => wrong.push(format!("{} {}", answer.status, answer.text())),
+                Err(error) => wrong.push(error),
+            }
+        }
+    }
+    (asked, wrong)
+}
+
+fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i11_i21_restarts_under_load_refuse_nobody_cut_no_stream_and_leave_nothing_behind() {
+    let gateway = Gateway::start().await;
+    let over = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..8).map(|n| tokio::spawn(client(gateway.router, n % 2 == 0, Arc::clone(&over)))).collect();
+    let api = gateway.stack.process.pid();
+    let before = gateway.stack.status().await;
+    let open = descriptors(api);
+    for _ in 0..restarts() {
+        let service = json!({"service": "provider-router"});
+        let answer = gateway.stack.api.post("/api/proxy/restart", &service).await.expect(200).json();
+        assert_eq!(answer["status"], "running", "{answer}");
+    }
+    over.store(true, Ordering::Relaxed);
+    let mut asked = 0;
+    for client in clients {
+        let (times, wrong) = client.await.unwrap();
+        assert_eq!(wrong, Vec::<String>::new());
+        asked += times;
+    }
+    assert!(asked > restarts(), "only {asked} requests");
+    let after = gateway.stack.status().await;
+    let router = |status: &Value, what: &str| status["providerRouter"][what].as_u64().unwrap();
+    assert_eq!(router(&after, "generation") - router(&before, "generation"), restarts() as u64);
+    assert_eq!(router(&after, "port"), router(&before, "port"));
+    assert_eq!(after["qwenProxy"]["pid"], before["qwenProxy"]["pid"]);
+    eventually("the end of what was replaced", async || {
+        // api-server, its two children; a connection of the harness more or less.
+        let left = processes::of(&gateway.stack.home).len() == 3 && processes::zombies_of(api) == 0;
+        (left && descriptors(api) <= open + 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_router_that_cannot_start_does_not_replace_the_one_that_runs() {
+    let gateway = Gateway::start().await;
+    let before = gateway.stack.status().await;
+    // Who reads that cannot start.
+    std::fs::write(gateway.stack.home.data().join("provider-router.toml"), "[nonsense]\n").unwrap();
+    let refused =
+        gateway.stack.api.post("/api/proxy/restart", &json!({"service": "provider-router"})).await.expect(500);
+    let refused = refused.json();
+    assert_eq!(refused["code"], "handover_failed", "{refused}");
+    assert!(refused["error"].as_str().unwrap().contains("nonsense"), "the last words are quoted: {refused}");
+    let after = gateway.stack.status().await;
+    assert_eq!(after["providerRouter"]["pid"], before["providerRouter"]["pid"]);
+    assert_eq!(after["status"], "running");
+    gateway.ask("echo").await.expect(200);
+}
+
+#[tokio::test]
+async fn fc_25_many_commands_from_many_clients_end_as_the_last_one_says() {
+    let gateway = Gateway::start().await;
+    let api = gateway.stack.api;
+    let clients: Vec<_> = (0..10)
+        .map(|client| {
+            tokio::spawn(async move {
+                for round in 0..5 {
+                    let command = ["start", "stop", "restart"][(client + round) % 3];
+                    let answer = api.post(&format!("/api/proxy/{command}"), &json!({})).await;
+                    assert!(matches!(answer.status, 200 | 409), "{command}: {} {}", answer.status, answer.text());
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    api.post("/api/proxy/start", &json!({})).await.expect(200);
+    gateway.stack.running().await;
+    eventually("one process of each", async || (processes::of(&gateway.stack.home).len() == 3).then_some(())).await;
+    api.post("/api/proxy/stop", &json!({})).await.expect(200);
+    eventually("nobody but api-server", async || {
+        (processes::of(&gateway.stack.home) == [gateway.stack.process.pid()]).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,242 @@
+//! What api-server makes of a service that misbehaves. Names are cases of the fault catalogue.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use signalbox_harness::{Launch, Stack, binary, eventually, processes};
+
+/// api-server with a `bad-child` in the place of the router, and settings that a test can wait for.
+struct Ward {
+    stack: Stack,
+}
+
+impl Ward {
+    async fn new(settings: &str) -> Self {
+        let program = binary("bad-child");
+        let config = format!(
+            "[services]\nrouter_program = {:?}\nrestart_delay = \"20ms\"\nrestart_delay_max = \"100ms\"\n\
+             probe_interval = \"100ms\"\n{settings}\n",
+            program.to_str().unwrap()
+        );
+        let stack =
+            Stack::builder().launch(Launch::default().config("api-server", config)).autostart(false).start().await;
+        Self { stack }
+    }
+
+    /// From the next start on.
+    fn manners(&self, words: &str) {
+        std::fs::write(self.stack.home.data().join("bad-child"), words).unwrap();
+    }
+
+    async fn start(&self) {
+        self.stack.api.post("/api/proxy/start", &json!({})).await.expect(200);
+    }
+
+    /// Starts, and waits until it runs.
+    async fn up(&self, words: &str) -> Value {
+        self.manners(words);
+        self.start().await;
+        self.until(|child| child["state"] == "running").await
+    }
+
+    async fn stop(&self) {
+        self.stack.api.post("/api/proxy/stop", &json!({})).await.expect(200);
+    }
+
+    /// The child's part of the status, once it is such.
+    async fn until(&self, such: impl Fn(&Value) -> bool) -> Value {
+        eventually("the state of the child", async || {
+            let child = self.stack.status().await["providerRouter"].take();
+            such(&child).then_some(child)
+        })
+        .await
+    }
+
+    /// Starts what never becomes ready: what is told about it.
+    async fn failure(&self, words: &str) -> Value {
+        self.manners(words);
+        self.start().await;
+        self.until(|child| child["state"] == "error").await
+    }
+
+    /// Stops, and proves that nobody is left: no process of the home but api-server, no zombie.
+    async fn nobody_is_left(self) {
+        self.stop().await;
+        let api = self.stack.process.pid();
+        eventually("nobody but api-server", async || {
+            (processes::of(&self.stack.home) == [api] && processes::zombies_of(api) == 0).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Who holds a port and has nothing to do with us. It ends with the test.
+struct Stranger(Child);
+
+impl Stranger {
+    fn start() -> Self {
+        let mut command = Command::new(binary("fake-provider"));
+        Self(command.args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap())
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        // It may have been ended already: that is what the test is about.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn pid(child: &Value) -> u32 {
+    child["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap()
+}
+
+fn kill9(pid: u32) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+/// api-server, qwen-proxy, the child itself.
+const USUAL: usize = 3;
+
+#[tokio::test]
+async fn fc_01_fc_02_fc_30_descendants_go_with_the_leader_wherever_they_went() {
+    let ward = Ward::new("").await;
+    let first = ward.up("fork escape").await;
+    assert_eq!(processes::of(&ward.stack.home).len(), USUAL + 2);
+    kill9(pid(&first));
+    ward.manners("");
+    let second = ward.until(|child| child["generation"] == 2 && child["state"] == "running").await;
+    assert_eq!(processes::of(&ward.stack.home).len(), USUAL, "{second}");
+    assert_eq!((&second["lastFailure"]["code"], &second["lastFailure"]["signal"]), (&json!("crashed"), &json!(9)));
+    ward.nobody_is_left().await;
+}
+
+#[tokio::test]
+async fn fc_12_a_taken_port_is_named_avoided_or_taken_back() {
+    let mut stranger = Stranger::start();
+    let mut line = String::new();
+    BufReader::new(stranger.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+    let port: u16 = port.and_then(|port| port.parse().ok()).unwrap();
+
+    let ward = Ward::new("").await;
+    ward.stack.api.put("/api/settings/server.port", &json!({ "value": port })).await.expect(200);
+    let start = async |body: Value| ward.stack.api.post("/api/proxy/start", &body).await;
+    let refused = start(json!({})).await.expect(409).json();
+    assert_eq!((&refused["code"], &refused["port"]), (&json!("PORT_IN_USE"), &json!(port)), "{refused}");
+    assert_eq!(refused["owner"], json!({"pid": stranger.0.id(), "name": "fake-provider"}));
+    assert!(stranger.0.try_wait().unwrap().is_none(), "nobody is killed unasked");
+
+    start(json!({"autoPort": true})).await.expect(200);
+    let elsewhere = ward.until(|child| child["state"] == "running").await;
+    assert_ne!(elsewhere["port"], port);
+    ward.stop().await;
+
+    // Only who was named is ended.
+    start(json!({"force": true})).await.expect(400);
+    start(json!({"force": true, "expectPid": std::process::id()})).await.expect(409);
+    assert!(stranger.0.try_wait().unwrap().is_none());
+    start(json!({"force": true, "expectPid": stranger.0.id()})).await.expect(200);
+    let back = ward.until(|child| child["state"] == "running").await;
+    assert_eq!(back["port"], port);
+    stranger.0.wait().unwrap();
+    ward.nobody_is_left().await;
+}
+
+#[tokio::test]
+async fn fc_16_fc_17_nobody_is_ready_who_only_says_so() {
+    let ward = Ward::new("startup_timeout = \"1s\"\nrestart_limit = 1").await;
+    for (words, reason) in [
+        ("silent", "it has not announced its address"),
+        ("chatty", "it has not announced its address"),
+        ("unready", "its health check answered 503"),
+        ("stranger", "another process answers at its address"),
+    ] {
+        let child = ward.failure(words).await;
+        assert_eq!(child["lastFailure"]["code"], "startup_timeout", "{child}");
+        let error = child["error"].as_str().unwrap();
+        assert!(error.starts_with(&format!("Startup timeout (1s): {reason}")), "{error}");
+        assert!(error.ends_with("bad-child: here I am"), "its last words are quoted: {error}");
+        ward.stop().await;
+    }
+    ward.nobody_is_left().await;
+}
+
+#[tokio::test]
+async fn fc_18_fc_19_a_crash_loop_ends_and_a_person_can_end_it_earlier() {
+    let ward = Ward::new("restart_limit = 4").await;
+    let first = ward.failure("exit:0").await;
+    assert_eq!(first["lastFailure"]["code"], "exited_early", "{first}");
+    let last = ward.until(|child| child["state"] == "error" && child["willRestart"] == false).await;
+    assert_eq!((&last["failures"], &last["generation"], &last["restarts"]), (&json!(4), &json!(4), &json!(3)));
+
+    let well = ward.up("").await;
+    assert_eq!((&well["failures"], &well["restarts"], &well["lastFailure"]), (&json!(0), &json!(0), &Value::Null));
+    ward.nobody_is_left().await;
+}
+
+#[tokio::test]
+async fn fc_21_bad_configuration_is_final_and_quoted() {
+    let ward = Ward::new("").await;
+    let child = ward.failure("exit:78").await;
+    assert_eq!((&child["willRestart"], &child["lastFailure"]["exitCode"]), (&json!(false), &json!(78)), "{child}");
+    assert!(child["error"].as_str().unwrap().ends_with("bad-child: these are my last words"), "{child}");
+    eventually("the other service on its own", async || {
+        (ward.stack.status().await["status"] == "partial").then_some(())
+    })
+    .await;
+    ward.nobody_is_left().await;
+}
+
+#[tokio::test]
+async fn fc_23_a_stop_during_a_start_is_a_stop() {
+    let ward = Ward::new("").await;
+    ward.manners("silent");
+    ward.start().await;
+    ward.until(|child| child["state"] == "starting").await;
+    ward.nobody_is_left().await;
+}
+
+#[tokio::test]
+async fn fc_26_who_ignores_sigterm_is_killed() {
+    let ward = Ward::new("stop_grace = \"300ms\"").await;
+    let child = ward.up("deaf fork").await;
+    ward.stop().await;
+    assert!(!processes::is_alive(pid(&child)));
+    ward.nobody_is_left().await;
+}
+
+#[tokio::test]
+async fn fc_28_who_answers_nothing_any_more_is_restarted() {
+    let ward = Ward::new("stop_grace = \"300ms\"").await;
+    let first = ward.up("deadlock").await;
+    ward.manners("");
+    let second = ward.until(|child| child["generation"] == 2 && child["state"] == "running").await;
+    assert_eq!(second["lastFailure"]["code"], "unhealthy", "{second}");
+    assert!(!processes::is_alive(pid(&first)));
+    ward.nobody_is_left().await;
+}
+
+#[tokio::test]
+async fn fc_29_who_writes_without_end_blocks_nobody() {
+    let ward = Ward::new("").await;
+    let child = ward.up("spam").await;
+    assert_eq!(child["healthy"], true);
+    ward.nobody_is_left().await;
+}
+
+#[tokio::test]
+async fn fc_03_fc_35_api_server_takes_everybody_along() {
+    for words in ["fork escape", "deaf", "silent fork"] {
+        let mut ward = Ward::new("stop_grace = \"300ms\"").await;
+        ward.manners(words);
+        ward.start().await;
+        ward.until(|child| child["pid"].is_u64()).await;
+        ward.stack.process.signal(nix::sys::signal::Signal::SIGTERM);
+        assert!(ward.stack.process.wait_exit().await.success());
+        assert_eq!(processes::of(&ward.stack.home), [0; 0], "{words}");
+    }
+}
