@@ -4,7 +4,7 @@
 //! - [`Stack`]: api-server with its two children, as a user starts it. [`Router`], [`QwenProxy`]: one service alone.
 //! - [`CommandLine`]: the server manager, as a user types it. - [`Launch`]: what can be set when a service is started. [`Home`]: its directory, which may outlive it.
 //! - [`Process`]: one running binary; signals, exit, output. [`processes`]: who else is alive.
-//! - [`binary`]: where the binaries are. - [`http`]: a client that shows everything, broken answers too. [`postgres`]: a PostgreSQL of its own.
+//! - [`mod@binary`]: where the binaries are. - [`http`]: a client that shows everything, broken answers too. [`postgres`]: a PostgreSQL of its own.
 //! - [`eventually`], [`steadily`], [`within`]: waiting without guessing how long.
 //!
 //! # Invariants
