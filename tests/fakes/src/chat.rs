@@ -87,7 +87,7 @@ fn finish_reason(chat: &Chat) -> &str {
 }
 
 /// A word that tells when it was made: nanoseconds of the clock that all processes of a machine share.
-fn tick() -> String {
+pub(crate) fn tick() -> String {
     let clock = nix::time::ClockId::CLOCK_MONOTONIC;
     let now = nix::time::clock_gettime(clock).map_or(0, |t| t.tv_sec() * 1_000_000_000 + t.tv_nsec());
     format!("t={now} ")

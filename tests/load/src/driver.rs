@@ -42,7 +42,7 @@ pub struct Options {
     /// One short round, without D, E and L: shows that everything works, and nothing else
     #[arg(long)]
     pub quick: bool,
-    /// Only these scenarios: A, B, C, D2k, D8k, E, F, L, R100, R2000 (repeatable)
+    /// Only these scenarios: A, B, C, D2k, D8k, E, F, L, Q, Q50, Q500, R100, R2000 (repeatable)
     #[arg(long)]
     pub scenario: Vec<String>,
     /// Rounds; the figures are their medians
@@ -51,7 +51,7 @@ pub struct Options {
     /// Seconds of a scenario in one round
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
-    /// Where `provider-router`, `null-proxy`, `mock-upstream` and `load` are; default: beside this program
+    /// Where `provider-router`, `qwen-proxy`, `null-proxy`, `mock-upstream`, `fake-qwen` and `load` are; default: beside this program
     #[arg(long)]
     pub binaries: Option<PathBuf>,
 }
@@ -62,7 +62,8 @@ struct Bench {
     targets: Vec<Target>,
     results: Results,
     options: Options,
-    upstream: Process,
+    /// What is asked in the end: the mock, the fake of chat.qwen.ai.
+    upstreams: [Process; 2],
     /// Last, so that nobody writes there any more when it goes.
     _dir: TempDir,
 }
@@ -102,18 +103,18 @@ impl Bench {
         let dir = tempfile::Builder::new().prefix("signalbox-bench-").tempdir()?;
         let beside = || Ok::<_, anyhow::Error>(std::env::current_exe()?.with_file_name(""));
         let binaries = options.binaries.clone().map_or_else(beside, Ok)?;
-        let site =
-            Site { binaries, dir: dir.path().to_owned(), cores, upstream: target::free_port()?, pool: Pool::new() };
-        let mut command = Command::new(site.binaries.join("mock-upstream"));
-        command.arg(site.upstream.to_string());
-        let upstream = Process::spawn("mock-upstream", command, cores.map(|cores| cores.load), dir.path())?;
-        for attempt in 0.. {
-            match probe::chat(site.upstream, &site.pool).await {
-                Ok(200) => break,
-                _ if attempt < 1000 => sleep(Duration::from_millis(10)).await,
-                outcome => anyhow::bail!("mock-upstream does not answer: {outcome:?} {}", upstream.last_words()),
-            }
-        }
+        let site = Site {
+            binaries,
+            dir: dir.path().to_owned(),
+            cores,
+            upstream: target::free_port()?,
+            qwen: target::free_port()?,
+            pool: Pool::new(),
+        };
+        let upstreams = [
+            upstream("mock-upstream", &[&site.upstream.to_string()], site.upstream, &site).await?,
+            upstream("fake-qwen", &["--port", &site.qwen.to_string()], site.qwen, &site).await?,
+        ];
         let mut targets = Vec::new();
         for kind in Kind::ALL {
             let mut target = Target::prepare(kind, &site).await?;
@@ -122,7 +123,7 @@ impl Bench {
                 Start::LeftOut(why) => note(&mut results, format!("{}: {why}", kind.name())),
             }
         }
-        Ok(Self { site, targets, results, options, upstream, _dir: dir })
+        Ok(Self { site, targets, results, options, upstreams, _dir: dir })
     }
 
     fn is_wanted(&self, name: &str) -> bool {
@@ -144,7 +145,8 @@ impl Bench {
     /// Fresh connections, cold caches and journal segments that nobody has written to yet are no one's usual state.
     async fn warm_up(&mut self) -> anyhow::Result<()> {
         for target in &mut self.targets {
-            measure::measure(&self.site, target, &SCENARIOS[0], self.options.seconds.min(1.0)).await?;
+            let first = SCENARIOS.iter().find(|scenario| scenario.targets.contains(&target.kind));
+            measure::measure(&self.site, target, first.unwrap_or(&SCENARIOS[0]), self.options.seconds.min(1.0)).await?;
             target.process().map_or(Ok(()), Process::pause)?;
         }
         Ok(())
@@ -181,9 +183,9 @@ impl Bench {
             let kind = scenario.targets[(turn + round) % scenario.targets.len()];
             let Some(target) = self.targets.iter_mut().find(|target| target.kind == kind) else { continue };
             target.process().map_or(Ok(()), Process::resume)?;
-            let watch = Watch::begin(&ours(&self.upstream, target))?;
+            let watch = Watch::begin(&ours(&self.upstreams, target))?;
             let measured = measure::measure(&self.site, target, scenario, self.options.seconds).await;
-            let noise = watch.end(&ours(&self.upstream, target));
+            let noise = watch.end(&ours(&self.upstreams, target));
             target.process().map_or(Ok(()), Process::pause)?;
             let sample = match measured {
                 Ok(sample) => Sample { noise: noise?, ..sample },
@@ -226,7 +228,7 @@ impl Bench {
             let complaints = target.process().map_or_else(Vec::new, Process::complaints);
             self.results.complaints.extend(complaints.iter().map(|line| format!("{}: {line}", target.kind.name())));
             target.stop().await?;
-            if target.kind.has_journal() {
+            if target.kind.is_logged() {
                 let (rows, completed) = target.rows().await?;
                 let audit = Audit { answered: target.answered, rows, completed };
                 self.results.audits.insert(target.kind.name().to_owned(), audit);
@@ -237,8 +239,22 @@ impl Bench {
 }
 
 /// Whose work belongs to a measurement of `target`, beside what this process starts for it.
-fn ours<'a>(upstream: &'a Process, target: &'a Target) -> Vec<&'a Process> {
-    target.process().into_iter().chain([upstream]).collect()
+fn ours<'a>(upstreams: &'a [Process], target: &'a Target) -> Vec<&'a Process> {
+    target.process().into_iter().chain(upstreams).collect()
+}
+
+/// Starts `program`, and waits until it answers anything at all.
+async fn upstream(program: &'static str, args: &[&str], port: u16, site: &Site) -> anyhow::Result<Process> {
+    let mut command = Command::new(site.binaries.join(program));
+    command.args(args);
+    let process = Process::spawn(program, command, site.cores.map(|cores| cores.load), &site.dir)?;
+    for _ in 0..1000 {
+        if probe::chat(port, &site.pool).await.is_ok() {
+            return Ok(process);
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    anyhow::bail!("{program} does not answer: {}", process.last_words())
 }
 
 /// Leaves something out, loudly.

@@ -10,6 +10,7 @@
 //! omission). One that leaves on time is timed from when its timer let it go: the timer's slack is not the target's.
 
 mod exchange;
+mod qwen;
 mod report;
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
@@ -38,11 +39,23 @@ pub enum Mode {
     Streams,
 }
 
+/// Which API is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Api {
+    /// OpenAI's.
+    Openai,
+    /// That of chat.qwen.ai's web page, as a client without any proxy would have to.
+    Qwen,
+}
+
 /// What to ask, and how often.
 #[derive(Args, Clone, Debug)]
 pub struct Load {
     /// How requests follow each other
     pub mode: Mode,
+    /// The API that is spoken
+    #[arg(long, value_enum, default_value_t = Api::Openai)]
+    pub api: Api,
     /// The port of 127.0.0.1 that is asked
     #[arg(long)]
     pub port: u16,
@@ -88,6 +101,7 @@ impl Load {
         };
         let mut args = vec![word(&|| self.mode.to_possible_value())];
         for (flag, value) in [
+            ("--api", word(&|| self.api.to_possible_value())),
             ("--port", self.port.to_string()),
             ("--connections", self.connections.to_string()),
             ("--seconds", self.seconds.to_string()),
@@ -156,7 +170,10 @@ impl Worker {
     async fn ask(&mut self, start: Instant) {
         self.tally.borrow_mut().began();
         let patience = Duration::from_secs_f64(self.load.patience);
-        let outcome = timeout(patience, exchange::exchange(self)).await;
+        let outcome = match self.load.api {
+            Api::Openai => timeout(patience, exchange::exchange(self)).await,
+            Api::Qwen => timeout(patience, qwen::exchange(self)).await,
+        };
         self.tally.borrow_mut().ended(start, outcome.unwrap_or_else(|_| Err("no answer in time".to_owned())));
     }
 }

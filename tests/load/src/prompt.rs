@@ -8,6 +8,8 @@ use std::rc::Rc;
 use bytes::Buf;
 use clap::ValueEnum;
 
+use crate::mock::Shape;
+
 /// What kind of requests are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
@@ -15,6 +17,8 @@ pub enum Kind {
     Short,
     /// 100 KB that nobody has seen before.
     Fresh,
+    /// 200 bytes that ask the fake of chat.qwen.ai for a stream of the shape that the model's name says.
+    Ticking,
     /// A coding agent's conversation, which is sent whole with every turn: 80 KB at first, 120 KB in the end, then another
     /// one. The system prompt is the same in all. So nine tenths of what is sent has been sent before.
     Conversation,
@@ -41,6 +45,8 @@ pub struct Prompts {
     kind: Kind,
     pool: Pool,
     random: Random,
+    /// What the fake of chat.qwen.ai is asked for: the model that paces its answer, and how the prompt ends.
+    ticks: (String, String),
     /// Up to the value of `content-length`.
     head: Vec<u8>,
     /// The body up to its first message.
@@ -99,12 +105,15 @@ impl Prompts {
         let head = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\ncontent-length: "
         );
+        let ticks = Shape::of_model(model).map(ticks).unwrap_or_default();
+        let model = if kind == Kind::Ticking { &ticks.0 } else { model };
         let options = if stream { r#""stream":true,"stream_options":{"include_usage":true},"# } else { "" };
         let opening = format!(r#"{{"model":"{model}",{options}"messages":["#);
         Self {
             kind,
             pool: pool.clone(),
             random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            ticks,
             head: head.into_bytes(),
             opening: opening.into_bytes(),
             front: Vec::new(),
@@ -114,8 +123,9 @@ impl Prompts {
 
     /// The next request, head and body.
     pub fn request(&mut self) -> impl Buf + '_ {
-        let Self { kind, pool, random, head, opening, front, history } = self;
+        let Self { kind, pool, random, ticks, head, opening, front, history } = self;
         let (body, end): (&[u8], &[u8]) = match kind {
+            Kind::Ticking => (pool.piece(random, SHORT), ticks.1.as_bytes()),
             Kind::Short => (pool.piece(random, SHORT), br#""}]}"#),
             Kind::Fresh => (pool.piece(random, FRESH), br#""}]}"#),
             Kind::Conversation => {
@@ -135,6 +145,22 @@ impl Prompts {
         }
         front.as_slice().chain(body).chain(end)
     }
+
+    /// The next text for the fake of chat.qwen.ai, as the inside of a JSON string, and the model that is to answer.
+    pub fn ticking(&mut self) -> (String, String) {
+        let (model, end) = &self.ticks;
+        let text = String::from_utf8_lossy(self.pool.piece(&mut self.random, SHORT));
+        (model.clone(), format!("{text}{}", end.trim_end_matches(r#""}]}"#)))
+    }
+}
+
+/// Which model of the fake paces its answer so, and how the prompt, a message of the user, ends then.
+fn ticks(shape: Shape) -> (String, String) {
+    let model = match shape.delay.as_millis() {
+        0 => "qwen3-max".to_owned(),
+        delay => format!("fake-slow-{delay}"),
+    };
+    (model, format!(r#"\n\nticks {}"}}]}}"#, shape.chunks))
 }
 
 /// Adds the next turn to a conversation; after the last one another conversation begins.
@@ -193,6 +219,20 @@ mod tests {
             body.to_vec()
         };
         (0..count).map(|_| body()).collect()
+    }
+
+    #[test]
+    fn the_fake_of_the_site_is_told_the_shape_of_its_answer() {
+        for (model, paced_by, command) in
+            [("mock-7x0", "qwen3-max", "ticks 7"), ("mock-40x100", "fake-slow-100", "ticks 40")]
+        {
+            let mut prompts = Prompts::new(Kind::Ticking, &Pool::new(), 1, model, true, 7);
+            let request = prompts.request().copy_to_bytes(SHORT);
+            assert!(memchr::memmem::find(&request, format!(r#""model":"{paced_by}""#).as_bytes()).is_some());
+            let (model, text) = prompts.ticking();
+            let text: String = serde_json::from_str(&format!("\"{text}\"")).unwrap();
+            assert_eq!((model.as_str(), text.rsplit("\n\n").next()), (paced_by, Some(command)));
+        }
     }
 
     #[test]

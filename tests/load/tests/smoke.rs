@@ -36,9 +36,12 @@ fn every_scenario_of_a_quick_run_has_figures_and_no_errors() {
             assert_eq!(sample.load.failed(), 0, "{what}");
         }
     }
-    let audit = results.audits[Kind::JournalOn.name()];
-    assert_eq!(audit.rows, audit.completed, "{audit:?}");
+    for kind in [Kind::JournalOn, Kind::QwenProxy] {
+        let audit = results.audits[kind.name()];
+        assert!(audit.rows == audit.completed && audit.completed > 0, "{}: {audit:?}", kind.name());
+    }
     let table = String::from_utf8(run.stdout).expect("text");
     assert!(table.contains("| **A** 1 KB answers: throughput"), "{table}");
+    assert!(table.contains("| **Q** streams of 100 chunks"), "{table}");
     assert!(picture.is_file());
 }

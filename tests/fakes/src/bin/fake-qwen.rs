@@ -15,6 +15,7 @@ Commands, each a line of the last paragraph of what the user says:
   recall K         says what the conversation knows of K
   say TEXT         says the text; a text in double quotes is a JSON string
   repeat           says what the user said
+  ticks N          says N words, each the time at which it was sent
   draw             says `drew N`, another N each time
   call NAME {…}    calls a tool that the conversation was told of
   think TEXT       thinks this first

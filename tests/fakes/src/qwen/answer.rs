@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
-use crate::play::Stream;
+use crate::{chat::tick, play::Stream};
 
 use super::{
     Extra, Part, Reply,
@@ -31,6 +31,10 @@ pub(super) enum Piece {
         phase: &'static str,
         tokens: usize,
         characters: usize,
+    },
+    /// A word that tells when it was written down.
+    Tick {
+        tokens: usize,
     },
     Finished(&'static str),
 }
@@ -87,6 +91,7 @@ impl Events {
                 in_word = false;
             }
         }
+        pieces.extend((1..=thought.ticks as usize).map(|tick| Piece::Tick { tokens: tokens + tick }));
         if has(Part::Finished) {
             pieces.push_back(Piece::Finished("answer"));
         }
@@ -100,6 +105,15 @@ impl Events {
             "total_tokens": self.input + tokens, "input_tokens_details": {"text_tokens": self.input},
             "output_tokens_details": {"text_tokens": tokens}, "cached_tokens": 0,
         })
+    }
+
+    fn delta(&self, text: &str, phase: &str, tokens: usize, characters: usize, out: &mut String) {
+        let delta = json!({"role": "assistant", "content": text, "phase": phase, "status": "typing"});
+        let mut data = json!({"choices": [{"delta": delta}]});
+        if self.with_usage {
+            data["usage"] = self.usage(tokens, characters);
+        }
+        event(&data, out);
     }
 }
 
@@ -117,7 +131,7 @@ impl Stream for Events {
     }
 
     fn is_word(&self, piece: &Piece) -> bool {
-        matches!(piece, Piece::Delta { .. })
+        matches!(piece, Piece::Delta { .. } | Piece::Tick { .. })
     }
 
     fn render(&self, piece: &Piece, out: &mut String) {
@@ -130,14 +144,8 @@ impl Stream for Events {
         }
         match piece {
             Piece::Created(data) => event(data, out),
-            Piece::Delta { text, phase, tokens, characters } => {
-                let delta = json!({"role": "assistant", "content": text, "phase": phase, "status": "typing"});
-                let mut data = json!({"choices": [{"delta": delta}]});
-                if self.with_usage {
-                    data["usage"] = self.usage(*tokens, *characters);
-                }
-                event(&data, out);
-            }
+            Piece::Delta { text, phase, tokens, characters } => self.delta(text, phase, *tokens, *characters, out),
+            Piece::Tick { tokens } => self.delta(&tick(), "answer", *tokens, 0, out),
             Piece::Finished(phase) => {
                 let delta = json!({"content": "", "role": "assistant", "status": "finished", "phase": phase});
                 event(&json!({"choices": [{"delta": delta}]}), out);
@@ -168,7 +176,7 @@ mod tests {
     }
 
     fn thought(thinking: &str, text: &str) -> Thought {
-        Thought { thinking: thinking.into(), text: text.into(), pieces: None }
+        Thought { thinking: thinking.into(), text: text.into(), pieces: None, ticks: 0 }
     }
 
     #[test]
@@ -212,6 +220,20 @@ mod tests {
             let events = stream(&thought("", "a"), &Reply { extra: Some(extra), pieces: Some(1), ..Reply::default() });
             assert_eq!(events.iter().filter(|event| event.is_null()).count(), garbage, "{extra:?}");
         }
+    }
+
+    #[test]
+    fn a_tick_tells_the_time_at_which_it_is_sent() {
+        let ticks = Thought { ticks: 2, ..Thought::default() };
+        let events = stream(&ticks, &Reply::default());
+        let times: Vec<u64> = events
+            .iter()
+            .filter_map(|event| {
+                event["choices"][0]["delta"]["content"].as_str()?.strip_prefix("t=")?.trim().parse().ok()
+            })
+            .collect();
+        assert!(times.len() == 2 && 0 < times[0] && times[0] <= times[1], "{times:?}");
+        assert_eq!(events[2]["usage"]["output_tokens"], 2);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | `recall K` | says what the conversation knows of `K`: the last `V`, or `K is unknown` |
 //! | `say TEXT` | says the text; a text in double quotes is a JSON string |
 //! | `repeat` | says what the user said, all of it |
+//! | `ticks N` | says `N` words of the form `t=<nanoseconds of CLOCK_MONOTONIC> `, each written down when it is sent |
 //! | `draw` | says `drew N`, another `N` each time, as a model answers one question in many ways |
 //! | `call NAME {…}` | calls a tool in the form it was told to use: `<NAME>`, a tag for each argument, `</NAME>` |
 //! | `think TEXT` | thinks this before it says anything |
@@ -19,6 +20,9 @@
 //! conversation: the mind looks for its tag, `<NAME>`, in what came before.
 
 use serde_json::Value;
+
+/// An answer tells the time so often at most.
+const MOST_TICKS: u32 = 100_000;
 
 /// What has been said to the mind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct Thought {
     pub text: String,
     /// How many characters an event has.
     pub pieces: Option<usize>,
+    /// How many words that tell their time come after the text.
+    pub ticks: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +58,7 @@ enum Command<'a> {
     Call(&'a str, &'a str),
     Think(&'a str),
     Pieces(usize),
+    Ticks(u32),
     Then,
 }
 
@@ -74,6 +81,7 @@ pub fn answer(heard: &Heard<'_>) -> Thought {
             Command::Call(name, arguments) => said.push(heard.call(name, arguments)),
             Command::Think(text) => thought.thinking.push_str(text),
             Command::Pieces(size) => thought.pieces = Some(size),
+            Command::Ticks(ticks) => thought.ticks = ticks,
             Command::Then => {}
         }
     }
@@ -116,6 +124,7 @@ fn command(line: &str) -> Option<Command<'_>> {
         }
         ("think", text) => Some(Command::Think(text)),
         ("pieces", size) => size.parse().ok().filter(|size| *size > 0).map(Command::Pieces),
+        ("ticks", ticks) => ticks.parse().ok().filter(|ticks| *ticks <= MOST_TICKS).map(Command::Ticks),
         ("then", "") => Some(Command::Then),
         _ => None,
     }
@@ -188,6 +197,12 @@ mod tests {
     }
 
     #[test]
+    fn time_is_told_as_often_as_asked() {
+        let ticks = |text| answer(&Heard { user: vec![text], ..Heard::default() }).ticks;
+        assert_eq!((ticks("a train\n\nticks 12"), ticks("ticks many"), ticks("ticks 100001")), (12, 0, 0));
+    }
+
+    #[test]
     fn a_text_is_said_to_the_letter() {
         assert_eq!(says(&["no command at all\n"]), "no command at all\n");
         assert_eq!(says(&[r#"say "two\nlines""#]), "two\nlines");
@@ -198,7 +213,7 @@ mod tests {
     #[test]
     fn thoughts_and_pieces_are_no_text() {
         let heard = Heard { user: vec!["think hm\npieces 1\nsay yes"], ..Heard::default() };
-        let thought = Thought { thinking: "hm".into(), text: "yes".into(), pieces: Some(1) };
+        let thought = Thought { thinking: "hm".into(), text: "yes".into(), pieces: Some(1), ticks: 0 };
         assert_eq!(answer(&heard), thought);
     }
 }

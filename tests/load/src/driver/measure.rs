@@ -37,7 +37,7 @@ const LATENESS: f64 = 60.0;
 pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seconds: f64) -> anyhow::Result<Sample> {
     // Who takes short rounds is in a hurry.
     let patience = DRAINING.min(Duration::from_secs_f64(seconds * 10.0));
-    let load = scenario.load(target.port, seconds);
+    let load = scenario.load(target, seconds);
     let Some(process) = target.process() else {
         let report = run_load(site, &load).await?;
         return Ok(Sample { load: report, ..Sample::default() });

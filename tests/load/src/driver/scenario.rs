@@ -1,8 +1,11 @@
 //! What is asked of the targets.
 
 use crate::{
-    driver::target::Kind::{self, Direct, JournalOff, JournalOn, JournalPower, Nginx, Null},
-    load::{Load, Mode},
+    driver::target::{
+        Kind::{self, Direct, JournalOff, JournalOn, JournalPower, Nginx, Null, QwenProxy, QwenSite},
+        Target,
+    },
+    load::{Api, Load, Mode},
     prompt,
 };
 
@@ -40,6 +43,7 @@ pub enum Run {
 
 const ALL: &[Kind] = &[Null, JournalOn, Nginx, JournalOff, JournalPower];
 const NOT_POWER: &[Kind] = &[Null, JournalOn, Nginx, JournalOff];
+const QWEN: &[Kind] = &[QwenSite, QwenProxy];
 const PLAIN: Scenario = Scenario {
     name: "",
     title: "",
@@ -126,6 +130,39 @@ pub const SCENARIOS: &[Scenario] = &[
         run: Run::Long,
         ..PLAIN
     },
+    Scenario {
+        name: "Q",
+        title: "qwen-proxy: streams of 100 chunks without delay, 16 connections",
+        connections: 16,
+        stream: true,
+        prompt: prompt::Kind::Ticking,
+        targets: QWEN,
+        ..PLAIN
+    },
+    Scenario {
+        name: "Q50",
+        title: "qwen-proxy: 50 streams of 10 chunks a second",
+        mode: Mode::Open,
+        connections: 16,
+        rate: 50.0,
+        stream: true,
+        model: "mock-10x0",
+        prompt: prompt::Kind::Ticking,
+        targets: QWEN,
+        ..PLAIN
+    },
+    Scenario {
+        name: "Q500",
+        title: "qwen-proxy: 500 streams at once, a chunk each 100 ms",
+        mode: Mode::Streams,
+        connections: 500,
+        stream: true,
+        model: "mock-40x100",
+        prompt: prompt::Kind::Ticking,
+        targets: QWEN,
+        run: Run::Once,
+        ..PLAIN
+    },
 ];
 
 /// The name under which starting and idling are asked for.
@@ -136,7 +173,7 @@ pub const START: &str = "E";
 impl Scenario {
     /// What the load generator has to do, for `seconds`.
     #[must_use]
-    pub fn load(&self, port: u16, seconds: f64) -> Load {
+    pub fn load(&self, target: &Target, seconds: f64) -> Load {
         let seconds = match self.run {
             Run::Rounds | Run::HeavyRounds => seconds,
             // The streams of the second begin while those of the first still run, and all run at once for a while.
@@ -145,7 +182,8 @@ impl Scenario {
         };
         Load {
             mode: self.mode,
-            port,
+            api: if target.kind == QwenSite { Api::Qwen } else { Api::Openai },
+            port: target.port,
             connections: self.connections,
             seconds,
             rate: self.rate,

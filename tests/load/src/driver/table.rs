@@ -1,5 +1,6 @@
 //! The one table: figures as ratios to the null proxy, with the goals beside them.
 
+mod qwen;
 mod rows;
 
 use std::fmt::Write as _;
@@ -45,7 +46,11 @@ pub fn markdown(results: &Results) -> String {
     for audit in [errors(results, &shown), audits(results, &shown)].into_iter().flatten() {
         lines.push(audit);
     }
-    let mut text = render(&lines);
+    let mut text = if shown.is_empty() { String::new() } else { render(&lines) };
+    if let Some(lines) = qwen::lines(results) {
+        text.push('\n');
+        text.push_str(&render(&lines));
+    }
     if let (disturbed @ 1.., all) = results.disturbed() {
         let _ = write!(text, "\nDoubtful: others used the machine during {disturbed} of {all} measurements.\n");
     }

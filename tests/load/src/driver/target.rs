@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use settings::{base_url, nginx_conf, provider, router_toml};
+use settings::{base_url, nginx_conf, provider, qwen_toml, router_toml};
 use signalbox_core::schema::RequestStatus;
 use signalbox_core::secret::Secret;
 use signalbox_store::{Page, Sealer, Store, providers, requests};
@@ -41,6 +41,10 @@ pub enum Kind {
     JournalOn,
     /// provider-router whose log survives a power failure.
     JournalPower,
+    /// Nobody: the client asks the fake of chat.qwen.ai itself.
+    QwenSite,
+    /// qwen-proxy as it comes.
+    QwenProxy,
 }
 
 /// What all targets of a run share.
@@ -54,6 +58,8 @@ pub struct Site {
     pub cores: Option<Cores>,
     /// The upstream's port.
     pub upstream: u16,
+    /// The port of the fake of chat.qwen.ai.
+    pub qwen: u16,
     /// The text of prompts.
     pub pool: Pool,
 }
@@ -86,8 +92,16 @@ pub enum Start {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Direct, Self::Null, Self::Nginx, Self::JournalOff, Self::JournalOn, Self::JournalPower];
+    pub const ALL: [Self; 8] = [
+        Self::Direct,
+        Self::Null,
+        Self::Nginx,
+        Self::JournalOff,
+        Self::JournalOn,
+        Self::JournalPower,
+        Self::QwenSite,
+        Self::QwenProxy,
+    ];
 
     /// Its name in files.
     #[must_use]
@@ -99,6 +113,8 @@ impl Kind {
             Self::JournalOff => "router-off",
             Self::JournalOn => "router",
             Self::JournalPower => "router-power",
+            Self::QwenSite => "qwen-site",
+            Self::QwenProxy => "qwen-proxy",
         }
     }
 
@@ -112,10 +128,24 @@ impl Kind {
             Self::JournalOff => "router, journal off",
             Self::JournalOn => "**router**",
             Self::JournalPower => "router, `power`",
+            Self::QwenSite => "no proxy",
+            Self::QwenProxy => "**qwen-proxy**",
         }
     }
 
-    /// Whether it writes down what it is asked.
+    /// Whether it is measured with the fake of chat.qwen.ai behind it.
+    #[must_use]
+    pub fn is_qwen(self) -> bool {
+        matches!(self, Self::QwenSite | Self::QwenProxy)
+    }
+
+    /// Whether what it is asked is in its database in the end.
+    #[must_use]
+    pub fn is_logged(self) -> bool {
+        self.has_journal() || self == Self::QwenProxy
+    }
+
+    /// Whether it keeps a journal.
     #[must_use]
     pub fn has_journal(self) -> bool {
         matches!(self, Self::JournalOn | Self::JournalPower)
@@ -140,9 +170,14 @@ impl Target {
     pub async fn prepare(kind: Kind, site: &Site) -> anyhow::Result<Self> {
         let dir = site.dir.join(kind.name());
         fs::create_dir_all(&dir)?;
-        let port = if kind == Kind::Direct { site.upstream } else { free_port()? };
+        let port = match kind {
+            Kind::Direct => site.upstream,
+            Kind::QwenSite => site.qwen,
+            _ => free_port()?,
+        };
         match kind {
-            Kind::Direct | Kind::Null => {}
+            Kind::Direct | Kind::Null | Kind::QwenSite => {}
+            Kind::QwenProxy => fs::write(dir.join("qwen-proxy.toml"), qwen_toml(site.qwen))?,
             Kind::Nginx => fs::write(dir.join("nginx.conf"), nginx_conf(port, site.upstream))?,
             Kind::JournalOff | Kind::JournalOn | Kind::JournalPower => {
                 fs::write(dir.join("provider-router.toml"), router_toml(kind.journal()))?;
@@ -221,7 +256,7 @@ impl Target {
     fn command(&self, site: &Site) -> Option<Command> {
         let mut command;
         match self.kind {
-            Kind::Direct => return None,
+            Kind::Direct | Kind::QwenSite => return None,
             Kind::Null => {
                 command = Command::new(site.binaries.join("null-proxy"));
                 command.args([self.port.to_string(), site.upstream.to_string()]);
@@ -232,6 +267,10 @@ impl Target {
             }
             Kind::JournalOff | Kind::JournalOn | Kind::JournalPower => {
                 command = Command::new(site.binaries.join("provider-router"));
+                command.env_clear().arg("--data-dir").arg(&self.dir).args(["--port", &self.port.to_string()]);
+            }
+            Kind::QwenProxy => {
+                command = Command::new(site.binaries.join("qwen-proxy"));
                 command.env_clear().arg("--data-dir").arg(&self.dir).args(["--port", &self.port.to_string()]);
             }
         }

@@ -35,7 +35,10 @@ pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
             wire.consume(len);
             complete
         }
-        Framing::Chunked => read_chunks(worker, &mut wire).await.map_err(|error| format!("body: {error}"))?,
+        Framing::Chunked => {
+            let end: &[u8] = if worker.load.stream { DONE } else { b"}" };
+            read_chunks(worker, &mut wire, end).await.map_err(|error| format!("body: {error}"))?
+        }
     };
     if !complete || head.status != 200 {
         return Err(format!("{}: an incomplete answer", head.status));
@@ -44,11 +47,10 @@ pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads a body to its end; says whether it was whole: a stream ends in `[DONE]`, anything else in a brace.
-async fn read_chunks(worker: &Worker, wire: &mut Wire) -> std::io::Result<bool> {
-    let end = if worker.load.stream { DONE } else { b"}" };
+/// Reads a body; says whether it was whole, that is, whether it closes with `end`.
+pub(super) async fn read_chunks(worker: &Worker, wire: &mut Wire, end: &[u8]) -> std::io::Result<bool> {
     // The newest bytes: a proxy may cut anywhere.
-    let mut newest = Vec::with_capacity(2 * DONE.len());
+    let mut newest = Vec::with_capacity(2 * end.len());
     loop {
         let (at, len) = wire.chunk().await?;
         let chunk = &wire.input()[at];
@@ -59,8 +61,8 @@ async fn read_chunks(worker: &Worker, wire: &mut Wire) -> std::io::Result<bool> 
         if worker.load.stream {
             note_stamps(worker, chunk);
         }
-        newest.extend_from_slice(&chunk[chunk.len().saturating_sub(DONE.len())..]);
-        newest.drain(..newest.len().saturating_sub(DONE.len()));
+        newest.extend_from_slice(&chunk[chunk.len().saturating_sub(end.len())..]);
+        newest.drain(..newest.len().saturating_sub(end.len()));
         wire.consume(len);
     }
 }

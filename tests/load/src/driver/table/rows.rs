@@ -37,7 +37,7 @@ pub(super) enum Show {
 use Figure::{From, Of};
 use Goal::{AtLeast, AtMost};
 
-const fn per_second(sample: &Sample) -> f64 {
+pub(super) const fn per_second(sample: &Sample) -> f64 {
     sample.load.per_second
 }
 
@@ -45,20 +45,24 @@ const fn cpu(sample: &Sample) -> f64 {
     sample.cpu_us
 }
 
-const fn p50(sample: &Sample) -> f64 {
+pub(super) const fn p50(sample: &Sample) -> f64 {
     sample.load.total.p50
 }
 
-const fn p99(sample: &Sample) -> f64 {
+pub(super) const fn p99(sample: &Sample) -> f64 {
     sample.load.total.p99
 }
 
-const fn lag(sample: &Sample) -> f64 {
+pub(super) const fn lag(sample: &Sample) -> f64 {
     sample.load.lag.p99
 }
 
+pub(super) const fn lag_p50(sample: &Sample) -> f64 {
+    sample.load.lag.p50
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a few thousand streams")]
-fn per_stream(sample: &Sample) -> f64 {
+pub(super) fn per_stream(sample: &Sample) -> f64 {
     sample.grown_kb / sample.load.peak.max(1) as f64
 }
 
@@ -224,7 +228,7 @@ impl Row {
 }
 
 /// A whole number with its thousands apart.
-fn grouped(value: f64) -> String {
+pub(super) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    driver::results::{Audit, Sample, StartSample},
+    driver::{
+        results::{Audit, Sample, StartSample},
+        target::Kind::{QwenProxy, QwenSite},
+    },
     load::{Quantiles, Report},
 };
 
@@ -69,4 +72,18 @@ fn what_was_left_out_is_said() {
     assert!(text.ends_with("\nFailed: A of null: it is gone\n\nLeft out: nginx is not installed\n"), "{text}");
     assert_eq!(line(&text, "E: memory"), ["≤ 15 MB", "", "10.0 MB ✓"]);
     assert_eq!(line(&text, "answers that are not"), ["0", "", "1 of 7 ✗"]);
+}
+
+#[test]
+fn qwen_proxy_has_a_table_of_its_own() {
+    let text = markdown(&results(&[
+        ("Q50", QwenSite, sample(50.0, 0.0, 1000.0)),
+        ("Q50", QwenProxy, sample(50.0, 300.0, 1500.0)),
+        ("Q", QwenSite, sample(400.0, 0.0, 1000.0)),
+        ("Q", QwenProxy, sample(300.0, 300.0, 1500.0)),
+    ]));
+    assert_eq!(line(&text, "**Q** "), ["400/s", "300/s", "× 0.75"]);
+    assert_eq!(line(&text, "Q: processor"), ["", "300 µs", ""]);
+    assert_eq!(line(&text, "Q50: p99 of a whole"), ["1,000 µs", "1,500 µs", "500 µs"]);
+    assert!(!text.contains("goal"), "nobody else was measured: {text}");
 }

@@ -29,6 +29,13 @@ pub(super) fn router_toml(journal: &str) -> String {
     )
 }
 
+/// As it comes, logged in at the fake.
+pub(super) fn qwen_toml(qwen: u16) -> String {
+    format!(
+        "[server]\nworker_threads = 1\n\n[upstream]\nbase_url = \"http://127.0.0.1:{qwen}\"\n\n[login]\ntoken = \"any\"\ncookies = \"a=b\"\n"
+    )
+}
+
 /// A plain reverse proxy for streams: one process, nothing buffered, connections kept, nothing logged.
 pub(super) fn nginx_conf(port: u16, upstream: u16) -> String {
     format!(
