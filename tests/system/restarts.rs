@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use signalbox_harness::{Client, eventually, processes};
 
-use crate::gateway::{CHAT, Gateway, chat};
+use crate::{
+    footprint::descriptors,
+    gateway::{CHAT, Gateway, chat},
+};
 
 /// Half a second of stream: longer than a restart takes, shorter than the grace.
 const STREAM: &str = "fake/fake-25x20";
@@ -37,10 +40,6 @@ async fn client(router: Client, streams: bool, over: Arc<AtomicBool>) -> (usize,
         }
     }
     (asked, wrong)
-}
-
-fn descriptors(pid: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

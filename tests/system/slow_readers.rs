@@ -4,7 +4,7 @@
 
 mod flood;
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt::TcpMaxSeg};
 use signalbox_fakes::{
@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::{
     dice::times,
+    footprint::resident,
     gateway::{CHAT, chat},
     lone_router::LoneRouter,
 };
@@ -29,13 +30,6 @@ const ROOM: u64 = 256 << 20;
 /// What differs from wave to wave.
 const SLACK: u64 = 16 << 20;
 const REQUESTS: usize = 100;
-
-/// The memory of a process, in bytes.
-fn resident(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
 
 /// A client that has asked for a flood, has seen that it begins, and reads no more.
 async fn stalled(port: u16) -> TcpStream {

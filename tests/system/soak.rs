@@ -1,0 +1,102 @@
+//! The router is used for long, in every way: what it holds does not grow with what it has done.
+//!
+//! `SOAK_REQUESTS` says how many requests; `SOAK_REQUESTS=50000` takes ten minutes and more.
+
+use serde_json::{Value, json};
+use signalbox_core::schema::RequestStatus;
+use signalbox_harness::{Client, Process, steadily};
+use tokio::task::JoinSet;
+
+use crate::{
+    dice::{Dice, times},
+    footprint::{descriptors, resident},
+    gateway::CHAT,
+    lone_router::LoneRouter,
+};
+
+const CLIENTS: usize = 16;
+/// The run is looked at so often. The first half is for getting warm.
+const LOOKS: usize = 16;
+/// What a look may differ from another: pages of allocators and of SQLite's cache.
+const SLACK: u64 = 12 << 20;
+/// Whole answers and streams, good ones and bad ones.
+const MODELS: [&str; 10] = [
+    "m",
+    "m",
+    "m",
+    "fake-tool",
+    "fake-reasoning",
+    "fake-20x0",
+    "fake-503",
+    "fake-reset-3",
+    "fake-html",
+    "fake-error-2",
+];
+/// Words of a message.
+const LENGTHS: [usize; 6] = [1, 10, 10, 100, 1000, 8000];
+/// Messages of a conversation before it is over.
+const TURNS: usize = 12;
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    memory: u64,
+    descriptors: usize,
+}
+
+// === impl Look ===
+
+impl Look {
+    fn at(process: &Process) -> Self {
+        Self { memory: resident(process.pid()), descriptors: descriptors(process.pid()) }
+    }
+}
+
+/// Asks so many times, in conversations; leaves some of the streams before their end.
+async fn client(router: Client, mut dice: Dice, requests: usize) {
+    let mut messages: Vec<Value> = Vec::new();
+    for _ in 0..requests {
+        if messages.len() > TURNS || dice.below(4) == 0 {
+            messages.clear();
+        }
+        let words: Vec<String> = (0..*dice.pick(&LENGTHS)).map(|_| dice.below(1_000_000).to_string()).collect();
+        messages.push(json!({"role": "user", "content": words.join(" ")}));
+        let stream = dice.below(2) == 0;
+        let request = json!({"model": format!("fake/{}", dice.pick(&MODELS)), "stream": stream, "messages": messages});
+        if stream && dice.below(10) == 0 {
+            let mut events = router.stream(CHAT, &request).await;
+            events.next_text().await;
+        } else {
+            // How it ends is what other tests ask.
+            drop(router.try_request("POST".parse().unwrap(), CHAT, request.to_string()).await);
+        }
+        messages.push(json!({"role": "assistant", "content": "so be it"}));
+    }
+}
+
+#[tokio::test]
+async fn i10_nothing_grows_with_what_was_done() {
+    let requests = times("SOAK_REQUESTS", 1600);
+    let mut dice = Dice::new();
+    let lone = LoneRouter::configured("").await;
+    let mut looks = Vec::new();
+    for _ in 0..LOOKS {
+        let mut clients = JoinSet::new();
+        for _ in 0..CLIENTS {
+            clients.spawn(client(lone.client(), dice.split(), requests / (LOOKS * CLIENTS)));
+        }
+        clients.join_all().await;
+        lone.becomes_idle().await;
+        looks.push(Look::at(lone.process()));
+    }
+    let (warm, late) = looks[LOOKS / 2..].split_at(LOOKS / 4);
+    let least = |looks: &[Look]| looks.iter().map(|look| look.memory).min().unwrap();
+    assert!(least(late) <= least(warm) + SLACK, "memory grows: {looks:?}");
+    let most = |looks: &[Look]| looks.iter().map(|look| look.descriptors).max().unwrap();
+    assert!(most(late) <= most(warm) + CLIENTS, "descriptors grow: {looks:?}");
+    steadily("an end of every row", async || {
+        let pending = lone.rows(Some(RequestStatus::Pending)).await;
+        if pending == 0 { Ok(()) } else { Err(pending) }
+    })
+    .await;
+}
