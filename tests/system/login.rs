@@ -18,13 +18,13 @@ use tokio::process::{Child, Command};
 use self::page::{EXPIRES_AT, Page, TOKEN};
 
 /// Chromium, if it is installed; in CI it has to be.
-fn has_chromium() -> bool {
+pub(crate) fn has_chromium() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     if std::env::split_paths(&path).any(|dir| dir.join("chromium").is_file()) {
         return true;
     }
     assert!(std::env::var_os("CI").is_none(), "chromium is missing: `apt-get install chromium`");
-    writeln!(std::io::stderr().lock(), "SKIPPED: the tests of the login window need chromium").unwrap();
+    writeln!(std::io::stderr().lock(), "SKIPPED: tests with a browser need chromium").unwrap();
     false
 }
 

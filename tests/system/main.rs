@@ -13,6 +13,7 @@ mod damage;
 mod deploy;
 mod dice;
 mod disconnects;
+mod doors;
 mod events;
 mod fallback;
 mod faults;

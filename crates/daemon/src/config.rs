@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use signalbox_core::secret::Secret;
 
+use crate::doors::{Hosts, Origins};
 use crate::exit::Exit;
 
 pub(crate) use data_dir::prepare as prepare_data_dir;
@@ -50,6 +51,10 @@ pub struct ServerConfig {
     pub host: String,
     /// 0 takes any free port.
     pub port: u16,
+    /// Further names we answer to: `box.lan`, `*.box.lan`, `*`.
+    pub allowed_hosts: Vec<String>,
+    /// Further pages that may use us from a browser: `https://dashboard.example`, `*`.
+    pub allowed_origins: Vec<String>,
     /// How long a client may take to send the head of a request, from its first byte (on a new connection: from accept).
     pub header_timeout: Duration,
     /// How long a connection may stay open without a request.
@@ -150,6 +155,16 @@ impl Common {
         }
         if !(SEND_BUFFER_BYTES.contains(&server.send_buffer.bytes())) {
             return Err("server.send_buffer takes a size from 4KiB to 64MiB".to_owned());
+        }
+        if let Some(entry) = server.allowed_hosts.iter().find(|entry| !Hosts::takes(entry)) {
+            return Err(format!(
+                "server.allowed_hosts takes names without scheme and port, `*.` before a domain, or `*`, not `{entry}`"
+            ));
+        }
+        if let Some(entry) = server.allowed_origins.iter().find(|entry| !Origins::takes(entry)) {
+            return Err(format!(
+                "server.allowed_origins takes origins such as `https://dashboard.example`, or `*`, not `{entry}`"
+            ));
         }
         settings::database_url(self.database.url.expose()).map_err(|takes| format!("database.url takes {takes}"))?;
         if self.auth.client_keys.iter().any(|key| key.expose().trim().is_empty()) {

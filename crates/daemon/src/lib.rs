@@ -7,6 +7,7 @@
 //! - [`listener`]: the socket, passed by the supervisor or bound here.
 //! - [`serve`](fn@serve): the accept loop: limits, timeouts, one panic costs one request, drain with a deadline.
 //! - [`shutdown`], `lifeline`: who may ask the process to leave, and how it leaves.
+//! - [`doors`]: the names and the pages that may come in.
 //! - `descriptors`: as many as the system allows. [`auth`]: client keys. `sealing_key`: for secrets in the database. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
 //!
 //! # Theory
@@ -26,6 +27,7 @@ pub mod auth;
 pub mod config;
 mod context;
 mod descriptors;
+pub mod doors;
 pub mod exit;
 mod lifeline;
 pub mod listener;
@@ -41,6 +43,7 @@ pub use args::{CommonArgs, parse_args};
 pub use auth::ClientKeys;
 pub use config::Common;
 pub use context::Context;
+pub use doors::Doors;
 pub use exit::Exit;
 pub use listener::Listener;
 pub use run::{run, run_command};

@@ -93,10 +93,6 @@ pub struct Services {
 pub struct Api {
     /// The largest body.
     pub body_limit: Size,
-    /// Further names we answer to.
-    pub allowed_hosts: Vec<String>,
-    /// Further pages that may use us.
-    pub allowed_origins: Vec<String>,
 }
 
 /// The log files.

@@ -54,7 +54,7 @@ use self::identity::Identity;
 use self::instance::{Instance, Record};
 use self::logs::LogDir;
 use self::router::RouterClient;
-use self::server::{Doors, Hosts, Origins};
+use self::server::Entrance;
 use self::supervisor::Limits;
 
 /// Runs the service until it is asked to leave.
@@ -111,9 +111,9 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
         router_port: config.services.router_port,
         body_limit: config.api.body_limit.as_usize(),
     };
-    let doors = Doors {
-        hosts: Arc::new(Hosts::new(&common.server.host, &config.api.allowed_hosts)),
-        origins: Arc::new(Origins::new(&config.api.allowed_origins)),
+    let listen = &common.server;
+    let entrance = Entrance {
+        doors: Arc::new(server::doors(&listen.host, &listen.allowed_hosts, &listen.allowed_origins)?),
         keys: Arc::new(ClientKeys::new(&common.auth)),
     };
     let fleet = app.fleet.clone();
@@ -126,10 +126,10 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
             "the services are not running; start them with `POST /api/proxy/start`, or run with `--autostart true`"
         );
     }
-    let (sockets, audience) = events::open(&app, Arc::clone(&doors.keys));
+    let (sockets, audience) = events::open(&app, Arc::clone(&entrance.keys));
     let publish = Box::pin(events::publish(app.clone(), audience, context.shutdown.drain_token()));
     let announce = format!("API Server listening on http://{}", context.listener.local_addr());
-    let service = TowerToHyperService::new(server::app(app, &doors, sockets));
+    let service = TowerToHyperService::new(server::app(app, &entrance, sockets));
     let welcome = async {
         if let Some(started) = started.filter(|_| config.services.welcome) {
             welcome::print(context.listener.local_addr(), &fleet, started).await;
@@ -193,9 +193,15 @@ fn fleet_config(config: &Config, context: &Context) -> fleet::Config {
     }
     // Other users can read command lines, but not environments.
     let mut env: Vec<(OsString, OsString)> = vec![("DATABASE_URL".into(), common.database.url.expose().into())];
-    if !common.auth.client_keys.is_empty() {
-        let keys: Vec<&str> = common.auth.client_keys.iter().map(|key| key.expose().as_str()).collect();
-        env.push(("CLIENT_KEYS".into(), keys.join(",").into()));
+    let keys: Vec<&str> = common.auth.client_keys.iter().map(|key| key.expose().as_str()).collect();
+    for (name, list) in [
+        ("CLIENT_KEYS", keys.join(",")),
+        ("ALLOWED_HOSTS", common.server.allowed_hosts.join(",")),
+        ("ALLOWED_ORIGINS", common.server.allowed_origins.join(",")),
+    ] {
+        if !list.is_empty() {
+            env.push((name.into(), list.into()));
+        }
     }
     fleet::Config {
         programs: programs(services),

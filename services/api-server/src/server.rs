@@ -1,9 +1,7 @@
 //! The stack: every layer a request goes through, from the outside in, each with its reason.
 
-mod cors;
-mod hosts;
+mod doors;
 mod keys;
-mod origins;
 mod request_id;
 
 use std::any::Any;
@@ -13,28 +11,25 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use signalbox_daemon::ClientKeys;
+use signalbox_daemon::{ClientKeys, Doors};
 use socketioxide::layer::SocketIoLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api::{self, App, Error};
 
-pub use self::hosts::Hosts;
-pub use self::origins::Origins;
+pub use self::doors::of as doors;
 
 /// Who may call, and by which name.
 #[derive(Clone, Debug)]
-pub struct Doors {
-    /// Names we answer to.
-    pub hosts: Arc<Hosts>,
-    /// Pages that may change something.
-    pub origins: Arc<Origins>,
+pub struct Entrance {
+    /// Names we answer to, and pages that may change something: see [`doors`].
+    pub doors: Arc<Doors>,
     /// Keys that callers present.
     pub keys: Arc<ClientKeys>,
 }
 
 /// The whole server as one service.
-pub fn app(app: App, doors: &Doors, sockets: SocketIoLayer) -> Router {
+pub fn app(app: App, entrance: &Entrance, sockets: SocketIoLayer) -> Router {
     let body_limit = app.body_limit;
     api::routes()
         .fallback(no_route)
@@ -46,16 +41,10 @@ pub fn app(app: App, doors: &Doors, sockets: SocketIoLayer) -> Router {
         .layer(sockets)
         // A handler that panics costs its own request and answers in our shape; the daemon's own net has another.
         .layer(CatchPanicLayer::custom(panicked))
-        // Inside the next three, so that strangers cannot try keys through a browser.
-        .layer(from_fn_with_state(Arc::clone(&doors.keys), keys::require))
-        // CSRF: a page of another origin must not change anything, even where it cannot read the answer.
-        .layer(from_fn_with_state(Arc::clone(&doors.origins), origins::require))
-        // Outside of the refusals, so that pages that may read can read them; it answers preflights itself, which
-        // carry no key.
-        .layer(cors::layer(Arc::clone(&doors.origins)))
-        .layer(from_fn(cors::no_content))
-        // DNS rebinding: a name that was made to point here is not ours. In front of everything that answers.
-        .layer(from_fn_with_state(Arc::clone(&doors.hosts), hosts::require))
+        // Inside the doors, so that strangers cannot try keys through a browser.
+        .layer(from_fn_with_state(Arc::clone(&entrance.keys), keys::require))
+        // DNS rebinding, CSRF, hijacked sockets: in front of everything that answers. Preflights, which carry no key, are answered here.
+        .layer(from_fn_with_state(Arc::clone(&entrance.doors), doors::require))
         // Outermost: every answer carries an id that people can quote.
         .layer(from_fn(request_id::add))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::ClientKeys;
+use signalbox_daemon::{ClientKeys, Doors};
 use signalbox_upstream::{Client, Deadlines};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ pub struct App {
     pub client: Client,
     /// The request log.
     pub journal: Journal,
+    /// By which names, and from which pages.
+    pub doors: Doors,
     /// Who may ask.
     pub keys: ClientKeys,
     /// How long providers may take, where they do not say so themselves.

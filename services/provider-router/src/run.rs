@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use signalbox_daemon::{ClientKeys, Context, Exit, sealing_key};
+use signalbox_daemon::{ClientKeys, Context, Doors, Exit, sealing_key};
 use signalbox_store::{Sealer, Store};
 use signalbox_upstream::Client;
 use tokio::{
@@ -61,6 +61,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         refresher,
         client,
         journal,
+        doors: Doors::new(&context.common.server),
         keys: ClientKeys::new(&context.common.auth),
         deadlines: config.upstream.deadlines(),
         metrics,

@@ -2,15 +2,18 @@
 //!
 //! The accept loop (header deadline, connection cap, catch-panic, drain) is the daemon's. Within a connection, per request:
 //!
-//! 1. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one.
-//! 2. **The hot route**, matched by comparing two strings: it takes hyper's request as it is, no extractor, no boxed body.
-//! 3. **Everything else**, by axum's router.
+//! 1. **Doors**: the names we answer to, the pages that may ask; preflights, which carry no key, are answered here.
+//! 2. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one.
+//! 3. **The hot route**, matched by comparing two strings: it takes hyper's request as it is, no extractor, no boxed body.
+//! 4. **Everything else**, by axum's router.
 
 use std::{convert::Infallible, sync::Arc};
 
 use axum::Router;
-use http::{Method, Request, Response};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use signalbox_daemon::doors;
 use tower::ServiceExt;
 
 use crate::{
@@ -36,6 +39,20 @@ impl Server {
 
     /// Answers one request.
     pub async fn answer(self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let page = self.app.doors.page(&request);
+        let mut response = match self.app.doors.check(&request) {
+            Err(refused) => ApiError::Door(refused).response(),
+            Ok(()) if doors::is_preflight(&request) => preflight(),
+            Ok(()) => self.admitted(request).await,
+        };
+        if let Some(page) = page {
+            page.may_read(response.headers_mut());
+        }
+        response
+    }
+
+    /// Answers a request that came through the doors.
+    async fn admitted(self, request: Request<Incoming>) -> Response<ResponseBody> {
         let path = request.uri().path();
         let open = path.starts_with("/health");
         if !open && !self.app.keys.is_empty() && !self.app.keys.authorize(request.headers()) {
@@ -54,4 +71,11 @@ impl Server {
             Err(never) => match never {},
         }
     }
+}
+
+/// What a page may do stands in headers.
+fn preflight() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::whole(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }

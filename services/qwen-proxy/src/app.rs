@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::ClientKeys;
+use signalbox_daemon::{ClientKeys, Doors};
 use signalbox_store::Store;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     api::models::ModelCache, conversation::Conversations, credentials::Logins, error_log::ErrorLog, metrics::Metrics,
-    qwen::Qwen, record::Log, server::Cors,
+    qwen::Qwen, record::Log,
 };
 
 /// The parts of the service that requests share.
@@ -35,8 +35,8 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Who may ask.
     pub keys: ClientKeys,
-    /// Which pages may ask.
-    pub cors: Cors,
+    /// By which names, and from which pages.
+    pub doors: Doors,
     /// The largest request body, in bytes.
     pub max_body: usize,
     /// Cancelled when streams have to end now.

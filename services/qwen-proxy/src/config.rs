@@ -73,8 +73,6 @@ pub struct Sessions {
 pub struct Api {
     /// The largest request body.
     pub max_body: Size,
-    /// Which pages may call.
-    pub cors_origin: String,
 }
 
 /// What a variable's text means.
@@ -92,7 +90,7 @@ const VARIABLES: [(&str, &str, &str, Read, &str); 11] = [
     ("QWEN_COOKIES", "login", "cookies", text, "a text"),
     ("SESSION_TIMEOUT", "sessions", "idle_timeout", milliseconds, "milliseconds"),
     ("SESSION_CLEANUP_INTERVAL", "sessions", "cleanup_interval", milliseconds, "milliseconds"),
-    ("CORS_ORIGIN", "api", "cors_origin", text, "an origin"),
+    ("CORS_ORIGIN", "server", "allowed_origins", origins, "an origin, or *"),
 ];
 
 /// What the environment sets, as it would stand in a file. An empty variable counts as unset.
@@ -113,6 +111,11 @@ pub fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Table
 
 fn text(given: &str) -> Option<Value> {
     Some(Value::from(given))
+}
+
+/// The original took one.
+fn origins(given: &str) -> Option<Value> {
+    Some(Value::Array(vec![Value::from(given)]))
 }
 
 fn number(given: &str) -> Option<Value> {
@@ -175,7 +178,7 @@ mod tests {
             _ => None,
         });
         let expected: Table = toml::from_str(
-            "api = {cors_origin=\"*\"}\nlogin = {token=\"canary\"}\nsessions = {idle_timeout=\"1800000ms\"}",
+            "login = {token=\"canary\"}\nserver = {allowed_origins=[\"*\"]}\nsessions = {idle_timeout=\"1800000ms\"}",
         )
         .unwrap();
         assert_eq!(table, Ok(expected));

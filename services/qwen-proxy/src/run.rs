@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Request;
 use hyper::body::Incoming;
-use signalbox_daemon::{ClientKeys, Context, Exit, sealing_key};
+use signalbox_daemon::{ClientKeys, Context, Doors, Exit, sealing_key};
 use signalbox_store::{Sealer, Store, errors, qwen_turns};
 use signalbox_upstream::{Client, ClientConfig};
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval, timeout};
@@ -22,7 +22,6 @@ use crate::{
     metrics::Metrics,
     qwen::Qwen,
     record::Log,
-    server::Cors,
 };
 
 /// How long a stopping service waits for what is still being written down.
@@ -40,8 +39,6 @@ const REPORTS_KEPT_MS: i64 = 30 * 24 * 3_600_000;
 /// What keeps the service from starting, with its exit code.
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let access = config.upstream.access()?;
-    let cors = Cors::parse(&config.api.cors_origin)
-        .ok_or_else(|| Exit::Config("api.cors_origin takes \"loopback\", \"*\" or an origin".to_owned()))?;
     let key = sealing_key(&context.common.data_dir)?;
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     let client = Client::new(&ClientConfig::default()).map_err(|error| Exit::Config(error.to_string()))?;
@@ -60,7 +57,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         metrics,
         tasks: tasks.clone(),
         keys: ClientKeys::new(&context.common.auth),
-        cors,
+        doors: Doors::new(&context.common.server),
         max_body: config.api.max_body.as_usize(),
         cut: context.shutdown.cut_token(),
         instance: context.instance.clone(),

@@ -56,7 +56,9 @@ const SETTINGS: &[Setting] = &[
         key: "log.format",
         read: format,
     },
-    Setting { flag: None, env: &["CLIENT_KEYS"], key: "auth.client_keys", read: keys },
+    Setting { flag: None, env: &["ALLOWED_HOSTS"], key: "server.allowed_hosts", read: list },
+    Setting { flag: None, env: &["ALLOWED_ORIGINS"], key: "server.allowed_origins", read: list },
+    Setting { flag: None, env: &["CLIENT_KEYS"], key: "auth.client_keys", read: list },
     Setting {
         flag: Some(("--insecure-no-auth", |args| args.insecure_no_auth.then_some("true"))),
         env: &["INSECURE_NO_AUTH"],
@@ -147,9 +149,9 @@ fn switch(value: &str) -> Result<Value, &'static str> {
     }
 }
 
-fn keys(value: &str) -> Result<Value, &'static str> {
-    let keys: Vec<Value> = value.split(',').map(str::trim).filter(|key| !key.is_empty()).map(Value::from).collect();
-    Ok(Value::Array(keys))
+fn list(value: &str) -> Result<Value, &'static str> {
+    let items: Vec<Value> = value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect();
+    Ok(Value::Array(items))
 }
 
 /// Whether this can be the URL of a database, whoever gave it.

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
+use signalbox_daemon::doors;
 use signalbox_store as store;
 
 /// Why a request is refused, or failed.
@@ -91,12 +92,9 @@ pub enum Error {
     /// A client key is needed, and was not given or is wrong.
     #[error("Unauthorized: send a client key as `Authorization: Bearer <key>` or `x-api-key`")]
     Unauthorized,
-    /// A browser sent this on behalf of a page that has no business here.
-    #[error("Requests that change something are not accepted from the origin {0}")]
-    ForeignOrigin(String),
-    /// The request was meant for somebody else.
-    #[error("This server does not answer for the host {0:?}; see `api.allowed_hosts`")]
-    ForeignHost(String),
+    /// Somebody else was meant, or a page that may not asks.
+    #[error(transparent)]
+    Door(#[from] doors::Refused),
     /// A file of ours cannot be read.
     #[error("Cannot read the log: {0}")]
     Unreadable(String),
@@ -169,12 +167,11 @@ impl Error {
             | Self::Disabled(_) => StatusCode::BAD_REQUEST,
             Self::RouterAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::ForeignOrigin(_) => StatusCode::FORBIDDEN,
+            Self::Door(refused) => refused.status(),
             Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } | Self::PortInUse { .. } => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Lifecycle { .. } | Self::Unreadable(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Store(error) | Self::Attempt { error, .. } => match error {
                 store::Error::NotFound { .. } => StatusCode::NOT_FOUND,
@@ -192,8 +189,7 @@ impl Error {
             Self::Malformed(_) => "entity.parse.failed",
             Self::TooLarge(_) => "entity.too.large",
             Self::Unauthorized => "authentication_error",
-            Self::ForeignOrigin(_) => "permission_error",
-            Self::ForeignHost(_) => "misdirected_request",
+            Self::Door(refused) => refused.kind(),
             Self::NoMethod(_) => "method_not_allowed",
             Self::NotLoaded { .. } => "provider_not_loaded_error",
             Self::Disabled(_) => "provider_disabled_error",
@@ -218,6 +214,7 @@ impl Error {
             Self::NotLoaded { .. } => Some("provider_not_loaded"),
             Self::Disabled(_) => Some("provider_disabled"),
             Self::RouterAway(_) => Some("router_unavailable"),
+            Self::Door(refused) => Some(refused.code()),
             _ => None,
         }
     }

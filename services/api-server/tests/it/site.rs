@@ -8,7 +8,7 @@ use api_server::events::{self, Extensions};
 use api_server::fleet::{self, Closer, Programs};
 use api_server::logs::LogDir;
 use api_server::router::RouterClient;
-use api_server::server::{self, Doors, Hosts, Origins};
+use api_server::server::{self, Entrance};
 use api_server::supervisor::Limits;
 use axum::Router;
 use axum::body::Body;
@@ -149,13 +149,12 @@ impl Site {
             body_limit: 64 * 1024,
         };
         let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();
-        let doors = Doors {
-            hosts: Arc::new(Hosts::new("127.0.0.1", &[])),
-            origins: Arc::new(Origins::new(&[])),
+        let entrance = Entrance {
+            doors: Arc::new(server::doors("127.0.0.1", &[], &[]).unwrap()),
             keys: Arc::new(ClientKeys::new(&AuthConfig { client_keys, insecure_no_auth: false })),
         };
-        let (sockets, _) = events::open(&app, Arc::clone(&doors.keys));
-        Self { store, router: server::app(app, &doors, sockets), closer: Some(closer), dir }
+        let (sockets, _) = events::open(&app, Arc::clone(&entrance.keys));
+        Self { store, router: server::app(app, &entrance, sockets), closer: Some(closer), dir }
     }
 
     pub(crate) async fn close(mut self) {

@@ -3,12 +3,16 @@
 use axum::response::IntoResponse;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use signalbox_core::openai::ErrorBody;
+use signalbox_daemon::doors;
 
 use crate::{body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused, route::RouteError};
 
 /// A request that is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
+    /// Somebody else is meant, or a page that may not asks.
+    #[error(transparent)]
+    Door(#[from] doors::Refused),
     /// No key, or a wrong one.
     #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
     Unauthorized,
@@ -66,6 +70,7 @@ impl ApiError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
+            Self::Door(refused) => refused.status(),
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Envelope(_)
             | Self::Route(RouteError::MissingModel)
@@ -87,6 +92,7 @@ impl ApiError {
     pub fn body(&self) -> ErrorBody {
         const REQUEST: &str = "invalid_request_error";
         let (kind, code, param) = match self {
+            Self::Door(refused) => (refused.kind(), refused.code(), None),
             Self::Unauthorized => ("authentication_error", "invalid_api_key", None),
             Self::Envelope(EnvelopeError::Malformed(_)) => (REQUEST, "invalid_json", None),
             Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Value, json};
+use signalbox_daemon::doors;
 
 use crate::{convert::Invalid, credentials::NoLogin, qwen::Failure};
 
@@ -17,11 +18,9 @@ pub enum ApiError {
     /// No client key, or a wrong one.
     #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
     Unauthorized,
-    /// A page that may not use the service; without this it could spend the user's login, if not read the answers.
-    #[error(
-        "pages of {0} may not use this service: set `api.cors_origin` (CORS_ORIGIN) to that origin, or to * for all"
-    )]
-    Origin(String),
+    /// Somebody else is meant, or a page that may not asks.
+    #[error(transparent)]
+    Door(#[from] doors::Refused),
     /// Nobody we could be at chat.qwen.ai.
     #[error(transparent)]
     NoLogin(#[from] NoLogin),
@@ -104,7 +103,7 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Origin(_) => StatusCode::FORBIDDEN,
+            Self::Door(refused) => refused.status(),
             Self::NoLogin(NoLogin::Resting(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoLogin(_) => StatusCode::UNAUTHORIZED,
             Self::Invalid(_) | Self::BrokenBody | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
@@ -127,6 +126,7 @@ impl ApiError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unauthorized => AUTHENTICATION,
+            Self::Door(refused) => refused.kind(),
             Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_error",
             Self::NoLogin(_) => AUTHENTICATION,
             Self::Failure(failure) => failure.kind(),
@@ -143,7 +143,7 @@ impl ApiError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unauthorized => "invalid_api_key",
-            Self::Origin(_) => "origin_not_allowed",
+            Self::Door(refused) => refused.code(),
             Self::NoLogin(NoLogin::Missing | NoLogin::Expired) => "missing_credentials",
             Self::NoLogin(NoLogin::Unreadable(_)) => "unreadable_credentials",
             Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_exceeded",

@@ -1,0 +1,228 @@
+//! The names we answer to.
+//!
+//! A page of `evil.example` whose name is made to resolve to 127.0.0.1 is, to a browser, same-origin with us. What gives
+//! it away is the `Host` header, which still says `evil.example`. An address cannot be rebound, a name can.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use http::{Request, Version, header};
+
+use super::Refused;
+
+/// The names we answer to, whatever the port.
+#[derive(Clone, Debug)]
+pub(crate) struct Hosts {
+    /// Lower case, without brackets and the last dot.
+    names: Vec<String>,
+    /// Domains, each with the dot before it, all of whose names are ours.
+    domains: Vec<String>,
+    /// We listen on every address of the machine, or on one that we know by its name, so any address may be ours.
+    any_address: bool,
+    /// Somebody said that every name is ours.
+    any: bool,
+}
+
+/// The one name that is ours without being an address.
+const LOCALHOST: &str = "localhost";
+
+// === impl Hosts ===
+
+impl Hosts {
+    /// Loopback, the host we were told to listen on, and further names: `box.lan`, `*.box.lan` for all below it, `*` for all.
+    pub(crate) fn new(configured: &str, further: &[String]) -> Self {
+        let configured = plain(configured);
+        let (mut names, mut domains, mut any) = (vec![configured.clone()], Vec::new(), false);
+        for name in further {
+            match name.strip_prefix('*') {
+                Some("") => any = true,
+                Some(domain) => domains.push(plain(domain)),
+                None => names.push(plain(name)),
+            }
+        }
+        let any_address = match configured.parse::<IpAddr>() {
+            Ok(address) => address.is_unspecified(),
+            // The name of an address that only the resolver knows.
+            Err(_) => configured != LOCALHOST,
+        };
+        Self { names, domains, any_address, any }
+    }
+
+    /// Whether this can be an entry of the list.
+    pub(crate) fn takes(entry: &str) -> bool {
+        let name = entry.strip_prefix("*.").unwrap_or(entry);
+        entry == "*" || split(name).is_some_and(|(host, port)| port.is_none() && !host.starts_with('.'))
+    }
+
+    /// Whether we answer to this name, as [`host_of`] finds it. Without an allocation: every request comes by here.
+    pub(crate) fn answer_to(&self, host: &str) -> bool {
+        let host = bare(host);
+        if self.any || host.eq_ignore_ascii_case(LOCALHOST) {
+            return true;
+        }
+        if let Ok(address) = host.parse::<IpAddr>()
+            && (self.any_address || address.to_canonical().is_loopback())
+        {
+            return true;
+        }
+        let below = |domain: &String| {
+            let start = host.len().checked_sub(domain.len());
+            start
+                .filter(|start| *start > 0)
+                .and_then(|start| host.get(start..))
+                .is_some_and(|end| end.eq_ignore_ascii_case(domain))
+        };
+        self.names.iter().any(|name| host.eq_ignore_ascii_case(name)) || self.domains.iter().any(below)
+    }
+}
+
+/// The host a request is meant for, without a port: from its target, or from its only `Host` header. None for HTTP/1.0 without
+/// that header: no browser speaks so, but health checks of load balancers do.
+pub(super) fn host_of<B>(request: &Request<B>) -> Result<Option<&str>, Refused> {
+    if let Some(authority) = request.uri().authority() {
+        return split(authority.as_str()).map(|(host, _)| Some(host)).ok_or(Refused::UnclearHost);
+    }
+    let mut values = request.headers().get_all(header::HOST).into_iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => {
+            let parts = value.to_str().ok().and_then(split);
+            parts.map(|(host, _)| Some(host)).ok_or(Refused::UnclearHost)
+        }
+        (None, None) if request.version() <= Version::HTTP_10 => Ok(None),
+        _ => Err(Refused::UnclearHost),
+    }
+}
+
+/// The host and the port of `host`, `host:port`, `[v6]` or `[v6]:port`; `None` for anything else.
+fn split(host: &str) -> Option<(&str, Option<&str>)> {
+    let (name, rest) = if host.starts_with('[') {
+        let (name, rest) = host.split_at(host.find(']')? + 1);
+        bare(name).parse::<Ipv6Addr>().ok()?;
+        (name, rest)
+    } else {
+        let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        if name.is_empty() || !name.bytes().all(known) {
+            return None;
+        }
+        (name, rest)
+    };
+    if rest.is_empty() {
+        return Some((name, None));
+    }
+    let port = rest.strip_prefix(':')?;
+    port.bytes().all(|digit| digit.is_ascii_digit()).then_some((name, Some(port)))
+}
+
+fn bare(host: &str) -> &str {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+fn plain(host: &str) -> String {
+    bare(host).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(configured: &str, further: &[&str]) -> Hosts {
+        Hosts::new(configured, &further.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn loopback_is_ours_and_names_are_not() {
+        let hosts = hosts("127.0.0.1", &[]);
+        for ours in ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.8.9.1", "[::1]", "[::ffff:127.0.0.1]"] {
+            assert!(hosts.answer_to(ours), "{ours}");
+        }
+        for foreign in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "192.168.1.7",
+            "0.0.0.0",
+            "",
+            "localhost..",
+        ] {
+            assert!(!hosts.answer_to(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn configured_names_are_ours() {
+        let hosts = hosts("192.168.1.7", &["Box.lan", "[fd00::7]", "*.svc.cluster.local"]);
+        for ours in
+            ["192.168.1.7", "box.lan", "BOX.LAN.", "[fd00::7]", "router.svc.cluster.local", "a.b.SVC.cluster.local"]
+        {
+            assert!(hosts.answer_to(ours), "{ours}");
+        }
+        for foreign in
+            ["192.168.1.8", "x.box.lan", "svc.cluster.local", ".svc.cluster.local", "evilsvc.cluster.local", "é.svc"]
+        {
+            assert!(!hosts.answer_to(foreign), "{foreign}");
+        }
+        assert!(Hosts::new("::1", &["*".to_owned()]).answer_to("evil.example"), "if that was asked for");
+    }
+
+    #[test]
+    fn everywhere_means_every_address_but_no_name() {
+        let hosts = hosts("0.0.0.0", &[]);
+        assert!(hosts.answer_to("192.168.1.7") && hosts.answer_to("[fd00::1]"));
+        assert!(!hosts.answer_to("evil.example"));
+    }
+
+    #[test]
+    fn a_name_to_listen_on_has_some_address() {
+        let named = hosts("Box.lan", &[]);
+        assert!(named.answer_to("box.lan") && named.answer_to("192.168.1.7") && !named.answer_to("evil.example"));
+        assert!(!hosts("localhost", &[]).answer_to("192.168.1.7"));
+    }
+
+    #[test]
+    fn an_entry_is_a_name() {
+        for entry in ["box.lan", "192.168.1.7", "[fd00::1]", "*", "*.box.lan", "under_score"] {
+            assert!(Hosts::takes(entry), "{entry}");
+        }
+        for entry in
+            ["", "http://box.lan", "box.lan:3001", "box.lan/", "*.", "a*.b", "*..b", "[fd00", "a b", "a@b", "ü.de"]
+        {
+            assert!(!Hosts::takes(entry), "{entry}");
+        }
+    }
+
+    #[test]
+    fn one_host_is_named_and_nothing_else() {
+        let host_in = |version, target: &str, hosts: &[&str]| {
+            let mut request = Request::get(target).version(version);
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            host_of(&request.body(()).unwrap()).map(|host| host.map(str::to_owned))
+        };
+        for (target, hosts, host) in [
+            ("/", &["localhost:3001"][..], "localhost"),
+            ("/", &["[::1]:3001"], "[::1]"),
+            ("/", &["localhost:"], "localhost"),
+            // The target wins, as RFC 9112 has it.
+            ("http://evil.example/", &["localhost"], "evil.example"),
+        ] {
+            assert_eq!(host_in(Version::HTTP_11, target, hosts), Ok(Some(host.to_owned())), "{target} {hosts:?}");
+        }
+        for hosts in [
+            &[][..],
+            &["localhost", "localhost"],
+            &[""],
+            &[":3001"],
+            &["user@localhost"],
+            &["localhost:x"],
+            &["[::1"],
+            &["[localhost]"],
+            &["localhost/evil"],
+            &["local host"],
+        ] {
+            assert_eq!(host_in(Version::HTTP_11, "/", hosts), Err(Refused::UnclearHost), "{hosts:?}");
+        }
+        assert_eq!(host_in(Version::HTTP_10, "/", &[]), Ok(None), "health checks of load balancers");
+    }
+}

@@ -1,0 +1,89 @@
+use super::*;
+
+const EVIL: &str = "https://evil.example";
+
+fn doors() -> Doors {
+    Doors::of("127.0.0.1", &["box.lan".to_owned()], &["https://named.example".to_owned()])
+        .guests(|origin, path| origin == "guest://one" && path == "/guests")
+        .sockets("/socket")
+}
+
+fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<()> {
+    let mut request = Request::builder().method(method).uri(path).header("host", "box.lan");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap()
+}
+
+fn check(method: &str, path: &str, headers: &[(&str, &str)]) -> Result<(), Refused> {
+    doors().check(&request(method, path, headers))
+}
+
+#[test]
+fn asking_is_free_and_doing_is_not() {
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        assert_eq!(check(method, "/", &[("origin", EVIL)]), Ok(()), "{method}");
+        assert!(check(method, "/socket/", &[("origin", EVIL)]).is_err(), "{method}");
+    }
+    for method in ["POST", "PUT", "PATCH", "DELETE", "PROPFIND"] {
+        assert_eq!(check(method, "/", &[("origin", EVIL)]), Err(Refused::ForeignOrigin(EVIL.to_owned())));
+        for origin in [
+            "https://named.example",
+            "HTTPS://Named.example",
+            "http://localhost:1",
+            "https://box.lan",
+            "http://box.lan",
+        ] {
+            assert_eq!(check(method, "/", &[("origin", origin)]), Ok(()), "{method} {origin}");
+        }
+        assert_eq!(check(method, "/", &[]), Ok(()), "programs");
+    }
+}
+
+#[test]
+fn a_browser_that_hides_the_origin_still_tells_the_site() {
+    for (site, allowed) in [("cross-site", false), ("same-site", false), ("same-origin", true), ("none", true)] {
+        assert_eq!(check("POST", "/", &[("sec-fetch-site", site)]).is_ok(), allowed, "{site}");
+    }
+    // The origin says more, where there is one.
+    assert_eq!(check("POST", "/", &[("sec-fetch-site", "cross-site"), ("origin", "https://named.example")]), Ok(()));
+}
+
+#[test]
+fn guests_come_to_their_path() {
+    assert_eq!(check("POST", "/guests", &[("origin", "guest://one")]), Ok(()));
+    for (path, origin) in [("/", "guest://one"), ("/guests/", "guest://one"), ("/guests", "guest://two")] {
+        assert!(check("POST", path, &[("origin", origin)]).is_err(), "{path} {origin}");
+    }
+}
+
+#[test]
+fn only_pages_that_are_let_in_may_read() {
+    let read = |origin: &str, more: &[(&str, &str)]| {
+        let headers: Vec<(&str, &str)> = [("origin", origin)].into_iter().chain(more.iter().copied()).collect();
+        let mut headers_out = HeaderMap::new();
+        if let Some(page) = doors().page(&request("OPTIONS", "/", &headers)) {
+            page.may_read(&mut headers_out);
+        }
+        headers_out
+    };
+    assert!(read(EVIL, &[]).is_empty() && read("null", &[]).is_empty());
+    let headers = read("http://localhost:5173", &[("access-control-request-headers", "x-stainless-os")]);
+    assert_eq!(headers["access-control-allow-origin"], "http://localhost:5173");
+    assert_eq!(headers["access-control-allow-headers"], "x-stainless-os");
+    assert!(headers["access-control-allow-methods"].to_str().unwrap().contains("PATCH"));
+    // The page is one of a public network, and we are not: nobody gets that from us.
+    assert!(!headers.contains_key("access-control-allow-private-network"));
+}
+
+#[test]
+fn refusals_name_the_setting_and_repeat_little() {
+    let host = "x".repeat(5000);
+    let refused = Doors::of("127.0.0.1", &[], &[]).check(&Request::get("/").header("host", host).body(()).unwrap());
+    let refused = refused.unwrap_err();
+    assert_eq!((refused.status().as_u16(), refused.code()), (421, "host_not_allowed"));
+    assert!(refused.to_string().contains("ALLOWED_HOSTS") && refused.to_string().len() < 300, "{refused}");
+    let refused = check("POST", "/", &[("origin", EVIL)]).unwrap_err();
+    assert!(refused.status() == 403 && refused.to_string().contains("ALLOWED_ORIGINS"), "{refused}");
+}

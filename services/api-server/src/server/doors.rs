@@ -1,0 +1,82 @@
+//! The names and the pages that may come in, as in all services, with what is special here.
+//!
+//! Browser extensions come to one route only, the one that takes a login, and may listen. Which extension it is says little: an unpacked
+//! one has any id, and a person has more of them than they think of. One that plants a login of its own can be seen and
+//! undone; one that could change providers would send every prompt, and every key, where it likes.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use signalbox_daemon::{Doors, Exit, doors};
+
+use crate::api::{CREDENTIALS, Error};
+use crate::events;
+
+/// The doors of a server on this host, with further names and pages.
+///
+/// # Errors
+/// [`Exit::Config`] when all pages would be let in: each could then change where every key goes.
+pub fn of(host: &str, hosts: &[String], origins: &[String]) -> Result<Doors, Exit> {
+    if origins.iter().any(|origin| origin == "*") {
+        return Err(Exit::Config(
+            "server.allowed_origins (ALLOWED_ORIGINS) takes single origins here, not `*`: any page could change providers; \
+             for provider-router and qwen-proxy it can stand in their own files"
+                .to_owned(),
+        ));
+    }
+    Ok(Doors::of(host, hosts, origins).guests(is_guest).sockets(events::PATH))
+}
+
+pub(super) async fn require(State(doors): State<Arc<Doors>>, request: Request, next: Next) -> Response {
+    let page = doors.page(&request);
+    let mut response = match doors.check(&request) {
+        Err(refused) => Error::from(refused).into_response(),
+        Ok(()) if doors::is_preflight(&request) => StatusCode::NO_CONTENT.into_response(),
+        Ok(()) => next.run(request).await,
+    };
+    if let Some(page) = page {
+        page.may_read(response.headers_mut());
+    }
+    response
+}
+
+/// Whether this is an extension at a route where extensions may be.
+fn is_guest(origin: &str, path: &str) -> bool {
+    origin.strip_prefix("chrome-extension://").is_some_and(is_extension_id)
+        && (path == CREDENTIALS || path.starts_with(events::PATH))
+}
+
+/// Chrome's ids are 32 letters from a to p.
+fn is_extension_id(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|byte| (b'a'..=b'p').contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXTENSION: &str = "chrome-extension://abcdefghijklmnopabcdefghijklmnop";
+
+    #[test]
+    fn all_pages_are_too_many() {
+        let error = of("127.0.0.1", &[], &["*".to_owned()]).unwrap_err();
+        assert!(error.code() == 78 && error.to_string().contains("server.allowed_origins"), "{error}");
+        let named = of("127.0.0.1", &[], &[EXTENSION.to_owned()]).unwrap();
+        let request = http::Request::put("/api/providers/p").header("host", "localhost").header("origin", EXTENSION);
+        assert_eq!(named.check(&request.body(()).unwrap()), Ok(()), "an extension that is named may do everything");
+    }
+
+    #[test]
+    fn extensions_may_bring_a_login_and_listen_and_nothing_else() {
+        assert!(is_guest(EXTENSION, CREDENTIALS) && is_guest(EXTENSION, "/socket.io/"));
+        for path in ["/api/providers", "/api/proxy/stop", "/api/qwen/credentials/", "/api/qwen", "/"] {
+            assert!(!is_guest(EXTENSION, path), "{path}");
+        }
+        for origin in ["chrome-extension://short", "https://evil.example", "null"] {
+            assert!(!is_guest(origin, CREDENTIALS), "{origin}");
+        }
+    }
+}
