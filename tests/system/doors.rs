@@ -1,6 +1,7 @@
 //! Who may come in, at the doors of all three services: the names they answer to, and the pages that may use them.
 
 mod browser;
+mod token;
 
 use std::fmt::Write as _;
 

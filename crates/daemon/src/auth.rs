@@ -1,8 +1,13 @@
 //! Client keys: who may call.
 
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use ring::digest::{Digest, SHA256, digest};
+use signalbox_core::secret::Secret;
 
 use crate::config::AuthConfig;
 
@@ -18,8 +23,13 @@ impl ClientKeys {
     /// The keys of the configuration.
     #[must_use]
     pub fn new(auth: &AuthConfig) -> Self {
-        let digests = auth.client_keys.iter().map(|key| digest(&SHA256, key.expose().as_bytes())).collect();
-        Self { digests }
+        Self::of(&auth.client_keys)
+    }
+
+    /// These keys.
+    #[must_use]
+    pub fn of(keys: &[Secret<String>]) -> Self {
+        Self { digests: keys.iter().map(|key| digest(&SHA256, key.expose().as_bytes())).collect() }
     }
 
     /// Whether no key is configured: then everybody may call.
@@ -28,11 +38,11 @@ impl ClientKeys {
         self.digests.is_empty()
     }
 
-    /// Whether a request with these headers may pass: it carries a configured key as `Authorization: Bearer …` or `x-api-key: …`,
-    /// or there are no keys at all.
+    /// Whether a request with these headers may pass: it carries a configured key as `Authorization: Bearer …`, `x-api-key: …`, or
+    /// the password of `Authorization: Basic …` (which a browser asks a person for); or there are no keys at all.
     #[must_use]
     pub fn authorize(&self, headers: &HeaderMap) -> bool {
-        self.is_empty() || presented(headers).any(|key| self.knows(key))
+        self.is_empty() || presented(headers).any(|key| self.knows(&key))
     }
 
     /// Whether `key` is one that is configured, or none is needed. For keys that come another way than in a header.
@@ -53,19 +63,32 @@ impl ClientKeys {
     }
 }
 
-fn presented(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let bearer = headers.get_all(AUTHORIZATION).into_iter().filter_map(|value| {
-        let (scheme, key) = value.as_bytes().split_at_checked(b"Bearer ".len())?;
-        scheme.eq_ignore_ascii_case(b"Bearer ").then(|| key.trim_ascii())
+fn presented(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    let authorized = headers.get_all(AUTHORIZATION).into_iter().filter_map(|value| {
+        let value = value.as_bytes();
+        let (scheme, given) = value.split_at(value.iter().position(|byte| *byte == b' ')?);
+        let given = given.trim_ascii();
+        if scheme.eq_ignore_ascii_case(b"Bearer") {
+            Some(Cow::Borrowed(given))
+        } else if scheme.eq_ignore_ascii_case(b"Basic") {
+            password(given).map(Cow::Owned)
+        } else {
+            None
+        }
     });
-    let plain = headers.get_all("x-api-key").into_iter().map(|value| value.as_bytes().trim_ascii());
-    bearer.chain(plain)
+    let plain = headers.get_all("x-api-key").into_iter().map(|value| Cow::Borrowed(value.as_bytes().trim_ascii()));
+    authorized.chain(plain)
+}
+
+/// What stands behind the colon of `user:password` in base64.
+fn password(given: &[u8]) -> Option<Vec<u8>> {
+    let mut pair = STANDARD.decode(given).ok()?;
+    let colon = pair.iter().position(|byte| *byte == b':')?;
+    Some(pair.split_off(colon + 1))
 }
 
 #[cfg(test)]
 mod tests {
-    use signalbox_core::secret::Secret;
-
     use super::*;
 
     fn keys(keys: &[&str]) -> ClientKeys {
@@ -83,12 +106,25 @@ mod tests {
         assert!(keys.authorize(&headers("authorization", "Bearer sk-one")));
         assert!(keys.authorize(&headers("authorization", "bearer  sk-two ")));
         assert!(keys.authorize(&headers("x-api-key", "sk-two")));
+        // me:sk-two
+        assert!(keys.authorize(&headers("authorization", "Basic bWU6c2stdHdv")));
     }
 
     #[test]
     fn everything_else_is_refused() {
         let keys = keys(&["sk-one"]);
-        for value in ["Bearer sk-on", "Bearer sk-one1", "Bearer ", "Bearer", "Basic sk-one", "sk-one", ""] {
+        for value in [
+            "Bearer sk-on",
+            "Bearer sk-one1",
+            "Bearer ",
+            "Bearer",
+            "Basic sk-one",
+            "Basic c2stb25l",
+            "Basic bWU6c2s=",
+            "sk-one",
+            "Digest sk-one",
+            "",
+        ] {
             assert!(!keys.authorize(&headers("authorization", value)), "{value}");
         }
         assert!(!keys.authorize(&HeaderMap::new()));

@@ -8,7 +8,7 @@
 //! - [`serve`](fn@serve): the accept loop: limits, timeouts, one panic costs one request, drain with a deadline.
 //! - [`shutdown`], `lifeline`: who may ask the process to leave, and how it leaves.
 //! - [`doors`]: the names and the pages that may come in.
-//! - `descriptors`: as many as the system allows. [`auth`]: client keys. `sealing_key`: for secrets in the database. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
+//! - `descriptors`: as many as the system allows. [`auth`]: client keys. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
 //!
 //! # Theory
 //! A process ends in two moments. When it begins to *drain*, it accepts nothing new and finishes what runs. At the *cut*, streams
@@ -26,6 +26,7 @@ pub mod args;
 pub mod auth;
 pub mod config;
 mod context;
+mod control_token;
 mod descriptors;
 pub mod doors;
 pub mod exit;
@@ -33,6 +34,7 @@ mod lifeline;
 pub mod listener;
 mod run;
 mod sealing_key;
+mod secret_file;
 mod serve;
 pub mod shutdown;
 mod status;
@@ -43,6 +45,7 @@ pub use args::{CommonArgs, parse_args};
 pub use auth::ClientKeys;
 pub use config::Common;
 pub use context::Context;
+pub use control_token::{CONTROL_TOKEN_FILE, MIN_TOKEN, control_token};
 pub use doors::Doors;
 pub use exit::Exit;
 pub use listener::Listener;

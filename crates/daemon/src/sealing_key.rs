@@ -3,17 +3,16 @@
 //! It comes from the environment, or from a file in the data directory that the first program to need it makes. Nodes that
 //! share a database need the same key, so they are given it in the environment.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ring::rand::{SecureRandom, SystemRandom};
 use signalbox_core::secret::Secret;
 
 use crate::config::Environment;
 use crate::exit::Exit;
+use crate::secret_file::{make, random, read};
 
 /// Names the environment variable that holds the key in base64.
 const VARIABLE: &str = "SIGNALBOX_KEY";
@@ -48,7 +47,8 @@ fn load(data_dir: &Path, env: &Environment) -> Result<Secret<[u8; LENGTH]>, Exit
     };
     let text = match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make(&path).map_err(|error| refused(&error))?;
+            let made = random().and_then(|key| make(&path, &STANDARD.encode(key)));
+            made.map_err(|error| refused(&error))?;
             read(&path)
         }
         found => found,
@@ -67,44 +67,12 @@ fn decode(text: &str) -> Option<Secret<[u8; LENGTH]>> {
     bytes.try_into().ok().map(Secret::new)
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
-            let why = format!("can be read by other users: run `chmod 600 {}`", path.display());
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-        }
-    }
-    fs::read_to_string(path)
-}
-
-/// Makes the file, unless somebody else has made it meanwhile. It appears whole: it is written under another name first.
-fn make(path: &Path) -> io::Result<()> {
-    let mut key = [0; LENGTH];
-    SystemRandom::new().fill(&mut key).map_err(|_| io::Error::other("the system gave no randomness"))?;
-    let draft = path.with_extension(signalbox_core::id::request_id().to_string());
-    let written = write(&draft, &STANDARD.encode(key)).and_then(|()| match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    });
-    let removed = fs::remove_file(&draft);
-    written.and(removed)
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::secret_file::write;
 
     #[test]
     fn the_environment_comes_first() {

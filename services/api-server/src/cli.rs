@@ -29,6 +29,7 @@ mod settings;
 mod start;
 mod status;
 mod stop;
+mod token;
 mod usage;
 
 use std::process::ExitCode;
@@ -80,6 +81,8 @@ enum Manage {
     Cleanup(cleanup::Cleanup),
     /// Say which ports are free
     TestPorts(ports::TestPorts),
+    /// Print the control token, which callers need where client keys or `--require-token` are set
+    Token(token::Token),
     /// Put Signalbox into the hands of the machine's service manager
     Service(service::Service),
 }
@@ -121,6 +124,7 @@ impl Cli {
             Manage::KillPort(kill) => manage(kill.json, async |out| kill_port::kill_port(&kill, args, out).await),
             Manage::Config(config) => manage(config.json, async |out| settings::config(&config, args, out)),
             Manage::Cleanup(cleanup) => manage(cleanup.json, async |out| cleanup::cleanup(args, out).await),
+            Manage::Token(token) => manage(token.json, async |out| token::token(args, out)),
             Manage::Service(service) => manage(service.json(), async |out| service::service(&service, args, out).await),
             Manage::TestPorts(test) => manage(test.json, async |out| ports::test_ports(&test, args, out)),
         }

@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use clap::Parser;
 use serde::Deserialize;
+use signalbox_core::secret::Secret;
 use signalbox_daemon::config::{Duration, Size};
-use signalbox_daemon::{CommonArgs, Exit, Spec};
+use signalbox_daemon::{CommonArgs, Exit, MIN_TOKEN, Spec};
 use toml::{Table, Value};
 
 use crate::logs::Retention;
@@ -28,6 +29,9 @@ pub struct Args {
     /// Start both services at once [env: AUTO_START] [default: false]
     #[arg(long, value_name = "BOOL", env = "AUTO_START", hide_env = true, value_parser = given::<bool>)]
     pub autostart: Option<Given<bool>>,
+    /// Ask every caller for the control token, as is always done where client keys are configured [env: REQUIRE_TOKEN]
+    #[arg(long, env = "REQUIRE_TOKEN", hide_env = true, value_parser = given::<bool>, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub require_token: Option<Given<bool>>,
     /// Print the addresses and a first request when the started services are ready
     #[arg(long)]
     pub welcome: bool,
@@ -93,6 +97,10 @@ pub struct Services {
 pub struct Api {
     /// The largest body.
     pub body_limit: Size,
+    /// Whether callers need the control token even without client keys.
+    pub require_token: bool,
+    /// The control token; empty: that of the data directory.
+    pub token: Secret<String>,
 }
 
 /// The log files.
@@ -131,6 +139,10 @@ impl Config {
         if self.logs.keep > MAX_LOGS {
             return Err(Exit::Config(format!("logs.keep takes a number up to {MAX_LOGS}")));
         }
+        let token = self.api.token.expose();
+        if !token.is_empty() && (token.len() < MIN_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(Exit::Config(format!("api.token (API_TOKEN) takes at least {MIN_TOKEN} visible characters")));
+        }
         self.notify.check()
     }
 }
@@ -165,7 +177,13 @@ impl Args {
             ("welcome", self.welcome.then_some(Value::Boolean(true))),
         ];
         let services: Table = values.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
-        Table::from_iter([("services".to_owned(), Value::Table(services))])
+        let require = self.require_token.and_then(|require| require.0);
+        // There is no flag for the token itself: other users can read command lines.
+        let token = std::env::var("API_TOKEN").ok().filter(|token| !token.is_empty());
+        let values = [("require_token", require.map(Value::Boolean)), ("token", token.map(Value::String))];
+        let api: Table = values.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+        let sections = [("services", services), ("api", api)];
+        sections.into_iter().map(|(name, section)| (name.to_owned(), Value::Table(section))).collect()
     }
 
     /// The flags as they would be typed.
@@ -176,6 +194,7 @@ impl Args {
             ("--router-port", self.router_port.and_then(|port| port.0).map(|port| port.to_string())),
             ("--qwen-port", self.qwen_port.and_then(|port| port.0).map(|port| port.to_string())),
             ("--autostart", self.autostart.and_then(|autostart| autostart.0).map(|autostart| autostart.to_string())),
+            ("--require-token", self.require_token.and_then(|require| require.0).map(|require| require.to_string())),
         ];
         for (flag, value) in given {
             argv.extend(value.into_iter().flat_map(|value| [OsString::from(flag), value.into()]));
@@ -246,8 +265,12 @@ mod tests {
 
     #[test]
     fn flags_become_keys() {
-        let args = Args::try_parse_from(["api-server", "--router-port", "0", "--autostart", "true"]).unwrap();
-        assert_eq!(args.overlay().to_string(), "[services]\nautostart = true\nrouter_port = 0\n");
+        let args = Args::try_parse_from(["api-server", "--router-port", "0", "--autostart", "true", "--require-token"])
+            .unwrap();
+        assert_eq!(
+            args.overlay().to_string(),
+            "[api]\nrequire_token = true\n\n[services]\nautostart = true\nrouter_port = 0\n"
+        );
         assert!(Args::try_parse_from(["api-server", "--router-port", "65536"]).is_err());
     }
 
@@ -264,6 +287,6 @@ mod tests {
     #[test]
     fn nothing_counts_as_not_set() {
         let args = Args::try_parse_from(["api-server", "--router-port", ""]).unwrap();
-        assert_eq!(args.overlay().to_string(), "[services]\n");
+        assert_eq!(args.overlay().to_string(), "[api]\n\n[services]\n");
     }
 }

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
 use signalbox_daemon::config::{LogFormat, LogLevel};
-use signalbox_daemon::{ClientKeys, Context, Exit, sealing_key};
+use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key};
 use signalbox_store::{Error as StoreError, Sealer, Store, provider_configs};
 use tokio::sync::broadcast;
 
@@ -114,7 +114,7 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
     let listen = &common.server;
     let entrance = Entrance {
         doors: Arc::new(server::doors(&listen.host, &listen.allowed_hosts, &listen.allowed_origins)?),
-        keys: Arc::new(ClientKeys::new(&common.auth)),
+        keys: Arc::new(control_keys(config, context)?),
     };
     let fleet = app.fleet.clone();
     let mut started = None;
@@ -145,6 +145,24 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
         never = welcome => never,
         never = events => never,
     }
+}
+
+/// The token that opens this API, where one is needed. Client keys are handed to whoever may ask models; who may change where
+/// the keys of providers go is another question.
+fn control_keys(config: &Config, context: &Context) -> Result<ClientKeys, Exit> {
+    let Context { common, .. } = context;
+    if !config.api.require_token && common.auth.client_keys.is_empty() {
+        return Ok(ClientKeys::of(&[]));
+    }
+    if !config.api.token.expose().is_empty() {
+        return Ok(ClientKeys::of(std::slice::from_ref(&config.api.token)));
+    }
+    let (token, made) = control_token(&common.data_dir)?;
+    if made {
+        welcome::print_token(&token);
+    }
+    tracing::info!(file = CONTROL_TOKEN_FILE, "callers need the control token; `api-server token` prints it");
+    Ok(ClientKeys::of(&[token]))
 }
 
 /// What others find us by.

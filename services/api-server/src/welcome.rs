@@ -1,7 +1,9 @@
 //! What somebody sees who starts everything by hand: where things are, and a first request that works.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::net::SocketAddr;
+
+use signalbox_core::secret::Secret;
 
 use crate::fleet::{Fleet, Now, Outcome};
 
@@ -11,6 +13,15 @@ pub(crate) async fn print(api: SocketAddr, fleet: &Fleet, started: Outcome) {
         // A terminal that is gone needs no welcome.
         Ok(()) => drop(std::io::stdout().write_all(text(api, &fleet.now()).as_bytes())),
         Err(failure) => tracing::error!(error = %failure, "the services could not be started"),
+    }
+}
+
+/// Shows a new control token to the person who started us. Not to a log: those are kept, and others read them.
+pub(crate) fn print_token(token: &Secret<String>) {
+    let mut stdout = std::io::stdout();
+    if stdout.is_terminal() {
+        let line = format!("Control token, shown this once (`api-server token` prints it again): {}\n", token.expose());
+        drop(stdout.write_all(line.as_bytes()));
     }
 }
 

@@ -47,10 +47,10 @@ impl StackBuilder {
         self
     }
 
-    /// All three services ask for this client key, and their clients present it.
+    /// provider-router and qwen-proxy ask for this client key, api-server for the same text as its token, and their clients present it.
     #[must_use]
     pub fn client_key(mut self, key: &'static str) -> Self {
-        self.launch = self.launch.env("CLIENT_KEYS", key);
+        self.launch = self.launch.env("CLIENT_KEYS", key).env("API_TOKEN", key);
         self.client_key = Some(key);
         self
     }

@@ -89,8 +89,10 @@ pub enum Error {
     /// The route exists, for another method.
     #[error("{0} is not allowed here")]
     NoMethod(Method),
-    /// A client key is needed, and was not given or is wrong.
-    #[error("Unauthorized: send a client key as `Authorization: Bearer <key>` or `x-api-key`")]
+    /// The control token is needed, and was not given or is wrong.
+    #[error(
+        "Unauthorized: send the control token, which `api-server token` prints, as `Authorization: Bearer <token>`"
+    )]
     Unauthorized,
     /// Somebody else was meant, or a page that may not asks.
     #[error(transparent)]

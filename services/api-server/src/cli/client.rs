@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn get(installation: &Installation, server: &Record, path: &str) -> anyhow::Result<Value> {
     let addr = reachable(server.addr);
     let mut request = Request::get(path);
-    if let Some(key) = installation.client_key() {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+    if let Some(token) = installation.token()? {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
     }
     let answer = loopback::ask(addr, request.body(Bytes::new())?, PATIENCE).await;
     let answer = answer.with_context(|| format!("api-server at {addr} does not answer"))?;
@@ -29,7 +29,7 @@ pub(super) async fn get(installation: &Installation, server: &Record, path: &str
             serde_json::from_slice(body).with_context(|| format!("api-server at {addr} did not answer JSON"))
         }
         StatusCode::UNAUTHORIZED => {
-            bail!("api-server wants a client key: set CLIENT_KEYS to one that it was started with")
+            bail!("api-server wants another control token: set API_TOKEN to the one that it was started with")
         }
         status => bail!("api-server answered {status} to GET {path}: {}", String::from_utf8_lossy(body)),
     }

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use signalbox_core::secret::Secret;
 use signalbox_daemon::config::{Common, Loaded, load};
+use signalbox_daemon::{CONTROL_TOKEN_FILE, Exit, control_token};
 
 use crate::config::{Args, Config, SPEC};
 use crate::instance::{self, Record};
@@ -48,9 +50,16 @@ impl Installation {
         ]
     }
 
-    /// A key that opens the doors, if they are closed.
-    pub(super) fn client_key(&self) -> Option<&str> {
-        self.common.auth.client_keys.first().map(|key| key.expose().as_str())
+    /// The token that opens the control API, if there is one.
+    ///
+    /// # Errors
+    /// When the file of the data directory cannot be read.
+    pub(super) fn token(&self) -> Result<Option<Secret<String>>, Exit> {
+        if !self.config.api.token.expose().is_empty() {
+            return Ok(Some(self.config.api.token.clone()));
+        }
+        let exists = self.common.data_dir.join(CONTROL_TOKEN_FILE).exists();
+        if exists { control_token(&self.common.data_dir).map(|(token, _)| Some(token)) } else { Ok(None) }
     }
 }
 

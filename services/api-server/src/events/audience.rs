@@ -42,7 +42,7 @@ struct Introduction {
 /// Why a listener is turned away; Socket.IO's `connect_error`.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
-    #[error("Unauthorized: connect with auth: {{token: \"<client key>\"}}")]
+    #[error("Unauthorized: connect with auth: {{token: \"<control token>\"}}")]
     Unauthorized,
     #[error("{MAX_LISTENERS} listeners are connected already")]
     Full,

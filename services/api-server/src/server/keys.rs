@@ -1,26 +1,28 @@
-//! Client keys, where any are configured: on every route but the one that asks whether we live, and those of Socket.IO,
-//! which asks for the key itself: pages cannot set headers on a WebSocket.
+//! The control token, where one is needed: on every route but the one that asks whether we live, and those of Socket.IO,
+//! which asks for the token itself: pages cannot set headers on a WebSocket.
+//!
+//! A person who opens a page of ours in a browser is asked for it by the browser, which sends it along from then on.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, header};
 use signalbox_daemon::ClientKeys;
 
 use crate::api::{Error, HEALTH};
 use crate::events;
 
-pub(super) async fn require(
-    State(keys): State<Arc<ClientKeys>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Error> {
+pub(super) async fn require(State(keys): State<Arc<ClientKeys>>, request: Request, next: Next) -> Response {
     if is_open(request.uri().path()) || keys.authorize(request.headers()) {
-        Ok(next.run(request).await)
-    } else {
-        Err(Error::Unauthorized)
+        return next.run(request).await;
     }
+    let navigates = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    let challenge = if navigates { "Basic realm=\"Signalbox: the control token is the password\"" } else { "Bearer" };
+    let mut response = Error::Unauthorized.into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
 }
 
 fn is_open(path: &str) -> bool {

@@ -1,0 +1,87 @@
+//! The token of the control API: a file in the data directory, so that whoever owns the installation can use it, and nobody else.
+
+use std::io;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use signalbox_core::secret::Secret;
+
+use crate::exit::Exit;
+use crate::secret_file::{make, random, read};
+
+/// The file in the data directory.
+pub const CONTROL_TOKEN_FILE: &str = "control.token";
+
+/// What it begins with, so that people and scanners know it when they see it.
+const PREFIX: &str = "sbx-";
+
+/// The fewest characters of a token that somebody chose.
+pub const MIN_TOKEN: usize = 16;
+
+/// The token of this installation, from the file `control.token`, which is made with mode 0600 if it does not exist; and whether
+/// it was made just now.
+///
+/// # Errors
+/// [`Exit::Config`] for a token that is none, [`Exit::Permission`] for a file that others can read, [`Exit::CannotOpen`] for one
+/// that cannot be read or made.
+pub fn control_token(data_dir: &Path) -> Result<(Secret<String>, bool), Exit> {
+    let path = data_dir.join(CONTROL_TOKEN_FILE);
+    let refused = |error: io::Error| {
+        let said = format!("the token file {}: {error}", path.display());
+        if error.kind() == io::ErrorKind::PermissionDenied { Exit::Permission(said) } else { Exit::CannotOpen(said) }
+    };
+    let made = if path.exists() {
+        false
+    } else {
+        let token = random().map_err(refused)?;
+        make(&path, &format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token))).map_err(refused)?
+    };
+    let token = read(&path).map_err(refused)?.trim().to_owned();
+    if token.len() < MIN_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Exit::Config(format!(
+            "the token file {} takes a line of at least {MIN_TOKEN} visible characters; delete it to get a new one",
+            path.display()
+        )));
+    }
+    Ok((Secret::new(token), made))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn it_is_made_once_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (token, made) = control_token(dir.path()).unwrap();
+        assert!(made && token.expose().len() == PREFIX.len() + 43);
+        let (again, made) = control_token(dir.path()).unwrap();
+        assert!(!made && again == token);
+        let other = tempfile::tempdir().unwrap();
+        assert_ne!(control_token(other.path()).unwrap().0, token);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let path = dir.path().join(CONTROL_TOKEN_FILE);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            let exit = control_token(dir.path()).unwrap_err();
+            assert!(exit.code() == 77 && exit.to_string().contains("chmod 600"), "{exit}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_and_not_repeated() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["", "canary", "canary canary canary"] {
+            let path = dir.path().join(CONTROL_TOKEN_FILE);
+            let _ = fs::remove_file(&path);
+            crate::secret_file::write(&path, text).unwrap();
+            let exit = control_token(dir.path()).unwrap_err();
+            assert!(exit.code() == 78 && !exit.to_string().contains("canary"), "{exit}");
+        }
+    }
+}

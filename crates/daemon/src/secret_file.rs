@@ -1,0 +1,53 @@
+//! A secret in a file of the data directory that only its owner can read: made by the first program to need it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// The text of the file.
+///
+/// # Errors
+/// [`io::ErrorKind::PermissionDenied`] with what to do, when others can read it, too.
+pub(crate) fn read(path: &Path) -> io::Result<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+            let why = format!("can be read by other users: run `chmod 600 {}`", path.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+    }
+    fs::read_to_string(path)
+}
+
+/// Makes the file, unless somebody else has made it meanwhile; answers whether it did. The file appears whole: it is written
+/// under another name first.
+pub(crate) fn make(path: &Path, text: &str) -> io::Result<bool> {
+    let draft = path.with_extension(signalbox_core::id::request_id().to_string());
+    let made = write(&draft, text).and_then(|()| match fs::hard_link(&draft, path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    });
+    fs::remove_file(&draft)?;
+    made
+}
+
+/// 32 bytes that nobody can guess.
+pub(crate) fn random() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("the system gave no randomness"))?;
+    Ok(bytes)
+}
+
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}
