@@ -177,7 +177,7 @@ async fn work(calls: &mut Calls<'_>, stack: &Stack) {
 /// The log, as it is shown: compressed in the database, it hides from a search there.
 async fn read_log(calls: &mut Calls<'_>, stack: &Stack) {
     let api = &stack.api;
-    for path in ["/api/requests", "/api/responses", "/api/sessions"] {
+    for path in ["/api/requests", "/api/responses", "/api/sessions", "/api/audit?limit=1000"] {
         calls.get(api, path).await.expect(200);
     }
     let list = api.get("/api/requests?limit=200").await.expect(200).json();

@@ -3,6 +3,7 @@
 //! Times are Unix milliseconds in UTC (`*_at`, `timestamp`) unless a field says otherwise. Identifiers are text.
 //! The columns of the original schema keep their names, so that an existing file can be migrated in place.
 
+mod audit;
 mod models;
 mod provider_configs;
 mod provider_models;
@@ -12,6 +13,7 @@ mod responses;
 mod sessions;
 mod settings;
 
+pub use audit::AuditEntry;
 pub use models::{Model, ModelUpdate, NewModel};
 pub use provider_configs::{ConfigValue, ProviderConfig};
 pub use provider_models::{LinkedModel, ProviderModel};

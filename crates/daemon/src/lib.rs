@@ -39,6 +39,7 @@ mod serve;
 pub mod shutdown;
 mod status;
 pub mod telemetry;
+mod user;
 
 pub use allocator::{ALLOCATOR, Allocator};
 pub use args::{CommonArgs, parse_args};
@@ -54,6 +55,7 @@ pub use sealing_key::sealing_key;
 pub use serve::{PeerAddr, serve};
 pub use shutdown::Shutdown;
 pub use telemetry::LogHandle;
+pub use user::user_name;
 
 /// What a binary tells the daemon about itself.
 #[derive(Clone, Copy, Debug)]

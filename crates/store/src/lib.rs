@@ -7,6 +7,7 @@
 //!   to one act of a user is one transaction.
 //! - [`catalog`]: the five tables of configuration as one consistent snapshot, with a number that tells when it is stale.
 //! - [`exchanges`]: the request log, written in batches; [`retention`]: what is forgotten of it, a little at a time.
+//! - [`audit`]: who changed what, written by triggers.
 //! - [`Sealer`]: how secrets are encrypted at rest.
 //! - Inside: `bodies` keeps long requests and answers, once and compressed. `statement` (a text and its values), `rows`
 //!   (many of them at once), `transaction` and `row` hide which database it is; `store/sqlite` and `store/postgres` open
@@ -26,6 +27,7 @@
 //! - Nothing here reads the environment.
 
 pub mod activity;
+pub mod audit;
 mod bodies;
 pub mod catalog;
 pub mod credentials;

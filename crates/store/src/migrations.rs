@@ -46,6 +46,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0004_qwen.sql"),
         postgres: include_str!("../../../migrations/postgres/0004_qwen.sql"),
     },
+    Version {
+        number: 5,
+        name: "audit",
+        sqlite: include_str!("../../../migrations/sqlite/0005_audit.sql"),
+        postgres: include_str!("../../../migrations/postgres/0005_audit.sql"),
+    },
 ];
 
 /// Where sqlx remembers which versions were applied.

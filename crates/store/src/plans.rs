@@ -5,7 +5,7 @@ use signalbox_harness::postgres::Postgres;
 use crate::row::{Columns, FromRow};
 use crate::statement::{Statement, Value};
 use crate::transaction::Transaction;
-use crate::{Error, Store, bodies, catalog, exchanges, qwen_turns, retention, sessions};
+use crate::{Error, Store, audit, bodies, catalog, exchanges, qwen_turns, retention, sessions};
 
 struct Step(String);
 
@@ -19,6 +19,7 @@ fn statements() -> Vec<Statement<'static>> {
     let (fetch, key, rest) = bodies::FETCH;
     vec![
         Statement::new(catalog::VERSION),
+        Statement::new(audit::DELETE).bind(1).bind(1),
         Statement::new(sessions::DELETE_EXPIRED).bind(1).bind(1),
         Statement::new(qwen_turns::FIND).bind("x").bind(1).bind(1),
         Statement::new(retention::OLDEST).bind(1).bind(1),

@@ -5,11 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use signalbox_core::schema::{ConfigValue, NewModel, NewProvider};
 use signalbox_core::secret::Secret;
 
+use crate::audit::Actor;
 use crate::page::Total;
 use crate::provider_models::NewLink;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
-use crate::{Error, models, provider_configs, provider_models, providers};
+use crate::{Error, audit, models, provider_configs, provider_models, providers};
 
 /// Fills the catalogue if there is no provider.
 pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
@@ -17,6 +18,7 @@ pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     if providers > 0 {
         return Ok(());
     }
+    audit::sign_as(tx, &Actor::program()).await?;
     let now = now_ms();
     let echo = NewProvider {
         description: Some("Repeats the last user message and needs no key. Remove it any time.".to_owned()),
@@ -26,7 +28,8 @@ pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     let qwen = provider("qwen-proxy-default", "Qwen Proxy Default", "qwen-proxy", true, 5);
     add(tx, &qwen, Some("http://127.0.0.1:3000"), Some("qwen3-max"), now).await?;
     let lm_studio = provider("lm-studio-default", "LM Studio Default", "lm-studio", false, 10);
-    add(tx, &lm_studio, Some("http://127.0.0.1:1234/v1"), None, now).await
+    add(tx, &lm_studio, Some("http://127.0.0.1:1234/v1"), None, now).await?;
+    audit::unsign_now(tx).await
 }
 
 async fn add(

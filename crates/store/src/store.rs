@@ -8,11 +8,11 @@ use std::sync::Arc;
 use sqlx::postgres::PgPool;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::Error;
 use crate::exchanges::Openings;
 use crate::row::FromRow;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
+use crate::{Error, audit};
 
 /// How long a caller waits for a connection, or for another writer, before the database counts as unavailable.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -100,10 +100,12 @@ impl Store {
 
     /// Begins to write what must survive a power cut.
     pub(crate) async fn write(&self) -> Result<Transaction, Error> {
-        match &self.pool {
-            Pool::Sqlite(pools) => sqlite::begin(&pools.write).await,
-            Pool::Postgres(pool) => Ok(Transaction::Postgres(pool.begin().await?)),
-        }
+        let mut tx = match &self.pool {
+            Pool::Sqlite(pools) => sqlite::begin(&pools.write).await?,
+            Pool::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+        };
+        audit::sign(&mut tx).await?;
+        Ok(tx)
     }
 
     /// Begins to write the request log.

@@ -2,10 +2,10 @@
 
 use sqlx::{Postgres, Sqlite};
 
-use crate::Error;
 use crate::page::Total;
 use crate::row::FromRow;
 use crate::statement::Statement;
+use crate::{Error, audit};
 
 /// See the module. Statements run one after the other, each in the transaction.
 pub(crate) enum Transaction {
@@ -62,7 +62,8 @@ impl Transaction {
     }
 
     /// Makes it last.
-    pub(crate) async fn commit(self) -> Result<(), Error> {
+    pub(crate) async fn commit(mut self) -> Result<(), Error> {
+        audit::unsign(&mut self).await?;
         match self {
             Self::Sqlite(tx) => tx.commit().await?,
             Self::Postgres(tx) => tx.commit().await?,

@@ -12,6 +12,7 @@
 //! - Handlers do not wait for providers: a catalogue that is slow to reach must not make its own repair slow.
 
 mod activity;
+mod audit;
 mod docs;
 pub mod error;
 mod extract;
@@ -107,6 +108,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/qwen/credentials/{id}/activate", post(qwen_credentials::activate))
         .route("/api/activity/recent", get(activity::recent))
         .route("/api/activity/stats", get(activity::stats))
+        .route("/api/audit", get(audit::list))
         .route("/api/settings", get(settings::list))
         .route("/api/settings/bulk", post(settings::put_many))
         .route("/api/settings/{key}", get(settings::get).put(settings::put).delete(settings::delete))

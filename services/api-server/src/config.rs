@@ -51,6 +51,8 @@ pub struct Config {
     pub api: Api,
     /// The log files.
     pub logs: Logs,
+    /// The audit log.
+    pub audit: Audit,
     /// The webhook.
     pub notify: notify::Config,
 }
@@ -101,6 +103,14 @@ pub struct Api {
     pub require_token: bool,
     /// The control token; empty: that of the data directory.
     pub token: Secret<String>,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// How long entries are kept; zero: for ever.
+    pub keep: Duration,
 }
 
 /// The log files.

@@ -4,6 +4,7 @@
 //! - [`serve`](fn@serve): the one assembly point. - [`config`]: flags and our own sections of the configuration.
 //! - [`cli`]: the server manager, and the way to `serve`.
 //! - [`server`]: the stack, layer by layer. - [`api`]: all routes; one file per resource.
+//! - [`audit`]: who changed what.
 //! - [`events`]: Socket.IO, told what happens.
 //! - [`router`]: what provider-router says of its providers. - [`loopback`]: one question to a service of ours.
 //! - [`instance`]: the one api-server of a data directory; [`identity`]: which process a number means.
@@ -21,6 +22,7 @@
 //! - Reading and changing the tables never waits for a child or a provider, and commanding a child never for the tables.
 
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod events;
@@ -38,13 +40,16 @@ mod welcome;
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
 use signalbox_daemon::config::{LogFormat, LogLevel};
 use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key};
+use signalbox_store::audit::{Actor, acting};
 use signalbox_store::{Error as StoreError, Sealer, Store, provider_configs};
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use self::api::App;
 use self::config::Config;
@@ -56,6 +61,9 @@ use self::logs::LogDir;
 use self::router::RouterClient;
 use self::server::Entrance;
 use self::supervisor::Limits;
+
+/// How long the last notes of the audit log may take.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs the service until it is asked to leave.
 ///
@@ -112,9 +120,14 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
         body_limit: config.api.body_limit.as_usize(),
     };
     let listen = &common.server;
+    let keys = Arc::new(control_keys(config, context)?);
+    let (auditor, writer) = audit::open(app.store.clone(), config.audit.keep.get());
+    let audited = CancellationToken::new();
+    let writer = tokio::spawn(writer.run(audited.clone()));
     let entrance = Entrance {
         doors: Arc::new(server::doors(&listen.host, &listen.allowed_hosts, &listen.allowed_origins)?),
-        keys: Arc::new(control_keys(config, context)?),
+        keys,
+        auditor,
     };
     let fleet = app.fleet.clone();
     let mut started = None;
@@ -140,11 +153,16 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
         publish.await;
         std::future::pending::<Result<(), Exit>>().await
     };
-    tokio::select! {
+    let served = tokio::select! {
         served = signalbox_daemon::serve(context, &announce, service) => served,
         never = welcome => never,
         never = events => never,
+    };
+    audited.cancel();
+    if tokio::time::timeout(AUDIT_PATIENCE, writer).await.is_err() {
+        tracing::warn!("the last requests are missing in the audit log: the database is slow");
     }
+    served
 }
 
 /// The token that opens this API, where one is needed. Client keys are handed to whoever may ask models; who may change where
@@ -178,7 +196,7 @@ fn record(context: &Context) -> Record {
 
 /// Seals what was stored before there was sealing. Where the database is busy, the next start is soon enough.
 async fn seal_configs(store: &Store, sealer: &Sealer) {
-    match provider_configs::seal_all(store, sealer).await {
+    match acting(Actor::program(), provider_configs::seal_all(store, sealer)).await {
         Ok(0) => {}
         Ok(values) => tracing::info!(values, "sealed what providers are configured with"),
         Err(error) => {

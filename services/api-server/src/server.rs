@@ -2,6 +2,7 @@
 
 mod doors;
 mod keys;
+mod record;
 mod request_id;
 
 use std::any::Any;
@@ -16,6 +17,7 @@ use socketioxide::layer::SocketIoLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api::{self, App, Error};
+use crate::audit::Auditor;
 
 pub use self::doors::of as doors;
 
@@ -26,6 +28,8 @@ pub struct Entrance {
     pub doors: Arc<Doors>,
     /// Keys that callers present.
     pub keys: Arc<ClientKeys>,
+    /// Notes what they asked for.
+    pub auditor: Auditor,
 }
 
 /// The whole server as one service.
@@ -41,6 +45,8 @@ pub fn app(app: App, entrance: &Entrance, sockets: SocketIoLayer) -> Router {
         .layer(sockets)
         // A handler that panics costs its own request and answers in our shape; the daemon's own net has another.
         .layer(CatchPanicLayer::custom(panicked))
+        // Inside the refusals: strangers cannot fill the audit log.
+        .layer(from_fn_with_state(entrance.auditor.clone(), record::note))
         // Inside the doors, so that strangers cannot try keys through a browser.
         .layer(from_fn_with_state(Arc::clone(&entrance.keys), keys::require))
         // DNS rebinding, CSRF, hijacked sockets: in front of everything that answers. Preflights, which carry no key, are answered here.

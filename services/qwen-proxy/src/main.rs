@@ -4,7 +4,8 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use qwen_proxy::{Config, DEFAULTS, config, login, run};
-use signalbox_daemon::{CommonArgs, Spec, parse_args, run_command};
+use signalbox_daemon::{CommonArgs, Spec, parse_args, run_command, user_name};
+use signalbox_store::audit::{Actor, acting};
 
 #[global_allocator]
 static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
@@ -52,12 +53,12 @@ fn main() -> ExitCode {
         None => signalbox_daemon::run(spec, args.common, overlay, run),
         Some(Command::Login(args_of_login)) => {
             run_command(spec, args.common, overlay, |_: Config, common, shutdown| {
-                login::login(args_of_login, common, shutdown)
+                acting(Actor::command_line(&user_name()), login::login(args_of_login, common, shutdown))
             })
         }
         Some(Command::Credentials(command)) => {
             run_command(spec, args.common, overlay, |_: Config, common, shutdown| {
-                login::stored(command, common, shutdown)
+                acting(Actor::command_line(&user_name()), login::stored(command, common, shutdown))
             })
         }
     }

@@ -1,6 +1,7 @@
 //! The same tests on both databases, and what only one of them has.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod audit;
 mod bodies;
 mod catalog;
 mod credentials;

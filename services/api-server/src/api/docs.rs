@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use axum::response::Html;
 
 /// Methods, path, and what it is good for. The test below compares it with the routes.
-const ROUTES: [(&str, &str, &str); 39] = [
+const ROUTES: [(&str, &str, &str); 40] = [
     ("GET", "/api/health", "Whether api-server lives. Needs no client key."),
     ("POST", "/api/proxy/start", "Start both services; answers at once."),
     ("POST", "/api/proxy/stop", "Stop both; answers when they are gone."),
@@ -42,6 +42,11 @@ const ROUTES: [(&str, &str, &str); 39] = [
     ("GET", "/api/responses/session/{id}", "The answers of a session."),
     ("GET", "/api/activity/recent", "The newest requests, in words."),
     ("GET", "/api/activity/stats", "Figures over all requests, and over the last hour and day."),
+    (
+        "GET",
+        "/api/audit",
+        "Who changed what: ?actor, ?action, ?resource, ?resource_id, ?outcome, ?request_id, ?start_date, ?end_date.",
+    ),
     ("GET", "/api/settings", "Settings, defaults included; ?category."),
     ("POST", "/api/settings/bulk", "Write several, all or none."),
     ("GET PUT DELETE", "/api/settings/{key}", "One setting."),

@@ -8,9 +8,14 @@ use http::{HeaderName, HeaderValue};
 /// The header.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-pub(super) async fn add(request: Request, next: Next) -> Response {
+/// The id of a request, among its extensions.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub(super) String);
+
+pub(super) async fn add(mut request: Request, next: Next) -> Response {
     let id = signalbox_core::id::request_id().to_string();
     tracing::debug!(id, method = %request.method(), path = request.uri().path(), "request");
+    request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);

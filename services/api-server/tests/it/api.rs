@@ -1,6 +1,7 @@
 //! `/api`.
 
 mod activity;
+mod audit;
 mod health;
 mod log;
 mod logs;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use api_server::api::App;
+use api_server::audit;
 use api_server::events::{self, Extensions};
 use api_server::fleet::{self, Closer, Programs};
 use api_server::logs::LogDir;
@@ -21,6 +22,7 @@ use signalbox_daemon::config::AuthConfig;
 use signalbox_harness::postgres::Postgres;
 use signalbox_store::{Sealer, Store};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// A server and what it stands on.
@@ -149,7 +151,11 @@ impl Site {
             body_limit: 64 * 1024,
         };
         let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();
+        let (auditor, writer) = audit::open(store.clone(), std::time::Duration::ZERO);
+        // It ends with the last auditor.
+        tokio::spawn(writer.run(CancellationToken::new()));
         let entrance = Entrance {
+            auditor,
             doors: Arc::new(server::doors("127.0.0.1", &[], &[]).unwrap()),
             keys: Arc::new(ClientKeys::new(&AuthConfig { client_keys, insecure_no_auth: false })),
         };

@@ -1,0 +1,14 @@
+//! Whose process this is.
+
+/// The name of the user this process runs as; their number where they have no name.
+#[must_use]
+pub fn user_name() -> String {
+    #[cfg(unix)]
+    {
+        let user = nix::unistd::geteuid();
+        let found = nix::unistd::User::from_uid(user).ok().flatten();
+        found.map_or_else(|| user.to_string(), |user| user.name)
+    }
+    #[cfg(not(unix))]
+    std::env::var("USERNAME").unwrap_or_else(|_| "unknown".to_owned())
+}

@@ -1,0 +1,213 @@
+//! Tables `audit` and `audit_actor`: who changed what.
+//!
+//! Triggers of the schema write the log, in the transaction that makes a change, so that no writer can forget it. Who acts they read in
+//! `audit_actor`, where [`Store::write`] puts whoever the running task acts for: see [`acting`]. Nobody has to be handed
+//! through all functions, and who writes with a SQL prompt is nobody.
+
+use signalbox_core::schema::AuditEntry;
+use tokio::task::futures::TaskLocalFuture;
+
+use crate::row::{Columns, FromRow};
+use crate::statement::{Filtered, Statement};
+use crate::transaction::Transaction;
+use crate::{Error, Listed, Page, Store};
+
+tokio::task_local! {
+    static ACTOR: Actor;
+}
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// `api:<address>`, `cli:<user>` or `signalbox`.
+    pub name: String,
+    /// At whose request.
+    pub request: Option<RequestLine>,
+}
+
+/// A request that may change something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestLine {
+    /// What the answer calls `X-Request-ID`.
+    pub id: String,
+    /// `POST`.
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+}
+
+/// Which entries. `None` takes all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// By whom.
+    pub actor: Option<String>,
+    /// `created`, `updated`, `deleted`, or a method.
+    pub action: Option<String>,
+    /// The kind of thing.
+    pub resource: Option<String>,
+    /// Which one of them.
+    pub resource_id: Option<String>,
+    /// `done`, `refused` or `failed`.
+    pub outcome: Option<String>,
+    /// At the request with this id.
+    pub request_id: Option<String>,
+    /// From this time on, in Unix milliseconds.
+    pub since: Option<i64>,
+    /// Before this time.
+    pub until: Option<i64>,
+}
+
+pub(crate) const DELETE: &str =
+    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)";
+
+/// Does `work` for `actor`: what it writes is written down as theirs, unless it does so in another task.
+pub fn acting<F: Future>(actor: Actor, work: F) -> TaskLocalFuture<Actor, F> {
+    ACTOR.scope(actor, work)
+}
+
+/// The entries, the newest first.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<AuditEntry>, Error> {
+    let page = page.check()?;
+    let mut filtered = Filtered::default();
+    filtered.and_if("actor = ?", filter.actor.as_deref());
+    filtered.and_if("action = ?", filter.action.as_deref());
+    filtered.and_if("resource = ?", filter.resource.as_deref());
+    filtered.and_if("resource_id = ?", filter.resource_id.as_deref());
+    filtered.and_if("outcome = ?", filter.outcome.as_deref());
+    filtered.and_if("request_id = ?", filter.request_id.as_deref());
+    filtered.and_if("at >= ?", filter.since);
+    filtered.and_if("at < ?", filter.until);
+    let mut tx = store.read().await?;
+    let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM audit")).await?;
+    let items = tx.all(filtered.page("SELECT * FROM audit", "ORDER BY id DESC", page)).await?;
+    Ok(Listed { items, total })
+}
+
+/// Writes down a request that has ended with this status, unless a change that it made has been written down already.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn note(store: &Store, actor: &Actor, status: u16, at_ms: i64) -> Result<(), Error> {
+    let Some(request) = &actor.request else {
+        return Err(Error::Invalid("only requests are noted".to_owned()));
+    };
+    let outcome = match status {
+        ..400 => "done",
+        400..500 => "refused",
+        _ => "failed",
+    };
+    // PostgreSQL has to be told the type of a value that is selected.
+    let statement = Statement::new(
+        "INSERT INTO audit (at, actor, action, resource, resource_id, outcome, request_id, method, path, status)
+         SELECT CAST($1 AS BIGINT), CAST($2 AS TEXT), CAST($3 AS TEXT), 'request', CAST($4 AS TEXT), CAST($5 AS TEXT),
+             CAST($6 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($7 AS BIGINT)
+         WHERE NOT EXISTS (SELECT 1 FROM audit WHERE request_id = $6)",
+    )
+    .bind(at_ms)
+    .bind(&actor.name)
+    .bind(&request.method)
+    .bind(&request.path)
+    .bind(outcome)
+    .bind(&request.id)
+    .bind(i64::from(status));
+    let mut tx = store.write().await?;
+    tx.execute(statement.replacing_nul()).await?;
+    tx.commit().await
+}
+
+/// Forgets what is older than `before_ms`, at most `limit` entries; answers how many that were.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn delete_before(store: &Store, before_ms: i64, limit: i64) -> Result<u64, Error> {
+    let mut tx = store.write().await?;
+    let deleted = tx.execute(Statement::new(DELETE).bind(before_ms).bind(limit)).await?;
+    tx.commit().await?;
+    Ok(deleted)
+}
+
+/// Says in a transaction that has just begun who acts in it.
+pub(crate) async fn sign(tx: &mut Transaction) -> Result<(), Error> {
+    let Ok(actor) = ACTOR.try_with(Clone::clone) else { return Ok(()) };
+    sign_as(tx, &actor).await
+}
+
+pub(crate) async fn sign_as(tx: &mut Transaction, actor: &Actor) -> Result<(), Error> {
+    // SQLite has one writer at a time; PostgreSQL tells them apart by their number.
+    let text = match tx {
+        Transaction::Sqlite(_) => {
+            "INSERT INTO audit_actor (tx, actor, request_id, method, path) VALUES (0, $1, $2, $3, $4)"
+        }
+        Transaction::Postgres(_) => {
+            "INSERT INTO audit_actor (tx, actor, request_id, method, path) VALUES (txid_current(), $1, $2, $3, $4)"
+        }
+    };
+    let request = actor.request.as_ref();
+    let statement = Statement::new(text)
+        .bind(&actor.name)
+        .bind(request.map(|request| request.id.as_str()))
+        .bind(request.map(|request| request.method.as_str()))
+        .bind(request.map(|request| request.path.as_str()));
+    tx.execute(statement.replacing_nul()).await.map(drop)
+}
+
+/// Takes that back, before the transaction is committed: the next one may be somebody else's.
+pub(crate) async fn unsign(tx: &mut Transaction) -> Result<(), Error> {
+    if ACTOR.try_with(|_| ()).is_err() {
+        return Ok(());
+    }
+    unsign_now(tx).await
+}
+
+pub(crate) async fn unsign_now(tx: &mut Transaction) -> Result<(), Error> {
+    let text = match tx {
+        Transaction::Sqlite(_) => "DELETE FROM audit_actor WHERE tx = 0",
+        Transaction::Postgres(_) => "DELETE FROM audit_actor WHERE tx = txid_current()",
+    };
+    tx.execute(Statement::new(text)).await.map(drop)
+}
+
+// === impl Actor ===
+
+impl Actor {
+    /// The program itself.
+    #[must_use]
+    pub fn program() -> Self {
+        Self { name: "signalbox".to_owned(), request: None }
+    }
+
+    /// This user of a command line.
+    #[must_use]
+    pub fn command_line(user: &str) -> Self {
+        Self { name: format!("cli:{user}"), request: None }
+    }
+}
+
+// === impl FromRow ===
+
+impl FromRow for AuditEntry {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        let json = |name: &'static str| -> Result<_, Error> {
+            let text = row.maybe_text(name)?;
+            text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| Error::unreadable("audit", error))
+        };
+        Ok(Self {
+            id: row.int("id")?,
+            at: row.int("at")?,
+            actor: row.maybe_text("actor")?,
+            action: row.text("action")?,
+            resource: row.text("resource")?,
+            resource_id: row.text("resource_id")?,
+            before: json("before")?,
+            after: json("after")?,
+            outcome: row.text("outcome")?,
+            request_id: row.maybe_text("request_id")?,
+            method: row.maybe_text("method")?,
+            path: row.maybe_text("path")?,
+            status: row.maybe_int("status")?,
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! Says for whom a request writes, and notes what came of it: see [`crate::audit`].
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::Method;
+use signalbox_daemon::PeerAddr;
+use signalbox_store::audit::{Actor, RequestLine, acting};
+
+use super::request_id::RequestId;
+use crate::audit::Auditor;
+use crate::events;
+
+/// How much of a path is kept.
+const PATH: usize = 500;
+
+pub(super) async fn note(State(auditor): State<Auditor>, request: Request, next: Next) -> Response {
+    let asks_only = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if asks_only || request.uri().path().starts_with(events::PATH) {
+        return next.run(request).await;
+    }
+    let actor = actor(&request);
+    let response = acting(actor.clone(), next.run(request)).await;
+    auditor.note(actor, response.status());
+    response
+}
+
+fn actor(request: &Request) -> Actor {
+    let peer = request.extensions().get::<PeerAddr>();
+    let name = peer.map_or_else(|| "api".to_owned(), |PeerAddr(peer)| format!("api:{}", peer.ip().to_canonical()));
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let path = request.uri().path().chars().take(PATH).collect();
+    Actor { name, request: Some(RequestLine { id, method: request.method().to_string(), path }) }
+}
