@@ -23,6 +23,7 @@ mod gateway;
 mod lifecycle;
 mod login;
 mod lone_router;
+mod model_sync;
 mod outage;
 mod overload;
 mod qwen;

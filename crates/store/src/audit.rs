@@ -19,7 +19,7 @@ tokio::task_local! {
 /// Who acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// `api:<address>`, `cli:<user>` or `signalbox`.
+    /// `api:<address>`, `cli:<user>`, `router` or `signalbox`.
     pub name: String,
     /// At whose request.
     pub request: Option<RequestLine>,
@@ -177,6 +177,12 @@ impl Actor {
     #[must_use]
     pub fn program() -> Self {
         Self { name: "signalbox".to_owned(), request: None }
+    }
+
+    /// The router, at somebody's request.
+    #[must_use]
+    pub fn router() -> Self {
+        Self { name: "router".to_owned(), request: None }
     }
 
     /// This user of a command line.

@@ -88,13 +88,13 @@ pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
     store.change(Statement::new("DELETE FROM models WHERE id = $1").bind(id), WHAT).await
 }
 
-/// Makes a model unless there is one.
-pub(crate) async fn add_if_missing(tx: &mut Transaction, model: &NewModel, now_ms: i64) -> Result<(), Error> {
+/// Makes a model unless there is one; answers whether it did.
+pub(crate) async fn add_if_missing(tx: &mut Transaction, model: &NewModel, now_ms: i64) -> Result<bool, Error> {
     let statement = Statement::new(
         "INSERT INTO models (id, name, description, capabilities, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (id) DO NOTHING",
     );
-    tx.execute(values(statement, model, now_ms)).await.map(drop)
+    Ok(tx.execute(values(statement, model, now_ms)).await? > 0)
 }
 
 fn values<'a>(statement: Statement<'a>, model: &'a NewModel, now_ms: i64) -> Statement<'a> {

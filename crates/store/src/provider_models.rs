@@ -1,6 +1,6 @@
 //! Table `provider_models`: the links between providers and models.
 
-use signalbox_core::schema::{LinkedModel, Model, Provider, ProviderModel};
+use signalbox_core::schema::{LinkedModel, Model, NewModel, Provider, ProviderModel};
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
@@ -32,6 +32,15 @@ pub struct LinkedProvider {
     pub is_default: bool,
     /// See [`ProviderModel::config`].
     pub config: Option<String>,
+}
+
+/// What a provider's own list has brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Synced {
+    /// Models that were not known before.
+    pub models_added: u64,
+    /// Links that were made.
+    pub links_added: u64,
 }
 
 /// The models of a provider: the default first, then by name. Nothing for an unknown provider.
@@ -75,6 +84,40 @@ pub async fn link(store: &Store, link: &NewLink, now_ms: i64) -> Result<Provider
     let row = add(&mut tx, link, now_ms).await?;
     tx.commit().await?;
     Ok(row)
+}
+
+/// Makes and links the models that a provider lists. What a person has made of models and links stays: names, descriptions,
+/// links to models that are not listed, and the default. Where there is no default, the first of the list becomes it.
+///
+/// # Errors
+/// [`Error::NotFound`]: `provider`; see [`Error`].
+pub async fn sync(store: &Store, provider_id: &str, listed: &[String], now_ms: i64) -> Result<Synced, Error> {
+    let mut synced = Synced::default();
+    let mut tx = store.write().await?;
+    providers::hold(&mut tx, provider_id).await?;
+    for id in listed {
+        let model = NewModel {
+            id: id.clone(),
+            name: id.clone(),
+            description: Some(format!("{id} - Discovered from {provider_id}")),
+            capabilities: vec!["chat".to_owned(), "completion".to_owned()],
+        };
+        synced.models_added += u64::from(models::add_if_missing(&mut tx, &model, now_ms).await?);
+        let link = Statement::new(
+            "INSERT INTO provider_models (provider_id, model_id, is_default, created_at, updated_at)
+             VALUES ($1, $2, FALSE, $3, $3) ON CONFLICT (provider_id, model_id) DO NOTHING",
+        );
+        synced.links_added += tx.execute(link.bind(provider_id).bind(id).bind(now_ms)).await?;
+    }
+    if let Some(first) = listed.first() {
+        let default = Statement::new(
+            "UPDATE provider_models SET is_default = TRUE, updated_at = $3 WHERE provider_id = $1 AND model_id = $2
+                 AND NOT EXISTS (SELECT 1 FROM provider_models WHERE provider_id = $1 AND is_default)",
+        );
+        tx.execute(default.bind(provider_id).bind(first).bind(now_ms)).await?;
+    }
+    tx.commit().await?;
+    Ok(synced)
 }
 
 /// Deletes a link.

@@ -19,6 +19,7 @@ mod extract;
 mod form;
 mod health;
 mod logs;
+mod model_sync;
 mod models;
 mod provider_config;
 mod provider_models;
@@ -92,6 +93,8 @@ pub(crate) fn routes() -> Router<App> {
         // The original mounted these one level too high, and half of its dashboard calls them there.
         .merge(below_provider("/api/{id}"))
         .route("/api/models", get(models::list).post(models::create))
+        .route("/api/models/sync", post(model_sync::all))
+        .route("/api/models/sync/{id}", post(model_sync::one))
         .route("/api/models/{id}", get(models::get).put(models::update).delete(models::delete))
         .route("/api/sessions", get(sessions::list).delete(sessions::delete_expired))
         .route("/api/sessions/{id}", get(sessions::get).delete(sessions::delete))

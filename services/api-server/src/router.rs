@@ -18,6 +18,8 @@ use crate::loopback::{self, Unanswered};
 const BY_HEART: Duration = Duration::from_millis(500);
 /// A test asks the provider, and the router bounds that.
 const TEST: Duration = Duration::from_secs(20);
+/// Some providers after the others, each for 15 s at most.
+const SYNC: Duration = Duration::from_secs(120);
 
 /// The way to the router, wherever it runs at the moment.
 #[derive(Clone, Debug)]
@@ -87,6 +89,15 @@ impl RouterClient {
     /// When the router does not answer.
     pub async fn models(&self, provider: &str) -> Result<Answer, Unanswered> {
         self.ask(Method::GET, &format!("/v1/models?provider={provider}"), TEST).await
+    }
+
+    /// Has it ask one provider, or all, which models there are, and add those that are new.
+    ///
+    /// # Errors
+    /// When the router does not answer.
+    pub async fn sync_models(&self, provider: Option<&str>) -> Result<Answer, Unanswered> {
+        let path = provider.map_or_else(|| "/v1/models/sync".to_owned(), |id| format!("/v1/models/sync/{id}"));
+        self.ask(Method::POST, &path, SYNC).await
     }
 
     async fn ask(&self, method: Method, path: &str, patience: Duration) -> Result<Answer, Unanswered> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /v1/chat/completions` | [`chat_completions`], reached directly: the hot path does not pass axum's router |
 //! | `GET /v1/models`, `GET /v1/models/{id}` | [`models`] |
+//! | `POST /v1/models/sync`, `POST /v1/models/sync/{provider}` | [`model_sync`] |
 //! | `GET /v1/providers`, `GET /v1/providers/{id}`, `POST /v1/providers/{id}/test` and `/reload` | [`providers`] |
 //! | `GET /health`, `/health/live`, `/health/ready` | [`health`] |
 //! | `GET /metrics` | [`metrics`] |
@@ -13,6 +14,7 @@ pub mod chat_completions;
 pub mod error;
 pub mod health;
 mod metrics;
+mod model_sync;
 pub mod models;
 mod providers;
 mod root;
@@ -38,6 +40,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/v1/models", get(models::list))
+        .route("/v1/models/sync", post(model_sync::all))
+        .route("/v1/models/sync/{provider}", post(model_sync::one))
         .route("/v1/models/{*id}", get(models::one))
         .route("/v1/providers", get(providers::list))
         .route("/v1/providers/{id}", get(providers::one))

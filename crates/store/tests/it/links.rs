@@ -1,9 +1,17 @@
+use signalbox_core::schema::ModelUpdate;
 use signalbox_store::provider_models::{self, NewLink};
 use signalbox_store::{Error, models, providers};
 
 use crate::fixture::{Database, on_both, sealer};
+use crate::providers::new;
 
-on_both!(linked_listed_unlinked, there_is_one_default, ends_take_their_links_along, rivals_for_the_default_take_turns);
+on_both!(
+    a_list_adds_and_changes_nothing_else,
+    linked_listed_unlinked,
+    there_is_one_default,
+    ends_take_their_links_along,
+    rivals_for_the_default_take_turns
+);
 
 fn link(provider_id: &str, model_id: &str, is_default: bool) -> NewLink {
     NewLink {
@@ -106,4 +114,33 @@ async fn rivals_for_the_default_take_turns(database: &Database) {
         let links = links(database, "p").await;
         assert!(links == "A b" || links == "B a", "{links}");
     }
+}
+
+async fn a_list_adds_and_changes_nothing_else(database: &Database) {
+    let store = &database.store;
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    providers::insert(store, &sealer(), &new("p", 1), &[], 1).await.unwrap();
+    let synced = provider_models::sync(store, "p", &ids(&["b", "a"]), 2).await.unwrap();
+    assert_eq!(synced, provider_models::Synced { models_added: 2, links_added: 2 });
+    let linked = async || {
+        let all = provider_models::list(store, "p").await.unwrap();
+        all.into_iter().map(|linked| (linked.model.id, linked.is_default)).collect::<Vec<_>>()
+    };
+    let row = |id: &str, default| (id.to_owned(), default);
+    assert_eq!(linked().await, [row("b", true), row("a", false)], "the first listed is the default of who has none");
+    let model = models::get(store, "a").await.unwrap();
+    assert_eq!(model.description.as_deref(), Some("a - Discovered from p"));
+    assert_eq!(model.capabilities, ["chat", "completion"]);
+
+    // What a person has decided since stays.
+    provider_models::set_default(store, "p", "a", 3).await.unwrap();
+    let described = ModelUpdate { description: Some(Some("mine".to_owned())), ..ModelUpdate::default() };
+    models::update(store, "b", &described, 3).await.unwrap();
+    let again = provider_models::sync(store, "p", &ids(&["c", "b"]), 4).await.unwrap();
+    assert_eq!(again, provider_models::Synced { models_added: 1, links_added: 1 });
+    assert_eq!(linked().await, [row("a", true), row("b", false), row("c", false)]);
+    assert_eq!(models::get(store, "b").await.unwrap().description.as_deref(), Some("mine"));
+    assert_eq!(provider_models::sync(store, "p", &[], 5).await.unwrap(), provider_models::Synced::default());
+    let unknown = provider_models::sync(store, "nobody", &ids(&["a"]), 6).await;
+    assert!(matches!(unknown, Err(Error::NotFound { what: "provider" })), "{unknown:?}");
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use axum::response::Html;
 
 /// Methods, path, and what it is good for. The test below compares it with the routes.
-const ROUTES: [(&str, &str, &str); 40] = [
+const ROUTES: [(&str, &str, &str); 42] = [
     ("GET", "/api/health", "Whether api-server lives. Needs no client key."),
     ("POST", "/api/proxy/start", "Start both services; answers at once."),
     ("POST", "/api/proxy/stop", "Stop both; answers when they are gone."),
@@ -29,6 +29,8 @@ const ROUTES: [(&str, &str, &str); 40] = [
     ("DELETE", "/api/providers/{id}/models/{model}", "Unlink one."),
     ("PUT", "/api/providers/{id}/models/{model}/default", "Make it the default of the provider."),
     ("GET POST", "/api/models", "List, create."),
+    ("POST", "/api/models/sync", "Ask all providers for their models, and add those that are new."),
+    ("POST", "/api/models/sync/{id}", "Ask one provider."),
     ("GET PUT DELETE", "/api/models/{id}", "One model."),
     ("GET DELETE", "/api/sessions", "List; DELETE removes those that have expired."),
     ("GET DELETE", "/api/sessions/{id}", "One session."),

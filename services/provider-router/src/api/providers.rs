@@ -99,7 +99,7 @@ pub(super) async fn reload(State(app): State<Arc<App>>, Path(id): Path<String>) 
 }
 
 /// The provider, or why it is not loaded.
-async fn loaded(app: &App, id: &str) -> Result<Arc<Provider>, ApiError> {
+pub(super) async fn loaded(app: &App, id: &str) -> Result<Arc<Provider>, ApiError> {
     if let Some(provider) = app.catalog.current().provider(id) {
         return Ok(Arc::clone(provider));
     }

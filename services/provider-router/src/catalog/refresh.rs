@@ -2,17 +2,19 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use signalbox_store::{Error, Sealer, Store, catalog, providers};
+use signalbox_store::{Error, Sealer, Store, catalog, provider_models, providers};
 use signalbox_upstream::AddressPolicy;
 use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
 
 use super::{Catalog, Snapshot};
-use crate::metrics::Metrics;
+use crate::{clock::unix_ms, metrics::Metrics};
 
 /// Four looks a second: a change is in force well within the promised second.
 const PERIOD: Duration = Duration::from_millis(250);
 /// A database that takes longer counts as away.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Writing a long list waits for other writers, too.
+const WRITING: Duration = Duration::from_secs(20);
 
 /// Reads the database and replaces the snapshot when the catalogue has changed.
 #[derive(Debug)]
@@ -93,6 +95,15 @@ impl Refresher {
             Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Makes and links the models that a provider lists.
+    ///
+    /// # Errors
+    /// [`Away`]; nothing was changed then, or it will be seen.
+    pub async fn sync(&self, provider: &str, listed: &[String]) -> Result<provider_models::Synced, Away> {
+        let synced = provider_models::sync(&self.store, provider, listed, unix_ms());
+        Ok(timeout(WRITING, synced).await.map_err(|_elapsed| Away::Silent)??)
     }
 
     /// A new snapshot, if there is one.
