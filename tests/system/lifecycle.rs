@@ -107,7 +107,8 @@ async fn i4_no_orphan_after_a_signal_that_can_be_caught() {
 
 #[tokio::test]
 async fn i4_children_leave_by_themselves_when_api_server_is_killed() {
-    let mut stack = Stack::start().await;
+    let at_once = Launch::default().config("api-server", "[services]\norphan_grace = \"0s\"\n");
+    let mut stack = Stack::builder().launch(at_once).start().await;
     assert_eq!(processes::of(&stack.home).len(), 3);
     stack.process.kill9().await;
     eventually("the end of the children", async || processes::of(&stack.home).is_empty().then_some(())).await;

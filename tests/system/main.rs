@@ -4,6 +4,7 @@
 //! Names that begin with `fc_` and a number are cases of the fault catalogue.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod adoption;
 mod bad_input;
 mod canary;
 mod catalog;

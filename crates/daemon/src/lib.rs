@@ -6,8 +6,9 @@
 //! - [`args`], [`config`]: flags, environment, file and compiled-in defaults, laid over each other.
 //! - [`listener`]: the socket, passed by the supervisor or bound here.
 //! - [`serve`](fn@serve): the accept loop: limits, timeouts, one panic costs one request, drain with a deadline.
-//! - [`shutdown`], `lifeline`: who may ask the process to leave, and how it leaves.
+//! - [`shutdown`], `supervision`, `lifeline`: who may ask the process to leave, and how it leaves.
 //! - [`doors`]: the names and the pages that may come in.
+//! - [`adoption`]: another supervisor takes over from one that was killed. [`identity`]: which process a number means.
 //! - `descriptors`: as many as the system allows. [`auth`]: client keys. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
 //!
 //! # Theory
@@ -18,9 +19,12 @@
 //! # Invariants
 //! - Signal handlers are installed before the first status line: whoever has read it may send a signal.
 //! - stdout carries the status line and nothing else, logs go to stderr, and a reader that went away never ends the process.
-//! - A supervised process does not outlive its supervisor, even when its runtime is dead-locked.
+//! - A supervised process outlives its supervisor by the time to be adopted and to drain, and no longer, even when its runtime is
+//!   dead-locked.
 //! - Nothing listens beyond loopback without a client key unless that was asked for in so many words.
 
+#[cfg(unix)]
+pub mod adoption;
 mod allocator;
 pub mod args;
 pub mod auth;
@@ -30,6 +34,7 @@ mod control_token;
 mod descriptors;
 pub mod doors;
 pub mod exit;
+pub mod identity;
 mod lifeline;
 pub mod listener;
 mod run;
@@ -38,6 +43,7 @@ mod secret_file;
 mod serve;
 pub mod shutdown;
 mod status;
+mod supervision;
 pub mod telemetry;
 mod user;
 

@@ -1,6 +1,7 @@
 //! The lifeline of a supervised process: its stdin.
 //!
 //! The supervisor holds the other end. It can write `shutdown`; when it dies, however it dies, the operating system closes the pipe.
+//! A process that can be adopted then waits for another supervisor, whose connection takes the place of stdin.
 //! The watcher is a plain thread and ends the process itself when the drain takes too long, so that a dead-locked runtime cannot
 //! become an orphan that holds the port for ever. For the same reason it logs nothing: stderr may be a pipe that nobody reads, and
 //! writing there would wait for ever.
@@ -27,12 +28,24 @@ pub(crate) struct Lifeline {
     _leaving: mpsc::Sender<()>,
 }
 
+/// Where the next supervisor comes from, when the present one is gone.
+pub(crate) trait Successors: Send + 'static {
+    /// Waits for one; `None` when the process has to leave.
+    fn wait(&self, shutdown: &Shutdown) -> Option<Box<dyn Read>>;
+}
+
+/// Of a process that ends with its supervisor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoSuccessors;
+
 // === impl Lifeline ===
 
 impl Lifeline {
-    /// Watches `input` until it ends. `kill` ends the process: it runs when the process is still there `limit` after that.
+    /// Watches `input` until it ends, and then that of each successor. `kill` ends the process: it runs when the process is still
+    /// there `limit` after that.
     pub(crate) fn watch(
         input: impl Read + Send + 'static,
+        successors: impl Successors,
         shutdown: Shutdown,
         limit: Duration,
         kill: impl FnOnce() + Send + 'static,
@@ -42,6 +55,9 @@ impl Lifeline {
         let flag = Arc::clone(&orphaned);
         let watch = move || {
             read_commands(input, &shutdown);
+            while let Some(successor) = successors.wait(&shutdown) {
+                read_commands(successor, &shutdown);
+            }
             // Asked to leave first, the process leaves for that reason; the supervisor just did not wait for the end.
             flag.store(!shutdown.is_draining(), Ordering::Release);
             shutdown.trigger();
@@ -59,6 +75,14 @@ impl Lifeline {
     /// Whether the process leaves because its supervisor is gone.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.orphaned.load(Ordering::Acquire)
+    }
+}
+
+// === impl NoSuccessors ===
+
+impl Successors for NoSuccessors {
+    fn wait(&self, _: &Shutdown) -> Option<Box<dyn Read>> {
+        None
     }
 }
 
@@ -94,7 +118,7 @@ mod tests {
     async fn the_end_of_stdin_drains_and_orphans() {
         let (reader, writer) = pipe();
         let shutdown = Shutdown::new();
-        let lifeline = Lifeline::watch(reader, shutdown.clone(), Duration::from_secs(60), never).unwrap();
+        let lifeline = Lifeline::watch(reader, NoSuccessors, shutdown.clone(), Duration::from_secs(60), never).unwrap();
         assert!(!shutdown.is_draining());
         drop(writer);
         shutdown.draining().await;
@@ -108,7 +132,7 @@ mod tests {
         let shutdown = Shutdown::new();
         let (killed, kill) = mpsc::channel();
         let kill_test = move || killed.send(()).unwrap();
-        let lifeline = Lifeline::watch(reader, shutdown.clone(), Duration::ZERO, kill_test).unwrap();
+        let lifeline = Lifeline::watch(reader, NoSuccessors, shutdown.clone(), Duration::ZERO, kill_test).unwrap();
         writer.write_all(b"hello\nshutdown\n").unwrap();
         shutdown.draining().await;
         drop(writer);
@@ -120,7 +144,7 @@ mod tests {
     fn a_stuck_process_is_ended_from_outside() {
         let (killed, kill) = mpsc::channel();
         let kill_test = move || killed.send(()).unwrap();
-        let lifeline = Lifeline::watch(std::io::empty(), Shutdown::new(), Duration::ZERO, kill_test);
+        let lifeline = Lifeline::watch(std::io::empty(), NoSuccessors, Shutdown::new(), Duration::ZERO, kill_test);
         kill.recv().unwrap();
         assert!(lifeline.unwrap().is_orphaned());
     }

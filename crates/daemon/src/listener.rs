@@ -111,6 +111,21 @@ impl Listener {
         self.take().into_iter().map(TcpListener::into_std).collect()
     }
 
+    /// Copies of the sockets that clients connect to, and where health checks are answered.
+    ///
+    /// # Errors
+    /// When the operating system has no descriptors left.
+    #[cfg(unix)]
+    pub(crate) fn copies(&self) -> io::Result<(Vec<std::net::TcpListener>, SocketAddr)> {
+        use std::os::fd::AsFd as _;
+
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let copy = |socket: &TcpListener| socket.as_fd().try_clone_to_owned().map(std::net::TcpListener::from);
+        let copies = sockets.iter().map(copy).collect::<io::Result<_>>()?;
+        let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((copies, probes.first().map_or(Ok(self.addr), TcpListener::local_addr)?))
+    }
+
     /// The sockets; none the second time.
     pub(crate) fn take(&self) -> Vec<TcpListener> {
         std::mem::take(&mut *self.sockets.lock().unwrap_or_else(PoisonError::into_inner))

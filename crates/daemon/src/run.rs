@@ -14,9 +14,9 @@ use crate::config::{self, Common, Environment, Loaded};
 use crate::context::Context;
 use crate::descriptors;
 use crate::exit::Exit;
-use crate::lifeline::{self, Lifeline};
 use crate::listener::{self, Listener};
 use crate::shutdown::{Shutdown, Signals};
+use crate::supervision::Supervision;
 use crate::telemetry::{self, LogHandle};
 
 /// How long blocking work may go on after the service has ended.
@@ -131,7 +131,7 @@ where
     let ended = runtime.block_on(async {
         let shutdown = Shutdown::new();
         let _signals = Signals::install(shutdown.clone())?;
-        let lifeline = if supervised { Some(watch_stdin(&loaded.common, &shutdown)?) } else { None };
+        let supervision = if supervised { Some(Supervision::begin(&loaded.common, &shutdown)?) } else { None };
         let listener = acquire(&loaded.common).await?;
         let context = Context {
             common: loaded.common,
@@ -143,11 +143,14 @@ where
             service: spec.name,
             version: spec.version,
         };
+        if let Some(supervision) = &supervision {
+            supervision.tell(&context)?;
+        }
         // The panic itself was logged by the hook.
         let ended = AssertUnwindSafe(async { serve(loaded.own, context).await }).catch_unwind().await;
         match ended {
             Err(_panic) => Err(Exit::Panic),
-            Ok(Ok(())) if lifeline.is_some_and(|lifeline| lifeline.is_orphaned()) => Err(Exit::Orphaned),
+            Ok(Ok(())) if supervision.is_some_and(|supervision| supervision.is_orphaned()) => Err(Exit::Orphaned),
             Ok(ended) => ended,
         }
     });
@@ -161,11 +164,6 @@ fn runtime(worker_threads: usize) -> Result<Runtime, Exit> {
         builder.worker_threads(worker_threads);
     }
     builder.enable_all().build().map_err(|error| Exit::Temporary(format!("cannot start the runtime: {error}")))
-}
-
-fn watch_stdin(common: &Common, shutdown: &Shutdown) -> Result<Lifeline, Exit> {
-    let limit = common.server.drain_timeout.get() + lifeline::GRACE;
-    Lifeline::watch(std::io::stdin(), shutdown.clone(), limit, || std::process::exit(Exit::Orphaned.code().into()))
 }
 
 /// The sockets, passed or bound, unless they would be open to other machines without a key.

@@ -20,6 +20,8 @@ const VARIABLE: &str = "SIGNALBOX_KEY";
 /// The file in the data directory.
 const FILE: &str = "secret.key";
 
+const TAKES: &str = "takes 32 bytes in base64, such as `openssl rand -base64 32` prints";
+
 /// Bytes of a key.
 const LENGTH: usize = 32;
 
@@ -34,27 +36,26 @@ pub fn sealing_key(data_dir: &Path) -> Result<Secret<[u8; LENGTH]>, Exit> {
 }
 
 fn load(data_dir: &Path, env: &Environment) -> Result<Secret<[u8; LENGTH]>, Exit> {
-    let takes = "takes 32 bytes in base64, such as `openssl rand -base64 32` prints";
     if let Some(text) = env.get(VARIABLE)? {
-        return decode(text).ok_or_else(|| Exit::Config(format!("{VARIABLE} {takes}")));
+        return decode(text).ok_or_else(|| Exit::Config(format!("{VARIABLE} {TAKES}")));
     }
-    let path = data_dir.join(FILE);
-    let refused = |error: &io::Error| {
-        Exit::CannotOpen(format!(
-            "cannot use the key file {}: {error}; {VARIABLE} can hold the key instead",
-            path.display()
-        ))
-    };
-    let text = match read(&path) {
+    of_file(&data_dir.join(FILE), &format!("{VARIABLE} can hold the key instead"))
+}
+
+/// The key in this file, which is made with mode 0600 if it does not exist. `advice` is what else helps when that fails.
+pub(crate) fn of_file(path: &Path, advice: &str) -> Result<Secret<[u8; LENGTH]>, Exit> {
+    let refused =
+        |error: &io::Error| Exit::CannotOpen(format!("cannot use the key file {}: {error}; {advice}", path.display()));
+    let text = match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let made = random().and_then(|key| make(&path, &STANDARD.encode(key)));
+            let made = random().and_then(|key| make(path, &STANDARD.encode(key)));
             made.map_err(|error| refused(&error))?;
-            read(&path)
+            read(path)
         }
         found => found,
     };
     match text {
-        Ok(text) => decode(&text).ok_or_else(|| Exit::Config(format!("the key file {} {takes}", path.display()))),
+        Ok(text) => decode(&text).ok_or_else(|| Exit::Config(format!("the key file {} {TAKES}", path.display()))),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Err(Exit::Permission(format!("the key file {} {error}", path.display())))
         }

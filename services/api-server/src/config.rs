@@ -79,6 +79,8 @@ pub struct Services {
     pub startup_timeout: Duration,
     /// From asking to leave to killing.
     pub stop_grace: Duration,
+    /// How long a service waits to be adopted when we are killed.
+    pub orphan_grace: Duration,
     /// Before the first restart after a failure.
     pub restart_delay: Duration,
     /// The longest delay before a restart.

@@ -7,6 +7,7 @@
 //! Start: qwen-proxy, then provider-router, without waiting in between. Stop: provider-router first and to its end, then
 //! qwen-proxy, because the router may still be serving streams that come from it.
 
+mod adoption;
 mod evict;
 mod owner;
 mod programs;
@@ -15,10 +16,13 @@ mod service;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use signalbox_daemon::adoption::Key;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::owner::Owner;
 use crate::supervisor::{Limits, Phase, Snapshot, Unmet, supervise};
@@ -50,6 +54,10 @@ pub struct Config {
     pub env: Vec<(OsString, OsString)>,
     /// How much patience to have with them.
     pub limits: Limits,
+    /// How long they serve on when we are killed, waiting to be adopted by our successor.
+    pub orphan_grace: Duration,
+    /// What we prove ourselves with to the children of our predecessor. `None`: we adopt nobody.
+    pub key: Option<Key>,
 }
 
 /// What the settings say about the router; they win over [`Config`].
@@ -178,6 +186,7 @@ enum Want {
     Start(Overrides),
     Stop,
     Restart(Overrides, Which),
+    Adopt(Overrides),
 }
 
 /// Which of the two a command is about.
@@ -207,9 +216,10 @@ pub fn launch(config: Config) -> (Fleet, Closer) {
         router_port: config.router_port,
         qwen_port: config.qwen_port,
     };
-    let owner = Owner { config, router, qwen, preparation: publish };
     let closing = CancellationToken::new();
-    let task = tokio::spawn(owner.run(inbox, closing.clone()));
+    let owner =
+        Owner { config, router, qwen, preparation: publish, leaving: TaskTracker::new(), closing: closing.clone() };
+    let task = tokio::spawn(owner.run(inbox));
     (fleet, Closer { closing, task })
 }
 
@@ -229,6 +239,12 @@ impl Fleet {
     /// Wants new processes in place of the present ones, which serve until the new ones are ready.
     pub async fn restart(&self, overrides: Overrides, which: Which) -> Outcome {
         self.send(Want::Restart(overrides, which)).await
+    }
+
+    /// Takes over what our predecessor has left behind: its children that serve go on serving, as ours; whoever else is left
+    /// is ended. To be called first.
+    pub async fn adopt(&self, overrides: Overrides) -> Outcome {
+        self.send(Want::Adopt(overrides)).await
     }
 
     /// Each child with its name, and what becomes of it.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use signalbox_daemon::Exit;
 
-use crate::identity::Identity;
+use signalbox_daemon::identity::Identity;
 
 /// What is known about the api-server that runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

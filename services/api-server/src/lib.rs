@@ -7,7 +7,7 @@
 //! - [`audit`]: who changed what.
 //! - [`events`]: Socket.IO, told what happens.
 //! - [`router`]: what provider-router says of its providers. - [`loopback`]: one question to a service of ours.
-//! - [`instance`]: the one api-server of a data directory; [`identity`]: which process a number means.
+//! - [`instance`]: the one api-server of a data directory.
 //! - [`logs`]: the files the three services write. - [`notify`]: a webhook for what happens to them. - `welcome`: what somebody sees who starts everything by hand.
 //! - [`fleet`]: which children we run, in which order. - [`supervisor`]: keeping one child in the state it should be in.
 //!
@@ -18,7 +18,7 @@
 //!
 //! # Invariants
 //! - However this process ends, the children end: in order when it is asked to leave, killed with the runtime when
-//!   something panics, by themselves when it is killed.
+//!   something panics, by themselves when it is killed and no other api-server adopts them in time.
 //! - Reading and changing the tables never waits for a child or a provider, and commanding a child never for the tables.
 
 pub mod api;
@@ -27,7 +27,6 @@ pub mod cli;
 pub mod config;
 pub mod events;
 pub mod fleet;
-pub mod identity;
 pub mod instance;
 pub mod logs;
 pub mod loopback;
@@ -44,7 +43,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
+use signalbox_daemon::adoption::{self, Key};
 use signalbox_daemon::config::{LogFormat, LogLevel};
+use signalbox_daemon::identity::Identity;
 use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key};
 use signalbox_store::audit::{Actor, acting};
 use signalbox_store::{Error as StoreError, Sealer, Store, provider_configs};
@@ -55,7 +56,6 @@ use self::api::App;
 use self::config::Config;
 use self::events::Extensions;
 use self::fleet::{Fleet, Place, Programs};
-use self::identity::Identity;
 use self::instance::{Instance, Record};
 use self::logs::LogDir;
 use self::router::RouterClient;
@@ -74,12 +74,13 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     config.check()?;
     let data_dir = &context.common.data_dir;
     let instance = Instance::acquire(data_dir, &record(&context)).await?;
+    let key = Key::load(&adoption::run_dir(data_dir))?;
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     let _reaper =
         supervisor::orphans::take_in().map_err(|error| Exit::Temporary(format!("cannot take in orphans: {error}")))?;
     let keeper = logs::keep(&LogDir::of(data_dir), config.logs.retention());
     seal_configs(&store, &sealer).await;
-    let (fleet, closer) = fleet::launch(fleet_config(&config, &context));
+    let (fleet, closer) = fleet::launch(fleet_config(&config, &context, key));
     let notifier = notify::launch(&config.notify, &fleet.services())?;
     // Whatever happens in there, the children are stopped before we leave; at best while the last requests are served.
     let served = AssertUnwindSafe(work(&config, &context, store.clone(), sealer, fleet)).catch_unwind();
@@ -130,6 +131,7 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
         auditor,
     };
     let fleet = app.fleet.clone();
+    api::proxy::adopt(&app).await;
     let mut started = None;
     if config.services.autostart {
         // What comes of it is in the log and in the status.
@@ -215,7 +217,7 @@ fn cannot_open(error: &StoreError) -> Exit {
     }
 }
 
-fn fleet_config(config: &Config, context: &Context) -> fleet::Config {
+fn fleet_config(config: &Config, context: &Context, key: Key) -> fleet::Config {
     let common = &context.common;
     let services = &config.services;
     let mut args: Vec<OsString> = vec![
@@ -259,6 +261,8 @@ fn fleet_config(config: &Config, context: &Context) -> fleet::Config {
             probe_failures: services.probe_failures.get(),
             ..Limits::default()
         },
+        orphan_grace: services.orphan_grace.get(),
+        key: Some(key),
     }
 }
 

@@ -4,7 +4,8 @@
 //! - [`spec`]: what to run. - [`state`]: what may follow what, as a pure table.
 //! - [`actor`]: the one task that owns a child's state. - [`run`]: one life of the child, from spawn to burial.
 //! - [`process`]: spawning, signals, reaping. - [`group`]: who belongs to a process group.
-//! - [`orphans`]: whose parent has ended. - [`pidfd`]: one process, for sure.
+//! - [`orphans`]: whose parent has ended. - [`kin`]: a family that somebody else has spawned. - [`adopt`]: what another
+//!   supervisor has left behind.
 //! - [`port`]: the sockets, which are ours. - [`stand_in`]: who answers there while the child is away.
 //! - [`output`]: status lines and the log file. - [`probe`]: is it ready, does it live? - [`exit`]: how it ended.
 //!
@@ -40,15 +41,17 @@
 //! - At most one process group per child serves at any time. Beside it there may be one that is getting ready, and some
 //!   that accept nothing any more and finish their streams. After a failure the old group is proven empty first.
 //! - A group is signalled only while its leader has not been reaped, so its number cannot belong to a stranger.
-//! - Dropping the task kills the group. A child whose supervisor is killed sees the end of its standard input and leaves.
+//! - Dropping the task kills the group. A child whose supervisor is killed sees the end of its standard input, and leaves
+//!   unless another supervisor adopts it in time.
 //! - Nothing here knows an HTTP server, SQL, or what the children do.
 
 mod actor;
+pub(crate) mod adopt;
 mod exit;
 mod group;
+mod kin;
 pub(crate) mod orphans;
 mod output;
-mod pidfd;
 mod port;
 mod probe;
 mod process;
@@ -64,8 +67,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+pub use self::adopt::Foundling;
 pub use self::exit::{Cause, Exit, Fault};
-pub(crate) use self::pidfd::Pidfd;
 pub use self::port::Refused;
 pub use self::spec::{Limits, Listen, Spec, inherited_env};
 
@@ -109,6 +112,8 @@ pub struct Snapshot {
     pub cause: Option<Arc<Cause>>,
     /// The last stop needed SIGKILL.
     pub forced: bool,
+    /// Another supervisor has spawned the process.
+    pub adopted: bool,
 }
 
 /// The states that people see.
@@ -159,6 +164,7 @@ enum Want {
     Start(Box<Spec>),
     Stop,
     Restart(Box<Spec>),
+    Adopt(Box<Spec>, Box<Foundling>),
 }
 
 /// Starts the task that owns the child called `name`. Nothing is spawned until a command says so.
@@ -189,6 +195,12 @@ impl Child {
     /// until the new one is ready, and serves on if that never happens.
     pub async fn restart(&self, spec: Spec) -> Ticket {
         self.send(Want::Restart(Box::new(spec))).await
+    }
+
+    /// Wants this process, which serves already, to be the child; `spec` is what it runs, or what takes its place when it
+    /// fails. A child that is not stopped is left as it is, and the process waits for another supervisor.
+    pub async fn adopt(&self, spec: Spec, foundling: Foundling) -> Ticket {
+        self.send(Want::Adopt(Box::new(spec), Box::new(foundling))).await
     }
 
     /// The present state, and every later one.
@@ -234,6 +246,7 @@ impl Snapshot {
             retry_at: None,
             cause: None,
             forced: false,
+            adopted: false,
         }
     }
 

@@ -88,6 +88,13 @@ pub(crate) async fn status_value(app: &App) -> Value {
     serde_json::to_value(StatusObject::of(app).await).unwrap_or_default()
 }
 
+/// Takes over the children of an api-server that was killed, with what the settings say about them.
+pub(crate) async fn adopt(app: &App) {
+    let outcome = app.fleet.adopt(settings::overrides(app).await).await;
+    // Nothing else has been wanted yet, and what comes of it is in the status.
+    outcome.done().await.ok();
+}
+
 /// Starts the children with what the settings say about them.
 pub(crate) async fn begin(app: &App) -> Outcome {
     app.fleet.start(settings::overrides(app).await).await

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::time::{Instant, sleep};
 
 use super::output::Output;
-use crate::identity::{Handle, Identity, Request};
+use signalbox_daemon::identity::{Handle, Identity, Request};
 
 const PAUSE: Duration = Duration::from_millis(50);
 

@@ -11,7 +11,7 @@ use super::output::{Code, Output, Verdict};
 use super::ports::{self, State};
 use super::{ending, orphans};
 use crate::config::Args;
-use crate::identity::Identity;
+use signalbox_daemon::identity::Identity;
 
 /// From asking to killing.
 const GRACE: Duration = Duration::from_secs(10);

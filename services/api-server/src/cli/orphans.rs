@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::identity::Identity;
+use signalbox_daemon::identity::Identity;
 
 /// An orphaned service.
 #[derive(Clone, Debug, PartialEq, Eq)]

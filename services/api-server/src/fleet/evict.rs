@@ -3,10 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use signalbox_daemon::identity::{Handle, Request};
 use signalbox_daemon::listener::holder_of;
-
-use crate::supervisor::Pidfd;
 
 /// From the polite request to leave to SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
@@ -62,7 +60,7 @@ pub async fn evict(pid: u32, port: u16) -> Result<(), Kept> {
     let refused = |source: io::Error| Kept::Refused { pid, source };
     let elsewhere = || Kept::Elsewhere { pid, port };
     // From here on the process is held. Only then is asked whether it is the right one.
-    let held = Pidfd::open(pid).map_err(refused)?;
+    let held = Handle::open(pid).map_err(refused)?.ok_or_else(elsewhere)?;
     if holder_of(port).is_none_or(|holder| holder.pid != pid) {
         return Err(elsewhere());
     }
@@ -71,8 +69,8 @@ pub async fn evict(pid: u32, port: u16) -> Result<(), Kept> {
     }
     tracing::warn!(pid, port, "ending the process that holds the port");
     let ended = tokio::task::spawn_blocking(move || {
-        for (signal, patience) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, KILL_WAIT)] {
-            held.signal(signal)?;
+        for (request, patience) in [(Request::Leave, GRACE), (Request::Die, KILL_WAIT)] {
+            held.ask(request)?;
             if held.wait(Some(patience)) {
                 return Ok(true);
             }

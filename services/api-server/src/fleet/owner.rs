@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{Command, Config, Failure, Overrides, Preparation, Progress, Want, Which, service};
 use crate::supervisor::{Child, Spec, Ticket, Unmet};
@@ -37,17 +38,20 @@ pub(super) struct Owner {
     pub(super) router: Child,
     pub(super) qwen: Child,
     pub(super) preparation: watch::Sender<Preparation>,
+    /// Those of our predecessor who finish their streams.
+    pub(super) leaving: TaskTracker,
+    pub(super) closing: CancellationToken,
 }
 
 // === impl Owner ===
 
 impl Owner {
-    /// Runs until `closing`, or until nobody can send commands any more; then stops both children.
-    pub(super) async fn run(self, mut inbox: mpsc::Receiver<Command>, closing: CancellationToken) {
+    /// Runs until it is closed, or until nobody can send commands any more; then stops both children.
+    pub(super) async fn run(self, mut inbox: mpsc::Receiver<Command>) {
         let mut under_way: Option<UnderWay<'_>> = None;
         loop {
             tokio::select! {
-                () = closing.cancelled() => break,
+                () = self.closing.cancelled() => break,
                 command = inbox.recv() => {
                     let Some(command) = command else { break };
                     if let Some(abandoned) = under_way.take() {
@@ -66,6 +70,9 @@ impl Owner {
             }
         }
         drop(under_way);
+        self.closing.cancel();
+        self.leaving.close();
+        self.leaving.wait().await;
         self.router.close().await;
         self.qwen.close().await;
     }
@@ -100,6 +107,10 @@ impl Owner {
                         both(qwen, router, &progress).await
                     }
                 }
+            }),
+            Want::Adopt(overrides) => Box::pin(async move {
+                self.adopt(&overrides).await;
+                Ok(())
             }),
             Want::Stop => {
                 self.preparation.send_replace(Preparation::Idle);

@@ -77,11 +77,18 @@ impl Programs {
         if let Self { router: Some(router), qwen: Some(qwen), .. } = self {
             return Ok(Binaries { router: router.clone(), qwen: qwen.clone() });
         }
-        let own = env::current_exe().map_err(Missing::OwnPath)?;
-        let directory = own.parent().unwrap_or_else(|| Path::new(".")).to_owned();
         if let Place::Checkout { cargo, manifest_dir } = &self.place {
-            build(cargo, manifest_dir, &directory).await?;
+            build(cargo, manifest_dir, &own_directory()?).await?;
         }
+        self.found()
+    }
+
+    /// Finds the executables as they are.
+    pub(super) fn found(&self) -> Result<Binaries, Missing> {
+        if let Self { router: Some(router), qwen: Some(qwen), .. } = self {
+            return Ok(Binaries { router: router.clone(), qwen: qwen.clone() });
+        }
+        let directory = own_directory()?;
         let path = env::var_os("PATH").unwrap_or_default();
         let choose = |named: &Option<PathBuf>, name| named.clone().map_or_else(|| find(name, &directory, &path), Ok);
         Ok(Binaries { router: choose(&self.router, ROUTER)?, qwen: choose(&self.qwen, QWEN)? })
@@ -105,6 +112,11 @@ impl Place {
             _ => Self::Installed,
         }
     }
+}
+
+fn own_directory() -> Result<PathBuf, Missing> {
+    let own = env::current_exe().map_err(Missing::OwnPath)?;
+    Ok(own.parent().unwrap_or_else(|| Path::new(".")).to_owned())
 }
 
 /// Runs cargo in the foreground of our own log: people want to see what takes so long.

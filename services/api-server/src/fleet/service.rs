@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use signalbox_daemon::adoption::run_dir;
+
 use super::{Config, Overrides};
 use crate::supervisor::{Listen, Spec, inherited_env};
 
@@ -37,11 +39,24 @@ fn service(config: &Config, overrides: &Overrides, name: &str, program: PathBuf,
     // Never ours: api-server's own `PORT` given to both would be one port for three servers.
     env.extend([("HOST".into(), host.into()), ("PORT".into(), port_text.into())]);
     let listen = Listen { host: host.to_owned(), port, auto_port: overrides.auto_port.unwrap_or(config.auto_port) };
-    Spec { program, args, env, listen, log: config.data_dir.join("logs").join(format!("{name}.log")) }
+    let mut spec = Spec {
+        program,
+        args,
+        env,
+        listen,
+        log: config.data_dir.join("logs").join(format!("{name}.log")),
+        run: run_dir(&config.data_dir),
+        orphan_grace: config.orphan_grace,
+        fingerprint: String::new(),
+    };
+    spec.fingerprint = config.key.as_ref().map(|key| key.fingerprint(&spec.text())).unwrap_or_default();
+    spec
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::fleet::{Place, Programs};
     use crate::supervisor::Limits;
@@ -57,6 +72,8 @@ mod tests {
             args: vec!["--log-level".into(), "debug".into()],
             env: vec![("DATABASE_URL".into(), "sqlite:///data/signalbox.db".into())],
             limits: Limits::default(),
+            orphan_grace: Duration::ZERO,
+            key: None,
         }
     }
 

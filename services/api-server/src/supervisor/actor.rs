@@ -15,7 +15,7 @@ use super::port::{Port, Refused};
 use super::run::{News, Run};
 use super::stand_in::StandIn;
 use super::state::{Effect, Event, Machine, State};
-use super::{Cause, Command, Fault, Limits, Snapshot, Spec, Want};
+use super::{Cause, Command, Fault, Foundling, Limits, Snapshot, Spec, Want};
 
 /// See the module documentation.
 pub(super) struct Actor {
@@ -31,6 +31,8 @@ pub(super) struct Actor {
     /// Bound as long as somebody listens on it, or is about to.
     port: Option<Port>,
     run: Option<Run>,
+    /// The process that is to be taken for ours.
+    foundling: Option<Foundling>,
     /// The generation that is to take over.
     beside: Option<Beside>,
     /// Old generations that finish their streams.
@@ -86,6 +88,7 @@ impl Actor {
             spec: None,
             port: None,
             run: None,
+            foundling: None,
             beside: None,
             draining: JoinSet::new(),
             dark: None,
@@ -160,8 +163,16 @@ impl Actor {
     fn accept(&mut self, command: Command) -> Event {
         let (event, goal, spec) = match command.want {
             Want::Start(spec) => (Event::Start, Goal::Up, Some(spec)),
-            Want::Restart(spec) => (Event::Restart, Goal::Replaced, Some(spec)),
+            Want::Restart(spec) => {
+                let blocked = self.port.as_ref().is_some_and(|port| port.is_in_the_way_of(&spec.listen));
+                (if blocked { Event::Replace } else { Event::Restart }, Goal::Replaced, Some(spec))
+            }
             Want::Stop => (Event::Stop, Goal::Down, None),
+            Want::Adopt(spec, foundling) => {
+                let vacant = matches!(self.machine.state(), State::Stopped { .. });
+                self.foundling = vacant.then_some(*foundling);
+                (Event::Adopt, Goal::Up, vacant.then_some(spec))
+            }
         };
         // A start does not change what runs already; a restart brings its spec to the generation it spawns.
         let serving = matches!(self.machine.state(), State::Running { .. });
@@ -183,6 +194,7 @@ impl Actor {
         let cause = match effect {
             Effect::Nothing => None,
             Effect::Spawn => self.spawn(event).await,
+            Effect::TakeIn => self.take_in(),
             Effect::SpawnBeside => self.spawn_beside().await,
             Effect::TakeOver => {
                 self.take_over();
@@ -191,6 +203,9 @@ impl Actor {
             Effect::Promote => self.promote().await,
             Effect::DropBeside => self.drop_beside(event).await,
             Effect::Terminate => {
+                if event == Event::Replace {
+                    self.port = None;
+                }
                 self.run.iter_mut().for_each(Run::terminate);
                 self.release_beside();
                 None
@@ -214,7 +229,7 @@ impl Actor {
 
     async fn spawn(&mut self, event: Event) -> Option<Cause> {
         self.run = None;
-        let by_hand = matches!(event, Event::Start | Event::Restart);
+        let by_hand = matches!(event, Event::Start | Event::Restart | Event::Replace);
         self.restarts = if by_hand { 0 } else { self.restarts + 1 };
         match self.try_spawn().await {
             Ok((run, port)) => {
@@ -226,6 +241,27 @@ impl Actor {
             Err(NotSpawned { cause, permanent }) => {
                 self.machine.on(Event::SpawnFailed { permanent }, Instant::now());
                 Some(cause)
+            }
+        }
+    }
+
+    /// The process that served under another supervisor is the serving generation.
+    fn take_in(&mut self) -> Option<Cause> {
+        let (foundling, spec) = (self.foundling.take()?, self.spec.clone()?);
+        match foundling.into_run(self.name, &spec, self.limits.probe_interval) {
+            Ok((run, port)) => {
+                self.run = Some(run);
+                self.port = Some(port);
+                self.spawned += 1;
+                self.generation = self.spawned;
+                self.restarts = 0;
+                None
+            }
+            Err(error) => {
+                // It waits for another supervisor, and leaves when none comes.
+                self.machine.on(Event::Exited { permanent: true }, Instant::now());
+                self.machine.on(Event::Gone, Instant::now());
+                Some(Cause::new(Fault::NotSpawned, format!("cannot adopt {}: {error}", self.name)))
             }
         }
     }
@@ -249,6 +285,8 @@ impl Actor {
         let Some(spec) = self.spec.clone() else {
             return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "nothing to run"), permanent: true });
         };
+        // Only of a process that has left can the sockets be in the way; clients are not to wait in their queue.
+        self.port.take_if(|port| port.is_in_the_way_of(&spec.listen));
         let bound = match &self.port {
             Some(port) if port.suits(&spec.listen) => None,
             _ => Some(Port::bind(&spec.listen).await.map_err(|refused| not_bound(&refused))?),

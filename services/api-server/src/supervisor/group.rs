@@ -9,15 +9,48 @@ use nix::unistd::Pid;
 /// Whether no living process is left in the group; zombies do not count.
 #[cfg(target_os = "linux")]
 pub(super) fn is_empty(group: Pid) -> bool {
-    !processes().any(|pid| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        lives_in(&stat) == Some(group.as_raw())
-    })
+    members(group).is_empty()
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn is_empty(group: Pid) -> bool {
     nix::sys::signal::killpg(group, None).is_err()
+}
+
+/// The living processes of the group.
+#[cfg(target_os = "linux")]
+pub(super) fn members(group: Pid) -> Vec<Pid> {
+    processes().map(Pid::from_raw).filter(|pid| is_member(*pid, group)).collect()
+}
+
+/// Elsewhere the leader has to do: it is the one that is known.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn members(group: Pid) -> Vec<Pid> {
+    if lives(group) { vec![group] } else { Vec::new() }
+}
+
+/// Whether a living process is in the group.
+#[cfg(target_os = "linux")]
+pub(super) fn is_member(pid: Pid, group: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    lives_in(&stat) == Some(group.as_raw())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_member(pid: Pid, group: Pid) -> bool {
+    nix::unistd::getpgid(Some(pid)) == Ok(group)
+}
+
+/// Whether a process has this number and is no zombie.
+#[cfg(target_os = "linux")]
+pub(super) fn lives(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    lives_in(&stat).is_some()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn lives(pid: Pid) -> bool {
+    nix::sys::signal::kill(pid, None).is_ok()
 }
 
 /// The living processes that carry `marker` (`NAME=value`) in the environment they were started with, wherever they

@@ -101,6 +101,11 @@ impl Log {
         Ok((Self { path: path.to_owned(), begin }, file))
     }
 
+    /// That of a run which somebody else began, nobody knows where: its end may tell of an older run, too.
+    pub(super) fn of_adopted(path: &Path) -> Self {
+        Self { path: path.to_owned(), begin: 0 }
+    }
+
     /// The end of what this run wrote, at most 64 KiB, beginning with a whole line.
     pub(super) async fn tail(&self) -> io::Result<String> {
         let mut file = tokio::fs::File::open(&self.path).await?;

@@ -60,9 +60,19 @@ impl Port {
         Ok(Self { listen: listen.clone(), sockets, addr })
     }
 
+    /// Those of a child that was adopted, which were bound as `listen` says.
+    pub(super) fn adopted(listen: Listen, sockets: Vec<TcpListener>, addr: SocketAddr) -> Self {
+        Self { listen, sockets, addr }
+    }
+
     /// Whether these are what is asked for.
     pub(super) fn suits(&self, listen: &Listen) -> bool {
-        (&self.listen.host, self.listen.port) == (&listen.host, listen.port)
+        self.listen.host == listen.host && (listen.port == self.listen.port || listen.port == self.addr.port())
+    }
+
+    /// Whether what is asked for cannot be bound as long as these are: another host, the same port.
+    pub(super) fn is_in_the_way_of(&self, listen: &Listen) -> bool {
+        listen.port == self.addr.port() && !self.suits(listen)
     }
 
     pub(super) fn sockets(&self) -> &[TcpListener] {

@@ -7,6 +7,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use command_fds::{CommandFdExt as _, FdMapping};
@@ -14,18 +15,18 @@ use nix::errno::Errno;
 use nix::sys::signal::{self, Signal};
 use nix::sys::wait::{self, WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
+use signalbox_daemon::adoption::{self, FAMILY, Files};
+use signalbox_daemon::identity::{Handle, Request};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::kin::{self, Kin};
 use super::orphans::{self, Leaders};
-use super::pidfd::Pidfd;
 use super::{Exit, Spec, group};
+use crate::instance::private_directory;
 
 /// Tells our binaries that their standard input is a lifeline and their standard output is for status lines.
 const SUPERVISED: &str = "SIGNALBOX_SUPERVISED";
-
-/// Carries a value that no other process of the machine has, so that descendants can be found wherever they went.
-const FAMILY: &str = "SIGNALBOX_FAMILY";
 
 /// The first descriptor of those that are passed, as systemd does it.
 const FIRST_PASSED: i32 = 3;
@@ -44,11 +45,22 @@ pub(super) struct Sockets<'a> {
 pub(super) struct Process {
     name: &'static str,
     leader: Pid,
+    /// A value that no other process of the machine has: in the environment of the leader and its descendants, so that they
+    /// can be found wherever they went.
     family: String,
+    files: Option<Files>,
     exited: oneshot::Receiver<Exit>,
     reaped: bool,
-    /// The lifeline: its end tells the child that we are gone.
-    _lifeline: Option<ChildStdin>,
+    _lifeline: Lifeline,
+    /// Somebody else is the parent of the leader and reaps it: its number is not safe after its end.
+    adopted: Option<Kin>,
+}
+
+/// Its end tells the child that we are gone.
+#[derive(Debug)]
+enum Lifeline {
+    Pipe { _stdin: Option<ChildStdin> },
+    Socket { _stream: UnixStream },
 }
 
 // === impl Process ===
@@ -61,9 +73,16 @@ impl Process {
         sockets: Sockets<'_>,
         log: std::fs::File,
     ) -> io::Result<(Self, ChildStdout)> {
+        use std::os::unix::fs::OpenOptionsExt as _;
         use std::os::unix::process::CommandExt as _;
 
-        let family = Uuid::now_v7().to_string();
+        let family = Uuid::now_v7().simple().to_string();
+        let files = Files::of(&spec.run, &family);
+        // Made before there is anybody: whoever is left behind, however it comes about, can be found by it.
+        if let Some(files) = &files {
+            private_directory(&spec.run)?;
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&files.lock)?;
+        }
         let mut command = Command::new(&spec.program);
         command
             .args(&spec.args)
@@ -71,6 +90,8 @@ impl Process {
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .env(SUPERVISED, "1")
             .env(FAMILY, &family)
+            .env(adoption::GRACE, format!("{}ms", spec.orphan_grace.as_millis()))
+            .env(adoption::FINGERPRINT, &spec.fingerprint)
             .env("LISTEN_FDS", (sockets.public.len() + 1).to_string())
             .env("LISTEN_FDNAMES", format!("{}probe", "public:".repeat(sockets.public.len())))
             .process_group(0)
@@ -81,7 +102,7 @@ impl Process {
             .map_err(io::Error::other)?;
         // Held until it is known as a leader: nobody must take it for an orphan in between.
         let mut leaders = Leaders::hold();
-        let mut child = command.spawn()?;
+        let mut child = command.spawn().inspect_err(|_| remove(name, files.as_ref()))?;
 
         let leader = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
         leaders.add(leader);
@@ -90,15 +111,45 @@ impl Process {
         let lifeline = child.stdin.take();
         let stdout = child.stdout.take();
         // From here on dropping it kills the group.
-        let process = Self { name, leader, family, exited, reaped: false, _lifeline: lifeline };
+        let lifeline = Lifeline::Pipe { _stdin: lifeline };
+        let process = Self { name, leader, family, files, exited, reaped: false, _lifeline: lifeline, adopted: None };
         std::thread::Builder::new().name(format!("keeper-{name}")).spawn(move || keep(leader, tell))?;
         let stdout = stdout.ok_or_else(|| io::Error::other("the child has no standard output"))?;
         Ok((process, stdout))
     }
 
+    /// One that another supervisor has spawned, and that has proven to be ours.
+    pub(super) fn adopted(
+        name: &'static str,
+        spec: &Spec,
+        family: String,
+        process: Handle,
+        pid: u32,
+        lifeline: UnixStream,
+    ) -> io::Result<Self> {
+        let leader = Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?);
+        let (tell, exited) = oneshot::channel();
+        let process = std::sync::Arc::new(process);
+        let kin = Kin::new(leader, &family, std::sync::Arc::clone(&process));
+        let files = Files::of(&spec.run, &family);
+        std::thread::Builder::new().name(format!("keeper-{name}")).spawn(move || {
+            if process.wait(None) {
+                // Nobody may be left who wants to know.
+                tell.send(Exit::Unknown).ok();
+            }
+        })?;
+        let lifeline = Lifeline::Socket { _stream: lifeline };
+        Ok(Self { name, leader, family, files, exited, reaped: false, _lifeline: lifeline, adopted: Some(kin) })
+    }
+
     /// The number of the leader and of the group.
     pub(super) fn id(&self) -> u32 {
         self.leader.as_raw().unsigned_abs()
+    }
+
+    /// Whether another supervisor has spawned it.
+    pub(super) fn is_adopted(&self) -> bool {
+        self.adopted.is_some()
     }
 
     /// Waits for the leader's end; it is not reaped by that. To be called until it returned once.
@@ -108,13 +159,13 @@ impl Process {
 
     /// Asks the group to leave. A stopped process could not hear that, so it is continued.
     pub(super) fn terminate(&self) {
-        self.signal(Signal::SIGTERM);
-        self.signal(Signal::SIGCONT);
+        self.signal(Request::Leave);
+        self.signal(Request::Wake);
     }
 
     /// Kills the group.
     pub(super) fn kill(&self) {
-        self.signal(Signal::SIGKILL);
+        self.signal(Request::Die);
     }
 
     /// Kills what is left of the group and of those who left it, after the leader has ended. Returns whether nothing is
@@ -124,33 +175,26 @@ impl Process {
             return true;
         }
         self.kill();
-        if !group::is_empty(self.leader) {
-            return false;
+        match &self.adopted {
+            Some(kin) if !kin.is_empty() => return false,
+            Some(_) => {}
+            None if !group::is_empty(self.leader) || self.kill_escaped() => return false,
+            None => self.reap(),
         }
-        if self.kill_escaped() {
-            return false;
-        }
-        self.reap();
+        self.reaped = true;
+        remove(self.name, self.files.as_ref());
         true
     }
 
     /// Kills those who left the group: they carry our mark, or have become our children. Whether there were any.
     fn kill_escaped(&self) -> bool {
-        let marker = format!("{FAMILY}={}", self.family);
-        let mut found = false;
+        let marker = kin::marker(&self.family);
         let strays = || orphans::living().into_iter().filter(|pid| !group::is_marked(*pid, FAMILY));
-        for pid in group::marked(&marker).into_iter().chain(strays()) {
-            // Held first and looked at again, so that nobody is hit who got the number meanwhile.
-            let Ok(held) = Pidfd::open(pid.as_raw().unsigned_abs()) else { continue };
-            if group::marked_with(pid, &marker) || strays().any(|stray| stray == pid) {
-                tracing::warn!(child = self.name, %pid, "killing a process that had left its group");
-                if let Err(error) = held.signal(Signal::SIGKILL) {
-                    tracing::warn!(child = self.name, %pid, %error, "cannot kill it");
-                }
-                found = true;
-            }
-        }
-        found
+        let escaped = |pid| group::marked_with(pid, &marker) || strays().any(|stray| stray == pid);
+        let found = group::marked(&marker).into_iter().chain(strays());
+        kin::ask(found, escaped, Request::Die, |pid| {
+            tracing::warn!(child = self.name, %pid, "killing a process that had left its group");
+        })
     }
 
     /// Reaps the leader, and with it orphans of its group that became our children (as process 1 we inherit them).
@@ -162,12 +206,18 @@ impl Process {
         {
         }
         leaders.remove(self.leader);
-        self.reaped = true;
     }
 
-    fn signal(&self, signal: Signal) {
-        if !self.reaped {
-            log_failure(self.name, signal::killpg(self.leader, signal));
+    fn signal(&self, request: Request) {
+        let signal = match request {
+            Request::Leave => Signal::SIGTERM,
+            Request::Wake => Signal::SIGCONT,
+            Request::Die => Signal::SIGKILL,
+        };
+        match &self.adopted {
+            _ if self.reaped => {}
+            Some(kin) => kin.ask(request),
+            None => log_failure(self.name, signal::killpg(self.leader, signal)),
         }
     }
 }
@@ -189,8 +239,17 @@ impl Drop for Process {
     fn drop(&mut self) {
         if !self.reaped {
             self.kill();
-            self.reap();
+            if self.adopted.is_none() {
+                self.reap();
+            }
         }
+    }
+}
+
+/// Nobody is left who could be found by them.
+fn remove(name: &str, files: Option<&Files>) {
+    if let Some(Err(error)) = files.map(Files::remove) {
+        tracing::warn!(child = name, %error, "cannot remove the files of a process that is gone");
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
+use signalbox_daemon::adoption::Adopted;
 use tokio::time::{Instant, sleep_until};
 
 use super::output::{Lines, Listening, Log};
@@ -96,6 +97,37 @@ impl Run {
             exit: None,
             next_look: now,
         })
+    }
+
+    /// Goes on with a child that has been serving under another supervisor.
+    pub(super) fn adopted(
+        name: &'static str,
+        spec: &Spec,
+        family: String,
+        adopted: Adopted,
+        probe_interval: Duration,
+    ) -> io::Result<Self> {
+        let Adopted { status, process, lifeline, .. } = adopted;
+        let now = Instant::now();
+        let mut run = Self {
+            name,
+            process: Process::adopted(name, spec, family, process, status.identity.pid, lifeline)?,
+            output: None,
+            log: Log::of_adopted(&spec.log),
+            // Longer ago than the machine remembers is as long ago as it remembers.
+            since: now.checked_sub(Duration::from_millis(status.uptime_ms)).unwrap_or(now),
+            probe_addr: status.probe,
+            probe_interval,
+            listening: Some(Listening { instance: status.instance, addr: status.addr }),
+            ready: true,
+            probe: None,
+            asked: (now, SystemTime::now(), Duration::ZERO),
+            not_ready: NotReady::Silent,
+            exit: None,
+            next_look: now,
+        };
+        run.ask_after(Duration::ZERO);
+        Ok(run)
     }
 
     /// Waits for the next thing worth knowing. Cancel safe.
@@ -201,6 +233,10 @@ impl Run {
 
     pub(super) fn since(&self) -> Instant {
         self.since
+    }
+
+    pub(super) fn is_adopted(&self) -> bool {
+        self.process.is_adopted()
     }
 
     /// What it says its address is.

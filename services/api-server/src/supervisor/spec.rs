@@ -1,5 +1,6 @@
 //! What to run, and how much patience to have with it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,12 @@ pub struct Spec {
     pub listen: Listen,
     /// Where its standard error goes; appended to, made with its directory if absent.
     pub log: PathBuf,
+    /// The directory of what it can be adopted through, made if absent.
+    pub run: PathBuf,
+    /// How long it serves on when we were killed, waiting to be adopted. Zero: not at all.
+    pub orphan_grace: Duration,
+    /// Stands for what this asks for; see [`Spec::text`]. Another supervisor that asks for the same need not restart it.
+    pub fingerprint: String,
 }
 
 /// Where a child listens.
@@ -56,6 +63,23 @@ pub struct Limits {
     /// How long clients wait in the queue of a socket nobody serves before they get a 503.
     pub dark_patience: Duration,
 }
+
+// === impl Spec ===
+
+impl Spec {
+    /// All that makes a difference to the child, as one text. It holds secrets, and of the environment only what was not
+    /// inherited: that depends on who started us.
+    #[must_use]
+    pub fn text(&self) -> Vec<u8> {
+        let Listen { host, port, .. } = &self.listen;
+        let own = |(name, _): &&(OsString, OsString)| !name.to_str().is_some_and(is_inherited);
+        let env: BTreeMap<&OsString, &OsString> =
+            self.env.iter().filter(own).map(|(name, value)| (name, value)).collect();
+        format!("{:?} {:?} {host:?} {port} {env:?}", self.program, self.args).into_bytes()
+    }
+}
+
+// === impl Limits ===
 
 impl Default for Limits {
     fn default() -> Self {

@@ -83,6 +83,10 @@ pub(super) enum Event {
     Start,
     Stop,
     Restart,
+    /// A restart whose sockets cannot be bound beside those of the serving process: it has to leave first.
+    Replace,
+    /// A process that served already has become ours.
+    Adopt,
     /// There is no process after all; `permanent`: nor will there be one the next time.
     SpawnFailed {
         permanent: bool,
@@ -118,6 +122,8 @@ pub(super) enum Event {
 pub(super) enum Effect {
     Nothing,
     Spawn,
+    /// Take the adopted process for the serving one.
+    TakeIn,
     /// Spawn a new generation beside the serving one.
     SpawnBeside,
     /// The new generation serves; the old one drains.
@@ -163,7 +169,10 @@ impl Machine {
                 self.on_stopping(then, stage, deadline, forced, event, now)
             }
 
-            (Stopped { .. } | Failed | Backoff { .. }, Event::Start | Event::Restart) => self.fresh_start(now),
+            (Stopped { .. }, Event::Adopt) => (running(now), Effect::TakeIn),
+            (Stopped { .. } | Failed | Backoff { .. }, Event::Start | Event::Restart | Event::Replace) => {
+                self.fresh_start(now)
+            }
             (Backoff { until }, Event::Tick) if until <= now => (self.starting(now), Effect::Spawn),
             (Failed | Backoff { .. }, Event::Stop) => (self.rest(false, now), Effect::Nothing),
 
@@ -176,7 +185,7 @@ impl Machine {
                 (self.killing(Then::Fail { permanent: false }, true, now), Effect::Kill)
             }
             (Starting { .. }, Event::Stop) => (self.asking(Then::Rest, now), Effect::Terminate),
-            (Starting { .. }, Event::Restart) => (self.asking(Then::Start, now), Effect::Terminate),
+            (Starting { .. }, Event::Restart | Event::Replace) => (self.asking(Then::Start, now), Effect::Terminate),
 
             (Stuck { stage: Stage::Draining }, Event::Drained) if self.draining == 0 => (Failed, Effect::Nothing),
             (Stuck { stage: Stage::Asked | Stage::Killed }, Event::Gone) => (Failed, Effect::Nothing),
@@ -222,6 +231,10 @@ impl Machine {
                 self.draining += usize::from(rising.is_some());
                 (self.asking(Then::Rest, now), Effect::Terminate)
             }
+            (Event::Replace, rising) => {
+                self.draining += usize::from(rising.is_some());
+                (self.asking(Then::Start, now), Effect::Terminate)
+            }
             (Event::Restart, Some((deadline, _))) => {
                 (with(Some(Handover::Rising { deadline, again: true })), Effect::Nothing)
             }
@@ -259,8 +272,8 @@ impl Machine {
         let towards = |then| State::Stopping { then, stage, deadline, forced };
         match (event, stage) {
             // Nothing of ours listens any more: a new generation need not wait for old streams.
-            (Event::Start | Event::Restart, Stage::Draining) => self.fresh_start(now),
-            (Event::Start | Event::Restart, _) => (towards(Then::Start), Effect::Nothing),
+            (Event::Start | Event::Restart | Event::Replace, Stage::Draining) => self.fresh_start(now),
+            (Event::Start | Event::Restart | Event::Replace, _) => (towards(Then::Start), Effect::Nothing),
             (Event::Stop, _) => (towards(Then::Rest), Effect::Nothing),
             (Event::Drained, Stage::Draining) => (self.rest(forced, now), Effect::Nothing),
             (Event::Tick, Stage::Asked) if deadline <= now => (self.killing(then, true, now), Effect::Kill),

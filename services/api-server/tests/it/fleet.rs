@@ -1,5 +1,7 @@
 //! The fleet with real processes.
 
+use std::time::Duration;
+
 use api_server::fleet::{Config, Failure, Fleet, Overrides, Place, Preparation, Programs, Summary, launch};
 use api_server::supervisor::{Limits, Phase};
 use tempfile::TempDir;
@@ -17,6 +19,8 @@ fn config(dir: &TempDir, programs: Programs) -> Config {
         args: Vec::new(),
         env: Vec::new(),
         limits: Limits::default(),
+        orphan_grace: Duration::ZERO,
+        key: None,
     }
 }
 

@@ -61,6 +61,8 @@ async fn a_crash_and_its_end_are_told_signed_and_until_they_are_taken() {
         args: Vec::new(),
         env: Vec::new(),
         limits: Limits::default(),
+        orphan_grace: Duration::ZERO,
+        key: None,
     });
     let config = notify::Config {
         webhook_url: Secret::new(format!("http://{}/hook", receiver.local_addr().unwrap())),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api_server::api::App;
 use api_server::audit;
@@ -137,6 +138,8 @@ impl Site {
             args: Vec::new(),
             env: Vec::new(),
             limits: Limits::default(),
+            orphan_grace: Duration::ZERO,
+            key: None,
         });
         let app = App {
             store: store.clone(),

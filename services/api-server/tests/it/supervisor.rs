@@ -39,6 +39,9 @@ impl Room {
             env,
             listen: Listen { host: "127.0.0.1".to_owned(), port: 0, auto_port: false },
             log: self.dir.path().join("logs/child.log"),
+            run: self.dir.path().join("run"),
+            orphan_grace: Duration::ZERO,
+            fingerprint: "print".to_owned(),
         }
     }
 
@@ -208,7 +211,9 @@ async fn fc_34_a_child_sees_only_its_own_environment() {
     let mut names: Vec<&str> = log.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     names.sort_unstable();
     names.retain(|name| !matches!(*name, "PWD" | "OLDPWD" | "SHLVL" | "_"));
-    assert_eq!(names, ["LISTEN_FDNAMES", "LISTEN_FDS", "PORT", "SIGNALBOX_FAMILY", "SIGNALBOX_SUPERVISED"]);
+    let ours = ["FAMILY", "FINGERPRINT", "ORPHAN_GRACE", "SUPERVISED"].map(|name| format!("SIGNALBOX_{name}"));
+    assert_eq!(names[..3], ["LISTEN_FDNAMES", "LISTEN_FDS", "PORT"]);
+    assert_eq!(names[3..], ours);
     assert!(log.contains("SIGNALBOX_SUPERVISED=1\n"));
 }
 

@@ -53,6 +53,8 @@ pub(super) struct ChildStatus {
     next_retry_at: Option<i64>,
     /// The last thing that went wrong, also when it runs again.
     last_failure: Option<LastFailure>,
+    /// Another api-server has started this process; it was killed.
+    adopted: bool,
     /// Grows with every change of the fields above.
     seq: u64,
 }
@@ -159,6 +161,7 @@ impl ChildStatus {
             will_restart: child.retry_at.is_some(),
             next_retry_at: child.retry_at.map(unix_ms),
             last_failure: child.cause.as_deref().map(LastFailure::new),
+            adopted: child.adopted,
             seq: child.seq,
         }
     }

@@ -100,6 +100,7 @@ impl Actor {
                 retry_at: state.retry_at(),
                 cause: cause.or_else(|| snapshot.cause.take().filter(|_| !forget)),
                 forced: matches!(state, State::Stopped { forced: true }),
+                adopted: run.is_some_and(Run::is_adopted),
             };
             if new == *snapshot {
                 return false;

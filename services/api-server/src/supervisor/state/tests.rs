@@ -286,7 +286,13 @@ impl World {
             Event::BesideReady | Event::BesideExited | Event::NotBeside => self.beside,
             Event::Drained => self.draining > 0,
             Event::SpawnFailed { .. } => self.serving && matches!(machine.state(), State::Starting { .. }),
-            Event::Start | Event::Stop | Event::Restart | Event::Slept | Event::Tick => true,
+            Event::Start
+            | Event::Stop
+            | Event::Restart
+            | Event::Replace
+            | Event::Adopt
+            | Event::Slept
+            | Event::Tick => true,
         }
     }
 
@@ -300,6 +306,10 @@ impl World {
         match effect {
             Effect::Spawn => {
                 prop_assert!(!self.serving && !self.beside, "spawned beside a living process");
+                self.serving = true;
+            }
+            Effect::TakeIn => {
+                prop_assert!(!self.serving && !self.beside && self.draining == 0, "adopted beside a living process");
                 self.serving = true;
             }
             Effect::SpawnBeside => {
@@ -328,10 +338,31 @@ impl World {
     }
 }
 
-const EVENTS: [Event; 17] = [
+#[test]
+fn what_serves_already_is_adopted_only_where_nobody_is() {
+    let (effects, end) = play(&[(0, Event::Adopt), (1, Event::Adopt), (2, Event::Missed), (3, Event::Alive)]);
+    assert_eq!(effects, [Effect::TakeIn, Effect::Nothing, Effect::Nothing, Effect::Nothing]);
+    assert!(matches!(end, State::Running { misses: 0, .. }));
+    let late = play(&[(0, Event::Start), (1, Event::Adopt)]);
+    assert_eq!(late.0[1], Effect::Nothing);
+    let gone = play(&[(0, Event::Adopt), (9, CRASH), (9, Event::Gone)]).1;
+    assert!(matches!(gone, State::Backoff { .. }));
+}
+
+#[test]
+fn sockets_in_the_way_are_closed_before_the_next_ones_are_bound() {
+    let (effects, end) =
+        play(&[(0, Event::Start), (1, Event::Ready), (2, Event::Replace), (3, CRASH), (4, Event::Gone)]);
+    assert_eq!(effects[2..], [Effect::Terminate, Effect::Kill, Effect::Spawn]);
+    assert!(matches!(end, State::Starting { .. }));
+}
+
+const EVENTS: [Event; 19] = [
     Event::Start,
     Event::Stop,
     Event::Restart,
+    Event::Replace,
+    Event::Adopt,
     Event::SpawnFailed { permanent: false },
     Event::SpawnFailed { permanent: true },
     Event::Ready,
@@ -359,8 +390,11 @@ fn is_legal(before: State, after: State, event: Event) -> bool {
     let (Some(from), Some(to)) = (before.phase(), after.phase()) else { return true };
     from == to
         || match (from, to) {
-            (Stopped | Error, Starting) => matches!(event, Event::Start | Event::Restart | Event::Tick),
+            (Stopped | Error, Starting) => {
+                matches!(event, Event::Start | Event::Restart | Event::Replace | Event::Tick)
+            }
             (Starting, Running) => event == Event::Ready,
+            (Stopped, Running) => event == Event::Adopt,
             (Starting | Running, Stopping | Error) | (Stopping, Stopped | Starting | Error) => true,
             // A new generation that is not ready yet took the place of one that is lost.
             (Running, Starting) => matches!(event, Event::Exited { .. } | Event::Missed),

@@ -20,7 +20,7 @@ fn idle_child() -> Value {
     json!({
         "running": false, "port": 0, "pid": null, "uptime": 0, "state": "stopped", "error": null,
         "healthy": false, "generation": 0, "restarts": 0, "failures": 0, "willRestart": false, "nextRetryAt": null,
-        "lastFailure": null, "seq": 0,
+        "lastFailure": null, "adopted": false, "seq": 0,
     })
 }
 

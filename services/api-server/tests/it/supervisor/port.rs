@@ -96,3 +96,19 @@ async fn fc_14_a_port_whose_connections_linger_is_taken_at_once() {
         room.child.stop().await.done().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn another_host_on_the_same_port_is_not_refused_because_of_ourselves() {
+    let room = Room::new();
+    let mut spec = room.script(READY);
+    spec.listen.port = free_port();
+    room.child.start(spec.clone()).await.done().await.unwrap();
+    let before = room.now();
+    for host in ["localhost", "127.0.0.1"] {
+        host.clone_into(&mut spec.listen.host);
+        room.child.restart(spec.clone()).await.done().await.unwrap();
+        let after = room.now();
+        assert_eq!((after.state, after.addr, after.cause), (Phase::Running, before.addr, None));
+        assert!(ask(after.addr.unwrap()).await.unwrap().starts_with("HTTP/1.1 200 "));
+    }
+}

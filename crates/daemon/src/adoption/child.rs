@@ -1,0 +1,212 @@
+//! The child's side: waiting for a successor of its supervisor.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::time::Instant;
+
+use super::message::{Claim, Hello, Introduction, Word, receive, send};
+use super::proof::{Challenges, Side, challenge};
+use super::{FAMILY, FINGERPRINT, Files, GRACE, Key, PATIENCE, Status, run_dir};
+use crate::config::{self, Environment};
+use crate::exit::Exit;
+use crate::identity::Identity;
+use crate::lifeline::Successors;
+use crate::shutdown::Shutdown;
+
+/// Between two looks whether somebody has asked the process to leave meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A process that can be adopted once it has said what it is. Its files stay until [`Files::remove`].
+#[derive(Debug)]
+pub(crate) struct Adoptable {
+    files: Files,
+    _lock: File,
+    socket: UnixListener,
+    key: Key,
+    grace: Duration,
+    fingerprint: String,
+    since: Instant,
+    told: Arc<Mutex<Option<Told>>>,
+}
+
+/// Says what the process is.
+#[derive(Clone, Debug)]
+pub(crate) struct Teller(Arc<Mutex<Option<Told>>>);
+
+/// What is known once it listens. Gone when it begins to drain: then it has nothing to give away any more.
+#[derive(Debug)]
+struct Told {
+    service: &'static str,
+    instance: String,
+    version: &'static str,
+    host: String,
+    port: u16,
+    addr: SocketAddr,
+    probe: SocketAddr,
+    sockets: Vec<TcpListener>,
+}
+
+/// What a process says about itself when it listens.
+#[derive(Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) service: &'static str,
+    pub(crate) instance: &'a str,
+    pub(crate) version: &'static str,
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+    pub(crate) addr: SocketAddr,
+    /// Where it answers health checks.
+    pub(crate) probe: SocketAddr,
+    /// Copies of the sockets that clients connect to.
+    pub(crate) sockets: Vec<TcpListener>,
+}
+
+// === impl Adoptable ===
+
+impl Adoptable {
+    /// Takes the lock of the family and listens on its socket. `None` where the supervisor did not ask for that, and where
+    /// it cannot be had, because a service that serves is worth more than one that can be adopted.
+    ///
+    /// # Errors
+    /// [`Exit::Config`] when the supervisor is not understood.
+    pub(crate) fn prepare(data_dir: &Path) -> Result<Option<Self>, Exit> {
+        let env = Environment::of_process();
+        let (Some(family), Some(grace)) = (env.get(FAMILY)?, env.get(GRACE)?) else { return Ok(None) };
+        let grace = grace.parse::<config::Duration>().map_err(|error| Exit::Config(format!("{GRACE}: {error}")))?.get();
+        if grace.is_zero() {
+            return Ok(None);
+        }
+        let fingerprint = env.get(FINGERPRINT)?.unwrap_or_default().to_owned();
+        match Self::new(&run_dir(data_dir), family, grace, fingerprint) {
+            Ok(adoptable) => Ok(Some(adoptable)),
+            Err(error) => {
+                tracing::warn!(%error, "this process ends with its supervisor, because no other one could adopt it");
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn new(run: &Path, family: &str, grace: Duration, fingerprint: String) -> Result<Self, Exit> {
+        let files = Files::of(run, family).ok_or_else(|| Exit::Config(format!("{FAMILY}: `{family}` is no name")))?;
+        let refused = |error: io::Error| {
+            Exit::CannotOpen(format!(
+                "cannot listen on {}: {error}; a shorter path of the data directory may help",
+                files.socket.display()
+            ))
+        };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(run).map_err(refused)?;
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&files.lock);
+        let lock = lock.map_err(refused)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => refused(io::ErrorKind::AddrInUse.into()),
+            TryLockError::Error(error) => refused(error),
+        })?;
+        let socket = UnixListener::bind(&files.socket).map_err(refused)?;
+        std::fs::set_permissions(&files.socket, std::fs::Permissions::from_mode(0o600)).map_err(refused)?;
+        socket.set_nonblocking(true).map_err(refused)?;
+        let told = Arc::new(Mutex::new(None));
+        Ok(Self { files, _lock: lock, socket, key: Key::load(run)?, grace, fingerprint, since: Instant::now(), told })
+    }
+
+    pub(crate) fn files(&self) -> Files {
+        self.files.clone()
+    }
+
+    pub(crate) fn teller(&self) -> Teller {
+        Teller(Arc::clone(&self.told))
+    }
+
+    /// Waits for a successor, for as long as the grace and nobody asks the process to leave. Blocks the thread.
+    pub(super) fn wait_for_successor(&self, shutdown: &Shutdown) -> Option<UnixStream> {
+        let deadline = Instant::now() + self.grace;
+        // Before it listens nobody can take it over, and there is nothing to lose.
+        while !shutdown.is_draining() && Instant::now() < deadline && self.is_told() {
+            let left = deadline.saturating_duration_since(Instant::now()).min(LOOK);
+            let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
+            // Woken by a signal, or for nothing: the conditions are looked at again.
+            poll(&mut watched, Timespec::try_from(left).ok().as_ref()).ok();
+            let Ok((stream, _)) = self.socket.accept() else { continue };
+            // Whoever fails is no successor; another one may come.
+            if self.introduce(&stream).is_ok() {
+                return Some(stream);
+            }
+        }
+        None
+    }
+
+    fn is_told(&self) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The child's lines of the conversation.
+    fn introduce(&self, stream: &UnixStream) -> io::Result<()> {
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let own = challenge()?;
+        send(stream, &Hello { challenge: own.clone() }, &[])?;
+        let (claim, _) = receive::<Claim>(stream)?;
+        let challenges = Challenges { child: &own, successor: &claim.challenge };
+        if !self.key.accepts(&claim.proof, Side::Successor, challenges, "") {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let (status, sockets) = self.status()?;
+        let proof = self.key.prove(Side::Child, challenges, &status);
+        send(stream, &Introduction { status, proof }, &sockets)?;
+        drop(sockets);
+        if receive::<Word>(stream)?.0 != Word::Adopt {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        stream.set_read_timeout(None)?;
+        send(stream, &Word::Adopted, &[])
+    }
+
+    fn status(&self) -> io::Result<(String, Vec<TcpListener>)> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = told.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let status = Status {
+            service: told.service.to_owned(),
+            instance: told.instance.clone(),
+            identity: Identity::own(),
+            version: told.version.to_owned(),
+            host: told.host.clone(),
+            port: told.port,
+            addr: told.addr,
+            probe: told.probe,
+            uptime_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            fingerprint: self.fingerprint.clone(),
+        };
+        let sockets = told.sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
+        Ok((serde_json::to_string(&status)?, sockets))
+    }
+}
+
+impl Successors for Adoptable {
+    fn wait(&self, shutdown: &Shutdown) -> Option<Box<dyn Read>> {
+        self.wait_for_successor(shutdown).map(|stream| Box::new(stream) as Box<dyn Read>)
+    }
+}
+
+// === impl Teller ===
+
+impl Teller {
+    pub(crate) fn tell(&self, facts: Facts<'_>) {
+        let Facts { service, instance, version, host, port, addr, probe, sockets } = facts;
+        let told =
+            Told { service, instance: instance.to_owned(), version, host: host.to_owned(), port, addr, probe, sockets };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+    }
+
+    /// The sockets are closed: while draining nobody may wait in their queue for somebody who does not accept.
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

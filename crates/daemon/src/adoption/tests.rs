@@ -1,0 +1,152 @@
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::thread;
+
+use super::child::Facts;
+use super::*;
+use crate::shutdown::Shutdown;
+
+const ID: &str = "0123-abcd";
+
+/// A child that serves, and waits for a successor of its supervisor.
+struct Room {
+    dir: tempfile::TempDir,
+    shutdown: Shutdown,
+    child: Adoptable,
+    served: TcpListener,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self::with(Duration::from_secs(60))
+    }
+
+    fn with(grace: Duration) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let child = Adoptable::new(dir.path(), ID, grace, "print".to_owned()).unwrap();
+        let served = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = served.local_addr().unwrap();
+        child.teller().tell(Facts {
+            service: "x",
+            instance: "i",
+            version: "1",
+            host: "localhost",
+            port: 0,
+            addr,
+            probe: addr,
+            sockets: vec![served.try_clone().unwrap()],
+        });
+        Self { dir, shutdown: Shutdown::new(), child, served }
+    }
+
+    fn key(&self) -> Key {
+        Key::load(self.dir.path()).unwrap()
+    }
+
+    fn found(&self) -> Found {
+        let mut families = families(self.dir.path(), &self.key()).unwrap();
+        assert!(families.len() == 1 && families[0].id == ID);
+        families.remove(0).found
+    }
+}
+
+#[test]
+fn who_knows_the_key_becomes_the_lifeline_and_gets_the_sockets() {
+    let room = Room::new();
+    thread::scope(|scope| {
+        let child = scope.spawn(|| room.child.wait_for_successor(&room.shutdown));
+        let Found::Candidate(candidate) = room.found() else { panic!("it is there") };
+        let adopted = candidate.adopt().unwrap();
+        let mut lifeline = child.join().unwrap().expect("a successor");
+        let status = &adopted.status;
+        assert_eq!(
+            (status.service.as_str(), status.instance.as_str(), status.fingerprint.as_str()),
+            ("x", "i", "print")
+        );
+        assert_eq!(status.identity, Identity::own());
+        // The very socket: who connects to it is accepted by the child.
+        assert_eq!(adopted.sockets[0].local_addr().unwrap(), status.addr);
+        let _client = std::net::TcpStream::connect(status.addr).unwrap();
+        room.served.accept().unwrap();
+        assert!(!adopted.process.has_ended());
+
+        use std::io::{Read as _, Write as _};
+        writeln!(&adopted.lifeline, "shutdown").unwrap();
+        drop(adopted);
+        let mut said = String::new();
+        lifeline.read_to_string(&mut said).unwrap();
+        assert_eq!(said, "shutdown\n");
+    });
+}
+
+#[test]
+fn a_candidate_that_is_left_waits_for_another() {
+    let room = Room::new();
+    thread::scope(|scope| {
+        let child = scope.spawn(|| room.child.wait_for_successor(&room.shutdown).is_some());
+        assert!(matches!(room.found(), Found::Candidate(_)));
+        let Found::Candidate(candidate) = room.found() else { panic!("it is still there") };
+        candidate.adopt().unwrap();
+        assert!(child.join().unwrap());
+    });
+}
+
+#[test]
+fn fc_05_neither_side_believes_who_does_not_know_the_key() {
+    let room = Room::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let wrong = Key::load(elsewhere.path()).unwrap();
+    thread::scope(|scope| {
+        let child = scope.spawn(|| room.child.wait_for_successor(&room.shutdown).is_some());
+        let files = Files::of(room.dir.path(), ID).unwrap();
+        successor::Candidate::meet(&files, &wrong).unwrap_err();
+        // Nonsense, and nothing at all.
+        use std::io::Write as _;
+        UnixStream::connect(&files.socket).unwrap().write_all(b"shutdown\n{}\n").unwrap();
+        drop(UnixStream::connect(&files.socket).unwrap());
+        room.shutdown.trigger();
+        assert!(!child.join().unwrap(), "nobody was taken for a successor");
+    });
+
+    // Somebody who listens there and does not know it either.
+    let files = Files::of(elsewhere.path(), ID).unwrap();
+    let impostor = Adoptable::new(elsewhere.path(), ID, Duration::from_secs(60), String::new()).unwrap();
+    let shutdown = Shutdown::new();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| impostor.wait_for_successor(&shutdown).is_some());
+        successor::Candidate::meet(&files, &room.key()).unwrap_err();
+        shutdown.trigger();
+        assert!(!waiting.join().unwrap());
+    });
+}
+
+#[test]
+fn fc_06_nobody_waits_longer_than_the_grace_or_before_he_listens() {
+    let room = Room::with(Duration::from_millis(1));
+    assert!(room.child.wait_for_successor(&room.shutdown).is_none());
+    let room = Room::new();
+    room.child.teller().forget();
+    assert!(room.child.wait_for_successor(&room.shutdown).is_none());
+}
+
+#[test]
+fn a_leader_that_is_gone_is_nobody() {
+    let room = Room::new();
+    let files = room.child.files();
+    let Room { dir, child, .. } = room;
+    drop(child);
+    let key = Key::load(dir.path()).unwrap();
+    assert!(matches!(families(dir.path(), &key).unwrap()[0].found, Found::Nobody));
+    files.remove().unwrap();
+    files.remove().unwrap();
+    // Locks of others are none of ours.
+    std::fs::write(dir.path().join("api-server.lock"), "").unwrap();
+    assert!(families(dir.path(), &key).unwrap().is_empty());
+}
+
+#[test]
+fn a_family_has_a_name() {
+    for bad in ["", "..", "../x", "a/b", "api-server"] {
+        assert_eq!(Files::of(Path::new("/run"), bad), None, "{bad}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Linux: `/proc` tells the start, and a descriptor holds the process.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::{Identity, Request};
+
+#[derive(Debug)]
+pub(super) struct Held(OwnedFd);
+
+pub(super) fn identity(pid: u32) -> Option<Identity> {
+    let start_ticks = start_ticks(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    Some(Identity { pid, start_ticks: Some(start_ticks), boot_id: boot_id.map(|id| id.trim_end().to_owned()) })
+}
+
+pub(super) fn hold(pid: u32) -> io::Result<Option<Held>> {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(descriptor) => Ok(Some(Held(descriptor))),
+        Err(Errno::SRCH) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    pub(super) fn ask(&self, request: Request) -> io::Result<()> {
+        let signal = match request {
+            Request::Leave => Signal::TERM,
+            Request::Wake => Signal::CONT,
+            Request::Die => Signal::KILL,
+        };
+        match pidfd_send_signal(&self.0, signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn ends_within(&self, limit: Option<Duration>) -> bool {
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        loop {
+            let mut watched = [PollFd::new(&self.0, PollFlags::IN)];
+            match poll(&mut watched, limit.as_ref()) {
+                Err(Errno::INTR) => {}
+                // What cannot be watched is not there any more.
+                outcome => return outcome.is_err() || outcome == Ok(1),
+            }
+        }
+    }
+}
+
+/// When a living process was started, from its `/proc/<pid>/stat`. Its name, in parentheses, may hold anything.
+fn start_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace();
+    let state = fields.next()?;
+    let ticks = fields.nth(18)?.parse().ok()?;
+    (!matches!(state, "Z" | "X")).then_some(ticks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_is_read_behind_a_hostile_name() {
+        let rest = "S 1 7 7 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 987654 1000 50";
+        assert_eq!(start_ticks(&format!("7 (a) b) {rest}")), Some(987_654));
+        assert_eq!(start_ticks(&format!("7 (sh) Z{}", &rest[1..])), None);
+        assert_eq!(start_ticks(""), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! Other Unixes: a number is all there is, so that it is asked again and again.
+
+use std::io;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::{Identity, Request};
+
+/// Between two looks at a process whose end is waited for.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+pub(super) struct Held(Pid);
+
+pub(super) fn identity(pid: u32) -> Option<Identity> {
+    let held = hold(pid).ok()??;
+    (!held.has_ended()).then_some(Identity { pid, start_ticks: None, boot_id: None })
+}
+
+pub(super) fn hold(pid: u32) -> io::Result<Option<Held>> {
+    let pid = i32::try_from(pid).ok().filter(|pid| *pid > 0).map(Pid::from_raw);
+    Ok(pid.map(Held).filter(|held| !held.has_ended()))
+}
+
+// === impl Held ===
+
+impl Held {
+    pub(super) fn ask(&self, request: Request) -> io::Result<()> {
+        let signal = match request {
+            Request::Leave => Signal::SIGTERM,
+            Request::Wake => Signal::SIGCONT,
+            Request::Die => Signal::SIGKILL,
+        };
+        match kill(self.0, signal) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "documented to block; nothing here tells when a process ends")]
+    pub(super) fn ends_within(&self, limit: Option<Duration>) -> bool {
+        let mut left = limit;
+        while !self.has_ended() {
+            if left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+            left = left.map(|left| left.saturating_sub(PAUSE));
+            std::thread::sleep(PAUSE);
+        }
+        true
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(kill(self.0, None), Err(Errno::ESRCH))
+    }
+}

@@ -1,0 +1,108 @@
+//! What a supervised process does about its supervisor.
+
+use crate::config::Common;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::lifeline::{self, Lifeline, NoSuccessors};
+use crate::shutdown::Shutdown;
+
+/// Held for as long as the process serves.
+#[derive(Debug)]
+pub(crate) struct Supervision {
+    lifeline: Lifeline,
+    #[cfg(unix)]
+    adoption: Option<adoptable::Adoption>,
+}
+
+// === impl Supervision ===
+
+impl Supervision {
+    /// Watches the lifeline: from here on the process does not outlive its supervisor unless another one adopts it.
+    pub(crate) fn begin(common: &Common, shutdown: &Shutdown) -> Result<Self, Exit> {
+        let limit = common.server.drain_timeout.get() + lifeline::GRACE;
+        let kill = || std::process::exit(Exit::Orphaned.code().into());
+        #[cfg(unix)]
+        if let Some((adoptable, adoption)) = adoptable::prepare(&common.data_dir)? {
+            let lifeline = Lifeline::watch(std::io::stdin(), adoptable, shutdown.clone(), limit, kill)?;
+            return Ok(Self { lifeline, adoption: Some(adoption) });
+        }
+        let lifeline = Lifeline::watch(std::io::stdin(), NoSuccessors, shutdown.clone(), limit, kill)?;
+        Ok(Self {
+            lifeline,
+            #[cfg(unix)]
+            adoption: None,
+        })
+    }
+
+    /// What a successor of the supervisor is told, from now on until the process begins to drain.
+    pub(crate) fn tell(&self, context: &Context) -> Result<(), Exit> {
+        #[cfg(unix)]
+        if let Some(adoption) = &self.adoption {
+            adoption.tell(context)?;
+        }
+        #[cfg(not(unix))]
+        let _ = context;
+        Ok(())
+    }
+
+    /// Whether the process leaves because its supervisor is gone.
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.lifeline.is_orphaned()
+    }
+}
+
+#[cfg(unix)]
+mod adoptable {
+    use std::path::Path;
+
+    use crate::adoption::{Adoptable, Facts, Files, Teller};
+    use crate::context::Context;
+    use crate::exit::Exit;
+
+    /// The part that the process keeps; the lifeline has the other. Dropping it removes the files.
+    #[derive(Debug)]
+    pub(super) struct Adoption {
+        teller: Teller,
+        files: Files,
+    }
+
+    pub(super) fn prepare(data_dir: &Path) -> Result<Option<(Adoptable, Adoption)>, Exit> {
+        let adoptable = Adoptable::prepare(data_dir)?;
+        Ok(adoptable.map(|adoptable| {
+            let adoption = Adoption { teller: adoptable.teller(), files: adoptable.files() };
+            (adoptable, adoption)
+        }))
+    }
+
+    impl Adoption {
+        pub(super) fn tell(&self, context: &Context) -> Result<(), Exit> {
+            let lost = |error| Exit::Temporary(format!("cannot copy the listening sockets: {error}"));
+            let (sockets, probe) = context.listener.copies().map_err(lost)?;
+            self.teller.tell(Facts {
+                service: context.service,
+                instance: &context.instance,
+                version: context.version,
+                host: &context.common.server.host,
+                port: context.common.server.port,
+                addr: context.listener.local_addr(),
+                probe,
+                sockets,
+            });
+            let (teller, shutdown, socket) = (self.teller.clone(), context.shutdown.clone(), self.files.socket.clone());
+            tokio::spawn(async move {
+                shutdown.draining().await;
+                teller.forget();
+                // Whoever looks sees that it is leaving; the lock says that it is not gone.
+                std::fs::remove_file(socket).ok();
+            });
+            Ok(())
+        }
+    }
+
+    impl Drop for Adoption {
+        fn drop(&mut self) {
+            // Who finds them later sees that nobody holds the lock.
+            self.files.remove().ok();
+        }
+    }
+}

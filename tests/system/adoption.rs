@@ -1,0 +1,160 @@
+//! api-server is killed, and its services serve on: for the next api-server, or for a while.
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use signalbox_fakes::Turn;
+use signalbox_harness::{Launch, Stack, binary, eventually, processes};
+
+use crate::gateway::{CHAT, Gateway, chat};
+
+const CHILDREN: [&str; 2] = ["providerRouter", "qwenProxy"];
+
+/// How often api-server is killed; `SIGNALBOX_KILLS` for more.
+fn kills() -> usize {
+    std::env::var("SIGNALBOX_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(2)
+}
+
+/// The next api-server of the same home.
+async fn successor(stack: &Stack) -> Stack {
+    Stack::builder().launch(Launch::default().home(&stack.home)).start().await
+}
+
+fn pids(status: &Value) -> [u64; 2] {
+    CHILDREN.map(|child| status[child]["pid"].as_u64().unwrap_or_else(|| panic!("{child} has no process: {status}")))
+}
+
+/// Settings with which nobody waits to be adopted for long.
+fn brief() -> Launch {
+    Launch::default().config("api-server", "[services]\norphan_grace = \"300ms\"\n")
+}
+
+#[tokio::test]
+async fn fc_04_the_next_api_server_adopts_and_no_stream_ends() {
+    let mut gateway = Gateway::start().await;
+    let before = gateway.stack.status().await;
+    let gate = gateway.fake.script("m", Turn::echo().gated());
+    gate.release(2);
+    let mut events = gateway.router.stream(CHAT, &chat("fake/m", true)).await;
+    assert_eq!(events.next_text().await.as_deref(), Some("one "));
+
+    let mut killed = Vec::new();
+    for _ in 0..kills() {
+        gateway.stack.process.kill9().await;
+        // Nobody is there who could restart anything, and yet it is served.
+        gateway.ask("echo").await.expect(200);
+        let next = successor(&gateway.stack).await;
+        killed.push(std::mem::replace(&mut gateway.stack, next));
+        let now = gateway.stack.status().await;
+        assert_eq!(pids(&now), pids(&before), "{now}");
+        for child in CHILDREN {
+            assert_eq!((&now[child]["state"], &now[child]["adopted"]), (&json!("running"), &json!(true)), "{now}");
+            assert_eq!((&now[child]["healthy"], &now[child]["port"]), (&json!(true), &before[child]["port"]), "{now}");
+            assert!(now[child]["uptime"].as_u64() >= before[child]["uptime"].as_u64(), "{now}");
+        }
+        assert_eq!(processes::of(&gateway.stack.home).len(), 3);
+    }
+    gate.open();
+    let finished = events.finish().await;
+    assert!(finished.complete && finished.folded.done, "the stream was cut");
+
+    // Adopted with everything that belongs to it: a restart is a handover on the same sockets, a stop a stop.
+    let restarted = gateway.stack.api.post("/api/proxy/restart", &json!({})).await.expect(200).json();
+    let after = gateway.stack.running().await;
+    for (child, (old, new)) in CHILDREN.iter().zip(pids(&before).into_iter().zip(pids(&after))) {
+        assert!(old != new, "{restarted}");
+        assert_eq!(
+            (&after[child]["port"], &after[child]["adopted"]),
+            (&before[child]["port"], &json!(false)),
+            "{after}"
+        );
+    }
+    gateway.ask("echo").await.expect(200);
+    gateway.stack.process.signal(Signal::SIGTERM);
+    assert!(gateway.stack.process.wait_exit().await.success());
+    assert_eq!(processes::of(&gateway.stack.home), [0; 0]);
+    assert_eq!(left_in_run(&gateway.stack), ["adoption.key", "api-server.lock"]);
+}
+
+/// The files of the directory `run`.
+fn left_in_run(stack: &Stack) -> Vec<String> {
+    let files = std::fs::read_dir(stack.home.data().join("run")).unwrap();
+    let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn what_was_adopted_is_stopped_and_restarted_like_any_other() {
+    let mut stack = Stack::start().await;
+    let before = stack.status().await;
+    stack.process.kill9().await;
+    let stack = successor(&stack).await;
+    let router = i32::try_from(pids(&before)[0]).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(router), Signal::SIGKILL).unwrap();
+    let after = eventually("another router", async || {
+        let now = stack.status().await;
+        (now["status"] == "running" && pids(&now)[0] != pids(&before)[0]).then_some(now)
+    })
+    .await;
+    assert_eq!(after["providerRouter"]["lastFailure"]["code"], "crashed", "{after}");
+    assert_eq!(after["providerRouter"]["port"], before["providerRouter"]["port"]);
+    stack.api.post("/api/proxy/stop", &json!({})).await.expect(200);
+    assert_eq!(processes::of(&stack.home), [stack.process.pid()]);
+}
+
+#[tokio::test]
+async fn fc_05_who_was_told_something_else_is_adopted_and_replaced() {
+    let mut stack = Stack::start().await;
+    let before = stack.status().await;
+    stack.process.kill9().await;
+    let launch = Launch::default().home(&stack.home).env("LOG_LEVEL", "debug");
+    let next = Stack::builder().launch(launch).start().await;
+    let after = eventually("new services", async || {
+        let now = next.running().await;
+        pids(&now).iter().zip(pids(&before)).all(|(new, old)| *new != old).then_some(now)
+    })
+    .await;
+    for child in CHILDREN {
+        assert_eq!((&after[child]["generation"], &after[child]["lastFailure"]), (&json!(2), &Value::Null), "{after}");
+        assert_eq!(after[child]["port"], before[child]["port"]);
+    }
+}
+
+#[tokio::test]
+async fn fc_05_fc_13_who_does_not_know_the_key_is_ended_and_not_adopted() {
+    let mut stack = Stack::start().await;
+    let before = stack.status().await;
+    stack.process.kill9().await;
+    std::fs::remove_file(stack.home.data().join("run/adoption.key")).unwrap();
+    let next = successor(&stack).await;
+    let after = next.running().await;
+    assert!(pids(&after).iter().all(|pid| !pids(&before).contains(pid)), "{after}");
+    assert_eq!(after["providerRouter"]["adopted"], false);
+    assert_eq!(processes::of(&next.home).len(), 3);
+}
+
+#[tokio::test]
+async fn fc_06_who_is_not_adopted_serves_for_the_grace_and_leaves() {
+    let mut stack = Stack::builder().launch(brief()).start().await;
+    stack.process.kill9().await;
+    eventually("the end of everybody", async || processes::of(&stack.home).is_empty().then_some(())).await;
+    // What they leave behind confuses nobody.
+    let next = successor(&stack).await;
+    assert_eq!(next.status().await["providerRouter"]["adopted"], false);
+}
+
+#[tokio::test]
+async fn fc_07_the_rest_of_a_family_without_a_leader_is_ended() {
+    let program = binary("bad-child");
+    let config = format!("[services]\nrouter_program = {:?}\n", program.to_str().unwrap());
+    let launch = Launch::default().config("api-server", config);
+    std::fs::create_dir_all(launch.home_dir().data()).unwrap();
+    std::fs::write(launch.home_dir().data().join("bad-child"), "fork escape").unwrap();
+    let mut stack = Stack::builder().launch(launch).start().await;
+    let grandchildren = 2;
+    assert_eq!(processes::of(&stack.home).len(), 3 + grandchildren);
+    stack.process.kill9().await;
+    std::fs::remove_file(stack.home.data().join("bad-child")).unwrap();
+    let next = successor(&stack).await;
+    eventually("the usual processes", async || (processes::of(&next.home).len() == 3).then_some(())).await;
+}
