@@ -28,6 +28,26 @@ async fn qwen_proxy_alone_is_healthy_without_a_login_and_says_what_is_missing() 
 }
 
 #[tokio::test]
+async fn a_service_leaves_when_a_program_of_this_machine_asks() {
+    let mut router = Router::start(Launch::default()).await;
+    let mut qwen = QwenProxy::start(Launch::default()).await;
+    for (client, process) in [(router.client, &mut router.process), (qwen.client, &mut qwen.process)] {
+        // Such a page may call other routes.
+        let request = "POST /v1/admin/shutdown HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost:3002\r\nconnection: close\r\n\r\n";
+        let answer = String::from_utf8(client.raw(request.as_bytes()).await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("not_local"), "{answer}");
+        let looked = client.get("/v1/admin/shutdown").await;
+        assert!(matches!(looked.status, 404 | 405) && process.is_running(), "{}", looked.text());
+        let answer = client.post("/v1/admin/shutdown", &json!({})).await.expect(200).json();
+        assert_eq!(answer["success"], true);
+        assert!(process.wait_exit().await.success(), "{}", process.stderr());
+    }
+    // Where there are client keys, it takes one.
+    let guarded = Router::start(Launch::default().env("CLIENT_KEYS", "sk-open-sesame-0123456789")).await;
+    guarded.client.post("/v1/admin/shutdown", &json!({})).await.expect(401);
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named_with_its_holder() {
     let router = Router::start(Launch::default()).await;
     let port = router.client.port().to_string();

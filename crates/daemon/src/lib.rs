@@ -8,7 +8,7 @@
 //! - [`serve`](fn@serve): the accept loop: limits, timeouts, one panic costs one request, drain with a deadline.
 //! - [`shutdown`], `supervision`, `lifeline`: who may ask the process to leave, and how it leaves.
 //! - [`doors`]: the names and the pages that may come in.
-//! - [`adoption`]: another supervisor takes over from one that was killed. [`identity`]: which process a number means.
+//! - [`admin`]: asked to leave over HTTP. [`adoption`]: another supervisor takes over from one that was killed. [`identity`]: which process a number means.
 //! - `descriptors`: as many as the system allows. [`auth`]: client keys. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
 //!
 //! # Theory
@@ -23,6 +23,7 @@
 //!   dead-locked.
 //! - Nothing listens beyond loopback without a client key unless that was asked for in so many words.
 
+pub mod admin;
 #[cfg(unix)]
 pub mod adoption;
 mod allocator;

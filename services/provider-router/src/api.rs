@@ -8,8 +8,10 @@
 //! | `GET /v1/providers`, `GET /v1/providers/{id}`, `POST /v1/providers/{id}/test` and `/reload` | [`providers`] |
 //! | `GET /health`, `/health/live`, `/health/ready` | [`health`] |
 //! | `GET /metrics` | [`metrics`] |
+//! | `POST /v1/admin/shutdown` | [`admin`] |
 //! | `GET /` | [`root`] |
 
+mod admin;
 pub mod chat_completions;
 pub mod error;
 pub mod health;
@@ -39,6 +41,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
+        .route("/v1/admin/shutdown", post(admin::shutdown))
         .route("/v1/models", get(models::list))
         .route("/v1/models/sync", post(model_sync::all))
         .route("/v1/models/sync/{provider}", post(model_sync::one))

@@ -69,6 +69,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         in_flight: Arc::new(Semaphore::new(max_in_flight)),
         max_body: config.limits.max_body.as_usize(),
         cut: context.shutdown.cut_token(),
+        shutdown: context.shutdown.clone(),
         instance: context.instance.clone(),
         started: Instant::now(),
     });

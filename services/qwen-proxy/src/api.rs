@@ -8,8 +8,10 @@
 //! | `GET /v1/requests`, `/v1/requests/{id}`, `…/response` | [`requests`] |
 //! | `GET /v1/responses`, `/v1/responses/stats`, `/v1/responses/{id}` | [`responses`] |
 //! | `GET /health`, `/health/live`, `/health/ready`, `/health/detailed` | [`health`] |
+//! | `POST /v1/admin/shutdown` | [`admin`] |
 //! | `GET /metrics` | [`metrics`] |
 
+mod admin;
 mod body;
 mod chat_completions;
 pub mod error;
@@ -35,6 +37,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat_completions::chat))
         .route("/v1/completions", post(chat_completions::text))
+        .route("/v1/admin/shutdown", post(admin::shutdown))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/v1/sessions", get(sessions::list))

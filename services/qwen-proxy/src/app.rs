@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::{ClientKeys, Doors};
+use signalbox_daemon::{ClientKeys, Doors, Shutdown};
 use signalbox_store::Store;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -41,6 +41,8 @@ pub struct App {
     pub max_body: usize,
     /// Cancelled when streams have to end now.
     pub cut: CancellationToken,
+    /// When to leave.
+    pub shutdown: Shutdown,
     /// This run of the service.
     pub instance: String,
     /// When it began.

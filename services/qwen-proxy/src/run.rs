@@ -60,6 +60,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         doors: Doors::new(&context.common.server),
         max_body: config.api.max_body.as_usize(),
         cut: context.shutdown.cut_token(),
+        shutdown: context.shutdown.clone(),
         instance: context.instance.clone(),
         started: Instant::now(),
         store: store.clone(),

@@ -3,7 +3,7 @@
 use axum::response::IntoResponse;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use signalbox_core::openai::ErrorBody;
-use signalbox_daemon::doors;
+use signalbox_daemon::{admin, doors};
 
 use crate::{body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused, route::RouteError};
 
@@ -16,6 +16,9 @@ pub enum ApiError {
     /// No key, or a wrong one.
     #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
     Unauthorized,
+    /// A request to leave, from somebody who may not ask for that.
+    #[error(transparent)]
+    NotLocal(#[from] admin::Refused),
     /// The body is not what it should be.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
@@ -72,6 +75,7 @@ impl ApiError {
         match self {
             Self::Door(refused) => refused.status(),
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NotLocal(_) => StatusCode::FORBIDDEN,
             Self::Envelope(_)
             | Self::Route(RouteError::MissingModel)
             | Self::BrokenBody
@@ -94,6 +98,7 @@ impl ApiError {
         let (kind, code, param) = match self {
             Self::Door(refused) => (refused.kind(), refused.code(), None),
             Self::Unauthorized => ("authentication_error", "invalid_api_key", None),
+            Self::NotLocal(_) => ("permission_error", "not_local", None),
             Self::Envelope(EnvelopeError::Malformed(_)) => (REQUEST, "invalid_json", None),
             Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),
             Self::Envelope(EnvelopeError::InvalidMessages) => (REQUEST, "invalid_type", Some("messages")),

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Value, json};
-use signalbox_daemon::doors;
+use signalbox_daemon::{admin, doors};
 
 use crate::{convert::Invalid, credentials::NoLogin, qwen::Failure};
 
@@ -21,6 +21,9 @@ pub enum ApiError {
     /// Somebody else is meant, or a page that may not asks.
     #[error(transparent)]
     Door(#[from] doors::Refused),
+    /// A request to leave, from somebody who may not ask for that.
+    #[error(transparent)]
+    NotLocal(#[from] admin::Refused),
     /// Nobody we could be at chat.qwen.ai.
     #[error(transparent)]
     NoLogin(#[from] NoLogin),
@@ -104,6 +107,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Door(refused) => refused.status(),
+            Self::NotLocal(_) => StatusCode::FORBIDDEN,
             Self::NoLogin(NoLogin::Resting(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoLogin(_) => StatusCode::UNAUTHORIZED,
             Self::Invalid(_) | Self::BrokenBody | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
@@ -144,6 +148,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => "invalid_api_key",
             Self::Door(refused) => refused.code(),
+            Self::NotLocal(_) => "not_local",
             Self::NoLogin(NoLogin::Missing | NoLogin::Expired) => "missing_credentials",
             Self::NoLogin(NoLogin::Unreadable(_)) => "unreadable_credentials",
             Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_exceeded",
