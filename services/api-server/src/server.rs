@@ -24,7 +24,7 @@ pub use self::doors::of as doors;
 /// Who may call, and by which name.
 #[derive(Clone, Debug)]
 pub struct Entrance {
-    /// Names we answer to, and pages that may change something: see [`doors`].
+    /// Names we answer to, and pages that may change something: see [`doors()`].
     pub doors: Arc<Doors>,
     /// Keys that callers present.
     pub keys: Arc<ClientKeys>,
