@@ -39,6 +39,26 @@ async fn each_pool_has_the_durability_it_promises() {
 }
 
 #[tokio::test]
+async fn a_new_file_has_large_pages_and_an_old_one_keeps_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, size) in [("new.db", i64::from(PAGE)), ("old.db", 4096)] {
+        let path = directory.path().join(name);
+        if name == "old.db" {
+            let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).page_size(4096);
+            let pool = connect(1, options.journal_mode(SqliteJournalMode::Wal)).await.unwrap();
+            migrate(&pool).await.unwrap();
+            pool.close().await;
+        }
+        let pools = open(&format!("sqlite://{}", path.display())).await.unwrap();
+        for pool in [&pools.read, &pools.write, &pools.log] {
+            assert_eq!(pragma(pool, "PRAGMA page_size").await, size, "{name}");
+        }
+        pools.close().await;
+        assert_eq!(std::fs::metadata(&path).unwrap().len() % size.unsigned_abs(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_full_database_is_unavailable_and_nothing_is_lost() {
     let pools = open("sqlite::memory:").await.unwrap();
     let pages = pragma(&pools.write, "PRAGMA page_count").await;
