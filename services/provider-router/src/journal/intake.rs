@@ -3,7 +3,7 @@
 //! Of a request that goes on, only the places of its records are kept; the bytes stay in the segments until the end comes.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     io,
     sync::Arc,
 };
@@ -26,6 +26,10 @@ const SHOW_PENDING_AFTER: Duration = Duration::from_secs(1);
 /// Rows of about so many bytes are held at once: an answer comes into memory when its request ends, and a thousand may end
 /// together.
 const MAX_BATCH_BYTES: usize = 4 << 20;
+
+/// How many rows go into one transaction at most; a multiple of what the store puts into one statement, because the few
+/// that are left over cost it as many statements as all the others.
+pub(crate) const MAX_BATCH: usize = 512;
 
 /// The number of a segment, in the order in which they came.
 type SegmentNo = u64;
@@ -78,8 +82,8 @@ impl Intake {
     }
 
     /// Reads a chunk of the oldest segment that has more, and of those behind it only when it has no more: a request may
-    /// begin in one segment and end in the next. Returns whether there is nothing more for now; a full batch has to be
-    /// taken before there is.
+    /// begin in one segment and end in the next. Returns whether there is nothing more for now; a [full](Self::is_full)
+    /// batch has to be taken before there is.
     pub(crate) fn read(&mut self) -> bool {
         if !self.follow_all() {
             return false;
@@ -184,11 +188,9 @@ impl Intake {
     pub(crate) fn retire(&mut self, pool: &Pool) -> u64 {
         let mut freed = 0;
         // What has not been followed has pinned nothing yet.
-        if !self.unfollowed.is_empty() {
-            return freed;
-        }
-        self.tails.retain(|_, tail| {
-            let stays = !(tail.is_exhausted() && tail.pins == 0);
+        let unfollowed: HashSet<SegmentNo> = self.unfollowed.iter().map(|(number, ..)| *number).collect();
+        self.tails.retain(|number, tail| {
+            let stays = !tail.is_exhausted() || tail.pins > 0 || unfollowed.contains(number);
             if !stays {
                 freed += tail.segment.len();
                 discard(tail, pool);
@@ -208,8 +210,9 @@ impl Intake {
         self.batch_pins.push(pins);
     }
 
-    fn is_full(&self) -> bool {
-        self.batch_bytes >= MAX_BATCH_BYTES
+    /// Whether the batch has to be taken before more is read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.batch.len() >= MAX_BATCH || self.batch_bytes >= MAX_BATCH_BYTES
     }
 
     /// Follows what was read until the batch is full. Returns whether nothing is left.

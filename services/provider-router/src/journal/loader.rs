@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{
     Status, ToLoader,
-    intake::Intake,
+    intake::{Intake, MAX_BATCH},
     record::End,
     recovery,
     retention::{Retention, RetentionConfig},
@@ -29,8 +29,6 @@ use crate::metrics::Metrics;
 
 /// How often the segments are looked at.
 const POLL: Duration = Duration::from_millis(100);
-/// How many rows go into one transaction at most.
-const MAX_BATCH: usize = 512;
 /// How long one transaction may take.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Without requests for this long, what they might repeat is forgotten.
@@ -171,6 +169,7 @@ impl Work {
         }
         loop {
             self.receive();
+            let mut since = Instant::now();
             loop {
                 let done = self.intake.read();
                 if done {
@@ -179,6 +178,10 @@ impl Work {
                     }
                 }
                 self.intake.show_pending(Instant::now());
+                // A transaction costs much less for each row when it has many.
+                if !done && !self.intake.is_full() && since.elapsed() < POLL {
+                    continue;
+                }
                 if self.commit().is_err() {
                     return;
                 }
@@ -186,6 +189,7 @@ impl Work {
                 if done {
                     break;
                 }
+                since = Instant::now();
             }
             let Self { runtime, retention, store, .. } = &mut self;
             runtime.block_on(retention.step(store));
@@ -218,7 +222,9 @@ impl Work {
                 self.intake.add(Arc::new(segment));
             }
             while !self.intake.read() {
-                self.commit()?;
+                if self.intake.is_full() {
+                    self.commit()?;
+                }
             }
             let interrupted = self.intake.open();
             while !self.intake.interrupt() {

@@ -390,3 +390,42 @@ async fn answers_that_end_together_come_into_memory_a_few_at_a_time() {
     assert_eq!(ids.len(), 40);
     assert!(batches.len() >= 3 && batches.iter().all(|&rows| rows <= 20), "{batches:?}");
 }
+
+#[tokio::test]
+async fn transactions_are_full_and_segments_go_as_soon_as_theirs_are_written() {
+    let world = World::new().await;
+    let (journal, loader) = Journal::open(world.dir.path(), "dead", 1, config()).unwrap();
+    let count = 2 * intake::MAX_BATCH + 100;
+    for _ in 0..count {
+        drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b""));
+    }
+    die(journal, loader);
+    let paths = world.segments("dead");
+    let segment = |path: &PathBuf| match Segment::left_behind(path.clone()).unwrap() {
+        segment::LeftBehind::Segment(segment) => segment,
+        other => panic!("{other:?}"),
+    };
+    let mut segments: Vec<Segment> = paths.iter().map(segment).collect();
+    segments.sort_by_key(|segment| segment.generation);
+
+    let mut intake = intake::Intake::default();
+    segments.into_iter().for_each(|segment| intake.add(Arc::new(segment)));
+    let pool = Pool::new(world.dir.path(), 0, 0).unwrap();
+    let (mut batches, mut left) = (Vec::new(), Vec::new());
+    loop {
+        let done = intake.read();
+        if done || intake.is_full() {
+            batches.push(intake.take_rows().len());
+            intake.settle(&[]);
+            intake.retire(&pool);
+            left.push(paths.iter().filter(|path| path.exists()).count());
+        }
+        if done {
+            break;
+        }
+    }
+    assert_eq!(batches, [intake::MAX_BATCH, intake::MAX_BATCH, 100]);
+    // Those of the first batch are gone before the second is written, but for one that they share.
+    assert!(left[0] < paths.len() * 6 / 10 && left[1] < left[0], "{left:?} of {}", paths.len());
+    assert_eq!(left[2], 0);
+}
