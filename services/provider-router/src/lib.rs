@@ -21,6 +21,7 @@ pub mod config;
 pub mod dispatch;
 pub mod envelope;
 pub mod exchange;
+pub mod hops;
 pub mod journal;
 pub mod metrics;
 pub mod provider;

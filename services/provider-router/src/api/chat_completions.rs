@@ -16,6 +16,7 @@ use crate::{
     dispatch::{Call, dispatch},
     envelope::Envelope,
     exchange::Exchange,
+    hops,
     journal::{Begin, Bodies},
     route,
 };
@@ -49,6 +50,9 @@ async fn answer(app: &App, request: Request<Incoming>, id: Uuid) -> Result<Respo
         ApiError::Overloaded
     })?;
     let (head, body) = request.into_parts();
+    if hops::next(&head.headers).is_none() {
+        return Err(ApiError::Loop);
+    }
     let body = collect(&head.headers, body, app.max_body).await?;
     let envelope = Envelope::parse(&body)?;
     let candidates = route::candidates(&app.catalog.current(), envelope.model.as_deref());

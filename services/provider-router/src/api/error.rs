@@ -37,6 +37,9 @@ pub enum ApiError {
     /// The body did not arrive whole.
     #[error("the request body broke off")]
     BrokenBody,
+    /// The request has come through too many routers.
+    #[error("the request goes in a circle: a provider's `baseURL` leads back to a router that asks it")]
+    Loop,
     /// Too much is going on.
     #[error("the router is at its limit of requests in flight; try again in a moment")]
     Overloaded,
@@ -85,6 +88,7 @@ impl ApiError {
             }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Overloaded | Self::Unlogged(_) | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Provider { .. } => StatusCode::BAD_GATEWAY,
             Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
@@ -107,6 +111,7 @@ impl ApiError {
             Self::TooLarge { .. } => (REQUEST, "request_too_large", None),
             Self::Encoded(_) => (REQUEST, "unsupported_content_encoding", None),
             Self::BrokenBody => (REQUEST, "incomplete_body", None),
+            Self::Loop => (REQUEST, "loop_detected", None),
             Self::Overloaded => ("overloaded_error", "overloaded", None),
             Self::Unlogged(_) => ("server_error", "log_unavailable", None),
             Self::UnknownProvider(_) => (REQUEST, "provider_not_found", Some("provider")),

@@ -12,6 +12,7 @@ use signalbox_upstream::{AddressPolicy, Target};
 use tokio::time::Duration;
 
 use super::{Config, millis, text};
+use crate::hops;
 
 /// Request headers of the caller that the provider gets too; all others stay here, credentials above all.
 const FORWARDED: [&str; 6] =
@@ -75,6 +76,10 @@ impl OpenAi {
                 headers.insert(name, id.clone());
             }
             headers.insert(HeaderName::from_static("x-request-id"), id);
+        }
+        // Whoever has come through too many was turned away on arrival.
+        if let Some(count) = hops::next(caller) {
+            headers.insert(hops::HOPS, count.clone());
         }
         for (name, value) in caller {
             // The user's own configuration wins over what a client asks for, and its first word over the others.
