@@ -3,13 +3,35 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use signalbox_daemon::config::{Duration, Size};
+use signalbox_daemon::{
+    Exit,
+    config::{Duration, Size},
+};
 use signalbox_upstream::{AddressPolicy, ClientConfig, Deadlines};
+use toml::{Table, Value};
 
 use crate::journal::{JournalConfig, RetentionConfig};
 
 /// The defaults, which are also the documentation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
+
+/// What the router's own flag and variable set, as it would stand in a file. An empty variable counts as unset.
+///
+/// # Errors
+/// [`Exit::Config`] names the variable and what it takes.
+pub fn overlay(deny_private: bool, variable: impl Fn(&str) -> Option<String>) -> Result<Table, Exit> {
+    let given = variable("DENY_PRIVATE_UPSTREAMS").filter(|given| !given.is_empty());
+    let deny_private = match given.as_deref() {
+        _ if deny_private => Some(true),
+        None => None,
+        Some("true" | "1") => Some(true),
+        Some("false" | "0") => Some(false),
+        Some(_) => return Err(Exit::Config("DENY_PRIVATE_UPSTREAMS takes true, false, 1 or 0".to_owned())),
+    };
+    let Some(deny_private) = deny_private else { return Ok(Table::new()) };
+    let upstream = Table::from_iter([("deny_private".to_owned(), Value::Boolean(deny_private))]);
+    Ok(Table::from_iter([("upstream".to_owned(), Value::Table(upstream))]))
+}
 
 /// All sections.
 #[derive(Clone, Debug, Deserialize)]
@@ -75,5 +97,27 @@ impl Upstream {
     #[must_use]
     pub fn policy(&self) -> AddressPolicy {
         AddressPolicy { allow_private: !self.deny_private, ..AddressPolicy::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_networks_are_denied_by_flag_or_variable() {
+        let overlay = |flag, variable: Option<&str>| overlay(flag, |_| variable.map(str::to_owned));
+        let denied = |table: Table| table.get("upstream").map(|upstream| upstream["deny_private"].as_bool().unwrap());
+        for (flag, variable, expected) in [
+            (false, None, None),
+            (false, Some(""), None),
+            (false, Some("1"), Some(true)),
+            (false, Some("false"), Some(false)),
+            (true, None, Some(true)),
+            (true, Some("false"), Some(true)),
+        ] {
+            assert_eq!(denied(overlay(flag, variable).unwrap()), expected, "{flag} {variable:?}");
+        }
+        assert_eq!(overlay(false, Some("maybe")).unwrap_err().code(), 78);
     }
 }

@@ -1,5 +1,6 @@
 //! provider-router: one OpenAI-compatible endpoint in front of many providers.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -15,6 +16,9 @@ static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
+    /// Refuse providers in private networks, for installations that others configure (env DENY_PRIVATE_UPSTREAMS)
+    #[arg(long)]
+    deny_private_upstreams: bool,
 }
 
 fn main() -> ExitCode {
@@ -29,5 +33,13 @@ fn main() -> ExitCode {
         version: env!("CARGO_PKG_VERSION"),
         env_prefix: None,
     };
-    signalbox_daemon::run(spec, args.common, toml::Table::new(), run)
+    let overlay = match config::overlay(args.deny_private_upstreams, |name| std::env::var(name).ok()) {
+        Ok(overlay) => overlay,
+        Err(exit) => {
+            // Where stderr is gone, too, the exit code has to do.
+            let _ = writeln!(std::io::stderr(), "{}: {exit}", spec.name);
+            return exit.exit_code();
+        }
+    };
+    signalbox_daemon::run(spec, args.common, overlay, run)
 }
