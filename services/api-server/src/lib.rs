@@ -241,6 +241,7 @@ fn fleet_config(config: &Config, context: &Context, key: Key) -> fleet::Config {
             env.push((name.into(), list.into()));
         }
     }
+    env.extend(HANDED_ON.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?))));
     fleet::Config {
         programs: programs(services),
         host: common.server.host.clone(),
@@ -265,6 +266,22 @@ fn fleet_config(config: &Config, context: &Context, key: Key) -> fleet::Config {
         key: Some(key),
     }
 }
+
+/// What the services read of our environment themselves. Without the key they could not open what we have sealed.
+const HANDED_ON: [&str; 12] = [
+    "SIGNALBOX_KEY",
+    "DENY_PRIVATE_UPSTREAMS",
+    "QWEN_BASE_URL",
+    "QWEN_TIMEOUT",
+    "QWEN_TOKEN",
+    "QWEN_COOKIES",
+    "USER_AGENT",
+    "MAX_RETRIES",
+    "RETRY_BASE_DELAY",
+    "RETRY_MAX_DELAY",
+    "SESSION_TIMEOUT",
+    "SESSION_CLEANUP_INTERVAL",
+];
 
 fn programs(services: &config::Services) -> Programs {
     let named = |path: &str| if path.is_empty() { None } else { Some(path.into()) };
