@@ -55,6 +55,9 @@ pub(super) async fn patch(
     }
     let sensitive = form.boolean("is_sensitive");
     check_key(&key, &mut form);
+    if let Some(given) = &given {
+        check_text(&key, given, &mut form);
+    }
     form.finish()?;
     let given = given.unwrap_or_default();
 
@@ -97,6 +100,7 @@ pub(super) fn values(config: &Map<String, Value>, existing: &[ProviderConfig], f
         if value.is_null() {
             form.mistake(format!("config.{key} must not be null: delete the key instead"));
         }
+        check_text(key, value, form);
         let row = existing.iter().find(|row| row.key == *key);
         values.push(ConfigValue {
             key: key.clone(),
@@ -131,6 +135,22 @@ fn shown_value(app: &App, config: &ProviderConfig, mask: bool) -> Result<Value, 
 /// Once a secret, always a secret, until somebody says otherwise.
 fn sensitivity(key: &str, existing: Option<&ProviderConfig>) -> bool {
     is_sensitive_key(key) || existing.is_some_and(|config| config.is_sensitive)
+}
+
+/// Most of it goes into headers and URLs, where a line break would begin something new.
+fn check_text(key: &str, value: &Value, form: &mut Form) {
+    fn is_clean(value: &Value) -> bool {
+        let plain = |text: &str| !text.contains(char::is_control);
+        match value {
+            Value::String(text) => plain(text),
+            Value::Array(items) => items.iter().all(is_clean),
+            Value::Object(fields) => fields.iter().all(|(name, value)| plain(name) && is_clean(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        }
+    }
+    if !is_clean(value) {
+        form.mistake(format!("config.{key} must not contain line breaks or other control characters"));
+    }
 }
 
 fn check_key(key: &str, form: &mut Form) {
