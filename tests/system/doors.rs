@@ -13,7 +13,7 @@ const NOWHERE: &str = "/nothing/here";
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
 /// A host, with `PORT` for the service's, and what comes of it whatever else is said.
-const HOSTS: [(&str, Option<u16>); 13] = [
+const HOSTS: [(&str, Option<u16>); 15] = [
     ("localhost:PORT", None),
     ("LocalHost.:PORT", None),
     ("127.0.0.1:PORT", None),
@@ -21,7 +21,9 @@ const HOSTS: [(&str, Option<u16>); 13] = [
     ("[::1]:PORT", None),
     ("box.lan:PORT", None),
     ("a.b.home.arpa", None),
+    ("host.docker.internal:PORT", None),
     ("evil.test:PORT", Some(421)),
+    ("docker.internal", Some(421)),
     ("localhost.evil.test", Some(421)),
     ("127.0.0.1.evil.test:PORT", Some(421)),
     ("home.arpa", Some(421)),
@@ -96,7 +98,7 @@ async fn fc_76_every_name_and_every_page_gets_what_it_should() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    assert_eq!(cells, 3 * 13 * 10 * 7);
+    assert_eq!(cells, 3 * 15 * 10 * 7);
 }
 
 #[tokio::test]

@@ -78,7 +78,8 @@ async fn fc_79_on_a_shared_machine_everything_needs_the_token() {
     let shell = CommandLine::new(&home);
     assert!(shell.api_server(&["status"]).await.expect(0).stdout.contains("RUNNING"));
     assert_eq!(shell.api_server(&["token"]).await.expect(0).stdout.trim(), token);
-    let stranger = CommandLine::new(&home).env("API_TOKEN", "another-token-of-mine").api_server(&["status"]).await;
+    let other_shell = CommandLine::new(&home).env("API_TOKEN", "another-token-of-mine");
+    let stranger = other_shell.api_server(&["status"]).await;
     assert!(format!("{stranger:?}").contains("API_TOKEN"), "{stranger:?}");
 
     // It is nowhere but in its file.

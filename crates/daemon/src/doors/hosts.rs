@@ -24,6 +24,8 @@ pub(crate) struct Hosts {
 
 /// The one name that is ours without being an address.
 const LOCALHOST: &str = "localhost";
+/// What containers call the machine they run on. Nobody can make these names point elsewhere: `internal` is no public domain.
+const FROM_CONTAINERS: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
 
 // === impl Hosts ===
 
@@ -57,6 +59,9 @@ impl Hosts {
     pub(crate) fn answer_to(&self, host: &str) -> bool {
         let host = bare(host);
         if self.any || host.eq_ignore_ascii_case(LOCALHOST) {
+            return true;
+        }
+        if FROM_CONTAINERS.iter().any(|name| host.eq_ignore_ascii_case(name)) {
             return true;
         }
         if let Ok(address) = host.parse::<IpAddr>()
@@ -133,7 +138,16 @@ mod tests {
     #[test]
     fn loopback_is_ours_and_names_are_not() {
         let hosts = hosts("127.0.0.1", &[]);
-        for ours in ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.8.9.1", "[::1]", "[::ffff:127.0.0.1]"] {
+        for ours in [
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "127.0.0.1",
+            "127.8.9.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "host.docker.internal",
+        ] {
             assert!(hosts.answer_to(ours), "{ours}");
         }
         for foreign in [
