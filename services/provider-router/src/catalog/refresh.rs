@@ -92,7 +92,8 @@ impl Refresher {
         let found = timeout(PATIENCE, providers::get(&self.store, provider)).await.map_err(|_elapsed| Away::Silent)?;
         match found {
             Ok(_) => Ok(true),
-            Err(Error::NotFound { .. }) => Ok(false),
+            // What cannot be an id is none.
+            Err(Error::NotFound { .. } | Error::Invalid(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
