@@ -4,6 +4,7 @@
 //! Names that begin with `fc_` and a number are cases of the fault catalogue.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod abuse;
 mod adoption;
 mod bad_input;
 mod canary;
@@ -31,6 +32,7 @@ mod qwen;
 mod restarts;
 mod sdk;
 mod slow_readers;
+mod smuggling;
 mod soak;
 mod standalone;
 mod streaming;

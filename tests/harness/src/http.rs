@@ -137,6 +137,20 @@ impl Client {
         answer
     }
 
+    /// Sends these bytes and says that no more will come; reads until the service closes the connection.
+    ///
+    /// # Panics
+    /// When there is no service.
+    pub async fn raw_and_close(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.addr).await.expect("the service accepts");
+        let mut answer = Vec::new();
+        // A service may answer and close before it has read everything: that is an answer, too.
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.shutdown().await;
+        let _ = within("the end of the answer", stream.read_to_end(&mut answer)).await;
+        answer
+    }
+
     async fn open(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, String> {
         let stream = TcpStream::connect(self.addr).await.map_err(|error| error.to_string())?;
         let (mut sender, connection) =
