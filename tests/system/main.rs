@@ -26,6 +26,7 @@ mod lifecycle;
 mod login;
 mod lone_router;
 mod model_sync;
+mod openapi;
 mod outage;
 mod overload;
 mod qwen;

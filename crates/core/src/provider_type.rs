@@ -35,6 +35,7 @@ pub enum ApiKey {
 
 /// A key of a provider's configuration, as a form shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Field {
     /// The key.
     #[serde(skip)]

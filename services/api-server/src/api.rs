@@ -4,6 +4,7 @@
 //! - A resource's file holds the shapes of its answers, then its handlers.
 //! - [`error`]: status codes and error shapes. - `form`, `query`: bodies and queries, every mistake reported at once.
 //!   - `extract`: taking them out of a request.
+//! - `openapi`: the document that describes all this, made of the handlers and their types; `bodies`: what forms accept, for it.
 //!
 //! # Invariants
 //! - Times are Unix milliseconds, those of logins at chat.qwen.ai seconds; what a person may change is written through the
@@ -13,7 +14,9 @@
 
 mod activity;
 mod audit;
+mod bodies;
 mod docs;
+mod done;
 pub mod error;
 mod extract;
 mod form;
@@ -21,6 +24,7 @@ mod health;
 mod logs;
 mod model_sync;
 mod models;
+mod openapi;
 mod provider_config;
 mod provider_models;
 mod provider_runtime;
@@ -35,9 +39,10 @@ mod sessions;
 pub(crate) mod settings;
 
 use axum::Router;
-use axum::routing::{delete, get, patch, post, put};
 use signalbox_store::{Sealer, Store};
 use tokio::sync::broadcast;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use self::error::Error;
 pub(crate) use self::extract::body_limit;
@@ -74,47 +79,58 @@ pub struct App {
 
 /// All routes.
 pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/docs", get(docs::page))
-        .route(HEALTH, get(health::health))
-        .route("/api/proxy/start", post(proxy::start))
-        .route("/api/proxy/stop", post(proxy::stop))
-        .route("/api/proxy/restart", post(proxy::restart))
-        .route("/api/proxy/status", get(proxy::status))
-        .route("/api/logs/{service}", get(logs::last))
-        .route("/api/providers", get(providers::list).post(providers::create))
-        .route("/api/providers/types", get(provider_types::list))
-        .route("/api/providers/{id}", get(providers::get).put(providers::update).delete(providers::delete))
-        .route("/api/providers/{id}/enable", post(providers::enable))
-        .route("/api/providers/{id}/disable", post(providers::disable))
-        .route("/api/providers/{id}/test", post(provider_runtime::test))
-        .route("/api/providers/{id}/reload", post(provider_runtime::reload))
-        .merge(below_provider("/api/providers/{id}"))
-        // The original mounted these one level too high, and half of its dashboard calls them there.
-        .merge(below_provider("/api/{id}"))
-        .route("/api/models", get(models::list).post(models::create))
-        .route("/api/models/sync", post(model_sync::all))
-        .route("/api/models/sync/{id}", post(model_sync::one))
-        .route("/api/models/{id}", get(models::get).put(models::update).delete(models::delete))
-        .route("/api/sessions", get(sessions::list).delete(sessions::delete_expired))
-        .route("/api/sessions/{id}", get(sessions::get).delete(sessions::delete))
-        .route("/api/sessions/{id}/requests", get(sessions::requests))
-        .route("/api/requests", get(requests::list))
-        .route("/api/requests/{id}", get(requests::get).delete(requests::delete))
-        .route("/api/responses", get(responses::list))
-        .route("/api/responses/stats", get(responses::stats))
-        .route("/api/responses/{id}", get(responses::get).delete(responses::delete))
-        .route("/api/responses/request/{id}", get(responses::of_request))
-        .route("/api/responses/session/{id}", get(responses::of_session))
-        .route(CREDENTIALS, post(qwen_credentials::put).get(qwen_credentials::get).delete(qwen_credentials::delete_all))
-        .route("/api/qwen/credentials/{id}", delete(qwen_credentials::delete))
-        .route("/api/qwen/credentials/{id}/activate", post(qwen_credentials::activate))
-        .route("/api/activity/recent", get(activity::recent))
-        .route("/api/activity/stats", get(activity::stats))
-        .route("/api/audit", get(audit::list))
-        .route("/api/settings", get(settings::list))
-        .route("/api/settings/bulk", post(settings::put_many))
-        .route("/api/settings/{key}", get(settings::get).put(settings::put).delete(settings::delete))
+    described().split_for_parts().0
+}
+
+/// All routes with what the document says of them. A route gets its path and its method where its handler is.
+fn described() -> OpenApiRouter<App> {
+    let router = OpenApiRouter::new()
+        .routes(routes!(docs::page))
+        .routes(routes!(openapi::serve))
+        .routes(routes!(health::health))
+        .routes(routes!(proxy::start))
+        .routes(routes!(proxy::stop))
+        .routes(routes!(proxy::restart))
+        .routes(routes!(proxy::status))
+        .routes(routes!(logs::last))
+        .routes(routes!(providers::list, providers::create))
+        .routes(routes!(provider_types::list))
+        .routes(routes!(providers::get, providers::update, providers::delete))
+        .routes(routes!(providers::enable))
+        .routes(routes!(providers::disable))
+        .routes(routes!(provider_runtime::test))
+        .routes(routes!(provider_runtime::reload))
+        .routes(routes!(models::list, models::create))
+        .routes(routes!(model_sync::all))
+        .routes(routes!(model_sync::one))
+        .routes(routes!(models::get, models::update, models::delete))
+        .routes(routes!(sessions::list, sessions::delete_expired))
+        .routes(routes!(sessions::get, sessions::delete))
+        .routes(routes!(sessions::requests))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::get, requests::delete))
+        .routes(routes!(responses::list))
+        .routes(routes!(responses::stats))
+        .routes(routes!(responses::get, responses::delete))
+        .routes(routes!(responses::of_request))
+        .routes(routes!(responses::of_session))
+        .routes(routes!(qwen_credentials::put, qwen_credentials::get, qwen_credentials::delete_all))
+        .routes(routes!(qwen_credentials::delete))
+        .routes(routes!(qwen_credentials::activate))
+        .routes(routes!(activity::recent))
+        .routes(routes!(activity::stats))
+        .routes(routes!(audit::list))
+        .routes(routes!(settings::list))
+        .routes(routes!(settings::put_many))
+        .routes(routes!(settings::get, settings::put, settings::delete));
+    let below_provider = [
+        routes!(provider_config::get, provider_config::put),
+        routes!(provider_config::patch, provider_config::delete),
+        routes!(provider_models::list, provider_models::link),
+        routes!(provider_models::unlink),
+        routes!(provider_models::set_default),
+    ];
+    below_provider.into_iter().fold(router, openapi::with_short_path)
 }
 
 /// The one route that needs no client key, so that anything may ask whether we live.
@@ -122,17 +138,6 @@ pub(crate) const HEALTH: &str = "/api/health";
 
 /// The login at chat.qwen.ai; the one route to which browser extensions come.
 pub(crate) const CREDENTIALS: &str = "/api/qwen/credentials";
-
-/// The routes below one provider.
-fn below_provider(provider: &str) -> Router<App> {
-    let path = |rest: &str| format!("{provider}/{rest}");
-    Router::new()
-        .route(&path("config"), get(provider_config::get).put(provider_config::put))
-        .route(&path("config/{key}"), patch(provider_config::patch).delete(provider_config::delete))
-        .route(&path("models"), get(provider_models::list).post(provider_models::link))
-        .route(&path("models/{model}"), delete(provider_models::unlink))
-        .route(&path("models/{model}/default"), put(provider_models::set_default))
-}
 
 /// The time of a write.
 fn now_ms() -> i64 {

@@ -141,7 +141,7 @@ pub enum Change {
 }
 
 /// Both children in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Summary {
     /// Both run.

@@ -3,6 +3,7 @@ use serde_json::Value;
 
 /// A row of `audit`: one change, or one request that changed none of the tables that are watched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditEntry {
     /// Its number; later entries have higher ones.
     pub id: i64,

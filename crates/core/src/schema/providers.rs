@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// A row of `providers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Provider {
     /// Lowercase letters, digits and hyphens.
     pub id: String,

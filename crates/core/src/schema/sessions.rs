@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// A row of `sessions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Session {
     /// Its id.
     pub id: String,

@@ -2,70 +2,115 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use serde::Serialize;
 use signalbox_core::schema::RequestStatus;
 use signalbox_store::activity::{self, Activity};
+use utoipa::ToSchema;
 
+use super::bodies::Pages;
 use super::query::Query;
 use super::{App, Error, now_ms};
 
 /// How many are shown unless somebody says otherwise.
 const RECENT: i64 = 20;
 
-/// `GET /api/activity/recent?limit` → `{"activities": [...], "total", "limit"}`, the newest first.
-pub(super) async fn recent(State(app): State<App>, mut query: Query) -> Result<Json<Value>, Error> {
+/// The newest requests.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Recent {
+    activities: Vec<Told>,
+    /// How many are told here.
+    total: usize,
+    limit: i64,
+}
+
+/// A request in words.
+#[derive(Debug, Serialize, ToSchema)]
+struct Told {
+    /// The request's UUID.
+    id: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// `started`, `completed` or `failed`.
+    action: &'static str,
+    description: String,
+    /// `2 minutes ago`.
+    timestamp: String,
+    timestamp_ms: i64,
+    metadata: Details,
+}
+
+/// The figures of a request.
+#[derive(Debug, Serialize, ToSchema)]
+struct Details {
+    method: String,
+    path: String,
+    /// `success` or `error`.
+    status: &'static str,
+    duration_ms: Option<i64>,
+    session_id: String,
+    request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finish_reason: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ActivityStats {
+    stats: Figures,
+}
+
+/// Figures over the log and the catalogue.
+#[derive(Debug, Serialize, ToSchema)]
+struct Figures {
+    total_api_requests: i64,
+    avg_response_time_ms: i64,
+    active_sessions: i64,
+    /// Of the last 24 hours.
+    recent_errors: i64,
+    total_providers: i64,
+    total_models: i64,
+    requests_last_hour: i64,
+    requests_last_day: i64,
+    /// Of the last 24 hours; 100 when there were no answers.
+    success_rate_percent: i64,
+}
+
+/// The newest requests, in words.
+#[utoipa::path(
+    get, path = "/api/activity/recent", tag = "activity",
+    params(Pages),
+    responses((status = 200, description = "The newest first", body = Recent)),
+)]
+pub(super) async fn recent(State(app): State<App>, mut query: Query) -> Result<Json<Recent>, Error> {
     let page = query.page(RECENT);
     query.finish()?;
     let now_ms = now_ms();
     let rows = activity::recent(&app.store, page.limit).await?;
-    let activities: Vec<Value> = rows.iter().map(|row| view(row, now_ms)).collect();
-    Ok(Json(json!({ "total": activities.len(), "limit": page.limit, "activities": activities })))
+    let activities: Vec<_> = rows.into_iter().map(|row| Told::new(row, now_ms)).collect();
+    Ok(Json(Recent { total: activities.len(), limit: page.limit, activities }))
 }
 
-/// `GET /api/activity/stats` → `{"stats": {...}}`, all of it numbers.
-pub(super) async fn stats(State(app): State<App>) -> Result<Json<Value>, Error> {
+/// Figures over all requests, and over the last hour and day.
+#[utoipa::path(
+    get, path = "/api/activity/stats", tag = "activity",
+    responses((status = 200, description = "All of it numbers", body = ActivityStats)),
+)]
+pub(super) async fn stats(State(app): State<App>) -> Result<Json<ActivityStats>, Error> {
     let stats = activity::stats(&app.store, now_ms()).await?;
-    Ok(Json(json!({ "stats": {
-        "total_api_requests": stats.requests,
-        "avg_response_time_ms": stats.avg_duration_ms,
-        "active_sessions": stats.active_sessions,
-        "recent_errors": stats.errors_last_day,
-        "total_providers": stats.providers,
-        "total_models": stats.models,
-        "requests_last_hour": stats.last_hour,
-        "requests_last_day": stats.last_day,
-        "success_rate_percent": stats.success_percent(),
-    } })))
-}
-
-fn view(row: &Activity, now_ms: i64) -> Value {
-    let failed = row.error.is_some() || row.status.has_failed();
-    let mut metadata = json!({
-        "method": row.method,
-        "path": row.path,
-        "status": if failed { "error" } else { "success" },
-        "duration_ms": row.duration_ms,
-        "session_id": row.session_id,
-        "request_id": row.request_id,
-    });
-    for (name, value) in [("error", &row.error), ("finish_reason", &row.finish_reason)] {
-        if let Some(value) = value {
-            metadata[name] = value.as_str().into();
-        }
-    }
-    json!({
-        "id": row.request_id,
-        "type": "api_request",
-        "action": match row.status {
-            RequestStatus::Pending => "started",
-            _ if failed => "failed",
-            _ => "completed",
+    Ok(Json(ActivityStats {
+        stats: Figures {
+            total_api_requests: stats.requests,
+            avg_response_time_ms: stats.avg_duration_ms,
+            active_sessions: stats.active_sessions,
+            recent_errors: stats.errors_last_day,
+            total_providers: stats.providers,
+            total_models: stats.models,
+            requests_last_hour: stats.last_hour,
+            requests_last_day: stats.last_day,
+            success_rate_percent: stats.success_percent(),
         },
-        "description": format!("API request to {} (model: {})", row.path, row.model),
-        "timestamp": ago(now_ms - row.timestamp),
-        "timestamp_ms": row.timestamp,
-        "metadata": metadata,
-    })
+    }))
 }
 
 /// `milliseconds` as people say it.
@@ -78,6 +123,36 @@ fn ago(milliseconds: i64) -> String {
         _ => (seconds / 86_400, "day"),
     };
     format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" })
+}
+
+// === impl Told ===
+
+impl Told {
+    fn new(row: Activity, now_ms: i64) -> Self {
+        let failed = row.error.is_some() || row.status.has_failed();
+        Self {
+            id: row.request_id.clone(),
+            kind: "api_request",
+            action: match row.status {
+                RequestStatus::Pending => "started",
+                _ if failed => "failed",
+                _ => "completed",
+            },
+            description: format!("API request to {} (model: {})", row.path, row.model),
+            timestamp: ago(now_ms.saturating_sub(row.timestamp)),
+            timestamp_ms: row.timestamp,
+            metadata: Details {
+                method: row.method,
+                path: row.path,
+                status: if failed { "error" } else { "success" },
+                duration_ms: row.duration_ms,
+                session_id: row.session_id,
+                request_id: row.request_id,
+                error: row.error,
+                finish_reason: row.finish_reason,
+            },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,18 +5,26 @@ use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::AuditEntry;
 use signalbox_store::audit::{self, Filter};
+use utoipa::ToSchema;
 
+use super::bodies::{AuditFilter, Pages};
 use super::query::{Position, Query};
 use super::{App, Error};
 
-#[derive(Debug, Serialize)]
+/// A piece of the list of changes.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Audit {
     entries: Vec<AuditEntry>,
     #[serde(flatten)]
     position: Position,
 }
 
-/// `GET /api/audit?limit&offset&actor&action&resource&resource_id&outcome&request_id&start_date&end_date`, the newest first.
+/// Who changed what, the newest first. Filters combine.
+#[utoipa::path(
+    get, path = "/api/audit", tag = "audit",
+    params(AuditFilter, Pages),
+    responses((status = 200, description = "A piece of the list", body = Audit)),
+)]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Audit>, Error> {
     let outcome = query.text("outcome");
     if outcome.as_deref().is_some_and(|outcome| !matches!(outcome, "done" | "refused" | "failed")) {

@@ -1,99 +1,127 @@
-//! `/docs`: all routes on one page, for people.
+//! `/docs`: the OpenAPI document for people, on one page that needs nothing else.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use axum::response::Html;
+use serde_json::{Map, Value};
 
-/// Methods, path, and what it is good for. The test below compares it with the routes.
-const ROUTES: [(&str, &str, &str); 42] = [
-    ("GET", "/api/health", "Whether api-server lives. Needs no client key."),
-    ("POST", "/api/proxy/start", "Start both services; answers at once."),
-    ("POST", "/api/proxy/stop", "Stop both; answers when they are gone."),
-    ("POST", "/api/proxy/restart", "New processes in place of the present ones."),
-    ("GET", "/api/proxy/status", "What runs, where, since when; providers and models."),
-    (
-        "GET",
-        "/api/logs/{service}",
-        "The last lines of a log: api-server, provider-router, qwen-proxy or combined; ?lines= up to 5000.",
-    ),
-    ("GET POST", "/api/providers", "List (?limit, ?offset, ?type, ?enabled), create."),
-    ("GET", "/api/providers/types", "The kinds of providers, and what each needs."),
-    ("GET PUT DELETE", "/api/providers/{id}", "One provider."),
-    ("POST", "/api/providers/{id}/enable", "Route requests to it."),
-    ("POST", "/api/providers/{id}/disable", "Route no requests to it."),
-    ("POST", "/api/providers/{id}/test", "Ask it for its models, to see whether it answers."),
-    ("POST", "/api/providers/{id}/reload", "Have the router read it anew."),
-    ("GET PUT", "/api/providers/{id}/config", "Its configuration; secrets masked unless ?mask=false."),
-    ("PATCH DELETE", "/api/providers/{id}/config/{key}", "One key of it."),
-    ("GET POST", "/api/providers/{id}/models", "Models it is linked to; link one."),
-    ("DELETE", "/api/providers/{id}/models/{model}", "Unlink one."),
-    ("PUT", "/api/providers/{id}/models/{model}/default", "Make it the default of the provider."),
-    ("GET POST", "/api/models", "List, create."),
-    ("POST", "/api/models/sync", "Ask all providers for their models, and add those that are new."),
-    ("POST", "/api/models/sync/{id}", "Ask one provider."),
-    ("GET PUT DELETE", "/api/models/{id}", "One model."),
-    ("GET DELETE", "/api/sessions", "List; DELETE removes those that have expired."),
-    ("GET DELETE", "/api/sessions/{id}", "One session."),
-    ("GET", "/api/sessions/{id}/requests", "Its requests."),
-    ("GET", "/api/requests", "The request log; ?limit, ?offset and filters."),
-    ("GET DELETE", "/api/requests/{id}", "One request with its answer."),
-    ("GET", "/api/responses", "Recorded answers."),
-    ("GET", "/api/responses/stats", "Counts, tokens and durations."),
-    ("GET DELETE", "/api/responses/{id}", "One answer."),
-    ("GET", "/api/responses/request/{id}", "The answer to a request."),
-    ("GET", "/api/responses/session/{id}", "The answers of a session."),
-    ("GET", "/api/activity/recent", "The newest requests, in words."),
-    ("GET", "/api/activity/stats", "Figures over all requests, and over the last hour and day."),
-    (
-        "GET",
-        "/api/audit",
-        "Who changed what: ?actor, ?action, ?resource, ?resource_id, ?outcome, ?request_id, ?start_date, ?end_date.",
-    ),
-    ("GET", "/api/settings", "Settings, defaults included; ?category."),
-    ("POST", "/api/settings/bulk", "Write several, all or none."),
-    ("GET PUT DELETE", "/api/settings/{key}", "One setting."),
-    (
-        "GET POST DELETE",
-        "/api/qwen/credentials",
-        "Whether somebody is logged in at chat.qwen.ai; log in with cookies; log out.",
-    ),
-    ("DELETE", "/api/qwen/credentials/{id}", "Forget one login."),
-    ("POST", "/api/qwen/credentials/{id}/activate", "Use this login."),
-    ("GET", "/docs", "This page."),
-];
+use super::openapi;
 
 const PAGE: &str = include_str!("docs.html");
 
-/// `GET /docs`.
-pub(super) async fn page() -> Html<String> {
-    let mut rows = String::new();
-    for (methods, path, purpose) in ROUTES {
-        // Writing to a text cannot fail.
-        let _ = writeln!(rows, "<tr><td>{methods}</td><td><code>{path}</code></td><td>{purpose}</td></tr>");
+/// Every route on one page, for people.
+#[utoipa::path(
+    get, path = "/docs", tag = "documentation",
+    responses((status = 200, description = "The page", content_type = "text/html", body = String)),
+)]
+pub(super) async fn page() -> Html<&'static str> {
+    static HTML: LazyLock<String> = LazyLock::new(|| page_of(openapi::document()));
+    Html(&HTML)
+}
+
+/// Draws a document.
+fn page_of(document: &Value) -> String {
+    let empty = Map::new();
+    let mut routes = String::new();
+    for (path, item) in document["paths"].as_object().unwrap_or(&empty) {
+        for (method, operation) in item.as_object().unwrap_or(&empty) {
+            // Writing to a text cannot fail.
+            let _ = route(&mut routes, path, method, operation);
+        }
     }
-    Html(PAGE.replace("{rows}", &rows))
+    let mut shapes = String::new();
+    for (name, shape) in document["components"]["schemas"].as_object().unwrap_or(&empty) {
+        let (name, shape) = (escaped(name), json(shape));
+        let _ = writeln!(shapes, "<details id=\"{name}\"><summary><code>{name}</code></summary>{shape}</details>");
+    }
+    let about = escaped(document["info"]["description"].as_str().unwrap_or_default());
+    PAGE.replace("{about}", &about).replace("{routes}", &routes).replace("{shapes}", &shapes)
+}
+
+fn route(page: &mut String, path: &str, method: &str, operation: &Value) -> std::fmt::Result {
+    let text = |value: &Value| escaped(value.as_str().unwrap_or_default());
+    let old = if operation["deprecated"] == true { " class=\"old\"" } else { "" };
+    writeln!(
+        page,
+        "<details{old}><summary><b>{}</b> <code>{}</code> {}</summary>",
+        method.to_uppercase(),
+        escaped(path),
+        text(&operation["summary"])
+    )?;
+    if operation["description"].is_string() {
+        writeln!(page, "<p>{}</p>", text(&operation["description"]))?;
+    }
+    writeln!(page, "<table>")?;
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let (name, place) = (text(&parameter["name"]), text(&parameter["in"]));
+        let (shape, meaning) = (shape(&parameter["schema"]), text(&parameter["description"]));
+        writeln!(page, "<tr><td><code>{name}</code><td>{place}<td>{shape}<td>{meaning}</tr>")?;
+    }
+    if let Some(body) = operation.get("requestBody") {
+        let needed = if body["required"] == true { "" } else { "may be left out" };
+        let shape = shape(&body["content"]["application/json"]["schema"]);
+        writeln!(page, "<tr><td>body<td>JSON<td>{shape}<td>{needed}</tr>")?;
+    }
+    for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
+        let content = answer["content"].as_object().into_iter().flatten().next();
+        let kind = content.map(|(kind, _)| escaped(kind)).unwrap_or_default();
+        let shape = content.map(|(_, content)| shape(&content["schema"])).unwrap_or_default();
+        let meaning = text(&answer["description"]);
+        writeln!(page, "<tr><td>{}<td>{kind}<td>{shape}<td>{meaning}</tr>", escaped(status))?;
+    }
+    writeln!(page, "</table></details>")
+}
+
+/// A shape in a line: its name, or itself.
+fn shape(schema: &Value) -> String {
+    match schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
+        Some(name) => format!("<a href=\"#{0}\"><code>{0}</code></a>", escaped(name)),
+        None => format!("<code>{}</code>", escaped(&schema.to_string())),
+    }
+}
+
+/// JSON for people, whose references are links.
+fn json(value: &Value) -> String {
+    // Values always become JSON.
+    let text = escaped(&serde_json::to_string_pretty(value).unwrap_or_default());
+    let mut parts = text.split("#/components/schemas/");
+    let mut linked = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once("&quot;").unwrap_or((part, ""));
+        let _ = write!(linked, "<a href=\"#{name}\">{name}</a>&quot;{rest}");
+    }
+    format!("<pre>{linked}</pre>")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    /// The paths that stand in `api.rs`.
-    fn routed() -> Vec<String> {
-        let text = include_str!("../api.rs");
-        let direct = text.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
-        let below = text.split(".route(&path(\"").skip(1).filter_map(|rest| rest.split('"').next());
-        let below = below.map(|rest| format!("/api/providers/{{id}}/{rest}"));
-        let named = [crate::api::HEALTH, crate::api::CREDENTIALS].map(str::to_owned);
-        direct.map(str::to_owned).chain(below).chain(named).collect()
+    #[test]
+    fn the_page_shows_every_route_and_fetches_nothing() {
+        let page = page_of(openapi::document());
+        for path in openapi::document()["paths"].as_object().unwrap().keys() {
+            assert!(page.contains(&format!("<code>{path}</code>")), "{path}");
+        }
+        assert!(page.contains("<a href=\"#Failure\">"), "{page}");
+        for word in ["{routes}", "http://", "https://", "src=", "@import", "url("] {
+            assert!(!page.contains(word), "{word}");
+        }
     }
 
     #[test]
-    fn every_route_is_documented_and_nothing_else() {
-        let mut routed = routed();
-        let mut documented: Vec<String> = ROUTES.iter().map(|(_, path, _)| (*path).to_owned()).collect();
-        routed.sort_unstable();
-        documented.sort_unstable();
-        assert_eq!(documented, routed);
+    fn nothing_becomes_markup() {
+        let page = page_of(&json!({"paths": {"/<b>": {"get": {"summary": "<script>", "description": "a & b"}}},
+            "info": {}, "components": {"schemas": {"A\"": {"example": "</pre>"}}}}));
+        for (escaped, raw) in [("&lt;script&gt;", "<script>"), ("a &amp; b", "a & b"), ("&lt;/pre&gt;", "\"</pre>")] {
+            assert!(page.contains(escaped) && !page.contains(raw), "{page}");
+        }
     }
 }

@@ -1,10 +1,26 @@
 //! `/api/health`: this process lives. What it depends on has places of its own.
 
 use axum::Json;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-/// `GET /api/health` → `{"status": "ok", "service": "api-server", "timestamp": ISO 8601}`.
-pub(super) async fn health() -> Json<Value> {
+use super::HEALTH;
+
+/// Somebody is there.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    status: &'static str,
+    service: &'static str,
+    /// ISO 8601.
+    timestamp: String,
+}
+
+/// Whether api-server lives. Needs no client key.
+#[utoipa::path(
+    get, path = HEALTH, tag = "health",
+    responses((status = 200, description = "It lives", body = Health)),
+)]
+pub(super) async fn health() -> Json<Health> {
     let timestamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
-    Json(json!({ "status": "ok", "service": "api-server", "timestamp": timestamp }))
+    Json(Health { status: "ok", service: "api-server", timestamp })
 }

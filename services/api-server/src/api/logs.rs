@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::Thing;
 use super::extract::Path;
@@ -13,12 +14,29 @@ use crate::logs::{self, MAX_LINES};
 /// Lines that are answered unless a number is given.
 const LINES: usize = 50;
 
-/// `GET /api/logs/:service?lines` → `{"service", "lines": [text], "count"}`, oldest first. `combined` is all services.
+/// The end of a log.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LastLines {
+    service: String,
+    /// The oldest first.
+    lines: Vec<String>,
+    count: usize,
+}
+
+/// The last lines of a log, the oldest first. `combined` is all services.
+#[utoipa::path(
+    get, path = "/api/logs/{service}", tag = "logs",
+    params(
+    ("service" = String, Path, description = "`api-server`, `provider-router`, `qwen-proxy` or `combined`"),
+    ("lines" = Option<u16>, Query, description = "How many; 50 unless it is given", minimum = 1, maximum = 5000),
+    ),
+    responses((status = 200, description = "The lines", body = LastLines)),
+)]
 pub(super) async fn last(
     State(app): State<App>,
     Path(service): Path<String>,
     mut query: Query,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<LastLines>, Error> {
     let count = query.count("lines", LINES, MAX_LINES);
     query.finish()?;
     let Some(file) = app.logs.file(&service) else {
@@ -26,5 +44,5 @@ pub(super) async fn last(
     };
     let read = tokio::task::spawn_blocking(move || logs::last_lines(&file, count)).await;
     let lines = read.map_err(|_| Error::Panic)?.map_err(|error| Error::Unreadable(error.to_string()))?;
-    Ok(Json(json!({ "service": service, "count": lines.len(), "lines": lines })))
+    Ok(Json(LastLines { service, count: lines.len(), lines }))
 }

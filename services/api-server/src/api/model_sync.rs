@@ -5,16 +5,35 @@ use axum::extract::State;
 use http::StatusCode;
 use serde_json::Value;
 
+use super::bodies::{Failure, Synced, SyncedOne};
 use super::extract::Path;
 use super::providers::find;
 use super::{App, Error};
 
-/// `POST /api/models/sync` → `{"success", "message", "results": {provider: …}, "totals"}`; 200 also when some do not answer.
+/// Asks all providers for their models, and adds those that are new.
+///
+/// 200 also when some do not answer.
+#[utoipa::path(
+    post, path = "/api/models/sync", tag = "model-sync",
+    responses(
+    (status = 200, description = "What became of each", body = Synced),
+    (status = 503, description = "`router_unavailable`: only the router can ask them", body = Failure),
+    ),
+)]
 pub(super) async fn all(State(app): State<App>) -> Result<(StatusCode, Json<Value>), Error> {
     passed_on(&app, None).await
 }
 
-/// `POST /api/models/sync/:provider` → `{"success", "message", "result"}`.
+/// Asks one provider for its models, and adds those that are new.
+#[utoipa::path(
+    post, path = "/api/models/sync/{id}", tag = "model-sync",
+    params(("id" = String, Path, description = "The provider")),
+    responses(
+    (status = 200, description = "What became of it", body = SyncedOne),
+    (status = 400, description = "`provider_disabled`", body = Failure),
+    (status = 503, description = "`router_unavailable`: only the router can ask them", body = Failure),
+    ),
+)]
 pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), Error> {
     if !find(&app, &id).await?.enabled {
         return Err(Error::Disabled(id));

@@ -7,12 +7,15 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use signalbox_core::id::is_resource_id;
 use signalbox_core::schema::{Model, ModelUpdate, NewModel, Provider};
 use signalbox_store::{Listed, Page, models, provider_models};
+use utoipa::ToSchema;
 
+use super::bodies::{Failure, ModelChanges, ModelFilter, ModelToMake, Pages};
+use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::form::Form;
@@ -22,7 +25,7 @@ use super::requests::as_json;
 use super::{App, Error, now_ms};
 
 /// The columns of a model.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ModelFields {
     id: String,
     name: String,
@@ -34,7 +37,7 @@ pub(super) struct ModelFields {
 }
 
 /// A model.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ModelView {
     #[serde(flatten)]
     fields: ModelFields,
@@ -42,24 +45,57 @@ pub(crate) struct ModelView {
 }
 
 /// A model with those who serve it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct WholeModel {
     #[serde(flatten)]
     model: ModelView,
     providers: Vec<ServingProvider>,
 }
 
-#[derive(Debug, Serialize)]
+/// A provider that serves the model.
+#[derive(Debug, Serialize, ToSchema)]
 struct ServingProvider {
     #[serde(flatten)]
     provider: Provider,
     is_default: bool,
+    #[schema(value_type = Value)]
     model_config: Option<Box<RawValue>>,
 }
 
-/// `GET /api/models?capability&provider&limit&offset` → `{"models": [...], "total"}`, sorted by name. With a provider,
-/// the models are as that provider serves them, its default first.
-pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Value>, Error> {
+/// Models, or models as one provider serves them.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum ModelViews {
+    All(Vec<ModelView>),
+    Linked(Vec<LinkedModelView>),
+}
+
+/// A piece of the list of models.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ModelList {
+    models: ModelViews,
+    total: i64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OneModel {
+    model: ModelView,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OneWholeModel {
+    model: WholeModel,
+}
+
+/// The models, sorted by name.
+///
+/// With `provider`, they are as that provider serves them, its default first.
+#[utoipa::path(
+    get, path = "/api/models", tag = "models",
+    params(ModelFilter, Pages),
+    responses((status = 200, description = "A piece of the list", body = ModelList)),
+)]
+pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ModelList>, Error> {
     let capability = query.text("capability");
     let provider = query.text("provider");
     let page = query.page(Page::ALL.limit);
@@ -67,14 +103,19 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     let Some(provider) = provider else {
         let filter = models::Filter { capability, provider_id: None };
         let list = models::list(&app.store, &filter, page).await?.map(ModelView::from);
-        return Ok(Json(json!({ "models": list.items, "total": list.total })));
+        return Ok(Json(ModelList { total: list.total, models: ModelViews::All(list.items) }));
     };
     let list = served_by(&app, &provider, capability.as_deref(), page).await?;
-    Ok(Json(json!({ "models": list.items, "total": list.total })))
+    Ok(Json(ModelList { total: list.total, models: ModelViews::Linked(list.items) }))
 }
 
-/// `GET /api/models/:id` → `{"model": {..., "providers": [...]}}`.
-pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+/// One model with those who serve it.
+#[utoipa::path(
+    get, path = "/api/models/{id}", tag = "models",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The model", body = OneWholeModel)),
+)]
+pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<OneWholeModel>, Error> {
     let model = models::get(&app.store, &id).await.or_missing(Thing::Model, &id)?;
     let providers = provider_models::providers_of(&app.store, &id).await?;
     let serving = |linked: provider_models::LinkedProvider| ServingProvider {
@@ -83,11 +124,18 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
         model_config: linked.config.as_deref().map(as_json),
     };
     let model = WholeModel { model: model.into(), providers: providers.into_iter().map(serving).collect() };
-    Ok(Json(json!({ "model": model })))
+    Ok(Json(OneWholeModel { model }))
 }
 
-/// `POST /api/models` with `id`, `name`, and `description`, `capabilities` → 201 `{"model"}`.
-pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(StatusCode, Json<Value>), Error> {
+/// Makes a model.
+#[utoipa::path(
+    post, path = "/api/models", tag = "models", request_body = ModelToMake,
+    responses(
+    (status = 201, description = "The model", body = OneModel),
+    (status = 409, description = "`model_exists`", body = Failure),
+    ),
+)]
+pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(StatusCode, Json<OneModel>), Error> {
     let mut form = body.form();
     let id = form.required_text("id", "id is required and must be a non-empty string");
     if !id.is_empty() && !is_resource_id(&id) {
@@ -104,11 +152,20 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     let model = models::insert(&app.store, &model, now_ms())
         .await
         .or_conflict("model_exists", || format!("A model with the id {} already exists", model.id))?;
-    Ok((StatusCode::CREATED, Json(json!({ "model": ModelView::from(model) }))))
+    Ok((StatusCode::CREATED, Json(OneModel { model: model.into() })))
 }
 
-/// `PUT /api/models/:id` with any of `name`, `description`, `capabilities` → `{"model"}`.
-pub(super) async fn update(State(app): State<App>, Path(id): Path<String>, body: Body) -> Result<Json<Value>, Error> {
+/// Changes a model. What is not given stays as it is.
+#[utoipa::path(
+    put, path = "/api/models/{id}", tag = "models", request_body = ModelChanges,
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The model", body = OneModel)),
+)]
+pub(super) async fn update(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<OneModel>, Error> {
     let mut form = body.form();
     form.ignore(&READ_ONLY);
     let update = ModelUpdate {
@@ -121,13 +178,18 @@ pub(super) async fn update(State(app): State<App>, Path(id): Path<String>, body:
         return Err(Error::invalid("No valid fields to update"));
     }
     let model = models::update(&app.store, &id, &update, now_ms()).await.or_missing(Thing::Model, &id)?;
-    Ok(Json(json!({ "model": ModelView::from(model) })))
+    Ok(Json(OneModel { model: model.into() }))
 }
 
-/// `DELETE /api/models/:id`, with its links.
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+/// Deletes a model with its links.
+#[utoipa::path(
+    delete, path = "/api/models/{id}", tag = "models",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "It is gone", body = Done)),
+)]
+pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     models::delete(&app.store, &id).await.or_missing(Thing::Model, &id)?;
-    Ok(Json(json!({ "success": true, "message": "Model deleted" })))
+    Ok(Json(Done::new("Model deleted")))
 }
 
 const NAME: &str = "name is required and must be a non-empty string";

@@ -2,11 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use signalbox_core::schema::{ConfigValue, ProviderConfig};
 use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
 use signalbox_store::provider_configs;
+use utoipa::ToSchema;
 
+use super::bodies::{ConfigToMerge, ConfigToSet};
+use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::form::Form;
@@ -17,21 +21,61 @@ use super::{App, Error, now_ms};
 /// No adapter has a key longer than this.
 const MAX_KEY: usize = 128;
 
-/// `GET /api/providers/:id/config?mask=true|false` → `{"provider_id", "config": {...}, "masked"}`.
+/// How a provider is reached.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Shown {
+    provider_id: String,
+    #[schema(value_type = BTreeMap<String, Value>)]
+    config: Map<String, Value>,
+    masked: bool,
+}
+
+/// What has been written, with all the rest; secrets are masked.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Merged {
+    provider_id: String,
+    #[schema(value_type = BTreeMap<String, Value>)]
+    config: Map<String, Value>,
+    updated_count: usize,
+}
+
+/// The key that has been written.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WrittenKey {
+    provider_id: String,
+    key: String,
+    /// Masked if it is a secret.
+    value: Value,
+    is_sensitive: bool,
+    updated_at: i64,
+}
+
+/// How a provider is reached.
+#[utoipa::path(
+    get, path = "/api/providers/{id}/config", tag = "provider-config",
+    params(("id" = String, Path), ("mask" = Option<bool>, Query, description = "`false` shows secrets")),
+    responses((status = 200, description = "Keys and values", body = Shown)),
+)]
 pub(super) async fn get(
     State(app): State<App>,
     Path(id): Path<String>,
     mut query: Query,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Shown>, Error> {
     let mask = query.boolean("mask").unwrap_or(true);
     query.finish()?;
     find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
-    Ok(Json(json!({ "provider_id": id, "config": shown(&app, &configs, mask)?, "masked": mask })))
+    Ok(Json(Shown { provider_id: id, config: shown(&app, &configs, mask)?, masked: mask }))
 }
 
-/// `PUT /api/providers/:id/config` with `{"config": {...}}`: keys that are not named keep their values.
-pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Body) -> Result<Json<Value>, Error> {
+/// Writes keys; others keep their values.
+///
+/// A value that is the mask came from an answer, and changes nothing.
+#[utoipa::path(
+    put, path = "/api/providers/{id}/config", tag = "provider-config", request_body = ConfigToMerge, params(("id" = String, Path)),
+    responses((status = 200, description = "All keys", body = Merged)),
+)]
+pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Body) -> Result<Json<Merged>, Error> {
     let mut form = body.form();
     let config = form.required_object("config");
     let existing = provider_configs::list(&app.store, &id).await?;
@@ -39,15 +83,19 @@ pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Bo
     form.finish()?;
     provider_configs::put(&app.store, &app.sealer, &id, &values, now_ms()).await.or_missing(Thing::Provider, &id)?;
     let configs = provider_configs::list(&app.store, &id).await?;
-    Ok(Json(json!({ "provider_id": id, "config": shown(&app, &configs, true)?, "updated_count": values.len() })))
+    Ok(Json(Merged { provider_id: id, config: shown(&app, &configs, true)?, updated_count: values.len() }))
 }
 
-/// `PATCH /api/providers/:id/config/:key` with `{"value", "is_sensitive"?}`.
+/// Writes one key.
+#[utoipa::path(
+    patch, path = "/api/providers/{id}/config/{key}", tag = "provider-config", request_body = ConfigToSet, params(("id" = String, Path), ("key" = String, Path, description = "At most 128 characters")),
+    responses((status = 200, description = "The key", body = WrittenKey)),
+)]
 pub(super) async fn patch(
     State(app): State<App>,
     Path((id, key)): Path<(String, String)>,
     body: Body,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<WrittenKey>, Error> {
     let mut form = body.form();
     let given = form.take("value").filter(|value| !value.is_null());
     if given.is_none() {
@@ -77,14 +125,18 @@ pub(super) async fn patch(
     write(&app, id, ConfigValue { key, value: Secret::new(given.to_string()), is_sensitive }).await
 }
 
-/// `DELETE /api/providers/:id/config/:key`.
+/// Deletes one key.
+#[utoipa::path(
+    delete, path = "/api/providers/{id}/config/{key}", tag = "provider-config", params(("id" = String, Path), ("key" = String, Path, description = "At most 128 characters")),
+    responses((status = 200, description = "It is gone", body = Done)),
+)]
 pub(super) async fn delete(
     State(app): State<App>,
     Path((id, key)): Path<(String, String)>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Done>, Error> {
     find(&app, &id).await?;
     provider_configs::delete(&app.store, &id, &key).await.or_missing(Thing::ConfigKey, &key)?;
-    Ok(Json(json!({ "success": true, "message": "Configuration key deleted" })))
+    Ok(Json(Done::new("Configuration key deleted")))
 }
 
 /// Keys and values as JSON, secrets behind the mask if `mask`.
@@ -111,19 +163,19 @@ pub(super) fn values(config: &Map<String, Value>, existing: &[ProviderConfig], f
     values
 }
 
-async fn write(app: &App, id: String, value: ConfigValue) -> Result<Json<Value>, Error> {
+async fn write(app: &App, id: String, value: ConfigValue) -> Result<Json<WrittenKey>, Error> {
     let now = now_ms();
     let written = [value];
     provider_configs::put(&app.store, &app.sealer, &id, &written, now).await.or_missing(Thing::Provider, &id)?;
     let [ConfigValue { key, value, is_sensitive }] = written;
     let row = ProviderConfig { provider_id: id, key, value, is_sensitive, updated_at: now };
-    Ok(Json(json!({
-        "provider_id": row.provider_id,
-        "key": row.key,
-        "value": shown_value(app, &row, true)?,
-        "is_sensitive": row.is_sensitive,
-        "updated_at": row.updated_at,
-    })))
+    Ok(Json(WrittenKey {
+        value: shown_value(app, &row, true)?,
+        provider_id: row.provider_id,
+        key: row.key,
+        is_sensitive: row.is_sensitive,
+        updated_at: row.updated_at,
+    }))
 }
 
 fn shown_value(app: &App, config: &ProviderConfig, mask: bool) -> Result<Value, Error> {

@@ -4,11 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use signalbox_core::schema::{LinkedModel, ProviderModel};
 use signalbox_store::{models, provider_models};
+use utoipa::ToSchema;
 
+use super::bodies::{Failure, LinkToMake};
+use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::models::ModelFields;
@@ -17,35 +20,64 @@ use super::requests::as_json;
 use super::{App, Error, now_ms};
 
 /// A model as one provider serves it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LinkedModelView {
     #[serde(flatten)]
     model: ModelFields,
     is_default: bool,
+    #[schema(value_type = Value)]
     provider_config: Option<Box<RawValue>>,
 }
 
 /// A link that has just been made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LinkView {
     id: i64,
     provider_id: String,
     model_id: String,
     is_default: bool,
+    #[schema(value_type = Value)]
     config: Option<Box<RawValue>>,
     created_at: i64,
     updated_at: i64,
 }
 
-/// `GET /api/providers/:id/models` → `{"provider_id", "models": [...], "total"}`, the default first.
-pub(super) async fn list(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+/// The models of a provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LinkedModels {
+    provider_id: String,
+    models: Vec<LinkedModelView>,
+    total: usize,
+}
+
+/// The default that was set.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DefaultSet {
+    provider_id: String,
+    default_model: LinkedModelView,
+    message: &'static str,
+}
+
+/// The models it is linked to, the default first.
+#[utoipa::path(
+    get, path = "/api/providers/{id}/models", tag = "provider-models", params(("id" = String, Path)),
+    responses((status = 200, description = "The models", body = LinkedModels)),
+)]
+pub(super) async fn list(State(app): State<App>, Path(id): Path<String>) -> Result<Json<LinkedModels>, Error> {
     find(&app, &id).await?;
     let models = provider_models::list(&app.store, &id).await?;
     let models: Vec<_> = models.into_iter().map(LinkedModelView::from).collect();
-    Ok(Json(json!({ "provider_id": id, "total": models.len(), "models": models })))
+    Ok(Json(LinkedModels { provider_id: id, total: models.len(), models }))
 }
 
-/// `POST /api/providers/:id/models` with `model_id`, and `is_default`, `config` → 201.
+/// Links a model: the provider serves it from now on.
+#[utoipa::path(
+    post, path = "/api/providers/{id}/models", tag = "provider-models", request_body = LinkToMake, params(("id" = String, Path)),
+    responses(
+    (status = 201, description = "The link", body = LinkView),
+    (status = 409, description = "`model_already_linked`", body = Failure),
+    ),
+)]
 pub(super) async fn link(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -72,26 +104,34 @@ pub(super) async fn link(
     Ok((StatusCode::CREATED, Json(row.into())))
 }
 
-/// `DELETE /api/providers/:id/models/:modelId`.
+/// Removes a link.
+#[utoipa::path(
+    delete, path = "/api/providers/{id}/models/{model}", tag = "provider-models", params(("id" = String, Path), ("model" = String, Path)),
+    responses((status = 200, description = "It is gone", body = Done)),
+)]
 pub(super) async fn unlink(
     State(app): State<App>,
     Path((id, model)): Path<(String, String)>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Done>, Error> {
     find(&app, &id).await?;
     provider_models::unlink(&app.store, &id, &model).await.or_missing(Thing::Link, &model)?;
-    Ok(Json(json!({ "success": true, "message": "Model unlinked from provider" })))
+    Ok(Json(Done::new("Model unlinked from provider")))
 }
 
-/// `PUT /api/providers/:id/models/:modelId/default`: the previous default is one no longer.
+/// Makes a linked model the default of the provider; the previous one is that no longer.
+#[utoipa::path(
+    put, path = "/api/providers/{id}/models/{model}/default", tag = "provider-models", params(("id" = String, Path), ("model" = String, Path)),
+    responses((status = 200, description = "The model", body = DefaultSet)),
+)]
 pub(super) async fn set_default(
     State(app): State<App>,
     Path((id, model)): Path<(String, String)>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<DefaultSet>, Error> {
     find(&app, &id).await?;
     let link = provider_models::set_default(&app.store, &id, &model, now_ms()).await.or_missing(Thing::Link, &model)?;
     let model = models::get(&app.store, &model).await.or_missing(Thing::Model, &model)?;
-    let model = LinkedModelView::from(LinkedModel { model, is_default: link.is_default, config: link.config });
-    Ok(Json(json!({ "provider_id": id, "default_model": model, "message": "Default model updated" })))
+    let default_model = LinkedModelView::from(LinkedModel { model, is_default: link.is_default, config: link.config });
+    Ok(Json(DefaultSet { provider_id: id, default_model, message: "Default model updated" }))
 }
 
 // === impl LinkedModelView ===

@@ -5,11 +5,21 @@ use axum::extract::State;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::bodies::{Failure, Reloaded, Tested};
 use super::extract::Path;
 use super::providers::find;
 use super::{App, Error, now_ms};
 
-/// `POST /api/providers/:id/test`: 200 also when the provider is not well.
+/// Asks it for its models, to see whether it answers.
+///
+/// 200 also when the provider is not well: the test went well.
+#[utoipa::path(
+    post, path = "/api/providers/{id}/test", tag = "providers", params(("id" = String, Path)),
+    responses(
+    (status = 200, description = "The outcome", body = Tested),
+    (status = 400, description = "`provider_not_loaded`: the router does not run, or has not loaded it", body = Failure),
+    ),
+)]
 pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
     find(&app, &id).await?;
     let not_loaded = |reason: String| Error::NotLoaded { id: id.clone(), reason };
@@ -21,7 +31,15 @@ pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Resu
     }
 }
 
-/// `POST /api/providers/:id/reload`: the change is in force when this answers, and not only within a second.
+/// Has the router read its configuration anew: a change is in force when this answers, and not only within a second.
+#[utoipa::path(
+    post, path = "/api/providers/{id}/reload", tag = "providers", params(("id" = String, Path)),
+    responses(
+    (status = 200, description = "It is loaded", body = Reloaded),
+    (status = 400, description = "`provider_disabled`", body = Failure),
+    (status = 503, description = "`router_unavailable`: what is saved takes effect when it runs", body = Failure),
+    ),
+)]
 pub(super) async fn reload(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
     if !find(&app, &id).await?.enabled {
         return Err(Error::Disabled(id));

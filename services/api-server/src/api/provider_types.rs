@@ -1,29 +1,57 @@
 //! `/api/providers/types`: which kinds of provider there are, and what each wants to know.
 
-use axum::Json;
-use serde_json::{Map, Value, json};
-use signalbox_core::provider_type::{Field, PROVIDER_TYPES, ProviderType};
+use std::collections::BTreeMap;
 
-/// `GET /api/providers/types` → `{"types": [...], "total"}`.
-pub(super) async fn list() -> Json<Value> {
-    let types: Vec<Value> = PROVIDER_TYPES.iter().map(view).collect();
-    Json(json!({ "total": types.len(), "types": types }))
+use axum::Json;
+use serde::Serialize;
+use signalbox_core::provider_type::{Field, PROVIDER_TYPES, ProviderType};
+use utoipa::ToSchema;
+
+/// The kinds of provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TypeList {
+    types: Vec<TypeInfo>,
+    total: usize,
 }
 
 /// One kind, as a form is drawn from it.
-fn view(kind: &ProviderType) -> Value {
-    let fields = kind.fields();
-    let names = |required: bool| -> Vec<&str> {
-        fields.iter().filter(|field| field.required == required).map(|field| field.name).collect()
-    };
-    let schema: Map<String, Value> = fields.iter().map(|field: &Field| (field.name.to_owned(), json!(field))).collect();
-    json!({
-        "value": kind.value,
-        "label": kind.label,
-        "description": kind.description,
-        "requiredConfig": names(true),
-        "optionalConfig": names(false),
-        "configSchema": schema,
-        "capabilities": kind.capabilities(),
-    })
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TypeInfo {
+    value: &'static str,
+    label: &'static str,
+    description: &'static str,
+    required_config: Vec<&'static str>,
+    optional_config: Vec<&'static str>,
+    config_schema: BTreeMap<&'static str, Field>,
+    capabilities: Vec<&'static str>,
+}
+
+/// The kinds of provider, and what each needs.
+#[utoipa::path(
+    get, path = "/api/providers/types", tag = "provider-types",
+    responses((status = 200, description = "All of them", body = TypeList)),
+)]
+pub(super) async fn list() -> Json<TypeList> {
+    let types: Vec<_> = PROVIDER_TYPES.iter().map(TypeInfo::of).collect();
+    Json(TypeList { total: types.len(), types })
+}
+
+// === impl TypeInfo ===
+
+impl TypeInfo {
+    fn of(kind: &ProviderType) -> Self {
+        let fields = kind.fields();
+        let names =
+            |required: bool| fields.iter().filter(move |field| field.required == required).map(|field| field.name);
+        Self {
+            value: kind.value,
+            label: kind.label,
+            description: kind.description,
+            required_config: names(true).collect(),
+            optional_config: names(false).collect(),
+            config_schema: fields.iter().map(|field| (field.name, *field)).collect(),
+            capabilities: kind.capabilities().to_vec(),
+        }
+    }
 }

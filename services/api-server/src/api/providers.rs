@@ -6,11 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use signalbox_core::id::is_slug;
 use signalbox_core::schema::{NewProvider, Provider, ProviderUpdate};
 use signalbox_store::{Page, provider_configs, provider_models, providers};
+use utoipa::ToSchema;
 
+use super::bodies::{Failure, Pages, ProviderChanges, ProviderFilter, ProviderToMake};
+use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::form::Form;
@@ -20,41 +23,59 @@ use super::query::Query;
 use super::{App, Error, now_ms};
 
 /// A provider in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ListedProvider {
     #[serde(flatten)]
     provider: Provider,
+    /// `loaded`, `not_loaded` or `error`: what the running router says.
     runtime_status: String,
 }
 
 /// A provider with everything that belongs to it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct WholeProvider {
     #[serde(flatten)]
     provider: Provider,
+    /// Secrets are masked.
+    #[schema(value_type = BTreeMap<String, Value>)]
     config: Map<String, Value>,
     models: Vec<LinkedModelView>,
+    /// `loaded`, `not_loaded` or `error`: what the running router says.
     runtime_status: String,
 }
 
 /// A provider that has just been made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct NewlyMade {
     #[serde(flatten)]
     provider: Provider,
+    /// Secrets are masked.
+    #[schema(value_type = BTreeMap<String, Value>)]
     config: Map<String, Value>,
 }
 
 /// A provider that has just been switched.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Switched {
     #[serde(flatten)]
     provider: Provider,
     message: &'static str,
 }
 
-/// `GET /api/providers?type&enabled&limit&offset` → `{"providers": [...], "total"}`.
-pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Value>, Error> {
+/// A piece of the list of providers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProviderList {
+    providers: Vec<ListedProvider>,
+    total: i64,
+}
+
+/// The providers, highest priority first.
+#[utoipa::path(
+    get, path = "/api/providers", tag = "providers",
+    params(ProviderFilter, Pages),
+    responses((status = 200, description = "A piece of the list", body = ProviderList)),
+)]
+pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ProviderList>, Error> {
     let filter = providers::Filter {
         kind: query.text("type"),
         // Everything but `true` means disabled; the original's clients count on it.
@@ -69,10 +90,14 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         .into_iter()
         .map(|provider| ListedProvider { runtime_status: status_of(&provider, &statuses), provider })
         .collect();
-    Ok(Json(json!({ "providers": providers, "total": list.total })))
+    Ok(Json(ProviderList { providers, total: list.total }))
 }
 
-/// `GET /api/providers/:id`.
+/// One provider with its configuration and its models.
+#[utoipa::path(
+    get, path = "/api/providers/{id}", tag = "providers", params(("id" = String, Path)),
+    responses((status = 200, description = "The provider", body = WholeProvider)),
+)]
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<WholeProvider>, Error> {
     let provider = find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
@@ -86,7 +111,14 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     }))
 }
 
-/// `POST /api/providers` with `id`, `name`, `type`, and `enabled`, `priority`, `description`, `config` → 201.
+/// Makes a provider. Requests are routed to it within a second.
+#[utoipa::path(
+    post, path = "/api/providers", tag = "providers", request_body = ProviderToMake,
+    responses(
+    (status = 201, description = "The provider", body = NewlyMade),
+    (status = 409, description = "`provider_exists`: its id or its name is taken", body = Failure),
+    ),
+)]
 pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(StatusCode, Json<NewlyMade>), Error> {
     let mut form = body.form();
     let id = form.required_text("id", "id is required and must be a non-empty string");
@@ -109,7 +141,16 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     Ok((StatusCode::CREATED, Json(NewlyMade { provider, config: shown(&app, &configs, true)? })))
 }
 
-/// `PUT /api/providers/:id` with any of `name`, `type`, `enabled`, `priority`, `description`.
+/// Changes a provider. What is not given stays as it is.
+///
+/// `id`, `created_at`, `updated_at` and `runtime_status` may be sent back, and are ignored.
+#[utoipa::path(
+    put, path = "/api/providers/{id}", tag = "providers", request_body = ProviderChanges, params(("id" = String, Path)),
+    responses(
+    (status = 200, description = "The provider", body = Provider),
+    (status = 409, description = "`provider_exists`: its name is taken", body = Failure),
+    ),
+)]
 pub(super) async fn update(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -125,18 +166,30 @@ pub(super) async fn update(
     Ok(Json(change(&app, &id, &update).await?))
 }
 
-/// `DELETE /api/providers/:id`, with its configuration and its links.
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+/// Deletes a provider with its configuration and its links.
+#[utoipa::path(
+    delete, path = "/api/providers/{id}", tag = "providers", params(("id" = String, Path)),
+    responses((status = 200, description = "It is gone", body = Done)),
+)]
+pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     providers::delete(&app.store, &id).await.or_missing(Thing::Provider, &id)?;
-    Ok(Json(json!({ "success": true, "message": "Provider deleted" })))
+    Ok(Json(Done::new("Provider deleted")))
 }
 
-/// `POST /api/providers/:id/enable`.
+/// Has requests routed to it.
+#[utoipa::path(
+    post, path = "/api/providers/{id}/enable", tag = "providers", params(("id" = String, Path)),
+    responses((status = 200, description = "The provider", body = Switched)),
+)]
 pub(super) async fn enable(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Switched>, Error> {
     switch(&app, &id, true, "Provider enabled").await
 }
 
-/// `POST /api/providers/:id/disable`.
+/// Has no requests routed to it.
+#[utoipa::path(
+    post, path = "/api/providers/{id}/disable", tag = "providers", params(("id" = String, Path)),
+    responses((status = 200, description = "The provider", body = Switched)),
+)]
 pub(super) async fn disable(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Switched>, Error> {
     switch(&app, &id, false, "Provider disabled").await
 }

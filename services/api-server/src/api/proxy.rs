@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use self::command::{RestartBody, StartBody};
 use self::status::{ChildStatus, StatusObject};
+use super::bodies::{self, LifecycleFailure, Refusal, RestartCommand, StartCommand};
 use super::extract::Body;
 use super::{App, Error, settings};
 use crate::fleet::{Failure, Outcome, Summary, Which, evict};
@@ -23,13 +24,26 @@ use crate::supervisor::{Fault, Unmet};
 /// How long a stop or a restart may keep its caller waiting. Browsers are patient for longer.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// `GET /api/proxy/status`.
+/// What runs, where, since when; providers and models.
+#[utoipa::path(
+    get, path = "/api/proxy/status", tag = "proxy",
+    responses((status = 200, description = "The status", body = StatusObject)),
+)]
 pub(super) async fn status(State(app): State<App>) -> Json<StatusObject> {
     Json(StatusObject::of(&app).await)
 }
 
-/// `POST /api/proxy/start` with `{"autoPort"?, "force"?, "expectPid"?}`: answers with the status `starting`, or says that
-/// both run already. 409 `PORT_IN_USE` names the `owner` of a taken port; `force` ends him if he still is `expectPid`.
+/// Starts both services; answers at once, with the status `starting`, or says that both run already.
+///
+/// 409 `PORT_IN_USE` names the `owner` of a taken port; `force` ends him if he still is `expectPid`.
+#[utoipa::path(
+    post, path = "/api/proxy/start", tag = "proxy", request_body = StartCommand,
+    responses(
+    (status = 200, description = "The status", body = StatusObject),
+    (status = 409, description = "`PORT_IN_USE`, `superseded` or `not_evicted`", body = Refusal),
+    (status = 500, description = "It failed", body = LifecycleFailure),
+    ),
+)]
 pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Json<StatusObject>, Error> {
     let body = StartBody::read(body)?;
     if app.fleet.now().summary() == Summary::Running {
@@ -60,7 +74,15 @@ pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Json<Sta
     }
 }
 
-/// `POST /api/proxy/restart` with `{"service"?}`: new processes take over from the present ones, which serve until then.
+/// New processes take over from the present ones, which serve until then.
+#[utoipa::path(
+    post, path = "/api/proxy/restart", tag = "proxy", request_body = RestartCommand,
+    responses(
+    (status = 200, description = "The status", body = StatusObject),
+    (status = 409, description = "`PORT_IN_USE` or `superseded`", body = Refusal),
+    (status = 500, description = "It failed", body = LifecycleFailure),
+    ),
+)]
 pub(super) async fn restart(State(app): State<App>, body: Body) -> Result<Json<StatusObject>, Error> {
     let body = RestartBody::read(body)?;
     let overrides = settings::overrides(&app).await;
@@ -73,7 +95,15 @@ pub(super) async fn restart(State(app): State<App>, body: Body) -> Result<Json<S
     finished(&app, outcome, &format!("{restarted} restarted"), "Proxy servers are still restarting").await
 }
 
-/// `POST /api/proxy/stop`: answers when both are gone.
+/// Stops both services; answers when they are gone.
+#[utoipa::path(
+    post, path = "/api/proxy/stop", tag = "proxy",
+    responses(
+    (status = 200, description = "The status", body = StatusObject),
+    (status = 409, description = "`superseded`", body = bodies::Failure),
+    (status = 500, description = "It failed", body = LifecycleFailure),
+    ),
+)]
 pub(super) async fn stop(State(app): State<App>) -> Result<Json<StatusObject>, Error> {
     if app.fleet.now().is_stopped() {
         return Ok(Json(StatusObject::of(&app).await.success("Proxy servers are not running")));

@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::Serialize;
 use signalbox_store::{Listed, Page};
+use utoipa::ToSchema;
 
 use super::{App, Error};
 
@@ -21,7 +22,7 @@ pub(super) struct Query {
 }
 
 /// Where a piece stands in its list, beside the piece in the answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Position {
     total: i64,
     limit: i64,

@@ -3,18 +3,21 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::{Value, json};
 use signalbox_core::secret::Secret;
 use signalbox_store::credentials::{self, Credential, DEFAULT_LABEL, NewCredential};
+use utoipa::ToSchema;
 
+use super::CREDENTIALS;
+use super::bodies::CredentialsToPut;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::form::{Form, integer_of};
 use super::{App, Error, now_s};
 
 /// A login, as a list shows it. Times are seconds, `cooldown_until` is milliseconds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StoredCredential)]
 struct Stored {
     id: i64,
     label: String,
@@ -27,29 +30,75 @@ struct Stored {
     updated_at: i64,
 }
 
-/// `GET /api/qwen/credentials`: `{"hasCredentials", "isValid", "expiresAt", "createdAt"?, "updatedAt"?}` of the active
-/// login, and all of them in `credentials`. One that has expired is still there: `isValid` says that it has.
-pub(super) async fn get(State(app): State<App>) -> Result<Json<Value>, Error> {
-    let now = now_s();
-    let rows = credentials::list(&app.store).await.or_code("credentials_get_failed")?;
-    let mut body = match rows.iter().find(|row| row.active) {
-        Some(row) => json!({
-            "hasCredentials": true,
-            "isValid": !row.is_expired(now),
-            "expiresAt": row.expires_at,
-            "createdAt": row.created_at,
-            "updatedAt": row.updated_at,
-        }),
-        None => json!({ "hasCredentials": false, "isValid": false, "expiresAt": null }),
-    };
-    let stored: Vec<Stored> = rows.into_iter().map(|row| Stored::new(row, now)).collect();
-    body["credentials"] = json!(stored);
-    Ok(Json(body))
+/// The active login, and all of them.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StoredCredentials {
+    /// Whether a login is active.
+    has_credentials: bool,
+    /// Whether it has not expired.
+    is_valid: bool,
+    /// In seconds.
+    expires_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<i64>,
+    credentials: Vec<Stored>,
 }
 
-/// `POST /api/qwen/credentials` with `{"token", "cookies", "expiresAt"?, "label"?}`: replaces the login of that label, and
-/// makes it the active one.
-pub(super) async fn put(State(app): State<App>, body: Body) -> Result<Json<Value>, Error> {
+/// A login that has been stored.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CredentialsPut {
+    success: bool,
+    message: &'static str,
+    id: i64,
+    expires_at: Option<i64>,
+}
+
+/// What has been deleted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CredentialsDeleted {
+    success: bool,
+    message: &'static str,
+    /// How many logins.
+    deleted: u64,
+}
+
+/// The login that is used from now on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CredentialsActivated {
+    success: bool,
+    message: &'static str,
+    id: i64,
+}
+
+/// Whether somebody is logged in at chat.qwen.ai. No secret leaves here.
+#[utoipa::path(
+    get, path = CREDENTIALS, tag = "qwen-credentials",
+    responses((status = 200, description = "The active login, and all of them", body = StoredCredentials)),
+)]
+pub(super) async fn get(State(app): State<App>) -> Result<Json<StoredCredentials>, Error> {
+    let now = now_s();
+    let rows = credentials::list(&app.store).await.or_code("credentials_get_failed")?;
+    let active = rows.iter().find(|row| row.active);
+    Ok(Json(StoredCredentials {
+        has_credentials: active.is_some(),
+        is_valid: active.is_some_and(|row| !row.is_expired(now)),
+        expires_at: active.and_then(|row| row.expires_at),
+        created_at: active.map(|row| row.created_at),
+        updated_at: active.map(|row| row.updated_at),
+        credentials: rows.into_iter().map(|row| Stored::new(row, now)).collect(),
+    }))
+}
+
+/// Stores a login in place of the one with its label, and makes it the active one.
+#[utoipa::path(
+    post, path = CREDENTIALS, tag = "qwen-credentials", request_body = CredentialsToPut,
+    responses((status = 200, description = "It is stored, encrypted", body = CredentialsPut)),
+)]
+pub(super) async fn put(State(app): State<App>, body: Body) -> Result<Json<CredentialsPut>, Error> {
     let mut form = body.form();
     let new = NewCredential {
         token: header(&mut form, "token"),
@@ -59,33 +108,43 @@ pub(super) async fn put(State(app): State<App>, body: Body) -> Result<Json<Value
     };
     form.finish()?;
     let id = credentials::put(&app.store, &app.sealer, &new, now_s()).await.or_code("credentials_set_failed")?;
-    Ok(Json(json!({
-        "success": true,
-        "message": "Qwen credentials updated successfully",
-        "id": id,
-        "expiresAt": new.expires_at,
-    })))
+    let message = "Qwen credentials updated successfully";
+    Ok(Json(CredentialsPut { success: true, message, id, expires_at: new.expires_at }))
 }
 
-/// `DELETE /api/qwen/credentials`: all of them.
-pub(super) async fn delete_all(State(app): State<App>) -> Result<Json<Value>, Error> {
+/// Forgets all logins.
+#[utoipa::path(
+    delete, path = CREDENTIALS, tag = "qwen-credentials",
+    responses((status = 200, description = "They are gone", body = CredentialsDeleted)),
+)]
+pub(super) async fn delete_all(State(app): State<App>) -> Result<Json<CredentialsDeleted>, Error> {
     let deleted = credentials::delete_all(&app.store).await.or_code("credentials_delete_failed")?;
     let message = if deleted > 0 { "Qwen credentials deleted" } else { "No credentials to delete" };
-    Ok(Json(json!({ "success": true, "message": message, "deleted": deleted })))
+    Ok(Json(CredentialsDeleted { success: true, message, deleted }))
 }
 
-/// `DELETE /api/qwen/credentials/:id`. If it was the active one, none is.
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Value>, Error> {
+/// Forgets one login. If it was the active one, none is.
+#[utoipa::path(
+    delete, path = "/api/qwen/credentials/{id}", tag = "qwen-credentials",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "It is gone", body = CredentialsDeleted)),
+)]
+pub(super) async fn delete(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<CredentialsDeleted>, Error> {
     let deleted = credentials::delete(&app.store, id).await;
     deleted.or_missing(Thing::Credential, &id.to_string()).or_code("credentials_delete_failed")?;
-    Ok(Json(json!({ "success": true, "message": "Qwen credentials deleted", "deleted": 1 })))
+    Ok(Json(CredentialsDeleted { success: true, message: "Qwen credentials deleted", deleted: 1 }))
 }
 
-/// `POST /api/qwen/credentials/:id/activate`: qwen-proxy uses this one from now on.
-pub(super) async fn activate(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Value>, Error> {
+/// Uses this login from now on.
+#[utoipa::path(
+    post, path = "/api/qwen/credentials/{id}/activate", tag = "qwen-credentials",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "It is active", body = CredentialsActivated)),
+)]
+pub(super) async fn activate(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<CredentialsActivated>, Error> {
     let activated = credentials::activate(&app.store, id).await;
     activated.or_missing(Thing::Credential, &id.to_string()).or_code("credentials_set_failed")?;
-    Ok(Json(json!({ "success": true, "message": "Qwen credentials activated", "id": id })))
+    Ok(Json(CredentialsActivated { success: true, message: "Qwen credentials activated", id }))
 }
 
 /// The value of a header. One that no header can carry would fail on every request.

@@ -4,10 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use signalbox_core::schema::{Request, RequestStatus};
 use signalbox_store::requests::{self, Filter, RequestKey, ResponseSummary};
+use utoipa::ToSchema;
 
+use super::bodies::{Pages, RequestFilter};
+use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::Path;
 use super::query::{Position, Query};
@@ -15,7 +17,7 @@ use super::responses::LoggedResponse;
 use super::{App, Error};
 
 /// A request as it was logged. Bodies are JSON, not text.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoggedRequest {
     id: i64,
     request_id: String,
@@ -27,26 +29,33 @@ pub(super) struct LoggedRequest {
     stream: bool,
     status: &'static str,
     provider_id: Option<String>,
+    #[schema(value_type = Value)]
     openai_request: Box<RawValue>,
+    /// What the provider was sent, where that differs.
+    #[schema(value_type = Value)]
     qwen_request: Box<RawValue>,
     created_at: i64,
 }
 
-#[derive(Debug, Serialize)]
+/// A piece of the request log.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RequestList {
     requests: Vec<SummarisedRequest>,
     #[serde(flatten)]
     position: Position,
 }
 
-#[derive(Debug, Serialize)]
+/// A request and the short of its answer.
+#[derive(Debug, Serialize, ToSchema)]
 struct SummarisedRequest {
     #[serde(flatten)]
     request: LoggedRequest,
     response_summary: Option<Summary>,
 }
 
-#[derive(Debug, Serialize)]
+/// The short of an answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ResponseSummary)]
 struct Summary {
     response_id: String,
     finish_reason: Option<String>,
@@ -57,15 +66,19 @@ struct Summary {
 }
 
 /// A request with its answer, if there is one yet.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AnsweredRequest {
     #[serde(flatten)]
     request: LoggedRequest,
     response: Option<LoggedResponse>,
 }
 
-/// `GET /api/requests` with `limit`, `offset` and any of `session_id`, `model`, `stream`, `status`, `provider_id`,
-/// `start_date`, `end_date`; the newest first.
+/// The request log, the newest first. Filters combine.
+#[utoipa::path(
+    get, path = "/api/requests", tag = "requests",
+    params(RequestFilter, Pages),
+    responses((status = 200, description = "A piece of the log", body = RequestList)),
+)]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<RequestList>, Error> {
     let filter = Filter {
         session_id: query.text("session_id"),
@@ -84,16 +97,26 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     Ok(Json(RequestList { requests, position }))
 }
 
-/// `GET /api/requests/:id`, a number or a UUID, with `response` (or null).
+/// One request with its answer, if there is one yet.
+#[utoipa::path(
+    get, path = "/api/requests/{id}", tag = "requests",
+    params(("id" = String, Path, description = "A number or a UUID")),
+    responses((status = 200, description = "The request", body = AnsweredRequest)),
+)]
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<AnsweredRequest>, Error> {
     let (request, response) = requests::get(&app.store, &key(&id)).await.or_missing(Thing::Request, &id)?;
     Ok(Json(AnsweredRequest { request: request.into(), response: response.map(LoggedResponse::from) }))
 }
 
-/// `DELETE /api/requests/:id`, with its response.
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+/// Deletes a request with its answer.
+#[utoipa::path(
+    delete, path = "/api/requests/{id}", tag = "requests",
+    params(("id" = String, Path, description = "A number or a UUID")),
+    responses((status = 200, description = "It is gone", body = Done)),
+)]
+pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     requests::delete(&app.store, &key(&id)).await.or_missing(Thing::Request, &id)?;
-    Ok(Json(json!({ "success": true, "message": "Request deleted" })))
+    Ok(Json(Done::new("Request deleted")))
 }
 
 /// A number throughout is a number; everything else names by UUID, also when it begins with digits.

@@ -4,11 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use signalbox_core::schema::Response;
 use signalbox_store::responses::{self, Filter, ResponseKey};
 use signalbox_store::{Error as StoreError, requests};
+use utoipa::ToSchema;
 
+use super::bodies::{Pages, ResponseFilter};
+use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::Path;
 use super::query::{Position, Query};
@@ -16,14 +18,16 @@ use super::requests::{as_json, key as request_key};
 use super::{App, Error};
 
 /// An answer as it was logged. Bodies are JSON, not text.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoggedResponse {
     id: i64,
     request_id: i64,
     session_id: String,
     response_id: String,
     timestamp: i64,
+    #[schema(value_type = Value)]
     qwen_response: Option<Box<RawValue>>,
+    #[schema(value_type = Value)]
     openai_response: Option<Box<RawValue>>,
     parent_id: Option<String>,
     completion_tokens: Option<i64>,
@@ -40,7 +44,8 @@ pub(super) struct LoggedResponse {
     created_at: i64,
 }
 
-#[derive(Debug, Serialize)]
+/// A piece of the list of answers.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ResponseList {
     responses: Vec<LoggedResponse>,
     /// Of the route below one session only.
@@ -51,14 +56,27 @@ pub(super) struct ResponseList {
 }
 
 /// An answer with the short of its request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RequestedResponse {
     #[serde(flatten)]
     response: LoggedResponse,
     request: Option<ShortRequest>,
 }
 
-#[derive(Debug, Serialize)]
+/// Sums over answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ResponseStats {
+    total_responses: i64,
+    total_tokens: i64,
+    total_completion_tokens: i64,
+    total_prompt_tokens: i64,
+    avg_duration_ms: i64,
+    /// Percent; 0 when there are none.
+    success_rate: f64,
+}
+
+/// The short of a request.
+#[derive(Debug, Serialize, ToSchema)]
 struct ShortRequest {
     id: i64,
     request_id: String,
@@ -67,8 +85,12 @@ struct ShortRequest {
     timestamp: i64,
 }
 
-/// `GET /api/responses` with `limit`, `offset` and any of `session_id`, `request_id` (UUID), `finish_reason`,
-/// `has_error`, `start_date`, `end_date`; the newest first.
+/// Recorded answers, the newest first. Filters combine.
+#[utoipa::path(
+    get, path = "/api/responses", tag = "responses",
+    params(ResponseFilter, Pages),
+    responses((status = 200, description = "A piece of the list", body = ResponseList)),
+)]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ResponseList>, Error> {
     let filter = Filter {
         session_id: query.text("session_id"),
@@ -81,7 +103,12 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     listed(&app, &filter, query, 50, None).await
 }
 
-/// `GET /api/responses/session/:id?limit&offset`.
+/// The answers of a session. Nothing for an unknown one.
+#[utoipa::path(
+    get, path = "/api/responses/session/{id}", tag = "responses",
+    params(("id" = String, Path, description = "The session"), Pages),
+    responses((status = 200, description = "A piece of the list", body = ResponseList)),
+)]
 pub(super) async fn of_session(
     State(app): State<App>,
     Path(session_id): Path<String>,
@@ -91,28 +118,43 @@ pub(super) async fn of_session(
     listed(&app, &filter, query, 100, Some(session_id)).await
 }
 
-/// `GET /api/responses/request/:id`, the request's number or UUID.
+/// The answer to a request.
+#[utoipa::path(
+    get, path = "/api/responses/request/{id}", tag = "responses",
+    params(("id" = String, Path, description = "The request: a number or a UUID")),
+    responses((status = 200, description = "The answer", body = LoggedResponse)),
+)]
 pub(super) async fn of_request(State(app): State<App>, Path(id): Path<String>) -> Result<Json<LoggedResponse>, Error> {
     let (_, response) = requests::get(&app.store, &request_key(&id)).await.or_missing(Thing::Request, &id)?;
     let response = response.ok_or(Error::Missing { what: Thing::Response, id })?;
     Ok(Json(response.into()))
 }
 
-/// `GET /api/responses/stats?session_id`.
-pub(super) async fn stats(State(app): State<App>, mut query: Query) -> Result<Json<Value>, Error> {
+/// Counts, tokens and durations.
+#[utoipa::path(
+    get, path = "/api/responses/stats", tag = "responses",
+    params(("session_id" = Option<String>, Query, description = "Only of this session")),
+    responses((status = 200, description = "The sums", body = ResponseStats)),
+)]
+pub(super) async fn stats(State(app): State<App>, mut query: Query) -> Result<Json<ResponseStats>, Error> {
     let session_id = query.text("session_id");
     let stats = responses::stats(&app.store, session_id.as_deref()).await?;
-    Ok(Json(json!({
-        "total_responses": stats.total_responses,
-        "total_tokens": stats.total_tokens,
-        "total_completion_tokens": stats.total_completion_tokens,
-        "total_prompt_tokens": stats.total_prompt_tokens,
-        "avg_duration_ms": stats.avg_duration_ms,
-        "success_rate": stats.success_rate(),
-    })))
+    Ok(Json(ResponseStats {
+        total_responses: stats.total_responses,
+        total_tokens: stats.total_tokens,
+        total_completion_tokens: stats.total_completion_tokens,
+        total_prompt_tokens: stats.total_prompt_tokens,
+        avg_duration_ms: stats.avg_duration_ms,
+        success_rate: stats.success_rate(),
+    }))
 }
 
-/// `GET /api/responses/:id`, a number or a UUID, with `request` (or null).
+/// One answer with the short of its request.
+#[utoipa::path(
+    get, path = "/api/responses/{id}", tag = "responses",
+    params(("id" = String, Path, description = "A number or a UUID")),
+    responses((status = 200, description = "The answer", body = RequestedResponse)),
+)]
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<RequestedResponse>, Error> {
     let response = responses::get(&app.store, &key(&id)).await.or_missing(Thing::Response, &id)?;
     let request = match requests::get(&app.store, &requests::RequestKey::Id(response.request_id)).await {
@@ -130,10 +172,15 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     Ok(Json(RequestedResponse { response: response.into(), request }))
 }
 
-/// `DELETE /api/responses/:id`; its request stays.
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+/// Deletes an answer; its request stays.
+#[utoipa::path(
+    delete, path = "/api/responses/{id}", tag = "responses",
+    params(("id" = String, Path, description = "A number or a UUID")),
+    responses((status = 200, description = "It is gone", body = Done)),
+)]
+pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     responses::delete(&app.store, &key(&id)).await.or_missing(Thing::Response, &id)?;
-    Ok(Json(json!({ "success": true, "message": "Response deleted" })))
+    Ok(Json(Done::new("Response deleted")))
 }
 
 async fn listed(

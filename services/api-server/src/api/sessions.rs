@@ -3,10 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::{Value, json};
 use signalbox_core::schema::Session;
 use signalbox_store::{Page, requests as log, sessions};
+use utoipa::ToSchema;
 
+use super::bodies::{Pages, SessionOrder};
+use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::Path;
 use super::query::{Position, Query};
@@ -19,7 +21,8 @@ const PREVIEW: usize = 100;
 /// How many sessions one statement deletes, so that other writers get their turn in between.
 const BATCH: i64 = 500;
 
-#[derive(Debug, Serialize)]
+/// A piece of the list of sessions.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionList {
     sessions: Vec<Session>,
     count: usize,
@@ -27,14 +30,16 @@ pub(super) struct SessionList {
     position: Position,
 }
 
-#[derive(Debug, Serialize)]
+/// A session.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct WholeSession {
     #[serde(flatten)]
     session: Session,
     request_count: i64,
 }
 
-#[derive(Debug, Serialize)]
+/// A piece of the requests of a session.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionRequests {
     session_id: String,
     requests: Vec<LoggedRequest>,
@@ -42,7 +47,21 @@ pub(super) struct SessionRequests {
     position: Position,
 }
 
-/// `GET /api/sessions?limit&offset&sort=created_at|last_accessed`, the newest first.
+/// What a clean-up removed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CleanedUp {
+    success: bool,
+    /// How many sessions.
+    deleted: u64,
+    message: String,
+}
+
+/// Conversations, the newest first. First messages are cut to 100 characters.
+#[utoipa::path(
+    get, path = "/api/sessions", tag = "sessions",
+    params(SessionOrder, Pages),
+    responses((status = 200, description = "A piece of the list", body = SessionList)),
+)]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<SessionList>, Error> {
     let sort = match query.text("sort").as_deref() {
         None | Some("created_at") => sessions::Sort::CreatedAt,
@@ -64,7 +83,12 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     Ok(Json(SessionList { count: list.items.len(), sessions: list.items, position }))
 }
 
-/// `GET /api/sessions/:id`. One that has expired is gone, whether or not it has been cleaned up.
+/// One conversation. One that has expired is gone, whether or not it has been cleaned up.
+#[utoipa::path(
+    get, path = "/api/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The session", body = WholeSession)),
+)]
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<WholeSession>, Error> {
     let session = sessions::get(&app.store, &id).await.or_missing(Thing::Session, &id)?;
     if session.expires_at < now_ms() {
@@ -75,7 +99,12 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     Ok(Json(WholeSession { session, request_count: requests.total }))
 }
 
-/// `GET /api/sessions/:id/requests?limit&offset`. Nothing for an unknown session.
+/// The requests of a conversation. Nothing for an unknown one.
+#[utoipa::path(
+    get, path = "/api/sessions/{id}/requests", tag = "sessions",
+    params(("id" = String, Path), Pages),
+    responses((status = 200, description = "A piece of the list", body = SessionRequests)),
+)]
 pub(super) async fn requests(
     State(app): State<App>,
     Path(session_id): Path<String>,
@@ -90,14 +119,23 @@ pub(super) async fn requests(
     Ok(Json(SessionRequests { session_id, requests, position }))
 }
 
-/// `DELETE /api/sessions/:id`, with its requests and responses.
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+/// Deletes a conversation with its requests and answers.
+#[utoipa::path(
+    delete, path = "/api/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "It is gone", body = Done)),
+)]
+pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     sessions::delete(&app.store, &id).await.or_missing(Thing::Session, &id)?;
-    Ok(Json(json!({ "success": true, "message": "Session deleted" })))
+    Ok(Json(Done::new("Session deleted")))
 }
 
-/// `DELETE /api/sessions`: those that have expired.
-pub(super) async fn delete_expired(State(app): State<App>) -> Result<Json<Value>, Error> {
+/// Deletes the conversations that have expired.
+#[utoipa::path(
+    delete, path = "/api/sessions", tag = "sessions",
+    responses((status = 200, description = "They are gone", body = CleanedUp)),
+)]
+pub(super) async fn delete_expired(State(app): State<App>) -> Result<Json<CleanedUp>, Error> {
     let now = now_ms();
     let mut deleted = 0;
     loop {
@@ -109,5 +147,5 @@ pub(super) async fn delete_expired(State(app): State<App>) -> Result<Json<Value>
     }
     let noun = if deleted == 1 { "session" } else { "sessions" };
     let message = format!("Cleaned up {deleted} expired {noun}");
-    Ok(Json(json!({ "success": true, "deleted": deleted, "message": message })))
+    Ok(Json(CleanedUp { success: true, deleted, message }))
 }

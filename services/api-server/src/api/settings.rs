@@ -9,18 +9,86 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use signalbox_store::settings;
+use utoipa::ToSchema;
 
 use self::known::Known;
 pub(crate) use self::known::requires_restart;
+use super::bodies::{MissingSetting, SettingRefusal, SettingToPut, SettingsToPut};
 use super::extract::{Body, Path};
 use super::query::Query;
 use super::{App, Error, now_ms};
 use crate::fleet::Overrides;
 
-/// `GET /api/settings?category` → `{"settings": {...}, "category"}`, defaults included.
-pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Value>, Error> {
+/// Settings, defaults included.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SettingList {
+    settings: BTreeMap<String, Value>,
+    /// What was asked for, or `all`.
+    category: String,
+}
+
+/// One setting.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OneSetting {
+    key: String,
+    value: Value,
+    /// What stands before the first dot of the key.
+    category: String,
+    requires_restart: bool,
+    is_default: bool,
+}
+
+/// A setting that has been written.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WrittenSetting {
+    key: String,
+    value: Value,
+    #[serde(rename = "requiresRestart")]
+    requires_restart: bool,
+    updated_at: i64,
+    message: &'static str,
+}
+
+/// What became of several settings.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WrittenSettings {
+    message: String,
+    /// Their keys.
+    updated: Vec<String>,
+    errors: Vec<Unwritten>,
+    requires_restart: bool,
+}
+
+/// A setting that was refused.
+#[derive(Debug, Serialize, ToSchema)]
+struct Unwritten {
+    key: String,
+    error: String,
+}
+
+/// A setting that has its default again.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ResetSetting {
+    key: String,
+    /// Null where there is no default.
+    value: Value,
+    requires_restart: bool,
+    message: &'static str,
+}
+
+/// The settings, defaults included.
+#[utoipa::path(
+    get, path = "/api/settings", tag = "settings",
+    params(("category" = Option<String>, Query, description = "What stands before the first dot of the keys")),
+    responses((status = 200, description = "The settings", body = SettingList)),
+)]
+pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<SettingList>, Error> {
     let category = query.text("category");
     query.finish()?;
     let mut shown: BTreeMap<String, Value> =
@@ -32,28 +100,48 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     if let Some(category) = &category {
         shown.retain(|key, _| category_of(key) == category);
     }
-    Ok(Json(json!({ "settings": shown, "category": category.as_deref().unwrap_or("all") })))
+    Ok(Json(SettingList { settings: shown, category: category.unwrap_or_else(|| "all".to_owned()) }))
 }
 
-/// `GET /api/settings/:key` → `{"key", "value", "category", "requiresRestart", "isDefault"}`.
-pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Result<Json<Value>, Error> {
+/// One setting.
+#[utoipa::path(
+    get, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path, description = "At most 128 characters")),
+    responses(
+    (status = 200, description = "The setting", body = OneSetting),
+    (status = 404, description = "Nobody has set it, and it has no default", body = MissingSetting),
+    ),
+)]
+pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Result<Json<OneSetting>, Error> {
     let row = settings::get(&app.store, &key).await?;
     let is_default = row.is_none();
     let value = match row {
         Some(row) => known::typed(&key, row.value),
         None => default_of(&app, &key).ok_or_else(|| Error::MissingSetting(key.clone()))?,
     };
-    Ok(Json(json!({
-        "category": category_of(&key),
-        "requiresRestart": known::requires_restart(&key),
-        "key": key,
-        "value": value,
-        "isDefault": is_default,
-    })))
+    Ok(Json(OneSetting {
+        category: category_of(&key).to_owned(),
+        requires_restart: known::requires_restart(&key),
+        key,
+        value,
+        is_default,
+    }))
 }
 
-/// `PUT /api/settings/:key` with `{"value"}`.
-pub(super) async fn put(State(app): State<App>, Path(key): Path<String>, body: Body) -> Result<Json<Value>, Error> {
+/// Writes one setting. It is in force within a second, unless `requiresRestart` says otherwise.
+///
+/// Keys that nobody knows are kept, as text.
+#[utoipa::path(
+    put, path = "/api/settings/{key}", tag = "settings", request_body = SettingToPut, params(("key" = String, Path, description = "At most 128 characters")),
+    responses(
+    (status = 200, description = "The setting", body = WrittenSetting),
+    (status = 400, description = "The value is not what it should be", body = SettingRefusal),
+    ),
+)]
+pub(super) async fn put(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    body: Body,
+) -> Result<Json<WrittenSetting>, Error> {
     let mut fields = body.0;
     let value = fields.remove("value").unwrap_or_default();
     if let Some(field) = fields.keys().next() {
@@ -70,17 +158,18 @@ pub(super) async fn put(State(app): State<App>, Path(key): Path<String>, body: B
     } else {
         "Setting updated successfully."
     };
-    Ok(Json(json!({
-        "value": known::typed(&key, text),
-        "key": key,
-        "requiresRestart": requires_restart,
-        "updated_at": now,
-        "message": message,
-    })))
+    Ok(Json(WrittenSetting { value: known::typed(&key, text), key, requires_restart, updated_at: now, message }))
 }
 
-/// `POST /api/settings/bulk` with `{"settings": {...}}`: what is valid is written, what is not is listed.
-pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<Value>, Error> {
+/// Writes several settings at once: what is valid is written, what is not is listed.
+#[utoipa::path(
+    post, path = "/api/settings/bulk", tag = "settings", request_body = SettingsToPut,
+    responses(
+    (status = 200, description = "What was written, and what was not", body = WrittenSettings),
+    (status = 400, description = "There are no settings in it", body = SettingRefusal),
+    ),
+)]
+pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<WrittenSettings>, Error> {
     let mut fields = body.0;
     let Some(Value::Object(given)) = fields.remove("settings") else {
         return Err(Error::InvalidSetting("settings must be an object".to_owned()));
@@ -90,26 +179,30 @@ pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<
     }
     let (valid, errors) = judged(&given);
     settings::put(&app.store, &valid, now_ms()).await?;
-    let updated: Vec<&str> = valid.iter().map(|(key, _)| key.as_str()).collect();
+    let updated: Vec<String> = valid.into_iter().map(|(key, _)| key).collect();
     let requires_restart = updated.iter().any(|key| known::requires_restart(key));
     let outcome = if requires_restart { "updated. Server restart required." } else { "updated successfully." };
-    Ok(Json(json!({
-        "message": format!("{} settings {outcome}", updated.len()),
-        "updated": updated,
-        "errors": errors,
-        "requiresRestart": requires_restart,
-    })))
+    Ok(Json(WrittenSettings {
+        message: format!("{} settings {outcome}", updated.len()),
+        updated,
+        errors,
+        requires_restart,
+    }))
 }
 
-/// `DELETE /api/settings/:key`: back to its default.
-pub(super) async fn delete(State(app): State<App>, Path(key): Path<String>) -> Result<Json<Value>, Error> {
+/// Resets a setting to its default.
+#[utoipa::path(
+    delete, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path, description = "At most 128 characters")),
+    responses((status = 200, description = "The default", body = ResetSetting)),
+)]
+pub(super) async fn delete(State(app): State<App>, Path(key): Path<String>) -> Result<Json<ResetSetting>, Error> {
     settings::delete(&app.store, &key).await?;
-    Ok(Json(json!({
-        "value": default_of(&app, &key),
-        "requiresRestart": known::requires_restart(&key),
-        "key": key,
-        "message": "Setting reset to default value.",
-    })))
+    Ok(Json(ResetSetting {
+        value: default_of(&app, &key).unwrap_or_default(),
+        requires_restart: known::requires_restart(&key),
+        key,
+        message: "Setting reset to default value.",
+    }))
 }
 
 /// What the settings say about the router. Without the database it starts as it is configured.
@@ -129,13 +222,13 @@ pub(crate) async fn overrides(app: &App) -> Overrides {
     overrides
 }
 
-fn judged(given: &Map<String, Value>) -> (Vec<(String, String)>, Vec<Value>) {
+fn judged(given: &Map<String, Value>) -> (Vec<(String, String)>, Vec<Unwritten>) {
     let mut valid = Vec::new();
     let mut errors = Vec::new();
     for (key, value) in given {
         match known::text_of(key, value) {
             Ok(text) => valid.push((key.clone(), text)),
-            Err(error) => errors.push(json!({ "key": key, "error": error })),
+            Err(error) => errors.push(Unwritten { key: key.clone(), error }),
         }
     }
     (valid, errors)

@@ -4,6 +4,7 @@ use serde::Serialize;
 use signalbox_core::schema::Provider;
 use signalbox_store::{Page, credentials, models, providers};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::api::models::ModelView;
 use crate::api::{App, now_ms, now_s};
@@ -11,7 +12,7 @@ use crate::fleet::{Now, Preparation, Summary};
 use crate::supervisor::{Cause, Exit, Phase, Snapshot};
 
 /// The answer to every route of this file.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct StatusObject {
     /// Commands only.
@@ -29,7 +30,7 @@ pub(in crate::api) struct StatusObject {
 }
 
 /// One of the two services.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ChildStatus {
     running: bool,
@@ -59,7 +60,7 @@ pub(super) struct ChildStatus {
     seq: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct LastFailure {
     /// `crashed`, `startup_timeout`, `PORT_IN_USE`, …
@@ -69,22 +70,25 @@ struct LastFailure {
     signal: Option<i32>,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = StatusProviders)]
 struct Providers {
     items: Vec<Provider>,
     total: i64,
     enabled: usize,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = StatusModels)]
 struct Models {
     items: Vec<ModelView>,
     total: i64,
 }
 
 /// The active login at chat.qwen.ai.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StatusCredentials)]
 struct Credentials {
     valid: bool,
     /// Seconds since 1970.

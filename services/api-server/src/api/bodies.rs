@@ -1,0 +1,433 @@
+//! What callers send, and what refusals look like, for the OpenAPI document.
+//!
+//! Forms and queries are read field by field, so that every mistake is reported at once; nothing is ever made of these
+//! types. That they say the same as the forms is tested from outside, by requests made of the document.
+#![expect(dead_code, reason = "see above")]
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+/// Which piece of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Pages {
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+    /// So many are skipped.
+    #[param(minimum = 0)]
+    offset: Option<i64>,
+}
+
+/// Which requests; what is given is combined.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RequestFilter {
+    /// Of this session.
+    session_id: Option<String>,
+    /// That asked for this model.
+    model: Option<String>,
+    /// That asked for a stream, or did not.
+    stream: Option<bool>,
+    /// That ended this way.
+    #[param(inline)]
+    status: Option<StatusWord>,
+    /// That this provider answered, or was the last to try.
+    provider_id: Option<String>,
+    /// That arrived at this time or later, in milliseconds since 1970.
+    start_date: Option<i64>,
+    /// That arrived at this time or earlier, in milliseconds since 1970.
+    end_date: Option<i64>,
+}
+
+/// How a request ended.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StatusWord {
+    Pending,
+    Completed,
+    Failed,
+    Truncated,
+    Cancelled,
+    ClientDisconnected,
+    Interrupted,
+}
+
+/// Which answers; what is given is combined.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ResponseFilter {
+    /// Of this session.
+    session_id: Option<String>,
+    /// To the request with this UUID.
+    request_id: Option<String>,
+    /// That finished for this reason.
+    finish_reason: Option<String>,
+    /// With an error, or without.
+    has_error: Option<bool>,
+    /// That ended at this time or later, in milliseconds since 1970.
+    start_date: Option<i64>,
+    /// That ended at this time or earlier, in milliseconds since 1970.
+    end_date: Option<i64>,
+}
+
+/// The newest first, by which time.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SessionOrder {
+    /// When it began, or when its newest request arrived.
+    #[param(inline)]
+    sort: Option<SessionSort>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SessionSort {
+    CreatedAt,
+    LastAccessed,
+}
+
+/// Which models.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ModelFilter {
+    /// That have this capability.
+    capability: Option<String>,
+    /// That this provider serves.
+    provider: Option<String>,
+}
+
+/// Which providers.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ProviderFilter {
+    /// Of this type.
+    r#type: Option<String>,
+    /// `true`: those that are enabled. Anything else: those that are not.
+    enabled: Option<String>,
+}
+
+/// Which changes; what is given is combined.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditFilter {
+    /// By them: `api:<address>`, `cli:<user>`, …
+    actor: Option<String>,
+    /// `created`, `updated`, `deleted`, or the method of a request.
+    action: Option<String>,
+    /// The kind of thing: `provider`, `model`, `setting`, …
+    resource: Option<String>,
+    /// Which one of them.
+    resource_id: Option<String>,
+    #[param(inline)]
+    outcome: Option<AuditOutcome>,
+    /// The `X-Request-ID` of an answer.
+    request_id: Option<String>,
+    /// At this time or later, in milliseconds since 1970.
+    start_date: Option<i64>,
+    /// Before this time, in milliseconds since 1970.
+    end_date: Option<i64>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AuditOutcome {
+    Done,
+    Refused,
+    Failed,
+}
+
+/// What became of the models of all providers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Synced {
+    success: bool,
+    message: String,
+    /// By provider.
+    results: BTreeMap<String, Value>,
+    totals: Map<String, Value>,
+}
+
+/// What became of the models of a provider.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SyncedOne {
+    success: bool,
+    message: String,
+    result: Map<String, Value>,
+}
+
+/// A provider to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProviderToMake {
+    #[schema(pattern = "^[a-z0-9-]+$", min_length = 1, max_length = 128)]
+    id: String,
+    /// For people; unique.
+    #[schema(pattern = r"\S")]
+    name: String,
+    /// One of `GET /api/providers/types`; any other word speaks OpenAI's API.
+    #[schema(pattern = r"\S")]
+    r#type: String,
+    /// `true` unless it is given.
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+    /// Higher is tried first; 0 unless it is given.
+    #[schema(nullable = false)]
+    priority: Option<i64>,
+    description: Option<String>,
+    /// How to reach it: the keys of its type. No value may be null.
+    #[schema(schema_with = config)]
+    config: Option<BTreeMap<String, Value>>,
+}
+
+/// What changes of a provider.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
+pub(super) struct ProviderChanges {
+    #[schema(pattern = r"\S", nullable = false)]
+    name: Option<String>,
+    #[schema(pattern = r"\S", nullable = false)]
+    r#type: Option<String>,
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+    #[schema(nullable = false)]
+    priority: Option<i64>,
+    description: Option<String>,
+}
+
+/// Keys and values.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigToMerge {
+    /// No value may be null: delete the key instead.
+    #[schema(schema_with = config)]
+    config: BTreeMap<String, Value>,
+}
+
+/// A value.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigToSet {
+    /// Anything but null.
+    #[schema(schema_with = not_null)]
+    value: Value,
+    /// Whether it is masked where it is shown; by default that depends on the key.
+    #[schema(nullable = false)]
+    is_sensitive: Option<bool>,
+}
+
+/// A model to be linked.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkToMake {
+    #[schema(pattern = r"\S")]
+    model_id: String,
+    /// `false` unless it is given.
+    #[schema(nullable = false)]
+    is_default: Option<bool>,
+    config: Option<Map<String, Value>>,
+}
+
+/// A model to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ModelToMake {
+    /// No `..` in it.
+    #[schema(pattern = r"^([A-Za-z0-9_:/-]|\.(?!\.))+$", min_length = 1, max_length = 128)]
+    id: String,
+    #[schema(pattern = r"\S")]
+    name: String,
+    description: Option<String>,
+    #[schema(nullable = false)]
+    capabilities: Option<Vec<String>>,
+}
+
+/// What changes of a model.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
+pub(super) struct ModelChanges {
+    #[schema(pattern = r"\S", nullable = false)]
+    name: Option<String>,
+    description: Option<String>,
+    #[schema(nullable = false)]
+    capabilities: Option<Vec<String>>,
+}
+
+/// A value.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SettingToPut {
+    /// Anything but null; what it has to be depends on the key.
+    #[schema(schema_with = not_null)]
+    value: Value,
+}
+
+/// Keys and values.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SettingsToPut {
+    settings: BTreeMap<String, Value>,
+}
+
+/// A login at chat.qwen.ai.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CredentialsToPut {
+    #[schema(pattern = "^[ -~]*[!-~][ -~]*$", write_only)]
+    token: String,
+    /// As a `Cookie` header has them.
+    #[schema(pattern = "^[ -~]*[!-~][ -~]*$", write_only)]
+    cookies: String,
+    /// In seconds since 1970.
+    #[schema(minimum = 1, maximum = 253_402_300_799_i64)]
+    expires_at: Option<i64>,
+    /// `default` unless it is given.
+    #[schema(pattern = r"\S", nullable = false)]
+    label: Option<String>,
+}
+
+/// How to start.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct StartCommand {
+    /// Take the next free port when one is taken.
+    #[schema(nullable = false)]
+    auto_port: Option<bool>,
+    /// End the process that holds a port; goes with `expectPid`.
+    #[schema(nullable = false)]
+    force: Option<bool>,
+    /// The `owner.pid` of the refusal `PORT_IN_USE`.
+    #[schema(nullable = false, minimum = 1, maximum = 4_294_967_295_i64)]
+    expect_pid: Option<i64>,
+}
+
+/// What to restart.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RestartCommand {
+    /// `provider-router` or `qwen-proxy`; both unless it is given.
+    #[schema(nullable = false, pattern = "^(provider-router|qwen-proxy|providerRouter|qwenProxy)$")]
+    service: Option<String>,
+}
+
+/// The outcome of a test.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Tested {
+    provider_id: String,
+    healthy: bool,
+    #[schema(nullable = false)]
+    duration_ms: Option<i64>,
+    /// Why it is not healthy.
+    #[schema(nullable = false)]
+    error: Option<String>,
+    timestamp: i64,
+}
+
+/// A provider that the router has read anew.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Reloaded {
+    provider_id: String,
+    name: String,
+    r#type: String,
+    message: String,
+    timestamp: i64,
+}
+
+/// Why a request is refused, or failed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Failure {
+    error: FailureDetail,
+}
+
+/// Why.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FailureDetail {
+    /// For people.
+    message: String,
+    /// `validation_error`, `not_found_error`, `conflict_error`, …
+    r#type: String,
+    /// `provider_not_found`, `model_exists`, …
+    #[schema(nullable = false)]
+    code: Option<String>,
+    /// Every mistake.
+    #[schema(nullable = false)]
+    errors: Option<Vec<String>>,
+}
+
+/// A setting that is not what it should be, or a body that is none.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum SettingRefusal {
+    Setting(InvalidSetting),
+    Body(Failure),
+}
+
+/// A setting that is not what it should be.
+#[derive(Serialize, ToSchema)]
+pub(super) struct InvalidSetting {
+    error: String,
+    message: String,
+}
+
+/// A setting that nobody has set.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MissingSetting {
+    error: String,
+    key: String,
+}
+
+/// A lifecycle command that failed, with the state of both services.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LifecycleFailure {
+    success: bool,
+    status: String,
+    error: String,
+    message: String,
+    /// `crashed`, `startup_timeout`, `PORT_IN_USE`, …
+    #[schema(nullable = false)]
+    code: Option<String>,
+    /// The port that is taken.
+    #[schema(nullable = false)]
+    port: Option<u16>,
+    /// Who holds it, where the operating system tells.
+    owner: Option<PortOwner>,
+    provider_router: Map<String, Value>,
+    qwen_proxy: Map<String, Value>,
+}
+
+/// The process that holds a port.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PortOwner {
+    pid: u32,
+    name: Value,
+}
+
+/// A lifecycle command that was refused.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Refusal {
+    Lifecycle(LifecycleFailure),
+    Other(Failure),
+}
+
+/// A configuration: anything but null under each key.
+fn config() -> utoipa::openapi::schema::Object {
+    use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
+    let keys = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"\S")).max_length(Some(128)).build();
+    ObjectBuilder::new()
+        .property_names(Some(keys))
+        .additional_properties(Some(AdditionalProperties::RefOr(not_null().into())))
+        .build()
+}
+
+/// Anything but null.
+fn not_null() -> utoipa::openapi::schema::Object {
+    use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+    let types = vec![Type::Object, Type::Array, Type::String, Type::Number, Type::Boolean];
+    ObjectBuilder::new().schema_type(SchemaType::Array(types)).build()
+}

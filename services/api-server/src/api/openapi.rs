@@ -1,0 +1,195 @@
+//! `/openapi.json`: this interface as OpenAPI 3.1. Paths, parameters and shapes come from the handlers and their types;
+//! what all routes have in common is added here.
+
+use std::sync::LazyLock;
+
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::{Map, Value, json};
+use utoipa::openapi::path::Paths;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use super::{App, HEALTH};
+
+/// What clients read.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    // Only a map whose keys are no texts could not become JSON.
+    let raw = serde_json::to_value(super::described().into_openapi()).unwrap_or_default();
+    finished(raw)
+});
+
+/// Where a provider's routes are described.
+const LONG: &str = "/api/providers/{id}/";
+/// Where the original mounted them: one level too high. Half of its dashboard calls them there.
+const SHORT: &str = "/api/{id}/";
+
+/// What any request may be answered, by status.
+const REFUSALS: [(&str, &str); 5] = [
+    ("400", "Every mistake is in `errors`"),
+    ("401", "The control token is needed, and was not given or is wrong"),
+    ("421", "This server does not answer for this host"),
+    ("500", "Our mistake; the log says more"),
+    ("503", "The database is not available at the moment; nothing was changed"),
+];
+
+/// The document as it is served.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "documentation",
+    responses((status = 200, description = "This document", content_type = "application/json", body = Value)),
+)]
+pub(super) async fn serve() -> Response {
+    static BYTES: LazyLock<Bytes> = LazyLock::new(|| DOCUMENT.to_string().into());
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], BYTES.clone()).into_response()
+}
+
+/// The whole document.
+pub(super) fn document() -> &'static Value {
+    &DOCUMENT
+}
+
+/// Mounts a route of one provider where it belongs, and where the original has it.
+pub(super) fn with_short_path(
+    router: OpenApiRouter<App>,
+    (schemas, paths, methods): UtoipaMethodRouter<App>,
+) -> OpenApiRouter<App> {
+    let mut short = Paths::new();
+    short.paths = paths.paths.iter().map(|(path, item)| (path.replacen(LONG, SHORT, 1), item.clone())).collect();
+    router.routes((schemas, paths, methods.clone())).routes((Vec::new(), short, methods))
+}
+
+/// Adds to the routes what they have in common.
+fn finished(mut document: Value) -> Value {
+    document["info"] = json!({
+        "title": "Signalbox: the control API",
+        "version": env!("CARGO_PKG_VERSION"),
+        "license": { "name": env!("CARGO_PKG_LICENSE") },
+        "description": "Bodies and answers are JSON. Times are milliseconds since 1970, those of logins at \
+            chat.qwen.ai seconds. No text may contain U+0000. What happens is told live over Socket.IO, at \
+            `/socket.io/`. Models are asked at provider-router, which speaks OpenAI's API; its address is in \
+            `/api/proxy/status`.",
+    });
+    document["servers"] = json!([{ "url": "/" }]);
+    // The token is needed only where several people can call.
+    document["security"] = json!([{}, { "token": [] }, { "key": [] }]);
+    document["components"]["securitySchemes"] = json!({
+        "token": { "type": "http", "scheme": "bearer", "description": "The control token, which `api-server token` prints" },
+        "key": { "type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same" },
+    });
+    for (_, schema) in document["components"]["schemas"].as_object_mut().into_iter().flatten() {
+        // An empty list is one of models as well as one of linked models.
+        if let Some(choices) = schema.as_object_mut().and_then(|schema| schema.remove("oneOf")) {
+            schema["anyOf"] = choices;
+        }
+    }
+    let schemas = document["components"]["schemas"].clone();
+    if let Some(Value::Object(paths)) = document.get_mut("paths") {
+        for (path, item) in paths {
+            for (method, operation) in item.as_object_mut().into_iter().flatten() {
+                if let Value::Object(operation) = operation {
+                    finish(operation, path, method, &schemas);
+                }
+            }
+        }
+    }
+    document
+}
+
+fn finish(operation: &mut Map<String, Value>, path: &str, method: &str, schemas: &Value) {
+    let tag = operation["tags"][0].as_str().unwrap_or_default().replace('-', "_");
+    let name = operation["operationId"].as_str().unwrap_or_default().to_owned();
+    let is_short = path.starts_with(SHORT);
+    let suffix = if is_short { "_by_short_path" } else { "" };
+    operation.insert("operationId".to_owned(), format!("{tag}_{name}{suffix}").into());
+    if is_short {
+        operation.insert("deprecated".to_owned(), true.into());
+    }
+
+    let mut refusals = REFUSALS.to_vec();
+    if path == HEALTH {
+        operation.insert("security".to_owned(), json!([]));
+        refusals.retain(|(status, _)| *status != "401");
+    }
+    if path.contains('{') {
+        refusals.push(("404", "There is no such thing"));
+    }
+    if method != "get" {
+        refusals.push(("403", "A browser sent this on behalf of a page that has no business here"));
+    }
+    if let Some(body) = operation.get_mut("requestBody") {
+        refusals.push(("413", "The body is too long"));
+        // No body counts as an empty object.
+        let schema = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap_or_default();
+        let shape = &schemas[schema.rsplit('/').next().unwrap_or_default()];
+        let needed = shape.get("required").is_some() || shape.get("minProperties").is_some();
+        body["required"] = needed.into();
+    }
+    let Some(Value::Object(answers)) = operation.get_mut("responses") else { return };
+    for (status, meaning) in refusals {
+        let failure = json!({ "$ref": "#/components/schemas/Failure" });
+        let answer = json!({ "description": meaning, "content": { "application/json": { "schema": failure } } });
+        answers.entry(status).or_insert(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn operations() -> Vec<(&'static str, &'static str, &'static Value)> {
+        let paths = document()["paths"].as_object().unwrap();
+        let of = |(path, item): (&'static String, &'static Value)| {
+            let methods = item.as_object().unwrap().iter();
+            methods.map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+        };
+        paths.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn every_route_is_described_and_nothing_else() {
+        // Its `Debug` is the only list of paths that a router gives away.
+        let router = format!("{:?}", crate::api::routes());
+        let paths = router.split('"').filter(|text| text.starts_with('/'));
+        // Where a router sends what it has no route for.
+        let routed: BTreeSet<&str> = paths.filter(|path| *path != "/" && !path.contains("axum_fallback")).collect();
+        let described: BTreeSet<&str> = operations().into_iter().map(|(path, ..)| path).collect();
+        assert_eq!(described, routed);
+        assert!(described.len() > 40, "{described:?}");
+    }
+
+    #[test]
+    fn operations_are_complete() {
+        let mut names = BTreeSet::new();
+        for (path, method, operation) in operations() {
+            assert!(names.insert(operation["operationId"].as_str().unwrap()), "{path}: {operation}");
+            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path}");
+            assert!(operation["responses"].as_object().unwrap().len() > 3, "{method} {path}");
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let named: BTreeSet<&str> =
+                parameters.filter(|one| one["in"] == "path").map(|one| one["name"].as_str().unwrap()).collect();
+            let wanted = path.split(['{', '}']).skip(1).step_by(2).collect();
+            assert_eq!(named, wanted, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn references_lead_somewhere() {
+        fn check(value: &Value) {
+            match value {
+                Value::Object(fields) => {
+                    if let Some(Value::String(reference)) = fields.get("$ref") {
+                        let pointer = reference.strip_prefix('#').unwrap();
+                        assert!(document().pointer(pointer).is_some(), "{reference}");
+                    }
+                    fields.values().for_each(check);
+                }
+                Value::Array(items) => items.iter().for_each(check),
+                _ => {}
+            }
+        }
+        check(document());
+        assert_eq!(document()["openapi"], "3.1.0");
+    }
+}

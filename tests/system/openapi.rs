@@ -1,0 +1,45 @@
+//! What `/openapi.json` promises is kept: schemathesis makes requests of the document, good ones and bad ones, and
+//! compares the answers with it.
+
+use std::process::Stdio;
+
+use signalbox_harness::Stack;
+use tokio::{
+    process::Command,
+    time::{Duration, timeout},
+};
+
+use crate::sdk::{clients, is_installed};
+
+/// For a hundred routes' worth of requests on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How many requests are made for each operation, beside those for the borders of its values. `SIGNALBOX_CASES=400` makes
+/// 20,000 in all.
+fn cases() -> String {
+    std::env::var("SIGNALBOX_CASES").unwrap_or_else(|_| "5".to_owned())
+}
+
+#[tokio::test]
+async fn the_document_is_true() {
+    if !is_installed(".venv/bin/st", "openapi.rs") {
+        return;
+    }
+    let stack = Stack::start().await;
+    let mut command = Command::new(clients().join(".venv/bin/st"));
+    command.current_dir(stack.home.path()).arg("--config-file").arg(clients().join("schemathesis.toml"));
+    command.args(["run", &format!("{}/openapi.json", stack.api.url()), "--no-color", "--continue-on-failure"]);
+    command.args(["--phases", "coverage,fuzzing", "--checks", "all", "--seed", "1", "--max-examples", &cases()]);
+    command.args(["--generation-database", "none"]);
+    // A proxy that is set for the developer's own use must not stand between the two.
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let Ok(output) = timeout(PATIENCE, command.output()).await else { panic!("schemathesis hangs") };
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    // That it passed says nothing if it tried nothing.
+    assert!(said.contains("Coverage") && said.contains("Fuzzing") && !said.contains("Tested: 0"), "{said}");
+}
