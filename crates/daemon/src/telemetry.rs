@@ -30,6 +30,18 @@ impl LogHandle {
         }
     }
 
+    /// Logs from now on as a setting says; as configured where there is none, or one that is no level.
+    pub fn set_named(&self, name: Option<&str>, configured: LogLevel) {
+        self.set_level(match name {
+            Some("error") => LogLevel::Error,
+            Some("warn") => LogLevel::Warn,
+            Some("info") => LogLevel::Info,
+            Some("debug") => LogLevel::Debug,
+            Some("trace") => LogLevel::Trace,
+            _ => configured,
+        });
+    }
+
     /// A handle without logs behind it, for tests.
     pub(crate) const fn detached() -> Self {
         Self { filter: None }
@@ -107,6 +119,12 @@ mod tests {
             assert!(!tracing::enabled!(target: "reloaded", Level::DEBUG));
             log.set_level(LogLevel::Debug);
             assert!(tracing::enabled!(target: "reloaded", Level::DEBUG));
+            log.set_named(Some("warn"), LogLevel::Debug);
+            assert!(!tracing::enabled!(target: "reloaded", Level::INFO));
+            for as_configured in [None, Some("loud")] {
+                log.set_named(as_configured, LogLevel::Debug);
+                assert!(tracing::enabled!(target: "reloaded", Level::DEBUG));
+            }
         });
     }
 }

@@ -1,10 +1,14 @@
 //! Table `settings`.
 
 use signalbox_core::schema::Setting;
+use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
-use crate::{Error, Store};
+use crate::{Error, Store, catalog};
+
+/// Two looks a second: a change is in force within one.
+const PERIOD: Duration = Duration::from_millis(500);
 
 /// The settings that are not at their defaults, by key.
 ///
@@ -47,6 +51,28 @@ pub async fn delete(store: &Store, key: &str) -> Result<bool, Error> {
     let deleted = tx.execute(Statement::new("DELETE FROM settings WHERE key = $1").bind(key)).await?;
     tx.commit().await?;
     Ok(deleted > 0)
+}
+
+/// Calls `changed` with the value of a setting, at once and whenever it has become another one, until it is dropped;
+/// `None` is its default. While the database is away, the last value stays in force.
+pub async fn watch(store: &Store, key: &str, mut changed: impl FnMut(Option<&str>)) {
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut version, mut known) = (None, None);
+    loop {
+        ticks.tick().await;
+        let Ok(current) = catalog::version(store).await else { continue };
+        if version == Some(current) {
+            continue;
+        }
+        let Ok(row) = get(store, key).await else { continue };
+        version = Some(current);
+        let value = Some(row.map(|row| row.value));
+        if value != known {
+            changed(value.as_ref().and_then(Option::as_deref));
+            known = value;
+        }
+    }
 }
 
 // === impl FromRow ===

@@ -48,7 +48,7 @@ use signalbox_daemon::config::{LogFormat, LogLevel};
 use signalbox_daemon::identity::Identity;
 use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key};
 use signalbox_store::audit::{Actor, acting};
-use signalbox_store::{Error as StoreError, Sealer, Store, provider_configs};
+use signalbox_store::{Error as StoreError, Sealer, Store, provider_configs, settings};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -141,6 +141,7 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
             "the services are not running; start them with `POST /api/proxy/start`, or run with `--autostart true`"
         );
     }
+    let watched = app.store.clone();
     let (sockets, audience) = events::open(&app, Arc::clone(&entrance.keys));
     let publish = Box::pin(events::publish(app.clone(), audience, context.shutdown.drain_token()));
     let announce = format!("API Server listening on http://{}", context.listener.local_addr());
@@ -151,6 +152,11 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
         }
         std::future::pending::<Result<(), Exit>>().await
     };
+    let level = async {
+        let set = |level: Option<&str>| context.log.set_named(level, common.log.level);
+        settings::watch(&watched, "logging.level", set).await;
+        std::future::pending::<Result<(), Exit>>().await
+    };
     let events = async {
         publish.await;
         std::future::pending::<Result<(), Exit>>().await
@@ -159,6 +165,7 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
         served = signalbox_daemon::serve(context, &announce, service) => served,
         never = welcome => never,
         never = events => never,
+        never = level => never,
     };
     audited.cancel();
     if tokio::time::timeout(AUDIT_PATIENCE, writer).await.is_err() {

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use signalbox_daemon::{ClientKeys, Context, Doors, Exit, sealing_key};
-use signalbox_store::{Sealer, Store};
+use signalbox_store::{Sealer, Store, settings};
 use signalbox_upstream::Client;
 use tokio::{
     runtime::Handle,
@@ -40,6 +40,11 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let watch = tokio::spawn({
         let refresher = Arc::clone(&refresher);
         async move { refresher.watch().await }
+    });
+
+    let level = tokio::spawn({
+        let (store, log, configured) = (store.clone(), context.log.clone(), context.common.log.level);
+        async move { settings::watch(&store, "logging.level", |level| log.set_named(level, configured)).await }
     });
 
     let shards = Handle::current().metrics().num_workers();
@@ -83,6 +88,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
 
     // Every connection is gone and with them every entry: the loader sees the end of the journal.
     watch.abort();
+    level.abort();
     loader.finish(LOAD_PATIENCE).await;
     store.close().await;
     served

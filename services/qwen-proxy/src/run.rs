@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Request;
 use hyper::body::Incoming;
 use signalbox_daemon::{ClientKeys, Context, Doors, Exit, sealing_key};
-use signalbox_store::{Sealer, Store, errors, qwen_turns};
+use signalbox_store::{Sealer, Store, errors, qwen_turns, settings};
 use signalbox_upstream::{Client, ClientConfig};
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::task::TaskTracker;
@@ -67,6 +67,11 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     });
     let forgetting = tokio::spawn(forget(store.clone(), config.sessions.cleanup_interval.get()));
 
+    let level = tokio::spawn({
+        let (store, log, configured) = (store.clone(), context.log.clone(), context.common.log.level);
+        async move { settings::watch(&store, "logging.level", |level| log.set_named(level, configured)).await }
+    });
+
     let port = context.listener.local_addr().port();
     let router = api::router(app);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
@@ -75,6 +80,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let served = signalbox_daemon::serve(&context, &format!("✓ Server running on port {port}"), service).await;
 
     forgetting.abort();
+    level.abort();
     tasks.close();
     // The writer of the log ends when nobody is left who could give it something.
     let written = async { tokio::join!(tasks.wait(), writer) };
