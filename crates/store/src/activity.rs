@@ -1,18 +1,21 @@
-//! What has been going on: the newest requests, and figures over all of them. Reads only; no table of its own.
+//! What has been going on: the newest requests, and figures over all of them. Reads only.
+//!
+//! Figures come from `usage_hours`, the sums by hour; a part of an hour is counted in `requests`, by its index.
 
 use signalbox_core::schema::RequestStatus;
 
 use crate::row::{Columns, FromRow};
-use crate::statement::Statement;
-use crate::{Error, Store};
+use crate::statement::{Filtered, Statement};
+use crate::{After, Error, Page, Store};
 
-const HOUR_MS: i64 = 3_600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A request and how it went, without bodies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns of `Request` and `Response`")]
 pub struct Activity {
+    pub id: i64,
     pub request_id: String,
     pub session_id: String,
     pub timestamp: i64,
@@ -42,24 +45,51 @@ pub struct Stats {
     pub last_hour: i64,
     /// Requests of the last 24 hours.
     pub last_day: i64,
-    /// Answers of the last 24 hours.
+    /// Answers to the requests of the last 24 hours.
     pub answers_last_day: i64,
     /// Those of them that have an error.
     pub errors_last_day: i64,
 }
 
-/// The newest requests, the newest first.
+/// How many requests there are, of those a caller wants.
+pub(crate) const REQUESTS: &str = "SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS total FROM usage_hours";
+
+/// [`crate::responses::Stats`] over all answers.
+///
+/// The casts are for PostgreSQL, whose sums and quotients of integers are of another type.
+pub(crate) const ANSWERS: &str = "SELECT CAST(COALESCE(SUM(answers), 0) AS BIGINT) AS total_responses,
+         CAST(COALESCE(SUM(answers - errors), 0) AS BIGINT) AS succeeded,
+         CAST(COALESCE(SUM(total_tokens), 0) AS BIGINT) AS total_tokens,
+         CAST(COALESCE(SUM(completion_tokens), 0) AS BIGINT) AS total_completion_tokens,
+         CAST(COALESCE(SUM(prompt_tokens), 0) AS BIGINT) AS total_prompt_tokens,
+         CAST(ROUND(COALESCE(SUM(duration_ms) * 1.0 / NULLIF(SUM(timed), 0), 0)) AS BIGINT) AS avg_duration_ms
+     FROM usage_hours";
+
+const STATS: &str = "SELECT all_hours.requests, all_hours.avg_duration_ms,
+         (SELECT COUNT(*) FROM sessions WHERE expires_at > $1) AS active_sessions,
+         (SELECT COUNT(*) FROM providers) AS providers,
+         (SELECT COUNT(*) FROM models) AS models,
+         all_hours.last_hour + (SELECT COUNT(*) FROM requests WHERE timestamp > $2 AND timestamp < $3) AS last_hour,
+         all_hours.last_day + edge.requests AS last_day,
+         all_hours.answers_last_day + edge.answers AS answers_last_day,
+         all_hours.errors_last_day + edge.errors AS errors_last_day
+     FROM (SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS requests,
+               CAST(ROUND(COALESCE(SUM(duration_ms) * 1.0 / NULLIF(SUM(timed), 0), 0)) AS BIGINT) AS avg_duration_ms,
+               CAST(COALESCE(SUM(CASE WHEN hour >= $4 THEN requests END), 0) AS BIGINT) AS last_hour,
+               CAST(COALESCE(SUM(CASE WHEN hour >= $5 THEN requests END), 0) AS BIGINT) AS last_day,
+               CAST(COALESCE(SUM(CASE WHEN hour >= $6 THEN answers END), 0) AS BIGINT) AS answers_last_day,
+               CAST(COALESCE(SUM(CASE WHEN hour >= $7 THEN errors END), 0) AS BIGINT) AS errors_last_day
+           FROM usage_hours) AS all_hours,
+         (SELECT COUNT(*) AS requests, COUNT(responses.id) AS answers, COUNT(responses.error) AS errors
+          FROM requests LEFT JOIN responses ON responses.id = requests.id
+          WHERE requests.timestamp > $8 AND requests.timestamp < $9) AS edge";
+
+/// The newest requests, the newest first; only those behind `after`, if it is given.
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn recent(store: &Store, limit: i64) -> Result<Vec<Activity>, Error> {
-    let recent = Statement::new(
-        "SELECT requests.request_id, requests.session_id, requests.timestamp, requests.method, requests.path,
-             requests.model, requests.status, responses.error, responses.finish_reason, responses.duration_ms
-         FROM requests LEFT JOIN responses ON responses.id = requests.id
-         ORDER BY requests.timestamp DESC, requests.id DESC LIMIT $1",
-    );
-    store.all(recent.bind(limit)).await
+pub async fn recent(store: &Store, after: Option<&After<i64>>, page: Page) -> Result<Vec<Activity>, Error> {
+    store.all(newest(after, page.check()?)).await
 }
 
 /// The figures at `now_ms`.
@@ -67,20 +97,36 @@ pub async fn recent(store: &Store, limit: i64) -> Result<Vec<Activity>, Error> {
 /// # Errors
 /// See [`Error`].
 pub async fn stats(store: &Store, now_ms: i64) -> Result<Stats, Error> {
-    // The casts are for PostgreSQL, whose sums and averages of integers are of another type.
-    let stats = Statement::new(
-        "SELECT (SELECT COUNT(*) FROM requests) AS requests,
-             (SELECT CAST(ROUND(COALESCE(AVG(duration_ms), 0)) AS BIGINT) FROM responses) AS avg_duration_ms,
-             (SELECT COUNT(*) FROM sessions WHERE expires_at > $1) AS active_sessions,
-             (SELECT COUNT(*) FROM providers) AS providers,
-             (SELECT COUNT(*) FROM models) AS models,
-             (SELECT COUNT(*) FROM requests WHERE timestamp > $2) AS last_hour,
-             (SELECT COUNT(*) FROM requests WHERE timestamp > $3) AS last_day,
-             (SELECT COUNT(*) FROM responses WHERE timestamp > $4) AS answers_last_day,
-             (SELECT COUNT(*) FROM responses WHERE timestamp > $5 AND error IS NOT NULL) AS errors_last_day",
-    );
+    store.one(figures(now_ms), "stats").await
+}
+
+pub(crate) fn newest<'a>(after: Option<&After<i64>>, page: Page) -> Statement<'a> {
+    let mut filtered = Filtered::default();
+    if let Some(After { at, id }) = after {
+        filtered.and_pair("(requests.timestamp, requests.id) < (?, ?)", (*at, *id));
+    }
+    let select = "SELECT requests.id, requests.request_id, requests.session_id, requests.timestamp, requests.method,
+             requests.path, requests.model, requests.status, responses.error, responses.finish_reason,
+             responses.duration_ms
+         FROM requests LEFT JOIN responses ON responses.id = requests.id WHERE requests.id IN ";
+    let ids = ("SELECT requests.id FROM requests", "ORDER BY requests.timestamp DESC, requests.id DESC");
+    filtered.page_of(select, ids, " ORDER BY requests.timestamp DESC, requests.id DESC", page)
+}
+
+pub(crate) fn figures(now_ms: i64) -> Statement<'static> {
     let (hour, day) = (now_ms - HOUR_MS, now_ms - DAY_MS);
-    store.one(stats.bind(now_ms).bind(hour).bind(day).bind(day).bind(day), "stats").await
+    // The first hour that belongs to the time as a whole.
+    let first = |since: i64| since / HOUR_MS + 1;
+    Statement::new(STATS)
+        .bind(now_ms)
+        .bind(hour)
+        .bind(first(hour) * HOUR_MS)
+        .bind(first(hour))
+        .bind(first(day))
+        .bind(first(day))
+        .bind(first(day))
+        .bind(day)
+        .bind(first(day) * HOUR_MS)
 }
 
 // === impl Stats ===
@@ -101,6 +147,7 @@ impl Stats {
 impl FromRow for Activity {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
         Ok(Self {
+            id: row.int("id")?,
             request_id: row.text("request_id")?,
             session_id: row.text("session_id")?,
             timestamp: row.int("timestamp")?,

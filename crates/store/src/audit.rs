@@ -10,7 +10,7 @@ use tokio::task::futures::TaskLocalFuture;
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::transaction::Transaction;
-use crate::{Error, Listed, Page, Store};
+use crate::{After, Error, Listed, Page, Store};
 
 tokio::task_local! {
     static ACTOR: Actor;
@@ -55,6 +55,8 @@ pub struct Filter {
     pub since: Option<i64>,
     /// Before this time.
     pub until: Option<i64>,
+    /// Only those behind this one; they all count for the total.
+    pub after: Option<After<i64>>,
 }
 
 pub(crate) const DELETE: &str =
@@ -82,6 +84,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<A
     filtered.and_if("at < ?", filter.until);
     let mut tx = store.read().await?;
     let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM audit")).await?;
+    filtered.and_if("id < ?", filter.after.as_ref().map(|after| after.id));
     let items = tx.all(filtered.page("SELECT * FROM audit", "ORDER BY id DESC", page)).await?;
     Ok(Listed { items, total })
 }

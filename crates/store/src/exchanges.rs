@@ -13,6 +13,7 @@ pub(crate) mod batch;
 pub(crate) mod known;
 pub(crate) mod openings;
 pub(crate) mod sessions;
+mod sums;
 
 pub(crate) use openings::Openings;
 pub(crate) use sessions::expiry;

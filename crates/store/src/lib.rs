@@ -57,6 +57,6 @@ mod store;
 mod transaction;
 
 pub use error::{Cause, Error};
-pub use page::{Listed, Page};
+pub use page::{After, Listed, Page};
 pub use sealer::Sealer;
 pub use store::{Kind, Store};

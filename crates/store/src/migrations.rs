@@ -52,6 +52,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0005_audit.sql"),
         postgres: include_str!("../../../migrations/postgres/0005_audit.sql"),
     },
+    Version {
+        number: 6,
+        name: "usage",
+        sqlite: include_str!("../../../migrations/sqlite/0006_usage.sql"),
+        postgres: include_str!("../../../migrations/postgres/0006_usage.sql"),
+    },
 ];
 
 /// Where sqlx remembers which versions were applied.

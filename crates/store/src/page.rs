@@ -12,6 +12,15 @@ pub struct Page {
     pub offset: i64,
 }
 
+/// A place in a list whose newest row is the first: the rows behind this one are older.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct After<I> {
+    /// Its time.
+    pub at: i64,
+    /// Its id, for rows of the same time.
+    pub id: I,
+}
+
 /// A piece of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed<T> {

@@ -5,7 +5,10 @@ use signalbox_harness::postgres::Postgres;
 use crate::row::{Columns, FromRow};
 use crate::statement::{Statement, Value};
 use crate::transaction::Transaction;
-use crate::{Error, Store, audit, bodies, catalog, exchanges, qwen_turns, retention, sessions};
+use crate::{
+    After, Error, Page, Store, activity, audit, bodies, catalog, exchanges, qwen_turns, requests, responses, retention,
+    sessions,
+};
 
 struct Step(String);
 
@@ -35,25 +38,69 @@ fn statements() -> Vec<Statement<'static>> {
     ]
 }
 
+/// Lists and figures, which read in the order of an index, and no more than they show.
+fn lists() -> Vec<Statement<'static>> {
+    let page = Page { limit: 50, offset: 500_000 };
+    let after = Some(After { at: 7, id: 7 });
+    let behind = After { at: 7, id: "x".to_owned() };
+    let ours = requests::Filter { session_id: Some("x".to_owned()), after: after.clone(), ..Default::default() };
+    let theirs = responses::Filter { end: Some(7), after: after.clone(), ..Default::default() };
+    let mut lists = vec![
+        activity::figures(7_200_000),
+        Statement::new(activity::REQUESTS),
+        Statement::new(activity::ANSWERS),
+        activity::newest(None, page),
+        activity::newest(after.as_ref(), page),
+        requests::piece(&requests::Filter::default(), page).owned(),
+        requests::piece(&requests::Filter { after, ..Default::default() }, page).owned(),
+        requests::piece(&ours, page).owned(),
+        responses::piece(&responses::Filter::default(), page).owned(),
+        responses::piece(&theirs, page).owned(),
+    ];
+    for sort in [sessions::Sort::CreatedAt, sessions::Sort::LastAccessed] {
+        lists.push(sessions::piece(sort, None, page).owned());
+        lists.push(sessions::piece(sort, Some(&behind), page).owned());
+    }
+    lists
+}
+
+/// The steps of a statement, a line each.
+async fn plan(store: &Store, statement: Statement<'_>) -> String {
+    let mut tx = store.write().await.unwrap();
+    let explain = match &tx {
+        Transaction::Sqlite(_) => "EXPLAIN QUERY PLAN",
+        Transaction::Postgres(_) => "EXPLAIN",
+    };
+    if matches!(tx, Transaction::Postgres(_)) {
+        // On an empty table reading all of it is right; what matters is that there is another way.
+        tx.execute(Statement::new("SET LOCAL enable_seqscan = off")).await.unwrap();
+    }
+    let plan: Vec<Step> = tx.all(statement.explained(explain)).await.unwrap();
+    plan.into_iter().map(|step| step.0).collect::<Vec<_>>().join("\n")
+}
+
 async fn check(store: &Store) {
     for statement in statements() {
-        let mut tx = store.write().await.unwrap();
-        let explain = match &tx {
-            Transaction::Sqlite(_) => "EXPLAIN QUERY PLAN",
-            Transaction::Postgres(_) => "EXPLAIN",
-        };
-        if matches!(tx, Transaction::Postgres(_)) {
-            // On an empty table reading all of it is right; what matters is that there is another way.
-            tx.execute(Statement::new("SET LOCAL enable_seqscan = off")).await.unwrap();
-        }
-        let plan: Vec<Step> = tx.all(statement.explained(explain)).await.unwrap();
-        let plan = plan.into_iter().map(|step| step.0).collect::<Vec<_>>().join("\n");
+        let plan = plan(store, statement).await;
         // The rows that a statement brings along are no table.
         let scans = |step: &&str| step.contains("SCAN") || step.contains("Seq Scan");
         let brought = ["SCAN ended", "CONSTANT ROW", "VALUES CLAUSE"];
         let table = plan.lines().filter(scans).find(|step| !brought.iter().any(|rows| step.contains(rows)));
         assert_eq!(table, None, "{plan}");
         assert!(plan.to_uppercase().contains("INDEX") || plan.contains("PRIMARY KEY"), "{plan}");
+    }
+    for statement in lists() {
+        let plan = plan(store, statement).await;
+        // In order of an index; the sums by hour are few, and so are the lists that people fill.
+        let small = ["usage_hours", "all_hours", "edge", "providers", "models"];
+        let read_whole = |step: &&str| {
+            let scan = step.contains("SCAN") && !step.contains("INDEX");
+            (scan || step.contains("Seq Scan")) && !small.iter().any(|table| step.contains(table))
+        };
+        assert_eq!(plan.lines().find(read_whole), None, "{plan}");
+        // Only what is shown is sorted, and not what it is chosen from.
+        let sorts = plan.matches("TEMP B-TREE FOR ORDER BY").count();
+        assert!(sorts <= 1, "{plan}");
     }
 }
 

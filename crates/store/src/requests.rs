@@ -9,7 +9,7 @@ use crate::responses::{BY_ID, Kept as KeptResponse};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::transaction::Transaction;
-use crate::{Error, Listed, Page, Store};
+use crate::{After, Error, Listed, Page, Store, activity};
 
 pub use self::newest::{Newer, Newest, newer_than};
 
@@ -42,6 +42,8 @@ pub struct Filter {
     pub status: Option<RequestStatus>,
     /// That this provider answered, or was the last to try.
     pub provider_id: Option<String>,
+    /// Only those behind this one; they all count for the total.
+    pub after: Option<After<i64>>,
 }
 
 /// The short of a response, for lists.
@@ -78,14 +80,9 @@ pub async fn list(
     page: Page,
 ) -> Result<Listed<(Request, Option<ResponseSummary>)>, Error> {
     let page = page.check()?;
-    let filtered = filtered(filter);
     let mut tx = store.read().await?;
-    let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM requests")).await?;
-    let select = "SELECT requests.*, responses.id AS response, responses.finish_reason, responses.total_tokens,
-             responses.duration_ms, responses.status_code, responses.error
-         FROM requests LEFT JOIN responses ON responses.id = requests.id";
-    let rows: Vec<(Kept, Option<ResponseSummary>)> =
-        tx.all(filtered.page(select, "ORDER BY requests.timestamp DESC, requests.id DESC", page)).await?;
+    let total = total(&mut tx, filter).await?;
+    let rows: Vec<(Kept, Option<ResponseSummary>)> = tx.all(piece(filter, page)).await?;
     let (rows, summaries): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     let items = whole(&mut tx, rows).await?.into_iter().zip(summaries).collect();
     Ok(Listed { items, total })
@@ -144,6 +141,34 @@ async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>, Er
         request
     };
     Ok(rows.into_iter().map(whole).collect())
+}
+
+/// How many requests there are on all pages.
+async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
+    let Filter { session_id, model, stream, start, end, status, provider_id, after: _ } = filter;
+    // In the sums, an empty provider means that there was none.
+    let is_odd = provider_id.as_ref().is_some_and(String::is_empty);
+    if is_odd || session_id.is_some() || stream.is_some() || start.is_some() || end.is_some() {
+        return tx.total(filtered(filter).all("SELECT COUNT(*) AS total FROM requests")).await;
+    }
+    let mut sums = Filtered::default();
+    sums.and_if("model = ?", model.as_deref());
+    sums.and_if("status = ?", status.map(RequestStatus::as_str));
+    sums.and_if("provider_id = ?", provider_id.as_deref());
+    tx.total(sums.all(activity::REQUESTS)).await
+}
+
+/// One page, with the short of the answers.
+pub(crate) fn piece(filter: &Filter, page: Page) -> Statement<'_> {
+    let mut filtered = filtered(filter);
+    if let Some(After { at, id }) = &filter.after {
+        filtered.and_pair("(requests.timestamp, requests.id) < (?, ?)", (*at, *id));
+    }
+    let head = "SELECT requests.*, responses.id AS response, responses.finish_reason, responses.total_tokens,
+             responses.duration_ms, responses.status_code, responses.error
+         FROM requests LEFT JOIN responses ON responses.id = requests.id WHERE requests.id IN ";
+    let ids = ("SELECT requests.id FROM requests", "ORDER BY requests.timestamp DESC, requests.id DESC");
+    filtered.page_of(head, ids, " ORDER BY requests.timestamp DESC, requests.id DESC", page)
 }
 
 fn filtered(filter: &Filter) -> Filtered<'_> {

@@ -7,7 +7,7 @@ use crate::requests::RequestKey;
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::transaction::Transaction;
-use crate::{Error, Listed, Page, Store};
+use crate::{After, Error, Listed, Page, Store, activity};
 
 /// What an error calls a row of this table.
 const WHAT: &str = "response";
@@ -51,6 +51,8 @@ pub struct Filter {
     pub start: Option<i64>,
     /// That ended at this time or earlier.
     pub end: Option<i64>,
+    /// Only those behind this one; they all count for the total.
+    pub after: Option<After<i64>>,
 }
 
 /// Sums over responses.
@@ -82,10 +84,9 @@ pub(crate) struct Kept {
 /// See [`Error`].
 pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<Response>, Error> {
     let page = page.check()?;
-    let filtered = filtered(filter);
     let mut tx = store.read().await?;
-    let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM responses")).await?;
-    let rows = tx.all(filtered.page(select!(""), "ORDER BY responses.timestamp DESC, responses.id DESC", page)).await?;
+    let total = total(&mut tx, filter).await?;
+    let rows = tx.all(piece(filter, page)).await?;
     let items = whole(&mut tx, rows).await?;
     Ok(Listed { items, total })
 }
@@ -118,8 +119,11 @@ pub async fn for_request(store: &Store, key: &RequestKey) -> Result<Response, Er
 /// # Errors
 /// See [`Error`].
 pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Error> {
+    let Some(session_id) = session_id else {
+        return store.one(Statement::new(activity::ANSWERS), WHAT).await;
+    };
     let mut filtered = Filtered::default();
-    filtered.and_if(OF_SESSION, session_id);
+    filtered.and(OF_SESSION, session_id);
     // The casts are for PostgreSQL, whose sums and averages of integers are of another type.
     let select = "SELECT COUNT(*) AS total_responses,
              CAST(COALESCE(SUM(CASE WHEN error IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS succeeded,
@@ -160,6 +164,31 @@ pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<R
         response
     };
     Ok(rows.into_iter().map(whole).collect())
+}
+
+/// How many responses there are on all pages.
+async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
+    let unfiltered = Filter { has_error: filter.has_error, after: filter.after.clone(), ..Filter::default() };
+    if *filter != unfiltered {
+        return tx.total(filtered(filter).all("SELECT COUNT(*) AS total FROM responses")).await;
+    }
+    let Stats { total_responses, succeeded, .. } = tx.one(Statement::new(activity::ANSWERS), WHAT).await?;
+    Ok(match filter.has_error {
+        None => total_responses,
+        Some(true) => total_responses - succeeded,
+        Some(false) => succeeded,
+    })
+}
+
+/// One page.
+pub(crate) fn piece(filter: &Filter, page: Page) -> Statement<'_> {
+    let mut filtered = filtered(filter);
+    if let Some(After { at, id }) = &filter.after {
+        filtered.and_pair("(responses.timestamp, responses.id) < (?, ?)", (*at, *id));
+    }
+    let ids = ("SELECT responses.id FROM responses", "ORDER BY responses.timestamp DESC, responses.id DESC");
+    let tail = " ORDER BY responses.timestamp DESC, responses.id DESC";
+    filtered.page_of(select!(" WHERE responses.id IN "), ids, tail, page)
 }
 
 fn filtered(filter: &Filter) -> Filtered<'_> {

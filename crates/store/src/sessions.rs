@@ -4,7 +4,7 @@ use signalbox_core::schema::Session;
 
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
-use crate::{Error, Listed, Page, Store};
+use crate::{After, Error, Listed, Page, Store};
 
 /// What an error calls a row of this table.
 const WHAT: &str = "session";
@@ -27,15 +27,37 @@ pub enum Sort {
 /// # Errors
 /// See [`Error`].
 pub async fn list(store: &Store, sort: Sort, page: Page) -> Result<Listed<Session>, Error> {
+    list_after(store, sort, None, page).await
+}
+
+/// The sessions behind a place in that order; they all count for the total.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn list_after(
+    store: &Store,
+    sort: Sort,
+    after: Option<&After<String>>,
+    page: Page,
+) -> Result<Listed<Session>, Error> {
     let page = page.check()?;
-    let order = match sort {
-        Sort::CreatedAt => "ORDER BY created_at DESC, id DESC",
-        Sort::LastAccessed => "ORDER BY last_accessed DESC, id DESC",
-    };
     let mut tx = store.read().await?;
     let total = tx.total(Statement::new("SELECT COUNT(*) AS total FROM sessions")).await?;
-    let items = tx.all(Filtered::default().page("SELECT * FROM sessions", order, page)).await?;
+    let items = tx.all(piece(sort, after, page)).await?;
     Ok(Listed { items, total })
+}
+
+/// One page.
+pub(crate) fn piece<'a>(sort: Sort, after: Option<&'a After<String>>, page: Page) -> Statement<'a> {
+    let (behind, order) = match sort {
+        Sort::CreatedAt => ("(created_at, id) < (?, ?)", "ORDER BY created_at DESC, id DESC"),
+        Sort::LastAccessed => ("(last_accessed, id) < (?, ?)", "ORDER BY last_accessed DESC, id DESC"),
+    };
+    let mut filtered = Filtered::default();
+    if let Some(After { at, id }) = after {
+        filtered.and_pair(behind, (*at, id));
+    }
+    filtered.page("SELECT * FROM sessions", order, page)
 }
 
 /// One session, even if it has expired.

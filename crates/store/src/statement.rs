@@ -84,6 +84,18 @@ impl<'a> Statement<'a> {
         self
     }
 
+    /// The statement for any time.
+    #[cfg(test)]
+    pub(crate) fn owned(self) -> Statement<'static> {
+        let owned = |value| match value {
+            Value::Text(text) => Value::Text(text.map(|text| Cow::Owned(text.into_owned()))),
+            Value::Int(int) => Value::Int(int),
+            Value::Flag(flag) => Value::Flag(flag),
+            Value::Bytes(bytes) => Value::Bytes(Cow::Owned(bytes.into_owned())),
+        };
+        Statement { text: self.text, values: self.values.into_iter().map(owned).collect() }
+    }
+
     /// The plan of the statement instead of its rows.
     #[cfg(test)]
     pub(crate) fn explained(mut self, explain: &str) -> Self {
@@ -286,6 +298,14 @@ impl<'a> Filtered<'a> {
         self.push(&condition.replacen('?', &place, 1));
     }
 
+    /// Adds a condition that compares two columns with two values; its two `?` are where they go.
+    pub(crate) fn and_pair(&mut self, condition: &'static str, pair: (impl Into<Value<'a>>, impl Into<Value<'a>>)) {
+        self.values.push(pair.0.into());
+        self.values.push(pair.1.into());
+        let (first, second) = (self.values.len() - 1, self.values.len());
+        self.push(&condition.replacen('?', &format!("${first}"), 1).replacen('?', &format!("${second}"), 1));
+    }
+
     /// Adds a condition if there is a value for it.
     pub(crate) fn and_if<V: Into<Value<'a>>>(&mut self, condition: &'static str, value: Option<V>) {
         if let Some(value) = value {
@@ -301,6 +321,20 @@ impl<'a> Filtered<'a> {
     /// `select` with the conditions.
     pub(crate) fn all(&self, select: &'static str) -> Statement<'a> {
         Statement { text: Text::Plain(format!("{select}{}", self.clause).into()), values: self.values.clone() }
+    }
+
+    /// `head`, a `SELECT` of the ids of that page, `tail`: what is skipped is found in an index, and never read.
+    pub(crate) fn page_of(
+        &self,
+        head: &'static str,
+        ids: (&'static str, &'static str),
+        tail: &'static str,
+        page: Page,
+    ) -> Statement<'a> {
+        let (limit, offset) = (self.values.len() + 1, self.values.len() + 2);
+        let (select, order) = ids;
+        let text = format!("{head}({select}{} {order} LIMIT ${limit} OFFSET ${offset}){tail}", self.clause);
+        Statement { text: Text::Plain(text.into()), values: self.values.clone() }.bind(page.limit).bind(page.offset)
     }
 
     /// `select` with the conditions, in order, and only that page.

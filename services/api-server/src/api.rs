@@ -15,6 +15,7 @@
 mod activity;
 mod audit;
 mod bodies;
+mod cursor;
 mod docs;
 mod done;
 pub mod error;

@@ -9,6 +9,7 @@ use super::answers::Answers;
 use super::known::{self, Known};
 use super::openings::Openings;
 use super::sessions::Sessions;
+use super::sums::Sums;
 use super::{Begun, Ended, Exchange, SessionRef, Source};
 use crate::Error;
 use crate::bodies::{Body, Writer, is_long};
@@ -74,11 +75,14 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
     let mut begins = Rows::new(BEGIN.0, BEGIN.1, BEGIN.2);
     let mut ends = Rows::new(END.0, END.1, END.2);
     let mut answers = Answers::default();
+    let mut sums = Sums::default();
     for (entry, place) in entries.iter().zip(&places) {
         if place.is_new {
             begin(&mut begins, &mut bodies, entry, place);
+            sums.add(entry.begun, entry.ended);
         } else if let Some(ended) = entry.ended {
             end(&mut ends, place.id, entry.begun, ended);
+            sums.end(entry.begun, ended);
         }
         if let Some(ended) = entry.ended {
             answers.add(&mut bodies, place.id, ended);
@@ -87,7 +91,8 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
     begins.execute(tx).await?;
     ends.execute(tx).await?;
     answers.write(tx).await?;
-    bodies.write(tx).await
+    bodies.write(tx).await?;
+    sums.write(tx).await
 }
 
 /// Each exchange once, with the first end that the batch has for it.

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqlitePool;
 use super::*;
 use crate::exchanges::{self, Begun, Exchange, SessionRef, Source};
 use crate::requests::{self, RequestKey};
-use crate::{Kind, Sealer, Store, credentials};
+use crate::{Kind, Page, Sealer, Store, credentials};
 
 /// A column as both databases should have it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +53,7 @@ async fn both_databases_end_with_the_same_schema() {
     let columns = columns(&sqlite).await;
     assert_eq!(columns, self::columns(&postgres).await);
     let tables: BTreeSet<_> = columns.iter().map(|column| &*column.table).collect();
-    assert_eq!(tables.len(), 18, "{tables:?}");
+    assert_eq!(tables.len(), 19, "{tables:?}");
     let references = references(&sqlite).await;
     assert_eq!(references, self::references(&postgres).await);
     assert_eq!(references.len(), 8);
@@ -90,6 +90,7 @@ async fn check_old_rows(url: &str) {
     let response = response.unwrap();
     assert_eq!((response.request_id, &*response.session_id, response.timestamp), (7, "s", 2));
     assert_eq!(response.openai_response.as_deref(), Some("answered"));
+    assert_eq!(requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap().total, 1);
 
     let begun = Begun {
         request_id: "next".to_owned(),

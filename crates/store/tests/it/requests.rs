@@ -44,6 +44,7 @@ async fn lists_are_filtered_by_everything_at_once(database: &Database) {
         end: Some(20),
         status: Some(RequestStatus::Failed),
         provider_id: text("q"),
+        after: None,
     };
     assert_eq!(ids(all.clone()).await, "b");
     assert_eq!(ids(Filter { model: text("m"), ..all }).await, "");

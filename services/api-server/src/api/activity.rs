@@ -4,11 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::RequestStatus;
+use signalbox_store::After;
 use signalbox_store::activity::{self, Activity};
 use utoipa::ToSchema;
 
 use super::bodies::Pages;
-use super::query::Query;
+use super::cursor;
+use super::query::{Query, one_more, take_last};
 use super::{App, Error, now_ms};
 
 /// How many are shown unless somebody says otherwise.
@@ -21,6 +23,8 @@ pub(super) struct Recent {
     /// How many are told here.
     total: usize,
     limit: i64,
+    /// Goes on behind the last one; null at the end.
+    next_cursor: Option<String>,
 }
 
 /// A request in words.
@@ -79,16 +83,23 @@ struct Figures {
 /// The newest requests, in words.
 #[utoipa::path(
     get, path = "/api/activity/recent", tag = "activity",
-    params(Pages),
+    params(
+        Pages,
+        ("cursor" = Option<String>, Query, pattern = "^(q[0-9a-f]{32})?$",
+         description = "`next_cursor` of the answer before; none begins"),
+    ),
     responses((status = 200, description = "The newest first", body = Recent)),
 )]
 pub(super) async fn recent(State(app): State<App>, mut query: Query) -> Result<Json<Recent>, Error> {
-    let page = query.page(RECENT);
+    let (page, after) = query.piece(cursor::REQUESTS, RECENT);
     query.finish()?;
     let now_ms = now_ms();
-    let rows = activity::recent(&app.store, page.limit).await?;
+    let mut rows = activity::recent(&app.store, after.as_ref(), one_more(page)).await?;
+    let has_more = take_last(&mut rows, page.limit);
+    let last = rows.last().filter(|_| has_more).map(|last| After { at: last.timestamp, id: last.id });
+    let next_cursor = last.map(|last| cursor::REQUESTS.text(&last));
     let activities: Vec<_> = rows.into_iter().map(|row| Told::new(row, now_ms)).collect();
-    Ok(Json(Recent { total: activities.len(), limit: page.limit, activities }))
+    Ok(Json(Recent { total: activities.len(), limit: page.limit, next_cursor, activities }))
 }
 
 /// Figures over all requests, and over the last hour and day.

@@ -4,11 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::AuditEntry;
+use signalbox_store::After;
 use signalbox_store::audit::{self, Filter};
 use utoipa::ToSchema;
 
 use super::bodies::{AuditFilter, Pages};
-use super::query::{Position, Query};
+use super::cursor;
+use super::query::{Position, Query, one_more};
 use super::{App, Error};
 
 /// A piece of the list of changes.
@@ -22,7 +24,11 @@ pub(super) struct Audit {
 /// Who changed what, the newest first. Filters combine.
 #[utoipa::path(
     get, path = "/api/audit", tag = "audit",
-    params(AuditFilter, Pages),
+    params(
+        AuditFilter, Pages,
+        ("cursor" = Option<String>, Query, pattern = "^(a[0-9a-f]{32})?$",
+         description = "`next_cursor` of the answer before; none begins"),
+    ),
     responses((status = 200, description = "A piece of the list", body = Audit)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Audit>, Error> {
@@ -39,10 +45,13 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         request_id: query.text("request_id"),
         since: query.time("start_date"),
         until: query.time("end_date"),
+        after: None,
     };
-    let page = query.page(50);
+    let (page, after) = query.piece(cursor::AUDIT, 50);
     query.finish()?;
-    let list = audit::list(&app.store, &filter, page).await?;
-    let position = Position::of(&list, page);
+    let filter = Filter { after, ..filter };
+    let mut list = audit::list(&app.store, &filter, one_more(page)).await?;
+    let after = |last: &AuditEntry| After { at: last.at, id: last.id };
+    let position = Position::of(&mut list, page, |last| cursor::AUDIT.text(&after(last)));
     Ok(Json(Audit { entries: list.items, position }))
 }

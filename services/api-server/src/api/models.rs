@@ -20,7 +20,7 @@ use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::form::Form;
 use super::provider_models::LinkedModelView;
-use super::query::Query;
+use super::query::{Query, next_place};
 use super::requests::as_json;
 use super::{App, Error, now_ms};
 
@@ -75,6 +75,8 @@ enum ModelViews {
 pub(super) struct ModelList {
     models: ModelViews,
     total: i64,
+    /// Goes on behind the last one; null at the end.
+    next_cursor: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,21 +94,27 @@ pub(super) struct OneWholeModel {
 /// With `provider`, they are as that provider serves them, its default first.
 #[utoipa::path(
     get, path = "/api/models", tag = "models",
-    params(ModelFilter, Pages),
+    params(
+        ModelFilter, Pages,
+        ("cursor" = Option<String>, Query, pattern = "^(p[0-7][0-9a-f]{15})?$",
+         description = "`next_cursor` of the answer before; none begins"),
+    ),
     responses((status = 200, description = "A piece of the list", body = ModelList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ModelList>, Error> {
     let capability = query.text("capability");
     let provider = query.text("provider");
-    let page = query.page(Page::ALL.limit);
+    let page = query.piece_by_hand();
     query.finish()?;
     let Some(provider) = provider else {
         let filter = models::Filter { capability, provider_id: None };
         let list = models::list(&app.store, &filter, page).await?.map(ModelView::from);
-        return Ok(Json(ModelList { total: list.total, models: ModelViews::All(list.items) }));
+        let next_cursor = next_place(list.items.len(), list.total, page);
+        return Ok(Json(ModelList { total: list.total, models: ModelViews::All(list.items), next_cursor }));
     };
     let list = served_by(&app, &provider, capability.as_deref(), page).await?;
-    Ok(Json(ModelList { total: list.total, models: ModelViews::Linked(list.items) }))
+    let next_cursor = next_place(list.items.len(), list.total, page);
+    Ok(Json(ModelList { total: list.total, models: ModelViews::Linked(list.items), next_cursor }))
 }
 
 /// One model with those who serve it.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use signalbox_core::id::is_slug;
 use signalbox_core::schema::{NewProvider, Provider, ProviderUpdate};
-use signalbox_store::{Page, provider_configs, provider_models, providers};
+use signalbox_store::{provider_configs, provider_models, providers};
 use utoipa::ToSchema;
 
 use super::bodies::{Failure, Pages, ProviderChanges, ProviderFilter, ProviderToMake};
@@ -19,7 +19,7 @@ use super::extract::{Body, Path};
 use super::form::Form;
 use super::provider_config::{shown, values};
 use super::provider_models::LinkedModelView;
-use super::query::Query;
+use super::query::{Query, next_place};
 use super::{App, Error, now_ms};
 
 /// A provider in a list.
@@ -67,12 +67,18 @@ pub(super) struct Switched {
 pub(super) struct ProviderList {
     providers: Vec<ListedProvider>,
     total: i64,
+    /// Goes on behind the last one; null at the end.
+    next_cursor: Option<String>,
 }
 
 /// The providers, highest priority first.
 #[utoipa::path(
     get, path = "/api/providers", tag = "providers",
-    params(ProviderFilter, Pages),
+    params(
+        ProviderFilter, Pages,
+        ("cursor" = Option<String>, Query, pattern = "^(p[0-7][0-9a-f]{15})?$",
+         description = "`next_cursor` of the answer before; none begins"),
+    ),
     responses((status = 200, description = "A piece of the list", body = ProviderList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ProviderList>, Error> {
@@ -81,7 +87,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         // Everything but `true` means disabled; the original's clients count on it.
         enabled: query.text("enabled").map(|text| text == "true"),
     };
-    let page = query.page(Page::ALL.limit);
+    let page = query.piece_by_hand();
     query.finish()?;
     let (list, statuses) = tokio::join!(providers::list(&app.store, &filter, page), app.router.statuses());
     let list = list?;
@@ -90,7 +96,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         .into_iter()
         .map(|provider| ListedProvider { runtime_status: status_of(&provider, &statuses), provider })
         .collect();
-    Ok(Json(ProviderList { providers, total: list.total }))
+    Ok(Json(ProviderList { next_cursor: next_place(providers.len(), list.total, page), providers, total: list.total }))
 }
 
 /// One provider with its configuration and its models.

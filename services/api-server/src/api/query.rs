@@ -6,13 +6,16 @@ use std::str::FromStr;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::Serialize;
-use signalbox_store::{Listed, Page};
+use signalbox_store::{After, Listed, Page};
 use utoipa::ToSchema;
 
+use super::cursor::{self, Id, List};
 use super::{App, Error};
 
 /// The largest piece.
 const MAX_LIMIT: i64 = 1000;
+
+const CURSOR: &str = "cursor must be the next_cursor of an answer to the same list";
 
 /// The parameters of a query. Unknown ones are nobody's business; of a repeated one the last counts.
 #[derive(Debug)]
@@ -26,8 +29,11 @@ pub(super) struct Query {
 pub(super) struct Position {
     total: i64,
     limit: i64,
+    /// Rows that were skipped, counted from the cursor if there is one.
     offset: i64,
     has_more: bool,
+    /// Goes on behind the last row; null at the end.
+    next_cursor: Option<String>,
 }
 
 // === impl Query ===
@@ -75,6 +81,29 @@ impl Query {
         Page { limit: limit.unwrap_or(default_limit), offset: offset.unwrap_or_default() }
     }
 
+    /// `limit`, `offset`, and the row of `cursor`, behind which the piece begins.
+    pub(super) fn piece<I: Id>(&mut self, list: List, default_limit: i64) -> (Page, Option<After<I>>) {
+        let page = self.page(default_limit);
+        let after = self.text("cursor").and_then(|text| {
+            let after = list.parse(&text);
+            if after.is_none() {
+                self.mistake(CURSOR);
+            }
+            after
+        });
+        (page, after)
+    }
+
+    /// `limit`, and `offset` with the place of `cursor`: for lists that people fill by hand.
+    pub(super) fn piece_by_hand(&mut self) -> Page {
+        let place = self.text("cursor").map(|text| cursor::parse_place(&text));
+        if place == Some(None) {
+            self.mistake(CURSOR);
+        }
+        let page = self.page(Page::ALL.limit);
+        Page { offset: page.offset.saturating_add(place.flatten().unwrap_or_default()), ..page }
+    }
+
     /// Notes a mistake.
     pub(super) fn mistake(&mut self, text: impl Into<String>) {
         self.mistakes.push(text.into());
@@ -108,10 +137,31 @@ impl FromRequestParts<App> for Query {
 // === impl Position ===
 
 impl Position {
-    pub(super) fn of<T>(list: &Listed<T>, page: Page) -> Self {
-        let end = page.offset.saturating_add(i64::try_from(list.items.len()).unwrap_or(i64::MAX));
-        Self { total: list.total, limit: page.limit, offset: page.offset, has_more: end < list.total }
+    /// Takes the row off that was only [asked for](one_more) to see whether there is one. `cursor` is that of a row.
+    pub(super) fn of<T>(list: &mut Listed<T>, page: Page, cursor: impl FnOnce(&T) -> String) -> Self {
+        let has_more = take_last(&mut list.items, page.limit);
+        let next_cursor = list.items.last().filter(|_| has_more).map(cursor);
+        Self { total: list.total, limit: page.limit, offset: page.offset, has_more, next_cursor }
     }
+}
+
+/// The page and the row behind it.
+pub(super) fn one_more(page: Page) -> Page {
+    Page { limit: page.limit.saturating_add(1), ..page }
+}
+
+/// Leaves at most `limit` rows; answers whether there were more.
+pub(super) fn take_last<T>(items: &mut Vec<T>, limit: i64) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    has_more
+}
+
+/// Where a list goes on that people fill by hand; `None` at its end.
+pub(super) fn next_place(shown: usize, total: i64, page: Page) -> Option<String> {
+    let end = page.offset.saturating_add(i64::try_from(shown).unwrap_or(i64::MAX));
+    (end < total).then(|| cursor::place(end))
 }
 
 #[cfg(test)]
@@ -159,7 +209,14 @@ mod tests {
     #[test]
     fn the_last_piece_has_no_more() {
         let page = Page { limit: 2, offset: 2 };
-        assert!(!Position::of(&Listed { items: vec![1, 2], total: 4 }, page).has_more);
-        assert!(Position::of(&Listed { items: vec![1, 2], total: 5 }, page).has_more);
+        let position = |items: &[i32]| {
+            let mut list = Listed { items: items.to_vec(), total: 9 };
+            let position = Position::of(&mut list, page, |last| last.to_string());
+            (list.items.len(), position.has_more, position.next_cursor)
+        };
+        assert_eq!(position(&[1, 2]), (2, false, None));
+        assert_eq!(position(&[1, 2, 3]), (2, true, Some("2".to_owned())));
+        assert_eq!(next_place(2, 5, page), Some(cursor::place(4)));
+        assert_eq!(next_place(2, 4, page), None);
     }
 }

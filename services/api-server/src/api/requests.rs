@@ -5,14 +5,16 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use signalbox_core::schema::{Request, RequestStatus};
+use signalbox_store::After;
 use signalbox_store::requests::{self, Filter, RequestKey, ResponseSummary};
 use utoipa::ToSchema;
 
 use super::bodies::{Pages, RequestFilter};
+use super::cursor;
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::Path;
-use super::query::{Position, Query};
+use super::query::{Position, Query, one_more};
 use super::responses::LoggedResponse;
 use super::{App, Error};
 
@@ -76,7 +78,11 @@ pub(super) struct AnsweredRequest {
 /// The request log, the newest first. Filters combine.
 #[utoipa::path(
     get, path = "/api/requests", tag = "requests",
-    params(RequestFilter, Pages),
+    params(
+        RequestFilter, Pages,
+        ("cursor" = Option<String>, Query, pattern = "^(q[0-9a-f]{32})?$",
+         description = "`next_cursor` of the answer before; none begins"),
+    ),
     responses((status = 200, description = "A piece of the log", body = RequestList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<RequestList>, Error> {
@@ -88,11 +94,13 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         end: query.time("end_date"),
         status: status(&mut query),
         provider_id: query.text("provider_id"),
+        after: None,
     };
-    let page = query.page(50);
+    let (page, after) = query.piece(cursor::REQUESTS, 50);
     query.finish()?;
-    let list = requests::list(&app.store, &filter, page).await?;
-    let position = Position::of(&list, page);
+    let filter = Filter { after, ..filter };
+    let mut list = requests::list(&app.store, &filter, one_more(page)).await?;
+    let position = Position::of(&mut list, page, |(request, _)| cursor_of(request));
     let requests = list.items.into_iter().map(SummarisedRequest::from).collect();
     Ok(Json(RequestList { requests, position }))
 }
@@ -117,6 +125,11 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     requests::delete(&app.store, &key(&id)).await.or_missing(Thing::Request, &id)?;
     Ok(Json(Done::new("Request deleted")))
+}
+
+/// Where a list goes on behind this request.
+pub(super) fn cursor_of(request: &Request) -> String {
+    cursor::REQUESTS.text(&After { at: request.timestamp, id: request.id })
 }
 
 /// A number throughout is a number; everything else names by UUID, also when it begins with digits.

@@ -6,14 +6,15 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use signalbox_core::schema::Response;
 use signalbox_store::responses::{self, Filter, ResponseKey};
-use signalbox_store::{Error as StoreError, requests};
+use signalbox_store::{After, Error as StoreError, requests};
 use utoipa::ToSchema;
 
 use super::bodies::{Pages, ResponseFilter};
+use super::cursor;
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::Path;
-use super::query::{Position, Query};
+use super::query::{Position, Query, one_more};
 use super::requests::{as_json, key as request_key};
 use super::{App, Error};
 
@@ -88,7 +89,11 @@ struct ShortRequest {
 /// Recorded answers, the newest first. Filters combine.
 #[utoipa::path(
     get, path = "/api/responses", tag = "responses",
-    params(ResponseFilter, Pages),
+    params(
+        ResponseFilter, Pages,
+        ("cursor" = Option<String>, Query, pattern = "^(r[0-9a-f]{32})?$",
+         description = "`next_cursor` of the answer before; none begins"),
+    ),
     responses((status = 200, description = "A piece of the list", body = ResponseList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ResponseList>, Error> {
@@ -99,14 +104,19 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         has_error: query.boolean("has_error"),
         start: query.time("start_date"),
         end: query.time("end_date"),
+        after: None,
     };
-    listed(&app, &filter, query, 50, None).await
+    listed(&app, filter, query, 50, None).await
 }
 
 /// The answers of a session. Nothing for an unknown one.
 #[utoipa::path(
     get, path = "/api/responses/session/{id}", tag = "responses",
-    params(("id" = String, Path, description = "The session"), Pages),
+    params(
+        ("id" = String, Path, description = "The session"), Pages,
+        ("cursor" = Option<String>, Query, pattern = "^(r[0-9a-f]{32})?$",
+         description = "`next_cursor` of the answer before; none begins"),
+    ),
     responses((status = 200, description = "A piece of the list", body = ResponseList)),
 )]
 pub(super) async fn of_session(
@@ -115,7 +125,7 @@ pub(super) async fn of_session(
     query: Query,
 ) -> Result<Json<ResponseList>, Error> {
     let filter = Filter { session_id: Some(session_id.clone()), ..Filter::default() };
-    listed(&app, &filter, query, 100, Some(session_id)).await
+    listed(&app, filter, query, 100, Some(session_id)).await
 }
 
 /// The answer to a request.
@@ -185,15 +195,16 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
 
 async fn listed(
     app: &App,
-    filter: &Filter,
+    filter: Filter,
     mut query: Query,
     default_limit: i64,
     session_id: Option<String>,
 ) -> Result<Json<ResponseList>, Error> {
-    let page = query.page(default_limit);
+    let (page, after) = query.piece(cursor::RESPONSES, default_limit);
     query.finish()?;
-    let list = responses::list(&app.store, filter, page).await?;
-    let position = Position::of(&list, page);
+    let mut list = responses::list(&app.store, &Filter { after, ..filter }, one_more(page)).await?;
+    let after = |last: &Response| After { at: last.timestamp, id: last.id };
+    let position = Position::of(&mut list, page, |last| cursor::RESPONSES.text(&after(last)));
     let responses = list.items.into_iter().map(LoggedResponse::from).collect();
     Ok(Json(ResponseList { responses, session_id, position }))
 }

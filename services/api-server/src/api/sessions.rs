@@ -4,15 +4,16 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::Session;
-use signalbox_store::{Page, requests as log, sessions};
+use signalbox_store::{After, Page, requests as log, sessions};
 use utoipa::ToSchema;
 
 use super::bodies::{Pages, SessionOrder};
+use super::cursor;
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::Path;
-use super::query::{Position, Query};
-use super::requests::LoggedRequest;
+use super::query::{Position, Query, one_more};
+use super::requests::{LoggedRequest, cursor_of};
 use super::{App, Error, now_ms};
 
 /// How much of the first message a list shows, in characters.
@@ -59,7 +60,11 @@ pub(super) struct CleanedUp {
 /// Conversations, the newest first. First messages are cut to 100 characters.
 #[utoipa::path(
     get, path = "/api/sessions", tag = "sessions",
-    params(SessionOrder, Pages),
+    params(
+        SessionOrder, Pages,
+        ("cursor" = Option<String>, Query, pattern = "^(s[0-9a-f]{16}(0[1-9a-f]|[1-9a-f][0-9a-f])*)?$",
+         description = "`next_cursor` of the answer before; none begins"),
+    ),
     responses((status = 200, description = "A piece of the list", body = SessionList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<SessionList>, Error> {
@@ -71,15 +76,21 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
             sessions::Sort::default()
         }
     };
-    let page = query.page(50);
+    let (page, after) = query.piece(cursor::SESSIONS, 50);
     query.finish()?;
-    let mut list = sessions::list(&app.store, sort, page).await?;
+    let mut list = sessions::list_after(&app.store, sort, after.as_ref(), one_more(page)).await?;
+    let position = Position::of(&mut list, page, |last: &Session| {
+        let at = match sort {
+            sessions::Sort::CreatedAt => last.created_at,
+            sessions::Sort::LastAccessed => last.last_accessed,
+        };
+        cursor::SESSIONS.text(&After { at, id: last.id.clone() })
+    });
     for session in &mut list.items {
         if let Some((end, _)) = session.first_user_message.char_indices().nth(PREVIEW) {
             session.first_user_message.truncate(end);
         }
     }
-    let position = Position::of(&list, page);
     Ok(Json(SessionList { count: list.items.len(), sessions: list.items, position }))
 }
 
@@ -102,7 +113,11 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
 /// The requests of a conversation. Nothing for an unknown one.
 #[utoipa::path(
     get, path = "/api/sessions/{id}/requests", tag = "sessions",
-    params(("id" = String, Path), Pages),
+    params(
+        ("id" = String, Path), Pages,
+        ("cursor" = Option<String>, Query, pattern = "^(q[0-9a-f]{32})?$",
+         description = "`next_cursor` of the answer before; none begins"),
+    ),
     responses((status = 200, description = "A piece of the list", body = SessionRequests)),
 )]
 pub(super) async fn requests(
@@ -110,11 +125,11 @@ pub(super) async fn requests(
     Path(session_id): Path<String>,
     mut query: Query,
 ) -> Result<Json<SessionRequests>, Error> {
-    let page = query.page(100);
+    let (page, after) = query.piece(cursor::REQUESTS, 100);
     query.finish()?;
-    let filter = log::Filter { session_id: Some(session_id.clone()), ..log::Filter::default() };
-    let list = log::list(&app.store, &filter, page).await?;
-    let position = Position::of(&list, page);
+    let filter = log::Filter { session_id: Some(session_id.clone()), after, ..log::Filter::default() };
+    let mut list = log::list(&app.store, &filter, one_more(page)).await?;
+    let position = Position::of(&mut list, page, |(request, _)| cursor_of(request));
     let requests = list.items.into_iter().map(|(request, _)| LoggedRequest::from(request)).collect();
     Ok(Json(SessionRequests { session_id, requests, position }))
 }

@@ -2,6 +2,7 @@
 
 mod activity;
 mod audit;
+mod cursors;
 mod health;
 mod log;
 mod logs;

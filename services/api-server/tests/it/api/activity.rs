@@ -8,7 +8,10 @@ use crate::site::{Site, on_both};
 on_both!(the_newest_requests_are_told, figures_are_made);
 
 async fn the_newest_requests_are_told(site: &Site) {
-    assert_eq!(site.get("/api/activity/recent").await.expect(200), json!({"activities": [], "total": 0, "limit": 20}));
+    assert_eq!(
+        site.get("/api/activity/recent").await.expect(200),
+        json!({"activities": [], "total": 0, "limit": 20, "next_cursor": null})
+    );
     let at = now() - 65_000;
     record(site, &[answered("r1", at), failed("r2", at + 1)]).await;
     let body = site.get("/api/activity/recent?limit=2").await.expect(200);

@@ -31,7 +31,7 @@ async fn one_is_shown_with_its_answer(site: &Site) {
         "total_tokens": 7, "duration_ms": 40, "status_code": 200, "error": null});
     assert_eq!(
         site.get("/api/requests").await.expect(200),
-        json!({"requests": [listed], "total": 1, "limit": 50, "offset": 0, "has_more": false})
+        json!({"requests": [listed], "total": 1, "limit": 50, "offset": 0, "has_more": false, "next_cursor": null})
     );
 }
 

@@ -26,7 +26,7 @@ async fn one_is_shown_with_its_request(site: &Site) {
     }
     assert_eq!(
         site.get("/api/responses/session/s1").await.expect(200),
-        json!({"responses": [alone], "session_id": "s1", "total": 1, "limit": 100, "offset": 0, "has_more": false})
+        json!({"responses": [alone], "session_id": "s1", "total": 1, "limit": 100, "offset": 0, "has_more": false, "next_cursor": null})
     );
 }
 

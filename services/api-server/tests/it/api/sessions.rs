@@ -18,7 +18,8 @@ async fn they_are_listed_and_shown(site: &Site) {
     let body = site.get("/api/sessions?limit=1&sort=last_accessed").await.expect(200);
     assert_eq!(
         body,
-        json!({"count": 1, "total": 2, "limit": 1, "offset": 0, "has_more": true, "sessions": [{
+        json!({"count": 1, "total": 2, "limit": 1, "offset": 0, "has_more": true,
+            "next_cursor": body["next_cursor"], "sessions": [{
             "id": "s1", "chat_id": session["chat_id"], "parent_id": null, "first_user_message": "é".repeat(100),
             "message_count": 2, "created_at": 0, "last_accessed": at + 2000, "expires_at": session["expires_at"]}]})
     );
@@ -34,7 +35,8 @@ async fn requests_of_one_are_listed(site: &Site) {
     assert_eq!(body["requests"][0]["openai_request"], json!({"model": "echo", "messages": []}));
     assert_eq!(
         site.get("/api/sessions/no/requests").await.expect(200),
-        json!({"session_id": "no", "requests": [], "total": 0, "limit": 100, "offset": 0, "has_more": false})
+        json!({"session_id": "no", "requests": [], "total": 0, "limit": 100, "offset": 0, "has_more": false,
+               "next_cursor": null})
     );
 }
 

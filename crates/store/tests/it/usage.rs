@@ -1,0 +1,191 @@
+//! The sums by hour are those of the rows, whatever happens to the rows.
+
+use signalbox_core::schema::RequestStatus;
+use signalbox_store::exchanges::{Exchange, SessionRef, record};
+use signalbox_store::requests::{self, Filter, RequestKey};
+use signalbox_store::responses::{self, ResponseKey};
+use signalbox_store::retention::{self, Policy};
+use signalbox_store::{After, Page, activity, sessions};
+
+use crate::exchanges::{begun, ended, pending, whole};
+use crate::fixture::{Database, on_both};
+
+on_both!(
+    sums_follow_the_rows,
+    totals_are_those_of_the_rows,
+    figures_know_parts_of_hours,
+    lists_go_on_behind_a_row,
+    sessions_go_on_behind_a_row,
+);
+
+const HOUR: i64 = 3_600_000;
+
+/// What the sums should be.
+const ROWS: &str = "SELECT requests.timestamp / 3600000 AS hour, COALESCE(requests.provider_id, '') AS provider_id,
+         requests.model, requests.status, COUNT(*) AS requests, COUNT(responses.id) AS answers,
+         COUNT(responses.error) AS errors, COALESCE(SUM(responses.prompt_tokens), 0) AS prompt_tokens,
+         COALESCE(SUM(responses.completion_tokens), 0) AS completion_tokens,
+         COALESCE(SUM(responses.total_tokens), 0) AS total_tokens, COUNT(responses.duration_ms) AS timed,
+         COALESCE(SUM(responses.duration_ms), 0) AS duration_ms
+     FROM requests LEFT JOIN responses ON responses.id = requests.id GROUP BY 1, 2, 3, 4";
+
+const SUMS: &str = "SELECT hour, provider_id, model, status, requests, answers, errors, prompt_tokens,
+         completion_tokens, total_tokens, timed, duration_ms FROM usage_hours
+     WHERE requests <> 0 OR answers <> 0 OR errors <> 0 OR total_tokens <> 0 OR timed <> 0 OR duration_ms <> 0";
+
+/// How many rows of the sums are wrong.
+async fn wrong(database: &Database) -> i64 {
+    let less = |a: &str, b: &str| format!("SELECT COUNT(*) FROM (SELECT * FROM ({a}) AS a EXCEPT {b}) AS d");
+    database.number(&less(ROWS, SUMS)).await + database.number(&less(SUMS, ROWS)).await
+}
+
+/// A request with a provider, a model and an end of its own.
+fn various(number: i64) -> Exchange {
+    let session = SessionRef::Named(format!("s{}", number % 3));
+    let mut exchange = whole(&format!("r{number}"), number * HOUR / 2, session);
+    exchange.begun.model = format!("m{}", number % 2);
+    if let Some(ended) = &mut exchange.ended
+        && number % 4 == 0
+    {
+        (ended.status, ended.error) = (RequestStatus::Failed, Some("refused".to_owned()));
+        (ended.usage, ended.provider_id) = (None, None);
+    }
+    exchange
+}
+
+async fn sums_follow_the_rows(database: &Database) {
+    let store = &database.store;
+    let first: Vec<_> = (0..20).map(various).collect();
+    let open: Vec<_> = (20..24).map(|number| pending(various(number).begun)).collect();
+    record(store, &first).await.unwrap();
+    record(store, &open).await.unwrap();
+    assert_eq!(wrong(database).await, 0);
+    // What a killed router replays counts once.
+    record(store, &[first, open].concat()).await.unwrap();
+    record(store, &[various(20), various(21), various(20)]).await.unwrap();
+    record(store, &[various(21)]).await.unwrap();
+    // What a client sends does not break them.
+    let mut odd = whole("odd", 5, SessionRef::Opens);
+    odd.begun.model = "a\0b".to_owned();
+    let mut same = whole("same", 5, SessionRef::Opens);
+    same.begun.model = "a\u{fffd}b".to_owned();
+    record(store, &[odd, same]).await.unwrap();
+    assert_eq!(wrong(database).await, 0);
+    assert_eq!(database.number("SELECT CAST(SUM(requests) AS BIGINT) FROM usage_hours").await, 26);
+
+    responses::delete(store, &ResponseKey::Uuid("r1".to_owned())).await.unwrap();
+    responses::delete(store, &ResponseKey::Uuid("r4".to_owned())).await.unwrap();
+    assert_eq!(wrong(database).await, 0);
+    for id in ["r1", "r2", "r8", "r22"] {
+        requests::delete(store, &RequestKey::Uuid(id.to_owned())).await.unwrap();
+    }
+    assert_eq!(wrong(database).await, 0);
+    sessions::delete(store, "s0").await.unwrap();
+    assert_eq!(wrong(database).await, 0);
+    let policy = Policy { rows_before: Some(8 * HOUR), ..Policy::default() };
+    while !retention::step(store, &policy, i64::MAX).await.unwrap().done {}
+    assert_eq!(wrong(database).await, 0);
+    assert!(database.number("SELECT CAST(SUM(requests) AS BIGINT) FROM usage_hours").await > 0);
+    database.execute("DELETE FROM requests").await;
+    // Nothing is left of what is gone but the hours in which something was pending.
+    assert_eq!(database.number("SELECT COUNT(*) FROM usage_hours WHERE status <> 'pending'").await, 0);
+    assert_eq!(wrong(database).await, 0);
+}
+
+async fn totals_are_those_of_the_rows(database: &Database) {
+    let store = &database.store;
+    record(store, &(0..20).map(various).collect::<Vec<_>>()).await.unwrap();
+    record(store, &[pending(begun("open", 1, SessionRef::Opens))]).await.unwrap();
+    let failed = Some(RequestStatus::Failed);
+    let filters = [
+        (Filter::default(), 21),
+        (Filter { model: Some("m1".to_owned()), ..Filter::default() }, 10),
+        (Filter { status: failed, model: Some("m0".to_owned()), ..Filter::default() }, 5),
+        (Filter { provider_id: Some("p".to_owned()), ..Filter::default() }, 15),
+        (Filter { provider_id: Some(String::new()), ..Filter::default() }, 0),
+        (Filter { session_id: Some("s1".to_owned()), status: failed, ..Filter::default() }, 2),
+        (Filter { start: Some(0), after: Some(After { at: 2, id: 0 }), ..Filter::default() }, 21),
+    ];
+    for (filter, total) in filters {
+        let listed = requests::list(store, &filter, Page::ALL).await.unwrap();
+        assert_eq!(listed.total, total, "{filter:?}");
+        if filter.after.is_none() {
+            assert_eq!(i64::try_from(listed.items.len()).unwrap(), total, "{filter:?}");
+        }
+    }
+    for (has_error, total) in [(None, 20), (Some(true), 5), (Some(false), 15)] {
+        let filter = responses::Filter { has_error, ..responses::Filter::default() };
+        let listed = responses::list(store, &filter, Page::ALL).await.unwrap();
+        assert_eq!((listed.total, listed.items.len()), (total, usize::try_from(total).unwrap()), "{has_error:?}");
+    }
+    let stats = responses::stats(store, None).await.unwrap();
+    assert_eq!((stats.total_responses, stats.succeeded, stats.total_tokens, stats.avg_duration_ms), (20, 15, 45, 40));
+}
+
+async fn figures_know_parts_of_hours(database: &Database) {
+    let store = &database.store;
+    let now = 1000 * HOUR + HOUR / 2;
+    let day = 24 * HOUR;
+    // On both sides of both borders; the second of each pair is inside.
+    let at =
+        [now - HOUR, now - HOUR + 1, now - day, now - day + 1, 999 * HOUR, 1000 * HOUR, 977 * HOUR, now, now + HOUR];
+    let log: Vec<_> = at.iter().enumerate().map(|(n, at)| whole(&n.to_string(), *at, SessionRef::Opens)).collect();
+    record(store, &log).await.unwrap();
+    let mut failed = whole("failed", now - day + 2, SessionRef::Opens);
+    failed.ended = Some(signalbox_store::exchanges::Ended { error: Some("no".to_owned()), ..ended(now) });
+    record(store, &[failed]).await.unwrap();
+    let stats = activity::stats(store, now).await.unwrap();
+    assert_eq!((stats.requests, stats.last_hour, stats.last_day), (10, 4, 9));
+    assert_eq!((stats.answers_last_day, stats.errors_last_day, stats.avg_duration_ms), (9, 1, 40));
+    assert_eq!(stats.active_sessions, 10);
+}
+
+async fn lists_go_on_behind_a_row(database: &Database) {
+    let store = &database.store;
+    // Many at the same time: their numbers decide.
+    let log: Vec<_> = (0..9).map(|n| whole(&format!("r{n}"), n / 4, SessionRef::Named("s".to_owned()))).collect();
+    record(store, &log).await.unwrap();
+    let page = Page { limit: 2, offset: 0 };
+    let (mut seen, mut answers, mut told) = (Vec::new(), Vec::new(), Vec::new());
+    let mut filter = Filter { session_id: Some("s".to_owned()), ..Filter::default() };
+    loop {
+        let listed = requests::list(store, &filter, page).await.unwrap();
+        let recent = activity::recent(store, filter.after.as_ref(), page).await.unwrap();
+        told.extend(recent.into_iter().map(|request| request.request_id));
+        let Some((last, _)) = listed.items.last() else { break };
+        filter.after = Some(After { at: last.timestamp, id: last.id });
+        assert_eq!(listed.total, 9);
+        seen.extend(listed.items.into_iter().map(|(request, _)| request.request_id));
+    }
+    let mut filter = responses::Filter::default();
+    loop {
+        let listed = responses::list(store, &filter, page).await.unwrap();
+        let Some(last) = listed.items.last() else { break };
+        filter.after = Some(After { at: last.timestamp, id: last.id });
+        assert_eq!(listed.total, 9);
+        answers.extend(listed.items.into_iter().map(|response| response.response_id));
+    }
+    let all = requests::list(store, &Filter::default(), Page::ALL).await.unwrap().items;
+    let all: Vec<_> = all.into_iter().map(|(request, _)| request.request_id).collect();
+    assert_eq!(all.len(), 9);
+    assert_eq!((&seen, &answers, &told), (&all, &all, &all));
+    let skipped = requests::list(store, &Filter::default(), Page { limit: 3, offset: 5 }).await.unwrap().items;
+    assert_eq!(skipped.into_iter().map(|(request, _)| request.request_id).collect::<Vec<_>>(), all[5..8]);
+}
+
+async fn sessions_go_on_behind_a_row(database: &Database) {
+    let store = &database.store;
+    let log: Vec<_> = (0..7).map(|n| whole(&format!("r{n}"), n / 3, SessionRef::Opens)).collect();
+    record(store, &log).await.unwrap();
+    for sort in [sessions::Sort::CreatedAt, sessions::Sort::LastAccessed] {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = Page { limit: 2, offset: 0 };
+            let listed = sessions::list_after(store, sort, after.as_ref(), page).await.unwrap();
+            let Some(last) = listed.items.last() else { break };
+            after = Some(After { at: last.created_at, id: last.id.clone() });
+            seen.extend(listed.items.into_iter().map(|session| session.id));
+        }
+        assert_eq!(seen.join(" "), "r6 r5 r4 r3 r2 r1 r0");
+    }
+}

@@ -1,0 +1,121 @@
+//! Where a list goes on: `next_cursor` of one answer is `cursor` of the next question.
+//!
+//! Rows that come or go meanwhile move no page. To callers a cursor is opaque. It holds the list it belongs to, and the
+//! time and the id of the last row that was shown.
+
+use signalbox_store::After;
+
+/// A list that goes on behind a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct List(char);
+
+/// Requests, wherever they are listed.
+pub(super) const REQUESTS: List = List('q');
+/// Responses.
+pub(super) const RESPONSES: List = List('r');
+/// Sessions.
+pub(super) const SESSIONS: List = List('s');
+/// Changes.
+pub(super) const AUDIT: List = List('a');
+/// Tables that people fill by hand: they go on at a place, not behind a row.
+const BY_HAND: List = List('p');
+
+/// The id of a row.
+pub(super) trait Id: Sized {
+    fn to_hex(&self) -> String;
+    fn from_hex(hex: &str) -> Option<Self>;
+}
+
+// === impl List ===
+
+impl List {
+    pub(super) fn text<I: Id>(self, after: &After<I>) -> String {
+        format!("{}{}{}", self.0, after.at.to_hex(), after.id.to_hex())
+    }
+
+    /// What a caller sends back; `None` if it is none of this list's.
+    pub(super) fn parse<I: Id>(self, cursor: &str) -> Option<After<I>> {
+        let (at, id) = cursor.strip_prefix(self.0)?.split_at_checked(16)?;
+        Some(After { at: i64::from_hex(at)?, id: I::from_hex(id)? })
+    }
+}
+
+/// The place in a list that is filled by hand.
+pub(super) fn place(offset: i64) -> String {
+    format!("{}{}", BY_HAND.0, offset.to_hex())
+}
+
+/// See [`place`].
+pub(super) fn parse_place(cursor: &str) -> Option<i64> {
+    i64::from_hex(cursor.strip_prefix(BY_HAND.0)?).filter(|offset| *offset >= 0)
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+// === impl Id ===
+
+impl Id for i64 {
+    fn to_hex(&self) -> String {
+        format!("{:016x}", self.cast_unsigned())
+    }
+
+    fn from_hex(hex: &str) -> Option<Self> {
+        let number = u64::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 16 && is_hex(hex));
+        number.map(u64::cast_signed)
+    }
+}
+
+impl Id for String {
+    fn to_hex(&self) -> String {
+        self.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn from_hex(hex: &str) -> Option<Self> {
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok().filter(|byte| *byte > 0);
+        let pairs = hex.as_bytes().chunks_exact(2);
+        if !is_hex(hex) || !pairs.remainder().is_empty() {
+            return None;
+        }
+        let bytes: Option<Vec<u8>> = pairs.map(byte).collect();
+        // Whatever it says, it only says where to go on.
+        Some(Self::from_utf8_lossy(&bytes?).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_went() {
+        for (at, id) in [(0, 0), (1_760_000_000_000, 7), (-1, i64::MAX), (i64::MIN, i64::MIN)] {
+            let after = After { at, id };
+            assert_eq!(REQUESTS.parse(&REQUESTS.text(&after)), Some(after));
+        }
+        for id in ["", "s-1", "é\u{1f600}"] {
+            let after = After { at: 5, id: id.to_owned() };
+            assert_eq!(SESSIONS.parse(&SESSIONS.text(&after)), Some(after));
+        }
+        assert_eq!(parse_place(&place(40)), Some(40));
+    }
+
+    #[test]
+    fn garbage_is_none() {
+        let good = REQUESTS.text(&After { at: 1, id: 2_i64 });
+        let mut bad = vec!["", "q", "é", "q+000000000000001", &good[..32]];
+        let (long, upper, other) = (format!("{good}0"), good.replace('2', "A"), good.replace('q', "r"));
+        bad.extend([long.as_str(), &upper, &other]);
+        for cursor in bad {
+            assert_eq!(REQUESTS.parse::<i64>(cursor), None, "{cursor}");
+        }
+        for cursor in ["s00000000000000010", "s000000000000000100", "s0000000000000001é", "s0000000000000001\u{660}0"]
+        {
+            assert_eq!(SESSIONS.parse::<String>(cursor), None, "{cursor}");
+        }
+        for cursor in ["p", "p8000000000000000", "q0000000000000001"] {
+            assert_eq!(parse_place(cursor), None, "{cursor}");
+        }
+    }
+}
