@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use crate::logs::Retention;
 use crate::notify;
+use crate::supervisor::Resources;
 
 // The flags of a server. Flatten them into the arguments of a command.
 #[expect(missing_docs, reason = "clap would print them as the description of the whole command")]
@@ -93,6 +94,26 @@ pub struct Services {
     pub probe_interval: Duration,
     /// Failed health checks in a row after which a service is restarted.
     pub probe_failures: NonZeroU32,
+    /// Whether a service whose executable was built anew is restarted.
+    pub reload: bool,
+    /// Using more memory than it may for so long, a service is replaced.
+    pub memory_patience: Duration,
+    /// What provider-router may use.
+    pub router: Usage,
+    /// What qwen-proxy may use.
+    pub qwen: Usage,
+}
+
+/// What a service may use of the machine. Zero is what api-server has.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Memory, from which on it is replaced.
+    pub memory_limit: Size,
+    /// Files and sockets.
+    pub open_files: u64,
+    /// From 0 to 19.
+    pub niceness: u8,
 }
 
 /// The REST interface.
@@ -155,6 +176,8 @@ impl Config {
         if !token.is_empty() && (token.len() < MIN_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(Exit::Config(format!("api.token (API_TOKEN) takes at least {MIN_TOKEN} visible characters")));
         }
+        self.services.router.check("router")?;
+        self.services.qwen.check("qwen")?;
         self.notify.check()
     }
 }
@@ -164,6 +187,41 @@ const MIN_LOG: Size = Size::from_bytes(64 * 1024);
 
 /// Each of them is renamed in every rotation.
 const MAX_LOGS: u32 = 1000;
+
+/// Fewer files than that do not carry a service with its database.
+const MIN_FILES: u64 = 64;
+
+/// Less memory is used by a service that does nothing.
+const MIN_MEMORY: Size = Size::from_mib(16);
+
+// === impl Usage ===
+
+impl Usage {
+    fn check(&self, service: &str) -> Result<(), Exit> {
+        let refused = |what: &str| Err(Exit::Config(format!("services.{service}.{what}")));
+        if self.memory_limit.bytes() > 0 && self.memory_limit < MIN_MEMORY {
+            return refused("memory_limit takes 0B for none, or a size from 16MiB on");
+        }
+        if self.open_files > 0 && self.open_files < MIN_FILES {
+            return refused("open_files takes 0 for no limit, or a number from 64 on");
+        }
+        if self.niceness > 19 {
+            return refused("niceness takes a number from 0 to 19");
+        }
+        Ok(())
+    }
+
+    /// As the supervisor wants it.
+    #[must_use]
+    pub fn resources(&self) -> Resources {
+        let given = |number: u64| (number > 0).then_some(number);
+        Resources {
+            memory: given(self.memory_limit.bytes()),
+            open_files: given(self.open_files),
+            niceness: (self.niceness > 0).then_some(self.niceness),
+        }
+    }
+}
 
 // === impl Logs ===
 
@@ -258,6 +316,8 @@ mod tests {
             (services.restart_reset.get(), services.probe_interval.get()),
             (limits.restart_reset, limits.probe_interval)
         );
+        assert_eq!(services.memory_patience.get(), limits.memory_patience);
+        assert_eq!((services.router.resources(), services.qwen.resources()), Default::default());
         assert_eq!(config.api.body_limit, Size::from_mib(1));
         assert_eq!((config.logs.max_size, config.logs.keep), (Size::from_mib(10), 5));
     }
@@ -272,6 +332,19 @@ mod tests {
         assert!(read("max_size = \"64KiB\"\nkeep = 0").check().is_ok());
         for logs in ["max_size = \"63KiB\"\nkeep = 5", "max_size = \"1MiB\"\nkeep = 1001"] {
             assert_eq!(read(logs).check().unwrap_err().code(), 78, "{logs}");
+        }
+    }
+
+    #[test]
+    fn what_a_service_may_use_is_checked() {
+        let usage =
+            |memory, open_files, niceness| Usage { memory_limit: Size::from_bytes(memory), open_files, niceness };
+        assert!(usage(0, 0, 0).check("qwen").is_ok() && usage(16 << 20, 64, 19).check("qwen").is_ok());
+        for (bad, key) in
+            [(usage(1, 0, 0), "memory_limit"), (usage(0, 63, 0), "open_files"), (usage(0, 0, 20), "niceness")]
+        {
+            let exit = bad.check("qwen").unwrap_err();
+            assert!(exit.code() == 78 && exit.to_string().starts_with(&format!("services.qwen.{key} takes")), "{exit}");
         }
     }
 

@@ -11,6 +11,7 @@ mod adoption;
 mod evict;
 mod owner;
 mod programs;
+mod reload;
 mod service;
 
 use std::ffi::OsString;
@@ -25,10 +26,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::owner::Owner;
-use crate::supervisor::{Limits, Phase, Snapshot, Unmet, supervise};
+use crate::supervisor::{Limits, Phase, Resources, Snapshot, Unmet, supervise};
 
 pub use self::evict::{Kept, evict};
 pub use self::programs::{Place, Programs};
+pub use self::reload::Rebuilds;
 
 /// Commands that wait for the task. It takes them at once, so the bound is only a bound.
 const COMMAND_QUEUE: usize = 16;
@@ -54,6 +56,10 @@ pub struct Config {
     pub env: Vec<(OsString, OsString)>,
     /// How much patience to have with them.
     pub limits: Limits,
+    /// What provider-router may use of the machine.
+    pub router_resources: Resources,
+    /// What qwen-proxy may use of it.
+    pub qwen_resources: Resources,
     /// How long they serve on when we are killed, waiting to be adopted by our successor.
     pub orphan_grace: Duration,
     /// What we prove ourselves with to the children of our predecessor. `None`: we adopt nobody.
@@ -78,6 +84,7 @@ pub struct Fleet {
     preparation: watch::Receiver<Preparation>,
     router: watch::Receiver<Snapshot>,
     qwen: watch::Receiver<Snapshot>,
+    programs: Programs,
     router_port: u16,
     qwen_port: u16,
 }
@@ -213,6 +220,7 @@ pub fn launch(config: Config) -> (Fleet, Closer) {
         preparation,
         router: router.watch(),
         qwen: qwen.watch(),
+        programs: config.programs.clone(),
         router_port: config.router_port,
         qwen_port: config.qwen_port,
     };
@@ -251,6 +259,12 @@ impl Fleet {
     #[must_use]
     pub fn services(&self) -> [(&'static str, watch::Receiver<Snapshot>); 2] {
         [(service::ROUTER, self.router.clone()), (service::QWEN, self.qwen.clone())]
+    }
+
+    /// Watches the executables of the services.
+    #[must_use]
+    pub fn rebuilds(&self) -> Rebuilds {
+        Rebuilds::of(self.programs.clone())
     }
 
     /// Both children at this moment.

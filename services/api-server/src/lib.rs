@@ -142,6 +142,7 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
         );
     }
     let watched = app.store.clone();
+    let rebuilt = api::proxy::reload(app.clone(), config.services.reload);
     let (sockets, audience) = events::open(&app, Arc::clone(&entrance.keys));
     let publish = Box::pin(events::publish(app.clone(), audience, context.shutdown.drain_token()));
     let announce = format!("API Server listening on http://{}", context.listener.local_addr());
@@ -163,6 +164,7 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
     };
     let served = tokio::select! {
         served = signalbox_daemon::serve(context, &announce, service) => served,
+        never = rebuilt => match never {},
         never = welcome => never,
         never = events => never,
         never = level => never,
@@ -267,8 +269,11 @@ fn fleet_config(config: &Config, context: &Context, key: Key) -> fleet::Config {
             restart_reset: services.restart_reset.get(),
             probe_interval: services.probe_interval.get(),
             probe_failures: services.probe_failures.get(),
+            memory_patience: services.memory_patience.get(),
             ..Limits::default()
         },
+        router_resources: services.router.resources(),
+        qwen_resources: services.qwen.resources(),
         orphan_grace: services.orphan_grace.get(),
         key: Some(key),
     }

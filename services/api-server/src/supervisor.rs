@@ -7,6 +7,7 @@
 //! - [`orphans`]: whose parent has ended. - [`kin`]: a family that somebody else has spawned. - [`adopt`]: what another
 //!   supervisor has left behind.
 //! - [`port`]: the sockets, which are ours. - [`stand_in`]: who answers there while the child is away.
+//! - [`resources`]: how much of the machine it may use.
 //! - [`output`]: status lines and the log file. - [`probe`]: is it ready, does it live? - [`exit`]: how it ended.
 //!
 //! # Theory of operation
@@ -55,6 +56,7 @@ mod output;
 mod port;
 mod probe;
 mod process;
+mod resources;
 mod run;
 mod spec;
 mod stand_in;
@@ -70,6 +72,7 @@ use tokio::time::Instant;
 pub use self::adopt::Foundling;
 pub use self::exit::{Cause, Exit, Fault};
 pub use self::port::Refused;
+pub use self::resources::Resources;
 pub use self::spec::{Limits, Listen, Spec, inherited_env};
 
 /// Commands that wait for the actor. It takes them at once, so the bound is only a bound.

@@ -7,6 +7,7 @@
 mod command;
 mod status;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
@@ -123,6 +124,22 @@ pub(crate) async fn adopt(app: &App) {
     let outcome = app.fleet.adopt(settings::overrides(app).await).await;
     // Nothing else has been wanted yet, and what comes of it is in the status.
     outcome.done().await.ok();
+}
+
+/// Restarts services whose executables are built anew, if that is wanted and they run.
+pub(crate) async fn reload(app: App, wanted: bool) -> Infallible {
+    if !wanted {
+        return std::future::pending().await;
+    }
+    let mut rebuilds = app.fleet.rebuilds();
+    loop {
+        let which = rebuilds.next().await;
+        if !app.fleet.now().is_stopped() {
+            tracing::info!(?which, "an executable was built anew: restarting");
+            // What comes of it is in the log and in the status.
+            drop(app.fleet.restart(settings::overrides(&app).await, which).await);
+        }
+    }
 }
 
 /// Starts the children with what the settings say about them.

@@ -34,6 +34,9 @@ pub(super) struct Config {
     /// Whether `run` starts the services at once; `start` always does
     #[arg(long, value_name = "BOOL")]
     autostart: Option<bool>,
+    /// Whether a service whose executable was built anew is restarted
+    #[arg(long, value_name = "BOOL")]
+    reload: Option<bool>,
     /// Any other key: --set logs.keep=9
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -92,6 +95,7 @@ impl Config {
             ("services.router_port", self.router_port.map(|port| i64::from(port).into())),
             ("services.qwen_port", self.qwen_port.map(|port| i64::from(port).into())),
             ("services.autostart", self.autostart.map(Value::from)),
+            ("services.reload", self.reload.map(Value::from)),
         ];
         let mut changes: Vec<(String, Value)> =
             flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use signalbox_daemon::adoption::run_dir;
 
 use super::{Config, Overrides};
-use crate::supervisor::{Listen, Spec, inherited_env};
+use crate::supervisor::{Listen, Resources, Spec, inherited_env};
 
 /// The name of the router: of its executable, its log and its messages.
 pub(super) const ROUTER: &str = "provider-router";
@@ -16,11 +16,14 @@ pub(super) const QWEN: &str = "qwen-proxy";
 
 pub(super) fn router(config: &Config, overrides: &Overrides, program: PathBuf) -> Spec {
     let host = overrides.router_host.as_deref().unwrap_or(&config.host);
-    service(config, overrides, ROUTER, program, host, overrides.router_port.unwrap_or(config.router_port))
+    let port = overrides.router_port.unwrap_or(config.router_port);
+    Spec { resources: config.router_resources, ..service(config, overrides, ROUTER, program, host, port) }
+        .printed(config)
 }
 
 pub(super) fn qwen(config: &Config, overrides: &Overrides, program: PathBuf) -> Spec {
-    service(config, overrides, QWEN, program, &config.host, config.qwen_port)
+    let spec = service(config, overrides, QWEN, program, &config.host, config.qwen_port);
+    Spec { resources: config.qwen_resources, ..spec }.printed(config)
 }
 
 fn service(config: &Config, overrides: &Overrides, name: &str, program: PathBuf, host: &str, port: u16) -> Spec {
@@ -39,18 +42,27 @@ fn service(config: &Config, overrides: &Overrides, name: &str, program: PathBuf,
     // Never ours: api-server's own `PORT` given to both would be one port for three servers.
     env.extend([("HOST".into(), host.into()), ("PORT".into(), port_text.into())]);
     let listen = Listen { host: host.to_owned(), port, auto_port: overrides.auto_port.unwrap_or(config.auto_port) };
-    let mut spec = Spec {
+    Spec {
         program,
         args,
         env,
         listen,
+        resources: Resources::default(),
         log: config.data_dir.join("logs").join(format!("{name}.log")),
         run: run_dir(&config.data_dir),
         orphan_grace: config.orphan_grace,
         fingerprint: String::new(),
-    };
-    spec.fingerprint = config.key.as_ref().map(|key| key.fingerprint(&spec.text())).unwrap_or_default();
-    spec
+    }
+}
+
+// === impl Spec ===
+
+impl Spec {
+    /// With the fingerprint of the rest.
+    fn printed(mut self, config: &Config) -> Self {
+        self.fingerprint = config.key.as_ref().map(|key| key.fingerprint(&self.text())).unwrap_or_default();
+        self
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +84,8 @@ mod tests {
             args: vec!["--log-level".into(), "debug".into()],
             env: vec![("DATABASE_URL".into(), "sqlite:///data/signalbox.db".into())],
             limits: Limits::default(),
+            router_resources: Resources::default(),
+            qwen_resources: Resources::default(),
             orphan_grace: Duration::ZERO,
             key: None,
         }

@@ -129,7 +129,7 @@ impl Actor {
             news = news(self.beside.as_mut().map(|beside| &mut beside.run)), if self.beside.is_some() => Some(match news {
                 News::Ready => Event::BesideReady,
                 News::Exited => Event::BesideExited,
-                News::Announced | News::Alive | News::Missed { .. } | News::Gone => Event::Tick,
+                News::Announced | News::Alive | News::Heavy | News::Missed { .. } | News::Gone => Event::Tick,
             }),
             Some(_) = self.draining.join_next() => Some(Event::Drained),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Some(Event::Tick),
@@ -148,6 +148,10 @@ impl Actor {
             }
             News::Ready => Event::Ready,
             News::Alive => Event::Alive,
+            News::Heavy => {
+                self.machine.on(Event::Alive, Instant::now());
+                Event::Heavy
+            }
             News::Missed { slept } => {
                 if slept {
                     self.machine.on(Event::Slept, Instant::now());
@@ -195,7 +199,10 @@ impl Actor {
             Effect::Nothing => None,
             Effect::Spawn => self.spawn(event).await,
             Effect::TakeIn => self.take_in(),
-            Effect::SpawnBeside => self.spawn_beside().await,
+            Effect::SpawnBeside => {
+                let heavy = (event == Event::Heavy).then(|| self.heavy());
+                self.spawn_beside().await.or(heavy)
+            }
             Effect::TakeOver => {
                 self.take_over();
                 None
@@ -248,7 +255,7 @@ impl Actor {
     /// The process that served under another supervisor is the serving generation.
     fn take_in(&mut self) -> Option<Cause> {
         let (foundling, spec) = (self.foundling.take()?, self.spec.clone()?);
-        match foundling.into_run(self.name, &spec, self.limits.probe_interval) {
+        match foundling.into_run(self.name, &spec, &self.limits) {
             Ok((run, port)) => {
                 self.run = Some(run);
                 self.port = Some(port);
@@ -294,7 +301,7 @@ impl Actor {
         let Some(port) = bound.as_ref().or(self.port.as_ref()) else {
             return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "no port"), permanent: true });
         };
-        let run = Run::begin(self.name, &spec, port, self.limits.probe_interval).map_err(|error| not_run(&error))?;
+        let run = Run::begin(self.name, &spec, port, &self.limits).map_err(|error| not_run(&error))?;
         self.spawned += 1;
         Ok((run, bound))
     }

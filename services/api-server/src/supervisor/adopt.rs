@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::port::Port;
 use super::probe::{self, Target};
 use super::run::Run;
-use super::{Listen, Spec, group, kin};
+use super::{Limits, Listen, Spec, group, kin};
 
 /// Between two looks at those who are being ended.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -111,16 +111,11 @@ fn ask(family: &Family, request: Request) {
 
 impl Foundling {
     /// Its sockets, and the watch over it.
-    pub(super) fn into_run(
-        mut self,
-        name: &'static str,
-        spec: &Spec,
-        probe_interval: Duration,
-    ) -> io::Result<(Run, Port)> {
+    pub(super) fn into_run(mut self, name: &'static str, spec: &Spec, limits: &Limits) -> io::Result<(Run, Port)> {
         let status = &self.adopted.status;
         let listen = Listen { host: status.host.clone(), port: status.port, auto_port: false };
         let sockets = std::mem::take(&mut self.adopted.sockets);
         let port = Port::adopted(listen, sockets, status.addr);
-        Ok((Run::adopted(name, spec, self.family, self.adopted, probe_interval)?, port))
+        Ok((Run::adopted(name, spec, self.family, self.adopted, limits)?, port))
     }
 }

@@ -48,6 +48,8 @@ pub enum Fault {
     Crashed,
     /// It did not answer health checks.
     Unhealthy,
+    /// It used too much memory.
+    Memory,
     /// It outlives SIGKILL.
     Stuck,
     /// A new generation could not take over; the old one serves on.
@@ -108,6 +110,7 @@ impl Fault {
             Self::NeverReady => "startup_timeout",
             Self::Crashed => "crashed",
             Self::Unhealthy => "unhealthy",
+            Self::Memory => "memory",
             Self::Stuck => "unkillable",
             Self::HandoverFailed => "handover_failed",
         }

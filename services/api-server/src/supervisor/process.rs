@@ -110,6 +110,9 @@ impl Process {
         let (tell, exited) = oneshot::channel();
         let lifeline = child.stdin.take();
         let stdout = child.stdout.take();
+        if let Err(error) = spec.resources.apply(leader) {
+            tracing::warn!(child = name, %error, "cannot limit what the child may use; it goes on without limits");
+        }
         // From here on dropping it kills the group.
         let lifeline = Lifeline::Pipe { _stdin: lifeline };
         let process = Self { name, leader, family, files, exited, reaped: false, _lifeline: lifeline, adopted: None };

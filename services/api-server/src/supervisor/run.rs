@@ -13,7 +13,7 @@ use super::output::{Lines, Listening, Log};
 use super::port::{self, Port};
 use super::probe::{self, NotReady, Target};
 use super::process::{Process, Sockets};
-use super::{Exit, Spec};
+use super::{Exit, Limits, Resources, Spec};
 
 /// Between two questions for readiness.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
@@ -38,6 +38,10 @@ pub(super) struct Run {
     /// Where its own socket for health checks is.
     probe_addr: SocketAddr,
     probe_interval: Duration,
+    resources: Resources,
+    memory_patience: Duration,
+    /// Since when it has been using too much memory.
+    heavy: Option<Instant>,
     listening: Option<Listening>,
     /// Whether it has been ready; from then on it is asked whether it lives.
     ready: bool,
@@ -61,6 +65,8 @@ pub(super) enum News {
     Ready,
     /// It was ready, and still lives.
     Alive,
+    /// It was ready and still lives, and has been using more memory than it may for too long.
+    Heavy,
     /// It was ready, and did not answer. `slept`: the machine may be to blame.
     Missed { slept: bool },
     /// The leader has ended.
@@ -73,7 +79,7 @@ pub(super) enum News {
 
 impl Run {
     /// Spawns the child with copies of the sockets.
-    pub(super) fn begin(name: &'static str, spec: &Spec, port: &Port, probe_interval: Duration) -> io::Result<Self> {
+    pub(super) fn begin(name: &'static str, spec: &Spec, port: &Port, limits: &Limits) -> io::Result<Self> {
         let (log, file) = Log::open(&spec.log)
             .map_err(|error| io::Error::new(error.kind(), format!("cannot open {}: {error}", spec.log.display())))?;
         let probe = port::probe()?;
@@ -88,7 +94,10 @@ impl Run {
             log,
             since: now,
             probe_addr: probe.local_addr()?,
-            probe_interval,
+            probe_interval: limits.probe_interval,
+            resources: spec.resources,
+            memory_patience: limits.memory_patience,
+            heavy: None,
             listening: None,
             ready: false,
             probe: None,
@@ -105,7 +114,7 @@ impl Run {
         spec: &Spec,
         family: String,
         adopted: Adopted,
-        probe_interval: Duration,
+        limits: &Limits,
     ) -> io::Result<Self> {
         let Adopted { status, process, lifeline, .. } = adopted;
         let now = Instant::now();
@@ -117,7 +126,10 @@ impl Run {
             // Longer ago than the machine remembers is as long ago as it remembers.
             since: now.checked_sub(Duration::from_millis(status.uptime_ms)).unwrap_or(now),
             probe_addr: status.probe,
-            probe_interval,
+            probe_interval: limits.probe_interval,
+            resources: spec.resources,
+            memory_patience: limits.memory_patience,
+            heavy: None,
             listening: Some(Listening { instance: status.instance, addr: status.addr }),
             ready: true,
             probe: None,
@@ -166,7 +178,11 @@ impl Run {
             (Ok(()), was_ready) => {
                 self.ready = true;
                 self.ask_after(self.probe_interval);
-                Some(if was_ready { News::Alive } else { News::Ready })
+                Some(match was_ready {
+                    false => News::Ready,
+                    true if self.is_heavy() => News::Heavy,
+                    true => News::Alive,
+                })
             }
             (Err(not_ready), false) => {
                 self.not_ready = not_ready;
@@ -179,6 +195,20 @@ impl Run {
                 Some(News::Missed { slept })
             }
         }
+    }
+
+    /// Whether it has been using too much memory for long enough; then its time begins anew.
+    fn is_heavy(&mut self) -> bool {
+        if !self.resources.is_exceeded_by(self.pid()) {
+            self.heavy = None;
+            return false;
+        }
+        let since = *self.heavy.get_or_insert_with(Instant::now);
+        let heavy = since.elapsed() >= self.memory_patience;
+        if heavy {
+            self.heavy = None;
+        }
+        heavy
     }
 
     /// Whether the answer to the last question took longer than it can have. A machine that sleeps stops the monotonic

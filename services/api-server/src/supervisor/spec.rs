@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Resources;
+
 /// How one process is started. Each start brings its own, so that what changed meanwhile takes effect.
 #[derive(Clone, Debug)]
 pub struct Spec {
@@ -16,6 +18,8 @@ pub struct Spec {
     pub env: Vec<(OsString, OsString)>,
     /// Where it listens. The sockets are ours, and it gets a copy of each.
     pub listen: Listen,
+    /// What it may use of the machine.
+    pub resources: Resources,
     /// Where its standard error goes; appended to, made with its directory if absent.
     pub log: PathBuf,
     /// The directory of what it can be adopted through, made if absent.
@@ -58,6 +62,8 @@ pub struct Limits {
     pub probe_interval: Duration,
     /// After so many failed health checks in a row a child is restarted.
     pub probe_failures: u32,
+    /// A child that uses more memory than it may for so long is replaced.
+    pub memory_patience: Duration,
     /// How long after a sleep of the machine a failed health check is forgiven; one for each sleep.
     pub sleep_pardon: Duration,
     /// How long clients wait in the queue of a socket nobody serves before they get a 503.
@@ -75,7 +81,7 @@ impl Spec {
         let own = |(name, _): &&(OsString, OsString)| !name.to_str().is_some_and(is_inherited);
         let env: BTreeMap<&OsString, &OsString> =
             self.env.iter().filter(own).map(|(name, value)| (name, value)).collect();
-        format!("{:?} {:?} {host:?} {port} {env:?}", self.program, self.args).into_bytes()
+        format!("{:?} {:?} {host:?} {port} {env:?} {:?}", self.program, self.args, self.resources).into_bytes()
     }
 }
 
@@ -94,6 +100,7 @@ impl Default for Limits {
             restart_reset: seconds(60),
             probe_interval: seconds(2),
             probe_failures: 3,
+            memory_patience: seconds(30),
             sleep_pardon: seconds(10),
             dark_patience: seconds(5),
         }

@@ -97,6 +97,8 @@ pub(super) enum Event {
     Alive,
     /// A health check of the ready process failed.
     Missed,
+    /// It has been using more memory than it may for too long.
+    Heavy,
     /// The leader has ended; it is not reaped, and others may live in its group.
     Exited {
         permanent: bool,
@@ -239,6 +241,7 @@ impl Machine {
                 (with(Some(Handover::Rising { deadline, again: true })), Effect::Nothing)
             }
             (Event::Restart, None) => self.hand_over(since, misses, now),
+            (Event::Heavy, None) if handover.is_none() => self.hand_over(since, misses, now),
             (Event::Tick | Event::Drained, None) if handover.is_some() => self.hand_over(since, misses, now),
 
             (Event::BesideReady, Some((_, again))) => {

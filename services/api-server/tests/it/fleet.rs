@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api_server::fleet::{Config, Failure, Fleet, Overrides, Place, Preparation, Programs, Summary, launch};
-use api_server::supervisor::{Limits, Phase};
+use api_server::supervisor::{Limits, Phase, Resources};
 use tempfile::TempDir;
 
 use crate::site::test_children;
@@ -19,6 +19,8 @@ fn config(dir: &TempDir, programs: Programs) -> Config {
         args: Vec::new(),
         env: Vec::new(),
         limits: Limits::default(),
+        router_resources: Resources::default(),
+        qwen_resources: Resources::default(),
         orphan_grace: Duration::ZERO,
         key: None,
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api_server::fleet::{self, Overrides};
 use api_server::notify::{self, Kind, sign};
-use api_server::supervisor::{Limits, Phase};
+use api_server::supervisor::{Limits, Phase, Resources};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -61,6 +61,8 @@ async fn a_crash_and_its_end_are_told_signed_and_until_they_are_taken() {
         args: Vec::new(),
         env: Vec::new(),
         limits: Limits::default(),
+        router_resources: Resources::default(),
+        qwen_resources: Resources::default(),
         orphan_grace: Duration::ZERO,
         key: None,
     });

@@ -11,7 +11,7 @@ use api_server::fleet::{self, Closer, Programs};
 use api_server::logs::LogDir;
 use api_server::router::RouterClient;
 use api_server::server::{self, Entrance};
-use api_server::supervisor::Limits;
+use api_server::supervisor::{Limits, Resources};
 use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request};
@@ -138,6 +138,8 @@ impl Site {
             args: Vec::new(),
             env: Vec::new(),
             limits: Limits::default(),
+            router_resources: Resources::default(),
+            qwen_resources: Resources::default(),
             orphan_grace: Duration::ZERO,
             key: None,
         });

@@ -7,7 +7,9 @@ mod port;
 use std::path::Path;
 use std::time::Duration;
 
-use api_server::supervisor::{Child, Limits, Listen, Phase, Snapshot, Spec, Unmet, inherited_env, supervise};
+use api_server::supervisor::{
+    Child, Fault, Limits, Listen, Phase, Resources, Snapshot, Spec, Unmet, inherited_env, supervise,
+};
 use tempfile::TempDir;
 
 use crate::site::test_child;
@@ -38,6 +40,7 @@ impl Room {
             args: vec!["-c".into(), script.into()],
             env,
             listen: Listen { host: "127.0.0.1".to_owned(), port: 0, auto_port: false },
+            resources: Resources::default(),
             log: self.dir.path().join("logs/child.log"),
             run: self.dir.path().join("run"),
             orphan_grace: Duration::ZERO,
@@ -295,4 +298,35 @@ async fn fc_02_fc_30_who_left_the_group_without_a_trace_is_found_and_nobody_stay
     room.child.stop().await.done().await.unwrap();
     assert!(!lives(escaped));
     room.child.close().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn fc_29_a_child_gets_no_more_than_it_may_use() {
+    let room = Room::new();
+    // The limits come right after the spawn: a shell that is faster than we are asks again.
+    let script = "until [ $(ulimit -n) = 123 ] && [ $(nice) = 7 ]; do :; done; ulimit -Hn >&2";
+    let mut spec = room.script(&format!("{script}; {READY}"));
+    spec.resources = Resources { memory: None, open_files: Some(123), niceness: Some(7) };
+    room.child.start(spec).await.done().await.unwrap();
+    assert_eq!(numbers(&room.log()), [123]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn fc_29_who_uses_too_much_memory_is_replaced_and_nobody_notices() {
+    let limits = Limits {
+        probe_interval: Duration::from_millis(50),
+        memory_patience: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let room = Room::with(limits);
+    let mut spec = room.script(READY);
+    // More than nothing is too much.
+    spec.resources.memory = Some(1);
+    room.child.start(spec).await.done().await.unwrap();
+    let first = room.now();
+    let second = room.until(|now| now.generation == 2 && now.state == Phase::Running).await;
+    assert_eq!((second.addr, second.failures, second.restarts), (first.addr, 0, 1));
+    assert_eq!(second.cause.unwrap().fault, Fault::Memory);
 }

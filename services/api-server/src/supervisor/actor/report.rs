@@ -66,6 +66,14 @@ impl Actor {
         Cause::new(Fault::Stuck, message)
     }
 
+    pub(super) fn heavy(&self) -> Cause {
+        let limit = self.spec.as_ref().and_then(|spec| spec.resources.memory).unwrap_or_default() / (1024 * 1024);
+        let patience = self.limits.memory_patience.as_secs();
+        let message =
+            format!("{} has been using more than {limit} MiB of memory for {patience} s: replacing it", self.name);
+        Cause::new(Fault::Memory, message)
+    }
+
     /// Publishes the snapshot and answers whoever waits.
     pub(super) fn report(&mut self, cause: Option<Cause>) {
         let cause = cause.map(Arc::new);

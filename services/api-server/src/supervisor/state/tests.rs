@@ -280,7 +280,7 @@ impl World {
     fn can(&self, event: Event, machine: &Machine) -> bool {
         let leaving = matches!(machine.state(), State::Stopping { .. } | State::Stuck { .. });
         match event {
-            Event::Ready | Event::Alive | Event::Missed | Event::Exited { .. } => self.serving,
+            Event::Ready | Event::Alive | Event::Missed | Event::Heavy | Event::Exited { .. } => self.serving,
             // A group is proven empty only after it was on its way out.
             Event::Gone => self.serving && leaving,
             Event::BesideReady | Event::BesideExited | Event::NotBeside => self.beside,
@@ -350,6 +350,15 @@ fn what_serves_already_is_adopted_only_where_nobody_is() {
 }
 
 #[test]
+fn who_uses_too_much_memory_is_replaced_and_serves_until_then() {
+    let up = [(0, Event::Start), (1, Event::Ready), (40, Event::Heavy), (42, Event::Heavy)];
+    let (effects, end) = play(&up);
+    assert_eq!(effects[2..], [Effect::SpawnBeside, Effect::Nothing]);
+    assert!(matches!(end, State::Running { handover: Some(Handover::Rising { again: false, .. }), .. }));
+    assert_eq!(play(&[(0, Event::Start), (1, Event::Heavy)]).0[1], Effect::Nothing);
+}
+
+#[test]
 fn sockets_in_the_way_are_closed_before_the_next_ones_are_bound() {
     let (effects, end) =
         play(&[(0, Event::Start), (1, Event::Ready), (2, Event::Replace), (3, CRASH), (4, Event::Gone)]);
@@ -357,7 +366,7 @@ fn sockets_in_the_way_are_closed_before_the_next_ones_are_bound() {
     assert!(matches!(end, State::Starting { .. }));
 }
 
-const EVENTS: [Event; 19] = [
+const EVENTS: [Event; 20] = [
     Event::Start,
     Event::Stop,
     Event::Restart,
@@ -368,6 +377,7 @@ const EVENTS: [Event; 19] = [
     Event::Ready,
     Event::Alive,
     Event::Missed,
+    Event::Heavy,
     Event::Exited { permanent: false },
     Event::Exited { permanent: true },
     Event::Gone,
