@@ -2,8 +2,11 @@
 //!
 //! Figures come from `usage_hours`, the sums by hour; a part of an hour is counted in `requests`, by its index.
 
+mod by_provider;
+
 use signalbox_core::schema::RequestStatus;
 
+pub use self::by_provider::{ProviderActivity, by_provider};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::{After, Error, Page, Store};

@@ -4,10 +4,13 @@
 //! the transaction that changes `providers`, `provider_configs`, `models`, `provider_models` or `settings`, so no writer
 //! can forget it: not the REST API, not the command line, not somebody with a SQL prompt.
 
+mod change;
+
 use std::collections::HashMap;
 
-use signalbox_core::schema::{LinkedModel, Provider, ProviderConfig, Setting};
+use signalbox_core::schema::{LinkedModel, Model, Provider, ProviderConfig, Setting};
 
+pub use self::change::{Change, change};
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::{Error, Store};
@@ -20,6 +23,8 @@ pub struct Catalog {
     /// All providers, enabled and disabled, in the order in which they are tried, each with its configuration (by key)
     /// and its models (the default first, then by name).
     pub providers: Vec<(Provider, Vec<ProviderConfig>, Vec<LinkedModel>)>,
+    /// All models, by id; also those that no provider serves.
+    pub models: Vec<Model>,
     /// The settings that are not at their defaults, by key.
     pub settings: Vec<Setting>,
 }
@@ -59,6 +64,7 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
              ORDER BY link.is_default DESC, models.name, models.id",
         ))
         .await?;
+    let models = tx.all(Statement::new("SELECT * FROM models ORDER BY id")).await?;
     let settings = tx.all(Statement::new("SELECT * FROM settings ORDER BY key")).await?;
 
     let mut configs_of: HashMap<String, Vec<ProviderConfig>> = HashMap::new();
@@ -74,7 +80,7 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
         let models = models_of.remove(&provider.id).unwrap_or_default();
         (provider, configs, models)
     };
-    Ok(Catalog { version, providers: providers.into_iter().map(with_parts).collect(), settings })
+    Ok(Catalog { version, providers: providers.into_iter().map(with_parts).collect(), models, settings })
 }
 
 // === impl FromRow ===

@@ -168,6 +168,19 @@ pub async fn delete_all(store: &Store) -> Result<u64, Error> {
     Ok(deleted)
 }
 
+/// Seals what was stored before there was sealing; answers how many logins that were.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
+    let mut bare: Vec<Kept> = store.all(Statement::new("SELECT * FROM qwen_credentials")).await?;
+    bare.retain(|kept| !(is_sealed(&kept.token) && is_sealed(&kept.cookies)));
+    for kept in &bare {
+        seal(store, sealer, kept).await?;
+    }
+    Ok(bare.len())
+}
+
 /// Seals a row, unless somebody has changed it meanwhile.
 async fn seal(store: &Store, sealer: &Sealer, kept: &Kept) -> Result<(), Error> {
     let id = kept.row.id;

@@ -11,7 +11,7 @@
 //! - [`Sealer`]: how secrets are encrypted at rest.
 //! - Inside: `bodies` keeps long requests and answers, once and compressed. `statement` (a text and its values), `rows`
 //!   (many of them at once), `transaction` and `row` hide which database it is; `store/sqlite` and `store/postgres` open
-//!   it; `migrations` and `seed` bring it up to date.
+//!   it; `migrations` and `seed` bring it up to date, `original` takes over a file of the program we come after.
 //!
 //! # Theory
 //! There is one SQL text for both databases, and the same tests run it on both. It is limited to what both understand:
@@ -23,7 +23,8 @@
 //!   the router's journal holds a batch until [`exchanges::record`] has returned, and replaying it changes nothing.
 //! - Writers of SQLite start with `BEGIN IMMEDIATE`, so that waiting for each other is bounded by the busy timeout and
 //!   never ends in a deadlock.
-//! - A database of another program, or of a newer version of this one, is refused and left as it is.
+//! - A database of another program, or of a newer version of this one, is refused and left as it is; one of the original is
+//!   copied first, and then taken over.
 //! - Nothing here reads the environment.
 
 pub mod activity;
@@ -36,6 +37,7 @@ pub mod errors;
 pub mod exchanges;
 mod migrations;
 pub mod models;
+mod original;
 mod page;
 #[cfg(test)]
 mod plans;

@@ -73,6 +73,11 @@ pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     apply(tx, VERSIONS).await
 }
 
+/// Applies all versions to a database whose other tables are known, and are out of the way.
+pub(crate) async fn run_beside(tx: &mut Transaction) -> Result<(), Error> {
+    apply(tx, VERSIONS).await
+}
+
 async fn apply(tx: &mut Transaction, versions: &[Version]) -> Result<(), Error> {
     match tx {
         Transaction::Sqlite(tx) => migrator(versions, |version| version.sqlite).run(&mut **tx).await?,

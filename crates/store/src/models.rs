@@ -97,6 +97,17 @@ pub(crate) async fn add_if_missing(tx: &mut Transaction, model: &NewModel, now_m
     Ok(tx.execute(values(statement, model, now_ms)).await? > 0)
 }
 
+/// Makes a model, or makes the one there is like this.
+pub(crate) async fn put(tx: &mut Transaction, model: &NewModel, now_ms: i64) -> Result<(), Error> {
+    let statement = Statement::new(
+        "INSERT INTO models (id, name, description, capabilities, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $5)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description,
+             capabilities = excluded.capabilities, updated_at = excluded.updated_at",
+    );
+    tx.execute(values(statement, model, now_ms)).await.map(drop)
+}
+
 fn values<'a>(statement: Statement<'a>, model: &'a NewModel, now_ms: i64) -> Statement<'a> {
     statement
         .bind(&model.id)
@@ -116,6 +127,12 @@ fn read_capabilities(text: Option<&str>) -> Result<Vec<String>, Error> {
     let once = serde_json::from_str::<Vec<String>>(text);
     let twice = || serde_json::from_str::<String>(text).and_then(|inner| serde_json::from_str(&inner));
     once.or_else(|error| twice().map_err(|_| error)).map_err(|error| Error::unreadable("models.capabilities", error))
+}
+
+/// As it is stored, whatever the original has stored.
+pub(crate) fn any_capabilities(text: Option<&str>) -> String {
+    let words = read_capabilities(text).unwrap_or_else(|_| text.map(str::to_owned).into_iter().collect());
+    write_capabilities(&words)
 }
 
 // === impl FromRow ===

@@ -167,6 +167,25 @@ pub(crate) async fn add(tx: &mut Transaction, link: &NewLink, now_ms: i64) -> Re
     tx.one(statement, WHAT).await
 }
 
+/// Makes a link, or makes the one there is like this.
+pub(crate) async fn put(tx: &mut Transaction, link: &NewLink, now_ms: i64) -> Result<(), Error> {
+    if link.is_default {
+        clear_default(tx, &link.provider_id, now_ms).await?;
+    }
+    let statement = Statement::new(
+        "INSERT INTO provider_models (provider_id, model_id, is_default, config, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $5)
+         ON CONFLICT (provider_id, model_id) DO UPDATE
+         SET is_default = excluded.is_default, config = excluded.config, updated_at = excluded.updated_at",
+    )
+    .bind(&link.provider_id)
+    .bind(&link.model_id)
+    .bind(link.is_default)
+    .bind(link.config.as_deref())
+    .bind(now_ms);
+    tx.execute(statement).await.map(drop)
+}
+
 async fn clear_default(tx: &mut Transaction, provider_id: &str, now_ms: i64) -> Result<(), Error> {
     let statement = Statement::new(
         "UPDATE provider_models SET is_default = FALSE, updated_at = $2 WHERE provider_id = $1 AND is_default",

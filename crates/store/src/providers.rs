@@ -105,6 +105,24 @@ pub(crate) async fn add(tx: &mut Transaction, provider: &NewProvider, now_ms: i6
     tx.one(statement, WHAT).await
 }
 
+/// Makes a provider, or makes the one there is like this.
+pub(crate) async fn put(tx: &mut Transaction, provider: &NewProvider, now_ms: i64) -> Result<(), Error> {
+    let statement = Statement::new(
+        "INSERT INTO providers (id, name, type, enabled, priority, description, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, type = excluded.type, enabled = excluded.enabled,
+             priority = excluded.priority, description = excluded.description, updated_at = excluded.updated_at",
+    )
+    .bind(&provider.id)
+    .bind(&provider.name)
+    .bind(&provider.kind)
+    .bind(provider.enabled)
+    .bind(provider.priority)
+    .bind(provider.description.as_deref())
+    .bind(now_ms);
+    tx.execute(statement).await.map(drop)
+}
+
 /// Takes the provider's row until the transaction ends, so that two changes of what belongs to it come one after the
 /// other (on SQLite writers do anyway). Fails if there is no such provider.
 pub(crate) async fn hold(tx: &mut Transaction, id: &str) -> Result<(), Error> {

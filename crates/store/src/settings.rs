@@ -5,6 +5,7 @@ use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
+use crate::transaction::Transaction;
 use crate::{Error, Store, catalog};
 
 /// Two looks a second: a change is in force within one.
@@ -33,11 +34,7 @@ pub async fn get(store: &Store, key: &str) -> Result<Option<Setting>, Error> {
 pub async fn put(store: &Store, settings: &[(String, String)], now_ms: i64) -> Result<(), Error> {
     let mut tx = store.write().await?;
     for (key, value) in settings {
-        let statement = Statement::new(
-            "INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, $3)
-             ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-        );
-        tx.execute(statement.bind(key).bind(value).bind(now_ms)).await?;
+        set(&mut tx, key, value, now_ms).await?;
     }
     tx.commit().await
 }
@@ -73,6 +70,14 @@ pub async fn watch(store: &Store, key: &str, mut changed: impl FnMut(Option<&str
             known = value;
         }
     }
+}
+
+pub(crate) async fn set(tx: &mut Transaction, key: &str, value: &str, now_ms: i64) -> Result<(), Error> {
+    let statement = Statement::new(
+        "INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, $3)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+    );
+    tx.execute(statement.bind(key).bind(value).bind(now_ms)).await.map(drop)
 }
 
 // === impl FromRow ===

@@ -3,6 +3,7 @@
 mod postgres;
 mod sqlite;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::postgres::PgPool;
@@ -74,6 +75,18 @@ impl Store {
         match &self.pool {
             Pool::Sqlite(pools) => pools.close().await,
             Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Copies a SQLite database to a new file at `path`, for this user only, while others may use it. The copy survives a power
+    /// cut when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the database is no file, or `path` exists; [`Error::Unavailable`] if it cannot be written.
+    pub async fn backup(&self, path: &Path) -> Result<(), Error> {
+        match &self.pool {
+            Pool::Sqlite(pools) => pools.backup(path).await,
+            Pool::Postgres(_) => Err(Error::Invalid("only a database in a file is copied here".to_owned())),
         }
     }
 

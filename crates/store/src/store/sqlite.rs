@@ -3,8 +3,10 @@
 //! Three processes share the file, so it is opened with care: the first one makes it private, one at a time brings it up
 //! to date, and a file that is not ours is only looked at.
 
+mod backup;
 mod file;
 
+use std::path::Path;
 use std::str::FromStr;
 
 use sqlx::Sqlite;
@@ -12,6 +14,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 
 use super::PATIENCE;
+use crate::original::{self, Original};
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::transaction::Transaction;
@@ -67,7 +70,7 @@ pub(super) async fn begin(pool: &SqlitePool) -> Result<Transaction, Error> {
 /// One connection for everything: another one would be another database.
 async fn open_memory(options: SqliteConnectOptions) -> Result<Pools, Error> {
     let pool = connect(1, options.in_memory(true)).await?;
-    migrate(&pool).await?;
+    migrate(&pool, None).await?;
     Ok(Pools { read: pool.clone(), write: pool.clone(), log: pool })
 }
 
@@ -81,15 +84,34 @@ async fn open_file(options: SqliteConnectOptions) -> Result<Pools, Error> {
     // Opening for writing would already change the journal mode of somebody else's file.
     let look = connect(1, options.clone().read_only(true)).await?;
     let mut tx = Transaction::Sqlite(look.begin().await?);
-    migrations::check(&mut tx).await?;
-    drop(tx);
+    let original = match recognise(&mut tx).await {
+        Ok(original) => original,
+        Err(Error::Corrupt(why)) => {
+            let why = format!(
+                "{why}; {} was left as it is: bring back a copy of it, or let `sqlite3 FILE .recover` save what can be read",
+                path.display()
+            );
+            return Err(Error::Corrupt(why.into()));
+        }
+        Err(other) => return Err(other),
+    };
+    if original.is_some() {
+        let mut copy = path.clone().into_os_string();
+        copy.push(Original::copy_suffix(&mut tx).await?);
+        drop(tx);
+        tracing::info!(copy = %copy.display(), "this is a database of the original: copying it, then taking it over");
+        backup::backup(&look, Path::new(&copy)).await?;
+    } else {
+        drop(tx);
+    }
     look.close().await;
 
     let options = options.page_size(PAGE).journal_mode(SqliteJournalMode::Wal).pragma("journal_size_limit", "67108864");
     // On macOS only `fullfsync` reaches the disk; elsewhere it does nothing.
     let durable = options.clone().synchronous(SqliteSynchronous::Full).pragma("fullfsync", "ON");
-    let write = connect(1, durable).await?;
-    migrate(&write).await?;
+    // What was a secret before it was sealed, or deleted, is overwritten.
+    let write = connect(1, durable.pragma("secure_delete", "ON")).await?;
+    migrate(&write, original.as_ref()).await?;
     drop(lock);
     // A batch of the log changes the same few index pages as the one before: the rarer the log is folded into the file,
     // the fewer times they are written. 16 MiB of it, and 8 MiB of memory for what a batch touches.
@@ -112,11 +134,27 @@ async fn connect(connections: u32, options: SqliteConnectOptions) -> Result<Sqli
         .await?)
 }
 
-async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
+/// What the file is, if it may be opened at all. Only reads.
+async fn recognise(tx: &mut Transaction) -> Result<Option<Original>, Error> {
+    let original = original::recognise(tx).await?;
+    if original.is_none() {
+        migrations::check(tx).await?;
+    }
+    Ok(original)
+}
+
+async fn migrate(pool: &SqlitePool, original: Option<&Original>) -> Result<(), Error> {
     let mut tx = begin(pool).await?;
     let version = tx.one::<Version>(Statement::new("SELECT sqlite_version() AS version"), "version").await?;
     version.check()?;
-    migrations::run(&mut tx).await?;
+    match original {
+        None => migrations::run(&mut tx).await?,
+        Some(original) => {
+            original.set_aside(&mut tx).await?;
+            migrations::run_beside(&mut tx).await?;
+            original.take_over(&mut tx).await?;
+        }
+    }
     seed::run(&mut tx).await?;
     tx.commit().await
 }
@@ -124,6 +162,11 @@ async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
 // === impl Pools ===
 
 impl Pools {
+    /// See [`crate::Store::backup`].
+    pub(super) async fn backup(&self, path: &Path) -> Result<(), Error> {
+        backup::backup(&self.read, path).await
+    }
+
     /// The writer goes last: the last one to leave folds the log into the file.
     pub(super) async fn close(&self) {
         self.read.close().await;

@@ -4,6 +4,7 @@
 mod audit;
 mod bodies;
 mod catalog;
+mod changes;
 mod credentials;
 mod errors;
 mod exchanges;
@@ -12,6 +13,7 @@ mod large;
 mod links;
 mod models;
 mod open;
+mod original;
 mod outage;
 mod providers;
 mod qwen_turns;

@@ -1,0 +1,311 @@
+//! A database of the original is taken over, with everything in it.
+
+mod fixture;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use signalbox_store::{Error, Page, Store, credentials, provider_configs, providers, requests, settings};
+
+use self::fixture::{STATES, State, change, rows};
+use crate::fixture::sealer;
+
+const CHILD_URL: &str = "SIGNALBOX_ORIGINAL_TEST_URL";
+
+fn url(path: &Path) -> String {
+    format!("sqlite://{}", path.display())
+}
+
+/// The copies that were made of a file.
+fn copies(path: &Path) -> Vec<PathBuf> {
+    let name = format!("{}.before-signalbox-", path.file_name().unwrap().to_str().unwrap());
+    let entries = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|entry| entry.file_name().unwrap().to_str().unwrap().starts_with(&name)).collect()
+}
+
+/// A table of the original in its own words, and where to find the same in ours.
+struct Pair {
+    part: &'static str,
+    columns: &'static str,
+    theirs: &'static str,
+    ours: &'static str,
+}
+
+/// What is the same before and after, column by column.
+const PAIRS: &[Pair] = &[
+    Pair {
+        part: "log",
+        columns: "id, chat_id, parent_id, first_user_message, message_count, created_at, last_accessed, expires_at",
+        theirs: "sessions ORDER BY id",
+        ours: "sessions ORDER BY id",
+    },
+    Pair {
+        part: "hash",
+        columns: "id, conversation_hash",
+        theirs: "sessions ORDER BY id",
+        ours: "sessions ORDER BY id",
+    },
+    Pair {
+        part: "log",
+        columns: "id, session_id, request_id, timestamp, method, path, openai_request, qwen_request, model, stream, created_at",
+        theirs: "requests ORDER BY id",
+        ours: "requests WHERE request_id LIKE 'uuid-%' ORDER BY id",
+    },
+    Pair {
+        part: "log",
+        columns: "openai_response, completion_tokens, prompt_tokens, total_tokens, finish_reason, error, duration_ms, timestamp",
+        theirs: "responses ORDER BY openai_response, timestamp",
+        ours: "responses ORDER BY openai_response, timestamp",
+    },
+    Pair {
+        part: "errors",
+        columns: "id, error_id, timestamp, error_type, error_message, session_id, request_id, severity, resolved, notes",
+        theirs: "errors ORDER BY id",
+        ours: "errors ORDER BY id",
+    },
+    Pair {
+        part: "catalogue",
+        columns: "id, name, type, enabled, priority, description, created_at, updated_at",
+        theirs: "providers ORDER BY id",
+        ours: "providers ORDER BY id",
+    },
+    Pair {
+        part: "catalogue",
+        columns: "id, provider_id, key, value",
+        theirs: "provider_configs ORDER BY id",
+        ours: "provider_configs ORDER BY id",
+    },
+    Pair {
+        part: "catalogue",
+        columns: "id, name, description",
+        theirs: "models ORDER BY id",
+        ours: "models ORDER BY id",
+    },
+    Pair {
+        part: "catalogue",
+        columns: "id, provider_id, model_id, config",
+        theirs: "provider_models ORDER BY id",
+        ours: "provider_models ORDER BY id",
+    },
+    Pair {
+        part: "logins",
+        columns: "id, token, cookies, created_at, updated_at",
+        theirs: "qwen_credentials ORDER BY id",
+        ours: "qwen_credentials ORDER BY id",
+    },
+];
+
+async fn seen(path: &Path, state: &State, pick: impl Fn(&Pair) -> &'static str) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for pair in PAIRS.iter().filter(|pair| state.has(pair.part)) {
+        all.push(rows(path, pair.columns, pick(pair)).await);
+    }
+    all
+}
+
+#[tokio::test]
+async fn every_state_is_taken_over_without_losing_a_row() {
+    for state in STATES {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("provider-router.db");
+        state.make(&path).await;
+        let before = seen(&path, state, |pair| pair.theirs).await;
+        assert!(before.iter().all(|rows| !rows.is_empty()), "{}", state.name);
+        let store = Store::open(&url(&path)).await.unwrap_or_else(|error| panic!("{}: {error}", state.name));
+        let after = seen(&path, state, |pair| pair.ours).await;
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!(before, after, "{}", state.name);
+        }
+        assert!(rows(&path, "name", "sqlite_schema WHERE name LIKE 'original%'").await.is_empty());
+        assert!(rows(&path, "\"table\"", "pragma_foreign_key_check").await.is_empty(), "{}", state.name);
+        // What was there is in the copy, too, and can be opened by the original.
+        let copy = copies(&path);
+        assert_eq!(copy.len(), 1, "{}", state.name);
+        assert_eq!(seen(&copy[0], state, |pair| pair.theirs).await, before, "{}", state.name);
+
+        // The original's own words are kept, and there is always somebody who answers.
+        let total = providers::list(&store, &providers::Filter::default(), Page::ALL).await.unwrap().total;
+        assert_eq!(total, if state.has("catalogue") { 2 } else { 3 }, "{}", state.name);
+        store.close().await;
+        Store::open(&url(&path)).await.unwrap().close().await;
+        assert_eq!(copies(&path), copy, "{}: it is taken over once", state.name);
+        assert_eq!(seen(&path, state, |pair| pair.ours).await, after, "{}", state.name);
+    }
+}
+
+#[tokio::test]
+async fn what_the_original_meant_is_understood() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("provider-router.db");
+    STATES.last().unwrap().make(&path).await;
+    let store = Store::open(&url(&path)).await.unwrap();
+
+    let setting = async |key: &str| settings::get(&store, key).await.unwrap().map(|setting| setting.value);
+    assert_eq!(setting("server.port").await.unwrap(), "3001");
+    assert_eq!(setting("active_provider").await.unwrap(), "lm-studio-default", "a kind is no id");
+    assert_eq!(setting("my 'own' key").await.unwrap(), "Größe 1.50");
+    assert_eq!(setting("server.host").await, None, "it was its default, which listens to everybody");
+    assert_eq!(setting("original.server.host").await.unwrap(), "0.0.0.0");
+    let at = settings::get(&store, "logging.level").await.unwrap().unwrap().updated_at;
+    assert_eq!(at, 1_700_000_002_000);
+
+    let models = signalbox_store::models::list(&store, &Default::default(), Page::ALL).await.unwrap().items;
+    let capabilities: Vec<(&str, String)> =
+        models.iter().map(|model| (model.id.as_str(), model.capabilities.join(" "))).collect();
+    let expected = [("none", ""), ("odd", "chat"), ("once", "chat vision"), ("twice", "chat completion")];
+    assert_eq!(capabilities, expected.map(|(id, words)| (id, words.to_owned())));
+    let defaults = rows(&path, "model_id", "provider_models WHERE is_default").await;
+    assert_eq!(defaults, ["'twice'"], "one of the two");
+
+    let (answered, answer) = requests::get(&store, &requests::RequestKey::Uuid("uuid-3".to_owned())).await.unwrap();
+    assert_eq!((answered.status.as_str(), answered.session_id.is_empty()), ("completed", false));
+    assert_eq!(answer.unwrap().openai_response.unwrap(), r#"{"again":true}"#, "the newest answer");
+    let (kept, answer) =
+        requests::get(&store, &requests::RequestKey::Uuid("response-answer-3".to_owned())).await.unwrap();
+    assert_eq!(
+        (kept.openai_request, answer.unwrap().openai_response.unwrap()),
+        (answered.openai_request, r#"{"n":3}"#.to_owned())
+    );
+    let status = async |uuid: &str| {
+        requests::get(&store, &requests::RequestKey::Uuid(uuid.to_owned())).await.unwrap().0.status.as_str()
+    };
+    assert_eq!([status("uuid-9").await, status("uuid-110").await], ["failed", "interrupted"]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn the_oldest_log_becomes_requests() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("provider-router.db");
+    STATES[0].make(&path).await;
+    let store = Store::open(&url(&path)).await.unwrap();
+    let listed = requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap();
+    let short = listed.items.iter().rev().map(|(request, summary)| {
+        let code = summary.as_ref().and_then(|summary| summary.status_code);
+        (
+            request.request_id.as_str(),
+            request.model.as_str(),
+            request.stream,
+            request.status.as_str(),
+            code,
+            request.timestamp,
+        )
+    });
+    assert_eq!(
+        short.collect::<Vec<_>>(),
+        [
+            ("log-1", "m1", true, "completed", Some(200), 1_700_000_010_000),
+            ("log-2", "unknown", false, "failed", Some(502), 1_700_000_011_000),
+            ("log-3", "unknown", false, "interrupted", None, 1_700_000_012_000),
+        ]
+    );
+    assert_eq!(listed.items[2].0.provider_id.as_deref(), Some("lm-studio"));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_and_nothing_of_them_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("provider-router.db");
+    STATES.last().unwrap().make(&path).await;
+    let store = Store::open(&url(&path)).await.unwrap();
+    assert_eq!(provider_configs::seal_all(&store, &sealer()).await.unwrap(), 2);
+    assert_eq!(credentials::seal_all(&store, &sealer()).await.unwrap(), 2);
+    assert_eq!(credentials::seal_all(&store, &sealer()).await.unwrap(), 0);
+    let active = credentials::active(&store, &sealer()).await.unwrap().unwrap();
+    assert_eq!((active.token.expose().as_str(), active.row.expires_at), ("canary-new", Some(1_900_000_000)));
+    let labels: Vec<String> = credentials::list(&store).await.unwrap().into_iter().map(|row| row.label).collect();
+    assert_eq!(labels, ["default", "login 1"]);
+    let configs = provider_configs::list(&store, "qwen-direct-default").await.unwrap();
+    let opened = configs.iter().map(|row| (row.key.as_str(), provider_configs::json(&sealer(), row).unwrap()));
+    assert_eq!(opened.collect::<Vec<_>>(), [("cookies", json!("a=canary-cookie")), ("token", json!("canary-token"))]);
+    store.close().await;
+    let bytes = fs::read(&path).unwrap();
+    let found = bytes.windows(7).any(|window| window == b"canary-");
+    assert!(!found, "a secret is still in the file");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_copy_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("provider-router.db");
+    STATES[0].make(&path).await;
+    Store::open(&url(&path)).await.unwrap().close().await;
+    assert_eq!(fs::metadata(&copies(&path)[0]).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn what_would_be_lost_is_refused_and_the_file_left_as_it_is() {
+    for (text, told) in [
+        ("CREATE TABLE cats (name TEXT)", "a table cats"),
+        ("ALTER TABLE sessions ADD COLUMN mood TEXT", "a column sessions.mood"),
+        ("CREATE VIEW mine AS SELECT 1", "a view or trigger mine"),
+        ("ALTER TABLE requests DROP COLUMN model", "has no column requests.model"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("provider-router.db");
+        STATES[1].make(&path).await;
+        change(&path, text).await;
+        let before = fs::read(&path).unwrap();
+        let error = Store::open(&url(&path)).await.unwrap_err();
+        assert!(matches!(&error, Error::Incompatible(why) if why.contains(told)), "{text}: {error}");
+        assert_eq!(fs::read(&path).unwrap(), before, "{text}");
+        assert!(copies(&path).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_with_instructions_and_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("provider-router.db");
+    STATES.last().unwrap().make(&path).await;
+    let whole = fs::read(&path).unwrap();
+    for at in [3 * 4096, whole.len() / 2, whole.len() - 4096] {
+        let mut broken = whole.clone();
+        broken[at..at + 4096].fill(0xa5);
+        fs::write(&path, &broken).unwrap();
+        let error = Store::open(&url(&path)).await.unwrap_err();
+        assert!(matches!(error, Error::Corrupt(_)) && error.to_string().contains(".recover"), "{at}: {error}");
+        assert!(fs::read(&path).unwrap() == broken && copies(&path).is_empty(), "{at}");
+    }
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(matches!(Store::open(&url(&path)).await, Err(Error::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn three_processes_may_take_it_over_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("provider-router.db");
+    let state = STATES.last().unwrap();
+    state.make(&path).await;
+    let before = seen(&path, state, |pair| pair.theirs).await;
+    let spawn = |_| {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "original::as_a_child", "--ignored"])
+            .env(CHILD_URL, url(&path))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    for child in [0, 1, 2].map(spawn) {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    assert_eq!(copies(&path).len(), 1);
+    assert_eq!(seen(&path, state, |pair| pair.ours).await, before);
+    let kinds: BTreeSet<&str> = STATES.iter().map(|state| state.name).collect();
+    assert_eq!(kinds.len(), STATES.len());
+}
+
+#[tokio::test]
+#[ignore = "run by three_processes_may_take_it_over_at_once"]
+async fn as_a_child() {
+    Store::open(&std::env::var(CHILD_URL).unwrap()).await.unwrap().close().await;
+}
