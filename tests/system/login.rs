@@ -100,6 +100,22 @@ async fn the_login_is_taken_once_the_person_has_logged_in_and_not_before() {
 }
 
 #[tokio::test]
+async fn the_page_of_the_configuration_is_the_one_that_opens() {
+    if !has_chromium() {
+        return;
+    }
+    let (home, page) = (Home::new(), Page::open().await);
+    let config = format!("[upstream]\nbase_url = \"{}\"\n", page.url());
+    fs::write(home.data().join("qwen-proxy.toml"), config).unwrap();
+    let login = start(&home, &["--headless", "--browser", "chromium"], Stdio::null());
+    within("a visitor", page.asked(1)).await;
+    page.log_in();
+    let (code, said) = ended(login).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(stored(&home).await.unwrap().0, TOKEN);
+}
+
+#[tokio::test]
 async fn ctrl_c_leaves_nothing_behind() {
     if !has_chromium() {
         return;
@@ -162,7 +178,8 @@ async fn what_stands_in_the_way_is_told() {
             "cannot start the browser /nonexistent",
         ),
         (&["login", "--browser", "/bin/false"], ("DISPLAY", ""), 73, "there is no screen"),
-        (&["login", "--url", "chat.qwen.ai"], ("DISPLAY", ":0"), 64, "--url takes"),
+        (&["login", "--url", "chat.qwen.ai"], ("DISPLAY", ":0"), 64, "--url and"),
+        (&["login"], ("QWEN_BASE_URL", "chat.qwen.ai"), 64, "`upstream.base_url`"),
         (&["login", "--timeout", "soon"], ("DISPLAY", ":0"), 64, "not a duration"),
         (&["login", "--paste", "--db-path", "/dev/null/no"], ("DISPLAY", ""), 75, "the database cannot be used"),
         (&["login", "--paste"], ("SIGNALBOX_KEY", "canary"), 78, "SIGNALBOX_KEY"),

@@ -70,7 +70,15 @@ impl CommonArgs {
 /// # Errors
 /// The code to leave with, everything having been printed: 64 after a mistake, 0 after `--help` and `--version`.
 pub fn parse_args<P: clap::Parser>() -> Result<P, ExitCode> {
-    P::try_parse().map_err(|error| {
+    parse_args_from(std::env::args_os())
+}
+
+/// Reads these words as the command line of this process, its name first.
+///
+/// # Errors
+/// See [`parse_args`].
+pub fn parse_args_from<P: clap::Parser>(words: impl IntoIterator<Item = OsString>) -> Result<P, ExitCode> {
+    P::try_parse_from(words).map_err(|error| {
         // Nothing is left to do when the terminal is gone: the exit code tells the same.
         let _ = error.print();
         if error.use_stderr() { Exit::Usage(String::new()).exit_code() } else { ExitCode::SUCCESS }

@@ -9,7 +9,7 @@
 //! - [`shutdown`], `supervision`, `lifeline`: who may ask the process to leave, and how it leaves.
 //! - [`doors`]: the names and the pages that may come in.
 //! - [`admin`]: asked to leave over HTTP. [`adoption`]: another supervisor takes over from one that was killed. [`identity`]: which process a number means.
-//! - `descriptors`: as many as the system allows. [`auth`]: client keys. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
+//! - `descriptors`: as many as the system allows. [`auth`]: client keys. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`terminal`]: asking a person. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
 //!
 //! # Theory
 //! A process ends in two moments. When it begins to *drain*, it accepts nothing new and finishes what runs. At the *cut*, streams
@@ -46,10 +46,11 @@ pub mod shutdown;
 mod status;
 mod supervision;
 pub mod telemetry;
+pub mod terminal;
 mod user;
 
 pub use allocator::{ALLOCATOR, Allocator};
-pub use args::{CommonArgs, parse_args};
+pub use args::{CommonArgs, parse_args, parse_args_from};
 pub use auth::ClientKeys;
 pub use config::Common;
 pub use context::Context;

@@ -129,6 +129,12 @@ fn milliseconds(given: &str) -> Option<Value> {
 // === impl Upstream ===
 
 impl Upstream {
+    /// Where chat.qwen.ai is.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
     /// How the site is reached.
     ///
     /// # Errors

@@ -7,7 +7,6 @@
 mod browser;
 mod cookies;
 mod stored;
-mod terminal;
 mod token;
 #[cfg(unix)]
 mod window;
@@ -17,16 +16,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use signalbox_daemon::config::{Common, Duration};
-use signalbox_daemon::{Exit, Shutdown, sealing_key};
+use signalbox_daemon::{Exit, Shutdown, sealing_key, terminal};
 use signalbox_store::credentials::{self, DEFAULT_LABEL, NewCredential};
 use signalbox_store::{Sealer, Store};
 
 use self::cookies::Login;
 pub use self::stored::{Command as StoredCommand, run as stored};
-
-/// The page of everybody.
-#[cfg(unix)]
-const PAGE: &str = "https://chat.qwen.ai";
 
 /// What `qwen-proxy login` takes. A variable that is set to nothing counts as not set.
 #[derive(Clone, Debug, clap::Args)]
@@ -43,24 +38,24 @@ pub struct Args {
     /// How long to wait for the person
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub timeout: Duration,
-    /// Page to log in at [env: QWEN_BASE_URL] [default: the site itself]
-    #[arg(long, value_name = "URL", env = "QWEN_BASE_URL", hide_env = true)]
+    /// Page to log in at [env: QWEN_BASE_URL] [default: `upstream.base_url` of the configuration]
+    #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// Open no window: for tests
     #[arg(long)]
     pub headless: bool,
 }
 
-/// Waits for a login and stores it as the one that is used from now on.
+/// Waits for a login and stores it as the one that is used from now on. `site` is the page where the flags name none.
 ///
 /// # Errors
 /// One sentence with what to do; nothing was stored then.
-pub async fn login(args: Args, common: Common, shutdown: Shutdown) -> Result<(), Exit> {
+pub async fn login(args: Args, site: &str, common: Common, shutdown: Shutdown) -> Result<(), Exit> {
     // Before the person does anything, so that nothing they do is in vain.
     let key = sealing_key(&common.data_dir)?;
     let store = open(&common).await?;
     let stored = async {
-        let login = obtain(&args, &common, &shutdown).await?;
+        let login = obtain(&args, site, &common, &shutdown).await?;
         let (expires_at, label) = (login.expires_at, args.label.clone());
         let new = NewCredential { label, token: login.token, cookies: login.cookies, expires_at: Some(expires_at) };
         let id = credentials::put(&store, &Sealer::new(&key), &new, now()).await.map_err(|error| failed(&error))?;
@@ -75,8 +70,8 @@ pub async fn login(args: Args, common: Common, shutdown: Shutdown) -> Result<(),
     stored
 }
 
-async fn obtain(args: &Args, common: &Common, shutdown: &Shutdown) -> Result<Login, Exit> {
-    if args.paste { pasted(shutdown).await } else { browsed(args, common, shutdown).await }
+async fn obtain(args: &Args, site: &str, common: &Common, shutdown: &Shutdown) -> Result<Login, Exit> {
+    if args.paste { pasted(shutdown).await } else { browsed(args, site, common, shutdown).await }
 }
 
 async fn pasted(shutdown: &Shutdown) -> Result<Login, Exit> {
@@ -90,10 +85,10 @@ async fn pasted(shutdown: &Shutdown) -> Result<Login, Exit> {
 }
 
 #[cfg(unix)]
-async fn browsed(args: &Args, common: &Common, shutdown: &Shutdown) -> Result<Login, Exit> {
+async fn browsed(args: &Args, site: &str, common: &Common, shutdown: &Shutdown) -> Result<Login, Exit> {
     use self::browser::{Browser, Plan, Profile};
 
-    let url = args.url.as_deref().filter(|url| !url.is_empty()).unwrap_or(PAGE);
+    let url = args.url.as_deref().filter(|url| !url.is_empty()).unwrap_or(site);
     let host = host(url)?;
     let named = args.browser.clone().filter(|path| !path.as_os_str().is_empty());
     let program = named.or_else(browser::find).ok_or_else(|| {
@@ -128,7 +123,7 @@ async fn browsed(args: &Args, common: &Common, shutdown: &Shutdown) -> Result<Lo
 }
 
 #[cfg(not(unix))]
-async fn browsed(_: &Args, _: &Common, _: &Shutdown) -> Result<Login, Exit> {
+async fn browsed(_: &Args, _: &str, _: &Common, _: &Shutdown) -> Result<Login, Exit> {
     Err(Exit::Usage("no browser can be opened on this system: use --paste".to_owned()))
 }
 
@@ -142,8 +137,11 @@ fn has_screen() -> bool {
 /// The host whose login is wanted.
 #[cfg(unix)]
 fn host(url: &str) -> Result<String, Exit> {
-    let refused =
-        || Exit::Usage(format!("--url takes the address of a page, such as https://chat.qwen.ai, not `{url}`"));
+    let refused = || {
+        Exit::Usage(format!(
+            "--url and `upstream.base_url` take the address of a page, such as https://chat.qwen.ai, not `{url}`"
+        ))
+    };
     let uri: http::Uri = url.parse().map_err(|_| refused())?;
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(host.to_owned()),

@@ -52,8 +52,9 @@ fn main() -> ExitCode {
     match args.command {
         None => signalbox_daemon::run(spec, args.common, overlay, run),
         Some(Command::Login(args_of_login)) => {
-            run_command(spec, args.common, overlay, |_: Config, common, shutdown| {
-                acting(Actor::command_line(&user_name()), login::login(args_of_login, common, shutdown))
+            run_command(spec, args.common, overlay, async |config: Config, common, shutdown| {
+                let work = login::login(args_of_login, config.upstream.base_url(), common, shutdown);
+                acting(Actor::command_line(&user_name()), work).await
             })
         }
         Some(Command::Credentials(command)) => {
