@@ -29,6 +29,7 @@ mod model_sync;
 mod openapi;
 mod outage;
 mod overload;
+mod provider_cli;
 mod qwen;
 mod restarts;
 mod sdk;

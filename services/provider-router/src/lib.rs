@@ -6,6 +6,8 @@
 //! the request has begun; [`dispatch`] asks one [`provider`] after the other until one answers well. A stream then passes
 //! through [`relay`]. The books of the request, from arrival to end, are its [`exchange`].
 //!
+//! [`cli`] is the other half of the program: who answers is said there, and how it went is read.
+//!
 //! # Invariants
 //! - No request waits for the database.
 //! - Every request that reaches a provider has begun in the journal before, and ends in it exactly once, before its last
@@ -16,6 +18,7 @@ pub mod api;
 pub mod app;
 pub mod body;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dispatch;
@@ -24,6 +27,7 @@ pub mod exchange;
 pub mod hops;
 pub mod journal;
 pub mod metrics;
+mod probe;
 pub mod provider;
 pub mod relay;
 pub mod route;

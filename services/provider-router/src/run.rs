@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use signalbox_daemon::{ClientKeys, Context, Doors, Exit, sealing_key};
-use signalbox_store::{Sealer, Store, settings};
+use signalbox_store::{Sealer, Store, credentials, provider_configs, settings};
 use signalbox_upstream::Client;
 use tokio::{
     runtime::Handle,
@@ -31,6 +31,7 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let sealer = Sealer::new(&sealing_key(&context.common.data_dir)?);
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
+    seal(&store, &sealer).await;
     let policy = config.upstream.policy();
     let metrics = Arc::new(Metrics::default());
     let rows = signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?;
@@ -92,6 +93,20 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     loader.finish(LOAD_PATIENCE).await;
     store.close().await;
     served
+}
+
+/// Seals what was stored before there was sealing: the database may have been the original's. Where it is busy, the next start
+/// is soon enough.
+async fn seal(store: &Store, sealer: &Sealer) {
+    let sealed = async {
+        let logins = credentials::seal_all(store, sealer).await?;
+        Ok::<_, signalbox_store::Error>(logins + provider_configs::seal_all(store, sealer).await?)
+    };
+    match sealed.await {
+        Ok(0) => {}
+        Ok(secrets) => tracing::info!(secrets, "sealed what was stored in the clear"),
+        Err(error) => tracing::warn!(%error, "cannot seal what is stored in the clear; the next start tries again"),
+    }
 }
 
 /// A database that is away may come back; a file that cannot be opened needs a person.

@@ -49,8 +49,17 @@ impl CommandLine {
 
     /// Types `api-server` with these words, and waits for its end. Nobody sits at the terminal.
     pub async fn api_server(&self, words: &[&str]) -> Typed {
-        let mut child = self.begin(words);
-        let what = format!("the end of `api-server {}`", words.join(" "));
+        Self::ended("api-server", words, self.begin(words)).await
+    }
+
+    /// Types `provider-router` with these words, and waits for its end. Nobody sits at the terminal.
+    pub async fn provider_router(&self, words: &[&str]) -> Typed {
+        let child = self.command("provider-router", words).spawn().expect("provider-router starts");
+        Self::ended("provider-router", words, child).await
+    }
+
+    async fn ended(program: &str, words: &[&str], mut child: Child) -> Typed {
+        let what = format!("the end of `{program} {}`", words.join(" "));
         // Its output is short: it fits into the pipes.
         eventually(&what, async || child.try_wait().expect("a child can be asked")).await;
         let output = child.wait_with_output().expect("the output of a child");
@@ -64,12 +73,18 @@ impl CommandLine {
     /// When it does not start.
     #[must_use]
     pub fn begin(&self, words: &[&str]) -> Child {
-        let mut command = Command::new(binary("api-server"));
+        self.command("api-server", words).spawn().expect("api-server starts")
+    }
+
+    /// The command as it would be typed, for tests that have more to say about its start.
+    #[must_use]
+    pub fn command(&self, program: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(binary(program));
         command.env_clear().env("DATA_DIR", self.home.data()).env("HOME", self.home.path());
         command.envs(["PATH", "TMPDIR"].iter().filter_map(|name| Some((name, env::var_os(name)?))));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().expect("api-server starts")
+        command
     }
 }
 

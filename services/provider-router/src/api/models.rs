@@ -1,6 +1,6 @@
 //! `GET /v1/models`: what can be asked for.
 
-use std::{future::poll_fn, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderValue, header};
 use serde::Deserialize;
 use signalbox_core::openai::Model;
@@ -16,13 +16,10 @@ use signalbox_core::openai::Model;
 use super::error::ApiError;
 use crate::{
     app::App,
+    probe::list_models,
     provider::{Adapter, OpenAi, Provider},
-    relay::Source,
     route::RouteError,
 };
-
-/// A list of models larger than this is none.
-const MAX_LIST: usize = 8 << 20;
 
 /// The query of the list.
 #[derive(Debug, Deserialize)]
@@ -55,22 +52,9 @@ pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<
     model.map(Json).ok_or_else(|| RouteError::UnknownModel(id).into())
 }
 
-/// A provider's own list, as it sent it: JSON, if nothing else.
+/// See [`list_models`].
 pub(super) async fn ask(app: &App, openai: &OpenAi) -> Result<Bytes, String> {
-    let response = app.client.send(&openai.target, openai.models(), &app.deadlines).await.map_err(|e| e.to_string())?;
-    let (head, body) = response.into_parts();
-    if !head.status.is_success() {
-        return Err(format!("it answered with status {}", head.status));
-    }
-    let (mut source, mut list) = (Source::Upstream(body), BytesMut::new());
-    while let Some(bytes) = poll_fn(|cx| source.poll_data(cx)).await.transpose().map_err(|e| e.to_string())? {
-        list.extend_from_slice(&bytes);
-        if list.len() > MAX_LIST {
-            return Err(format!("its list is larger than {MAX_LIST} bytes"));
-        }
-    }
-    serde_json::from_slice::<serde::de::IgnoredAny>(&list).map_err(|error| format!("its list is not JSON: {error}"))?;
-    Ok(list.freeze())
+    list_models(&app.client, &app.deadlines, openai).await
 }
 
 fn unavailable(provider: &Provider, reason: String) -> ApiError {

@@ -211,8 +211,12 @@ pub(crate) mod tests {
         });
         let setting =
             |value: &str| schema::Setting { key: "active_provider".into(), value: value.into(), updated_at: 0 };
-        let catalog =
-            Catalog { version: 3, providers: providers.collect(), settings: active.map(setting).into_iter().collect() };
+        let catalog = Catalog {
+            version: 3,
+            providers: providers.collect(),
+            models: vec![],
+            settings: active.map(setting).into_iter().collect(),
+        };
         Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default())
     }
 

@@ -1,0 +1,240 @@
+//! The provider CLI: who answers requests, which models they serve, and how it went; on the database itself, so that it works
+//! whether or not a router runs. One that does notices a change within a second.
+//!
+//! # Layout
+//! - [`desk`]: what commands work with. - [`output`], [`table`]: for people, or as JSON. - [`prompt`]: asking a person.
+//! - [`provider`], [`model`]: the nouns. [`active`]: the provider of the setting `active_provider`. [`log`]: the request log.
+//!   [`migrate`]: the environment of the original.
+//!
+//! # Invariants
+//! - A command asks everything it has to know before it writes, and writes once: all, or nothing.
+//! - A secret is never printed, and never shown while it is typed.
+//! - Where nobody sits at the terminal, nothing is asked: what is missing is an error that names the flag.
+//! - Exit codes: 0 done, 1 not done, 64 usage, 78 configuration, 130 interrupted.
+
+mod active;
+mod desk;
+mod log;
+mod migrate;
+mod model;
+mod output;
+mod prompt;
+mod provider;
+mod table;
+mod values;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use signalbox_daemon::{CommonArgs, Exit, Shutdown, Spec, config::Common, parse_args_from, run_command};
+
+use self::{desk::Desk, output::Output};
+use crate::{
+    config::{self, Config},
+    run,
+};
+
+/// One OpenAI-compatible endpoint in front of many providers. Without a command, it serves in the foreground.
+#[derive(Debug, Parser)]
+#[command(name = "provider-router", version, about)]
+pub struct Cli {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Refuse providers in private networks, for installations that others configure (env DENY_PRIVATE_UPSTREAMS)
+    #[arg(long)]
+    deny_private_upstreams: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List, add, edit, remove, switch and test providers
+    Provider(Noun<provider::Command>),
+    /// List and add models, say who serves them
+    Model(Noun<model::Command>),
+    /// Choose the provider that answers what nobody is linked to
+    Set(active::Set),
+    /// List the providers, the active one marked
+    #[command(alias = "ls")]
+    List(Plain),
+    /// Say which provider is active
+    Status(Plain),
+    /// Ask a provider whether it answers; without a name, the active one
+    Test(active::Test),
+    /// Show the newest requests
+    History(log::History),
+    /// Show how much each provider has answered
+    Stats(Plain),
+    /// Take over what the original kept in its environment: providers, the active one, the login at chat.qwen.ai
+    Migrate(migrate::Migrate),
+    /// Print a completion script: `provider-router completions bash > /etc/bash_completion.d/provider-router`
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// A noun and what is to be done with it.
+#[derive(Debug, clap::Args)]
+struct Noun<C: Subcommand> {
+    /// Print one JSON object instead of text, and ask nothing
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: C,
+}
+
+/// A command that needs to know nothing.
+#[derive(Debug, clap::Args)]
+struct Plain {
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+// === impl Cli ===
+
+impl Cli {
+    /// The command line of this process.
+    ///
+    /// # Errors
+    /// The code to leave with, everything having been printed.
+    pub fn of_process() -> Result<Self, ExitCode> {
+        parse_args_from(as_we_say(std::env::args_os().collect()))
+    }
+
+    /// Does what the command line says. The code is that of the process.
+    #[must_use]
+    pub fn execute(self, spec: Spec) -> ExitCode {
+        let Self { common, deny_private_upstreams, command } = self;
+        let overlay = match config::overlay(deny_private_upstreams, |name| std::env::var(name).ok()) {
+            Ok(overlay) => overlay,
+            Err(exit) => {
+                output::complain(&format!("{}: {exit}", spec.name));
+                return exit.exit_code();
+            }
+        };
+        match command {
+            None => signalbox_daemon::run(spec, common, overlay, run),
+            Some(Command::Completions { shell }) => completions(shell),
+            Some(command) => {
+                // The work has said how it went; what the frame says on its own comes first.
+                let mut code = ExitCode::SUCCESS;
+                let said = &mut code;
+                let framed = run_command(spec, common, overlay, async |config, common, shutdown| {
+                    *said = command.execute(config, common, shutdown).await?;
+                    Ok(())
+                });
+                if framed == ExitCode::SUCCESS { code } else { framed }
+            }
+        }
+    }
+}
+
+/// The original promised `provider add --config KEY=VALUE`. Here `--config FILE` is every program's, so behind `provider add`
+/// and `provider edit` what has a `=` in it is `--set`.
+fn as_we_say(mut words: Vec<OsString>) -> Vec<OsString> {
+    let is = |at: usize, wanted: &[&str]| words.get(at).is_some_and(|word| wanted.iter().any(|wanted| word == wanted));
+    let verb = (0..words.len()).find(|at| is(*at, &["add", "edit"]) && *at > 1 && is(*at - 1, &["provider", "--json"]));
+    let assigns = |word: &OsString| word.to_str().is_some_and(|word| word.contains('='));
+    for at in verb.unwrap_or(words.len())..words.len() {
+        if words[at] == "--config" && words.get(at + 1).is_some_and(assigns) {
+            words[at] = "--set".into();
+        } else if let Some(rest) = words[at].to_str().and_then(|word| word.strip_prefix("--config="))
+            && rest.contains('=')
+        {
+            words[at] = format!("--set={rest}").into();
+        }
+    }
+    words
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "provider-router", &mut script);
+    output::print(&String::from_utf8_lossy(&script));
+    ExitCode::SUCCESS
+}
+
+// === impl Command ===
+
+impl Command {
+    async fn execute(self, config: Config, common: Common, shutdown: Shutdown) -> Result<ExitCode, Exit> {
+        let mut out = Output::new(self.json());
+        let desk = match Desk::open(config, &common, !self.json()).await {
+            Ok(desk) => desk,
+            Err(error) => return Ok(out.finish(Err(error))),
+        };
+        let done = tokio::select! {
+            done = self.act(&desk, &mut out) => Some(done),
+            () = shutdown.draining() => None,
+        };
+        desk.store.close().await;
+        done.map(|done| out.finish(done)).ok_or(Exit::Interrupted)
+    }
+
+    fn json(&self) -> bool {
+        match self {
+            Self::Provider(noun) => noun.json,
+            Self::Model(noun) => noun.json,
+            Self::Set(command) => command.json,
+            Self::List(plain) | Self::Status(plain) | Self::Stats(plain) => plain.json,
+            Self::Test(command) => command.json,
+            Self::History(command) => command.json,
+            Self::Migrate(command) => command.json,
+            Self::Completions { .. } => false,
+        }
+    }
+
+    async fn act(self, desk: &Desk, out: &mut Output) -> output::Done {
+        match self {
+            Self::Provider(noun) => noun.command.act(desk, out).await,
+            Self::Model(noun) => noun.command.act(desk, out).await,
+            Self::Set(set) => active::set(&set, desk, out).await,
+            Self::List(_) => active::list(desk, out).await,
+            Self::Status(_) => active::status(desk, out).await,
+            Self::Test(test) => active::test(&test, desk, out).await,
+            Self::History(history) => log::history(&history, desk, out).await,
+            Self::Stats(_) => log::stats(desk, out).await,
+            Self::Migrate(migrate) => migrate::migrate(&migrate, desk, out).await,
+            Self::Completions { .. } => Ok(output::Verdict::done(serde_json::Value::Null)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_the_original_promised_is_understood() {
+        let ours = |line: &str| {
+            let words = as_we_say(line.split(' ').map(OsString::from).collect());
+            words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        for (line, same) in [
+            ("x provider add --config a=b --config=c=d", "x provider add --set a=b --set=c=d"),
+            ("x provider --json edit p --config a=b", "x provider --json edit p --set a=b"),
+            ("x provider add --config file.toml", "x provider add --config file.toml"),
+            ("x --config a=b provider add --config", "x --config a=b provider add --config"),
+            ("x model add --config a=b", "x model add --config a=b"),
+        ] {
+            assert_eq!(ours(line), same);
+        }
+    }
+
+    #[test]
+    fn json_is_said_before_or_behind_a_verb() {
+        for line in ["provider --json list", "provider list --json", "model list --json", "ls --json"] {
+            let cli = Cli::try_parse_from(["provider-router"].into_iter().chain(line.split(' '))).unwrap();
+            assert!(cli.command.unwrap().json(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The active provider: the one that answers what nobody is linked to.
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use signalbox_core::provider_type::{ECHO, provider_type};
+use signalbox_core::schema::{self, ProviderConfig};
+use signalbox_store::catalog::Change;
+
+use super::{
+    desk::{ACTIVE, Desk, active, find},
+    output::{Colour, Done, Output, Verdict},
+    provider::probe,
+    table::{boxed, plain, table},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Set {
+    /// Id of the provider
+    provider: String,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    /// Id of the provider
+    provider: Option<String>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(super) async fn set(command: &Set, desk: &Desk, out: &mut Output) -> Done {
+    let catalog = desk.catalog().await?;
+    let (row, ..) = find(&catalog, &command.provider)?;
+    let before = active(&catalog).map(|setting| setting.value.clone());
+    let facts = json!({ "from": before, "to": row.id, "changed": before.as_ref() != Some(&row.id) });
+    if before.as_ref() == Some(&row.id) {
+        out.coloured(Colour::Yellow, &format!("Provider is already set to: {}", row.id));
+        return Ok(Verdict::done(facts));
+    }
+    let change = Change::Setting { key: ACTIVE.to_owned(), value: row.id.clone() };
+    desk.change(catalog.version, &[change]).await?;
+    out.coloured(Colour::Green, "Provider successfully changed:");
+    out.line(format!("  From: {}", before.as_deref().unwrap_or("none")));
+    out.line(format!("  To:   {}", row.id));
+    if !row.enabled {
+        out.coloured(Colour::Yellow, &format!("It is disabled: run `provider-router provider enable {}`", row.id));
+    }
+    Ok(Verdict::done(facts))
+}
+
+pub(super) async fn list(desk: &Desk, out: &mut Output) -> Done {
+    let catalog = desk.catalog().await?;
+    let chosen = active(&catalog).map(|setting| setting.value.as_str());
+    let is_active = |row: &schema::Provider| chosen == Some(row.id.as_str());
+    let cells = |(row, configs, _): &(schema::Provider, Vec<ProviderConfig>, _)| {
+        let mark = if is_active(row) { "✓" } else { "" };
+        [mark.to_owned(), row.id.clone(), base_url(desk, row, configs)]
+    };
+    let rows: Vec<[String; 3]> = catalog.providers.iter().map(cells).collect();
+    out.line(table(["Active", "Name", "Base URL"], &rows));
+    out.line("Choose another one with `provider-router set <name>`.");
+    out.line("Ask one whether it answers with `provider-router test [name]`.");
+    let facts = catalog.providers.iter().map(|(row, configs, _)| {
+        json!({ "id": row.id, "name": row.name, "active": is_active(row), "base_url": base_url(desk, row, configs) })
+    });
+    Ok(Verdict::done(json!({ "providers": facts.collect::<Vec<Value>>() })))
+}
+
+pub(super) async fn status(desk: &Desk, out: &mut Output) -> Done {
+    let catalog = desk.catalog().await?;
+    out.line(boxed("Provider Status"));
+    let Some(setting) = active(&catalog) else {
+        out.line("Name:         none");
+        out.line("Choose one with `provider-router set <name>`.");
+        return Ok(Verdict::done(json!({ "active": null })));
+    };
+    let found = find(&catalog, &setting.value).ok();
+    let status = match found {
+        Some((row, ..)) if row.enabled => "Active",
+        Some(_) => "Disabled",
+        None => "Not Found",
+    };
+    let url = found.map(|(row, configs, _)| base_url(desk, row, configs)).unwrap_or_default();
+    out.line(format!("Name:         {}", plain(&setting.value)));
+    out.line(format!("Status:       {status}"));
+    out.line(format!("Base URL:     {url}"));
+    out.line(format!("Last Updated: {}", moment(setting.updated_at)));
+    Ok(Verdict::done(json!({
+        "active": setting.value,
+        "status": status,
+        "base_url": url,
+        "updated_at": setting.updated_at,
+    })))
+}
+
+pub(super) async fn test(command: &Test, desk: &Desk, out: &mut Output) -> Done {
+    let catalog = desk.catalog().await?;
+    let chosen = command.provider.clone().or_else(|| active(&catalog).map(|setting| setting.value.clone()));
+    let id = chosen.context("no provider is active: name one, or choose one with `provider-router set <name>`")?;
+    let (row, configs, _) = find(&catalog, &id)?;
+    out.line(format!("Testing provider: {id}"));
+    out.line(format!("Base URL: {}", base_url(desk, row, configs)));
+    let probed = probe(desk, row, configs).await?;
+    match &probed.failure {
+        None => {
+            out.coloured(Colour::Green, "✓ Health check passed");
+            out.line(format!("Response time: {}ms", probed.duration_ms));
+            Ok(Verdict::done(probed.facts(&id)))
+        }
+        Some(why) => {
+            out.coloured(Colour::Red, "✗ Health check failed");
+            out.line(plain(why));
+            Ok(Verdict::failed(probed.facts(&id)))
+        }
+    }
+}
+
+/// Where a provider is: as it is configured, or as its kind says.
+pub(super) fn base_url(desk: &Desk, row: &schema::Provider, configs: &[ProviderConfig]) -> String {
+    let of_kind = if row.kind == ECHO { "built in" } else { provider_type(&row.kind).base_url.unwrap_or("none") };
+    let configured = configs.iter().filter(|config| config.key == "baseURL");
+    let opened = desk.opened(&configured.cloned().collect::<Vec<_>>()).unwrap_or_default();
+    opened.get("baseURL").and_then(Value::as_str).filter(|url| !url.is_empty()).unwrap_or(of_kind).to_owned()
+}
+
+/// Unix milliseconds as a person reads them.
+pub(super) fn moment(ms: i64) -> String {
+    Timestamp::from_millisecond(ms)
+        .map_or_else(|_| "unknown".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}

@@ -1,0 +1,97 @@
+//! What commands work with.
+
+use anyhow::{Context as _, bail};
+use signalbox_core::schema::{self, ProviderConfig};
+use signalbox_daemon::{config::Common, sealing_key, terminal};
+use signalbox_store::{
+    Error, Sealer, Store,
+    catalog::{self, Change},
+    provider_configs,
+};
+
+use crate::{
+    clock,
+    config::Config,
+    metrics::Metrics,
+    provider::{self, Adapter, Provider},
+};
+
+/// The setting that names the active provider.
+pub(super) const ACTIVE: &str = "active_provider";
+
+/// The database, and how it is to be used.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) store: Store,
+    pub(super) sealer: Sealer,
+    pub(super) config: Config,
+    pub(super) data_dir: std::path::PathBuf,
+    /// Whether a person can be asked.
+    pub(super) asks: bool,
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// Opens the database; `may_ask` if questions are welcome.
+    pub(super) async fn open(config: Config, common: &Common, may_ask: bool) -> anyhow::Result<Self> {
+        let sealer = Sealer::new(&sealing_key(&common.data_dir)?);
+        let store = Store::open(common.database.url.expose()).await;
+        let store = store.context("the database cannot be used; check --database-url, --db-path or --data-dir")?;
+        Ok(Self { store, sealer, config, data_dir: common.data_dir.clone(), asks: may_ask && terminal::is_there() })
+    }
+
+    /// The catalogue as it is now.
+    pub(super) async fn catalog(&self) -> anyhow::Result<catalog::Catalog> {
+        Ok(catalog::load(&self.store).await?)
+    }
+
+    /// Makes changes of the catalogue as it was at `version`, all or none.
+    pub(super) async fn change(&self, version: i64, changes: &[Change]) -> anyhow::Result<()> {
+        match catalog::change(&self.store, &self.sealer, version, changes, clock::unix_ms()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                bail!("somebody else has changed the configuration meanwhile; nothing was changed: run it again")
+            }
+            Err(Error::Conflict { what }) if what.ends_with(".name") => {
+                bail!("another provider has this name; nothing was changed: choose another --name")
+            }
+            Err(error) => Err(error).context("nothing was changed"),
+        }
+    }
+
+    /// The configuration of a provider, opened.
+    pub(super) fn opened(&self, rows: &[ProviderConfig]) -> anyhow::Result<provider::Config> {
+        rows.iter().map(|row| Ok((row.key.clone(), provider_configs::json(&self.sealer, row)?))).collect()
+    }
+
+    /// A provider as the router would load it.
+    pub(super) fn load(&self, row: &schema::Provider, config: &provider::Config) -> Provider {
+        Provider::new(row, config, None, &self.config.upstream.policy(), &Metrics::default())
+    }
+
+    /// Says no to a configuration that the router could not use.
+    pub(super) fn judge(&self, row: &schema::Provider, config: &provider::Config) -> anyhow::Result<()> {
+        match self.load(row, config).adapter {
+            Adapter::Misconfigured(reason) => bail!("this configuration cannot work: {reason}; nothing was changed"),
+            Adapter::OpenAi(_) | Adapter::Echo(_) => Ok(()),
+        }
+    }
+}
+
+/// The provider that the setting names, whether or not there is one.
+pub(super) fn active(catalog: &catalog::Catalog) -> Option<&schema::Setting> {
+    catalog.settings.iter().find(|setting| setting.key == ACTIVE)
+}
+
+/// One provider of the catalogue with its configuration and models, or who else there is.
+pub(super) fn find<'a>(
+    catalog: &'a catalog::Catalog,
+    id: &str,
+) -> anyhow::Result<&'a (schema::Provider, Vec<ProviderConfig>, Vec<schema::LinkedModel>)> {
+    catalog.providers.iter().find(|(row, ..)| row.id == id).with_context(|| {
+        let known: Vec<&str> = catalog.providers.iter().map(|(row, ..)| row.id.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        format!("Provider not found: {id}. There are: {known}")
+    })
+}

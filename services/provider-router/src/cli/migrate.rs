@@ -1,0 +1,266 @@
+//! `migrate`: what the original kept in its environment and its `.env` becomes rows.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use signalbox_core::{
+    schema::{NewModel, NewProvider, ProviderConfig},
+    secret::Secret,
+};
+use signalbox_store::{
+    Kind,
+    catalog::{Catalog, Change},
+    credentials::{self, DEFAULT_LABEL, NewCredential},
+    provider_models::NewLink,
+};
+
+use super::{
+    desk::{ACTIVE, Desk, active},
+    output::{Colour, Done, Output, Verdict},
+    provider::row_of,
+    values::stored,
+};
+use crate::clock;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Migrate {
+    /// Say what would be done, and do nothing
+    #[arg(long, short)]
+    dry_run: bool,
+    /// The original's file of variables; those of the environment win [default: `.env`, if there is one]
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The variables.
+struct Variables(HashMap<String, String>);
+
+/// A provider that the variables describe.
+struct Found {
+    provider: NewProvider,
+    config: Vec<(&'static str, Value)>,
+    model: Option<String>,
+}
+
+/// What is to be done.
+#[derive(Default)]
+struct Plan {
+    changes: Vec<Change>,
+    login: Option<NewCredential>,
+    /// What a person is told, line by line.
+    told: Vec<String>,
+}
+
+pub(super) async fn migrate(command: &Migrate, desk: &Desk, out: &mut Output) -> Done {
+    let variables = Variables::read(command.env_file.as_deref())?;
+    if variables.get("USE_LEGACY_CONFIG") == Some("true") {
+        out.coloured(
+            Colour::Yellow,
+            "USE_LEGACY_CONFIG is true, so nothing is taken over. It is deprecated: unset it and run this again.",
+        );
+        return Ok(Verdict::done(json!({ "migrated": false, "reason": "USE_LEGACY_CONFIG" })));
+    }
+    let catalog = desk.catalog().await?;
+    let mut plan = Plan::default();
+    for found in variables.providers()? {
+        plan.provider(found, &catalog, desk)?;
+    }
+    plan.active(variables.get("DEFAULT_PROVIDER"), &catalog)?;
+    plan.login(&variables, credentials::list(&desk.store).await?.is_empty());
+    plan.notes(&variables);
+    for line in &plan.told {
+        out.line(line);
+    }
+    let facts = |migrated: bool, backup: Option<&PathBuf>| {
+        Verdict::done(json!({ "migrated": migrated, "steps": plan.told, "backup": backup }))
+    };
+    if plan.changes.is_empty() && plan.login.is_none() {
+        out.line("There is nothing to take over.");
+        return Ok(facts(false, None));
+    }
+    if command.dry_run {
+        out.coloured(Colour::Yellow, "Dry run: nothing was changed.");
+        return Ok(facts(false, None));
+    }
+    let backup = backup(desk).await?;
+    match &backup {
+        Some(path) => out.line(format!("Backup: {}", path.display())),
+        None => out.line("No backup was made: the database is a server's, which has its own."),
+    }
+    desk.change(catalog.version, &plan.changes).await?;
+    if let Some(login) = &plan.login {
+        credentials::put(&desk.store, &desk.sealer, login, clock::unix_ms() / 1000).await?;
+    }
+    out.coloured(Colour::Green, "Migration completed successfully!");
+    Ok(facts(true, backup.as_ref()))
+}
+
+/// A copy of a SQLite file as it is now.
+async fn backup(desk: &Desk) -> anyhow::Result<Option<PathBuf>> {
+    if desk.store.kind() != Kind::Sqlite {
+        return Ok(None);
+    }
+    let now = Timestamp::now().strftime("%Y-%m-%d-%H%M%S%.3f").to_string().replace('.', "-");
+    let path = desk.data_dir.join("backups").join(format!("provider-router-backup-{now}.db"));
+    desk.store.backup(&path).await.context("cannot make a backup; nothing was changed")?;
+    Ok(Some(path))
+}
+
+// === impl Variables ===
+
+impl Variables {
+    fn read(file: Option<&std::path::Path>) -> anyhow::Result<Self> {
+        let own = std::path::Path::new(".env");
+        let path = file.or_else(|| own.exists().then_some(own));
+        let mut variables = HashMap::new();
+        if let Some(path) = path {
+            let entries = dotenvy::from_path_iter(path).with_context(|| format!("cannot read {}", path.display()))?;
+            for (at, entry) in entries.enumerate() {
+                // What the parser says would repeat the line, which may hold a secret.
+                let (name, value) =
+                    entry.map_err(|_| anyhow::anyhow!("{}: its entry {} is no NAME=VALUE", path.display(), at + 1))?;
+                variables.insert(name, value);
+            }
+        }
+        variables.extend(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        );
+        Ok(Self(variables))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The providers the original would have made of them, under the ids it gave them.
+    fn providers(&self) -> anyhow::Result<Vec<Found>> {
+        let timeout = self.get("REQUEST_TIMEOUT").map(str::parse::<i64>).transpose();
+        let timeout = timeout.context("REQUEST_TIMEOUT takes milliseconds")?;
+        let found = |id: &str, name: &str, kind: &str, priority, mut config: Vec<(&'static str, Value)>, model| {
+            config.extend(timeout.map(|timeout| ("timeout", timeout.into())));
+            let provider = NewProvider {
+                id: id.to_owned(),
+                name: name.to_owned(),
+                kind: kind.to_owned(),
+                enabled: true,
+                priority,
+                description: None,
+            };
+            Found { provider, config, model }
+        };
+        let mut all = Vec::new();
+        if let Some(url) = self.get("LM_STUDIO_BASE_URL") {
+            let config = vec![("baseURL", url.into())];
+            let model = self.get("LM_STUDIO_DEFAULT_MODEL").map(str::to_owned);
+            all.push(found("lm-studio-default", "LM Studio Default", "lm-studio", 10, config, model));
+        }
+        if let Some(key) = self.get("QWEN_API_KEY") {
+            let mut config = vec![("apiKey", key.into())];
+            // qwen-proxy reads the same name, for chat.qwen.ai, which knows no keys.
+            let url = self.get("QWEN_BASE_URL").filter(|url| !url.contains("chat.qwen.ai"));
+            config.extend(url.map(|url| ("baseURL", url.into())));
+            all.push(found("qwen-direct-default", "Qwen Direct Default", "dashscope", 8, config, None));
+        }
+        if let Some(url) = self.get("QWEN_PROXY_BASE_URL") {
+            let config = vec![("baseURL", url.into())];
+            all.push(found("qwen-proxy-default", "Qwen Proxy Default", "qwen-proxy", 5, config, None));
+        }
+        Ok(all)
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn provider(&mut self, found: Found, catalog: &Catalog, desk: &Desk) -> anyhow::Result<()> {
+        let Found { provider, config, model } = found;
+        let id = provider.id.clone();
+        let existing = catalog.providers.iter().find(|(row, ..)| row.id == id);
+        if let Some((row, configs, links)) = existing {
+            // Once somebody has touched it, it is theirs.
+            let touched = |config: &ProviderConfig| config.updated_at != row.created_at;
+            if row.updated_at != row.created_at || configs.iter().any(touched) {
+                self.told.push(format!("{id}: there already, and left as it is"));
+                return Ok(());
+            }
+            let same = |model: &String| links.iter().any(|link| link.model.id == *model);
+            let model_is_new = model.as_ref().is_some_and(|model| !same(model));
+            self.told.push(format!("{id}: gets its address{}", if model_is_new { " and its model" } else { "" }));
+        } else {
+            self.told.push(format!("{id}: is made ({})", provider.kind));
+        }
+        let values = config.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        desk.judge(&row_of(&provider), &values).with_context(|| format!("the variables of {id}"))?;
+        self.changes.push(Change::Provider(provider));
+        for (key, value) in &config {
+            let value = stored(key, value, &[]);
+            self.changes.push(Change::Config { provider_id: id.clone(), value });
+        }
+        if let Some(model_id) = model {
+            let known = catalog.models.iter().any(|model| model.id == model_id);
+            if !known {
+                let (name, capabilities) = (model_id.clone(), vec!["chat".to_owned()]);
+                self.changes.push(Change::Model(NewModel {
+                    id: model_id.clone(),
+                    name,
+                    description: None,
+                    capabilities,
+                }));
+            }
+            self.changes.push(Change::Link(NewLink { provider_id: id, model_id, is_default: true, config: None }));
+        }
+        Ok(())
+    }
+
+    fn active(&mut self, word: Option<&str>, catalog: &Catalog) -> anyhow::Result<()> {
+        let Some(word) = word else { return Ok(()) };
+        let id = format!("{word}-default");
+        let made = self.changes.iter().any(|change| matches!(change, Change::Provider(provider) if provider.id == id));
+        let known = made || catalog.providers.iter().any(|(row, ..)| row.id == id);
+        anyhow::ensure!(
+            known,
+            "DEFAULT_PROVIDER is {word}, and nothing describes a provider {id}; nothing was changed"
+        );
+        if let Some(setting) = active(catalog) {
+            self.told.push(format!("active provider: {} already, and left as it is", setting.value));
+        } else {
+            self.told.push(format!("active provider: {id}"));
+            self.changes.push(Change::Setting { key: ACTIVE.to_owned(), value: id });
+        }
+        Ok(())
+    }
+
+    fn login(&mut self, variables: &Variables, none_stored: bool) {
+        let (Some(token), Some(cookies)) = (variables.get("QWEN_TOKEN"), variables.get("QWEN_COOKIES")) else { return };
+        if !none_stored {
+            self.told.push("login at chat.qwen.ai: there already, and left as it is".to_owned());
+            return;
+        }
+        self.told.push("login at chat.qwen.ai: is stored, encrypted".to_owned());
+        self.login = Some(NewCredential {
+            label: DEFAULT_LABEL.to_owned(),
+            token: Secret::new(token.to_owned()),
+            cookies: Secret::new(cookies.to_owned()),
+            expires_at: None,
+        });
+    }
+
+    /// What is no row: what still works as a variable, and what never did.
+    fn notes(&mut self, variables: &Variables) {
+        for name in ["PORT", "HOST", "LOG_LEVEL"] {
+            if variables.get(name).is_some() {
+                self.told.push(format!("{name}: stays a variable; `provider-router --help` says what it means"));
+            }
+        }
+        for name in ["LOG_REQUESTS", "LOG_RESPONSES", "MODEL_MAPPINGS"] {
+            if variables.get(name).is_some() {
+                self.told.push(format!("{name}: has no effect here"));
+            }
+        }
+    }
+}

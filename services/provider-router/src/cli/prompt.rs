@@ -1,0 +1,45 @@
+//! Asking a person. An answer that makes no sense is asked for again, with the reason.
+
+use anyhow::Context as _;
+use signalbox_core::secret::Secret;
+use signalbox_daemon::terminal;
+
+/// A line that `check` accepts; an empty one is `default`, where there is one.
+pub(super) async fn ask<T>(
+    question: &str,
+    default: Option<&str>,
+    check: impl Fn(&str) -> Result<T, String>,
+) -> anyhow::Result<T> {
+    let prompt = default.map_or_else(|| format!("{question}: "), |default| format!("{question} [{default}]: "));
+    loop {
+        let line = terminal::read_line(&prompt).await.context("cannot read the answer")?;
+        let line = line.context("nobody answers; nothing was changed")?;
+        let given = Some(line.trim()).filter(|line| !line.is_empty()).or(default).unwrap_or_default();
+        match check(given) {
+            Ok(answer) => return Ok(answer),
+            Err(why) => say(&why)?,
+        }
+    }
+}
+
+/// Yes or no.
+pub(super) async fn confirm(question: &str, default: bool) -> anyhow::Result<bool> {
+    let hint = if default { "Y/n" } else { "y/N" };
+    ask(question, Some(hint), |answer| match answer.to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(true),
+        "n" | "no" => Ok(false),
+        hinted if hinted == hint.to_ascii_lowercase() => Ok(default),
+        _ => Err("say y or n".to_owned()),
+    })
+    .await
+}
+
+/// A secret, which is not shown; an empty one is none.
+pub(super) async fn secret(question: &str) -> anyhow::Result<Secret<String>> {
+    terminal::read_optional_secret(&format!("{question} (it is not shown): ")).await.context("cannot read the secret")
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    writeln!(std::io::stderr(), "  {text}").context("cannot write to the terminal")
+}

@@ -1,0 +1,207 @@
+//! `provider …`: who answers requests.
+
+mod add;
+mod edit;
+mod probe;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use signalbox_core::{
+    schema::{self, NewProvider, ProviderConfig},
+    secret::{MASK, is_sensitive_key},
+};
+use signalbox_store::catalog::Change;
+
+pub(super) use self::probe::probe;
+use super::{
+    active::base_url,
+    desk::{Desk, find},
+    output::{Colour, Done, Output, Verdict},
+    prompt,
+    table::{plain, table},
+};
+use crate::provider::Config;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List the providers, in the order in which they are tried
+    #[command(alias = "ls")]
+    List {
+        /// Only those of this type
+        #[arg(long = "type", short, value_name = "TYPE")]
+        kind: Option<String>,
+        /// Only those that are enabled
+        #[arg(long, short)]
+        enabled: bool,
+    },
+    /// Add a provider; what flags do not say is asked for
+    Add(Box<add::Add>),
+    /// Change a provider; without flags, it is asked what
+    Edit(Box<edit::Edit>),
+    /// Remove a provider with its configuration and links; what it answered stays in the log
+    #[command(alias = "rm")]
+    Remove {
+        /// Id of the provider
+        id: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Let a provider receive requests
+    Enable {
+        /// Id of the provider
+        id: String,
+    },
+    /// Let a provider receive no more requests
+    Disable {
+        /// Id of the provider
+        id: String,
+    },
+    /// Ask a provider for its models, which costs nothing
+    Test {
+        /// Id of the provider
+        id: String,
+    },
+}
+
+// === impl Command ===
+
+impl Command {
+    pub(super) async fn act(self, desk: &Desk, out: &mut Output) -> Done {
+        match self {
+            Self::List { kind, enabled } => list(kind.as_deref(), enabled, desk, out).await,
+            Self::Add(command) => add::add(*command, desk, out).await,
+            Self::Edit(command) => edit::edit(*command, desk, out).await,
+            Self::Remove { id, yes } => remove(&id, yes, desk, out).await,
+            Self::Enable { id } => switch(&id, true, desk, out).await,
+            Self::Disable { id } => switch(&id, false, desk, out).await,
+            Self::Test { id } => test(&id, desk, out).await,
+        }
+    }
+}
+
+async fn list(kind: Option<&str>, enabled: bool, desk: &Desk, out: &mut Output) -> Done {
+    let catalog = desk.catalog().await?;
+    let wanted = |row: &schema::Provider| kind.is_none_or(|kind| row.kind == kind) && (row.enabled || !enabled);
+    let found: Vec<_> = catalog.providers.iter().filter(|(row, ..)| wanted(row)).collect();
+    if found.is_empty() {
+        out.line("No providers found");
+        return Ok(Verdict::done(json!({ "providers": [], "total": 0 })));
+    }
+    let cells = |(row, configs, _): &&(schema::Provider, Vec<ProviderConfig>, _)| {
+        let status = if row.enabled { "Enabled" } else { "Disabled" };
+        [
+            row.id.clone(),
+            row.name.clone(),
+            row.kind.clone(),
+            status.to_owned(),
+            row.priority.to_string(),
+            base_url(desk, row, configs),
+        ]
+    };
+    let rows: Vec<[String; 6]> = found.iter().map(cells).collect();
+    out.line(format!("Providers ({} total):", rows.len()));
+    out.line(table(["ID", "Name", "Type", "Status", "Priority", "Base URL"], &rows));
+    let facts: Vec<Value> = found
+        .iter()
+        .map(|(row, configs, links)| {
+            let models: Vec<&str> = links.iter().map(|link| link.model.id.as_str()).collect();
+            let mut facts = json!(row);
+            facts["config"] = shown(desk, configs);
+            facts["models"] = json!(models);
+            facts
+        })
+        .collect();
+    Ok(Verdict::done(json!({ "total": facts.len(), "providers": facts })))
+}
+
+async fn remove(id: &str, yes: bool, desk: &Desk, out: &mut Output) -> Done {
+    let catalog = desk.catalog().await?;
+    let (row, _, links) = find(&catalog, id)?;
+    let models: Vec<&str> = links.iter().map(|link| link.model.id.as_str()).collect();
+    if !models.is_empty() {
+        out.line(format!("Models that {id} serves: {}", plain(&models.join(", "))));
+    }
+    if !yes {
+        anyhow::ensure!(desk.asks, "nobody can be asked whether {id} is to be removed: say --yes");
+        if !prompt::confirm(&format!("Remove the provider {} ({id})?", plain(&row.name)), false).await? {
+            out.line("Nothing was changed.");
+            return Ok(Verdict::done(json!({ "removed": false, "id": id })));
+        }
+    }
+    desk.change(catalog.version, &[Change::NoProvider(id.to_owned())]).await?;
+    out.coloured(Colour::Green, "Provider removed successfully!");
+    Ok(Verdict::done(json!({ "removed": true, "id": id, "unlinked": models })))
+}
+
+async fn switch(id: &str, enabled: bool, desk: &Desk, out: &mut Output) -> Done {
+    let catalog = desk.catalog().await?;
+    let (row, ..) = find(&catalog, id)?;
+    let word = if enabled { "enabled" } else { "disabled" };
+    if row.enabled == enabled {
+        out.coloured(Colour::Yellow, &format!("Provider {id} is {word} already"));
+        return Ok(Verdict::done(json!({ "id": id, "enabled": enabled, "changed": false })));
+    }
+    let changed = NewProvider { enabled, ..new_of(row) };
+    desk.change(catalog.version, &[Change::Provider(changed)]).await?;
+    out.coloured(Colour::Green, &format!("Provider {word} successfully!"));
+    Ok(Verdict::done(json!({ "id": id, "enabled": enabled, "changed": true })))
+}
+
+async fn test(id: &str, desk: &Desk, out: &mut Output) -> Done {
+    /// So many models are shown.
+    const SHOWN: usize = 5;
+    let catalog = desk.catalog().await?;
+    let (row, configs, _) = find(&catalog, id)?;
+    let probed = probe(desk, row, configs).await?;
+    if let Some(why) = &probed.failure {
+        out.coloured(Colour::Red, "Connection test failed");
+        out.line(plain(why));
+        return Ok(Verdict::failed(probed.facts(id)));
+    }
+    out.coloured(Colour::Green, "Connection test successful!");
+    out.line(format!("Response time: {}ms", probed.duration_ms));
+    for model in probed.models.iter().take(SHOWN) {
+        out.line(format!("  - {}", plain(model)));
+    }
+    if probed.models.len() > SHOWN {
+        out.line(format!("  … and {} more", probed.models.len() - SHOWN));
+    }
+    Ok(Verdict::done(probed.facts(id)))
+}
+
+/// The row as it would be written again.
+fn new_of(row: &schema::Provider) -> NewProvider {
+    NewProvider {
+        id: row.id.clone(),
+        name: row.name.clone(),
+        kind: row.kind.clone(),
+        enabled: row.enabled,
+        priority: row.priority,
+        description: row.description.clone(),
+    }
+}
+
+/// A row that is not in the table yet.
+pub(super) fn row_of(new: &NewProvider) -> schema::Provider {
+    schema::Provider {
+        id: new.id.clone(),
+        name: new.name.clone(),
+        kind: new.kind.clone(),
+        enabled: new.enabled,
+        priority: new.priority,
+        description: new.description.clone(),
+        created_at: 0,
+        updated_at: 0,
+    }
+}
+
+/// A configuration without its secrets. A value that cannot be opened is one.
+fn shown(desk: &Desk, configs: &[ProviderConfig]) -> Value {
+    let value = |config: &ProviderConfig| {
+        let secret = config.is_sensitive || is_sensitive_key(&config.key);
+        let opened = if secret { None } else { desk.opened(std::slice::from_ref(config)).ok() };
+        opened.and_then(|mut opened| opened.remove(&config.key)).unwrap_or_else(|| MASK.into())
+    };
+    configs.iter().map(|config| (config.key.clone(), value(config))).collect::<Config>().into()
+}

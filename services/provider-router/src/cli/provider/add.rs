@@ -1,0 +1,193 @@
+//! `provider add`.
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+use signalbox_core::{
+    id::is_slug,
+    provider_type::{Field, PROVIDER_TYPES, ProviderType, provider_type},
+    schema::NewProvider,
+    secret::{MASK, is_sensitive_key},
+};
+use signalbox_store::catalog::{Catalog, Change};
+
+use super::{Desk, row_of};
+use crate::cli::{
+    output::{Colour, Done, Output, Verdict},
+    prompt,
+    values::{Values, complete, stored, typed},
+};
+
+#[derive(Debug, Default, clap::Args)]
+pub(in crate::cli) struct Add {
+    /// Lowercase letters, digits and hyphens
+    #[arg(long)]
+    id: Option<String>,
+    /// For people; unique [default: what the type is called]
+    #[arg(long)]
+    name: Option<String>,
+    /// Its kind: openai, lm-studio, …; any other word speaks OpenAI's API at a baseURL
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// For people
+    #[arg(long)]
+    description: Option<String>,
+    /// Higher is tried first [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i64>,
+    /// It receives no requests yet
+    #[arg(long)]
+    disabled: bool,
+    #[command(flatten)]
+    values: Values,
+}
+
+/// What is to be made.
+struct Plan {
+    provider: NewProvider,
+    config: Vec<(String, Value)>,
+}
+
+pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
+    let catalog = desk.catalog().await?;
+    // Who says a flag that is needed has a script, or knows what they want.
+    let asks = desk.asks && command.id.is_none() && command.kind.is_none() && command.values.is_empty();
+    let plan = if asks { asked(&command, &catalog, out).await? } else { told(&command, &catalog)? };
+    let Some(Plan { provider, config }) = plan else {
+        out.line("Nothing was changed.");
+        return Ok(Verdict::done(json!({ "created": false })));
+    };
+    desk.judge(&row_of(&provider), &config.iter().cloned().collect())?;
+    let mut changes = vec![Change::Provider(provider.clone())];
+    let provider_id = &provider.id;
+    changes.extend(
+        config
+            .iter()
+            .map(|(key, value)| Change::Config { provider_id: provider_id.clone(), value: stored(key, value, &[]) }),
+    );
+    desk.change(catalog.version, &changes).await?;
+    out.coloured(Colour::Green, "Provider created successfully!");
+    out.line(format!("Ask it whether it answers: provider-router provider test {provider_id}"));
+    Ok(Verdict::done(json!({
+        "created": true,
+        "id": provider.id,
+        "name": provider.name,
+        "type": provider.kind,
+        "enabled": provider.enabled,
+        "priority": provider.priority,
+    })))
+}
+
+/// What the flags say.
+fn told(command: &Add, catalog: &Catalog) -> anyhow::Result<Option<Plan>> {
+    let id = command.id.as_deref().context("say the id of the provider with --id")?;
+    new_id(catalog, id)?;
+    let kind = command.kind.as_deref().context("say its kind with --type, such as openai or lm-studio")?;
+    let kind_row = known_kind(kind)?;
+    let config = command.values.read(kind_row)?;
+    complete(kind_row, |key| config.iter().any(|(given, _)| given == key))?;
+    let name = command.name.as_deref().unwrap_or(id);
+    new_name(catalog, id, name)?;
+    Ok(Some(Plan {
+        provider: NewProvider {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            enabled: !command.disabled,
+            priority: command.priority.unwrap_or(0),
+            description: command.description.clone().filter(|text| !text.is_empty()),
+        },
+        config,
+    }))
+}
+
+/// What a person says; nothing if they change their mind.
+async fn asked(command: &Add, catalog: &Catalog, out: &mut Output) -> anyhow::Result<Option<Plan>> {
+    let said = |error: anyhow::Error| error.to_string();
+    out.line("Kinds of provider:");
+    for (at, row) in PROVIDER_TYPES.iter().enumerate() {
+        out.line(format!("  {:>2}) {:18} {}", at + 1, row.value, row.description));
+    }
+    let kind = prompt::ask("Type (a number or a word)", Some("openai"), |answer| match answer.parse::<usize>() {
+        Ok(number) => {
+            let row = number.checked_sub(1).and_then(|at| PROVIDER_TYPES.get(at));
+            row.map(|row| row.value.to_owned())
+                .ok_or_else(|| format!("say a number from 1 to {}", PROVIDER_TYPES.len()))
+        }
+        Err(_) => known_kind(answer).map(|_| answer.to_owned()).map_err(said),
+    })
+    .await?;
+    let row = provider_type(&kind);
+    let id = prompt::ask("Id", Some(&kind), |id| new_id(catalog, id).map(|()| id.to_owned()).map_err(said)).await?;
+    let suggested = command.name.as_deref().unwrap_or(if row.value == kind { row.label } else { &id });
+    let name_check = |name: &str| new_name(catalog, &id, name).map(|()| name.to_owned()).map_err(said);
+    let name = prompt::ask("Name", Some(suggested), name_check).await?;
+    let description =
+        prompt::ask("Description (may be empty)", command.description.as_deref(), |text| Ok(text.to_owned()));
+    let description = Some(description.await?).filter(|text| !text.is_empty());
+    let suggested = command.priority.unwrap_or(0).to_string();
+    let number = |text: &str| text.parse::<i64>().map_err(|_| "say a whole number".to_owned());
+    let priority = prompt::ask("Priority (higher is tried first)", Some(&suggested), number).await?;
+
+    let fields = row.fields();
+    let (required, optional): (Vec<Field>, Vec<Field>) = fields.into_iter().partition(|field| field.required);
+    let mut config = Vec::new();
+    for field in required {
+        config.extend(value(row, field).await?);
+    }
+    if !optional.is_empty() && prompt::confirm("Set optional values?", false).await? {
+        for field in optional {
+            config.extend(value(row, field).await?);
+        }
+    }
+    out.line(format!("  {id} ({name}), type {kind}, priority {priority}"));
+    for (key, value) in &config {
+        let shown = if is_sensitive_key(key) { MASK.to_owned() } else { value.to_string() };
+        out.line(format!("  {key} = {shown}"));
+    }
+    if !prompt::confirm("Create it?", true).await? {
+        return Ok(None);
+    }
+    let enabled = !command.disabled && prompt::confirm("Enable it now?", true).await?;
+    Ok(Some(Plan { provider: NewProvider { id, name, kind, enabled, priority, description }, config }))
+}
+
+/// The value of one field; nothing if an optional one is left empty.
+pub(super) async fn value(row: ProviderType, field: Field) -> anyhow::Result<Option<(String, Value)>> {
+    let name = field.name.to_owned();
+    let question = format!("{} - {}", field.name, field.description);
+    let check = |text: &str| match text {
+        "" if field.required => Err(format!("`{}` is needed", field.name)),
+        "" => Ok(None),
+        text => typed(row, field.name, text).map(Some).map_err(|error| error.to_string()),
+    };
+    let value = if field.sensitive {
+        let secret = prompt::secret(&question).await?;
+        check(secret.expose()).map_err(|why| anyhow::anyhow!("{why}; nothing was changed"))?
+    } else {
+        prompt::ask(&question, field.default, check).await?
+    };
+    Ok(value.map(|value| (name, value)))
+}
+
+/// Any word may be a kind; those that are not in the table speak OpenAI's API.
+fn known_kind(kind: &str) -> anyhow::Result<ProviderType> {
+    ensure!(is_slug(kind), "a type has lowercase letters, digits and hyphens, such as openai");
+    Ok(provider_type(kind))
+}
+
+fn new_id(catalog: &Catalog, id: &str) -> anyhow::Result<()> {
+    ensure!(is_slug(id), "an id has 1 to 128 lowercase letters, digits and hyphens");
+    if catalog.providers.iter().any(|(row, ..)| row.id == id) {
+        bail!("there is a provider with the id {id} already: change it with `provider-router provider edit {id}`");
+    }
+    Ok(())
+}
+
+/// Says no to a name that is empty, or is another provider's.
+pub(super) fn new_name(catalog: &Catalog, id: &str, name: &str) -> anyhow::Result<()> {
+    ensure!(!name.trim().is_empty(), "a name cannot be empty");
+    if let Some((other, ..)) = catalog.providers.iter().find(|(row, ..)| row.name == name && row.id != id) {
+        bail!("the provider {} has this name already: choose another --name", other.id);
+    }
+    Ok(())
+}

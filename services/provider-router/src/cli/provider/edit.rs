@@ -1,0 +1,166 @@
+//! `provider edit`.
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use signalbox_core::{
+    id::is_slug,
+    provider_type::provider_type,
+    schema::{NewProvider, ProviderConfig},
+    secret::is_sensitive_key,
+};
+use signalbox_store::catalog::{Catalog, Change};
+
+use super::{Desk, add, find, new_of, row_of, shown};
+use crate::cli::{
+    output::{Colour, Done, Output, Verdict},
+    prompt,
+    values::{Values, complete, stored},
+};
+
+#[derive(Debug, Default, clap::Args)]
+pub(in crate::cli) struct Edit {
+    /// Id of the provider
+    id: String,
+    /// For people; unique
+    #[arg(long)]
+    name: Option<String>,
+    /// Its kind
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// For people; "" for none
+    #[arg(long)]
+    description: Option<String>,
+    /// Higher is tried first
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i64>,
+    #[command(flatten)]
+    values: Values,
+    /// A key of its configuration to forget. Repeat for more
+    #[arg(long, value_name = "KEY")]
+    unset: Vec<String>,
+}
+
+/// How it is to be.
+struct Plan {
+    provider: NewProvider,
+    set: Vec<(String, Value)>,
+    unset: Vec<String>,
+}
+
+pub(in crate::cli) async fn edit(command: Edit, desk: &Desk, out: &mut Output) -> Done {
+    let catalog = desk.catalog().await?;
+    let (row, configs, _) = find(&catalog, &command.id)?;
+    let before = new_of(row);
+    let plan = if command.says_nothing() {
+        ensure!(
+            desk.asks,
+            "say what to change: --name, --type, --description, --priority, --set KEY=VALUE, --unset KEY"
+        );
+        asked(before, configs, &catalog, desk, out).await?
+    } else {
+        command.told(before, configs, &catalog)?
+    };
+    let mut config = desk.opened(configs)?;
+    config.retain(|key, _| !plan.unset.contains(key));
+    config.extend(plan.set.iter().cloned());
+    complete(provider_type(&plan.provider.kind), |key| config.contains_key(key)).context("nothing was changed")?;
+    desk.judge(&row_of(&plan.provider), &config)?;
+
+    let provider_id = &plan.provider.id;
+    let mut changes = vec![Change::Provider(plan.provider.clone())];
+    changes.extend(
+        plan.set.iter().map(|(key, value)| Change::Config {
+            provider_id: provider_id.clone(),
+            value: stored(key, value, configs),
+        }),
+    );
+    changes
+        .extend(plan.unset.iter().map(|key| Change::NoConfig { provider_id: provider_id.clone(), key: key.clone() }));
+    desk.change(catalog.version, &changes).await?;
+    out.coloured(Colour::Green, "Provider updated successfully!");
+    let keys: Vec<&String> = plan.set.iter().map(|(key, _)| key).collect();
+    Ok(Verdict::done(json!({ "id": provider_id, "set": keys, "unset": plan.unset })))
+}
+
+// === impl Edit ===
+
+impl Edit {
+    fn says_nothing(&self) -> bool {
+        let fields = [&self.name, &self.kind, &self.description];
+        fields.iter().all(|field| field.is_none())
+            && self.priority.is_none()
+            && self.values.is_empty()
+            && self.unset.is_empty()
+    }
+
+    fn told(&self, before: NewProvider, configs: &[ProviderConfig], catalog: &Catalog) -> anyhow::Result<Plan> {
+        let provider = NewProvider {
+            name: self.name.clone().unwrap_or(before.name),
+            kind: self.kind.clone().unwrap_or(before.kind),
+            priority: self.priority.unwrap_or(before.priority),
+            description: match &self.description {
+                None => before.description,
+                Some(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+            },
+            ..before
+        };
+        add::new_name(catalog, &provider.id, &provider.name)?;
+        // What is there already may be kept, whatever it is.
+        let kind_is_new = self.kind.is_some();
+        ensure!(
+            !kind_is_new || is_slug(&provider.kind),
+            "a type has lowercase letters, digits and hyphens, such as openai"
+        );
+        let set = self.values.read(provider_type(&provider.kind))?;
+        for key in &self.unset {
+            ensure!(configs.iter().any(|row| row.key == *key), "{} has no key `{key}`", provider.id);
+            ensure!(set.iter().all(|(given, _)| given != key), "`{key}` is set and unset at once");
+        }
+        Ok(Plan { provider, set, unset: self.unset.clone() })
+    }
+}
+
+async fn asked(
+    mut provider: NewProvider,
+    configs: &[ProviderConfig],
+    catalog: &Catalog,
+    desk: &Desk,
+    out: &mut Output,
+) -> anyhow::Result<Plan> {
+    let what = prompt::ask("Edit 1) basic facts, 2) configuration, 3) both", Some("3"), |answer| match answer {
+        "1" => Ok((true, false)),
+        "2" => Ok((false, true)),
+        "3" => Ok((true, true)),
+        _ => Err("say 1, 2 or 3".to_owned()),
+    });
+    let (basic, config) = what.await?;
+    if basic {
+        let id = provider.id.clone();
+        let check =
+            |name: &str| add::new_name(catalog, &id, name).map(|()| name.to_owned()).map_err(|error| error.to_string());
+        provider.name = prompt::ask("Name", Some(&provider.name), check).await?;
+        let text = |text: &str| Ok(text.to_owned());
+        let description = prompt::ask("Description (`-` for none)", provider.description.as_deref(), text).await?;
+        provider.description = Some(description).filter(|text| !text.is_empty() && text != "-");
+        let number = |text: &str| text.parse::<i64>().map_err(|_| "say a whole number".to_owned());
+        provider.priority =
+            prompt::ask("Priority (higher is tried first)", Some(&provider.priority.to_string()), number).await?;
+    }
+    let mut set = Vec::new();
+    if config {
+        let now = shown(desk, configs);
+        let row = provider_type(&provider.kind);
+        for mut field in row.fields() {
+            // An empty answer keeps what is there.
+            let known = now.get(field.name);
+            field.required &= known.is_none();
+            field.default = None;
+            if let Some(known) = known {
+                let known = if is_sensitive_key(field.name) { "a secret".to_owned() } else { known.to_string() };
+                out.line(format!("{} is {known}; press Enter to keep it", field.name));
+            }
+            set.extend(add::value(row, field).await?);
+        }
+    }
+    Ok(Plan { provider, set, unset: Vec::new() })
+}

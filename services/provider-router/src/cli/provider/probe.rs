@@ -1,0 +1,78 @@
+//! Asking a provider for its models, which costs no tokens.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use signalbox_core::schema::{self, ProviderConfig};
+use signalbox_upstream::Client;
+use tokio::time::{Duration, Instant, timeout};
+
+use super::Desk;
+use crate::{clock, probe::list_models, provider::Adapter};
+
+/// Who tests a provider wants to know soon.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What came of it.
+#[derive(Debug)]
+pub(in crate::cli) struct Probed {
+    /// Why it does not work, if it does not.
+    pub(in crate::cli) failure: Option<String>,
+    pub(in crate::cli) duration_ms: i64,
+    pub(in crate::cli) models: Vec<String>,
+}
+
+/// Asks a provider as the router would.
+pub(in crate::cli) async fn probe(
+    desk: &Desk,
+    row: &schema::Provider,
+    configs: &[ProviderConfig],
+) -> anyhow::Result<Probed> {
+    let provider = desk.load(row, &desk.opened(configs)?);
+    let client = Client::new(&desk.config.upstream.client())?;
+    let began = Instant::now();
+    let asked = match &provider.adapter {
+        Adapter::Echo(_) => Ok(vec![row.id.clone()]),
+        Adapter::Misconfigured(reason) => Err(reason.clone()),
+        Adapter::OpenAi(openai) => {
+            let deadlines = desk.config.upstream.deadlines();
+            match timeout(PATIENCE, list_models(&client, &deadlines, openai)).await {
+                Ok(list) => list.map(|list| ids(&list)),
+                Err(_) => Err(format!("it has not answered within {} s", PATIENCE.as_secs())),
+            }
+        }
+    };
+    let duration_ms = clock::millis(began.elapsed());
+    Ok(match asked {
+        Ok(models) => Probed { failure: None, duration_ms, models },
+        Err(why) => Probed { failure: Some(why), duration_ms, models: Vec::new() },
+    })
+}
+
+/// The ids of a list of models; none, if it is another kind of list.
+fn ids(list: &[u8]) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct List {
+        data: Vec<Entry>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        id: String,
+    }
+    serde_json::from_slice::<List>(list)
+        .map(|list| list.data.into_iter().map(|entry| entry.id).collect())
+        .unwrap_or_default()
+}
+
+// === impl Probed ===
+
+impl Probed {
+    pub(in crate::cli) fn facts(&self, id: &str) -> Value {
+        json!({
+            "provider": id,
+            "healthy": self.failure.is_none(),
+            "duration_ms": self.duration_ms,
+            "models": self.models,
+            "error": self.failure,
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! What is said about a provider's configuration on the command line: keys, and where their values come from.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+use signalbox_core::{
+    provider_type::{Field, ProviderType},
+    schema::{ConfigValue, ProviderConfig},
+    secret::{Secret, is_sensitive_key},
+};
+
+/// No adapter has a key longer than this.
+const MAX_KEY: usize = 128;
+
+/// A secret in a file is not longer than this.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// The flags.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Values {
+    /// A value of its configuration; other users can read command lines, so rather no secret. Repeat for more
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// A value that stands in an environment variable: `--set-env apiKey=OPENAI_API_KEY`
+    #[arg(long, value_name = "KEY=VARIABLE")]
+    set_env: Vec<String>,
+    /// A value that stands in the first line of a file: `--set-file apiKey=/run/secrets/openai`
+    #[arg(long, value_name = "KEY=FILE")]
+    set_file: Vec<String>,
+}
+
+// === impl Values ===
+
+impl Values {
+    /// Whether anything is said.
+    pub(super) fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.set_env.is_empty() && self.set_file.is_empty()
+    }
+
+    /// The keys and values, each with the type that this kind of provider wants.
+    pub(super) fn read(&self, kind: ProviderType) -> anyhow::Result<Vec<(String, Value)>> {
+        let mut texts = Vec::new();
+        for (key, text) in split("--set", &self.set)? {
+            texts.push((key, text.to_owned()));
+        }
+        for (key, name) in split("--set-env", &self.set_env)? {
+            let text = std::env::var(name).ok().filter(|text| !text.is_empty());
+            texts.push((key, text.with_context(|| format!("--set-env {key}: the variable {name} is not set"))?));
+        }
+        for (key, path) in split("--set-file", &self.set_file)? {
+            texts.push((key, first_line(&PathBuf::from(path)).with_context(|| format!("--set-file {key}"))?));
+        }
+        let mut values: Vec<(String, Value)> = Vec::with_capacity(texts.len());
+        for (key, text) in texts {
+            ensure!(values.iter().all(|(known, _)| known != key), "`{key}` is given twice");
+            values.push((key.to_owned(), typed(kind, key, &text)?));
+        }
+        Ok(values)
+    }
+}
+
+/// The value that a text means for a key.
+pub(super) fn typed(kind: ProviderType, key: &str, text: &str) -> anyhow::Result<Value> {
+    let field = kind.fields().into_iter().find(|field| field.name == key);
+    let json = || serde_json::from_str::<Value>(text).ok();
+    let value = match field.map(|field| field.kind) {
+        Some("number") => text.trim().parse::<i64>().ok().map(Value::from),
+        Some("object") => json().filter(Value::is_object),
+        Some(_) => Some(Value::from(text)),
+        // Nobody knows; a secret is text, whatever it looks like.
+        None if is_sensitive_key(key) => Some(Value::from(text)),
+        None => Some(json().filter(|value| !value.is_null()).unwrap_or_else(|| Value::from(text))),
+    };
+    // The value may be a secret, so it is not repeated.
+    value.with_context(|| match field.map(|field| field.kind) {
+        Some("number") => format!("`{key}` takes a whole number, such as 120000"),
+        _ => format!("`{key}` takes an object as JSON, such as {{\"X-Team\": \"blue\"}}"),
+    })
+}
+
+/// Says no if something that is needed is missing.
+pub(super) fn complete<'a>(kind: ProviderType, has: impl Fn(&str) -> bool + 'a) -> anyhow::Result<()> {
+    let missing: Vec<Field> = kind.fields().into_iter().filter(|field| field.required && !has(field.name)).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let names: Vec<&str> = missing.iter().map(|field| field.name).collect();
+    let how = if first.sensitive {
+        format!("--set-env {}=VARIABLE", first.name)
+    } else {
+        format!("--set {}=…", first.name)
+    };
+    bail!("a provider of the type {} needs {}: give it with {how}", kind.value, names.join(", "))
+}
+
+/// As it is stored. Once a secret, always a secret.
+pub(super) fn stored(key: &str, value: &Value, existing: &[ProviderConfig]) -> ConfigValue {
+    let was_secret = existing.iter().any(|row| row.key == key && row.is_sensitive);
+    ConfigValue {
+        key: key.to_owned(),
+        value: Secret::new(value.to_string()),
+        is_sensitive: is_sensitive_key(key) || was_secret,
+    }
+}
+
+fn split<'a>(flag: &str, given: &'a [String]) -> anyhow::Result<Vec<(&'a str, &'a str)>> {
+    let each = |given: &'a String| {
+        // What stands behind the sign may be a secret, and without the sign, nobody knows what it is.
+        let (key, value) = given.split_once('=').with_context(|| format!("{flag} takes KEY=…"))?;
+        ensure!(
+            (1..=MAX_KEY).contains(&key.trim().len()),
+            "{flag} takes a key of 1 to {MAX_KEY} characters before the `=`"
+        );
+        Ok((key.trim(), value))
+    };
+    given.iter().map(each).collect()
+}
+
+fn first_line(path: &std::path::Path) -> anyhow::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    file.take(MAX_FILE).read_to_string(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
+    let line = text.lines().next().unwrap_or_default().trim_end().to_owned();
+    ensure!(!line.is_empty(), "the first line of {} is empty", path.display());
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use signalbox_core::provider_type::provider_type;
+
+    use super::*;
+
+    #[test]
+    fn values_get_the_type_their_key_wants() {
+        let openai = provider_type("openai");
+        for (key, text, value) in [
+            ("timeout", "5000", Some(json!(5000))),
+            ("timeout", "soon", None),
+            ("headers", r#"{"a":"b"}"#, Some(json!({"a": "b"}))),
+            ("headers", "[]", None),
+            ("apiKey", "12345", Some(json!("12345"))),
+            ("baseURL", "http://x", Some(json!("http://x"))),
+            ("own", "true", Some(json!(true))),
+            ("own", "word", Some(json!("word"))),
+            ("ownToken", "7", Some(json!("7"))),
+        ] {
+            assert_eq!(typed(openai, key, text).ok(), value, "{key}={text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_the_key_and_not_the_value() {
+        let values = |given: &str| Values { set: vec![given.to_owned()], ..Values::default() };
+        for given in ["canary", "=canary", "timeout=canary", "headers=canary"] {
+            let error = values(given).read(provider_type("openai")).unwrap_err().to_string();
+            assert!(!error.contains("canary"), "{error}");
+        }
+        let twice = Values { set: vec!["a=1".into(), "a=2".into()], ..Values::default() };
+        assert!(twice.read(provider_type("openai")).unwrap_err().to_string().contains("twice"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = complete(provider_type("openai"), |_| false).unwrap_err().to_string();
+        assert!(error.contains("apiKey") && error.contains("--set-env"), "{error}");
+        assert!(complete(provider_type("openai"), |key| key == "apiKey").is_ok());
+    }
+}

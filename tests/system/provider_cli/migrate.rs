@@ -1,0 +1,81 @@
+//! `migrate`: the environment of the original becomes rows, once.
+
+use std::fs;
+
+use serde_json::json;
+use signalbox_daemon::sealing_key;
+use signalbox_harness::{CommandLine, Home};
+use signalbox_store::{Sealer, Store, credentials};
+
+use super::{KEY, discreet, stored};
+
+const FILE: &str = "# mine
+PORT=3001
+DEFAULT_PROVIDER=lm-studio
+LM_STUDIO_BASE_URL=http://192.168.0.22:1234/v1
+LM_STUDIO_DEFAULT_MODEL=qwen3-max
+QWEN_API_KEY=sk-canary-0123456789
+REQUEST_TIMEOUT=60000
+QWEN_TOKEN=canary-token
+QWEN_COOKIES='a=canary; b=2'
+MODEL_MAPPINGS={\"a\":\"b\"}
+";
+
+#[tokio::test]
+async fn the_variables_of_the_original_become_rows_once() {
+    let home = Home::new();
+    let file = home.path().join("env");
+    fs::write(&file, FILE).unwrap();
+    let file = file.to_str().unwrap();
+    let shell = CommandLine::new(&home);
+    let migrate = async |more: &[&str]| {
+        let words = [&["migrate", "--env-file", file], more].concat();
+        discreet(shell.provider_router(&words).await)
+    };
+    let dry = migrate(&["--dry-run"]).await.expect(0);
+    assert!(dry.stdout.contains("lm-studio-default: gets its address and its model"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("MODEL_MAPPINGS: has no effect here") && dry.stdout.contains("PORT: stays a variable"));
+    assert!(stored(&home, "qwen-direct-default").await.is_none() && !home.data().join("backups").exists());
+
+    let done = migrate(&[]).await.expect(0);
+    assert!(done.stdout.contains("Migration completed successfully!"), "{}", done.stdout);
+    let backup = done.after("Backup: ");
+    let before = Store::open(&format!("sqlite://{backup}")).await.unwrap();
+    assert!(signalbox_store::providers::get(&before, "qwen-direct-default").await.is_err());
+    before.close().await;
+    let (row, config) = stored(&home, "lm-studio-default").await.unwrap();
+    assert_eq!(row["enabled"], true);
+    assert_eq!(config, json!({"baseURL": "http://192.168.0.22:1234/v1", "timeout": 60_000}));
+    let (row, config) = stored(&home, "qwen-direct-default").await.unwrap();
+    assert_eq!((&row["type"], config), (&json!("dashscope"), json!({"apiKey": KEY, "timeout": 60_000})));
+    assert_eq!(shell.provider_router(&["status", "--json"]).await.json()["active"], "lm-studio-default");
+    let store = Store::open(&format!("sqlite://{}", home.data().join("signalbox.db").display())).await.unwrap();
+    let login = credentials::active(&store, &Sealer::new(&sealing_key(&home.data()).unwrap())).await.unwrap().unwrap();
+    assert_eq!((login.token.expose().as_str(), login.cookies.expose().as_str()), ("canary-token", "a=canary; b=2"));
+    store.close().await;
+
+    shell.provider_router(&["provider", "edit", "lm-studio-default", "--config", "timeout=1"]).await.expect(0);
+    assert!(migrate(&[]).await.expect(0).stdout.contains("lm-studio-default: there already"));
+    assert_eq!(stored(&home, "lm-studio-default").await.unwrap().1["timeout"], 1);
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_told_and_legacy_stays_legacy() {
+    let home = Home::new();
+    let file = home.path().join("env");
+    for (text, told) in [
+        ("DEFAULT_PROVIDER=unheard-of", "DEFAULT_PROVIDER is unheard-of"),
+        ("LM_STUDIO_BASE_URL=ftp://x", "lm-studio-default"),
+        ("QWEN_API_KEY=canary\nREQUEST_TIMEOUT=soon", "REQUEST_TIMEOUT takes milliseconds"),
+        ("QWEN_API_KEY='canary", "its entry 1 is no NAME=VALUE"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let shell = CommandLine::new(&home);
+        let typed = discreet(shell.provider_router(&["migrate", "--env-file", file.to_str().unwrap()]).await.expect(1));
+        assert!(typed.stderr.contains(told), "{text}: {}", typed.stderr);
+    }
+    assert!(stored(&home, "qwen-direct-default").await.is_none());
+    let legacy = CommandLine::new(&home).env("USE_LEGACY_CONFIG", "true").env("QWEN_API_KEY", KEY);
+    assert!(legacy.provider_router(&["migrate"]).await.expect(0).stdout.contains("deprecated"));
+    assert!(stored(&home, "qwen-direct-default").await.is_none());
+}
