@@ -15,6 +15,7 @@
 mod activity;
 mod audit;
 mod bodies;
+mod config;
 mod cursor;
 mod docs;
 mod done;
@@ -121,6 +122,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(activity::recent))
         .routes(routes!(activity::stats))
         .routes(routes!(audit::list))
+        .routes(routes!(config::export))
+        .routes(routes!(config::apply))
         .routes(routes!(settings::list))
         .routes(routes!(settings::put_many))
         .routes(routes!(settings::get, settings::put, settings::delete));

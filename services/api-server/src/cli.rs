@@ -17,6 +17,7 @@
 
 mod cleanup;
 mod client;
+mod declared;
 mod ending;
 mod installation;
 mod kill_port;
@@ -75,7 +76,7 @@ enum Manage {
     Logs(logs::Logs),
     /// End the process that holds a port
     KillPort(kill_port::KillPort),
-    /// Show the configuration, or change it
+    /// Show the configuration, or change it; `export` and `apply` are about providers, models and settings
     Config(Box<settings::Config>),
     /// Remove what a killed server has left behind
     Cleanup(cleanup::Cleanup),
@@ -122,7 +123,10 @@ impl Cli {
             Manage::Status(status) => manage(status.json, async |out| status::status(args, out).await),
             Manage::Logs(logs) => manage(logs.json, async |out| logs::logs(&logs, args, out).await),
             Manage::KillPort(kill) => manage(kill.json, async |out| kill_port::kill_port(&kill, args, out).await),
-            Manage::Config(config) => manage(config.json, async |out| settings::config(&config, args, out)),
+            Manage::Config(config) => match config.document {
+                Some(command) => manage(command.json(), async |out| command.act(args, out).await),
+                None => manage(config.json, async |out| settings::config(&config, args, out)),
+            },
             Manage::Cleanup(cleanup) => manage(cleanup.json, async |out| cleanup::cleanup(args, out).await),
             Manage::Token(token) => manage(token.json, async |out| token::token(args, out)),
             Manage::Service(service) => manage(service.json(), async |out| service::service(&service, args, out).await),

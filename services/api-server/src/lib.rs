@@ -6,7 +6,7 @@
 //! - [`server`]: the stack, layer by layer. - [`api`]: all routes; one file per resource.
 //! - [`audit`]: who changed what.
 //! - [`events`]: Socket.IO, told what happens.
-//! - [`router`]: what provider-router says of its providers. - [`loopback`]: one question to a service of ours.
+//! - [`declared`]: the catalogue as a document. - [`router`]: what provider-router says of its providers. - [`loopback`]: one question to a service of ours.
 //! - [`instance`]: the one api-server of a data directory.
 //! - [`logs`]: the files the three services write. - [`notify`]: a webhook for what happens to them. - `welcome`: what somebody sees who starts everything by hand.
 //! - [`fleet`]: which children we run, in which order. - [`supervisor`]: keeping one child in the state it should be in.
@@ -25,6 +25,7 @@ pub mod api;
 pub mod audit;
 pub mod cli;
 pub mod config;
+pub mod declared;
 pub mod events;
 pub mod fleet;
 pub mod instance;
@@ -48,7 +49,7 @@ use signalbox_daemon::config::{LogFormat, LogLevel};
 use signalbox_daemon::identity::Identity;
 use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key};
 use signalbox_store::audit::{Actor, acting};
-use signalbox_store::{Error as StoreError, Sealer, Store, provider_configs, settings};
+use signalbox_store::{Error as StoreError, Sealer, Store, credentials, provider_configs, settings};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +80,7 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let _reaper =
         supervisor::orphans::take_in().map_err(|error| Exit::Temporary(format!("cannot take in orphans: {error}")))?;
     let keeper = logs::keep(&LogDir::of(data_dir), config.logs.retention());
-    seal_configs(&store, &sealer).await;
+    seal(&store, &sealer).await;
     let (fleet, closer) = fleet::launch(fleet_config(&config, &context, key));
     let notifier = notify::launch(&config.notify, &fleet.services())?;
     // Whatever happens in there, the children are stopped before we leave; at best while the last requests are served.
@@ -206,13 +207,15 @@ fn record(context: &Context) -> Record {
 }
 
 /// Seals what was stored before there was sealing. Where the database is busy, the next start is soon enough.
-async fn seal_configs(store: &Store, sealer: &Sealer) {
-    match acting(Actor::program(), provider_configs::seal_all(store, sealer)).await {
+async fn seal(store: &Store, sealer: &Sealer) {
+    let sealed = async {
+        let logins = credentials::seal_all(store, sealer).await?;
+        Ok::<_, StoreError>(logins + provider_configs::seal_all(store, sealer).await?)
+    };
+    match acting(Actor::program(), sealed).await {
         Ok(0) => {}
-        Ok(values) => tracing::info!(values, "sealed what providers are configured with"),
-        Err(error) => {
-            tracing::warn!(%error, "cannot seal what providers are configured with; the next start tries again")
-        }
+        Ok(secrets) => tracing::info!(secrets, "sealed what was stored in the clear"),
+        Err(error) => tracing::warn!(%error, "cannot seal what is stored in the clear; the next start tries again"),
     }
 }
 

@@ -57,6 +57,12 @@ impl LogDir {
         (SERVICES.contains(&name) || name == COMBINED).then(|| self.0.join(format!("{name}.log")))
     }
 
+    /// The data directory it is in.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.0.parent().unwrap_or(&self.0)
+    }
+
     /// The directory itself.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -25,6 +25,17 @@ pub(crate) fn body_limit(bytes: usize) -> DefaultBodyLimit {
     DefaultBodyLimit::max(bytes)
 }
 
+/// The body as it came.
+pub(super) async fn bytes_of(request: Request, app: &App) -> Result<Bytes, Error> {
+    request.extract_with_state(app).await.map_err(|rejection| {
+        let response = axum::extract::rejection::BytesRejection::into_response(rejection);
+        match response.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(app.body_limit),
+            _ => Error::Malformed("it broke off".to_owned()),
+        }
+    })
+}
+
 // === impl Path ===
 
 impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
@@ -52,13 +63,7 @@ impl FromRequest<App> for Body {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
-        let bytes: Bytes = request.extract_with_state(app).await.map_err(|rejection| {
-            let response = axum::extract::rejection::BytesRejection::into_response(rejection);
-            match response.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(app.body_limit),
-                _ => Error::Malformed("it broke off".to_owned()),
-            }
-        })?;
+        let bytes = bytes_of(request, app).await?;
         if bytes.is_empty() {
             return Ok(Self(Map::new()));
         }

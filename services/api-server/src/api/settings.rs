@@ -15,7 +15,7 @@ use signalbox_store::settings;
 use utoipa::ToSchema;
 
 use self::known::Known;
-pub(crate) use self::known::requires_restart;
+pub(crate) use self::known::{requires_restart, text_of, typed};
 use super::bodies::{MissingSetting, SettingRefusal, SettingToPut, SettingsToPut};
 use super::extract::{Body, Path};
 use super::query::Query;

@@ -15,7 +15,10 @@ use crate::config::{Args, SPEC};
 use crate::instance::private_directory;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Config {
+    #[command(subcommand)]
+    pub(super) document: Option<super::declared::Command>,
     /// Port of api-server
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,

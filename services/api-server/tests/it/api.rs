@@ -2,6 +2,7 @@
 
 mod activity;
 mod audit;
+mod config;
 mod cursors;
 mod health;
 mod log;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 mod api;
+mod declared;
 mod doors;
 mod events;
 mod fleet;

@@ -62,7 +62,7 @@ pub(crate) fn requires_restart(key: &str) -> bool {
 }
 
 /// A stored value with the type of its key. The original stored numbers as doubles.
-pub(super) fn typed(key: &str, text: String) -> Value {
+pub(crate) fn typed(key: &str, text: String) -> Value {
     match Known::of(key).map(|known| known.rule) {
         Some(Rule::Port | Rule::Timeout) => {
             let number: Option<Value> = serde_json::from_str(&text).ok();
@@ -77,7 +77,7 @@ pub(super) fn typed(key: &str, text: String) -> Value {
 ///
 /// # Errors
 /// What is wrong with the value.
-pub(super) fn text_of(key: &str, value: &Value) -> Result<String, String> {
+pub(crate) fn text_of(key: &str, value: &Value) -> Result<String, String> {
     if key.trim().is_empty() {
         return Err("Setting key is required".to_owned());
     }

@@ -1,0 +1,107 @@
+//! `/api/config`: the catalogue as a document.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, header};
+use serde::Serialize;
+use serde_json::{Value, json};
+use signalbox_store::catalog;
+use utoipa::ToSchema;
+
+use super::extract::bytes_of;
+use super::query::Query;
+use super::{App, Error, now_ms};
+use crate::declared::{self, Apply, Format, References, read::read, write::comments};
+
+/// What was done, or would be: each thing by its path, such as `providers.openai`.
+#[derive(Debug, Serialize, ToSchema)]
+#[expect(dead_code, reason = "the shape of `Plan::facts`")]
+struct Applied {
+    /// Nothing was written.
+    dry_run: bool,
+    created: Vec<String>,
+    updated: Vec<Updated>,
+    deleted: Vec<String>,
+    unchanged: Vec<String>,
+}
+
+/// What was changed of one thing.
+#[derive(Debug, Serialize, ToSchema)]
+#[expect(dead_code, reason = "the shape of `Plan::facts`")]
+struct Updated {
+    path: String,
+    /// Its fields.
+    what: Vec<String>,
+}
+
+/// Providers, models and settings as a document. Secrets are masked.
+#[utoipa::path(
+    get, path = "/api/config/export", tag = "config",
+    params(("format" = Option<String>, Query, pattern = "^(toml|yaml|json)$",
+        description = "Without it, `Accept` decides; TOML where that says nothing")),
+    responses((status = 200, description = "The document", content(
+        (String = "application/toml"), (String = "application/yaml"), (Value = "application/json"),
+    ))),
+)]
+pub(super) async fn export(State(app): State<App>, mut query: Query, headers: HeaderMap) -> Result<Response, Error> {
+    let format = format_of(&mut query, &headers, header::ACCEPT);
+    query.finish()?;
+    let catalog = catalog::load(&app.store).await?;
+    let (document, secrets) = declared::write(&catalog, &app.sealer)?;
+    let text = format.print(&document, &comments(&secrets)).map_err(Error::invalid)?;
+    Ok(([(header::CONTENT_TYPE, format.media_type())], text).into_response())
+}
+
+/// Makes providers, models and settings as a document says, all of it or nothing. A secret that is masked stays as it is.
+#[utoipa::path(
+    post, path = "/api/config/apply", tag = "config",
+    params(
+        ("dry_run" = Option<bool>, Query, description = "Only say what would be done"),
+        ("prune" = Option<bool>, Query, description = "Delete what a section that is there does not declare"),
+        ("format" = Option<String>, Query, pattern = "^(toml|yaml|json)$",
+         description = "Without it, `Content-Type` decides; TOML where that says nothing"),
+    ),
+    request_body(description = "The document", content(
+        (String = "application/toml"), (String = "application/yaml"), (Value = "application/json"),
+    )),
+    responses(
+        (status = 200, description = "What was done", body = Applied),
+        (status = 409, description = "The catalogue was changed meanwhile; nothing was written", body = Failure),
+    ),
+)]
+pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Request) -> Result<Json<Value>, Error> {
+    let format = format_of(&mut query, request.headers(), header::CONTENT_TYPE);
+    let dry_run = query.boolean("dry_run").unwrap_or(false);
+    let prune = query.boolean("prune").unwrap_or(false);
+    query.finish()?;
+    let bytes = bytes_of(request, &app).await?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Error::invalid("the document is not valid UTF-8"))?;
+    let references = References::of_server(app.logs.data_dir());
+    let document = read(text, format, &references).map_err(Error::Validation)?;
+    let how = Apply { dry_run, prune };
+    let plan = declared::apply(&app.store, &app.sealer, &document, how, now_ms()).await.map_err(refused)?;
+    let mut facts = plan.facts();
+    facts["dry_run"] = json!(dry_run);
+    Ok(Json(facts))
+}
+
+/// The format of the query, else of the header, else TOML.
+fn format_of(query: &mut Query, headers: &HeaderMap, name: header::HeaderName) -> Format {
+    if let Some(word) = query.text("format") {
+        return Format::of_word(&word).unwrap_or_else(|| {
+            query.mistake("format must be toml, yaml or json");
+            Format::Toml
+        });
+    }
+    let header = headers.get(name).and_then(|value| value.to_str().ok());
+    header.and_then(Format::of_media_type).unwrap_or(Format::Toml)
+}
+
+fn refused(error: declared::Error) -> Error {
+    match error {
+        declared::Error::Mistakes(mistakes) => Error::Validation(mistakes),
+        declared::Error::Busy => Error::Conflict { code: "configuration_changed", message: error.to_string() },
+        declared::Error::Store(error) => error.into(),
+    }
+}

@@ -1,0 +1,247 @@
+//! What has to be changed so that the catalogue is as a document says.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use signalbox_core::schema::{ConfigValue, LinkedModel, Model, NewModel, Provider, ProviderConfig};
+use signalbox_core::secret::{Secret, is_sensitive_key};
+use signalbox_store::catalog::{Catalog, Change};
+use signalbox_store::provider_models::NewLink;
+use signalbox_store::{Sealer, provider_configs};
+
+use super::{Declared, Document, Link};
+
+/// What is to be done, and how a person is told.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// For the store.
+    pub changes: Vec<Change>,
+    /// Paths of what is made.
+    pub created: Vec<String>,
+    /// Paths of what is changed, each with the fields that are.
+    pub updated: Vec<(String, Vec<String>)>,
+    /// Paths of what is deleted.
+    pub deleted: Vec<String>,
+    /// Paths of what is as it should be.
+    pub unchanged: Vec<String>,
+    mistakes: Vec<String>,
+}
+
+/// A provider with everything that belongs to it.
+type Row = (Provider, Vec<ProviderConfig>, Vec<LinkedModel>);
+
+/// Compares a document with the catalogue. With `prune`, what is not declared in a section that is there is deleted.
+///
+/// # Errors
+/// Everything that cannot be, each with its path.
+pub fn compare(document: &Document, catalog: &Catalog, sealer: &Sealer, prune: bool) -> Result<Plan, Vec<String>> {
+    let mut plan = Plan::default();
+    plan.providers(document, catalog, sealer, prune);
+    plan.models(document, catalog, prune);
+    plan.settings(document, catalog, prune);
+    if plan.mistakes.is_empty() { Ok(plan) } else { Err(plan.mistakes) }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn providers(&mut self, document: &Document, catalog: &Catalog, sealer: &Sealer, prune: bool) {
+        let Some(declared) = &document.providers else { return };
+        self.names(declared, catalog, prune);
+        for (id, provider) in declared {
+            let path = format!("providers.{id}");
+            let row = catalog.providers.iter().find(|(row, ..)| row.id == *id);
+            let mut what = Vec::new();
+            if let Some((row, ..)) = row {
+                let new = &provider.row;
+                let fields = [
+                    ("name", row.name != new.name),
+                    ("type", row.kind != new.kind),
+                    ("enabled", row.enabled != new.enabled),
+                    ("priority", row.priority != new.priority),
+                    ("description", described(row.description.as_deref()) != new.description.as_deref()),
+                ];
+                what.extend(fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field.to_owned()));
+            }
+            if row.is_none() || !what.is_empty() {
+                self.changes.push(Change::Provider(provider.row.clone()));
+            }
+            what.extend(self.config(&path, id, &provider.config, row.map_or(&[], |row| &row.1), sealer, prune));
+            self.note(path.clone(), row.is_none(), what);
+            self.links(&path, id, &provider.models, row, document, catalog, prune);
+        }
+        for (row, ..) in catalog.providers.iter().filter(|(row, ..)| prune && !declared.contains_key(&row.id)) {
+            self.deleted.push(format!("providers.{}", row.id));
+            self.changes.push(Change::NoProvider(row.id.clone()));
+        }
+    }
+
+    /// Names are unique.
+    fn names(&mut self, declared: &BTreeMap<String, super::Provider>, catalog: &Catalog, prune: bool) {
+        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+        if !prune {
+            let kept = catalog.providers.iter().filter(|(row, ..)| !declared.contains_key(&row.id));
+            names.extend(kept.map(|(row, ..)| (row.name.as_str(), row.id.as_str())));
+        }
+        for (id, provider) in declared {
+            if let Some(other) = names.insert(&provider.row.name, id) {
+                self.mistakes.push(format!("providers.{id}.name: the provider {other} has this name, too"));
+            }
+        }
+    }
+
+    /// The keys that change.
+    fn config(
+        &mut self,
+        path: &str,
+        id: &str,
+        declared: &BTreeMap<String, Declared>,
+        rows: &[ProviderConfig],
+        sealer: &Sealer,
+        prune: bool,
+    ) -> Vec<String> {
+        let mut what = Vec::new();
+        for (key, declared) in declared {
+            let row = rows.iter().find(|row| row.key == *key);
+            let (value, by_reference) = match (declared, row) {
+                (Declared::Kept, Some(_)) => continue,
+                (Declared::Kept, None) => {
+                    let how = "no secret is stored that could stay as it is: write ${env:NAME} or ${file:PATH}";
+                    self.mistakes.push(format!("{path}.config.{key}: {how}"));
+                    continue;
+                }
+                (Declared::Value { value, by_reference }, _) => (value, *by_reference),
+            };
+            let is_sensitive = is_sensitive_key(key) || by_reference || row.is_some_and(|row| row.is_sensitive);
+            // One that cannot be opened is not what is declared.
+            let stored = row.and_then(|row| provider_configs::json(sealer, row).ok());
+            let same = row.is_some_and(|row| row.is_sensitive == is_sensitive)
+                && stored.is_some_and(|stored| same(&stored, value, is_sensitive));
+            if !same {
+                what.push(format!("config.{key}"));
+                let value = ConfigValue { key: key.clone(), value: Secret::new(value.to_string()), is_sensitive };
+                self.changes.push(Change::Config { provider_id: id.to_owned(), value });
+            }
+        }
+        for row in rows.iter().filter(|row| prune && !declared.contains_key(&row.key)) {
+            what.push(format!("config.{}", row.key));
+            self.changes.push(Change::NoConfig { provider_id: id.to_owned(), key: row.key.clone() });
+        }
+        what
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "both sides, and what they are about")]
+    fn links(
+        &mut self,
+        path: &str,
+        id: &str,
+        declared: &BTreeMap<String, Link>,
+        row: Option<&Row>,
+        document: &Document,
+        catalog: &Catalog,
+        prune: bool,
+    ) {
+        let rows = row.map_or(&[][..], |(.., links)| links);
+        let new_default = declared.values().any(|link| link.is_default);
+        for (model, link) in declared {
+            let path = format!("{path}.models.{model}");
+            let named = document.models.as_ref().is_some_and(|models| models.contains_key(model));
+            let pruned = prune && document.models.is_some();
+            if !named && (pruned || catalog.models.iter().all(|row| row.id != *model)) {
+                self.mistakes.push(format!("{path}: there is no such model: declare it in the section models"));
+            }
+            let row = rows.iter().find(|row| row.model.id == *model);
+            let mut what = Vec::new();
+            if let Some(row) = row {
+                if row.is_default != link.is_default {
+                    what.push("default".to_owned());
+                }
+                if config_of(row.config.as_deref()) != link.config {
+                    what.push("config".to_owned());
+                }
+            }
+            if row.is_none() || !what.is_empty() {
+                let config = link.config.clone().map(|config| Value::Object(config).to_string());
+                let (provider_id, model_id) = (id.to_owned(), model.clone());
+                self.changes.push(Change::Link(NewLink { provider_id, model_id, is_default: link.is_default, config }));
+            }
+            self.note(path, row.is_none(), what);
+        }
+        for row in rows.iter().filter(|row| !declared.contains_key(&row.model.id)) {
+            let path = format!("{path}.models.{}", row.model.id);
+            if prune {
+                self.deleted.push(path);
+                let (provider_id, model_id) = (id.to_owned(), row.model.id.clone());
+                self.changes.push(Change::NoLink { provider_id, model_id });
+            } else if row.is_default && new_default {
+                // The store sees to it.
+                self.updated.push((path, vec!["default".to_owned()]));
+            }
+        }
+    }
+
+    fn models(&mut self, document: &Document, catalog: &Catalog, prune: bool) {
+        let Some(declared) = &document.models else { return };
+        for (id, model) in declared {
+            let row = catalog.models.iter().find(|row| row.id == *id);
+            let what = row.map(|row| differences(row, model)).unwrap_or_default();
+            if row.is_none() || !what.is_empty() {
+                self.changes.push(Change::Model(model.clone()));
+            }
+            self.note(format!("models.{id}"), row.is_none(), what);
+        }
+        for row in catalog.models.iter().filter(|row| prune && !declared.contains_key(&row.id)) {
+            self.deleted.push(format!("models.{}", row.id));
+            self.changes.push(Change::NoModel(row.id.clone()));
+        }
+    }
+
+    fn settings(&mut self, document: &Document, catalog: &Catalog, prune: bool) {
+        let Some(declared) = &document.settings else { return };
+        for (key, value) in declared {
+            let row = catalog.settings.iter().find(|row| row.key == *key);
+            let differs = row.is_none_or(|row| row.value != *value);
+            if differs {
+                self.changes.push(Change::Setting { key: key.clone(), value: value.clone() });
+            }
+            let what = if differs { vec!["value".to_owned()] } else { Vec::new() };
+            self.note(format!("settings.{key}"), row.is_none(), what);
+        }
+        for row in catalog.settings.iter().filter(|row| prune && !declared.contains_key(&row.key)) {
+            self.deleted.push(format!("settings.{}", row.key));
+            self.changes.push(Change::NoSetting(row.key.clone()));
+        }
+    }
+
+    fn note(&mut self, path: String, is_new: bool, what: Vec<String>) {
+        match (is_new, what.is_empty()) {
+            (true, _) => self.created.push(path),
+            (false, false) => self.updated.push((path, what)),
+            (false, true) => self.unchanged.push(path),
+        }
+    }
+}
+
+fn differences(row: &Model, new: &NewModel) -> Vec<String> {
+    let fields = [
+        ("name", row.name != new.name),
+        ("description", described(row.description.as_deref()) != new.description.as_deref()),
+        ("capabilities", row.capabilities != new.capabilities),
+    ];
+    fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field.to_owned()).collect()
+}
+
+/// An empty description is none.
+fn described(description: Option<&str>) -> Option<&str> {
+    description.filter(|text| !text.trim().is_empty())
+}
+
+fn config_of(text: Option<&str>) -> Option<Map<String, Value>> {
+    text.and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// A secret that looks like a number was stored as one, and is read as the text it is.
+fn same(stored: &Value, declared: &Value, is_sensitive: bool) -> bool {
+    let written = declared.to_string();
+    stored == declared || (is_sensitive && stored.as_str() == Some(&written))
+}

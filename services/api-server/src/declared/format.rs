@@ -1,0 +1,100 @@
+//! TOML, YAML and JSON say the same.
+
+use serde_json::Value;
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people, and the default.
+    Toml,
+    /// For people.
+    Yaml,
+    /// For programs.
+    Json,
+}
+
+// === impl Format ===
+
+impl Format {
+    /// The format of a word: in a query, or behind the dot of a file's name.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        match word {
+            "toml" => Some(Self::Toml),
+            "yaml" | "yml" => Some(Self::Yaml),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    /// The format of a media type, in `Accept` or `Content-Type`; the first one we know.
+    #[must_use]
+    pub fn of_media_type(header: &str) -> Option<Self> {
+        header.split(',').find_map(|one| match one.split(';').next().unwrap_or_default().trim() {
+            "application/toml" | "text/toml" | "text/x-toml" => Some(Self::Toml),
+            "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Some(Self::Yaml),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        })
+    }
+
+    /// Its media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Toml => "application/toml",
+            Self::Yaml => "application/yaml",
+            Self::Json => "application/json",
+        }
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// What is wrong and where; nothing of the text, which may hold a secret.
+    pub fn parse(self, text: &str) -> Result<Value, String> {
+        match self {
+            Self::Json => serde_json::from_str(text)
+                .map_err(|error| format!("no JSON at line {}, column {}", error.line(), error.column())),
+            Self::Toml => match text.parse::<toml::Table>() {
+                Ok(table) => serde_json::to_value(table).map_err(|error| error.to_string()),
+                Err(error) => {
+                    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+                    Err(format!("no TOML at line {}: {}", before.matches('\n').count() + 1, error.message()))
+                }
+            },
+            Self::Yaml => yaml_serde::from_str(text).map_err(|error| match error.location() {
+                Some(at) => format!("no YAML at line {}, column {}", at.line(), at.column()),
+                None => "no YAML, or not of the kind that JSON can say".to_owned(),
+            }),
+        }
+    }
+
+    /// Writes a value, behind lines of comment where the format has them.
+    ///
+    /// # Errors
+    /// What this format cannot say.
+    pub fn print(self, value: &Value, comments: &[String]) -> Result<String, String> {
+        let comments: String = comments.iter().map(|line| format!("# {line}\n")).collect();
+        let cannot = |what: &str| format!("the configuration holds a value that {what} cannot say: ask for json");
+        match self {
+            Self::Json => serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|_| cannot("JSON")),
+            Self::Yaml => yaml_serde::to_string(value).map(|text| comments + &text).map_err(|_| cannot("YAML")),
+            Self::Toml => {
+                if has_null(value) {
+                    return Err(cannot("TOML"));
+                }
+                toml::to_string_pretty(value).map(|text| comments + &text).map_err(|_| cannot("TOML"))
+            }
+        }
+    }
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(fields) => fields.values().any(has_null),
+        _ => false,
+    }
+}

@@ -1,0 +1,155 @@
+//! Secrets that stand elsewhere: `${env:NAME}` and `${file:PATH}`, alone or within a text.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+/// A secret is not longer than this, in bytes.
+const MAX: u64 = 64 * 1024;
+
+/// Our own secrets, which are nobody's reference. So are all names that begin with `SIGNALBOX_`.
+const OWN: [&str; 5] = ["CLIENT_KEYS", "API_CLIENT_KEYS", "DATABASE_URL", "QWEN_TOKEN", "QWEN_COOKIES"];
+
+/// What may be referred to.
+#[derive(Clone, Debug)]
+pub enum References {
+    /// All that the person who applies a document can read: it is their own process.
+    Own,
+    /// What a server lets its clients name: variables that are not its own secrets, and files in this directory.
+    Server(PathBuf),
+}
+
+// === impl References ===
+
+impl References {
+    /// The references of a server: its environment, and files in `secrets` in its data directory.
+    #[must_use]
+    pub fn of_server(data_dir: &Path) -> Self {
+        Self::Server(data_dir.join("secrets"))
+    }
+
+    /// The text with its references replaced, and whether there were any.
+    pub(super) fn resolve(&self, text: &str) -> Result<(String, bool), String> {
+        let (mut resolved, mut rest, mut any) = (String::with_capacity(text.len()), text, false);
+        while let Some(at) = rest.find("${") {
+            let (before, from) = rest.split_at(at);
+            if let Some(before) = before.strip_suffix('$') {
+                // Writing to a text cannot fail.
+                let _ = write!(resolved, "{before}${{");
+                rest = &from[2..];
+                continue;
+            }
+            resolved.push_str(before);
+            let (reference, after) =
+                from[2..].split_once('}').ok_or("a reference has no end: write $${ for a plain ${")?;
+            resolved.push_str(&self.look_up(reference)?);
+            (rest, any) = (after, true);
+        }
+        resolved.push_str(rest);
+        Ok((resolved, any))
+    }
+
+    fn look_up(&self, reference: &str) -> Result<String, String> {
+        match reference.split_once(':') {
+            Some(("env", name)) => self.variable(name),
+            Some(("file", path)) => self.file(Path::new(path)),
+            _ => Err("a reference is ${env:NAME} or ${file:PATH}: write $${ for a plain ${".to_owned()),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Result<String, String> {
+        if matches!(self, Self::Server(_)) && (OWN.contains(&name) || name.starts_with("SIGNALBOX_")) {
+            return Err(format!("the variable {name} is a secret of the server's own"));
+        }
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+        value.ok_or_else(|| format!("the variable {name} is not set"))
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        let cannot = |error: &std::io::Error| format!("the file {} cannot be read: {error}", path.display());
+        let found = match self {
+            Self::Own => path.to_owned(),
+            Self::Server(directory) => {
+                let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+                let outside = || format!("files are named relative to {}, and stay in it", directory.display());
+                if !plain {
+                    return Err(outside());
+                }
+                // A link could lead out of it.
+                let directory = directory.canonicalize().map_err(|error| cannot(&error))?;
+                let found = directory.join(path).canonicalize().map_err(|error| cannot(&error))?;
+                if !found.starts_with(&directory) {
+                    return Err(outside());
+                }
+                found
+            }
+        };
+        let mut text = String::new();
+        let file = std::fs::File::open(found).map_err(|error| cannot(&error))?;
+        file.take(MAX).read_to_string(&mut text).map_err(|error| cannot(&error))?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() { Err(format!("the file {} is empty", path.display())) } else { Ok(text.to_owned()) }
+    }
+}
+
+/// A plain text as it is written, so that it is no reference.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace("${", "$${")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn references_are_replaced_where_they_stand() {
+        let path = std::env::var("PATH").unwrap();
+        let own = |text: &str| References::Own.resolve(text);
+        assert_eq!(own("plain").unwrap(), ("plain".to_owned(), false));
+        assert_eq!(own("Bearer ${env:PATH}!").unwrap(), (format!("Bearer {path}!"), true));
+        assert_eq!(own("$${env:PATH} $$ }").unwrap(), ("${env:PATH} $$ }".to_owned(), false));
+        for (text, told) in [
+            ("${env:PATH", "no end"),
+            ("${PATH}", "${env:NAME}"),
+            ("${env:NOT_SET_ANYWHERE}", "not set"),
+            ("${file:/nonexistent}", "/nonexistent"),
+        ] {
+            assert!(own(text).unwrap_err().contains(told), "{text}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_server_reads_only_what_is_meant_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let secrets = directory.path().join("secrets");
+        std::fs::create_dir(&secrets).unwrap();
+        std::fs::write(secrets.join("key"), "s3cret\n").unwrap();
+        std::fs::write(directory.path().join("private"), "canary").unwrap();
+        std::os::unix::fs::symlink("../private", secrets.join("link")).unwrap();
+        let server = References::of_server(directory.path());
+        assert_eq!(server.resolve("${file:key}").unwrap(), ("s3cret".to_owned(), true));
+        for text in [
+            "${file:../private}",
+            "${file:link}",
+            "${file:/etc/passwd}",
+            "${file:none}",
+            "${env:SIGNALBOX_KEY}",
+            "${env:CLIENT_KEYS}",
+        ] {
+            let error = server.resolve(text).unwrap_err();
+            assert!(!error.contains("canary"), "{text}: {error}");
+        }
+        let private = directory.path().join("private");
+        assert_eq!(References::Own.resolve(&format!("${{file:{}}}", private.display())).unwrap().0, "canary");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_escaped_is_plain(text in "[a-z${}:]{0,24}") {
+            prop_assert_eq!(References::Own.resolve(&escaped(&text)), Ok((text, false)));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The catalogue as a document: round trips, and what is the same said twice.
+
+use api_server::declared::{self, Apply, Document, Format, Plan, References, read::read, write::comments};
+use proptest::collection::btree_map;
+use proptest::option;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use signalbox_core::secret::{MASK, Secret};
+use signalbox_store::{Sealer, Store, catalog, provider_configs};
+
+const WHOLE: Apply = Apply { dry_run: false, prune: true };
+
+fn sealer() -> Sealer {
+    Sealer::new(&Secret::new([7; 32]))
+}
+
+async fn store() -> Store {
+    Store::open("sqlite::memory:").await.unwrap()
+}
+
+async fn apply(store: &Store, document: &Document, how: Apply) -> Plan {
+    declared::apply(store, &sealer(), document, how, 7).await.unwrap()
+}
+
+async fn export(store: &Store, format: Format) -> String {
+    let (document, secrets) = declared::write(&catalog::load(store).await.unwrap(), &sealer()).unwrap();
+    format.print(&document, &comments(&secrets)).unwrap()
+}
+
+fn parsed(text: &str, format: Format) -> Document {
+    read(text, format, &References::Own).unwrap_or_else(|mistakes| panic!("{mistakes:?} in\n{text}"))
+}
+
+fn formats() -> impl Strategy<Value = Format> {
+    prop::sample::select(vec![Format::Toml, Format::Yaml, Format::Json])
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "\\PC{0,12}",
+        "[ -~]{0,12}",
+        "(\\$|\\{|env:A|\\}){0,6}",
+        Just("true".to_owned()),
+        Just("0x1F".to_owned())
+    ]
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        texts().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from)
+    ];
+    leaf.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            btree_map("[a-z.$ ]{1,6}", inner, 0..3).prop_map(|fields| fields.into_iter().collect::<Map<_, _>>().into()),
+        ]
+    })
+}
+
+fn entries() -> impl Strategy<Value = (String, Value)> {
+    let open = ("(baseURL|timeout|[a-j.]{1,4})", values());
+    let secret =
+        ("(apiKey|headers|x-token)", prop_oneof![Just(json!("${env:PATH}")), Just(json!({"a": "Bearer ${env:PATH}"}))]);
+    prop_oneof![open, secret]
+}
+
+prop_compose! {
+    fn documents()(
+        models in btree_map("[a-z]{1,3}(/[a-z0-9:_-]{1,3})?", (option::of("[A-Z]{1,4}"), option::of("[!-~]{1,9}"), prop::collection::vec("[a-z]{1,4}", 0..3)), 0..4),
+        providers in btree_map("[a-z0-9-]{1,4}", (("[A-Za-z ]{0,3}", "(openai|echo|mine)", any::<bool>(), any::<i32>(), option::of("[!-~]{1,9}")),
+            prop::collection::vec(entries(), 0..4), any::<u8>(), option::of(values())), 0..4),
+        settings in btree_map("own(\\.[a-z]{1,3})?", prop_oneof![texts().prop_map(Value::from), any::<bool>().prop_map(Value::from), any::<i32>().prop_map(Value::from)], 0..3),
+    ) -> Value {
+        let ids: Vec<&String> = models.keys().collect();
+        let links = |bits: u8, config: &Option<Value>| -> Map<String, Value> {
+            let linked = ids.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1);
+            linked.map(|(at, id)| {
+                let mut link = Map::new();
+                if bits >> 4 == u8::try_from(at).unwrap() {
+                    link.insert("default".to_owned(), true.into());
+                }
+                if let Some(value) = config {
+                    link.insert("config".to_owned(), json!({"upstream_model": "u", "more": value}));
+                }
+                ((*id).clone(), link.into())
+            }).collect()
+        };
+        let provider = |id: &String, ((name, kind, enabled, priority, description), config, bits, more): &((String, String, bool, i32, Option<String>), Vec<(String, Value)>, u8, Option<Value>)| {
+            let config: Map<String, Value> = config.iter().cloned().collect();
+            let mut provider = json!({"name": format!("{name}{id}"), "type": kind, "enabled": enabled, "priority": priority, "config": config, "models": links(*bits, more)});
+            if let Some(description) = description {
+                provider["description"] = description.as_str().into();
+            }
+            provider
+        };
+        let model = |(name, description, capabilities): &(Option<String>, Option<String>, Vec<String>)| {
+            let mut model = json!({"capabilities": capabilities});
+            for (key, text) in [("name", name), ("description", description)] {
+                if let Some(text) = text {
+                    model[key] = text.as_str().into();
+                }
+            }
+            model
+        };
+        let all: Map<String, Value> = providers.iter().map(|(id, given)| (id.clone(), provider(id, given))).collect();
+        let models: Map<String, Value> = models.iter().map(|(id, given)| (id.clone(), model(given))).collect();
+        json!({"providers": all, "models": models, "settings": settings})
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_exported_makes_the_same_catalogue_elsewhere(document in documents(), format in formats(), other in formats()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (here, there) = (store().await, store().await);
+            let text = format.print(&document, &[]).unwrap();
+            apply(&here, &parsed(&text, format), WHOLE).await;
+            let again = apply(&here, &parsed(&text, format), WHOLE).await;
+            assert!(again.changes.is_empty() && again.updated.is_empty(), "applied twice: {again:?}");
+
+            let exported = export(&here, other).await;
+            let unchanged = apply(&here, &parsed(&exported, other), WHOLE).await;
+            assert!(unchanged.changes.is_empty(), "{:?} of\n{exported}", unchanged.facts());
+            assert!(!exported.contains(&std::env::var("PATH").unwrap()), "a secret in\n{exported}");
+            // Elsewhere the secrets have to be said.
+            let said = exported.replace(MASK, "${env:PATH}");
+            apply(&there, &parsed(&said, other), WHOLE).await;
+            assert_eq!(export(&there, other).await, exported);
+            here.close().await;
+            there.close().await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_stored_sealed_and_stays_when_it_is_masked() {
+    let store = store().await;
+    let path = std::env::var("PATH").unwrap();
+    let text = "[providers.p]\ntype = \"openai\"\nconfig.apiKey = \"${env:PATH}\"\nconfig.region = \"x-${env:PATH}\"\n";
+    let plan = apply(&store, &parsed(text, Format::Toml), Apply::default()).await;
+    assert_eq!(plan.created, ["providers.p"]);
+    let rows = provider_configs::list(&store, "p").await.unwrap();
+    let opened = |at: usize| provider_configs::json(&sealer(), &rows[at]).unwrap();
+    assert_eq!((opened(0), opened(1)), (json!(path), json!(format!("x-{path}"))));
+    // What came by reference is a secret, whatever its key is called.
+    assert!(rows.iter().all(|row| row.is_sensitive && !row.value.expose().contains(&path)));
+    let kept = "[providers.p]\ntype = \"openai\"\npriority = 5\nconfig.apiKey = \"***MASKED***\"\nconfig.region = \"***MASKED***\"\n";
+    let plan = apply(&store, &parsed(kept, Format::Toml), WHOLE).await;
+    assert_eq!(plan.updated, [("providers.p".to_owned(), vec!["priority".to_owned()])]);
+    assert_eq!(plan.deleted, ["providers.lm-studio-default", "providers.qwen-proxy-default", "providers.echo"]);
+    assert_eq!(provider_configs::list(&store, "p").await.unwrap().len(), 2);
+    store.close().await;
+}
