@@ -66,6 +66,12 @@ fn entries() -> impl Strategy<Value = (String, Value)> {
     prop_oneof![open, secret]
 }
 
+/// Name, type, whether it is enabled, priority and description of a provider.
+type Facts = (String, String, bool, i32, Option<String>);
+
+/// With its configuration, which models it serves, and how.
+type Given = (Facts, Vec<(String, Value)>, u8, Option<Value>);
+
 prop_compose! {
     fn documents()(
         models in btree_map("[a-z]{1,3}(/[a-z0-9:_-]{1,3})?", (option::of("[A-Z]{1,4}"), option::of("[!-~]{1,9}"), prop::collection::vec("[a-z]{1,4}", 0..3)), 0..4),
@@ -87,7 +93,7 @@ prop_compose! {
                 ((*id).clone(), link.into())
             }).collect()
         };
-        let provider = |id: &String, ((name, kind, enabled, priority, description), config, bits, more): &((String, String, bool, i32, Option<String>), Vec<(String, Value)>, u8, Option<Value>)| {
+        let provider = |id: &String, ((name, kind, enabled, priority, description), config, bits, more): &Given| {
             let config: Map<String, Value> = config.iter().cloned().collect();
             let mut provider = json!({"name": format!("{name}{id}"), "type": kind, "enabled": enabled, "priority": priority, "config": config, "models": links(*bits, more)});
             if let Some(description) = description {
