@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use signalbox_daemon::sealing_key;
 use signalbox_fakes::FakeProvider;
 use signalbox_harness::{CommandLine, Home, Launch, Router, Typed, eventually};
-use signalbox_store::{Sealer, Store, provider_configs, providers};
+use signalbox_store::{Page, Sealer, Store, provider_configs, providers};
 
 use crate::gateway::{CHAT, chat};
 
@@ -95,6 +95,10 @@ async fn the_transcript_of_the_provider_cli() {
 
     assert!(type_in("history").await.expect(0).stdout.starts_with("No request history found"));
     assert!(type_in("stats").await.expect(0).stdout.starts_with("No statistics available yet"));
+    let store = Store::open(&format!("sqlite://{}", home.data().join("signalbox.db").display())).await.unwrap();
+    let audit = signalbox_store::audit::list(&store, &Default::default(), Page { limit: 1, offset: 0 }).await.unwrap();
+    store.close().await;
+    assert!(audit.items[0].actor.as_deref().is_some_and(|actor| actor.starts_with("cli:")), "{audit:?}");
     let removed = type_in("provider remove mine --yes").await.expect(0);
     assert!(removed.stdout.starts_with("Provider removed successfully!"), "{}", removed.stdout);
     assert!(stored(&home, "mine").await.is_none());

@@ -16,10 +16,11 @@ mod tables;
 use sqlx::AssertSqlSafe;
 
 use self::tables::{TABLES, Table};
+use crate::audit::Actor;
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::transaction::Transaction;
-use crate::{Error, models};
+use crate::{Error, audit, models};
 
 const COPY: &str = include_str!("../../../migrations/original/copy.sql");
 
@@ -118,6 +119,7 @@ impl Original {
 
     /// Copies everything into our tables, and removes the old ones.
     pub(crate) async fn take_over(&self, tx: &mut Transaction) -> Result<(), Error> {
+        audit::sign_as(tx, &Actor::program()).await?;
         run(tx, COPY.to_owned()).await?;
         // Some of them are encoded twice, and nothing kept them from being anything.
         let all: Vec<Capabilities> = tx.all(Statement::new("SELECT id, capabilities FROM models")).await?;
@@ -126,7 +128,7 @@ impl Original {
             let update = Statement::new("UPDATE models SET capabilities = $2 WHERE id = $1");
             tx.execute(update.bind(id).bind(capabilities)).await?;
         }
-        Ok(())
+        audit::unsign_now(tx).await
     }
 }
 

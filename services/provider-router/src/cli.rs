@@ -27,7 +27,8 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use signalbox_daemon::{CommonArgs, Exit, Shutdown, Spec, config::Common, parse_args_from, run_command};
+use signalbox_daemon::{CommonArgs, Exit, Shutdown, Spec, config::Common, parse_args_from, run_command, user_name};
+use signalbox_store::audit::{Actor, acting};
 
 use self::{desk::Desk, output::Output};
 use crate::{
@@ -168,7 +169,7 @@ impl Command {
             Err(error) => return Ok(out.finish(Err(error))),
         };
         let done = tokio::select! {
-            done = self.act(&desk, &mut out) => Some(done),
+            done = acting(Actor::command_line(&user_name()), self.act(&desk, &mut out)) => Some(done),
             () = shutdown.draining() => None,
         };
         desk.store.close().await;

@@ -3,6 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use signalbox_daemon::{ClientKeys, Context, Doors, Exit, sealing_key};
+use signalbox_store::audit::{Actor, acting};
 use signalbox_store::{Sealer, Store, credentials, provider_configs, settings};
 use signalbox_upstream::Client;
 use tokio::{
@@ -102,7 +103,7 @@ async fn seal(store: &Store, sealer: &Sealer) {
         let logins = credentials::seal_all(store, sealer).await?;
         Ok::<_, signalbox_store::Error>(logins + provider_configs::seal_all(store, sealer).await?)
     };
-    match sealed.await {
+    match acting(Actor::program(), sealed).await {
         Ok(0) => {}
         Ok(secrets) => tracing::info!(secrets, "sealed what was stored in the clear"),
         Err(error) => tracing::warn!(%error, "cannot seal what is stored in the clear; the next start tries again"),

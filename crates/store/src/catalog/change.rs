@@ -1,6 +1,6 @@
 //! Many changes of the catalogue as one: all of them, or none, and only on the state they were made for.
 
-use signalbox_core::schema::{ConfigValue, NewModel, NewProvider};
+use signalbox_core::schema::{ConfigValue, NewModel, NewProvider, Provider};
 
 use super::VERSION;
 use crate::provider_models::{self, NewLink};
@@ -68,12 +68,18 @@ pub async fn change(
     Ok(true)
 }
 
-/// Two providers may swap their names.
+/// Two providers may swap their names: whoever gives up a name that another one takes is called something else meanwhile.
 async fn free_names(tx: &mut Transaction, changes: &[&Change]) -> Result<(), Error> {
-    for change in changes {
-        if let Change::Provider(provider) = change {
-            let free = Statement::new("UPDATE providers SET name = 'renamed: ' || id WHERE id = $1 AND name <> $2");
-            tx.execute(free.bind(&provider.id).bind(&provider.name)).await?;
+    let new = || changes.iter().filter_map(|change| if let Change::Provider(new) = change { Some(new) } else { None });
+    if new().nth(1).is_none() {
+        return Ok(());
+    }
+    let rows: Vec<Provider> = tx.all(Statement::new("SELECT * FROM providers")).await?;
+    for row in rows {
+        let gives_up = new().any(|new| new.id == row.id && new.name != row.name);
+        if gives_up && new().any(|new| new.id != row.id && new.name == row.name) {
+            let free = Statement::new("UPDATE providers SET name = 'renamed: ' || id WHERE id = $1");
+            tx.execute(free.bind(row.id)).await?;
         }
     }
     Ok(())

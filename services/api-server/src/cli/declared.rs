@@ -9,7 +9,8 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
 use signalbox_daemon::config::Common;
-use signalbox_daemon::sealing_key;
+use signalbox_daemon::{sealing_key, user_name};
+use signalbox_store::audit::{Actor, acting};
 use signalbox_store::{Sealer, Store, catalog};
 
 use super::installation::loaded;
@@ -65,7 +66,7 @@ impl Command {
         let store = open(&common).await?;
         let done = match self {
             Self::Export(export) => export.act(&store, &sealer, out).await,
-            Self::Apply(apply) => apply.act(&store, &sealer, out).await,
+            Self::Apply(apply) => acting(Actor::command_line(&user_name()), apply.act(&store, &sealer, out)).await,
         };
         store.close().await;
         done
