@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`read`]: a text becomes a [`Document`], or a list of everything that is wrong with it. - `reference`: secrets that
-//!   stand elsewhere. - [`compare`]: what has to be changed so that the catalogue is as the document says. - [`write`](fn@write): the
+//!   stand elsewhere. - [`compare`](fn@compare): what has to be changed so that the catalogue is as the document says. - [`write`](fn@write): the
 //!   catalogue as a document. - [`format`](mod@format): TOML, YAML, JSON.
 //!
 //! # Theory
