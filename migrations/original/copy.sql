@@ -147,6 +147,16 @@ INSERT INTO errors (id, error_id, timestamp, error_type, error_code, error_messa
         created_at
     FROM original_errors;
 
+-- What the log adds up to, as in 0006_usage.sql: whoever loads rows adds theirs, and these were not loaded.
+INSERT INTO usage_hours (hour, provider_id, model, status, requests, answers, errors, prompt_tokens, completion_tokens,
+        total_tokens, timed, duration_ms)
+    SELECT requests.timestamp / 3600000, COALESCE(requests.provider_id, ''), requests.model, requests.status,
+        COUNT(*), COUNT(responses.id), COUNT(responses.error), COALESCE(SUM(responses.prompt_tokens), 0),
+        COALESCE(SUM(responses.completion_tokens), 0), COALESCE(SUM(responses.total_tokens), 0),
+        COUNT(responses.duration_ms), COALESCE(SUM(responses.duration_ms), 0)
+    FROM requests LEFT JOIN responses ON responses.id = requests.id
+    GROUP BY 1, 2, 3, 4;
+
 -- Those that refer to others go first.
 DROP TABLE original_errors;
 DROP TABLE original_responses;

@@ -126,6 +126,11 @@ async fn every_state_is_taken_over_without_losing_a_row() {
         assert_eq!(copy.len(), 1, "{}", state.name);
         assert_eq!(seen(&copy[0], state, |pair| pair.theirs).await, before, "{}", state.name);
 
+        // What the log adds up to is what is in it.
+        let counted = requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap().total;
+        let there = rows(&path, "COUNT(*)", "requests").await;
+        assert_eq!(there, [counted.to_string()], "{}", state.name);
+
         // The original's own words are kept, and there is always somebody who answers.
         let total = providers::list(&store, &providers::Filter::default(), Page::ALL).await.unwrap().total;
         assert_eq!(total, if state.has("catalogue") { 2 } else { 3 }, "{}", state.name);

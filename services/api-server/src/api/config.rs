@@ -5,10 +5,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, header};
 use serde::Serialize;
-use serde_json::{Value, json};
 use signalbox_store::catalog;
 use utoipa::ToSchema;
 
+use super::bodies::Failure;
 use super::extract::bytes_of;
 use super::query::Query;
 use super::{App, Error, now_ms};
@@ -16,8 +16,7 @@ use crate::declared::{self, Apply, Format, References, read::read, write::commen
 
 /// What was done, or would be: each thing by its path, such as `providers.openai`.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "the shape of `Plan::facts`")]
-struct Applied {
+pub(super) struct Applied {
     /// Nothing was written.
     dry_run: bool,
     created: Vec<String>,
@@ -28,7 +27,6 @@ struct Applied {
 
 /// What was changed of one thing.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "the shape of `Plan::facts`")]
 struct Updated {
     path: String,
     /// Its fields.
@@ -70,7 +68,7 @@ pub(super) async fn export(State(app): State<App>, mut query: Query, headers: He
         (status = 409, description = "The catalogue was changed meanwhile; nothing was written", body = Failure),
     ),
 )]
-pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Request) -> Result<Json<Value>, Error> {
+pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Request) -> Result<Json<Applied>, Error> {
     let format = format_of(&mut query, request.headers(), header::CONTENT_TYPE);
     let dry_run = query.boolean("dry_run").unwrap_or(false);
     let prune = query.boolean("prune").unwrap_or(false);
@@ -81,9 +79,9 @@ pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Req
     let document = read(text, format, &references).map_err(Error::Validation)?;
     let how = Apply { dry_run, prune };
     let plan = declared::apply(&app.store, &app.sealer, &document, how, now_ms()).await.map_err(refused)?;
-    let mut facts = plan.facts();
-    facts["dry_run"] = json!(dry_run);
-    Ok(Json(facts))
+    let updated = plan.updated.into_iter().map(|(path, what)| Updated { path, what }).collect();
+    let (created, deleted, unchanged) = (plan.created, plan.deleted, plan.unchanged);
+    Ok(Json(Applied { dry_run, created, updated, deleted, unchanged }))
 }
 
 /// The format of the query, else of the header, else TOML.

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use signalbox_core::provider_type::is_sendable;
 use signalbox_core::schema::{ConfigValue, ProviderConfig};
 use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
 use signalbox_store::provider_configs;
@@ -189,18 +190,8 @@ fn sensitivity(key: &str, existing: Option<&ProviderConfig>) -> bool {
     is_sensitive_key(key) || existing.is_some_and(|config| config.is_sensitive)
 }
 
-/// Most of it goes into headers and URLs, where a line break would begin something new.
 fn check_text(key: &str, value: &Value, form: &mut Form) {
-    fn is_clean(value: &Value) -> bool {
-        let plain = |text: &str| !text.contains(char::is_control);
-        match value {
-            Value::String(text) => plain(text),
-            Value::Array(items) => items.iter().all(is_clean),
-            Value::Object(fields) => fields.iter().all(|(name, value)| plain(name) && is_clean(value)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => true,
-        }
-    }
-    if !is_clean(value) {
+    if !is_sendable(value) {
         form.mistake(format!("config.{key} must not contain line breaks or other control characters"));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use signalbox_core::id::{is_resource_id, is_slug};
+use signalbox_core::provider_type::is_sendable;
 use signalbox_core::schema::{NewModel, NewProvider};
 use signalbox_core::secret::MASK;
 
@@ -123,6 +124,10 @@ fn declared(path: &str, mut value: Value, references: &References, mistakes: &mu
         return None;
     }
     match resolve(&mut value, references) {
+        Ok(_) if !is_sendable(&value) => {
+            mistakes.push(format!("{path}: must not contain line breaks or other control characters"));
+            None
+        }
         Ok(by_reference) => Some(Declared::Value { value, by_reference }),
         Err(why) => {
             mistakes.push(format!("{path}: {why}"));

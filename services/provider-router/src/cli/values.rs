@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use signalbox_core::{
-    provider_type::{Field, ProviderType},
+    provider_type::{Field, ProviderType, is_sendable},
     schema::{ConfigValue, ProviderConfig},
     secret::{Secret, is_sensitive_key},
 };
@@ -73,6 +73,9 @@ pub(super) fn typed(kind: ProviderType, key: &str, text: &str) -> anyhow::Result
         None => Some(json().filter(|value| !value.is_null()).unwrap_or_else(|| Value::from(text))),
     };
     // The value may be a secret, so it is not repeated.
+    if value.as_ref().is_some_and(|value| !is_sendable(value)) {
+        bail!("`{key}` must not contain line breaks or other control characters");
+    }
     value.with_context(|| match field.map(|field| field.kind) {
         Some("number") => format!("`{key}` takes a whole number, such as 120000"),
         _ => format!("`{key}` takes an object as JSON, such as {{\"X-Team\": \"blue\"}}"),
@@ -157,6 +160,7 @@ mod tests {
             let error = values(given).read(provider_type("openai")).unwrap_err().to_string();
             assert!(!error.contains("canary"), "{error}");
         }
+        assert!(values("apiKey=a\r\nb").read(provider_type("openai")).is_err(), "a header would break");
         let twice = Values { set: vec!["a=1".into(), "a=2".into()], ..Values::default() };
         assert!(twice.read(provider_type("openai")).unwrap_err().to_string().contains("twice"));
     }

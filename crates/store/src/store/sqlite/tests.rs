@@ -46,7 +46,7 @@ async fn a_new_file_has_large_pages_and_an_old_one_keeps_its_own() {
         if name == "old.db" {
             let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).page_size(4096);
             let pool = connect(1, options.journal_mode(SqliteJournalMode::Wal)).await.unwrap();
-            migrate(&pool).await.unwrap();
+            migrate(&pool, None).await.unwrap();
             pool.close().await;
         }
         let pools = open(&format!("sqlite://{}", path.display())).await.unwrap();
