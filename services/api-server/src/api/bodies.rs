@@ -211,8 +211,7 @@ pub(super) struct ConfigToMerge {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigToSet {
-    /// Anything but null.
-    #[schema(schema_with = not_null)]
+    #[schema(schema_with = sendable)]
     value: Value,
     /// Whether it is masked where it is shown; by default that depends on the key.
     #[schema(nullable = false)]
@@ -421,8 +420,13 @@ fn config() -> utoipa::openapi::schema::Object {
     let keys = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"\S")).max_length(Some(128)).build();
     ObjectBuilder::new()
         .property_names(Some(keys))
-        .additional_properties(Some(AdditionalProperties::RefOr(not_null().into())))
+        .additional_properties(Some(AdditionalProperties::RefOr(sendable().into())))
         .build()
+}
+
+/// What a provider can be configured with: see `openapi::sendable`.
+fn sendable() -> utoipa::openapi::Ref {
+    utoipa::openapi::Ref::from_schema_name("Sendable")
 }
 
 /// Anything but null.

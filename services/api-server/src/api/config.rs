@@ -36,10 +36,10 @@ struct Updated {
 /// Providers, models and settings as a document. Secrets are masked.
 #[utoipa::path(
     get, path = "/api/config/export", tag = "config",
-    params(("format" = Option<String>, Query, pattern = "^(toml|yaml|json)$",
+    params(("format" = Option<String>, Query, pattern = "^(toml|yaml|json)?$",
         description = "Without it, `Accept` decides; TOML where that says nothing")),
     responses((status = 200, description = "The document", content(
-        (String = "application/toml"), (String = "application/yaml"), (Value = "application/json"),
+        (Value = "application/toml"), (Value = "application/yaml"), (Value = "application/json"),
     ))),
 )]
 pub(super) async fn export(State(app): State<App>, mut query: Query, headers: HeaderMap) -> Result<Response, Error> {
@@ -57,11 +57,11 @@ pub(super) async fn export(State(app): State<App>, mut query: Query, headers: He
     params(
         ("dry_run" = Option<bool>, Query, description = "Only say what would be done"),
         ("prune" = Option<bool>, Query, description = "Delete what a section that is there does not declare"),
-        ("format" = Option<String>, Query, pattern = "^(toml|yaml|json)$",
+        ("format" = Option<String>, Query, pattern = "^(toml|yaml|json)?$",
          description = "Without it, `Content-Type` decides; TOML where that says nothing"),
     ),
     request_body(description = "The document", content(
-        (String = "application/toml"), (String = "application/yaml"), (Value = "application/json"),
+        (Value = "application/toml"), (Value = "application/yaml"), (Value = "application/json"),
     )),
     responses(
         (status = 200, description = "What was done", body = Applied),

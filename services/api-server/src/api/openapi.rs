@@ -76,6 +76,7 @@ fn finished(mut document: Value) -> Value {
         "token": { "type": "http", "scheme": "bearer", "description": "The control token, which `api-server token` prints" },
         "key": { "type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same" },
     });
+    document["components"]["schemas"]["Sendable"] = sendable();
     for (_, schema) in document["components"]["schemas"].as_object_mut().into_iter().flatten() {
         // An empty list is one of models as well as one of linked models.
         if let Some(choices) = schema.as_object_mut().and_then(|schema| schema.remove("oneOf")) {
@@ -95,6 +96,22 @@ fn finished(mut document: Value) -> Value {
     document
 }
 
+/// Any value that can be sent to a provider; see `signalbox_core::provider_type::is_sendable`.
+fn sendable() -> Value {
+    let plain = json!({ "not": { "pattern": r"[\x00-\x1f\x7f-\x9f]" } });
+    let inner = json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Sendable" }] });
+    let text = json!({ "type": "string", "not": plain["not"] });
+    json!({
+        "description": "A value without line breaks and other control characters, which would break a header or a URL.",
+        "anyOf": [
+            { "type": ["boolean", "number"] },
+            text,
+            { "type": "array", "items": inner },
+            { "type": "object", "propertyNames": plain, "additionalProperties": inner },
+        ],
+    })
+}
+
 fn finish(operation: &mut Map<String, Value>, path: &str, method: &str, schemas: &Value) {
     let tag = operation["tags"][0].as_str().unwrap_or_default().replace('-', "_");
     let name = operation["operationId"].as_str().unwrap_or_default().to_owned();
@@ -103,6 +120,14 @@ fn finish(operation: &mut Map<String, Value>, path: &str, method: &str, schemas:
     operation.insert("operationId".to_owned(), format!("{tag}_{name}{suffix}").into());
     if is_short {
         operation.insert("deprecated".to_owned(), true.into());
+    }
+
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        // As a form sends it when nothing was chosen.
+        let schema = &mut parameter["schema"];
+        if schema["type"].as_str().is_some_and(|kind| kind == "boolean") || schema["type"][0] == "boolean" {
+            *schema = json!({ "anyOf": [{ "type": "boolean" }, { "const": "" }] });
+        }
     }
 
     let mut refusals = REFUSALS.to_vec();

@@ -43,6 +43,8 @@ fn texts() -> impl Strategy<Value = String> {
         Just("true".to_owned()),
         Just("0x1F".to_owned())
     ]
+    // What is no reference must not look like one.
+    .prop_map(|text| text.replace("${", "$${"))
 }
 
 fn values() -> impl Strategy<Value = Value> {
@@ -117,7 +119,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_exported_makes_the_same_catalogue_elsewhere(document in documents(), format in formats(), other in formats()) {
