@@ -8,8 +8,8 @@ use signalbox_store::After;
 use signalbox_store::activity::{self, Activity};
 use utoipa::ToSchema;
 
-use super::bodies::Pages;
 use super::cursor;
+use super::filters::Pages;
 use super::query::{Query, one_more, take_last};
 use super::{App, Error, now_ms};
 

@@ -8,8 +8,8 @@ use signalbox_store::After;
 use signalbox_store::audit::{self, Filter};
 use utoipa::ToSchema;
 
-use super::bodies::{AuditFilter, Pages};
 use super::cursor;
+use super::filters::{AuditFilter, Pages};
 use super::query::{Position, Query, one_more};
 use super::{App, Error};
 

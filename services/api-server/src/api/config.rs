@@ -8,9 +8,9 @@ use serde::Serialize;
 use signalbox_store::catalog;
 use utoipa::ToSchema;
 
-use super::bodies::Failure;
 use super::extract::bytes_of;
 use super::query::Query;
+use super::refusals::Failure;
 use super::{App, Error, now_ms};
 use crate::declared::{self, Apply, Format, References, read::read, write::comments};
 

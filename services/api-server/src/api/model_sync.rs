@@ -5,9 +5,10 @@ use axum::extract::State;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::bodies::{Failure, Synced, SyncedOne};
+use super::bodies::{Synced, SyncedOne};
 use super::extract::Path;
 use super::providers::find;
+use super::refusals::Failure;
 use super::{App, Error};
 
 /// Asks all providers for their models, and adds those that are new.

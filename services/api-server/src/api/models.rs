@@ -14,13 +14,15 @@ use signalbox_core::schema::{Model, ModelUpdate, NewModel, Provider};
 use signalbox_store::{Listed, Page, models, provider_models};
 use utoipa::ToSchema;
 
-use super::bodies::{Failure, ModelChanges, ModelFilter, ModelToMake, Pages};
+use super::bodies::{ModelChanges, ModelToMake};
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
+use super::filters::{ModelFilter, Pages};
 use super::form::Form;
 use super::provider_models::LinkedModelView;
 use super::query::{Query, next_place};
+use super::refusals::Failure;
 use super::requests::as_json;
 use super::{App, Error, now_ms};
 

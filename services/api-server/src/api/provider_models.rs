@@ -10,12 +10,13 @@ use signalbox_core::schema::{LinkedModel, ProviderModel};
 use signalbox_store::{models, provider_models};
 use utoipa::ToSchema;
 
-use super::bodies::{Failure, LinkToMake};
+use super::bodies::LinkToMake;
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::models::ModelFields;
 use super::providers::find;
+use super::refusals::Failure;
 use super::requests::as_json;
 use super::{App, Error, now_ms};
 

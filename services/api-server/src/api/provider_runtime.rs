@@ -5,9 +5,10 @@ use axum::extract::State;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::bodies::{Failure, Reloaded, Tested};
+use super::bodies::{Reloaded, Tested};
 use super::extract::Path;
 use super::providers::find;
+use super::refusals::Failure;
 use super::{App, Error, now_ms};
 
 /// Asks it for its models, to see whether it answers.

@@ -12,14 +12,16 @@ use signalbox_core::schema::{NewProvider, Provider, ProviderUpdate};
 use signalbox_store::{provider_configs, provider_models, providers};
 use utoipa::ToSchema;
 
-use super::bodies::{Failure, Pages, ProviderChanges, ProviderFilter, ProviderToMake};
+use super::bodies::{ProviderChanges, ProviderToMake};
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
+use super::filters::{Pages, ProviderFilter};
 use super::form::Form;
 use super::provider_config::{shown, values};
 use super::provider_models::LinkedModelView;
 use super::query::{Query, next_place};
+use super::refusals::Failure;
 use super::{App, Error, now_ms};
 
 /// A provider in a list.

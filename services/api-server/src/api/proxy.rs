@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 
 use self::command::{RestartBody, StartBody};
 use self::status::{ChildStatus, StatusObject};
-use super::bodies::{self, LifecycleFailure, Refusal, RestartCommand, StartCommand};
+use super::bodies::{RestartCommand, StartCommand};
 use super::extract::Body;
+use super::refusals::{self, LifecycleFailure, Refusal};
 use super::{App, Error, settings};
 use crate::fleet::{Failure, Outcome, Summary, Which, evict};
 use crate::supervisor::{Fault, Unmet};
@@ -101,7 +102,7 @@ pub(super) async fn restart(State(app): State<App>, body: Body) -> Result<Json<S
     post, path = "/api/proxy/stop", tag = "proxy",
     responses(
     (status = 200, description = "The status", body = StatusObject),
-    (status = 409, description = "`superseded`", body = bodies::Failure),
+    (status = 409, description = "`superseded`", body = refusals::Failure),
     (status = 500, description = "It failed", body = LifecycleFailure),
     ),
 )]

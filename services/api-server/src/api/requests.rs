@@ -9,11 +9,11 @@ use signalbox_store::After;
 use signalbox_store::requests::{self, Filter, RequestKey, ResponseSummary};
 use utoipa::ToSchema;
 
-use super::bodies::{Pages, RequestFilter};
 use super::cursor;
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::Path;
+use super::filters::{Pages, RequestFilter};
 use super::query::{Position, Query, one_more};
 use super::responses::LoggedResponse;
 use super::{App, Error};

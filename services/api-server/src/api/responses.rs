@@ -9,11 +9,11 @@ use signalbox_store::responses::{self, Filter, ResponseKey};
 use signalbox_store::{After, Error as StoreError, requests};
 use utoipa::ToSchema;
 
-use super::bodies::{Pages, ResponseFilter};
 use super::cursor;
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::Path;
+use super::filters::{Pages, ResponseFilter};
 use super::query::{Position, Query, one_more};
 use super::requests::{as_json, key as request_key};
 use super::{App, Error};

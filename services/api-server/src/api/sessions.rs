@@ -7,11 +7,11 @@ use signalbox_core::schema::Session;
 use signalbox_store::{After, Page, requests as log, sessions};
 use utoipa::ToSchema;
 
-use super::bodies::{Pages, SessionOrder};
 use super::cursor;
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::Path;
+use super::filters::{Pages, SessionOrder};
 use super::query::{Position, Query, one_more};
 use super::requests::{LoggedRequest, cursor_of};
 use super::{App, Error, now_ms};

@@ -16,9 +16,10 @@ use utoipa::ToSchema;
 
 use self::known::Known;
 pub(crate) use self::known::{requires_restart, text_of, typed};
-use super::bodies::{MissingSetting, SettingRefusal, SettingToPut, SettingsToPut};
+use super::bodies::{SettingToPut, SettingsToPut};
 use super::extract::{Body, Path};
 use super::query::Query;
+use super::refusals::{MissingSetting, SettingRefusal};
 use super::{App, Error, now_ms};
 use crate::fleet::Overrides;
 
