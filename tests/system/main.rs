@@ -40,3 +40,4 @@ mod standalone;
 mod streaming;
 mod supervision;
 mod unwritable;
+mod workers;

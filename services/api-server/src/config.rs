@@ -11,6 +11,7 @@ use signalbox_daemon::config::{Duration, Size};
 use signalbox_daemon::{CommonArgs, Exit, MIN_TOKEN, Spec};
 use toml::{Table, Value};
 
+use crate::fleet::MAX_WORKERS;
 use crate::logs::Retention;
 use crate::notify;
 use crate::supervisor::Resources;
@@ -27,6 +28,9 @@ pub struct Args {
     /// Port of qwen-proxy; 0 takes any free one [env: QWEN_PROXY_PORT] [default: 3000]
     #[arg(long, value_name = "PORT", env = "QWEN_PROXY_PORT", hide_env = true, value_parser = given::<u16>)]
     pub qwen_port: Option<Given<u16>>,
+    /// How many processes provider-router is, 1 to 64 [env: ROUTER_WORKERS] [default: 1]
+    #[arg(long, value_name = "N", env = "ROUTER_WORKERS", hide_env = true, value_parser = given::<u16>)]
+    pub workers: Option<Given<u16>>,
     /// Start both services at once [env: AUTO_START] [default: false]
     #[arg(long, value_name = "BOOL", env = "AUTO_START", hide_env = true, value_parser = given::<bool>)]
     pub autostart: Option<Given<bool>>,
@@ -66,6 +70,8 @@ pub struct Services {
     pub router_port: u16,
     /// qwen-proxy's port; 0 means any.
     pub qwen_port: u16,
+    /// How many processes provider-router is.
+    pub workers: usize,
     /// Whether the next free port is taken when one is taken.
     pub auto_port: bool,
     /// The executable of provider-router; empty: beside our own.
@@ -176,6 +182,9 @@ impl Config {
         if !token.is_empty() && (token.len() < MIN_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(Exit::Config(format!("api.token (API_TOKEN) takes at least {MIN_TOKEN} visible characters")));
         }
+        if !(1..=MAX_WORKERS).contains(&self.services.workers) {
+            return Err(Exit::Config(format!("services.workers takes a number from 1 to {MAX_WORKERS}")));
+        }
         self.services.router.check("router")?;
         self.services.qwen.check("qwen")?;
         self.notify.check()
@@ -239,10 +248,11 @@ impl Args {
     /// What the flags and their variables say, as it would stand in a file.
     #[must_use]
     pub fn overlay(&self) -> Table {
-        let port = |port: Option<Given<u16>>| port?.0.map(|port| Value::Integer(port.into()));
+        let number = |given: Option<Given<u16>>| given?.0.map(|number| Value::Integer(number.into()));
         let values = [
-            ("router_port", port(self.router_port)),
-            ("qwen_port", port(self.qwen_port)),
+            ("router_port", number(self.router_port)),
+            ("qwen_port", number(self.qwen_port)),
+            ("workers", number(self.workers)),
             ("autostart", self.autostart.and_then(|autostart| autostart.0).map(Value::Boolean)),
             ("welcome", self.welcome.then_some(Value::Boolean(true))),
         ];
@@ -263,6 +273,7 @@ impl Args {
         let given = [
             ("--router-port", self.router_port.and_then(|port| port.0).map(|port| port.to_string())),
             ("--qwen-port", self.qwen_port.and_then(|port| port.0).map(|port| port.to_string())),
+            ("--workers", self.workers.and_then(|workers| workers.0).map(|workers| workers.to_string())),
             ("--autostart", self.autostart.and_then(|autostart| autostart.0).map(|autostart| autostart.to_string())),
             ("--require-token", self.require_token.and_then(|require| require.0).map(|require| require.to_string())),
         ];
@@ -304,7 +315,7 @@ mod tests {
     #[test]
     fn the_documented_defaults_are_the_defaults() {
         let config: Config = toml::from_str(DEFAULTS).unwrap();
-        assert_eq!((config.services.router_port, config.services.qwen_port), (3001, 3000));
+        assert_eq!((config.services.router_port, config.services.qwen_port, config.services.workers), (3001, 3000, 1));
         assert!(!config.services.autostart);
         let (services, limits) = (config.services, crate::supervisor::Limits::default());
         assert_eq!(services.startup_timeout.get(), limits.startup);
@@ -336,6 +347,15 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_workers_is_checked() {
+        for (workers, code) in [(1, None), (64, None), (0, Some(78)), (65, Some(78))] {
+            let mut config: Config = toml::from_str(DEFAULTS).unwrap();
+            config.services.workers = workers;
+            assert_eq!(config.check().err().map(|exit| exit.code()), code, "{workers}");
+        }
+    }
+
+    #[test]
     fn what_a_service_may_use_is_checked() {
         let usage =
             |memory, open_files, niceness| Usage { memory_limit: Size::from_bytes(memory), open_files, niceness };
@@ -361,7 +381,18 @@ mod tests {
 
     #[test]
     fn flags_can_be_typed_again() {
-        let line = ["--host", "localhost", "--config", "a.toml", "--insecure-no-auth", "--qwen-port", "7", "--welcome"];
+        let line = [
+            "--host",
+            "localhost",
+            "--config",
+            "a.toml",
+            "--insecure-no-auth",
+            "--qwen-port",
+            "7",
+            "--workers",
+            "3",
+            "--welcome",
+        ];
         let args = Args::try_parse_from(["api-server"].into_iter().chain(line)).unwrap();
         assert_eq!(args.to_argv(), line);
         assert!(!args.says_only_where());

@@ -1,6 +1,7 @@
 //! Which children we run, in which order.
 //!
-//! [`launch`] starts one task that owns both children; [`Fleet`] is the handle to it. A command is a sequence over the
+//! [`launch`] starts one task that owns both services; [`Fleet`] is the handle to it. provider-router may be several
+//! processes (`team`). A command is a sequence over the
 //! children (build what is missing, start, stop one after the other) that goes on when its caller is gone, and that a
 //! newer command abandons where it stands.
 //!
@@ -13,6 +14,7 @@ mod owner;
 mod programs;
 mod reload;
 mod service;
+mod team;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -26,11 +28,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::owner::Owner;
-use crate::supervisor::{Limits, Phase, Resources, Snapshot, Unmet, supervise};
+use self::team::{Team, Watchers};
+use crate::supervisor::{Limits, Phase, Resources, Snapshot, Unmet};
 
 pub use self::evict::{Kept, evict};
 pub use self::programs::{Place, Programs};
 pub use self::reload::Rebuilds;
+pub use self::team::{MAX_WORKERS, Worker};
 
 /// Commands that wait for the task. It takes them at once, so the bound is only a bound.
 const COMMAND_QUEUE: usize = 16;
@@ -56,7 +60,9 @@ pub struct Config {
     pub env: Vec<(OsString, OsString)>,
     /// How much patience to have with them.
     pub limits: Limits,
-    /// What provider-router may use of the machine.
+    /// How many processes provider-router is.
+    pub workers: usize,
+    /// What each process of provider-router may use of the machine.
     pub router_resources: Resources,
     /// What qwen-proxy may use of it.
     pub qwen_resources: Resources,
@@ -82,8 +88,8 @@ pub struct Overrides {
 pub struct Fleet {
     commands: mpsc::Sender<Command>,
     preparation: watch::Receiver<Preparation>,
-    router: watch::Receiver<Snapshot>,
-    qwen: watch::Receiver<Snapshot>,
+    router: Watchers,
+    qwen: Watchers,
     programs: Programs,
     router_port: u16,
     qwen_port: u16,
@@ -128,8 +134,10 @@ pub enum Preparation {
 pub struct Now {
     /// Before the children.
     pub preparation: Preparation,
-    /// provider-router.
+    /// provider-router: all its processes as one.
     pub router: Snapshot,
+    /// The processes of provider-router.
+    pub workers: Vec<Worker>,
     /// qwen-proxy.
     pub qwen: Snapshot,
     /// The router's port: the real one while it runs, the configured one otherwise.
@@ -213,13 +221,14 @@ pub enum Which {
 pub fn launch(config: Config) -> (Fleet, Closer) {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
     let (publish, preparation) = watch::channel(Preparation::Idle);
-    let router = supervise(service::ROUTER, config.limits);
-    let qwen = supervise(service::QWEN, config.limits);
+    let names: Vec<_> = (0..config.workers.clamp(1, MAX_WORKERS)).map(team::router_name).collect();
+    let (router, router_watch) = Team::new(&names, config.limits);
+    let (qwen, qwen_watch) = Team::new(&[service::QWEN], config.limits);
     let fleet = Fleet {
         commands,
         preparation,
-        router: router.watch(),
-        qwen: qwen.watch(),
+        router: router_watch,
+        qwen: qwen_watch,
         programs: config.programs.clone(),
         router_port: config.router_port,
         qwen_port: config.qwen_port,
@@ -257,8 +266,8 @@ impl Fleet {
 
     /// Each child with its name, and what becomes of it.
     #[must_use]
-    pub fn services(&self) -> [(&'static str, watch::Receiver<Snapshot>); 2] {
-        [(service::ROUTER, self.router.clone()), (service::QWEN, self.qwen.clone())]
+    pub fn services(&self) -> Vec<(&'static str, watch::Receiver<Snapshot>)> {
+        self.router.each().chain(self.qwen.each()).collect()
     }
 
     /// Watches the executables of the services.
@@ -270,9 +279,11 @@ impl Fleet {
     /// Both children at this moment.
     #[must_use]
     pub fn now(&self) -> Now {
-        let router = self.router.borrow().clone();
-        let qwen = self.qwen.borrow().clone();
+        let workers = self.router.now();
+        let router = team::as_one(&workers);
+        let qwen = team::as_one(&self.qwen.now());
         Now {
+            workers,
             preparation: self.preparation.borrow().clone(),
             router_port: router.addr.map_or(self.router_port, |addr| addr.port()),
             qwen_port: qwen.addr.map_or(self.qwen_port, |addr| addr.port()),

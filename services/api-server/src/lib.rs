@@ -79,9 +79,10 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     let _reaper =
         supervisor::orphans::take_in().map_err(|error| Exit::Temporary(format!("cannot take in orphans: {error}")))?;
-    let keeper = logs::keep(&LogDir::of(data_dir), config.logs.retention());
     seal(&store, &sealer).await;
     let (fleet, closer) = fleet::launch(fleet_config(&config, &context, key));
+    let writers = std::iter::once(config::SPEC.name).chain(fleet.services().into_iter().map(|(name, _)| name));
+    let keeper = logs::keep(&LogDir::of(data_dir), writers, config.logs.retention());
     let notifier = notify::launch(&config.notify, &fleet.services())?;
     // Whatever happens in there, the children are stopped before we leave; at best while the last requests are served.
     let served = AssertUnwindSafe(work(&config, &context, store.clone(), sealer, fleet)).catch_unwind();
@@ -259,6 +260,7 @@ fn fleet_config(config: &Config, context: &Context, key: Key) -> fleet::Config {
         host: common.server.host.clone(),
         router_port: services.router_port,
         qwen_port: services.qwen_port,
+        workers: services.workers,
         auto_port: services.auto_port,
         data_dir: common.data_dir.clone(),
         args,

@@ -16,11 +16,14 @@ mod rotate;
 
 use std::path::{Path, PathBuf};
 
+use crate::fleet::MAX_WORKERS;
+
 pub use self::follow::{Follow, News};
-pub use self::keeper::{Keeper, keep};
+pub use self::keeper::{Keeper, Written, keep};
 pub use self::last::last_lines;
 
-/// The processes that write logs, by the names of their files.
+/// The programs that write logs, by the names of their files. Of several workers of provider-router, the second writes
+/// `provider-router-2`, and so on.
 pub const SERVICES: [&str; 3] = ["api-server", "provider-router", "qwen-proxy"];
 
 /// The name of what joins them.
@@ -51,10 +54,10 @@ impl LogDir {
         Self(data_dir.join("logs"))
     }
 
-    /// The file of a service, or of [`COMBINED`]; `None` for any other name.
+    /// The file of a service or worker, or of [`COMBINED`]; `None` for any other name.
     #[must_use]
     pub fn file(&self, name: &str) -> Option<PathBuf> {
-        (SERVICES.contains(&name) || name == COMBINED).then(|| self.0.join(format!("{name}.log")))
+        (SERVICES.contains(&name) || name == COMBINED || is_worker(name)).then(|| self.0.join(format!("{name}.log")))
     }
 
     /// The data directory it is in.
@@ -68,6 +71,12 @@ impl LogDir {
     pub fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// Whether that is the name of a further worker.
+fn is_worker(name: &str) -> bool {
+    let number = name.strip_prefix("provider-router-").filter(|number| !number.starts_with(['0', '+']));
+    number.and_then(|number| number.parse().ok()).is_some_and(|number| (2..=MAX_WORKERS).contains(&number))
 }
 
 /// The `generation`th rotated file of a log, 1 being the youngest: `provider-router.log.1`.
@@ -86,7 +95,13 @@ mod tests {
         let dir = LogDir::of(Path::new("/data"));
         assert_eq!(dir.file("qwen-proxy").unwrap(), Path::new("/data/logs/qwen-proxy.log"));
         assert_eq!(dir.file("combined").unwrap(), Path::new("/data/logs/combined.log"));
+        assert_eq!(dir.file("provider-router-64").unwrap(), Path::new("/data/logs/provider-router-64.log"));
         for name in ["", "..", "../signalbox", "api-server.log", "nginx"] {
+            assert_eq!(dir.file(name), None, "{name}");
+        }
+        for name in
+            ["provider-router-1", "provider-router-02", "provider-router-+2", "provider-router-65", "qwen-proxy-2"]
+        {
             assert_eq!(dir.file(name), None, "{name}");
         }
     }

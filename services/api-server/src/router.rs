@@ -5,17 +5,20 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::header::AUTHORIZATION;
 use http::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Now};
 use crate::loopback::{self, Unanswered};
 
 /// What it knows by heart comes at once; a list must not wait for a router that hangs.
 const BY_HEART: Duration = Duration::from_millis(500);
+/// Of a provider that is in use.
+const LOADED: &str = "loaded";
 /// A test asks the provider, and the router bounds that.
 const TEST: Duration = Duration::from_secs(20);
 /// Some providers after the others, each for 15 s at most.
@@ -61,10 +64,19 @@ impl RouterClient {
             id: String,
             runtime_status: String,
         }
-        let answer = self.ask(Method::GET, "/v1/providers", BY_HEART).await;
-        let list = answer.ok().and_then(|answer| serde_json::from_value::<List>(answer.body).ok());
-        let loaded = list.map(|list| list.providers).unwrap_or_default();
-        loaded.into_iter().map(|provider| (provider.id, provider.runtime_status)).collect()
+        let asked = self.each().into_iter().map(|addr| self.ask_at(addr, Method::GET, "/v1/providers", BY_HEART));
+        let mut statuses = HashMap::new();
+        for answer in join_all(asked).await {
+            let list = answer.ok().and_then(|answer| serde_json::from_value::<List>(answer.body).ok());
+            for provider in list.map(|list| list.providers).unwrap_or_default() {
+                let status = statuses.entry(provider.id).or_insert_with(|| provider.runtime_status.clone());
+                // One worker in which something is wrong is more worth telling than another one in which it is not.
+                if provider.runtime_status != LOADED {
+                    *status = provider.runtime_status;
+                }
+            }
+        }
+        statuses
     }
 
     /// Has it test a provider. `provider` is an id of the tables: nothing in it needs escaping.
@@ -75,12 +87,16 @@ impl RouterClient {
         self.ask(Method::POST, &format!("/v1/providers/{provider}/test"), TEST).await
     }
 
-    /// Has it read its catalogue now.
+    /// Has it read its catalogue now; every worker of it, of whose answers the worst counts.
     ///
     /// # Errors
     /// When the router does not answer.
     pub async fn reload(&self, provider: &str) -> Result<Answer, Unanswered> {
-        self.ask(Method::POST, &format!("/v1/providers/{provider}/reload"), TEST).await
+        let path = format!("/v1/providers/{provider}/reload");
+        let asked = self.each().into_iter().map(|addr| self.ask_at(addr, Method::POST, &path, TEST));
+        let mut answers = join_all(asked).await;
+        let worst = answers.iter().position(|answer| !answer.as_ref().is_ok_and(|answer| answer.status.is_success()));
+        answers.swap_remove(worst.unwrap_or_default())
     }
 
     /// Has it ask a provider which models there are: OpenAI's list.
@@ -101,12 +117,29 @@ impl RouterClient {
     }
 
     async fn ask(&self, method: Method, path: &str, patience: Duration) -> Result<Answer, Unanswered> {
+        let addr = self.fleet.now().router.addr.unwrap_or(self.otherwise);
+        self.ask_at(addr, method, path, patience).await
+    }
+
+    /// Where each worker answers for itself; where it listens, if there is only one. Never empty.
+    fn each(&self) -> Vec<SocketAddr> {
+        let Now { router, workers, .. } = self.fleet.now();
+        let own: Vec<SocketAddr> = workers.iter().filter_map(|worker| worker.snapshot.own_addr).collect();
+        if own.len() > 1 { own } else { vec![router.addr.unwrap_or(self.otherwise)] }
+    }
+
+    async fn ask_at(
+        &self,
+        addr: SocketAddr,
+        method: Method,
+        path: &str,
+        patience: Duration,
+    ) -> Result<Answer, Unanswered> {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
         }
         let request = request.body(Bytes::new()).map_err(|error| Unanswered::Unreachable(error.to_string()))?;
-        let addr = self.fleet.now().router.addr.unwrap_or(self.otherwise);
         let answer = loopback::ask(addr, request, patience).await?;
         let body = serde_json::from_slice(answer.body()).unwrap_or_default();
         Ok(Answer { status: answer.status(), body })

@@ -6,7 +6,8 @@
 //! - [`process`]: spawning, signals, reaping. - [`group`]: who belongs to a process group.
 //! - [`orphans`]: whose parent has ended. - [`kin`]: a family that somebody else has spawned. - [`adopt`]: what another
 //!   supervisor has left behind.
-//! - [`port`]: the sockets, which are ours. - [`stand_in`]: who answers there while the child is away.
+//! - [`port`]: the sockets, which are ours. - [`share`]: one port for several children. - [`stand_in`]: who answers there
+//!   while nobody serves.
 //! - [`resources`]: how much of the machine it may use.
 //! - [`output`]: status lines and the log file. - [`probe`]: is it ready, does it live? - [`exit`]: how it ended.
 //!
@@ -58,6 +59,7 @@ mod probe;
 mod process;
 mod resources;
 mod run;
+mod share;
 mod spec;
 mod stand_in;
 mod state;
@@ -73,6 +75,7 @@ pub use self::adopt::Foundling;
 pub use self::exit::{Cause, Exit, Fault};
 pub use self::port::Refused;
 pub use self::resources::Resources;
+pub use self::share::Share;
 pub use self::spec::{Limits, Listen, Spec, inherited_env};
 
 /// Commands that wait for the actor. It takes them at once, so the bound is only a bound.
@@ -101,6 +104,8 @@ pub struct Snapshot {
     pub pid: Option<u32>,
     /// Where it listens, from the moment it is ready.
     pub addr: Option<SocketAddr>,
+    /// Where this process answers and no other: `addr` may be shared.
+    pub own_addr: Option<SocketAddr>,
     /// When the process was spawned, while there is one.
     pub since: Option<Instant>,
     /// The number of the process among all that have been spawned so far.
@@ -173,9 +178,15 @@ enum Want {
 /// Starts the task that owns the child called `name`. Nothing is spawned until a command says so.
 #[must_use]
 pub fn supervise(name: &'static str, limits: Limits) -> Child {
+    supervise_with(name, limits, Share::default())
+}
+
+/// The same for one of several children that share a port.
+#[must_use]
+pub fn supervise_with(name: &'static str, limits: Limits, share: Share) -> Child {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
     let (publish, published) = watch::channel(Snapshot::idle());
-    let task = tokio::spawn(actor::Actor::new(name, limits, inbox, publish).run());
+    let task = tokio::spawn(actor::Actor::new(name, limits, share, inbox, publish).run());
     Child { commands, published, task }
 }
 
@@ -234,7 +245,7 @@ impl Child {
 
 impl Snapshot {
     /// Before the first command.
-    fn idle() -> Self {
+    pub(crate) fn idle() -> Self {
         Self {
             seq: 0,
             state: Phase::Stopped,
@@ -242,6 +253,7 @@ impl Snapshot {
             handing_over: false,
             pid: None,
             addr: None,
+            own_addr: None,
             since: None,
             generation: 0,
             restarts: 0,

@@ -15,7 +15,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use self::command::{RestartBody, StartBody};
-use self::status::{ChildStatus, StatusObject};
+use self::status::{ChildStatus, RouterStatus, StatusObject};
 use super::bodies::{RestartCommand, StartCommand};
 use super::extract::Body;
 use super::refusals::{self, LifecycleFailure, Refusal};
@@ -170,7 +170,7 @@ fn taken_by(failure: &Failure, pid: u32) -> Option<u16> {
 fn refusal(app: &App, failure: &Failure) -> Error {
     let now = app.fleet.now();
     let children = json!({
-        "providerRouter": ChildStatus::new(&now.router, now.router_port),
+        "providerRouter": RouterStatus::new(&now),
         "qwenProxy": ChildStatus::new(&now.qwen, now.qwen_port),
     });
     let error = failure.to_string();

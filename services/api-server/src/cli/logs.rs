@@ -4,24 +4,21 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::builder::PossibleValuesParser;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::installation::Installation;
 use super::output::{Output, Verdict};
 use crate::config::Args;
-use crate::logs::{COMBINED, Follow, MAX_LINES, SERVICES, last_lines};
+use crate::logs::{COMBINED, Follow, LogDir, MAX_LINES, SERVICES, last_lines};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Logs {
-    /// Whose log; `combined` joins them all
-    #[arg(value_name = "SERVICE", default_value = COMBINED, value_parser = PossibleValuesParser::new(
-        [COMBINED, SERVICES[0], SERVICES[1], SERVICES[2]]
-    ))]
+    /// Whose log: api-server, provider-router (of further workers provider-router-2 and so on), qwen-proxy, or combined, which joins them all
+    #[arg(value_name = "SERVICE", default_value = COMBINED, value_parser = service)]
     service: String,
     /// How many lines, at most 5000
     #[arg(long, value_name = "N", default_value = "50", value_parser = lines)]
@@ -84,6 +81,13 @@ fn empty(file: &Path) -> String {
         "Nothing in {}. Under a service manager, api-server's own log is where that keeps it, for example in `journalctl`.",
         file.display()
     )
+}
+
+fn service(text: &str) -> Result<String, String> {
+    match LogDir::of(Path::new("")).file(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!("the logs are {COMBINED}, {}", SERVICES.join(", "))),
+    }
 }
 
 fn lines(text: &str) -> Result<usize, String> {

@@ -34,6 +34,9 @@ pub(super) struct Config {
     /// Port of qwen-proxy
     #[arg(long, value_name = "PORT")]
     qwen_port: Option<u16>,
+    /// How many processes provider-router is, from 1 to 64
+    #[arg(long, value_name = "N")]
+    workers: Option<u16>,
     /// Whether `run` starts the services at once; `start` always does
     #[arg(long, value_name = "BOOL")]
     autostart: Option<bool>,
@@ -97,6 +100,7 @@ impl Config {
             ("log.level", self.log_level.as_deref().map(|level| level.to_ascii_lowercase().into())),
             ("services.router_port", self.router_port.map(|port| i64::from(port).into())),
             ("services.qwen_port", self.qwen_port.map(|port| i64::from(port).into())),
+            ("services.workers", self.workers.map(|workers| i64::from(workers).into())),
             ("services.autostart", self.autostart.map(Value::from)),
             ("services.reload", self.reload.map(Value::from)),
         ];

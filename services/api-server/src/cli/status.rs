@@ -38,7 +38,8 @@ async fn running(installation: &Installation, server: &Record, out: &mut Output)
         Err(error) => (Value::Null, Some(format!("{error:#}"))),
     };
     let services: Vec<Service> = SERVICES.iter().map(|(key, name)| Service::read(name, &status[key])).collect();
-    let pids: Vec<u32> = std::iter::once(pid).chain(services.iter().filter_map(|service| service.pid)).collect();
+    let processes = services.iter().flat_map(Service::processes);
+    let pids: Vec<u32> = std::iter::once(pid).chain(processes.filter_map(|service| service.pid)).collect();
     let usage = usage::of(&pids).await;
     // What clients may use; each service has another port, on which we ask whether it lives.
     let mut listening = vec![server.addr.port()];
@@ -84,9 +85,13 @@ async fn running(installation: &Installation, server: &Record, out: &mut Output)
     }
     out.line("Services:");
     for service in &services {
-        let usage = usage_of(service.pid);
-        out.line(service.line(usage));
-        facts["services"][service.name] = service.facts(usage);
+        let mut told = service.facts(usage_of(service.pid));
+        out.line(format!("  {}", service.line(usage_of(service.pid))));
+        for worker in &service.workers {
+            out.line(format!("    {}", worker.line(usage_of(worker.pid))));
+            told["workers"][worker.name.as_str()] = worker.facts(usage_of(worker.pid));
+        }
+        facts["services"][service.name.as_str()] = told;
     }
     Ok(Verdict::done(facts))
 }
@@ -104,24 +109,28 @@ fn stopped(installation: &Installation, out: &mut Output) -> anyhow::Result<Verd
     Ok(Verdict::new(Code::NotRunning, json!({ "running": false, "ports": facts })))
 }
 
-/// A service, as the API tells.
+/// A service or one of its workers, as the API tells.
 struct Service {
-    name: &'static str,
+    name: String,
     running: bool,
     state: String,
     pid: Option<u32>,
     port: u16,
     uptime: u64,
     error: Option<String>,
+    /// Its processes, if it is several.
+    workers: Vec<Service>,
 }
 
 // === impl Service ===
 
 impl Service {
-    fn read(name: &'static str, status: &Value) -> Self {
+    fn read(name: &str, status: &Value) -> Self {
         let text = |key: &str| status[key].as_str().map(str::to_owned);
+        let workers = status["workers"].as_array().map(Vec::as_slice).unwrap_or_default();
         Self {
-            name,
+            workers: workers.iter().map(|worker| Self::read(worker["name"].as_str().unwrap_or(name), worker)).collect(),
+            name: name.to_owned(),
             running: status["running"].as_bool().unwrap_or_default(),
             state: text("state").unwrap_or_else(|| "unknown".to_owned()),
             pid: status["pid"].as_u64().and_then(|pid| pid.try_into().ok()),
@@ -131,10 +140,15 @@ impl Service {
         }
     }
 
+    /// Those of it that are processes.
+    fn processes(&self) -> &[Self] {
+        if self.workers.is_empty() { std::slice::from_ref(self) } else { &self.workers }
+    }
+
     fn line(&self, usage: Usage) -> String {
         match (self.pid, &self.error) {
             (Some(pid), _) => format!(
-                "  {}: {} (PID: {pid}, port {}, up {} s, CPU {}, memory {})",
+                "{}: {} (PID: {pid}, port {}, up {} s, CPU {}, memory {})",
                 self.name,
                 self.state,
                 self.port,
@@ -142,8 +156,8 @@ impl Service {
                 usage.cpu_in_words(),
                 usage.memory_in_words()
             ),
-            (None, Some(error)) => format!("  {}: {}: {error}", self.name, self.state),
-            (None, None) => format!("  {}: {}", self.name, self.state),
+            (None, Some(error)) => format!("{}: {}: {error}", self.name, self.state),
+            (None, None) => format!("{}: {}", self.name, self.state),
         }
     }
 
@@ -199,6 +213,6 @@ mod tests {
     fn a_service_that_failed_says_why() {
         let status = json!({"running": false, "state": "error", "pid": null, "port": 3001, "uptime": 0, "error": "Port 3001 is already in use"});
         let service = Service::read("provider-router", &status);
-        assert_eq!(service.line(Usage::default()), "  provider-router: error: Port 3001 is already in use");
+        assert_eq!(service.line(Usage::default()), "provider-router: error: Port 3001 is already in use");
     }
 }

@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::team::{Rest, Team};
 use super::{Command, Config, Failure, Overrides, Preparation, Progress, Want, Which, service};
-use crate::supervisor::{Child, Spec, Ticket, Unmet};
+use crate::supervisor::{Spec, Unmet};
 
 /// What a command does, step by step.
 type Sequence<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
@@ -23,8 +24,9 @@ struct UnderWay<'a> {
 
 /// What is going to be started.
 struct Specs<'a> {
-    router: Spec,
-    qwen: Spec,
+    /// One for each worker.
+    router: Vec<Spec>,
+    qwen: Vec<Spec>,
     preparing: Preparing<'a>,
 }
 
@@ -35,8 +37,8 @@ struct Preparing<'a>(&'a watch::Sender<Preparation>);
 #[derive(Debug)]
 pub(super) struct Owner {
     pub(super) config: Config,
-    pub(super) router: Child,
-    pub(super) qwen: Child,
+    pub(super) router: Team,
+    pub(super) qwen: Team,
     pub(super) preparation: watch::Sender<Preparation>,
     /// Those of our predecessor who finish their streams.
     pub(super) leaving: TaskTracker,
@@ -99,8 +101,8 @@ impl Owner {
                 let Specs { router, qwen, preparing } = self.prepare(&overrides, preparing).await?;
                 drop(preparing);
                 match which {
-                    Which::Router => one(self.router.restart(router).await, &progress).await,
-                    Which::Qwen => one(self.qwen.restart(qwen).await, &progress).await,
+                    Which::Router => begin(self.router.restart(router).await, &progress).await,
+                    Which::Qwen => begin(self.qwen.restart(qwen).await, &progress).await,
                     Which::Both => {
                         let qwen = self.qwen.restart(qwen).await;
                         let router = self.router.restart(router).await;
@@ -122,8 +124,8 @@ impl Owner {
     async fn prepare<'a>(&self, overrides: &Overrides, preparing: Preparing<'a>) -> Result<Specs<'a>, Failure> {
         match self.config.programs.ready().await {
             Ok(binaries) => Ok(Specs {
-                router: service::router(&self.config, overrides, binaries.router),
-                qwen: service::qwen(&self.config, overrides, binaries.qwen),
+                router: service::routers(&self.config, overrides, &binaries.router),
+                qwen: vec![service::qwen(&self.config, overrides, binaries.qwen)],
                 preparing,
             }),
             Err(error) => {
@@ -134,19 +136,15 @@ impl Owner {
     }
 
     async fn stop(&self) -> Result<(), Failure> {
-        let router = self.router.stop().await.done().await;
-        let qwen = self.qwen.stop().await.done().await;
+        let router = self.router.stop().await.await;
+        let qwen = self.qwen.stop().await.await;
         Ok(router.and(qwen)?)
     }
 }
 
 /// Both have been set in motion: waits for both, or for what goes wrong first.
-async fn both(qwen: Ticket, router: Ticket, progress: &watch::Sender<Progress>) -> Result<(), Failure> {
-    begin(async { tokio::try_join!(qwen.done(), router.done()).map(drop) }, progress).await
-}
-
-async fn one(child: Ticket, progress: &watch::Sender<Progress>) -> Result<(), Failure> {
-    begin(child.done(), progress).await
+async fn both(qwen: Rest<'_>, router: Rest<'_>, progress: &watch::Sender<Progress>) -> Result<(), Failure> {
+    begin(async { tokio::try_join!(qwen, router).map(drop) }, progress).await
 }
 
 /// Says that the command is under way, unless it has failed already.

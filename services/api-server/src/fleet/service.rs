@@ -1,10 +1,11 @@
 //! How each of our services is started.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use signalbox_daemon::adoption::run_dir;
 
+use super::team::router_name;
 use super::{Config, Overrides};
 use crate::supervisor::{Listen, Resources, Spec, inherited_env};
 
@@ -14,11 +15,15 @@ pub(super) const ROUTER: &str = "provider-router";
 /// The name of qwen-proxy, likewise.
 pub(super) const QWEN: &str = "qwen-proxy";
 
-pub(super) fn router(config: &Config, overrides: &Overrides, program: PathBuf) -> Spec {
+/// One for each worker; they differ in where they write their log.
+pub(super) fn routers(config: &Config, overrides: &Overrides, program: &Path) -> Vec<Spec> {
+    (0..config.workers).map(|worker| router(config, overrides, program.to_owned(), router_name(worker))).collect()
+}
+
+fn router(config: &Config, overrides: &Overrides, program: PathBuf, name: &str) -> Spec {
     let host = overrides.router_host.as_deref().unwrap_or(&config.host);
     let port = overrides.router_port.unwrap_or(config.router_port);
-    Spec { resources: config.router_resources, ..service(config, overrides, ROUTER, program, host, port) }
-        .printed(config)
+    Spec { resources: config.router_resources, ..service(config, overrides, name, program, host, port) }.printed(config)
 }
 
 pub(super) fn qwen(config: &Config, overrides: &Overrides, program: PathBuf) -> Spec {
@@ -84,6 +89,7 @@ mod tests {
             args: vec!["--log-level".into(), "debug".into()],
             env: vec![("DATABASE_URL".into(), "sqlite:///data/signalbox.db".into())],
             limits: Limits::default(),
+            workers: 2,
             router_resources: Resources::default(),
             qwen_resources: Resources::default(),
             orphan_grace: Duration::ZERO,
@@ -104,8 +110,12 @@ mod tests {
     fn settings_win_over_the_configuration() {
         let overrides =
             Overrides { router_host: Some("localhost".to_owned()), router_port: Some(4001), ..Overrides::default() };
-        let router = router(&config(), &overrides, "/bin/provider-router".into());
-        assert_eq!(router.args[..4], ["--host", "localhost", "--port", "4001"]);
-        assert_eq!((router.listen.host.as_str(), router.listen.port), ("localhost", 4001));
+        let routers = routers(&config(), &overrides, Path::new("/bin/provider-router"));
+        assert_eq!(routers.len(), 2);
+        for (router, log) in routers.iter().zip(["provider-router.log", "provider-router-2.log"]) {
+            assert_eq!(router.args[..4], ["--host", "localhost", "--port", "4001"]);
+            assert_eq!((router.listen.host.as_str(), router.listen.port), ("localhost", 4001));
+            assert_eq!(router.log, Path::new("/data/logs").join(log));
+        }
     }
 }

@@ -3,20 +3,37 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::follow::{Follow, News};
-use super::{COMBINED, LogDir, Retention, SERVICES, rotate, rotated};
+use super::{COMBINED, LogDir, Retention, rotate, rotated};
 
 /// Between two looks. A person who reads along hardly notices; a look at a quiet log is one system call.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// Looks that may wait for somebody who reads along, some seconds of all logs.
+const READ_ALONG: usize = 64;
+
+/// What a look found in one log.
+#[derive(Debug)]
+pub struct Written {
+    /// Whose log.
+    pub name: &'static str,
+    /// Whole lines, each with its end.
+    pub text: Vec<u8>,
+    /// Bytes in front of them that were too many.
+    pub left_out: u64,
+}
+
 /// Ends the task.
 #[derive(Debug)]
 pub struct Keeper {
+    written: broadcast::Sender<Arc<Written>>,
     closing: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -27,6 +44,8 @@ struct Desk {
     retention: Retention,
     sources: Vec<Source>,
     path: PathBuf,
+    /// For those who read along.
+    written_to: broadcast::Sender<Arc<Written>>,
     /// `None` until there is something to write, and after a rotation.
     combined: Option<File>,
     written: u64,
@@ -41,12 +60,14 @@ struct Source {
     follow: Follow,
 }
 
-/// Starts the task. What stands in the files already is old news.
+/// Starts the task. `writers` are the names of the logs it looks after. What stands in the files already is old news.
 #[must_use]
-pub fn keep(logs: &LogDir, retention: Retention) -> Keeper {
+pub fn keep(logs: &LogDir, writers: impl IntoIterator<Item = &'static str>, retention: Retention) -> Keeper {
     let closing = CancellationToken::new();
-    let task = tokio::spawn(work(Desk::new(logs, retention), closing.clone()));
-    Keeper { closing, task }
+    let desk = Desk::new(logs, writers, retention);
+    let written = desk.written_to.clone();
+    let task = tokio::spawn(work(desk, closing.clone()));
+    Keeper { written, closing, task }
 }
 
 async fn work(mut desk: Desk, closing: CancellationToken) {
@@ -71,6 +92,12 @@ async fn work(mut desk: Desk, closing: CancellationToken) {
 // === impl Keeper ===
 
 impl Keeper {
+    /// What is written from now on.
+    #[must_use]
+    pub fn read_along(&self) -> broadcast::Receiver<Arc<Written>> {
+        self.written.subscribe()
+    }
+
     /// Looks a last time and ends. To be called when the children are gone.
     pub async fn close(self) {
         self.closing.cancel();
@@ -83,13 +110,21 @@ impl Keeper {
 // === impl Desk ===
 
 impl Desk {
-    fn new(logs: &LogDir, retention: Retention) -> Self {
-        let sources = SERVICES.into_iter().filter_map(|name| {
+    fn new(logs: &LogDir, writers: impl IntoIterator<Item = &'static str>, retention: Retention) -> Self {
+        let sources = writers.into_iter().filter_map(|name| {
             let path = logs.file(name)?;
             Some(Source { name, follow: Follow::from_end(path.clone()), path })
         });
         let path = logs.path().join(format!("{COMBINED}.log"));
-        Self { retention, sources: sources.collect(), path, combined: None, written: 0, troubled: false }
+        Self {
+            retention,
+            sources: sources.collect(),
+            path,
+            written_to: broadcast::Sender::new(READ_ALONG),
+            combined: None,
+            written: 0,
+            troubled: false,
+        }
     }
 
     fn look(&mut self) {
@@ -109,13 +144,16 @@ impl Desk {
         for source in &mut self.sources {
             let news = source.follow.look()?;
             join(source.name, &news, &mut joined);
-            if news.length >= self.retention.max_size {
+            let length = news.length;
+            tell(&self.written_to, source.name, news);
+            if length >= self.retention.max_size {
                 let left_out = rotate::by_copy(&source.path, &self.retention)?;
                 if left_out > 0 {
                     tracing::warn!(log = source.name, left_out, "a log grew faster than it could be kept");
                 } else {
                     let rest = source.follow.rest_of(rotated(&source.path, 1))?;
                     join(source.name, &rest, &mut joined);
+                    tell(&self.written_to, source.name, rest);
                 }
             }
         }
@@ -138,6 +176,15 @@ impl Desk {
         file.write_all(text)?;
         self.written += text.len() as u64;
         Ok(())
+    }
+}
+
+/// Tells those who read along, if there are any.
+fn tell(written: &broadcast::Sender<Arc<Written>>, name: &'static str, news: News) {
+    let News { text, left_out, .. } = news;
+    if written.receiver_count() > 0 && (!text.is_empty() || left_out > 0) {
+        // The last of them may have left just now.
+        written.send(Arc::new(Written { name, text, left_out })).ok();
     }
 }
 
@@ -165,6 +212,7 @@ fn append(path: &Path) -> io::Result<File> {
 mod tests {
     use std::fs;
 
+    use super::super::SERVICES;
     use super::*;
 
     struct Room {
@@ -178,7 +226,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let logs = LogDir::of(dir.path());
             fs::create_dir(logs.path()).unwrap();
-            Self { desk: Desk::new(&logs, retention), logs, _dir: dir }
+            Self { desk: Desk::new(&logs, SERVICES, retention), logs, _dir: dir }
         }
 
         fn say(&self, name: &str, text: &str) {
@@ -242,7 +290,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn closing_waits_for_the_last_words() {
         let room = Room::new(LARGE);
-        let keeper = keep(&room.logs, LARGE);
+        let keeper = keep(&room.logs, SERVICES, LARGE);
         room.say("qwen-proxy", "bye\n");
         keeper.close().await;
         assert_eq!(room.read("combined.log"), "[qwen-proxy] bye\n");

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use self::tickets::{Goal, Tickets};
 use super::port::{Port, Refused};
 use super::run::{News, Run};
-use super::stand_in::StandIn;
+use super::share::{Serving, Share};
 use super::state::{Effect, Event, Machine, State};
 use super::{Cause, Command, Fault, Foundling, Limits, Snapshot, Spec, Want};
 
@@ -29,7 +29,11 @@ pub(super) struct Actor {
     /// What the serving generation runs, or the next one will.
     spec: Option<Arc<Spec>>,
     /// Bound as long as somebody listens on it, or is about to.
-    port: Option<Port>,
+    port: Option<Arc<Port>>,
+    /// With whom.
+    share: Share,
+    /// While it answers clients.
+    serving: Option<Serving>,
     run: Option<Run>,
     /// The process that is to be taken for ours.
     foundling: Option<Foundling>,
@@ -39,7 +43,6 @@ pub(super) struct Actor {
     draining: JoinSet<()>,
     /// Since when nobody serves although somebody should.
     dark: Option<Instant>,
-    stand_in: Option<StandIn>,
     /// The number of the serving generation.
     generation: u64,
     /// How many processes have been spawned.
@@ -57,7 +60,7 @@ struct Beside {
     run: Run,
     spec: Arc<Spec>,
     /// `None`: it shares the present one.
-    port: Option<Port>,
+    port: Option<Arc<Port>>,
     generation: u64,
 }
 
@@ -73,6 +76,7 @@ impl Actor {
     pub(super) fn new(
         name: &'static str,
         limits: Limits,
+        share: Share,
         inbox: mpsc::Receiver<Command>,
         publish: watch::Sender<Snapshot>,
     ) -> Self {
@@ -87,12 +91,13 @@ impl Actor {
             publish,
             spec: None,
             port: None,
+            share,
+            serving: None,
             run: None,
             foundling: None,
             beside: None,
             draining: JoinSet::new(),
             dark: None,
-            stand_in: None,
             generation: 0,
             spawned: 0,
             restarts: 0,
@@ -114,8 +119,7 @@ impl Actor {
     }
 
     async fn next(&mut self) -> Option<Event> {
-        let stand_in =
-            if self.stand_in.is_none() { self.dark.map(|dark| dark + self.limits.dark_patience) } else { None };
+        let stand_in = self.dark.map(|dark| dark + self.limits.dark_patience);
         let deadline = self.machine.deadline().into_iter().chain(stand_in).min();
         tokio::select! {
             command = self.inbox.recv(), if !self.closed => Some(match command {
@@ -142,7 +146,7 @@ impl Actor {
         match news {
             News::Announced => {
                 // From here on it answers for itself.
-                self.stand_in = None;
+                self.serving = Some(self.share.serve());
                 self.dark = Some(Instant::now());
                 Event::Tick
             }
@@ -198,7 +202,7 @@ impl Actor {
         let cause = match effect {
             Effect::Nothing => None,
             Effect::Spawn => self.spawn(event).await,
-            Effect::TakeIn => self.take_in(),
+            Effect::TakeIn => self.take_in().await,
             Effect::SpawnBeside => {
                 let heavy = (event == Event::Heavy).then(|| self.heavy());
                 self.spawn_beside().await.or(heavy)
@@ -253,12 +257,12 @@ impl Actor {
     }
 
     /// The process that served under another supervisor is the serving generation.
-    fn take_in(&mut self) -> Option<Cause> {
+    async fn take_in(&mut self) -> Option<Cause> {
         let (foundling, spec) = (self.foundling.take()?, self.spec.clone()?);
         match foundling.into_run(self.name, &spec, &self.limits) {
             Ok((run, port)) => {
                 self.run = Some(run);
-                self.port = Some(port);
+                self.port = Some(self.share.adopted(port).await);
                 self.spawned += 1;
                 self.generation = self.spawned;
                 self.restarts = 0;
@@ -288,7 +292,7 @@ impl Actor {
     }
 
     /// A new process on the present port, or on a new one where the spec names another.
-    async fn try_spawn(&mut self) -> Result<(Run, Option<Port>), NotSpawned> {
+    async fn try_spawn(&mut self) -> Result<(Run, Option<Arc<Port>>), NotSpawned> {
         let Some(spec) = self.spec.clone() else {
             return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "nothing to run"), permanent: true });
         };
@@ -296,7 +300,7 @@ impl Actor {
         self.port.take_if(|port| port.is_in_the_way_of(&spec.listen));
         let bound = match &self.port {
             Some(port) if port.suits(&spec.listen) => None,
-            _ => Some(Port::bind(&spec.listen).await.map_err(|refused| not_bound(&refused))?),
+            _ => Some(self.share.port(&spec.listen).await.map_err(|refused| not_bound(&refused))?),
         };
         let Some(port) = bound.as_ref().or(self.port.as_ref()) else {
             return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "no port"), permanent: true });
@@ -345,24 +349,30 @@ impl Actor {
         if !state.keeps_port() {
             self.port = None;
         }
+        match state {
+            State::Running { .. } if self.serving.is_none() => self.serving = Some(self.share.serve()),
+            State::Running { .. } | State::Starting { .. } => {}
+            _ => self.serving = None,
+        }
         if !state.is_dark() {
-            self.dark = None;
-            self.stand_in = None;
+            if self.dark.take().is_some() {
+                // Another child of the team that is as badly off begins anew.
+                self.share.dismiss();
+            }
             return;
         }
         let now = Instant::now();
         let dark = *self.dark.get_or_insert(now);
-        if self.stand_in.is_none()
-            && now >= dark + self.limits.dark_patience
-            && let Some(port) = &self.port
+        if now < dark + self.limits.dark_patience {
+            return;
+        }
+        // Looked at again after a while: whoever answers now may go.
+        self.dark = Some(now);
+        let answered = self.share.has_stand_in() || self.share.is_served_by_others(self.serving.as_ref());
+        if let Some(port) = self.port.as_ref().filter(|_| !answered)
+            && let Err(error) = self.share.stand_in_at(port)
         {
-            match StandIn::begin(port.sockets()) {
-                Ok(stand_in) => self.stand_in = Some(stand_in),
-                Err(error) => {
-                    tracing::warn!(child = self.name, %error, "clients have to wait: cannot answer in its place");
-                    self.dark = Some(now);
-                }
-            }
+            tracing::warn!(child = self.name, %error, "clients have to wait: cannot answer in its place");
         }
     }
 }

@@ -274,6 +274,11 @@ impl Run {
         self.listening.as_ref().map(|listening| listening.addr)
     }
 
+    /// Where it answers and no other generation or child.
+    pub(super) fn probe_addr(&self) -> SocketAddr {
+        self.probe_addr
+    }
+
     pub(super) fn exit(&self) -> Option<Exit> {
         self.exit
     }

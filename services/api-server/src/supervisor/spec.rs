@@ -81,7 +81,8 @@ impl Spec {
         let own = |(name, _): &&(OsString, OsString)| !name.to_str().is_some_and(is_inherited);
         let env: BTreeMap<&OsString, &OsString> =
             self.env.iter().filter(own).map(|(name, value)| (name, value)).collect();
-        format!("{:?} {:?} {host:?} {port} {env:?} {:?}", self.program, self.args, self.resources).into_bytes()
+        let Self { program, args, resources, log, .. } = self;
+        format!("{program:?} {args:?} {host:?} {port} {env:?} {resources:?} {log:?}").into_bytes()
     }
 }
 

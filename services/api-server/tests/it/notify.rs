@@ -56,6 +56,7 @@ async fn a_crash_and_its_end_are_told_signed_and_until_they_are_taken() {
         host: "127.0.0.1".to_owned(),
         router_port: 0,
         qwen_port: 0,
+        workers: 1,
         auto_port: false,
         data_dir: dir.path().to_owned(),
         args: Vec::new(),

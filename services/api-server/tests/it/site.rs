@@ -133,6 +133,7 @@ impl Site {
             host: "127.0.0.1".to_owned(),
             router_port: 0,
             qwen_port: 0,
+            workers: 1,
             auto_port: false,
             data_dir: dir.path().to_owned(),
             args: Vec::new(),

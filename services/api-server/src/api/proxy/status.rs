@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::api::models::ModelView;
 use crate::api::{App, now_ms, now_s};
-use crate::fleet::{Now, Preparation, Summary};
+use crate::fleet::{Now, Preparation, Summary, Worker};
 use crate::supervisor::{Cause, Exit, Phase, Snapshot};
 
 /// The answer to every route of this file.
@@ -19,7 +19,7 @@ pub(in crate::api) struct StatusObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     success: Option<bool>,
     pub(super) status: Summary,
-    provider_router: ChildStatus,
+    provider_router: RouterStatus,
     qwen_proxy: ChildStatus,
     providers: Providers,
     models: Models,
@@ -27,6 +27,28 @@ pub(in crate::api) struct StatusObject {
     extension_connected: bool,
     database: &'static str,
     message: String,
+}
+
+/// provider-router. If it is several processes, the fields stand for all of them: it runs if one does, `pid`, `uptime` and
+/// `adopted` are of that one, counts are sums.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RouterStatus {
+    #[serde(flatten)]
+    all: ChildStatus,
+    /// Its processes, if it is several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    workers: Vec<WorkerStatus>,
+}
+
+/// One process of several.
+#[derive(Debug, Serialize, ToSchema)]
+struct WorkerStatus {
+    /// Of its log, and in messages.
+    name: &'static str,
+    /// Where it answers and the others do not, such as `127.0.0.1:40001`; its own metrics are there. From the moment it is ready.
+    address: Option<String>,
+    #[serde(flatten)]
+    process: ChildStatus,
 }
 
 /// One of the two services.
@@ -112,7 +134,7 @@ impl StatusObject {
         Self {
             success: None,
             status: now.summary(),
-            provider_router: ChildStatus::new(&now.router, now.router_port),
+            provider_router: RouterStatus::new(&now),
             qwen_proxy: ChildStatus::new(&now.qwen, now.qwen_port),
             providers: lists.providers,
             models: lists.models,
@@ -144,6 +166,20 @@ fn message(now: &Now) -> String {
                 causes.map(|cause| cause.message.as_str()).collect::<Vec<_>>().join("; ")
             }
         },
+    }
+}
+
+// === impl RouterStatus ===
+
+impl RouterStatus {
+    pub(super) fn new(now: &Now) -> Self {
+        let status = |worker: &Worker| WorkerStatus {
+            name: worker.name,
+            address: worker.snapshot.own_addr.map(|addr| addr.to_string()),
+            process: ChildStatus::new(&worker.snapshot, now.router_port),
+        };
+        let workers = if now.workers.len() > 1 { now.workers.iter().map(status).collect() } else { Vec::new() };
+        Self { all: ChildStatus::new(&now.router, now.router_port), workers }
     }
 }
 
