@@ -1,6 +1,6 @@
 // Listens to the control room with the real socket.io-client and prints every event as one line of JSON.
-// Usage: node listen.mjs <address> <websocket|polling> [token]. A line on stdin is something to say: an event to emit,
-// or `reconnect`. Ends with its stdin.
+// Usage: node listen.mjs <address> <websocket|polling> [token]. A line on stdin is something to say: an event to emit, with
+// its data as JSON behind it if there is any, or `reconnect`. Ends with its stdin.
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
 
@@ -13,6 +13,11 @@ socket.on("connect_error", (error) => say("connect_error", { message: error.mess
 socket.on("disconnect", (reason) => say("disconnect", { reason }));
 socket.onAny((event, data) => say(event, data));
 
+function emit(line) {
+  const [, event, data] = line.match(/^(\S+)\s*(.*)$/);
+  return data ? socket.emit(event, JSON.parse(data)) : socket.emit(event);
+}
+
 createInterface({ input: process.stdin })
-  .on("line", (line) => (line === "reconnect" ? socket.disconnect().connect() : socket.emit(line)))
+  .on("line", (line) => (line === "reconnect" ? socket.disconnect().connect() : emit(line)))
   .on("close", () => process.exit(0));

@@ -1,5 +1,6 @@
 //! Socket.IO, as the real client hears it.
 
+use std::io::Write as _;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -174,6 +175,79 @@ async fn the_extension_is_counted_and_told_nothing() {
     assert!(data["timestamp"].is_string());
     drop(extension);
     dashboard.until(connected(false)).await;
+}
+
+/// Adds lines to a log, as its service does.
+fn say(stack: &Stack, service: &str, text: &str) {
+    let file = stack.home.data().join("logs").join(format!("{service}.log"));
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// The lines of the log events up to the one that holds `last`, and how many were left out among them.
+async fn lines_until(listener: &mut Listener, service: &str, last: &str) -> (Vec<String>, u64) {
+    let (mut lines, mut missed): (Vec<String>, u64) = (Vec::new(), 0);
+    while !lines.iter().any(|line| line == last) {
+        let event = listener.until(|event, _| event == "logs:line").await;
+        assert_eq!(event["service"], service, "{event}");
+        missed += event["missed"].as_u64().unwrap();
+        lines.extend(event["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()));
+    }
+    (lines, missed)
+}
+
+#[tokio::test]
+async fn logs_are_read_along_by_whoever_asks() {
+    let stack = Stack::start().await;
+    say(&stack, "qwen-proxy", "the last line\n");
+    for transport in ["websocket", "polling"] {
+        let Some(mut listener) = Listener::connect(&stack.api, transport).await else { return };
+        listener.tell(r#"logs:subscribe {"service": "qwen-proxy", "lines": 2}"#).await;
+        let begun = listener.until(|event, _| event == "logs:subscribed").await;
+        let lines = begun["lines"].as_array().unwrap();
+        assert_eq!((&begun["service"], lines.len()), (&json!("qwen-proxy"), 2), "{begun}");
+        say(&stack, "qwen-proxy", "one\ntw");
+        let (lines, _) = lines_until(&mut listener, "qwen-proxy", "one").await;
+        assert!(!lines.iter().any(|line| line == "tw"), "only whole lines are told: {lines:?}");
+        say(&stack, "qwen-proxy", "o\n");
+        assert_eq!(lines_until(&mut listener, "qwen-proxy", "two").await, (vec!["two".to_owned()], 0));
+
+        // All logs at once, each line with its speaker; the single one is not told any more.
+        listener.tell(r#"logs:unsubscribe {"service": "qwen-proxy"}"#).await;
+        listener.tell(r#"logs:subscribe {"service": "combined", "lines": 0}"#).await;
+        let begun = listener.until(|event, _| event == "logs:subscribed").await;
+        assert_eq!(begun["lines"], json!([]));
+        say(&stack, "qwen-proxy", "the last line\n");
+        lines_until(&mut listener, "combined", "[qwen-proxy] the last line").await;
+
+        // Of a flood the end is told, and how much was in front of it.
+        let flood: String = (1..=5000).map(|n| format!("line {n:05} {}\n", "x".repeat(89))).collect();
+        say(&stack, "provider-router", &format!("{flood}over {transport}\n"));
+        let (lines, missed) =
+            lines_until(&mut listener, "combined", &format!("[provider-router] over {transport}")).await;
+        let told = lines.iter().filter(|line| line.contains("] line ")).count();
+        assert!(told > 0 && missed > 0 && told as u64 + missed >= 5000, "{told} lines, {missed} missed");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_log_is_not_read() {
+    let stack = Stack::start().await;
+    let Some(mut listener) = Listener::connect(&stack.api, "websocket").await else { return };
+    for (said, why) in [
+        (r#"logs:subscribe {"service": "../signalbox"}"#, "there is no such log"),
+        (r#"logs:subscribe {"service": "provider-router-65"}"#, "there is no such log"),
+        (r#"logs:subscribe {"service": "combined", "lines": 5001}"#, "lines takes a number up to 5000"),
+        (r#"logs:subscribe {"service": 7}"#, "say which log"),
+        ("logs:subscribe", "say which log"),
+        ("logs:unsubscribe", "say which log"),
+    ] {
+        listener.tell(said).await;
+        let refused = listener.until(|event, _| event == "logs:error").await;
+        assert!(refused["error"].as_str().unwrap().starts_with(why), "{said}: {refused}");
+    }
+    listener.tell("ping").await;
+    listener.until(|event, _| event == "pong").await;
 }
 
 #[tokio::test]

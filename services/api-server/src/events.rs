@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`audience`](Audience): who listens, and the snapshot everybody begins with.
 //! - `watch`: the tasks that notice: one looks at the children, one at the tables.
+//! - `tail`: the logs as they grow.
 //! - `changes`: what differs between two states of the tables. Pure. - `payload`: the shapes of the events. Pure.
 //!
 //! # Theory
@@ -17,33 +18,50 @@
 mod audience;
 mod changes;
 mod payload;
+mod tail;
 mod watch;
 
 use std::sync::Arc;
 
-use signalbox_daemon::ClientKeys;
+use signalbox_daemon::{ClientKeys, Doors};
 use socketioxide::layer::SocketIoLayer;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use self::audience::{Audience, Extensions};
+pub use self::tail::Tails;
 use crate::api::App;
+use crate::logs::Written;
 
 /// The path of the protocol, below which no route of ours may be.
 pub(crate) const PATH: &str = "/socket.io";
 
-/// Opens the doors. The layer answers everything below [`PATH`]; the audience is for [`publish`].
+/// Opens the doors. The layer answers everything below [`PATH`]; the rest is for [`publish`].
 #[must_use]
-pub fn open(app: &App, keys: Arc<ClientKeys>) -> (SocketIoLayer, Audience) {
+pub fn open(app: &App, keys: Arc<ClientKeys>, doors: Arc<Doors>) -> (SocketIoLayer, Audience, Tails) {
     let (layer, io) = audience::server();
-    audience::admit(&io, app.clone(), keys);
-    (layer, Audience::new(io))
+    let (counter, tails) = tail::open(app.logs.clone(), doors);
+    audience::admit(&io, app.clone(), keys, counter);
+    (layer, Audience::new(io), tails)
 }
 
-/// Tells the audience what happens, until `closing`.
-pub async fn publish(app: App, audience: Audience, closing: CancellationToken) {
+/// Tells the audience what happens, and those who read along what is written, until `closing`.
+pub async fn publish(
+    app: App,
+    audience: Audience,
+    tails: Tails,
+    written: broadcast::Receiver<Arc<Written>>,
+    closing: CancellationToken,
+) {
+    let tails = async {
+        tails.run(written).await;
+        // Nothing is written any more; the rest goes on.
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         () = watch::children(&app, &audience) => {}
         () = watch::tables(&app, &audience) => {}
+        () = tails => {}
         () = closing.cancelled() => {}
     }
     // Upgraded connections are nobody else's to end.

@@ -58,7 +58,7 @@ use self::config::Config;
 use self::events::Extensions;
 use self::fleet::{Fleet, Place, Programs};
 use self::instance::{Instance, Record};
-use self::logs::LogDir;
+use self::logs::{LogDir, Written};
 use self::router::RouterClient;
 use self::server::Entrance;
 use self::supervisor::Limits;
@@ -85,7 +85,8 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let keeper = logs::keep(&LogDir::of(data_dir), writers, config.logs.retention());
     let notifier = notify::launch(&config.notify, &fleet.services())?;
     // Whatever happens in there, the children are stopped before we leave; at best while the last requests are served.
-    let served = AssertUnwindSafe(work(&config, &context, store.clone(), sealer, fleet)).catch_unwind();
+    let served =
+        AssertUnwindSafe(work(&config, &context, store.clone(), sealer, fleet, keeper.read_along())).catch_unwind();
     let leave = async {
         context.shutdown.draining().await;
         closer.close().await;
@@ -103,7 +104,14 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     served.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, fleet: Fleet) -> Result<(), Exit> {
+async fn work(
+    config: &Config,
+    context: &Context,
+    store: Store,
+    sealer: Sealer,
+    fleet: Fleet,
+    written: broadcast::Receiver<Arc<Written>>,
+) -> Result<(), Exit> {
     let common = &context.common;
     let app = App {
         store,
@@ -145,8 +153,8 @@ async fn work(config: &Config, context: &Context, store: Store, sealer: Sealer, 
     }
     let watched = app.store.clone();
     let rebuilt = api::proxy::reload(app.clone(), config.services.reload);
-    let (sockets, audience) = events::open(&app, Arc::clone(&entrance.keys));
-    let publish = Box::pin(events::publish(app.clone(), audience, context.shutdown.drain_token()));
+    let (sockets, audience, tails) = events::open(&app, Arc::clone(&entrance.keys), Arc::clone(&entrance.doors));
+    let publish = Box::pin(events::publish(app.clone(), audience, tails, written, context.shutdown.drain_token()));
     let announce = format!("API Server listening on http://{}", context.listener.local_addr());
     let service = TowerToHyperService::new(server::app(app, &entrance, sockets));
     let welcome = async {

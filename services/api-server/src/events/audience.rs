@@ -12,6 +12,7 @@ use socketioxide::handler::ConnectHandler as _;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::{SendError, SocketError, SocketIo};
 
+use super::tail::{Counter, Subscription};
 use super::{PATH, payload};
 use crate::api::{App, proxy};
 
@@ -60,8 +61,8 @@ pub(super) fn server() -> (SocketIoLayer, SocketIo) {
         .build_layer()
 }
 
-/// Lets listeners in: each gets a snapshot, and may say that it is the extension, or `ping`.
-pub(super) fn admit(io: &SocketIo, app: App, keys: Arc<ClientKeys>) {
+/// Lets listeners in: each gets a snapshot, and may say that it is the extension, `ping`, or that it wants to read a log along.
+pub(super) fn admit(io: &SocketIo, app: App, keys: Arc<ClientKeys>, logs: Counter) {
     let counted = io.clone();
     let check = async move |socket: SocketRef, TryData(introduction): TryData<Introduction>| {
         let token = introduction.unwrap_or_default().token;
@@ -74,13 +75,20 @@ pub(super) fn admit(io: &SocketIo, app: App, keys: Arc<ClientKeys>) {
         Ok(())
     };
     let audience = Audience(io.clone());
-    let welcome = async move |socket: SocketRef| welcome(&socket, app, audience).await;
+    let welcome = async move |socket: SocketRef| welcome(&socket, app, audience, logs).await;
     io.ns("/", welcome.with(check));
 }
 
-async fn welcome(socket: &SocketRef, app: App, audience: Audience) {
+async fn welcome(socket: &SocketRef, app: App, audience: Audience, logs: Counter) {
     socket.on("ping", async |socket: SocketRef| {
         tell(&socket, "pong", &json!({ "timestamp": payload::timestamp() }));
+    });
+    let counter = logs.clone();
+    socket.on("logs:subscribe", async move |socket: SocketRef, TryData(said): TryData<Subscription>| {
+        counter.begin(socket, said.ok()).await;
+    });
+    socket.on("logs:unsubscribe", async move |socket: SocketRef, TryData(said): TryData<Subscription>| {
+        logs.end(socket, said.ok()).await;
     });
     let (joining, everybody) = (app.clone(), audience.clone());
     socket.on("extension:connect", async move |socket: SocketRef| {
@@ -107,7 +115,7 @@ fn is_extension(socket: &SocketRef) -> bool {
 }
 
 /// Sends one event; who cannot take it is disconnected, and comes back for a snapshot.
-fn tell(socket: &SocketRef, event: &str, payload: &Value) {
+pub(super) fn tell(socket: &SocketRef, event: &str, payload: &Value) {
     if let Err(SendError::Socket(SocketError::InternalChannelFull)) = socket.emit(event, payload) {
         tracing::info!(id = %socket.id, "a listener is too slow and was disconnected");
         socket.clone().disconnect().ok();

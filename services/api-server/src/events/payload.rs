@@ -15,6 +15,9 @@ pub(super) const MODELS: &str = "models:updated";
 pub(super) const CREDENTIALS: &str = "credentials:updated";
 pub(super) const SETTINGS: &str = "settings:updated";
 pub(super) const REQUESTS: &str = "requests:new";
+pub(super) const LOG_SUBSCRIBED: &str = "logs:subscribed";
+pub(super) const LOG_LINE: &str = "logs:line";
+pub(super) const LOG_ERROR: &str = "logs:error";
 
 /// Now, as ISO 8601.
 pub(super) fn timestamp() -> String {

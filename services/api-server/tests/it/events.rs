@@ -1,30 +1,77 @@
 //! The doors of Socket.IO, packet by packet.
 
+use std::sync::Arc;
+
+use api_server::logs::Written;
 use axum::body::Body;
 use http::Request;
+use serde_json::{Value, json};
 
 use crate::site::{Site, test_children};
 
-/// Shakes hands by polling and introduces itself with `auth`; answers the packet that comes back.
-async fn introduced(site: &Site, headers: &[(&str, &str)], auth: &str) -> String {
-    let ask = async |sid: &str, said: Option<String>| {
-        let uri = format!("/socket.io/?EIO=4&transport=polling{sid}");
+/// A listener that polls.
+struct Listener<'a> {
+    site: &'a Site,
+    headers: &'a [(&'a str, &'a str)],
+    sid: String,
+}
+
+impl<'a> Listener<'a> {
+    /// Shakes hands; it has not said who it is.
+    async fn connect(site: &'a Site, headers: &'a [(&'a str, &'a str)]) -> Self {
+        let mut listener = Self { site, headers, sid: String::new() };
+        let (status, open) = listener.ask(None).await;
+        assert_eq!(status, 200, "{open}");
+        let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
+        listener.sid = format!("&sid={}", open["sid"].as_str().unwrap());
+        listener
+    }
+
+    /// Introduces itself and waits for the snapshot; from then on it is heard.
+    async fn welcome(site: &'a Site, headers: &'a [(&'a str, &'a str)]) -> Self {
+        let listener = Self::connect(site, headers).await;
+        listener.say("40".to_owned()).await;
+        listener.hear("proxy:status").await;
+        listener
+    }
+
+    /// Sends a packet, or fetches those that wait.
+    async fn ask(&self, said: Option<String>) -> (u16, String) {
+        let uri = format!("/socket.io/?EIO=4&transport=polling{}", self.sid);
         let mut request = Request::builder().uri(uri).header("host", "127.0.0.1:3002");
-        for (name, value) in headers {
+        for (name, value) in self.headers {
             request = request.header(*name, *value);
         }
         let request = match said {
             Some(packet) => request.method("POST").body(Body::from(packet)),
             None => request.body(Body::empty()),
         };
-        site.text(request.unwrap()).await
-    };
-    let (status, open) = ask("", None).await;
-    assert_eq!(status, 200, "{open}");
-    let open: serde_json::Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
-    let sid = format!("&sid={}", open["sid"].as_str().unwrap());
-    assert_eq!(ask(&sid, Some(format!("40{auth}"))).await, (200, "ok".to_owned()));
-    ask(&sid, None).await.1
+        self.site.text(request.unwrap()).await
+    }
+
+    async fn say(&self, packet: String) {
+        assert_eq!(self.ask(Some(packet)).await, (200, "ok".to_owned()));
+    }
+
+    /// The data of the events of this name among those that wait; waits until there is one.
+    async fn hear(&self, name: &str) -> Vec<Value> {
+        loop {
+            let (_, packets) = self.ask(None).await;
+            let events = packets.split('\u{1e}').filter_map(|packet| packet.strip_prefix("42"));
+            let events = events.map(|event| serde_json::from_str::<(String, Value)>(event).unwrap());
+            let heard: Vec<Value> = events.filter(|(event, _)| event == name).map(|(_, data)| data).collect();
+            if !heard.is_empty() {
+                return heard;
+            }
+        }
+    }
+}
+
+/// Introduces itself with `auth`; answers the packet that comes back.
+async fn introduced(site: &Site, headers: &[(&str, &str)], auth: &str) -> String {
+    let listener = Listener::connect(site, headers).await;
+    listener.say(format!("40{auth}")).await;
+    listener.ask(None).await.1
 }
 
 #[tokio::test]
@@ -49,5 +96,53 @@ async fn nobody_listens_without_end() {
     }
     let refused = introduced(&site, &[], "").await;
     assert!(refused.starts_with("44") && refused.contains("64 listeners"), "{refused}");
+    site.close().await;
+}
+
+const SUBSCRIBE: &str = r#"42["logs:subscribe",{"service":"qwen-proxy"}]"#;
+
+#[tokio::test]
+async fn who_reads_too_slowly_is_told_how_much_was_missed() {
+    let mut site = Site::new().await;
+    let (keeper, written) = tokio::sync::broadcast::channel(8);
+    let closing = site.publish(written);
+    let listener = Listener::welcome(&site, &[]).await;
+    listener.say(SUBSCRIBE.to_owned()).await;
+    let begun = listener.hear("logs:subscribed").await;
+    assert_eq!((&begun[0]["lines"], &begun[0]["missed"]), (&json!([]), &json!(0)));
+
+    // Nobody fetches them, and yet nobody waits.
+    let write = async |text: String| {
+        keeper.send(Arc::new(Written { name: "qwen-proxy", text: text.into_bytes(), left_out: 0 })).unwrap();
+        while !keeper.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    for n in 0..300 {
+        write(format!("{n}\n")).await;
+    }
+    let heard = listener.hear("logs:line").await;
+    assert!((64..=128).contains(&heard.len()), "{} events waited", heard.len());
+    assert!(heard.iter().enumerate().all(|(n, event)| event["lines"] == json!([n.to_string()])));
+    write("300\n".to_owned()).await;
+    let next = listener.hear("logs:line").await;
+    assert_eq!((&next[0]["lines"], &next[0]["missed"]), (&json!(["300"]), &json!(300 - heard.len())));
+    closing.cancel();
+    site.close().await;
+}
+
+#[tokio::test]
+async fn an_extension_may_listen_and_not_read_the_logs() {
+    let mut site = Site::new().await;
+    let (_keeper, written) = tokio::sync::broadcast::channel(8);
+    let closing = site.publish(written);
+    let origin = "chrome-extension://abcdefghijklmnopabcdefghijklmnop";
+    for (origin, event) in [(origin, "logs:error"), ("http://localhost:5173", "logs:subscribed")] {
+        let headers = [("origin", origin)];
+        let listener = Listener::welcome(&site, &headers).await;
+        listener.say(SUBSCRIBE.to_owned()).await;
+        assert_eq!(listener.hear(event).await[0]["service"], "qwen-proxy");
+    }
+    closing.cancel();
     site.close().await;
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use api_server::api::App;
 use api_server::audit;
-use api_server::events::{self, Extensions};
+use api_server::events::{self, Audience, Extensions, Tails};
 use api_server::fleet::{self, Closer, Programs};
-use api_server::logs::LogDir;
+use api_server::logs::{LogDir, Written};
 use api_server::router::RouterClient;
 use api_server::server::{self, Entrance};
 use api_server::supervisor::{Limits, Resources};
@@ -23,6 +23,7 @@ use signalbox_daemon::config::AuthConfig;
 use signalbox_harness::postgres::Postgres;
 use signalbox_store::{Sealer, Store};
 use tempfile::TempDir;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -31,6 +32,8 @@ pub(crate) struct Site {
     pub(crate) store: Store,
     router: Router,
     closer: Option<Closer>,
+    /// Until somebody publishes.
+    audience: Option<(App, Audience, Tails)>,
     /// The data directory.
     pub(crate) dir: TempDir,
 }
@@ -165,13 +168,22 @@ impl Site {
             doors: Arc::new(server::doors("127.0.0.1", &[], &[]).unwrap()),
             keys: Arc::new(ClientKeys::new(&AuthConfig { client_keys, insecure_no_auth: false })),
         };
-        let (sockets, _) = events::open(&app, Arc::clone(&entrance.keys));
-        Self { store, router: server::app(app, &entrance, sockets), closer: Some(closer), dir }
+        let (sockets, audience, tails) = events::open(&app, Arc::clone(&entrance.keys), Arc::clone(&entrance.doors));
+        let audience = Some((app.clone(), audience, tails));
+        Self { store, router: server::app(app, &entrance, sockets), closer: Some(closer), audience, dir }
     }
 
     pub(crate) async fn close(mut self) {
         self.close_fleet().await;
         self.store.close().await;
+    }
+
+    /// Tells the audience what happens, until the returned token is cancelled; the logs are what `written` says.
+    pub(crate) fn publish(&mut self, written: broadcast::Receiver<Arc<Written>>) -> CancellationToken {
+        let closing = CancellationToken::new();
+        let (app, audience, tails) = self.audience.take().unwrap();
+        tokio::spawn(events::publish(app, audience, tails, written, closing.clone()));
+        closing
     }
 
     /// As when the process leaves: the children are gone, requests are still served.
