@@ -175,6 +175,24 @@ async fn i1_i3_what_a_client_saw_complete_survives_kill_9_and_the_rest_is_interr
 }
 
 #[tokio::test]
+async fn a_service_that_somebody_else_asked_to_leave_has_not_crashed() {
+    let stack = Stack::start().await;
+    let before = stack.status().await;
+    let asked = stack.router().await.post("/v1/admin/shutdown", &json!({})).await.expect(200);
+    assert_eq!(asked.json()["success"], true, "{}", asked.text());
+    let after = eventually("another router", async || {
+        let status = stack.status().await;
+        let another = status["status"] == "running" && pid(&status, "providerRouter") != pid(&before, "providerRouter");
+        another.then_some(status)
+    })
+    .await;
+    let last = &after["providerRouter"]["lastFailure"];
+    assert_eq!((&last["code"], &last["exitCode"]), (&json!("left"), &json!(0)), "{after}");
+    assert!(last["message"].as_str().unwrap().starts_with("provider-router left in good order"), "{last}");
+    assert_eq!(port(&after, "providerRouter"), port(&before, "providerRouter"));
+}
+
+#[tokio::test]
 async fn a_restarted_api_server_finds_its_data_again() {
     let mut stack = Stack::start().await;
     let request = json!({"model": "echo", "messages": [{"role": "user", "content": "remember me"}]});

@@ -42,7 +42,11 @@ pub(super) async fn stop_running(
     let forced = ending::end(&server.identity, deadlines + MARGIN, out).await?;
     let pid = server.identity.pid;
     if forced {
-        out.line(format!("Server was killed (PID: {pid}); the services end by themselves within seconds"));
+        let (grace, drain) = (installation.config.services.orphan_grace, installation.common.server.drain_timeout);
+        out.line(format!("Server was killed (PID: {pid})"));
+        out.line(format!(
+            "Its services serve on for {grace}, finish their streams in at most {drain}, and end; `api-server cleanup` ends them now"
+        ));
     } else {
         out.line(format!("Server stopped successfully (PID: {pid})"));
     }

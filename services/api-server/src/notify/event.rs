@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::supervisor::{Phase, Snapshot};
+use crate::supervisor::{Fault, Phase, Snapshot};
 
 /// What happened to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,12 +65,19 @@ impl Seen {
         let news = self.phase != now.state || self.retrying != retrying;
         match now.state {
             Phase::Error if news && !retrying => Some(Kind::Failed),
-            Phase::Error if news && self.was_ready && self.generation == now.generation => Some(Kind::Crashed),
+            Phase::Error if news && self.was_ready && self.generation == now.generation && !has_left(now) => {
+                Some(Kind::Crashed)
+            }
             Phase::Running if now.healthy && self.troubled => Some(Kind::Recovered),
             Phase::Running if !now.healthy && self.healthy => Some(Kind::Degraded),
             _ => None,
         }
     }
+}
+
+/// Somebody has asked it to leave: he knows.
+fn has_left(now: &Snapshot) -> bool {
+    now.cause.as_ref().is_some_and(|cause| cause.fault == Fault::Left)
 }
 
 #[cfg(test)]

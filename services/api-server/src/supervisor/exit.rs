@@ -46,6 +46,8 @@ pub enum Fault {
     NeverReady,
     /// It ended without being asked to.
     Crashed,
+    /// It left in good order, and it was not us who asked it to.
+    Left,
     /// It did not answer health checks.
     Unhealthy,
     /// It used too much memory.
@@ -109,6 +111,7 @@ impl Fault {
             Self::ExitedEarly => "exited_early",
             Self::NeverReady => "startup_timeout",
             Self::Crashed => "crashed",
+            Self::Left => "left",
             Self::Unhealthy => "unhealthy",
             Self::Memory => "memory",
             Self::Stuck => "unkillable",

@@ -17,6 +17,11 @@ impl Actor {
         let fault = match (before, event) {
             (State::Starting { .. }, Event::Exited { .. }) => Fault::ExitedEarly,
             (State::Starting { .. }, Event::Tick) => Fault::NeverReady,
+            (State::Running { .. }, Event::Exited { .. })
+                if self.run.as_ref().and_then(Run::exit) == Some(Exit::Code(0)) =>
+            {
+                Fault::Left
+            }
             (State::Running { .. }, Event::Exited { .. }) => Fault::Crashed,
             (State::Running { .. }, Event::Missed) => Fault::Unhealthy,
             _ => return,
@@ -53,6 +58,9 @@ impl Actor {
                 0 => format!("{name} found its port in use"),
                 port => format!("Port {port} is already in use"),
             },
+            (Fault::Left, _) => {
+                format!("{name} left in good order (exit code 0), and it was not api-server that asked it to")
+            }
             (Fault::Crashed, _) => format!("{name} {end} without being asked to"),
             _ => format!("{name} {end} before it was ready"),
         };
@@ -77,8 +85,11 @@ impl Actor {
     /// Publishes the snapshot and answers whoever waits.
     pub(super) fn report(&mut self, cause: Option<Cause>) {
         let cause = cause.map(Arc::new);
-        if let Some(cause) = &cause {
-            tracing::error!(child = self.name, "{cause}");
+        match &cause {
+            // Somebody wanted that; the last lines of its log say how it was asked.
+            Some(cause) if cause.fault == Fault::Left => tracing::warn!(child = self.name, "{}", cause.message),
+            Some(cause) => tracing::error!(child = self.name, "{cause}"),
+            None => {}
         }
         self.publish(cause.clone());
         self.answer(cause);
