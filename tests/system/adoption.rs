@@ -9,9 +9,9 @@ use crate::gateway::{CHAT, Gateway, chat};
 
 const CHILDREN: [&str; 2] = ["providerRouter", "qwenProxy"];
 
-/// How often api-server is killed; `SIGNALBOX_KILLS` for more.
+/// How often api-server is killed; `SIGNALBOX_SUPERVISOR_KILLS` for more.
 fn kills() -> usize {
-    std::env::var("SIGNALBOX_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(2)
+    std::env::var("SIGNALBOX_SUPERVISOR_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(2)
 }
 
 /// The next api-server of the same home.
@@ -131,6 +131,39 @@ async fn fc_05_fc_13_who_does_not_know_the_key_is_ended_and_not_adopted() {
     assert!(pids(&after).iter().all(|pid| !pids(&before).contains(pid)), "{after}");
     assert_eq!(after["providerRouter"]["adopted"], false);
     assert_eq!(processes::of(&next.home).len(), 3);
+}
+
+#[tokio::test]
+async fn i4_every_second_kill_is_followed_by_nobody_and_then_nobody_stays() {
+    // Long enough for a successor on a busy machine; a test has to wait for it to be over.
+    let launch = || Launch::default().config("api-server", "[services]\norphan_grace = \"3s\"\n");
+    let mut gateway = Gateway::launch(launch()).await;
+    let mut killed = Vec::new();
+    for kill in 0..kills() {
+        let before = gateway.stack.status().await;
+        if kill % 2 == 0 {
+            let gate = gateway.fake.script("m", Turn::echo().gated());
+            gate.release(2);
+            let mut events = gateway.router.stream(CHAT, &chat("fake/m", true)).await;
+            assert_eq!(events.next_text().await.as_deref(), Some("one "));
+            gateway.stack.process.kill9().await;
+            let next = Stack::builder().launch(launch().home(&gateway.stack.home)).start().await;
+            killed.push(std::mem::replace(&mut gateway.stack, next));
+            assert_eq!(pids(&gateway.stack.status().await), pids(&before), "kill {kill}: adopted");
+            gate.open();
+            let finished = events.finish().await;
+            assert!(finished.complete && finished.folded.done, "kill {kill} cut a stream");
+        } else {
+            gateway.stack.process.kill9().await;
+            let left = async || processes::of(&gateway.stack.home).is_empty().then_some(());
+            eventually("the end of those who were left alone", left).await;
+            let next = Stack::builder().launch(launch().home(&gateway.stack.home)).start().await;
+            killed.push(std::mem::replace(&mut gateway.stack, next));
+            gateway.router = gateway.stack.router().await;
+            assert!(pids(&gateway.stack.status().await).iter().all(|pid| !pids(&before).contains(pid)));
+        }
+        assert_eq!(processes::of(&gateway.stack.home).len(), 3, "kill {kill}");
+    }
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ mod slow_readers;
 mod smuggling;
 mod soak;
 mod standalone;
+mod storms;
 mod streaming;
 mod supervision;
 mod unwritable;

@@ -1,0 +1,111 @@
+//! Many commands at once.
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::TcpListener;
+use std::pin::pin;
+use std::time::Duration;
+
+use serde_json::json;
+use signalbox_harness::{Client, Launch, Stack, eventually, processes, within};
+
+/// How many commands in a storm; `SIGNALBOX_COMMANDS` for more.
+fn commands() -> usize {
+    std::env::var("SIGNALBOX_COMMANDS").ok().and_then(|count| count.parse().ok()).unwrap_or(50)
+}
+
+/// Callers that command at the same time.
+const CALLERS: usize = 10;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The sockets that listen on a port, by their inodes.
+fn listening(port: u16) -> HashSet<String> {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let suffix = format!(":{port:04X}");
+    let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // State 0A is LISTEN.
+    let found = rows.filter(|row| row.len() > 9 && row[1].ends_with(&suffix) && row[3] == "0A");
+    found.map(|row| row[9].to_owned()).collect()
+}
+
+/// The processes that are a router of this home.
+fn routers(stack: &Stack) -> usize {
+    let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    // The kernel cuts names off after 15 bytes.
+    processes::of(&stack.home).iter().filter(|pid| name(pid).starts_with("provider-router"[..15].trim_end())).count()
+}
+
+/// A stack whose router listens where the test knows, and that port.
+async fn known_port() -> (Stack, u16) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let stack = Stack::builder().launch(Launch::default()).autostart(false).start().await;
+    stack.api.put("/api/settings/server.port", &json!({ "value": port })).await.expect(200);
+    (stack, port)
+}
+
+async fn command(api: Client, command: &str) {
+    let path = format!("/api/proxy/{command}");
+    let answer = within("the answer to a command", api.post(&path, &json!({}))).await;
+    // A restart that is abandoned for a stop may find that the process it waited for is gone.
+    assert!(matches!(answer.status, 200 | 409), "{command}: {} {}", answer.status, answer.text());
+}
+
+/// Ten callers at once, round after round. After each round one more command: that is the last, and has to win.
+async fn storm(stack: &Stack, words: &'static [&'static str]) {
+    for round in 0..commands().div_ceil(CALLERS) {
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|caller| tokio::spawn(command(stack.api, words[(caller * 7 + round * 3) % words.len()])))
+            .collect();
+        for caller in callers {
+            caller.await.unwrap();
+        }
+        let (last, state) = if round % 2 == 0 { ("start", "running") } else { ("stop", "stopped") };
+        command(stack.api, last).await;
+        eventually(&format!("status `{state}` after `{last}`"), async || {
+            (stack.status().await["status"] == state).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Looks again and again while something goes on: how often, and the most there was.
+async fn during(storm: impl Future<Output = ()>, look: impl Fn() -> usize) -> (usize, usize) {
+    let (mut samples, mut most) = (0, 0);
+    let mut storm = pin!(storm);
+    let mut ticks = tokio::time::interval(PAUSE);
+    loop {
+        tokio::select! {
+            () = &mut storm => return (samples, most),
+            _ = ticks.tick() => {
+                most = most.max(look());
+                samples += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fc_25_a_storm_of_commands_never_makes_two_owners_of_a_port() {
+    let (stack, port) = known_port().await;
+    let (samples, most) = during(storm(&stack, &["start", "stop", "restart"]), || listening(port).len()).await;
+    println!("{samples} samples");
+    assert!(samples > 10 && most == 1, "{most} sockets listened on port {port} at once");
+
+    command(stack.api, "start").await;
+    stack.running().await;
+    eventually("one process of each", async || (processes::of(&stack.home).len() == 3).then_some(())).await;
+    command(stack.api, "stop").await;
+    assert_eq!(processes::of(&stack.home), [stack.process.pid()]);
+    eventually("no zombie", async || (processes::zombies_of(stack.process.pid()) == 0).then_some(())).await;
+    assert!(listening(port).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i5_starts_and_stops_at_once_never_make_two_processes() {
+    let (stack, _) = known_port().await;
+    let (samples, most) = during(storm(&stack, &["start", "stop"]), || routers(&stack)).await;
+    println!("{samples} samples");
+    assert!(samples > 10 && most == 1, "{most} routers at once");
+}
