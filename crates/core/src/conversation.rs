@@ -13,7 +13,7 @@ use serde::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::openai::Message;
+use crate::{id, openai::Message};
 
 /// How much of each side of the opening counts, in characters. Some clients echo answers back truncated.
 const SIGNIFICANT: usize = 120;
@@ -53,14 +53,12 @@ impl Opening {
 /// The hash of an opening, 32 hexadecimal digits: equal for the end of the first turn and for every later turn.
 #[must_use]
 pub fn opening_hash(first_user: &str, first_answer: &str) -> String {
-    let mut text = significant(first_user);
-    text.push('\0');
-    text.push_str(&significant(first_answer));
-    Uuid::new_v5(&NAMESPACE, text.as_bytes()).simple().to_string()
+    id::hash(&NAMESPACE, &[significant(first_user), "\0", significant(first_answer)].concat())
 }
 
-fn significant(text: &str) -> String {
-    text.trim().chars().take(SIGNIFICANT).collect()
+fn significant(text: &str) -> &str {
+    let text = text.trim();
+    text.char_indices().nth(SIGNIFICANT).map_or(text, |(end, _)| &text[..end])
 }
 
 // === impl Deserialize for Opening ===

@@ -1,11 +1,21 @@
 //! Identifiers.
 
-use uuid::Uuid;
+use sha1::{Digest as _, Sha1};
+use uuid::{Builder, Uuid};
 
 /// A new request id: a version 7 UUID, so that ids sort by creation time.
 #[must_use]
 pub fn request_id() -> Uuid {
     Uuid::now_v7()
+}
+
+/// The hash of a text, 32 hexadecimal digits; texts of another `namespace` have others. It is a version 5 UUID (RFC 9562).
+#[must_use]
+pub fn hash(namespace: &Uuid, text: &str) -> String {
+    let digest = Sha1::new().chain_update(namespace.as_bytes()).chain_update(text).finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    Builder::from_sha1_bytes(bytes).into_uuid().simple().to_string()
 }
 
 /// Whether `id` may name a resource in a URL or a table: 1 to 128 of `A-Z a-z 0-9 . _ : / -`, with no `..` in it.
@@ -37,6 +47,12 @@ mod tests {
         for bad in ["", "a b", "../x", "a..b", "a\0", "é", "a%2f", &"x".repeat(129)] {
             assert!(!is_resource_id(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_hash_is_a_uuid_of_version_5() {
+        // The example of RFC 9562, appendix A.4.
+        assert_eq!(hash(&Uuid::NAMESPACE_DNS, "www.example.com"), "2ed6657de927568b95e12665a8aea6a2");
     }
 
     #[test]

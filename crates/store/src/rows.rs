@@ -30,6 +30,12 @@ impl<'a> Rows<'a> {
         Self { head, width, tail, values: Vec::new() }
     }
 
+    /// Makes room for so many rows, where their number is known.
+    pub(crate) fn expecting(mut self, rows: usize) -> Self {
+        self.values.reserve(rows * self.width);
+        self
+    }
+
     /// Adds a row; it has as many values as the others.
     pub(crate) fn push<const WIDTH: usize>(&mut self, row: [Value<'a>; WIDTH]) {
         debug_assert_eq!(self.width, WIDTH, "{}", self.head);

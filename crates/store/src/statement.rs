@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Postgres, Sqlite};
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, AssertSqlSafe, Postgres, Sqlite};
 
 use crate::{Error, Page};
 
@@ -16,6 +18,8 @@ use crate::{Error, Page};
 pub(crate) struct Statement<'a> {
     text: Text,
     values: Vec<Value<'a>>,
+    /// Nothing has to be looked for in the values any more.
+    clean: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -53,22 +57,23 @@ pub(crate) struct Filtered<'a> {
 
 impl<'a> Statement<'a> {
     pub(crate) const fn new(text: &'static str) -> Self {
-        Self { text: Text::Plain(Cow::Borrowed(text)), values: Vec::new() }
+        Self { text: Text::Plain(Cow::Borrowed(text)), values: Vec::new(), clean: false }
     }
 
     /// A statement about many rows: see [`crate::rows::Rows`].
     pub(crate) const fn of_rows(head: &'static str, width: usize, tail: &'static str, values: Vec<Value<'a>>) -> Self {
-        Self { text: Text::Rows { head: Cow::Borrowed(head), width, tail }, values }
+        Self { text: Text::Rows { head: Cow::Borrowed(head), width, tail }, values, clean: false }
     }
 
     pub(crate) fn bind(mut self, value: impl Into<Value<'a>>) -> Self {
+        self.clean = false;
         self.values.push(value.into());
         self
     }
 
     /// PostgreSQL cannot store the character U+0000 in a text and SQLite's functions stop at it, so nobody may.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.values.iter().any(Value::has_nul) {
+        if !self.clean && self.values.iter().any(Value::has_nul) {
             return Err(Error::Invalid("a text contains the character U+0000".to_owned()));
         }
         Ok(())
@@ -81,6 +86,7 @@ impl<'a> Statement<'a> {
                 *text = Cow::Owned(text.replace('\0', "\u{fffd}"));
             }
         }
+        self.clean = true;
         self
     }
 
@@ -93,7 +99,7 @@ impl<'a> Statement<'a> {
             Value::Flag(flag) => Value::Flag(flag),
             Value::Bytes(bytes) => Value::Bytes(Cow::Owned(bytes.into_owned())),
         };
-        Statement { text: self.text, values: self.values.into_iter().map(owned).collect() }
+        Statement { text: self.text, values: self.values.into_iter().map(owned).collect(), clean: self.clean }
     }
 
     /// The plan of the statement instead of its rows.
@@ -104,25 +110,38 @@ impl<'a> Statement<'a> {
         self
     }
 
-    pub(crate) fn for_sqlite(&self) -> Query<'static, Sqlite, <Sqlite as sqlx::Database>::Arguments> {
-        let query = sqlx::query(AssertSqlSafe(self.text.for_sqlite(self.values.len())));
+    pub(crate) fn for_sqlite(&self) -> Result<Query<'static, Sqlite, SqliteArguments>, Error> {
+        let mut arguments = SqliteArguments::default();
+        arguments.reserve(self.values.len(), 0);
         let mut texts = Texts::new(&self.text);
-        self.values.iter().enumerate().fold(query, |query, (position, value)| match value {
-            Value::Text(text) => query.bind(text.as_deref().map(|text| texts.shared(position, text))),
-            Value::Int(int) => query.bind(*int),
-            Value::Flag(flag) => query.bind(*flag),
-            Value::Bytes(bytes) => query.bind(&**bytes),
-        })
+        self.values
+            .iter()
+            .enumerate()
+            .try_for_each(|(position, value)| match value {
+                Value::Text(text) => arguments.add(text.as_deref().map(|text| texts.shared(position, text))),
+                Value::Int(int) => arguments.add(*int),
+                Value::Flag(flag) => arguments.add(*flag),
+                Value::Bytes(bytes) => arguments.add(&**bytes),
+            })
+            .map_err(sqlx::Error::Encode)?;
+        let text = AssertSqlSafe(self.text.for_sqlite(self.values.len()));
+        Ok(sqlx::query_with(text, arguments))
     }
 
-    pub(crate) fn for_postgres(&self) -> Query<'static, Postgres, <Postgres as sqlx::Database>::Arguments> {
-        let query = sqlx::query(AssertSqlSafe(self.text.for_postgres(self.values.len())));
-        self.values.iter().fold(query, |query, value| match value {
-            Value::Text(text) => query.bind(text.as_deref()),
-            Value::Int(int) => query.bind(*int),
-            Value::Flag(flag) => query.bind(*flag),
-            Value::Bytes(bytes) => query.bind(&**bytes),
-        })
+    pub(crate) fn for_postgres(&self) -> Result<Query<'static, Postgres, PgArguments>, Error> {
+        let mut arguments = PgArguments::default();
+        arguments.reserve(self.values.len(), self.values.iter().map(Value::weight).sum());
+        self.values
+            .iter()
+            .try_for_each(|value| match value {
+                Value::Text(text) => arguments.add(text.as_deref()),
+                Value::Int(int) => arguments.add(*int),
+                Value::Flag(flag) => arguments.add(*flag),
+                Value::Bytes(bytes) => arguments.add(&**bytes),
+            })
+            .map_err(sqlx::Error::Encode)?;
+        let text = AssertSqlSafe(self.text.for_postgres(self.values.len()));
+        Ok(sqlx::query_with(text, arguments))
     }
 }
 
@@ -320,7 +339,11 @@ impl<'a> Filtered<'a> {
 
     /// `select` with the conditions.
     pub(crate) fn all(&self, select: &'static str) -> Statement<'a> {
-        Statement { text: Text::Plain(format!("{select}{}", self.clause).into()), values: self.values.clone() }
+        Statement {
+            text: Text::Plain(format!("{select}{}", self.clause).into()),
+            values: self.values.clone(),
+            clean: false,
+        }
     }
 
     /// `head`, a `SELECT` of the ids of that page, `tail`: what is skipped is found in an index, and never read.
@@ -334,14 +357,18 @@ impl<'a> Filtered<'a> {
         let (limit, offset) = (self.values.len() + 1, self.values.len() + 2);
         let (select, order) = ids;
         let text = format!("{head}({select}{} {order} LIMIT ${limit} OFFSET ${offset}){tail}", self.clause);
-        Statement { text: Text::Plain(text.into()), values: self.values.clone() }.bind(page.limit).bind(page.offset)
+        Statement { text: Text::Plain(text.into()), values: self.values.clone(), clean: false }
+            .bind(page.limit)
+            .bind(page.offset)
     }
 
     /// `select` with the conditions, in order, and only that page.
     pub(crate) fn page(&self, select: &'static str, order: &'static str, page: Page) -> Statement<'a> {
         let (limit, offset) = (self.values.len() + 1, self.values.len() + 2);
         let text = format!("{select}{} {order} LIMIT ${limit} OFFSET ${offset}", self.clause);
-        Statement { text: Text::Plain(text.into()), values: self.values.clone() }.bind(page.limit).bind(page.offset)
+        Statement { text: Text::Plain(text.into()), values: self.values.clone(), clean: false }
+            .bind(page.limit)
+            .bind(page.offset)
     }
 
     fn push(&mut self, condition: &str) {

@@ -139,10 +139,10 @@ impl Store {
         statement.check()?;
         match &self.pool {
             Pool::Sqlite(pools) => {
-                statement.for_sqlite().fetch_optional(&pools.read).await?.map(|row| T::from_row(&row)).transpose()
+                statement.for_sqlite()?.fetch_optional(&pools.read).await?.map(|row| T::from_row(&row)).transpose()
             }
             Pool::Postgres(pool) => {
-                statement.for_postgres().fetch_optional(pool).await?.map(|row| T::from_row(&row)).transpose()
+                statement.for_postgres()?.fetch_optional(pool).await?.map(|row| T::from_row(&row)).transpose()
             }
         }
     }
@@ -157,10 +157,10 @@ impl Store {
         statement.check()?;
         match &self.pool {
             Pool::Sqlite(pools) => {
-                statement.for_sqlite().fetch_all(&pools.read).await?.iter().map(|row| T::from_row(row)).collect()
+                statement.for_sqlite()?.fetch_all(&pools.read).await?.iter().map(|row| T::from_row(row)).collect()
             }
             Pool::Postgres(pool) => {
-                statement.for_postgres().fetch_all(pool).await?.iter().map(|row| T::from_row(row)).collect()
+                statement.for_postgres()?.fetch_all(pool).await?.iter().map(|row| T::from_row(row)).collect()
             }
         }
     }

@@ -20,8 +20,8 @@ impl Transaction {
     pub(crate) async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Error> {
         statement.check()?;
         match self {
-            Self::Sqlite(tx) => Ok(statement.for_sqlite().execute(&mut **tx).await?.rows_affected()),
-            Self::Postgres(tx) => Ok(statement.for_postgres().execute(&mut **tx).await?.rows_affected()),
+            Self::Sqlite(tx) => Ok(statement.for_sqlite()?.execute(&mut **tx).await?.rows_affected()),
+            Self::Postgres(tx) => Ok(statement.for_postgres()?.execute(&mut **tx).await?.rows_affected()),
         }
     }
 
@@ -30,10 +30,10 @@ impl Transaction {
         statement.check()?;
         match self {
             Self::Sqlite(tx) => {
-                statement.for_sqlite().fetch_all(&mut **tx).await?.iter().map(|row| T::from_row(row)).collect()
+                statement.for_sqlite()?.fetch_all(&mut **tx).await?.iter().map(|row| T::from_row(row)).collect()
             }
             Self::Postgres(tx) => {
-                statement.for_postgres().fetch_all(&mut **tx).await?.iter().map(|row| T::from_row(row)).collect()
+                statement.for_postgres()?.fetch_all(&mut **tx).await?.iter().map(|row| T::from_row(row)).collect()
             }
         }
     }
@@ -43,10 +43,10 @@ impl Transaction {
         statement.check()?;
         match self {
             Self::Sqlite(tx) => {
-                statement.for_sqlite().fetch_optional(&mut **tx).await?.map(|row| T::from_row(&row)).transpose()
+                statement.for_sqlite()?.fetch_optional(&mut **tx).await?.map(|row| T::from_row(&row)).transpose()
             }
             Self::Postgres(tx) => {
-                statement.for_postgres().fetch_optional(&mut **tx).await?.map(|row| T::from_row(&row)).transpose()
+                statement.for_postgres()?.fetch_optional(&mut **tx).await?.map(|row| T::from_row(&row)).transpose()
             }
         }
     }

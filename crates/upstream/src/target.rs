@@ -1,6 +1,7 @@
 //! Where requests go: a base URL, parsed and checked once.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ pub enum TargetError {
 
 /// What two requests must have in common to use the same connection. The policy belongs to it: a connection opened under
 /// a lax policy is not for those who asked for a strict one.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) host: HostName,
     pub(crate) port: u16,
@@ -139,6 +140,16 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.0.origin.tls.is_some() { "https" } else { "http" };
         write!(f, "Target({scheme}://{}{})", self.0.authority, self.0.base_path)
+    }
+}
+
+// === impl Origin ===
+
+/// Host and port tell almost all of them apart, and each request asks twice.
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.host.hash(state);
+        self.port.hash(state);
     }
 }
 

@@ -10,6 +10,7 @@ mod tool;
 use std::sync::Arc;
 
 use serde_json::Value;
+use signalbox_core::id;
 use uuid::Uuid;
 
 pub use self::{
@@ -68,7 +69,7 @@ impl Tools {
         }
         let mut sections: Vec<String> = self.0.iter().map(instructions::section).collect();
         sections.sort_unstable();
-        Uuid::new_v5(&NAMESPACE, sections.concat().as_bytes()).simple().to_string()
+        id::hash(&NAMESPACE, &sections.concat())
     }
 
     fn iter(&self) -> std::slice::Iter<'_, Tool> {

@@ -48,7 +48,9 @@ pub fn fold_stream(raw: &Bytes) -> Answer {
 /// Reads a whole JSON answer: a completion or an error. `None` when it is neither.
 #[must_use]
 pub fn fold_completion(raw: &[u8]) -> Option<Answer> {
-    let whole: Whole = serde_json::from_slice(raw).ok()?;
+    // Valid as a whole, it need not be looked at again string by string.
+    let json = std::str::from_utf8(raw).ok();
+    let whole: Whole = json.map_or_else(|| serde_json::from_slice(raw), serde_json::from_str).ok()?;
     if whole.choices.is_empty() && whole.error.is_none() {
         return None;
     }
@@ -61,7 +63,7 @@ pub fn fold_completion(raw: &[u8]) -> Option<Answer> {
         usage: whole.usage,
         error: whole.error,
         done: false,
-        json: String::from_utf8(raw.to_vec()).ok(),
+        json: json.map(str::to_owned),
     })
 }
 

@@ -22,6 +22,11 @@ const INSERT: (&str, usize, &str) = (
 // === impl Answers ===
 
 impl<'a> Answers<'a> {
+    /// None yet, and room for so many.
+    pub(super) fn expecting(answers: usize) -> Self {
+        Self(Rows::new(INSERT.0, INSERT.1, INSERT.2).expecting(answers))
+    }
+
     /// Adds the answer to a request that has none.
     pub(super) fn add(&mut self, bodies: &mut Writer<'a>, id: i64, ended: &'a Ended) {
         let text = ended.openai_response.as_deref().map(without_nul);
@@ -49,11 +54,5 @@ impl<'a> Answers<'a> {
     /// Writes the answers.
     pub(super) async fn write(self, tx: &mut Transaction) -> Result<(), Error> {
         self.0.execute(tx).await.map(drop)
-    }
-}
-
-impl Default for Answers<'_> {
-    fn default() -> Self {
-        Self(Rows::new(INSERT.0, INSERT.1, INSERT.2))
     }
 }

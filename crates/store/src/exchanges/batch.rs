@@ -72,9 +72,9 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
     let earliest = entries.iter().map(|entry| entry.begun.received_at).min().unwrap_or_default();
     let bases = bases.into_iter().map(|uuid| (uuid, known.get(uuid).and_then(|known| known.pieces.as_deref())));
     let mut bodies = Writer::load(tx, first_new, bases, earliest).await?;
-    let mut begins = Rows::new(BEGIN.0, BEGIN.1, BEGIN.2);
+    let mut begins = Rows::new(BEGIN.0, BEGIN.1, BEGIN.2).expecting(new);
     let mut ends = Rows::new(END.0, END.1, END.2);
-    let mut answers = Answers::default();
+    let mut answers = Answers::expecting(entries.len());
     let mut sums = Sums::default();
     for (entry, place) in entries.iter().zip(&places) {
         if place.is_new {

@@ -51,7 +51,7 @@ pub(super) async fn write(tx: &mut Transaction, openings: Vec<Opening>) -> Resul
         return Ok(());
     }
     let most = i64::try_from(openings.len()).unwrap_or(i64::MAX).saturating_mul(2);
-    let mut rows = Rows::new(INSERT.0, INSERT.1, INSERT.2);
+    let mut rows = Rows::new(INSERT.0, INSERT.1, INSERT.2).expecting(openings.len());
     for Opening { hash, session_id, created_at } in openings {
         rows.push([hash.into(), session_id.into(), created_at.into()]);
     }

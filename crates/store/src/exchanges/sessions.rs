@@ -128,7 +128,7 @@ impl<'a> Sessions<'a> {
 
     /// Writes the sessions.
     pub(super) async fn write(self, tx: &mut Transaction) -> Result<(), Error> {
-        let mut rows = Rows::new(COUNT.0, COUNT.1, COUNT.2);
+        let mut rows = Rows::new(COUNT.0, COUNT.1, COUNT.2).expecting(self.counts.len());
         for (id, count) in self.counts {
             rows.push([
                 id.clone().into(),

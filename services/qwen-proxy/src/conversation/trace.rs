@@ -7,6 +7,7 @@
 //! The system message counts, too, or else two applications with the same small talk would share a chat. Only where there
 //! are ids of calls the conversation is certain without it, and applications that tell the time in it need not begin anew.
 
+use signalbox_core::id;
 use signalbox_store::qwen_turns::Turn;
 use uuid::Uuid;
 
@@ -123,7 +124,7 @@ impl Path {
     }
 
     fn end(self) -> Trace {
-        let hash = |text: &str| Uuid::new_v5(&NAMESPACE, text.as_bytes()).simple().to_string();
+        let hash = |text: &str| id::hash(&NAMESPACE, text);
         let instructed = if self.is_certain { "" } else { &self.instructed };
         Trace { asked: hash(&self.said), answer: self.answer, instructed: hash(instructed) }
     }

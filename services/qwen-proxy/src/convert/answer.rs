@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::to_raw_value;
+use signalbox_core::id;
 use signalbox_core::openai::{
     self, AssistantMessage, Choice, Chunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta, Usage,
 };
@@ -260,7 +261,7 @@ impl Answer {
 
     /// The id of the call at `index`, the same whenever it is asked for.
     fn call_id(&self, index: u32) -> String {
-        let id = Uuid::new_v5(&NAMESPACE, format!("{}/{index}", self.id).as_bytes()).simple().to_string();
+        let id = id::hash(&NAMESPACE, &format!("{}/{index}", self.id));
         format!("call_{}", &id[..8])
     }
 

@@ -6,8 +6,8 @@ use signalbox_store::{
     exchanges::{self, Begun, Ended, Exchange, SessionRef, Source},
 };
 
-/// The loader takes what has come since it last looked.
-const BATCH: usize = 50;
+/// So many rows the loader puts into one transaction when it is busy.
+const BATCH: usize = 512;
 
 /// Puts so many exchanges into a new database.
 pub(super) async fn record(body: &[u8], times: u64) -> anyhow::Result<()> {
