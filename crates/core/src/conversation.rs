@@ -57,8 +57,17 @@ pub fn opening_hash(first_user: &str, first_answer: &str) -> String {
 }
 
 fn significant(text: &str) -> &str {
-    let text = text.trim();
-    text.char_indices().nth(SIGNIFICANT).map_or(text, |(end, _)| &text[..end])
+    beginning(text.trim(), SIGNIFICANT)
+}
+
+/// The first `chars` characters of a text, or all.
+#[must_use]
+pub fn beginning(text: &str, chars: usize) -> &str {
+    // Most texts are short, and no text has more characters than bytes.
+    if text.len() <= chars {
+        return text;
+    }
+    text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
 // === impl Deserialize for Opening ===
@@ -146,6 +155,13 @@ mod tests {
     fn different_openings_differ() {
         assert_ne!(opening_hash("a", "b"), opening_hash("a", "c"));
         assert_ne!(opening_hash("ab", ""), opening_hash("a", "b"));
+    }
+
+    #[test]
+    fn a_beginning_is_counted_in_characters() {
+        for (chars, text) in [(0, ""), (2, "aé"), (3, "aé日"), (4, "aé日b"), (9, "aé日b")] {
+            assert_eq!(beginning("aé日b", chars), text);
+        }
     }
 
     #[test]

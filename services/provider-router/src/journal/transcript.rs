@@ -88,7 +88,6 @@ impl Transcript {
             (None, None) => SessionRef::Opens,
         };
         let first = opening.user.as_deref().unwrap_or_default();
-        let first = first.char_indices().nth(FIRST_MESSAGE).map_or(first, |(end, _)| &first[..end]);
         Begun {
             request_id: self.id.to_string(),
             received_at: self.begin.received_at,
@@ -97,7 +96,7 @@ impl Transcript {
             model: without_nul(self.begin.model),
             stream: self.begin.stream,
             openai_request: text(self.request),
-            first_user_message: without_nul(first.to_owned()),
+            first_user_message: without_nul(conversation::beginning(first, FIRST_MESSAGE).to_owned()),
             session,
             base: None,
             source: Source::Router,
