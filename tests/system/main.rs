@@ -33,6 +33,7 @@ mod provider_cli;
 mod qwen;
 mod restarts;
 mod sdk;
+mod settings;
 mod slow_readers;
 mod smuggling;
 mod soak;

@@ -8,6 +8,11 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, Store, catalog};
 
+/// Whether the request log keeps what people ask.
+pub const LOG_REQUESTS: &str = "logging.logRequests";
+/// Whether it keeps what they are answered.
+pub const LOG_RESPONSES: &str = "logging.logResponses";
+
 /// Two looks a second: a change is in force within one.
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -50,9 +55,9 @@ pub async fn delete(store: &Store, key: &str) -> Result<bool, Error> {
     Ok(deleted > 0)
 }
 
-/// Calls `changed` with the value of a setting, at once and whenever it has become another one, until it is dropped;
-/// `None` is its default. While the database is away, the last value stays in force.
-pub async fn watch(store: &Store, key: &str, mut changed: impl FnMut(Option<&str>)) {
+/// Calls `changed` with the values of these settings, at once and whenever one of them has become another one, until it is
+/// dropped; `None` is a default. While the database is away, the last values stay in force.
+pub async fn watch<const N: usize>(store: &Store, keys: [&str; N], mut changed: impl FnMut([Option<&str>; N])) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut version, mut known) = (None, None);
@@ -62,12 +67,25 @@ pub async fn watch(store: &Store, key: &str, mut changed: impl FnMut(Option<&str
         if version == Some(current) {
             continue;
         }
-        let Ok(row) = get(store, key).await else { continue };
+        let Ok(rows) = list(store).await else { continue };
         version = Some(current);
-        let value = Some(row.map(|row| row.value));
-        if value != known {
-            changed(value.as_ref().and_then(Option::as_deref));
-            known = value;
+        let values = keys.map(|key| rows.iter().find(|row| row.key == key).map(|row| row.value.clone()));
+        if known.as_ref() != Some(&values) {
+            changed(values.each_ref().map(Option::as_deref));
+            known = Some(values);
+        }
+    }
+}
+
+/// Whether a switch that is on by default is on. Who has set it to something that is no answer wanted it off.
+#[must_use]
+pub fn is_on(key: &str, value: Option<&str>) -> bool {
+    match value {
+        None | Some("true") => true,
+        Some("false") => false,
+        Some(value) => {
+            tracing::warn!(key, value, "a setting takes true or false; it counts as false");
+            false
         }
     }
 }

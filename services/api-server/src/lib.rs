@@ -164,8 +164,8 @@ async fn work(
         std::future::pending::<Result<(), Exit>>().await
     };
     let level = async {
-        let set = |level: Option<&str>| context.log.set_named(level, common.log.level);
-        settings::watch(&watched, "logging.level", set).await;
+        let set = |[level]: [Option<&str>; 1]| context.log.set_named(level, common.log.level);
+        settings::watch(&watched, ["logging.level"], set).await;
         std::future::pending::<Result<(), Exit>>().await
     };
     let events = async {

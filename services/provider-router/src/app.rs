@@ -28,8 +28,8 @@ pub struct App {
     pub doors: Doors,
     /// Who may ask.
     pub keys: ClientKeys,
-    /// How long providers may take, where they do not say so themselves.
-    pub deadlines: Deadlines,
+    /// How long providers may take, where neither they nor a setting says so; see [`App::deadlines`].
+    pub configured: Deadlines,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How many requests may be in flight.
@@ -46,4 +46,12 @@ pub struct App {
     pub instance: String,
     /// When it began.
     pub started: Instant,
+}
+
+impl App {
+    /// How long providers may take at the moment, where they do not say so themselves.
+    #[must_use]
+    pub fn deadlines(&self) -> Deadlines {
+        self.catalog.current().settings().deadlines(self.configured)
+    }
 }

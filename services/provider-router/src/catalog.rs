@@ -5,6 +5,7 @@
 //! is away the last snapshot stays in force.
 
 mod refresh;
+mod settings;
 mod snapshot;
 
 use std::sync::{
@@ -14,6 +15,7 @@ use std::sync::{
 
 use arc_swap::{ArcSwap, Guard};
 pub use refresh::{Away, Refresher};
+pub use settings::Settings;
 pub use snapshot::{Link, Snapshot};
 
 /// Where requests find the newest snapshot.

@@ -58,7 +58,7 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
                 tracing::debug!(provider = candidate.provider.id, error = %failed, "an attempt failed");
                 let try_next = failed.allows_another();
                 failure = Some(failed);
-                if !try_next || exchange.arrived().elapsed() >= app.deadlines.total {
+                if !try_next || exchange.arrived().elapsed() >= app.configured.total {
                     break;
                 }
             }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     clock,
-    journal::{Bodies, End, Entry, Written},
+    journal::{Bodies, End, Entry, Kept, Written},
     provider::Provider,
     route::Candidate,
 };
@@ -38,21 +38,15 @@ pub struct Exchange {
     answer: Vec<u8>,
     answer_len: u64,
     max_answer_len: u64,
-    bodies: Bodies,
+    kept: Kept,
     /// Its place among the requests in flight.
     _permit: OwnedSemaphorePermit,
 }
 
 impl Exchange {
-    /// Opens the books. Of an answer, `max_answer_len` bytes are kept, as `bodies` has it.
+    /// Opens the books. Of an answer, `max_answer_len` bytes are kept, as `kept` has it.
     #[must_use]
-    pub fn new(
-        entry: Entry,
-        arrived: Instant,
-        max_answer_len: u64,
-        bodies: Bodies,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
+    pub fn new(entry: Entry, arrived: Instant, max_answer_len: u64, kept: Kept, permit: OwnedSemaphorePermit) -> Self {
         Self {
             entry: Some(entry),
             arrived,
@@ -65,7 +59,7 @@ impl Exchange {
             answer: Vec::new(),
             answer_len: 0,
             max_answer_len,
-            bodies,
+            kept,
             _permit: permit,
         }
     }
@@ -104,7 +98,7 @@ impl Exchange {
         self.answer.extend_from_slice(kept);
         // What is not to be kept as it is has to be understood first, and stays in memory until its end.
         if self.answer.len() >= PART
-            && self.bodies == Bodies::Full
+            && self.kept.answer == Bodies::Full
             && let Some(entry) = &mut self.entry
         {
             let part = self.answer.len() - NEWEST;
@@ -126,9 +120,11 @@ impl Exchange {
         if let Some(provider) = &self.provider {
             provider.metrics.ended(status, duration, self.first_byte);
         }
-        let streamed = self.streamed && self.bodies == Bodies::Full;
+        let Kept { request, answer } = self.kept;
+        let streamed = self.streamed && answer == Bodies::Full;
         // Providers quote what they were sent in their errors.
-        let error = error.map(|error| if self.bodies == Bodies::Full { error } else { "not kept".to_owned() });
+        let quotable = request.max(answer) == Bodies::Full;
+        let error = error.map(|error| if quotable { error } else { "not kept".to_owned() });
         let end = End {
             status,
             ended_at: clock::unix_ms(),
@@ -142,7 +138,7 @@ impl Exchange {
             streamed,
             truncated: self.answer_len > self.max_answer_len,
         };
-        match self.bodies {
+        match answer {
             Bodies::Full => entry.end(end, &self.answer),
             bodies => entry.end(end, &bodies.of_answer(&self.answer, self.streamed)),
         }

@@ -42,7 +42,7 @@ use std::{
     },
 };
 
-pub use bodies::Bodies;
+pub use bodies::{Bodies, Kept};
 pub use loader::{Loader, LoaderStatus, Running};
 pub use record::{Begin, End};
 use record::{Kind, encode};

@@ -46,7 +46,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
 
     let level = tokio::spawn({
         let (store, log, configured) = (store.clone(), context.log.clone(), context.common.log.level);
-        async move { settings::watch(&store, "logging.level", |level| log.set_named(level, configured)).await }
+        async move { settings::watch(&store, ["logging.level"], |[level]| log.set_named(level, configured)).await }
     });
 
     let shards = Handle::current().metrics().num_workers();
@@ -70,7 +70,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         journal,
         doors: Doors::new(&context.common.server),
         keys: ClientKeys::new(&context.common.auth),
-        deadlines: config.upstream.deadlines(),
+        configured: config.upstream.deadlines(),
         metrics,
         max_in_flight,
         in_flight: Arc::new(Semaphore::new(max_in_flight)),

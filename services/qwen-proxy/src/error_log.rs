@@ -1,5 +1,7 @@
 //! What went wrong, for the people who run the service: table `errors`.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use signalbox_core::{id, secret::MASK};
 use signalbox_store::{
@@ -12,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     api::error::{ApiError, Asked},
     clock,
+    keeping::Keeping,
 };
 
 /// How long a report waits for the database.
@@ -28,6 +31,7 @@ const SECRET: [&str; 8] = ["password", "token", "api_key", "apikey", "secret", "
 pub struct ErrorLog {
     store: Store,
     tasks: TaskTracker,
+    keeping: Arc<Keeping>,
 }
 
 // === impl ErrorLog ===
@@ -35,8 +39,8 @@ pub struct ErrorLog {
 impl ErrorLog {
     /// A log in this database, written by these tasks.
     #[must_use]
-    pub const fn new(store: Store, tasks: TaskTracker) -> Self {
-        Self { store, tasks }
+    pub const fn new(store: Store, tasks: TaskTracker, keeping: Arc<Keeping>) -> Self {
+        Self { store, tasks, keeping }
     }
 
     /// Notes an error; answers its body for the client, with the id of the report in it.
@@ -53,7 +57,7 @@ impl ErrorLog {
             endpoint: Some(asked.path.clone()),
             method: Some(asked.method.clone()),
             user_agent: asked.user_agent.clone(),
-            request_payload: redacted(&asked.body),
+            request_payload: redacted(&asked.body).filter(|_| self.keeping.requests()),
             severity: error.severity(),
         });
         body

@@ -6,7 +6,7 @@
 //!   how it is obtained.
 //! - [`qwen`]: the site: its calls, its wire format, its failures.
 //! - [`convert`], [`tools`]: between the two languages; pure.
-//! - [`record`], [`error_log`]: what is written down. [`metrics`], [`config`], [`app`]: as in the other services.
+//! - [`record`], [`error_log`]: what is written down, as far as [`keeping`] lets it be. [`metrics`], [`config`], [`app`]: as in the other services.
 //!
 //! # Invariants
 //! - It starts without a login and says so on every inference route, so that nothing else has to wait for one.
@@ -23,6 +23,7 @@ pub mod convert;
 pub mod credentials;
 pub mod error_log;
 pub mod exchange;
+pub mod keeping;
 pub mod login;
 pub mod metrics;
 pub mod qwen;

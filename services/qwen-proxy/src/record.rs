@@ -16,7 +16,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{clock, convert::Ask, metrics::Metrics};
+use crate::{clock, convert::Ask, keeping::Keeping, metrics::Metrics};
 
 /// How long the end of an answer waits until it is written down.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,6 +38,7 @@ const SHOWN: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Log {
     queue: mpsc::Sender<Entry>,
+    keeping: Arc<Keeping>,
     metrics: Arc<Metrics>,
 }
 
@@ -92,12 +93,13 @@ impl Default for Outcome {
 
 impl Log {
     /// A log in this database, and its writer.
-    pub fn new(store: Store, metrics: Arc<Metrics>) -> (Self, impl Future<Output = ()>) {
+    pub fn new(store: Store, keeping: Arc<Keeping>, metrics: Arc<Metrics>) -> (Self, impl Future<Output = ()>) {
         let (queue, entries) = mpsc::channel(QUEUE);
-        (Self { queue, metrics: Arc::clone(&metrics) }, write(store, entries, metrics))
+        (Self { queue, keeping, metrics: Arc::clone(&metrics) }, write(store, entries, metrics))
     }
 
-    async fn put(&self, exchange: Exchange) {
+    async fn put(&self, mut exchange: Exchange) {
+        self.keeping.prune(&mut exchange);
         let (done, written) = oneshot::channel();
         if self.queue.try_send((exchange, done)).is_err() {
             self.metrics.unlogged(1);
@@ -200,7 +202,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_taken_is_written_before_the_writer_ends() {
         let store = Store::open("sqlite::memory:").await.unwrap();
-        let (log, writer) = Log::new(store.clone(), Arc::default());
+        let (log, writer) = Log::new(store.clone(), Arc::default(), Arc::default());
         let waiting = async move {
             let mut last = record(1);
             last.begins("session", b"{}");
@@ -219,7 +221,7 @@ mod tests {
         // Opening takes real time.
         tokio::time::pause();
         let metrics = Arc::<Metrics>::default();
-        let (log, _writer) = Log::new(store, Arc::clone(&metrics));
+        let (log, _writer) = Log::new(store, Arc::default(), Arc::clone(&metrics));
         let started = Instant::now();
         record(1).end(&log, Outcome::default()).await;
         assert!(started.elapsed() >= PATIENCE);

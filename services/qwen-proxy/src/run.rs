@@ -19,6 +19,7 @@ use crate::{
     conversation::Conversations,
     credentials::Logins,
     error_log::ErrorLog,
+    keeping::{self, Keeping},
     metrics::Metrics,
     qwen::Qwen,
     record::Log,
@@ -45,14 +46,20 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let metrics = Arc::new(Metrics::default());
     let tasks = TaskTracker::new();
     let qwen = Arc::new(Qwen::new(client, access, Arc::clone(&metrics)));
-    let (log, writer) = Log::new(store.clone(), Arc::clone(&metrics));
+    let keeping = Arc::new(Keeping::of(&store).await);
+    let (log, writer) = Log::new(store.clone(), Arc::clone(&keeping), Arc::clone(&metrics));
     let writer = tokio::spawn(writer);
     let app = Arc::new(App {
         log,
         logins: Logins::new(store.clone(), Sealer::new(&key), &config.login),
-        conversations: Conversations::new(store.clone(), Arc::clone(&qwen), config.sessions.idle_timeout.get()),
+        conversations: Conversations::new(
+            store.clone(),
+            Arc::clone(&qwen),
+            config.sessions.idle_timeout.get(),
+            Arc::clone(&keeping),
+        ),
         models: ModelCache::new(config.upstream.models_cache.get()),
-        errors: ErrorLog::new(store.clone(), tasks.clone()),
+        errors: ErrorLog::new(store.clone(), tasks.clone(), Arc::clone(&keeping)),
         qwen,
         metrics,
         tasks: tasks.clone(),
@@ -67,9 +74,16 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     });
     let forgetting = tokio::spawn(forget(store.clone(), config.sessions.cleanup_interval.get()));
 
-    let level = tokio::spawn({
+    let hot = tokio::spawn({
         let (store, log, configured) = (store.clone(), context.log.clone(), context.common.log.level);
-        async move { settings::watch(&store, "logging.level", |level| log.set_named(level, configured)).await }
+        async move {
+            let [requests, responses] = keeping::KEYS;
+            let changed = |[level, requests, responses]: [Option<&str>; 3]| {
+                log.set_named(level, configured);
+                keeping.set([requests, responses]);
+            };
+            settings::watch(&store, ["logging.level", requests, responses], changed).await;
+        }
     });
 
     let port = context.listener.local_addr().port();
@@ -80,7 +94,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let served = signalbox_daemon::serve(&context, &format!("✓ Server running on port {port}"), service).await;
 
     forgetting.abort();
-    level.abort();
+    hot.abort();
     tasks.close();
     // The writer of the log ends when nobody is left who could give it something.
     let written = async { tokio::join!(tasks.wait(), writer) };

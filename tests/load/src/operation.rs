@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use bytes::{Buf as _, Bytes};
 use clap::ValueEnum;
 use provider_router::{
-    catalog::Snapshot,
+    catalog::{Settings, Snapshot},
     envelope::Envelope,
     exchange::Exchange,
     journal::{Begin, Journal, JournalConfig},
@@ -153,10 +153,10 @@ impl Log {
             stream: true,
             session: None,
         };
-        let bodies = self.journal.bodies();
-        let entry = self.journal.begin(id::request_id(), &begin, &bodies.of_request(body))?;
+        let kept = Settings::default().kept(self.journal.bodies());
+        let entry = self.journal.begin(id::request_id(), &begin, &kept.request.of_request(body))?;
         let permit = Arc::clone(&self.permits).try_acquire_owned()?;
-        Ok(Exchange::new(entry, Instant::now(), self.journal.max_answer_bytes(), bodies, permit))
+        Ok(Exchange::new(entry, Instant::now(), self.journal.max_answer_bytes(), kept, permit))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use signalbox_fakes::qwen::{Endpoint, trouble};
+use signalbox_harness::eventually;
 
 use super::{LoneQwen, Talk};
 use crate::gateway::error_of;
@@ -63,4 +64,36 @@ async fn figures_tell_what_the_site_was_asked() {
     assert!(text.contains("active_sessions") && text.contains("http_requests_total"), "{text}");
     let health = lone.client().get("/health/detailed").await.expect(200).json();
     assert!(health["errors"].is_object() && health["metrics"].is_object(), "{health}");
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_logged_is_not_soon_after_it_was_said() {
+    let lone = LoneQwen::start().await;
+    let mut database = lone.database().await;
+    let both = "INSERT INTO settings (key, value, updated_at)
+                VALUES ('logging.logRequests', 'false', 1), ('logging.logResponses', 'false', 1)";
+    sqlx::query(both).execute(&mut database).await.unwrap();
+    let newest = "SELECT openai_request, qwen_request, first_user_message, finish_reason, openai_response
+                  FROM requests JOIN sessions ON sessions.id = session_id JOIN responses ON responses.id = requests.id
+                  ORDER BY requests.id DESC LIMIT 1";
+    type Row = (String, String, String, Option<String>, Option<String>);
+    let row = eventually("a request without its text", async || {
+        lone.ask("qwen3-max", "canary").await.expect(200);
+        let row: Row = sqlx::query_as(newest).fetch_one(&mut database).await.unwrap();
+        (row.0 == "null").then_some(row)
+    })
+    .await;
+    let (asked, sent, first, finish_reason, answered) = row;
+    assert_eq!([&asked, &sent, &first, &answered.unwrap_or_default()], ["null", "null", "", ""]);
+    assert_eq!(finish_reason.as_deref(), Some("stop"));
+
+    // The report of an error has no text of the request either.
+    assert_eq!(lone.ask("fake-503", "canary").await.status, 503);
+    let report = eventually("a report", async || {
+        let found: Option<(Option<String>,)> =
+            sqlx::query_as("SELECT request_payload FROM errors").fetch_optional(&mut database).await.unwrap();
+        found
+    })
+    .await;
+    assert_eq!(report.0, None);
 }

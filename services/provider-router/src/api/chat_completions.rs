@@ -55,7 +55,10 @@ async fn answer(app: &App, request: Request<Incoming>, id: Uuid) -> Result<Respo
     }
     let body = collect(&head.headers, body, app.max_body).await?;
     let envelope = Envelope::parse(&body)?;
-    let candidates = route::candidates(&app.catalog.current(), envelope.model.as_deref());
+    let (candidates, settings) = {
+        let catalog = app.catalog.current();
+        (route::candidates(&catalog, envelope.model.as_deref()), catalog.settings())
+    };
 
     // From here on the request is in the log, also when nobody serves its model: that is what people look for there.
     let begin = Begin {
@@ -66,9 +69,9 @@ async fn answer(app: &App, request: Request<Incoming>, id: Uuid) -> Result<Respo
         session: session(&head.headers),
     };
     let asked = candidates.iter().flatten().map(|candidate| candidate.provider.log_bodies);
-    let bodies = asked.fold(app.journal.bodies(), Bodies::max);
-    let entry = app.journal.begin(id, &begin, &bodies.of_request(&body))?;
-    let mut exchange = Exchange::new(entry, arrived, app.journal.max_answer_bytes(), bodies, permit);
+    let kept = settings.kept(asked.fold(app.journal.bodies(), Bodies::max));
+    let entry = app.journal.begin(id, &begin, &kept.request.of_request(&body))?;
+    let mut exchange = Exchange::new(entry, arrived, app.journal.max_answer_bytes(), kept, permit);
     match candidates {
         Ok(candidates) => Ok(dispatch(app, Call { exchange, headers: head.headers, body, envelope }, candidates).await),
         Err(error) => {

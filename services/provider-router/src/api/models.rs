@@ -54,7 +54,7 @@ pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<
 
 /// See [`list_models`].
 pub(super) async fn ask(app: &App, openai: &OpenAi) -> Result<Bytes, String> {
-    list_models(&app.client, &app.deadlines, openai).await
+    list_models(&app.client, &app.deadlines(), openai).await
 }
 
 fn unavailable(provider: &Provider, reason: String) -> ApiError {

@@ -7,6 +7,7 @@ use signalbox_core::schema::ProviderConfig;
 use signalbox_store::{Sealer, catalog::Catalog, provider_configs};
 use signalbox_upstream::AddressPolicy;
 
+use super::Settings;
 use crate::{
     metrics::Metrics,
     provider::{Adapter, Config, Provider},
@@ -22,6 +23,7 @@ pub struct Snapshot {
     open: Vec<Arc<Provider>>,
     active: Option<Arc<Provider>>,
     models: Vec<Model>,
+    settings: Settings,
 }
 
 /// A provider that serves a model.
@@ -37,7 +39,8 @@ impl Snapshot {
     /// Indexes what the database has.
     #[must_use]
     pub fn new(catalog: Catalog, sealer: &Sealer, policy: &AddressPolicy, metrics: &Metrics) -> Self {
-        let mut snapshot = Self { version: catalog.version, ..Self::default() };
+        let settings = Settings::read(&catalog.settings);
+        let mut snapshot = Self { version: catalog.version, settings, ..Self::default() };
         let mut rows = catalog.providers;
         rows.retain(|(row, ..)| row.enabled);
         rows.sort_by_key(|(row, ..)| (Reverse(row.priority), row.name.clone()));
@@ -135,6 +138,12 @@ impl Snapshot {
     pub fn models_of(&self, provider: &Provider) -> ModelList {
         let serves = |model: &&Model| self.linked(&model.id).iter().any(|link| link.provider.id == provider.id);
         ModelList::new(self.models.iter().filter(serves).cloned().collect())
+    }
+
+    /// What people have set.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings
     }
 
     /// One of them.

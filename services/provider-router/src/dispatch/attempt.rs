@@ -52,8 +52,9 @@ pub(super) async fn attempt(
 }
 
 fn deadlines(app: &App, openai: &OpenAi) -> Deadlines {
-    let headers = openai.timeout.unwrap_or(app.deadlines.headers);
-    Deadlines { headers, idle: app.deadlines.idle.max(openai.timeout.unwrap_or_default()), ..app.deadlines }
+    let base = app.deadlines();
+    let headers = openai.timeout.unwrap_or(base.headers);
+    Deadlines { headers, idle: base.idle.max(openai.timeout.unwrap_or_default()), ..base }
 }
 
 fn repeat(echo: &Echo, id: &str, model: &str, body: &Bytes, envelope: &Envelope) -> Good {

@@ -20,6 +20,15 @@ pub enum Bodies {
     Off,
 }
 
+/// What the log keeps of one exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Of the request.
+    pub request: Bodies,
+    /// Of its answer.
+    pub answer: Bodies,
+}
+
 /// Fields of a request that say how, not what: they are kept by [`Bodies::Redact`] as they are.
 const PLAIN: [&str; 5] = ["role", "type", "model", "finish_reason", "object"];
 

@@ -11,7 +11,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::*;
-use crate::journal::{Begin, Bodies, Durability, Journal, JournalConfig, OnFailure};
+use crate::journal::{Begin, Bodies, Durability, Journal, JournalConfig, Kept, OnFailure};
 
 /// What comes: bytes, or nothing yet, or a failure. After the last step the stream ends.
 #[derive(Debug)]
@@ -69,7 +69,8 @@ impl Client {
         let begin = Begin { received_at: 0, path: "/".into(), model: "m".into(), stream: true, session: None };
         let entry = journal.begin(Uuid::now_v7(), &begin, b"{}").unwrap();
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let mut exchange = Exchange::new(entry, Instant::now(), journal.max_answer_bytes(), Bodies::Full, permit);
+        let kept = Kept { request: Bodies::Full, answer: Bodies::Full };
+        let mut exchange = Exchange::new(entry, Instant::now(), journal.max_answer_bytes(), kept, permit);
         exchange.head(200, true);
         let cut = CancellationToken::new();
         let script = Source::Scripted(Script(steps.into_iter().collect()));

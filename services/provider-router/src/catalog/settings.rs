@@ -1,0 +1,100 @@
+//! The settings that requests obey, read once per change of the catalogue.
+
+use std::time::Duration;
+
+use signalbox_core::schema::Setting;
+use signalbox_store::settings::{LOG_REQUESTS, LOG_RESPONSES, is_on};
+use signalbox_upstream::Deadlines;
+
+use crate::journal::{Bodies, Kept};
+
+/// How long a provider may be silent, in milliseconds.
+const TIMEOUT: &str = "server.timeout";
+
+/// What people have set. What nobody has set is left to the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    timeout: Option<Duration>,
+    log_requests: bool,
+    log_responses: bool,
+}
+
+impl Settings {
+    pub(super) fn read(rows: &[Setting]) -> Self {
+        let value = |key: &str| rows.iter().find(|row| row.key == key).map(|row| &*row.value);
+        Self {
+            timeout: value(TIMEOUT).and_then(millis),
+            log_requests: is_on(LOG_REQUESTS, value(LOG_REQUESTS)),
+            log_responses: is_on(LOG_RESPONSES, value(LOG_RESPONSES)),
+        }
+    }
+
+    /// How long providers may take which do not say so themselves. The setting is about silence, before an answer and within
+    /// it: it ends no answer that goes on.
+    #[must_use]
+    pub fn deadlines(self, configured: Deadlines) -> Deadlines {
+        match self.timeout {
+            None => configured,
+            Some(timeout) => Deadlines { headers: timeout, idle: timeout, ..configured },
+        }
+    }
+
+    /// What the log keeps of an exchange of which it would otherwise keep `bodies`.
+    #[must_use]
+    pub fn kept(self, bodies: Bodies) -> Kept {
+        let unless = |on: bool| if on { bodies } else { Bodies::Off };
+        Kept { request: unless(self.log_requests), answer: unless(self.log_responses) }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::read(&[])
+    }
+}
+
+/// The original stored numbers as doubles.
+fn millis(value: &str) -> Option<Duration> {
+    let whole = value.strip_suffix(".0").unwrap_or(value);
+    let millis = whole.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis);
+    if millis.is_none() {
+        tracing::warn!(value, "the setting {TIMEOUT} takes a number of milliseconds; it is ignored");
+    }
+    millis
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rows: &[(&str, &str)]) -> Settings {
+        let row = |(key, value): &(&str, &str)| Setting { key: (*key).into(), value: (*value).into(), updated_at: 0 };
+        Settings::read(&rows.iter().map(row).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn silence_is_bounded_by_what_was_set_and_nothing_else_is() {
+        let configured = Deadlines::default();
+        for (value, expected) in
+            [("5000", Some(5)), ("120000.0", Some(120)), ("0", None), ("soon", None), ("1.5", None)]
+        {
+            let deadlines = read(&[(TIMEOUT, value)]).deadlines(configured);
+            let silence = expected.map(Duration::from_secs);
+            let (headers, idle) = (silence.unwrap_or(configured.headers), silence.unwrap_or(configured.idle));
+            assert_eq!(deadlines, Deadlines { headers, idle, ..configured }, "{value}");
+        }
+        assert_eq!(Settings::default().deadlines(configured), configured);
+    }
+
+    #[test]
+    fn what_is_not_to_be_logged_is_off_whatever_else_is_set() {
+        let of = |rows: &[(&str, &str)], bodies| {
+            let Kept { request, answer } = read(rows).kept(bodies);
+            (request, answer)
+        };
+        assert_eq!(of(&[], Bodies::Redact), (Bodies::Redact, Bodies::Redact));
+        assert_eq!(of(&[(LOG_REQUESTS, "false")], Bodies::Full), (Bodies::Off, Bodies::Full));
+        assert_eq!(of(&[(LOG_RESPONSES, "false")], Bodies::Redact), (Bodies::Redact, Bodies::Off));
+        assert_eq!(of(&[(LOG_REQUESTS, "true")], Bodies::Off), (Bodies::Off, Bodies::Off));
+    }
+}

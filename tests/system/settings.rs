@@ -1,0 +1,83 @@
+//! Settings do what their names say, in programs that run.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use signalbox_harness::Stack;
+
+use crate::gateway::{CHAT, Gateway, chat, error_of, recorded_text, request_id};
+
+/// Sets it, and does not wait for the second within which it comes into force by itself.
+async fn set(stack: &Stack, key: &str, value: Value) {
+    stack.api.put(&format!("/api/settings/{key}"), &json!({ "value": value })).await.expect(200);
+    stack.api.post("/api/providers/fake/reload", &json!({})).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_provider_may_be_silent_for_as_long_as_the_setting_says_and_a_stream_may_go_on() {
+    let gateway = Gateway::start().await;
+    set(&gateway.stack, "server.timeout", json!(1000)).await;
+    let silent = gateway.ask("fake/fake-stall").await;
+    assert_eq!(error_of(&silent, 504)["code"], "upstream_timeout");
+    let events = gateway.router.stream(CHAT, &chat("fake/fake-stall-3", true)).await;
+    let finished = events.finish().await;
+    assert!(!finished.complete && finished.folded.error.is_some() && !finished.folded.done);
+
+    // What a provider says of itself goes before.
+    let own = json!({"config": {"timeout": 300}});
+    gateway.stack.api.put("/api/providers/fake/config", &own).await.expect(200);
+    set(&gateway.stack, "server.timeout", json!(600_000)).await;
+    error_of(&gateway.ask("fake/fake-stall").await, 504);
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_logged_is_in_no_file_and_in_no_row() {
+    let gateway = Gateway::start().await;
+    let stack = &gateway.stack;
+    let ask = async |text: &str, stream: bool| {
+        let body = json!({"model": "fake/m", "stream": stream, "messages": [{"role": "user", "content": text}]});
+        let answer = gateway.router.post(CHAT, &body).await.expect(200);
+        stack.recorded(&request_id(&answer)).await
+    };
+
+    set(stack, "logging.logRequests", json!(false)).await;
+    // The fake repeats what it is asked: so its answers are not kept either.
+    set(stack, "logging.logResponses", json!(false)).await;
+    for stream in [false, true] {
+        let row = ask("canary-neither", stream).await;
+        assert_eq!((&row["openai_request"], &row["status"]), (&Value::Null, &json!("completed")));
+        assert_eq!(row["response"]["finish_reason"], "stop", "what is no text stays: {row}");
+        let session = row["session_id"].as_str().unwrap();
+        let session = stack.api.get(&format!("/api/sessions/{session}")).await.expect(200);
+        assert!(!session.text().contains("canary"), "{}", session.text());
+    }
+
+    set(stack, "logging.logResponses", json!(true)).await;
+    let row = ask("answer-only", true).await;
+    assert_eq!(row["openai_request"], Value::Null);
+    assert!(recorded_text(&row).contains("answer-only"));
+
+    stack.api.delete("/api/settings/logging.logRequests").await.expect(200);
+    set(stack, "logging.logResponses", json!(false)).await;
+    let row = ask("request-only", false).await;
+    assert_eq!(row["openai_request"]["messages"][0]["content"], "request-only");
+    assert!(!row["response"]["openai_response"].to_string().contains("request-only"), "{row}");
+
+    let kept = files(&stack.home.data());
+    let has = |text: &str| kept.iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()));
+    assert!(has("request-only") && has("answer-only") && !has("canary-neither"));
+}
+
+/// The contents of all files below a directory.
+pub(crate) fn files(dir: &Path) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.append(&mut files(&path));
+        } else if path.is_file() {
+            all.push(std::fs::read(path).unwrap());
+        }
+    }
+    all
+}
