@@ -4,7 +4,7 @@
 //! - [`openai`]: the wire types of the OpenAI API, and folding a stream of chunks into one answer.
 //! - [`schema`]: one row type per database table.
 //! - [`sse`]: incremental event-stream framing, zero copy.
-//! - [`conversation`]: which conversation a request continues.
+//! - [`conversation`]: which conversation a request continues. [`said`]: looking for a text in one.
 //! - [`provider_type`]: the kinds of provider there are.
 //! - [`id`], [`secret`]: identifiers, and values that cannot be printed.
 //!
@@ -15,6 +15,7 @@ pub mod conversation;
 pub mod id;
 pub mod openai;
 pub mod provider_type;
+pub mod said;
 pub mod schema;
 pub mod secret;
 pub mod sse;

@@ -1,6 +1,7 @@
 //! Table `requests`.
 
 mod newest;
+mod search;
 
 use signalbox_core::schema::{Request, RequestStatus, Response};
 
@@ -12,6 +13,7 @@ use crate::transaction::Transaction;
 use crate::{After, Error, Listed, Page, Store, activity};
 
 pub use self::newest::{Newer, Newest, newer_than};
+pub use self::search::{Bounds, Found, search};
 
 /// What an error calls a row of this table.
 const WHAT: &str = "request";

@@ -25,6 +25,9 @@ macro_rules! select {
 
 pub(crate) const BY_ID: &str = select!(" WHERE responses.id = $1");
 
+/// Those to many requests, by their numbers.
+pub(crate) const BY_IDS: (&str, usize, &str) = (select!(" WHERE responses.id IN (VALUES "), 1, ")");
+
 const OF_SESSION: &str = "responses.id IN (SELECT id FROM requests WHERE session_id = ?)";
 
 /// Names one response.

@@ -20,6 +20,7 @@ mod qwen_turns;
 mod requests;
 mod responses;
 mod retention;
+mod search;
 mod sessions;
 mod settings;
 mod throughput;

@@ -143,6 +143,11 @@ impl Position {
         let next_cursor = list.items.last().filter(|_| has_more).map(cursor);
         Self { total: list.total, limit: page.limit, offset: page.offset, has_more, next_cursor }
     }
+
+    /// Of a list that goes on where `next_cursor` says, if it says so.
+    pub(super) fn ahead(total: i64, page: Page, next_cursor: Option<String>) -> Self {
+        Self { total, limit: page.limit, offset: page.offset, has_more: next_cursor.is_some(), next_cursor }
+    }
 }
 
 /// The page and the row behind it.

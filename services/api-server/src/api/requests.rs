@@ -5,8 +5,9 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use signalbox_core::schema::{Request, RequestStatus};
-use signalbox_store::After;
-use signalbox_store::requests::{self, Filter, RequestKey, ResponseSummary};
+use signalbox_store::requests::{self, Bounds, Filter, RequestKey, ResponseSummary};
+use signalbox_store::{After, Page};
+use tokio::time::Duration;
 use utoipa::ToSchema;
 
 use super::cursor;
@@ -45,6 +46,12 @@ pub(super) struct RequestList {
     requests: Vec<SummarisedRequest>,
     #[serde(flatten)]
     position: Position,
+    /// Only with `q`: how many requests were read for this answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scanned: Option<usize>,
+    /// Only with `q`: whether there is nothing left to read. While it is false, `next_cursor` goes on, also where nothing was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete: Option<bool>,
 }
 
 /// A request and the short of its answer.
@@ -75,11 +82,20 @@ pub(super) struct AnsweredRequest {
     response: Option<LoggedResponse>,
 }
 
-/// The request log, the newest first. Filters combine.
+/// How far one answer searches: who wants more asks again, and nobody else waits for it.
+const SEARCHED: Bounds = Bounds { found: 1000, read: 2000, time: Duration::from_millis(500) };
+
+/// The longest text to search for, in characters.
+const MAX_SOUGHT: usize = 500;
+
+/// The request log, the newest first. Filters combine. With `q`, requests are read until the page is full, or long enough:
+/// then `complete` is false, and `next_cursor` goes on. `total` counts what the other filters leave to be read.
 #[utoipa::path(
     get, path = "/api/requests", tag = "requests",
     params(
         RequestFilter, Pages,
+        ("q" = Option<String>, Query, max_length = 500,
+         description = "Only those in which this was said, in a message or in the answer, in upper or lower case. `offset` skips requests, found or not"),
         ("cursor" = Option<String>, Query, pattern = "^(q[0-9a-f]{32})?$",
          description = "`next_cursor` of the answer before; none begins"),
     ),
@@ -96,13 +112,32 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         provider_id: query.text("provider_id"),
         after: None,
     };
+    let sought = query.text("q");
     let (page, after) = query.piece(cursor::REQUESTS, 50);
+    if sought.as_ref().is_some_and(|sought| sought.chars().count() > MAX_SOUGHT) {
+        query.mistake(format!("q must have at most {MAX_SOUGHT} characters"));
+    }
     query.finish()?;
     let filter = Filter { after, ..filter };
+    if let Some(sought) = sought {
+        return search(&app, &filter, &sought, page).await.map(Json);
+    }
     let mut list = requests::list(&app.store, &filter, one_more(page)).await?;
     let position = Position::of(&mut list, page, |(request, _)| cursor_of(request));
     let requests = list.items.into_iter().map(SummarisedRequest::from).collect();
-    Ok(Json(RequestList { requests, position }))
+    Ok(Json(RequestList { requests, position, scanned: None, complete: None }))
+}
+
+async fn search(app: &App, filter: &Filter, text: &str, page: Page) -> Result<RequestList, Error> {
+    let bounds = Bounds { found: usize::try_from(page.limit).unwrap_or(SEARCHED.found), ..SEARCHED };
+    let found = requests::search(&app.store, filter, text, page.offset, bounds).await?;
+    let next = found.next.map(|after| cursor::REQUESTS.text(&after));
+    Ok(RequestList {
+        requests: found.items.into_iter().map(SummarisedRequest::from).collect(),
+        scanned: Some(found.read),
+        complete: Some(next.is_none()),
+        position: Position::ahead(found.total, page, next),
+    })
 }
 
 /// One request with its answer, if there is one yet.

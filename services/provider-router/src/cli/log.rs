@@ -1,7 +1,9 @@
 //! The request log.
 
 use serde_json::json;
+use signalbox_core::schema::Request;
 use signalbox_store::{Page, activity, requests};
+use tokio::time::Duration;
 
 use super::{
     active::moment,
@@ -18,22 +20,39 @@ pub(super) struct History {
     /// Only those that this provider answered, or was the last to try
     #[arg(long, short, value_name = "ID")]
     provider: Option<String>,
+    /// Only those in which this was said, in a message or in the answer, in upper or lower case
+    #[arg(long, short, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    search: Option<String>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(super) json: bool,
 }
 
+/// A request and the short of its answer.
+type Row = (Request, Option<requests::ResponseSummary>);
+
+/// How many requests are read at once for a search; between two such pieces it can be interrupted.
+const PIECE: usize = 2000;
+
 pub(super) async fn history(command: &History, desk: &Desk, out: &mut Output) -> Done {
     let filter = requests::Filter { provider_id: command.provider.clone(), ..requests::Filter::default() };
     let page = Page { limit: command.limit, offset: 0 };
-    let listed = requests::list(&desk.store, &filter, page).await?;
-    if listed.items.is_empty() {
-        out.line("No request history found. Requests appear here when the router has answered some.");
-        return Ok(Verdict::done(json!({ "requests": [], "total": 0 })));
+    let (items, total) = match &command.search {
+        Some(text) => search(desk, filter, text, page).await?,
+        None => {
+            let listed = requests::list(&desk.store, &filter, page).await?;
+            (listed.items, listed.total)
+        }
+    };
+    if items.is_empty() {
+        out.line(match &command.search {
+            Some(_) if total > 0 => format!("It was said in none of {total} requests."),
+            _ => "No request history found. Requests appear here when the router has answered some.".to_owned(),
+        });
+        return Ok(Verdict::done(json!({ "requests": [], "total": total })));
     }
     let none = || "-".to_owned();
-    let rows: Vec<[String; 7]> = listed
-        .items
+    let rows: Vec<[String; 7]> = items
         .iter()
         .map(|(request, summary)| {
             let code = summary.as_ref().and_then(|summary| summary.status_code);
@@ -51,9 +70,8 @@ pub(super) async fn history(command: &History, desk: &Desk, out: &mut Output) ->
         })
         .collect();
     out.line(table(["Request ID", "Provider", "Endpoint", "Method", "Status", "Duration", "Timestamp"], &rows));
-    out.line(format!("{} of {} requests", rows.len(), listed.total));
-    let facts: Vec<_> = listed
-        .items
+    out.line(format!("{} of {total} requests", rows.len()));
+    let facts: Vec<_> = items
         .iter()
         .map(|(request, summary)| {
             let summary = summary.as_ref();
@@ -71,7 +89,22 @@ pub(super) async fn history(command: &History, desk: &Desk, out: &mut Output) ->
             })
         })
         .collect();
-    Ok(Verdict::done(json!({ "requests": facts, "total": listed.total })))
+    Ok(Verdict::done(json!({ "requests": facts, "total": total })))
+}
+
+/// The newest requests in which the text was said, and among how many they were looked for.
+async fn search(desk: &Desk, mut filter: requests::Filter, text: &str, page: Page) -> anyhow::Result<(Vec<Row>, i64)> {
+    let wanted = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let mut items = Vec::new();
+    loop {
+        let bounds = requests::Bounds { found: wanted - items.len(), read: PIECE, time: Duration::MAX };
+        let found = requests::search(&desk.store, &filter, text, 0, bounds).await?;
+        items.extend(found.items);
+        if items.len() >= wanted || found.next.is_none() {
+            return Ok((items, found.total));
+        }
+        filter.after = found.next;
+    }
 }
 
 pub(super) async fn stats(desk: &Desk, out: &mut Output) -> Done {

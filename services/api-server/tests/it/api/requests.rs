@@ -5,7 +5,13 @@ use serde_json::{Value, json};
 use super::log::{answered, failed, now, record};
 use crate::site::{Site, on_both};
 
-on_both!(one_is_shown_with_its_answer, filters_combine, one_is_deleted_with_its_answer, mistakes_are_reported);
+on_both!(
+    one_is_shown_with_its_answer,
+    filters_combine,
+    what_was_said_is_found_page_by_page,
+    one_is_deleted_with_its_answer,
+    mistakes_are_reported
+);
 
 const UUID: &str = "12ab5678-0000-7000-8000-000000000001";
 
@@ -56,6 +62,44 @@ async fn filters_combine(site: &Site) {
     assert_eq!(body["requests"][0]["response_summary"], Value::Null);
     // A body that was no JSON is shown as the text it was.
     assert_eq!(body["requests"][0]["openai_request"], "not JSON");
+}
+
+async fn what_was_said_is_found_page_by_page(site: &Site) {
+    let at = now();
+    let log: Vec<_> = (0..40)
+        .map(|n| {
+            let mut exchange = answered(&format!("r{n:02}"), at + n);
+            if n % 10 == 5 {
+                exchange.begun.openai_request =
+                    json!({"messages": [{"role": "user", "content": "Où est le CHAT ?"}]}).to_string();
+            }
+            exchange
+        })
+        .collect();
+    record(site, &log).await;
+    let page = async |query: &str| site.get(&format!("/api/requests?limit=2&q=le+chat{query}")).await.expect(200);
+    let found = |body: &Value| -> Vec<String> {
+        body["requests"].as_array().unwrap().iter().map(|row| row["request_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = page("").await;
+    assert_eq!(found(&first), ["r35", "r25"]);
+    let facts = |body: &Value| ["total", "scanned", "complete", "has_more", "limit"].map(|name| body[name].clone());
+    assert_eq!(facts(&first), [json!(40), json!(15), json!(false), json!(true), json!(2)]);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = page(&format!("&cursor={cursor}")).await;
+    assert_eq!(found(&second), ["r15", "r05"]);
+    let cursor = second["next_cursor"].as_str().unwrap();
+    let last = page(&format!("&cursor={cursor}")).await;
+    assert_eq!((found(&last), last["next_cursor"].clone()), (vec![], Value::Null));
+    assert_eq!(facts(&last), [json!(40), json!(5), json!(true), json!(false), json!(2)]);
+    // What other filters leave out is not even read.
+    let narrow = page(&format!("&end_date={}&session_id=s1", at + 9)).await;
+    assert_eq!((found(&narrow), &narrow["scanned"]), (vec!["r05".to_owned()], &json!(10)));
+    assert_eq!(page("&session_id=s2").await["scanned"], 0);
+    let skipped = page("&offset=20").await;
+    assert_eq!((found(&skipped), &skipped["scanned"]), (vec!["r15".to_owned(), "r05".to_owned()], &json!(15)));
+    let mistakes = site.get(&format!("/api/requests?offset=-1&q={}", "x".repeat(501))).await.mistakes();
+    assert_eq!(mistakes, ["offset must be a non-negative number", "q must have at most 500 characters"]);
 }
 
 async fn one_is_deleted_with_its_answer(site: &Site) {
