@@ -179,6 +179,22 @@ async fn fc_84_every_wrong_key_is_refused_alike() {
 }
 
 #[tokio::test]
+async fn fc_84_who_keeps_guessing_is_told_to_wait_and_nobody_else_is() {
+    const KEY: &str = "sk-open-sesame-0123456789";
+    let stack = Stack::builder().client_key(KEY).start().await;
+    for client in [stack.api, stack.router().await, stack.qwen().await] {
+        let guess = async || client.with_key(Some("sk-wrong")).get("/v1/models").await;
+        let refused = eventually("a 429", async || Some(guess().await).filter(|answer| answer.status != 401)).await;
+        assert_eq!(refused.status, 429, "{}", refused.text());
+        let wait: u64 = refused.header("retry-after").parse().unwrap();
+        assert!((1..=3).contains(&wait), "{wait}");
+        assert_eq!(refused.json()["error"]["code"], "too_many_wrong_keys");
+        assert!(![401, 429].contains(&client.with_key(Some(KEY)).get("/v1/models").await.status), "a right key");
+        assert_eq!(client.with_key(None).get("/v1/models").await.status, 401, "that is no guess");
+    }
+}
+
+#[tokio::test]
 async fn fc_85_settings_take_what_they_should() {
     let stack = Stack::builder().autostart(false).start().await;
     let before = stack.api.get("/api/settings").await.expect(200).json();

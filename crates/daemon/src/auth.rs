@@ -1,6 +1,8 @@
 //! Client keys: who may call.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,13 +10,30 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use ring::digest::{Digest, SHA256, digest};
 use signalbox_core::secret::Secret;
+use tokio::time::Instant;
 
 use crate::config::AuthConfig;
+use crate::guesses::Guesses;
+use crate::serve::PeerAddr;
 
 /// The keys clients may present, kept as digests only.
 #[derive(Clone, Debug)]
 pub struct ClientKeys {
     digests: Vec<Digest>,
+    /// The wrong ones that were presented. Clones share them.
+    guesses: Arc<Guesses>,
+}
+
+/// Why somebody may not call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// No key, or a wrong one.
+    Unknown,
+    /// A wrong one again, too soon after too many others from the same address.
+    TooMany {
+        /// When one more is looked at.
+        retry_after: Duration,
+    },
 }
 
 // === impl ClientKeys ===
@@ -29,7 +48,8 @@ impl ClientKeys {
     /// These keys.
     #[must_use]
     pub fn of(keys: &[Secret<String>]) -> Self {
-        Self { digests: keys.iter().map(|key| digest(&SHA256, key.expose().as_bytes())).collect() }
+        let digests = keys.iter().map(|key| digest(&SHA256, key.expose().as_bytes())).collect();
+        Self { digests, guesses: Arc::default() }
     }
 
     /// Whether no key is configured: then everybody may call.
@@ -38,17 +58,38 @@ impl ClientKeys {
         self.digests.is_empty()
     }
 
-    /// Whether a request with these headers may pass: it carries a configured key as `Authorization: Bearer …`, `x-api-key: …`, or
-    /// the password of `Authorization: Basic …` (which a browser asks a person for); or there are no keys at all.
-    #[must_use]
-    pub fn authorize(&self, headers: &HeaderMap) -> bool {
-        self.is_empty() || presented(headers).any(|key| self.knows(&key))
+    /// Lets a request with these headers pass: it carries a configured key as `Authorization: Bearer …`, `x-api-key: …`, or
+    /// the password of `Authorization: Basic …` (which a browser asks a person for); or there are no keys at all. A wrong key
+    /// is counted for its sender; a right one passes however many wrong ones came from there.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn admit(&self, headers: &HeaderMap, peer: Option<&PeerAddr>) -> Result<(), Denied> {
+        self.admit_with(headers, None, peer)
     }
 
-    /// Whether `key` is one that is configured, or none is needed. For keys that come another way than in a header.
-    #[must_use]
-    pub fn accepts(&self, key: &str) -> bool {
-        self.is_empty() || self.knows(key.as_bytes())
+    /// As [`ClientKeys::admit`], with a key that came another way than in a header, if one did.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn admit_with(&self, headers: &HeaderMap, key: Option<&str>, peer: Option<&PeerAddr>) -> Result<(), Denied> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let mut wrong = false;
+        for key in presented(headers).chain(key.map(|key| Cow::Borrowed(key.as_bytes()))).filter(|key| !key.is_empty())
+        {
+            if self.knows(&key) {
+                return Ok(());
+            }
+            wrong = true;
+        }
+        // Who presents nothing has not guessed: a browser asks without a key first.
+        let Some(PeerAddr(peer)) = peer.filter(|_| wrong) else { return Err(Denied::Unknown) };
+        Err(match self.guesses.count(peer.ip(), Instant::now()) {
+            Ok(()) => Denied::Unknown,
+            Err(retry_after) => Denied::TooMany { retry_after },
+        })
     }
 
     /// Compares digests, each to its end, and looks at all of them: the time taken tells nothing about any key.
@@ -60,6 +101,19 @@ impl ClientKeys {
             known |= std::hint::black_box(difference) == 0;
         }
         known
+    }
+}
+
+// === impl Denied ===
+
+impl Denied {
+    /// For the header `Retry-After`, in seconds, if there is something to wait for.
+    #[must_use]
+    pub fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::Unknown => None,
+            Self::TooMany { retry_after } => Some(retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0)),
+        }
     }
 }
 
@@ -100,14 +154,32 @@ mod tests {
         HeaderMap::from_iter([(http::HeaderName::from_static(name), http::HeaderValue::from_static(value))])
     }
 
+    fn admits(keys: &ClientKeys, headers: &HeaderMap) -> bool {
+        keys.admit(headers, None).is_ok()
+    }
+
+    #[test]
+    fn wrong_keys_are_counted_and_right_ones_pass_all_the_same() {
+        let (keys, peer) = (keys(&["sk-one"]), PeerAddr("192.0.2.1:5000".parse().unwrap()));
+        let (wrong, right) = (headers("x-api-key", "sk-two"), headers("x-api-key", "sk-one"));
+        let mut denied = (0..100).map(|_| keys.admit(&wrong, Some(&peer)).unwrap_err());
+        assert!(denied.by_ref().take(20).all(|denied| denied == Denied::Unknown));
+        assert!(denied.all(|denied| matches!(denied.retry_after(), Some(1..=3))));
+        assert_eq!(keys.clone().admit(&right, Some(&peer)), Ok(()));
+        assert!(keys.admit_with(&HeaderMap::new(), Some("sk-three"), Some(&peer)).unwrap_err().retry_after().is_some());
+        assert_eq!(keys.admit(&headers("x-api-key", ""), Some(&peer)), Err(Denied::Unknown), "that was no guess");
+        let other = PeerAddr("192.0.2.2:5000".parse().unwrap());
+        assert_eq!(keys.admit(&wrong, Some(&other)), Err(Denied::Unknown));
+    }
+
     #[test]
     fn any_configured_key_opens_in_either_header() {
         let keys = keys(&["sk-one", "sk-two"]);
-        assert!(keys.authorize(&headers("authorization", "Bearer sk-one")));
-        assert!(keys.authorize(&headers("authorization", "bearer  sk-two ")));
-        assert!(keys.authorize(&headers("x-api-key", "sk-two")));
+        assert!(admits(&keys, &headers("authorization", "Bearer sk-one")));
+        assert!(admits(&keys, &headers("authorization", "bearer  sk-two ")));
+        assert!(admits(&keys, &headers("x-api-key", "sk-two")));
         // me:sk-two
-        assert!(keys.authorize(&headers("authorization", "Basic bWU6c2stdHdv")));
+        assert!(admits(&keys, &headers("authorization", "Basic bWU6c2stdHdv")));
     }
 
     #[test]
@@ -125,14 +197,14 @@ mod tests {
             "Digest sk-one",
             "",
         ] {
-            assert!(!keys.authorize(&headers("authorization", value)), "{value}");
+            assert!(!admits(&keys, &headers("authorization", value)), "{value}");
         }
-        assert!(!keys.authorize(&HeaderMap::new()));
+        assert!(!admits(&keys, &HeaderMap::new()));
     }
 
     #[test]
     fn without_keys_everybody_may_call() {
-        assert!(keys(&[]).is_empty() && keys(&[]).authorize(&HeaderMap::new()));
+        assert!(keys(&[]).is_empty() && admits(&keys(&[]), &HeaderMap::new()));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! - [`shutdown`], `supervision`, `lifeline`: who may ask the process to leave, and how it leaves.
 //! - [`doors`]: the names and the pages that may come in.
 //! - [`admin`]: asked to leave over HTTP. [`adoption`]: another supervisor takes over from one that was killed. [`identity`]: which process a number means.
-//! - `descriptors`: as many as the system allows. [`auth`]: client keys. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`terminal`]: asking a person. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
+//! - `descriptors`: as many as the system allows. [`auth`]: client keys; `guesses`: wrong ones are counted. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`terminal`]: asking a person. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
 //!
 //! # Theory
 //! A process ends in two moments. When it begins to *drain*, it accepts nothing new and finishes what runs. At the *cut*, streams
@@ -35,6 +35,7 @@ mod control_token;
 mod descriptors;
 pub mod doors;
 pub mod exit;
+mod guesses;
 pub mod identity;
 mod lifeline;
 pub mod listener;
@@ -51,7 +52,7 @@ mod user;
 
 pub use allocator::{ALLOCATOR, Allocator};
 pub use args::{CommonArgs, parse_args, parse_args_from};
-pub use auth::ClientKeys;
+pub use auth::{ClientKeys, Denied};
 pub use config::Common;
 pub use context::Context;
 pub use control_token::{CONTROL_TOKEN_FILE, MIN_TOKEN, control_token};

@@ -18,6 +18,7 @@ pub mod health;
 mod metrics;
 mod model_sync;
 pub mod models;
+pub mod path;
 mod providers;
 mod root;
 

@@ -3,7 +3,7 @@
 //! The accept loop (header deadline, connection cap, catch-panic, drain) is the daemon's. Within a connection, per request:
 //!
 //! 1. **Doors**: the names we answer to, the pages that may ask; preflights, which carry no key, are answered here.
-//! 2. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one.
+//! 2. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one; wrong ones are counted.
 //! 3. **The hot route**, matched by comparing two strings: it takes hyper's request as it is, no extractor, no boxed body.
 //! 4. **Everything else**, by axum's router.
 
@@ -55,8 +55,8 @@ impl Server {
     async fn admitted(self, request: Request<Incoming>) -> Response<ResponseBody> {
         let path = request.uri().path();
         let open = path.starts_with("/health");
-        if !open && !self.app.keys.is_empty() && !self.app.keys.authorize(request.headers()) {
-            return ApiError::Unauthorized.response();
+        if !open && let Err(denied) = self.app.keys.admit(request.headers(), request.extensions().get()) {
+            return ApiError::from(denied).response();
         }
         if path == api::CHAT_COMPLETIONS {
             return if request.method() == Method::POST {

@@ -19,6 +19,7 @@ mod health;
 mod list;
 mod metrics;
 pub mod models;
+mod path;
 mod requests;
 mod responses;
 mod sessions;

@@ -57,7 +57,8 @@ impl App {
             return Some(refused.into());
         }
         let open = request.method() == Method::OPTIONS || request.uri().path().starts_with("/health");
-        (!open && !self.keys.authorize(request.headers())).then_some(ApiError::Unauthorized)
+        let admitted = if open { Ok(()) } else { self.keys.admit(request.headers(), request.extensions().get()) };
+        admitted.err().map(ApiError::from)
     }
 }
 

@@ -68,7 +68,14 @@ async fn paths_and_methods_that_do_not_exist_are_404() {
     }
     let error = error_of(&lone.client().get("/v1/models/nobody").await, 404);
     assert_eq!(error["message"], "Model 'nobody' not found");
-    for path in ["/v1/sessions?limit=0", "/v1/requests?limit=1001", "/v1/responses?offset=-1", "/v1/requests/x"] {
+    for path in [
+        "/v1/sessions/%00",
+        "/v1/sessions/a%00b/requests",
+        "/v1/sessions?limit=0",
+        "/v1/requests?limit=1001",
+        "/v1/responses?offset=-1",
+        "/v1/requests/x",
+    ] {
         assert_eq!(error_of(&lone.client().get(path).await, 400)["type"], "invalid_request_error", "{path}");
     }
 }

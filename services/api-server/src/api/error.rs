@@ -8,9 +8,9 @@ use std::borrow::Cow;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
-use signalbox_daemon::doors;
+use signalbox_daemon::{Denied, doors};
 use signalbox_store as store;
 
 /// Why a request is refused, or failed.
@@ -22,6 +22,9 @@ pub enum Error {
     /// The body is not JSON.
     #[error("The body is not valid JSON: {0}")]
     Malformed(String),
+    /// The body says that it is something else than JSON.
+    #[error("The body has to be JSON, with `Content-Type: application/json`; it is {0}")]
+    NotJson(String),
     /// The body is longer than the limit.
     #[error("The body is longer than {0} bytes")]
     TooLarge(usize),
@@ -94,6 +97,14 @@ pub enum Error {
         "Unauthorized: send the control token, which `api-server token` prints, as `Authorization: Bearer <token>`"
     )]
     Unauthorized,
+    /// Wrong keys came too often from the same address.
+    #[error(
+        "too many wrong keys came from your address; a right one is let in, another wrong one is looked at in {seconds} s"
+    )]
+    WrongKeys {
+        /// How long.
+        seconds: u64,
+    },
     /// Somebody else was meant, or a page that may not asks.
     #[error(transparent)]
     Door(#[from] doors::Refused),
@@ -169,6 +180,8 @@ impl Error {
             | Self::Disabled(_) => StatusCode::BAD_REQUEST,
             Self::RouterAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::WrongKeys { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotJson(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Door(refused) => refused.status(),
             Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -191,6 +204,8 @@ impl Error {
             Self::Malformed(_) => "entity.parse.failed",
             Self::TooLarge(_) => "entity.too.large",
             Self::Unauthorized => "authentication_error",
+            Self::WrongKeys { .. } => "rate_limit_error",
+            Self::NotJson(_) => "unsupported_media_type",
             Self::Door(refused) => refused.kind(),
             Self::NoMethod(_) => "method_not_allowed",
             Self::NotLoaded { .. } => "provider_not_loaded_error",
@@ -213,6 +228,7 @@ impl Error {
             Self::Missing { what, .. } => Some(what.code()),
             Self::Conflict { code, .. } | Self::Attempt { code, .. } => Some(code),
             Self::NoRoute(..) => Some("route_not_found"),
+            Self::WrongKeys { .. } => Some("too_many_wrong_keys"),
             Self::NotLoaded { .. } => Some("provider_not_loaded"),
             Self::Disabled(_) => Some("provider_disabled"),
             Self::RouterAway(_) => Some("router_unavailable"),
@@ -278,6 +294,12 @@ fn lifecycle(error: &str, children: &Value) -> Value {
     body
 }
 
+impl From<Denied> for Error {
+    fn from(denied: Denied) -> Self {
+        denied.retry_after().map_or(Self::Unauthorized, |seconds| Self::WrongKeys { seconds })
+    }
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.status();
@@ -285,8 +307,12 @@ impl IntoResponse for Error {
             tracing::warn!(error = %self, status = status.as_u16(), "request failed");
         }
         let mut response = (status, Json(self.body())).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let retry_after = match self {
+            Self::WrongKeys { seconds } => Some(seconds),
+            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+        };
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -25,9 +25,10 @@ const LONG: &str = "/api/providers/{id}/";
 const SHORT: &str = "/api/{id}/";
 
 /// What any request may be answered, by status.
-const REFUSALS: [(&str, &str); 5] = [
+const REFUSALS: [(&str, &str); 6] = [
     ("400", "Every mistake is in `errors`"),
     ("401", "The control token is needed, and was not given or is wrong"),
+    ("429", "Too many wrong control tokens came from the same address"),
     ("421", "This server does not answer for this host"),
     ("500", "Our mistake; the log says more"),
     ("503", "The database is not available at the moment; nothing was changed"),
@@ -133,7 +134,7 @@ fn finish(operation: &mut Map<String, Value>, path: &str, method: &str, schemas:
     let mut refusals = REFUSALS.to_vec();
     if path == HEALTH {
         operation.insert("security".to_owned(), json!([]));
-        refusals.retain(|(status, _)| *status != "401");
+        refusals.retain(|(status, _)| !matches!(*status, "401" | "429"));
     }
     if path.contains('{') {
         refusals.push(("404", "There is no such thing"));
@@ -143,6 +144,9 @@ fn finish(operation: &mut Map<String, Value>, path: &str, method: &str, schemas:
     }
     if let Some(body) = operation.get_mut("requestBody") {
         refusals.push(("413", "The body is too long"));
+        if body["content"].as_object().is_some_and(|kinds| kinds.len() == 1) {
+            refusals.push(("415", "The body says that it is no JSON"));
+        }
         // No body counts as an empty object.
         let schema = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap_or_default();
         let shape = &schemas[schema.rsplit('/').next().unwrap_or_default()];

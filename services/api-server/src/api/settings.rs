@@ -145,10 +145,9 @@ pub(super) async fn put(
 ) -> Result<Json<WrittenSetting>, Error> {
     let mut fields = body.0;
     let value = fields.remove("value").unwrap_or_default();
-    if let Some(field) = fields.keys().next() {
-        return Err(Error::InvalidSetting(format!("unknown field: {field}")));
-    }
-    let text = known::text_of(&key, &value).map_err(Error::InvalidSetting)?;
+    let text = known::text_of(&key, &value);
+    let text = text.and_then(|text| if fields.is_empty() { Ok(text) } else { Err(String::new()) });
+    let text = text.map_err(|mistake| mistakes(mistake, &fields))?;
     let now = now_ms();
     let row = [(key, text)];
     settings::put(&app.store, &row, now).await?;
@@ -172,12 +171,11 @@ pub(super) async fn put(
 )]
 pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<WrittenSettings>, Error> {
     let mut fields = body.0;
-    let Some(Value::Object(given)) = fields.remove("settings") else {
-        return Err(Error::InvalidSetting("settings must be an object".to_owned()));
+    let given = match fields.remove("settings") {
+        Some(Value::Object(given)) if fields.is_empty() => given,
+        Some(Value::Object(_)) => return Err(mistakes(String::new(), &fields)),
+        _ => return Err(mistakes("settings must be an object".to_owned(), &fields)),
     };
-    if let Some(field) = fields.keys().next() {
-        return Err(Error::InvalidSetting(format!("unknown field: {field}")));
-    }
     let (valid, errors) = judged(&given);
     settings::put(&app.store, &valid, now_ms()).await?;
     let updated: Vec<String> = valid.into_iter().map(|(key, _)| key).collect();
@@ -221,6 +219,13 @@ pub(crate) async fn overrides(app: &App) -> Overrides {
         }
     }
     overrides
+}
+
+/// One sentence for all that is wrong: the settings' shape has room for no list.
+fn mistakes(mistake: String, unknown: &Map<String, Value>) -> Error {
+    let unknown = unknown.keys().map(|field| format!("unknown field: {field}"));
+    let all: Vec<String> = Some(mistake).filter(|mistake| !mistake.is_empty()).into_iter().chain(unknown).collect();
+    Error::InvalidSetting(all.join("; "))
 }
 
 fn judged(given: &Map<String, Value>) -> (Vec<(String, String)>, Vec<Unwritten>) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use signalbox_daemon::ClientKeys;
+use signalbox_daemon::{ClientKeys, Denied};
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler as _;
 use socketioxide::layer::SocketIoLayer;
@@ -45,8 +45,16 @@ struct Introduction {
 enum Refusal {
     #[error("Unauthorized: connect with auth: {{token: \"<control token>\"}}")]
     Unauthorized,
+    #[error("Too many wrong tokens came from your address; another one is looked at in {0} s")]
+    WrongTokens(u64),
     #[error("{MAX_LISTENERS} listeners are connected already")]
     Full,
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        denied.retry_after().map_or(Self::Unauthorized, Self::WrongTokens)
+    }
 }
 
 /// A server of the protocol, and the handle to it.
@@ -66,9 +74,8 @@ pub(super) fn admit(io: &SocketIo, app: App, keys: Arc<ClientKeys>, logs: Counte
     let counted = io.clone();
     let check = async move |socket: SocketRef, TryData(introduction): TryData<Introduction>| {
         let token = introduction.unwrap_or_default().token;
-        if !keys.authorize(&socket.req_parts().headers) && !token.is_some_and(|token| keys.accepts(&token)) {
-            return Err(Refusal::Unauthorized);
-        }
+        let request = socket.req_parts();
+        keys.admit_with(&request.headers, token.as_deref(), request.extensions.get()).map_err(Refusal::from)?;
         if counted.sockets().len() >= MAX_LISTENERS {
             return Err(Refusal::Full);
         }

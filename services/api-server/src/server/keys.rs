@@ -15,12 +15,18 @@ use crate::api::{Error, HEALTH};
 use crate::events;
 
 pub(super) async fn require(State(keys): State<Arc<ClientKeys>>, request: Request, next: Next) -> Response {
-    if is_open(request.uri().path()) || keys.authorize(request.headers()) {
-        return next.run(request).await;
+    let admitted = match is_open(request.uri().path()) {
+        true => Ok(()),
+        false => keys.admit(request.headers(), request.extensions().get()),
+    };
+    let Err(denied) = admitted else { return next.run(request).await };
+    let error = Error::from(denied);
+    if !matches!(error, Error::Unauthorized) {
+        return error.into_response();
     }
     let navigates = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
     let challenge = if navigates { "Basic realm=\"Signalbox: the control token is the password\"" } else { "Bearer" };
-    let mut response = Error::Unauthorized.into_response();
+    let mut response = error.into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     response
 }

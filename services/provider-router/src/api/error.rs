@@ -3,7 +3,7 @@
 use axum::response::IntoResponse;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use signalbox_core::openai::ErrorBody;
-use signalbox_daemon::{admin, doors};
+use signalbox_daemon::{Denied, admin, doors};
 
 use crate::{body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused, route::RouteError};
 
@@ -16,6 +16,14 @@ pub enum ApiError {
     /// No key, or a wrong one.
     #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
     Unauthorized,
+    /// Wrong keys came too often from the same address.
+    #[error(
+        "too many wrong keys came from your address; a right one is let in, another wrong one is looked at in {seconds} s"
+    )]
+    WrongKeys {
+        /// How long.
+        seconds: u64,
+    },
     /// A request to leave, from somebody who may not ask for that.
     #[error(transparent)]
     NotLocal(#[from] admin::Refused),
@@ -78,6 +86,7 @@ impl ApiError {
         match self {
             Self::Door(refused) => refused.status(),
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::WrongKeys { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotLocal(_) => StatusCode::FORBIDDEN,
             Self::Envelope(_)
             | Self::Route(RouteError::MissingModel)
@@ -102,6 +111,7 @@ impl ApiError {
         let (kind, code, param) = match self {
             Self::Door(refused) => (refused.kind(), refused.code(), None),
             Self::Unauthorized => ("authentication_error", "invalid_api_key", None),
+            Self::WrongKeys { .. } => ("rate_limit_error", "too_many_wrong_keys", None),
             Self::NotLocal(_) => ("permission_error", "not_local", None),
             Self::Envelope(EnvelopeError::Malformed(_)) => (REQUEST, "invalid_json", None),
             Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),
@@ -139,12 +149,21 @@ impl ApiError {
             Self::Overloaded | Self::Unlogged(_) | Self::DatabaseAway(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            Self::WrongKeys { seconds } => {
+                headers.insert(header::RETRY_AFTER, (*seconds).into());
+            }
             Self::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ => {}
         }
         response
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        denied.retry_after().map_or(Self::Unauthorized, |seconds| Self::WrongKeys { seconds })
     }
 }
 

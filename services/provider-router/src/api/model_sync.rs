@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use super::{error::ApiError, models::ask, providers::loaded};
+use super::{error::ApiError, models::ask, path::Path, providers::loaded};
 use crate::{
     app::App,
     provider::{Adapter, Provider},
@@ -89,7 +89,7 @@ pub(super) async fn all(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiE
 }
 
 /// `POST /v1/models/sync/{provider}`.
-pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
+pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Response {
     // Somebody who has just made a provider means that one.
     app.refresher.refresh().await.ok();
     let provider = match loaded(&app, &id).await {

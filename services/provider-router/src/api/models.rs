@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use http::{HeaderValue, header};
 use serde::Deserialize;
 use signalbox_core::openai::Model;
 
-use super::error::ApiError;
+use super::{error::ApiError, path::Path};
 use crate::{
     app::App,
     probe::list_models,
@@ -47,7 +47,7 @@ pub async fn list(State(app): State<Arc<App>>, Query(filter): Query<Filter>) -> 
 }
 
 /// One model of the catalogue.
-pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Model>, ApiError> {
+pub async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Model>, ApiError> {
     let model = app.catalog.current().model(&id).cloned();
     model.map(Json).ok_or_else(|| RouteError::UnknownModel(id).into())
 }

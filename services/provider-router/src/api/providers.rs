@@ -4,16 +4,13 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::Serialize;
 use serde_json::{Value, json};
 use signalbox_core::schema;
 use tokio::time::{Duration, Instant, timeout};
 
-use super::{error::ApiError, models::ask};
+use super::{error::ApiError, models::ask, path::Path};
 use crate::{
     app::App,
     clock::unix_ms,
@@ -62,13 +59,13 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Value> {
 }
 
 /// `GET /v1/providers/{id}`.
-pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<LoadedProvider>, ApiError> {
+pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<LoadedProvider>, ApiError> {
     let provider = loaded(&app, &id).await?;
     Ok(Json(LoadedProvider::of(&app, &provider)))
 }
 
 /// `POST /v1/providers/{id}/test`: asks the provider for its models, which costs no tokens.
-pub(super) async fn test(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Tested>, ApiError> {
+pub(super) async fn test(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Tested>, ApiError> {
     // Somebody who has just saved a change means the provider with the change.
     app.refresher.refresh().await.ok();
     let provider = loaded(&app, &id).await?;
@@ -86,7 +83,7 @@ pub(super) async fn test(State(app): State<Arc<App>>, Path(id): Path<String>) ->
 }
 
 /// `POST /v1/providers/{id}/reload`: what is in the database is in force when this answers.
-pub(super) async fn reload(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn reload(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
     app.refresher.refresh().await?;
     let provider = loaded(&app, &id).await?;
     Ok(Json(json!({

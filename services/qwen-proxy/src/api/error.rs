@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Value, json};
-use signalbox_daemon::{admin, doors};
+use signalbox_daemon::{Denied, admin, doors};
 
 use crate::{convert::Invalid, credentials::NoLogin, qwen::Failure};
 
@@ -18,6 +18,14 @@ pub enum ApiError {
     /// No client key, or a wrong one.
     #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
     Unauthorized,
+    /// Wrong keys came too often from the same address.
+    #[error(
+        "too many wrong keys came from your address; a right one is let in, another wrong one is looked at in {seconds} s"
+    )]
+    WrongKeys {
+        /// How long.
+        seconds: u64,
+    },
     /// Somebody else is meant, or a page that may not asks.
     #[error(transparent)]
     Door(#[from] doors::Refused),
@@ -106,6 +114,7 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::WrongKeys { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Door(refused) => refused.status(),
             Self::NotLocal(_) => StatusCode::FORBIDDEN,
             Self::NoLogin(NoLogin::Resting(_)) => StatusCode::TOO_MANY_REQUESTS,
@@ -119,6 +128,8 @@ impl ApiError {
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnknownModel(_) | Self::NotFound(..) => StatusCode::NOT_FOUND,
             Self::Store(signalbox_store::Error::NotFound { .. }) => StatusCode::NOT_FOUND,
+            // A path or a query that no row can have, such as one with U+0000.
+            Self::Store(signalbox_store::Error::Invalid(_)) => StatusCode::BAD_REQUEST,
             Self::Store(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
@@ -130,13 +141,14 @@ impl ApiError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unauthorized => AUTHENTICATION,
+            Self::WrongKeys { .. } => "rate_limit_error",
             Self::Door(refused) => refused.kind(),
             Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_error",
             Self::NoLogin(_) => AUTHENTICATION,
             Self::Failure(failure) => failure.kind(),
             Self::Stream(_) | Self::ShuttingDown => "stream_error",
             Self::Models(failure) if failure.blames_login() => failure.kind(),
-            Self::Store(signalbox_store::Error::NotFound { .. }) => REQUEST,
+            Self::Store(signalbox_store::Error::NotFound { .. } | signalbox_store::Error::Invalid(_)) => REQUEST,
             Self::Models(_) | Self::Store(_) => "api_error",
             _ => REQUEST,
         }
@@ -147,6 +159,7 @@ impl ApiError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unauthorized => "invalid_api_key",
+            Self::WrongKeys { .. } => "too_many_wrong_keys",
             Self::Door(refused) => refused.code(),
             Self::NotLocal(_) => "not_local",
             Self::NoLogin(NoLogin::Missing | NoLogin::Expired) => "missing_credentials",
@@ -163,6 +176,7 @@ impl ApiError {
             Self::Parameter { code, .. } => code,
             Self::UnknownModel(_) | Self::NotFound(..) => "not_found",
             Self::Store(signalbox_store::Error::NotFound { .. }) => "not_found",
+            Self::Store(signalbox_store::Error::Invalid(_)) => "invalid_value",
             Self::Store(error) if error.is_transient() => "database_unavailable",
             Self::Store(_) => "internal_error",
         }
@@ -188,7 +202,9 @@ impl ApiError {
         match self {
             Self::Stream(_) | Self::ShuttingDown => "stream_error",
             Self::Failure(_) | Self::Models(_) => "api_error",
-            Self::Invalid(_) | Self::Parameter { .. } => "validation_error",
+            Self::Invalid(_) | Self::Parameter { .. } | Self::Store(signalbox_store::Error::Invalid(_)) => {
+                "validation_error"
+            }
             Self::Store(signalbox_store::Error::NotFound { .. }) => "http_error",
             Self::Store(_) => "database_error",
             _ => "http_error",
@@ -211,6 +227,7 @@ impl ApiError {
         match self {
             Self::NoLogin(NoLogin::Resting(rest)) => Some(rest.as_secs()),
             Self::Failure(failure) | Self::Models(failure) => failure.retry_after().map(|wait| wait.as_secs()),
+            Self::WrongKeys { seconds } => Some(*seconds),
             Self::ShuttingDown => Some(1),
             Self::Store(error) if error.is_transient() => Some(1),
             _ => None,
@@ -245,6 +262,12 @@ impl Asked {
             user_agent: user_agent.map(str::to_owned),
             body,
         }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        denied.retry_after().map_or(Self::Unauthorized, |seconds| Self::WrongKeys { seconds })
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +11,7 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use super::error::ApiError;
+use super::{error::ApiError, path::Path};
 use crate::{app::App, clock, qwen::Failure};
 
 /// The list as the site last told it. One request at a time asks the site; the others wait for its answer.
@@ -53,7 +50,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Api
 }
 
 /// One model.
-pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
     let models = app.models.get(&app).await?;
     models.iter().find(|model| model["id"] == *id).cloned().map(Json).ok_or(ApiError::UnknownModel(id))
 }

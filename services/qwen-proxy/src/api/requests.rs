@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use signalbox_core::schema::Request;
 use signalbox_store::{
@@ -16,6 +13,7 @@ use signalbox_store::{
 use super::{
     error::ApiError,
     list::{Parameters, as_json, dates, id, listed, mistake, page, text},
+    path::Path,
     responses::logged as logged_response,
 };
 use crate::app::App;
@@ -43,13 +41,13 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Parameters) -> Resu
 }
 
 /// `GET /v1/requests/{id}`.
-pub(super) async fn get(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn get(State(app): State<Arc<App>>, Path(number): Path) -> Result<Json<Value>, ApiError> {
     let (request, _) = requests::get(&app.store, &RequestKey::Id(id(&number)?)).await?;
     Ok(Json(logged(&request)))
 }
 
 /// `GET /v1/requests/{id}/response`.
-pub(super) async fn response(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn response(State(app): State<Arc<App>>, Path(number): Path) -> Result<Json<Value>, ApiError> {
     let response = responses::for_request(&app.store, &RequestKey::Id(id(&number)?)).await?;
     Ok(Json(logged_response(&response)))
 }

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use signalbox_core::schema::Response;
 use signalbox_store::responses::{self, Filter, ResponseKey, Stats};
@@ -13,6 +10,7 @@ use signalbox_store::responses::{self, Filter, ResponseKey, Stats};
 use super::{
     error::ApiError,
     list::{Parameters, as_json, dates, id, listed, page, text},
+    path::Path,
 };
 use crate::app::App;
 
@@ -39,7 +37,7 @@ pub(super) async fn stats(State(app): State<Arc<App>>, query: Parameters) -> Res
 }
 
 /// `GET /v1/responses/{id}`.
-pub(super) async fn get(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn get(State(app): State<Arc<App>>, Path(number): Path) -> Result<Json<Value>, ApiError> {
     let response = responses::get(&app.store, &ResponseKey::Id(id(&number)?)).await?;
     Ok(Json(logged(&response)))
 }

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use signalbox_store::{
     requests::{self, Filter},
@@ -16,6 +13,7 @@ use signalbox_store::{
 use super::{
     error::ApiError,
     list::{Parameters, listed, mistake, page, text},
+    path::Path,
     requests::logged,
     responses::sums,
 };
@@ -33,13 +31,13 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Parameters) -> Resu
 }
 
 /// `GET /v1/sessions/{id}`.
-pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
     let session = sessions::get(&app.store, &id).await?;
     Ok(Json(json!(session)))
 }
 
 /// `GET /v1/sessions/{id}/stats`.
-pub(super) async fn stats(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn stats(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
     let session = sessions::get(&app.store, &id).await?;
     let usage = sums(responses::stats(&app.store, Some(&id)).await?);
     Ok(Json(json!({
@@ -54,7 +52,7 @@ pub(super) async fn stats(State(app): State<Arc<App>>, Path(id): Path<String>) -
 /// `GET /v1/sessions/{id}/requests` with `limit` and `offset`.
 pub(super) async fn requests(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Path(id): Path,
     query: Parameters,
 ) -> Result<Json<Value>, ApiError> {
     let page = page(&query, 100)?;
@@ -65,7 +63,7 @@ pub(super) async fn requests(
 }
 
 /// `DELETE /v1/sessions/{id}`, with all that was logged in it.
-pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
     sessions::delete(&app.store, &id).await?;
     Ok(Json(json!({"deleted": true, "session_id": id})))
 }

@@ -40,6 +40,44 @@ async fn bodies_are_json_objects_of_a_bounded_size() {
 }
 
 #[tokio::test]
+async fn what_says_that_it_is_no_json_is_415() {
+    let site = Site::new().await;
+    let send = async |kind: Option<&str>, body: &'static str| {
+        let mut request = request(Method::PUT, "/api/settings/mine", body);
+        if let Some(kind) = kind {
+            request.headers_mut().insert("content-type", kind.parse().unwrap());
+        }
+        site.send(request).await
+    };
+    let json = r#"{"value": "x"}"#;
+    for kind in [
+        None,
+        Some("application/json"),
+        Some("Application/JSON; charset=utf-8"),
+        Some("application/merge-patch+json"),
+        // As curl calls whatever it is told to send.
+        Some("application/x-www-form-urlencoded"),
+    ] {
+        send(kind, json).await.expect(200);
+    }
+    for (kind, body) in [
+        ("text/plain", json),
+        ("multipart/form-data; boundary=x", json),
+        ("application/xml", json),
+        ("text/json", json),
+        ("application/x-www-form-urlencoded", "value=x"),
+        ("application/x-www-form-urlencoded", "%7B%22value%22%3A%22x%22%7D="),
+    ] {
+        let body = send(Some(kind), body).await.expect(415);
+        assert_eq!(body["error"]["type"], "unsupported_media_type", "{kind}");
+        assert!(body["error"]["message"].as_str().unwrap().contains("application/json"), "{body}");
+    }
+    // What is not there is of no kind.
+    let nothing = send(Some("text/plain"), "").await.expect(400);
+    assert_eq!(nothing, json!({"error": "Validation failed", "message": "Setting value is required"}));
+}
+
+#[tokio::test]
 async fn without_the_database_the_answer_is_503() {
     let site = Site::new().await;
     site.store.close().await;
