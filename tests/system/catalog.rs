@@ -90,6 +90,36 @@ async fn a_changed_address_is_used_by_the_next_request() {
 }
 
 #[tokio::test]
+async fn models_links_and_the_active_provider_are_hot_too() {
+    let gateway = Gateway::start().await;
+    let api = &gateway.stack.api;
+    let listed = async |wanted: bool| {
+        eventually(if wanted { "a model in the list" } else { "its end" }, async || {
+            let models = gateway.router.get("/v1/models").await.expect(200).json();
+            let found = models["data"].as_array().unwrap().iter().any(|model| model["id"] == "fast");
+            (found == wanted).then_some(())
+        })
+        .await;
+    };
+    api.post("/api/models", &json!({"id": "fast", "name": "Fast"})).await.expect(201);
+    let link = json!({"model_id": "fast", "is_default": true, "config": {"upstream_model": "m"}});
+    api.post("/api/providers/fake/models", &link).await.expect(201);
+    listed(true).await;
+    gateway.ask("fast").await.expect(200);
+    assert_eq!(gateway.fake.calls_of("m").len(), 1, "under the name the provider knows it by");
+
+    let nameless = json!({"messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(gateway.router.post(CHAT, &nameless).await.status, 400, "nobody is active");
+    api.put("/api/settings/active_provider", &json!({"value": "fake"})).await.expect(200);
+    eventually("the default of the active provider", async || {
+        (gateway.router.post(CHAT, &nameless).await.status == 200).then_some(())
+    })
+    .await;
+    api.delete("/api/providers/fake/models/fast").await.expect(200);
+    listed(false).await;
+}
+
+#[tokio::test]
 async fn the_router_tells_what_has_become_of_a_provider() {
     let stack = Stack::start().await;
     let fake = FakeProvider::start().await.unwrap();

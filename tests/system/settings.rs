@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use signalbox_harness::Stack;
 
@@ -66,6 +67,34 @@ async fn what_is_not_to_be_logged_is_in_no_file_and_in_no_row() {
     let kept = files(&stack.home.data());
     let has = |text: &str| kept.iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()));
     assert!(has("request-only") && has("answer-only") && !has("canary-neither"));
+}
+
+#[tokio::test]
+async fn fc_81_the_log_holds_no_credentials_and_forgets_what_is_deleted() {
+    let mut gateway = Gateway::start().await;
+    let body = json!({"model": "fake/m", "messages": [{"role": "user", "content": "canary-text"}]}).to_string();
+    let length = body.len();
+    let request = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer canary-key\r\nx-api-key: canary-key\r\n\
+         cookie: a=canary-key\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let answer = gateway.router.raw(request.as_bytes()).await;
+    let answer = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+    let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().to_owned();
+    let row = gateway.stack.recorded(&id).await;
+    assert_eq!(row["openai_request"]["messages"][0]["content"], "canary-text");
+    let data = gateway.stack.home.data();
+    let has = |text: &str| {
+        let found = |bytes: &Vec<u8>| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        files(&data).iter().filter(|bytes| found(bytes)).count()
+    };
+    assert!(has("canary-text") > 0 && has("canary-key") == 0);
+
+    let session = row["session_id"].as_str().unwrap();
+    gateway.stack.api.delete(&format!("/api/sessions/{session}")).await.expect(200);
+    gateway.stack.process.signal(Signal::SIGTERM);
+    assert!(gateway.stack.process.wait_exit().await.success());
+    assert_eq!(has("canary-text"), 0, "not in the file, not in its free pages, not in what was to be written to it");
 }
 
 /// The contents of all files below a directory.
