@@ -41,5 +41,6 @@ mod standalone;
 mod storms;
 mod streaming;
 mod supervision;
+mod takeover;
 mod unwritable;
 mod workers;

@@ -30,6 +30,7 @@ use clap_complete::Shell;
 use signalbox_daemon::{CommonArgs, Exit, Shutdown, Spec, config::Common, parse_args_from, run_command, user_name};
 use signalbox_store::audit::{Actor, acting};
 
+pub(crate) use self::migrate::take_over;
 use self::{desk::Desk, output::Output};
 use crate::{
     config::{self, Config},

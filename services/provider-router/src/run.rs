@@ -15,6 +15,7 @@ use tokio::{
 use crate::{
     app::App,
     catalog::{Catalog, Refresher, Snapshot},
+    cli,
     config::Config,
     journal::Journal,
     metrics::Metrics,
@@ -33,6 +34,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let sealer = Sealer::new(&sealing_key(&context.common.data_dir)?);
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     seal(&store, &sealer).await;
+    acting(Actor::program(), cli::take_over(&store, &sealer, &config, &context.common)).await;
     let policy = config.upstream.policy();
     let metrics = Arc::new(Metrics::default());
     let rows = signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?;

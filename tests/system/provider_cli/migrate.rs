@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 use signalbox_daemon::sealing_key;
-use signalbox_harness::{CommandLine, Home};
+use signalbox_harness::{CommandLine, Home, Launch, Router};
 use signalbox_store::{Sealer, Store, credentials};
 
 use super::{KEY, discreet, stored};
@@ -78,4 +79,57 @@ async fn what_makes_no_sense_is_told_and_legacy_stays_legacy() {
     let legacy = CommandLine::new(&home).env("USE_LEGACY_CONFIG", "true").env("QWEN_API_KEY", KEY);
     assert!(legacy.provider_router(&["migrate"]).await.expect(0).stdout.contains("deprecated"));
     assert!(stored(&home, "qwen-direct-default").await.is_none());
+}
+
+#[tokio::test]
+async fn at_the_first_start_the_file_of_the_original_is_taken_over_once() {
+    let home = Home::new();
+    // As in the original's checkout.
+    let data = home.path().join("provider-router/data");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(home.path().join("provider-router/.env"), FILE).unwrap();
+    let database = data.join("provider-router.db");
+    let url = format!("sqlite://{}", database.display());
+    let start = async || Router::start(Launch::default().home(&home).database(url.clone())).await;
+    let provider = async |id: &str| {
+        let store = Store::open(&url).await.unwrap();
+        let found = signalbox_store::providers::get(&store, id).await.ok();
+        let logins = credentials::list(&store).await.unwrap().len();
+        store.close().await;
+        (found, logins)
+    };
+
+    let mut router = start().await;
+    let (found, logins) = provider("qwen-direct-default").await;
+    assert_eq!((found.unwrap().kind.as_str(), logins), ("dashscope", 1));
+    let said = router.process.stderr();
+    assert!(said.contains("qwen-direct-default: is made") && !said.contains("canary"), "{said}");
+    router.process.signal(Signal::SIGTERM);
+    assert!(router.process.wait_exit().await.success());
+
+    // What people make of it afterwards stays as they made it.
+    let store = Store::open(&url).await.unwrap();
+    signalbox_store::providers::delete(&store, "qwen-direct-default").await.unwrap();
+    credentials::delete_all(&store).await.unwrap();
+    store.close().await;
+    let router = start().await;
+    let (found, logins) = provider("qwen-direct-default").await;
+    assert!(found.is_none() && logins == 0, "{}", router.process.stderr());
+}
+
+#[tokio::test]
+async fn a_file_that_makes_no_sense_or_is_not_wanted_keeps_no_router_from_starting() {
+    for (text, told) in [
+        ("QWEN_API_KEY='canary", "its entry 1 is no NAME=VALUE"),
+        ("QWEN_API_KEY=canary\nREQUEST_TIMEOUT=soon", "REQUEST_TIMEOUT takes milliseconds"),
+        ("USE_LEGACY_CONFIG=true\nQWEN_API_KEY=canary", "USE_LEGACY_CONFIG is true"),
+    ] {
+        let home = Home::new();
+        fs::create_dir_all(home.data()).unwrap();
+        fs::write(home.data().join(".env"), text).unwrap();
+        let router = Router::start(Launch::default().home(&home)).await;
+        let said = router.process.stderr();
+        assert!(said.contains(told) && !said.contains("canary"), "{text}: {said}");
+        assert!(stored(&home, "qwen-direct-default").await.is_none());
+    }
 }

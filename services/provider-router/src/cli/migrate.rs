@@ -1,6 +1,11 @@
 //! `migrate`: what the original kept in its environment and its `.env` becomes rows.
 
-use std::{collections::HashMap, path::PathBuf};
+mod first_start;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -16,6 +21,7 @@ use signalbox_store::{
     provider_models::NewLink,
 };
 
+pub(crate) use self::first_start::take_over;
 use super::{
     desk::{ACTIVE, Desk, active},
     output::{Colour, Done, Output, Verdict},
@@ -58,28 +64,21 @@ struct Plan {
 
 pub(super) async fn migrate(command: &Migrate, desk: &Desk, out: &mut Output) -> Done {
     let variables = Variables::read(command.env_file.as_deref())?;
-    if variables.get("USE_LEGACY_CONFIG") == Some("true") {
+    if variables.is_legacy() {
         out.coloured(
             Colour::Yellow,
             "USE_LEGACY_CONFIG is true, so nothing is taken over. It is deprecated: unset it and run this again.",
         );
         return Ok(Verdict::done(json!({ "migrated": false, "reason": "USE_LEGACY_CONFIG" })));
     }
-    let catalog = desk.catalog().await?;
-    let mut plan = Plan::default();
-    for found in variables.providers()? {
-        plan.provider(found, &catalog, desk)?;
-    }
-    plan.active(variables.get("DEFAULT_PROVIDER"), &catalog)?;
-    plan.login(&variables, credentials::list(&desk.store).await?.is_empty());
-    plan.notes(&variables);
+    let (plan, version) = Plan::of(&variables, desk).await?;
     for line in &plan.told {
         out.line(line);
     }
     let facts = |migrated: bool, backup: Option<&PathBuf>| {
         Verdict::done(json!({ "migrated": migrated, "steps": plan.told, "backup": backup }))
     };
-    if plan.changes.is_empty() && plan.login.is_none() {
+    if plan.is_empty() {
         out.line("There is nothing to take over.");
         return Ok(facts(false, None));
     }
@@ -92,10 +91,7 @@ pub(super) async fn migrate(command: &Migrate, desk: &Desk, out: &mut Output) ->
         Some(path) => out.line(format!("Backup: {}", path.display())),
         None => out.line("No backup was made: the database is a server's, which has its own."),
     }
-    desk.change(catalog.version, &plan.changes).await?;
-    if let Some(login) = &plan.login {
-        credentials::put(&desk.store, &desk.sealer, login, clock::unix_ms() / 1000).await?;
-    }
+    plan.carry_out(version, desk).await?;
     out.coloured(Colour::Green, "Migration completed successfully!");
     Ok(facts(true, backup.as_ref()))
 }
@@ -114,23 +110,31 @@ async fn backup(desk: &Desk) -> anyhow::Result<Option<PathBuf>> {
 // === impl Variables ===
 
 impl Variables {
-    fn read(file: Option<&std::path::Path>) -> anyhow::Result<Self> {
-        let own = std::path::Path::new(".env");
+    fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        let own = Path::new(".env");
         let path = file.or_else(|| own.exists().then_some(own));
-        let mut variables = HashMap::new();
-        if let Some(path) = path {
-            let entries = dotenvy::from_path_iter(path).with_context(|| format!("cannot read {}", path.display()))?;
-            for (at, entry) in entries.enumerate() {
-                // What the parser says would repeat the line, which may hold a secret.
-                let (name, value) =
-                    entry.map_err(|_| anyhow::anyhow!("{}: its entry {} is no NAME=VALUE", path.display(), at + 1))?;
-                variables.insert(name, value);
-            }
-        }
+        let Self(mut variables) = path.map(Self::of_file).transpose()?.unwrap_or_else(|| Self(HashMap::new()));
         variables.extend(
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         );
         Ok(Self(variables))
+    }
+
+    fn of_file(path: &Path) -> anyhow::Result<Self> {
+        let entries = dotenvy::from_path_iter(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut variables = HashMap::new();
+        for (at, entry) in entries.enumerate() {
+            // What the parser says would repeat the line, which may hold a secret.
+            let (name, value) =
+                entry.map_err(|_| anyhow::anyhow!("{}: its entry {} is no NAME=VALUE", path.display(), at + 1))?;
+            variables.insert(name, value);
+        }
+        Ok(Self(variables))
+    }
+
+    /// Whether the original was told not to make rows of them.
+    fn is_legacy(&self) -> bool {
+        self.get("USE_LEGACY_CONFIG") == Some("true")
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -177,6 +181,34 @@ impl Variables {
 // === impl Plan ===
 
 impl Plan {
+    /// What is to be done in the catalogue of the version that comes with it.
+    async fn of(variables: &Variables, desk: &Desk) -> anyhow::Result<(Self, i64)> {
+        let catalog = desk.catalog().await?;
+        let mut plan = Self::default();
+        for found in variables.providers()? {
+            plan.provider(found, &catalog, desk)?;
+        }
+        plan.active(variables.get("DEFAULT_PROVIDER"), &catalog)?;
+        plan.login(variables, credentials::list(&desk.store).await?.is_empty());
+        plan.notes(variables);
+        Ok((plan, catalog.version))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.login.is_none()
+    }
+
+    /// Does it.
+    async fn carry_out(&self, version: i64, desk: &Desk) -> anyhow::Result<()> {
+        if !self.changes.is_empty() {
+            desk.change(version, &self.changes).await?;
+        }
+        if let Some(login) = &self.login {
+            credentials::put(&desk.store, &desk.sealer, login, clock::unix_ms() / 1000).await?;
+        }
+        Ok(())
+    }
+
     fn provider(&mut self, found: Found, catalog: &Catalog, desk: &Desk) -> anyhow::Result<()> {
         let Found { provider, config, model } = found;
         let id = provider.id.clone();
@@ -257,9 +289,13 @@ impl Plan {
                 self.told.push(format!("{name}: stays a variable; `provider-router --help` says what it means"));
             }
         }
-        for name in ["LOG_REQUESTS", "LOG_RESPONSES", "MODEL_MAPPINGS"] {
+        for (name, instead) in [
+            ("LOG_REQUESTS", "; what the request log keeps is said by the setting logging.logRequests"),
+            ("LOG_RESPONSES", "; what the request log keeps is said by the setting logging.logResponses"),
+            ("MODEL_MAPPINGS", ""),
+        ] {
             if variables.get(name).is_some() {
-                self.told.push(format!("{name}: has no effect here"));
+                self.told.push(format!("{name}: has no effect here{instead}"));
             }
         }
     }

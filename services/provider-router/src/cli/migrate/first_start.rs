@@ -1,0 +1,76 @@
+//! The first start of a router where the original was: its `.env` is taken over without anybody asking for it, once.
+//!
+//! It is looked for in the data directory and where the original had it: beside its database, or above the directory `data` with
+//! the database in it. A file in the data directory remembers that it was done; what people change or delete afterwards
+//! stays as they made it. The environment of the process is not looked at: who starts a router may have such variables for
+//! other programs.
+
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
+
+use signalbox_daemon::config::Common;
+use signalbox_store::{Sealer, Store};
+
+use super::{Desk, Plan, Variables};
+use crate::config::Config;
+
+/// Remembers that an `.env` has been taken over.
+const DONE: &str = "env-taken-over";
+
+/// Takes it over if it is there and has not been. That it cannot be done keeps nobody from starting: the next start tries again.
+pub(crate) async fn take_over(store: &Store, sealer: &Sealer, config: &Config, common: &Common) {
+    let done = common.data_dir.join(DONE);
+    let file = places(common).into_iter().find(|place| place.is_file());
+    let Some(file) = file.filter(|_| !done.exists()) else { return };
+    let desk = Desk {
+        store: store.clone(),
+        sealer: sealer.clone(),
+        config: config.clone(),
+        data_dir: common.data_dir.clone(),
+        asks: false,
+    };
+    match attempt(&desk, &file, &done).await {
+        Ok(told) => {
+            for line in told {
+                tracing::info!(file = %file.display(), "taken over from the original's variables: {line}");
+            }
+        }
+        Err(error) => {
+            tracing::warn!(file = %file.display(), "the original's variables cannot be taken over; the next start tries again: {error:#}");
+        }
+    }
+}
+
+async fn attempt(desk: &Desk, file: &Path, done: &Path) -> anyhow::Result<Vec<String>> {
+    let variables = Variables::of_file(file)?;
+    let legacy = std::env::var("USE_LEGACY_CONFIG").is_ok_and(|value| value == "true");
+    if legacy || variables.is_legacy() {
+        tracing::warn!(file = %file.display(), "USE_LEGACY_CONFIG is true, so nothing is taken over; it is deprecated: unset it");
+        return Ok(Vec::new());
+    }
+    let (plan, version) = Plan::of(&variables, desk).await?;
+    plan.carry_out(version, desk).await?;
+    // Whoever was faster has written the same.
+    match OpenOptions::new().write(true).create_new(true).open(done) {
+        Ok(mut done) => writeln!(done, "{}", file.display())?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(plan.told)
+}
+
+/// Where it can be, the most deliberate place first.
+fn places(common: &Common) -> Vec<PathBuf> {
+    let mut dirs = vec![common.data_dir.clone()];
+    let database = common.database.url.expose().strip_prefix("sqlite://").map(Path::new).and_then(Path::parent);
+    if let Some(dir) = database {
+        dirs.push(dir.to_owned());
+        if dir.file_name().is_some_and(|name| name == "data") {
+            dirs.extend(dir.parent().map(Path::to_owned));
+        }
+    }
+    dirs.into_iter().map(|dir| dir.join(".env")).collect()
+}
