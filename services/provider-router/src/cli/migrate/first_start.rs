@@ -38,6 +38,8 @@ pub(crate) async fn take_over(store: &Store, sealer: &Sealer, config: &Config, c
                 tracing::info!(file = %file.display(), "taken over from the original's variables: {line}");
             }
         }
+        // Another router of this installation was faster.
+        Err(_) if done.exists() => {}
         Err(error) => {
             tracing::warn!(file = %file.display(), "the original's variables cannot be taken over; the next start tries again: {error:#}");
         }
