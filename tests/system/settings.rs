@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use signalbox_harness::Stack;
+use signalbox_harness::{Launch, Stack};
 
 use crate::gateway::{CHAT, Gateway, chat, error_of, recorded_text, request_id};
 
@@ -95,6 +95,30 @@ async fn fc_81_the_log_holds_no_credentials_and_forgets_what_is_deleted() {
     gateway.stack.process.signal(Signal::SIGTERM);
     assert!(gateway.stack.process.wait_exit().await.success());
     assert_eq!(has("canary-text"), 0, "not in the file, not in its free pages, not in what was to be written to it");
+}
+
+#[tokio::test]
+async fn of_some_keys_less_is_kept_than_of_others() {
+    let private = "[private_keys]\nredact = [\"sk-redact\"]\noff = [\"sk-off\"]\n";
+    let launch = Launch::default().config("provider-router", private);
+    let stack = Stack::builder().launch(launch).client_key("sk-open-sesame-0123456789").start().await;
+    let router = stack.router().await;
+    let body = |text: &str| json!({"model": "echo", "messages": [{"role": "user", "content": text}]});
+    for (key, text, kept) in [
+        ("sk-open-sesame-0123456789", "canary-full", json!("canary-full")),
+        ("sk-redact", "canary-redact", json!("[13 characters]")),
+        ("sk-off", "canary-off", Value::Null),
+    ] {
+        let answer = router.clone().with_key(Some(key)).post(CHAT, &body(text)).await.expect(200);
+        assert_eq!(answer.json()["choices"][0]["message"]["content"], text);
+        let row = stack.recorded(&request_id(&answer)).await;
+        assert_eq!(row["openai_request"]["messages"][0]["content"], kept, "{row}");
+        assert_eq!(row["response"]["openai_response"].to_string().contains(text), kept == text, "{row}");
+    }
+    router.with_key(Some("sk-other")).post(CHAT, &body("x")).await.expect(401);
+    let kept = files(&stack.home.data());
+    let has = |text: &str| kept.iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()));
+    assert!(has("canary-full") && !has("canary-redact") && !has("canary-off"));
 }
 
 /// The contents of all files below a directory.

@@ -92,6 +92,12 @@ impl ClientKeys {
         })
     }
 
+    /// Whether one of these keys is among what the headers present. Nothing is counted, and without keys nothing is.
+    #[must_use]
+    pub fn opens(&self, headers: &HeaderMap) -> bool {
+        !self.is_empty() && presented(headers).any(|key| self.knows(&key))
+    }
+
     /// Compares digests, each to its end, and looks at all of them: the time taken tells nothing about any key.
     fn knows(&self, key: &[u8]) -> bool {
         let presented = digest(&SHA256, key);

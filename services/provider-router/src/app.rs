@@ -11,6 +11,7 @@ use crate::{
     catalog::{Catalog, Refresher},
     journal::Journal,
     metrics::Metrics,
+    private_keys::PrivateKeys,
 };
 
 /// The parts of the router that requests share.
@@ -28,6 +29,8 @@ pub struct App {
     pub doors: Doors,
     /// Who may ask.
     pub keys: ClientKeys,
+    /// Who of them is logged with less.
+    pub private_keys: PrivateKeys,
     /// How long providers may take, where neither they nor a setting says so; see [`App::deadlines`].
     pub configured: Deadlines,
     /// What is counted.

@@ -10,7 +10,10 @@ use signalbox_daemon::{
 use signalbox_upstream::{AddressPolicy, ClientConfig, Deadlines};
 use toml::{Table, Value};
 
-use crate::journal::{JournalConfig, RetentionConfig};
+use crate::{
+    journal::{JournalConfig, RetentionConfig},
+    private_keys::PrivateKeysConfig,
+};
 
 /// The defaults, which are also the documentation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -43,6 +46,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// The request log.
     pub journal: JournalConfig,
+    /// Who is logged with less.
+    pub private_keys: PrivateKeysConfig,
     /// How long it is kept.
     pub retention: RetentionConfig,
 }

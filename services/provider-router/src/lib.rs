@@ -27,6 +27,7 @@ pub mod exchange;
 pub mod hops;
 pub mod journal;
 pub mod metrics;
+mod private_keys;
 mod probe;
 pub mod provider;
 pub mod relay;

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use signalbox_daemon::{ClientKeys, Context, Doors, Exit, sealing_key};
+use signalbox_daemon::{Context, Doors, Exit, sealing_key};
 use signalbox_store::audit::{Actor, acting};
 use signalbox_store::{Sealer, Store, credentials, provider_configs, settings};
 use signalbox_upstream::Client;
@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     journal::Journal,
     metrics::Metrics,
+    private_keys::PrivateKeys,
     server::Server,
 };
 
@@ -31,6 +32,7 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// What keeps the router from starting, with its exit code.
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
+    let keys = config.private_keys.beside(&context.common.auth)?;
     let sealer = Sealer::new(&sealing_key(&context.common.data_dir)?);
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     seal(&store, &sealer).await;
@@ -71,7 +73,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         client,
         journal,
         doors: Doors::new(&context.common.server),
-        keys: ClientKeys::new(&context.common.auth),
+        keys,
+        private_keys: PrivateKeys::new(&config.private_keys),
         configured: config.upstream.deadlines(),
         metrics,
         max_in_flight,

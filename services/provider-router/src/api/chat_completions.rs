@@ -69,7 +69,8 @@ async fn answer(app: &App, request: Request<Incoming>, id: Uuid) -> Result<Respo
         session: session(&head.headers),
     };
     let asked = candidates.iter().flatten().map(|candidate| candidate.provider.log_bodies);
-    let kept = settings.kept(asked.fold(app.journal.bodies(), Bodies::max));
+    let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(app.private_keys.bodies(&head.headers));
+    let kept = settings.kept(bodies);
     let entry = app.journal.begin(id, &begin, &kept.request.of_request(&body))?;
     let mut exchange = Exchange::new(entry, arrived, app.journal.max_answer_bytes(), kept, permit);
     match candidates {

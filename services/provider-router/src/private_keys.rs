@@ -1,0 +1,121 @@
+//! Client keys whose requests are logged with less than those of others.
+
+use http::HeaderMap;
+use serde::Deserialize;
+use signalbox_core::secret::Secret;
+use signalbox_daemon::{ClientKeys, Exit, config::AuthConfig};
+
+use crate::journal::Bodies;
+
+/// Section `[private_keys]` of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrivateKeysConfig {
+    /// Of their requests the shape is kept.
+    pub redact: Vec<Secret<String>>,
+    /// Of their requests no text is kept at all.
+    pub off: Vec<Secret<String>>,
+}
+
+/// The keys, as digests.
+#[derive(Clone, Debug)]
+pub struct PrivateKeys {
+    redact: ClientKeys,
+    off: ClientKeys,
+}
+
+impl PrivateKeysConfig {
+    /// All keys that open the door: those of the configuration every service has, and these.
+    ///
+    /// # Errors
+    /// [`Exit::Config`]: one of these is empty, or there are only these. Then nobody else could call, api-server neither.
+    pub fn beside(&self, auth: &AuthConfig) -> Result<ClientKeys, Exit> {
+        let own = || self.redact.iter().chain(&self.off);
+        if own().any(|key| key.expose().trim().is_empty()) {
+            return Err(Exit::Config("private_keys takes keys that are not empty".to_owned()));
+        }
+        if own().next().is_some() && auth.client_keys.is_empty() {
+            return Err(Exit::Config(
+                "private_keys are client keys beside others: set CLIENT_KEYS or auth.client_keys, too".to_owned(),
+            ));
+        }
+        let all: Vec<Secret<String>> = auth.client_keys.iter().chain(own()).cloned().collect();
+        Ok(ClientKeys::of(&all))
+    }
+}
+
+impl PrivateKeys {
+    /// The keys of the configuration.
+    #[must_use]
+    pub fn new(config: &PrivateKeysConfig) -> Self {
+        Self { redact: ClientKeys::of(&config.redact), off: ClientKeys::of(&config.off) }
+    }
+
+    /// How much of a request with these headers may be kept.
+    #[must_use]
+    pub fn bodies(&self, headers: &HeaderMap) -> Bodies {
+        if self.off.opens(headers) {
+            Bodies::Off
+        } else if self.redact.opens(headers) {
+            Bodies::Redact
+        } else {
+            Bodies::Full
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, header::AUTHORIZATION};
+
+    use super::*;
+
+    fn keys(keys: &[&str]) -> Vec<Secret<String>> {
+        keys.iter().map(|key| Secret::new((*key).to_owned())).collect()
+    }
+
+    fn config(redact: &[&str], off: &[&str]) -> PrivateKeysConfig {
+        PrivateKeysConfig { redact: keys(redact), off: keys(off) }
+    }
+
+    fn auth(client_keys: &[&str]) -> AuthConfig {
+        AuthConfig { client_keys: keys(client_keys), insecure_no_auth: false }
+    }
+
+    fn bearer(key: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(key))])
+    }
+
+    #[test]
+    fn each_key_opens_and_the_strictest_list_it_is_in_counts() {
+        let config = config(&["r", "both"], &["o", "both"]);
+        let (all, private) = (config.beside(&auth(&["plain"])).unwrap(), PrivateKeys::new(&config));
+        for (key, expected) in [
+            ("Bearer plain", Bodies::Full),
+            ("Bearer r", Bodies::Redact),
+            ("Bearer o", Bodies::Off),
+            ("Bearer both", Bodies::Off),
+        ] {
+            assert!(all.admit(&bearer(key), None).is_ok(), "{key}");
+            assert_eq!(private.bodies(&bearer(key)), expected, "{key}");
+        }
+        assert!(all.admit(&bearer("Bearer x"), None).is_err());
+        assert_eq!(private.bodies(&HeaderMap::new()), Bodies::Full);
+    }
+
+    #[test]
+    fn without_keys_everybody_may_call_and_everything_is_kept() {
+        let config = config(&[], &[]);
+        assert!(config.beside(&auth(&[])).unwrap().is_empty());
+        assert_eq!(PrivateKeys::new(&config).bodies(&bearer("Bearer x")), Bodies::Full);
+    }
+
+    #[test]
+    fn empty_ones_and_lonely_ones_are_refused() {
+        for (config, auth) in [(config(&[" "], &[]), auth(&["a"])), (config(&[], &["o"]), auth(&[]))] {
+            let refused = config.beside(&auth).unwrap_err();
+            assert_eq!(refused.code(), 78);
+            assert!(refused.to_string().contains("private_keys"), "{refused}");
+        }
+    }
+}
