@@ -109,7 +109,7 @@ async fn of_some_keys_less_is_kept_than_of_others() {
         ("sk-redact", "canary-redact", json!("[13 characters]")),
         ("sk-off", "canary-off", Value::Null),
     ] {
-        let answer = router.clone().with_key(Some(key)).post(CHAT, &body(text)).await.expect(200);
+        let answer = router.with_key(Some(key)).post(CHAT, &body(text)).await.expect(200);
         assert_eq!(answer.json()["choices"][0]["message"]["content"], text);
         let row = stack.recorded(&request_id(&answer)).await;
         assert_eq!(row["openai_request"]["messages"][0]["content"], kept, "{row}");
