@@ -32,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ServerConfig;
 use crate::context::Context;
+use crate::descriptors;
 use crate::exit::Exit;
 use crate::status;
 
@@ -115,8 +116,17 @@ async fn drain(context: &Context, house: &House) {
 
 impl House {
     fn new(server: &ServerConfig, draining: CancellationToken) -> Self {
+        // Without a descriptor left, streams that run could not be written down, and nobody could ask whether we live.
+        let room = descriptors::room_for_connections();
+        if room < server.max_connections {
+            tracing::warn!(
+                max_connections = server.max_connections,
+                room,
+                "the limit of open files leaves room for fewer connections than configured"
+            );
+        }
         Self {
-            slots: Arc::new(Semaphore::new(server.max_connections)),
+            slots: Arc::new(Semaphore::new(server.max_connections.min(room))),
             server: server.clone(),
             open: TaskTracker::new(),
             draining,
