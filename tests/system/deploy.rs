@@ -114,6 +114,66 @@ async fn launchd_gets_a_property_list() {
     }
 }
 
+/// The words of a line of a batch file.
+fn batch_words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for letter in line.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            other => words.last_mut().unwrap().push(other),
+        }
+    }
+    assert!(!quoted, "an open quote: {line}");
+    words
+}
+
+#[tokio::test]
+async fn nssm_is_told_only_what_it_knows_and_only_on_windows() {
+    // From NSSM's own documentation.
+    const PARAMETERS: [&str; 10] = [
+        "AppEnvironmentExtra",
+        "AppDirectory",
+        "AppStderr",
+        "AppRotateFiles",
+        "AppRotateOnline",
+        "AppRotateBytes",
+        "AppStopMethodConsole",
+        "AppExit",
+        "AppRestartDelay",
+        "Start",
+    ];
+    let home = Home::new();
+    let shell = CommandLine::new(&home);
+    let type_in = async |line: &str| shell.api_server(&line.split(' ').collect::<Vec<_>>()).await;
+    let plan = type_in("service install --manager nssm --dry-run --json").await.expect(0).json();
+    for file in [read("nssm/install.cmd"), plan["text"].as_str().unwrap().to_owned()] {
+        let lines = file.lines().filter(|line| !line.starts_with("rem "));
+        let calls = lines.filter_map(|line| Some(line.split_once("nssm ")?.1.split(" ||").next().unwrap()));
+        let commands: Vec<Vec<String>> = calls.map(batch_words).collect();
+        assert_eq!(commands.first().unwrap()[..2], ["install", "%1"]);
+        assert_eq!(commands.last().unwrap()[..], ["start", "%1"]);
+        let set: Vec<&str> = commands
+            .iter()
+            .filter(|command| command[0] == "set")
+            .map(|command| {
+                assert!(command[1] == "%1" && command.len() >= 4, "{command:?}");
+                command[2].as_str()
+            })
+            .collect();
+        assert_eq!(set.len() + 2, commands.len(), "{commands:?}");
+        assert!(set.iter().all(|parameter| PARAMETERS.contains(parameter)), "{set:?}");
+        assert!(PARAMETERS.iter().all(|parameter| set.contains(parameter)), "{set:?}");
+    }
+    assert!(plan["text"].as_str().unwrap().contains(&format!("set \"DATA={}\"\r\n", home.data().display())), "{plan}");
+    for action in ["install", "uninstall"] {
+        let refused = type_in(&format!("service {action} --manager nssm")).await.expect(1);
+        assert!(refused.stderr.contains("NSSM is a program for Windows"), "{}", refused.stderr);
+        assert!(!home.data().join("nssm-install.cmd").exists());
+    }
+}
+
 #[test]
 fn kubernetes_accepts_the_objects() {
     let Some(validate) = installed(".venv/bin/kubernetes-validate") else { return };

@@ -3,6 +3,7 @@
 //! What is written are the files of `deploy/`, with the paths of this machine in them.
 
 mod launchd;
+mod nssm;
 mod pm2;
 mod systemd;
 
@@ -55,6 +56,8 @@ enum Manager {
     Launchd,
     /// PM2, for this user
     Pm2,
+    /// Windows: provider-router and qwen-proxy alone
+    Nssm,
 }
 
 /// What the files depend on.
@@ -68,6 +71,8 @@ struct Machine {
     data_dir_named: bool,
     home: PathBuf,
     user_id: u32,
+    /// Nothing is done, only shown.
+    dry_run: bool,
 }
 
 /// What is done, in this order: commands, files, commands.
@@ -91,24 +96,17 @@ impl Service {
 }
 
 pub(super) async fn service(command: &Service, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
-    let machine = Machine::this(args)?;
-    let (choice, plan) = match &command.action {
-        Action::Install(choice) => {
-            let plan = match choice.manager {
-                Manager::Systemd => systemd::install(&machine)?,
-                Manager::Launchd => launchd::install(&machine)?,
-                Manager::Pm2 => pm2::install(&machine)?,
-            };
-            (choice, plan)
-        }
-        Action::Uninstall(choice) => {
-            let plan = match choice.manager {
-                Manager::Systemd => systemd::uninstall(&machine),
-                Manager::Launchd => launchd::uninstall(&machine),
-                Manager::Pm2 => pm2::uninstall(&machine),
-            };
-            (choice, plan)
-        }
+    let (Action::Install(choice) | Action::Uninstall(choice)) = &command.action;
+    let machine = Machine::this(args, choice.dry_run)?;
+    let plan = match (&command.action, choice.manager) {
+        (Action::Install(_), Manager::Systemd) => systemd::install(&machine)?,
+        (Action::Install(_), Manager::Launchd) => launchd::install(&machine)?,
+        (Action::Install(_), Manager::Pm2) => pm2::install(&machine)?,
+        (Action::Install(_), Manager::Nssm) => nssm::install(&machine)?,
+        (Action::Uninstall(_), Manager::Systemd) => systemd::uninstall(&machine),
+        (Action::Uninstall(_), Manager::Launchd) => launchd::uninstall(&machine),
+        (Action::Uninstall(_), Manager::Pm2) => pm2::uninstall(&machine),
+        (Action::Uninstall(_), Manager::Nssm) => nssm::uninstall(&machine)?,
     };
     let commands: Vec<String> = plan.before.iter().chain(&plan.after).map(|words| words.join(" ")).collect();
     let facts = json!({ "dryRun": choice.dry_run, "file": plan.file, "text": plan.text, "commands": commands });
@@ -123,7 +121,7 @@ pub(super) async fn service(command: &Service, args: &Args, out: &mut Output) ->
 // === impl Machine ===
 
 impl Machine {
-    fn this(args: &Args) -> anyhow::Result<Self> {
+    fn this(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
         let installation = Installation::read(args)?;
         let program = std::env::current_exe().context("cannot find my own executable")?;
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).unwrap_or_else(|| OsString::from("/"));
@@ -137,6 +135,7 @@ impl Machine {
             data_dir_named: args.common.data_dir.is_some(),
             home: home.into(),
             user_id,
+            dry_run,
         })
     }
 }
@@ -221,6 +220,7 @@ mod tests {
             data_dir_named: true,
             home: "/home/me".into(),
             user_id,
+            dry_run: false,
         }
     }
 

@@ -1,0 +1,96 @@
+//! NSSM: services of Windows. api-server runs on Unix only, so what is installed are the other two.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+
+use super::{Machine, Plan, text_of, words};
+
+const INSTALL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/nssm/install.cmd"));
+
+/// Where the file says which directories it means.
+const PROGRAMS: &str = r#"if not defined BIN set "BIN=%ProgramFiles%\Signalbox""#;
+const DATA: &str = r#"if not defined DATA set "DATA=%ProgramData%\Signalbox""#;
+
+/// The services, the one that needs the other first.
+const SERVICES: [&str; 2] = ["provider-router", "qwen-proxy"];
+
+pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
+    ensure!(
+        cfg!(windows) || machine.dry_run,
+        "NSSM is a program for Windows, where deploy/nssm/install.cmd does this; here there are systemd, launchd and pm2 \
+         (--dry-run shows what would be done)"
+    );
+    let programs = machine.program.parent().context("a program lies in a directory")?;
+    let text = INSTALL
+        .replace(PROGRAMS, &format!("set \"BIN={}\"", escaped(text_of(programs)?)?))
+        .replace(DATA, &format!("set \"DATA={}\"", escaped(text_of(&machine.data_dir)?)?))
+        // A batch file is read by lines that end like this.
+        .replace('\n', "\r\n");
+    let file = file(machine);
+    let mut run = words("cmd /c");
+    run.push(text_of(&file)?.to_owned());
+    Ok(Plan { file, text: Some(text), after: vec![run], ..Plan::default() })
+}
+
+pub(super) fn uninstall(machine: &Machine) -> anyhow::Result<Plan> {
+    ensure!(
+        cfg!(windows) || machine.dry_run,
+        "NSSM is a program for Windows, where deploy/nssm/uninstall.cmd does this; here there are systemd, launchd and pm2"
+    );
+    let commands =
+        |service: &&str| [words(&format!("nssm stop {service}")), words(&format!("nssm remove {service} confirm"))];
+    Ok(Plan { before: SERVICES.iter().flat_map(commands).collect(), file: file(machine), ..Plan::default() })
+}
+
+fn file(machine: &Machine) -> PathBuf {
+    machine.data_dir.join("nssm-install.cmd")
+}
+
+/// A path between quotes in a batch file.
+fn escaped(path: &str) -> anyhow::Result<String> {
+    ensure!(!path.contains('"'), "a path with a quote in it cannot be written into a batch file: {path}");
+    Ok(path.replace('%', "%%"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::tests::machine;
+    use super::*;
+
+    #[test]
+    fn the_batch_file_has_the_paths_of_the_machine() {
+        let dry = Machine { dry_run: true, ..machine(0) };
+        let plan = install(&dry).unwrap();
+        assert_eq!(plan.after, [["cmd", "/c", "/home/me/100% & <more>/nssm-install.cmd"]]);
+        let text = plan.text.unwrap();
+        assert!(text.contains("\r\nset \"BIN=/opt/signal box\"\r\n"), "{text}");
+        assert!(text.contains("\r\nset \"DATA=/home/me/100%% & <more>\"\r\n"), "{text}");
+        assert!(!text.contains("ProgramFiles") && !text.contains("ProgramData"), "{text}");
+        let odd = Machine { data_dir: "/a\"b".into(), ..dry.clone() };
+        assert!(install(&odd).unwrap_err().to_string().contains("a quote"));
+
+        let gone = uninstall(&dry).unwrap();
+        assert_eq!(gone.file, Path::new("/home/me/100% & <more>/nssm-install.cmd"));
+        let lines: Vec<String> = gone.before.iter().map(|words| words.join(" ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "nssm stop provider-router",
+                "nssm remove provider-router confirm",
+                "nssm stop qwen-proxy",
+                "nssm remove qwen-proxy confirm"
+            ]
+        );
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn elsewhere_it_is_refused() {
+        for refused in [install(&machine(0)), uninstall(&machine(0))] {
+            assert!(refused.unwrap_err().to_string().starts_with("NSSM is a program for Windows"));
+        }
+    }
+}
