@@ -89,6 +89,10 @@ impl Drop for Stranger {
     }
 }
 
+fn port(child: &Value) -> u16 {
+    child["port"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap()
+}
+
 fn pid(child: &Value) -> u32 {
     child["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap()
 }
@@ -144,6 +148,30 @@ async fn fc_12_a_taken_port_is_named_avoided_or_taken_back() {
     assert_eq!(back["port"], port);
     stranger.0.wait().unwrap();
     ward.nobody_is_left().await;
+}
+
+#[tokio::test]
+async fn fc_11_another_api_server_does_not_take_our_ports_away() {
+    let ours = Stack::start().await;
+    let before = ours.status().await;
+    let [api, router] = [ours.api.port(), port(&before["providerRouter"])];
+
+    let (code, said) = Launch::default().arg("--port").arg(api.to_string()).run_to_exit("api-server").await;
+    assert_eq!(code, Some(98), "{said}");
+    assert!(said.contains(&format!("(pid {})", ours.process.pid())), "{said}");
+
+    let theirs = Stack::builder().autostart(false).start().await;
+    theirs.api.put("/api/settings/server.port", &json!({ "value": router })).await.expect(200);
+    let refused = theirs.api.post("/api/proxy/start", &json!({})).await.expect(409).json();
+    assert_eq!((&refused["code"], &refused["port"]), (&json!("PORT_IN_USE"), &json!(router)), "{refused}");
+    let owner = refused["owner"]["pid"].as_u64().unwrap();
+    assert!(processes::of(&ours.home).iter().any(|pid| u64::from(*pid) == owner), "{refused}");
+
+    let after = ours.status().await;
+    for child in ["providerRouter", "qwenProxy"] {
+        assert_eq!(after[child]["pid"], before[child]["pid"]);
+    }
+    assert_eq!(processes::of(&ours.home).len(), USUAL);
 }
 
 #[tokio::test]

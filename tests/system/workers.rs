@@ -8,7 +8,9 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use signalbox_fakes::Turn;
 use signalbox_harness::{Client, CommandLine, Home, Launch, Stack, eventually, processes};
+use tokio::net::TcpStream;
 
+use crate::footprint::descriptors;
 use crate::gateway::{CHAT, Gateway, chat};
 
 /// api-server and qwen-proxy.
@@ -20,7 +22,11 @@ fn workers(number: usize) -> Launch {
 
 /// A gateway with so many workers, each of which knows the provider.
 async fn gateway(number: usize) -> Gateway {
-    let gateway = Gateway::launch(workers(number)).await;
+    start(workers(number), number).await
+}
+
+async fn start(launch: Launch, number: usize) -> Gateway {
+    let gateway = Gateway::launch(launch).await;
     complete(&gateway.stack, number).await;
     gateway.stack.api.post("/api/providers/fake/reload", &json!({})).await.expect(200);
     gateway
@@ -176,6 +182,39 @@ async fn the_next_api_server_adopts_every_worker_and_ends_those_it_does_not_want
     let more = Stack::builder().launch(workers(4).home(&stack.home)).autostart(false).start().await;
     let now = complete(&more, 4).await;
     assert_eq!(pids(&now)[..2], pids(&before)[..2]);
+}
+
+#[tokio::test]
+async fn fc_33_connections_do_not_take_the_last_descriptors() {
+    let config = "[services]\nprobe_interval = \"100ms\"\n[services.router]\nopen_files = 128\n";
+    let gateway = start(workers(2).config("api-server", config), 2).await;
+    let before = gateway.stack.status().await;
+    let gate = gateway.fake.script("m", Turn::echo().gated());
+    gate.release(2);
+    let mut open = gateway.router.stream(CHAT, &chat("fake/m", true)).await;
+    assert_eq!(open.next_text().await.as_deref(), Some("one "));
+
+    let mut crowd = Vec::new();
+    for _ in 0..400 {
+        crowd.push(TcpStream::connect(("127.0.0.1", gateway.router.port())).await.unwrap());
+    }
+    let held = |worker: &Value| descriptors(worker["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap());
+    // Of 128 descriptors 32 are for connections; the others wait at the door.
+    eventually("a crowd in both", async || each(&before).iter().all(|worker| held(worker) > 48).then_some(())).await;
+    for worker in each(&before) {
+        for _ in 0..20 {
+            own(&worker).get("/health/live").await.expect(200);
+        }
+        assert!(held(&worker) < 112, "{} descriptors", held(&worker));
+    }
+    gate.open();
+    let finished = open.finish().await;
+    assert!(finished.complete && finished.folded.done, "the stream was cut");
+    drop(crowd);
+    gateway.ask("echo").await.expect(200);
+    let after = gateway.stack.status().await;
+    assert_eq!(pids(&after), pids(&before));
+    assert!(each(&after).iter().all(|worker| worker["failures"] == 0), "{after}");
 }
 
 #[tokio::test]

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fc_9_a_record_without_a_lock_is_nobody() {
+    async fn fc_09_a_record_without_a_lock_is_nobody() {
         let dir = tempfile::tempdir().unwrap();
         drop(Instance::acquire(dir.path(), &record()).await.unwrap());
         for garbage in [&b""[..], b"{", b"\x00\xff", br#"{"pid": 1}"#, &serde_json::to_vec(&record()).unwrap()] {

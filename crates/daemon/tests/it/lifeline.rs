@@ -44,7 +44,7 @@ fn left_alone_it_drains_and_ends_with_110() {
 }
 
 #[test]
-fn left_alone_it_ends_although_its_runtime_hangs() {
+fn fc_35a_left_alone_it_ends_although_its_runtime_hangs() {
     let file = "[server]\ndrain_timeout = \"10ms\"\n[hello]\nmode = \"hang\"\n";
     let ended = supervised().file(file).stdin(Stdio::null()).arg("--port=0").end();
     assert_eq!(ended.code, Some(110), "{}", ended.stderr);

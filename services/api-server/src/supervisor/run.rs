@@ -211,13 +211,11 @@ impl Run {
         heavy
     }
 
-    /// Whether the answer to the last question took longer than it can have. A machine that sleeps stops the monotonic
-    /// clock and not the other one; a process that is stopped stops neither.
+    /// Whether the answer to the last question took longer than it can have.
     fn slept(&self) -> bool {
         let (asked, wall, pause) = self.asked;
-        let monotonic = asked.elapsed();
-        let wall = wall.elapsed().unwrap_or_default();
-        monotonic > pause + probe::PATIENCE + SLEEP || wall > monotonic + SLEEP
+        // A clock that was put back says nothing.
+        slept(asked.elapsed(), wall.elapsed().unwrap_or_default(), pause)
     }
 
     /// Waits for its end: asks it to leave if it is alive, and kills it after the grace.
@@ -327,6 +325,12 @@ impl Run {
     }
 }
 
+/// A machine that sleeps stops the monotonic clock and not the other one; a process that is stopped stops neither. To put
+/// the wall clock forward looks like a sleep, which costs one health check and nothing else: all deadlines are monotonic.
+fn slept(monotonic: Duration, wall: Duration, pause: Duration) -> bool {
+    monotonic > pause + probe::PATIENCE + SLEEP || wall > monotonic + SLEEP
+}
+
 /// The next line; waits for ever when there will be none.
 async fn next_line(output: &mut Option<Lines>) -> Option<String> {
     match output {
@@ -340,5 +344,21 @@ async fn answer(probe: &mut Option<Question>) -> Result<(), NotReady> {
     match probe {
         Some(question) => question.await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fc_31_a_jump_of_the_wall_clock_is_a_sleep_at_most() {
+        let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
+        let pause = second * 2;
+        assert!(!slept(pause, pause, pause), "nothing happened");
+        assert!(slept(pause, pause + hour, pause), "put forward, or asleep");
+        // Put back: no time has passed by the wall clock.
+        assert!(!slept(pause, Duration::ZERO, pause));
+        assert!(slept(hour, hour, pause), "the process was stopped");
     }
 }
