@@ -73,7 +73,7 @@ fn expected(service: &str, method: &str, fate: Option<u16>, page: &str, allowed:
 }
 
 #[tokio::test]
-async fn fc_76_every_name_and_every_page_gets_what_it_should() {
+async fn fc_76_i16_every_name_and_every_page_gets_what_it_should() {
     let launch = Launch::default()
         .env("ALLOWED_HOSTS", "box.lan, *.home.arpa")
         .env("ALLOWED_ORIGINS", "https://dashboard.example");

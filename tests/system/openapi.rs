@@ -21,7 +21,7 @@ fn cases() -> String {
 }
 
 #[tokio::test]
-async fn the_document_is_true() {
+async fn i18_the_document_is_true() {
     if !is_installed(".venv/bin/st", "openapi.rs") {
         return;
     }

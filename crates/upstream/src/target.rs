@@ -166,6 +166,8 @@ impl fmt::Display for HostName {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(url: &str) -> Result<Target, TargetError> {
@@ -241,6 +243,23 @@ mod tests {
             assert!(parse(&format!("http://{host}")).is_ok(), "{host}");
             let error = Target::parse(&format!("http://{host}"), &strict).unwrap_err();
             assert!(matches!(error, TargetError::Address(_)), "{host}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn i18_any_text_is_an_address_or_refused(
+            text in any::<String>(),
+            host in "[a-z0-9.@:%\\[\\]-]{0,30}",
+            path in "[ -~]{0,20}",
+            suffix in "/[a-z]{0,9}",
+        ) {
+            for url in [text, format!("http://{host}/{path}"), format!("https://{host}")] {
+                if let Ok(target) = parse(&url) {
+                    prop_assert!(!target.authority().contains('@'), "{url}");
+                    prop_assert!(target.path(&suffix).is_ok(), "{url}");
+                }
+            }
         }
     }
 }

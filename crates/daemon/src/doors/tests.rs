@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const EVIL: &str = "https://evil.example";
@@ -86,4 +88,21 @@ fn refusals_name_the_setting_and_repeat_little() {
     assert!(refused.to_string().contains("ALLOWED_HOSTS") && refused.to_string().len() < 300, "{refused}");
     let refused = check("POST", "/", &[("origin", EVIL)]).unwrap_err();
     assert!(refused.status() == 403 && refused.to_string().contains("ALLOWED_ORIGINS"), "{refused}");
+}
+
+proptest! {
+    #[test]
+    fn i18_any_host_and_any_origin_is_let_in_or_refused(
+        host in proptest::collection::vec(any::<u8>(), 0..40),
+        origin in proptest::collection::vec(any::<u8>(), 0..40),
+        name in "[a-zA-Z0-9.:@%/\\[\\]-]{0,30}",
+    ) {
+        for (host, origin) in [(&host[..], &origin[..]), (name.as_bytes(), b"null"), (b"box.lan", name.as_bytes())] {
+            let (Ok(host), Ok(origin)) = (HeaderValue::from_bytes(host), HeaderValue::from_bytes(origin)) else { continue };
+            let request = Request::post("/").header("host", host).header("origin", origin).body(()).unwrap();
+            if doors().check(&request).is_ok() {
+                prop_assert!(doors().page(&request).is_some(), "whoever may change something may read the answer");
+            }
+        }
+    }
 }

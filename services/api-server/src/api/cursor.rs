@@ -86,6 +86,8 @@ impl Id for String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -116,6 +118,21 @@ mod tests {
         }
         for cursor in ["p", "p8000000000000000", "q0000000000000001"] {
             assert_eq!(parse_place(cursor), None, "{cursor}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn i18_any_text_is_a_cursor_or_none(text in any::<String>(), hex in "[qrsap][0-9a-f]{0,40}") {
+            for cursor in [text, hex] {
+                parse_place(&cursor);
+                for list in [REQUESTS, RESPONSES, SESSIONS, AUDIT] {
+                    if let Some(after) = list.parse::<i64>(&cursor) {
+                        prop_assert_eq!(list.text(&after), cursor.clone());
+                    }
+                    list.parse::<String>(&cursor);
+                }
+            }
         }
     }
 }

@@ -119,6 +119,7 @@ fn goes_to(cookie: &Cookie, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::super::token::tests::token;
@@ -222,5 +223,18 @@ mod tests {
         let jar = [cookie("token", &users(None), HOST, -1.0)];
         let shown = format!("{jar:?} {:?}", login(&jar, HOST, NOW));
         assert!(!shown.contains("eyJ"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn i18_anything_can_be_pasted(text in any::<String>(), name in "[!-~]{0,9}", value in "[ -~]{0,40}") {
+            let person = token(&json!({"id": "u", "exp": NOW + 60}));
+            for text in [text, format!("cookie: token={value}"), format!("token={person}; {name}={value}")] {
+                if let Ok(login) = pasted(&text, NOW) {
+                    prop_assert!(http::HeaderValue::from_str(login.cookies.expose()).is_ok(), "{text}");
+                    prop_assert!(http::HeaderValue::from_str(login.token.expose()).is_ok(), "{text}");
+                }
+            }
+        }
     }
 }

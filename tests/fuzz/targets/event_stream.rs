@@ -1,0 +1,36 @@
+//! Event streams, whole and in pieces: every cut of the same bytes gives the same events.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use signalbox_core::sse::{DoneScanner, Splitter};
+
+/// All events of the bytes in pieces of this length, with what is left at the end; `None` if one is too long.
+fn events(bytes: &[u8], piece: usize) -> Option<Vec<Option<Vec<u8>>>> {
+    let (mut splitter, mut events) = (Splitter::new(1 << 16), Vec::new());
+    for piece in bytes.chunks(piece) {
+        splitter.push(Bytes::copy_from_slice(piece));
+        loop {
+            match splitter.next_frame() {
+                Ok(Some(frame)) => events.push(frame.data().map(|data| data.to_vec())),
+                Ok(None) => break,
+                Err(_) => return None,
+            }
+        }
+    }
+    events.extend(splitter.finish().map(|frame| frame.data().map(|data| data.to_vec())));
+    Some(events)
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((piece, bytes)) = bytes.split_first() else { return };
+    let piece = usize::from(*piece).max(1);
+    // When an event is too long is seen sooner in small pieces than in large ones.
+    if let (Some(pieces), Some(whole)) = (events(bytes, piece), events(bytes, bytes.len().max(1))) {
+        assert_eq!(pieces, whole);
+    }
+    let mut scanner = DoneScanner::default();
+    for piece in bytes.chunks(piece) {
+        scanner.scan(piece);
+    }
+});
