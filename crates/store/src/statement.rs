@@ -3,6 +3,8 @@
 //! Both understand `$1`, `RETURNING`, `ON CONFLICT … excluded`, `TRUE` and `FALSE`. Every text is made of literals of
 //! this crate: a value never becomes part of it.
 
+mod filtered;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -11,7 +13,9 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, Postgres, Sqlite};
 
-use crate::{Error, Page};
+pub(crate) use filtered::Filtered;
+
+use crate::Error;
 
 /// A statement with its values.
 #[derive(Clone, Debug)]
@@ -45,13 +49,6 @@ pub(crate) enum Value<'a> {
 /// The latest text of each column. The rows of the log repeat each other, and a text that is shared needs no copy on its
 /// way to SQLite's thread.
 struct Texts(Vec<Option<Arc<str>>>);
-
-/// A `WHERE` clause that grows with what the caller asks for.
-#[derive(Debug, Default)]
-pub(crate) struct Filtered<'a> {
-    clause: String,
-    values: Vec<Value<'a>>,
-}
 
 // === impl Statement ===
 
@@ -307,95 +304,9 @@ impl From<Vec<u8>> for Value<'_> {
     }
 }
 
-// === impl Filtered ===
-
-impl<'a> Filtered<'a> {
-    /// Adds a condition; its one `?` is where the value goes.
-    pub(crate) fn and(&mut self, condition: &'static str, value: impl Into<Value<'a>>) {
-        self.values.push(value.into());
-        let place = format!("${}", self.values.len());
-        self.push(&condition.replacen('?', &place, 1));
-    }
-
-    /// Adds a condition that compares two columns with two values; its two `?` are where they go.
-    pub(crate) fn and_pair(&mut self, condition: &'static str, pair: (impl Into<Value<'a>>, impl Into<Value<'a>>)) {
-        self.values.push(pair.0.into());
-        self.values.push(pair.1.into());
-        let (first, second) = (self.values.len() - 1, self.values.len());
-        self.push(&condition.replacen('?', &format!("${first}"), 1).replacen('?', &format!("${second}"), 1));
-    }
-
-    /// Adds a condition if there is a value for it.
-    pub(crate) fn and_if<V: Into<Value<'a>>>(&mut self, condition: &'static str, value: Option<V>) {
-        if let Some(value) = value {
-            self.and(condition, value);
-        }
-    }
-
-    /// Adds a condition that needs no value.
-    pub(crate) fn and_fixed(&mut self, condition: &'static str) {
-        self.push(condition);
-    }
-
-    /// `select` with the conditions.
-    pub(crate) fn all(&self, select: &'static str) -> Statement<'a> {
-        Statement {
-            text: Text::Plain(format!("{select}{}", self.clause).into()),
-            values: self.values.clone(),
-            clean: false,
-        }
-    }
-
-    /// `head`, a `SELECT` of the ids of that page, `tail`: what is skipped is found in an index, and never read.
-    pub(crate) fn page_of(
-        &self,
-        head: &'static str,
-        ids: (&'static str, &'static str),
-        tail: &'static str,
-        page: Page,
-    ) -> Statement<'a> {
-        let (limit, offset) = (self.values.len() + 1, self.values.len() + 2);
-        let (select, order) = ids;
-        let text = format!("{head}({select}{} {order} LIMIT ${limit} OFFSET ${offset}){tail}", self.clause);
-        Statement { text: Text::Plain(text.into()), values: self.values.clone(), clean: false }
-            .bind(page.limit)
-            .bind(page.offset)
-    }
-
-    /// `select` with the conditions, in order, and only that page.
-    pub(crate) fn page(&self, select: &'static str, order: &'static str, page: Page) -> Statement<'a> {
-        let (limit, offset) = (self.values.len() + 1, self.values.len() + 2);
-        let text = format!("{select}{} {order} LIMIT ${limit} OFFSET ${offset}", self.clause);
-        Statement { text: Text::Plain(text.into()), values: self.values.clone(), clean: false }
-            .bind(page.limit)
-            .bind(page.offset)
-    }
-
-    fn push(&mut self, condition: &str) {
-        self.clause.push_str(if self.clause.is_empty() { " WHERE " } else { " AND " });
-        self.clause.push_str(condition);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn conditions_are_numbered_in_order() {
-        let mut filtered = Filtered::default();
-        filtered.and_if("a = ?", Some("x"));
-        filtered.and_if("b = ?", None::<i64>);
-        filtered.and_fixed("c IS NULL");
-        filtered.and("d >= ?", 7);
-        let statement = filtered.page("SELECT * FROM t", "ORDER BY a", Page { limit: 1, offset: 2 });
-        assert_eq!(
-            statement.text.for_postgres(4),
-            "SELECT * FROM t WHERE a = $1 AND c IS NULL AND d >= $2 ORDER BY a LIMIT $3 OFFSET $4"
-        );
-        assert_eq!(statement.values.len(), 4);
-        assert_eq!(Filtered::default().all("SELECT 1").text.for_sqlite(0), "SELECT 1");
-    }
 
     #[test]
     fn rows_are_numbered_where_numbers_cost_nothing() {
