@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api::models::ModelCache, conversation::Conversations, credentials::Logins, error_log::ErrorLog, metrics::Metrics,
-    qwen::Qwen, record::Log,
+    api::models::ModelCache, conversation::Conversations, credentials::Logins, error_log::ErrorLog, keeping::Keeping,
+    metrics::Metrics, qwen::Qwen, record::Log,
 };
 
 /// The parts of the service that requests share.
@@ -25,6 +25,8 @@ pub struct App {
     pub conversations: Conversations,
     /// The models there are.
     pub models: ModelCache,
+    /// What the log keeps.
+    pub keeping: Arc<Keeping>,
     /// What was asked here directly.
     pub log: Log,
     /// What went wrong.

@@ -28,7 +28,7 @@ use self::{
 use crate::{
     clock,
     convert::{Answer, Ask, Prompt},
-    keeping::Keeping,
+    keeping::Kept,
     qwen::{
         Events, Failure, Login, Qwen,
         client::checked,
@@ -48,7 +48,6 @@ pub struct Conversations {
     store: Store,
     qwen: Arc<Qwen>,
     idle_timeout: Duration,
-    keeping: Arc<Keeping>,
     seats: Seats,
 }
 
@@ -78,8 +77,8 @@ pub struct Place {
 impl Conversations {
     /// The conversations in this database; they can be continued for so long after their last turn.
     #[must_use]
-    pub fn new(store: Store, qwen: Arc<Qwen>, idle_timeout: Duration, keeping: Arc<Keeping>) -> Self {
-        Self { store, qwen, idle_timeout, keeping, seats: Seats::default() }
+    pub fn new(store: Store, qwen: Arc<Qwen>, idle_timeout: Duration) -> Self {
+        Self { store, qwen, idle_timeout, seats: Seats::default() }
     }
 
     /// Asks for the next answer. The site has begun to answer when this returns.
@@ -105,11 +104,11 @@ impl Conversations {
     }
 
     /// Notes where the conversation can be continued. That it cannot be noted is no reason to keep the answer back.
-    pub async fn end(&self, ask: &Ask, place: &Place, answer: &Answer) {
+    pub async fn end(&self, ask: &Ask, place: &Place, answer: &Answer, kept: Kept) {
         let Some(parent_id) = answer.parent_id() else { return };
         let now = clock::unix_ms();
         let trace = Trace::after(&ask.messages, answer.text(), &answer.call_ids());
-        let shown = if self.keeping.requests() { SHOWN } else { 0 };
+        let shown = if kept.requests { SHOWN } else { 0 };
         let first_user_message: String = ask.first_user_text().chars().take(shown).collect();
         let opening = ask.opening_hash();
         let ended = EndedTurn {

@@ -57,7 +57,7 @@ impl ErrorLog {
             endpoint: Some(asked.path.clone()),
             method: Some(asked.method.clone()),
             user_agent: asked.user_agent.clone(),
-            request_payload: redacted(&asked.body).filter(|_| self.keeping.requests()),
+            request_payload: redacted(&asked.body).filter(|_| self.keeping.now().requests),
             severity: error.severity(),
         });
         body

@@ -106,7 +106,7 @@ impl Exchange {
         let partial = self.answer.take().map_or(nothing, partial);
         let outcome = Outcome { status, status_code: Some(code), error: Some(failure.to_string()), ..partial };
         if let Some(record) = self.record.take() {
-            record.end(&self.app.log, outcome).await;
+            record.end(&self.app.log, self.app.keeping.now(), outcome).await;
         }
     }
 
@@ -158,9 +158,10 @@ impl Exchange {
             return Err(Failure::Empty);
         }
         let Turn { place, mut events, .. } = turn;
+        let kept = self.app.keeping.now();
         {
             let noted = async {
-                self.app.conversations.end(&self.ask, &place, &answer).await;
+                self.app.conversations.end(&self.ask, &place, &answer, kept).await;
                 self.app.logins.worked(&self.login).await;
             };
             tokio::pin!(noted);
@@ -178,7 +179,7 @@ impl Exchange {
             record.first_byte();
             let outcome =
                 Outcome { status: RequestStatus::Completed, status_code: Some(200), opening_hash, ..of(&completion) };
-            record.end(&self.app.log, outcome).await;
+            record.end(&self.app.log, kept, outcome).await;
         }
         Ok(Step { chunks, whole: Some(completion) })
     }
@@ -192,8 +193,8 @@ impl Drop for Exchange {
         let partial = self.answer.take().map(partial).unwrap_or_default();
         let status_code = left.then_some(200);
         let outcome = Outcome { status, status_code, ..partial };
-        let log = self.app.log.clone();
-        self.app.tasks.spawn(async move { record.end(&log, outcome).await });
+        let (log, kept) = (self.app.log.clone(), self.app.keeping.now());
+        self.app.tasks.spawn(async move { record.end(&log, kept, outcome).await });
     }
 }
 

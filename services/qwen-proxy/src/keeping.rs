@@ -1,20 +1,25 @@
 //! What the log keeps of requests and answers: two settings, obeyed within a second.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use signalbox_store::{
     exchanges::Exchange,
     settings::{self, LOG_REQUESTS, LOG_RESPONSES, is_on},
 };
+use tokio::sync::watch;
 
 /// The settings, in their order in a change.
 pub const KEYS: [&str; 2] = [LOG_REQUESTS, LOG_RESPONSES];
 
-/// Whether what people ask, and what they are answered, is kept.
+/// What the settings say at the moment.
 #[derive(Debug)]
-pub struct Keeping {
-    requests: AtomicBool,
-    responses: AtomicBool,
+pub struct Keeping(watch::Sender<Kept>);
+
+/// What is kept of one exchange. Asked for once, when it ends: what all tables have of it fits together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What people ask.
+    pub requests: bool,
+    /// What they are answered.
+    pub responses: bool,
 }
 
 // === impl Keeping ===
@@ -22,7 +27,7 @@ pub struct Keeping {
 impl Keeping {
     /// What the settings say now; while they cannot be read, nothing is kept.
     pub async fn of(store: &signalbox_store::Store) -> Self {
-        let keeping = Self { requests: AtomicBool::new(false), responses: AtomicBool::new(false) };
+        let keeping = Self(watch::Sender::new(Kept { requests: false, responses: false }));
         match settings::list(store).await {
             Ok(rows) => {
                 keeping.set(KEYS.map(|key| rows.iter().find(|row| row.key == key).map(|row| &*row.value)));
@@ -34,39 +39,45 @@ impl Keeping {
 
     /// Takes over the values of [`KEYS`].
     pub fn set(&self, [requests, responses]: [Option<&str>; 2]) {
-        self.requests.store(is_on(LOG_REQUESTS, requests), Ordering::Relaxed);
-        self.responses.store(is_on(LOG_RESPONSES, responses), Ordering::Relaxed);
+        self.0
+            .send_replace(Kept { requests: is_on(LOG_REQUESTS, requests), responses: is_on(LOG_RESPONSES, responses) });
     }
 
-    /// Whether what people ask is kept.
+    /// What is kept of an exchange that ends now.
     #[must_use]
-    pub fn requests(&self) -> bool {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    /// Takes out of an exchange what is not to be kept. Figures, names and the reason for its end stay.
-    pub fn prune(&self, exchange: &mut Exchange) {
-        let (requests, responses) = (self.requests(), self.responses.load(Ordering::Relaxed));
-        if !requests {
-            "null".clone_into(&mut exchange.begun.openai_request);
-            exchange.begun.first_user_message.clear();
-        }
-        let Some(ended) = &mut exchange.ended else { return };
-        if !requests {
-            ended.upstream_request = None;
-        }
-        if !responses {
-            ended.openai_response = None;
-        }
-        // The site quotes what it was sent in its errors.
-        if !(requests && responses) && ended.error.is_some() {
-            ended.error = Some("not kept".to_owned());
-        }
+    pub fn now(&self) -> Kept {
+        *self.0.borrow()
     }
 }
 
 impl Default for Keeping {
     fn default() -> Self {
-        Self { requests: AtomicBool::new(true), responses: AtomicBool::new(true) }
+        Self(watch::Sender::new(Kept::ALL))
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// Everything.
+    pub const ALL: Self = Self { requests: true, responses: true };
+
+    /// Takes out of an exchange what is not to be kept. Figures, names and the reason for its end stay.
+    pub fn prune(self, exchange: &mut Exchange) {
+        if !self.requests {
+            "null".clone_into(&mut exchange.begun.openai_request);
+            exchange.begun.first_user_message.clear();
+        }
+        let Some(ended) = &mut exchange.ended else { return };
+        if !self.requests {
+            ended.upstream_request = None;
+        }
+        if !self.responses {
+            ended.openai_response = None;
+        }
+        // The site quotes what it was sent in its errors.
+        if self != Self::ALL && ended.error.is_some() {
+            ended.error = Some("not kept".to_owned());
+        }
     }
 }

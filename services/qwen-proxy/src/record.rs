@@ -16,7 +16,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{clock, convert::Ask, keeping::Keeping, metrics::Metrics};
+use crate::{clock, convert::Ask, keeping::Kept, metrics::Metrics};
 
 /// How long the end of an answer waits until it is written down.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,7 +38,6 @@ const SHOWN: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Log {
     queue: mpsc::Sender<Entry>,
-    keeping: Arc<Keeping>,
     metrics: Arc<Metrics>,
 }
 
@@ -93,13 +92,12 @@ impl Default for Outcome {
 
 impl Log {
     /// A log in this database, and its writer.
-    pub fn new(store: Store, keeping: Arc<Keeping>, metrics: Arc<Metrics>) -> (Self, impl Future<Output = ()>) {
+    pub fn new(store: Store, metrics: Arc<Metrics>) -> (Self, impl Future<Output = ()>) {
         let (queue, entries) = mpsc::channel(QUEUE);
-        (Self { queue, keeping, metrics: Arc::clone(&metrics) }, write(store, entries, metrics))
+        (Self { queue, metrics: Arc::clone(&metrics) }, write(store, entries, metrics))
     }
 
-    async fn put(&self, mut exchange: Exchange) {
-        self.keeping.prune(&mut exchange);
+    async fn put(&self, exchange: Exchange) {
         let (done, written) = oneshot::channel();
         if self.queue.try_send((exchange, done)).is_err() {
             self.metrics.unlogged(1);
@@ -166,8 +164,8 @@ impl Record {
         self.first_byte.get_or_insert_with(|| self.arrived.elapsed());
     }
 
-    /// Gives it to the writer, and waits for a moment until it is written.
-    pub async fn end(self, log: &Log, outcome: Outcome) {
+    /// Gives what is kept of it to the writer, and waits for a moment until it is written.
+    pub async fn end(self, log: &Log, kept: Kept, outcome: Outcome) {
         let ended = Ended {
             status: outcome.status,
             ended_at: clock::unix_ms(),
@@ -184,7 +182,9 @@ impl Record {
             truncated: false,
             opening_hash: outcome.opening_hash,
         };
-        log.put(Exchange { begun: self.begun, ended: Some(ended) }).await;
+        let mut exchange = Exchange { begun: self.begun, ended: Some(ended) };
+        kept.prune(&mut exchange);
+        log.put(exchange).await;
     }
 }
 
@@ -202,11 +202,14 @@ mod tests {
     #[tokio::test]
     async fn what_is_taken_is_written_before_the_writer_ends() {
         let store = Store::open("sqlite::memory:").await.unwrap();
-        let (log, writer) = Log::new(store.clone(), Arc::default(), Arc::default());
+        let (log, writer) = Log::new(store.clone(), Arc::default());
         let waiting = async move {
             let mut last = record(1);
             last.begins("session", b"{}");
-            tokio::join!(last.end(&log, Outcome::default()), record(2).end(&log, Outcome::default()));
+            tokio::join!(
+                last.end(&log, Kept::ALL, Outcome::default()),
+                record(2).end(&log, Kept::ALL, Outcome::default())
+            );
         };
         tokio::join!(waiting, writer);
         let listed = requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap();
@@ -221,15 +224,15 @@ mod tests {
         // Opening takes real time.
         tokio::time::pause();
         let metrics = Arc::<Metrics>::default();
-        let (log, _writer) = Log::new(store, Arc::default(), Arc::clone(&metrics));
+        let (log, _writer) = Log::new(store, Arc::clone(&metrics));
         let started = Instant::now();
-        record(1).end(&log, Outcome::default()).await;
+        record(1).end(&log, Kept::ALL, Outcome::default()).await;
         assert!(started.elapsed() >= PATIENCE);
         for _ in 1..QUEUE {
             let (done, _) = oneshot::channel();
             log.queue.try_send((Exchange { begun: record(2).begun, ended: None }, done)).unwrap();
         }
-        record(3).end(&log, Outcome::default()).await;
+        record(3).end(&log, Kept::ALL, Outcome::default()).await;
         assert!(metrics.text(None, None).contains("requests_not_logged_total 1"));
     }
 }

@@ -47,19 +47,15 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let tasks = TaskTracker::new();
     let qwen = Arc::new(Qwen::new(client, access, Arc::clone(&metrics)));
     let keeping = Arc::new(Keeping::of(&store).await);
-    let (log, writer) = Log::new(store.clone(), Arc::clone(&keeping), Arc::clone(&metrics));
+    let (log, writer) = Log::new(store.clone(), Arc::clone(&metrics));
     let writer = tokio::spawn(writer);
     let app = Arc::new(App {
         log,
         logins: Logins::new(store.clone(), Sealer::new(&key), &config.login),
-        conversations: Conversations::new(
-            store.clone(),
-            Arc::clone(&qwen),
-            config.sessions.idle_timeout.get(),
-            Arc::clone(&keeping),
-        ),
+        conversations: Conversations::new(store.clone(), Arc::clone(&qwen), config.sessions.idle_timeout.get()),
         models: ModelCache::new(config.upstream.models_cache.get()),
         errors: ErrorLog::new(store.clone(), tasks.clone(), Arc::clone(&keeping)),
+        keeping: Arc::clone(&keeping),
         qwen,
         metrics,
         tasks: tasks.clone(),
