@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use sd_notify::NotifyState;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -38,14 +37,7 @@ fn line(context: &Context, announce: &str) -> String {
 
 /// Says that the process accepts nothing any more.
 pub(crate) fn draining() {
-    tell_service_manager(NotifyState::Stopping);
-}
-
-/// systemd, if it started this process as `Type=notify`; a supervised process has another supervisor.
-fn tell_service_manager(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "cannot reach the service manager");
-    }
+    service_manager::stopping();
 }
 
 /// Says that the process accepts connections. A reader that went away is no reason to die, as it would be with `println!`.
@@ -56,7 +48,35 @@ pub(crate) fn announce(context: &Context, announce: &str) {
         tracing::warn!(%error, "cannot write the status line");
     }
     tracing::info!(addr = %context.listener.local_addr(), instance = context.instance, "listening");
-    tell_service_manager(NotifyState::Ready);
+    service_manager::ready();
+}
+
+/// systemd, if it started this process as `Type=notify`; a supervised process has another supervisor.
+#[cfg(unix)]
+mod service_manager {
+    use sd_notify::NotifyState;
+
+    pub(super) fn ready() {
+        tell(NotifyState::Ready);
+    }
+
+    pub(super) fn stopping() {
+        tell(NotifyState::Stopping);
+    }
+
+    fn tell(state: NotifyState<'_>) {
+        if let Err(error) = sd_notify::notify(&[state]) {
+            tracing::warn!(%error, "cannot reach the service manager");
+        }
+    }
+}
+
+/// Elsewhere nobody wants to be told.
+#[cfg(not(unix))]
+mod service_manager {
+    pub(super) const fn ready() {}
+
+    pub(super) const fn stopping() {}
 }
 
 #[cfg(test)]

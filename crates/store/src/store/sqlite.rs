@@ -6,7 +6,7 @@
 mod backup;
 mod file;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use sqlx::Sqlite;
@@ -58,7 +58,18 @@ pub(super) async fn open(url: &str) -> Result<Pools, Error> {
     if matches!(url, "sqlite::memory:" | "sqlite://:memory:") {
         return open_memory(options.shared_cache(false)).await;
     }
-    open_file(options).await
+    match options.get_filename().to_str().and_then(on_drive).filter(|_| cfg!(windows)).map(PathBuf::from) {
+        Some(path) => open_file(options.filename(path)).await,
+        None => open_file(options).await,
+    }
+}
+
+/// The path of Windows in `sqlite:///C:/…`: the slash before the drive belongs to the URL.
+fn on_drive(path: &str) -> Option<&str> {
+    let path = path.strip_prefix('/')?;
+    let mut start = path.chars();
+    let is_drive = start.next().is_some_and(|letter| letter.is_ascii_alphabetic()) && start.next() == Some(':');
+    is_drive.then_some(path)
 }
 
 /// `BEGIN IMMEDIATE` waits for other writers here, where the busy timeout is honoured. A transaction that began by

@@ -79,3 +79,12 @@ async fn a_full_database_is_unavailable_and_nothing_is_lost() {
     tx.execute(Statement::new(insert).bind("large").bind(&long)).await.unwrap();
     tx.commit().await.unwrap();
 }
+
+#[test]
+fn a_drive_begins_the_path_of_windows() {
+    assert_eq!(on_drive("/C:/data/signalbox.db"), Some("C:/data/signalbox.db"));
+    assert_eq!(on_drive("/c:"), Some("c:"));
+    for elsewhere in ["C:/data", "/data/C:/x", "/1:/x", "//server/share", "/", ""] {
+        assert_eq!(on_drive(elsewhere), None, "{elsewhere}");
+    }
+}
