@@ -1,6 +1,7 @@
 @echo off
 rem Stops the services of install.cmd and takes them out. The data stays. Run this as administrator.
-for %%S in (provider-router qwen-proxy) do (
+if not defined SERVICES set "SERVICES=api-server"
+for %%S in (%SERVICES%) do (
     nssm stop %%S
     nssm remove %%S confirm
 )

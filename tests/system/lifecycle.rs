@@ -193,6 +193,17 @@ async fn a_service_that_somebody_else_asked_to_leave_has_not_crashed() {
 }
 
 #[tokio::test]
+async fn api_server_leaves_with_everybody_when_it_is_asked_over_http() {
+    let mut stack = Stack::start().await;
+    let looked = stack.api.get("/v1/admin/shutdown").await;
+    assert_eq!(looked.status, 405, "{}", looked.text());
+    let asked = stack.api.post("/v1/admin/shutdown", &json!({})).await.expect(200);
+    assert_eq!(asked.json()["success"], true, "{}", asked.text());
+    assert!(stack.process.wait_exit().await.success());
+    assert_eq!(processes::of(&stack.home), [0; 0]);
+}
+
+#[tokio::test]
 async fn a_restarted_api_server_finds_its_data_again() {
     let mut stack = Stack::start().await;
     let request = json!({"model": "echo", "messages": [{"role": "user", "content": "remember me"}]});

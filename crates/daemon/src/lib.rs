@@ -26,6 +26,9 @@
 pub mod admin;
 #[cfg(unix)]
 pub mod adoption;
+#[cfg(not(unix))]
+#[path = "adoption/nobody.rs"]
+pub mod adoption;
 mod allocator;
 pub mod args;
 pub mod auth;

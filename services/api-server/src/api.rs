@@ -13,6 +13,7 @@
 //! - Handlers do not wait for providers: a catalogue that is slow to reach must not make its own repair slow.
 
 mod activity;
+mod admin;
 mod audit;
 mod bodies;
 mod config;
@@ -43,11 +44,14 @@ mod sessions;
 pub(crate) mod settings;
 
 use axum::Router;
+use axum::routing::post;
+use signalbox_daemon::Shutdown;
 use signalbox_store::{Sealer, Store};
 use tokio::sync::broadcast;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::admin::SHUTDOWN;
 pub use self::error::Error;
 pub(crate) use self::extract::body_limit;
 pub(crate) use self::models::ModelView;
@@ -79,11 +83,14 @@ pub struct App {
     pub router_port: u16,
     /// Bytes of the largest body.
     pub body_limit: usize,
+    /// When to leave.
+    pub shutdown: Shutdown,
 }
 
 /// All routes.
 pub(crate) fn routes() -> Router<App> {
-    described().split_for_parts().0
+    // Not in the document: whoever tries out all that is in there should find us afterwards.
+    described().split_for_parts().0.route(admin::SHUTDOWN, post(admin::shutdown))
 }
 
 /// All routes with what the document says of them. A route gets its path and its method where its handler is.

@@ -185,6 +185,9 @@ impl Config {
         if !(1..=MAX_WORKERS).contains(&self.services.workers) {
             return Err(Exit::Config(format!("services.workers takes a number from 1 to {MAX_WORKERS}")));
         }
+        if self.services.workers > 1 && cfg!(not(unix)) {
+            return Err(Exit::Config("services.workers: several processes can share a port on Unix only".to_owned()));
+        }
         self.services.router.check("router")?;
         self.services.qwen.check("qwen")?;
         self.notify.check()

@@ -8,6 +8,7 @@
 //! Start: qwen-proxy, then provider-router, without waiting in between. Stop: provider-router first and to its end, then
 //! qwen-proxy, because the router may still be serving streams that come from it.
 
+#[cfg(unix)]
 mod adoption;
 mod evict;
 mod owner;

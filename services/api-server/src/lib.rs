@@ -39,12 +39,13 @@ mod welcome;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
-use signalbox_daemon::adoption::{self, Key};
+use signalbox_daemon::adoption::Key;
 use signalbox_daemon::config::{LogFormat, LogLevel};
 use signalbox_daemon::identity::Identity;
 use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key};
@@ -75,8 +76,9 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     config.check()?;
     let data_dir = &context.common.data_dir;
     let instance = Instance::acquire(data_dir, &record(&context)).await?;
-    let key = Key::load(&adoption::run_dir(data_dir))?;
+    let key = adoption_key(data_dir)?;
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
+    #[cfg(unix)]
     let _reaper =
         supervisor::orphans::take_in().map_err(|error| Exit::Temporary(format!("cannot take in orphans: {error}")))?;
     seal(&store, &sealer).await;
@@ -129,6 +131,7 @@ async fn work(
         router_host: common.server.host.clone(),
         router_port: config.services.router_port,
         body_limit: config.api.body_limit.as_usize(),
+        shutdown: context.shutdown.clone(),
     };
     let listen = &common.server;
     let keys = Arc::new(control_keys(config, context)?);
@@ -238,7 +241,19 @@ fn cannot_open(error: &StoreError) -> Exit {
     }
 }
 
-fn fleet_config(config: &Config, context: &Context, key: Key) -> fleet::Config {
+/// What we prove ourselves with to the children of our predecessor.
+#[cfg(unix)]
+fn adoption_key(data_dir: &Path) -> Result<Option<Key>, Exit> {
+    Key::load(&signalbox_daemon::adoption::run_dir(data_dir)).map(Some)
+}
+
+/// There are none.
+#[cfg(not(unix))]
+const fn adoption_key(_: &Path) -> Result<Option<Key>, Exit> {
+    Ok(None)
+}
+
+fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::Config {
     let common = &context.common;
     let services = &config.services;
     let mut args: Vec<OsString> = vec![
@@ -288,7 +303,7 @@ fn fleet_config(config: &Config, context: &Context, key: Key) -> fleet::Config {
         router_resources: services.router.resources(),
         qwen_resources: services.qwen.resources(),
         orphan_grace: services.orphan_grace.get(),
-        key: Some(key),
+        key,
     }
 }
 

@@ -3,9 +3,9 @@
 //! # Layout
 //! - [`spec`]: what to run. - [`state`]: what may follow what, as a pure table.
 //! - [`actor`]: the one task that owns a child's state. - [`run`]: one life of the child, from spawn to burial.
-//! - [`process`]: spawning, signals, reaping. - [`group`]: who belongs to a process group.
-//! - [`orphans`]: whose parent has ended. - [`kin`]: a family that somebody else has spawned. - [`adopt`]: what another
-//!   supervisor has left behind.
+//! - [`process`]: spawning, asking, ending, in the ways of Unix or of Windows. On Unix: `group`: who belongs to a process group;
+//!   `orphans`: whose parent has ended; `kin`: a family that somebody else has spawned.
+//! - [`adopt`]: what another supervisor has left behind.
 //! - [`port`]: the sockets, which are ours. - [`share`]: one port for several children. - [`stand_in`]: who answers there
 //!   while nobody serves.
 //! - [`resources`]: how much of the machine it may use.
@@ -37,7 +37,8 @@
 //!
 //! The sockets are bound here and copies are passed to the child, so that connections wait while nobody accepts them, and
 //! two generations can take turns. Nobody serves for some seconds: they get a 503. The child is stopped or has failed:
-//! the sockets are closed.
+//! the sockets are closed. On Windows no socket can be passed: a child binds the port that was found free here, and a restart
+//! ends the old generation first.
 //!
 //! # Invariants
 //! - At most one process group per child serves at any time. Beside it there may be one that is getting ready, and some
@@ -48,10 +49,17 @@
 //! - Nothing here knows an HTTP server, SQL, or what the children do.
 
 mod actor;
+#[cfg(unix)]
+pub(crate) mod adopt;
+#[cfg(not(unix))]
+#[path = "supervisor/adopt/nobody.rs"]
 pub(crate) mod adopt;
 mod exit;
+#[cfg(unix)]
 mod group;
+#[cfg(unix)]
 mod kin;
+#[cfg(unix)]
 pub(crate) mod orphans;
 mod output;
 mod port;

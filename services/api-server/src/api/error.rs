@@ -10,7 +10,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
-use signalbox_daemon::{Denied, doors};
+use signalbox_daemon::{Denied, admin, doors};
 use signalbox_store as store;
 
 /// Why a request is refused, or failed.
@@ -108,6 +108,9 @@ pub enum Error {
     /// Somebody else was meant, or a page that may not asks.
     #[error(transparent)]
     Door(#[from] doors::Refused),
+    /// Not of this machine.
+    #[error(transparent)]
+    NotLocal(#[from] admin::Refused),
     /// A file of ours cannot be read.
     #[error("Cannot read the log: {0}")]
     Unreadable(String),
@@ -183,6 +186,7 @@ impl Error {
             Self::WrongKeys { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotJson(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Door(refused) => refused.status(),
+            Self::NotLocal(_) => StatusCode::FORBIDDEN,
             Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } | Self::PortInUse { .. } => StatusCode::CONFLICT,
@@ -207,6 +211,7 @@ impl Error {
             Self::WrongKeys { .. } => "rate_limit_error",
             Self::NotJson(_) => "unsupported_media_type",
             Self::Door(refused) => refused.kind(),
+            Self::NotLocal(_) => "permission_error",
             Self::NoMethod(_) => "method_not_allowed",
             Self::NotLoaded { .. } => "provider_not_loaded_error",
             Self::Disabled(_) => "provider_disabled_error",
@@ -233,6 +238,7 @@ impl Error {
             Self::Disabled(_) => Some("provider_disabled"),
             Self::RouterAway(_) => Some("router_unavailable"),
             Self::Door(refused) => Some(refused.code()),
+            Self::NotLocal(_) => Some("not_local"),
             _ => None,
         }
     }

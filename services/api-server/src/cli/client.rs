@@ -4,20 +4,30 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use serde_json::Value;
 
-use super::installation::{Installation, reachable};
+use super::installation::Installation;
 use crate::instance::Record;
-use crate::loopback;
+use crate::loopback::{self, reachable};
 
 /// It answers from memory, or says that it cannot.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `GET path` of the api-server that runs.
 pub(super) async fn get(installation: &Installation, server: &Record, path: &str) -> anyhow::Result<Value> {
+    ask(installation, server, Method::GET, path).await
+}
+
+/// The same for any method, without a body.
+pub(super) async fn ask(
+    installation: &Installation,
+    server: &Record,
+    method: Method,
+    path: &str,
+) -> anyhow::Result<Value> {
     let addr = reachable(server.addr);
-    let mut request = Request::get(path);
+    let mut request = Request::builder().method(&method).uri(path);
     if let Some(token) = installation.token()? {
         request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
     }
@@ -31,6 +41,6 @@ pub(super) async fn get(installation: &Installation, server: &Record, path: &str
         StatusCode::UNAUTHORIZED => {
             bail!("api-server wants another control token: set API_TOKEN to the one that it was started with")
         }
-        status => bail!("api-server answered {status} to GET {path}: {}", String::from_utf8_lossy(body)),
+        status => bail!("api-server answered {status} to {method} {path}: {}", String::from_utf8_lossy(body)),
     }
 }

@@ -1,6 +1,5 @@
 //! What there is in a data directory: the configuration, and the api-server that runs.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -68,14 +67,4 @@ pub(super) fn loaded(args: &Args) -> anyhow::Result<Loaded<Config>> {
     let loaded: Loaded<Config> = load(&SPEC, &args.common, args.overlay())?;
     loaded.own.check()?;
     Ok(loaded)
-}
-
-/// Where a server that listens at `addr` is reached from this machine.
-pub(super) fn reachable(addr: SocketAddr) -> SocketAddr {
-    let ip = match addr.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, addr.port())
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::installation::Installation;
 use super::output::{Output, Verdict};
@@ -33,7 +32,7 @@ pub(super) struct Logs {
 
 pub(super) async fn logs(command: &Logs, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
     // Before anything is printed: whoever has read it may interrupt us.
-    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut interrupts = interrupts()?;
     let installation = Installation::read(args)?;
     let logs = installation.logs();
     let file = logs.file(&command.service).context("there is no such log")?;
@@ -56,6 +55,16 @@ pub(super) async fn logs(command: &Logs, args: &Args, out: &mut Output) -> anyho
         error = tail(&command.service, follow, out) => Err(error).with_context(|| format!("cannot read {}", file.display())),
         _ = interrupts.recv() => Ok(Verdict::done(serde_json::Value::Null)),
     }
+}
+
+#[cfg(unix)]
+fn interrupts() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+}
+
+#[cfg(windows)]
+fn interrupts() -> std::io::Result<tokio::signal::windows::CtrlC> {
+    tokio::signal::windows::ctrl_c()
 }
 
 async fn tail(service: &str, mut follow: Follow, out: &mut Output) -> std::io::Error {

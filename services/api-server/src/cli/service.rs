@@ -56,7 +56,7 @@ enum Manager {
     Launchd,
     /// PM2, for this user
     Pm2,
-    /// Windows: provider-router and qwen-proxy alone
+    /// Windows
     Nssm,
 }
 

@@ -6,11 +6,12 @@ mod doors;
 use serde_json::{Value, json};
 
 use self::daemon::Daemon;
-use super::installation::{Installation, reachable};
+use super::installation::Installation;
 use super::output::{Code, Output, Verdict};
 use super::{Cli, client, stop};
 use crate::config::Args;
 use crate::instance::{self, Record};
+use crate::loopback::reachable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Start {

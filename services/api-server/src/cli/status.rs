@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::installation::{Installation, reachable};
+use super::installation::Installation;
 use super::output::{Code, Output, Verdict};
 use super::usage::{self, Usage};
 use super::{client, ports};
 use crate::config::Args;
 use crate::instance::Record;
+use crate::loopback::reachable;
 
 /// The keys of the services in the status of the API, and their names.
 const SERVICES: [(&str, &str); 2] = [("providerRouter", "provider-router"), ("qwenProxy", "qwen-proxy")];

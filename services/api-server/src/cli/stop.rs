@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
+use http::Method;
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
-use super::ending;
 use super::installation::Installation;
 use super::output::{Code, Output, Verdict};
+use super::{client, ending};
+use crate::api::SHUTDOWN;
 use crate::config::Args;
-use crate::instance::Record;
+use crate::instance::{Record, running};
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a shutdown may take beyond its two deadlines.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -39,7 +45,12 @@ pub(super) async fn stop_running(
 ) -> anyhow::Result<bool> {
     // It stops its children while it serves its last requests.
     let deadlines = installation.common.server.drain_timeout.get() + installation.config.services.stop_grace.get() * 2;
-    let forced = ending::end(&server.identity, deadlines + MARGIN, out).await?;
+    let forced = if cfg!(unix) {
+        ending::end(&server.identity, deadlines + MARGIN, out).await?
+    } else {
+        leave(installation, server, deadlines + MARGIN, out).await?;
+        false
+    };
     let pid = server.identity.pid;
     if forced {
         let (grace, drain) = (installation.config.services.orphan_grace, installation.common.server.drain_timeout);
@@ -51,4 +62,27 @@ pub(super) async fn stop_running(
         out.line(format!("Server stopped successfully (PID: {pid})"));
     }
     Ok(forced)
+}
+
+/// Asks the server to leave, where there are no signals, and waits until it has.
+async fn leave(
+    installation: &Installation,
+    server: &Record,
+    patience: Duration,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    let pid = server.identity.pid;
+    out.line(format!("Asking process {pid} to leave..."));
+    client::ask(installation, server, Method::POST, SHUTDOWN).await?;
+    let deadline = Instant::now() + patience;
+    // While it leaves it holds the lock, but may not say any more which process it is.
+    while !matches!(running(&installation.common.data_dir), Ok(None)) {
+        anyhow::ensure!(
+            Instant::now() < deadline,
+            "process {pid} is still there after {} s: end it with the task manager, its services end with it",
+            patience.as_secs()
+        );
+        sleep(PAUSE).await;
+    }
+    Ok(())
 }

@@ -111,7 +111,10 @@ impl Owner {
                 }
             }),
             Want::Adopt(overrides) => Box::pin(async move {
+                #[cfg(unix)]
                 self.adopt(&overrides).await;
+                #[cfg(not(unix))]
+                drop(overrides);
                 Ok(())
             }),
             Want::Stop => {

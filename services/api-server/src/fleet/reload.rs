@@ -87,11 +87,20 @@ impl Watched {
 
 impl Print {
     fn of(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-
         let file = std::fs::metadata(path).ok().filter(|file| file.is_file() && file.len() > 0)?;
-        Some(Self { modified: file.modified().ok()?, length: file.len(), inode: file.ino() })
+        Some(Self { modified: file.modified().ok()?, length: file.len(), inode: inode(&file) })
     }
+}
+
+#[cfg(unix)]
+fn inode(file: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(file)
+}
+
+/// Time and length have to do.
+#[cfg(not(unix))]
+const fn inode(_: &std::fs::Metadata) -> u64 {
+    0
 }
 
 #[cfg(test)]

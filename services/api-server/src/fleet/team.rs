@@ -56,6 +56,7 @@ impl Team {
     }
 
     /// All workers.
+    #[cfg(unix)]
     pub(super) fn workers(&self) -> &[Child] {
         &self.workers
     }

@@ -398,10 +398,13 @@ fn not_bound(refused: &Refused) -> NotSpawned {
     NotSpawned { cause: Cause::new(fault, refused.to_string()), permanent: true }
 }
 
+/// What the operating system calls a file that is no program: ENOEXEC, or ERROR_BAD_EXE_FORMAT.
+const NO_PROGRAM: i32 = if cfg!(windows) { 193 } else { 8 };
+
 fn not_run(error: &std::io::Error) -> NotSpawned {
     use std::io::ErrorKind;
     // Not there, not ours, not a program: trying again changes nothing. Out of memory or processes: it may.
     let hopeless = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
-        || error.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32);
+        || error.raw_os_error() == Some(NO_PROGRAM);
     NotSpawned { cause: Cause::new(Fault::NotSpawned, error.to_string()), permanent: hopeless }
 }

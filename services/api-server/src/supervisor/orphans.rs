@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+#[cfg(target_os = "linux")]
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 

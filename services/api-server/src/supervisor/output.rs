@@ -3,7 +3,7 @@
 //! Standard error goes straight into a file, so that a child can go on logging when we are gone. Standard output is a
 //! pipe that carries status lines only; the children ignore errors of writing to it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, BufReader};
 use tokio::process::ChildStdout;
+
+use crate::instance::private_directory;
 
 /// A status line is about 200 bytes. Of longer lines the rest is dropped.
 const LINE_LIMIT: usize = 16 * 1024;
@@ -59,8 +61,8 @@ impl Listening {
 // === impl Lines ===
 
 impl Lines {
-    pub(super) fn new(stdout: std::process::ChildStdout) -> io::Result<Self> {
-        Ok(Self { stdout: BufReader::new(ChildStdout::from_std(stdout)?), line: Vec::new() })
+    pub(super) fn new(stdout: ChildStdout) -> Self {
+        Self { stdout: BufReader::new(stdout), line: Vec::new() }
     }
 
     /// The next line without its end; `None` when the child has closed its standard output. Cancel safe.
@@ -91,17 +93,20 @@ impl Lines {
 impl Log {
     /// Opens the file for appending, private to us, and its directory with it.
     pub(super) fn open(path: &Path) -> io::Result<(Self, File)> {
-        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-
         if let Some(directory) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+            private_directory(directory)?;
         }
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
         let begin = file.metadata()?.len();
         Ok((Self { path: path.to_owned(), begin }, file))
     }
 
     /// That of a run which somebody else began, nobody knows where: its end may tell of an older run, too.
+    #[cfg(unix)]
     pub(super) fn of_adopted(path: &Path) -> Self {
         Self { path: path.to_owned(), begin: 0 }
     }
@@ -124,6 +129,8 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+
+    use std::fs;
 
     use super::*;
 

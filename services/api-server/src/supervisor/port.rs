@@ -1,18 +1,19 @@
-//! The sockets of a child: bound here, so that no restart refuses anybody and nobody can take the port in between.
+//! The sockets of a child: bound here, so that no restart refuses anybody and nobody can take the port in between. Where no
+//! socket can be passed, they are only tried out, and the child binds them.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 
 use signalbox_daemon::Listener;
 use signalbox_daemon::exit::Exit;
 use signalbox_daemon::listener::Holder;
 
 use super::Listen;
+use super::process::PASSES_SOCKETS;
 
 /// How many ports are tried after the one that is taken; then any will do.
 const NEXT_PORTS: u16 = 100;
 
-/// Bound sockets. Dropping them closes them, unless a child has copies.
+/// Bound sockets; none where they cannot be passed. Dropping them closes them, unless a child has copies.
 #[derive(Debug)]
 pub(super) struct Port {
     listen: Listen,
@@ -56,11 +57,13 @@ impl Port {
             other => Refused::Impossible(other.to_string()),
         })?;
         let addr = listener.local_addr();
-        let sockets = listener.into_std().map_err(|error| Refused::Impossible(error.to_string()))?;
+        let mut sockets = listener.into_std().map_err(|error| Refused::Impossible(error.to_string()))?;
+        sockets.retain(|_| PASSES_SOCKETS);
         Ok(Self { listen: listen.clone(), sockets, addr })
     }
 
     /// Those of a child that was adopted, which were bound as `listen` says.
+    #[cfg(unix)]
     pub(super) fn adopted(listen: Listen, sockets: Vec<TcpListener>, addr: SocketAddr) -> Self {
         Self { listen, sockets, addr }
     }
@@ -70,9 +73,10 @@ impl Port {
         self.listen.host == listen.host && (listen.port == self.listen.port || listen.port == self.addr.port())
     }
 
-    /// Whether what is asked for cannot be bound as long as these are: another host, the same port.
+    /// Whether what is asked for cannot be bound as long as these are: another host, the same port; or the same address, where
+    /// two processes cannot share it.
     pub(super) fn is_in_the_way_of(&self, listen: &Listen) -> bool {
-        listen.port == self.addr.port() && !self.suits(listen)
+        (listen.port == self.addr.port() && !self.suits(listen)) || (!PASSES_SOCKETS && self.suits(listen))
     }
 
     pub(super) fn sockets(&self) -> &[TcpListener] {
@@ -83,13 +87,6 @@ impl Port {
     pub(super) fn addr(&self) -> SocketAddr {
         self.addr
     }
-}
-
-/// A socket for the health checks of one process: on loopback, on any port.
-pub(super) fn probe() -> io::Result<TcpListener> {
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
 }
 
 fn name(holder: Option<&Holder>) -> String {

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use nix::unistd::Pid;
-
 /// Limits of one child. `None`: what its supervisor has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
@@ -19,13 +17,26 @@ pub struct Resources {
 
 impl Resources {
     /// Gives a group that has just been spawned what it may use; what it starts later inherits it.
-    pub(super) fn apply(&self, leader: Pid) -> io::Result<()> {
-        let Some(leader) = rustix::process::Pid::from_raw(leader.as_raw()) else { return Ok(()) };
+    #[cfg(unix)]
+    pub(super) fn apply(&self, leader: u32) -> io::Result<()> {
+        let leader = i32::try_from(leader).map_err(io::Error::other)?;
+        let Some(leader) = rustix::process::Pid::from_raw(leader) else { return Ok(()) };
         if let Some(niceness) = self.niceness {
             // Of the group: of a process it would be that of its first thread.
             rustix::process::setpriority_pgrp(Some(leader), niceness.into())?;
         }
         self.open_files.map_or(Ok(()), |files| limit_open_files(leader, files))
+    }
+
+    /// Elsewhere nothing can be limited.
+    #[cfg(not(unix))]
+    pub(super) fn apply(&self, _: u32) -> io::Result<()> {
+        let is_limited = self.niceness.is_some() || self.open_files.is_some();
+        if is_limited {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "niceness and open files are limited on Unix only"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the process uses more memory than it may.
@@ -42,7 +53,7 @@ fn limit_open_files(leader: rustix::process::Pid, files: u64) -> io::Result<()> 
     Ok(())
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 fn limit_open_files(_: rustix::process::Pid, _: u64) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "open files can be limited on Linux only"))
 }

@@ -6,14 +6,16 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
+#[cfg(unix)]
 use signalbox_daemon::adoption::Adopted;
 use tokio::time::{Instant, sleep_until};
 
 use super::output::{Lines, Listening, Log};
-use super::port::{self, Port};
+use super::port::Port;
 use super::probe::{self, NotReady, Target};
-use super::process::{Process, Sockets};
+use super::process::{Process, Spawned};
 use super::{Exit, Limits, Resources, Spec};
+use crate::loopback::reachable;
 
 /// Between two questions for readiness.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
@@ -35,8 +37,8 @@ pub(super) struct Run {
     output: Option<Lines>,
     log: Log,
     since: Instant,
-    /// Where its own socket for health checks is.
-    probe_addr: SocketAddr,
+    /// Where its own socket for health checks is. `None`: it has none, and has not announced another.
+    probe_addr: Option<SocketAddr>,
     probe_interval: Duration,
     resources: Resources,
     memory_patience: Duration,
@@ -78,22 +80,20 @@ pub(super) enum News {
 // === impl Run ===
 
 impl Run {
-    /// Spawns the child with copies of the sockets.
+    /// Spawns the child, to serve on this port.
     pub(super) fn begin(name: &'static str, spec: &Spec, port: &Port, limits: &Limits) -> io::Result<Self> {
         let (log, file) = Log::open(&spec.log)
             .map_err(|error| io::Error::new(error.kind(), format!("cannot open {}: {error}", spec.log.display())))?;
-        let probe = port::probe()?;
-        let sockets = Sockets { public: port.sockets(), probe: &probe };
-        let (process, stdout) = Process::spawn(name, spec, sockets, file)
+        let Spawned { process, stdout, probe } = Process::spawn(name, spec, port, file)
             .map_err(|error| io::Error::new(error.kind(), format!("cannot run {}: {error}", spec.program.display())))?;
         let now = Instant::now();
         Ok(Self {
             name,
             process,
-            output: Some(Lines::new(stdout)?),
+            output: Some(Lines::new(stdout)),
             log,
             since: now,
-            probe_addr: probe.local_addr()?,
+            probe_addr: probe,
             probe_interval: limits.probe_interval,
             resources: spec.resources,
             memory_patience: limits.memory_patience,
@@ -109,6 +109,7 @@ impl Run {
     }
 
     /// Goes on with a child that has been serving under another supervisor.
+    #[cfg(unix)]
     pub(super) fn adopted(
         name: &'static str,
         spec: &Spec,
@@ -125,7 +126,7 @@ impl Run {
             log: Log::of_adopted(&spec.log),
             // Longer ago than the machine remembers is as long ago as it remembers.
             since: now.checked_sub(Duration::from_millis(status.uptime_ms)).unwrap_or(now),
-            probe_addr: status.probe,
+            probe_addr: Some(status.probe),
             probe_interval: limits.probe_interval,
             resources: spec.resources,
             memory_patience: limits.memory_patience,
@@ -273,7 +274,7 @@ impl Run {
     }
 
     /// Where it answers and no other generation or child.
-    pub(super) fn probe_addr(&self) -> SocketAddr {
+    pub(super) fn probe_addr(&self) -> Option<SocketAddr> {
         self.probe_addr
     }
 
@@ -300,6 +301,7 @@ impl Run {
     fn hear(&mut self, line: &str) -> bool {
         match Listening::parse(line) {
             Some(listening) if self.listening.is_none() && self.exit.is_none() => {
+                self.probe_addr.get_or_insert_with(|| reachable(listening.addr));
                 self.listening = Some(listening);
                 self.ask_after(Duration::ZERO);
                 true
@@ -312,9 +314,9 @@ impl Run {
     }
 
     fn ask_after(&mut self, pause: Duration) {
-        let (addr, ready) = (self.probe_addr, self.ready);
+        let ready = self.ready;
         self.asked = (Instant::now(), SystemTime::now(), pause);
-        self.probe = self.listening.clone().map(|child| {
+        self.probe = self.listening.clone().zip(self.probe_addr).map(|(child, addr)| {
             let question = async move {
                 tokio::time::sleep(pause).await;
                 let path = if ready { "/health/live" } else { "/health/ready" };

@@ -116,7 +116,7 @@ pub fn inherited_env() -> Vec<(OsString, OsString)> {
 }
 
 fn is_inherited(name: &str) -> bool {
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 16] = [
         "PATH",
         "HOME",
         "USER",
@@ -128,10 +128,16 @@ fn is_inherited(name: &str) -> bool {
         "TEMP",
         "TMP",
         "SYSTEMROOT",
+        "SYSTEMDRIVE",
+        "USERPROFILE",
+        "LOCALAPPDATA",
         "RUST_BACKTRACE",
         "NO_COLOR",
     ];
     const PREFIXES: [&str; 3] = ["LC_", "XDG_", "SSL_CERT_"];
+    // `Path` and `SystemRoot` on Windows, where case makes no difference.
+    let upper = name.to_ascii_uppercase();
+    let name = if cfg!(windows) { &*upper } else { name };
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 

@@ -82,7 +82,8 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_asks_is_told_to_come_back() {
-        let socket = super::super::port::probe().unwrap();
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
         let addr = socket.local_addr().unwrap();
         let stand_in = StandIn::begin(&[socket]).unwrap();
         let mut client = TcpStream::connect(addr).await.unwrap();

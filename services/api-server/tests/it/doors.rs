@@ -99,6 +99,14 @@ async fn keys_open_everything_and_health_needs_none() {
 }
 
 #[tokio::test]
+async fn only_programs_of_this_machine_may_ask_us_to_leave() {
+    let site = Site::new().await;
+    // Nobody knows where this request came from.
+    let body = send(&site, Method::POST, "/v1/admin/shutdown", &[OURS]).await.expect(403);
+    assert_eq!((&body["error"]["type"], &body["error"]["code"]), (&"permission_error".into(), &"not_local".into()));
+}
+
+#[tokio::test]
 async fn every_answer_has_an_id() {
     let site = Site::new().await;
     let ids = [

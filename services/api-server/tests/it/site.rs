@@ -18,8 +18,8 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
-use signalbox_daemon::ClientKeys;
 use signalbox_daemon::config::AuthConfig;
+use signalbox_daemon::{ClientKeys, Shutdown};
 use signalbox_harness::postgres::Postgres;
 use signalbox_store::{Sealer, Store};
 use tempfile::TempDir;
@@ -158,6 +158,7 @@ impl Site {
             router_host: "127.0.0.1".to_owned(),
             router_port: 3001,
             body_limit: 64 * 1024,
+            shutdown: Shutdown::new(),
         };
         let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();
         let (auditor, writer) = audit::open(store.clone(), std::time::Duration::ZERO);

@@ -1,5 +1,6 @@
 //! From the cookies of a browser, or from a pasted header, to what requests to chat.qwen.ai carry.
 
+#[cfg(any(unix, test))]
 use serde::Deserialize;
 use signalbox_core::secret::Secret;
 
@@ -12,7 +13,8 @@ const UMID: &str = "bx-umidtoken";
 /// How long a login is taken to hold where nothing says so: 30 days.
 const ASSUMED: i64 = 30 * 24 * 60 * 60;
 
-/// A cookie as the browser tells it.
+/// A cookie as the browser tells it, where there is one that we can open.
+#[cfg(any(unix, test))]
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Cookie {
     pub(super) name: String,
@@ -56,6 +58,7 @@ pub(super) enum Mistake {
 /// The login in a browser's cookies. `None` until somebody has logged in at `host`: a visitor has cookies, too.
 ///
 /// Taken is what the browser itself would send to `host`.
+#[cfg(any(unix, test))]
 pub(super) fn login(jar: &[Cookie], host: &str, now: i64) -> Option<Login> {
     let sent: Vec<&Cookie> = jar.iter().filter(|cookie| goes_to(cookie, host)).collect();
     let pairs: Vec<(&str, &str)> =
@@ -106,6 +109,7 @@ fn expiry(claims: Claims, ends: Option<i64>, now: i64) -> i64 {
 }
 
 /// Whether a browser sends this cookie to `host`.
+#[cfg(any(unix, test))]
 fn goes_to(cookie: &Cookie, host: &str) -> bool {
     match cookie.domain.strip_prefix('.') {
         Some(domain) => {

@@ -1,4 +1,4 @@
-//! NSSM: services of Windows. api-server runs on Unix only, so what is installed are the other two.
+//! NSSM: api-server as a service of Windows.
 
 use std::path::PathBuf;
 
@@ -12,8 +12,8 @@ const INSTALL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../d
 const PROGRAMS: &str = r#"if not defined BIN set "BIN=%ProgramFiles%\Signalbox""#;
 const DATA: &str = r#"if not defined DATA set "DATA=%ProgramData%\Signalbox""#;
 
-/// The services, the one that needs the other first.
-const SERVICES: [&str; 2] = ["provider-router", "qwen-proxy"];
+/// What the file calls the service.
+const SERVICE: &str = "api-server";
 
 pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
     ensure!(
@@ -38,9 +38,8 @@ pub(super) fn uninstall(machine: &Machine) -> anyhow::Result<Plan> {
         cfg!(windows) || machine.dry_run,
         "NSSM is a program for Windows, where deploy/nssm/uninstall.cmd does this; here there are systemd, launchd and pm2"
     );
-    let commands =
-        |service: &&str| [words(&format!("nssm stop {service}")), words(&format!("nssm remove {service} confirm"))];
-    Ok(Plan { before: SERVICES.iter().flat_map(commands).collect(), file: file(machine), ..Plan::default() })
+    let before = vec![words(&format!("nssm stop {SERVICE}")), words(&format!("nssm remove {SERVICE} confirm"))];
+    Ok(Plan { before, file: file(machine), ..Plan::default() })
 }
 
 fn file(machine: &Machine) -> PathBuf {
@@ -75,15 +74,7 @@ mod tests {
         let gone = uninstall(&dry).unwrap();
         assert_eq!(gone.file, Path::new("/home/me/100% & <more>/nssm-install.cmd"));
         let lines: Vec<String> = gone.before.iter().map(|words| words.join(" ")).collect();
-        assert_eq!(
-            lines,
-            [
-                "nssm stop provider-router",
-                "nssm remove provider-router confirm",
-                "nssm stop qwen-proxy",
-                "nssm remove qwen-proxy confirm"
-            ]
-        );
+        assert_eq!(lines, ["nssm stop api-server", "nssm remove api-server confirm"]);
     }
 
     #[cfg(not(windows))]

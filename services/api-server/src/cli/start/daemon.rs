@@ -23,6 +23,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What the server itself may take, beside its services.
 const OWN_START: Duration = Duration::from_secs(15);
 
+/// CREATE_NEW_PROCESS_GROUP and CREATE_NO_WINDOW: neither Ctrl-C nor the end of this console reaches it.
+#[cfg(windows)]
+const AWAY: u32 = 0x0800_0200;
+
 /// Lines of its log that explain a failure.
 const SHOWN_LINES: usize = 15;
 
@@ -52,7 +56,10 @@ impl Daemon {
         let file = options.open(&log).with_context(refused)?;
         let begin = file.metadata().with_context(refused)?.len();
         let program = std::env::current_exe().context("cannot find my own executable")?;
-        let child = Command::new(&program)
+        let mut command = Command::new(&program);
+        #[cfg(windows)]
+        std::os::windows::process::CommandExt::creation_flags(&mut command, AWAY);
+        let child = command
             .args(["run", "--detached"])
             .args(args.to_argv())
             .stdin(Stdio::null())

@@ -112,7 +112,7 @@ impl Actor {
                 handing_over: state.is_handing_over(),
                 pid: run.map(Run::pid),
                 addr: if serving { run.and_then(Run::addr).or(addr) } else { None },
-                own_addr: if serving { run.map(Run::probe_addr) } else { None },
+                own_addr: if serving { run.and_then(Run::probe_addr) } else { None },
                 since: run.map(Run::since),
                 generation: self.generation,
                 restarts: self.restarts,

@@ -1,0 +1,316 @@
+//! One process group: spawned, signalled, and reaped only after it is empty.
+//!
+//! The leader is left a zombie until the rest of its group is gone, because a zombie keeps its process id, and so the
+//! group's number, from being given to a stranger. Its end is watched by a thread of its own, the keeper, that waits
+//! without reaping; tokio's child would reap as soon as it looks.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{ChildStdin, Command, Stdio};
+
+use command_fds::{CommandFdExt as _, FdMapping};
+use nix::errno::Errno;
+use nix::sys::signal::{self, Signal};
+use nix::sys::wait::{self, WaitPidFlag, WaitStatus};
+use nix::unistd::Pid;
+use signalbox_daemon::adoption::{self, FAMILY, Files};
+use signalbox_daemon::identity::{Handle, Request};
+use tokio::process::ChildStdout;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{SUPERVISED, Spawned};
+use crate::instance::private_directory;
+use crate::supervisor::kin::{self, Kin};
+use crate::supervisor::orphans::{self, Leaders};
+use crate::supervisor::port::Port;
+use crate::supervisor::{Exit, Spec, group};
+
+/// The sockets are ours, and a child gets copies.
+pub(in crate::supervisor) const PASSES_SOCKETS: bool = true;
+
+/// The first descriptor of those that are passed, as systemd does it.
+const FIRST_PASSED: i32 = 3;
+
+/// The sockets of a child.
+#[derive(Clone, Copy, Debug)]
+struct Sockets<'a> {
+    /// Shared with the generations before and after it.
+    public: &'a [TcpListener],
+    /// Its own.
+    probe: &'a TcpListener,
+}
+
+/// A process group whose leader has not been reaped.
+#[derive(Debug)]
+pub(in crate::supervisor) struct Process {
+    name: &'static str,
+    leader: Pid,
+    /// A value that no other process of the machine has: in the environment of the leader and its descendants, so that they
+    /// can be found wherever they went.
+    family: String,
+    files: Option<Files>,
+    exited: oneshot::Receiver<Exit>,
+    reaped: bool,
+    _lifeline: Lifeline,
+    /// Somebody else is the parent of the leader and reaps it: its number is not safe after its end.
+    adopted: Option<Kin>,
+}
+
+/// Its end tells the child that we are gone.
+#[derive(Debug)]
+enum Lifeline {
+    Pipe { _stdin: Option<ChildStdin> },
+    Socket { _stream: UnixStream },
+}
+
+// === impl Process ===
+
+impl Process {
+    /// Spawns the leader of a new group with copies of the sockets, writing its standard error to `log`.
+    pub(in crate::supervisor) fn spawn(
+        name: &'static str,
+        spec: &Spec,
+        port: &Port,
+        log: std::fs::File,
+    ) -> io::Result<Spawned> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        use std::os::unix::process::CommandExt as _;
+
+        let probe = probe()?;
+        let sockets = Sockets { public: port.sockets(), probe: &probe };
+        let family = Uuid::now_v7().simple().to_string();
+        let files = Files::of(&spec.run, &family);
+        // Made before there is anybody: whoever is left behind, however it comes about, can be found by it.
+        if let Some(files) = &files {
+            private_directory(&spec.run)?;
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&files.lock)?;
+        }
+        let mut command = Command::new(&spec.program);
+        command
+            .args(&spec.args)
+            .env_clear()
+            .envs(spec.env.iter().map(|(name, value)| (name, value)))
+            .env(SUPERVISED, "1")
+            .env(FAMILY, &family)
+            .env(adoption::GRACE, format!("{}ms", spec.orphan_grace.as_millis()))
+            .env(adoption::FINGERPRINT, &spec.fingerprint)
+            .env("LISTEN_FDS", (sockets.public.len() + 1).to_string())
+            .env("LISTEN_FDNAMES", format!("{}probe", "public:".repeat(sockets.public.len())))
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .fd_mappings(sockets.passed()?)
+            .map_err(io::Error::other)?;
+        // Held until it is known as a leader: nobody must take it for an orphan in between.
+        let mut leaders = Leaders::hold();
+        let mut child = command.spawn().inspect_err(|_| remove(name, files.as_ref()))?;
+
+        let leader = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        leaders.add(leader);
+        drop(leaders);
+        let (tell, exited) = oneshot::channel();
+        let lifeline = child.stdin.take();
+        let stdout = child.stdout.take();
+        if let Err(error) = spec.resources.apply(child.id()) {
+            tracing::warn!(child = name, %error, "cannot limit what the child may use; it goes on without limits");
+        }
+        // From here on dropping it kills the group.
+        let lifeline = Lifeline::Pipe { _stdin: lifeline };
+        let process = Self { name, leader, family, files, exited, reaped: false, _lifeline: lifeline, adopted: None };
+        std::thread::Builder::new().name(format!("keeper-{name}")).spawn(move || keep(leader, tell))?;
+        let stdout = stdout.ok_or_else(|| io::Error::other("the child has no standard output"))?;
+        Ok(Spawned { process, stdout: ChildStdout::from_std(stdout)?, probe: Some(probe.local_addr()?) })
+    }
+
+    /// One that another supervisor has spawned, and that has proven to be ours.
+    pub(in crate::supervisor) fn adopted(
+        name: &'static str,
+        spec: &Spec,
+        family: String,
+        process: Handle,
+        pid: u32,
+        lifeline: UnixStream,
+    ) -> io::Result<Self> {
+        let leader = Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?);
+        let (tell, exited) = oneshot::channel();
+        let process = std::sync::Arc::new(process);
+        let kin = Kin::new(leader, &family, std::sync::Arc::clone(&process));
+        let files = Files::of(&spec.run, &family);
+        std::thread::Builder::new().name(format!("keeper-{name}")).spawn(move || {
+            if process.wait(None) {
+                // Nobody may be left who wants to know.
+                tell.send(Exit::Unknown).ok();
+            }
+        })?;
+        let lifeline = Lifeline::Socket { _stream: lifeline };
+        Ok(Self { name, leader, family, files, exited, reaped: false, _lifeline: lifeline, adopted: Some(kin) })
+    }
+
+    /// The number of the leader and of the group.
+    pub(in crate::supervisor) fn id(&self) -> u32 {
+        self.leader.as_raw().unsigned_abs()
+    }
+
+    /// Whether another supervisor has spawned it.
+    pub(in crate::supervisor) fn is_adopted(&self) -> bool {
+        self.adopted.is_some()
+    }
+
+    /// Waits for the leader's end; it is not reaped by that. To be called until it returned once.
+    pub(in crate::supervisor) async fn exited(&mut self) -> Exit {
+        (&mut self.exited).await.unwrap_or(Exit::Unknown)
+    }
+
+    /// Asks the group to leave. A stopped process could not hear that, so it is continued.
+    pub(in crate::supervisor) fn terminate(&self) {
+        self.signal(Request::Leave);
+        self.signal(Request::Wake);
+    }
+
+    /// Kills the group.
+    pub(in crate::supervisor) fn kill(&self) {
+        self.signal(Request::Die);
+    }
+
+    /// Kills what is left of the group and of those who left it, after the leader has ended. Returns whether nothing is
+    /// left; then everything has been reaped and this value is of no further use. Otherwise call it again a little later.
+    pub(in crate::supervisor) fn bury(&mut self) -> bool {
+        if self.reaped {
+            return true;
+        }
+        self.kill();
+        match &self.adopted {
+            Some(kin) if !kin.is_empty() => return false,
+            Some(_) => {}
+            None if !group::is_empty(self.leader) || self.kill_escaped() => return false,
+            None => self.reap(),
+        }
+        self.reaped = true;
+        remove(self.name, self.files.as_ref());
+        true
+    }
+
+    /// Kills those who left the group: they carry our mark, or have become our children. Whether there were any.
+    fn kill_escaped(&self) -> bool {
+        let marker = kin::marker(&self.family);
+        let strays = || orphans::living().into_iter().filter(|pid| !group::is_marked(*pid, FAMILY));
+        let escaped = |pid| group::marked_with(pid, &marker) || strays().any(|stray| stray == pid);
+        let found = group::marked(&marker).into_iter().chain(strays());
+        kin::ask(found, escaped, Request::Die, |pid| {
+            tracing::warn!(child = self.name, %pid, "killing a process that had left its group");
+        })
+    }
+
+    /// Reaps the leader, and with it orphans of its group that became our children (as process 1 we inherit them).
+    fn reap(&mut self) {
+        // Held until it is over: a number that is free may become that of another leader at once.
+        let mut leaders = Leaders::hold();
+        let whole_group = Pid::from_raw(-self.leader.as_raw());
+        while matches!(wait::waitpid(whole_group, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
+        {
+        }
+        leaders.remove(self.leader);
+    }
+
+    fn signal(&self, request: Request) {
+        let signal = match request {
+            Request::Leave => Signal::SIGTERM,
+            Request::Wake => Signal::SIGCONT,
+            Request::Die => Signal::SIGKILL,
+        };
+        match &self.adopted {
+            _ if self.reaped => {}
+            Some(kin) => kin.ask(request),
+            None => log_failure(self.name, signal::killpg(self.leader, signal)),
+        }
+    }
+}
+
+// === impl Sockets ===
+
+impl Sockets<'_> {
+    /// A copy of each, and its number in the child.
+    fn passed(&self) -> io::Result<Vec<FdMapping>> {
+        let all = self.public.iter().chain(std::iter::once(self.probe));
+        let copies = all.map(|socket| socket.as_fd().try_clone_to_owned()).collect::<io::Result<Vec<OwnedFd>>>()?;
+        let numbers = FIRST_PASSED..;
+        Ok(numbers.zip(copies).map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }).collect())
+    }
+}
+
+impl Drop for Process {
+    /// The way of a panic or of a runtime that ends: no time for politeness, but no orphan either.
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.kill();
+            if self.adopted.is_none() {
+                self.reap();
+            }
+        }
+    }
+}
+
+/// A socket for the health checks of one process: on loopback, on any port.
+fn probe() -> io::Result<TcpListener> {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Nobody is left who could be found by them.
+fn remove(name: &str, files: Option<&Files>) {
+    if let Some(Err(error)) = files.map(Files::remove) {
+        tracing::warn!(child = name, %error, "cannot remove the files of a process that is gone");
+    }
+}
+
+fn log_failure(name: &str, outcome: nix::Result<()>) {
+    match outcome {
+        // An empty group is what a signal wants to achieve.
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => tracing::warn!(child = name, %error, "cannot signal the process group"),
+    }
+}
+
+/// The keeper's whole work. When nobody listens any more, the group has been killed and only the zombie is left to reap.
+fn keep(leader: Pid, tell: oneshot::Sender<Exit>) {
+    let exit = wait_for_end(leader);
+    if tell.send(exit).is_err() {
+        wait::waitpid(leader, Some(WaitPidFlag::WNOHANG)).ok();
+    }
+}
+
+/// Blocks until the leader has ended, and leaves it a zombie.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn wait_for_end(leader: Pid) -> Exit {
+    loop {
+        match wait::waitid(wait::Id::Pid(leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome.map_or(Exit::Unknown, exit_of),
+        }
+    }
+}
+
+/// Blocks until the leader has ended. `waitid` is missing here, so this reaps it; its group keeps the number in use as
+/// long as it has members, and signalling it afterwards finds the group or nobody.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn wait_for_end(leader: Pid) -> Exit {
+    loop {
+        match wait::waitpid(leader, None) {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome.map_or(Exit::Unknown, exit_of),
+        }
+    }
+}
+
+fn exit_of(status: WaitStatus) -> Exit {
+    match status {
+        WaitStatus::Exited(_, code) => Exit::Code(code),
+        WaitStatus::Signaled(_, signal, _) => Exit::Signal(signal as i32),
+        _ => Exit::Unknown,
+    }
+}
