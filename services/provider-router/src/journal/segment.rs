@@ -377,6 +377,8 @@ mod tests {
         assert!(!dir.path().join("000000.seg").exists());
     }
 
+    /// Where a directory can be removed while files in it are open.
+    #[cfg(unix)]
     #[test]
     fn without_its_directory_the_log_goes_on_in_what_is_open_and_then_says_so() {
         let dir = tempfile::tempdir().unwrap();
