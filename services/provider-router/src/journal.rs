@@ -160,8 +160,10 @@ enum Logged {
     SoFar,
 }
 
-/// Free segments that are kept beside one for each shard.
-const SPARE_SEGMENTS: usize = 2;
+/// What was needed in a rush is kept for the next one, up to this part of what may wait for the database …
+const KEPT_FREE: u64 = 8;
+/// … and so many files, each of which is open twice.
+const MOST_FREE: u64 = 64;
 
 /// The directory of one process within the journal's.
 pub(crate) fn instance_dir(data_dir: &Path, instance: &str) -> PathBuf {
@@ -176,6 +178,16 @@ fn claim(dir: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
+// === impl JournalConfig ===
+
+impl JournalConfig {
+    /// How many segments are kept to be written over, beside those that are kept anyway.
+    fn free_segments(&self) -> usize {
+        let most = self.max_bytes.bytes() / KEPT_FREE / self.segment_bytes.bytes().max(1);
+        usize::try_from(most.min(MOST_FREE)).unwrap_or_default()
+    }
+}
+
 // === impl Journal ===
 
 impl Journal {
@@ -188,12 +200,8 @@ impl Journal {
         let lock = claim(&dir)?;
         let (to_loader, from_writers) = mpsc::channel();
         let status = Arc::new(Status::default());
-        let pool = if config.enabled {
-            Pool::new(&dir, shards.max(1) + SPARE_SEGMENTS, shards.max(1) + 1)?
-        } else {
-            Pool::new(&dir, 0, 0)?
-        };
-        let pool = Arc::new(pool);
+        let spare = if config.enabled { shards.max(1) + 1 } else { 0 };
+        let pool = Arc::new(Pool::new(&dir, config.free_segments(), spare)?);
         let loader = Loader::new(&dir, from_writers, Arc::clone(&status), Arc::clone(&pool));
         let writer = || SegmentWriter::new(config.segment_bytes.bytes(), Arc::clone(&pool));
         let shards = (0..shards.max(1)).map(|_| Mutex::new(Shard { writer: writer(), scratch: Vec::new() })).collect();

@@ -264,6 +264,7 @@ impl Work {
         if rows.is_empty() {
             if self.busy.elapsed() >= REST_AFTER {
                 self.intake.rest();
+                self.loader.pool.rest();
             }
             return Ok(());
         }

@@ -70,7 +70,10 @@ pub(crate) struct SegmentFile {
 pub(crate) struct Pool {
     dir: PathBuf,
     free: Mutex<Vec<SegmentFile>>,
-    max: usize,
+    /// How many are kept however quiet it is.
+    spare: usize,
+    /// How many more are kept after a rush.
+    more: usize,
     /// The number of the next file.
     next: AtomicU64,
 }
@@ -156,10 +159,11 @@ impl SegmentFile {
 // === impl Pool ===
 
 impl Pool {
-    /// A pool of at most `max` files in `dir`, with `spare` of them made at once.
-    pub(crate) fn new(dir: &Path, max: usize, spare: usize) -> io::Result<Self> {
-        let pool = Self { dir: dir.to_owned(), free: Mutex::default(), max, next: AtomicU64::new(0) };
-        for _ in 0..spare.min(max) {
+    /// A pool of files in `dir`, with `spare` of them made at once. Up to so many `more` that a rush has needed are kept
+    /// until it [rests](Self::rest).
+    pub(crate) fn new(dir: &Path, more: usize, spare: usize) -> io::Result<Self> {
+        let pool = Self { dir: dir.to_owned(), free: Mutex::default(), spare, more, next: AtomicU64::new(0) };
+        for _ in 0..spare {
             let file = pool.create()?;
             pool.free().push(file);
         }
@@ -170,7 +174,7 @@ impl Pool {
     /// what has been loaded.
     pub(crate) fn put(&self, file: SegmentFile) -> Result<(), SegmentFile> {
         let mut free = self.free();
-        if free.len() >= self.max || file.wipe().is_err() {
+        if free.len() >= self.spare + self.more || file.wipe().is_err() {
             return Err(file);
         }
         free.push(file);
@@ -183,9 +187,20 @@ impl Pool {
         free.map_or_else(|| self.create(), Ok)
     }
 
+    /// Removes what only a rush has needed.
+    pub(crate) fn rest(&self) {
+        self.keep(self.spare);
+    }
+
     /// Removes all files, when nobody is going to write any more.
     pub(crate) fn clear(&self) {
-        for file in self.free().drain(..) {
+        self.keep(0);
+    }
+
+    fn keep(&self, most: usize) {
+        let mut free = self.free();
+        let kept = most.min(free.len());
+        for file in free.drain(kept..) {
             if let Err(error) = std::fs::remove_file(&file.path) {
                 tracing::warn!(%error, path = %file.path.display(), "a free segment cannot be removed");
             }
@@ -318,7 +333,7 @@ mod tests {
     use crate::journal::record::{Kind, encode};
 
     fn writer(dir: &Path, max_len: u64) -> SegmentWriter {
-        SegmentWriter::new(max_len, Arc::new(Pool::new(dir, 2, 1).unwrap()))
+        SegmentWriter::new(max_len, Arc::new(Pool::new(dir, 1, 1).unwrap()))
     }
 
     fn front(body: &[u8]) -> Vec<u8> {
@@ -370,11 +385,19 @@ mod tests {
     #[test]
     fn the_pool_is_bounded() {
         let dir = tempfile::tempdir().unwrap();
-        let pool = Pool::new(dir.path(), 1, 1).unwrap();
-        let extra = pool.create().unwrap();
-        assert!(pool.put(extra).is_err());
+        let files = || std::fs::read_dir(dir.path()).unwrap().count();
+        let pool = Pool::new(dir.path(), 2, 1).unwrap();
+        assert_eq!(files(), 1);
+        for _ in 0..2 {
+            pool.put(pool.create().unwrap()).unwrap();
+        }
+        let extra = pool.put(pool.create().unwrap()).unwrap_err();
+        std::fs::remove_file(extra.path).unwrap();
+        assert_eq!(files(), 3);
+        pool.rest();
+        assert_eq!(files(), 1);
         pool.clear();
-        assert!(!dir.path().join("000000.seg").exists());
+        assert_eq!(files(), 0);
     }
 
     /// Where a directory can be removed while files in it are open.
