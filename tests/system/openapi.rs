@@ -11,13 +11,14 @@ use tokio::{
 
 use crate::sdk::{clients, is_installed};
 
-/// For a hundred routes' worth of requests on a busy machine.
+/// For a hundred routes' worth of requests on a busy machine, and for each further request of an operation.
 const PATIENCE: Duration = Duration::from_secs(600);
+const PER_CASE: Duration = Duration::from_secs(10);
 
 /// How many requests are made for each operation, beside those for the borders of its values. `SIGNALBOX_CASES=400` makes
 /// 20,000 in all.
-fn cases() -> String {
-    std::env::var("SIGNALBOX_CASES").unwrap_or_else(|_| "5".to_owned())
+fn cases() -> u32 {
+    std::env::var("SIGNALBOX_CASES").map_or(5, |cases| cases.parse().unwrap())
 }
 
 #[tokio::test]
@@ -29,14 +30,25 @@ async fn i18_the_document_is_true() {
     let mut command = Command::new(clients().join(".venv/bin/st"));
     command.current_dir(stack.home.path()).arg("--config-file").arg(clients().join("schemathesis.toml"));
     command.args(["run", &format!("{}/openapi.json", stack.api.url()), "--no-color", "--continue-on-failure"]);
-    command.args(["--phases", "coverage,fuzzing", "--checks", "all", "--seed", "1", "--max-examples", &cases()]);
+    command.args([
+        "--phases",
+        "coverage,fuzzing",
+        "--checks",
+        "all",
+        "--seed",
+        "1",
+        "--max-examples",
+        &cases().to_string(),
+    ]);
     command.args(["--generation-database", "none"]);
     // A proxy that is set for the developer's own use must not stand between the two.
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let Ok(output) = timeout(PATIENCE, command.output()).await else { panic!("schemathesis hangs") };
+    let Ok(output) = timeout(PATIENCE + PER_CASE * cases(), command.output()).await else {
+        panic!("schemathesis hangs")
+    };
     let output = output.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));

@@ -69,7 +69,8 @@ pub(crate) const ANSWERS: &str = "SELECT CAST(COALESCE(SUM(answers), 0) AS BIGIN
      FROM usage_hours";
 
 const STATS: &str = "SELECT all_hours.requests, all_hours.avg_duration_ms,
-         (SELECT COUNT(*) FROM sessions WHERE expires_at > $1) AS active_sessions,
+         (SELECT CAST(COALESCE(SUM(sessions), 0) AS BIGINT) FROM session_hours WHERE hour >= $10)
+             + (SELECT COUNT(*) FROM sessions WHERE expires_at > $1 AND expires_at < $11) AS active_sessions,
          (SELECT COUNT(*) FROM providers) AS providers,
          (SELECT COUNT(*) FROM models) AS models,
          all_hours.last_hour + (SELECT COUNT(*) FROM requests WHERE timestamp > $2 AND timestamp < $3) AS last_hour,
@@ -130,6 +131,8 @@ pub(crate) fn figures(now_ms: i64) -> Statement<'static> {
         .bind(first(day))
         .bind(day)
         .bind(first(day) * HOUR_MS)
+        .bind(first(now_ms))
+        .bind(first(now_ms) * HOUR_MS)
 }
 
 // === impl Stats ===

@@ -58,6 +58,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0006_usage.sql"),
         postgres: include_str!("../../../migrations/postgres/0006_usage.sql"),
     },
+    Version {
+        number: 7,
+        name: "session hours",
+        sqlite: include_str!("../../../migrations/sqlite/0007_session_hours.sql"),
+        postgres: include_str!("../../../migrations/postgres/0007_session_hours.sql"),
+    },
 ];
 
 /// Where sqlx remembers which versions were applied.

@@ -48,6 +48,7 @@ fn lists() -> Vec<Statement<'static>> {
     let mut lists = vec![
         activity::figures(7_200_000),
         Statement::new(activity::REQUESTS),
+        Statement::new(sessions::TOTAL),
         Statement::new(activity::ANSWERS),
         activity::newest(None, page),
         activity::newest(after.as_ref(), page),
@@ -92,7 +93,7 @@ async fn check(store: &Store) {
     for statement in lists() {
         let plan = plan(store, statement).await;
         // In order of an index; the sums by hour are few, and so are the lists that people fill.
-        let small = ["usage_hours", "all_hours", "edge", "providers", "models"];
+        let small = ["usage_hours", "session_hours", "all_hours", "edge", "providers", "models"];
         let read_whole = |step: &&str| {
             let scan = step.contains("SCAN") && !step.contains("INDEX");
             (scan || step.contains("Seq Scan")) && !small.iter().any(|table| step.contains(table))

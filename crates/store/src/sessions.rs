@@ -12,6 +12,9 @@ const WHAT: &str = "session";
 pub(crate) const DELETE_EXPIRED: &str =
     "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 
+/// How many there are, from the sums by hour.
+pub(crate) const TOTAL: &str = "SELECT CAST(COALESCE(SUM(sessions), 0) AS BIGINT) AS total FROM session_hours";
+
 /// The newest first, by which time?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
@@ -42,7 +45,7 @@ pub async fn list_after(
 ) -> Result<Listed<Session>, Error> {
     let page = page.check()?;
     let mut tx = store.read().await?;
-    let total = tx.total(Statement::new("SELECT COUNT(*) AS total FROM sessions")).await?;
+    let total = tx.total(Statement::new(TOTAL)).await?;
     let items = tx.all(piece(sort, after, page)).await?;
     Ok(Listed { items, total })
 }

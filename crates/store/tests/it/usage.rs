@@ -12,6 +12,7 @@ use crate::fixture::{Database, on_both};
 
 on_both!(
     sums_follow_the_rows,
+    sessions_are_counted_by_hour,
     totals_are_those_of_the_rows,
     figures_know_parts_of_hours,
     lists_go_on_behind_a_row,
@@ -90,6 +91,37 @@ async fn sums_follow_the_rows(database: &Database) {
     // Nothing is left of what is gone but the hours in which something was pending.
     assert_eq!(database.number("SELECT COUNT(*) FROM usage_hours WHERE status <> 'pending'").await, 0);
     assert_eq!(wrong(database).await, 0);
+}
+
+/// How many hours have another number of sessions than the rows say.
+async fn miscounted(database: &Database) -> i64 {
+    let rows = "SELECT expires_at / 3600000, COUNT(*) FROM sessions GROUP BY 1";
+    let sums = "SELECT hour, sessions FROM session_hours WHERE sessions <> 0";
+    let less = |a: &str, b: &str| format!("SELECT COUNT(*) FROM (SELECT * FROM ({a}) AS a EXCEPT {b}) AS d");
+    database.number(&less(rows, sums)).await + database.number(&less(sums, rows)).await
+}
+
+async fn sessions_are_counted_by_hour(database: &Database) {
+    let store = &database.store;
+    let total =
+        async || sessions::list(store, sessions::Sort::CreatedAt, Page { limit: 1, offset: 0 }).await.unwrap().total;
+    record(store, &(0..20).map(various).collect::<Vec<_>>()).await.unwrap();
+    record(store, &(0..9).map(|n| whole(&format!("o{n}"), n * HOUR / 4, SessionRef::Opens)).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    assert_eq!((miscounted(database).await, total().await), (0, 12));
+    // Those that go on expire later than they would have.
+    record(store, &(20..40).map(various).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!((miscounted(database).await, total().await), (0, 12));
+    let expires = sessions::get(store, "o4").await.unwrap().expires_at;
+    for (now, active) in [(expires - 1, 8), (expires, 7), (expires + 1, 7), (i64::MAX - 2 * HOUR, 0), (0, 12)] {
+        assert_eq!(activity::stats(store, now).await.unwrap().active_sessions, active, "{now}");
+    }
+    sessions::delete(store, "s1").await.unwrap();
+    assert_eq!(sessions::delete_expired(store, expires, 3).await.unwrap(), 3);
+    assert_eq!((miscounted(database).await, total().await), (0, 8));
+    database.execute("DELETE FROM sessions").await;
+    assert_eq!((miscounted(database).await, total().await), (0, 0));
 }
 
 async fn totals_are_those_of_the_rows(database: &Database) {
