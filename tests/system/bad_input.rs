@@ -106,6 +106,14 @@ async fn a_wrong_method_is_405_and_an_unknown_route_404() {
 }
 
 #[tokio::test]
+async fn a_query_that_says_two_things_is_400() {
+    let stack = Stack::start().await;
+    let answer = stack.router().await.get("/v1/models?provider=echo&provider=other").await.expect(400).json();
+    assert_eq!(answer["error"]["code"], "invalid_query", "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("provider"), "{answer}");
+}
+
+#[tokio::test]
 async fn fc_69_a_compressed_body_is_415() {
     let stack = Stack::start().await;
     let head = format!(

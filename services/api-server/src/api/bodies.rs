@@ -35,10 +35,10 @@ pub(super) struct ProviderToMake {
     #[schema(pattern = "^[a-z0-9-]+$", min_length = 1, max_length = 128)]
     id: String,
     /// For people; unique.
-    #[schema(pattern = r"\S")]
+    #[schema(pattern = r"[^\s\x85]")]
     name: String,
     /// One of `GET /api/providers/types`; any other word speaks OpenAI's API.
-    #[schema(pattern = r"\S")]
+    #[schema(pattern = r"[^\s\x85]")]
     r#type: String,
     /// `true` unless it is given.
     #[schema(nullable = false)]
@@ -57,9 +57,9 @@ pub(super) struct ProviderToMake {
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub(super) struct ProviderChanges {
-    #[schema(pattern = r"\S", nullable = false)]
+    #[schema(pattern = r"[^\s\x85]", nullable = false)]
     name: Option<String>,
-    #[schema(pattern = r"\S", nullable = false)]
+    #[schema(pattern = r"[^\s\x85]", nullable = false)]
     r#type: Option<String>,
     #[schema(nullable = false)]
     enabled: Option<bool>,
@@ -92,7 +92,7 @@ pub(super) struct ConfigToSet {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LinkToMake {
-    #[schema(pattern = r"\S")]
+    #[schema(pattern = r"[^\s\x85]")]
     model_id: String,
     /// `false` unless it is given.
     #[schema(nullable = false)]
@@ -107,7 +107,7 @@ pub(super) struct ModelToMake {
     /// No `..` in it.
     #[schema(pattern = r"^([A-Za-z0-9_:/-]|\.(?!\.))+$", min_length = 1, max_length = 128)]
     id: String,
-    #[schema(pattern = r"\S")]
+    #[schema(pattern = r"[^\s\x85]")]
     name: String,
     description: Option<String>,
     #[schema(nullable = false)]
@@ -119,7 +119,7 @@ pub(super) struct ModelToMake {
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub(super) struct ModelChanges {
-    #[schema(pattern = r"\S", nullable = false)]
+    #[schema(pattern = r"[^\s\x85]", nullable = false)]
     name: Option<String>,
     description: Option<String>,
     #[schema(nullable = false)]
@@ -155,7 +155,7 @@ pub(super) struct CredentialsToPut {
     #[schema(minimum = 1, maximum = 253_402_300_799_i64)]
     expires_at: Option<i64>,
     /// `default` unless it is given.
-    #[schema(pattern = r"\S", nullable = false)]
+    #[schema(pattern = r"[^\s\x85]", nullable = false)]
     label: Option<String>,
 }
 
@@ -209,7 +209,7 @@ pub(super) struct Reloaded {
 /// A configuration: anything but null under each key.
 fn config() -> utoipa::openapi::schema::Object {
     use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
-    let keys = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"\S")).max_length(Some(128)).build();
+    let keys = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"[^\s\x85]")).max_length(Some(128)).build();
     ObjectBuilder::new()
         .property_names(Some(keys))
         .additional_properties(Some(AdditionalProperties::RefOr(sendable().into())))

@@ -38,16 +38,20 @@ struct Updated {
     get, path = "/api/config/export", tag = "config",
     params(("format" = Option<String>, Query, pattern = "^(toml|yaml|json)?$",
         description = "Without it, `Accept` decides; TOML where that says nothing")),
-    responses((status = 200, description = "The document", content(
-        (Value = "application/toml"), (Value = "application/yaml"), (Value = "application/json"),
-    ))),
+    responses(
+        (status = 200, description = "The document", content(
+            (Value = "application/toml"), (Value = "application/yaml"), (Value = "application/json"),
+        )),
+        (status = 409, description = "There is a value in it that this format cannot say; JSON can", body = Failure),
+    ),
 )]
 pub(super) async fn export(State(app): State<App>, mut query: Query, headers: HeaderMap) -> Result<Response, Error> {
     let format = format_of(&mut query, &headers, header::ACCEPT);
     query.finish()?;
     let catalog = catalog::load(&app.store).await?;
     let (document, secrets) = declared::write(&catalog, &app.sealer)?;
-    let text = format.print(&document, &comments(&secrets)).map_err(Error::invalid)?;
+    let text = format.print(&document, &comments(&secrets));
+    let text = text.map_err(|message| Error::Conflict { code: "format_cannot_say", message })?;
     Ok(([(header::CONTENT_TYPE, format.media_type())], text).into_response())
 }
 

@@ -89,7 +89,7 @@ pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Bo
 
 /// Writes one key.
 #[utoipa::path(
-    patch, path = "/api/providers/{id}/config/{key}", tag = "provider-config", request_body = ConfigToSet, params(("id" = String, Path), ("key" = String, Path, description = "At most 128 characters")),
+    patch, path = "/api/providers/{id}/config/{key}", tag = "provider-config", request_body = ConfigToSet, params(("id" = String, Path), ("key" = String, Path, pattern = r"[^\s\x85]", max_length = 128)),
     responses((status = 200, description = "The key", body = WrittenKey)),
 )]
 pub(super) async fn patch(
@@ -128,7 +128,7 @@ pub(super) async fn patch(
 
 /// Deletes one key.
 #[utoipa::path(
-    delete, path = "/api/providers/{id}/config/{key}", tag = "provider-config", params(("id" = String, Path), ("key" = String, Path, description = "At most 128 characters")),
+    delete, path = "/api/providers/{id}/config/{key}", tag = "provider-config", params(("id" = String, Path), ("key" = String, Path, pattern = r"[^\s\x85]", max_length = 128)),
     responses((status = 200, description = "It is gone", body = Done)),
 )]
 pub(super) async fn delete(
@@ -197,7 +197,7 @@ fn check_text(key: &str, value: &Value, form: &mut Form) {
 }
 
 fn check_key(key: &str, form: &mut Form) {
-    if key.trim().is_empty() || key.len() > MAX_KEY {
+    if key.trim().is_empty() || key.chars().count() > MAX_KEY {
         form.mistake(format!("configuration keys must have 1 to {MAX_KEY} characters"));
     }
 }

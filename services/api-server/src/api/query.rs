@@ -46,19 +46,19 @@ impl Query {
 
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
-        let text = self.text(name)?;
+        let text = self.parameters.remove(name)?;
         self.parsed(&text, format!("{name} must be true or false"))
     }
 
     /// Milliseconds since 1970.
     pub(super) fn time(&mut self, name: &str) -> Option<i64> {
-        let text = self.text(name)?;
+        let text = self.parameters.remove(name)?;
         self.parsed(&text, format!("{name} must be a time in milliseconds"))
     }
 
     /// A number from 1 to `most`.
     pub(super) fn count(&mut self, name: &str, default: usize, most: usize) -> usize {
-        let Some(text) = self.text(name) else { return default };
+        let Some(text) = self.parameters.remove(name) else { return default };
         let count = text.parse().ok().filter(|count| (1..=most).contains(count));
         if count.is_none() {
             self.mistake(format!("{name} must be between 1 and {most}"));
@@ -68,7 +68,7 @@ impl Query {
 
     /// `limit` (1 to 1000 if it is given) and `offset`.
     pub(super) fn page(&mut self, default_limit: i64) -> Page {
-        let (limit, offset) = (self.text("limit"), self.text("offset"));
+        let (limit, offset) = (self.parameters.remove("limit"), self.parameters.remove("offset"));
         let limit =
             limit.map_or(Some(default_limit), |text| text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)));
         let offset = offset.map_or(Some(0), |text| text.parse().ok().filter(|offset| *offset >= 0));
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(query(&[]).page(50), Page { limit: 50, offset: 0 });
         assert_eq!(query(&[]).page(Page::ALL.limit), Page::ALL);
         assert_eq!(query(&[("limit", "7"), ("offset", "3")]).page(50), Page { limit: 7, offset: 3 });
-        for (name, value) in [("limit", "0"), ("limit", "1001"), ("limit", "x"), ("offset", "-1"), ("offset", "1.5")] {
+        for (name, value) in [("limit", "0"), ("limit", "1001"), ("limit", ""), ("offset", "-1"), ("offset", "1.5")] {
             let mut query = query(&[(name, value)]);
             query.page(50);
             assert!(query.finish().is_err(), "{name}={value}");
@@ -194,7 +194,7 @@ mod tests {
     fn a_count_has_limits() {
         assert_eq!(query(&[]).count("lines", 50, 5000), 50);
         assert_eq!(query(&[("lines", "5000")]).count("lines", 50, 5000), 5000);
-        for value in ["0", "5001", "-1", "1.5", "many", "99999999999999999999"] {
+        for value in ["", "0", "5001", "-1", "1.5", "many", "99999999999999999999"] {
             let mut query = query(&[("lines", value)]);
             query.count("lines", 50, 5000);
             assert!(query.finish().is_err(), "{value}");

@@ -106,7 +106,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
 
 /// One setting.
 #[utoipa::path(
-    get, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path, description = "At most 128 characters")),
+    get, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path, pattern = r"[^\s\x85]", max_length = 128)),
     responses(
     (status = 200, description = "The setting", body = OneSetting),
     (status = 404, description = "Nobody has set it, and it has no default", body = MissingSetting),
@@ -132,7 +132,7 @@ pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Resu
 ///
 /// Keys that nobody knows are kept, as text.
 #[utoipa::path(
-    put, path = "/api/settings/{key}", tag = "settings", request_body = SettingToPut, params(("key" = String, Path, description = "At most 128 characters")),
+    put, path = "/api/settings/{key}", tag = "settings", request_body = SettingToPut, params(("key" = String, Path, pattern = r"[^\s\x85]", max_length = 128)),
     responses(
     (status = 200, description = "The setting", body = WrittenSetting),
     (status = 400, description = "The value is not what it should be", body = SettingRefusal),
@@ -191,7 +191,7 @@ pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<
 
 /// Resets a setting to its default.
 #[utoipa::path(
-    delete, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path, description = "At most 128 characters")),
+    delete, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path, pattern = r"[^\s\x85]", max_length = 128)),
     responses((status = 200, description = "The default", body = ResetSetting)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(key): Path<String>) -> Result<Json<ResetSetting>, Error> {

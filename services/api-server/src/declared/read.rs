@@ -97,7 +97,7 @@ fn provider(
     let (config, models) = (fields.object("config"), fields.object("models"));
     fields.finish();
     let config = each(&format!("{path}.config"), config, mistakes, |path, key, value, mistakes| {
-        if key.trim().is_empty() || key.len() > MAX_KEY {
+        if key.trim().is_empty() || key.chars().count() > MAX_KEY {
             mistakes.push(format!("{path}: a key has 1 to {MAX_KEY} characters"));
         }
         declared(path, value, references, mistakes)

@@ -1,6 +1,6 @@
 //! What goes wrong before a provider is asked, in OpenAI's shape. The one place that knows these statuses.
 
-use axum::response::IntoResponse;
+use axum::{extract::rejection::QueryRejection, response::IntoResponse};
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use signalbox_core::openai::ErrorBody;
 use signalbox_daemon::{Denied, admin, doors};
@@ -27,6 +27,9 @@ pub enum ApiError {
     /// A request to leave, from somebody who may not ask for that.
     #[error(transparent)]
     NotLocal(#[from] admin::Refused),
+    /// The query is not what it should be.
+    #[error("{0}")]
+    Query(#[from] QueryRejection),
     /// The body is not what it should be.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
@@ -88,7 +91,8 @@ impl ApiError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::WrongKeys { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotLocal(_) => StatusCode::FORBIDDEN,
-            Self::Envelope(_)
+            Self::Query(_)
+            | Self::Envelope(_)
             | Self::Route(RouteError::MissingModel)
             | Self::BrokenBody
             | Self::ProviderDisabled(_) => StatusCode::BAD_REQUEST,
@@ -113,6 +117,7 @@ impl ApiError {
             Self::Unauthorized => ("authentication_error", "invalid_api_key", None),
             Self::WrongKeys { .. } => ("rate_limit_error", "too_many_wrong_keys", None),
             Self::NotLocal(_) => ("permission_error", "not_local", None),
+            Self::Query(_) => (REQUEST, "invalid_query", None),
             Self::Envelope(EnvelopeError::Malformed(_)) => (REQUEST, "invalid_json", None),
             Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),
             Self::Envelope(EnvelopeError::InvalidMessages) => (REQUEST, "invalid_type", Some("messages")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::{Query, State},
+    extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -29,7 +29,11 @@ pub struct Filter {
 }
 
 /// The models of the catalogue, or those a provider names when it is asked.
-pub async fn list(State(app): State<Arc<App>>, Query(filter): Query<Filter>) -> Result<Response, ApiError> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(filter) = filter?;
     let Some(id) = filter.provider else {
         return Ok(Json(app.catalog.current().models()).into_response());
     };

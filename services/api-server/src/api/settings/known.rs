@@ -81,7 +81,7 @@ pub(crate) fn text_of(key: &str, value: &Value) -> Result<String, String> {
     if key.trim().is_empty() {
         return Err("Setting key is required".to_owned());
     }
-    if key.len() > MAX_KEY {
+    if key.chars().count() > MAX_KEY {
         return Err(format!("Setting key must have at most {MAX_KEY} characters"));
     }
     if value.is_null() {

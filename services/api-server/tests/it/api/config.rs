@@ -13,6 +13,7 @@ on_both!(
     pruning_deletes_only_in_the_sections_that_are_there,
     all_mistakes_come_at_once_and_nothing_is_written,
     what_cannot_be_read_is_told,
+    what_toml_cannot_say_is_a_conflict,
 );
 
 const DOCUMENT: &str = r#"
@@ -209,4 +210,14 @@ async fn what_cannot_be_read_is_told(site: &Site) {
     assert_eq!(apply(site, "", &long).await.status, 413);
     assert_eq!(export(site, "?format=xml", "*/*").await.0, 400);
     assert_eq!(apply(site, "", "").await.expect(200)["created"], json!([]), "an empty document says nothing");
+}
+
+async fn what_toml_cannot_say_is_a_conflict(site: &Site) {
+    let odd = json!({"config": {"odd": [null]}});
+    site.put("/api/providers/echo/config", odd).await.expect(200);
+    let (status, text) = export(site, "", "*/*").await;
+    assert_eq!((status, text.contains("ask for json")), (409, true), "{text}");
+    let (status, text) = export(site, "?format=json", "*/*").await;
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, &document["providers"]["echo"]["config"]["odd"]), (200, &json!([null])), "{text}");
 }

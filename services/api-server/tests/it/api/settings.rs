@@ -4,7 +4,13 @@ use serde_json::json;
 
 use crate::site::{Site, on_both};
 
-on_both!(defaults_are_shown, one_is_put_read_and_reset, many_are_put_as_far_as_they_are_valid, refusals_are_flat);
+on_both!(
+    defaults_are_shown,
+    one_is_put_read_and_reset,
+    many_are_put_as_far_as_they_are_valid,
+    refusals_are_flat,
+    long_keys_are_counted_by_character
+);
 
 async fn defaults_are_shown(site: &Site) {
     assert_eq!(
@@ -70,4 +76,12 @@ async fn refusals_are_flat(site: &Site) {
         site.post("/api/settings/bulk", json!({"settings": []})).await.expect(400),
         refused("settings must be an object")
     );
+}
+
+async fn long_keys_are_counted_by_character(site: &Site) {
+    for (length, status) in [(128, 200), (129, 400)] {
+        let key = "%C3%A9".repeat(length);
+        site.put(&format!("/api/settings/{key}"), json!({"value": 1})).await.expect(status);
+        site.put("/api/providers/echo/config", json!({"config": {"é".repeat(length): 1}})).await.expect(status);
+    }
 }
