@@ -74,7 +74,7 @@ async fn wave(lone: &LoneRouter, flood: &Flood, readers: usize) -> u64 {
 async fn fc_56_fc_65_i13_readers_that_stall_cost_little_and_not_for_ever() {
     let readers = times("SLOW_READERS", 100);
     // Long enough for all of them to stall at the same time, also on a machine that does other things.
-    let patience = (readers / 20).max(5);
+    let patience = (readers / 20).max(10);
     let lone = LoneRouter::configured(&format!("[server]\nwrite_timeout = \"{patience}s\"\n")).await;
     let flood = Flood::start();
     lone.add_provider("flood", &flood.url()).await;

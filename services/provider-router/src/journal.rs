@@ -5,7 +5,7 @@
 //! Records are appended to segment files ([`segment`]), framed and checksummed ([`record`]). An append is one `write` into
 //! the page cache: it survives the death of the process, and costs a few microseconds. A thread of its own, the
 //! [`loader`], reads behind the writers and moves whole exchanges into the database in batches; a segment is used
-//! again only when everything in it is committed. The database may be away for hours: only the loader waits.
+//! again ([`pool`]) only when everything in it is committed. The database may be away for hours: only the loader waits.
 //!
 //! Every process writes into a directory of its own, `journal/<instance>`, and holds the lock in it. A directory whose
 //! lock is free belongs to a dead process: the next one loads what is left and marks what had not ended `interrupted`.
@@ -22,6 +22,7 @@
 mod bodies;
 mod intake;
 mod loader;
+mod pool;
 mod recent;
 mod record;
 mod recovery;
@@ -44,10 +45,11 @@ use std::{
 
 pub use bodies::{Bodies, Kept};
 pub use loader::{Loader, LoaderStatus, Running};
+use pool::Pool;
 pub use record::{Begin, End};
 use record::{Kind, encode};
 pub use retention::RetentionConfig;
-use segment::{Pool, Segment, SegmentWriter};
+use segment::{Segment, SegmentWriter};
 use serde::Deserialize;
 use signalbox_daemon::config::Size;
 use sync::Syncer;

@@ -44,9 +44,9 @@ impl Query {
         self.parameters.remove(name).filter(|text| !text.is_empty())
     }
 
-    /// `true` or `false`.
+    /// `true` or `false`; an empty one counts as absent.
     pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
-        let text = self.parameters.remove(name)?;
+        let text = self.text(name)?;
         self.parsed(&text, format!("{name} must be true or false"))
     }
 

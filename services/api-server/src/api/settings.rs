@@ -106,7 +106,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
 
 /// One setting.
 #[utoipa::path(
-    get, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path, pattern = r"[^\s\x85]", max_length = 128)),
+    get, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path)),
     responses(
     (status = 200, description = "The setting", body = OneSetting),
     (status = 404, description = "Nobody has set it, and it has no default", body = MissingSetting),
@@ -191,7 +191,7 @@ pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<
 
 /// Resets a setting to its default.
 #[utoipa::path(
-    delete, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path, pattern = r"[^\s\x85]", max_length = 128)),
+    delete, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path)),
     responses((status = 200, description = "The default", body = ResetSetting)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(key): Path<String>) -> Result<Json<ResetSetting>, Error> {

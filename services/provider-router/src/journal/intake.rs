@@ -13,9 +13,10 @@ use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::{
+    pool::Pool,
     recent::{Recent, Shared},
     record::{End, Kind, Record},
-    segment::{Pool, Segment},
+    segment::Segment,
     tail::{Place, Tail, Window},
     transcript::Transcript,
 };

@@ -20,10 +20,10 @@ use uuid::Uuid;
 use super::{
     Status, ToLoader,
     intake::{Intake, MAX_BATCH},
+    pool::Pool,
     record::End,
     recovery,
     retention::{Retention, RetentionConfig},
-    segment::Pool,
 };
 use crate::metrics::Metrics;
 

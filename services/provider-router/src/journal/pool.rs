@@ -1,0 +1,111 @@
+//! Segment files that wait to be written over: fresh page cache costs several times what a used page costs.
+//!
+//! They stay open, so that a directory which loses its permissions or its disk's last bytes does not end the log at once.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::segment::SegmentFile;
+
+/// Files that may be overwritten.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    dir: PathBuf,
+    free: Mutex<Vec<SegmentFile>>,
+    /// How many are kept however quiet it is.
+    spare: usize,
+    /// How many more are kept after a rush.
+    more: usize,
+    /// The number of the next file.
+    next: AtomicU64,
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// A pool of files in `dir`, with `spare` of them made at once. Up to so many `more` that a rush has needed are kept
+    /// until it [rests](Self::rest).
+    pub(crate) fn new(dir: &Path, more: usize, spare: usize) -> io::Result<Self> {
+        let pool = Self { dir: dir.to_owned(), free: Mutex::default(), spare, more, next: AtomicU64::new(0) };
+        for _ in 0..spare {
+            let file = pool.create()?;
+            pool.free().push(file);
+        }
+        Ok(pool)
+    }
+
+    /// Takes a file in, or says that it has enough. Its header is wiped, so that whoever inherits it does not load again
+    /// what has been loaded.
+    pub(crate) fn put(&self, file: SegmentFile) -> Result<(), SegmentFile> {
+        let mut free = self.free();
+        if free.len() >= self.spare + self.more || file.wipe().is_err() {
+            return Err(file);
+        }
+        free.push(file);
+        Ok(())
+    }
+
+    /// A file that may be overwritten, or a new one.
+    pub(crate) fn take(&self) -> io::Result<SegmentFile> {
+        let free = self.free().pop();
+        free.map_or_else(|| self.create(), Ok)
+    }
+
+    /// Removes what only a rush has needed.
+    pub(crate) fn rest(&self) {
+        self.keep(self.spare);
+    }
+
+    /// Removes all files, when nobody is going to write any more.
+    pub(crate) fn clear(&self) {
+        self.keep(0);
+    }
+
+    fn keep(&self, most: usize) {
+        let mut free = self.free();
+        let kept = most.min(free.len());
+        for file in free.drain(kept..) {
+            if let Err(error) = std::fs::remove_file(&file.path) {
+                tracing::warn!(%error, path = %file.path.display(), "a free segment cannot be removed");
+            }
+        }
+    }
+
+    fn create(&self) -> io::Result<SegmentFile> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        SegmentFile::create(self.dir.join(format!("{number:06}.seg")))
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<SegmentFile>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pool_is_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = || std::fs::read_dir(dir.path()).unwrap().count();
+        let pool = Pool::new(dir.path(), 2, 1).unwrap();
+        assert_eq!(files(), 1);
+        for _ in 0..2 {
+            pool.put(pool.create().unwrap()).unwrap();
+        }
+        let extra = pool.put(pool.create().unwrap()).unwrap_err();
+        std::fs::remove_file(extra.path).unwrap();
+        assert_eq!(files(), 3);
+        pool.rest();
+        assert_eq!(files(), 1);
+        pool.clear();
+        assert_eq!(files(), 0);
+    }
+}
