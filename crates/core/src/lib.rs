@@ -4,13 +4,14 @@
 //! - [`openai`]: the wire types of the OpenAI API, and folding a stream of chunks into one answer.
 //! - [`schema`]: one row type per database table.
 //! - [`sse`]: incremental event-stream framing, zero copy.
-//! - [`conversation`]: which conversation a request continues. [`said`]: looking for a text in one.
+//! - [`conversation`]: which conversation a request continues. [`said`]: looking for a text in one. [`alike`]: what two share.
 //! - [`provider_type`]: the kinds of provider there are.
 //! - [`id`], [`secret`]: identifiers, and values that cannot be printed.
 //!
 //! # Invariants
 //! Nothing in this crate performs I/O, reads a clock or spawns a task: tokio, hyper and sqlx are absent on purpose.
 
+pub mod alike;
 pub mod conversation;
 pub mod id;
 pub mod openai;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use signalbox_core::alike;
 
 use super::{DAY_MS, MAX_BODY};
 
@@ -85,9 +86,9 @@ pub(super) fn relative(body: &str, text: &str) -> Option<String> {
     if text.len() > MAX_BODY {
         return None;
     }
-    let prefix = common_prefix(body.as_bytes(), text.as_bytes());
+    let prefix = alike::prefix(body.as_bytes(), text.as_bytes());
     let prefix = text.floor_char_boundary(prefix);
-    let suffix = common_suffix(&body.as_bytes()[prefix..], &text.as_bytes()[prefix..]);
+    let suffix = alike::suffix(&body.as_bytes()[prefix..], &text.as_bytes()[prefix..]);
     let from = text.ceil_char_boundary(text.len() - suffix);
     let mut pieces = Vec::new();
     push(&mut pieces, Piece::Own(0, prefix));
@@ -124,20 +125,6 @@ fn push(pieces: &mut Vec<Piece>, piece: Piece) {
         (Some(Piece::Text(text)), Piece::Text(more)) => text.push_str(&more),
         (_, piece) => pieces.push(piece),
     }
-}
-
-/// Block by block, for most of a long body is the same.
-fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    const BLOCK: usize = 256;
-    let blocks = a.chunks_exact(BLOCK).zip(b.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
-    blocks + a[blocks..].iter().zip(&b[blocks..]).take_while(|(a, b)| a == b).count()
-}
-
-fn common_suffix(a: &[u8], b: &[u8]) -> usize {
-    const BLOCK: usize = 256;
-    let blocks = a.rchunks_exact(BLOCK).zip(b.rchunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
-    let (a, b) = (&a[..a.len() - blocks], &b[..b.len() - blocks]);
-    blocks + a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
 // === impl Piece ===

@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use signalbox_core::alike;
 use uuid::Uuid;
 
 /// Bodies shorter than this share nothing worth the trouble.
@@ -47,8 +48,8 @@ impl Recent {
         });
         let shared = candidates.take(MAX_COMPARED).map(|(id, old)| {
             let old = old.as_bytes();
-            let prefix = common_prefix(old, new);
-            Shared { with: *id, prefix, suffix: common_suffix(&old[prefix..], &new[prefix..]) }
+            let prefix = alike::prefix(old, new);
+            Shared { with: *id, prefix, suffix: alike::suffix(&old[prefix..], &new[prefix..]) }
         });
         shared.filter(|shared| shared.prefix >= MIN_LEN / 2).max_by_key(|shared| shared.prefix + shared.suffix)
     }
@@ -79,21 +80,6 @@ impl Recent {
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
-}
-
-/// How many bytes two texts have in common at their beginning; whole blocks first, since those compare fast.
-fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    const BLOCK: usize = 256;
-    let blocks = a.chunks_exact(BLOCK).zip(b.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
-    blocks + a[blocks..].iter().zip(&b[blocks..]).take_while(|(a, b)| a == b).count()
-}
-
-/// The same at their end.
-fn common_suffix(a: &[u8], b: &[u8]) -> usize {
-    const BLOCK: usize = 256;
-    let blocks = a.rchunks_exact(BLOCK).zip(b.rchunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
-    let (a, b) = (&a[..a.len() - blocks], &b[..b.len() - blocks]);
-    blocks + a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
@@ -167,8 +153,8 @@ mod tests {
         #[test]
         fn what_is_shared_is_equal(a in "[ab]{0,600}", b in "[ab]{0,600}") {
             let (a, b) = (a.as_bytes(), b.as_bytes());
-            let prefix = common_prefix(a, b);
-            let suffix = common_suffix(&a[prefix..], &b[prefix..]);
+            let prefix = alike::prefix(a, b);
+            let suffix = alike::suffix(&a[prefix..], &b[prefix..]);
             prop_assert_eq!(&a[..prefix], &b[..prefix]);
             prop_assert!(prefix == a.len().min(b.len()) || a[prefix] != b[prefix]);
             prop_assert_eq!(&a[a.len() - suffix..], &b[b.len() - suffix..]);
