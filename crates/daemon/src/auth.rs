@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, StatusCode};
 use ring::digest::{Digest, SHA256, digest};
 use signalbox_core::secret::Secret;
 use tokio::time::Instant;
@@ -25,11 +25,16 @@ pub struct ClientKeys {
 }
 
 /// Why somebody may not call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// No key, or a wrong one.
+    #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
     Unknown,
     /// A wrong one again, too soon after too many others from the same address.
+    #[error(
+        "too many wrong keys came from your address; a right one is let in, another wrong one is looked at in {} s",
+        seconds(*retry_after)
+    )]
     TooMany {
         /// When one more is looked at.
         retry_after: Duration,
@@ -113,14 +118,46 @@ impl ClientKeys {
 // === impl Denied ===
 
 impl Denied {
+    /// The status of the response.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Unknown => StatusCode::UNAUTHORIZED,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    /// OpenAI's class of error.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Unknown => "authentication_error",
+            Self::TooMany { .. } => "rate_limit_error",
+        }
+    }
+
+    /// The stable name of the reason.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Unknown => "invalid_api_key",
+            Self::TooMany { .. } => "too_many_wrong_keys",
+        }
+    }
+
     /// For the header `Retry-After`, in seconds, if there is something to wait for.
     #[must_use]
     pub fn retry_after(self) -> Option<u64> {
         match self {
             Self::Unknown => None,
-            Self::TooMany { retry_after } => Some(retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0)),
+            Self::TooMany { retry_after } => Some(seconds(retry_after)),
         }
     }
+}
+
+/// Whole seconds, and rather one too many.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 fn presented(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, [u8]>> {

@@ -98,13 +98,8 @@ pub enum Error {
     )]
     Unauthorized,
     /// Wrong keys came too often from the same address.
-    #[error(
-        "too many wrong keys came from your address; a right one is let in, another wrong one is looked at in {seconds} s"
-    )]
-    WrongKeys {
-        /// How long.
-        seconds: u64,
-    },
+    #[error(transparent)]
+    WrongKeys(Denied),
     /// Somebody else was meant, or a page that may not asks.
     #[error(transparent)]
     Door(#[from] doors::Refused),
@@ -183,7 +178,7 @@ impl Error {
             | Self::Disabled(_) => StatusCode::BAD_REQUEST,
             Self::RouterAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::WrongKeys { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::WrongKeys(denied) => denied.status(),
             Self::NotJson(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Door(refused) => refused.status(),
             Self::NotLocal(_) => StatusCode::FORBIDDEN,
@@ -208,7 +203,7 @@ impl Error {
             Self::Malformed(_) => "entity.parse.failed",
             Self::TooLarge(_) => "entity.too.large",
             Self::Unauthorized => "authentication_error",
-            Self::WrongKeys { .. } => "rate_limit_error",
+            Self::WrongKeys(denied) => denied.kind(),
             Self::NotJson(_) => "unsupported_media_type",
             Self::Door(refused) => refused.kind(),
             Self::NotLocal(_) => "permission_error",
@@ -233,7 +228,7 @@ impl Error {
             Self::Missing { what, .. } => Some(what.code()),
             Self::Conflict { code, .. } | Self::Attempt { code, .. } => Some(code),
             Self::NoRoute(..) => Some("route_not_found"),
-            Self::WrongKeys { .. } => Some("too_many_wrong_keys"),
+            Self::WrongKeys(denied) => Some(denied.code()),
             Self::NotLoaded { .. } => Some("provider_not_loaded"),
             Self::Disabled(_) => Some("provider_disabled"),
             Self::RouterAway(_) => Some("router_unavailable"),
@@ -302,7 +297,10 @@ fn lifecycle(error: &str, children: &Value) -> Value {
 
 impl From<Denied> for Error {
     fn from(denied: Denied) -> Self {
-        denied.retry_after().map_or(Self::Unauthorized, |seconds| Self::WrongKeys { seconds })
+        match denied {
+            Denied::Unknown => Self::Unauthorized,
+            Denied::TooMany { .. } => Self::WrongKeys(denied),
+        }
     }
 }
 
@@ -314,7 +312,7 @@ impl IntoResponse for Error {
         }
         let mut response = (status, Json(self.body())).into_response();
         let retry_after = match self {
-            Self::WrongKeys { seconds } => Some(seconds),
+            Self::WrongKeys(denied) => denied.retry_after(),
             _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         };
         if let Some(seconds) = retry_after {

@@ -14,16 +14,8 @@ pub enum ApiError {
     #[error(transparent)]
     Door(#[from] doors::Refused),
     /// No key, or a wrong one.
-    #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
-    Unauthorized,
-    /// Wrong keys came too often from the same address.
-    #[error(
-        "too many wrong keys came from your address; a right one is let in, another wrong one is looked at in {seconds} s"
-    )]
-    WrongKeys {
-        /// How long.
-        seconds: u64,
-    },
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// A request to leave, from somebody who may not ask for that.
     #[error(transparent)]
     NotLocal(#[from] admin::Refused),
@@ -88,8 +80,7 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Door(refused) => refused.status(),
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::WrongKeys { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Denied(denied) => denied.status(),
             Self::NotLocal(_) => StatusCode::FORBIDDEN,
             Self::Query(_)
             | Self::Envelope(_)
@@ -114,8 +105,7 @@ impl ApiError {
         const REQUEST: &str = "invalid_request_error";
         let (kind, code, param) = match self {
             Self::Door(refused) => (refused.kind(), refused.code(), None),
-            Self::Unauthorized => ("authentication_error", "invalid_api_key", None),
-            Self::WrongKeys { .. } => ("rate_limit_error", "too_many_wrong_keys", None),
+            Self::Denied(denied) => (denied.kind(), denied.code(), None),
             Self::NotLocal(_) => ("permission_error", "not_local", None),
             Self::Query(_) => (REQUEST, "invalid_query", None),
             Self::Envelope(EnvelopeError::Malformed(_)) => (REQUEST, "invalid_json", None),
@@ -154,21 +144,13 @@ impl ApiError {
             Self::Overloaded | Self::Unlogged(_) | Self::DatabaseAway(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::WrongKeys { seconds } => {
-                headers.insert(header::RETRY_AFTER, (*seconds).into());
-            }
-            Self::Unauthorized => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
+            Self::Denied(denied) => match denied.retry_after() {
+                Some(seconds) => drop(headers.insert(header::RETRY_AFTER, seconds.into())),
+                None => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            },
             _ => {}
         }
         response
-    }
-}
-
-impl From<Denied> for ApiError {
-    fn from(denied: Denied) -> Self {
-        denied.retry_after().map_or(Self::Unauthorized, |seconds| Self::WrongKeys { seconds })
     }
 }
 

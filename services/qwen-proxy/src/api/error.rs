@@ -16,16 +16,8 @@ use crate::{convert::Invalid, credentials::NoLogin, qwen::Failure};
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// No client key, or a wrong one.
-    #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
-    Unauthorized,
-    /// Wrong keys came too often from the same address.
-    #[error(
-        "too many wrong keys came from your address; a right one is let in, another wrong one is looked at in {seconds} s"
-    )]
-    WrongKeys {
-        /// How long.
-        seconds: u64,
-    },
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// Somebody else is meant, or a page that may not asks.
     #[error(transparent)]
     Door(#[from] doors::Refused),
@@ -104,7 +96,6 @@ pub struct Refusal {
 }
 
 const REQUEST: &str = "invalid_request_error";
-const AUTHENTICATION: &str = "authentication_error";
 
 // === impl ApiError ===
 
@@ -113,8 +104,7 @@ impl ApiError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::WrongKeys { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Denied(denied) => denied.status(),
             Self::Door(refused) => refused.status(),
             Self::NotLocal(_) => StatusCode::FORBIDDEN,
             Self::NoLogin(NoLogin::Resting(_)) => StatusCode::TOO_MANY_REQUESTS,
@@ -140,11 +130,10 @@ impl ApiError {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Unauthorized => AUTHENTICATION,
-            Self::WrongKeys { .. } => "rate_limit_error",
+            Self::Denied(denied) => denied.kind(),
             Self::Door(refused) => refused.kind(),
             Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_error",
-            Self::NoLogin(_) => AUTHENTICATION,
+            Self::NoLogin(_) => "authentication_error",
             Self::Failure(failure) => failure.kind(),
             Self::Stream(_) | Self::ShuttingDown => "stream_error",
             Self::Models(failure) if failure.blames_login() => failure.kind(),
@@ -158,8 +147,7 @@ impl ApiError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unauthorized => "invalid_api_key",
-            Self::WrongKeys { .. } => "too_many_wrong_keys",
+            Self::Denied(denied) => denied.code(),
             Self::Door(refused) => refused.code(),
             Self::NotLocal(_) => "not_local",
             Self::NoLogin(NoLogin::Missing | NoLogin::Expired) => "missing_credentials",
@@ -227,7 +215,7 @@ impl ApiError {
         match self {
             Self::NoLogin(NoLogin::Resting(rest)) => Some(rest.as_secs()),
             Self::Failure(failure) | Self::Models(failure) => failure.retry_after().map(|wait| wait.as_secs()),
-            Self::WrongKeys { seconds } => Some(*seconds),
+            Self::Denied(denied) => denied.retry_after(),
             Self::ShuttingDown => Some(1),
             Self::Store(error) if error.is_transient() => Some(1),
             _ => None,
@@ -243,7 +231,7 @@ impl ApiError {
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if matches!(self, Self::Unauthorized) {
+        if matches!(self, Self::Denied(Denied::Unknown)) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(Refusal { error: Arc::new(self), body });
@@ -262,12 +250,6 @@ impl Asked {
             user_agent: user_agent.map(str::to_owned),
             body,
         }
-    }
-}
-
-impl From<Denied> for ApiError {
-    fn from(denied: Denied) -> Self {
-        denied.retry_after().map_or(Self::Unauthorized, |seconds| Self::WrongKeys { seconds })
     }
 }
 
