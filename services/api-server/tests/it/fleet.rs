@@ -1,31 +1,9 @@
 //! The fleet with real processes.
 
-use std::time::Duration;
+use api_server::fleet::{Failure, Fleet, Overrides, Place, Preparation, Programs, Summary, launch};
+use api_server::supervisor::Phase;
 
-use api_server::fleet::{Config, Failure, Fleet, Overrides, Place, Preparation, Programs, Summary, launch};
-use api_server::supervisor::{Limits, Phase, Resources};
-use tempfile::TempDir;
-
-use crate::site::test_children;
-
-fn config(dir: &TempDir, programs: Programs) -> Config {
-    Config {
-        programs,
-        host: "127.0.0.1".to_owned(),
-        router_port: 0,
-        qwen_port: 0,
-        workers: 1,
-        auto_port: false,
-        data_dir: dir.path().to_owned(),
-        args: Vec::new(),
-        env: Vec::new(),
-        limits: Limits::default(),
-        router_resources: Resources::default(),
-        qwen_resources: Resources::default(),
-        orphan_grace: Duration::ZERO,
-        key: None,
-    }
-}
+use crate::site::{fleet_config as config, test_children};
 
 async fn up(fleet: &Fleet) {
     fleet.start(Overrides::default()).await.done().await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api_server::fleet::{self, Overrides};
 use api_server::notify::{self, Kind, sign};
-use api_server::supervisor::{Limits, Phase, Resources};
+use api_server::supervisor::Phase;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use signalbox_core::secret::Secret;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
-use crate::site::test_children;
+use crate::site::{fleet_config, test_children};
 
 const SECRET: &str = "a secret of sixteen or more";
 
@@ -51,22 +51,7 @@ fn verified((signature, body): (String, Vec<u8>)) -> Value {
 async fn a_crash_and_its_end_are_told_signed_and_until_they_are_taken() {
     let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let (fleet, closer) = fleet::launch(fleet::Config {
-        programs: test_children(),
-        host: "127.0.0.1".to_owned(),
-        router_port: 0,
-        qwen_port: 0,
-        workers: 1,
-        auto_port: false,
-        data_dir: dir.path().to_owned(),
-        args: Vec::new(),
-        env: Vec::new(),
-        limits: Limits::default(),
-        router_resources: Resources::default(),
-        qwen_resources: Resources::default(),
-        orphan_grace: Duration::ZERO,
-        key: None,
-    });
+    let (fleet, closer) = fleet::launch(fleet_config(&dir, test_children()));
     let config = notify::Config {
         webhook_url: Secret::new(format!("http://{}/hook", receiver.local_addr().unwrap())),
         secret: Secret::new(SECRET.to_owned()),

@@ -95,6 +95,26 @@ pub(crate) fn test_child() -> PathBuf {
     child
 }
 
+/// A fleet on any ports, which knows no patience with orphans.
+pub(crate) fn fleet_config(dir: &TempDir, programs: Programs) -> fleet::Config {
+    fleet::Config {
+        programs,
+        host: "127.0.0.1".to_owned(),
+        router_port: 0,
+        qwen_port: 0,
+        workers: 1,
+        auto_port: false,
+        data_dir: dir.path().to_owned(),
+        args: Vec::new(),
+        env: Vec::new(),
+        limits: Limits::default(),
+        router_resources: Resources::default(),
+        qwen_resources: Resources::default(),
+        orphan_grace: Duration::ZERO,
+        key: None,
+    }
+}
+
 fn no_programs() -> Programs {
     Programs::at("/nonexistent/provider-router", "/nonexistent/qwen-proxy")
 }
@@ -131,22 +151,7 @@ impl Site {
 
     async fn over(url: &str, dir: TempDir, keys: &[&str], programs: Programs) -> Self {
         let store = Store::open(url).await.unwrap();
-        let (fleet, closer) = fleet::launch(fleet::Config {
-            programs,
-            host: "127.0.0.1".to_owned(),
-            router_port: 0,
-            qwen_port: 0,
-            workers: 1,
-            auto_port: false,
-            data_dir: dir.path().to_owned(),
-            args: Vec::new(),
-            env: Vec::new(),
-            limits: Limits::default(),
-            router_resources: Resources::default(),
-            qwen_resources: Resources::default(),
-            orphan_grace: Duration::ZERO,
-            key: None,
-        });
+        let (fleet, closer) = fleet::launch(fleet_config(&dir, programs));
         let app = App {
             store: store.clone(),
             router: RouterClient::new(fleet.clone(), "127.0.0.1", 1, None),

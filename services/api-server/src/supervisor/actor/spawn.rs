@@ -1,0 +1,112 @@
+//! Where processes come from.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{Actor, Beside};
+use crate::supervisor::port::{Port, Refused};
+use crate::supervisor::run::Run;
+use crate::supervisor::state::Event;
+use crate::supervisor::{Cause, Fault};
+
+/// Why there is no process.
+struct NotSpawned {
+    cause: Cause,
+    permanent: bool,
+}
+
+// === impl Actor ===
+
+impl Actor {
+    pub(super) async fn spawn(&mut self, event: Event) -> Option<Cause> {
+        self.run = None;
+        let by_hand = matches!(event, Event::Start | Event::Restart | Event::Replace);
+        self.restarts = if by_hand { 0 } else { self.restarts + 1 };
+        match self.try_spawn().await {
+            Ok((run, port)) => {
+                self.run = Some(run);
+                self.port = port.or_else(|| self.port.take());
+                self.generation = self.spawned;
+                None
+            }
+            Err(NotSpawned { cause, permanent }) => {
+                self.machine.on(Event::SpawnFailed { permanent }, Instant::now());
+                Some(cause)
+            }
+        }
+    }
+
+    /// The process that served under another supervisor is the serving generation.
+    pub(super) async fn take_in(&mut self) -> Option<Cause> {
+        let (foundling, spec) = (self.foundling.take()?, self.spec.clone()?);
+        match foundling.into_run(self.name, &spec, &self.limits) {
+            Ok((run, port)) => {
+                self.run = Some(run);
+                self.port = Some(self.share.adopted(port).await);
+                self.spawned += 1;
+                self.generation = self.spawned;
+                self.restarts = 0;
+                None
+            }
+            Err(error) => {
+                // It waits for another supervisor, and leaves when none comes.
+                self.machine.on(Event::Exited { permanent: true }, Instant::now());
+                self.machine.on(Event::Gone, Instant::now());
+                Some(Cause::new(Fault::NotSpawned, format!("cannot adopt {}: {error}", self.name)))
+            }
+        }
+    }
+
+    pub(super) async fn spawn_beside(&mut self) -> Option<Cause> {
+        match self.try_spawn().await {
+            Ok((run, port)) => {
+                let spec = self.spec.clone()?;
+                self.beside = Some(Beside { run, spec, port, generation: self.spawned });
+                None
+            }
+            Err(NotSpawned { cause, .. }) => {
+                self.machine.on(Event::NotBeside, Instant::now());
+                Some(cause.of_handover())
+            }
+        }
+    }
+
+    /// A new process on the present port, or on a new one where the spec names another.
+    async fn try_spawn(&mut self) -> Result<(Run, Option<Arc<Port>>), NotSpawned> {
+        let Some(spec) = self.spec.clone() else {
+            return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "nothing to run"), permanent: true });
+        };
+        // Only of a process that has left can the sockets be in the way; clients are not to wait in their queue.
+        self.port.take_if(|port| port.is_in_the_way_of(&spec.listen));
+        let bound = match &self.port {
+            Some(port) if port.suits(&spec.listen) => None,
+            _ => Some(self.share.port(&spec.listen).await.map_err(|refused| not_bound(&refused))?),
+        };
+        let Some(port) = bound.as_ref().or(self.port.as_ref()) else {
+            return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "no port"), permanent: true });
+        };
+        let run = Run::begin(self.name, &spec, port, &self.limits).map_err(|error| not_run(&error))?;
+        self.spawned += 1;
+        Ok((run, bound))
+    }
+}
+
+fn not_bound(refused: &Refused) -> NotSpawned {
+    let fault = match refused {
+        Refused::InUse { port, holder } => Fault::PortInUse { port: *port, holder: holder.clone() },
+        Refused::Impossible(_) => Fault::NotSpawned,
+    };
+    NotSpawned { cause: Cause::new(fault, refused.to_string()), permanent: true }
+}
+
+/// What the operating system calls a file that is no program: ENOEXEC, or ERROR_BAD_EXE_FORMAT.
+const NO_PROGRAM: i32 = if cfg!(windows) { 193 } else { 8 };
+
+fn not_run(error: &std::io::Error) -> NotSpawned {
+    use std::io::ErrorKind;
+    // Not there, not ours, not a program: trying again changes nothing. Out of memory or processes: it may.
+    let hopeless = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+        || error.raw_os_error() == Some(NO_PROGRAM);
+    NotSpawned { cause: Cause::new(Fault::NotSpawned, error.to_string()), permanent: hopeless }
+}

@@ -1,0 +1,192 @@
+//! What holds whatever happens, and in whatever order.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What the world can be: which processes live.
+#[derive(Debug, Default)]
+struct World {
+    serving: bool,
+    beside: bool,
+    draining: usize,
+}
+
+impl World {
+    /// Whether such a report can come at all: processes that do not exist report nothing.
+    fn can(&self, event: Event, machine: &Machine) -> bool {
+        let leaving = matches!(machine.state(), State::Stopping { .. } | State::Stuck { .. });
+        match event {
+            Event::Ready | Event::Alive | Event::Missed | Event::Heavy | Event::Exited { .. } => self.serving,
+            // A group is proven empty only after it was on its way out.
+            Event::Gone => self.serving && leaving,
+            Event::BesideReady | Event::BesideExited | Event::NotBeside => self.beside,
+            Event::Drained => self.draining > 0,
+            Event::SpawnFailed { .. } => self.serving && matches!(machine.state(), State::Starting { .. }),
+            Event::Start
+            | Event::Stop
+            | Event::Restart
+            | Event::Replace
+            | Event::Adopt
+            | Event::Slept
+            | Event::Tick => true,
+        }
+    }
+
+    fn suffer(&mut self, event: Event, effect: Effect) -> Result<(), TestCaseError> {
+        match event {
+            Event::Gone | Event::SpawnFailed { .. } => self.serving = false,
+            Event::Drained => self.draining -= 1,
+            Event::NotBeside => self.beside = false,
+            _ => {}
+        }
+        match effect {
+            Effect::Spawn => {
+                prop_assert!(!self.serving && !self.beside, "spawned beside a living process");
+                self.serving = true;
+            }
+            Effect::TakeIn => {
+                prop_assert!(!self.serving && !self.beside && self.draining == 0, "adopted beside a living process");
+                self.serving = true;
+            }
+            Effect::SpawnBeside => {
+                prop_assert!(self.serving && !self.beside, "a new generation beside nobody, or beside another");
+                prop_assert!(self.draining < MAX_DRAINING);
+                self.beside = true;
+            }
+            Effect::TakeOver | Effect::Promote => {
+                prop_assert!(self.serving && self.beside);
+                self.beside = false;
+                self.draining += 1;
+            }
+            Effect::DropBeside => {
+                prop_assert!(self.beside);
+                self.beside = false;
+                self.draining += 1;
+            }
+            Effect::Terminate => {
+                prop_assert!(self.serving);
+                self.draining += usize::from(std::mem::take(&mut self.beside));
+            }
+            Effect::Kill => prop_assert!(self.serving || self.draining > 0),
+            Effect::Nothing => {}
+        }
+        Ok(())
+    }
+}
+
+const EVENTS: [Event; 20] = [
+    Event::Start,
+    Event::Stop,
+    Event::Restart,
+    Event::Replace,
+    Event::Adopt,
+    Event::SpawnFailed { permanent: false },
+    Event::SpawnFailed { permanent: true },
+    Event::Ready,
+    Event::Alive,
+    Event::Missed,
+    Event::Heavy,
+    Event::Exited { permanent: false },
+    Event::Exited { permanent: true },
+    Event::Gone,
+    Event::NotBeside,
+    Event::BesideReady,
+    Event::BesideExited,
+    Event::Drained,
+    Event::Slept,
+    Event::Tick,
+];
+
+/// What happens, and how many seconds after what happened before. Numbers rather than events: they are made faster.
+fn history(longest: usize) -> impl Strategy<Value = Vec<(usize, u64)>> {
+    prop::collection::vec((0..EVENTS.len(), 0u64..20), 0..longest)
+}
+
+/// The transitions that people may see, as (e) of the design lists them.
+fn is_legal(before: State, after: State, event: Event) -> bool {
+    use Phase::{Error, Running, Starting, Stopped, Stopping};
+    let (Some(from), Some(to)) = (before.phase(), after.phase()) else { return true };
+    from == to
+        || match (from, to) {
+            (Stopped | Error, Starting) => {
+                matches!(event, Event::Start | Event::Restart | Event::Replace | Event::Tick)
+            }
+            (Starting, Running) => event == Event::Ready,
+            (Stopped, Running) => event == Event::Adopt,
+            (Starting | Running, Stopping | Error) | (Stopping, Stopped | Starting | Error) => true,
+            // A new generation that is not ready yet took the place of one that is lost.
+            (Running, Starting) => matches!(event, Event::Exited { .. } | Event::Missed),
+            (Error, Stopped | Stopping) => matches!(event, Event::Stop),
+            _ => false,
+        }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    /// Whatever happens in whatever order: only legal transitions; never two processes that serve; the count of those
+    /// that drain is right; every state that something is expected of has a deadline; and at rest nothing lives.
+    #[test]
+    fn i6_no_history_breaks_the_table(script in history(50)) {
+        let mut now = Instant::now();
+        let mut machine = machine();
+        let mut world = World::default();
+        for (event, later) in script {
+            let event = EVENTS[event];
+            if !world.can(event, &machine) {
+                continue;
+            }
+            now += Duration::from_secs(later);
+            let before = machine.state();
+            let effect = machine.on(event, now);
+            let after = machine.state();
+            world.suffer(event, effect)?;
+            prop_assert!(is_legal(before, after, event), "{before:?} -{event:?}-> {after:?}");
+            prop_assert_eq!(machine.draining, world.draining);
+            prop_assert_eq!(after.is_handing_over() && world.beside, world.beside);
+            match after {
+                State::Stopped { .. } => prop_assert!(!world.serving && !world.beside && world.draining == 0),
+                State::Failed | State::Backoff { .. } => prop_assert!(!world.serving && !world.beside),
+                State::Starting { .. } | State::Stopping { .. } => prop_assert!(machine.deadline().is_some()),
+                State::Running { .. } => prop_assert!(world.serving),
+                State::Stuck { .. } => {}
+            }
+        }
+    }
+
+    /// The last command wins, whatever came before it, once everything that was asked to leave has left.
+    #[test]
+    fn i7_the_last_command_wins(script in history(40), up in any::<bool>()) {
+        let mut now = Instant::now();
+        let mut machine = machine();
+        let mut world = World::default();
+        let last = if up { Event::Start } else { Event::Stop };
+        for (event, later) in script.into_iter().map(|(event, later)| (EVENTS[event], later)).chain([(last, 0)]) {
+            if world.can(event, &machine) {
+                now += Duration::from_secs(later);
+                let effect = machine.on(event, now);
+                world.suffer(event, effect)?;
+            }
+        }
+        // From here on the world does what is asked of it.
+        for _ in 0..20 {
+            let event = match machine.state() {
+                State::Starting { .. } => Event::Ready,
+                State::Stopping { stage: Stage::Asked, .. } => CRASH,
+                State::Stopping { stage: Stage::Killed, .. } | State::Stuck { stage: Stage::Killed | Stage::Asked } => Event::Gone,
+                State::Stopping { stage: Stage::Draining, .. } | State::Stuck { stage: Stage::Draining } => Event::Drained,
+                _ => break,
+            };
+            let effect = machine.on(event, now);
+            world.suffer(event, effect)?;
+        }
+        let end = machine.state();
+        if up {
+            // Where a group outlived SIGKILL nothing may be started beside it.
+            prop_assert!(matches!(end, State::Running { .. } | State::Failed), "{end:?}");
+        } else {
+            prop_assert!(matches!(end, State::Stopped { .. } | State::Failed), "{end:?}");
+        }
+    }
+}
