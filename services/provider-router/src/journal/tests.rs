@@ -1,5 +1,7 @@
 //! The journal over a real database file.
 
+mod segments;
+
 use signalbox_core::schema::{Request, RequestStatus, Response};
 use signalbox_store::{Page, Store, requests};
 use tempfile::TempDir;
@@ -234,53 +236,6 @@ async fn what_cannot_be_written_is_counted_exactly_and_served_or_refused() {
 }
 
 #[tokio::test]
-async fn segments_are_recycled_and_what_they_held_before_is_never_read_again() {
-    let world = World::new().await;
-    let (journal, loader) = world.journal("a");
-    let running = world.spawn(loader);
-    for round in 1..=10 {
-        for _ in 0..50 {
-            drop(
-                journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), &event("x")),
-            );
-        }
-        let loaded = async {
-            while journal.loader_status().loaded() < round * 50 {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(Duration::from_secs(60), loaded).await.unwrap();
-    }
-    // Fifty requests fill five segments; without recycling, five hundred would fill fifty.
-    let names = world.segments("a");
-    assert!(names.len() <= 12, "{names:?}");
-    assert!(journal.backlog_bytes() < 50 * 1024, "{}", journal.backlog_bytes());
-    // The loader must not take a recycled file's former records for new ones.
-    drop(journal);
-    running.finish(Duration::from_secs(60)).await;
-    assert_eq!(world.rows().await.len(), 500);
-}
-
-#[tokio::test]
-async fn a_recycled_segment_that_is_left_behind_gives_only_its_own_records() {
-    let world = World::new().await;
-    let (journal, loader) = world.journal("dead");
-    drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), &event("new")));
-    let path = world.segments("dead").remove(0);
-    let mut bytes = std::fs::read(&path).unwrap();
-    let mut former = bytes[20..].to_vec();
-    former[4] ^= 1;
-    bytes.extend_from_slice(&former);
-    std::fs::write(&path, bytes).unwrap();
-    die(journal, loader);
-    let (journal, loader) = world.journal("next");
-    let running = world.spawn(loader);
-    drop(journal);
-    running.finish(Duration::from_secs(60)).await;
-    assert_eq!(world.rows().await.len(), 1);
-}
-
-#[tokio::test]
 async fn with_durability_power_the_last_byte_waits_for_the_disk() {
     let world = World::new().await;
     let config = JournalConfig { durability: Durability::Power, ..config() };
@@ -308,124 +263,4 @@ async fn switched_off_it_writes_nothing_and_counts_nothing() {
     drop(journal);
     running.finish(Duration::from_secs(60)).await;
     assert_eq!(world.rows().await.len(), 0);
-}
-
-#[tokio::test]
-async fn a_request_is_put_together_over_segments_however_far_the_loader_is_behind() {
-    let world = World::new().await;
-    let config = JournalConfig { segment_bytes: Size::from_mib(4), ..config() };
-    let (journal, loader) = Journal::open(world.dir.path(), "a", 1, config).unwrap();
-    let filler = |bytes: usize| {
-        let body = vec![b'x'; bytes];
-        drop(journal.begin(Uuid::now_v7(), &begin(), &body).unwrap().end(end(RequestStatus::Completed), b""));
-    };
-    // Begins deep in the first segment, ends at the beginning of the second.
-    filler(3 << 20);
-    let open = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
-    let id = open.id().to_string();
-    filler(1 << 20);
-    drop(open.end(end(RequestStatus::Completed), &event("whole")));
-    assert_eq!(world.segments("a").len(), 2);
-    let running = world.spawn(loader);
-    drop(journal);
-    running.finish(Duration::from_secs(60)).await;
-    let rows = world.rows().await;
-    let (request, response) = rows.iter().find(|(request, _)| request.request_id == id).unwrap();
-    assert_eq!(request.status, RequestStatus::Completed);
-    assert!(response.as_ref().unwrap().openai_response.as_ref().unwrap().contains("whole"));
-}
-
-#[tokio::test]
-async fn a_segment_with_a_damaged_header_is_kept() {
-    let world = World::new().await;
-    let (journal, loader) = world.journal("dead");
-    drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b""));
-    let path = world.segments("dead").remove(0);
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[3] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
-    die(journal, loader);
-    let (journal, loader) = world.journal("next");
-    let running = world.spawn(loader);
-    drop(journal);
-    running.finish(Duration::from_secs(60)).await;
-    assert!(path.with_extension("damaged").exists());
-}
-
-#[tokio::test]
-async fn answers_that_end_together_come_into_memory_a_few_at_a_time() {
-    let world = World::new().await;
-    let config = JournalConfig { segment_bytes: Size::from_mib(64), ..config() };
-    let (journal, loader) = Journal::open(world.dir.path(), "dead", 1, config).unwrap();
-    let mut entries: Vec<Entry> = (0..40).map(|_| journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap()).collect();
-    for entry in &mut entries {
-        entry.part(&event(&"x".repeat(1 << 20)));
-    }
-    // Half of them end, one record behind the other; the rest is open when the process dies.
-    for entry in entries.drain(..20) {
-        drop(entry.end(end(RequestStatus::Completed), b""));
-    }
-    entries.into_iter().for_each(std::mem::forget);
-    let path = world.segments("dead").remove(0);
-    die(journal, loader);
-    let segment::LeftBehind::Segment(segment) = Segment::left_behind(path).unwrap() else { panic!("no segment") };
-
-    let mut intake = intake::Intake::default();
-    intake.add(Arc::new(segment));
-    let (mut batches, mut ids) = (Vec::new(), std::collections::HashSet::new());
-    let mut take = |intake: &mut intake::Intake| {
-        let rows = intake.take_rows();
-        assert_eq!(intake.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0, "what is not settled is kept");
-        intake.settle(&[]);
-        batches.push(rows.len());
-        ids.extend(rows.into_iter().map(|row| row.begun.request_id));
-    };
-    while !intake.read() {
-        take(&mut intake);
-    }
-    while !intake.interrupt() {
-        take(&mut intake);
-    }
-    take(&mut intake);
-    assert_eq!(ids.len(), 40);
-    assert!(batches.len() >= 3 && batches.iter().all(|&rows| rows <= 20), "{batches:?}");
-}
-
-#[tokio::test]
-async fn transactions_are_full_and_segments_go_as_soon_as_theirs_are_written() {
-    let world = World::new().await;
-    let (journal, loader) = Journal::open(world.dir.path(), "dead", 1, config()).unwrap();
-    let count = 2 * intake::MAX_BATCH + 100;
-    for _ in 0..count {
-        drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b""));
-    }
-    die(journal, loader);
-    let paths = world.segments("dead");
-    let segment = |path: &PathBuf| match Segment::left_behind(path.clone()).unwrap() {
-        segment::LeftBehind::Segment(segment) => segment,
-        other => panic!("{other:?}"),
-    };
-    let mut segments: Vec<Segment> = paths.iter().map(segment).collect();
-    segments.sort_by_key(|segment| segment.generation);
-
-    let mut intake = intake::Intake::default();
-    segments.into_iter().for_each(|segment| intake.add(Arc::new(segment)));
-    let pool = Pool::new(world.dir.path(), 0, 0).unwrap();
-    let (mut batches, mut left) = (Vec::new(), Vec::new());
-    loop {
-        let done = intake.read();
-        if done || intake.is_full() {
-            batches.push(intake.take_rows().len());
-            intake.settle(&[]);
-            intake.retire(&pool);
-            left.push(paths.iter().filter(|path| path.exists()).count());
-        }
-        if done {
-            break;
-        }
-    }
-    assert_eq!(batches, [intake::MAX_BATCH, intake::MAX_BATCH, 100]);
-    // Those of the first batch are gone before the second is written, but for one that they share.
-    assert!(left[0] < paths.len() * 6 / 10 && left[1] < left[0], "{left:?} of {}", paths.len());
-    assert_eq!(left[2], 0);
 }
