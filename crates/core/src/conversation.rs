@@ -67,6 +67,10 @@ pub fn beginning(text: &str, chars: usize) -> &str {
     if text.len() <= chars {
         return text;
     }
+    // In most of the others, the characters that count have one byte each.
+    if text.as_bytes()[..chars].is_ascii() {
+        return &text[..chars];
+    }
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
@@ -159,9 +163,10 @@ mod tests {
 
     #[test]
     fn a_beginning_is_counted_in_characters() {
-        for (chars, text) in [(0, ""), (2, "aé"), (3, "aé日"), (4, "aé日b"), (9, "aé日b")] {
+        for (chars, text) in [(0, ""), (1, "a"), (2, "aé"), (3, "aé日"), (4, "aé日b"), (9, "aé日b")] {
             assert_eq!(beginning("aé日b", chars), text);
         }
+        assert_eq!(beginning("abé", 2), "ab");
     }
 
     #[test]
