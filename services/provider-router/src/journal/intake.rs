@@ -53,6 +53,8 @@ pub(crate) struct Intake {
     buffer: Window,
     /// What is read again.
     spare: Window,
+    /// The last time, there was nothing left to read.
+    caught_up: bool,
 }
 
 /// A request that goes on.
@@ -86,6 +88,11 @@ impl Intake {
     /// begin in one segment and end in the next. Returns whether there is nothing more for now; a [full](Self::is_full)
     /// batch has to be taken before there is.
     pub(crate) fn read(&mut self) -> bool {
+        self.caught_up = self.read_on();
+        self.caught_up
+    }
+
+    fn read_on(&mut self) -> bool {
         if !self.follow_all() {
             return false;
         }
@@ -221,6 +228,11 @@ impl Intake {
         while !self.is_full() {
             let Some((number, id, event, place)) = self.unfollowed.pop_front() else { return true };
             self.follow(number, id, event, place);
+            // Where cores are few, requests wait behind this thread: they may pass while there is time for it. A thread
+            // that always lets others pass would never catch up with a rush.
+            if self.caught_up {
+                std::thread::yield_now();
+            }
         }
         self.unfollowed.is_empty()
     }
