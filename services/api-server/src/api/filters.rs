@@ -41,6 +41,9 @@ pub(super) struct RequestFilter {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum StatusWord {
+    /// As if it were absent.
+    #[serde(rename = "")]
+    Unsaid,
     Pending,
     Completed,
     Failed,
@@ -80,6 +83,9 @@ pub(super) struct SessionOrder {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SessionSort {
+    /// As if it were absent.
+    #[serde(rename = "")]
+    Unsaid,
     CreatedAt,
     LastAccessed,
 }
@@ -129,6 +135,9 @@ pub(super) struct AuditFilter {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AuditOutcome {
+    /// As if it were absent.
+    #[serde(rename = "")]
+    Unsaid,
     Done,
     Refused,
     Failed,
