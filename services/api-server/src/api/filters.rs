@@ -1,8 +1,7 @@
 //! What lists take in their query, for the OpenAPI document. See `bodies` for why nothing is made of these types.
 #![expect(dead_code, reason = "see above")]
 
-use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 /// Which piece of a list.
 #[derive(IntoParams)]
@@ -27,30 +26,14 @@ pub(super) struct RequestFilter {
     /// That asked for a stream, or did not.
     stream: Option<bool>,
     /// That ended this way.
-    #[param(inline)]
-    status: Option<StatusWord>,
+    #[param(pattern = "^(pending|completed|failed|truncated|cancelled|client_disconnected|interrupted)?$")]
+    status: Option<String>,
     /// That this provider answered, or was the last to try.
     provider_id: Option<String>,
     /// That arrived at this time or later, in milliseconds since 1970.
     start_date: Option<i64>,
     /// That arrived at this time or earlier, in milliseconds since 1970.
     end_date: Option<i64>,
-}
-
-/// How a request ended.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum StatusWord {
-    /// As if it were absent.
-    #[serde(rename = "")]
-    Unsaid,
-    Pending,
-    Completed,
-    Failed,
-    Truncated,
-    Cancelled,
-    ClientDisconnected,
-    Interrupted,
 }
 
 /// Which answers; what is given is combined.
@@ -76,18 +59,8 @@ pub(super) struct ResponseFilter {
 #[into_params(parameter_in = Query)]
 pub(super) struct SessionOrder {
     /// When it began, or when its newest request arrived.
-    #[param(inline)]
-    sort: Option<SessionSort>,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum SessionSort {
-    /// As if it were absent.
-    #[serde(rename = "")]
-    Unsaid,
-    CreatedAt,
-    LastAccessed,
+    #[param(pattern = "^(created_at|last_accessed)?$")]
+    sort: Option<String>,
 }
 
 /// Which models.
@@ -122,8 +95,9 @@ pub(super) struct AuditFilter {
     resource: Option<String>,
     /// Which one of them.
     resource_id: Option<String>,
-    #[param(inline)]
-    outcome: Option<AuditOutcome>,
+    /// How it ended.
+    #[param(pattern = "^(done|refused|failed)?$")]
+    outcome: Option<String>,
     /// The `X-Request-ID` of an answer.
     request_id: Option<String>,
     /// At this time or later, in milliseconds since 1970.
@@ -132,13 +106,17 @@ pub(super) struct AuditFilter {
     end_date: Option<i64>,
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum AuditOutcome {
-    /// As if it were absent.
-    #[serde(rename = "")]
-    Unsaid,
-    Done,
-    Refused,
-    Failed,
+#[cfg(test)]
+mod tests {
+    use signalbox_core::schema::RequestStatus;
+
+    use super::*;
+
+    #[test]
+    fn every_status_can_be_asked_for() {
+        let words: Vec<&str> = RequestStatus::ALL.iter().map(|(_, word)| *word).collect();
+        let parameters = serde_json::to_value(RequestFilter::into_params(|| None)).unwrap();
+        let status = parameters.as_array().unwrap().iter().find(|parameter| parameter["name"] == "status").unwrap();
+        assert_eq!(status["schema"]["pattern"], format!("^({})?$", words.join("|")));
+    }
 }
