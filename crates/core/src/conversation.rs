@@ -4,16 +4,9 @@
 //! user message and the answer to it. A request without an assistant message opens a conversation of its own, even when its
 //! prompt is the same as another's.
 
-use std::{borrow::Cow, fmt};
-
-use serde::{
-    Deserialize,
-    de::{Deserializer, IgnoredAny, SeqAccess, Visitor},
-};
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::{id, openai::Message};
+use crate::{id, json::Reader, openai::Content};
 
 /// How much of each side of the opening counts, in characters. Some clients echo answers back truncated.
 const SIGNIFICANT: usize = 120;
@@ -31,16 +24,42 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Reads the body of a chat request. Of a long history nothing is copied but the two texts; what is no chat request
-    /// has no opening.
+    /// Reads the body of a chat request, as far as both texts go; what is no chat request has no opening.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
-        #[derive(Deserialize)]
-        struct Request {
-            #[serde(default)]
-            messages: Opening,
+        let mut opening = Self::default();
+        // `None` may mean no more than that the rest need not be read.
+        let _ = Reader::new(body).object(|name, value| match name {
+            "messages" => value.array(|message| opening.add(message)),
+            _ => value.skip(),
+        });
+        opening
+    }
+
+    /// Reads the next message; `None` when no more is needed.
+    fn add(&mut self, message: &mut Reader<'_>) -> Option<()> {
+        if message.peek()? != b'{' {
+            return message.skip();
         }
-        serde_json::from_slice::<Request>(body).map(|request| request.messages).unwrap_or_default()
+        let (mut role, mut content) = (None, None);
+        message.object(|name, value| {
+            let raw = value.raw();
+            match name {
+                "role" => role = raw,
+                "content" => content = raw,
+                _ => {}
+            }
+            raw.map(drop)
+        })?;
+        let side = match role {
+            Some(b"\"user\"") => &mut self.user,
+            Some(b"\"assistant\"") => &mut self.answer,
+            _ => return Some(()),
+        };
+        if side.is_none() {
+            *side = Some(content.map(text).unwrap_or_default());
+        }
+        (self.user.is_none() || self.answer.is_none()).then_some(())
     }
 
     /// The hash by which the conversation is known; `None` on a first turn.
@@ -74,46 +93,11 @@ pub fn beginning(text: &str, chars: usize) -> &str {
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
-// === impl Deserialize for Opening ===
-
-/// A message of which only the role is looked at yet.
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow, default)]
-    role: Cow<'a, str>,
-}
-
-impl<'de> Deserialize<'de> for Opening {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Messages;
-
-        impl<'de> Visitor<'de> for Messages {
-            type Value = Opening;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of messages")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut messages: A) -> Result<Opening, A::Error> {
-                let mut opening = Opening::default();
-                while opening.user.is_none() || opening.answer.is_none() {
-                    let Some(message) = messages.next_element::<&RawValue>()? else { return Ok(opening) };
-                    let Ok(head) = serde_json::from_str::<Head<'_>>(message.get()) else { continue };
-                    let side = match &*head.role {
-                        "user" => &mut opening.user,
-                        "assistant" => &mut opening.answer,
-                        _ => continue,
-                    };
-                    if side.is_none() {
-                        *side = Some(serde_json::from_str::<Message>(message.get()).unwrap_or_default().text());
-                    }
-                }
-                while messages.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(opening)
-            }
-        }
-
-        deserializer.deserialize_seq(Messages)
+/// The text of a message's content, which most of the time is a string.
+fn text(content: &[u8]) -> String {
+    match Reader::new(content).string() {
+        Some(text) => text.into_owned(),
+        None => serde_json::from_slice::<Content>(content).map(|content| content.text()).unwrap_or_default(),
     }
 }
 

@@ -6,7 +6,7 @@
 //! - [`sse`]: incremental event-stream framing, zero copy.
 //! - [`conversation`]: which conversation a request continues. [`said`]: looking for a text in one. [`alike`]: what two share.
 //! - [`provider_type`]: the kinds of provider there are.
-//! - [`id`], [`secret`]: identifiers, and values that cannot be printed.
+//! - [`json`]: reading a few values and passing over the rest. [`id`], [`secret`]: identifiers, and values that cannot be printed.
 //!
 //! # Invariants
 //! Nothing in this crate performs I/O, reads a clock or spawns a task: tokio, hyper and sqlx are absent on purpose.
@@ -14,6 +14,7 @@
 pub mod alike;
 pub mod conversation;
 pub mod id;
+pub mod json;
 pub mod openai;
 pub mod provider_type;
 pub mod said;

@@ -3,8 +3,7 @@
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use signalbox_core::json::{self, Reader};
 
 /// What was found in a body.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,22 +34,13 @@ pub enum EnvelopeError {
     InvalidMessages,
 }
 
-#[derive(Deserialize)]
+/// The values of the fields, as they stand in the body; `None` for `null`, too.
+#[derive(Default)]
 struct Fields<'a> {
-    #[serde(borrow, default)]
-    model: Option<&'a RawValue>,
-    #[serde(default)]
-    stream: Option<bool>,
-    #[serde(default)]
-    stream_options: Option<StreamOptions>,
-    #[serde(borrow, default)]
-    messages: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct StreamOptions {
-    #[serde(default)]
-    include_usage: Option<bool>,
+    model: Option<&'a [u8]>,
+    stream: Option<&'a [u8]>,
+    stream_options: Option<&'a [u8]>,
+    messages: Option<&'a [u8]>,
 }
 
 impl Envelope {
@@ -59,30 +49,27 @@ impl Envelope {
     /// # Errors
     /// [`EnvelopeError`] says what is wrong with the body.
     pub fn parse(body: &[u8]) -> Result<Self, EnvelopeError> {
-        let malformed = |error: serde_json::Error| EnvelopeError::Malformed(error.to_string());
-        // serde would also read a struct from an array.
-        if body.trim_ascii_start().first().is_some_and(|&first| first != b'{') {
-            return Err(EnvelopeError::Malformed("an object is expected".into()));
-        }
-        let fields: Fields<'_> = serde_json::from_slice(body).map_err(malformed)?;
-        let messages = fields.messages.ok_or(EnvelopeError::MissingMessages)?.get();
-        let inside = messages.strip_prefix('[').ok_or(EnvelopeError::InvalidMessages)?;
-        if inside.trim_start().starts_with(']') {
+        let fields = Fields::find(body).map_err(EnvelopeError::Malformed)?;
+        let wrong = |what: &str| EnvelopeError::Malformed(what.into());
+        let messages = fields.messages.ok_or(EnvelopeError::MissingMessages)?;
+        let inside = messages.strip_prefix(b"[").ok_or(EnvelopeError::InvalidMessages)?;
+        if inside.trim_ascii_start().starts_with(b"]") {
             return Err(EnvelopeError::InvalidMessages);
         }
         let model = match fields.model {
             None => None,
-            Some(raw) => serde_json::from_str::<Cow<'_, str>>(raw.get())
-                .map(|name| (!name.is_empty()).then(|| name.into_owned()))
-                .map_err(malformed)?,
+            Some(raw) => Some(Reader::new(raw).string().ok_or_else(|| wrong("`model` must be a string"))?),
         };
+        let stream = flag(fields.stream).ok_or_else(|| wrong("`stream` must be true or false"))?;
+        let include_usage = include_usage(fields.stream_options)
+            .ok_or_else(|| wrong("`stream_options` must be an object whose `include_usage` is true or false"))?;
         let model_at = fields.model.map(|raw| {
-            let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
-            start..start + raw.get().len()
+            let start = raw.as_ptr() as usize - body.as_ptr() as usize;
+            start..start + raw.len()
         });
         let insert_at = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
-        let include_usage = fields.stream_options.and_then(|options| options.include_usage).unwrap_or_default();
-        Ok(Self { model, stream: fields.stream.unwrap_or_default(), include_usage, model_at, insert_at })
+        let model = model.filter(|name| !name.is_empty()).map(Cow::into_owned);
+        Ok(Self { model, stream, include_usage, model_at, insert_at })
     }
 
     /// The body with `model` as its model name: the same bytes but for that value.
@@ -100,6 +87,58 @@ impl Envelope {
         };
         [&body[..at.start], name.as_bytes(), &body[at.end..]].concat().into()
     }
+}
+
+// === impl Fields ===
+
+impl<'a> Fields<'a> {
+    /// Finds them in a body, which has to be a JSON object that has each of them once; or says why it is none.
+    fn find(body: &'a [u8]) -> Result<Self, String> {
+        simdutf8::compat::from_utf8(body).map_err(|error| error.to_string())?;
+        let (mut reader, mut fields, mut twice) = (Reader::new(body), Self::default(), None);
+        let mut seen = [false; 4];
+        let read = reader.object(|name, value| {
+            let (field, seen) = match name {
+                "model" => (&mut fields.model, &mut seen[0]),
+                "stream" => (&mut fields.stream, &mut seen[1]),
+                "stream_options" => (&mut fields.stream_options, &mut seen[2]),
+                "messages" => (&mut fields.messages, &mut seen[3]),
+                _ => return value.skip(),
+            };
+            if std::mem::replace(seen, true) {
+                twice = Some(format!("`{name}` is there twice"));
+            }
+            *field = Some(value.raw()?).filter(|raw| *raw != b"null");
+            Some(())
+        });
+        match (read.and_then(|()| reader.end()), twice) {
+            (None, _) => Err(json::why_not(body)),
+            (_, Some(twice)) => Err(twice),
+            (Some(()), None) => Ok(fields),
+        }
+    }
+}
+
+/// `true` or `false`; false where there is none, and `None` where there is something else.
+fn flag(raw: Option<&[u8]>) -> Option<bool> {
+    match raw {
+        None | Some(b"false" | b"null") => Some(false),
+        Some(b"true") => Some(true),
+        Some(_) => None,
+    }
+}
+
+fn include_usage(stream_options: Option<&[u8]>) -> Option<bool> {
+    let Some(raw) = stream_options else { return Some(false) };
+    let mut include_usage = None;
+    Reader::new(raw).object(|name, value| {
+        let raw = value.raw()?;
+        if name == "include_usage" {
+            include_usage = Some(raw);
+        }
+        Some(())
+    })?;
+    flag(include_usage)
 }
 
 #[cfg(test)]
@@ -130,12 +169,19 @@ mod tests {
             "nonsense",
             r#"{"messages":[1],"model":7}"#,
             r#"{"messages":[1],"stream":"yes"}"#,
+            r#"{"messages":[1],"stream_options":true}"#,
+            r#"{"messages":[1],"stream_options":{"include_usage":1}}"#,
+            r#"{"model":null,"model":"b","messages":[1]}"#,
             r#"{"model":"a","model":"b","messages":[1]}"#,
         ] {
             assert!(matches!(parse(body), Err(EnvelopeError::Malformed(_))), "{body}");
         }
         assert_eq!(parse(r#"{"model":"a"}"#), Err(EnvelopeError::MissingMessages));
         assert_eq!(parse(r#"{"messages":null}"#), Err(EnvelopeError::MissingMessages));
+        let words = |body: &[u8]| Envelope::parse(body).unwrap_err().to_string();
+        assert!(words(br#"{"messages":[1],"stream":1}"#).ends_with("`stream` must be true or false"));
+        assert!(words(b"{\"messages\":[1] \"a\":1}").contains("at line 1 column 17"));
+        assert!(words(b"{\"messages\":[1],\"a\":\"\xff\"}").contains("utf-8"));
         for body in [r#"{"messages":[ ]}"#, r#"{"messages":"hi"}"#, r#"{"messages":{}}"#] {
             assert_eq!(parse(body), Err(EnvelopeError::InvalidMessages), "{body}");
         }

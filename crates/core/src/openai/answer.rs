@@ -2,6 +2,7 @@
 //!
 //! This runs behind the traffic, never in it: the relay keeps the bytes, the journal's loader folds them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chunk::lenient_error;
 use super::{AssistantMessage, Choice, Chunk, Completion, ErrorObject, Usage};
+use crate::json::Reader;
 use crate::sse::Splitter;
 
 /// What the log wants to know of an answer.
@@ -48,49 +50,27 @@ pub fn fold_stream(raw: &Bytes) -> Answer {
 /// Reads a whole JSON answer: a completion or an error. `None` when it is neither.
 #[must_use]
 pub fn fold_completion(raw: &[u8]) -> Option<Answer> {
-    // Valid as a whole, it need not be looked at again string by string.
-    let json = std::str::from_utf8(raw).ok();
-    let whole: Whole = json.map_or_else(|| serde_json::from_slice(raw), serde_json::from_str).ok()?;
-    if whole.choices.is_empty() && whole.error.is_none() {
+    let mut answer = Answer::default();
+    let (mut reader, mut choices) = (Reader::new(raw), 0);
+    reader.object(|name, value| {
+        match name {
+            "id" => answer.id = value.string_or_null()?.unwrap_or_default().into_owned(),
+            "choices" if value.peek()? == b'[' => value.array(|choice| {
+                choices += 1;
+                if choices == 1 { answer.read_choice(choice) } else { choice.skip() }
+            })?,
+            "usage" => answer.usage = serde_json::from_slice(value.raw()?).ok()?,
+            "error" => answer.error = lenient_error(&mut serde_json::Deserializer::from_slice(value.raw()?)).ok()?,
+            _ => value.skip()?,
+        }
+        Some(())
+    })?;
+    reader.end()?;
+    if choices == 0 && answer.error.is_none() {
         return None;
     }
-    let first = whole.choices.into_iter().next();
-    let (text, finish_reason) = first.map(|choice| (choice.message.content, choice.finish_reason)).unwrap_or_default();
-    Some(Answer {
-        id: whole.id,
-        text: text.unwrap_or_default(),
-        finish_reason,
-        usage: whole.usage,
-        error: whole.error,
-        done: false,
-        json: json.map(str::to_owned),
-    })
-}
-
-/// What is looked at in a whole answer; the rest is not even copied.
-#[derive(Deserialize)]
-struct Whole {
-    #[serde(default)]
-    id: String,
-    #[serde(default)]
-    choices: Vec<WholeChoice>,
-    #[serde(default)]
-    usage: Option<Usage>,
-    #[serde(default, deserialize_with = "lenient_error")]
-    error: Option<ErrorObject>,
-}
-
-#[derive(Deserialize)]
-struct WholeChoice {
-    message: Content,
-    #[serde(default)]
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Content {
-    #[serde(default)]
-    content: Option<String>,
+    answer.json = simdutf8::basic::from_utf8(raw).ok().map(str::to_owned);
+    Some(answer)
 }
 
 #[derive(Default)]
@@ -122,6 +102,26 @@ struct ToolCall {
 struct Function {
     name: String,
     arguments: String,
+}
+
+impl Answer {
+    /// Reads the first choice of a whole answer.
+    fn read_choice(&mut self, choice: &mut Reader<'_>) -> Option<()> {
+        choice.object(|name, value| {
+            match name {
+                "message" => value.object(|name, value| {
+                    if name != "content" {
+                        return value.skip();
+                    }
+                    self.text = value.string_or_null()?.unwrap_or_default().into_owned();
+                    Some(())
+                })?,
+                "finish_reason" => self.finish_reason = value.string_or_null()?.map(Cow::into_owned),
+                _ => value.skip()?,
+            }
+            Some(())
+        })
+    }
 }
 
 impl StreamFold {

@@ -42,14 +42,7 @@ impl Message {
     /// The text of the message: text parts joined by a newline, other parts left out.
     #[must_use]
     pub fn text(&self) -> String {
-        match &self.content {
-            None => String::new(),
-            Some(Content::Text(text)) => text.clone(),
-            Some(Content::Parts(parts)) => {
-                let texts: Vec<&str> = parts.iter().filter_map(|part| part.text.as_deref()).collect();
-                texts.join("\n")
-            }
-        }
+        self.content.as_ref().map(Content::text).unwrap_or_default()
     }
 }
 
@@ -61,6 +54,20 @@ pub enum Content {
     Text(String),
     /// Text and images mixed.
     Parts(Vec<Part>),
+}
+
+impl Content {
+    /// The text: text parts joined by a newline, other parts left out.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Parts(parts) => {
+                let texts: Vec<&str> = parts.iter().filter_map(|part| part.text.as_deref()).collect();
+                texts.join("\n")
+            }
+        }
+    }
 }
 
 /// One part of a message. Only text is looked at; an image keeps its `type` and nothing else here.

@@ -4,8 +4,11 @@ use std::{borrow::Cow, future::poll_fn};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use serde::{Deserialize, de::IgnoredAny};
-use signalbox_core::{openai::Chunk, sse::Splitter};
+use signalbox_core::{
+    json::{self, Reader},
+    openai::Chunk,
+    sse::Splitter,
+};
 use signalbox_upstream::Deadlines;
 
 use super::{Failure, Good, passed_on};
@@ -99,25 +102,31 @@ async fn judge(response: Response<signalbox_upstream::Body>, stream: bool) -> Re
 
 /// Reads a whole answer and makes sure that it is one.
 async fn whole(headers: HeaderMap, mut source: Source) -> Result<Good, Failure> {
-    #[derive(Deserialize)]
-    struct Shape {
-        choices: Option<IgnoredAny>,
-    }
     let (body, complete) = read(&mut source, MAX_WHOLE).await?;
     if !complete {
         return Err(Failure::TooLarge { limit: MAX_WHOLE });
     }
-    match serde_json::from_slice::<Shape>(&body) {
-        Ok(Shape { choices: Some(_) }) => {
+    match has_choices(&body) {
+        Some(true) => {
             let mut headers = passed_on(headers);
             headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
             Ok(Good::Whole { headers, body })
         }
-        Ok(Shape { choices: None }) => {
+        Some(false) => {
             Err(Failure::of_body(&body).unwrap_or_else(|| Failure::invalid("it has no `choices`".into(), body)))
         }
-        Err(error) => Err(Failure::invalid(format!("it is not JSON: {error}"), body)),
+        None => Err(Failure::invalid(format!("it is not JSON: {}", json::why_not(&body)), body)),
     }
+}
+
+/// Whether an answer is an object with `choices`; `None` if it is no object at all.
+fn has_choices(body: &[u8]) -> Option<bool> {
+    let (mut reader, mut found) = (Reader::new(body), false);
+    reader.object(|name, value| {
+        found |= value.raw()? != b"null" && name == "choices";
+        Some(())
+    })?;
+    reader.end().map(|()| found)
 }
 
 /// Reads up to `limit` bytes; says whether that was all.
