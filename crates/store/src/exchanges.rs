@@ -17,6 +17,8 @@ mod sums;
 
 pub(crate) use openings::Openings;
 pub(crate) use sessions::expiry;
+use std::sync::Arc;
+
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::RequestStatus;
 
@@ -56,7 +58,7 @@ pub struct Begun {
     /// Whether a stream was asked for.
     pub stream: bool,
     /// The body as the client sent it.
-    pub openai_request: String,
+    pub openai_request: Arc<str>,
     /// How the conversation began; the caller cuts it to 4096 characters.
     pub first_user_message: String,
     /// The conversation it belongs to.

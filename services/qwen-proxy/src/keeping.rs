@@ -65,7 +65,7 @@ impl Kept {
     /// Takes out of an exchange what is not to be kept. Figures, names and the reason for its end stay.
     pub fn prune(self, exchange: &mut Exchange) {
         if !self.requests {
-            "null".clone_into(&mut exchange.begun.openai_request);
+            exchange.begun.openai_request = "null".into();
             exchange.begun.first_user_message.clear();
         }
         let Some(ended) = &mut exchange.ended else { return };

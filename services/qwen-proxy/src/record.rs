@@ -144,7 +144,7 @@ impl Record {
             path: path.to_owned(),
             model: ask.model.clone(),
             stream: ask.stream,
-            openai_request: String::from_utf8_lossy(body).into_owned(),
+            openai_request: String::from_utf8_lossy(body).into(),
             first_user_message: ask.first_user_text().chars().take(SHOWN).collect(),
             session: SessionRef::Opens,
             base: None,

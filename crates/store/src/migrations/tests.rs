@@ -99,7 +99,7 @@ async fn check_old_rows(url: &str) {
         path: "/v1/chat/completions".to_owned(),
         model: "m".to_owned(),
         stream: false,
-        openai_request: "{}".to_owned(),
+        openai_request: "{}".into(),
         first_user_message: "hi".to_owned(),
         session: SessionRef::Continues("how-it-began".to_owned()),
         base: None,

@@ -47,7 +47,7 @@ pub(crate) fn prose(length: usize, seed: usize) -> String {
 /// A request with this body, which ended.
 pub(crate) fn asked(id: &str, at: i64, body: &str) -> Exchange {
     let mut exchange = whole(id, at, SessionRef::Opens);
-    exchange.begun.openai_request = body.to_owned();
+    exchange.begun.openai_request = body.into();
     exchange
 }
 
@@ -124,7 +124,7 @@ async fn what_conversations_repeat_is_stored_once(database: &Database) {
         record(&database.store, std::slice::from_ref(turn)).await.unwrap();
     }
     for turn in &turns {
-        assert_eq!(body(database, &turn.begun.request_id).await, turn.begun.openai_request);
+        assert_eq!(body(database, &turn.begun.request_id).await, *turn.begun.openai_request);
     }
     // The first one, and what is new in each turn but for the very short.
     let whole = database.number("SELECT CAST(LENGTH(bytes) AS BIGINT) FROM bodies ORDER BY request_id LIMIT 1").await;
@@ -158,7 +158,7 @@ async fn a_base_that_is_gone_or_does_not_fit_is_ignored(database: &Database) {
     ];
     record(&database.store, &batch).await.unwrap();
     for exchange in &batch {
-        assert_eq!(body(database, &exchange.begun.request_id).await, exchange.begun.openai_request);
+        assert_eq!(body(database, &exchange.begun.request_id).await, *exchange.begun.openai_request);
     }
     // Only one could use its base, and needed no chunk for one letter.
     assert_eq!(chunks(database).await, 9);
@@ -369,7 +369,7 @@ async fn play(database: &Database, events: &[Event]) -> Result<(), String> {
     }
     for (id, exchange) in expected {
         let (request, response) = requests::get(&database.store, &RequestKey::Uuid(id.clone())).await.unwrap();
-        if request.openai_request != exchange.begun.openai_request {
+        if request.openai_request != *exchange.begun.openai_request {
             return Err(id);
         }
         let Some(end) = exchange.ended else { continue };

@@ -29,7 +29,7 @@ pub(crate) fn begun(id: &str, received_at: i64, session: SessionRef) -> Begun {
         path: "/v1/chat/completions".to_owned(),
         model: "m".to_owned(),
         stream: true,
-        openai_request: r#"{"model":"m"}"#.to_owned(),
+        openai_request: r#"{"model":"m"}"#.into(),
         first_user_message: format!("hello from {id}"),
         session,
         base: None,
@@ -99,7 +99,7 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
             timestamp: 100,
             method: "POST".to_owned(),
             path: "/v1/chat/completions".to_owned(),
-            openai_request: r#"{"model":"m"}"#.to_owned(),
+            openai_request: r#"{"model":"m"}"#.into(),
             qwen_request: "null".to_owned(),
             model: "m".to_owned(),
             stream: true,
@@ -286,7 +286,7 @@ async fn sessions_of_qwen_proxy_are_not_touched(database: &Database) {
 async fn nothing_a_client_sends_stops_the_log(database: &Database) {
     let mut odd = whole("odd", i64::MAX - 40, SessionRef::Named("na\0med".to_owned()));
     odd.begun.model = "m\0".to_owned();
-    odd.begun.openai_request = "\0\u{10ffff}'\"$1 ?".to_owned();
+    odd.begun.openai_request = "\0\u{10ffff}'\"$1 ?".into();
     odd.ended.as_mut().unwrap().error = Some("\0".to_owned());
     let twin = whole("twin", 1, SessionRef::Continues("\0".to_owned()));
     let batch = [odd, twin];

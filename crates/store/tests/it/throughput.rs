@@ -46,7 +46,7 @@ fn prose(length: usize, seed: usize) -> String {
 
 fn exchange(number: usize, request: String, answer: String) -> Exchange {
     let mut exchange = whole(&id(number), 1_760_000_000_000 + i64::try_from(number).unwrap(), SessionRef::Opens);
-    exchange.begun.openai_request = request;
+    exchange.begun.openai_request = request.into();
     let ended = exchange.ended.as_mut().unwrap();
     ended.openai_response = Some(answer);
     // As random as a hash is.

@@ -1,6 +1,7 @@
 //! Putting records together again: from segments to whole exchanges.
 //!
-//! Of a request that goes on, only the places of its records are kept; the bytes stay in the segments until the end comes.
+//! Of a request that goes on, the places of its records are kept, and what it asks while there is room for it; all other
+//! bytes stay in the segments until the end comes.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -24,13 +25,19 @@ use super::{
 /// A request that goes on is shown as pending after this time; most are over before, and cost one row less.
 const SHOW_PENDING_AFTER: Duration = Duration::from_secs(1);
 
-/// Rows of about so many bytes are held at once: an answer comes into memory when its request ends, and a thousand may end
-/// together.
+/// Rows of about so many new bytes are held at once: an answer comes into memory when its request ends, and a thousand may
+/// end together. While it is folded and written, there are several copies of it.
 const MAX_BATCH_BYTES: usize = 4 << 20;
+
+/// Rows of requests of so many bytes are held at once, new or not: what is not new is there once, and is not written.
+const MAX_BATCH_ASKED: usize = 16 << 20;
 
 /// How many rows go into one transaction at most; a multiple of what the store puts into one statement, because the few
 /// that are left over cost it as many statements as all the others.
-pub(crate) const MAX_BATCH: usize = 512;
+pub(crate) const MAX_BATCH: usize = 2048;
+
+/// So many bytes of requests that go on are kept, because most end soon; the others are read again when they end.
+const MAX_KEPT_BYTES: usize = 16 << 20;
 
 /// The number of a segment, in the order in which they came.
 type SegmentNo = u64;
@@ -46,8 +53,12 @@ pub(crate) struct Intake {
     /// Rows to write, and for each the segments that may go when it is written.
     batch: Vec<Exchange>,
     batch_pins: Vec<Vec<SegmentNo>>,
-    /// Of the records that the batch was made of.
+    /// What is new in the batch: answers, and requests but for what they repeat.
     batch_bytes: usize,
+    /// Its requests.
+    batch_asked: usize,
+    /// Of the records of [`Open::transcript`].
+    kept_bytes: usize,
     /// What the next body may repeat.
     recent: Recent,
     buffer: Window,
@@ -61,6 +72,8 @@ pub(crate) struct Intake {
 #[derive(Debug)]
 struct Open {
     begin: (SegmentNo, Place),
+    /// What `begin` says, if there was room for it.
+    transcript: Option<Transcript>,
     parts: Vec<(SegmentNo, Place)>,
     /// The segments its records are in, each once.
     pins: Vec<SegmentNo>,
@@ -155,7 +168,6 @@ impl Intake {
             if self.is_full() {
                 return;
             }
-            self.batch_bytes += begin.1.len;
             let Ok(transcript) = self.transcript(id, begin) else { continue };
             self.push(id, transcript.begun(), Vec::new());
             if let Some(open) = self.open.get_mut(&id) {
@@ -166,7 +178,7 @@ impl Intake {
 
     /// The rows that wait to be written; [`Self::settle`] says that they are.
     pub(crate) fn take_rows(&mut self) -> Vec<Exchange> {
-        self.batch_bytes = 0;
+        (self.batch_bytes, self.batch_asked) = (0, 0);
         std::mem::take(&mut self.batch)
     }
 
@@ -178,6 +190,12 @@ impl Intake {
     /// How many requests have begun and are not over.
     pub(crate) fn open(&self) -> usize {
         self.open.len()
+    }
+
+    /// How much of what was asked is in memory, of requests that go on.
+    #[cfg(test)]
+    pub(crate) const fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 
     /// The rows of the batch are written (`kept_out`: but for these, which the database refused for good).
@@ -211,6 +229,8 @@ impl Intake {
     fn push(&mut self, id: Uuid, mut exchange: Exchange, pins: Vec<SegmentNo>) {
         let body = &exchange.begun.openai_request;
         let shared = self.recent.find(id, body);
+        self.batch_asked += body.len();
+        self.batch_bytes += body.len() - shared.map_or(0, |shared| shared.prefix + shared.suffix);
         self.recent.remember(id, body, shared);
         exchange.begun.base =
             shared.map(|Shared { with, prefix, suffix }| Base { request_id: with.to_string(), prefix, suffix });
@@ -220,7 +240,7 @@ impl Intake {
 
     /// Whether the batch has to be taken before more is read.
     pub(crate) fn is_full(&self) -> bool {
-        self.batch.len() >= MAX_BATCH || self.batch_bytes >= MAX_BATCH_BYTES
+        self.batch.len() >= MAX_BATCH || self.batch_bytes >= MAX_BATCH_BYTES || self.batch_asked >= MAX_BATCH_ASKED
     }
 
     /// Follows what was read until the batch is full. Returns whether nothing is left.
@@ -243,6 +263,7 @@ impl Intake {
                 self.pin(number);
                 let open = Open {
                     begin: (number, place),
+                    transcript: self.keep(id, (number, place)),
                     parts: Vec::new(),
                     pins: vec![number],
                     since: Instant::now(),
@@ -277,7 +298,7 @@ impl Intake {
             open.pins.push(number);
             self.pin(number);
         }
-        match self.exchange(id, &open, end, at) {
+        match self.exchange(id, &mut open, end, at) {
             Ok(exchange) => self.push(id, exchange, open.pins),
             Err(error) => {
                 self.open.insert(id, open);
@@ -286,20 +307,30 @@ impl Intake {
         }
     }
 
-    fn exchange(&mut self, id: Uuid, open: &Open, end: End, at: Option<(SegmentNo, Place)>) -> io::Result<Exchange> {
-        self.batch_bytes += open.begin.1.len;
+    fn exchange(
+        &mut self,
+        id: Uuid,
+        open: &mut Open,
+        end: End,
+        at: Option<(SegmentNo, Place)>,
+    ) -> io::Result<Exchange> {
         let mut answer = Vec::new();
         for (number, place) in open.parts.iter().chain(&at) {
             self.batch_bytes += place.len;
             answer.extend_from_slice(self.reread(*number, *place)?.body);
         }
-        Ok(self.transcript(id, open.begin)?.ended(end, answer))
+        let transcript = match self.release(open) {
+            Some(transcript) => transcript,
+            None => self.transcript(id, open.begin)?,
+        };
+        Ok(transcript.ended(end, answer))
     }
 
     /// Gives up on a request whose records cannot be read again; their files are kept.
     fn damaged(&mut self, id: Uuid, error: &io::Error) {
         tracing::error!(%id, %error, "a request's records cannot be read; its segments are kept");
-        let Some(open) = self.open.remove(&id) else { return };
+        let Some(mut open) = self.open.remove(&id) else { return };
+        drop(self.release(&mut open));
         for number in open.pins {
             if let Some(tail) = self.tails.get_mut(&number) {
                 tail.pins -= 1;
@@ -308,10 +339,26 @@ impl Intake {
         }
     }
 
+    /// Reads a beginning while it is in memory anyway. One that cannot be read is noticed when its end comes.
+    fn keep(&mut self, id: Uuid, begin: (SegmentNo, Place)) -> Option<Transcript> {
+        if self.kept_bytes + begin.1.len > MAX_KEPT_BYTES {
+            return None;
+        }
+        let transcript = self.transcript(id, begin).ok()?;
+        self.kept_bytes += begin.1.len;
+        Some(transcript)
+    }
+
+    fn release(&mut self, open: &mut Open) -> Option<Transcript> {
+        let transcript = open.transcript.take()?;
+        self.kept_bytes -= open.begin.1.len;
+        Some(transcript)
+    }
+
     fn transcript(&mut self, id: Uuid, (number, place): (SegmentNo, Place)) -> io::Result<Transcript> {
         let record = self.reread(number, place)?;
         let begin = record.begin().ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Transcript { id, begin, request: record.body.to_vec() })
+        Ok(Transcript::new(id, begin, record.body))
     }
 
     fn reread(&mut self, number: SegmentNo, place: Place) -> io::Result<Record<'_>> {

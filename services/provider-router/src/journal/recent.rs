@@ -7,7 +7,7 @@
 //! the old one stand at the same place in the new one. Looking at those few bytes of each recent body is cheap; only where
 //! they match is the whole compared.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use signalbox_core::alike;
 use uuid::Uuid;
@@ -25,7 +25,7 @@ const MAX_COMPARED: usize = 4;
 /// The bodies, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    bodies: VecDeque<(Uuid, String)>,
+    bodies: VecDeque<(Uuid, Arc<str>)>,
     bytes: usize,
 }
 
@@ -55,7 +55,7 @@ impl Recent {
     }
 
     /// Remembers a body that is going into the database.
-    pub(crate) fn remember(&mut self, id: Uuid, body: &str, shared: Option<Shared>) {
+    pub(crate) fn remember(&mut self, id: Uuid, body: &Arc<str>, shared: Option<Shared>) {
         if body.len() < MIN_LEN || self.bodies.iter().any(|(other, _)| *other == id) {
             return;
         }
@@ -68,7 +68,7 @@ impl Recent {
             self.bytes -= old.len();
         }
         self.bytes += body.len();
-        self.bodies.push_back((id, body.to_owned()));
+        self.bodies.push_back((id, Arc::clone(body)));
         while (self.bodies.len() > MAX_BODIES || self.bytes > MAX_BYTES)
             && let Some((_, old)) = self.bodies.pop_front()
         {
@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn the_next_turn_shares_all_but_what_is_new() {
         let mut recent = Recent::default();
-        let (first, second) = (body(20, "a"), body(21, "a"));
-        recent.remember(Uuid::from_u128(9), &body(20, "b"), None);
+        let (first, second) = (body(20, "a").into(), body(21, "a"));
+        recent.remember(Uuid::from_u128(9), &body(20, "b").into(), None);
         recent.remember(Uuid::from_u128(1), &first, None);
         let shared = recent.find(NEW, &second).unwrap();
         assert_eq!(shared.with, Uuid::from_u128(1));
@@ -112,7 +112,7 @@ mod tests {
     fn a_conversation_takes_one_place_however_long_it_grows() {
         let mut recent = Recent::default();
         for turn in 20..60 {
-            let body = body(turn, "a");
+            let body: Arc<str> = body(turn, "a").into();
             let shared = recent.find(NEW, &body);
             assert_eq!(shared.is_some(), turn > 20, "{turn}");
             recent.remember(Uuid::from_u128(turn as u128), &body, shared);
@@ -123,8 +123,8 @@ mod tests {
     #[test]
     fn small_bodies_and_strangers_share_nothing() {
         let mut recent = Recent::default();
-        recent.remember(Uuid::from_u128(1), &body(1, "a"), None);
-        recent.remember(Uuid::from_u128(2), &body(30, "a"), None);
+        recent.remember(Uuid::from_u128(1), &body(1, "a").into(), None);
+        recent.remember(Uuid::from_u128(2), &body(30, "a").into(), None);
         assert_eq!(recent.find(NEW, &body(30, "other")), None);
         assert_eq!(recent.find(NEW, "{}"), None);
         recent.clear();
@@ -135,8 +135,8 @@ mod tests {
     fn a_request_is_not_compared_with_itself() {
         let mut recent = Recent::default();
         let id = Uuid::from_u128(1);
-        recent.remember(id, &body(30, "a"), None);
-        recent.remember(id, &body(30, "a"), None);
+        recent.remember(id, &body(30, "a").into(), None);
+        recent.remember(id, &body(30, "a").into(), None);
         assert_eq!((recent.find(id, &body(30, "a")), recent.bodies.len()), (None, 1));
     }
 
@@ -144,7 +144,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut recent = Recent::default();
         for n in 0..300_u128 {
-            recent.remember(Uuid::from_u128(n), &format!("{n:5}{}", "x".repeat(1 << 18)), None);
+            recent.remember(Uuid::from_u128(n), &format!("{n:5}{}", "x".repeat(1 << 18)).into(), None);
             assert!(recent.bodies.len() <= MAX_BODIES && recent.bytes <= MAX_BYTES);
         }
     }

@@ -1,5 +1,7 @@
 //! From records to rows: what the database is told about a request.
 
+use std::{borrow::Cow, sync::Arc};
+
 use bytes::Bytes;
 use signalbox_core::{
     conversation::{self, Opening},
@@ -18,24 +20,29 @@ const FIRST_MESSAGE: usize = 4096;
 /// What the journal has of one request.
 #[derive(Debug)]
 pub(crate) struct Transcript {
-    pub(crate) id: Uuid,
-    pub(crate) begin: Begin,
-    pub(crate) request: Vec<u8>,
+    id: Uuid,
+    begin: Begin,
+    request: Arc<str>,
 }
 
 impl Transcript {
+    /// Of the record of its beginning.
+    pub(crate) fn new(id: Uuid, begin: Begin, request: &[u8]) -> Self {
+        Self { id, begin, request: text(request).into() }
+    }
+
     /// The rows of a request that goes on.
     pub(crate) fn begun(self) -> Exchange {
-        let opening = Opening::of(&self.request);
+        let opening = Opening::of(self.request.as_bytes());
         Exchange { begun: self.begun_row(&opening), ended: None }
     }
 
     /// The rows of a request that is over; `answer` is all the provider sent of it.
     pub(crate) fn ended(self, end: End, answer: Vec<u8>) -> Exchange {
-        let opening = Opening::of(&self.request);
+        let opening = Opening::of(self.request.as_bytes());
         let upstream_request = end.upstream_model.and_then(|model| {
-            let envelope = envelope::Envelope::parse(&self.request).ok()?;
-            Some(text(envelope.with_model(&Bytes::copy_from_slice(&self.request), &model).into()))
+            let envelope = envelope::Envelope::parse(self.request.as_bytes()).ok()?;
+            Some(text(&envelope.with_model(&Bytes::copy_from_slice(self.request.as_bytes()), &model)).into_owned())
         });
         let begun = self.begun_row(&opening);
         let raw = Bytes::from(answer);
@@ -50,7 +57,10 @@ impl Transcript {
             ended_at: end.ended_at,
             provider_id: end.provider_id,
             upstream_request,
-            openai_response: answer.json.map(without_nul).or_else(|| (!raw.is_empty()).then(|| text(raw.into()))),
+            openai_response: answer
+                .json
+                .map(without_nul)
+                .or_else(|| (!raw.is_empty()).then(|| text(&raw).into_owned())),
             usage: answer.usage,
             finish_reason: answer.finish_reason.or_else(|| error.is_some().then(|| "error".into())),
             error,
@@ -95,7 +105,7 @@ impl Transcript {
             path: self.begin.path,
             model: without_nul(self.begin.model),
             stream: self.begin.stream,
-            openai_request: text(self.request),
+            openai_request: self.request,
             first_user_message: without_nul(conversation::beginning(first, FIRST_MESSAGE).to_owned()),
             session,
             base: None,
@@ -113,8 +123,12 @@ fn final_status(status: RequestStatus, answer: &Answer) -> RequestStatus {
 }
 
 /// Text that every database takes: valid UTF-8 without NUL, which PostgreSQL refuses.
-fn text(bytes: Vec<u8>) -> String {
-    without_nul(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    let text = simdutf8::basic::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
+    match memchr::memchr(0, text.as_bytes()) {
+        None => text,
+        Some(_) => Cow::Owned(text.replace('\0', "\u{FFFD}")),
+    }
 }
 
 fn without_nul(text: String) -> String {
@@ -136,7 +150,7 @@ mod tests {
             stream: true,
             session: None,
         };
-        Transcript { id: Uuid::from_u128(1), begin, request: request.as_bytes().to_vec() }
+        Transcript::new(Uuid::from_u128(1), begin, request.as_bytes())
     }
 
     fn end(transcript: &Transcript, status: RequestStatus) -> End {
@@ -181,7 +195,7 @@ mod tests {
         let broken = transcript("\0not json");
         let end = End { streamed: false, ..end(&broken, RequestStatus::Failed) };
         let row = broken.ended(end, b"<html>\0\xFF".to_vec());
-        assert_eq!(row.begun.openai_request, "\u{FFFD}not json");
+        assert_eq!(&*row.begun.openai_request, "\u{FFFD}not json");
         assert_eq!(row.ended.unwrap().openai_response.unwrap(), "<html>\u{FFFD}\u{FFFD}");
     }
 

@@ -33,7 +33,7 @@ fn exchange(body: &str, number: u64) -> Exchange {
             path: "/v1/chat/completions".to_owned(),
             model: "mock-100x0".to_owned(),
             stream: false,
-            openai_request: body.to_owned(),
+            openai_request: body.into(),
             first_user_message: "Say a hundred words.".to_owned(),
             session: SessionRef::Opens,
             base: None,

@@ -21,7 +21,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             path: "/v1/chat/completions".to_owned(),
             model: "echo".to_owned(),
             stream: false,
-            openai_request: r#"{"model":"echo","messages":[]}"#.to_owned(),
+            openai_request: r#"{"model":"echo","messages":[]}"#.into(),
             first_user_message: "é".repeat(150),
             session: SessionRef::Named("s1".to_owned()),
             base: None,
@@ -52,7 +52,7 @@ pub(super) fn failed(request_id: &str, at: i64) -> Exchange {
     exchange.begun.stream = true;
     exchange.begun.model = "gpt".to_owned();
     exchange.begun.session = SessionRef::Named("s2".to_owned());
-    exchange.begun.openai_request = "not JSON".to_owned();
+    exchange.begun.openai_request = "not JSON".into();
     if let Some(ended) = &mut exchange.ended {
         ended.status = RequestStatus::Failed;
         ended.openai_response = None;

@@ -168,3 +168,44 @@ async fn transactions_are_full_and_segments_go_as_soon_as_theirs_are_written() {
     assert!(left[0] < paths.len() * 6 / 10 && left[1] < left[0], "{left:?} of {}", paths.len());
     assert_eq!(left[2], 0);
 }
+
+#[tokio::test]
+async fn what_is_asked_is_kept_within_bounds_and_read_again_beyond_them() {
+    const MEGABYTE: usize = 1 << 20;
+    let world = World::new().await;
+    let config = JournalConfig { segment_bytes: Size::from_mib(64), ..config() };
+    let (journal, loader) = Journal::open(world.dir.path(), "dead", 1, config).unwrap();
+    let body = |n: u8| vec![b'a' + n; MEGABYTE];
+    let entries: Vec<Entry> =
+        (0..20).map(|n| journal.begin(Uuid::from_u128(n.into()), &begin(), &body(n)).unwrap()).collect();
+    let path = world.segments("dead").remove(0);
+    // The loader reads the beginnings before there are ends.
+    let begun = std::fs::metadata(&path).unwrap().len();
+    entries.into_iter().for_each(|entry| drop(entry.end(end(RequestStatus::Completed), b"")));
+    let whole = std::fs::read(&path).unwrap();
+    die(journal, loader);
+    let segment = |name: &str, bytes: &[u8]| {
+        let path = world.dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let segment::LeftBehind::Segment(segment) = Segment::left_behind(path).unwrap() else { panic!("no segment") };
+        Arc::new(segment)
+    };
+    let (beginnings, ends) = whole.split_at(usize::try_from(begun).unwrap());
+
+    let mut intake = intake::Intake::default();
+    intake.add(segment("begun.seg", beginnings));
+    while !intake.read() {}
+    assert!((10 * MEGABYTE..=16 * MEGABYTE).contains(&intake.kept_bytes()), "{}", intake.kept_bytes());
+    intake.add(segment("ended.seg", &[&whole[..segment::HEADER_LEN.try_into().unwrap()], ends].concat()));
+    let mut rows = Vec::new();
+    while !intake.read() {
+        rows.extend(intake.take_rows());
+        intake.settle(&[]);
+    }
+    rows.extend(intake.take_rows());
+    assert_eq!((rows.len(), intake.kept_bytes()), (20, 0));
+    for row in rows {
+        let n = Uuid::parse_str(&row.begun.request_id).unwrap().as_u128();
+        assert!(row.begun.openai_request.as_bytes() == body(u8::try_from(n).unwrap()), "{n} is another's");
+    }
+}
