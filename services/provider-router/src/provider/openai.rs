@@ -18,6 +18,9 @@ use crate::hops;
 const FORWARDED: [&str; 6] =
     ["idempotency-key", "openai-beta", "openai-organization", "openai-project", "traceparent", "tracestate"];
 
+/// How many headers a request has at most beside its provider's own and those that are [`FORWARDED`].
+const ADDED: usize = 9;
+
 /// Tells our own qwen-proxy that the request is in the router's log, so that it is not logged twice.
 const LOGGED: HeaderName = HeaderName::from_static("x-signalbox-request");
 
@@ -111,7 +114,10 @@ impl OpenAi {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from(path.clone());
-        *request.headers_mut() = self.headers.clone();
+        let headers = request.headers_mut();
+        // Room for all that will be added, at once.
+        headers.reserve(self.headers.len() + ADDED);
+        headers.extend(self.headers.clone());
         let agent = HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().entry(USER_AGENT).or_insert(agent);
         request
