@@ -182,6 +182,8 @@ mod tests {
         assert!(words(br#"{"messages":[1],"stream":1}"#).ends_with("`stream` must be true or false"));
         assert!(words(b"{\"messages\":[1] \"a\":1}").contains("at line 1 column 17"));
         assert!(words(b"{\"messages\":[1],\"a\":\"\xff\"}").contains("utf-8"));
+        let deep = format!(r#"{{"messages":[1],"tools":{}1{}}}"#, "[".repeat(500), "]".repeat(500));
+        assert!(words(deep.as_bytes()).contains("nested deeper"));
         for body in [r#"{"messages":[ ]}"#, r#"{"messages":"hi"}"#, r#"{"messages":{}}"#] {
             assert_eq!(parse(body), Err(EnvelopeError::InvalidMessages), "{body}");
         }
