@@ -5,6 +5,7 @@ mod sqlite;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::PgPool;
 use tokio::sync::{Mutex, MutexGuard};
@@ -16,7 +17,7 @@ use crate::transaction::Transaction;
 use crate::{Error, audit};
 
 /// How long a caller waits for a connection, or for another writer, before the database counts as unavailable.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The open database. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -87,6 +88,15 @@ impl Store {
         match &self.pool {
             Pool::Sqlite(pools) => pools.backup(path).await,
             Pool::Postgres(_) => Err(Error::Invalid("only a database in a file is copied here".to_owned())),
+        }
+    }
+
+    /// For so long, lets others have the core between two steps of what is written to the log; afterwards, it takes what the
+    /// scheduler gives it. PostgreSQL does its work elsewhere.
+    pub fn give_way(&self, span: Duration) {
+        match &self.pool {
+            Pool::Sqlite(pools) => pools.give_way(span),
+            Pool::Postgres(_) => {}
         }
     }
 

@@ -4,15 +4,18 @@
 //! to date, and a file that is not ours is only looked at.
 
 mod backup;
+mod courtesy;
 mod file;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::Sqlite;
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 
+use self::courtesy::Courtesy;
 use super::PATIENCE;
 use crate::original::{self, Original};
 use crate::row::{Columns, FromRow};
@@ -41,6 +44,7 @@ pub(super) struct Pools {
     pub(super) write: SqlitePool,
     /// The request log: an acknowledged write survives the end of the process, and costs no sync.
     pub(super) log: SqlitePool,
+    courtesy: Courtesy,
 }
 
 struct Version(String);
@@ -82,7 +86,7 @@ pub(super) async fn begin(pool: &SqlitePool) -> Result<Transaction, Error> {
 async fn open_memory(options: SqliteConnectOptions) -> Result<Pools, Error> {
     let pool = connect(1, options.in_memory(true)).await?;
     migrate(&pool, None).await?;
-    Ok(Pools { read: pool.clone(), write: pool.clone(), log: pool })
+    Ok(Pools { read: pool.clone(), write: pool.clone(), log: pool, courtesy: Courtesy::new() })
 }
 
 async fn open_file(options: SqliteConnectOptions) -> Result<Pools, Error> {
@@ -127,22 +131,26 @@ async fn open_file(options: SqliteConnectOptions) -> Result<Pools, Error> {
     // A batch of the log changes the same few index pages as the one before: the rarer the log is folded into the file,
     // the fewer times they are written. 16 MiB of it, and 8 MiB of memory for what a batch touches.
     let log = options.clone().synchronous(SqliteSynchronous::Normal);
-    let log = connect(1, log.pragma("wal_autocheckpoint", "2048").pragma("cache_size", "-8192")).await?;
+    let log = log.pragma("wal_autocheckpoint", "2048").pragma("cache_size", "-8192");
+    let courtesy = Courtesy::new();
+    let log = courtesy.teach(pool(1)).connect_with(log).await?;
     let read = connect(READERS, options.synchronous(SqliteSynchronous::Normal).read_only(true)).await?;
-    Ok(Pools { read, write, log })
+    Ok(Pools { read, write, log, courtesy })
+}
+
+async fn connect(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
+    Ok(pool(connections).connect_with(options).await?)
 }
 
 /// A pool that keeps its connections: opening a file again costs more than an idle descriptor, and while one writer is
 /// open, the readers never have to recover the log.
-async fn connect(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
-    Ok(PoolOptions::<Sqlite>::new()
+fn pool(connections: u32) -> PoolOptions<Sqlite> {
+    PoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
         .acquire_timeout(PATIENCE)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(options)
-        .await?)
 }
 
 /// What the file is, if it may be opened at all. Only reads.
@@ -173,6 +181,11 @@ async fn migrate(pool: &SqlitePool, original: Option<&Original>) -> Result<(), E
 // === impl Pools ===
 
 impl Pools {
+    /// See [`crate::Store::give_way`].
+    pub(super) fn give_way(&self, span: Duration) {
+        self.courtesy.last(span);
+    }
+
     /// See [`crate::Store::backup`].
     pub(super) async fn backup(&self, path: &Path) -> Result<(), Error> {
         backup::backup(&self.read, path).await

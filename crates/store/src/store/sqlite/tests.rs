@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use sqlx::AssertSqlSafe;
 
 use super::*;
@@ -35,6 +37,28 @@ async fn each_pool_has_the_durability_it_promises() {
     let refused = reader.execute(Statement::new("DELETE FROM settings")).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     drop(reader);
+    pools.close().await;
+}
+
+#[tokio::test]
+async fn the_log_lets_others_go_first_while_it_is_asked_to() {
+    const WORK: &str = "WITH RECURSIVE n (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM n WHERE n < 100000)
+        INSERT INTO settings (key, value, updated_at) SELECT 'n' || n, '', 0 FROM n WHERE TRUE ON CONFLICT (key) DO NOTHING";
+    let directory = tempfile::tempdir().unwrap();
+    let pools = open(&format!("sqlite://{}/test.db", directory.path().display())).await.unwrap();
+    let offers = |span| {
+        let pools = pools.clone();
+        async move {
+            let before = pools.courtesy.offers.load(Ordering::Relaxed);
+            pools.give_way(span);
+            let mut tx = begin(&pools.log).await.unwrap();
+            tx.execute(Statement::new(WORK)).await.unwrap();
+            pools.courtesy.offers.load(Ordering::Relaxed) - before
+        }
+    };
+    assert_eq!(offers(Duration::ZERO).await, 0);
+    assert!(offers(Duration::MAX / 2).await >= 100);
+    assert_eq!(offers(Duration::ZERO).await, 0);
     pools.close().await;
 }
 
