@@ -39,6 +39,9 @@ pub(crate) const MAX_BATCH: usize = 2048;
 /// So many bytes of requests that go on are kept, because most end soon; the others are read again when they end.
 const MAX_KEPT_BYTES: usize = 16 << 20;
 
+/// So many records are followed before requests may go first: some 50 µs.
+const RECORDS_AT_ONCE: usize = 8;
+
 /// The number of a segment, in the order in which they came.
 type SegmentNo = u64;
 
@@ -64,8 +67,8 @@ pub(crate) struct Intake {
     buffer: Window,
     /// What is read again.
     spare: Window,
-    /// The last time, there was nothing left to read.
-    caught_up: bool,
+    /// Requests go before their log.
+    pub(crate) courteous: bool,
 }
 
 /// A request that goes on.
@@ -101,11 +104,6 @@ impl Intake {
     /// begin in one segment and end in the next. Returns whether there is nothing more for now; a [full](Self::is_full)
     /// batch has to be taken before there is.
     pub(crate) fn read(&mut self) -> bool {
-        self.caught_up = self.read_on();
-        self.caught_up
-    }
-
-    fn read_on(&mut self) -> bool {
         if !self.follow_all() {
             return false;
         }
@@ -248,9 +246,8 @@ impl Intake {
         while !self.is_full() {
             let Some((number, id, event, place)) = self.unfollowed.pop_front() else { return true };
             self.follow(number, id, event, place);
-            // Where cores are few, requests wait behind this thread: they may pass while there is time for it. A thread
-            // that always lets others pass would never catch up with a rush.
-            if self.caught_up {
+            // Where cores are few, requests wait behind this thread.
+            if self.courteous && self.unfollowed.len().is_multiple_of(RECORDS_AT_ONCE) {
                 std::thread::yield_now();
             }
         }

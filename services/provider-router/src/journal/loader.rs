@@ -31,6 +31,11 @@ use crate::metrics::Metrics;
 const POLL: Duration = Duration::from_millis(100);
 /// How long one transaction may take.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// So much of the journal may wait for the database while requests go first: two segments by default, for the newest one
+/// counts until it is full and loaded.
+const NEAR: u64 = 32 << 20;
+/// For so long of a transaction, requests go first. On a machine that is busy with other things it would take ages otherwise.
+const COURTESY: Duration = Duration::from_millis(250);
 /// Without requests for this long, what they might repeat is forgotten.
 const REST_AFTER: Duration = Duration::from_secs(300);
 /// Between attempts while the database is away.
@@ -171,6 +176,7 @@ impl Work {
             self.receive();
             let mut since = Instant::now();
             loop {
+                self.intake.courteous = self.is_near();
                 let done = self.intake.read();
                 if done {
                     for (id, end) in self.lost.drain(..) {
@@ -292,6 +298,9 @@ impl Work {
     /// One transaction: written, or refused for good. Waits while the database is away.
     fn write(&self, rows: &[exchanges::Exchange]) -> Result<Result<(), signalbox_store::Error>, GaveUp> {
         loop {
+            if self.is_near() {
+                self.store.give_way(COURTESY);
+            }
             let result = self
                 .runtime
                 .block_on(async { tokio::time::timeout(COMMIT_TIMEOUT, exchanges::record(&self.store, rows)).await });
@@ -329,6 +338,12 @@ impl Work {
             None if !was_ok => tracing::info!("the database is back; the journal is being loaded"),
             _ => {}
         }
+    }
+
+    /// Whether the loader is close enough behind the writers to let requests go first. If it always did, it would never catch
+    /// up with a rush.
+    fn is_near(&self) -> bool {
+        self.status().backlog.load(Ordering::Relaxed) <= NEAR
     }
 
     fn retire(&mut self) {
