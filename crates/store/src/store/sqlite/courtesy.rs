@@ -39,7 +39,7 @@ impl Courtesy {
 
     /// From now on, for so long.
     pub(super) fn last(&self, span: Duration) {
-        self.until.store(micros(self.origin.elapsed() + span), Ordering::Relaxed);
+        self.until.store(micros(self.origin.elapsed().saturating_add(span)), Ordering::Relaxed);
     }
 
     /// Makes the threads of this pool's connections courteous.

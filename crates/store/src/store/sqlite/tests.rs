@@ -57,7 +57,7 @@ async fn the_log_lets_others_go_first_while_it_is_asked_to() {
         }
     };
     assert_eq!(offers(Duration::ZERO).await, 0);
-    assert!(offers(Duration::MAX / 2).await >= 100);
+    assert!(offers(Duration::MAX).await >= 100);
     assert_eq!(offers(Duration::ZERO).await, 0);
     pools.close().await;
 }
