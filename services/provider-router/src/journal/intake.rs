@@ -185,6 +185,11 @@ impl Intake {
         self.recent.clear();
     }
 
+    /// How many bytes have been read of segments that are not let go of.
+    pub(crate) fn passed(&self) -> u64 {
+        self.tails.values().map(Tail::passed).sum()
+    }
+
     /// How many requests have begun and are not over.
     pub(crate) fn open(&self) -> usize {
         self.open.len()

@@ -31,9 +31,8 @@ use crate::metrics::Metrics;
 const POLL: Duration = Duration::from_millis(100);
 /// How long one transaction may take.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
-/// So much of the journal may wait for the database while requests go first: two segments by default, for the newest one
-/// counts until it is full and loaded.
-const NEAR: u64 = 32 << 20;
+/// So much of the journal may be unread while requests go first.
+const NEAR: u64 = 16 << 20;
 /// For so long of a transaction, requests go first. On a machine that is busy with other things it would take ages otherwise.
 const COURTESY: Duration = Duration::from_millis(250);
 /// Without requests for this long, what they might repeat is forgotten.
@@ -343,7 +342,8 @@ impl Work {
     /// Whether the loader is close enough behind the writers to let requests go first. If it always did, it would never catch
     /// up with a rush.
     fn is_near(&self) -> bool {
-        self.status().backlog.load(Ordering::Relaxed) <= NEAR
+        // Segments count as a whole until they are let go of, and each writer has one.
+        self.status().backlog.load(Ordering::Relaxed).saturating_sub(self.intake.passed()) <= NEAR
     }
 
     fn retire(&mut self) {

@@ -118,6 +118,11 @@ impl Tail {
         }
     }
 
+    /// How many bytes of records have been read.
+    pub(crate) const fn passed(&self) -> u64 {
+        self.position - HEADER_LEN
+    }
+
     /// Whether the file has given all it will ever give.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.segment.is_sealed() && self.position == self.segment.written()

@@ -194,7 +194,10 @@ async fn what_is_asked_is_kept_within_bounds_and_read_again_beyond_them() {
 
     let mut intake = intake::Intake::default();
     intake.add(segment("begun.seg", beginnings));
+    assert_eq!(intake.passed(), 0);
     while !intake.read() {}
+    assert_eq!(intake.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0);
+    assert_eq!(intake.passed(), begun - segment::HEADER_LEN, "what stays may have been read");
     assert!((10 * MEGABYTE..=16 * MEGABYTE).contains(&intake.kept_bytes()), "{}", intake.kept_bytes());
     intake.add(segment("ended.seg", &[&whole[..segment::HEADER_LEN.try_into().unwrap()], ends].concat()));
     let mut rows = Vec::new();
