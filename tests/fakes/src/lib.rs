@@ -8,6 +8,7 @@
 //! - [`provider`]: the handle a test holds. [`script`]: what to do, as data; [`script::names`]: scripts that are model names.
 //! - [`qwen`]: chat.qwen.ai, its chats and its troubles.
 //! - `server`: accepting, what all fakes have in common. `wire`: bytes in and out of one connection. `http`: reading a request from it.
+//! - `coding`: compressed bodies.
 //! - `chat`: what a chat answer consists of. `play`: performing one turn of a script on a wire.
 //! - [`calls`]: everything that was asked, and how it ended. [`gate`]: releasing a stream step by step.
 //! - [`closed`]: an address that refuses connections.
@@ -25,6 +26,7 @@
 pub mod calls;
 mod chat;
 pub mod closed;
+mod coding;
 pub mod gate;
 mod http;
 mod play;

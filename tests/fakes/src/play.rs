@@ -6,6 +6,7 @@ use tokio::time::sleep;
 
 use crate::{
     calls::{CallLog, End, Entry},
+    coding::Encoder,
     gate::Gate,
     script::{FaultKind, Turn},
     wire::{Gone, Wire},
@@ -79,6 +80,7 @@ impl<C: Sync> Stage<'_, C> {
     async fn act<S: Stream>(&mut self, answer: Answer<S>) -> Result<Over, Gone> {
         if let Some(fault) = &self.turn.fault
             && fault.after.is_none()
+            && (fault.kind != FaultKind::IdleClose || self.wire.is_reused())
             && let Some(over) = self.break_off(fault.kind).await?
         {
             return Ok(over);
@@ -92,56 +94,83 @@ impl<C: Sync> Stage<'_, C> {
     async fn stream<S: Stream>(&mut self, mut events: S) -> Result<Over, Gone> {
         let head = self.head(Some("text/event-stream; charset=utf-8"), "transfer-encoding: chunked");
         self.wire.send(head.as_bytes()).await?;
-        let fault = self.turn.fault.as_ref().map(|fault| (fault.after.unwrap_or(0), fault.kind));
-        let (mut sent, mut words, mut text) = (0, 0_u64, String::new());
+        let fault = self.turn.fault.as_ref().filter(|fault| fault.kind != FaultKind::IdleClose);
+        let fault = fault.map(|fault| (fault.after.unwrap_or(0), fault.kind));
+        let join = self.turn.delivery.join.unwrap_or(1).max(1);
+        let mut encoder = Encoder::new(self.turn.delivery.coding).map_err(|_| Gone)?;
+        let (mut sent, mut words, mut text, mut joined) = (0, 0_u64, String::new(), 0);
         while let Some(piece) = events.next() {
             if let Some((_, kind)) = fault.filter(|(after, _)| *after == sent) {
-                return self.spoil(kind, &events).await;
+                self.send_joined(&mut encoder, &mut text, &mut joined).await?;
+                return self.spoil(kind, &events, encoder).await;
             }
             if events.is_word(&piece) {
                 self.pause(words > 0).await?;
                 words += 1;
             }
             self.wait_for_release().await?;
-            text.clear();
             events.render(&piece, &mut text);
-            self.send_chunked(text.as_bytes()).await?;
-            self.calls.sent(self.entry);
             sent += 1;
+            joined += 1;
+            if joined == join {
+                self.send_joined(&mut encoder, &mut text, &mut joined).await?;
+            }
         }
+        self.send_joined(&mut encoder, &mut text, &mut joined).await?;
         // A stream that has fewer events than the fault wanted still fails.
         if let Some((_, kind)) = fault {
-            return self.spoil(kind, &events).await;
+            return self.spoil(kind, &events, encoder).await;
         }
+        self.send_chunked(&encoder.end()).await?;
         self.wire.send(b"0\r\n\r\n").await?;
         Ok(COMPLETED)
     }
 
+    /// Sends the events that have been joined, if there are any.
+    async fn send_joined(&mut self, encoder: &mut Encoder, text: &mut String, joined: &mut usize) -> Result<(), Gone> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        match self.turn.delivery.coding {
+            None => self.send_chunked(text.as_bytes()).await?,
+            Some(_) => self.send_chunked(&encoder.piece(text.as_bytes())).await?,
+        }
+        text.clear();
+        for _ in 0..std::mem::take(joined) {
+            self.calls.sent(self.entry);
+        }
+        Ok(())
+    }
+
     /// Lets a stream go wrong.
-    async fn spoil(&mut self, kind: FaultKind, events: &impl Stream) -> Result<Over, Gone> {
+    async fn spoil(&mut self, kind: FaultKind, events: &impl Stream, mut encoder: Encoder) -> Result<Over, Gone> {
         if let Some(over) = self.break_off(kind).await? {
             return Ok(over);
         }
         if kind == FaultKind::EndlessLine {
-            self.send_chunked(b"data: ").await?;
+            self.send_chunked(&encoder.piece(b"data: ")).await?;
             return self.endless().await;
         }
         let mut text = String::new();
         events.render_error(&mut text);
-        self.send_chunked(text.as_bytes()).await?;
+        self.send_chunked(&encoder.piece(text.as_bytes())).await?;
+        self.send_chunked(&encoder.end()).await?;
         self.wire.send(b"0\r\n\r\n").await?;
         Ok(Over { end: End::Broken, then: Then::Reuse })
     }
 
     /// Sends an answer that is not a stream.
     async fn whole(&mut self, content_type: Option<&str>, body: &str, error_body: &str) -> Result<Over, Gone> {
-        let fault = self.turn.fault.as_ref().map(|fault| fault.kind);
+        let fault = self.turn.fault.as_ref().map(|fault| fault.kind).filter(|kind| *kind != FaultKind::IdleClose);
         if fault == Some(FaultKind::EndlessLine) {
             let head = self.head(content_type, "transfer-encoding: chunked");
             self.wire.send(head.as_bytes()).await?;
             return self.endless().await;
         }
         let body = if fault == Some(FaultKind::ErrorEvent) { error_body } else { body };
+        let mut encoder = Encoder::new(self.turn.delivery.coding).map_err(|_| Gone)?;
+        let mut body = encoder.piece(body.as_bytes());
+        body.extend(encoder.end());
         self.pause(true).await?;
         self.wait_for_release().await?;
         let off_by = self.turn.delivery.length_off_by;
@@ -153,10 +182,10 @@ impl<C: Sync> Stage<'_, C> {
             return Ok(over.unwrap_or(COMPLETED));
         }
         match self.turn.delivery.split {
-            None => self.wire.send([head.as_bytes(), body.as_bytes()].concat().as_slice()).await?,
+            None => self.wire.send([head.as_bytes(), &body].concat().as_slice()).await?,
             Some(size) => {
                 self.wire.send(head.as_bytes()).await?;
-                for piece in body.as_bytes().chunks(size.max(1)) {
+                for piece in body.chunks(size.max(1)) {
                     self.wire.send(piece).await?;
                 }
             }
@@ -169,7 +198,7 @@ impl<C: Sync> Stage<'_, C> {
     async fn break_off(&mut self, kind: FaultKind) -> Result<Option<Over>, Gone> {
         match kind {
             FaultKind::Reset => Ok(Some(Over { end: End::Broken, then: Then::Reset })),
-            FaultKind::Close => Ok(Some(Over { end: End::Broken, then: Then::Close })),
+            FaultKind::Close | FaultKind::IdleClose => Ok(Some(Over { end: End::Broken, then: Then::Close })),
             FaultKind::Stall => self.wire.unless_gone(std::future::pending()).await,
             FaultKind::ErrorEvent | FaultKind::EndlessLine => Ok(None),
         }
@@ -210,7 +239,12 @@ impl<C: Sync> Stage<'_, C> {
 
     fn head(&self, content_type: Option<&str>, length: &str) -> String {
         let mut head = format!("HTTP/1.1 {} Scripted\r\n{length}\r\n", self.turn.status);
-        for (name, value) in content_type.map(|value| ("content-type", value)).into_iter().chain(self.headers()) {
+        let delivery = &self.turn.delivery;
+        let content_type =
+            delivery.content_type.as_deref().or(content_type).filter(|media_type| !media_type.is_empty());
+        let coding = delivery.coding.map(|coding| ("content-encoding", coding.name()));
+        let usual = content_type.map(|value| ("content-type", value)).into_iter().chain(coding);
+        for (name, value) in usual.chain(self.headers()) {
             // Writing to a string cannot fail.
             let _ = write!(head, "{name}: {value}\r\n");
         }

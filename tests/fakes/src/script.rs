@@ -8,11 +8,14 @@
 //!            {"body": {"chat": {"text": {"fixed": "better now"}}}, "fault": {"after": 3, "kind": "reset"}}]}
 //! ```
 
+mod dialect;
 pub mod names;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::dialect::Dialect;
 
 /// What a model does, call after call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +78,8 @@ pub struct Chat {
     pub crlf: bool,
     /// Whether a comment line precedes each event of a stream.
     pub comments: bool,
+    /// How the chunks of a stream deviate from OpenAI's own.
+    pub dialect: Dialect,
 }
 
 /// What an answer says. In a stream every word is an event.
@@ -122,12 +127,34 @@ pub struct Delivery {
     pub delay_ms: u64,
     /// Whether each event of a stream (the first and `[DONE]` too), and each whole body, waits for its release.
     pub gated: bool,
-    /// Cuts the body into writes (and HTTP chunks) of so many bytes; `None` is one for each event.
+    /// Events of a stream per write; `None` is one. Joined events are not counted as sent before their write.
+    pub join: Option<usize>,
+    /// Cuts each write into writes (and HTTP chunks) of at most this many bytes. With `join`, cuts fall across events.
     pub split: Option<usize>,
+    /// Compresses the body and says so in `content-encoding`. Every write of a stream is flushed.
+    pub coding: Option<Coding>,
+    /// The `content-type` of the answer instead of the right one; empty leaves the header out.
+    pub content_type: Option<String>,
     /// Sends everything, the head too, byte by byte with so many milliseconds after each.
     pub drip_ms: Option<u64>,
     /// Declares a `content-length` that is off by so much; a body without a stream only. The connection closes after it.
     pub length_off_by: i64,
+}
+
+/// A content coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coding {
+    /// `gzip`.
+    Gzip,
+    /// `deflate`, with the zlib header that RFC 9110 asks for.
+    Deflate,
+    /// `deflate` without a header, as some servers send it.
+    RawDeflate,
+    /// `br`.
+    Br,
+    /// `zstd`.
+    Zstd,
 }
 
 /// Something goes wrong.
@@ -154,6 +181,9 @@ pub enum FaultKind {
     ErrorEvent,
     /// A line without an end comes, until the client leaves.
     EndlessLine,
+    /// The connection is closed before the head if it has carried a request before; on a fresh connection nothing goes
+    /// wrong. This is what a client sees of a server whose idle timeout expires while the next request is on its way.
+    IdleClose,
 }
 
 // === impl Script ===
@@ -272,6 +302,27 @@ impl<C: Default> Turn<C> {
         self
     }
 
+    /// Puts up to `events` events of a stream into each write.
+    #[must_use]
+    pub fn join(mut self, events: usize) -> Self {
+        self.delivery.join = Some(events);
+        self
+    }
+
+    /// Compresses the body.
+    #[must_use]
+    pub fn coded(mut self, coding: Coding) -> Self {
+        self.delivery.coding = Some(coding);
+        self
+    }
+
+    /// Declares the body as `media_type`; an empty one leaves the header out.
+    #[must_use]
+    pub fn typed(mut self, media_type: &str) -> Self {
+        self.delivery.content_type = Some(media_type.to_owned());
+        self
+    }
+
     /// `kind` goes wrong before the head.
     #[must_use]
     pub fn before_head(mut self, kind: FaultKind) -> Self {
@@ -293,6 +344,24 @@ impl<C: Default> Turn<C> {
             change(chat);
         }
         self
+    }
+}
+
+// === impl Coding ===
+
+impl Coding {
+    /// Every coding.
+    pub const ALL: [Self; 5] = [Self::Gzip, Self::Deflate, Self::RawDeflate, Self::Br, Self::Zstd];
+
+    /// Its name in `content-encoding`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Deflate | Self::RawDeflate => "deflate",
+            Self::Br => "br",
+            Self::Zstd => "zstd",
+        }
     }
 }
 
@@ -318,6 +387,7 @@ impl Default for Chat {
             done: true,
             crlf: false,
             comments: false,
+            dialect: Dialect::default(),
         }
     }
 }

@@ -135,6 +135,7 @@ async fn connection<A: Api>(stream: TcpStream, api: Arc<A>) -> io::Result<()> {
                 return if wire.send(answer.as_bytes()).await.is_ok() { wire.close().await } else { Ok(()) };
             }
         };
+        wire.requests += 1;
         let keep_alive = request.keep_alive;
         let then = match api.answer(&mut wire, request).await {
             Then::Reuse if !keep_alive => Then::Close,

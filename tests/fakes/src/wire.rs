@@ -20,6 +20,8 @@ pub(crate) struct Wire {
     pub(crate) input: BytesMut,
     /// When set, every byte is a write of its own, and this long apart.
     pub(crate) drip: Option<Duration>,
+    /// Requests that were read from it.
+    pub(crate) requests: u64,
 }
 
 /// The client closed the connection, or it broke.
@@ -32,7 +34,12 @@ impl Wire {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         // Each write is to leave at once: the point of a streamed event.
         stream.set_nodelay(true)?;
-        Ok(Self { stream, input: BytesMut::with_capacity(4096), drip: None })
+        Ok(Self { stream, input: BytesMut::with_capacity(4096), drip: None, requests: 0 })
+    }
+
+    /// Whether a request came before the one that is being answered.
+    pub(crate) const fn is_reused(&self) -> bool {
+        self.requests > 1
     }
 
     /// Reads more input; the number of bytes, 0 at its end.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Asked, CREATED, ID, PROMPT_TOKENS, finish_reason, tick};
 use crate::{
     play::Stream,
-    script::{Chat, Text},
+    script::{Chat, Dialect, Text},
 };
 
 const ARGUMENT_PIECE: usize = 8;
@@ -37,6 +37,9 @@ pub(crate) struct Events {
     prefix: String,
     line_end: &'static str,
     comments: bool,
+    dialect: Dialect,
+    /// The name of the function that the answer calls.
+    function: String,
     choices: u32,
     before: VecDeque<Piece>,
     words: Words,
@@ -101,7 +104,18 @@ impl Events {
         );
         let line_end = if chat.crlf { "\r\n" } else { "\n" };
         let words = Words { source, choice: 0, sent: 0 };
-        Self { prefix, line_end, comments: chat.comments, choices, before, words, after }
+        let function = chat.tool.as_ref().map(|tool| tool.name.clone()).unwrap_or_default();
+        Self {
+            prefix,
+            line_end,
+            comments: chat.comments,
+            dialect: chat.dialect,
+            function,
+            choices,
+            before,
+            words,
+            after,
+        }
     }
 
     fn line(&self, out: &mut String, text: &str) {
@@ -135,6 +149,12 @@ impl Stream for Events {
             self.line(out, ": keep-alive");
             self.line(out, "");
         }
+        if self.dialect == Dialect::UnknownFields {
+            self.line(out, "event: x-progress");
+            self.line(out, r#"data: {"progress":0.5}"#);
+            self.line(out, "");
+        }
+        let start = out.len();
         match piece {
             Piece::Done => out.push_str("data: [DONE]"),
             Piece::Usage(words) => {
@@ -163,6 +183,13 @@ impl Stream for Events {
                     }
                 };
             }
+        }
+        if self.dialect != Dialect::Standard && *piece != Piece::Done {
+            let id = if let Piece::Choice(index, ..) = piece { format!("call_{index}") } else { String::new() };
+            let chunk = out.split_off(start);
+            let chunk = chunk.strip_prefix("data: ").unwrap_or(&chunk);
+            out.push_str("data: ");
+            out.push_str(&self.dialect.apply(chunk, &self.function, &id));
         }
         self.line(out, "");
         self.line(out, "");

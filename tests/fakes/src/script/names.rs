@@ -1,6 +1,6 @@
 //! Scripts that are model names, so that the fake can be told what to do by hand and by a benchmark.
 
-use super::{Chat, Delivery, FaultKind, Text, Tool, Turn, Usage};
+use super::{Chat, Coding, Delivery, Dialect, FaultKind, Text, Tool, Turn, Usage};
 
 /// A pattern of names, an example of it, and what it does. `K`, `N` and `MS` are numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,11 @@ pub const NAMES: &[Name] = &[
     name("fake-split", "fake-split", "each byte of the body in a write of its own"),
     name("fake-crlf", "fake-crlf", "lines that end in CR LF"),
     name("fake-comments", "fake-comments", "a comment before each event"),
+    name("fake-joined", "fake-joined", "all events of a stream in one write"),
+    name("fake-cut-N", "fake-cut-7", "a stream in writes of N bytes, which end anywhere"),
+    name("fake-CODING", "fake-gzip", "a compressed answer: gzip, deflate, rawdeflate, br, zstd"),
+    name("fake-idleclose", "fake-idleclose", "closes a reused connection instead of answering; answers on a fresh one"),
+    name("fake-dialect-D", "fake-dialect-null_head", "chunks in the dialect D; names in src/script/dialect.rs"),
     name("fake-short", "fake-short", "a content-length that is 10 bytes too small (not streamed)"),
     name("fake-long", "fake-long", "a content-length that is 10 bytes too big (not streamed)"),
 ];
@@ -53,7 +58,7 @@ pub const NAMES: &[Name] = &[
 #[must_use]
 pub fn turn(model: &str) -> Option<Turn> {
     let name = model.rsplit('/').next()?.strip_prefix("fake-")?;
-    fixed(name).or_else(|| numbered(name))
+    fixed(name).or_else(|| dialect(name)).or_else(|| numbered(name))
 }
 
 fn fixed(name: &str) -> Option<Turn> {
@@ -84,6 +89,13 @@ fn fixed(name: &str) -> Option<Turn> {
         "split" => Turn::echo().split(1),
         "crlf" => Turn::echo().chat(|chat| chat.crlf = true),
         "comments" => Turn::echo().chat(|chat| chat.comments = true),
+        "joined" => Turn::echo().join(usize::MAX),
+        "gzip" => Turn::echo().coded(Coding::Gzip),
+        "deflate" => Turn::echo().coded(Coding::Deflate),
+        "rawdeflate" => Turn::echo().coded(Coding::RawDeflate),
+        "br" => Turn::echo().coded(Coding::Br),
+        "zstd" => Turn::echo().coded(Coding::Zstd),
+        "idleclose" => Turn::echo().before_head(FaultKind::IdleClose),
         "short" => off_by(-10),
         "long" => off_by(10),
         _ => return None,
@@ -93,6 +105,13 @@ fn fixed(name: &str) -> Option<Turn> {
 
 fn off_by(bytes: i64) -> Turn {
     Turn { delivery: Delivery { length_off_by: bytes, ..Delivery::default() }, ..Turn::echo() }
+}
+
+/// A dialect by the name that it has in a script.
+fn dialect(name: &str) -> Option<Turn> {
+    let name = name.strip_prefix("dialect-")?;
+    let dialect: Dialect = serde_json::from_value(name.into()).ok()?;
+    Some(Turn::echo().chat(|chat| chat.dialect = dialect))
 }
 
 fn numbered(name: &str) -> Option<Turn> {
@@ -113,6 +132,7 @@ fn numbered(name: &str) -> Option<Turn> {
         "close" => Some(turn.after(number, FaultKind::Close)),
         "stall" => Some(turn.after(number, FaultKind::Stall)),
         "error" => Some(turn.after(number, FaultKind::ErrorEvent)),
+        "cut" => Some(turn.join(usize::MAX).split(usize::try_from(number).ok()?)),
         "drip" => Some(Turn { delivery: Delivery { drip_ms: Some(number), ..Delivery::default() }, ..turn }),
         _ => None,
     }

@@ -115,3 +115,16 @@ async fn a_closed_port_refuses() {
     let addr = url.strip_prefix("http://").unwrap().strip_suffix("/v1").unwrap();
     assert_eq!(TcpStream::connect(addr).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
+
+#[tokio::test]
+async fn an_idle_close_meets_reused_connections_only() {
+    let fake = FakeProvider::start().await.unwrap();
+    let mut client = Client::connect(&fake).await;
+    for stream in [false, true] {
+        client.ask("fake-echo", stream).await;
+        assert!(client.answer().await.whole);
+    }
+    client.ask("fake-idleclose", true).await;
+    assert_eq!(client.end().await.unwrap(), 0);
+    assert!(ask(&fake, "fake-idleclose", true).await.whole);
+}

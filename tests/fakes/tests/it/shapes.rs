@@ -1,7 +1,10 @@
 //! Good answers have the shape that clients of the API expect.
 
 use serde_json::Value;
-use signalbox_fakes::{FakeProvider, Turn};
+use signalbox_fakes::{
+    FakeProvider, Turn,
+    script::{Coding, Dialect, FaultKind, Usage},
+};
 
 use crate::client::{Client, ask};
 
@@ -143,4 +146,68 @@ async fn a_fixed_answer_with_headers() {
     let answer = ask(&fake, "m", false).await;
     assert!(answer.head.contains("\r\nx-ratelimit-remaining: 7\r\n"));
     assert_eq!(answer.folded().text, "Hello.");
+}
+
+#[tokio::test]
+async fn joined_and_cut_writes_change_no_byte_of_the_body() {
+    let fake = FakeProvider::start().await.unwrap();
+    let usual = ask(&fake, "m/fake-echo", true).await.text();
+    let joined = ask(&fake, "m/fake-joined", true).await;
+    assert_eq!((joined.chunks.len(), fake.calls_of("m/fake-joined")[0].events_sent), (1, 6));
+    assert_eq!(joined.text().replace("fake-joined", "fake-echo"), usual);
+    let cut = ask(&fake, "m/fake-cut-7", true).await;
+    assert!(cut.chunks[..cut.chunks.len() - 1].iter().all(|chunk| chunk.len() == 7), "{:?}", cut.chunks);
+    assert_eq!(cut.text().replace("fake-cut-7", "fake-echo"), usual);
+}
+
+#[tokio::test]
+async fn joined_events_before_a_fault_are_sent() {
+    let fake = FakeProvider::start().await.unwrap();
+    fake.script("m", Turn::echo().join(usize::MAX).after(3, FaultKind::Close));
+    let answer = ask(&fake, "m", true).await;
+    assert_eq!((answer.chunks.len(), answer.text().matches("data: ").count(), answer.whole), (1, 3, false));
+}
+
+#[tokio::test]
+async fn compressed_answers_say_so() {
+    let fake = FakeProvider::start().await.unwrap();
+    for (coding, name) in Coding::ALL.into_iter().zip(["gzip", "deflate", "deflate", "br", "zstd"]) {
+        fake.script("m", Turn::echo().coded(coding));
+        for stream in [true, false] {
+            let answer = ask(&fake, "m", stream).await;
+            assert!(answer.head.contains(&format!("content-encoding: {name}\r\n")), "{}", answer.head);
+            let body = answer.body();
+            assert!(
+                !body.is_empty() && !body.windows(9).any(|bytes| bytes == b"\"content\""),
+                "{coding:?} leaves the text as it is"
+            );
+            assert!(answer.whole);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_declared_type_replaces_the_right_one() {
+    let fake = FakeProvider::start().await.unwrap();
+    fake.script("m", Turn::echo().typed("text/plain"));
+    assert!(ask(&fake, "m", true).await.head.contains("content-type: text/plain\r\n"));
+    fake.script("m", Turn::echo().typed(""));
+    assert!(!ask(&fake, "m", true).await.head.contains("content-type"));
+}
+
+#[tokio::test]
+async fn a_dialect_changes_every_chunk_and_no_word() {
+    let fake = FakeProvider::start().await.unwrap();
+    let turn = || Turn::calls("read", r#"{"path":"a"}"#).chat(|chat| chat.usage = Usage::Always);
+    fake.script("m", turn());
+    let usual = ask(&fake, "m", true).await.text();
+    for dialect in Dialect::ALL {
+        fake.script("m", turn().chat(|chat| chat.dialect = dialect));
+        let text = ask(&fake, "m", true).await.text();
+        assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+        assert_eq!(text == usual, dialect == Dialect::Standard, "{dialect:?}: {text}");
+        for chunk in text.lines().filter_map(|line| line.strip_prefix("data: {")) {
+            assert!(serde_json::from_str::<Value>(&format!("{{{chunk}")).is_ok(), "{dialect:?}: {chunk}");
+        }
+    }
 }
