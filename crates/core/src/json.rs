@@ -3,9 +3,13 @@
 //! Every request and answer goes through here, and most of its bytes are text that nobody asks for. [`Reader`] is as strict
 //! as serde about what JSON is, but says only *that* something is none; [`why_not`] has the words.
 
+mod text;
+
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+pub use text::{Text, TextBuf};
 
 /// How deep arrays and objects may lie in one another, as in serde's values.
 const MAX_DEPTH: usize = 128;
@@ -75,6 +79,11 @@ impl<'a> Reader<'a> {
         self.members(|name, value| each(&name.read()?, value))
     }
 
+    /// As [`object`](Self::object), for names that may hold half characters.
+    pub fn fields(&mut self, mut each: impl FnMut(Cow<'a, str>, &mut Self) -> Option<()>) -> Option<()> {
+        self.members(|name, value| each(name.text().to_str(), value))
+    }
+
     /// An array: `each` is called before each element, and has to read it.
     pub fn array(&mut self, mut each: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.enter(b'[')?;
@@ -95,12 +104,43 @@ impl<'a> Reader<'a> {
         self.pass_string()?.read()
     }
 
+    /// A string that may hold half characters.
+    pub fn text(&mut self) -> Option<Text<'a>> {
+        self.pass_string().map(|quoted| quoted.text())
+    }
+
     /// A string, unescaped; or `null`, which is `None` inside.
     pub fn string_or_null(&mut self) -> Option<Option<Cow<'a, str>>> {
         match self.peek()? {
             b'n' => self.word(b"null").map(|()| None),
             _ => self.string().map(Some),
         }
+    }
+
+    /// Any value, with U+FFFD for what is no character; of two members of one name the last counts, as in JavaScript. Takes
+    /// many times the memory of its text: only for what is known to be small.
+    pub fn value(&mut self) -> Option<Value> {
+        Some(match self.peek()? {
+            b'"' => Value::String(self.text()?.to_str().into_owned()),
+            b'{' => {
+                let mut members = Map::new();
+                self.fields(|name, value| {
+                    members.insert(name.into_owned(), value.value()?);
+                    Some(())
+                })?;
+                Value::Object(members)
+            }
+            b'[' => {
+                let mut elements = Vec::new();
+                self.array(|element| {
+                    elements.push(element.value()?);
+                    Some(())
+                })?;
+                Value::Array(elements)
+            }
+            // A number that does not fit is none.
+            _ => serde_json::from_slice(self.raw()?).unwrap_or_default(),
+        })
     }
 
     /// Passes over a value; answers its bytes.
@@ -163,7 +203,7 @@ impl<'a> Reader<'a> {
         self.expect(b'"')?;
         let (start, mut at, mut is_plain) = (self.at, self.at, true);
         loop {
-            at += text(self.json.get(at..)?);
+            at += plain_len(self.json.get(at..)?);
             match self.json.get(at)? {
                 b'"' => break,
                 b'\\' => at += escape(&self.json[at..])?,
@@ -208,6 +248,10 @@ impl<'a> Reader<'a> {
 // === impl Quoted ===
 
 impl<'a> Quoted<'a> {
+    fn text(&self) -> Text<'a> {
+        Text::new(&self.raw[1..self.raw.len() - 1], self.is_plain)
+    }
+
     fn read(&self) -> Option<Cow<'a, str>> {
         if self.is_plain {
             return std::str::from_utf8(&self.raw[1..self.raw.len() - 1]).ok().map(Cow::Borrowed);
@@ -218,7 +262,7 @@ impl<'a> Quoted<'a> {
 
 /// How many bytes of `bytes` are text: up to a quote, a backslash or a control character.
 #[inline]
-fn text(bytes: &[u8]) -> usize {
+fn plain_len(bytes: &[u8]) -> usize {
     // Names and most values are short, and so is most text between two escapes: it is over before a search of the rest would
     // have begun.
     let mut at = 0;
