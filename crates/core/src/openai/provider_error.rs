@@ -1,0 +1,353 @@
+//! Errors of providers, in every shape they are known to send.
+//!
+//! OpenAI's shape is `{"error": {"message", "type", "code"}}`. Others put text or a number where an object should be, wrap
+//! it in an array, or report with status 200 and fields of their own.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::ErrorObject;
+use crate::json::Reader;
+
+/// A value longer than this, in bytes, is quoted as text instead of being understood.
+const MAX_VALUE: usize = 64 << 10;
+
+/// Fields that hold words for a person, the best first.
+const WORDS: [&str; 9] =
+    ["message", "msg", "error_message", "error_msg", "errorMessage", "error_description", "detail", "reason", "title"];
+/// Fields that hold a machine-readable reason.
+const CODES: [&str; 4] = ["code", "error_code", "errorCode", "status"];
+/// Fields that hold an HTTP status, among other numbers.
+const STATUSES: [&str; 7] = ["code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code"];
+/// What else is read of a document.
+const OTHERS: [&str; 8] = ["error", "errors", "base_resp", "type", "object", "success", "choices", "id"];
+
+/// HTTP statuses of reasons in words, where no status is given. Compared without case and punctuation.
+const STATUS_OF_WORD: [(&str, u16); 46] = [
+    ("invalidapikey", 401),
+    ("authenticationerror", 401),
+    ("unauthenticated", 401),
+    ("unauthorized", 401),
+    ("billingerror", 402),
+    ("insufficientbalance", 402),
+    ("arrearage", 402),
+    ("permissionerror", 403),
+    ("permissiondenied", 403),
+    ("accessdenied", 403),
+    ("forbidden", 403),
+    ("modelaccessdenied", 403),
+    ("modelnotfound", 404),
+    ("notfounderror", 404),
+    ("notfound", 404),
+    ("timeout", 408),
+    ("requesttimeout", 408),
+    ("conflicterror", 409),
+    ("requesttoolarge", 413),
+    ("insufficientquota", 429),
+    ("ratelimitexceeded", 429),
+    ("ratelimiterror", 429),
+    ("ratelimit", 429),
+    ("resourceexhausted", 429),
+    ("toomanyrequests", 429),
+    ("throttling", 429),
+    ("throttlingratequota", 429),
+    ("throttlingallocationquota", 429),
+    ("throttlingburstrate", 429),
+    ("limitrequests", 429),
+    ("contextlengthexceeded", 400),
+    ("contentpolicyviolation", 400),
+    ("contentfilter", 400),
+    ("datainspectionfailed", 400),
+    ("invalidparameter", 400),
+    ("invalidargument", 400),
+    ("failedprecondition", 400),
+    ("invalidrequesterror", 400),
+    ("badrequesterror", 400),
+    ("badrequest", 400),
+    ("unavailable", 503),
+    ("serviceunavailable", 503),
+    ("overloaded", 503),
+    ("overloadederror", 529),
+    ("timeouterror", 504),
+    ("deadlineexceeded", 504),
+];
+
+/// HTTP statuses of MiniMax's `base_resp.status_code`.
+const STATUS_OF_MINIMAX: [(i64, u16); 11] = [
+    (1000, 500),
+    (1001, 504),
+    (1002, 429),
+    (1004, 401),
+    (1008, 402),
+    (1013, 500),
+    (1026, 400),
+    (1027, 400),
+    (1039, 429),
+    (2013, 400),
+    (2049, 401),
+];
+
+/// An error as a provider reported it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderError {
+    /// The provider's words; its JSON where there are none.
+    pub message: String,
+    /// The HTTP status it stands for, 400 to 599: as given, or as the code or the kind means it.
+    pub status: Option<u16>,
+    /// The reason, such as `insufficient_quota` or `RESOURCE_EXHAUSTED`; a number as text.
+    pub code: Option<String>,
+    /// The class, such as `invalid_request_error`.
+    pub kind: Option<String>,
+    /// The request field at fault.
+    pub param: Option<String>,
+}
+
+/// Reads the error in a body or in an event. `None` where there is none, or no JSON.
+///
+/// A document with choices is an error only by a field that says so; any other one also by a message, a detail or a code.
+#[must_use]
+pub fn provider_error(body: &[u8]) -> Option<ProviderError> {
+    let mut reader = Reader::new(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body));
+    if reader.peek()? == b'[' {
+        let mut found = None;
+        reader.array(|element| {
+            if found.is_none() && element.peek()? == b'{' {
+                found = of_document(&read_document(element)?);
+                return Some(());
+            }
+            element.skip()
+        })?;
+        reader.end()?;
+        return found;
+    }
+    let document = read_document(&mut reader)?;
+    reader.end()?;
+    of_document(&document)
+}
+
+/// The error that stands in a field `error`; `None` for what says that there is none.
+pub(super) fn of_field(raw: &[u8]) -> Option<ProviderError> {
+    let error = small(raw)?;
+    let mut found = ProviderError::default();
+    (is_some(&error) && !is_empty(&error)).then(|| found.read(&error))?;
+    Some(found.told(&error))
+}
+
+/// The value of the field `error` of an object, as JSON.
+pub(super) fn error_field(json: &[u8]) -> Option<&[u8]> {
+    let mut found = None;
+    Reader::new(json).fields(|name, value| {
+        let raw = value.raw()?;
+        if name == "error" {
+            found = Some(raw);
+        }
+        Some(())
+    })?;
+    found
+}
+
+/// The fields of a document that matter here.
+fn read_document(reader: &mut Reader<'_>) -> Option<Map<String, Value>> {
+    let mut document = Map::new();
+    reader.fields(|name, value| {
+        let (name, raw) = (&*name, value.raw()?);
+        if name == "choices" {
+            // Only whether there are any matters.
+            let filled = raw.first() == Some(&b'[') && raw[1..].trim_ascii_start().first() != Some(&b']');
+            document.insert(name.to_owned(), Value::Bool(filled));
+        } else if WORDS.contains(&name) || CODES.contains(&name) || STATUSES.contains(&name) || OTHERS.contains(&name) {
+            document.insert(name.to_owned(), small(raw)?);
+        }
+        Some(())
+    })?;
+    Some(document)
+}
+
+fn small(raw: &[u8]) -> Option<Value> {
+    if raw.len() > MAX_VALUE {
+        return Some(Value::String(String::from_utf8_lossy(&raw[..MAX_VALUE]).into_owned()));
+    }
+    Reader::new(raw).value()
+}
+
+fn of_document(document: &Map<String, Value>) -> Option<ProviderError> {
+    let field = |name: &str| document.get(name).unwrap_or(&Value::Null);
+    let answers = *field("choices") == Value::Bool(true);
+    let mut found = ProviderError::default();
+    let base = field("base_resp");
+    if let Some(code) = base.get("status_code").and_then(integer).filter(|code| *code != 0) {
+        found.status = STATUS_OF_MINIMAX.iter().find(|(known, _)| *known == code).map(|(_, status)| *status);
+        found.code = Some(code.to_string());
+        found.message = base.get("status_msg").and_then(words).unwrap_or_default();
+        return Some(found.told(base));
+    }
+    let error = field("error");
+    if is_some(error) && !(answers && is_empty(error)) {
+        found.read(error);
+    } else if answers || !is_an_error(document) {
+        return None;
+    }
+    found.fill(document);
+    Some(found.told(&Value::Object(document.clone())))
+}
+
+/// Whether a document without choices and without a field `error` reports an error all the same.
+fn is_an_error(document: &Map<String, Value>) -> bool {
+    let field = |name: &str| document.get(name).unwrap_or(&Value::Null);
+    let says = |name: &str| words(field(name)).is_some();
+    if field("object") == "error" || field("type") == "error" || *field("success") == Value::Bool(false) {
+        return true;
+    }
+    if ["error_message", "error_msg", "errorMessage", "detail", "errors"].into_iter().any(says) {
+        return true;
+    }
+    // Events of other kinds have an id, an object or a type, and may well have a message.
+    let is_other = ["object", "type", "id"].into_iter().any(|name| document.contains_key(name));
+    let has_status = STATUSES.into_iter().any(|name| status(field(name)).is_some());
+    !is_other && (says("message") || (says("msg") && has_code(document)) || has_status)
+}
+
+fn has_code(document: &Map<String, Value>) -> bool {
+    CODES.into_iter().filter_map(|name| document.get(name)).any(|code| !matches!(integer(code), Some(0 | 200)))
+}
+
+/// Whether a field `error` says that there is one.
+fn is_some(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        _ => true,
+    }
+}
+
+fn is_empty(error: &Value) -> bool {
+    match error {
+        Value::Object(fields) => fields.values().all(|value| !is_some(value)),
+        Value::Array(elements) => elements.is_empty(),
+        _ => false,
+    }
+}
+
+/// The words in a value: its text, those of a list joined, those in an object.
+fn words(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Array(elements) => {
+            let all: Vec<String> = elements.iter().filter_map(words).collect();
+            (!all.is_empty()).then(|| all.join("; "))
+        }
+        Value::Object(fields) => {
+            let place = fields.get("loc").and_then(Value::as_array).map(|path| {
+                let path: Vec<String> = path.iter().filter_map(plain).collect();
+                path.join(".")
+            });
+            let said = WORDS.into_iter().chain(["error"]).find_map(|name| fields.get(name).and_then(words))?;
+            Some(place.map_or_else(|| said.clone(), |place| format!("{place}: {said}")))
+        }
+        _ => None,
+    }
+}
+
+/// Text or a number, as text.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A whole number, or the text of one.
+fn integer(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// An HTTP status that says that something failed.
+fn status(value: &Value) -> Option<u16> {
+    let number = integer(value).or_else(|| {
+        let float = value.as_f64()?;
+        (400..600).find(|status| f64::from(*status) == float).map(i64::from)
+    })?;
+    u16::try_from(number).ok().filter(|status| (400..600).contains(status))
+}
+
+/// The status a word stands for.
+fn status_of_word(word: &str) -> Option<u16> {
+    let word: String = word.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let known = STATUS_OF_WORD.iter().find(|(known, _)| *known == word);
+    known.map(|(_, status)| *status)
+}
+
+// === impl ProviderError ===
+
+impl ProviderError {
+    /// The error in the shape of OpenAI's clients.
+    #[must_use]
+    pub fn to_object(&self) -> ErrorObject {
+        ErrorObject {
+            message: self.message.clone(),
+            kind: self.kind.clone().map_or(Cow::Borrowed("upstream_error"), Cow::Owned),
+            param: self.param.clone().map(Cow::Owned),
+            code: self.code.clone().map(Cow::Owned),
+        }
+    }
+
+    /// Reads the value of a field `error`.
+    fn read(&mut self, error: &Value) {
+        match error {
+            Value::Object(fields) => {
+                self.fill(fields);
+                if let Some(inner @ Value::Object(_)) = fields.get("error") {
+                    self.read(inner);
+                }
+            }
+            Value::Array(elements) => {
+                if let Some(first @ Value::Object(_)) = elements.first() {
+                    self.read(first);
+                }
+                self.message = words(error).unwrap_or_default();
+            }
+            Value::String(text) => text.trim().clone_into(&mut self.message),
+            Value::Number(_) => {
+                self.status = status(error);
+                self.code = plain(error);
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// Takes from an object what is not known yet.
+    fn fill(&mut self, fields: &Map<String, Value>) {
+        let first = |names: &[&str], of: &dyn Fn(&Value) -> Option<String>| {
+            names.iter().find_map(|name| fields.get(*name).and_then(of))
+        };
+        if self.message.is_empty() {
+            self.message = first(&WORDS, &words).or_else(|| fields.get("errors").and_then(words)).unwrap_or_default();
+        }
+        self.status = self.status.or_else(|| STATUSES.into_iter().find_map(|name| fields.get(name).and_then(status)));
+        if self.code.as_ref().is_none_or(|code| code.parse::<i64>().is_ok()) {
+            // A word says more than a number.
+            let word = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+            let better = first(&CODES, &word).filter(|word| word != "error");
+            self.code = better.or_else(|| self.code.take()).or_else(|| first(&CODES, &plain));
+        }
+        let kind = fields.get("type").and_then(plain).filter(|kind| kind != "error");
+        self.kind = self.kind.take().or(kind);
+        self.param = self.param.take().or_else(|| fields.get("param").and_then(plain));
+    }
+
+    /// The same with words, and with a status where its reason means one.
+    fn told(mut self, error: &Value) -> Self {
+        if self.message.is_empty() {
+            self.message = error.to_string();
+        }
+        let known = |word: &Option<String>| word.as_deref().and_then(status_of_word);
+        self.status = self.status.or_else(|| known(&self.code)).or_else(|| known(&self.kind));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;
