@@ -1,6 +1,6 @@
 //! Cutting a stream into events.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::VecDeque};
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;
@@ -16,15 +16,17 @@ pub struct FrameTooLong {
     pub limit: usize,
 }
 
-/// Cuts a stream into [`Frame`]s: [`push`](Self::push) bytes as they come, then take frames until there are none.
+/// Cuts a stream into [`Frame`]s: [`push`](Self::push) bytes as they come, and take frames whenever they are wanted.
 #[derive(Debug)]
 pub struct Splitter {
     limit: usize,
     /// The beginning of a frame whose end has not come yet.
     carry: BytesMut,
-    /// The newest bytes; everything before `pos` has been looked at.
+    /// The bytes that are being looked at; everything before `pos` has been.
     chunk: Bytes,
     pos: usize,
+    /// Bytes that were pushed while frames of `chunk` were still to be taken.
+    unread: VecDeque<Bytes>,
     line: Line,
 }
 
@@ -46,14 +48,16 @@ impl Splitter {
     /// A splitter that refuses frames of more than `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, carry: BytesMut::new(), chunk: Bytes::new(), pos: 0, line: Line::Start }
+        Self { limit, carry: BytesMut::new(), chunk: Bytes::new(), pos: 0, unread: VecDeque::new(), line: Line::Start }
     }
 
-    /// Adds the next bytes of the stream.
+    /// Adds the next bytes of the stream. Frames that have not been taken yet stay, and come first.
     pub fn push(&mut self, bytes: Bytes) {
-        self.carry.extend_from_slice(&self.chunk);
-        self.chunk = bytes;
-        self.pos = 0;
+        if self.chunk.is_empty() && self.unread.is_empty() {
+            self.chunk = bytes;
+        } else if !bytes.is_empty() {
+            self.unread.push_back(bytes);
+        }
     }
 
     /// The next complete frame, or `None` until more bytes are pushed.
@@ -61,11 +65,45 @@ impl Splitter {
     /// # Errors
     /// [`FrameTooLong`] when the unfinished frame exceeds the limit; the stream cannot be followed further.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameTooLong> {
+        loop {
+            if let Some(frame) = self.scan() {
+                return Ok(Some(frame));
+            }
+            self.carry.extend_from_slice(&self.chunk);
+            self.pos = 0;
+            self.chunk = self.unread.pop_front().unwrap_or_default();
+            if self.carry.len() > self.limit {
+                return Err(FrameTooLong { limit: self.limit });
+            }
+            if self.chunk.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next frame that is left when the stream has ended; `None` when there is none. The standard drops an event
+    /// without a blank line; providers are known to forget the last one, so it is handed out.
+    #[must_use]
+    pub fn finish(&mut self) -> Option<Frame> {
+        loop {
+            match self.next_frame() {
+                Ok(Some(frame)) => return Some(frame),
+                // The limit is for frames that still grow.
+                Err(FrameTooLong { .. }) if !self.chunk.is_empty() => {}
+                Ok(None) | Err(FrameTooLong { .. }) => break,
+            }
+        }
+        self.line = Line::Start;
+        (!self.carry.is_empty()).then(|| Frame(self.carry.split().freeze()))
+    }
+
+    /// Looks for the end of a frame in the chunk.
+    fn scan(&mut self) -> Option<Frame> {
         while let Some(&byte) = self.chunk.get(self.pos) {
             match self.line {
                 Line::BlankCr => {
                     self.pos += usize::from(byte == b'\n');
-                    return Ok(Some(self.cut()));
+                    return Some(self.cut());
                 }
                 Line::StartAfterCr if byte == b'\n' => {
                     self.pos += 1;
@@ -73,7 +111,7 @@ impl Splitter {
                 }
                 Line::Start | Line::StartAfterCr if byte == b'\n' => {
                     self.pos += 1;
-                    return Ok(Some(self.cut()));
+                    return Some(self.cut());
                 }
                 Line::Start | Line::StartAfterCr if byte == b'\r' => {
                     self.pos += 1;
@@ -94,18 +132,7 @@ impl Splitter {
                 }
             }
         }
-        self.carry.extend_from_slice(&self.chunk);
-        self.chunk.clear();
-        self.pos = 0;
-        if self.carry.len() > self.limit { Err(FrameTooLong { limit: self.limit }) } else { Ok(None) }
-    }
-
-    /// What is left when the stream has ended. The standard drops an event without a blank line; providers are known to
-    /// forget the last one, so it is handed out.
-    #[must_use]
-    pub fn finish(mut self) -> Option<Frame> {
-        self.carry.extend_from_slice(&self.chunk);
-        (!self.carry.is_empty()).then(|| Frame(self.carry.freeze()))
+        None
     }
 
     fn cut(&mut self) -> Frame {
@@ -134,14 +161,7 @@ impl Frame {
     /// The value of the `data` field, several lines joined by LF; `None` when there is no such field (a comment, a blank line).
     #[must_use]
     pub fn data(&self) -> Option<Cow<'_, [u8]>> {
-        let mut data: Option<Cow<'_, [u8]>> = None;
-        for value in self.fields().filter_map(|(name, value)| (name == b"data").then_some(value)) {
-            data = Some(match data {
-                None => Cow::Borrowed(value),
-                Some(before) => Cow::Owned([&before, b"\n".as_slice(), value].concat()),
-            });
-        }
-        data
+        data(&self.0)
     }
 
     /// Whether this is OpenAI's end-of-stream event.
@@ -149,16 +169,33 @@ impl Frame {
     pub fn is_done(&self) -> bool {
         self.data().is_some_and(|data| data.trim_ascii() == b"[DONE]")
     }
+}
 
-    /// The fields as (name, value), one leading space of the value removed.
-    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let text = self.0.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.0);
-        text.split(|&b| b == b'\n' || b == b'\r').filter(|line| !line.is_empty()).map(|line| {
-            let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-            let value = line.get(colon + 1..).unwrap_or_default();
-            (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
-        })
+/// As [`Frame::data`], for the bytes of a frame.
+pub(crate) fn data(frame: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut data: Option<Cow<'_, [u8]>> = None;
+    for value in fields(frame).filter_map(|(name, value)| (name == b"data").then_some(value)) {
+        data = Some(match data {
+            None => Cow::Borrowed(value),
+            Some(before) => {
+                let mut joined = before.into_owned();
+                joined.push(b'\n');
+                joined.extend_from_slice(value);
+                Cow::Owned(joined)
+            }
+        });
     }
+    data
+}
+
+/// The fields of a frame as (name, value), one leading space of the value removed.
+pub(crate) fn fields(frame: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let text = frame.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(frame);
+    text.split(|&b| b == b'\n' || b == b'\r').filter(|line| !line.is_empty()).map(|line| {
+        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+        let value = line.get(colon + 1..).unwrap_or_default();
+        (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+    })
 }
 
 #[cfg(test)]
@@ -168,19 +205,27 @@ mod tests {
     use super::*;
 
     fn frames(pieces: &[&[u8]]) -> Vec<Frame> {
+        lazily(pieces, &[usize::MAX])
+    }
+
+    /// As many frames as `takes` says are taken after each piece, in turn; the rest at the end.
+    fn lazily(pieces: &[&[u8]], takes: &[usize]) -> Vec<Frame> {
         let mut splitter = Splitter::new(1 << 20);
         let mut frames = Vec::new();
-        for piece in pieces {
+        for (piece, take) in pieces.iter().zip(takes.iter().cycle()) {
             splitter.push(Bytes::copy_from_slice(piece));
-            while let Some(frame) = splitter.next_frame().unwrap() {
+            for _ in 0..*take {
+                let Some(frame) = splitter.next_frame().unwrap() else { break };
                 frames.push(frame);
             }
         }
-        frames.extend(splitter.finish());
+        while let Some(frame) = splitter.finish() {
+            frames.push(frame);
+        }
         frames
     }
 
-    fn data(frame: &Frame) -> String {
+    fn data_of(frame: &Frame) -> String {
         String::from_utf8(frame.data().unwrap_or_default().into_owned()).unwrap()
     }
 
@@ -188,7 +233,7 @@ mod tests {
     fn reads_what_the_standard_lists() {
         let stream = b"\xEF\xBB\xBFdata: one\n\n: keep-alive\n\nevent: x\r\ndata:two\r\ndata:  three\r\n\r\ndata: four\r\rdata: [DONE]\n\n";
         let frames = frames(&[stream]);
-        let texts: Vec<String> = frames.iter().map(data).collect();
+        let texts: Vec<String> = frames.iter().map(data_of).collect();
         assert_eq!(texts, ["one", "", "two\n three", "four", "[DONE]"]);
         assert_eq!(frames[1].data(), None);
         assert!(frames[4].is_done() && !frames[0].is_done());
@@ -204,6 +249,31 @@ mod tests {
         let mut splitter = Splitter::new(8);
         splitter.push(Bytes::from_static(b"data: 12345"));
         assert_eq!(splitter.next_frame(), Err(FrameTooLong { limit: 8 }));
+    }
+
+    #[test]
+    fn frames_that_were_not_taken_come_before_those_that_are_pushed() {
+        let mut splitter = Splitter::new(64);
+        splitter.push(Bytes::from_static(b"data: a\n\ndata: b\n\ndata: c\n\n"));
+        let mut texts = Vec::new();
+        while let Some(frame) = splitter.next_frame().unwrap() {
+            texts.push(data_of(&frame));
+            splitter.push(Bytes::new());
+            if texts.len() == 2 {
+                splitter.push(Bytes::from_static(b"data: d\n\nda"));
+                splitter.push(Bytes::from_static(b"ta: e"));
+            }
+        }
+        assert_eq!(texts, ["a", "b", "c", "d"]);
+        assert_eq!(splitter.finish().map(|frame| data_of(&frame)).as_deref(), Some("e"));
+        assert_eq!(splitter.finish(), None);
+    }
+
+    #[test]
+    fn the_data_of_many_lines_takes_linear_time() {
+        let lines = format!("{}\n", "data:x\n".repeat(1 << 17));
+        let frames = frames(&[lines.as_bytes()]);
+        assert_eq!(frames[0].data().unwrap().len(), (2 << 17) - 1);
     }
 
     #[test]
@@ -239,6 +309,14 @@ mod tests {
             for at in 0..=stream.len() {
                 prop_assert_eq!(&frames(&[&stream[..at], &stream[at..]]), &whole);
             }
+        }
+
+        #[test]
+        fn frames_are_the_same_whenever_they_are_taken(
+            stream in streams(), size in 1_usize..40, takes in prop::collection::vec(prop_oneof![Just(0_usize), 1_usize..4], 1..6),
+        ) {
+            let pieces: Vec<&[u8]> = stream.chunks(size).collect();
+            prop_assert_eq!(lazily(&pieces, &takes), frames(&[&stream]));
         }
 
         #[test]

@@ -97,7 +97,7 @@ impl Events {
                 }
             }
             if last {
-                let frame = self.splitter.take().and_then(Splitter::finish);
+                let frame = self.splitter.take().and_then(|mut splitter| splitter.finish());
                 return frame.map_or(Ok(None), |frame| event(&frame, &self.login));
             }
             data = self.data().await?;
