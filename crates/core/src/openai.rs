@@ -7,15 +7,24 @@
 mod answer;
 mod chat;
 mod chunk;
+mod end;
 mod error;
+mod event;
+mod long_event;
 mod models;
+mod provider_error;
 mod usage;
 
 pub use answer::{Answer, fold_completion, fold_stream};
 pub use chat::{AssistantMessage, ChatRequest, Choice, Completion, Content, Message, Part};
 pub use chunk::{Chunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta};
+pub use end::{EndScanner, Ending, Failed, Scan};
 pub use error::{ErrorBody, ErrorObject};
+pub use event::{
+    Arguments, ChoiceView, ChunkView, DeltaView, FunctionView, Other, StreamEvent, ToolCallView, is_failure, read_event,
+};
 pub use models::{Model, ModelList};
+pub use provider_error::{ProviderError, provider_error};
 pub use usage::Usage;
 
 /// The last event of every complete OpenAI stream.

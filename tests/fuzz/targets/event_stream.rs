@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use signalbox_core::sse::{DoneScanner, Splitter};
+use signalbox_core::openai::{EndScanner, read_event};
+use signalbox_core::sse::Splitter;
 
 /// All events of the bytes in pieces of this length, with what is left at the end; `None` if one is too long.
 fn events(bytes: &[u8], piece: usize) -> Option<Vec<Option<Vec<u8>>>> {
@@ -18,7 +19,9 @@ fn events(bytes: &[u8], piece: usize) -> Option<Vec<Option<Vec<u8>>>> {
             }
         }
     }
-    events.extend(splitter.finish().map(|frame| frame.data().map(|data| data.to_vec())));
+    while let Some(frame) = splitter.finish() {
+        events.push(frame.data().map(|data| data.to_vec()));
+    }
     Some(events)
 }
 
@@ -29,8 +32,10 @@ fuzz_target!(|bytes: &[u8]| {
     if let (Some(pieces), Some(whole)) = (events(bytes, piece), events(bytes, bytes.len().max(1))) {
         assert_eq!(pieces, whole);
     }
-    let mut scanner = DoneScanner::default();
+    let _ = read_event(bytes);
+    let mut scanner = EndScanner::default();
     for piece in bytes.chunks(piece) {
         scanner.scan(piece);
     }
+    scanner.end(&[]);
 });

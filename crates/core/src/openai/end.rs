@@ -1,0 +1,322 @@
+//! Recognising how a stream ends while its bytes pass.
+//!
+//! # Theory
+//! Nearly every event of a stream is a chunk with `"finish_reason":null` and without an error, and a search for those bytes
+//! is all it costs. The few others are read as the log reads them. An event that lies in one piece is looked at where it
+//! lies; of one that comes in pieces the bytes are gathered, up to [`GATHERED`]; a longer one is followed token by token.
+//!
+//! # Invariants
+//! No byte is held back but what may be `data: [DONE]`. However the bytes are cut, the end is the same.
+
+use std::sync::LazyLock;
+
+use memchr::{memchr2, memmem::Finder};
+
+use super::Usage;
+use super::event::{ChunkView, StreamEvent, is_failure, read_event};
+use super::long_event::LongEvent;
+use super::provider_error::{ProviderError, error_field, of_field};
+use crate::sse;
+
+const FIELD: &[u8] = b"data:";
+const VALUE: &[u8] = b"[DONE]";
+
+/// Bytes of an unfinished event that are gathered to be read as a whole.
+const GATHERED: usize = 64 << 10;
+
+static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""finish_reason""#));
+static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delta""#));
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""error""#));
+
+/// Follows a stream, piece by piece, and tells how it ends.
+#[derive(Debug, Default)]
+pub struct EndScanner {
+    /// The line that is being read has begun.
+    in_line: bool,
+    /// The last byte was CR: a LF would belong to it.
+    after_cr: bool,
+    /// The bytes of the unfinished event, while they are few.
+    gathered: Vec<u8>,
+    /// Follows an event that has become long.
+    long: Option<Box<LongEvent>>,
+    /// Bytes of the unfinished event.
+    event_len: usize,
+    ending: Ending,
+}
+
+/// What a stream has said about its end so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// The newest finish reason.
+    pub finish_reason: Option<String>,
+    /// The token counts that came with the finish reason or after it.
+    pub usage: Option<Usage>,
+    /// The provider said that it failed, if only for one of the answers: its words.
+    pub failure: Option<String>,
+}
+
+/// What a piece means for the relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// The whole piece may go.
+    Pass,
+    /// From this offset on the piece may turn out to be the end event: keep it, and put it before the next piece.
+    Hold(usize),
+    /// The end event begins at this offset.
+    Done(usize),
+    /// The provider reports an error, and nothing after it counts.
+    Failed(Box<Failed>),
+}
+
+/// An error event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Where it ends in the piece.
+    pub end: usize,
+    /// What it says.
+    pub error: ProviderError,
+    /// Clients understand it: it is an object with a field `error`.
+    pub is_plain: bool,
+}
+
+// === impl Ending ===
+
+impl Ending {
+    /// Whether anything has been said.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.finish_reason.is_some() || self.failure.is_some()
+    }
+}
+
+// === impl EndScanner ===
+
+impl EndScanner {
+    /// Looks at the next piece. After [`Scan::Hold`] the next piece has to begin with the bytes that were held.
+    pub fn scan(&mut self, piece: &[u8]) -> Scan {
+        let mut pos = 0;
+        while let Some(&byte) = piece.get(pos) {
+            if !self.in_line {
+                if self.after_cr && byte == b'\n' {
+                    self.after_cr = false;
+                    pos += 1;
+                    continue;
+                }
+                match is_done(&piece[pos..]) {
+                    Some(true) => return Scan::Done(pos),
+                    None => return Scan::Hold(pos),
+                    Some(false) => {}
+                }
+                if matches!(byte, b'\n' | b'\r') {
+                    pos += 1;
+                    self.after_cr = byte == b'\r';
+                    if let Some(failed) = self.event_ended(pos) {
+                        return failed;
+                    }
+                    continue;
+                }
+            }
+            let end = memchr2(b'\n', b'\r', &piece[pos..]).map(|at| pos + at);
+            // Nearly every event is one line in one piece.
+            if let Some(end) = end
+                && self.event_len == 0
+                && piece.get(end..end + 2) == Some(b"\n\n")
+                && let Some(data) = piece[pos..end].strip_prefix(FIELD)
+            {
+                self.after_cr = false;
+                pos = end + 2;
+                if let Some(failed) = self.judge(data, pos) {
+                    return failed;
+                }
+                continue;
+            }
+            let next = end.map_or(piece.len(), |end| end + 1);
+            self.gather(&piece[pos..next]);
+            self.in_line = end.is_none();
+            self.after_cr = next > 0 && piece[next - 1] == b'\r';
+            pos = next;
+        }
+        Scan::Pass
+    }
+
+    /// The stream has ended, and these bytes were held: the error in an event that lacks its blank line, if it is one.
+    pub fn end(&mut self, held: &[u8]) -> Option<Box<Failed>> {
+        if !held.is_empty() {
+            self.gather(held);
+        }
+        match self.event_ended(0) {
+            Some(Scan::Failed(failed)) => Some(failed),
+            _ => None,
+        }
+    }
+
+    /// What is known of the end.
+    #[must_use]
+    pub const fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// The length of the unfinished event in bytes, so that an endless one can be refused.
+    #[must_use]
+    pub const fn event_len(&self) -> usize {
+        self.event_len
+    }
+
+    /// Whether the last line of what passed is finished.
+    #[must_use]
+    pub const fn is_at_line_start(&self) -> bool {
+        !self.in_line
+    }
+
+    fn gather(&mut self, bytes: &[u8]) {
+        self.event_len += bytes.len();
+        if let Some(long) = &mut self.long {
+            long.push(bytes);
+        } else if self.gathered.len() + bytes.len() <= GATHERED {
+            self.gathered.extend_from_slice(bytes);
+        } else {
+            let mut long = Box::<LongEvent>::default();
+            long.push(&self.gathered);
+            long.push(bytes);
+            self.long = Some(long);
+            self.gathered = Vec::new();
+        }
+    }
+
+    /// The event whose bytes were gathered is complete.
+    fn event_ended(&mut self, end: usize) -> Option<Scan> {
+        if self.event_len == 0 {
+            return None;
+        }
+        self.event_len = 0;
+        if let Some(long) = self.long.take() {
+            return self.long_ended(&long, end);
+        }
+        let event = std::mem::take(&mut self.gathered);
+        let is_error = sse::fields(&event).any(|(name, value)| name == b"event" && value == b"error");
+        let failed = match sse::data(&event) {
+            Some(data) if is_error => self.failed(&data, end),
+            Some(data) => self.judge(&data, end),
+            None => None,
+        };
+        // The next event can use the memory.
+        self.gathered = event;
+        self.gathered.clear();
+        failed
+    }
+
+    /// What the data of an event means.
+    fn judge(&mut self, data: &[u8], end: usize) -> Option<Scan> {
+        if is_usual(data) {
+            return None;
+        }
+        match read_event(data) {
+            StreamEvent::Unknown => None,
+            // Written in an unusual way, it has passed already.
+            StreamEvent::Done => {
+                self.ending.finish_reason.get_or_insert_with(|| "stop".to_owned());
+                None
+            }
+            StreamEvent::Chunk(chunk) => {
+                self.note(&chunk);
+                None
+            }
+            StreamEvent::Error(error) => {
+                if let Some(chunk) = ChunkView::read(data.trim_ascii())
+                    && chunk.choices.iter().any(|choice| choice.error.and_then(of_field).is_some())
+                    && chunk.error.and_then(of_field).is_none()
+                {
+                    // Only one of the answers failed, and clients do not stop for that.
+                    self.note(&chunk);
+                    return None;
+                }
+                Some(self.failed_with(error, has_error_field(data), end))
+            }
+        }
+    }
+
+    /// An event that calls itself an error.
+    fn failed(&mut self, data: &[u8], end: usize) -> Option<Scan> {
+        let error = match read_event(data) {
+            StreamEvent::Error(error) => error,
+            _ => ProviderError {
+                message: String::from_utf8_lossy(data.trim_ascii()).into_owned(),
+                ..ProviderError::default()
+            },
+        };
+        Some(self.failed_with(error, has_error_field(data), end))
+    }
+
+    fn failed_with(&mut self, error: ProviderError, is_plain: bool, end: usize) -> Scan {
+        self.ending.failure = Some(error.message.clone());
+        Scan::Failed(Box::new(Failed { end, error, is_plain }))
+    }
+
+    fn note(&mut self, chunk: &ChunkView<'_>) {
+        self.ending.usage = chunk.usage().or(self.ending.usage);
+        if let Some(error) = chunk.reported() {
+            self.ending.failure = Some(error.message);
+        }
+        for reason in chunk.choices.iter().filter_map(|choice| choice.finish_reason) {
+            self.note_reason(&reason.to_str());
+        }
+    }
+
+    fn note_reason(&mut self, reason: &str) {
+        if is_failure(reason) && self.ending.failure.is_none() {
+            self.ending.failure = Some(format!("the provider ended its answer with the finish reason {reason:?}"));
+        }
+        self.ending.finish_reason = Some(reason.to_owned());
+    }
+
+    fn long_ended(&mut self, long: &LongEvent, end: usize) -> Option<Scan> {
+        self.ending.usage = long.usage().and_then(Usage::read).or(self.ending.usage);
+        let has_ended = long.finish_reason().is_some_and(|reason| !is_failure(reason));
+        if let Some(reason) = long.finish_reason() {
+            self.note_reason(reason);
+        }
+        if let Some(error) = long.choice_error().and_then(of_field) {
+            self.ending.failure = Some(error.message);
+        }
+        let error = long.error().and_then(of_field)?;
+        if has_ended {
+            self.ending.failure = Some(error.message);
+            return None;
+        }
+        Some(self.failed_with(error, true, end))
+    }
+}
+
+/// Whether `line`, the rest of a piece, begins with the end event; `None` when only more bytes can tell.
+fn is_done(line: &[u8]) -> Option<bool> {
+    let Some(value) = line.strip_prefix(FIELD) else {
+        return if FIELD.starts_with(line) { None } else { Some(false) };
+    };
+    let value = value.strip_prefix(b" ").unwrap_or(value);
+    if value.len() < VALUE.len() {
+        return if VALUE.starts_with(value) { None } else { Some(false) };
+    }
+    Some(value.starts_with(VALUE))
+}
+
+/// Whether a chunk goes on as nearly all do: neither an end nor an error. Quotes in texts are escaped, so names stand out.
+fn is_usual(data: &[u8]) -> bool {
+    let mut reasons = FINISH.find_iter(data).peekable();
+    (reasons.peek().is_some() || DELTA.find(data).is_some())
+        && reasons.all(|at| is_null(&data[at + FINISH.needle().len()..]))
+        && ERROR.find_iter(data).all(|at| is_null(&data[at + ERROR.needle().len()..]))
+}
+
+/// Whether the value after a name is `null`.
+fn is_null(rest: &[u8]) -> bool {
+    rest.starts_with(b":null")
+        || rest.trim_ascii_start().strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"null"))
+}
+
+/// Whether clients see an error in these data: they look for a field `error` that is true in their language.
+fn has_error_field(data: &[u8]) -> bool {
+    error_field(data).is_some_and(|error| !matches!(error, b"null" | b"false" | b"0" | b"\"\""))
+}
+
+#[cfg(test)]
+mod tests;

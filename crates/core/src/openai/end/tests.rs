@@ -1,0 +1,249 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// What came of a stream.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Relayed {
+    out: Vec<u8>,
+    done: bool,
+    failed: Option<ProviderError>,
+    ending: Ending,
+}
+
+/// Relays `pieces` as the relay does.
+fn relay(pieces: &[&[u8]]) -> Relayed {
+    let (mut scanner, mut held, mut seen) = (EndScanner::default(), Vec::new(), Relayed::default());
+    for piece in pieces {
+        let piece = [std::mem::take(&mut held).as_slice(), piece].concat();
+        match scanner.scan(&piece) {
+            Scan::Pass => seen.out.extend_from_slice(&piece),
+            Scan::Hold(at) => {
+                seen.out.extend_from_slice(&piece[..at]);
+                held = piece[at..].to_vec();
+            }
+            Scan::Done(at) => {
+                seen.out.extend_from_slice(&piece[..at]);
+                seen.done = true;
+            }
+            Scan::Failed(failed) => {
+                seen.out.extend_from_slice(&piece[..failed.end]);
+                seen.failed = Some(failed.error);
+            }
+        }
+        if seen.done || seen.failed.is_some() {
+            seen.ending = scanner.ending().clone();
+            return seen;
+        }
+    }
+    seen.failed = scanner.end(&held).map(|failed| failed.error);
+    seen.out.extend(held);
+    seen.ending = scanner.ending().clone();
+    seen
+}
+
+fn ending(stream: &str) -> (Option<String>, bool) {
+    let Ending { finish_reason, failure, .. } = relay(&[stream.as_bytes()]).ending;
+    (finish_reason, failure.is_some())
+}
+
+fn chunk(fields: &str) -> String {
+    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"x\"}}{fields}}}]}}\n\n")
+}
+
+#[test]
+fn finds_the_end_event_only_at_the_start_of_a_line() {
+    let seen = relay(&[b"data: {\"text\":\"data: [DONE]\"}\n\ndata: [DONE]\n\n"]);
+    assert_eq!((seen.out.as_slice(), seen.done), (b"data: {\"text\":\"data: [DONE]\"}\n\n".as_slice(), true));
+}
+
+#[test]
+fn delays_nothing_else() {
+    let mut scanner = EndScanner::default();
+    assert_eq!(scanner.scan(b"data: {\"a\":1}\n\n"), Scan::Pass);
+    assert_eq!(scanner.scan(b"data: {\"a\":"), Scan::Pass);
+    assert_eq!(scanner.scan(b"2}\n\nda"), Scan::Hold(4));
+}
+
+#[test]
+fn counts_the_bytes_of_an_endless_event() {
+    let mut scanner = EndScanner::default();
+    scanner.scan(b"data: 1\n\ndata: 23");
+    scanner.scan(b"456");
+    assert_eq!(scanner.event_len(), 11);
+    scanner.scan(&[b'x'; 1 << 20]);
+    assert_eq!(scanner.event_len(), 11 + (1 << 20));
+    assert!(scanner.gathered.capacity() <= GATHERED);
+}
+
+#[test]
+fn a_finish_reason_is_found_in_every_odd_chunk() {
+    for odd in [
+        r#","finish_reason":"stop""#,
+        r#","finish_reason" : "stop""#,
+        r#","finish_reason":"stop","logprobs":null"#,
+        r#","finish_reason":null},{"index":1,"finish_reason":"stop""#,
+    ] {
+        assert_eq!(ending(&chunk(odd)), (Some("stop".to_owned()), false), "{odd}");
+    }
+    for odd in [
+        r#"{"id":null,"choices":[{"delta":null,"finish_reason":"stop"}]}"#,
+        r#"{"usage":{"prompt_tokens":1.5},"choices":[{"finish_reason":"stop"}]}"#,
+        r#"{"choices":[{"delta":{"content":"\ud83d"},"finish_reason":"stop"}],"usage":null}"#,
+        r#"{"choices":[{"delta":{"tool_calls":[{"function":null}]},"finish_reason":"stop"}]}"#,
+    ] {
+        for line in [format!("data: {odd}\n\n"), format!("data:{odd}"), format!("event: x\r\ndata: {odd}\r\n\r\n")] {
+            assert_eq!(ending(&line), (Some("stop".to_owned()), false), "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_finish_is_none() {
+    for none in [
+        String::new(),
+        chunk(r#","finish_reason":"""#),
+        chunk(r#","finish_reason":null"#),
+        chunk(r#","x":{"finish_reason":"stop"}"#),
+        chunk("").replace('x', r#"\"finish_reason\":\"stop\""#),
+        "data: {\"choices\":[]}\n\n".to_owned(),
+        ": \"finish_reason\":\"stop\"\n\n".to_owned(),
+        format!("x{}", chunk(r#","finish_reason":"stop""#)),
+    ] {
+        assert_eq!(ending(&none), (None, false), "{none}");
+    }
+}
+
+#[test]
+fn failures_are_seen_in_every_shape() {
+    let failing = [
+        (r#"{"error":{"message":"no"}}"#, true),
+        (r#"{"choices":[{"delta":{},"finish_reason":"error"}],"error":{"code":502,"message":"no"}}"#, true),
+        (r#"{"choices":[],"error":"no"}"#, true),
+        (r#"{"choices":null,"error":{"message":"no"}}"#, true),
+        (r#"{"object":"error","message":"no","code":400}"#, false),
+        (r#"{"detail":"no"}"#, false),
+        (r#"{"code":"Throttling","message":"no","request_id":"r"}"#, false),
+        (r#"{"choices":null,"base_resp":{"status_code":1002,"status_msg":"no"}}"#, false),
+        (r#"[{"error":{"message":"no"}}]"#, false),
+        (r#"{"error_message":"no"}"#, false),
+    ];
+    for (event, is_plain) in failing {
+        let mut scanner = EndScanner::default();
+        let stream = format!("{}data: {event}\n\ndata: [DONE]\n\n", chunk(r#","finish_reason":null"#));
+        let Scan::Failed(failed) = scanner.scan(stream.as_bytes()) else { panic!("{event}") };
+        assert_eq!((failed.error.message.as_str(), failed.is_plain), ("no", is_plain), "{event}");
+        assert_eq!(&stream[failed.end..], "data: [DONE]\n\n", "{event}");
+        assert_eq!(scanner.ending().failure.as_deref(), Some("no"));
+    }
+    let named = relay(&[b"event: error\r\ndata: overloaded\r\n\r\ndata: x\r\n\r\n"]);
+    assert_eq!(named.failed.unwrap().message, "overloaded");
+    assert_eq!(named.out, b"event: error\r\ndata: overloaded\r\n\r");
+    assert_eq!(relay(&[br#"data: {"error":"no"}"#]).failed.unwrap().message, "no", "without a blank line");
+}
+
+#[test]
+fn a_failure_of_one_choice_stops_nothing() {
+    for failing in [
+        chunk(r#","finish_reason":"error""#),
+        chunk(r#","error":{"message":"no"}"#),
+        chunk(r#","error":{"message":"no"},"finish_reason":"error""#),
+    ] {
+        let seen = relay(&[failing.as_bytes(), b"data: [DONE]\n\n"]);
+        assert!(seen.done && seen.failed.is_none() && seen.ending.failure.is_some(), "{failing}");
+    }
+    for fine in [chunk(r#","error":null,"finish_reason":"stop""#), chunk("").replace('x', r#"{\"error\":\"no\"}"#)] {
+        assert!(!ending(&fine).1, "{fine}");
+    }
+}
+
+#[test]
+fn counts_come_with_the_finish_reason_or_after_it() {
+    let usage = r#""usage":{"prompt_tokens":1,"completion_tokens":"2"}"#;
+    let with = format!(r#"data: {{"choices":[{{"finish_reason":"stop"}}],{usage}}}"#);
+    let after = format!("{}data: {{\"choices\":[],{usage}}}\n\n", chunk(r#","finish_reason":"stop""#));
+    for stream in [with, after] {
+        assert_eq!(relay(&[stream.as_bytes()]).ending.usage.map(|usage| usage.total_tokens), Some(3), "{stream}");
+    }
+}
+
+#[test]
+fn a_long_event_is_followed() {
+    let image = "A".repeat(GATHERED);
+    for (tail, reason, failure, failed) in [
+        (
+            r#","finish_reason":"stop"}],"usage":{"prompt_tokens":1,"details":{"a":[1,2]}},"x":1"#,
+            Some("stop"),
+            None,
+            false,
+        ),
+        (r#","finish_reason":""}]"#, None, None, false),
+        (r#","finish_reason":null}],"error":null"#, None, None, false),
+        (r#","finish_reason":null}],"error":{"message":"n\"o"},"x":{"error":1}"#, None, Some("n\"o"), true),
+        (r#","error":{"message":"no","a":[{}]},"finish_reason":"stop"}]"#, Some("stop"), Some("no"), false),
+    ] {
+        let stream = format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"content\":\"\\\"finish_reason\\\":\\\"no\\\"{image}\",\"finish_reason\":\"inner\"}}{tail}}}\n\n"
+        );
+        for size in [1, 1000, GATHERED + 7, stream.len()] {
+            let pieces: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
+            let seen = relay(&pieces);
+            let Ending { finish_reason, failure: said, usage } = seen.ending;
+            assert_eq!((finish_reason.as_deref(), said.as_deref()), (reason, failure), "{tail} {size}");
+            assert_eq!((seen.failed.is_some(), usage.is_some()), (failed, tail.contains("usage")), "{tail} {size}");
+        }
+    }
+}
+
+/// Events of every kind, some of them cut off or without an end.
+fn events() -> impl Strategy<Value = Vec<String>> {
+    let long = chunk(r#","finish_reason":"length""#).replace('x', &"long".repeat(GATHERED / 4));
+    let event = prop_oneof![
+        4 => Just(chunk(r#","finish_reason":null"#)),
+        1 => Just("data: [DONE]\n\n".to_owned()),
+        1 => Just("data:[DONE]\r\n\r\n".to_owned()),
+        1 => Just(chunk(r#","finish_reason":"stop""#)),
+        1 => Just(chunk(r#","finish_reason":"stop""#).replace("\n\n", "\r\n\r\n")),
+        1 => Just(chunk(r#","finish_reason":"stop""#).replace("\n\n", "\r\r")),
+        1 => Just(chunk(r#","finish_reason":"error""#)),
+        1 => Just("data: {\"error\":{\"message\":\"no\"}}\n\n".to_owned()),
+        1 => Just("event: error\ndata: no\n\n".to_owned()),
+        1 => Just("data: {\"choices\":\ndata: [{\"finish_reason\":\"stop\"}]}\n\n".to_owned()),
+        1 => Just(": ping\n\n".to_owned()),
+        1 => Just("da\n".to_owned()),
+        1 => Just("data: [DO\n".to_owned()),
+        1 => Just("\n".to_owned()),
+        1 => Just(long),
+    ];
+    prop::collection::vec(event, 0..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn every_cut_and_every_join_gives_the_same_end(
+        events in events(), size in prop_oneof![1_usize..9, 9_usize..200, Just(GATHERED)],
+    ) {
+        let stream = events.concat().into_bytes();
+        let whole = relay(&[&stream]);
+        let pieces: Vec<&[u8]> = stream.chunks(size).collect();
+        prop_assert_eq!(&relay(&pieces), &whole);
+        let each: Vec<&[u8]> = events.iter().map(String::as_bytes).collect();
+        prop_assert_eq!(&relay(&each), &whole);
+    }
+
+    #[test]
+    fn a_long_event_is_read_as_a_short_one(event in "[\\{\\}\\[\\],: a\"\\\\]{0,40}", reason in "[a-z]{0,3}", at in 0_usize..4) {
+        let text = serde_json::to_string(&event).unwrap();
+        let mut fields = [format!("\"delta\":{{\"content\":{text}}}"), format!("\"finish_reason\":\"{reason}\""), format!("\"x\":[{text}]")];
+        fields.rotate_left(at % 3);
+        let json = format!("{{\"y\":{{\"choices\":{text}}},\"choices\":[{{{}}}],\"error\":{{\"message\":{text}}}}}", fields.join(","));
+        let mut long = LongEvent::default();
+        long.push(format!("data: {json}").as_bytes());
+        let chunk = ChunkView::read(json.as_bytes()).unwrap();
+        let reason = chunk.finish_reason();
+        prop_assert_eq!(long.finish_reason(), reason.as_deref());
+        prop_assert_eq!(long.error().and_then(of_field), chunk.error.and_then(of_field));
+    }
+}

@@ -1,0 +1,223 @@
+//! Following an event that is too long to be gathered: images and arguments of many megabytes.
+
+use memchr::{memchr, memchr2};
+
+/// Bytes of a name or a finish reason that are kept; longer ones are none that matter.
+const SHORT: usize = 128;
+/// Bytes of an error or of the usage that are kept.
+const VALUE: usize = 64 << 10;
+
+/// Reads the finish reason, the errors and the usage of a chunk, byte by byte, and keeps nothing else.
+#[derive(Debug, Default)]
+pub(super) struct LongEvent {
+    at: At,
+    /// How many arrays and objects are open.
+    depth: usize,
+    /// Which of the outer four are objects.
+    is_object: [bool; 4],
+    /// The next string is a name.
+    is_name: bool,
+    /// The names under which the outer value and the value within a choice stand.
+    outer: Name,
+    inner: Name,
+    /// The string that is being read, without its quotes.
+    string: Vec<u8>,
+    /// Where the bytes of a value go.
+    keeps: Option<Kept>,
+    error: Vec<u8>,
+    choice_error: Vec<u8>,
+    usage: Vec<u8>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum At {
+    /// The beginning of a line: the name of its field is passed over.
+    #[default]
+    Field,
+    /// Between strings.
+    Json,
+    String,
+    Escape,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Name {
+    #[default]
+    Other,
+    Choices,
+    FinishReason,
+    Error,
+    Usage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Error,
+    ChoiceError,
+    Usage,
+}
+
+// === impl LongEvent ===
+
+impl LongEvent {
+    /// Reads more bytes of the event, names of fields included.
+    pub(super) fn push(&mut self, mut bytes: &[u8]) {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            match self.at {
+                At::Field => {
+                    let Some(at) = memchr(b':', bytes) else { return };
+                    self.at = At::Json;
+                    bytes = &bytes[at + 1..];
+                    continue;
+                }
+                At::Escape => {
+                    self.keep(&bytes[..1]);
+                    self.string_bytes(&bytes[..1]);
+                    self.at = At::String;
+                }
+                At::String => {
+                    let len = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+                    self.string_bytes(&bytes[..len]);
+                    self.keep(&bytes[..bytes.len().min(len + 1)]);
+                    match bytes.get(len) {
+                        Some(b'"') => self.string_ended(),
+                        Some(_) => {
+                            self.string_bytes(b"\\");
+                            self.at = At::Escape;
+                        }
+                        None => return,
+                    }
+                    bytes = &bytes[len + 1..];
+                    continue;
+                }
+                At::Json => self.token(byte),
+            }
+            bytes = rest;
+        }
+    }
+
+    /// The finish reason, as it stands in the JSON; never empty.
+    pub(super) fn finish_reason(&self) -> Option<&str> {
+        self.finish_reason.as_deref()
+    }
+
+    /// The value of `error`.
+    pub(super) fn error(&self) -> Option<&[u8]> {
+        (!self.error.is_empty()).then_some(&self.error)
+    }
+
+    /// The value of the `error` of a choice.
+    pub(super) fn choice_error(&self) -> Option<&[u8]> {
+        (!self.choice_error.is_empty()).then_some(&self.choice_error)
+    }
+
+    /// The value of `usage`.
+    pub(super) fn usage(&self) -> Option<&[u8]> {
+        (!self.usage.is_empty()).then_some(&self.usage)
+    }
+
+    fn token(&mut self, byte: u8) {
+        match byte {
+            b'\n' | b'\r' => self.at = At::Field,
+            b'"' => {
+                self.keep(b"\"");
+                self.string.clear();
+                self.at = At::String;
+            }
+            b'{' | b'[' => {
+                self.keep(&[byte]);
+                self.depth += 1;
+                if let Some(is_object) = self.is_object.get_mut(self.depth) {
+                    *is_object = byte == b'{';
+                }
+                self.is_name = byte == b'{';
+            }
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                self.value_ended(false);
+                self.keep(&[byte]);
+                self.is_name = false;
+            }
+            b',' => {
+                self.value_ended(true);
+                self.keep(b",");
+                self.is_name = self.is_object.get(self.depth).copied().unwrap_or_default();
+            }
+            b':' => {
+                self.keep(b":");
+                self.is_name = false;
+                self.value_begins();
+            }
+            b' ' | b'\t' => {}
+            _ => self.keep(&[byte]),
+        }
+    }
+
+    /// A value ends at a comma or at the bracket of the object it stands in.
+    fn value_ended(&mut self, is_comma: bool) {
+        let within = match self.keeps {
+            None => return,
+            Some(Kept::Error | Kept::Usage) => 1,
+            Some(Kept::ChoiceError) => 3,
+        };
+        if self.depth < within || (is_comma && self.depth == within) {
+            self.keeps = None;
+        }
+    }
+
+    fn value_begins(&mut self) {
+        let kept = match (self.depth, self.outer, self.inner) {
+            (1, Name::Error, _) => Kept::Error,
+            (1, Name::Usage, _) => Kept::Usage,
+            (3, Name::Choices, Name::Error) => Kept::ChoiceError,
+            _ => return,
+        };
+        self.kept(kept).clear();
+        self.keeps = Some(kept);
+    }
+
+    fn string_bytes(&mut self, bytes: &[u8]) {
+        if self.string.len() + bytes.len() <= SHORT {
+            self.string.extend_from_slice(bytes);
+        }
+    }
+
+    fn string_ended(&mut self) {
+        self.at = At::Json;
+        let name = || match self.string.as_slice() {
+            b"choices" => Name::Choices,
+            b"finish_reason" => Name::FinishReason,
+            b"error" => Name::Error,
+            b"usage" => Name::Usage,
+            _ => Name::Other,
+        };
+        match self.depth {
+            1 if self.is_name => self.outer = name(),
+            3 if self.is_name => self.inner = name(),
+            3 if self.outer == Name::Choices && self.inner == Name::FinishReason => {
+                let reason = String::from_utf8_lossy(&self.string).into_owned();
+                if !matches!(reason.as_str(), "" | "null") {
+                    self.finish_reason = Some(reason);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let Some(kept) = self.keeps else { return };
+        let value = self.kept(kept);
+        if value.len() + bytes.len() <= VALUE {
+            value.extend_from_slice(bytes);
+        }
+    }
+
+    fn kept(&mut self, kept: Kept) -> &mut Vec<u8> {
+        match kept {
+            Kept::Error => &mut self.error,
+            Kept::ChoiceError => &mut self.choice_error,
+            Kept::Usage => &mut self.usage,
+        }
+    }
+}
