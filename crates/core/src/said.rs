@@ -1,10 +1,9 @@
 //! What was said in an exchange, as people remember it: the texts of messages and answers, without the JSON around them.
 
-use std::borrow::Cow;
-
 use memchr::{memchr2_iter, memmem};
-use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::json::Reader;
 
 /// The text of an answer is nine levels deep; what is said deeper than this was not said to anybody we know.
 const DEEPEST: usize = 16;
@@ -19,23 +18,20 @@ pub struct Needle {
 }
 
 /// The fields in which something is said: those of requests, of messages, of their parts and of answers.
-#[derive(Deserialize)]
-struct Said<'a> {
-    #[serde(borrow, default)]
-    messages: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    prompt: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    choices: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
-}
+const SAID: [&str; 12] = [
+    "messages",
+    "prompt",
+    "choices",
+    "message",
+    "content",
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "refusal",
+    "audio",
+    "transcript",
+    "text",
+];
 
 // === impl Needle ===
 
@@ -55,28 +51,35 @@ impl Needle {
         if self.is_plain && !self.is_in(body) && memmem::find(body.as_bytes(), b"\\u00").is_none() {
             return false;
         }
-        match serde_json::from_str::<&RawValue>(body) {
-            Ok(body) => self.is_said(body, DEEPEST),
-            Err(_) => self.is_in(body),
-        }
+        let mut reader = Reader::new(body.as_bytes());
+        let said = self.is_said(&mut reader, DEEPEST);
+        let said = said.filter(|_| reader.end().is_some());
+        said.unwrap_or_else(|| serde_json::from_str::<&RawValue>(body).is_err() && self.is_in(body))
     }
 
-    fn is_said(&self, value: &RawValue, depth: usize) -> bool {
-        let Some(depth) = depth.checked_sub(1) else { return false };
-        let json = value.get();
-        match json.as_bytes().first() {
-            Some(b'"') => {
-                serde_json::from_str(json).is_ok_and(|text: Cow<'_, str>| !is_redacted(&text) && self.is_in(&text))
+    /// Whether it was said in the value that stands next; `None` if that is no JSON.
+    fn is_said(&self, value: &mut Reader<'_>, depth: usize) -> Option<bool> {
+        let Some(depth) = depth.checked_sub(1) else { return value.skip().map(|()| false) };
+        let mut found = false;
+        match value.peek()? {
+            b'"' => {
+                let text = value.text()?.to_str();
+                found = !is_redacted(&text) && self.is_in(&text);
             }
-            Some(b'[') => serde_json::from_str(json)
-                .is_ok_and(|values: Vec<&RawValue>| values.into_iter().any(|value| self.is_said(value, depth))),
-            Some(b'{') => serde_json::from_str(json).is_ok_and(|said: Said<'_>| {
-                let Said { messages, prompt, choices, message, content, reasoning_content, text } = said;
-                let fields = [messages, prompt, choices, message, content, reasoning_content, text];
-                fields.into_iter().flatten().any(|value| self.is_said(value, depth))
-            }),
-            _ => false,
+            b'[' => value.array(|element| {
+                found |= self.is_said(element, depth)?;
+                Some(())
+            })?,
+            b'{' => value.fields(|name, value| {
+                if SAID.contains(&&*name) {
+                    found |= self.is_said(value, depth)?;
+                    return Some(());
+                }
+                value.skip()
+            })?,
+            _ => value.skip()?,
         }
+        Some(found)
     }
 
     fn is_in(&self, text: &str) -> bool {

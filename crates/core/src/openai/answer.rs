@@ -1,17 +1,23 @@
 //! Folding what a provider sent into one answer, for the log.
 //!
-//! This runs behind the traffic, never in it: the relay keeps the bytes, the journal's loader folds them.
+//! This runs behind the traffic, never in it: the relay keeps the bytes, the journal's loader folds them. What the client
+//! got is kept whether it is understood or not: fields of other names grow by the rules of [`grown`], and an event that
+//! could not be read, or not wholly, stands as it came in the list `unread_events` of the answer.
 
-use std::borrow::Cow;
+mod calls;
+mod grown;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use calls::{Call, Calls};
+use grown::{Fields, grow, replace, write_fields, write_text};
 
-use super::chunk::lenient_error;
-use super::{AssistantMessage, Choice, Chunk, Completion, ErrorObject, Usage};
-use crate::json::Reader;
-use crate::sse::Splitter;
+use super::Usage;
+use super::event::{ChoiceView, ChunkView, DeltaView, StreamEvent, read_event};
+use super::provider_error::{ProviderError, error_field, provider_error};
+use crate::json::{Reader, Text, TextBuf};
+use crate::sse::{Frame, Splitter};
 
 /// What the log wants to know of an answer.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +31,7 @@ pub struct Answer {
     /// Token counts, when the provider gave them.
     pub usage: Option<Usage>,
     /// An error the provider reported inside its answer.
-    pub error: Option<ErrorObject>,
+    pub error: Option<ProviderError>,
     /// Whether a stream ended in `[DONE]`.
     pub done: bool,
     /// The answer as one `chat.completion` in JSON: rebuilt from a stream, or as it came.
@@ -38,11 +44,8 @@ pub fn fold_stream(raw: &Bytes) -> Answer {
     let mut fold = StreamFold::default();
     let mut splitter = Splitter::new(usize::MAX);
     splitter.push(raw.clone());
-    while let Ok(Some(frame)) = splitter.next_frame() {
-        fold.add(frame.data().as_deref());
-    }
-    if let Some(frame) = splitter.finish() {
-        fold.add(frame.data().as_deref());
+    while let Some(frame) = splitter.finish() {
+        fold.add(&frame);
     }
     fold.finish()
 }
@@ -51,23 +54,23 @@ pub fn fold_stream(raw: &Bytes) -> Answer {
 #[must_use]
 pub fn fold_completion(raw: &[u8]) -> Option<Answer> {
     let mut answer = Answer::default();
-    let (mut reader, mut choices) = (Reader::new(raw), 0);
-    reader.object(|name, value| {
-        match name {
-            "id" => answer.id = value.string_or_null()?.unwrap_or_default().into_owned(),
-            "choices" if value.peek()? == b'[' => value.array(|choice| {
-                choices += 1;
-                if choices == 1 { answer.read_choice(choice) } else { choice.skip() }
-            })?,
-            "usage" => answer.usage = serde_json::from_slice(value.raw()?).ok()?,
-            "error" => answer.error = lenient_error(&mut serde_json::Deserializer::from_slice(value.raw()?)).ok()?,
-            _ => value.skip()?,
+    let bare = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
+    match ChunkView::read(bare).filter(|chunk| !chunk.choices.is_empty()) {
+        Some(chunk) => {
+            answer.error = match read_event(bare) {
+                StreamEvent::Error(error) => Some(error),
+                _ => chunk.reported(),
+            };
+            answer.id = chunk.id.map(|id| id.to_str().into_owned()).unwrap_or_default();
+            answer.usage = chunk.usage();
+            if let Some(first) = chunk.choices.into_iter().next() {
+                answer.finish_reason = first.finish_reason.map(|reason| reason.to_str().into_owned());
+                let mut choice = ChoiceFold::default();
+                choice.add_delta(first.message.as_deref().unwrap_or(&first.delta));
+                answer.text = choice.content.into_string();
+            }
         }
-        Some(())
-    })?;
-    reader.end()?;
-    if choices == 0 && answer.error.is_none() {
-        return None;
+        None => answer.error = Some(provider_error(bare)?),
     }
     answer.json = simdutf8::basic::from_utf8(raw).ok().map(str::to_owned);
     Some(answer)
@@ -75,163 +78,335 @@ pub fn fold_completion(raw: &[u8]) -> Option<Answer> {
 
 #[derive(Default)]
 struct StreamFold {
-    head: Option<(String, i64, String)>,
+    id: Option<String>,
+    model: Option<String>,
+    created: Option<i64>,
     choices: BTreeMap<u32, ChoiceFold>,
-    usage: Option<Usage>,
-    error: Option<ErrorObject>,
+    /// The newest object of counts.
+    usage: Vec<u8>,
+    others: Fields,
+    error: Option<ProviderError>,
+    error_json: Vec<u8>,
+    unread: Vec<String>,
     done: bool,
 }
 
 #[derive(Default)]
 struct ChoiceFold {
-    content: String,
-    reasoning: String,
-    tool_calls: BTreeMap<u32, ToolCall>,
+    role: Option<String>,
+    content: TextBuf,
+    reasoning_content: TextBuf,
+    reasoning: TextBuf,
+    refusal: TextBuf,
+    calls: Calls,
+    function_call: Option<Call>,
+    message_others: Fields,
     finish_reason: Option<String>,
+    others: Fields,
 }
 
-#[derive(Default, Serialize, Deserialize)]
-struct ToolCall {
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    function: Function,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Function {
-    name: String,
-    arguments: String,
-}
-
-impl Answer {
-    /// Reads the first choice of a whole answer.
-    fn read_choice(&mut self, choice: &mut Reader<'_>) -> Option<()> {
-        choice.object(|name, value| {
-            match name {
-                "message" => value.object(|name, value| {
-                    if name != "content" {
-                        return value.skip();
-                    }
-                    self.text = value.string_or_null()?.unwrap_or_default().into_owned();
-                    Some(())
-                })?,
-                "finish_reason" => self.finish_reason = value.string_or_null()?.map(Cow::into_owned),
-                _ => value.skip()?,
-            }
-            Some(())
-        })
-    }
-}
+// === impl StreamFold ===
 
 impl StreamFold {
-    fn add(&mut self, data: Option<&[u8]>) {
-        let Some(data) = data else { return };
-        if data.trim_ascii() == b"[DONE]" {
-            self.done = true;
-            return;
-        }
-        // An event that is no chunk (a provider's own extension) is not an answer's part.
-        let Ok(chunk) = serde_json::from_slice::<Chunk>(data) else { return };
-        self.head.get_or_insert((chunk.id, chunk.created, chunk.model));
-        self.usage = chunk.usage.or(self.usage);
-        self.error = chunk.error.or_else(|| self.error.take());
-        for piece in chunk.choices {
-            let choice = self.choices.entry(piece.index).or_default();
-            choice.content.push_str(piece.delta.content.as_deref().unwrap_or_default());
-            choice.reasoning.push_str(piece.delta.reasoning_content.as_deref().unwrap_or_default());
-            choice.finish_reason = piece.finish_reason.or_else(|| choice.finish_reason.take());
-            for call in piece.delta.tool_calls.into_iter().flatten() {
-                let whole = choice.tool_calls.entry(call.index).or_default();
-                whole.id.push_str(call.id.as_deref().unwrap_or_default());
-                if let Some(kind) = call.kind {
-                    whole.kind = kind;
+    fn add(&mut self, frame: &Frame) {
+        let Some(data) = frame.data() else { return };
+        match read_event(&data) {
+            StreamEvent::Done => self.done = true,
+            StreamEvent::Unknown => self.unread(frame),
+            StreamEvent::Chunk(chunk) => {
+                if let Some(error) = chunk.reported() {
+                    self.failed(error, chunk.error);
                 }
-                whole.function.name.push_str(call.function.name.as_deref().unwrap_or_default());
-                whole.function.arguments.push_str(call.function.arguments.as_deref().unwrap_or_default());
+                self.add_chunk(chunk, frame);
+            }
+            StreamEvent::Error(error) => {
+                let data = data.trim_ascii();
+                let chunk = ChunkView::read(data);
+                // The error of a choice stays with its choice.
+                let of_all = chunk.as_ref().is_none_or(|chunk| chunk.choices.is_empty());
+                self.failed(error, error_field(data).or(of_all.then_some(data)));
+                if let Some(chunk) = chunk {
+                    self.add_chunk(chunk, frame);
+                }
             }
         }
     }
 
-    fn finish(self) -> Answer {
-        let first = self.choices.values().next();
-        let (text, finish_reason) = first.map(|c| (c.content.clone(), c.finish_reason.clone())).unwrap_or_default();
-        let (id, created, model) = self.head.unwrap_or_default();
-        let choices: Vec<Choice> = self.choices.into_iter().map(|(index, choice)| choice.finish(index)).collect();
-        let json = (!choices.is_empty()).then(|| {
-            let object = "chat.completion".into();
-            let whole = Completion { id: id.clone(), object, created, model, choices, usage: self.usage };
-            serde_json::to_string(&whole).unwrap_or_default()
-        });
-        Answer { id, text, finish_reason, usage: self.usage, error: self.error, done: self.done, json }
+    fn add_chunk(&mut self, chunk: ChunkView<'_>, frame: &Frame) {
+        let owned =
+            |text: Option<Text<'_>>| text.filter(|text| !text.is_empty()).map(|text| text.to_str().into_owned());
+        self.id = self.id.take().or_else(|| owned(chunk.id));
+        self.model = self.model.take().or_else(|| owned(chunk.model));
+        self.created = self.created.or(chunk.created);
+        if let Some(usage) = chunk.usage_json() {
+            self.usage = usage.to_vec();
+        }
+        // What stands beside the choices is repeated in every chunk, or is whole when it comes.
+        for (name, value) in &chunk.others {
+            replace(&mut self.others, name, value);
+        }
+        for piece in chunk.choices {
+            self.choices.entry(piece.index.unwrap_or_default()).or_default().add(&piece);
+        }
+        if chunk.is_odd {
+            self.unread(frame);
+        }
+    }
+
+    fn failed(&mut self, error: ProviderError, json: Option<&[u8]>) {
+        self.error = Some(error);
+        self.error_json = json.unwrap_or_default().to_vec();
+    }
+
+    fn unread(&mut self, frame: &Frame) {
+        self.unread.push(String::from_utf8_lossy(frame.raw().trim_ascii()).into_owned());
+    }
+
+    fn finish(mut self) -> Answer {
+        let json = (!self.choices.is_empty()).then(|| self.write());
+        let usage = Usage::read(&self.usage);
+        let first = self.choices.pop_first().map(|(_, first)| first).unwrap_or_default();
+        Answer {
+            id: self.id.unwrap_or_default(),
+            text: first.content.into_string(),
+            finish_reason: first.finish_reason,
+            usage,
+            error: self.error,
+            done: self.done,
+            json,
+        }
+    }
+
+    /// Writes it as one `chat.completion`.
+    fn write(&self) -> String {
+        let mut out = b"{\"id\":".to_vec();
+        write_text(self.id.as_deref().unwrap_or_default(), &mut out);
+        out.extend_from_slice(b",\"object\":\"chat.completion\",\"created\":");
+        out.extend_from_slice(self.created.unwrap_or_default().to_string().as_bytes());
+        out.extend_from_slice(b",\"model\":");
+        write_text(self.model.as_deref().unwrap_or_default(), &mut out);
+        out.extend_from_slice(b",\"choices\":");
+        for (at, (index, choice)) in self.choices.iter().enumerate() {
+            out.push(if at == 0 { b'[' } else { b',' });
+            choice.write(*index, &mut out);
+        }
+        out.push(b']');
+        for (name, json) in [("usage", &self.usage), ("error", &self.error_json)] {
+            if !json.is_empty() {
+                out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+                out.extend_from_slice(json);
+            }
+        }
+        write_fields(&self.others, &mut out);
+        for (at, event) in self.unread.iter().enumerate() {
+            out.extend_from_slice(if at == 0 { b",\"unread_events\":[" } else { b"," });
+            write_text(event, &mut out);
+        }
+        if !self.unread.is_empty() {
+            out.push(b']');
+        }
+        out.push(b'}');
+        valid(out)
     }
 }
 
+// === impl ChoiceFold ===
+
 impl ChoiceFold {
-    fn finish(self, index: u32) -> Choice {
-        let calls: Vec<ToolCall> = self.tool_calls.into_values().collect();
-        let tool_calls = (!calls.is_empty()).then(|| serde_json::value::to_raw_value(&calls).ok()).flatten();
-        let some = |text: String| (!text.is_empty()).then_some(text);
-        let content = if tool_calls.is_some() { some(self.content) } else { Some(self.content) };
-        let message =
-            AssistantMessage { role: "assistant".into(), content, reasoning_content: some(self.reasoning), tool_calls };
-        Choice { index, message, finish_reason: self.finish_reason }
+    fn add(&mut self, piece: &ChoiceView<'_>) {
+        self.add_delta(&piece.delta);
+        // A whole message in a stream repeats what has come in pieces, if any has.
+        if let Some(message) = piece.message.as_deref()
+            && self.is_empty()
+        {
+            self.add_delta(message);
+        }
+        if let Some(reason) = piece.finish_reason {
+            self.finish_reason = Some(reason.to_str().into_owned());
+        }
+        for (name, value) in &piece.others {
+            if name == "logprobs" {
+                grow(&mut self.others, name, value)
+            } else {
+                replace(&mut self.others, name, value)
+            }
+        }
+        if let Some(error) = piece.error {
+            replace(&mut self.others, "error", error);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.content.is_empty()
+            && self.reasoning.is_empty()
+            && self.reasoning_content.is_empty()
+            && self.calls.is_empty()
+    }
+
+    fn add_delta(&mut self, delta: &DeltaView<'_>) {
+        if let Some(role) = delta.role.filter(|role| !role.is_empty()) {
+            self.role = Some(role.to_str().into_owned());
+        }
+        for (text, piece) in [
+            (&mut self.content, delta.content),
+            (&mut self.reasoning_content, delta.reasoning_content),
+            (&mut self.reasoning, delta.reasoning),
+            (&mut self.refusal, delta.refusal),
+        ] {
+            if let Some(piece) = piece {
+                text.push(piece);
+            }
+        }
+        if let Some(parts) = delta.parts {
+            self.add_parts(parts);
+        }
+        self.calls.add(&delta.tool_calls);
+        if let Some(call) = &delta.function_call {
+            self.function_call.get_or_insert_default().add_function(call);
+        }
+        for (name, value) in &delta.others {
+            grow(&mut self.message_others, name, value);
+        }
+    }
+
+    /// Adds parts of a content: texts and thoughts to what was said, all others to a list of their own.
+    fn add_parts(&mut self, parts: &[u8]) {
+        let mut reader = Reader::new(parts);
+        if parts.first() == Some(&b'{') {
+            self.add_part(parts);
+            return;
+        }
+        // It is JSON: it was passed over before.
+        let _ = reader.array(|part| {
+            match part.peek()? {
+                b'"' => self.content.push(part.text()?),
+                _ => self.add_part(part.raw()?),
+            }
+            Some(())
+        });
+    }
+
+    fn add_part(&mut self, part: &[u8]) {
+        let (mut text, mut thinking, mut is_plain) = (None, None, true);
+        let read = Reader::new(part).fields(|name, value| {
+            match (&*name, value.peek()?) {
+                ("text", b'"') => text = Some(value.text()?),
+                ("thinking", b'"' | b'[') => thinking = Some(value.raw()?),
+                ("type" | "index", _) => value.skip()?,
+                _ => is_plain &= value.raw()? == b"null",
+            }
+            Some(())
+        });
+        if let Some(text) = text {
+            self.content.push(text);
+        }
+        if let Some(thinking) = thinking {
+            self.add_thinking(thinking);
+        }
+        if read.is_none() || !is_plain || (text.is_none() && thinking.is_none()) {
+            grow(&mut self.message_others, "content_parts", &[b"[", part, b"]"].concat());
+        }
+    }
+
+    /// A text, or a list of parts with texts.
+    fn add_thinking(&mut self, thinking: &[u8]) {
+        let mut reader = Reader::new(thinking);
+        if thinking.first() == Some(&b'"') {
+            if let Some(text) = reader.text() {
+                self.reasoning_content.push(text);
+            }
+            return;
+        }
+        let _ = reader.array(|part| match part.peek()? {
+            b'{' => part.fields(|name, value| {
+                if name == "text" && value.peek()? == b'"' {
+                    self.reasoning_content.push(value.text()?);
+                    return Some(());
+                }
+                value.skip()
+            }),
+            _ => part.skip(),
+        });
+    }
+
+    fn write(&self, index: u32, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("{{\"index\":{index},\"message\":{{\"role\":").as_bytes());
+        write_text(self.role.as_deref().unwrap_or("assistant"), out);
+        out.extend_from_slice(b",\"content\":");
+        let is_call = !self.calls.is_empty() || self.function_call.is_some();
+        let says_nothing = self.content.is_empty() && (is_call || !self.refusal.is_empty());
+        if says_nothing {
+            out.extend_from_slice(b"null")
+        } else {
+            write_text(&self.content.clone().into_string(), out)
+        }
+        // Many providers send their thoughts under both names.
+        let (thoughts, also) = match (self.reasoning_content.is_empty(), self.reasoning.is_empty()) {
+            (true, _) => (&self.reasoning, None),
+            (false, false) if self.reasoning != self.reasoning_content => {
+                (&self.reasoning_content, Some(&self.reasoning))
+            }
+            (false, _) => (&self.reasoning_content, None),
+        };
+        for (name, text) in
+            [("reasoning_content", Some(thoughts)), ("reasoning", also), ("refusal", Some(&self.refusal))]
+        {
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+                write_text(&text.clone().into_string(), out);
+            }
+        }
+        if !self.calls.is_empty() {
+            out.extend_from_slice(b",\"tool_calls\":");
+            self.calls.write(out);
+        }
+        if let Some(call) = &self.function_call {
+            out.extend_from_slice(b",\"function_call\":");
+            call.write_function(out);
+        }
+        write_fields(&self.message_others, out);
+        out.extend_from_slice(b"},\"finish_reason\":");
+        match &self.finish_reason {
+            Some(reason) => write_text(reason, out),
+            None => out.extend_from_slice(b"null"),
+        }
+        write_fields(&self.others, out);
+        out.push(b'}');
+    }
+}
+
+/// Makes text that every reader takes of JSON with pieces as they came: valid UTF-8, no half of a surrogate pair.
+fn valid(json: Vec<u8>) -> String {
+    let json = String::from_utf8(json).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    let mut out: Option<String> = None;
+    let (mut copied, mut at) = (0, 0);
+    let bytes = json.as_bytes();
+    while let Some(found) = memchr::memchr(b'\\', &bytes[at..]) {
+        at += found;
+        let unit = |at: usize| -> Option<u16> {
+            let hex = json.get(at..at + 6)?.strip_prefix("\\u")?;
+            u16::from_str_radix(hex, 16).ok()
+        };
+        match (unit(at), unit(at + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => at += 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                let out = out.get_or_insert_default();
+                out.push_str(&json[copied..at]);
+                out.push(char::REPLACEMENT_CHARACTER);
+                at += 6;
+                copied = at;
+            }
+            _ => at += 2,
+        }
+    }
+    match out {
+        None => json,
+        Some(mut out) => {
+            out.push_str(&json[copied..]);
+            out
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stream_becomes_one_completion() {
-        let raw = Bytes::from_static(
-            b"data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n\
-              data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"He\"}},{\"index\":1,\"delta\":{\"content\":\"other\"}}]}\n\n\
-              : ping\n\n\
-              data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"llo\"},\"finish_reason\":\"stop\"}]}\n\n\
-              data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}\n\n\
-              data: [DONE]\n\n",
-        );
-        let answer = fold_stream(&raw);
-        assert_eq!((answer.text.as_str(), answer.finish_reason.as_deref(), answer.done), ("Hello", Some("stop"), true));
-        assert_eq!(answer.usage.unwrap().total_tokens, 3);
-        assert_eq!(
-            answer.json.unwrap(),
-            r#"{"id":"c1","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"},{"index":1,"message":{"role":"assistant","content":"other"},"finish_reason":null}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#
-        );
-    }
-
-    #[test]
-    fn tool_calls_are_joined_by_index() {
-        let raw = Bytes::from_static(
-            b"data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"read\",\"arguments\":\"\"}}]}}]}\n\n\
-              data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"a\\\":\"}}]}}]}\n\n\
-              data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n",
-        );
-        let json = fold_stream(&raw).json.unwrap();
-        assert!(json.contains(r#""content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"read","arguments":"{\"a\":1}"}}]"#), "{json}");
-    }
-
-    #[test]
-    fn an_error_inside_a_stream_is_seen_whatever_its_shape() {
-        let error = |json: &str| fold_stream(&Bytes::from(format!("data: {json}\n\n"))).error.unwrap();
-        assert_eq!(error(r#"{"error":{"message":"quota","code":"insufficient_quota"}}"#).message, "quota");
-        assert_eq!(error(r#"{"error":"plain"}"#).message, "plain");
-    }
-
-    #[test]
-    fn a_whole_answer_keeps_its_bytes() {
-        let raw = br#"{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"hi","extra":1},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}"#;
-        let answer = fold_completion(raw).unwrap();
-        assert_eq!((answer.text.as_str(), answer.usage.unwrap().prompt_tokens), ("hi", 5));
-        assert_eq!(answer.json.unwrap().as_bytes(), raw);
-    }
-
-    #[test]
-    fn what_is_no_answer_is_none() {
-        assert!(fold_completion(b"<html>").is_none());
-        assert!(fold_completion(b"{}").is_none());
-        assert!(fold_completion(br#"{"error":{"message":"no"}}"#).unwrap().error.is_some());
-    }
-}
+mod tests;

@@ -1,0 +1,165 @@
+//! Tool calls that grow by the pieces of a stream.
+
+use std::collections::BTreeMap;
+
+use super::grown::{Fields, grow, write_fields, write_text};
+use crate::json::{Reader, TextBuf};
+use crate::openai::event::{Arguments, FunctionView, ToolCallView};
+
+/// How far back a call is looked for by its id.
+const OPEN_CALLS: usize = 64;
+/// Arguments longer than this, in bytes, are not looked at again to see whether they are complete.
+const SHORT_ARGUMENTS: usize = 4 << 10;
+
+/// The tool calls of one answer.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    calls: Vec<Call>,
+    /// Where in `calls` the newest call of an index is.
+    by_index: BTreeMap<i64, usize>,
+}
+
+/// One call.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    id: String,
+    kind: Option<String>,
+    name: String,
+    arguments: TextBuf,
+    others: Fields,
+    function_others: Fields,
+}
+
+// === impl Calls ===
+
+impl Calls {
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Adds the pieces of one chunk.
+    pub(super) fn add(&mut self, pieces: &[ToolCallView<'_>]) {
+        for (position, piece) in pieces.iter().enumerate() {
+            let at = self.place(piece, position).unwrap_or_else(|| {
+                self.calls.push(Call::default());
+                self.calls.len() - 1
+            });
+            if let Some(index) = piece.index {
+                self.by_index.insert(index, at);
+            }
+            self.calls[at].add(piece);
+        }
+    }
+
+    /// Which call a piece continues; `None` if it begins one. Where there is no index, a new id or another name tells.
+    fn place(&self, piece: &ToolCallView<'_>, position: usize) -> Option<usize> {
+        let id = piece.id.map(|id| id.to_str());
+        let name = piece.function.name.map(|name| name.to_str());
+        if let Some(index) = piece.index {
+            let at = *self.by_index.get(&index)?;
+            let call = &self.calls[at];
+            // Some providers number every call 0, and others make up a new id for every piece of the same call.
+            let is_other = !call.id.is_empty() && id.is_some_and(|id| id != call.id) && name.is_some();
+            return (!is_other).then_some(at);
+        }
+        let last = self.calls.len().checked_sub(1)?;
+        match (id, name) {
+            (Some(id), _) => {
+                let known = self.calls.iter().enumerate().rev().take(OPEN_CALLS).find(|(_, call)| call.id == id);
+                known
+                    .map(|(at, _)| at)
+                    .or_else(|| self.calls[last].id.is_empty().then_some(last).filter(|_| position == 0))
+            }
+            (None, None) => Some(last),
+            (None, Some(name)) => {
+                let call = &self.calls[last];
+                (position == 0 && name.starts_with(&call.name) && !call.is_complete()).then_some(last)
+            }
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        for (at, call) in self.calls.iter().enumerate() {
+            out.push(if at == 0 { b'[' } else { b',' });
+            call.write(out);
+        }
+        out.push(b']');
+    }
+}
+
+// === impl Call ===
+
+impl Call {
+    fn add(&mut self, piece: &ToolCallView<'_>) {
+        if self.id.is_empty()
+            && let Some(id) = piece.id
+        {
+            self.id = id.to_str().into_owned();
+        }
+        if let Some(kind) = piece.kind {
+            self.kind = Some(kind.to_str().into_owned());
+        }
+        self.add_function(&piece.function);
+        for (name, value) in &piece.others {
+            grow(&mut self.others, name, value);
+        }
+    }
+
+    /// Adds a piece of its name and its arguments.
+    pub(super) fn add_function(&mut self, piece: &FunctionView<'_>) {
+        if let Some(name) = piece.name {
+            let name = name.to_str();
+            // Repeated in every piece, or growing with every piece, it is the whole name; else it is a piece of it.
+            if name.starts_with(&self.name) {
+                name.as_ref().clone_into(&mut self.name);
+            } else {
+                self.name.push_str(&name);
+            }
+        }
+        match piece.arguments {
+            Some(Arguments::Text(text)) => self.arguments.push(text),
+            Some(Arguments::Json(json)) => {
+                self.arguments = TextBuf::default();
+                self.arguments.push_str(&String::from_utf8_lossy(json));
+            }
+            None => {}
+        }
+        for (name, value) in &piece.others {
+            grow(&mut self.function_others, name, value);
+        }
+    }
+
+    /// Whether its arguments are complete: a whole object.
+    fn is_complete(&self) -> bool {
+        let json = self.arguments.as_bytes();
+        if !json.ends_with(b"}") || json.len() > SHORT_ARGUMENTS {
+            return false;
+        }
+        let mut reader = Reader::new(json);
+        reader.skip().and_then(|()| reader.end()).is_some()
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"id\":");
+        write_text(&self.id, out);
+        out.extend_from_slice(b",\"type\":");
+        write_text(self.kind.as_deref().unwrap_or("function"), out);
+        // Calls of other kinds have an object of that name among the others.
+        if !self.name.is_empty() || !self.arguments.is_empty() || self.others.is_empty() {
+            out.extend_from_slice(b",\"function\":");
+            self.write_function(out);
+        }
+        write_fields(&self.others, out);
+        out.push(b'}');
+    }
+
+    /// Writes what is called.
+    pub(super) fn write_function(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"name\":");
+        write_text(&self.name, out);
+        out.extend_from_slice(b",\"arguments\":");
+        write_text(&self.arguments.clone().into_string(), out);
+        write_fields(&self.function_others, out);
+        out.push(b'}');
+    }
+}
