@@ -1,25 +1,32 @@
 //! The books of one request, from its arrival to its end.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use signalbox_core::schema::RequestStatus;
+use signalbox_core::{
+    openai::{ChunkView, Ending},
+    schema::RequestStatus,
+};
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{Duration, Instant},
+    time::{Duration, Instant, Sleep},
 };
 use uuid::Uuid;
 
 use crate::{
     clock,
-    journal::{Bodies, End, Entry, Kept, Written},
+    journal::{Bodies, End, Entry, Kept, Summary, Written},
     provider::Provider,
     route::Candidate,
 };
 
-/// An answer grows in memory to this size before it is handed to the journal …
-const PART: usize = 16 << 10;
-/// … but for its newest bytes, in which the relay may have to look for the finish reason.
-const NEWEST: usize = 4 << 10;
+/// Maximum bytes of an answer that wait in memory before they are handed to the journal …
+const PART: usize = 4 << 10;
+/// … and how long fewer than that wait, counted from the first pause of the stream after they came.
+const PART_AFTER: Duration = Duration::from_millis(250);
 
 /// The books of one request. Dropping it before [`Exchange::finish`] means that the client has left: the end is written
 /// then, so that every request ends exactly once.
@@ -36,7 +43,12 @@ pub struct Exchange {
     streamed: bool,
     /// The newest bytes of the answer, which the journal does not have yet.
     answer: Vec<u8>,
+    /// When they are handed over if no more come; only streams that pause have one.
+    part_due: Option<Pin<Box<Sleep>>>,
+    is_part_due_set: bool,
     answer_len: u64,
+    /// What was read of the answer while it passed.
+    ending: Ending,
     max_answer_len: u64,
     kept: Kept,
     /// Its place among the requests in flight.
@@ -57,7 +69,10 @@ impl Exchange {
             first_byte: None,
             streamed: false,
             answer: Vec::new(),
+            part_due: None,
+            is_part_due_set: false,
             answer_len: 0,
+            ending: Ending::default(),
             max_answer_len,
             kept,
             _permit: permit,
@@ -94,23 +109,56 @@ impl Exchange {
     pub fn answer(&mut self, bytes: &[u8]) {
         let room = self.max_answer_len.saturating_sub(self.answer_len);
         let kept = usize::try_from(room).map_or(bytes, |room| &bytes[..bytes.len().min(room)]);
+        if kept.len() < bytes.len() && self.answer_len == 0 && !self.streamed {
+            // The counts of a whole answer stand behind its text, where the journal does not see them.
+            self.summarize(bytes);
+        }
         self.answer_len += bytes.len() as u64;
         self.answer.extend_from_slice(kept);
-        // What is not to be kept as it is has to be understood first, and stays in memory until its end.
-        if self.answer.len() >= PART
-            && self.kept.answer == Bodies::Full
-            && let Some(entry) = &mut self.entry
-        {
-            let part = self.answer.len() - NEWEST;
-            entry.part(&self.answer[..part]);
-            self.answer.drain(..part);
+        if self.streamed && self.answer.len() >= PART {
+            self.part();
         }
     }
 
-    /// The newest bytes of the answer: the last [`NEWEST`] at least, or all.
-    #[must_use]
-    pub fn newest(&self) -> &[u8] {
-        &self.answer
+    /// The stream has paused: hands what has waited long enough to the journal, or wakes the task when it is time.
+    pub fn poll_part(&mut self, cx: &mut Context<'_>) {
+        if self.answer.is_empty() || self.kept.answer != Bodies::Full {
+            return;
+        }
+        let due = Instant::now() + PART_AFTER;
+        let timer = self.part_due.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if !std::mem::replace(&mut self.is_part_due_set, true) {
+            timer.as_mut().reset(due);
+        }
+        if let Poll::Ready(()) = timer.as_mut().poll(cx) {
+            self.is_part_due_set = false;
+            self.part();
+        }
+    }
+
+    /// What the relay has read of the answer's end so far.
+    pub fn observe(&mut self, ending: &Ending) {
+        if self.ending != *ending {
+            self.ending.clone_from(ending);
+        }
+    }
+
+    /// Hands what waits to the journal. What is not to be kept as it is has to be understood first, and stays in memory
+    /// until the end.
+    fn part(&mut self) {
+        if self.kept.answer == Bodies::Full
+            && let Some(entry) = &mut self.entry
+        {
+            entry.part(&self.answer);
+            self.answer.clear();
+        }
+    }
+
+    fn summarize(&mut self, whole: &[u8]) {
+        if let Some(answer) = ChunkView::read(whole) {
+            self.ending.usage = answer.usage();
+            self.ending.finish_reason = answer.finish_reason().map(Into::into);
+        }
     }
 
     /// Writes the end. The last byte may be released to the client when [`Written`] is ready.
@@ -125,6 +173,8 @@ impl Exchange {
         // Providers quote what they were sent in their errors.
         let quotable = request.max(answer) == Bodies::Full;
         let error = error.map(|error| if quotable { error } else { "not kept".to_owned() });
+        let truncated = self.answer_len > self.max_answer_len;
+        let Ending { finish_reason, usage, .. } = std::mem::take(&mut self.ending);
         let end = End {
             status,
             ended_at: clock::unix_ms(),
@@ -136,7 +186,8 @@ impl Exchange {
             attempts: self.attempts,
             error,
             streamed,
-            truncated: self.answer_len > self.max_answer_len,
+            truncated,
+            summary: truncated.then_some(Summary { usage, finish_reason }),
         };
         match answer {
             Bodies::Full => entry.end(end, &self.answer),
@@ -147,9 +198,16 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let status =
-            if self.status_code.is_some() { RequestStatus::ClientDisconnected } else { RequestStatus::Cancelled };
+        let Ending { finish_reason, failure, .. } = &mut self.ending;
+        let failure = failure.take();
+        let status = match (self.status_code, &failure, finish_reason) {
+            (None, ..) => RequestStatus::Cancelled,
+            (Some(_), Some(_), _) => RequestStatus::Failed,
+            // Many clients hang up on the finish reason and do not wait for `[DONE]`: they had the whole answer.
+            (Some(_), None, Some(_)) => RequestStatus::Completed,
+            (Some(_), None, None) => RequestStatus::ClientDisconnected,
+        };
         // Nobody waits for this end.
-        drop(self.finish(status, None));
+        drop(self.finish(status, failure));
     }
 }

@@ -46,7 +46,7 @@ use std::{
 pub use bodies::{Bodies, Kept};
 pub use loader::{Loader, LoaderStatus, Running};
 use pool::Pool;
-pub use record::{Begin, End};
+pub use record::{Begin, End, Summary};
 use record::{Kind, encode};
 pub use retention::RetentionConfig;
 use segment::{Segment, SegmentWriter};

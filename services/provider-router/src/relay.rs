@@ -1,7 +1,12 @@
 //! A streamed answer on its way to the client.
 //!
 //! Bytes pass as they come. Only the event `data: [DONE]` is held, for as long as it takes to write the end of the request
-//! into the journal. A stream that breaks off ends in an error event and a broken connection, never as if it were complete.
+//! into the journal; what stands before it in the same piece passes at once, and what comes after it is dropped. A stream
+//! that breaks off ends in an error event and a broken connection, never as if it were complete. Where the provider reports
+//! an error itself, that is the error event: nothing follows it, and the response ends as it should, because clients that
+//! are told twice, or see the connection break, take the whole response for damaged.
+//!
+//! The end is recognised in the bytes that pass ([`EndScanner`]). What the log keeps of them has no part in it.
 
 use std::{
     pin::Pin,
@@ -11,16 +16,20 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use signalbox_core::{
-    openai::{ErrorBody, fold_stream},
+    openai::{EndScanner, ErrorBody, Failed, Scan},
     schema::RequestStatus,
-    sse::{DoneScanner, Scan},
 };
+use tokio::time::{Duration, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{body::BoxError, exchange::Exchange, journal::Written, provider::EchoBody};
 
-/// A line of an event stream longer than this is no event.
-const MAX_LINE: usize = 1 << 20;
+/// Maximum bytes of one event, as of a whole answer. It is counted, not kept.
+const MAX_EVENT: usize = 64 << 20;
+/// How much of what follows the end is read and dropped, so that the connection can be used again …
+const MAX_DRAINED: usize = 64 << 10;
+/// … and how long the end of the response waits for that.
+const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Where the bytes come from.
 #[derive(Debug)]
@@ -40,13 +49,15 @@ pub struct Relay {
     source: Source,
     /// What was read of the stream before it was decided to relay it.
     prefix: std::vec::IntoIter<Bytes>,
-    scanner: DoneScanner,
+    scanner: EndScanner,
     /// Perhaps the beginning of the end event.
     held: Bytes,
     exchange: Exchange,
     phase: Phase,
     /// The end is written but perhaps not on the disk yet; these are the bytes that wait for it.
     last: Option<(Written, Bytes)>,
+    /// When the provider is given up that does not end its stream.
+    drained_by: Option<Pin<Box<Sleep>>>,
     /// The service is ending and waits no longer.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -55,8 +66,8 @@ pub struct Relay {
 enum Phase {
     /// Bytes pass.
     Passing,
-    /// The end event has passed; what may follow it passes too.
-    Done,
+    /// The client has everything; the provider may still end its stream, having so many bytes left for that.
+    Draining { left: usize },
     /// The error event has been handed over and is to be flushed.
     Broken,
     /// It has been flushed: now break the connection.
@@ -72,8 +83,10 @@ enum Broken {
     Upstream(#[from] signalbox_upstream::Error),
     #[error("the provider's answer ended without saying that it is complete")]
     Unfinished,
-    #[error("the provider sent a line of more than {MAX_LINE} bytes")]
-    EndlessLine,
+    #[error("the provider sent an event of more than {MAX_EVENT} bytes")]
+    EndlessEvent,
+    #[error("the provider reported a failure and ended its answer: {0}")]
+    Failed(String),
     #[error("the router is shutting down")]
     ShuttingDown,
 }
@@ -121,11 +134,12 @@ impl Relay {
         Self {
             source,
             prefix: prefix.into_iter(),
-            scanner: DoneScanner::default(),
+            scanner: EndScanner::default(),
             held: Bytes::new(),
             exchange,
             phase: Phase::Passing,
             last: None,
+            drained_by: None,
             cut: Box::pin(cut.cancelled_owned()),
         }
     }
@@ -152,28 +166,32 @@ impl Relay {
                     self.phase = Phase::Over;
                     return Poll::Ready(Some(Err("the stream broke off".into())));
                 }
-                Phase::Passing | Phase::Done => {}
+                Phase::Draining { left } => {
+                    ready!(self.poll_drained(left, cx));
+                    self.phase = Phase::Over;
+                    return Poll::Ready(None);
+                }
+                Phase::Passing => {}
             }
             let next = match self.prefix.next() {
                 Some(bytes) => Some(Ok(bytes)),
                 None => match self.source.poll_data(cx) {
                     Poll::Ready(next) => next,
                     Poll::Pending if self.cut.as_mut().poll(cx).is_ready() => {
-                        return Poll::Ready(self.broken(&Broken::ShuttingDown));
+                        return Poll::Ready(Some(self.broken(&Broken::ShuttingDown)));
                     }
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        self.exchange.poll_part(cx);
+                        return Poll::Pending;
+                    }
                 },
             };
-            let bytes = match next {
-                Some(Ok(bytes)) if bytes.is_empty() => continue,
-                Some(Ok(bytes)) => bytes,
-                Some(Err(error)) => return Poll::Ready(self.broken(&error.into())),
-                None => match self.ended() {
-                    Some(frame) => return Poll::Ready(Some(frame)),
-                    None => continue,
-                },
+            let frame = match next {
+                Some(Ok(bytes)) => self.pass(bytes),
+                Some(Err(error)) => Some(self.broken(&error.into())),
+                None => self.ended(),
             };
-            if let Some(frame) = self.pass(bytes) {
+            if let Some(frame) = frame {
                 return Poll::Ready(Some(frame));
             }
         }
@@ -181,70 +199,141 @@ impl Relay {
 
     /// Bytes have come: what of them may go?
     fn pass(&mut self, bytes: Bytes) -> Option<Result<Frame<Bytes>, BoxError>> {
-        if self.phase == Phase::Done {
-            return Some(Ok(Frame::data(bytes)));
-        }
         let mut bytes = if self.held.is_empty() { bytes } else { join(&std::mem::take(&mut self.held), &bytes) };
-        match self.scanner.scan(&bytes) {
+        let scan = self.scanner.scan(&bytes);
+        if self.scanner.ending().is_known() {
+            self.exchange.observe(self.scanner.ending());
+        }
+        match scan {
             Scan::Pass => {}
             Scan::Hold(at) => self.held = bytes.split_off(at),
-            Scan::Done(_) => {
+            Scan::Done(at) => {
+                let last = end_event(bytes.split_off(at));
                 self.exchange.answer(&bytes);
-                self.last = Some((self.exchange.finish(RequestStatus::Completed, None), bytes));
-                self.phase = Phase::Done;
-                return None;
+                self.exchange.answer(&last);
+                self.complete(last);
+            }
+            Scan::Failed(failed) => {
+                bytes.truncate(failed.end);
+                let blank_line = if bytes.ends_with(b"\r") { "\n" } else { "" };
+                return Some(self.failed(&bytes, blank_line, &failed));
             }
         }
-        if self.scanner.line_len() > MAX_LINE {
-            return self.broken(&Broken::EndlessLine);
+        if self.scanner.event_len() > MAX_EVENT {
+            return Some(self.broken(&Broken::EndlessEvent));
         }
         if bytes.is_empty() {
             return None;
         }
-        self.exchange.answer(&bytes);
+        if self.phase == Phase::Passing {
+            self.exchange.answer(&bytes);
+        }
         Some(Ok(Frame::data(bytes)))
     }
 
     /// The provider has ended its stream. Some never send `[DONE]`: then the finish reason is what tells.
     /// `None` when there is nothing to say but what waits in `last`.
     fn ended(&mut self) -> Option<Result<Frame<Bytes>, BoxError>> {
-        if self.phase == Phase::Done {
-            self.phase = Phase::Over;
-            return None;
-        }
         let held = std::mem::take(&mut self.held);
-        let newest = Bytes::from([self.exchange.newest(), &held].concat());
-        if fold_stream(&newest).finish_reason.is_none() {
-            return self.broken(&Broken::Unfinished);
+        // Clients drop an event that lacks its blank line.
+        let blank_line = if held.is_empty() && self.scanner.event_len() == 0 { "" } else { "\n\n" };
+        if let Some(failed) = self.scanner.end(&held) {
+            return Some(self.failed(&held, blank_line, &failed));
+        }
+        let ending = self.scanner.ending();
+        self.exchange.observe(ending);
+        if ending.finish_reason.is_none() {
+            let why = ending.failure.clone().map_or(Broken::Unfinished, Broken::Failed);
+            return Some(self.broken(&why));
         }
         self.exchange.answer(&held);
-        self.last = Some((self.exchange.finish(RequestStatus::Completed, None), held));
+        self.complete(join(&held, blank_line.as_bytes()));
         self.phase = Phase::Over;
         None
     }
 
-    /// Ends the request as broken off; the answer is the error event for the client.
-    fn broken(&mut self, why: &Broken) -> Option<Result<Frame<Bytes>, BoxError>> {
-        if self.phase == Phase::Done {
-            // The client has everything; that the provider hangs up badly is nobody's concern.
-            self.phase = Phase::Over;
-            return None;
-        }
+    /// Writes the end of an answer that is complete; `last` is released when it is written.
+    fn complete(&mut self, last: Bytes) {
+        let failure = self.scanner.ending().failure.clone();
+        let status = if failure.is_some() { RequestStatus::Failed } else { RequestStatus::Completed };
+        self.last = Some((self.exchange.finish(status, failure), last));
+        self.phase = Phase::Draining { left: MAX_DRAINED };
+    }
+
+    /// Ends the request with the provider's own error event, which `bytes` end with. Clients that would not recognise it
+    /// are told by one that they know.
+    fn failed(&mut self, bytes: &[u8], blank_line: &str, failed: &Failed) -> Result<Frame<Bytes>, BoxError> {
+        self.exchange.answer(bytes);
         // Nothing was complete: there is no last byte to hold back.
-        drop(self.exchange.finish(RequestStatus::Truncated, Some(why.to_string())));
+        drop(self.exchange.finish(RequestStatus::Failed, Some(failed.error.message.clone())));
+        self.phase = Phase::Draining { left: MAX_DRAINED };
+        let mut last = [bytes, blank_line.as_bytes()].concat();
+        if !failed.is_plain {
+            last.extend_from_slice(ErrorBody { error: failed.error.to_object() }.to_event().as_bytes());
+        }
+        Ok(Frame::data(last.into()))
+    }
+
+    /// Ends the request as broken off; the answer is the error event for the client.
+    fn broken(&mut self, why: &Broken) -> Result<Frame<Bytes>, BoxError> {
+        // Nothing was complete: there is no last byte to hold back.
+        drop(self.exchange.finish(why.status(), Some(why.to_string())));
         self.phase = Phase::Broken;
         let body = ErrorBody::new("upstream_error", why.code(), why.to_string());
         // A blank line first: the break may have come in the middle of an event.
-        Some(Ok(Frame::data(format!("\n\n{}", body.to_event()).into())))
+        Ok(Frame::data(format!("\n\n{}", body.to_event()).into()))
+    }
+
+    /// Reads on until the provider ends its stream, which lets its connection be used again; not for long.
+    fn poll_drained(&mut self, mut left: usize, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let dropped = match self.prefix.next() {
+                Some(bytes) => bytes.len(),
+                None => match self.source.poll_data(cx) {
+                    Poll::Ready(Some(Ok(bytes))) => bytes.len(),
+                    // The client has everything; that the provider hangs up badly is nobody's concern.
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                    Poll::Pending => break,
+                },
+            };
+            let Some(rest) = left.checked_sub(dropped) else { return Poll::Ready(()) };
+            left = rest;
+            self.phase = Phase::Draining { left };
+        }
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let by = self.drained_by.get_or_insert_with(|| Box::pin(tokio::time::sleep(DRAINED_WITHIN)));
+        by.as_mut().poll(cx)
     }
 }
 
+/// The end event alone: what `bytes` begin with, to its blank line, which is added where it has not come yet.
+fn end_event(bytes: Bytes) -> Bytes {
+    let line = memchr::memchr2(b'\n', b'\r', &bytes).unwrap_or(bytes.len());
+    for end in ["\n\n", "\r\n\r\n", "\r\r"] {
+        if bytes[line..].starts_with(end.as_bytes()) {
+            return bytes.slice(..line + end.len());
+        }
+    }
+    join(&bytes[..line], b"\n\n")
+}
+
 impl Broken {
+    /// How the request ends in the log.
+    fn status(&self) -> RequestStatus {
+        match self {
+            Self::Failed(_) => RequestStatus::Failed,
+            _ => RequestStatus::Truncated,
+        }
+    }
+
     fn code(&self) -> &'static str {
         match self {
             Self::Upstream(error) => error.code(),
             Self::Unfinished => "upstream_truncated",
-            Self::EndlessLine => "upstream_invalid_response",
+            Self::EndlessEvent => "upstream_invalid_response",
+            Self::Failed(_) => "upstream_failed",
             Self::ShuttingDown => "router_shutdown",
         }
     }

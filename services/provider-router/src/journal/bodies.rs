@@ -5,7 +5,10 @@
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use signalbox_core::openai::{Answer, fold_completion, fold_stream};
+use signalbox_core::{
+    json::Reader,
+    openai::{Answer, fold_completion, fold_stream},
+};
 
 /// How much of requests and answers the log keeps. The stricter of two is the greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -59,7 +62,7 @@ impl Bodies {
     pub fn of_answer(self, raw: &[u8], streamed: bool) -> Vec<u8> {
         let raw = Bytes::copy_from_slice(raw);
         let answer = if streamed { fold_stream(&raw) } else { fold_completion(&raw).unwrap_or_default() };
-        let whole = answer.json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok());
+        let whole = answer.json.as_deref().and_then(|json| Reader::new(json.as_bytes()).value());
         match (self, whole) {
             (Self::Redact, Some(whole)) => redact(whole),
             _ => outline(&answer),

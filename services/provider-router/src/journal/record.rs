@@ -10,7 +10,7 @@
 //! segment still has of its former life is no record.
 
 use serde::{Deserialize, Serialize};
-use signalbox_core::schema::RequestStatus;
+use signalbox_core::{openai::Usage, schema::RequestStatus};
 use uuid::Uuid;
 
 /// Length and checksum.
@@ -68,6 +68,20 @@ pub struct End {
     /// Whether the answer was longer than the journal keeps.
     #[serde(default)]
     pub truncated: bool,
+    /// What was read of such an answer while it passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
+}
+
+/// What stands at the end of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Token counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Why the answer ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
 }
 
 mod status_word {

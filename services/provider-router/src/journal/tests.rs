@@ -83,6 +83,7 @@ fn end(status: RequestStatus) -> End {
         error: None,
         streamed: true,
         truncated: false,
+        summary: None,
     }
 }
 

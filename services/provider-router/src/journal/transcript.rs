@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use signalbox_core::{
     conversation::{self, Opening},
-    openai::{Answer, fold_completion, fold_stream},
+    openai::{Answer, fold_completion, fold_stream, is_failure},
     schema::RequestStatus,
 };
 use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef, Source};
@@ -47,7 +47,12 @@ impl Transcript {
         let begun = self.begun_row(&opening);
         let raw = Bytes::from(answer);
         let folded = if end.streamed { Some(fold_stream(&raw)) } else { fold_completion(&raw) };
-        let answer = folded.unwrap_or_default();
+        let mut answer = folded.unwrap_or_default();
+        if let Some(summary) = end.summary {
+            // The journal has only the beginning of the answer.
+            answer.usage = summary.usage.or(answer.usage);
+            answer.finish_reason = summary.finish_reason.or(answer.finish_reason);
+        }
         let status = final_status(end.status, &answer);
         let opening_hash = (begun.session == SessionRef::Opens && status == RequestStatus::Completed)
             .then(|| conversation::opening_hash(opening.user.as_deref().unwrap_or_default(), &answer.text));
@@ -88,6 +93,7 @@ impl Transcript {
             error: Some("the router ended before the answer did".into()),
             streamed: self.begin.stream,
             truncated: false,
+            summary: None,
         }
     }
 
@@ -116,9 +122,12 @@ impl Transcript {
 
 /// Many clients hang up on the finish reason and do not wait for `[DONE]`: they had the whole answer.
 fn final_status(status: RequestStatus, answer: &Answer) -> RequestStatus {
-    match status {
-        RequestStatus::ClientDisconnected if answer.finish_reason.is_some() => RequestStatus::Completed,
-        status => status,
+    let RequestStatus::ClientDisconnected = status else { return status };
+    match answer.finish_reason.as_deref() {
+        _ if answer.error.is_some() => RequestStatus::Failed,
+        Some(reason) if is_failure(reason) => RequestStatus::Failed,
+        Some(_) => RequestStatus::Completed,
+        None => status,
     }
 }
 

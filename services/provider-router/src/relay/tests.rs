@@ -20,6 +20,7 @@ pub(super) struct Script(VecDeque<Step>);
 #[derive(Debug)]
 enum Step {
     Bytes(&'static [u8]),
+    Text(String),
     Wait,
     Fail,
 }
@@ -31,6 +32,7 @@ impl Script {
         match self.0.pop_front() {
             None => Poll::Ready(None),
             Some(B(bytes)) => Poll::Ready(Some(Ok(Bytes::from_static(bytes)))),
+            Some(Step::Text(text)) => Poll::Ready(Some(Ok(text.into()))),
             Some(Wait) => Poll::Pending,
             Some(Fail) => Poll::Ready(Some(Err(Error::IdleTimeout { after: Duration::from_secs(1) }))),
         }
@@ -54,6 +56,11 @@ struct Client {
 
 impl Client {
     fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self::logged(steps, "1MiB", Bodies::Full)
+    }
+
+    /// The log keeps so much of the answer, and so much of what it keeps.
+    fn logged(steps: impl IntoIterator<Item = Step>, max_answer: &str, bodies: Bodies) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let size = signalbox_daemon::config::Size::from_mib;
         let config = JournalConfig {
@@ -62,14 +69,14 @@ impl Client {
             bodies: Bodies::Full,
             segment_bytes: size(1),
             max_bytes: size(8),
-            max_answer_bytes: size(1),
+            max_answer_bytes: max_answer.parse().unwrap(),
             on_failure: OnFailure::Serve,
         };
         let (journal, _loader) = Journal::open(dir.path(), "test", 1, config).unwrap();
         let begin = Begin { received_at: 0, path: "/".into(), model: "m".into(), stream: true, session: None };
         let entry = journal.begin(Uuid::now_v7(), &begin, b"{}").unwrap();
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let kept = Kept { request: Bodies::Full, answer: Bodies::Full };
+        let kept = Kept { request: Bodies::Full, answer: bodies };
         let mut exchange = Exchange::new(entry, Instant::now(), journal.max_answer_bytes(), kept, permit);
         exchange.head(200, true);
         let cut = CancellationToken::new();
@@ -96,16 +103,30 @@ impl Client {
         seen
     }
 
-    /// The status words in the journal's files, as they are on disk now.
-    fn statuses(&self) -> Vec<String> {
-        let dir = self.journal.path().join("journal/test");
-        let mut statuses = Vec::new();
-        for entry in std::fs::read_dir(dir).unwrap() {
-            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-            let text = String::from_utf8_lossy(&bytes);
-            statuses.extend(text.split(r#""status":""#).skip(1).map(|rest| rest[..rest.find('"').unwrap()].to_owned()));
+    /// What came until the end, joined, and how it ended.
+    fn text(&mut self) -> (String, Seen) {
+        let (mut text, mut last) = (String::new(), Seen::Pending);
+        for seen in self.all() {
+            match seen {
+                Seen::Bytes(bytes) => text.push_str(&bytes),
+                seen => last = seen,
+            }
         }
-        statuses
+        (text, last)
+    }
+
+    /// The journal's files, as they are on disk now.
+    fn written(&self) -> String {
+        let files = std::fs::read_dir(self.journal.path().join("journal/test")).unwrap();
+        let texts =
+            files.map(|file| String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap()).into_owned());
+        texts.collect()
+    }
+
+    /// The status words in the journal.
+    fn statuses(&self) -> Vec<String> {
+        let text = self.written();
+        text.split(r#""status":""#).skip(1).map(|rest| rest[..rest.find('"').unwrap()].to_owned()).collect()
     }
 }
 
@@ -124,8 +145,7 @@ async fn bytes_pass_at_once_and_the_end_is_written_before_it_is_released() {
     assert_eq!(client.statuses(), Vec::<String>::new());
     assert_eq!(client.poll(), bytes("data: [DONE]\n\n"));
     assert_eq!(client.statuses(), ["completed"]);
-    assert_eq!(client.all(), [bytes("\n"), Seen::End]);
-    drop(client.relay);
+    assert_eq!(client.all(), [Seen::End]);
 }
 
 #[tokio::test]
@@ -177,10 +197,172 @@ async fn the_end_of_the_service_ends_streams_with_an_error() {
 }
 
 #[tokio::test]
-async fn an_endless_line_is_cut() {
+async fn an_endless_event_is_cut_and_a_long_one_passes() {
     static PIECE: [u8; 1 << 16] = [b'x'; 1 << 16];
-    let mut client = Client::new((0..40).map(|_| B(&PIECE)));
+    let pieces = MAX_EVENT / PIECE.len();
+    let mut client = Client::new((0..pieces + 40).map(|_| B(&PIECE)));
     let seen = client.all();
-    assert!(seen.len() < 25 && seen.last() == Some(&Seen::Broken));
+    assert!(seen.len() < pieces + 25 && seen.last() == Some(&Seen::Broken));
     assert_eq!(client.statuses(), ["truncated"]);
+
+    let event = format!(
+        "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}},\"finish_reason\":\"stop\"}}]}}\n\n",
+        "A".repeat(3 << 20)
+    );
+    let pieces: Vec<Step> =
+        event.as_bytes().chunks(10_000).map(|piece| Step::Text(String::from_utf8(piece.to_vec()).unwrap())).collect();
+    let mut client = Client::new(pieces);
+    assert_eq!(client.text(), (event, Seen::End));
+    assert_eq!(client.statuses(), ["completed"]);
+}
+
+#[tokio::test]
+async fn what_the_log_keeps_has_no_part_in_the_traffic() {
+    let long =
+        |len: usize| FINISH.replace("\"delta\":{}", &format!("\"delta\":{{\"content\":\"{}\"}}", "x".repeat(len)));
+    let after = format!(
+        "{FINISH}data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":1.5}},\"x\":\"{}\"}}\n\n",
+        "x".repeat(20_000)
+    );
+    for stream in [FINISH.to_owned(), long(30_000), long(100_000), after] {
+        for (max_answer, bodies) in
+            [("1MiB", Bodies::Full), ("10B", Bodies::Full), ("1MiB", Bodies::Off), ("10B", Bodies::Redact)]
+        {
+            let mut client = Client::logged([Step::Text(stream.clone())], max_answer, bodies);
+            assert_eq!(client.text(), (stream.clone(), Seen::End), "{max_answer} {bodies:?}");
+            assert_eq!(client.statuses(), ["completed"], "{max_answer} {bodies:?}");
+            if max_answer == "10B" {
+                assert!(client.written().contains(r#""summary":{"#), "{}", client.written());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn odd_fields_do_not_hide_the_end() {
+    for odd in [
+        r#"{"id":null,"choices":[{"index":0,"delta":null,"finish_reason":"stop"}]}"#,
+        r#"{"created":1.5,"choices":[{"index":"0","delta":{},"finish_reason":"length"}],"usage":{"prompt_tokens":1.5}}"#,
+        r#"{"choices":[{"delta":{"content":[{"type":"text","text":"\ud83d"}]},"finish_reason":"stop"}]}"#,
+    ] {
+        let stream = format!("data: {odd}\r\n\r\n");
+        let mut client = Client::new([Step::Text(stream.clone())]);
+        assert_eq!(client.text(), (stream, Seen::End));
+        assert_eq!(client.statuses(), ["completed"]);
+    }
+    // The blank line that clients need is added.
+    let mut client = Client::new([Step::Text(format!("data: {}", &FINISH[6..FINISH.len() - 2]))]);
+    assert_eq!(client.text(), (FINISH.to_owned(), Seen::End));
+}
+
+#[tokio::test]
+async fn the_error_event_of_a_provider_is_the_only_one() {
+    let error = r#"{"error":{"message":"overloaded","code":503}}"#;
+    let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
+    for after in ["", "data: [DONE]\n\n", "data: {\"error\":\"again\"}\n\n", chunk] {
+        let joined = [Step::Text(format!("{chunk}data: {error}\n\n{after}"))];
+        let apart =
+            [chunk, "data: {\"er", &format!("{}\n", &error[4..]), "\n", after].map(|text| Step::Text(text.to_owned()));
+        for mut client in [Client::new(joined), Client::new(apart)] {
+            assert_eq!(client.text(), (format!("{chunk}data: {error}\n\n"), Seen::End), "{after}");
+            assert_eq!(client.statuses(), ["failed"], "{after}");
+        }
+    }
+    let mut client = Client::new([Step::Text(format!("{chunk}data: {error}"))]);
+    assert_eq!(client.text(), (format!("{chunk}data: {error}\n\n"), Seen::End));
+}
+
+#[tokio::test]
+async fn an_error_that_clients_do_not_know_is_told_again_in_their_words() {
+    for odd in
+        [r#"{"object":"error","message":"no","code":503}"#, r#"{"detail":"no"}"#, r#"[{"error":{"message":"no"}}]"#]
+    {
+        let mut client = Client::new([Step::Text(format!("data: {odd}\n\ndata: [DONE]\n\n"))]);
+        let (text, end) = client.text();
+        let own = text.strip_prefix(&format!("data: {odd}\n\ndata: ")).unwrap();
+        assert!(own.starts_with(r#"{"error":{"message":"no""#) && own.ends_with("}\n\n"), "{own}");
+        assert_eq!((end, client.statuses()), (Seen::End, vec!["failed".to_owned()]));
+    }
+}
+
+#[tokio::test]
+async fn a_failed_or_an_empty_finish_is_no_success() {
+    let finish = |reason: &str| FINISH.replace("stop", reason);
+    for (stream, status, end) in [
+        (finish("error"), "failed", Seen::End),
+        (finish("error") + "data: [DONE]\n\n", "failed", Seen::End),
+        (
+            FINISH.replace("\"delta\"", "\"error\":{\"message\":\"no\"},\"delta\"") + "data: [DONE]\n\n",
+            "failed",
+            Seen::End,
+        ),
+        (finish(""), "truncated", Seen::Broken),
+        (finish("") + "data: [DONE]\n\n", "completed", Seen::End),
+    ] {
+        let mut client = Client::new([Step::Text(stream.clone())]);
+        let (text, seen) = client.text();
+        assert!(text.starts_with(&stream), "{text}");
+        assert_eq!((client.statuses(), seen), (vec![status.to_owned()], end), "{stream}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_after_the_finish_had_everything() {
+    for (reason, status) in [("stop", "completed"), ("", "client_disconnected"), ("error", "failed")] {
+        let mut client = Client::logged([Step::Text(FINISH.replace("stop", reason)), Wait], "10B", Bodies::Off);
+        assert!(matches!((client.poll(), client.poll()), (Seen::Bytes(_), Seen::Pending)));
+        client.relay = Client::new([]).relay;
+        assert_eq!(client.statuses(), [status]);
+    }
+}
+
+#[tokio::test]
+async fn what_stands_before_the_end_event_does_not_wait_for_it() {
+    let mut client = Client::new([B(b"data: {}\n\ndata: [DONE]\n\ndata: more\n\n")]);
+    assert_eq!(client.all(), [bytes("data: {}\n\n"), bytes("data: [DONE]\n\n"), Seen::End]);
+    assert_eq!(client.statuses(), ["completed"]);
+    assert!(!client.written().contains("more"));
+}
+
+#[tokio::test]
+async fn the_end_event_is_whole_however_it_comes() {
+    for (pieces, expected) in [
+        (["data: [DONE]", "\n\n"], "data: [DONE]\n\n"),
+        (["data: [DONE]\n", "\n"], "data: [DONE]\n\n"),
+        (["data:[DONE]\r\n\r\n", "x"], "data:[DONE]\r\n\r\n"),
+        (["data: [DONE]\r\r", ""], "data: [DONE]\r\r"),
+    ] {
+        let mut client = Client::new(pieces.map(|piece| Step::Text(piece.to_owned())));
+        assert_eq!(client.text(), (expected.to_owned(), Seen::End));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_does_not_stop_is_left() {
+    static PIECE: [u8; 1 << 16] = [b'x'; 1 << 16];
+    let mut client = Client::new([B(b"data: [DONE]\n\n"), B(&PIECE), B(b"x"), Fail]);
+    assert_eq!(client.all(), [bytes("data: [DONE]\n\n"), Seen::End]);
+
+    let mut client = Client::new([B(b"data: [DONE]\n\n"), Wait, Wait, Wait]);
+    assert_eq!((client.poll(), client.poll()), (bytes("data: [DONE]\n\n"), Seen::Pending));
+    tokio::time::advance(DRAINED_WITHIN).await;
+    assert_eq!(client.poll(), Seen::End);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_client_has_seen_is_soon_in_the_journal() {
+    let mut client = Client::new([B(b"data: seen\n\n"), Wait, Wait, B(b"data: later\n\n"), Wait, Wait]);
+    assert_eq!((client.poll(), client.poll()), (bytes("data: seen\n\n"), Seen::Pending));
+    assert!(!client.written().contains("seen"));
+    tokio::time::advance(Duration::from_millis(250)).await;
+    assert_eq!(client.poll(), Seen::Pending);
+    assert!(client.written().contains("seen"));
+    assert_eq!((client.poll(), client.poll()), (bytes("data: later\n\n"), Seen::Pending));
+    tokio::time::advance(Duration::from_millis(250)).await;
+    assert_eq!(client.poll(), Seen::Pending);
+    assert!(client.written().contains("later"));
+
+    let mut client = Client::new([Step::Text(format!("data: {}\n\n", "y".repeat(4 << 10))), Wait]);
+    client.poll();
+    assert!(client.written().contains("yyy"), "many bytes do not wait at all");
 }
