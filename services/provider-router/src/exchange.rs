@@ -125,12 +125,16 @@ impl Exchange {
         if self.answer.is_empty() || self.kept.answer != Bodies::Full {
             return;
         }
-        let due = Instant::now() + PART_AFTER;
-        let timer = self.part_due.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         if !std::mem::replace(&mut self.is_part_due_set, true) {
-            timer.as_mut().reset(due);
+            let due = Instant::now() + PART_AFTER;
+            match &mut self.part_due {
+                Some(timer) => timer.as_mut().reset(due),
+                none => *none = Some(Box::pin(tokio::time::sleep_until(due))),
+            }
         }
-        if let Poll::Ready(()) = timer.as_mut().poll(cx) {
+        if let Some(timer) = &mut self.part_due
+            && timer.as_mut().poll(cx).is_ready()
+        {
             self.is_part_due_set = false;
             self.part();
         }

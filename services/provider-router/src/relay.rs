@@ -208,7 +208,7 @@ impl Relay {
             Scan::Pass => {}
             Scan::Hold(at) => self.held = bytes.split_off(at),
             Scan::Done(at) => {
-                let last = end_event(bytes.split_off(at));
+                let last = end_event(&bytes.split_off(at));
                 self.exchange.answer(&bytes);
                 self.exchange.answer(&last);
                 self.complete(last);
@@ -309,8 +309,8 @@ impl Relay {
 }
 
 /// The end event alone: what `bytes` begin with, to its blank line, which is added where it has not come yet.
-fn end_event(bytes: Bytes) -> Bytes {
-    let line = memchr::memchr2(b'\n', b'\r', &bytes).unwrap_or(bytes.len());
+fn end_event(bytes: &Bytes) -> Bytes {
+    let line = memchr::memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
     for end in ["\n\n", "\r\n\r\n", "\r\r"] {
         if bytes[line..].starts_with(end.as_bytes()) {
             return bytes.slice(..line + end.len());

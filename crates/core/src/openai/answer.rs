@@ -124,7 +124,7 @@ impl StreamFold {
                 let chunk = ChunkView::read(data);
                 // The error of a choice stays with its choice.
                 let of_all = chunk.as_ref().is_none_or(|chunk| chunk.choices.is_empty());
-                self.failed(error, error_field(data).or(of_all.then_some(data)));
+                self.failed(error, error_field(data).or_else(|| of_all.then_some(data)));
                 if let Some(chunk) = chunk {
                     self.add_chunk(chunk, frame);
                 }

@@ -24,6 +24,9 @@ const VALUE: &[u8] = b"[DONE]";
 /// Bytes of an unfinished event that are gathered to be read as a whole.
 const GATHERED: usize = 64 << 10;
 
+/// Bytes of memory that are kept between events.
+const KEPT: usize = 4 << 10;
+
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""finish_reason""#));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delta""#));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""error""#));
@@ -199,9 +202,11 @@ impl EndScanner {
             Some(data) => self.judge(&data, end),
             None => None,
         };
-        // The next event can use the memory.
-        self.gathered = event;
-        self.gathered.clear();
+        // The next event can use the memory, unless it is much.
+        if event.capacity() <= KEPT {
+            self.gathered = event;
+            self.gathered.clear();
+        }
         failed
     }
 

@@ -271,7 +271,8 @@ proptest::proptest! {
     #[test]
     fn any_bytes_fold_into_json_or_nothing(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64), json in "[\\{\\}\\[\\]\"\\\\u:,d8a0 ]{0,40}") {
         let chunk = [b"data: {\"choices\":[{\"delta\":{\"x\":\"", json.as_bytes(), b"\",\"content\":\"", &bytes, b"\"}}]}\n\n"].concat();
-        for stream in [bytes.clone(), chunk.clone(), [chunk.as_slice(), &chunk].concat()] {
+        let twice = [chunk.as_slice(), &chunk].concat();
+        for stream in [bytes, chunk, twice] {
             if let Some(json) = fold_stream(&stream.into()).json {
                 proptest::prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{}", json);
             }
