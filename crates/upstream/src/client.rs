@@ -1,8 +1,9 @@
 //! The client: one request in, one response out.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::Full;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use crate::body::Body;
@@ -37,19 +39,33 @@ pub struct ClientConfig {
     pub idle_timeout: Duration,
     /// A PEM file with certificate authorities that are trusted besides the built-in ones and the operating system's.
     pub extra_ca_file: Option<PathBuf>,
+    /// The addresses on which this process listens, which are never called: its answer would be to ask itself again.
+    pub own_addresses: Vec<SocketAddr>,
 }
 
 struct Inner {
     pool: Arc<Pool>,
     open: Arc<AtomicUsize>,
+    own: Vec<SocketAddr>,
+    /// Requests that were sent a second time.
+    resent: AtomicU64,
     tls: TlsConnector,
 }
+
+/// How soon after it was sent a request has to be lost to be sent again. A provider that closes an idle connection does so
+/// within a round trip of the request that crosses it; one that works this long and then dies may have done the work.
+const RESEND_WITHIN: Duration = Duration::from_secs(5);
 
 // === impl ClientConfig ===
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { max_idle_per_target: 256, idle_timeout: Duration::from_secs(60), extra_ca_file: None }
+        Self {
+            max_idle_per_target: 256,
+            idle_timeout: Duration::from_secs(60),
+            extra_ca_file: None,
+            own_addresses: Vec::new(),
+        }
     }
 }
 
@@ -64,6 +80,8 @@ impl Client {
         Ok(Self(Arc::new(Inner {
             pool: Arc::new(Pool::new(config.max_idle_per_target, config.idle_timeout)),
             open: Arc::new(AtomicUsize::new(0)),
+            own: config.own_addresses.clone(),
+            resent: AtomicU64::new(0),
             tls: tls::connector(config.extra_ca_file.as_deref())?,
         })))
     }
@@ -76,8 +94,11 @@ impl Client {
     /// response. The body is not copied. Redirects are responses like others, and never followed.
     ///
     /// # Errors
-    /// [`Error`] says whether the provider may have begun to work ([`Error::may_retry`]). Nothing is retried here, save a
-    /// request that found its pooled connection closed before any of it was written.
+    /// [`Error`] says whether the provider may have begun to work ([`Error::may_retry`]).
+    ///
+    /// A request is sent a second time, on a new connection, in one case only: its pooled connection ended before a byte of
+    /// a response, either unnoticed while idle or within 5 s of the request. Providers close idle connections without a word, and
+    /// the request that crosses the close is lost. Time-outs and new connections are never retried.
     pub async fn send(
         &self,
         target: &Target,
@@ -89,17 +110,26 @@ impl Client {
         let mut request = outgoing(target, request);
         let mut pooled = self.0.pool.take(target.origin());
         let answered = loop {
-            let (connection, was_pooled) = match pooled.take() {
-                Some(connection) => (connection, true),
+            let (connection, copy) = match pooled.take() {
+                Some(connection) => (connection, Some(request.clone())),
                 // Boxed, because it is rare and large: a handshake would blow up every request's future.
-                None => (Box::pin(self.connect(target, &clock)).await?, false),
+                None => (Box::pin(self.connect(target, &clock)).await?, None),
             };
-            match connection.exchange(request, &clock, &mut timer).await {
-                Ok(answered) => break answered,
-                Err(Unanswered::Unsent { request: unsent, .. }) if was_pooled => request = *unsent,
-                Err(Unanswered::Unsent { source, .. }) => return Err(Error::Unsent { source }),
-                Err(Unanswered::Failed(error)) => return Err(error),
-            }
+            let sent = Instant::now();
+            request = match (connection.exchange(request, &clock, &mut timer).await, copy) {
+                (Ok(answered), _) => break answered,
+                (Err(Unanswered::Unsent { request: unsent, .. }), Some(_)) => *unsent,
+                (Err(Unanswered::Unsent { source, .. }), None) => return Err(Error::Unsent { source }),
+                (Err(Unanswered::Lost(_)), Some(copy)) if sent.elapsed() < RESEND_WITHIN => {
+                    self.0.resent.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(
+                        authority = target.authority(),
+                        "a pooled connection ended without a response; sending the request again"
+                    );
+                    copy
+                }
+                (Err(Unanswered::Lost(error) | Unanswered::Failed(error)), _) => return Err(error),
+            };
         };
         if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::SwitchedProtocols);
@@ -121,10 +151,16 @@ impl Client {
         self.0.open.load(Ordering::Relaxed)
     }
 
+    /// Requests that were sent a second time, because their pooled connection ended before a byte of a response.
+    #[must_use]
+    pub fn resent_requests(&self) -> u64 {
+        self.0.resent.load(Ordering::Relaxed)
+    }
+
     async fn connect(&self, target: &Target, clock: &Clock) -> Result<Box<Connection>, Error> {
         let due = clock.connect_due();
         let origin = target.origin();
-        let stream = tokio::time::timeout_at(due, connect::open(origin, &self.0.tls, due))
+        let stream = tokio::time::timeout_at(due, connect::open(origin, &self.0.own, &self.0.tls, due))
             .await
             .unwrap_or_else(|_| Err(clock.connect_timeout()))?;
         Connection::handshake(stream, Arc::clone(origin), OpenGuard::new(&self.0.open))

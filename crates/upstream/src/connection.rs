@@ -56,6 +56,8 @@ pub(crate) struct Answered {
 pub(crate) enum Unanswered {
     /// Nothing of the request was written, and here it is back.
     Unsent { request: Box<Request<Full<Bytes>>>, source: hyper::Error },
+    /// The connection ended after the request, or a part of it, was written, without a single byte of a response.
+    Lost(Error),
     /// Everything else.
     Failed(Error),
 }
@@ -89,7 +91,9 @@ impl Connection {
     ) -> Result<Answered, Unanswered> {
         let (due, late) = clock.head_due();
         let mut answer = pin!(self.sender.try_send_request(request));
-        let before = self.received.bytes();
+        // Counts on after the connection itself is gone.
+        let received = self.received.clone();
+        let before = received.bytes();
         let mut connection = Some(self);
         let response = poll_fn(|cx| {
             poll_driver(&mut connection, cx);
@@ -97,11 +101,13 @@ impl Connection {
             match answer.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(answer.map_err(|mut error| match error.take_message() {
                     Some(request) => Unanswered::Unsent { request: Box::new(request), source: error.into_error() },
-                    None => Unanswered::Failed(Error::before_head(error.into_error())),
+                    None => match Error::before_head(error.into_error()) {
+                        lost @ Error::Reset { .. } if received.bytes() == before => Unanswered::Lost(lost),
+                        failed => Unanswered::Failed(failed),
+                    },
                 })),
                 Poll::Pending => {
-                    let received = connection.as_ref().map_or(before, |connection| connection.received.bytes());
-                    if received - before > MAX_BYTES_BEFORE_ANSWER {
+                    if received.bytes() - before > MAX_BYTES_BEFORE_ANSWER {
                         return Poll::Ready(Err(Unanswered::Failed(Error::NoAnswer)));
                     }
                     ready!(timer.poll_until(due, cx));

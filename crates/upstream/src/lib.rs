@@ -22,8 +22,9 @@
 //!
 //! The price is that nobody polls an idle connection. Its end is noticed when it is used again: a connection looks for
 //! the end of its stream before it writes a request, and hands the request back unwritten if it finds it. That request is
-//! then sent on a new connection. Between the look and the write there remains a moment in which the provider may close;
-//! that ends as [`Error::Reset`], and only the caller knows whether to try again.
+//! then sent on a new connection. Between the look and the write there remains a moment in which the provider may close.
+//! A request that is lost in it, without a byte of a response, is sent once more on a new connection too. Whatever else
+//! ends as [`Error::Reset`] is for the caller to judge.
 //!
 //! # Invariants
 //! - No task is spawned. What is not being polled does nothing and holds no more than its buffers.

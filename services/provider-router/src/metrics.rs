@@ -4,7 +4,10 @@
 //! Prometheus); the others begin with `signalbox_`. A label never carries what a client made up, so that the number of
 //! series is bounded by the catalogue. What requests touch is looked up once per change of the catalogue.
 
-use std::sync::{Mutex, PoisonError, atomic::AtomicU64};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -73,6 +76,7 @@ pub struct Metrics {
     refused: Counter,
     in_flight: Gauge,
     connections: Family<ConnectionLabel, Gauge>,
+    resent: Counter<u64, AtomicU64>,
     journal_bytes: Gauge<u64, AtomicU64>,
     unlogged: Gauge<u64, AtomicU64>,
     database_up: Gauge,
@@ -96,6 +100,8 @@ pub struct Gauges {
     pub idle_connections: usize,
     /// All connections to providers.
     pub open_connections: usize,
+    /// Requests sent to a provider a second time since the start.
+    pub resent_requests: u64,
     /// Bytes of the journal that are not in the database.
     pub journal_bytes: u64,
     /// Requests that are not, or not wholly, in the journal.
@@ -118,6 +124,7 @@ impl Default for Metrics {
             refused: Counter::default(),
             in_flight: Gauge::default(),
             connections: Family::default(),
+            resent: Counter::default(),
             journal_bytes: Gauge::default(),
             unlogged: Gauge::default(),
             database_up: Gauge::default(),
@@ -148,6 +155,11 @@ impl Default for Metrics {
         );
         registry.register("signalbox_requests_in_flight", "Requests in flight", metrics.in_flight.clone());
         registry.register("signalbox_upstream_connections", "Connections to providers", metrics.connections.clone());
+        registry.register(
+            "signalbox_upstream_requests_resent",
+            "Requests sent again because an idle connection had just been closed",
+            metrics.resent.clone(),
+        );
         registry.register("signalbox_journal_bytes", "Journal not yet in the database", metrics.journal_bytes.clone());
         registry.register("signalbox_journal_unlogged", "Requests not wholly in the journal", metrics.unlogged.clone());
         registry.register("signalbox_database_up", "Whether the database answers", metrics.database_up.clone());
@@ -193,6 +205,7 @@ impl Metrics {
         self.in_flight.set(signed(gauges.in_flight));
         connections("idle").set(signed(gauges.idle_connections));
         connections("busy").set(signed(gauges.open_connections.saturating_sub(gauges.idle_connections)));
+        self.resent.inner().store(gauges.resent_requests, Ordering::Relaxed);
         self.journal_bytes.set(gauges.journal_bytes);
         self.unlogged.set(gauges.unlogged);
         self.database_up.set(gauges.database_up.into());
@@ -233,6 +246,7 @@ mod tests {
             in_flight: 2,
             idle_connections: 1,
             open_connections: 4,
+            resent_requests: 6,
             journal_bytes: 9,
             unlogged: 3,
             database_up: true,
@@ -245,6 +259,7 @@ mod tests {
             r#"gen_ai_server_time_to_first_token_seconds_count{gen_ai_provider_name="p"} 1"#,
             r#"gen_ai_client_token_usage_sum{gen_ai_provider_name="p",gen_ai_token_type="output"} 70000.0"#,
             r#"signalbox_upstream_connections{state="busy"} 3"#,
+            "signalbox_upstream_requests_resent_total 6",
             "signalbox_requests_in_flight 2",
             "signalbox_journal_unlogged 3",
             "signalbox_database_up 1",
@@ -262,6 +277,7 @@ mod tests {
             in_flight: 0,
             idle_connections: 0,
             open_connections: 0,
+            resent_requests: 0,
             journal_bytes: 0,
             unlogged: 0,
             database_up: false,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Deadlines, Error, Target};
+use tokio::io::AsyncReadExt;
 
 use crate::server::{Server, settle};
 use crate::{NEVER, OK, client, get, post, read_all};
@@ -75,16 +76,108 @@ async fn unasked_bytes_on_an_idle_connection_are_nobodys_answer() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_written_is_not_sent_again() {
+async fn a_request_lost_on_a_pooled_connection_is_sent_once_more() {
+    // Closed in order or reset; with the whole request read, a part of it, or nothing.
+    for (reset, read) in [(false, usize::MAX), (true, usize::MAX), (false, 10), (true, 10), (true, 0)] {
+        let (server, client) = (Server::bind().await, client());
+        let target = server.target();
+        let mut peer = warm_up(&client, &server).await;
+        let body = "x".repeat(4096);
+        let request = post(&target, "/again", body.clone());
+        let losing = async {
+            match read {
+                usize::MAX => drop(peer.request().await),
+                0 => peer.0.readable().await.unwrap(),
+                part => drop(peer.0.read_exact(&mut vec![0; part]).await.unwrap()),
+            }
+            if reset {
+                peer.reset()
+            } else {
+                drop(peer)
+            }
+            let mut second = server.accept().await;
+            let received = second.request().await;
+            second.write(OK).await;
+            (received, second)
+        };
+        let (answer, (received, _second)) = tokio::join!(client.send(&target, request, &NEVER), losing);
+        assert_eq!(read_all(answer.unwrap().into_body()).await, b"ok", "reset: {reset}, read: {read}");
+        assert_eq!(received.body, body.as_bytes(), "the request was sent whole");
+        assert!(received.head.starts_with("POST /again HTTP/1.1"), "{}", received.head);
+        assert_eq!(client.resent_requests(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_sent_twice_at_most() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let mut peer = warm_up(&client, &server).await;
-    let (answer, ()) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), async move {
+    let losing = async {
         peer.request().await;
-    });
+        drop(peer);
+        server.accept().await.request().await;
+    };
+    let (answer, ()) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), losing);
     let error = answer.unwrap_err();
     assert!(matches!(error, Error::Reset { head_received: false, .. }), "{error:?}");
     assert!(!error.may_retry());
+    assert!(server.is_left_alone().await);
+}
+
+#[tokio::test]
+async fn a_request_that_a_new_connection_loses_is_not_sent_again() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let losing = async { drop(server.accept().await.request().await) };
+    let (answer, ()) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), losing);
+    assert!(matches!(answer.unwrap_err(), Error::Reset { head_received: false, .. }));
+    assert!(server.is_left_alone().await);
+    assert_eq!(client.resent_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_had_begun_is_not_sent_again() {
+    for beginning in [&b"H"[..], b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-"] {
+        let (server, client) = (Server::bind().await, client());
+        let target = server.target();
+        let mut peer = warm_up(&client, &server).await;
+        let losing = async {
+            peer.answer(beginning).await;
+            settle().await;
+            drop(peer);
+        };
+        let (answer, ()) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), losing);
+        assert!(!answer.unwrap_err().may_retry());
+        assert!(server.is_left_alone().await);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_was_worked_on_for_long_is_not_sent_again() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let mut peer = warm_up(&client, &server).await;
+    let losing = async {
+        peer.request().await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(6)).await;
+        tokio::time::resume();
+        drop(peer);
+    };
+    let (answer, ()) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), losing);
+    assert!(matches!(answer.unwrap_err(), Error::Reset { head_received: false, .. }));
+    assert!(server.is_left_alone().await);
+}
+
+#[tokio::test]
+async fn a_request_that_timed_out_is_not_sent_again() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    let mut peer = warm_up(&client, &server).await;
+    let deadlines = Deadlines { headers: Duration::from_millis(50), ..NEVER };
+    let (answer, _) = tokio::join!(client.send(&target, get(&target, "/"), &deadlines), peer.request());
+    assert!(matches!(answer.unwrap_err(), Error::HeadersTimeout { .. }));
     assert!(server.is_left_alone().await);
 }
 

@@ -16,6 +16,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
         in_flight: app.max_in_flight - app.in_flight.available_permits(),
         idle_connections: app.client.idle_connections(),
         open_connections: app.client.open_connections(),
+        resent_requests: app.client.resent_requests(),
         journal_bytes: app.journal.backlog_bytes(),
         unlogged: app.journal.unlogged(),
         database_up: app.catalog.database_ok() && app.journal.loader_status().database_ok(),
