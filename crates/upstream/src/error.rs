@@ -27,6 +27,12 @@ pub enum Error {
         /// The first of its addresses.
         source: RefusedAddress,
     },
+    /// The target is a socket of this process.
+    #[error("{address} is this server itself, which cannot be its own provider; change the base URL")]
+    Own {
+        /// The address.
+        address: SocketAddr,
+    },
     /// No connection could be made; the last address that was tried.
     #[error("cannot connect to {address}: {source}")]
     Connect {
@@ -118,6 +124,9 @@ pub enum ConfigError {
     /// TLS refused the configuration or a certificate.
     #[error("the TLS configuration is not usable: {0}")]
     Tls(#[from] rustls::Error),
+    /// The verifier of certificates cannot be built.
+    #[error("the TLS configuration is not usable: {0}")]
+    Verifier(#[from] rustls::client::VerifierBuilderError),
 }
 
 // === impl Error ===
@@ -128,7 +137,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Dns { .. } => "upstream_dns",
-            Self::Policy { .. } => "upstream_policy",
+            Self::Policy { .. } | Self::Own { .. } => "upstream_policy",
             Self::Connect { .. } | Self::Unsent { .. } => "upstream_connect",
             Self::Tls { .. } => "upstream_tls",
             Self::ConnectTimeout { .. }
@@ -147,6 +156,7 @@ impl Error {
         match self {
             Self::Dns { .. }
             | Self::Policy { .. }
+            | Self::Own { .. }
             | Self::Connect { .. }
             | Self::Tls { .. }
             | Self::ConnectTimeout { .. }

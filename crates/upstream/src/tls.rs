@@ -1,16 +1,30 @@
-//! What is trusted.
+//! Which servers are trusted.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
 use crate::error::ConfigError;
 
-/// A connector that trusts the built-in authorities, those of the operating system, and those in `extra_ca_file`.
+/// Trusts what the authorities vouch for, and the certificates of `extra_ca_file` themselves.
+///
+/// `openssl req -x509` marks the certificates it makes as authorities, and webpki refuses an authority as a server's own
+/// certificate. One that the user has named, byte for byte, is accepted all the same, for its names and within its validity.
+#[derive(Debug)]
+struct Verifier {
+    authorities: Arc<WebPkiServerVerifier>,
+    pinned: Vec<CertificateDer<'static>>,
+}
+
+/// Returns a connector that trusts the built-in authorities, those of the operating system, and the certificates in
+/// `extra_ca_file`, whether they are authorities or belong to a single server.
 ///
 /// The built-in ones make it work in a container without certificates, the operating system's behind a company's
 /// inspecting proxy. Verification cannot be turned off: a server with its own certificate is what the file is for.
@@ -22,16 +36,17 @@ pub(crate) fn connector(extra_ca_file: Option<&Path>) -> Result<TlsConnector, Co
     }
     // Systems carry certificates that no verifier accepts; they are of no use, and no reason to stop.
     roots.add_parsable_certificates(native.certs);
-    if let Some(path) = extra_ca_file {
-        for certificate in read(path)? {
-            roots.add(certificate)?;
-        }
+    let pinned = extra_ca_file.map(read).transpose()?.unwrap_or_default();
+    for certificate in &pinned {
+        roots.add(certificate.clone())?;
     }
     // The provider is named here, so that it does not matter what else a process has installed.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier { authorities, pinned }))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
@@ -42,6 +57,57 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
         CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect());
     let certificates = certificates.map_err(|source| ConfigError::CaFile { path: path.to_owned(), source })?;
     if certificates.is_empty() { Err(ConfigError::CaFileEmpty(path.to_owned())) } else { Ok(certificates) }
+}
+
+/// Whether being marked as an authority is all that is wrong with a server's certificate. webpki looks at the validity first,
+/// so the certificate is within it then.
+fn is_authority_only(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+    matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+// === impl Verifier ===
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let vouched = self.authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match vouched {
+            Err(error) if is_authority_only(&error) && self.pinned.contains(end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            vouched => vouched,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.supported_verify_schemes()
+    }
 }
 
 #[cfg(test)]

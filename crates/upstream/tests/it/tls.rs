@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{CertifiedKey, KeyPair};
 use rustls::ServerConfig;
@@ -13,12 +14,29 @@ use tokio_rustls::TlsAcceptor;
 use crate::server::{Peer, Server};
 use crate::{NEVER, OK, client, get, post, read, read_all};
 
+/// The time so many days from now.
+fn from_now(days: i64) -> SystemTime {
+    let span = Duration::from_secs(days.unsigned_abs() * 24 * 60 * 60);
+    if days < 0 { SystemTime::now() - span } else { SystemTime::now() + span }
+}
+
 /// A server's identity, issued by nobody.
 struct Identity(CertifiedKey<KeyPair>);
 
 impl Identity {
     fn for_name(name: &str) -> Self {
         Self(rcgen::generate_simple_self_signed([name.to_owned()]).unwrap())
+    }
+
+    /// As `openssl req -x509` makes it: signed by itself and marked as an authority, valid for days around today.
+    fn self_signed_authority(name: &str, days: std::ops::Range<i64>) -> Self {
+        let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_before = from_now(days.start).into();
+        params.not_after = from_now(days.end).into();
+        let signing_key = KeyPair::generate().unwrap();
+        let cert = params.self_signed(&signing_key).unwrap();
+        Self(CertifiedKey { cert, signing_key })
     }
 
     fn acceptor(&self) -> TlsAcceptor {
@@ -62,6 +80,37 @@ async fn an_own_authority_is_trusted_when_told_so() {
         let identity = Identity::for_name(name);
         let body = attempt(&identity, &identity.trusting_client(), &format!("https://{name}")).await.unwrap();
         assert_eq!(body, b"ok");
+    }
+}
+
+#[tokio::test]
+async fn a_self_signed_authority_is_trusted_as_the_server_itself() {
+    for name in ["localhost", "127.0.0.1"] {
+        let identity = Identity::self_signed_authority(name, -1..1);
+        let body = attempt(&identity, &identity.trusting_client(), &format!("https://{name}")).await.unwrap();
+        assert_eq!(body, b"ok");
+    }
+}
+
+#[tokio::test]
+async fn a_self_signed_authority_needs_to_be_named_valid_and_called_by_its_name() {
+    let valid = Identity::self_signed_authority("localhost", -1..1);
+    let twin = Identity::self_signed_authority("localhost", -1..1);
+    for (identity, client, why) in [
+        (&valid, client(), "nobody said to trust it"),
+        (&valid, twin.trusting_client(), "one with the same names is trusted"),
+    ] {
+        let error = attempt(identity, &client, "https://localhost").await.unwrap_err();
+        assert!(matches!(error, Error::Tls { .. }), "{why}: {error:?}");
+    }
+    for (name, days, why) in [
+        ("localhost", -2..-1, "it has expired"),
+        ("localhost", 1..2, "it is not valid yet"),
+        ("other.test", -1..1, "it has another name"),
+    ] {
+        let identity = Identity::self_signed_authority(name, days);
+        let error = attempt(&identity, &identity.trusting_client(), "https://localhost").await.unwrap_err();
+        assert!(matches!(error, Error::Tls { .. }), "{why}: {error:?}");
     }
 }
 
