@@ -214,9 +214,12 @@ async fn fc_83_a_router_that_is_its_own_provider_does_not_ask_itself_for_ever() 
         (answer.status != 404).then_some(answer)
     })
     .await;
-    assert!(answer.status == 508 || answer.text().contains("in a circle"), "{} {}", answer.status, answer.text());
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert!(answer.text().contains("is this server itself"), "{}", answer.text());
     let logged = stack.api.get("/api/requests?model=in-a-circle").await.expect(200).json();
     assert!(logged["total"].as_u64() <= Some(64), "{logged}");
+    let tested = router.post("/v1/providers/self/test", &json!({})).await.expect(200).json();
+    assert!(tested["error"].as_str().is_some_and(|why| why.contains("is this server itself")), "{tested}");
 }
 
 #[tokio::test]

@@ -96,6 +96,13 @@ impl Listener {
         self.addr
     }
 
+    /// The addresses of all sockets that have not been taken yet.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
     /// The first address that other machines can reach, if there is one.
     pub(crate) fn beyond_loopback(&self) -> Option<SocketAddr> {
         let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);

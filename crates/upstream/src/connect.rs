@@ -17,9 +17,19 @@ const RECEIVE_BUFFER_BYTES: u32 = 256 * 1024;
 
 /// Resolves, checks, connects and shakes hands. `due` bounds single attempts, so that one silent address does not use up
 /// the time of the others; bounding the whole is the caller's.
-pub(crate) async fn open(origin: &Origin, tls: &TlsConnector, due: Instant) -> Result<Stream, Error> {
+pub(crate) async fn open(
+    origin: &Origin,
+    own: &[SocketAddr],
+    tls: &TlsConnector,
+    due: Instant,
+) -> Result<Stream, Error> {
     let addresses = allowed(origin, resolve(origin).await?)?;
     let tcp = dial(origin, &interleave(addresses), due).await?;
+    if let (Ok(local), Ok(peer)) = (tcp.local_addr(), tcp.peer_addr())
+        && own.iter().any(|own| leads_to(*own, local, peer))
+    {
+        return Err(Error::Own { address: peer });
+    }
     let Some(server_name) = &origin.tls else { return Ok(Stream::plain(tcp)) };
     let stream = tls
         .connect(server_name.clone(), tcp)
@@ -35,6 +45,13 @@ async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Error> {
     };
     let resolved = tokio::net::lookup_host((name.as_str(), origin.port)).await;
     Ok(resolved.map_err(|source| Error::Dns { host: name.clone(), source })?.collect())
+}
+
+/// Whether a connection from `local` to `peer` leads to the socket that listens on `own` in this process.
+fn leads_to(own: SocketAddr, local: SocketAddr, peer: SocketAddr) -> bool {
+    let [own_ip, local_ip, peer_ip] = [own, local, peer].map(|address| address.ip().to_canonical());
+    // A socket on all addresses is reached by any of this machine's, which then is the connection's own one as well.
+    own.port() == peer.port() && (own_ip == peer_ip || own_ip.is_unspecified() && local_ip == peer_ip)
 }
 
 /// The addresses that may be called; an error when there is none.
@@ -114,6 +131,23 @@ mod tests {
 
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {
         list.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 443)).collect()
+    }
+
+    #[test]
+    fn a_listening_socket_is_recognised_by_address_and_port() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        for (own, local, peer, leads) in [
+            ("127.0.0.1:3001", "127.0.0.1:50000", "127.0.0.1:3001", true),
+            ("127.0.0.1:3001", "127.0.0.1:50000", "[::ffff:127.0.0.1]:3001", true),
+            ("127.0.0.1:3001", "127.0.0.1:50000", "127.0.0.1:3000", false),
+            ("127.0.0.1:3001", "127.0.0.1:50000", "127.0.0.2:3001", false),
+            ("[::1]:3001", "127.0.0.1:50000", "127.0.0.1:3001", false),
+            ("0.0.0.0:3001", "10.0.0.7:50000", "10.0.0.7:3001", true),
+            ("[::]:3001", "10.0.0.7:50000", "10.0.0.7:3001", true),
+            ("0.0.0.0:3001", "10.0.0.7:50000", "10.0.0.8:3001", false),
+        ] {
+            assert_eq!(leads_to(address(own), address(local), address(peer)), leads, "{own} {local} {peer}");
+        }
     }
 
     #[test]

@@ -81,12 +81,31 @@ impl AddressPolicy {
 // === impl Reach ===
 
 impl Reach {
-    /// Classifies an address. An IPv6 address that carries an IPv4 address reaches what that one reaches.
+    /// Classifies an address. An IPv6 address that carries IPv4 addresses reaches what the most restricted of them reaches.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(v4) => Self::of_v4(v4),
-            IpAddr::V6(v6) => embedded_v4(v6).map_or_else(|| Self::of_v6(v6), Self::of_v4),
+            IpAddr::V6(v6) => {
+                let carried = embedded_v4(v6).into_iter().flatten().map(Self::of_v4);
+                carried.fold(
+                    Self::of_v6(v6),
+                    |worst, reach| if reach.restriction() > worst.restriction() { reach } else { worst },
+                )
+            }
+        }
+    }
+
+    /// Orders kinds of addresses by how much speaks against calling them.
+    const fn restriction(self) -> u8 {
+        match self {
+            Self::Public => 0,
+            Self::Private => 1,
+            Self::Loopback => 2,
+            Self::Multicast => 3,
+            Self::Reserved => 4,
+            Self::LinkLocal => 5,
+            Self::Metadata => 6,
         }
     }
 
@@ -140,17 +159,35 @@ impl fmt::Display for Reach {
     }
 }
 
-/// The IPv4 address inside an IPv4-mapped, IPv4-compatible, NAT64 (RFC 6052 and 8215) or 6to4 address.
-fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 addresses inside an IPv4-mapped, IPv4-compatible, IPv4-translated (SIIT), NAT64 (RFC 6052 and 8215), 6to4, Teredo
+/// or ISATAP address. A Teredo address names its server and its client; where a network's own NAT64 prefix ends cannot be
+/// seen, so all places count at which it may.
+fn embedded_v4(address: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    let one = |high, low| [Some(join(high, low)), None, None, None];
     match address.segments() {
         // `::` and `::1` are addresses of their own, not IPv4-compatible ones.
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None; 4],
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x64, 0xff9b, 1, _, _, _, high, low]
-        | [0x2002, high, low, ..] => Some(join(high, low)),
-        _ => None,
+        | [0x2002, high, low, ..]
+        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => one(high, low),
+        [0x2001, 0, server_high, server_low, _, _, high, low] => {
+            [Some(join(server_high, server_low)), Some(join(!high, !low)), None, None]
+        }
+        // Bits 64 to 71 are zero and not part of the IPv4 address; what follows it is zero.
+        [0x64, 0xff9b, 1, a, b @ 0..=0xff, c, d, e] => {
+            let ends = |rest: [u16; 3]| rest == [0; 3];
+            [
+                ends([c & 0xff, d, e]).then(|| join(a, (b << 8) | (c >> 8))),
+                ends([0, d, e]).then(|| join((a << 8) | b, c)),
+                ends([0, d & 0xff, e]).then(|| join((b << 8) | (c >> 8), (c << 8) | (d >> 8))),
+                (!ends([0, d, e])).then(|| join(d, e)),
+            ]
+        }
+        [0x64, 0xff9b, 1, _, _, _, high, low] => one(high, low),
+        _ => [None; 4],
     }
 }
 
@@ -164,11 +201,19 @@ mod tests {
             (Reach::Public, &["1.1.1.1", "172.15.0.1", "172.32.0.1", "100.63.0.1", "100.128.0.1", "169.253.0.1"]),
             (Reach::Public, &["2606:4700::1111", "64:ff9b::1.1.1.1", "::ffff:1.1.1.1", "2002:101:101::"]),
             (Reach::Loopback, &["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "::127.0.0.1"]),
-            (Reach::Loopback, &["64:ff9b::127.0.0.1", "2002:7f00:1::"]),
+            (
+                Reach::Public,
+                &["::ffff:0:1.1.1.1", "2001:0:101:101:0:1:fefe:fefe", "64:ff9b:1:101:1:100::", "2001:db8::1"],
+            ),
+            (Reach::Loopback, &["64:ff9b::127.0.0.1", "2002:7f00:1::", "::ffff:0:127.0.0.1"]),
             (Reach::Private, &["10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1"]),
             (Reach::Private, &["fc00::1", "fdff::1", "fec0::1", "::ffff:10.0.0.1", "64:ff9b:1::192.168.0.1"]),
             (Reach::LinkLocal, &["169.254.169.254", "169.254.0.0", "fe80::1", "febf::1"]),
             (Reach::LinkLocal, &["::ffff:169.254.169.254", "::a9fe:a9fe", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::"]),
+            (Reach::LinkLocal, &["::ffff:0:a9fe:a9fe", "2001:0:a9fe:a9fe::", "2001:0:101:101:0:1:5601:5601"]),
+            (Reach::LinkLocal, &["64:ff9b:1::a9fe:a9fe", "64:ff9b:1:7:0:7:a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00::"]),
+            (Reach::LinkLocal, &["64:ff9b:1:0a9:fe:a9fe::", "64:ff9b:1:1:a9:fea9:fe00:0"]),
+            (Reach::LinkLocal, &["2a00::5efe:169.254.169.254", "fe80::5efe:10.0.0.1", "2a00::200:5efe:a9fe:a9fe"]),
             (Reach::Metadata, &["168.63.129.16", "100.100.100.200", "192.0.0.192", "::ffff:168.63.129.16"]),
             (Reach::Metadata, &["fd00:ec2::254", "fd20:ce::254"]),
             (Reach::Multicast, &["224.0.0.1", "239.255.255.255", "ff02::1", "::ffff:224.0.0.1"]),

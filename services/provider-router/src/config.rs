@@ -1,6 +1,6 @@
 //! The router's own configuration; the sections every service has are the daemon's.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 use signalbox_daemon::{
@@ -88,13 +88,14 @@ impl Upstream {
         }
     }
 
-    /// The client.
+    /// The client of a router that listens on `own_addresses`.
     #[must_use]
-    pub fn client(&self) -> ClientConfig {
+    pub fn client(&self, own_addresses: Vec<SocketAddr>) -> ClientConfig {
         ClientConfig {
             max_idle_per_target: self.max_idle_connections,
             idle_timeout: self.idle_connection_timeout.get(),
             extra_ca_file: (!self.ca_file.as_os_str().is_empty()).then(|| self.ca_file.clone()),
+            own_addresses,
         }
     }
 

@@ -65,7 +65,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         .spawn(store.clone(), config.retention, Arc::clone(&metrics), Handle::current())
         .map_err(|error| Exit::Temporary(format!("no thread for the request log's loader: {error}")))?;
 
-    let client = Client::new(&config.upstream.client()).map_err(|error| Exit::Config(error.to_string()))?;
+    let client = Client::new(&config.upstream.client(context.listener.addresses()))
+        .map_err(|error| Exit::Config(error.to_string()))?;
     let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
     let app = Arc::new(App {
         catalog,
