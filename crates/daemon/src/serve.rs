@@ -5,6 +5,7 @@
 //! - `connection`: one connection, from its first byte to its end.
 //! - `pace`: how long a client may keep us waiting.
 //! - `socket`: the byte stream, telling the pace what happens on it.
+//! - `path`: request paths in one spelling.
 //! - `exchange`: one request and its answer; a panic ends here.
 //!
 //! # Why an own loop
@@ -16,6 +17,7 @@ mod accept;
 mod connection;
 mod exchange;
 mod pace;
+mod path;
 mod socket;
 
 use std::convert::Infallible;

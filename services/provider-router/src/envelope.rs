@@ -14,7 +14,7 @@ pub struct Envelope {
     pub stream: bool,
     /// Whether the stream's last chunk shall carry the usage (`stream_options.include_usage`).
     pub include_usage: bool,
-    /// Where the value of `model` stands in the body, quotes included.
+    /// Where the value of `model` stands in the body: a string with its quotes, or `null`.
     model_at: Option<Range<usize>>,
     /// Where a first field could be inserted: behind the opening brace.
     insert_at: usize,
@@ -34,7 +34,7 @@ pub enum EnvelopeError {
     InvalidMessages,
 }
 
-/// The values of the fields, as they stand in the body; `None` for `null`, too.
+/// The values of the fields as they stand in the body, `null` included.
 #[derive(Default)]
 struct Fields<'a> {
     model: Option<&'a [u8]>,
@@ -42,6 +42,8 @@ struct Fields<'a> {
     stream_options: Option<&'a [u8]>,
     messages: Option<&'a [u8]>,
 }
+
+const NULL: &[u8] = b"null";
 
 impl Envelope {
     /// Reads the fields of a chat request.
@@ -51,13 +53,13 @@ impl Envelope {
     pub fn parse(body: &[u8]) -> Result<Self, EnvelopeError> {
         let fields = Fields::find(body).map_err(EnvelopeError::Malformed)?;
         let wrong = |what: &str| EnvelopeError::Malformed(what.into());
-        let messages = fields.messages.ok_or(EnvelopeError::MissingMessages)?;
+        let messages = fields.messages.filter(|raw| *raw != NULL).ok_or(EnvelopeError::MissingMessages)?;
         let inside = messages.strip_prefix(b"[").ok_or(EnvelopeError::InvalidMessages)?;
         if inside.trim_ascii_start().starts_with(b"]") {
             return Err(EnvelopeError::InvalidMessages);
         }
         let model = match fields.model {
-            None => None,
+            None | Some(NULL) => None,
             Some(raw) => Some(Reader::new(raw).string().ok_or_else(|| wrong("`model` must be a string"))?),
         };
         let stream = flag(fields.stream).ok_or_else(|| wrong("`stream` must be true or false"))?;
@@ -89,6 +91,13 @@ impl Envelope {
     }
 }
 
+/// The body without the byte order mark that some editors and Windows programs put in front of UTF-8. JSON has none, and
+/// providers refuse it.
+#[must_use]
+pub fn without_bom(body: Bytes) -> Bytes {
+    if body.starts_with(b"\xEF\xBB\xBF") { body.slice(3..) } else { body }
+}
+
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
@@ -108,7 +117,7 @@ impl<'a> Fields<'a> {
             if std::mem::replace(seen, true) {
                 twice = Some(format!("`{name}` is there twice"));
             }
-            *field = Some(value.raw()?).filter(|raw| *raw != b"null");
+            *field = Some(value.raw()?);
             Some(())
         });
         match (read.and_then(|()| reader.end()), twice) {
@@ -129,7 +138,7 @@ fn flag(raw: Option<&[u8]>) -> Option<bool> {
 }
 
 fn include_usage(stream_options: Option<&[u8]>) -> Option<bool> {
-    let Some(raw) = stream_options else { return Some(false) };
+    let Some(raw) = stream_options.filter(|raw| *raw != NULL) else { return Some(false) };
     let mut include_usage = None;
     Reader::new(raw).object(|name, value| {
         let raw = value.raw()?;
@@ -201,10 +210,37 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_taken_off_once() {
+        for (body, rest) in
+            [("\u{feff}{}", "{}"), ("{}", "{}"), ("\u{feff}", ""), ("", ""), ("\u{feff}\u{feff}{}", "\u{feff}{}")]
+        {
+            assert_eq!(without_bom(Bytes::from(body)), rest);
+        }
+    }
+
+    #[test]
     fn a_missing_model_is_added() {
         let body = Bytes::from_static(br#"{"messages":[1]}"#);
         let envelope = Envelope::parse(&body).unwrap();
         assert_eq!(envelope.with_model(&body, "m"), br#"{"model":"m","messages":[1]}"#.as_slice());
+    }
+
+    #[test]
+    fn a_model_that_is_null_or_empty_is_replaced_in_place() {
+        for empty in ["null", "\"\""] {
+            for (before, after) in
+                [("", ",\"messages\":[1]"), ("\"messages\":[1],", ""), (" \"n\" : 1 ,\"messages\":[1], ", " ")]
+            {
+                let body = Bytes::from(format!("{{{before}\"model\":{empty}{after}}}"));
+                let envelope = Envelope::parse(&body).unwrap();
+                assert_eq!(envelope.model, None);
+                assert_eq!(envelope.with_model(&body, "m"), format!("{{{before}\"model\":\"m\"{after}}}"));
+            }
+        }
+        // The name of a field may be spelt with escapes.
+        let body = Bytes::from_static(br#"{"mod\u0065l":null,"messages":[1]}"#);
+        let envelope = Envelope::parse(&body).unwrap();
+        assert_eq!(envelope.with_model(&body, "m"), br#"{"mod\u0065l":"m","messages":[1]}"#.as_slice());
     }
 
     proptest! {

@@ -20,6 +20,7 @@ use signalbox_core::openai::ErrorBody;
 
 use super::PeerAddr;
 use super::pace::{Busy, Pace};
+use super::path;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -51,6 +52,7 @@ where
 {
     service_fn(move |mut request: Request<Incoming>| {
         let busy = pace.busy();
+        path::join_slashes(request.uri_mut());
         request.extensions_mut().insert(PeerAddr(peer));
         // Unwind safety: what the panic may have left half-changed belongs to the service, which shares it at its own risk.
         let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));

@@ -14,7 +14,7 @@ use crate::{
     body::ResponseBody,
     clock,
     dispatch::{Call, dispatch},
-    envelope::Envelope,
+    envelope::{Envelope, without_bom},
     exchange::Exchange,
     hops,
     journal::{Begin, Bodies},
@@ -53,7 +53,7 @@ async fn answer(app: &App, request: Request<Incoming>, id: Uuid) -> Result<Respo
     if hops::next(&head.headers).is_none() {
         return Err(ApiError::Loop);
     }
-    let body = collect(&head.headers, body, app.max_body).await?;
+    let body = without_bom(collect(&head.headers, body, app.max_body).await?);
     let envelope = Envelope::parse(&body)?;
     let (candidates, settings) = {
         let catalog = app.catalog.current();
