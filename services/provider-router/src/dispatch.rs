@@ -6,10 +6,11 @@
 
 mod attempt;
 mod failure;
+mod headers;
 
 use bytes::Bytes;
 use failure::Failure;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode};
 use signalbox_core::schema::RequestStatus;
 
 use crate::{
@@ -84,25 +85,4 @@ async fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<Respo
     *response.status_mut() = StatusCode::OK;
     *response.headers_mut() = headers;
     response
-}
-
-/// Drops the headers of a provider's answer that are about its connection, its cookies or its own caller. The client of
-/// `crates/upstream` has dropped those that are about the connection alone.
-fn passed_on(mut headers: HeaderMap) -> HeaderMap {
-    const DROPPED: [header::HeaderName; 9] = [
-        header::CONTENT_LENGTH,
-        header::SET_COOKIE,
-        header::SERVER,
-        header::DATE,
-        header::ALT_SVC,
-        header::STRICT_TRANSPORT_SECURITY,
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-    ];
-    // An answer has few of them: comparing names costs less than looking each one up.
-    while let Some(name) = headers.keys().find_map(|name| DROPPED.iter().find(|dropped| *dropped == name)) {
-        headers.remove(name);
-    }
-    headers
 }

@@ -10,8 +10,9 @@ use signalbox_core::{
     sse::Splitter,
 };
 use signalbox_upstream::Deadlines;
+use tokio::time::Duration;
 
-use super::{Failure, Good, passed_on};
+use super::{Failure, Good, headers::passed_on};
 use crate::{
     app::App,
     clock,
@@ -47,17 +48,20 @@ pub(super) async fn attempt(
         Adapter::OpenAi(openai) => {
             let renamed = envelope.with_model(body, &candidate.model);
             let request = openai.chat(renamed, envelope.stream, caller, &id);
-            let response = app.client.send(&openai.target, request, &deadlines(app, openai)).await?;
+            let deadlines = deadlines(app, openai, exchange.arrived().elapsed());
+            let response = app.client.send(&openai.target, request, &deadlines).await?;
             let judged = judge(response, envelope.stream).await;
             judged.map_err(|failure| failure.without(&openai.secrets()))
         }
     }
 }
 
-fn deadlines(app: &App, openai: &OpenAi) -> Deadlines {
+/// The deadlines of an attempt that begins `elapsed` after the request arrived: all attempts share one total. A provider's own
+/// `timeout` bounds its silence, before its answer and within it, as the setting `server.timeout` does.
+fn deadlines(app: &App, openai: &OpenAi, elapsed: Duration) -> Deadlines {
     let base = app.deadlines();
-    let headers = openai.timeout.unwrap_or(base.headers);
-    Deadlines { headers, idle: base.idle.max(openai.timeout.unwrap_or_default()), ..base }
+    let (headers, idle) = openai.timeout.map_or((base.headers, base.idle), |timeout| (timeout, timeout));
+    Deadlines { headers, idle, total: base.total.saturating_sub(elapsed), ..base }
 }
 
 fn repeat(echo: &Echo, id: &str, model: &str, body: &Bytes, envelope: &Envelope) -> Good {
@@ -79,7 +83,7 @@ async fn judge(response: Response<signalbox_upstream::Body>, stream: bool) -> Re
     let mut source = Source::Upstream(body);
     if !head.status.is_success() {
         let body = read(&mut source, MAX_ERROR).await.map_or_else(|_| Bytes::new(), |(body, _)| body);
-        return Err(Failure::Status { status: head.status, headers: Box::new(passed_on(head.headers)), body });
+        return Err(Failure::Status { status: head.status, headers: Box::new(passed_on(&head.headers)), body });
     }
     if let Some(coding) = head.headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
         return Err(Failure::invalid(format!("it is encoded as {coding:?}, which was not asked for"), Bytes::new()));
@@ -88,9 +92,9 @@ async fn judge(response: Response<signalbox_upstream::Body>, stream: bool) -> Re
     match (stream, &*kind) {
         (true, "text/event-stream") => {
             let begun = first_event(&mut source).await?;
-            Ok(Good::Stream { headers: passed_on(head.headers), begun, rest: source })
+            Ok(Good::Stream { headers: passed_on(&head.headers), begun, rest: source })
         }
-        (false, kind) if kind != "text/event-stream" => whole(head.headers, source).await,
+        (false, kind) if kind != "text/event-stream" => whole(&head.headers, source).await,
         (_, kind) => {
             let body = read(&mut source, MAX_ERROR).await?.0;
             let wanted = if stream { "an event stream" } else { "JSON" };
@@ -101,7 +105,7 @@ async fn judge(response: Response<signalbox_upstream::Body>, stream: bool) -> Re
 }
 
 /// Reads a whole answer and makes sure that it is one.
-async fn whole(headers: HeaderMap, mut source: Source) -> Result<Good, Failure> {
+async fn whole(headers: &HeaderMap, mut source: Source) -> Result<Good, Failure> {
     let (body, complete) = read(&mut source, MAX_WHOLE).await?;
     if !complete {
         return Err(Failure::TooLarge { limit: MAX_WHOLE });

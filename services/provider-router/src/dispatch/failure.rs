@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use hyper::ext::ReasonPhrase;
 use memchr::memmem;
 use serde::{Deserialize, de::IgnoredAny};
 use signalbox_core::{
@@ -80,19 +81,17 @@ impl Failure {
     /// Whether it says something about the provider's health.
     pub(super) fn blames_provider(&self) -> bool {
         match self {
-            Self::Status { status, .. } => {
-                status.is_server_error() || matches!(status.as_u16(), 401 | 403) || status.is_redirection()
-            }
+            Self::Status { status, .. } => matches!(status.as_u16(), 401 | 403) || !status.is_client_error(),
             Self::Nobody => false,
             _ => true,
         }
     }
 
-    /// What the client is told. Writes the end of the request first.
+    /// Returns what the client is told. Writes the end of the request first.
     pub(super) async fn into_response(self, mut exchange: Exchange) -> Response<ResponseBody> {
         let message = self.to_string();
         let (status, mut headers, body, message) = match self {
-            Self::Status { status, headers, body } if !status.is_redirection() => {
+            Self::Status { status, headers, body } if may_pass(status) => {
                 let body = error_body(status, body);
                 let said = serde_json::from_slice::<Chunk>(&body).ok().and_then(|chunk| chunk.error);
                 let message = said.map_or(message, |error| error.message);
@@ -111,6 +110,10 @@ impl Failure {
         let mut response = Response::new(ResponseBody::whole(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
+        if status.canonical_reason().is_none() {
+            // hyper would write `<none>`.
+            response.extensions_mut().insert(ReasonPhrase::from_static(b"Provider Error"));
+        }
         response
     }
 
@@ -118,13 +121,19 @@ impl Failure {
         match self {
             Self::Transport(error) if error.code() == "upstream_timeout" => (StatusCode::GATEWAY_TIMEOUT, error.code()),
             Self::Transport(error) => (StatusCode::BAD_GATEWAY, error.code()),
-            Self::Status { .. } => (StatusCode::BAD_GATEWAY, "upstream_redirect"),
+            Self::Status { status, .. } if status.is_redirection() => (StatusCode::BAD_GATEWAY, "upstream_redirect"),
+            Self::Status { .. } => (StatusCode::BAD_GATEWAY, "upstream_status"),
             Self::Invalid { .. } => (StatusCode::BAD_GATEWAY, "upstream_invalid_response"),
             Self::TooLarge { .. } => (StatusCode::BAD_GATEWAY, "upstream_too_large"),
             Self::Misconfigured { .. } => (StatusCode::BAD_GATEWAY, "provider_misconfigured"),
             Self::Nobody => (StatusCode::SERVICE_UNAVAILABLE, "no_provider"),
         }
     }
+}
+
+/// Whether a provider's status may go to the client as it is: an error, of those that HTTP has.
+fn may_pass(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 fn holds(text: &[u8], secrets: &[String]) -> bool {

@@ -3,23 +3,41 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, USER_AGENT},
     uri::PathAndQuery,
 };
 use serde_json::Value;
-use signalbox_core::provider_type::ProviderType;
+use signalbox_core::{provider_type::ProviderType, secret::is_sensitive_key};
 use signalbox_upstream::{AddressPolicy, Target};
 use tokio::time::Duration;
 
 use super::{Config, millis, text};
 use crate::hops;
 
-/// Request headers of the caller that the provider gets too; all others stay here, credentials above all.
-const FORWARDED: [&str; 6] =
-    ["idempotency-key", "openai-beta", "openai-organization", "openai-project", "traceparent", "tracestate"];
+/// Request headers of the caller that the provider gets too, and the beginnings of further ones; all others stay here,
+/// credentials above all.
+const FORWARDED: [&str; 13] = [
+    "http-referer",
+    "idempotency-key",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "referer",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "x-app",
+    "x-client-request-id",
+    "x-session-id",
+    "x-title",
+];
+const FORWARDED_PREFIXES: [&str; 4] = ["anthropic-", "x-claude-code-", "x-openrouter-", "x-stainless-"];
 
-/// How many headers a request has at most beside its provider's own and those that are [`FORWARDED`].
+/// How many headers a request has at most beside its provider's own and those of the caller.
 const ADDED: usize = 9;
+
+/// What the router calls itself where the caller does not say what it is.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION")));
 
 /// Tells our own qwen-proxy that the request is in the router's log, so that it is not logged twice.
 const LOGGED: HeaderName = HeaderName::from_static("x-signalbox-request");
@@ -69,7 +87,7 @@ impl OpenAi {
     /// The request for a chat completion. `caller` are the headers the client sent.
     #[must_use]
     pub fn chat(&self, body: Bytes, stream: bool, caller: &HeaderMap, id: &str) -> Request<Bytes> {
-        let mut request = self.request(Method::POST, &self.chat, body);
+        let mut request = self.request(Method::POST, &self.chat, body, caller.len());
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = if stream { "text/event-stream" } else { "application/json" };
@@ -86,17 +104,20 @@ impl OpenAi {
         }
         for (name, value) in caller {
             // The user's own configuration wins over what a client asks for, and its first word over the others.
-            if FORWARDED.contains(&name.as_str()) && !headers.contains_key(name) {
+            if is_forwarded(name.as_str()) && !headers.contains_key(name) && !is_nominated(caller, name) {
                 headers.insert(name, value.clone());
             }
         }
+        headers.entry(USER_AGENT).or_insert(AGENT);
         request
     }
 
     /// The request for the list of models.
     #[must_use]
     pub fn models(&self) -> Request<Bytes> {
-        self.request(Method::GET, &self.models, Bytes::new())
+        let mut request = self.request(Method::GET, &self.models, Bytes::new(), 0);
+        request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
+        request
     }
 
     /// What must not come back out of the provider's answers: the values of its headers, as far as they are long enough to
@@ -110,18 +131,29 @@ impl OpenAi {
         bare.filter(|value| value.len() >= SHORTEST).map(str::to_owned).collect()
     }
 
-    fn request(&self, method: Method, path: &PathAndQuery, body: Bytes) -> Request<Bytes> {
+    fn request(&self, method: Method, path: &PathAndQuery, body: Bytes, caller_headers: usize) -> Request<Bytes> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from(path.clone());
         let headers = request.headers_mut();
         // Room for all that will be added, at once.
-        headers.reserve(self.headers.len() + ADDED);
+        headers.reserve(self.headers.len() + ADDED + caller_headers);
         headers.extend(self.headers.clone());
-        let agent = HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION")));
-        request.headers_mut().entry(USER_AGENT).or_insert(agent);
         request
     }
+}
+
+fn is_forwarded(name: &str) -> bool {
+    FORWARDED.contains(&name)
+        || FORWARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !is_sensitive_key(name)
+}
+
+/// Whether the caller's `Connection` header says that this header is for the router alone (RFC 9110, section 7.6.1).
+fn is_nominated(caller: &HeaderMap, header: &HeaderName) -> bool {
+    caller.get_all(CONNECTION).iter().any(|value| {
+        let mut names = value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        names.any(|name| name.eq_ignore_ascii_case(header.as_str().as_bytes()))
+    })
 }
 
 /// The object `headers`: names and text values.
@@ -175,6 +207,50 @@ mod tests {
         assert_eq!((header("x-team"), header("openai-beta"), header("cookie")), (Some("a"), Some("x=1"), None));
         assert_eq!((header("accept"), header("x-request-id")), (Some("text/event-stream"), Some("id-1")));
         assert!(!format!("{provider:?}").contains("sk-1"));
+    }
+
+    #[test]
+    fn what_the_caller_says_of_itself_arrives_and_its_credentials_do_not() {
+        let provider =
+            openai("openai", json!({"baseURL": "http://127.0.0.1:9", "headers": {"X-Title": "own"}})).unwrap();
+        let forwarded = [
+            "user-agent",
+            "http-referer",
+            "idempotency-key",
+            "x-stainless-retry-count",
+            "x-client-request-id",
+            "anthropic-beta",
+            "anthropic-version",
+            "x-claude-code-session-id",
+            "traceparent",
+        ];
+        let kept = [
+            "x-api-key",
+            "cookie",
+            "x-goog-api-key",
+            "anthropic-api-key",
+            "x-forwarded-for",
+            "proxy-authorization",
+            "accept-language",
+            "x-app",
+        ];
+        let mut caller = HeaderMap::new();
+        for name in forwarded.iter().chain(&kept) {
+            caller.insert(*name, HeaderValue::from_static("theirs"));
+        }
+        caller.insert("x-title", HeaderValue::from_static("theirs"));
+        caller.insert(CONNECTION, HeaderValue::from_static("keep-alive, X-App"));
+        let request = provider.chat(Bytes::new(), false, &caller, "id-1");
+        for name in forwarded {
+            assert_eq!(request.headers()[name], "theirs", "{name}");
+        }
+        for name in kept {
+            assert!(!request.headers().contains_key(name), "{name}");
+        }
+        assert_eq!(request.headers()["x-title"], "own");
+        let silent = provider.chat(Bytes::new(), false, &HeaderMap::new(), "id-1");
+        assert_eq!(silent.headers()[USER_AGENT], AGENT);
+        assert_eq!(provider.models().headers()[USER_AGENT], AGENT);
     }
 
     #[test]
