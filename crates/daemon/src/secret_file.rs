@@ -1,6 +1,6 @@
 //! A secret in a file of the data directory that only its owner can read: made by the first program to need it.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -43,11 +43,7 @@ pub(crate) fn random() -> io::Result<[u8; 32]> {
 }
 
 pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = signalbox_private_files::options().write(true).create_new(true).open(path)?;
     writeln!(file, "{text}")?;
     file.sync_all()
 }

@@ -3,7 +3,7 @@
 //! The lock decides. It is held from start to end, the kernel releases it however the process dies, and its file is never
 //! removed. The record beside it is a hint for whoever looks for the process, and means nothing without the lock.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -133,11 +133,7 @@ pub fn remove_stale_record(data_dir: &Path) -> io::Result<bool> {
 /// # Errors
 /// When it cannot be made.
 pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    signalbox_private_files::create_dir(path)
 }
 
 fn record_path(data_dir: &Path) -> PathBuf {
@@ -145,7 +141,7 @@ fn record_path(data_dir: &Path) -> PathBuf {
 }
 
 fn open_lock(data_dir: &Path) -> io::Result<File> {
-    OpenOptions::new()
+    signalbox_private_files::options()
         .read(true)
         .write(true)
         .create(true)
@@ -161,11 +157,8 @@ fn read(path: &Path) -> Option<Record> {
 /// Whoever reads it sees the whole of it, or the one before.
 fn write(path: &Path, record: &Record) -> io::Result<()> {
     let unfinished = path.with_extension("json.new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&unfinished)?.write_all(&serde_json::to_vec(record)?)?;
+    let mut options = signalbox_private_files::options();
+    options.write(true).create(true).truncate(true).open(&unfinished)?.write_all(&serde_json::to_vec(record)?)?;
     fs::rename(&unfinished, path)
 }
 

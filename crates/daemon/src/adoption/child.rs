@@ -1,9 +1,9 @@
 //! The child's side: waiting for a successor of its supervisor.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,8 +102,8 @@ impl Adoptable {
                 files.socket.display()
             ))
         };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(run).map_err(refused)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&files.lock);
+        signalbox_private_files::create_dir(run).map_err(refused)?;
+        let lock = signalbox_private_files::options().write(true).create(true).truncate(false).open(&files.lock);
         let lock = lock.map_err(refused)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => refused(io::ErrorKind::AddrInUse.into()),

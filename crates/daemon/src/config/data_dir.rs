@@ -28,14 +28,11 @@ pub(super) fn of_platform(env: &Environment) -> Result<PathBuf, Exit> {
 pub(crate) fn prepare(dir: &Path) -> Result<(), Exit> {
     let refused =
         |error: std::io::Error| Exit::CannotOpen(format!("cannot use the data directory {}: {error}", dir.display()));
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(refused)?;
+    signalbox_private_files::create_dir(dir).map_err(refused)?;
     // Permission bits do not tell: the file system may be read-only or full.
     let probe = dir.join(format!(".writable-{}", std::process::id()));
-    std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(refused)
+    let written = signalbox_private_files::options().write(true).create(true).truncate(true).open(&probe);
+    written.and_then(|_| std::fs::remove_file(&probe)).map_err(refused)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Standard error goes straight into a file, so that a child can go on logging when we are gone. Standard output is a
 //! pipe that carries status lines only; the children ignore errors of writing to it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -96,11 +96,7 @@ impl Log {
         if let Some(directory) = path.parent() {
             private_directory(directory)?;
         }
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path)?;
+        let file = signalbox_private_files::options().append(true).create(true).open(path)?;
         let begin = file.metadata()?.len();
         Ok((Self { path: path.to_owned(), begin }, file))
     }

@@ -1,6 +1,6 @@
 //! The database file itself: made private, opened by one at a time.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,9 +15,18 @@ const RETRY: Duration = Duration::from_millis(20);
 /// keeps its permissions. SQLite gives its `-wal` and `-shm` files the permissions of the file.
 pub(super) fn create_private(path: &Path) -> Result<(), Error> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        make_directory(directory).map_err(|error| explain("create the directory", directory, &error))?;
+        signalbox_private_files::create_dir(directory)
+            .map_err(|error| explain("create the directory", directory, &error))?;
     }
-    open_private(path).map(drop).map_err(|error| explain("create the database", path, &error))
+    let file = open_private(path).map_err(|error| explain("create the database", path, &error))?;
+    if file.metadata().is_ok_and(|metadata| signalbox_private_files::is_wide(&metadata)) {
+        tracing::warn!(
+            path = %path.display(),
+            "other users have rights to the database; if they should not see what is asked, run `chmod 600` on it and on the \
+             files beside it"
+        );
+    }
+    Ok(())
 }
 
 /// Waits for the right to bring the file up to date; it ends with the returned file, or with the process.
@@ -49,20 +58,8 @@ fn lock_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn make_directory(directory: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
-}
-
 fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    signalbox_private_files::options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 fn explain(what: &str, path: &Path, error: &io::Error) -> Error {

@@ -49,11 +49,7 @@ impl Daemon {
         let log = installation.log_file();
         let refused = || format!("cannot write {}", log.display());
         private_directory(installation.logs().path()).with_context(refused)?;
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&log).with_context(refused)?;
+        let file = signalbox_private_files::options().append(true).create(true).open(&log).with_context(refused)?;
         let begin = file.metadata().with_context(refused)?.len();
         let program = std::env::current_exe().context("cannot find my own executable")?;
         let mut command = Command::new(&program);

@@ -1,0 +1,178 @@
+//! Files and directories for one user only.
+//!
+//! What people ask, and the keys of their providers, must not be readable by other users of the machine. Everything that
+//! holds either is made here: directories with mode 0700 and files with 0600, whatever the umask is. Elsewhere than on
+//! Unix the access list of the parent directory decides.
+
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::io;
+use std::path::Path;
+
+/// Permission bits of others than the owner.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
+
+/// Options whose `create` and `create_new` make a file with mode 0600.
+#[must_use]
+pub fn options() -> OpenOptions {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Makes a directory and its parents with mode 0700 where they are missing; what exists is left as it is.
+///
+/// # Errors
+/// As [`DirBuilder::create`].
+pub fn create_dir(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// As [`create_dir`]; a directory that exists is closed to others.
+///
+/// # Errors
+/// As [`create_dir`]; [`io::ErrorKind::PermissionDenied`] where the directory is open to others and belongs to another
+/// user.
+pub fn own_dir(path: &Path) -> io::Result<()> {
+    create_dir(path)?;
+    tighten(path).map(drop)
+}
+
+/// Takes the rights of others away; answers whether there were any. Follows symbolic links, so the path has to be known to
+/// be a file or directory of one's own.
+///
+/// # Errors
+/// [`io::ErrorKind::PermissionDenied`] where it belongs to another user.
+pub fn tighten(path: &Path) -> io::Result<bool> {
+    let metadata = std::fs::metadata(path)?;
+    if !is_wide(&metadata) {
+        return Ok(false);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = metadata.permissions().mode() & !OTHERS & 0o7777;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok(true)
+}
+
+/// Whether others than the owner have any right to it.
+#[must_use]
+pub fn is_wide(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        metadata.permissions().mode() & OTHERS != 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        false
+    }
+}
+
+/// Opens a regular file with these options. A symbolic link, a directory, a pipe, a socket or a device of that name is
+/// refused, and nothing is waited for.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] for what is no regular file; otherwise as [`OpenOptions::open`].
+pub fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.cast_signed());
+    }
+    // A link answers ELOOP, a socket or a pipe without a reader ENXIO: neither says what is there.
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => return Err(not_regular(&metadata)),
+        _ => {}
+    }
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok(file) } else { Err(not_regular(&metadata)) }
+}
+
+fn not_regular(metadata: &Metadata) -> io::Error {
+    let kind = metadata.file_type();
+    let what = match () {
+        () if kind.is_symlink() => "a symbolic link",
+        () if kind.is_dir() => "a directory",
+        () => "neither a file nor a directory",
+    };
+    io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, and only a regular file is read here"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn what_is_made_is_for_its_owner() {
+        let directory = tempfile::tempdir().unwrap();
+        let (dir, file) = (directory.path().join("a/b"), directory.path().join("a/b/file"));
+        own_dir(&dir).unwrap();
+        options().write(true).create_new(true).open(&file).unwrap();
+        assert_eq!((mode(&dir), mode(dir.parent().unwrap()), mode(&file)), (0o700, 0o700, 0o600));
+    }
+
+    #[test]
+    fn what_is_open_to_others_is_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        for (before, after) in [(0o777, 0o700), (0o755, 0o700), (0o1770, 0o1700), (0o500, 0o500)] {
+            let dir = directory.path().join(format!("{before:o}"));
+            std::fs::create_dir(&dir).unwrap();
+            std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(before)).unwrap();
+            assert_eq!(tighten(&dir).unwrap(), before != after);
+            assert_eq!(mode(&dir), after);
+            own_dir(&dir).unwrap();
+            assert!(!tighten(&dir).unwrap());
+        }
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("file"), "x").unwrap();
+        std::fs::create_dir(at("dir")).unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink(at("nowhere"), at("dangling")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            at("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        open_regular(OpenOptions::new().read(true), &at("file")).unwrap();
+        for name in ["dir", "link", "dangling", "socket", "pipe"] {
+            for create in [false, true] {
+                let mut options = options();
+                options.read(true).write(create).create(create);
+                let error = open_regular(&mut options, &at(name)).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}: {error}");
+            }
+        }
+        assert!(!at("nowhere").exists());
+        assert_eq!(
+            open_regular(OpenOptions::new().read(true), &at("none")).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+    }
+}
