@@ -60,6 +60,16 @@ impl Exit {
         }
     }
 
+    /// The end of a program whose database cannot be opened, by the code that the database's error has.
+    #[must_use]
+    pub const fn of_database(code: u8, message: String) -> Self {
+        match code {
+            75 => Self::Temporary(message),
+            78 => Self::Config(message),
+            _ => Self::CannotOpen(message),
+        }
+    }
+
     /// The number as `main` returns it.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {

@@ -37,6 +37,9 @@ struct Link {
     model: LinkedModel,
 }
 
+/// More than a catalogue ever has.
+const VERSIONS_OF_A_FILE: i64 = 1 << 40;
+
 pub(crate) const VERSION: &str = "SELECT version FROM catalog_version WHERE id = 1";
 
 /// A number that is another one after every committed change of the catalogue. One read of one row.
@@ -44,7 +47,14 @@ pub(crate) const VERSION: &str = "SELECT version FROM catalog_version WHERE id =
 /// # Errors
 /// See [`Error`].
 pub async fn version(store: &Store) -> Result<i64, Error> {
-    store.one::<Version>(Statement::new(VERSION), "catalog version").await.map(|version| version.0)
+    let Version(version) = store.one(Statement::new(VERSION), "catalog version").await?;
+    Ok(distinct(store, version))
+}
+
+/// The number in the table may be the same in a file that replaces another one.
+fn distinct(store: &Store, version: i64) -> i64 {
+    let files = i64::try_from(store.generation()).unwrap_or_default();
+    version.wrapping_add(files.wrapping_mul(VERSIONS_OF_A_FILE))
 }
 
 /// The catalogue as of one moment.
@@ -54,6 +64,7 @@ pub async fn version(store: &Store) -> Result<i64, Error> {
 pub async fn load(store: &Store) -> Result<Catalog, Error> {
     let mut tx = store.read().await?;
     let Version(version) = tx.one(Statement::new(VERSION), "catalog version").await?;
+    let version = distinct(store, version);
     let providers: Vec<Provider> =
         tx.all(Statement::new("SELECT * FROM providers ORDER BY priority DESC, name")).await?;
     let configs: Vec<ProviderConfig> = tx.all(Statement::new("SELECT * FROM provider_configs ORDER BY key")).await?;

@@ -137,9 +137,31 @@ pub async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), Error> 
         return Ok(());
     }
     let mut tx = store.write_log().await?;
-    let mut openings = store.openings().await;
+    let mut openings = store.openings(&tx).await;
     batch::write(&mut tx, &mut openings, exchanges).await.map_err(retriable)?;
     tx.commit().await
+}
+
+/// Writes an exchange as [`record`] does, and takes it back: whether the log can be written at all.
+///
+/// # Errors
+/// As [`record`].
+pub async fn probe(store: &Store) -> Result<(), Error> {
+    let begun = Begun {
+        request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
+        received_at: 0,
+        method: "POST".to_owned(),
+        path: "/".to_owned(),
+        model: "probe".to_owned(),
+        stream: false,
+        openai_request: "{}".into(),
+        first_user_message: String::new(),
+        session: SessionRef::Opens,
+        base: None,
+        source: Source::QwenProxy,
+    };
+    let mut tx = store.write_log().await?;
+    batch::write(&mut tx, &mut Openings::default(), &[Exchange { begun, ended: None }]).await.map_err(retriable)
 }
 
 /// On PostgreSQL somebody may delete a request between the statement that finds it and the one that answers it. The next

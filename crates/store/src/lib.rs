@@ -58,7 +58,7 @@ mod statement;
 mod store;
 mod transaction;
 
-pub use error::{Cause, Error};
+pub use error::{Cause, Class, Error};
 pub use page::{After, Listed, Page};
 pub use sealer::Sealer;
 pub use store::{Kind, Store};

@@ -80,6 +80,17 @@ pub async fn step(store: &Store, policy: &Policy, now_ms: i64) -> Result<Removed
     })
 }
 
+struct Newest(Option<i64>);
+
+/// When the newest request arrived, in Unix milliseconds.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn newest(store: &Store) -> Result<Option<i64>, Error> {
+    let newest = store.first::<Newest>(Statement::new("SELECT MAX(timestamp) AS newest FROM requests")).await?;
+    Ok(newest.and_then(|newest| newest.0))
+}
+
 /// Bodies of days that are over for the policy.
 async fn remove_aged(tx: &mut Transaction, policy: &Policy) -> Result<Removed, Error> {
     // The requests of a day may refer to bodies of the day before.
@@ -146,7 +157,13 @@ async fn remove_rows(tx: &mut Transaction, policy: &Policy, now_ms: i64) -> Resu
     Ok(Removed { requests, bodies: 0, done: less(requests) && less(sessions) })
 }
 
-// === impl Oldest ===
+// === impl Newest, Oldest ===
+
+impl FromRow for Newest {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.maybe_int("newest").map(Self)
+    }
+}
 
 impl FromRow for Oldest {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {

@@ -1,6 +1,7 @@
 //! The open database.
 
 mod postgres;
+mod release;
 mod sqlite;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::row::FromRow;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, audit};
+pub(crate) use sqlite::Linked;
 
 /// How long a caller waits for a connection, or for another writer, before the database counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,7 +39,7 @@ pub enum Kind {
 
 #[derive(Clone, Debug)]
 enum Pool {
-    Sqlite(sqlite::Pools),
+    Sqlite(sqlite::Database),
     Postgres(PgPool),
 }
 
@@ -74,7 +76,7 @@ impl Store {
     /// Closes all connections, once what runs on them has ended. Later calls fail with [`Error::Unavailable`].
     pub async fn close(&self) {
         match &self.pool {
-            Pool::Sqlite(pools) => pools.close().await,
+            Pool::Sqlite(database) => database.close().await,
             Pool::Postgres(pool) => pool.close().await,
         }
     }
@@ -86,7 +88,7 @@ impl Store {
     /// [`Error::Invalid`] if the database is no file, or `path` exists; [`Error::Unavailable`] if it cannot be written.
     pub async fn backup(&self, path: &Path) -> Result<(), Error> {
         match &self.pool {
-            Pool::Sqlite(pools) => pools.backup(path).await,
+            Pool::Sqlite(database) => database.backup(path).await,
             Pool::Postgres(_) => Err(Error::Invalid("only a database in a file is copied here".to_owned())),
         }
     }
@@ -95,8 +97,26 @@ impl Store {
     /// scheduler gives it. PostgreSQL does its work elsewhere.
     pub fn give_way(&self, span: Duration) {
         match &self.pool {
-            Pool::Sqlite(pools) => pools.give_way(span),
+            Pool::Sqlite(database) => database.give_way(span),
             Pool::Postgres(_) => {}
+        }
+    }
+
+    /// Why nothing is written, where the reason is that the SQLite file was deleted or replaced while it was in use. As it
+    /// was when somebody used the database last, which is at most a second ago where [`crate::settings::watch`] runs.
+    #[must_use]
+    pub fn problem(&self) -> Option<&'static str> {
+        match &self.pool {
+            Pool::Sqlite(database) => database.is_lost().then_some("db_replaced"),
+            Pool::Postgres(_) => None,
+        }
+    }
+
+    /// Another number for each file that was opened instead of a replaced one: what was read before has to be read again.
+    pub(crate) fn generation(&self) -> u64 {
+        match &self.pool {
+            Pool::Sqlite(database) => database.reopened(),
+            Pool::Postgres(_) => 0,
         }
     }
 
@@ -112,7 +132,7 @@ impl Store {
     /// Begins to read: all statements see the same state.
     pub(crate) async fn read(&self) -> Result<Transaction, Error> {
         match &self.pool {
-            Pool::Sqlite(pools) => Ok(Transaction::Sqlite(pools.read.begin().await?)),
+            Pool::Sqlite(database) => Ok(Transaction::Sqlite(database.for_reading().await.read.begin().await?.into())),
             Pool::Postgres(pool) => {
                 // By default every statement would see a state of its own.
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -124,7 +144,7 @@ impl Store {
     /// Begins to write what must survive a power cut.
     pub(crate) async fn write(&self) -> Result<Transaction, Error> {
         let mut tx = match &self.pool {
-            Pool::Sqlite(pools) => sqlite::begin(&pools.write).await?,
+            Pool::Sqlite(database) => database.for_writing().await?.begin_write().await?,
             Pool::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
         };
         audit::sign(&mut tx).await?;
@@ -134,21 +154,25 @@ impl Store {
     /// Begins to write the request log.
     pub(crate) async fn write_log(&self) -> Result<Transaction, Error> {
         match &self.pool {
-            Pool::Sqlite(pools) => sqlite::begin(&pools.log).await,
+            Pool::Sqlite(database) => database.for_writing().await?.begin_log().await,
             Pool::Postgres(pool) => postgres::begin_log(pool).await,
         }
     }
 
-    /// What is remembered of how conversations began. For whoever has begun to write the request log, so nobody waits.
-    pub(crate) async fn openings(&self) -> MutexGuard<'_, Openings> {
-        self.openings.lock().await
+    /// What is remembered of how conversations began in the database of this transaction. For whoever has begun to write
+    /// the request log, so nobody waits.
+    pub(crate) async fn openings(&self, tx: &Transaction) -> MutexGuard<'_, Openings> {
+        let mut openings = self.openings.lock().await;
+        openings.belong_to(tx.generation());
+        openings
     }
 
     /// One statement that only reads: the first row.
     pub(crate) async fn first<T: FromRow>(&self, statement: Statement<'_>) -> Result<Option<T>, Error> {
         statement.check()?;
         match &self.pool {
-            Pool::Sqlite(pools) => {
+            Pool::Sqlite(database) => {
+                let pools = database.for_reading().await;
                 statement.for_sqlite()?.fetch_optional(&pools.read).await?.map(|row| T::from_row(&row)).transpose()
             }
             Pool::Postgres(pool) => {
@@ -166,7 +190,8 @@ impl Store {
     pub(crate) async fn all<T: FromRow>(&self, statement: Statement<'_>) -> Result<Vec<T>, Error> {
         statement.check()?;
         match &self.pool {
-            Pool::Sqlite(pools) => {
+            Pool::Sqlite(database) => {
+                let pools = database.for_reading().await;
                 statement.for_sqlite()?.fetch_all(&pools.read).await?.iter().map(|row| T::from_row(row)).collect()
             }
             Pool::Postgres(pool) => {
@@ -194,5 +219,21 @@ impl Store {
         let row = tx.one(statement, what).await?;
         tx.commit().await?;
         Ok(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    #[tokio::test]
+    async fn what_reads_and_writes_can_be_spawned() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        is_send(&store.read());
+        is_send(&store.write());
+        is_send(&store.write_log());
+        is_send(&store.close());
     }
 }

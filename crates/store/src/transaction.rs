@@ -1,16 +1,28 @@
 //! A transaction of either database. Dropping it rolls back.
 
-use sqlx::{Postgres, Sqlite};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use sqlx::{Postgres, Sqlite, SqliteConnection};
 
 use crate::page::Total;
 use crate::row::FromRow;
 use crate::statement::Statement;
+use crate::store::Linked;
 use crate::{Error, audit};
 
 /// See the module. Statements run one after the other, each in the transaction.
 pub(crate) enum Transaction {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Sqlite(SqliteTransaction),
     Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// A transaction of SQLite, and the file it belongs to.
+pub(crate) struct SqliteTransaction {
+    tx: sqlx::Transaction<'static, Sqlite>,
+    /// Of who writes to a file.
+    linked: Option<Arc<Linked>>,
+    generation: u64,
 }
 
 // === impl Transaction ===
@@ -65,9 +77,55 @@ impl Transaction {
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
         audit::unsign(&mut self).await?;
         match self {
-            Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => Ok(tx.commit().await?),
         }
-        Ok(())
+    }
+
+    /// Another number for each database that was opened: what is remembered of one does not hold for another.
+    pub(crate) const fn generation(&self) -> u64 {
+        match self {
+            Self::Sqlite(tx) => tx.generation,
+            Self::Postgres(_) => 0,
+        }
+    }
+}
+
+// === impl SqliteTransaction ===
+
+impl SqliteTransaction {
+    /// From now on, it is committed only to the file of that name.
+    pub(crate) fn watch(&mut self, linked: Arc<Linked>, generation: u64) {
+        (self.linked, self.generation) = (Some(linked), generation);
+    }
+
+    /// Makes it last. A file that has lost its name meanwhile does not last, whatever is written to it.
+    async fn commit(self) -> Result<(), Error> {
+        let Self { tx, linked, .. } = self;
+        if let Some(linked) = &linked {
+            linked.verify()?;
+        }
+        tx.commit().await?;
+        linked.map_or(Ok(()), |linked| linked.verify())
+    }
+}
+
+impl From<sqlx::Transaction<'static, Sqlite>> for SqliteTransaction {
+    fn from(tx: sqlx::Transaction<'static, Sqlite>) -> Self {
+        Self { tx, linked: None, generation: 0 }
+    }
+}
+
+impl Deref for SqliteTransaction {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for SqliteTransaction {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.tx
     }
 }

@@ -232,13 +232,7 @@ async fn seal(store: &Store, sealer: &Sealer) {
 }
 
 fn cannot_open(error: &StoreError) -> Exit {
-    let message = format!("cannot open the database: {error}");
-    match error {
-        // A server that is away may come back; a file that cannot be opened will not mend itself.
-        StoreError::Unavailable(_) => Exit::Temporary(message),
-        StoreError::Invalid(_) => Exit::Config(message),
-        _ => Exit::CannotOpen(message),
-    }
+    Exit::of_database(error.exit_code(), format!("the database cannot be used: {error}"))
 }
 
 /// What we prove ourselves with to the children of our predecessor.

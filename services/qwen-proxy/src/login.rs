@@ -160,7 +160,7 @@ async fn open(common: &Common) -> Result<Store, Exit> {
 
 fn failed(error: &signalbox_store::Error) -> Exit {
     let message = format!("the database cannot be used: {error}; check --database-url or --data-dir");
-    if error.is_transient() { Exit::Temporary(message) } else { Exit::CannotOpen(message) }
+    Exit::of_database(error.exit_code(), message)
 }
 
 fn say(line: &str) -> Result<(), Exit> {

@@ -119,8 +119,6 @@ async fn forget(store: Store, every: Duration) {
     }
 }
 
-/// A database that is away may come back; a file that cannot be opened needs a person.
 fn cannot_open(error: &signalbox_store::Error) -> Exit {
-    let message = format!("the database cannot be used: {error}");
-    if error.is_transient() { Exit::Temporary(message) } else { Exit::CannotOpen(message) }
+    Exit::of_database(error.exit_code(), format!("the database cannot be used: {error}"))
 }

@@ -55,7 +55,7 @@ pub async fn change(
     let hold = Statement::new("UPDATE catalog_version SET version = version WHERE id = 1");
     tx.execute(hold).await?;
     let Version(found) = tx.one(Statement::new(VERSION), "catalog version").await?;
-    if found != version {
+    if super::distinct(store, found) != version {
         return Ok(false);
     }
     let mut changes: Vec<&Change> = changes.iter().collect();

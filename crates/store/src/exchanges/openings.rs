@@ -24,6 +24,8 @@ pub(crate) struct Openings {
     hashes: RandomState,
     /// The last row that was read.
     read_to: i64,
+    /// The database it was read from.
+    generation: u64,
 }
 
 /// The opening of a session.
@@ -62,6 +64,13 @@ pub(super) async fn write(tx: &mut Transaction, openings: Vec<Opening>) -> Resul
 // === impl Openings ===
 
 impl Openings {
+    /// Forgets what was read of another database.
+    pub(crate) fn belong_to(&mut self, generation: u64) {
+        if self.generation != generation {
+            *self = Self { generation, ..Self::default() };
+        }
+    }
+
     /// Reads what others, or we, have added. Writers take turns, so no row can turn up behind one that was read.
     pub(super) async fn catch_up(&mut self, tx: &mut Transaction) -> Result<(), Error> {
         if i64::try_from(self.newest.len()).is_ok_and(|len| len >= 2 * KEPT) {

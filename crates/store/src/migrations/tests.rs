@@ -121,7 +121,7 @@ async fn the_rows_of_an_older_sqlite_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/test.db", directory.path().display());
     let pool = SqlitePool::connect(&format!("{url}?mode=rwc")).await.unwrap();
-    make_old(Transaction::Sqlite(pool.begin().await.unwrap())).await;
+    make_old(Transaction::Sqlite(pool.begin().await.unwrap().into())).await;
     pool.close().await;
     check_old_rows(&url).await;
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
-use super::PATIENCE;
+use super::{PATIENCE, release};
 use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, migrations, seed};
@@ -20,8 +20,8 @@ pub(super) async fn open(url: &str) -> Result<PgPool, Error> {
     let options = PgConnectOptions::from_str(url)?
         .application_name("signalbox")
         .options([("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "60s")]);
-    let pool =
-        PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_with(options).await?;
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+    let pool = release::postgres(pool).connect_with(options).await?;
     let mut tx = Transaction::Postgres(pool.begin().await?);
     lock(&mut tx, MIGRATION_LOCK).await?;
     migrations::run(&mut tx).await?;

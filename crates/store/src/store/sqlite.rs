@@ -5,18 +5,25 @@
 
 mod backup;
 mod courtesy;
+mod database;
 mod file;
+mod linked;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use sqlx::Sqlite;
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
+use sqlx::{Executor as _, Sqlite};
+use tokio::time::timeout;
 
 use self::courtesy::Courtesy;
-use super::PATIENCE;
+pub(super) use self::database::Database;
+pub(crate) use self::linked::Linked;
+use self::linked::Lost;
+use super::{PATIENCE, release};
 use crate::original::{self, Original};
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
@@ -37,19 +44,22 @@ const PAGE: u32 = 8192;
 
 /// SQLite has one writer at a time anyway. Two connections write, so that each kind of write gets the durability it
 /// needs; `BEGIN IMMEDIATE` and the busy timeout make them take turns.
-#[derive(Clone, Debug)]
-pub(super) struct Pools {
+#[derive(Debug)]
+pub(crate) struct Pools {
     pub(super) read: SqlitePool,
     /// Configuration: an acknowledged write survives a power cut.
     pub(super) write: SqlitePool,
     /// The request log: an acknowledged write survives the end of the process, and costs no sync.
     pub(super) log: SqlitePool,
-    courtesy: Courtesy,
+    /// The file; `None` in memory.
+    linked: Option<Arc<Linked>>,
+    /// Another number for each file that was opened.
+    pub(super) generation: u64,
 }
 
 struct Version(String);
 
-pub(super) async fn open(url: &str) -> Result<Pools, Error> {
+pub(super) async fn open(url: &str) -> Result<Database, Error> {
     if url.contains('?') {
         return Err(Error::Invalid("a SQLite URL takes no parameters".to_owned()));
     }
@@ -62,10 +72,14 @@ pub(super) async fn open(url: &str) -> Result<Pools, Error> {
     if matches!(url, "sqlite::memory:" | "sqlite://:memory:") {
         return open_memory(options.shared_cache(false)).await;
     }
-    match options.get_filename().to_str().and_then(on_drive).filter(|_| cfg!(windows)).map(PathBuf::from) {
-        Some(path) => open_file(options.filename(path)).await,
-        None => open_file(options).await,
-    }
+    let options = match options.get_filename().to_str().and_then(on_drive).filter(|_| cfg!(windows)).map(PathBuf::from)
+    {
+        Some(path) => options.filename(path),
+        None => options,
+    };
+    let courtesy = Courtesy::new();
+    let pools = open_file(options.clone(), &courtesy, None).await?;
+    Ok(Database::new(Some(options), pools, courtesy))
 }
 
 /// The path of Windows in `sqlite:///C:/…`: the slash before the drive belongs to the URL.
@@ -78,27 +92,63 @@ fn on_drive(path: &str) -> Option<&str> {
 
 /// `BEGIN IMMEDIATE` waits for other writers here, where the busy timeout is honoured. A transaction that began by
 /// reading fails at once when it comes to write after somebody else did.
-pub(super) async fn begin(pool: &SqlitePool) -> Result<Transaction, Error> {
-    Ok(Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?))
+async fn begin(pool: &SqlitePool) -> Result<Transaction, Error> {
+    Ok(Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?.into()))
 }
 
-/// One connection for everything: another one would be another database.
-async fn open_memory(options: SqliteConnectOptions) -> Result<Pools, Error> {
-    let pool = connect(1, options.in_memory(true)).await?;
+/// One connection for everything: another one would be another database, so it is kept whatever happens.
+async fn open_memory(options: SqliteConnectOptions) -> Result<Database, Error> {
+    let pool = pool(1).connect_with(options.in_memory(true)).await?;
     migrate(&pool, None).await?;
-    Ok(Pools { read: pool.clone(), write: pool.clone(), log: pool, courtesy: Courtesy::new() })
+    let pools =
+        Pools { read: pool.clone(), write: pool.clone(), log: pool, linked: None, generation: next_generation() };
+    Ok(Database::new(None, pools, Courtesy::new()))
 }
 
-async fn open_file(options: SqliteConnectOptions) -> Result<Pools, Error> {
+/// Opens the file, and brings it up to date. `instead_of` has been open under this name until now.
+async fn open_file(
+    options: SqliteConnectOptions,
+    courtesy: &Courtesy,
+    instead_of: Option<(&Pools, Lost)>,
+) -> Result<Pools, Error> {
     let path = options.get_filename().to_owned();
     if path.as_os_str().is_empty() {
         return Err(Error::Invalid("the SQLite URL names no file".to_owned()));
     }
-    file::create_private(&path)?;
+    if instead_of.is_none() {
+        file::create_private(&path)?;
+    }
     let lock = file::lock(&path).await?;
-    // Opening for writing would already change the journal mode of somebody else's file.
-    let look = connect(1, options.clone().read_only(true)).await?;
-    let mut tx = Transaction::Sqlite(look.begin().await?);
+    if let Some((old, lost)) = instead_of {
+        old.make_way(lost).await?;
+    }
+    let linked = Arc::new(Linked::new(&path)?);
+    let original = look(&options, &path).await?;
+
+    let options = options.page_size(PAGE).journal_mode(SqliteJournalMode::Wal).pragma("journal_size_limit", "67108864");
+    // On macOS only `fullfsync` reaches the disk; elsewhere it does nothing.
+    let durable = options.clone().synchronous(SqliteSynchronous::Full).pragma("fullfsync", "ON");
+    // What was a secret before it was sealed, or deleted, is overwritten.
+    let write = file_pool(1, &linked, None).connect_with(durable.pragma("secure_delete", "ON")).await?;
+    migrate(&write, original.as_ref()).await?;
+    drop(lock);
+    // A batch of the log changes the same few index pages as the one before: the rarer the log is folded into the file,
+    // the fewer times they are written. 16 MiB of it, and 8 MiB of memory for what a batch touches.
+    let log = options.clone().synchronous(SqliteSynchronous::Normal);
+    let log = log.pragma("wal_autocheckpoint", "2048").pragma("cache_size", "-8192");
+    let log = file_pool(1, &linked, Some(courtesy)).connect_with(log).await?;
+    let read = options.synchronous(SqliteSynchronous::Normal).read_only(true);
+    let read = file_pool(READERS, &linked, None).connect_with(read).await?;
+    linked.note_log();
+    linked.verify()?;
+    Ok(Pools { read, write, log, linked: Some(linked), generation: next_generation() })
+}
+
+/// Finds out what the file is, and copies it where it is the original's. Opening it for writing would already change the
+/// journal mode of somebody else's file.
+async fn look(options: &SqliteConnectOptions, path: &Path) -> Result<Option<Original>, Error> {
+    let look = pool(1).connect_with(options.clone().read_only(true)).await?;
+    let mut tx = Transaction::Sqlite(look.begin().await?.into());
     let original = match recognise(&mut tx).await {
         Ok(original) => original,
         Err(Error::Corrupt(why)) => {
@@ -111,7 +161,7 @@ async fn open_file(options: SqliteConnectOptions) -> Result<Pools, Error> {
         Err(other) => return Err(other),
     };
     if original.is_some() {
-        let mut copy = path.clone().into_os_string();
+        let mut copy = path.to_owned().into_os_string();
         copy.push(Original::copy_suffix(&mut tx).await?);
         drop(tx);
         tracing::info!(copy = %copy.display(), "this is a database of the original: copying it, then taking it over");
@@ -120,26 +170,12 @@ async fn open_file(options: SqliteConnectOptions) -> Result<Pools, Error> {
         drop(tx);
     }
     look.close().await;
-
-    let options = options.page_size(PAGE).journal_mode(SqliteJournalMode::Wal).pragma("journal_size_limit", "67108864");
-    // On macOS only `fullfsync` reaches the disk; elsewhere it does nothing.
-    let durable = options.clone().synchronous(SqliteSynchronous::Full).pragma("fullfsync", "ON");
-    // What was a secret before it was sealed, or deleted, is overwritten.
-    let write = connect(1, durable.pragma("secure_delete", "ON")).await?;
-    migrate(&write, original.as_ref()).await?;
-    drop(lock);
-    // A batch of the log changes the same few index pages as the one before: the rarer the log is folded into the file,
-    // the fewer times they are written. 16 MiB of it, and 8 MiB of memory for what a batch touches.
-    let log = options.clone().synchronous(SqliteSynchronous::Normal);
-    let log = log.pragma("wal_autocheckpoint", "2048").pragma("cache_size", "-8192");
-    let courtesy = Courtesy::new();
-    let log = courtesy.teach(pool(1)).connect_with(log).await?;
-    let read = connect(READERS, options.synchronous(SqliteSynchronous::Normal).read_only(true)).await?;
-    Ok(Pools { read, write, log, courtesy })
+    Ok(original)
 }
 
-async fn connect(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
-    Ok(pool(connections).connect_with(options).await?)
+fn next_generation() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A pool that keeps its connections: opening a file again costs more than an idle descriptor, and while one writer is
@@ -151,6 +187,23 @@ fn pool(connections: u32) -> PoolOptions<Sqlite> {
         .acquire_timeout(PATIENCE)
         .idle_timeout(None)
         .max_lifetime(None)
+}
+
+/// A pool whose connections all lead to the same file, whatever happens to its name.
+fn file_pool(connections: u32, linked: &Arc<Linked>, courtesy: Option<&Courtesy>) -> PoolOptions<Sqlite> {
+    let (linked, courtesy) = (Arc::clone(linked), courtesy.cloned());
+    release::sqlite(pool(connections)).after_connect(move |connection, _| {
+        let (linked, courtesy) = (Arc::clone(&linked), courtesy.clone());
+        Box::pin(async move {
+            linked.verify().map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))?;
+            // The first statement opens the log, which may have lost its name later on.
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").await?;
+            match courtesy {
+                Some(courtesy) => courtesy.teach(connection).await,
+                None => Ok(()),
+            }
+        })
+    })
 }
 
 /// What the file is, if it may be opened at all. Only reads.
@@ -181,14 +234,14 @@ async fn migrate(pool: &SqlitePool, original: Option<&Original>) -> Result<(), E
 // === impl Pools ===
 
 impl Pools {
-    /// See [`crate::Store::give_way`].
-    pub(super) fn give_way(&self, span: Duration) {
-        self.courtesy.last(span);
+    /// Begins to write what must survive a power cut.
+    pub(super) async fn begin_write(&self) -> Result<Transaction, Error> {
+        self.watched(begin(&self.write).await?)
     }
 
-    /// See [`crate::Store::backup`].
-    pub(super) async fn backup(&self, path: &Path) -> Result<(), Error> {
-        backup::backup(&self.read, path).await
+    /// Begins to write the request log.
+    pub(super) async fn begin_log(&self) -> Result<Transaction, Error> {
+        self.watched(begin(&self.log).await?)
     }
 
     /// The writer goes last: the last one to leave folds the log into the file.
@@ -196,6 +249,48 @@ impl Pools {
         self.read.close().await;
         self.log.close().await;
         self.write.close().await;
+    }
+
+    /// A transaction that is not committed unless the file is still the one of its name.
+    fn watched(&self, mut tx: Transaction) -> Result<Transaction, Error> {
+        if let (Transaction::Sqlite(tx), Some(linked)) = (&mut tx, &self.linked) {
+            linked.note_log();
+            tx.watch(Arc::clone(linked), self.generation);
+        }
+        Ok(tx)
+    }
+
+    /// Leaves the name to another file. What has been lost of this one is in no danger then.
+    async fn make_way(&self, lost: Lost) -> Result<(), Error> {
+        let Some(linked) = &self.linked else { return Ok(()) };
+        match lost {
+            Lost::Deleted | Lost::Replaced => linked.move_log_aside()?,
+            Lost::LogDeleted => {
+                // What is only in the log goes into the file; nobody else writes, because nobody else has the log either.
+                if !self.write.is_closed() {
+                    self.fold_in().await?;
+                }
+                self.leave().await?;
+            }
+            // Somebody else has done that.
+            Lost::LogReplaced => self.leave().await?,
+        }
+        Ok(())
+    }
+
+    async fn fold_in(&self) -> Result<(), Error> {
+        let (busy, ..): (i64, i64, i64) =
+            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.write).await?;
+        if busy != 0 {
+            return Err(Error::Unavailable("the log is in use".into()));
+        }
+        Ok(())
+    }
+
+    /// Two logs at once would share one index.
+    async fn leave(&self) -> Result<(), Error> {
+        let closed = timeout(PATIENCE, self.close()).await;
+        closed.map_err(|_| Error::Unavailable("calls on the old connections do not end".into()))
     }
 }
 

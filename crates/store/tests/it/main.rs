@@ -17,6 +17,7 @@ mod original;
 mod outage;
 mod providers;
 mod qwen_turns;
+mod replaced;
 mod requests;
 mod responses;
 mod retention;

@@ -68,7 +68,8 @@ async fn summary(app: &App) -> (Map<String, Value>, Errors) {
     let now = clock::unix_ms();
     let sessions = timeout(PATIENCE, qwen_turns::count(&app.store, now)).await.ok().and_then(Result::ok);
     let errors = read_errors(app, now).await;
-    let database = if sessions.is_some() { "ok" } else { "degraded" };
+    // The reason is a word for machines, such as `db_replaced`.
+    let database = if sessions.is_some() { app.store.problem().unwrap_or("ok") } else { "degraded" };
     let authentication = match app.logins.current(now).await {
         Ok(_) => "ok",
         Err(NoLogin::Missing) => "not_configured",

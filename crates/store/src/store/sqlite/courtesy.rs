@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::Sqlite;
-use sqlx::pool::PoolOptions;
+use sqlx::SqliteConnection;
 use tokio::time::Instant;
 
 /// How many instructions of SQLite's virtual machine run between two offers: some 30 µs. With 1,000, offering hardly helps.
@@ -42,19 +41,13 @@ impl Courtesy {
         self.until.store(micros(self.origin.elapsed().saturating_add(span)), Ordering::Relaxed);
     }
 
-    /// Makes the threads of this pool's connections courteous.
-    pub(super) fn teach(&self, pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
-        let this = self.clone();
-        pool.after_connect(move |connection, _| {
-            let this = this.clone();
-            Box::pin(async move {
-                connection.lock_handle().await?.set_progress_handler(STEPS, move || {
-                    this.offer();
-                    true
-                });
-                Ok(())
-            })
-        })
+    /// Makes the thread of a connection courteous.
+    pub(super) async fn teach(self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        connection.lock_handle().await?.set_progress_handler(STEPS, move || {
+            self.offer();
+            true
+        });
+        Ok(())
     }
 
     fn offer(&self) {

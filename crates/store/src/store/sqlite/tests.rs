@@ -5,6 +5,13 @@ use sqlx::AssertSqlSafe;
 use super::*;
 use crate::page::Total;
 
+/// A database, and its connections.
+async fn open_pools(url: &str) -> (Database, Arc<Pools>) {
+    let database = open(url).await.unwrap();
+    let pools = database.pools();
+    (database, pools)
+}
+
 async fn pragma(pool: &SqlitePool, pragma: &'static str) -> i64 {
     sqlx::query_scalar(pragma).fetch_one(pool).await.unwrap()
 }
@@ -22,7 +29,7 @@ fn old_versions_are_refused() {
 #[tokio::test]
 async fn each_pool_has_the_durability_it_promises() {
     let directory = tempfile::tempdir().unwrap();
-    let pools = open(&format!("sqlite://{}/test.db", directory.path().display())).await.unwrap();
+    let (_database, pools) = open_pools(&format!("sqlite://{}/test.db", directory.path().display())).await;
     // FULL is 2, NORMAL is 1.
     assert_eq!(pragma(&pools.write, "PRAGMA synchronous").await, 2);
     assert_eq!(pragma(&pools.log, "PRAGMA synchronous").await, 1);
@@ -33,7 +40,7 @@ async fn each_pool_has_the_durability_it_promises() {
         let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await.unwrap();
         assert_eq!(mode, "wal");
     }
-    let mut reader = Transaction::Sqlite(pools.read.begin().await.unwrap());
+    let mut reader = Transaction::Sqlite(pools.read.begin().await.unwrap().into());
     let refused = reader.execute(Statement::new("DELETE FROM settings")).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     drop(reader);
@@ -45,20 +52,20 @@ async fn the_log_lets_others_go_first_while_it_is_asked_to() {
     const WORK: &str = "WITH RECURSIVE n (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM n WHERE n < 100000)
         INSERT INTO settings (key, value, updated_at) SELECT 'n' || n, '', 0 FROM n WHERE TRUE ON CONFLICT (key) DO NOTHING";
     let directory = tempfile::tempdir().unwrap();
-    let pools = open(&format!("sqlite://{}/test.db", directory.path().display())).await.unwrap();
+    let (database, pools) = open_pools(&format!("sqlite://{}/test.db", directory.path().display())).await;
     let offers = |span| {
-        let pools = pools.clone();
+        let (database, pools) = (database.clone(), Arc::clone(&pools));
         async move {
-            let before = pools.courtesy.offers.load(Ordering::Relaxed);
-            pools.give_way(span);
+            let before = database.courtesy().offers.load(Ordering::Relaxed);
+            database.give_way(span);
             let mut tx = begin(&pools.log).await.unwrap();
             tx.execute(Statement::new(WORK)).await.unwrap();
-            pools.courtesy.offers.load(Ordering::Relaxed) - before
+            database.courtesy().offers.load(Ordering::Relaxed) - before
         }
     };
-    assert_eq!(offers(Duration::ZERO).await, 0);
-    assert!(offers(Duration::MAX).await >= 100);
-    assert_eq!(offers(Duration::ZERO).await, 0);
+    assert_eq!(offers(std::time::Duration::ZERO).await, 0);
+    assert!(offers(std::time::Duration::MAX).await >= 100);
+    assert_eq!(offers(std::time::Duration::ZERO).await, 0);
     pools.close().await;
 }
 
@@ -69,11 +76,11 @@ async fn a_new_file_has_large_pages_and_an_old_one_keeps_its_own() {
         let path = directory.path().join(name);
         if name == "old.db" {
             let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).page_size(4096);
-            let pool = connect(1, options.journal_mode(SqliteJournalMode::Wal)).await.unwrap();
+            let pool = pool(1).connect_with(options.journal_mode(SqliteJournalMode::Wal)).await.unwrap();
             migrate(&pool, None).await.unwrap();
             pool.close().await;
         }
-        let pools = open(&format!("sqlite://{}", path.display())).await.unwrap();
+        let (_database, pools) = open_pools(&format!("sqlite://{}", path.display())).await;
         for pool in [&pools.read, &pools.write, &pools.log] {
             assert_eq!(pragma(pool, "PRAGMA page_size").await, size, "{name}");
         }
@@ -84,7 +91,7 @@ async fn a_new_file_has_large_pages_and_an_old_one_keeps_its_own() {
 
 #[tokio::test]
 async fn a_full_database_is_unavailable_and_nothing_is_lost() {
-    let pools = open("sqlite::memory:").await.unwrap();
+    let (_database, pools) = open_pools("sqlite::memory:").await;
     let pages = pragma(&pools.write, "PRAGMA page_count").await;
     let limit = AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
     sqlx::raw_sql(limit).execute(&pools.write).await.unwrap();

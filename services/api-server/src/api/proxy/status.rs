@@ -125,7 +125,7 @@ impl StatusObject {
         // Read last: the lists may have taken their time.
         let now = app.fleet.now();
         let (database, lists) = match lists {
-            Ok(lists) => ("ok", lists),
+            Ok(lists) => (app.store.problem().unwrap_or("ok"), lists),
             Err(error) => {
                 tracing::warn!(%error, "the status has no lists");
                 ("unavailable", Lists::default())

@@ -1,0 +1,175 @@
+//! The file of the database is deleted or replaced while it is open.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use signalbox_store::exchanges::{SessionRef, record};
+use signalbox_store::requests::{self, Filter};
+use signalbox_store::{Class, Error, Page, Store, catalog, settings};
+use sqlx::{Connection, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::exchanges::whole;
+
+/// Two stores on one file, as of two processes, and a backup of it.
+struct World {
+    directory: TempDir,
+    stores: [Store; 2],
+    backup: PathBuf,
+}
+
+impl World {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db", directory.path().display());
+        let stores = [Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap()];
+        let backup = directory.path().join("backup.db");
+        put(&stores[0], "before").await.unwrap();
+        record(&stores[1], &[whole("before", 1, SessionRef::Opens)]).await.unwrap();
+        stores[0].backup(&backup).await.unwrap();
+        put(&stores[0], "lost").await.unwrap();
+        record(&stores[1], &[whole("lost", 2, SessionRef::Opens)]).await.unwrap();
+        Self { directory, stores, backup }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("test.db")
+    }
+
+    /// What both write is there afterwards: for them, for each other, and for who opens the file later; beside `logged`
+    /// requests.
+    async fn go_on(self, expected: &[&str], logged: i64) {
+        let Self { directory, stores, .. } = self;
+        for (n, store) in stores.iter().enumerate() {
+            until(async || put(store, &format!("after {n}")).await).await;
+            let id = format!("after-{n}");
+            until(async || record(store, &[whole(&id, 3, SessionRef::Opens)]).await).await;
+            assert_eq!(store.problem(), None);
+        }
+        let mut expected: Vec<String> = expected.iter().map(|&text| text.to_owned()).collect();
+        expected.extend(["after 0".to_owned(), "after 1".to_owned()]);
+        expected.sort();
+        for store in &stores {
+            assert_eq!(keys(store).await, expected);
+            store.close().await;
+        }
+        let later = Store::open(&format!("sqlite://{}/test.db", directory.path().display())).await.unwrap();
+        assert_eq!(keys(&later).await, expected);
+        let rows = requests::list(&later, &Filter::default(), Page { limit: 100, offset: 0 }).await.unwrap();
+        assert_eq!(rows.total, logged + 2);
+        later.close().await;
+        let mut connection =
+            SqliteConnection::connect(&format!("sqlite://{}/test.db", directory.path().display())).await.unwrap();
+        let check: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(check, "ok");
+    }
+}
+
+async fn put(store: &Store, key: &str) -> Result<(), Error> {
+    settings::put(store, &[(key.to_owned(), "x".to_owned())], 1).await
+}
+
+async fn keys(store: &Store) -> Vec<String> {
+    let rows = settings::list(store).await.unwrap();
+    let mut keys: Vec<String> = rows.into_iter().filter(|row| row.value == "x").map(|row| row.key).collect();
+    keys.sort();
+    keys
+}
+
+/// Repeats a call for as long as it fails in passing.
+async fn until(call: impl AsyncFn() -> Result<(), Error>) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = call().await {
+        assert_eq!(error.class(), Class::Transient, "{error}");
+        assert!(Instant::now() < deadline, "{error}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn log_of(path: &Path) -> PathBuf {
+    path.with_extension("db-wal")
+}
+
+#[tokio::test]
+async fn a_backup_that_is_moved_into_place_is_opened_by_itself() {
+    let world = World::new().await;
+    let before = catalog::version(&world.stores[0]).await.unwrap();
+    fs::rename(&world.backup, world.path()).unwrap();
+    let error = put(&world.stores[0], "to nowhere").await.unwrap_err();
+    assert!(error.to_string().contains("db_replaced"), "{error}");
+    assert_eq!((error.class(), world.stores[0].problem()), (Class::Transient, Some("db_replaced")));
+    until(async || put(&world.stores[0], "before").await).await;
+    assert_ne!(catalog::version(&world.stores[0]).await.unwrap(), before, "who looks at it reads all again");
+    world.go_on(&["before"], 1).await;
+}
+
+#[tokio::test]
+async fn a_backup_that_comes_with_its_log_keeps_it() {
+    let world = World::new().await;
+    let url = format!("sqlite://{}", world.backup.display());
+    let other = Store::open(&url).await.unwrap();
+    put(&other, "in the log").await.unwrap();
+    // As if its process had been killed: the log is not folded in.
+    let copy = world.directory.path().join("copy.db");
+    fs::copy(&world.backup, &copy).unwrap();
+    fs::copy(log_of(&world.backup), log_of(&copy)).unwrap();
+    other.close().await;
+    fs::rename(log_of(&copy), log_of(&world.path())).unwrap();
+    fs::rename(&copy, world.path()).unwrap();
+    world.go_on(&["before", "in the log"], 1).await;
+}
+
+#[tokio::test]
+async fn without_its_file_nothing_is_acknowledged_and_what_is_open_can_be_read() {
+    let world = World::new().await;
+    let aside = world.directory.path().join("aside.db");
+    fs::rename(world.path(), &aside).unwrap();
+    for _ in 0..3 {
+        let error = put(&world.stores[0], "to nowhere").await.unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains("deleted"), "{error}");
+        let batch = [whole("nowhere", 3, SessionRef::Opens)];
+        assert!(record(&world.stores[1], &batch).await.unwrap_err().is_transient());
+        // No further connection can be opened, so a read may have to wait for one that is.
+        until(async || settings::list(&world.stores[1]).await.map(drop)).await;
+    }
+    assert!(!world.path().exists(), "nobody makes another one");
+    fs::rename(&aside, world.path()).unwrap();
+    world.go_on(&["before", "lost"], 2).await;
+}
+
+#[tokio::test]
+async fn a_deleted_file_gives_way_to_the_backup() {
+    let world = World::new().await;
+    fs::remove_file(world.path()).unwrap();
+    put(&world.stores[0], "to nowhere").await.unwrap_err();
+    fs::rename(&world.backup, world.path()).unwrap();
+    world.go_on(&["before"], 1).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_left_alone() {
+    let world = World::new().await;
+    let aside = world.directory.path().join("aside.db");
+    fs::rename(world.path(), &aside).unwrap();
+    fs::write(world.path(), "not a database".repeat(1000)).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let error = put(&world.stores[0], "to nowhere").await.unwrap_err();
+        assert!(error.is_transient(), "{error:?}");
+        if error.to_string().contains("cannot be used") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{error}");
+    }
+    assert_eq!(fs::read(world.path()).unwrap(), "not a database".repeat(1000).into_bytes());
+    fs::rename(&aside, world.path()).unwrap();
+    world.go_on(&["before", "lost"], 2).await;
+}
+
+#[tokio::test]
+async fn what_is_only_in_a_deleted_log_is_saved() {
+    let world = World::new().await;
+    fs::remove_file(log_of(&world.path())).unwrap();
+    world.go_on(&["before", "lost"], 2).await;
+}
