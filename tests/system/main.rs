@@ -31,6 +31,7 @@ mod outage;
 mod overload;
 mod provider_cli;
 mod qwen;
+mod replaced_database;
 mod restarts;
 mod sdk;
 mod settings;

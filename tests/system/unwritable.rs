@@ -1,6 +1,7 @@
 //! The journal cannot be written: the router serves on and counts, or refuses, as it is told; and recovers by itself.
 
 mod small_disk;
+mod whole_disk;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use signalbox_daemon::{ClientKeys, Doors, Shutdown};
+use signalbox_store::Store;
 use signalbox_upstream::{Client, Deadlines};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,8 @@ pub struct App {
     pub client: Client,
     /// The request log.
     pub journal: Journal,
+    /// The database, for what is told about it.
+    pub store: Store,
     /// By which names, and from which pages.
     pub doors: Doors,
     /// Who may ask.

@@ -22,6 +22,7 @@
 mod bodies;
 mod intake;
 mod loader;
+mod lock;
 mod pool;
 mod recent;
 mod record;
@@ -33,7 +34,7 @@ mod tail;
 mod transcript;
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::{
@@ -136,6 +137,8 @@ struct Status {
     unlogged: AtomicU64,
     /// The last append failed.
     failing: AtomicBool,
+    /// Messages about lost ends that the loader has not read.
+    lost: AtomicUsize,
     loader: LoaderStatus,
 }
 
@@ -167,17 +170,12 @@ const KEPT_FREE: u64 = 8;
 /// … and so many files, each of which is open twice.
 const MOST_FREE: u64 = 64;
 
+/// How many ends that could not be written are kept in memory for the loader: some 10 MB.
+const MOST_LOST: usize = 16_384;
+
 /// The directory of one process within the journal's.
 pub(crate) fn instance_dir(data_dir: &Path, instance: &str) -> PathBuf {
     data_dir.join("journal").join(instance)
-}
-
-/// Creates the directory and takes its lock.
-fn claim(dir: &Path) -> io::Result<File> {
-    std::fs::create_dir_all(dir)?;
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
-    lock.try_lock()?;
-    Ok(lock)
 }
 
 // === impl JournalConfig ===
@@ -199,7 +197,7 @@ impl Journal {
     /// When the directory cannot be made or locked.
     pub fn open(data_dir: &Path, instance: &str, shards: usize, config: JournalConfig) -> io::Result<(Self, Loader)> {
         let dir = instance_dir(data_dir, instance);
-        let lock = claim(&dir)?;
+        let lock = lock::claim(&dir)?;
         let (to_loader, from_writers) = mpsc::channel();
         let status = Arc::new(Status::default());
         let spare = if config.enabled { shards.max(1) + 1 } else { 0 };
@@ -312,7 +310,7 @@ impl Inner {
         // A panic cannot leave the shard half changed: the writer keeps its books by whole records.
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
         let Shard { writer, scratch } = &mut *shard;
-        encode(scratch, kind, id, head, body);
+        encode(scratch, kind, id, head, body)?;
         let appended = writer.append(scratch, body)?;
         self.status.backlog.fetch_add((scratch.len() + body.len()) as u64, Ordering::Relaxed);
         if let Some(segment) = appended.opened {
@@ -320,6 +318,16 @@ impl Inner {
             let _ = self.to_loader.send(ToLoader::Opened(segment));
         }
         Ok(appended.file)
+    }
+
+    /// Hands the end of a request to the loader in memory. While it waits for a database and the disk fails again and again,
+    /// there would be ever more of them: beyond a bound the request stays pending, and is `interrupted` in the end.
+    fn lose(&self, id: Uuid, end: End) {
+        if self.status.lost.fetch_add(1, Ordering::Relaxed) >= MOST_LOST {
+            self.status.lost.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        let _ = self.to_loader.send(ToLoader::Lost(id, Box::new(end)));
     }
 }
 
@@ -360,8 +368,7 @@ impl Entry {
         // The row must not look as if the client had got no more than it shows.
         end.truncated = true;
         end.error.get_or_insert_with(|| "the request log could not be written to its end".to_owned());
-        // At most one message per request in flight at the time of the failure, so the queue stays short.
-        let _ = inner.to_loader.send(ToLoader::Lost(id, Box::new(end)));
+        inner.lose(id, end);
         Written::default()
     }
 }

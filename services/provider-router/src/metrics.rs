@@ -79,6 +79,9 @@ pub struct Metrics {
     resent: Counter<u64, AtomicU64>,
     journal_bytes: Gauge<u64, AtomicU64>,
     unlogged: Gauge<u64, AtomicU64>,
+    log_refused: Gauge<u64, AtomicU64>,
+    set_aside: Gauge<u64, AtomicU64>,
+    skipped: Gauge<u64, AtomicU64>,
     database_up: Gauge,
 }
 
@@ -106,6 +109,12 @@ pub struct Gauges {
     pub journal_bytes: u64,
     /// Requests that are not, or not wholly, in the journal.
     pub unlogged: u64,
+    /// Requests that the database refuses.
+    pub log_refused: u64,
+    /// Files of the journal that were set aside.
+    pub set_aside: u64,
+    /// Entries of the journal's directory that cannot be looked at.
+    pub skipped: u64,
     /// Whether the database answers.
     pub database_up: bool,
 }
@@ -127,6 +136,9 @@ impl Default for Metrics {
             resent: Counter::default(),
             journal_bytes: Gauge::default(),
             unlogged: Gauge::default(),
+            log_refused: Gauge::default(),
+            set_aside: Gauge::default(),
+            skipped: Gauge::default(),
             database_up: Gauge::default(),
         };
         let mut registry = Registry::default();
@@ -162,6 +174,9 @@ impl Default for Metrics {
         );
         registry.register("signalbox_journal_bytes", "Journal not yet in the database", metrics.journal_bytes.clone());
         registry.register("signalbox_journal_unlogged", "Requests not wholly in the journal", metrics.unlogged.clone());
+        registry.register("signalbox_journal_refused", "Requests the database refuses", metrics.log_refused.clone());
+        registry.register("signalbox_journal_set_aside", "Journal files set aside", metrics.set_aside.clone());
+        registry.register("signalbox_journal_skipped", "Journal entries not looked at", metrics.skipped.clone());
         registry.register("signalbox_database_up", "Whether the database answers", metrics.database_up.clone());
         Self { registry: Mutex::new(registry), ..metrics }
     }
@@ -208,6 +223,9 @@ impl Metrics {
         self.resent.inner().store(gauges.resent_requests, Ordering::Relaxed);
         self.journal_bytes.set(gauges.journal_bytes);
         self.unlogged.set(gauges.unlogged);
+        self.log_refused.set(gauges.log_refused);
+        self.set_aside.set(gauges.set_aside);
+        self.skipped.set(gauges.skipped);
         self.database_up.set(gauges.database_up.into());
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -249,6 +267,9 @@ mod tests {
             resent_requests: 6,
             journal_bytes: 9,
             unlogged: 3,
+            log_refused: 0,
+            set_aside: 2,
+            skipped: 0,
             database_up: true,
         };
         let text = metrics.text(&gauges);
@@ -262,6 +283,7 @@ mod tests {
             "signalbox_upstream_requests_resent_total 6",
             "signalbox_requests_in_flight 2",
             "signalbox_journal_unlogged 3",
+            "signalbox_journal_set_aside 2",
             "signalbox_database_up 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\nis missing in\n{text}");
@@ -280,6 +302,9 @@ mod tests {
             resent_requests: 0,
             journal_bytes: 0,
             unlogged: 0,
+            log_refused: 0,
+            set_aside: 0,
+            skipped: 0,
             database_up: false,
         };
         assert!(metrics.text(&gauges).contains(r#"status="completed"} 2"#));

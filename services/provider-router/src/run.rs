@@ -73,6 +73,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         refresher,
         client,
         journal,
+        store: store.clone(),
         doors: Doors::new(&context.common.server),
         keys,
         private_keys: PrivateKeys::new(&config.private_keys),
@@ -116,8 +117,6 @@ async fn seal(store: &Store, sealer: &Sealer) {
     }
 }
 
-/// A database that is away may come back; a file that cannot be opened needs a person.
 fn cannot_open(error: &signalbox_store::Error) -> Exit {
-    let message = format!("the database cannot be used: {error}");
-    if error.is_transient() { Exit::Temporary(message) } else { Exit::CannotOpen(message) }
+    Exit::of_database(error.exit_code(), format!("the database cannot be used: {error}"))
 }

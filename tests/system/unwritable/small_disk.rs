@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-/// A tmpfs of 1 MiB. Dropping it unmounts it.
+/// A small tmpfs. Dropping it unmounts it.
 pub(super) struct SmallDisk {
     at: PathBuf,
 }
@@ -15,16 +15,22 @@ pub(super) struct SmallDisk {
 // === impl SmallDisk ===
 
 impl SmallDisk {
+    /// Mounts one of 1 MiB.
+    pub(super) fn mount(at: &Path) -> Option<Self> {
+        Self::mount_sized(at, "1m")
+    }
+
     /// Mounts one. Only root can: for others the test is skipped, which `CI` does not allow.
     #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-    pub(super) fn mount(at: &Path) -> Option<Self> {
+    pub(super) fn mount_sized(at: &Path, size: &str) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none(), "this test has to run as root in CI");
             eprintln!("SKIPPED: only root can mount a small disk");
             return None;
         }
-        fs::create_dir(at).unwrap();
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(at).status().unwrap();
+        fs::create_dir_all(at).unwrap();
+        let size = format!("size={size}");
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status().unwrap();
         assert!(status.success(), "mount: {status}");
         Some(Self { at: at.to_owned() })
     }

@@ -38,20 +38,24 @@ pub async fn health(State(app): State<Arc<App>>) -> Json<Value> {
         .collect();
     let ids: Vec<&str> = snapshot.providers().iter().map(|provider| provider.id.as_str()).collect();
     let loader = app.journal.loader_status();
-    let database_ok = app.catalog.database_ok() && loader.database_ok();
-    let journal_ok = !app.journal.is_failing();
+    let problem = app.store.problem();
+    let database_ok = app.catalog.database_ok() && loader.database_ok() && problem.is_none();
+    // What was set aside is safe and is tried again; what cannot be looked at needs a person.
+    let journal_ok = !app.journal.is_failing() && loader.skipped() == 0;
     let word = |ok: bool| if ok { "ok" } else { "degraded" };
     Json(json!({
         "status": word(database_ok && journal_ok),
         "instance": app.instance,
         "uptime": app.started.elapsed().as_secs(),
-        "database": {"status": word(database_ok)},
+        "database": {"status": word(database_ok), "reason": problem},
         "journal": {
             "status": word(journal_ok),
             "bytes": app.journal.backlog_bytes(),
             "unlogged": app.journal.unlogged(),
             "loaded": loader.loaded(),
             "refused": loader.refused(),
+            "set_aside": loader.set_aside(),
+            "skipped": loader.skipped(),
         },
         "catalog": {"version": snapshot.version()},
         "connections": {"open": app.client.open_connections(), "idle": app.client.idle_connections()},

@@ -12,6 +12,7 @@ use crate::{app::App, metrics::Gauges};
 
 /// Everything as text.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let loader = app.journal.loader_status();
     let gauges = Gauges {
         in_flight: app.max_in_flight - app.in_flight.available_permits(),
         idle_connections: app.client.idle_connections(),
@@ -19,7 +20,10 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
         resent_requests: app.client.resent_requests(),
         journal_bytes: app.journal.backlog_bytes(),
         unlogged: app.journal.unlogged(),
-        database_up: app.catalog.database_ok() && app.journal.loader_status().database_ok(),
+        log_refused: loader.refused(),
+        set_aside: loader.set_aside(),
+        skipped: loader.skipped(),
+        database_up: app.catalog.database_ok() && loader.database_ok() && app.store.problem().is_none(),
     };
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     (kind, app.metrics.text(&gauges)).into_response()

@@ -17,6 +17,7 @@ use super::{
     pool::Pool,
     recent::{Recent, Shared},
     record::{End, Kind, Record},
+    recovery,
     segment::Segment,
     tail::{Place, Tail, Window},
     transcript::Transcript,
@@ -69,6 +70,8 @@ pub(crate) struct Intake {
     spare: Window,
     /// Requests go before their log.
     pub(crate) courteous: bool,
+    /// How many files were set aside.
+    set_aside: u64,
 }
 
 /// A request that goes on.
@@ -190,6 +193,11 @@ impl Intake {
         self.tails.values().map(Tail::passed).sum()
     }
 
+    /// How many files have been set aside, because something in them could not be read or loaded.
+    pub(crate) const fn set_aside(&self) -> u64 {
+        self.set_aside
+    }
+
     /// How many requests have begun and are not over.
     pub(crate) fn open(&self) -> usize {
         self.open.len()
@@ -222,6 +230,7 @@ impl Intake {
             let stays = !tail.is_exhausted() || tail.pins > 0 || unfollowed.contains(number);
             if !stays {
                 freed += tail.segment.len();
+                self.set_aside += u64::from(tail.keep);
                 discard(tail, pool);
             }
             stays
@@ -372,8 +381,7 @@ impl Intake {
 fn discard(tail: &Tail, pool: &Pool) {
     let path = &tail.segment.file.path;
     let result = if tail.keep {
-        tracing::warn!(path = %path.display(), "a segment with unreadable or refused records is kept as .damaged");
-        std::fs::rename(path, path.with_extension("damaged"))
+        recovery::set_aside(path)
     } else if tail.segment.left_behind {
         std::fs::remove_file(path)
     } else {

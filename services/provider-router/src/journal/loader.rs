@@ -1,16 +1,20 @@
 //! The thread that moves exchanges from the journal into the database.
 
+mod inherit;
+mod status;
+
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
     thread::JoinHandle,
 };
 
-use signalbox_store::{Store, exchanges};
+use signalbox_store::{Class, Store, exchanges};
 use tokio::{
     runtime::Handle,
     time::{Duration, Instant},
@@ -22,9 +26,11 @@ use super::{
     intake::{Intake, MAX_BATCH},
     pool::Pool,
     record::End,
-    recovery,
+    recovery::{self, Survey},
     retention::{Retention, RetentionConfig},
 };
+pub use status::LoaderStatus;
+
 use crate::metrics::Metrics;
 
 /// How often the segments are looked at.
@@ -37,16 +43,13 @@ const NEAR: u64 = 16 << 20;
 const COURTESY: Duration = Duration::from_millis(250);
 /// Without requests for this long, what they might repeat is forgotten.
 const REST_AFTER: Duration = Duration::from_secs(300);
+/// How many refused requests are known by name.
+const MOST_REFUSED: usize = 10_000;
 /// Between attempts while the database is away.
 const RETRY: Duration = Duration::from_millis(500);
-
-/// How the loader is doing.
-#[derive(Debug)]
-pub struct LoaderStatus {
-    database_ok: AtomicBool,
-    loaded: AtomicU64,
-    refused: AtomicU64,
-}
+/// Between looks at what dead processes left behind and at what was set aside: at first, and in the long run.
+const SURVEY: Duration = Duration::from_secs(10);
+const SURVEY_LATER: Duration = Duration::from_secs(600);
 
 /// The loader before it runs.
 #[derive(Debug)]
@@ -79,38 +82,16 @@ struct Work {
     /// When there was last something to write.
     busy: Instant,
     retention: Retention,
+    survey: Survey,
+    surveyed: Instant,
+    /// Until the next look.
+    pause: Duration,
+    /// Requests that the database refused, so that each counts once however often it is tried.
+    refused: HashSet<String>,
 }
 
 /// The database is away and the loader has been told not to wait for it.
 struct GaveUp;
-
-// === impl LoaderStatus ===
-
-impl Default for LoaderStatus {
-    fn default() -> Self {
-        Self { database_ok: AtomicBool::new(true), loaded: AtomicU64::new(0), refused: AtomicU64::new(0) }
-    }
-}
-
-impl LoaderStatus {
-    /// Whether the last transaction went through.
-    #[must_use]
-    pub fn database_ok(&self) -> bool {
-        self.database_ok.load(Ordering::Relaxed)
-    }
-
-    /// How many exchanges this process has put into the database.
-    #[must_use]
-    pub fn loaded(&self) -> u64 {
-        self.loaded.load(Ordering::Relaxed)
-    }
-
-    /// How many exchanges the database refused for good; their segments are kept.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-}
 
 // === impl Loader ===
 
@@ -131,6 +112,7 @@ impl Loader {
         runtime: Handle,
     ) -> std::io::Result<Running> {
         let give_up = Arc::new(AtomicBool::new(false));
+        let retention = Retention::new(keep, self.dir.parent());
         let work = Work {
             loader: self,
             store,
@@ -141,7 +123,11 @@ impl Loader {
             intake: Intake::default(),
             lost: Vec::new(),
             busy: Instant::now(),
-            retention: Retention::new(keep),
+            retention,
+            survey: Survey::default(),
+            surveyed: Instant::now(),
+            pause: SURVEY,
+            refused: HashSet::new(),
         };
         let thread = std::thread::Builder::new().name("journal-loader".into()).spawn(move || work.run())?;
         Ok(Running { thread, give_up })
@@ -171,6 +157,7 @@ impl Work {
         if self.inherit().is_err() {
             return;
         }
+        self.surveyed = Instant::now();
         loop {
             self.receive();
             let mut since = Instant::now();
@@ -198,6 +185,14 @@ impl Work {
             }
             let Self { runtime, retention, store, .. } = &mut self;
             runtime.block_on(retention.step(store));
+            if self.surveyed.elapsed() >= self.pause {
+                let pause = self.pause;
+                if self.inherit().is_err() {
+                    return;
+                }
+                self.pause = (pause * 2).min(SURVEY_LATER);
+                self.surveyed = Instant::now();
+            }
             if self.writers_gone {
                 // Nobody is left to end what is open: a handler died with its entry.
                 while !self.intake.interrupt() {
@@ -215,34 +210,6 @@ impl Work {
         }
     }
 
-    /// Loads what dead processes left behind.
-    fn inherit(&mut self) -> Result<(), GaveUp> {
-        let estates = recovery::estates(&self.loader.dir).unwrap_or_else(|error| {
-            tracing::error!(%error, "journals left behind cannot be listed");
-            Vec::new()
-        });
-        for estate in estates {
-            for segment in estate.segments {
-                self.status().backlog.fetch_add(segment.len(), Ordering::Relaxed);
-                self.intake.add(Arc::new(segment));
-            }
-            while !self.intake.read() {
-                if self.intake.is_full() {
-                    self.commit()?;
-                }
-            }
-            let interrupted = self.intake.open();
-            while !self.intake.interrupt() {
-                self.commit()?;
-            }
-            self.commit()?;
-            self.retire();
-            recovery::remove(&estate.dir);
-            tracing::info!(dir = %estate.dir.display(), interrupted, "a journal left behind is loaded");
-        }
-        Ok(())
-    }
-
     /// Waits a moment, and takes in what the writers said meanwhile.
     fn receive(&mut self) {
         let mut message = self.loader.from_writers.recv_timeout(POLL).map_err(|error| match error {
@@ -252,7 +219,10 @@ impl Work {
         loop {
             match message {
                 Ok(ToLoader::Opened(segment)) => self.intake.add(segment),
-                Ok(ToLoader::Lost(id, end)) => self.lost.push((id, end)),
+                Ok(ToLoader::Lost(id, end)) => {
+                    self.status().lost.fetch_sub(1, Ordering::Relaxed);
+                    self.lost.push((id, end));
+                }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
                     self.writers_gone = true;
@@ -276,16 +246,11 @@ impl Work {
         self.busy = Instant::now();
         let mut refused = Vec::new();
         for (n, chunk) in rows.chunks(MAX_BATCH).enumerate() {
-            match self.write(chunk)? {
-                Ok(()) => {}
-                // One row must not keep the others out.
-                Err(_) => {
-                    for (m, row) in chunk.iter().enumerate() {
-                        if let Err(error) = self.write(std::slice::from_ref(row))? {
-                            tracing::error!(id = %row.begun.request_id, %error, "the database refuses a request for good");
-                            self.status().loader.refused.fetch_add(1, Ordering::Relaxed);
-                            refused.push(n * MAX_BATCH + m);
-                        }
+            // One row must not keep the others out.
+            if self.write(chunk)?.is_err() {
+                for (m, row) in chunk.iter().enumerate() {
+                    if !self.write_one(row)? {
+                        refused.push(n * MAX_BATCH + m);
                     }
                 }
             }
@@ -294,7 +259,40 @@ impl Work {
         Ok(())
     }
 
-    /// One transaction: written, or refused for good. Waits while the database is away.
+    /// Writes one row; answers whether the database has it. One that it refuses is set aside with its segments: where the
+    /// database would take no row at all, it is waited for instead.
+    fn write_one(&mut self, row: &exchanges::Exchange) -> Result<bool, GaveUp> {
+        loop {
+            let error = match self.write(std::slice::from_ref(row))? {
+                Ok(()) => {
+                    self.refused.remove(&row.begun.request_id);
+                    self.note_refused();
+                    return Ok(true);
+                }
+                Err(error) => error,
+            };
+            let takes_others = error.class() == Class::Row
+                || self.runtime.block_on(async {
+                    matches!(tokio::time::timeout(COMMIT_TIMEOUT, exchanges::probe(&self.store)).await, Ok(Ok(())))
+                });
+            if takes_others {
+                if self.refused.len() < MOST_REFUSED && self.refused.insert(row.begun.request_id.clone()) {
+                    let id = &row.begun.request_id;
+                    tracing::error!(%id, %error, "the database refuses a request; it is kept in the journal and tried again");
+                    self.note_refused();
+                }
+                return Ok(false);
+            }
+            self.note_database(Some(&error.to_string()));
+            self.wait()?;
+        }
+    }
+
+    fn note_refused(&self) {
+        self.status().loader.refused.store(self.refused.len() as u64, Ordering::Relaxed);
+    }
+
+    /// One transaction: written, or refused. Waits while the database is away.
     fn write(&self, rows: &[exchanges::Exchange]) -> Result<Result<(), signalbox_store::Error>, GaveUp> {
         loop {
             if self.is_near() {
@@ -314,11 +312,17 @@ impl Work {
                 Err(_) => format!("no answer within {} s", COMMIT_TIMEOUT.as_secs()),
             };
             self.note_database(Some(&away));
-            if self.give_up.load(Ordering::Relaxed) {
-                return Err(GaveUp);
-            }
-            self.runtime.block_on(async { tokio::time::sleep(RETRY).await });
+            self.wait()?;
         }
+    }
+
+    /// Waits a moment for the database, unless the loader has been told to leave.
+    fn wait(&self) -> Result<(), GaveUp> {
+        if self.give_up.load(Ordering::Relaxed) {
+            return Err(GaveUp);
+        }
+        self.runtime.block_on(async { tokio::time::sleep(RETRY).await });
+        Ok(())
     }
 
     fn count(&self, rows: &[exchanges::Exchange]) {
@@ -347,8 +351,14 @@ impl Work {
     }
 
     fn retire(&mut self) {
+        let before = self.intake.set_aside();
         let freed = self.intake.retire(&self.loader.pool);
         self.status().backlog.fetch_sub(freed, Ordering::Relaxed);
+        let set_aside = self.intake.set_aside() - before;
+        if set_aside > 0 {
+            self.status().loader.set_aside.fetch_add(set_aside, Ordering::Relaxed);
+            self.pause = self.pause.min(SURVEY);
+        }
     }
 
     fn status(&self) -> &Status {

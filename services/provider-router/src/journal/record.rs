@@ -9,6 +9,8 @@
 //! on the wire. A record is complete or it is not there. The generation is in the checksum, so that what a recycled
 //! segment still has of its former life is no record.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 use signalbox_core::{openai::Usage, schema::RequestStatus};
 use uuid::Uuid;
@@ -17,8 +19,9 @@ use uuid::Uuid;
 pub(crate) const FRAME_LEN: usize = 8;
 /// Kind and request id.
 const PREFIX_LEN: usize = 17;
-/// A record beyond this is damage, not data: bodies are capped far below.
-const MAX_PAYLOAD: usize = 256 << 20;
+/// Bytes of payload beyond which a record cannot say how long it is. What can be written can be read, however large
+/// `limits.max_body` is.
+const MAX_PAYLOAD: usize = u32::MAX as usize;
 
 /// What is known when a request arrives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +130,16 @@ pub(crate) struct Record<'a> {
 ///
 /// `scratch` is cleared and filled, so that a writer needs no allocation per record. Its checksum is still missing: see
 /// [`seal`].
-pub(crate) fn encode(scratch: &mut Vec<u8>, kind: Kind, id: Uuid, head: Option<&impl Serialize>, body: &[u8]) {
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`] where the record would be longer than 4 GiB.
+pub(crate) fn encode(
+    scratch: &mut Vec<u8>,
+    kind: Kind,
+    id: Uuid,
+    head: Option<&impl Serialize>,
+    body: &[u8],
+) -> io::Result<()> {
     scratch.clear();
     scratch.extend_from_slice(&[0; FRAME_LEN]);
     scratch.push(kind as u8);
@@ -137,11 +149,12 @@ pub(crate) fn encode(scratch: &mut Vec<u8>, kind: Kind, id: Uuid, head: Option<&
         scratch.extend_from_slice(&[0; 4]);
         // Writing strings and numbers into memory cannot fail.
         let _ = serde_json::to_writer(&mut *scratch, head);
-        let len = length(scratch.len() - at - 4);
+        let len = length(scratch.len() - at - 4)?;
         scratch[at..at + 4].copy_from_slice(&len);
     }
-    let len = length(scratch.len() - FRAME_LEN + body.len());
+    let len = length((scratch.len() - FRAME_LEN).saturating_add(body.len()))?;
     scratch[..4].copy_from_slice(&len);
+    Ok(())
 }
 
 /// Puts the checksum into an encoded record that goes into a segment of this generation.
@@ -159,8 +172,8 @@ fn checksum(generation: u64, parts: &[&[u8]]) -> u32 {
     crc.finalize()
 }
 
-fn length(len: usize) -> [u8; 4] {
-    u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()
+fn length(len: usize) -> io::Result<[u8; 4]> {
+    Ok(u32::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?.to_le_bytes())
 }
 
 /// What stands at the beginning of `bytes`.
@@ -187,6 +200,15 @@ pub(crate) fn decode(bytes: &[u8], generation: u64) -> Decoded<'_> {
         return Decoded::Invalid;
     }
     parse(payload).map_or(Decoded::Invalid, |record| Decoded::Record(record, FRAME_LEN + len))
+}
+
+/// How many bytes a record takes that may begin here, by its length and kind alone, and is whole.
+pub(crate) fn plausible(bytes: &[u8]) -> Option<usize> {
+    let (len, rest) = take_u32(bytes)?;
+    let len = len as usize;
+    let kind = *rest.get(4)?;
+    let whole = (PREFIX_LEN..=rest.len() - 4).contains(&len);
+    (whole && Kind::of(kind).is_some()).then_some(FRAME_LEN + len)
 }
 
 /// Takes a record apart that was decoded before: its checksum is not computed again.
@@ -238,7 +260,7 @@ mod tests {
 
     fn whole(kind: Kind, head: Option<&Begin>, body: &[u8]) -> Vec<u8> {
         let mut scratch = Vec::new();
-        encode(&mut scratch, kind, Uuid::from_u128(7), head, body);
+        encode(&mut scratch, kind, Uuid::from_u128(7), head, body).unwrap();
         seal(&mut scratch, body, GENERATION);
         scratch.extend_from_slice(body);
         scratch

@@ -1,71 +1,190 @@
-//! What dead processes left behind.
+//! What dead processes left behind, and what was set aside.
+//!
+//! The journal's directory has one directory for each process. Only directories, and regular files in them, are looked at:
+//! what else stands there is somebody else's, and is named in a warning. A file that could not be loaded whole is set aside
+//! as `.damaged`, and tried again from time to time: rows that the database refused may be taken by a later version or by
+//! another database.
 
 use std::{
-    fs::File,
+    collections::HashSet,
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
-    claim,
+    lock::claim,
     segment::{LeftBehind, Segment},
 };
+
+/// What a segment is called while it is used.
+const SEGMENT: &str = "seg";
+/// What it is called when something in it could not be loaded.
+const SET_ASIDE: &str = "damaged";
+
+/// Time a process may take from making its directory to its first file.
+const START: Duration = Duration::from_secs(60);
 
 /// The directory of a dead process, ours to load and remove.
 #[derive(Debug)]
 pub(crate) struct Estate {
     pub(crate) dir: PathBuf,
+    /// What has never been loaded.
     pub(crate) segments: Vec<Segment>,
+    /// What has been tried before.
+    pub(crate) set_aside: Vec<Segment>,
     /// Held while we load, so that no third process does the same.
     _lock: File,
 }
 
-/// All directories beside `own` whose process is dead.
-///
-/// # Errors
-/// When the journal's directory cannot be listed.
-pub(crate) fn estates(own: &Path) -> io::Result<Vec<Estate>> {
-    let Some(journal) = own.parent() else { return Ok(Vec::new()) };
-    let mut estates = Vec::new();
-    for entry in std::fs::read_dir(journal)? {
-        let dir = entry?.path();
-        if dir == own || !dir.is_dir() {
-            continue;
-        }
-        // Whoever holds the lock is alive.
-        let Ok(lock) = claim(&dir) else { continue };
-        match segments(&dir) {
-            Ok(segments) => estates.push(Estate { dir, segments, _lock: lock }),
-            Err(error) => tracing::error!(%error, dir = %dir.display(), "a journal left behind cannot be read"),
-        }
-    }
-    Ok(estates)
+/// Looks at the journal's directory, and remembers what it has complained about.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    named: HashSet<PathBuf>,
+    /// What could not be looked at this time.
+    skipped: u64,
 }
 
-/// The segments in `dir`, in the order of their records.
-fn segments(dir: &Path) -> io::Result<Vec<Segment>> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
-    let mut segments = Vec::new();
-    for path in paths {
-        match Segment::left_behind(path.clone())? {
-            LeftBehind::Segment(segment) => segments.push(segment),
-            LeftBehind::Unborn => std::fs::remove_file(path)?,
-            LeftBehind::Damaged => {
-                tracing::error!(path = %path.display(), "the header of a segment is damaged; the file is kept as .damaged");
-                std::fs::rename(&path, path.with_extension("damaged"))?;
+// === impl Survey ===
+
+impl Survey {
+    /// All directories beside `own` whose process is dead.
+    pub(crate) fn estates(&mut self, own: &Path) -> Vec<Estate> {
+        self.skipped = 0;
+        let Some(journal) = own.parent() else { return Vec::new() };
+        let mut estates = Vec::new();
+        for dir in self.entries(journal) {
+            if dir == own {
+                continue;
             }
+            let is_dir = fs::symlink_metadata(&dir).map(|metadata| metadata.is_dir());
+            if !is_dir.is_ok_and(|is_dir| is_dir) {
+                if dir.extension().is_none_or(|extension| extension != CLOCK_EXTENSION) {
+                    self.skip(&dir, &"it is no directory");
+                }
+                continue;
+            }
+            estates.extend(self.estate(dir));
+        }
+        estates
+    }
+
+    /// The segments in `dir` that were set aside, in the order of their records.
+    pub(crate) fn set_aside(&mut self, dir: &Path) -> Vec<Segment> {
+        let paths = self.entries(dir);
+        self.segments(paths.iter().filter(|path| has_extension(path, SET_ASIDE)))
+    }
+
+    /// How much could not be looked at.
+    pub(crate) const fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// `None` where a process lives, or may just be starting: its directory is still empty then, and its lock is left to it.
+    fn estate(&mut self, dir: PathBuf) -> Option<Estate> {
+        let holds = |path: &PathBuf| has_extension(path, SEGMENT) || has_extension(path, SET_ASIDE);
+        if is_fresh(&dir) && !self.entries(&dir).iter().any(holds) {
+            return None;
+        }
+        let lock = match claim(&dir) {
+            Ok(lock) => lock,
+            // Whoever holds the lock is alive.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            Err(error) => {
+                self.skip(&dir, &error);
+                return None;
+            }
+        };
+        let paths = self.entries(&dir);
+        let segments = self.segments(paths.iter().filter(|path| has_extension(path, SEGMENT)));
+        let set_aside = self.segments(paths.iter().filter(|path| has_extension(path, SET_ASIDE)));
+        Some(Estate { dir, segments, set_aside, _lock: lock })
+    }
+
+    fn segments<'a>(&mut self, paths: impl Iterator<Item = &'a PathBuf>) -> Vec<Segment> {
+        let mut segments: Vec<Segment> = paths.filter_map(|path| self.segment(path)).collect();
+        segments.sort_by_key(|segment| segment.generation);
+        segments
+    }
+
+    fn segment(&mut self, path: &Path) -> Option<Segment> {
+        let is_set_aside = has_extension(path, SET_ASIDE);
+        let opened = match Segment::left_behind(path.to_owned()) {
+            Ok(LeftBehind::Segment(segment)) => return Some(segment),
+            Ok(_) if is_set_aside => Ok(()),
+            Ok(LeftBehind::Unborn) => fs::remove_file(path),
+            Ok(LeftBehind::Damaged) => {
+                let kept = path.with_extension(SET_ASIDE);
+                tracing::error!(path = %kept.display(), "the header of a segment is damaged; the file is kept under this name, and nothing in it is in the request log");
+                fs::rename(path, kept)
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = opened {
+            self.skip(path, &error);
+        }
+        None
+    }
+
+    fn entries(&mut self, dir: &Path) -> Vec<PathBuf> {
+        let listed = fs::read_dir(dir)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>());
+        listed.unwrap_or_else(|error| {
+            self.skip(dir, &error);
+            Vec::new()
+        })
+    }
+
+    fn skip(&mut self, path: &Path, why: &dyn std::fmt::Display) {
+        self.skipped += 1;
+        if self.named.insert(path.to_owned()) {
+            tracing::warn!(
+                path = %path.display(),
+                "this is left out of the request log: {why}. Make it readable for this user, or move it out of the journal"
+            );
         }
     }
-    segments.sort_by_key(|segment| segment.generation);
-    Ok(segments)
 }
 
-/// Removes a directory that has been loaded. Damaged segments keep it.
+/// Of the file in which [`super::retention`] remembers the time.
+pub(crate) const CLOCK_EXTENSION: &str = "clock";
+
+fn is_fresh(dir: &Path) -> bool {
+    let modified = fs::metadata(dir).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < START))
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension().is_some_and(|extension| extension == wanted)
+}
+
+/// Keeps a file that could not be loaded whole, under another name.
+pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
+    let kept = path.with_extension(SET_ASIDE);
+    if kept == path {
+        return Ok(());
+    }
+    tracing::warn!(
+        path = %kept.display(),
+        "a file of the journal is set aside: something in it could not be read, or the database refused it. It is tried again \
+         by itself; if it stays, look at the errors above, and move it away when it is no longer of use"
+    );
+    fs::rename(path, kept)
+}
+
+/// How many files are set aside in `dir`.
+pub(crate) fn count_set_aside(dir: &Path) -> u64 {
+    let count =
+        |entries: fs::ReadDir| entries.flatten().filter(|entry| has_extension(&entry.path(), SET_ASIDE)).count() as u64;
+    fs::read_dir(dir).map_or(0, count)
+}
+
+/// Removes a directory that has been loaded. What was set aside keeps it.
 pub(crate) fn remove(dir: &Path) {
-    let only_lock = std::fs::read_dir(dir)
+    let only_lock = fs::read_dir(dir)
         .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lock")));
-    if only_lock && let Err(error) = std::fs::remove_dir_all(dir) {
+    if only_lock && let Err(error) = fs::remove_dir_all(dir) {
         tracing::warn!(%error, dir = %dir.display(), "a loaded journal directory cannot be removed");
     }
 }

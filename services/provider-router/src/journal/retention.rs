@@ -1,5 +1,12 @@
 //! Forgetting what is old, a little at a time, between two batches of the loader: one writer writes and forgets, so that the
-//! two never wait for each other.
+//! two never wait for each other. What is old depends on the clock, so a clock that jumped is not obeyed: see [`clock`].
+
+mod clock;
+
+use std::{
+    io::{Read as _, Write as _},
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use signalbox_daemon::config::{Duration, Size};
@@ -9,10 +16,15 @@ use signalbox_store::{
 };
 use tokio::time::Instant;
 
-use crate::clock;
+use self::clock::{Clock, Verdict};
+use super::recovery::CLOCK_EXTENSION;
+use crate::clock::{millis, unix_ms};
 
 /// Between two looks at whether something is old enough.
 const PERIOD: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Between two times that the time is written down.
+const REMEMBER: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// Section `[retention]` of the configuration. Zero keeps for ever.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -31,20 +43,32 @@ pub struct RetentionConfig {
 pub(crate) struct Retention {
     config: RetentionConfig,
     due: Instant,
+    clock: Clock,
+    /// Where the time that was believed last is remembered.
+    remembered: Option<PathBuf>,
+    /// When it was written there.
+    written: Option<Instant>,
 }
 
 impl Retention {
-    pub(crate) fn new(config: RetentionConfig) -> Self {
-        Self { config, due: Instant::now() }
+    /// `journal` is the directory in which the time is remembered from run to run.
+    pub(crate) fn new(config: RetentionConfig, journal: Option<&Path>) -> Self {
+        let remembered = journal.map(|journal| journal.join("retention").with_extension(CLOCK_EXTENSION));
+        Self { config, due: Instant::now(), clock: Clock::default(), remembered, written: None }
     }
 
     /// Removes a small batch, when it is time. What cannot be removed now is still there the next time.
     pub(crate) async fn step(&mut self, store: &Store) {
-        let policy = self.policy(clock::unix_ms());
+        let now_ms = unix_ms();
+        let policy = self.policy(now_ms);
         if policy == Policy::default() || Instant::now() < self.due {
             return;
         }
-        let removed = retention::step(store, &policy, clock::unix_ms()).await;
+        if !self.believes(store, now_ms).await {
+            self.due = Instant::now() + PERIOD;
+            return;
+        }
+        let removed = retention::step(store, &policy, now_ms).await;
         self.due = Instant::now() + self.pause(&removed);
         match removed {
             Ok(Removed { requests: 0, bodies: 0, .. }) => {}
@@ -52,6 +76,60 @@ impl Retention {
             Err(error) if error.is_transient() => {}
             Err(error) => tracing::error!(%error, "what is old cannot be removed"),
         }
+    }
+
+    /// Whether the wall clock can be believed; says so when that changes.
+    async fn believes(&mut self, store: &Store, now_ms: i64) -> bool {
+        let now = Instant::now();
+        let verdict = if self.clock.is_new() {
+            let last = match self.remembered_ms() {
+                Some(last) => Some(last),
+                None => match retention::newest(store).await {
+                    Ok(newest) => newest,
+                    Err(_) => return false,
+                },
+            };
+            self.clock.start(last, now_ms, now)
+        } else {
+            self.clock.look(now_ms, now)
+        };
+        match verdict {
+            Verdict::Believed => {
+                self.remember(now_ms, now);
+                true
+            }
+            Verdict::Ahead { by, new } => {
+                if new {
+                    tracing::warn!(
+                        days = by.as_secs() / 86_400,
+                        hours = by.as_secs() / 3600 % 24,
+                        "the clock jumped ahead: nothing is removed from the request log. Put the clock right; a time that goes \
+                         on without another jump is believed after a day"
+                    );
+                }
+                false
+            }
+        }
+    }
+
+    fn remembered_ms(&self) -> Option<i64> {
+        let mut text = String::new();
+        let file =
+            signalbox_private_files::open_regular(std::fs::OpenOptions::new().read(true), self.remembered.as_ref()?);
+        std::io::Read::take(file.ok()?, 32).read_to_string(&mut text).ok()?;
+        text.trim().parse().ok()
+    }
+
+    fn remember(&mut self, now_ms: i64, now: Instant) {
+        let Some(path) = self.remembered.as_ref() else { return };
+        if self.written.is_some_and(|written| now.duration_since(written) < REMEMBER) {
+            return;
+        }
+        let mut options = signalbox_private_files::options();
+        let file = signalbox_private_files::open_regular(options.write(true).create(true).truncate(true), path);
+        // Where it cannot be written, the newest request says what time it was.
+        let _ = file.and_then(|mut file| writeln!(file, "{now_ms}"));
+        self.written = Some(now);
     }
 
     fn pause(&self, removed: &Result<Removed, Error>) -> std::time::Duration {
@@ -63,7 +141,7 @@ impl Retention {
 
     fn policy(&self, now_ms: i64) -> Policy {
         let before = |age: Duration| {
-            let age = clock::millis(age.get());
+            let age = millis(age.get());
             (age > 0).then(|| now_ms - age)
         };
         let max = self.config.max_body_bytes.bytes();
@@ -86,7 +164,7 @@ mod tests {
             bodies: Duration::from_secs(5),
             max_body_bytes: Size::from_bytes(0),
         };
-        let policy = Retention::new(keep).policy(7000);
+        let policy = Retention::new(keep, None).policy(7000);
         assert_eq!(policy, Policy { rows_before: None, bodies_before: Some(2000), max_body_bytes: None });
     }
 }

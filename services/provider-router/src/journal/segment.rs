@@ -18,6 +18,8 @@ use std::{
     },
 };
 
+use signalbox_private_files::{self as private_files, open_regular, tighten};
+
 use super::{pool::Pool, record::seal};
 use crate::clock;
 
@@ -85,7 +87,10 @@ pub(crate) struct Appended {
 impl Segment {
     /// Opens what another process left behind; it is sealed by that process's death.
     pub(crate) fn left_behind(path: PathBuf) -> io::Result<LeftBehind> {
-        let mut file = File::open(&path)?;
+        let mut file = open_regular(OpenOptions::new().read(true), &path)?;
+        if let Err(error) = tighten(&path) {
+            tracing::warn!(%error, path = %path.display(), "other users can read this segment of the request log");
+        }
         let mut found = [0; HEADER];
         match file.read_exact(&mut found) {
             Ok(()) => {}
@@ -130,8 +135,8 @@ impl Segment {
 impl SegmentFile {
     /// Makes an empty one.
     pub(super) fn create(path: PathBuf) -> io::Result<Self> {
-        let writer = Arc::new(OpenOptions::new().write(true).create_new(true).open(&path)?);
-        let reader = Arc::new(File::open(&path)?);
+        let writer = Arc::new(private_files::options().write(true).create_new(true).open(&path)?);
+        let reader = Arc::new(open_regular(OpenOptions::new().read(true), &path)?);
         Ok(Self { path, reader, writer })
     }
 
@@ -266,7 +271,7 @@ mod tests {
 
     fn front(body: &[u8]) -> Vec<u8> {
         let mut front = Vec::new();
-        encode(&mut front, Kind::Part, Uuid::nil(), None::<&()>, body);
+        encode(&mut front, Kind::Part, Uuid::nil(), None::<&()>, body).unwrap();
         front
     }
 

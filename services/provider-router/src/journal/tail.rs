@@ -6,12 +6,14 @@ use std::{
 };
 
 use super::{
-    record::{Decoded, Record, decode, decoded},
+    record::{Decoded, Record, decode, decoded, plausible},
     segment::{HEADER_LEN, Segment},
 };
 
 /// How much is read at once.
 const CHUNK: usize = 1 << 20;
+/// How many times as much is summed up behind damage, in search of the next record.
+const SEARCH: usize = 64;
 
 /// A place in a segment: offset and length of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +89,8 @@ impl Tail {
         let (from, to) = (self.position, self.segment.written());
         self.position = to;
         self.fill(buffer, from, usize::try_from(to - from).unwrap_or(usize::MAX))?;
-        let bytes = &buffer.bytes;
-        let found =
-            (1..bytes.len()).find(|&at| matches!(decode(&bytes[at..], self.segment.generation), Decoded::Record(..)));
+        let mut work = buffer.bytes.len().saturating_mul(SEARCH);
+        let found = next_record(&buffer.bytes, self.segment.generation, &mut work);
         if let Some(at) = found {
             self.position = from + at as u64;
         }
@@ -139,6 +140,16 @@ impl Tail {
     }
 }
 
+/// Where the next record begins behind damage. What looks like the beginning of one has to be summed up to be told from one,
+/// and every byte of a body may be made to look so: when the work is used up, only short ones are found.
+fn next_record(bytes: &[u8], generation: u64, work: &mut usize) -> Option<usize> {
+    (1..bytes.len()).find(|&at| {
+        let Some(len) = plausible(&bytes[at..]).filter(|&len| len <= *work) else { return false };
+        *work -= len;
+        matches!(decode(&bytes[at..], generation), Decoded::Record(..))
+    })
+}
+
 // === impl Window ===
 
 impl Window {
@@ -165,7 +176,7 @@ mod tests {
     fn records(bodies: &[&[u8]], generation: u64) -> Vec<u8> {
         let (mut file, mut scratch) = (Vec::new(), Vec::new());
         for body in bodies {
-            encode(&mut scratch, Kind::Part, Uuid::nil(), None::<&()>, body);
+            encode(&mut scratch, Kind::Part, Uuid::nil(), None::<&()>, body).unwrap();
             seal(&mut scratch, body, generation);
             file.extend_from_slice(&scratch);
             file.extend_from_slice(body);
@@ -205,6 +216,19 @@ mod tests {
             assert_eq!(read_all(&mut tail), [b"whole"]);
             assert!(tail.is_exhausted() && !tail.keep);
         }
+    }
+
+    #[test]
+    fn a_search_behind_damage_takes_time_in_proportion() {
+        // Each four bytes say that a record of a megabyte begins here.
+        let trap: Vec<u8> = [0x00, 0x00, 0x10, 0x00, 1, 1, 1, 1, 1, 1, 1, 1].repeat(200_000);
+        let bytes = [trap.as_slice(), &records(&[b"behind"], GENERATION)].concat();
+        let mut work = 4 << 20;
+        assert_eq!(next_record(&bytes, GENERATION, &mut work), Some(trap.len()));
+        // It was used up by the traps, four megabytes of them instead of 200,000, and left enough for a short record.
+        assert!(work < 1 << 20, "{work}");
+        let (_dir, mut tail) = tail(&bytes);
+        assert_eq!(read_all(&mut tail), [b"behind"]);
     }
 
     #[test]

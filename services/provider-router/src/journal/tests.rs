@@ -1,6 +1,8 @@
 //! The journal over a real database file.
 
 mod segments;
+#[cfg(unix)]
+mod strangers;
 
 use signalbox_core::schema::{Request, RequestStatus, Response};
 use signalbox_store::{Page, Store, requests};

@@ -1,0 +1,61 @@
+//! Loading what nobody writes any more: the segments of dead processes, and what was set aside.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{GaveUp, Work};
+use crate::journal::{recovery, segment::Segment};
+
+impl Work {
+    /// Loads what dead processes left behind, and tries again what was set aside.
+    pub(super) fn inherit(&mut self) -> Result<(), GaveUp> {
+        let own = self.loader.dir.clone();
+        let (estates, mut set_aside) = (self.survey.estates(&own), 0);
+        for estate in estates {
+            let interrupted = self.load(estate.segments)?;
+            self.load(estate.set_aside)?;
+            recovery::remove(&estate.dir);
+            let left = recovery::count_set_aside(&estate.dir);
+            set_aside += left;
+            if left == 0 {
+                tracing::info!(dir = %estate.dir.display(), interrupted, "a journal left behind is loaded");
+            }
+        }
+        let segments = self.survey.set_aside(&own);
+        self.load(segments)?;
+        set_aside += recovery::count_set_aside(&own);
+        self.status().loader.set_aside.store(set_aside, Ordering::Relaxed);
+        self.status().loader.skipped.store(self.survey.skipped(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Loads these segments, which nobody writes any more, apart from those of requests that go on. Answers how many of
+    /// their requests had no end.
+    fn load(&mut self, segments: Vec<Segment>) -> Result<usize, GaveUp> {
+        if segments.is_empty() {
+            return Ok(0);
+        }
+        let live = std::mem::take(&mut self.intake);
+        for segment in segments {
+            self.status().backlog.fetch_add(segment.len(), Ordering::Relaxed);
+            self.intake.add(Arc::new(segment));
+        }
+        let loaded = self.load_all();
+        self.intake = live;
+        loaded
+    }
+
+    fn load_all(&mut self) -> Result<usize, GaveUp> {
+        while !self.intake.read() {
+            if self.intake.is_full() {
+                self.commit()?;
+            }
+        }
+        let interrupted = self.intake.open();
+        while !self.intake.interrupt() {
+            self.commit()?;
+        }
+        self.commit()?;
+        self.retire();
+        Ok(interrupted)
+    }
+}

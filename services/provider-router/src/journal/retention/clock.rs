@@ -1,0 +1,204 @@
+//! Whether the wall clock can be believed.
+//!
+//! A clock that is a year ahead for a minute would make everything old. So it is compared with time that cannot jump:
+//! - While the process runs, the wall clock may gain an hour on the monotonic clock, not more.
+//! - At the start it may be a week after the time that the last run believed, which is in a file of the journal; without
+//!   one, a week after the newest request.
+//!
+//! A clock that is further ahead is doubted, and nothing is forgotten. It is believed once it has gone on without another
+//! jump for a day, as after a machine was switched off for long, or as soon as it is put back.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::millis;
+
+/// Gain on the monotonic clock that is no jump: corrections, and leaps.
+const GAIN: Duration = Duration::from_secs(3600);
+/// Time between two runs that is nothing unusual.
+const ABSENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// After so long without another jump a new time is believed.
+const PROBATION: Duration = Duration::from_secs(24 * 3600);
+
+/// A wall time, and when that was on the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    ms: i64,
+    at: Instant,
+}
+
+/// Compares the clocks.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    /// Believed.
+    believed: Option<Mark>,
+    /// Since when it has gone on after a jump.
+    doubted: Option<Mark>,
+}
+
+/// What a look says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Believed,
+    /// Ahead by so much; `new` the first time.
+    Ahead {
+        by: Duration,
+        new: bool,
+    },
+}
+
+// === impl Clock ===
+
+impl Clock {
+    /// Whether it has been looked at.
+    pub(super) const fn is_new(&self) -> bool {
+        self.believed.is_none() && self.doubted.is_none()
+    }
+
+    /// Looks at the wall clock for the first time. `last` is what it said before, if anybody knows.
+    pub(super) fn start(&mut self, last: Option<i64>, now_ms: i64, now: Instant) -> Verdict {
+        let earliest = last.map_or(now_ms, |last| last.saturating_add(millis(ABSENCE)));
+        self.believed = Some(Mark { ms: earliest.min(now_ms), at: now });
+        self.look(now_ms, now)
+    }
+
+    /// Looks at the wall clock again.
+    pub(super) fn look(&mut self, now_ms: i64, now: Instant) -> Verdict {
+        let this = Mark { ms: now_ms, at: now };
+        let by = self.believed.map_or(Duration::ZERO, |mark| mark.gain(this));
+        if by <= GAIN {
+            (self.believed, self.doubted) = (Some(this), None);
+            return Verdict::Believed;
+        }
+        match self.doubted {
+            Some(since) if since.gain(this) <= GAIN && since.loss(this) <= GAIN => {
+                if now.duration_since(since.at) >= PROBATION {
+                    (self.believed, self.doubted) = (Some(this), None);
+                    return Verdict::Believed;
+                }
+                Verdict::Ahead { by, new: false }
+            }
+            // Another jump: the day begins again.
+            other => {
+                self.doubted = Some(this);
+                Verdict::Ahead { by, new: other.is_none() }
+            }
+        }
+    }
+}
+
+// === impl Mark ===
+
+impl Mark {
+    fn expected(self, at: Instant) -> i64 {
+        self.ms.saturating_add(millis(at.duration_since(self.at)))
+    }
+
+    /// How much the wall clock has gained.
+    fn gain(self, later: Self) -> Duration {
+        Duration::from_millis(later.ms.saturating_sub(self.expected(later.at)).try_into().unwrap_or(0))
+    }
+
+    /// How much it has lost.
+    fn loss(self, later: Self) -> Duration {
+        Duration::from_millis(self.expected(later.at).saturating_sub(later.ms).try_into().unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const START: i64 = 1_700_000_000_000;
+
+    /// A machine whose clocks are moved by hand.
+    struct Machine {
+        clock: Clock,
+        ms: i64,
+        at: Instant,
+    }
+
+    impl Machine {
+        fn start(last: Option<i64>, ms: i64) -> (Self, Verdict) {
+            let (mut clock, at) = (Clock::default(), Instant::now());
+            let verdict = clock.start(last, ms, at);
+            (Self { clock, ms, at }, verdict)
+        }
+
+        fn runs(&mut self, span: Duration) -> Verdict {
+            let end = self.at + span;
+            loop {
+                self.at += MINUTE;
+                self.ms += millis(MINUTE);
+                let verdict = self.clock.look(self.ms, self.at);
+                if self.at >= end {
+                    return verdict;
+                }
+            }
+        }
+
+        fn jumps(&mut self, days: i64) -> Verdict {
+            self.ms += days * millis(DAY);
+            self.clock.look(self.ms, self.at)
+        }
+    }
+
+    fn is_ahead(verdict: Verdict) -> bool {
+        matches!(verdict, Verdict::Ahead { .. })
+    }
+
+    #[test]
+    fn a_clock_that_runs_is_believed() {
+        let (mut machine, verdict) = Machine::start(None, START);
+        assert_eq!(verdict, Verdict::Believed);
+        assert_eq!(machine.runs(3 * DAY), Verdict::Believed);
+    }
+
+    #[test]
+    fn a_jump_is_doubted_until_it_is_taken_back() {
+        let (mut machine, _) = Machine::start(None, START);
+        assert_eq!(machine.jumps(400), Verdict::Ahead { by: 400 * DAY, new: true });
+        assert_eq!(machine.runs(10 * MINUTE), Verdict::Ahead { by: 400 * DAY, new: false });
+        assert_eq!(machine.jumps(-400), Verdict::Believed);
+        assert!(is_ahead(machine.jumps(1)));
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_is_believed() {
+        let (mut machine, _) = Machine::start(None, START);
+        assert_eq!(machine.jumps(-400), Verdict::Believed);
+        assert!(is_ahead(machine.jumps(400)), "and forward again it is a jump");
+    }
+
+    #[test]
+    fn a_new_time_is_believed_after_a_day_without_another_jump() {
+        let (mut machine, _) = Machine::start(None, START);
+        machine.jumps(400);
+        assert!(is_ahead(machine.runs(23 * 60 * MINUTE)));
+        assert!(is_ahead(machine.jumps(5)));
+        assert!(is_ahead(machine.runs(23 * 60 * MINUTE)));
+        assert_eq!(machine.runs(61 * MINUTE), Verdict::Believed);
+    }
+
+    #[test]
+    fn small_steps_do_not_add_up() {
+        let (mut machine, _) = Machine::start(None, START);
+        machine.jumps(400);
+        for _ in 0..200 {
+            machine.ms += millis(50 * MINUTE);
+            assert!(is_ahead(machine.runs(MINUTE)));
+        }
+    }
+
+    #[test]
+    fn a_week_of_absence_is_nothing_unusual_and_a_year_is() {
+        for (days, believed) in [(-400, true), (0, true), (6, true), (8, false), (400, false)] {
+            let (mut machine, verdict) = Machine::start(Some(START), START + days * millis(DAY));
+            assert_eq!(verdict == Verdict::Believed, believed, "{days}");
+            assert_eq!(machine.runs(25 * 60 * MINUTE), Verdict::Believed, "{days}");
+        }
+    }
+}

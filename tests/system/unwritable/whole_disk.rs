@@ -1,0 +1,72 @@
+//! The disk of all services is full for a moment: the database as well as the journal.
+
+use serde_json::Value;
+use signalbox_harness::{Home, Launch, eventually};
+
+use super::SmallDisk;
+use crate::gateway::{CHAT, Gateway, chat, logged, recorded_text, request_id};
+
+/// Requests while the disk is full.
+const REQUESTS: usize = 10;
+
+async fn health(gateway: &Gateway) -> Value {
+    gateway.router.get("/health").await.expect(200).json()
+}
+
+#[tokio::test]
+async fn fc_37_after_a_full_disk_every_service_writes_again() {
+    let home = Home::new();
+    let Some(disk) = SmallDisk::mount_sized(&home.data(), "40m") else { return };
+    let gateway = Gateway::launch(Launch::default().home(&home)).await;
+    let qwen = gateway.stack.qwen().await;
+    for round in 0..3 {
+        let before = (logged(&gateway.stack).await, health(&gateway).await["journal"]["unlogged"].as_u64().unwrap());
+        disk.fill();
+        let mut ids = Vec::new();
+        for _ in 0..REQUESTS {
+            ids.push(request_id(&gateway.ask("fake/m").await.expect(200)));
+        }
+        // The loader has met the full disk, and so does a write of api-server. One may still fit into a page that is there.
+        for number in 0..5 {
+            let status =
+                gateway.stack.create_provider(&format!("full-{round}-{number}"), &gateway.fake.url()).await.status;
+            assert!([201, 503].contains(&status), "{status}");
+        }
+        // Without a login it is an error, which is written down.
+        qwen.post(CHAT, &chat("qwen3-max", false)).await;
+        eventually("a loader that cannot write", async || {
+            let health = health(&gateway).await;
+            let waits = health["database"]["status"] == "degraded";
+            let unlogged = health["journal"]["unlogged"].as_u64().unwrap() - before.1;
+            (waits || unlogged == REQUESTS as u64).then_some(())
+        })
+        .await;
+        disk.free();
+
+        eventually("a write of api-server", async || {
+            let answer = gateway.stack.create_provider(&format!("after-{round}"), &gateway.fake.url()).await;
+            // What was answered 503 was not done.
+            (answer.status == 201).then_some(())
+        })
+        .await;
+        let last = request_id(&gateway.ask("fake/m").await.expect(200));
+        assert_eq!(recorded_text(&gateway.stack.recorded(&last).await), "one two three");
+        eventually("health `ok`", async || (health(&gateway).await["status"] == "ok").then_some(())).await;
+        eventually("a database that qwen-proxy can write", async || {
+            let known = qwen.get("/health").await.expect(200).json();
+            (known["checks"]["database"] == "ok").then_some(())
+        })
+        .await;
+        let errors = async || qwen.get("/health/detailed").await.expect(200).json()["errors"]["recent_count"].as_i64();
+        let known = errors().await.unwrap();
+        qwen.post(CHAT, &chat("qwen3-max", false)).await;
+        eventually("an error that qwen-proxy writes down", async || errors().await.filter(|now| *now > known)).await;
+
+        // Each answer is in the log, once, or it was counted.
+        let journal = health(&gateway).await["journal"].clone();
+        let unlogged = journal["unlogged"].as_u64().unwrap() - before.1;
+        let expected = before.0 + REQUESTS as u64 + 1 - unlogged;
+        eventually("all rows", async || (logged(&gateway.stack).await >= expected).then_some(())).await;
+        assert_eq!((&journal["refused"], &journal["set_aside"]), (&0.into(), &0.into()), "{journal}");
+    }
+}
