@@ -7,7 +7,7 @@ use std::{future::Future, sync::Arc};
 
 use signalbox_core::{openai::Usage, schema::RequestStatus};
 use signalbox_store::{
-    Store,
+    Class, Store,
     exchanges::{self, Begun, Ended, Exchange, SessionRef, Source},
 };
 use tokio::{
@@ -113,21 +113,35 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Me
     let mut batch = Vec::with_capacity(BATCH);
     while entries.recv_many(&mut batch, BATCH).await > 0 {
         let (exchanges, waiting): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        let mut pause = PAUSE;
-        while let Err(error) = exchanges::record(&store, &exchanges).await {
-            if !error.is_transient() {
-                metrics.unlogged(exchanges.len() as u64);
-                tracing::error!(requests = exchanges.len(), "requests are not logged: {error}");
-                break;
+        // One request must not keep the others out.
+        if record(&store, &exchanges).await.is_err() {
+            for exchange in &exchanges {
+                if let Err(error) = record(&store, std::slice::from_ref(exchange)).await {
+                    metrics.unlogged(1);
+                    tracing::error!(id = %exchange.begun.request_id, "a request is not logged: {error}");
+                }
             }
-            tracing::warn!(requests = exchanges.len(), "requests wait to be logged: {error}");
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
         for done in waiting {
             // Those who have given up waiting need not know.
             let _ = done.send(());
         }
+    }
+}
+
+/// Writes requests, however long the database is away, full or damaged: they wait in a queue that is bounded. Fails where one
+/// of them can never be written.
+async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), signalbox_store::Error> {
+    let mut pause = PAUSE;
+    loop {
+        match exchanges::record(store, exchanges).await {
+            Err(error) if error.class() != Class::Row => {
+                tracing::warn!(requests = exchanges.len(), "requests wait to be logged: {error}");
+            }
+            written => return written,
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

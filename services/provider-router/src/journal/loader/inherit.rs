@@ -11,12 +11,13 @@ impl Work {
         let own = self.loader.dir.clone();
         let (estates, mut set_aside) = (self.survey.estates(&own), 0);
         for estate in estates {
+            let has_any = !estate.segments.is_empty() || !estate.set_aside.is_empty();
             let interrupted = self.load(estate.segments)?;
             self.load(estate.set_aside)?;
             recovery::remove(&estate.dir);
             let left = recovery::count_set_aside(&estate.dir);
             set_aside += left;
-            if left == 0 {
+            if has_any && left == 0 {
                 tracing::info!(dir = %estate.dir.display(), interrupted, "a journal left behind is loaded");
             }
         }
