@@ -164,6 +164,12 @@ impl Frame {
         data(&self.0)
     }
 
+    /// The value of the `event` field, the last one if there are several.
+    #[must_use]
+    pub fn event(&self) -> Option<&[u8]> {
+        self.fields().filter_map(|(name, value)| (name == b"event").then_some(value)).last()
+    }
+
     /// Whether this is OpenAI's end-of-stream event.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -242,6 +248,12 @@ mod tests {
     #[test]
     fn a_forgotten_blank_line_at_the_end_is_forgiven() {
         assert!(frames(&[b"data: [DONE]"])[0].is_done());
+    }
+
+    #[test]
+    fn an_event_has_a_name() {
+        let named = &frames(&[b"event: error\ndata: x\n\n"])[0];
+        assert_eq!((named.event(), frames(&[b"data: x\n\n"])[0].event()), (Some(b"error".as_slice()), None));
     }
 
     #[test]

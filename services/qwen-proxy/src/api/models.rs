@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
     sync::Mutex,
@@ -19,28 +18,6 @@ use crate::{app::App, clock, qwen::Failure};
 pub struct ModelCache {
     kept_for: Duration,
     last: Mutex<Option<(Instant, Arc<Vec<Value>>)>>,
-}
-
-/// A model as the site describes it.
-#[derive(Deserialize)]
-struct Listed {
-    id: String,
-    #[serde(default)]
-    name: Value,
-    #[serde(default)]
-    owned_by: Value,
-    #[serde(default)]
-    info: Info,
-}
-
-#[derive(Default, Deserialize)]
-struct Info {
-    #[serde(default)]
-    is_active: Option<bool>,
-    #[serde(default)]
-    is_visitor_active: Value,
-    #[serde(default)]
-    meta: Value,
 }
 
 /// All models.
@@ -99,45 +76,45 @@ impl ModelCache {
     }
 }
 
-/// The site's list in OpenAI's words: the models that are in use.
+/// The site's list in OpenAI's words: the models that are in use. An entry without an id is left out and counted; what else
+/// is unusual about one costs no more than that field.
 fn read(body: &Bytes, created: i64) -> Result<Vec<Value>, Failure> {
-    #[derive(Deserialize)]
-    struct List {
-        data: Vec<Listed>,
+    let list: Value = serde_json::from_slice(body).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    let entries = [&list, &list["data"], &list["data"]["data"]].into_iter().find_map(Value::as_array);
+    let entries = entries.ok_or_else(|| Failure::Unreadable("there is no list of models in it".to_owned()))?;
+    let active = entries.iter().filter(|entry| !matches!(&entry["info"]["is_active"], Value::Bool(false)));
+    let models: Vec<Option<Value>> = active.map(|entry| into_openai(entry, created)).collect();
+    let nameless = models.iter().filter(|model| model.is_none()).count();
+    if nameless > 0 {
+        tracing::warn!(models = nameless, "models that chat.qwen.ai lists without an id are left out");
     }
-    let list: List = serde_json::from_slice(body).map_err(|error| Failure::Unreadable(error.to_string()))?;
-    let active = list.data.into_iter().filter(|model| model.info.is_active != Some(false));
-    Ok(active.map(|model| model.into_openai(created)).collect())
+    Ok(models.into_iter().flatten().collect())
 }
 
-// === impl Listed ===
-
-impl Listed {
-    fn into_openai(self, created: i64) -> Value {
-        let Self { id, name, owned_by, info } = self;
-        let meta = |key: &str| info.meta.get(key).cloned().unwrap_or_default();
-        let owned_by = if owned_by.is_string() { owned_by } else { "qwen".into() };
-        json!({
-            "id": id,
-            "object": "model",
-            "created": created,
-            "owned_by": owned_by,
-            "permission": [],
-            "root": id,
-            "parent": null,
-            "metadata": {
-                "name": name,
-                "description": meta("description"),
-                "capabilities": meta("capabilities"),
-                "chat_types": meta("chat_type"),
-                "max_context_length": meta("max_context_length"),
-                "max_generation_length": meta("max_generation_length"),
-                "abilities": meta("abilities"),
-                "is_active": info.is_active,
-                "is_visitor_active": info.is_visitor_active,
-            },
-        })
-    }
+fn into_openai(entry: &Value, created: i64) -> Option<Value> {
+    let id = entry["id"].as_str().filter(|id| !id.is_empty())?;
+    let owned_by = entry["owned_by"].as_str().unwrap_or("qwen");
+    let (info, meta) = (&entry["info"], &entry["info"]["meta"]);
+    Some(json!({
+        "id": id,
+        "object": "model",
+        "created": created,
+        "owned_by": owned_by,
+        "permission": [],
+        "root": id,
+        "parent": null,
+        "metadata": {
+            "name": entry["name"],
+            "description": meta["description"],
+            "capabilities": meta["capabilities"],
+            "chat_types": meta["chat_type"],
+            "max_context_length": meta["max_context_length"],
+            "max_generation_length": meta["max_generation_length"],
+            "abilities": meta["abilities"],
+            "is_active": info["is_active"],
+            "is_visitor_active": info["is_visitor_active"],
+        },
+    }))
 }
 
 #[cfg(test)]
@@ -158,6 +135,19 @@ mod tests {
         let metadata = &models[0]["metadata"];
         assert_eq!((&metadata["chat_types"], &metadata["is_visitor_active"]), (&json!(["t2t"]), &json!(false)));
         assert_eq!(metadata["max_context_length"], 262_144);
-        assert!(matches!(read(&Bytes::from_static(b"{}"), 7), Err(Failure::Unreadable(_))));
+        for none in ["{}", "{\"data\":null}", "7", "{\"data\":{}}"] {
+            assert!(matches!(read(&Bytes::from_static(none.as_bytes()), 7), Err(Failure::Unreadable(_))), "{none}");
+        }
+    }
+
+    #[test]
+    fn an_odd_entry_costs_no_other() {
+        let odd = r#"{"id":"a","info":null}, {"name":"no id"}, {"id":7}, null, {"id":"b","info":{"is_active":"yes","meta":[]}}, {"id":"c"}"#;
+        for body in [format!("[{odd}]"), format!(r#"{{"data":[{odd}]}}"#), format!(r#"{{"data":{{"data":[{odd}]}}}}"#)]
+        {
+            let models = read(&Bytes::from(body), 7).unwrap();
+            let ids: Vec<&Value> = models.iter().map(|model| &model["id"]).collect();
+            assert_eq!(ids, ["a", "b", "c"]);
+        }
     }
 }

@@ -32,6 +32,8 @@ pub struct Answer {
     parent_id: Option<String>,
     response_id: Option<String>,
     finished: bool,
+    /// Bytes of text that have come in.
+    bytes: usize,
 }
 
 /// A whole answer, `chat.completion`.
@@ -86,6 +88,7 @@ impl Answer {
             parent_id: None,
             response_id: None,
             finished: false,
+            bytes: 0,
         }
     }
 
@@ -98,6 +101,7 @@ impl Answer {
                 (self.parent_id, self.response_id) = (some(parent_id), some(response_id));
             }
             Event::Delta { text, phase, usage } => {
+                self.bytes = self.bytes.saturating_add(text.len());
                 self.usage = usage.or(self.usage);
                 match phase {
                     Phase::Answer => self.scan(text, out),
@@ -109,7 +113,7 @@ impl Answer {
                 self.scan(text, out);
                 self.finished = true;
             }
-            Event::Failure(_) | Event::Unknown => {}
+            Event::Failure(_) => {}
         }
     }
 
@@ -156,6 +160,12 @@ impl Answer {
             },
             metadata: Metadata { parent_id: self.parent_id, message_id: self.response_id },
         }
+    }
+
+    /// How many bytes of text have come in, thoughts and calls included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The text so far, as the client has it.

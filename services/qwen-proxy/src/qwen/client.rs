@@ -13,18 +13,22 @@ use signalbox_upstream::{Body, Client, Deadlines, Target};
 use tokio::time::{Duration, sleep};
 
 use super::{
-    events::Events,
-    failure::{Failure, judge},
+    event,
+    events::{Events, Kind},
+    failure::{Failure, details, judge},
     login::Login,
-    wire::{ChatOpened, Completion, NewChat},
+    wire::{Completion, NewChat, opened_chat},
 };
 use crate::metrics::{Endpoint, Metrics};
 
 /// The firewall turns larger requests away.
 pub const MAX_REQUEST: usize = 128 << 10;
 
-/// An answer that is read whole is not larger than this.
+/// Maximum bytes of an answer that is read whole.
 const MAX_WHOLE: usize = 8 << 20;
+
+/// Maximum bytes of a completion that comes whole instead of as events.
+const MAX_COMPLETION: usize = 64 << 20;
 
 /// A refusal is read up to here.
 const MAX_REFUSAL: usize = 64 << 10;
@@ -68,7 +72,10 @@ impl Qwen {
     pub async fn new_chat(&self, login: &Login, chat: &NewChat<'_>) -> Result<String, Failure> {
         let response = self.call(Endpoint::NewChat, login, Method::POST, "/api/v2/chats/new", json(chat)).await?;
         let body = self.whole(response, login).await?;
-        let opened = serde_json::from_slice::<ChatOpened>(&body).ok().and_then(ChatOpened::id);
+        let opened = opened_chat(&body);
+        if opened.is_some() {
+            self.metrics.opened();
+        }
         opened.ok_or_else(|| Failure::Unreadable("missing chat ID in the answer to a new chat".to_owned()))
     }
 
@@ -87,17 +94,26 @@ impl Qwen {
         let response = self.call(Endpoint::Completion, login, Method::POST, &path, body.clone()).await?;
         let (head, upstream) = response.into_parts();
         let mut events = Events::new(upstream, login.clone());
-        // Refusals come with status 200 and any content type; no event begins like one.
-        if is_events(&head.headers) && !matches!(events.first_byte().await?, Some(b'{' | b'<')) {
-            return Ok((events, body));
-        }
+        // Refusals come with status 200 and any content type; events do, too.
         let content_type = content_type(&head.headers);
-        let said = read(events.into_rest(), MAX_REFUSAL).await?;
-        let failure = judge(head.status, &content_type, None, &said);
-        Err(failure.map_or_else(
-            || Failure::Unreadable(format!("events were expected, {content_type:?} came")),
-            |failure| failure.scrubbed(login),
-        ))
+        match events.kind().await? {
+            Kind::Events => return Ok((events, body)),
+            Kind::Nothing if content_type.is_empty() || content_type.starts_with("text/event-stream") => {
+                return Ok((events, body));
+            }
+            Kind::Nothing | Kind::Text => {}
+        }
+        let (begun, mut upstream) = events.into_rest();
+        let said = read(begun, &mut upstream, MAX_COMPLETION).await?;
+        if let Some(failure) = judge(head.status, &content_type, None, &said) {
+            return Err(failure.scrubbed(login));
+        }
+        let whole = event::whole(&said);
+        if whole.is_empty() {
+            let said = login.scrub(details(&said));
+            return Err(Failure::Unreadable(format!("events were expected, {content_type:?} came: {said}")));
+        }
+        Ok((Events::whole(upstream, login.clone(), whole.into_iter()), body))
     }
 
     /// The list of models, as the site has it.
@@ -162,8 +178,8 @@ impl Qwen {
     }
 
     async fn whole(&self, response: Response<Body>, login: &Login) -> Result<Bytes, Failure> {
-        let (head, body) = response.into_parts();
-        let body = read((Bytes::new(), body), MAX_WHOLE).await?;
+        let (head, mut body) = response.into_parts();
+        let body = read(Bytes::new(), &mut body, MAX_WHOLE).await?;
         match judge(head.status, &content_type(&head.headers), None, &body) {
             Some(failure) => Err(failure.scrubbed(login)),
             None => Ok(body),
@@ -188,16 +204,16 @@ async fn refusal(response: Response<Body>) -> Result<Response<Body>, Failure> {
     if response.status().is_success() {
         return Ok(response);
     }
-    let (head, body) = response.into_parts();
-    let said = read((Bytes::new(), body), MAX_REFUSAL).await.unwrap_or_default();
+    let (head, mut body) = response.into_parts();
+    let said = read(Bytes::new(), &mut body, MAX_REFUSAL).await.unwrap_or_default();
     let unreadable = || Failure::Unreadable(format!("HTTP {}", head.status.as_u16()));
     Err(judge(head.status, &content_type(&head.headers), retry_after(&head.headers), &said).unwrap_or_else(unreadable))
 }
 
 /// Reads `limit` bytes at most.
-async fn read((begun, mut body): (Bytes, Body), limit: usize) -> Result<Bytes, Failure> {
+async fn read(begun: Bytes, body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::from(&*begun);
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
         if let Ok(data) = frame.map_err(Failure::from)?.into_data() {
             let room = limit.saturating_sub(whole.len());
             whole.extend_from_slice(&data[..data.len().min(room)]);
@@ -216,11 +232,6 @@ fn json(value: &impl Serialize) -> Bytes {
 
 fn content_type(headers: &HeaderMap) -> String {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase()
-}
-
-fn is_events(headers: &HeaderMap) -> bool {
-    let content_type = content_type(headers);
-    content_type.is_empty() || content_type.starts_with("text/event-stream") || content_type.starts_with("text/plain")
 }
 
 /// Seconds to wait; the site gives no dates.

@@ -2,10 +2,19 @@
 //!
 //! An answer is a stream of server-sent events: the first names the ids of the answer, the others bring text with the token
 //! counts so far, the last says that it is finished. Nothing marks the end of the stream but its end.
+//!
+//! Decoding is lenient field by field: an unusable `usage` costs the token counts and never the text beside it. Unknown
+//! fields and events are ignored.
 
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+mod content;
+
+use std::collections::{HashMap, VecDeque};
+
+use serde_json::value::RawValue;
 use signalbox_core::openai::Usage;
+
+use self::content::{HalfCharacter, scalar, texts};
+use super::failure::{Failure, details, of_json};
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +44,8 @@ pub enum Event {
         /// The final token counts, when they came along.
         usage: Option<Usage>,
     },
-    /// The upstream reports an error instead: the JSON text of its event.
-    Failure(String),
-    /// Nothing that is known, or no JSON: to be passed over.
-    Unknown,
+    /// The upstream reports an error instead.
+    Failure(Failure),
 }
 
 /// To which part of an answer a text belongs.
@@ -50,179 +57,156 @@ pub enum Phase {
     Thinking,
 }
 
-#[derive(Deserialize)]
-struct Payload<'a> {
-    #[serde(rename = "response.created")]
-    created: Option<Created>,
-    #[serde(default)]
-    choices: Option<Vec<Choice>>,
-    #[serde(default)]
-    usage: Option<Counts>,
-    #[serde(default)]
-    success: Option<Value>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    ret: Option<&'a RawValue>,
+/// Decodes the events of one answer, in order: a character may be cut in two between two of them.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    answer: HalfCharacter,
+    thinking: HalfCharacter,
+    /// An event was no JSON; once per answer that is worth a line in the log.
+    has_warned: bool,
 }
 
-#[derive(Deserialize)]
-struct Created {
-    #[serde(default)]
-    chat_id: Option<String>,
-    #[serde(default)]
-    parent_id: Option<String>,
-    #[serde(default)]
-    response_id: Option<String>,
-}
+/// The members of a JSON object, still unread. Of members with the same name the last one counts.
+type Members<'a> = HashMap<String, &'a RawValue>;
 
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    delta: Option<Delta>,
-}
+/// The members by which an event may report an error beside a text.
+const REPORTS: [&str; 4] = ["error", "success", "ret", "base_resp"];
 
-#[derive(Default, Deserialize)]
-struct Delta {
-    #[serde(default)]
-    content: Option<String>,
-    #[serde(default)]
-    phase: Option<String>,
-    #[serde(default)]
-    status: Option<String>,
-}
+// === impl Decoder ===
 
-#[derive(Deserialize)]
-struct Counts {
-    #[serde(default)]
-    input_tokens: i64,
-    #[serde(default)]
-    output_tokens: i64,
-    #[serde(default)]
-    total_tokens: Option<i64>,
-}
-
-/// Decodes the data of one server-sent event.
-#[must_use]
-pub fn decode(data: &[u8]) -> Event {
-    let Ok(payload) = serde_json::from_slice::<Payload<'_>>(data) else { return Event::Unknown };
-    if payload.error.is_some() || payload.ret.is_some() || payload.success == Some(Value::Bool(false)) {
-        return Event::Failure(String::from_utf8_lossy(data).into_owned());
-    }
-    if let Some(created) = payload.created {
-        return Event::Created {
-            chat_id: created.chat_id.unwrap_or_default(),
-            parent_id: created.parent_id.unwrap_or_default(),
-            response_id: created.response_id.unwrap_or_default(),
-        };
-    }
-    let usage = payload.usage.map(Usage::from);
-    let delta = payload.choices.and_then(|choices| choices.into_iter().next()).and_then(|choice| choice.delta);
-    if delta.is_none() && usage.is_none() {
-        return Event::Unknown;
-    }
-    let Delta { content, phase, status } = delta.unwrap_or_default();
-    let text = content.unwrap_or_default();
-    let phase = match phase.as_deref() {
-        None | Some("" | "answer") => Phase::Answer,
-        Some(_) => Phase::Thinking,
-    };
-    // Every phase finishes; with that of the answer everything does.
-    if phase == Phase::Answer && status.as_deref() == Some("finished") {
-        return Event::Finished { text, usage };
-    }
-    Event::Delta { text, phase, usage }
-}
-
-impl From<Counts> for Usage {
-    fn from(counts: Counts) -> Self {
-        Self {
-            prompt_tokens: counts.input_tokens,
-            completion_tokens: counts.output_tokens,
-            total_tokens: counts
-                .total_tokens
-                .unwrap_or_else(|| counts.input_tokens.saturating_add(counts.output_tokens)),
+impl Decoder {
+    /// Adds what the data of one server-sent event says to `out`. `is_error` tells that the event is named `error`.
+    pub fn decode(&mut self, data: &[u8], is_error: bool, out: &mut VecDeque<Event>) {
+        let data = String::from_utf8_lossy(data);
+        let data = data.trim_start_matches('\u{FEFF}').trim();
+        if data.is_empty() || data == "[DONE]" {
+            return;
         }
+        let event = members(data);
+        let is_unreadable = event.is_none();
+        let event = event.unwrap_or_default();
+        if let Some(created) = event.get("response.created").and_then(|created| members(created.get())) {
+            let id = |name: &str| created.get(name).and_then(|id| scalar(id)).unwrap_or_default();
+            let (chat_id, parent_id, response_id) = (id("chat_id"), id("parent_id"), id("response_id"));
+            out.push_back(Event::Created { chat_id, parent_id, response_id });
+        }
+        let choice = event.get("choices").and_then(|choices| first_object(choices));
+        let usage = event.get("usage").and_then(|usage| counts(usage));
+        let has_text = choice.as_ref().is_some_and(|choice| self.choice(choice, usage, out));
+        if !has_text && usage.is_some() {
+            out.push_back(Event::Delta { text: String::new(), phase: Phase::Answer, usage });
+        }
+        // Most events are text; they are not read twice.
+        let is_suspect = is_error || !has_text || REPORTS.iter().any(|name| event.contains_key(*name)) || {
+            choice.is_some_and(|choice| ["error", "finish_reason"].iter().any(|name| choice.contains_key(*name)))
+        };
+        let failure = is_suspect.then(|| of_json(data.as_bytes())).flatten();
+        let failure = failure.or_else(|| is_error.then(|| Failure::Refused(details(data.as_bytes()))));
+        if is_unreadable && failure.is_none() && !std::mem::replace(&mut self.has_warned, true) {
+            tracing::warn!(bytes = data.len(), "an event of chat.qwen.ai is no JSON object and is ignored");
+        }
+        // What came with an error was said before it.
+        out.extend(failure.map(Event::Failure));
     }
+
+    /// Adds what the first choice says; false if it says nothing.
+    fn choice(&mut self, choice: &Members<'_>, usage: Option<Usage>, out: &mut VecDeque<Event>) -> bool {
+        let delta = ["delta", "message"].iter().find_map(|name| members(choice.get(*name)?.get()));
+        let reason = choice.get("finish_reason").and_then(|reason| scalar(reason)).unwrap_or_default();
+        let is_over = !reason.is_empty() && reason != "error";
+        let Some(delta) = delta.or_else(|| is_over.then(Members::new)) else { return false };
+        let word =
+            |name: &str| delta.get(name).filter(|word| word.get().starts_with('"')).and_then(|word| scalar(word));
+        let word = |name: &str| word(name).unwrap_or_default();
+        let phase = match word("phase").as_str() {
+            "" | "answer" => Phase::Answer,
+            _ => Phase::Thinking,
+        };
+        let reasoning = ["reasoning_content", "reasoning"].iter().find_map(|name| delta.get(*name));
+        let thought: String = reasoning.map(|thought| self.thinking.join(texts(thought))).unwrap_or_default();
+        if !thought.is_empty() {
+            out.push_back(Event::Delta { text: thought, phase: Phase::Thinking, usage: None });
+        }
+        let content = delta.get("content").map(|content| texts(content)).unwrap_or_default();
+        // Every phase finishes; with that of the answer everything does.
+        let is_finished = word("status") == "finished" || is_over;
+        match phase {
+            Phase::Answer if is_finished => {
+                let mut text = self.answer.join(content);
+                self.answer.flush(&mut text);
+                out.push_back(Event::Finished { text, usage });
+            }
+            Phase::Answer => out.push_back(Event::Delta { text: self.answer.join(content), phase, usage }),
+            Phase::Thinking => out.push_back(Event::Delta { text: self.thinking.join(content), phase, usage }),
+        }
+        true
+    }
+}
+
+/// Decodes an answer that came whole, although a stream was asked for: `{"success":true,"data":{…,"choices":[…]}}`.
+/// Empty when it is something else.
+#[must_use]
+pub fn whole(body: &[u8]) -> VecDeque<Event> {
+    let body = String::from_utf8_lossy(body);
+    let Some(top) = members(body.trim_start_matches('\u{FEFF}')) else { return VecDeque::new() };
+    let answer = top.get("data").and_then(|data| members(data.get())).unwrap_or(top);
+    let Some(choice) = answer.get("choices").and_then(|choices| first_object(choices)) else { return VecDeque::new() };
+    let id = |name: &str| answer.get(name).and_then(|id| scalar(id)).unwrap_or_default();
+    let mut events = VecDeque::from([Event::Created {
+        chat_id: id("chat_id"),
+        parent_id: id("parent_id"),
+        response_id: id("message_id"),
+    }]);
+    let usage = answer.get("usage").and_then(|usage| counts(usage));
+    let said = Decoder::default().choice(&choice, usage, &mut events);
+    if !said {
+        return VecDeque::new();
+    }
+    if let Some(Event::Delta { text, phase: Phase::Answer, usage }) = events.back_mut() {
+        let (text, usage) = (std::mem::take(text), *usage);
+        events.pop_back();
+        events.push_back(Event::Finished { text, usage });
+    }
+    events
+}
+
+/// The members of the object that `json` is, if it is one.
+fn members(json: &str) -> Option<Members<'_>> {
+    serde_json::from_str(json).ok()
+}
+
+/// The first element of an array of objects, or the object that stands in its place.
+fn first_object(json: &RawValue) -> Option<Members<'_>> {
+    match serde_json::from_str::<Vec<&RawValue>>(json.get()) {
+        Ok(elements) => members(elements.first()?.get()),
+        Err(_) => members(json.get()),
+    }
+}
+
+/// The token counts, if there are any: whole numbers, or what can be read as such.
+fn counts(usage: &RawValue) -> Option<Usage> {
+    let usage = members(usage.get())?;
+    let count = |names: [&str; 2]| names.iter().find_map(|name| number(usage.get(*name)?));
+    let prompt = count(["input_tokens", "prompt_tokens"]);
+    let completion = count(["output_tokens", "completion_tokens"]);
+    if prompt.is_none() && completion.is_none() {
+        return None;
+    }
+    let (prompt_tokens, completion_tokens) = (prompt.unwrap_or_default(), completion.unwrap_or_default());
+    let total = usage.get("total_tokens").and_then(|total| number(total));
+    let total_tokens = total.unwrap_or_else(|| prompt_tokens.saturating_add(completion_tokens));
+    Some(Usage { prompt_tokens, completion_tokens, total_tokens })
+}
+
+fn number(json: &RawValue) -> Option<i64> {
+    let text = scalar(json)?;
+    let text = text.trim();
+    text.parse().ok().or_else(|| {
+        let number = text.parse::<f64>().ok()?.round();
+        // Token counts are far below 2^53; what is not is no count.
+        (0.0..=9_007_199_254_740_992.0).contains(&number).then(|| format!("{number:.0}").parse().ok())?
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn decoded(data: &str) -> Event {
-        decode(data.as_bytes())
-    }
-
-    fn delta(text: &str, phase: Phase, usage: Option<Usage>) -> Event {
-        Event::Delta { text: text.into(), phase, usage }
-    }
-
-    #[test]
-    fn the_ids_come_first() {
-        assert_eq!(
-            decoded(r#"{"response.created":{"chat_id":"c","parent_id":"p","response_id":"r"}}"#),
-            Event::Created { chat_id: "c".into(), parent_id: "p".into(), response_id: "r".into() }
-        );
-    }
-
-    #[test]
-    fn text_brings_the_usage_so_far() {
-        let usage = Some(Usage { prompt_tokens: 33, completion_tokens: 2, total_tokens: 35 });
-        assert_eq!(
-            decoded(
-                r#"{"choices":[{"delta":{"role":"assistant","content":"He","phase":"answer","status":"typing"}}],"usage":{"input_tokens":33,"output_tokens":2,"characters":2,"total_tokens":35,"input_tokens_details":{"text_tokens":33},"output_tokens_details":{"text_tokens":2},"cached_tokens":0}}"#
-            ),
-            delta("He", Phase::Answer, usage)
-        );
-        assert_eq!(
-            decoded(r#"{"choices":[],"usage":{"input_tokens":33,"output_tokens":2}}"#),
-            delta("", Phase::Answer, usage),
-            "the total is the sum when it is left out"
-        );
-    }
-
-    #[test]
-    fn a_phase_that_is_not_the_answer_is_thinking() {
-        for phase in ["think", "thinking_summary", "web_search"] {
-            let data =
-                format!(r#"{{"choices":[{{"delta":{{"content":"Hm","phase":"{phase}","status":"finished"}}}}]}}"#);
-            assert_eq!(decoded(&data), delta("Hm", Phase::Thinking, None), "{phase} does not finish the answer");
-        }
-        for data in
-            [r#"{"choices":[{"delta":{"content":"Hm"}}]}"#, r#"{"choices":[{"delta":{"content":"Hm","phase":null}}]}"#]
-        {
-            assert_eq!(decoded(data), delta("Hm", Phase::Answer, None), "{data}");
-        }
-    }
-
-    #[test]
-    fn the_last_event_may_bring_text() {
-        for (content, text) in [(r#""""#, ""), ("null", ""), (r#""!""#, "!")] {
-            let data = format!(
-                r#"{{"choices":[{{"delta":{{"content":{content},"role":"assistant","status":"finished","phase":"answer"}}}}]}}"#
-            );
-            assert_eq!(decoded(&data), Event::Finished { text: text.into(), usage: None });
-        }
-    }
-
-    #[test]
-    fn errors_are_kept_as_they_came() {
-        for data in [
-            r#"{"success":false,"request_id":"x","data":{"code":"RateLimited","details":"quota"}}"#,
-            r#"{"error":{"code":"internal_error"},"response_id":"r"}"#,
-            r#"{"ret":["FAIL_SYS_USER_VALIDATE","captcha"],"data":{"url":"https://chat.qwen.ai/_____tmd_____/punish"}}"#,
-        ] {
-            assert_eq!(decoded(data), Event::Failure(data.into()));
-        }
-    }
-
-    #[test]
-    fn what_is_not_known_is_passed_over() {
-        for data in
-            ["", "[DONE]", "<html>", "7", "{}", r#"{"success":true}"#, r#"{"error":null}"#, r#"{"choices":[{}]}"#]
-        {
-            assert_eq!(decoded(data), Event::Unknown, "{data}");
-        }
-    }
-}
+mod tests;

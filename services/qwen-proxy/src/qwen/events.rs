@@ -2,52 +2,61 @@
 
 use std::{future::poll_fn, pin::Pin};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http_body::Body as _;
-use signalbox_core::sse::{Frame, Splitter};
 use signalbox_upstream::Body;
 
-use super::{
-    event::{Event, decode},
-    failure::{Failure, of_json},
-    login::Login,
-};
-
-/// An event larger than this is none.
-const MAX_EVENT: usize = 1 << 20;
+use super::{event::Event, event_reader::EventReader, failure::Failure, login::Login};
 
 /// An answer on its way here. Dropping it hangs up.
 #[derive(Debug)]
 pub struct Events {
     body: Body,
     login: Login,
-    /// `None` once the body has ended.
-    splitter: Option<Splitter>,
-    /// What was read to look at its first byte.
+    reader: EventReader,
+    /// The body has been read to its end.
+    has_ended: bool,
+    /// What was read to see what it is, and has not been given to the reader yet.
     begun: Bytes,
-    /// What was read to wait for it.
-    first: Option<Event>,
+}
+
+/// What a body holds, by its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Server-sent events.
+    Events,
+    /// Nothing but white space.
+    Nothing,
+    /// JSON, a page, or any other text.
+    Text,
 }
 
 impl Events {
     /// The events in this body, which is for this login.
     #[must_use]
     pub fn new(body: Body, login: Login) -> Self {
-        Self { body, login, splitter: Some(Splitter::new(MAX_EVENT)), begun: Bytes::new(), first: None }
+        Self { body, login, reader: EventReader::new(), has_ended: false, begun: Bytes::new() }
     }
 
-    /// What the body begins with, apart from white space; `None` if it is empty.
+    /// Reads until it is clear what the body holds. Content types are not asked: errors come as events and events as text.
     ///
     /// # Errors
     /// The connection broke.
-    pub async fn first_byte(&mut self) -> Result<Option<u8>, Failure> {
-        while let Some(data) = self.data().await? {
-            self.begun = [&*self.begun, &*data].concat().into();
-            if let Some(first) = self.begun.trim_ascii_start().first() {
-                return Ok(Some(*first));
+    pub async fn kind(&mut self) -> Result<Kind, Failure> {
+        loop {
+            if let Some(kind) = kind_of(&self.begun) {
+                return Ok(kind);
             }
+            match self.data().await? {
+                Some(data) if self.begun.is_empty() => self.begun = data,
+                Some(data) => self.begun = [&*self.begun, &*data].concat().into(),
+                None if self.begun.is_empty() => return Ok(Kind::Nothing),
+                None => return Ok(Kind::Text),
+            }
+            // However much of it comes, it is not kept.
+            let blank = self.begun.len() - without_blank(&self.begun).len();
+            self.begun.advance(blank);
         }
-        Ok(None)
     }
 
     /// What has been looked at, and what is left.
@@ -55,12 +64,21 @@ impl Events {
         (self.begun, self.body)
     }
 
+    /// An answer that came whole: these events, and nothing else.
+    #[must_use]
+    pub fn whole(body: Body, login: Login, events: impl DoubleEndedIterator<Item = Event>) -> Self {
+        let mut whole = Self { has_ended: true, ..Self::new(body, login) };
+        whole.reader.put_first(events);
+        whole
+    }
+
     /// Waits until there is an event, or none comes any more.
     ///
     /// # Errors
     /// As [`next`](Self::next).
     pub async fn wait(&mut self) -> Result<(), Failure> {
-        self.first = self.next().await?;
+        let first = self.next().await?;
+        self.reader.put_first(first.into_iter());
         Ok(())
     }
 
@@ -69,38 +87,31 @@ impl Events {
         while matches!(self.data().await, Ok(Some(_))) {}
     }
 
-    /// The next event; `None` at the end.
+    /// The next event; `None` at the end. Every event that came before an error is returned before it.
     ///
     /// # Errors
     /// The site reported one, or the connection broke.
     pub async fn next(&mut self) -> Result<Option<Event>, Failure> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first));
-        }
-        let mut data = Some(std::mem::take(&mut self.begun));
         loop {
-            let Some(splitter) = &mut self.splitter else { return Ok(None) };
-            let last = match data.take() {
+            match self.reader.pop() {
+                Some(Event::Failure(failure)) => return Err(failure.scrubbed(&self.login)),
+                Some(event) => return Ok(Some(event)),
+                None if self.has_ended => return Ok(None),
+                None => {}
+            }
+            let begun = std::mem::take(&mut self.begun);
+            let data = if begun.is_empty() { self.data().await? } else { Some(begun) };
+            match data {
                 Some(data) => {
-                    splitter.push(data);
-                    false
+                    if let Err(failure) = self.reader.push(data) {
+                        self.reader.put_last(Event::Failure(failure));
+                    }
                 }
-                None => true,
-            };
-            loop {
-                let frame = splitter
-                    .next_frame()
-                    .map_err(|_| Failure::Unreadable(format!("an event of more than {MAX_EVENT} bytes")))?;
-                let Some(frame) = frame else { break };
-                if let Some(event) = event(&frame, &self.login)? {
-                    return Ok(Some(event));
+                None => {
+                    self.has_ended = true;
+                    self.reader.finish();
                 }
             }
-            if last {
-                let frame = self.splitter.take().and_then(|mut splitter| splitter.finish());
-                return frame.map_or(Ok(None), |frame| event(&frame, &self.login));
-            }
-            data = self.data().await?;
         }
     }
 
@@ -114,14 +125,52 @@ impl Events {
     }
 }
 
-/// The event in a frame, if it is one that says something.
-fn event(frame: &Frame, login: &Login) -> Result<Option<Event>, Failure> {
-    let Some(data) = frame.data() else { return Ok(None) };
-    match decode(&data) {
-        Event::Failure(text) => {
-            Err(of_json(text.as_bytes()).unwrap_or_else(|| Failure::Refused(String::new())).scrubbed(login))
+/// What a body with this beginning holds; `None` while that is open.
+fn kind_of(begun: &[u8]) -> Option<Kind> {
+    let begun = without_blank(begun);
+    if begun.is_empty() || b"\xEF\xBB\xBF".starts_with(begun) {
+        return None;
+    }
+    let fields: [&[u8]; 5] = [b":", b"data", b"event", b"id", b"retry"];
+    let is_field = |field: &[u8]| match begun.strip_prefix(field) {
+        Some(rest) if field == b":" || matches!(rest.first(), Some(b':' | b'\n' | b'\r')) => Some(Kind::Events),
+        Some([]) => None,
+        Some(_) => Some(Kind::Text),
+        None if field.starts_with(begun) => None,
+        None => Some(Kind::Text),
+    };
+    let kinds = fields.map(is_field);
+    if kinds.contains(&Some(Kind::Events)) {
+        return Some(Kind::Events);
+    }
+    (!kinds.contains(&None)).then_some(Kind::Text)
+}
+
+/// A text without the white space and the byte order mark before it.
+fn without_blank(text: &[u8]) -> &[u8] {
+    let text = text.trim_ascii_start();
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_known_by_its_beginning() {
+        for events in ["data: x", "data:", "data\n", ": comment", "event: error\n", "id:7", "retry: 3", "\n\r\n data:x"]
+        {
+            assert_eq!(kind_of(events.as_bytes()), Some(Kind::Events), "{events}");
         }
-        Event::Unknown => Ok(None),
-        event => Ok(Some(event)),
+        for text in
+            ["{", " [", "<html>", "database is away", "Internal Server Error", "idle", "\u{feff}{}", "eventually"]
+        {
+            assert_eq!(kind_of(text.as_bytes()), Some(Kind::Text), "{text}");
+        }
+        for open in ["", "  \n", "d", "dat", "data", "e", "i", "retr", "\u{feff}"] {
+            assert_eq!(kind_of(open.as_bytes()), None, "{open:?}");
+        }
+        assert_eq!(kind_of(b"\xEF\xBB"), None);
+        assert_eq!(kind_of("\u{feff}data: x".as_bytes()), Some(Kind::Events));
     }
 }

@@ -4,11 +4,12 @@
 //! ask for a login. [`judge`] and [`of_json`] find out which one it is. A challenge of the firewall is the user's to pass, in
 //! a browser: nothing here tries to.
 
+mod report;
+
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::Duration;
 
+use self::report::Report;
 use super::login::Login;
 
 /// How much of what the site says is repeated to the user, in characters.
@@ -63,8 +64,13 @@ pub enum Failure {
         details: String,
     },
     /// A status of 500 or more.
-    #[error("chat.qwen.ai has trouble (server error {0}): try again later")]
-    Server(u16),
+    #[error("chat.qwen.ai has trouble (server error {status}{}): try again later", quoted(details))]
+    Server {
+        /// The status.
+        status: u16,
+        /// In the site's words.
+        details: String,
+    },
     /// `success:false` for any other reason.
     #[error("chat.qwen.ai refused the request{}: change it or try again later", quoted(.0))]
     Refused(String),
@@ -100,24 +106,15 @@ const CHALLENGE: &str =
     "open https://chat.qwen.ai in your browser, pass its check, then log in again (`qwen-proxy login`)";
 const LOGIN: &str = "log in again (`qwen-proxy login`, or the dashboard)";
 
-/// `{"success":false,"data":{"code","details"}}`, `{"error":{"code","details"}}`, `{"ret":[…]}`.
-#[derive(Deserialize)]
-struct Report {
-    success: Option<bool>,
-    #[serde(default)]
-    data: Value,
-    #[serde(default)]
-    error: Value,
-    #[serde(default)]
-    ret: Value,
-}
-
 /// Judges an answer by its status, its content type and the beginning of its body. `None` is no failure: JSON or events.
 #[must_use]
 pub fn judge(status: StatusCode, content_type: &str, retry_after: Option<Duration>, body: &[u8]) -> Option<Failure> {
     let page = is_page(content_type, body).then(|| of_page(body));
     match status.as_u16() {
-        500.. => Some(Failure::Server(status.as_u16())),
+        500.. => Some(Failure::Server {
+            status: status.as_u16(),
+            details: if page.is_some() { String::new() } else { words_of(body) },
+        }),
         429 => Some(Failure::RateLimited { retry_after }),
         // The firewall's own status is 405, sometimes 403.
         403 | 405 if page == Some(Failure::Firewall) => page,
@@ -129,7 +126,7 @@ pub fn judge(status: StatusCode, content_type: &str, retry_after: Option<Duratio
         400..=499 => Some(
             of_json(body)
                 .filter(|failure| !matches!(failure, Failure::Refused(_)))
-                .unwrap_or_else(|| Failure::Status { status: status.as_u16(), details: details(body) }),
+                .unwrap_or_else(|| Failure::Status { status: status.as_u16(), details: words_of(body) }),
         ),
         // Nobody is sent elsewhere but to log in.
         300..=399 => Some(Failure::Login),
@@ -137,17 +134,13 @@ pub fn judge(status: StatusCode, content_type: &str, retry_after: Option<Duratio
     }
 }
 
-/// Whether a JSON text reports a failure, and which.
+/// Whether a JSON text reports a failure, and which. The shapes that are read are those of [`Report`].
 #[must_use]
 pub fn of_json(text: &[u8]) -> Option<Failure> {
-    let report: Report = serde_json::from_slice(text).ok()?;
-    let says_ok = |ret: &Value| ret.to_string().contains("SUCCESS");
-    if report.success != Some(false) && report.error.is_null() && (report.ret.is_null() || says_ok(&report.ret)) {
-        return None;
-    }
-    let source = if report.error.is_null() { &report.data } else { &report.error };
-    let details = words(source).or_else(|| words(&report.ret)).unwrap_or_else(|| details(text));
-    let code = source.get("code").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+    let value = report::parse(text)?;
+    let report = Report::read(&value)?;
+    let details = report.words().unwrap_or_else(|| details(text));
+    let code = report.code().unwrap_or_default().to_ascii_lowercase();
     let said = String::from_utf8_lossy(text).to_ascii_lowercase();
     let says = |any: &[&str]| any.iter().any(|word| said.contains(word));
     Some(if says(&["fail_sys_user_validate", "rgv587", "_____tmd_____", "punish"]) {
@@ -156,7 +149,7 @@ pub fn of_json(text: &[u8]) -> Option<Failure> {
         Failure::ChatLost(details)
     } else if code.contains("ratelimit") || says(&["upper limit", "quota", "usage limit"]) {
         // The site counts in hours.
-        let hours = source.get("num").and_then(Value::as_u64).filter(|hours| (1..=24 * 31).contains(hours));
+        let hours = report.wait_hours().filter(|hours| (1..=24 * 31).contains(hours));
         Failure::Quota { retry_after: hours.map(|hours| Duration::from_secs(hours * 3600)), details }
     } else if says(&["too many requests", "rate limit"]) {
         Failure::RateLimited { retry_after: None }
@@ -165,7 +158,14 @@ pub fn of_json(text: &[u8]) -> Option<Failure> {
     } else if code == "forbidden" {
         Failure::Forbidden
     } else {
-        Failure::Refused(details)
+        match report.status() {
+            Some(401) => Failure::Login,
+            Some(403) => Failure::Forbidden,
+            Some(429) => Failure::RateLimited { retry_after: None },
+            Some(status @ 400..=499) => Failure::Status { status, details },
+            Some(status @ 500..=599) => Failure::Server { status, details },
+            _ => Failure::Refused(details),
+        }
     })
 }
 
@@ -187,17 +187,15 @@ fn of_page(body: &[u8]) -> Failure {
     }
 }
 
-/// What an object or a list says, for people.
-fn words(value: &Value) -> Option<String> {
-    let said = match value {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
-        _ => ["details", "message", "code"].iter().find_map(|key| value.get(key).and_then(Value::as_str))?.to_owned(),
-    };
-    (!said.is_empty()).then(|| cut(&said))
+/// The words of an error body: those of a known shape, or the text itself.
+fn words_of(body: &[u8]) -> String {
+    let value = report::parse(body);
+    let said = value.as_ref().and_then(Report::read).and_then(|report| report.words());
+    said.unwrap_or_else(|| details(body))
 }
 
-fn details(body: &[u8]) -> String {
+/// The beginning of a text, without control characters, to be quoted.
+pub(super) fn details(body: &[u8]) -> String {
     cut(&String::from_utf8_lossy(body))
 }
 
@@ -229,7 +227,7 @@ impl Failure {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::RateLimited { .. } | Self::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NoEndpoint => StatusCode::NOT_FOUND,
-            Self::Status { status, .. } | Self::Server(status) => {
+            Self::Status { status, .. } | Self::Server { status, .. } => {
                 StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY)
             }
             Self::ChatLost(_) | Self::Refused(_) | Self::Unreadable(_) | Self::Empty | Self::BrokenOff(_) => {
@@ -267,7 +265,7 @@ impl Failure {
             Self::ChatLost(_) => "chat_lost",
             Self::NoEndpoint => "upstream_not_found",
             Self::Status { .. } => "upstream_rejected",
-            Self::Server(_) => "upstream_server_error",
+            Self::Server { .. } => "upstream_server_error",
             Self::Refused(_) => "qwen_api_error",
             Self::Unreadable(_) => "upstream_invalid_response",
             Self::Empty => "empty_answer",
@@ -308,6 +306,7 @@ impl Failure {
         match self {
             Self::Quota { retry_after, details } => Self::Quota { retry_after, details: login.scrub(details) },
             Self::Status { status, details } => Self::Status { status, details: login.scrub(details) },
+            Self::Server { status, details } => Self::Server { status, details: login.scrub(details) },
             Self::Refused(details) => Self::Refused(login.scrub(details)),
             Self::ChatLost(details) => Self::ChatLost(login.scrub(details)),
             other => other,

@@ -1,6 +1,7 @@
 //! What is sent to chat.qwen.ai, and the short answers it gives. Pure.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use signalbox_core::id;
 
 use crate::convert::Prompt;
@@ -19,17 +20,6 @@ pub struct NewChat<'a> {
     chat_type: &'static str,
     /// Unix milliseconds; everywhere else the site counts seconds.
     timestamp: i64,
-}
-
-/// The answer to it.
-#[derive(Debug, Deserialize)]
-pub struct ChatOpened {
-    data: Option<OpenedChat>,
-}
-
-#[derive(Debug, Deserialize)]
-struct OpenedChat {
-    id: Option<String>,
 }
 
 /// Asks for the next answer of a chat.
@@ -84,7 +74,7 @@ struct Meta {
     sub_chat_type: &'static str,
 }
 
-// === impl NewChat, ChatOpened ===
+// === impl NewChat ===
 
 impl<'a> NewChat<'a> {
     /// A chat with this model, at this time (Unix milliseconds).
@@ -94,12 +84,18 @@ impl<'a> NewChat<'a> {
     }
 }
 
-impl ChatOpened {
-    /// The chat's id.
-    #[must_use]
-    pub fn id(self) -> Option<String> {
-        self.data?.id.filter(|id| !id.is_empty())
-    }
+/// The id of the chat that was opened, from the answer to [`NewChat`]. It becomes part of a path, so it has to be usable as one.
+#[must_use]
+pub fn opened_chat(answer: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let id = match answer.pointer("/data/id").or_else(|| answer.get("id"))? {
+        Value::String(id) => id.clone(),
+        Value::Number(id) => id.to_string(),
+        _ => return None,
+    };
+    let is_plain =
+        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    is_plain.then_some(id)
 }
 
 // === impl Completion ===
@@ -141,7 +137,7 @@ impl<'a> Completion<'a> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -183,10 +179,17 @@ mod tests {
         let expected =
             json!({"title": "API Chat", "models": ["m"], "chat_mode": "guest", "chat_type": "t2t", "timestamp": 7000});
         assert_eq!(sent, expected);
-        let opened = |text: &str| serde_json::from_str::<ChatOpened>(text).unwrap().id();
-        assert_eq!(opened(r#"{"success":true,"data":{"id":"x"}}"#).as_deref(), Some("x"));
-        for none in ["{}", r#"{"data":null}"#, r#"{"data":{}}"#, r#"{"data":{"id":""}}"#] {
-            assert_eq!(opened(none), None, "{none}");
+        for (answer, id) in [
+            (r#"{"success":true,"data":{"id":"x"}}"#, "x"),
+            (r#"{"success":"yes","data":{"id":7,"id2":{}}}"#, "7"),
+            (r#"{"id":"0198-x"}"#, "0198-x"),
+        ] {
+            assert_eq!(opened_chat(answer.as_bytes()).as_deref(), Some(id), "{answer}");
+        }
+        for none in
+            ["", "{}", r#"{"data":null}"#, r#"{"data":{}}"#, r#"{"data":{"id":""}}"#, r#"{"data":{"id":"a&b=c"}}"#]
+        {
+            assert_eq!(opened_chat(none.as_bytes()), None, "{none}");
         }
     }
 }

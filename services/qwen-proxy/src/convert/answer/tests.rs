@@ -1,13 +1,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use signalbox_core::{
-    openai::{DONE_EVENT, fold_stream},
-    sse::Splitter,
-};
+use signalbox_core::openai::{DONE_EVENT, fold_stream};
 
 use super::*;
-use crate::qwen::event::decode;
+use crate::qwen::{Failure, event_reader::EventReader};
 
 /// What chat.qwen.ai sent, the tools of the request, and what becomes of it, streamed and whole.
 struct Golden {
@@ -52,13 +49,9 @@ fn answer(tools: &Value) -> Answer {
 }
 
 fn events(upstream: &str) -> Vec<Event> {
-    let mut splitter = Splitter::new(usize::MAX);
-    splitter.push(Bytes::from(upstream.to_owned()));
-    let mut events = Vec::new();
-    while let Some(frame) = splitter.next_frame().unwrap() {
-        events.extend(frame.data().map(|data| decode(&data)));
-    }
-    events
+    let mut reader = EventReader::new();
+    reader.push(Bytes::from(upstream.to_owned())).unwrap();
+    std::iter::from_fn(|| reader.pop()).collect()
 }
 
 fn sse(chunks: &[Chunk]) -> String {
@@ -120,9 +113,12 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
 fn an_answer_without_anything_is_seen_to_be_empty() {
     let mut answer = answer(&json!([]));
     let mut chunks = Vec::new();
-    let created = decode(br#"{"response.created":{"chat_id":"","parent_id":"","response_id":null}}"#);
-    for event in
-        [created, Event::Unknown, Event::Failure("{}".into()), Event::Finished { text: String::new(), usage: None }]
+    let [created] =
+        &*events("data: {\"response.created\":{\"chat_id\":\"\",\"parent_id\":\"\",\"response_id\":null}}\n\n")
+    else {
+        panic!("one event")
+    };
+    for event in [created.clone(), Event::Failure(Failure::Empty), Event::Finished { text: String::new(), usage: None }]
     {
         answer.push(&event, &mut chunks);
     }
