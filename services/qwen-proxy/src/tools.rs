@@ -7,7 +7,7 @@ pub mod scan;
 mod schema;
 mod tool;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use serde_json::Value;
 use signalbox_core::id;
@@ -33,9 +33,10 @@ impl Tools {
     /// The first declaration that cannot be used.
     pub fn parse(declarations: &[Value]) -> Result<Self, ToolError> {
         let mut tools: Vec<Tool> = Vec::with_capacity(declarations.len());
+        let mut names = HashSet::with_capacity(declarations.len());
         for (index, declaration) in declarations.iter().enumerate() {
             let tool = Tool::parse(index, declaration)?;
-            if tools.iter().any(|earlier| earlier.name == tool.name) {
+            if !names.insert(tool.name.clone()) {
                 return Err(ToolError::Twice { index, name: tool.name });
             }
             tools.push(tool);
@@ -95,6 +96,19 @@ mod tests {
         assert_ne!(tools(&["a", "b"]).fingerprint(), tools(&["a"]).fingerprint());
         assert_ne!(tools(&["a"]).fingerprint(), "");
         assert_eq!((Tools::default().fingerprint(), Tools::default().instructions()), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn many_tools_with_many_parameters_are_read_in_linear_time() {
+        // With a search through all others for each name this would take hours.
+        let names: Vec<String> = (0..60_000).map(|n| format!("name_{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert!(tools(&names).get("name_59999").is_some());
+        let properties: Value = names.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+        let parameters = json!({"type": "object", "properties": properties, "required": names});
+        let tool = json!({"type": "function", "function": {"name": "a", "parameters": parameters}});
+        let tools = Tools::parse(&[tool]).unwrap();
+        assert!(tools.get("a").unwrap().parameters.len() > 1000);
     }
 
     #[test]

@@ -28,6 +28,16 @@ impl Invalid {
         Self { message: message.into(), param: Some(param.into()), code: "invalid_request" }
     }
 
+    /// The same, with the true reason where a text in `body` cannot be read because it is cut in the middle of a character.
+    pub(super) fn explained_by(self, body: &[u8]) -> Self {
+        let Some(half) = half_character(body).filter(|_| self.code != "invalid_json") else { return self };
+        let message = format!(
+            "the request has half of a character in it ({half} without its other half), perhaps because a text was cut there: \
+             send the whole character, or leave it out"
+        );
+        Self { message, code: "invalid_unicode", ..self }
+    }
+
     /// The body is no JSON object.
     pub(super) fn json(error: &serde_json::Error) -> Self {
         let message = format!("the request body is not valid JSON: {error}");
@@ -121,6 +131,10 @@ impl Ask {
     /// # Errors
     /// What is wrong with it, or what chat.qwen.ai cannot do.
     pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
+        Self::read(body).map_err(|invalid| invalid.explained_by(body))
+    }
+
+    fn read(body: &[u8]) -> Result<Self, Invalid> {
         let fields = Fields::parse(body)?;
         let (tools, must_call) = tools(&fields)?;
         Ok(Self {
@@ -162,6 +176,25 @@ impl Ask {
         let answer = self.messages.iter().rposition(|message| message.role == Role::Assistant);
         &self.messages[..answer.map_or(0, |at| at + 1)]
     }
+}
+
+/// The first escape in a JSON text that is half of a surrogate pair without the other half.
+fn half_character(json: &[u8]) -> Option<&str> {
+    let unit = |at: usize| {
+        let escape = std::str::from_utf8(json.get(at..at + 6)?).ok()?;
+        u32::from_str_radix(escape.strip_prefix("\\u")?, 16).ok().map(|unit| (unit, escape))
+    };
+    let mut at = 0;
+    while let Some(next) = json[at..].iter().position(|byte| *byte == b'\\') {
+        at += next;
+        at += match (unit(at), unit(at + 6)) {
+            (Some((0xD800..=0xDBFF, _)), Some((0xDC00..=0xDFFF, _))) => 12,
+            (Some((0xD800..=0xDFFF, escape)), _) => return Some(escape),
+            // The character behind a backslash begins no escape of its own.
+            _ => 2.min(json.len() - at),
+        };
+    }
+    None
 }
 
 fn messages(field: Option<&RawValue>) -> Result<Vec<Message>, Invalid> {

@@ -1,6 +1,8 @@
 //! What the upstream is told. It remembers a chat itself, so a later turn brings only what is new; a chat that is lost is
 //! told again as text. It takes nothing but text, and a system message only where a chat begins.
 
+use std::collections::HashMap;
+
 use super::{
     ask::{Ask, MustCall},
     message::{Message, Role},
@@ -80,33 +82,8 @@ impl Ask {
 
     /// `messages`, a part of these, with what each says; results in the order of their calls.
     fn told<'a>(&'a self, messages: &'a [Message]) -> impl Iterator<Item = (&'a Message, String)> {
-        in_order_of_calls(messages, self.past()).into_iter().map(|message| (message, self.said(message)))
-    }
-
-    fn said(&self, message: &Message) -> String {
-        match message.role {
-            Role::System | Role::User => message.text.clone(),
-            Role::Assistant => {
-                let text = (!message.text.is_empty()).then(|| message.text.clone());
-                let calls = message.calls.iter().map(|(_, call)| call.to_tags());
-                text.into_iter().chain(calls).collect::<Vec<_>>().join("\n")
-            }
-            Role::Tool => {
-                let output = if message.text.trim().is_empty() { NO_OUTPUT } else { &message.text };
-                match self.tool_of(message) {
-                    Some(name) => format!("Tool Result from {name}:\n{output}"),
-                    None => format!("Tool Result:\n{output}"),
-                }
-            }
-        }
-    }
-
-    /// The tool whose result `result` is: the newest call of that id tells.
-    fn tool_of<'a>(&'a self, result: &'a Message) -> Option<&'a str> {
-        let (id, name) = result.answers.as_ref()?;
-        let mut calls = self.past().iter().rev().flat_map(|message| &message.calls);
-        let called = calls.find(|(call, _)| call == id).map(|(_, call)| &*call.name);
-        called.or(name.as_deref()).filter(|name| !name.is_empty())
+        let calls = Calls::of(self.past());
+        calls.in_order(messages).into_iter().map(move |message| (message, said(message, &calls)))
     }
 
     /// The user's message: `before`, what the client insists on, and what is new. System messages are in it when the upstream
@@ -126,18 +103,59 @@ impl Ask {
     }
 }
 
-/// Clients send the results of parallel calls in the order in which the tools finished; the model reads them in the order in
-/// which it called.
-fn in_order_of_calls<'a>(messages: &'a [Message], past: &'a [Message]) -> Vec<&'a Message> {
-    let calls: Vec<&str> = past.iter().flat_map(|message| &message.calls).map(|(id, _)| id.as_str()).collect();
-    let call = |message: &Message| {
-        message.answers.as_ref().and_then(|(id, _)| calls.iter().rposition(|call| call == id)).unwrap_or(usize::MAX)
-    };
-    let mut ordered: Vec<&Message> = messages.iter().collect();
-    for run in ordered.chunk_by_mut(|a, b| a.role == Role::Tool && b.role == Role::Tool) {
-        run.sort_by_key(|message| call(message));
+/// What a message says. A result names its tool.
+fn said(message: &Message, calls: &Calls<'_>) -> String {
+    match message.role {
+        Role::System | Role::User => message.text.clone(),
+        Role::Assistant => {
+            let text = (!message.text.is_empty()).then(|| message.text.clone());
+            let calls = message.calls.iter().map(|(_, call)| call.to_tags());
+            text.into_iter().chain(calls).collect::<Vec<_>>().join("\n")
+        }
+        Role::Tool => {
+            let output = if message.text.trim().is_empty() { NO_OUTPUT } else { &message.text };
+            match calls.tool_of(message) {
+                Some(name) => format!("Tool Result from {name}:\n{output}"),
+                None => format!("Tool Result:\n{output}"),
+            }
+        }
     }
-    ordered
+}
+
+/// The calls of a history by their ids; of calls with the same id the newest counts.
+struct Calls<'a>(HashMap<&'a str, NamedCall<'a>>);
+
+struct NamedCall<'a> {
+    place: usize,
+    tool: &'a str,
+}
+
+impl<'a> Calls<'a> {
+    fn of(past: &'a [Message]) -> Self {
+        let calls = past.iter().flat_map(|message| &message.calls).enumerate();
+        Self(calls.map(|(place, (id, call))| (id.as_str(), NamedCall { place, tool: &call.name })).collect())
+    }
+
+    /// The tool whose result `result` is.
+    fn tool_of<'b>(&'b self, result: &'b Message) -> Option<&'b str> {
+        let (id, name) = result.answers.as_ref()?;
+        let called = self.0.get(id.as_str()).map(|call| call.tool);
+        called.or(name.as_deref()).filter(|name| !name.is_empty())
+    }
+
+    /// Clients send the results of parallel calls in the order in which the tools finished; the model reads them in the order
+    /// in which it called.
+    fn in_order<'b>(&self, messages: &'b [Message]) -> Vec<&'b Message> {
+        let place = |message: &Message| {
+            let (id, _) = message.answers.as_ref()?;
+            self.0.get(id.as_str()).map(|call| call.place)
+        };
+        let mut ordered: Vec<&Message> = messages.iter().collect();
+        for run in ordered.chunk_by_mut(|a, b| a.role == Role::Tool && b.role == Role::Tool) {
+            run.sort_by_key(|message| place(message).unwrap_or(usize::MAX));
+        }
+        ordered
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,10 @@ impl Ask {
     /// # Errors
     /// What is wrong with it.
     pub fn parse_prompt(body: &[u8]) -> Result<Self, Invalid> {
+        Self::read_prompt(body).map_err(|invalid| invalid.explained_by(body))
+    }
+
+    fn read_prompt(body: &[u8]) -> Result<Self, Invalid> {
         let fields = Fields::parse(body)?;
         let invalid = |code, message: &str| Invalid { message: message.into(), param: Some("prompt".into()), code };
         let prompt: Option<Value> = read(fields.prompt, "prompt", "must be a string")?;

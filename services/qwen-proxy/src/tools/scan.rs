@@ -23,13 +23,21 @@ pub enum Piece {
 }
 
 /// Takes an answer apart. Without tools it passes everything on as it comes.
+///
+/// The work is linear in the length of the answer, however it is cut and whatever the model writes: no part of the text is
+/// looked at more than a fixed number of times.
 #[derive(Debug)]
 pub struct Scanner {
     tools: Tools,
-    /// What has not left yet: nothing, white space that may be layout, the beginning of a tag, or all of a call so far.
+    /// What has not left yet, from `start` on: nothing, white space that may be layout, the beginning of a tag, or all of a
+    /// call so far.
     held: String,
-    /// How much of `held` is known to be text.
+    /// Where the part of `held` begins that has not left.
+    start: usize,
+    /// Up to where `held` is known to be text.
     text: usize,
+    /// Up to where that text is known to be white space.
+    blank: usize,
     /// The call that `held` has behind its text.
     call: Option<Markup>,
     /// Whether there was no text since the beginning or the last call.
@@ -38,11 +46,15 @@ pub struct Scanner {
     called: bool,
 }
 
+/// How often a text whose calls do not match up may be read once more to its end.
+const MAX_REREADS: usize = 8;
+
 impl Scanner {
     /// A scanner for calls of `tools`.
     #[must_use]
     pub fn new(tools: &Tools) -> Self {
-        Self { tools: tools.clone(), held: String::new(), text: 0, call: None, bare: true, called: false }
+        let tools = tools.clone();
+        Self { tools, held: String::new(), start: 0, text: 0, blank: 0, call: None, bare: true, called: false }
     }
 
     /// Takes the next piece of the answer and adds what is certain to `out`.
@@ -53,15 +65,21 @@ impl Scanner {
         }
         self.held.push_str(text);
         self.scan(out);
+        self.compact();
     }
 
     /// Ends the answer and adds what was held back to `out`. `complete` tells that the model came to its end: only then is a
     /// call whose tags don't match up still read as one, where that is possible; else it is text.
     pub fn finish(&mut self, complete: bool, out: &mut Vec<Piece>) {
+        let mut left = (self.held.len() - self.start).saturating_mul(MAX_REREADS);
         while complete && let Some(markup) = &self.call {
             let Some((call, length)) = markup.settle(&self.held[self.text..], &self.tools) else { break };
             self.take_call(call, length, out);
-            self.scan(out);
+            let rest = self.held.len() - self.start;
+            // Each call that does not match up makes the next ones be read to the end of the text before they are settled,
+            // too. Where there are many, that is left out.
+            left = left.saturating_sub(rest);
+            self.scan_for(if left == 0 { Reading::Settling } else { Reading::Streaming }, out);
         }
         self.call = None;
         self.text = self.held.len();
@@ -69,9 +87,15 @@ impl Scanner {
         self.bare &= self.called;
         self.release(out);
         self.held.clear();
+        (self.start, self.text, self.blank) = (0, 0, 0);
     }
 
     fn scan(&mut self, out: &mut Vec<Piece>) {
+        self.scan_for(Reading::Streaming, out);
+    }
+
+    /// Goes on until more has to be seen. Settling, it stops at the beginning of each call.
+    fn scan_for(&mut self, reading: Reading, out: &mut Vec<Piece>) {
         loop {
             if let Some(call) = &mut self.call {
                 match call.advance(&self.held[self.text..], &self.tools) {
@@ -90,6 +114,9 @@ impl Scanner {
             if let Some(tool) = self.tools.iter().position(|tool| rest.starts_with(&tool.opening)) {
                 self.call = Some(Markup::new(tool, &self.tools));
                 self.release(out);
+                if reading == Reading::Settling && self.begins_call() {
+                    return;
+                }
             } else if self.tools.iter().any(|tool| tool.opening.starts_with(rest)) {
                 return self.release(out);
             } else {
@@ -98,23 +125,50 @@ impl Scanner {
         }
     }
 
+    /// Whether a parameter or the end follows the opening tag that was just found.
+    fn begins_call(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| call.is_begun(&self.held[self.text..], &self.tools))
+    }
+
     /// Lets the text go, but for white space that may be layout.
     fn release(&mut self, out: &mut Vec<Piece>) {
-        let text = &self.held[..self.text];
-        if self.bare && text.trim_ascii().is_empty() {
-            return;
+        if self.bare {
+            let looked_at = self.blank.max(self.start);
+            let text = &self.held[looked_at..self.text];
+            if text.trim_ascii_start().is_empty() {
+                self.blank = self.text;
+                return;
+            }
         }
         self.bare = false;
-        add_text(text, out);
-        self.held.drain(..self.text);
-        self.text = 0;
+        add_text(&self.held[self.start..self.text], out);
+        self.start = self.text;
     }
 
     fn take_call(&mut self, call: Call, length: usize, out: &mut Vec<Piece>) {
         out.push(Piece::Call(call));
-        self.held.drain(..self.text + length);
-        (self.call, self.text, self.bare, self.called) = (None, 0, true, true);
+        self.start = self.text + length;
+        (self.call, self.text, self.blank, self.bare, self.called) = (None, self.start, self.start, true, true);
     }
+
+    /// Forgets what has left, once that is at least as much as what is held.
+    fn compact(&mut self) {
+        if self.start >= self.held.len() - self.start {
+            self.held.drain(..self.start);
+            self.text -= self.start;
+            self.blank = self.blank.saturating_sub(self.start);
+            self.start = 0;
+        }
+    }
+}
+
+/// How calls are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// As they come.
+    Streaming,
+    /// Only to be settled.
+    Settling,
 }
 
 fn add_text(text: &str, out: &mut Vec<Piece>) {

@@ -69,13 +69,20 @@ impl Schema {
 
     /// The JSON text of the value that was written as `text`. What may be a string is one, even when it looks like a
     /// number; what is not of any other allowed type is a string, too, so that nothing is lost. Numbers keep their digits.
+    ///
+    /// Where no type is declared, only `true`, `false` and plain numbers are not strings: the JSON text of a file to be
+    /// written must not become an object.
     pub(super) fn read(&self, text: &str) -> String {
         let types = self.types;
+        if types == Types::default() {
+            let word = text.trim();
+            let is_word = matches!(word, "true" | "false") || is_plain_number(word);
+            return if is_word { word.to_owned() } else { Value::from(text).to_string() };
+        }
         if !types.string {
             let text = text.trim();
             let allowed = match (text.as_bytes().first(), serde_json::from_str::<&RawValue>(text)) {
                 (_, Err(_)) | (None, _) => false,
-                _ if types == Types::default() => !text.starts_with('"'),
                 (Some(b'{'), _) => types.object,
                 (Some(b'['), _) => types.array,
                 (Some(b't' | b'f'), _) => types.boolean,
@@ -106,6 +113,10 @@ impl Types {
         if *self == Self::default() {
             let values = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
             values.chain(schema.get("const")).for_each(|value| self.add(name_of(value)));
+        }
+        if *self == Self::default() {
+            self.object = schema.get("properties").is_some();
+            self.array = schema.get("items").is_some();
         }
     }
 
@@ -156,6 +167,17 @@ fn name_of(value: &Value) -> &'static str {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     }
+}
+
+/// How many digits every reader of JSON numbers keeps.
+const MAX_DIGITS: usize = 15;
+
+/// Whether a text is a JSON number without an exponent that every reader reads alike. Longer ones are ids rather than
+/// quantities.
+fn is_plain_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && digits.len() <= MAX_DIGITS + 1;
+    is_number && serde_json::from_str::<f64>(text).is_ok() && digits.replace('.', "").len() <= MAX_DIGITS
 }
 
 /// Whether a JSON number has no fraction. One with more digits than a float holds is whole when it is written so.
@@ -219,10 +241,46 @@ mod tests {
     }
 
     #[test]
-    fn without_a_type_the_text_decides() {
-        let cases = [("42", "42"), ("true", "true"), ("[]", "[]"), ("null", "null"), ("a b", r#""a b""#)];
-        reads(&json!({}), &cases);
-        reads(&json!({"description": "anything"}), &cases);
-        reads(&json!({}), &[(r#""quoted""#, r#""\"quoted\"""#), (" spaced ", r#"" spaced ""#)]);
+    fn without_a_type_all_but_words_and_plain_numbers_are_text() {
+        let cases = [
+            ("42", "42"),
+            ("-0.50", "-0.50"),
+            (" 7\n", "7"),
+            ("true", "true"),
+            (" false ", "false"),
+            ("123456789012345", "123456789012345"),
+        ];
+        let texts = [
+            "a b",
+            "",
+            " spaced ",
+            "\"quoted\"",
+            "[]",
+            "[1, 2]",
+            "{}",
+            "{\"a\": {\"b\": [null]}}\n",
+            "null",
+            "True",
+            "NaN",
+            "1e3",
+            "007",
+            "1.2.3",
+            "-",
+            ".5",
+            "1234567890123456",
+            "0.1234567890123456789",
+        ];
+        for schema in [json!({}), json!({"description": "anything"}), json!(true)] {
+            reads(&schema, &cases);
+            for text in texts {
+                reads(&schema, &[(text, &*json!(text).to_string())]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_schema_with_parts_has_their_type() {
+        reads(&json!({"properties": {"a": {}}}), &[(r#"{"a":1}"#, r#"{"a":1}"#), ("7", r#""7""#)]);
+        reads(&json!({"items": {}}), &[("[1]", "[1]"), ("{}", r#""{}""#)]);
     }
 }

@@ -1,5 +1,7 @@
 //! One declared tool.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::schema::{Schema, inline};
@@ -117,10 +119,12 @@ pub(super) fn is_name_byte(byte: u8) -> bool {
 fn parameters(schema: &Value) -> Option<Vec<Parameter>> {
     let schema = inline(schema);
     let object = schema.as_object()?;
-    let names: Vec<&str> = match object.get("required") {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (place, name) in object.get("required").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        if let Some(name) = name.as_str() {
+            places.entry(name).or_insert(place);
+        }
+    }
     let properties = match object.get("properties") {
         None | Some(Value::Null) => return Some(Vec::new()),
         Some(properties) => properties.as_object()?,
@@ -129,12 +133,12 @@ fn parameters(schema: &Value) -> Option<Vec<Parameter>> {
         .iter()
         .map(|(name, schema)| Parameter {
             name: name.clone(),
-            required: names.contains(&name.as_str()),
+            required: places.contains_key(name.as_str()),
             schema: Schema::new(schema.clone()),
             opening: format!("<{name}>"),
         })
         .collect();
-    parameters.sort_by_key(|parameter| names.iter().position(|name| *name == parameter.name).unwrap_or(names.len()));
+    parameters.sort_by_key(|parameter| places.get(parameter.name.as_str()).copied().unwrap_or(usize::MAX));
     Some(parameters)
 }
 

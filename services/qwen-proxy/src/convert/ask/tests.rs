@@ -213,3 +213,42 @@ fn the_router_computes_the_same_hash() {
     let router = conversation::Opening::of(body.to_string().as_bytes()).hash();
     assert_eq!(ask(&body).unwrap().opening_hash(), router);
 }
+
+#[test]
+fn half_a_character_is_named() {
+    let body = |content: &str| format!(r#"{{"messages":[{{"role":"user","content":{content}}}]}}"#);
+    for half in [r"\ud83d", r"\uDE00", r"\uD83D"] {
+        for content in
+            [format!(r#""a {half}""#), format!(r#""{half}b""#), format!(r#"[{{"type":"text","text":"\\{half}"}}]"#)]
+        {
+            let error = Ask::parse(body(&content).as_bytes()).unwrap_err();
+            assert_eq!(
+                (error.code, error.param.as_deref()),
+                ("invalid_unicode", Some("messages[0].content")),
+                "{content}"
+            );
+            assert!(error.to_string().contains(half), "{error}");
+        }
+    }
+    let error = Ask::parse_prompt(br#"{"prompt":"a \ud83d"}"#).unwrap_err();
+    assert_eq!((error.code, error.param.as_deref()), ("invalid_unicode", Some("prompt")));
+    for whole in [r#""a \ud83d\ude00""#, r#""C:\\ud83d""#, r#""\\\ud83d\ude00\\""#] {
+        assert!(Ask::parse(body(whole).as_bytes()).is_ok(), "{whole}");
+    }
+    // Elsewhere it is nobody's business, and no excuse for another mistake.
+    let body = br#"{"messages":[{"role":"user","content":"hi"}],"metadata":"\ud83d"}"#;
+    assert!(Ask::parse(body).is_ok());
+}
+
+#[test]
+fn results_of_many_calls_are_told_in_linear_time() {
+    // With a search through all calls for each result this would take hours.
+    let calls: Vec<Value> = (0..60_000)
+        .map(|n| json!({"id": format!("call_{n}"), "type": "function", "function": {"name": "a", "arguments": ""}}))
+        .collect();
+    let mut messages =
+        vec![json!({"role": "user", "content": "hi"}), json!({"role": "assistant", "tool_calls": calls})];
+    messages.extend((0..60_000).map(|n| json!({"role": "tool", "tool_call_id": format!("call_{n}"), "content": "x"})));
+    let told = talk(&json!(messages)).next_prompt(false).user;
+    assert_eq!(told.matches("Tool Result from a:").count(), 60_000);
+}

@@ -16,7 +16,7 @@
 mod tag;
 mod value;
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use self::{
     tag::{Begins, begins, closing, parameter},
@@ -31,10 +31,14 @@ pub(super) struct Markup {
     tool: usize,
     /// The values read so far.
     given: Vec<(String, Range<usize>)>,
+    /// The names of their parameters.
+    names: HashSet<String>,
     /// The value being read.
     value: Option<Value>,
     /// Up to where everything has been looked at.
     at: usize,
+    /// Up to where only white space is behind the tag at `at`.
+    blank: usize,
     mode: Mode,
 }
 
@@ -60,7 +64,8 @@ enum Mode {
 impl Markup {
     /// A call of the `tool`th of `tools`, whose opening tag has just been seen.
     pub(super) fn new(tool: usize, tools: &Tools) -> Self {
-        Self { tool, given: Vec::new(), value: None, at: tools.0[tool].opening.len(), mode: Mode::Streaming }
+        let at = tools.0[tool].opening.len();
+        Self { tool, given: Vec::new(), names: HashSet::new(), value: None, at, blank: 0, mode: Mode::Streaming }
     }
 
     /// Reads on in `text`, which begins with the opening tag and has grown since the last time.
@@ -91,6 +96,13 @@ impl Markup {
         }
     }
 
+    /// Whether a parameter or the end of the call follows the opening tag of `text`.
+    pub(super) fn is_begun(&self, text: &str, tools: &Tools) -> bool {
+        let tool = &tools.0[self.tool];
+        let rest = text[self.at..].trim_ascii_start();
+        begins(rest, &tool.closing) == Begins::Yes || parameter(rest, tool, |name| tools.get(name).is_none()).is_ok()
+    }
+
     /// Reads a call that did not come to its end, once no more will follow. Gives it and its length.
     pub(super) fn settle(&self, text: &str, tools: &Tools) -> Option<(Call, usize)> {
         let mut again = Self { mode: Mode::Settling, ..Self::new(self.tool, tools) };
@@ -110,12 +122,15 @@ impl Markup {
             let step = match closing(rest, tool, &value.name).map(|name| (name.len() + "</>".len(), name == value.name))
             {
                 Ok((length, own)) => {
-                    let context = Context { tool, given: &self.given, mode: self.mode };
-                    match value.close(own, &rest[length..], &context) {
+                    let context = Context { tool, given: &self.names, mode: self.mode };
+                    match value.close(own, behind(text, self.at + length, &mut self.blank), &context) {
                         Begins::Yes => {
                             let range = value.start..self.at;
                             self.at += length;
-                            self.given.extend(self.value.take().map(|value| (value.name, range)));
+                            if let Some(value) = self.value.take() {
+                                self.names.insert(value.name.clone());
+                                self.given.push((value.name, range));
+                            }
                             return true;
                         }
                         Begins::No => Some(length),
@@ -123,7 +138,13 @@ impl Markup {
                     }
                 }
                 Err(Begins::Perhaps) => None,
-                Err(_) => value.open(rest, tool, tools),
+                Err(_) => match begins(rest, &tool.opening) {
+                    Begins::Yes => {
+                        let next = behind(text, self.at + tool.opening.len(), &mut self.blank);
+                        value.open_call(rest, next, tool, tools)
+                    }
+                    call => value.open(rest, call),
+                },
             };
             match step {
                 Some(length) => self.at += length,
@@ -143,6 +164,14 @@ impl Markup {
         let arguments: Vec<String> = arguments.collect();
         Call { name: tool.name.clone(), arguments: format!("{{{}}}", arguments.join(",")) }
     }
+}
+
+/// What is behind the tag that ends at `end` and the white space after it. `blank` remembers how far that goes, so that it
+/// is not looked at again with each new piece.
+fn behind<'a>(text: &'a str, end: usize, blank_to: &mut usize) -> &'a str {
+    let known = end.max(*blank_to);
+    *blank_to = known + blank(&text[known..]);
+    &text[*blank_to..]
 }
 
 /// How many bytes of white space `text` begins with.

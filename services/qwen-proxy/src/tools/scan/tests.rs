@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -16,6 +18,23 @@ fn tools() -> Tools {
         tool("read_all", json!({}), json!([])),
     ])
     .unwrap()
+}
+
+/// Time that this thread has had on a processor, where the system tells: what others do meanwhile does not count.
+fn processor_time() -> Option<Duration> {
+    let figures = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    figures.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// Time for reading `input` in pieces of this length, the shortest of three tries.
+fn cost(input: &str, piece: usize) -> Duration {
+    let pieces: Vec<&str> = input.as_bytes().chunks(piece).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+    let once = || {
+        let (started, at) = (processor_time(), Instant::now());
+        scanned(pieces.iter().copied(), true);
+        processor_time().zip(started).map_or_else(|| at.elapsed(), |(now, started)| now.saturating_sub(started))
+    };
+    (0..3).map(|_| once()).min().unwrap()
 }
 
 fn text(text: &str) -> Piece {
@@ -162,6 +181,55 @@ fn a_parameter_may_be_called_like_its_tool() {
 fn parameters_nobody_declared_are_passed_on() {
     scans("<read><file>a</file></read>", &[call("read", r#"{"file":"a"}"#)]);
     scans("<read><path>a</path>\n<limit>5</limit></read>", &[call("read", r#"{"path":"a","limit":5}"#)]);
+}
+
+#[test]
+fn calls_that_do_not_match_up_are_all_read_at_the_end() {
+    for calls in [1, 2, 7, 50, 500] {
+        let input = "<read><path>a</path><limit>5</limit></read>\n".repeat(calls);
+        let expected = vec![call("read", r#"{"path":"a","limit":5}"#); calls];
+        assert_eq!(scanned([&*input], true), expected);
+    }
+    let parameters: Vec<String> = (0..500).map(|n| format!("<p{n}>{n}</p{n}>")).collect();
+    let arguments: Vec<String> = (0..500).map(|n| format!(r#""p{n}":{n}"#)).collect();
+    let input = format!("<read>{}</read>", parameters.concat());
+    assert_eq!(scanned([&*input], true), [call("read", &format!("{{{}}}", arguments.join(",")))]);
+}
+
+#[test]
+fn the_work_is_linear() {
+    let many = |part: &str, length: usize| part.repeat(length / part.len());
+    let names = |length: usize| (0..length / 16).map(|n| format!("<p{n}>x</p{n}>")).collect::<String>();
+    type Make<'a> = &'a dyn Fn(usize) -> String;
+    let inputs: [(&str, Make<'_>); 16] = [
+        ("calls with an undeclared parameter", &|n| many("<read><path>a</path><limit>5</limit></read>\n", n)),
+        ("undeclared parameters", &|n| format!("<read>{}</read>", names(n))),
+        ("undeclared parameters that do not end", &|n| format!("<read><path>a</path>{}", names(n))),
+        ("opening tags", &|n| many("<read>", n)),
+        ("openings of a call", &|n| many("<read><path>", n)),
+        ("closing tags", &|n| format!("<read><path>{}", many("</path>", n))),
+        ("closing tags of the call", &|n| format!("<read><path>{}", many("</read>", n))),
+        ("calls in a value", &|n| format!("<write><content>{}", many("<write><path>p</path>", n))),
+        ("opening tags in a value", &|n| format!("<write><content>{}", many("<content>", n))),
+        ("brackets", &|n| many("<", n)),
+        ("brackets in a value", &|n| format!("<read><path>{}", many("<", n))),
+        ("white space", &|n| many(" ", n)),
+        ("white space in a call", &|n| format!("<read>{}", many(" ", n))),
+        ("white space behind a value", &|n| format!("<read><path>a</path>{}", many("\n", n))),
+        ("white space behind an opening in a value", &|n| format!("<read><path>a<read>{}", many("\n", n))),
+        ("a long name", &|n| format!("<read><{}", many("x", n))),
+    ];
+    const SHORT: usize = 4 << 10;
+    const FACTOR: usize = 16;
+    for (what, make) in inputs {
+        for piece in [1, 7, usize::MAX] {
+            // The system counts in steps of up to 4 ms.
+            let short = cost(&make(SHORT), piece.min(SHORT)).max(Duration::from_millis(4));
+            let long = cost(&make(SHORT * FACTOR), piece.min(SHORT * FACTOR));
+            // Quadratic work would take 256 times as long.
+            assert!(long < short * 80, "{what} in pieces of {piece}: {short:?}, then {long:?}");
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::tools::tool::{Tool, is_name_byte};
 
 /// Whether a text begins with a tag.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Begins {
     Yes,
     No,
@@ -54,15 +54,19 @@ pub(super) fn begins(text: &str, tag: &str) -> Begins {
     }
 }
 
+/// Maximum bytes of the name of a parameter that is not declared: as many as those of tools may have.
+const MAX_NAME: usize = 128;
+
 /// The name of the element whose opening tag, whatever it is called, `text` begins with.
 fn element(text: &str) -> Result<&str, Begins> {
     let Some(inside) = text.strip_prefix('<') else {
         return Err(if text.is_empty() { Begins::Perhaps } else { Begins::No });
     };
-    let end = inside.bytes().position(|byte| !is_name_byte(byte)).unwrap_or(inside.len());
+    let end = inside.bytes().take(MAX_NAME + 1).position(|byte| !is_name_byte(byte));
+    let end = end.unwrap_or(inside.len().min(MAX_NAME + 1));
     match inside.as_bytes().get(end) {
-        None => Err(Begins::Perhaps),
-        Some(b'>') if end > 0 => Ok(&inside[..end]),
-        Some(_) => Err(Begins::No),
+        None if end <= MAX_NAME => Err(Begins::Perhaps),
+        Some(b'>') if (1..=MAX_NAME).contains(&end) => Ok(&inside[..end]),
+        _ => Err(Begins::No),
     }
 }

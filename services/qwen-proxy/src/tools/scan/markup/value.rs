@@ -1,6 +1,6 @@
 //! One value: what is inside it, and whether it ends.
 
-use std::ops::Range;
+use std::collections::HashSet;
 
 use super::{
     Mode,
@@ -24,7 +24,7 @@ pub(super) struct Value {
 /// What tells whether a value may end.
 pub(super) struct Context<'a> {
     pub(super) tool: &'a Tool,
-    pub(super) given: &'a [(String, Range<usize>)],
+    pub(super) given: &'a HashSet<String>,
     pub(super) mode: Mode,
 }
 
@@ -34,17 +34,17 @@ impl Value {
         Self { name: name.to_owned(), start, calls: 0, openings: 0 }
     }
 
-    /// Sees a parameter's closing tag, its `own` or another's, and `rest` behind it. Tells whether the value ends.
+    /// Sees a parameter's closing tag, its `own` or another's, and the `rest` behind it and its white space. Tells whether the
+    /// value ends.
     pub(super) fn close(&mut self, own: bool, rest: &str, context: &Context<'_>) -> Begins {
         let Context { tool, given, mode } = context;
-        let rest = rest.trim_ascii_start();
         match begins(rest, &tool.closing) {
             Begins::Perhaps if *mode == Mode::Streaming => return Begins::Perhaps,
             Begins::Yes if self.calls > 0 => self.calls -= 1,
             Begins::Yes if own => return Begins::Yes,
             _ if !own || self.calls > 0 => {}
             _ => {
-                let new = |name: &str| name != self.name && given.iter().all(|(earlier, _)| earlier != name);
+                let new = |name: &str| name != self.name && !given.contains(name);
                 let next = match parameter(rest, tool, |_| *mode == Mode::Settling) {
                     Ok(name) if new(name) => Begins::Yes,
                     Ok(_) => Begins::No,
@@ -60,24 +60,36 @@ impl Value {
         Begins::No
     }
 
-    /// Sees a `<` that is no closing tag. Tells how far to go on, `None` when more has to be seen.
-    pub(super) fn open(&mut self, rest: &str, tool: &Tool, tools: &Tools) -> Option<usize> {
-        let own = format!("<{}>", self.name);
-        match (begins(rest, &tool.opening), begins(rest, &own)) {
-            (Begins::Yes, own) => {
-                match parameter(rest[tool.opening.len()..].trim_ascii_start(), tool, |name| tools.get(name).is_none()) {
-                    Ok(_) => self.calls += 1,
-                    Err(Begins::Perhaps) => return None,
-                    Err(_) => self.openings += usize::from(own == Begins::Yes && self.calls == 0),
-                }
-                Some(tool.opening.len())
-            }
+    /// Sees the tool's opening tag, and the `next` behind it and its white space. Tells how far to go on, `None` when more has
+    /// to be seen.
+    pub(super) fn open_call(&mut self, rest: &str, next: &str, tool: &Tool, tools: &Tools) -> Option<usize> {
+        match parameter(next, tool, |name| tools.get(name).is_none()) {
+            Ok(_) => self.calls += 1,
+            Err(Begins::Perhaps) => return None,
+            Err(_) => self.openings += usize::from(self.own_opening(rest) == Begins::Yes && self.calls == 0),
+        }
+        Some(tool.opening.len())
+    }
+
+    /// Sees a `<` that begins no closing tag of a parameter, and a tool's opening tag only perhaps, as `call` tells. Tells how
+    /// far to go on, `None` when more has to be seen.
+    pub(super) fn open(&mut self, rest: &str, call: Begins) -> Option<usize> {
+        match (call, self.own_opening(rest)) {
             (_, Begins::Yes) => {
                 self.openings += usize::from(self.calls == 0);
-                Some(own.len())
+                Some(self.name.len() + "<>".len())
             }
             (Begins::Perhaps, _) | (_, Begins::Perhaps) => None,
-            (Begins::No, Begins::No) => Some(1),
+            _ => Some(1),
+        }
+    }
+
+    /// Whether `rest` begins with the opening tag of this parameter.
+    fn own_opening(&self, rest: &str) -> Begins {
+        let Some(inside) = rest.strip_prefix('<') else { return begins(rest, "<") };
+        match inside.strip_prefix(&*self.name) {
+            Some(end) => begins(end, ">"),
+            None => begins(inside, &self.name),
         }
     }
 }
