@@ -3,9 +3,11 @@
 mod bad_input;
 mod conversations;
 mod failures;
+mod limits;
 mod logins;
 mod other_routes;
 mod routed;
+mod rude;
 mod streaming;
 mod tools;
 

@@ -24,7 +24,6 @@ pub mod config;
 pub mod dispatch;
 pub mod envelope;
 pub mod exchange;
-pub mod hops;
 pub mod journal;
 pub mod metrics;
 mod private_keys;
@@ -36,3 +35,4 @@ mod run;
 pub mod server;
 
 pub use run::run;
+pub use signalbox_daemon::hops;

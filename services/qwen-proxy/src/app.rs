@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use signalbox_daemon::{ClientKeys, Doors, Shutdown};
 use signalbox_store::Store;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -41,6 +41,8 @@ pub struct App {
     pub doors: Doors,
     /// The largest request body, in bytes.
     pub max_body: usize,
+    /// A permit for each request that may be answered at the same time.
+    pub in_flight: Arc<Semaphore>,
     /// Cancelled when streams have to end now.
     pub cut: CancellationToken,
     /// When to leave.

@@ -73,6 +73,8 @@ pub struct Sessions {
 pub struct Api {
     /// The largest request body.
     pub max_body: Size,
+    /// Maximum number of requests that are being answered, streams included.
+    pub max_in_flight: usize,
 }
 
 /// What a variable's text means.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use signalbox_core::{conversation::opening_hash, openai::Chunk, schema::RequestStatus};
 
-use tokio::time::{Duration, Instant};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Duration, Instant},
+};
 
 use crate::{
     app::App,
@@ -17,6 +20,9 @@ use crate::{
 
 /// After so long without a chunk the client hears that the answer goes on.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// Maximum bytes of an answer: it is kept until it is complete, for the log and for clients that want it whole.
+const MAX_ANSWER: usize = 64 << 20;
 
 /// An answer on its way. Dropping it before its end means that the client has left: the site is hung up on, and the end is
 /// written down.
@@ -31,6 +37,8 @@ pub struct Exchange {
     record: Option<Record>,
     /// When something has last left for the client, if something has.
     told: Option<Instant>,
+    /// Held until the answer is over.
+    _permit: OwnedSemaphorePermit,
 }
 
 /// More of an answer.
@@ -45,11 +53,18 @@ pub struct Step {
 // === impl Exchange ===
 
 impl Exchange {
-    /// The request `ask`, to be asked with this login; `id` is that of its answer.
+    /// The request `ask`, to be asked with this login; `id` is that of its answer, `permit` its place among those in flight.
     #[must_use]
-    pub fn new(app: Arc<App>, id: String, ask: Ask, login: Login, record: Option<Record>) -> Self {
+    pub fn new(
+        app: Arc<App>,
+        id: String,
+        ask: Ask,
+        login: Login,
+        record: Option<Record>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         let answer = Some(Answer::new(id, clock::unix_ms() / 1000, ask.model.clone(), &ask.tools));
-        Self { app, ask, login, turn: None, answer, record, told: None }
+        Self { app, ask, login, turn: None, answer, record, told: None, _permit: permit }
     }
 
     /// Asks the site. It has begun to answer when this returns.
@@ -133,6 +148,9 @@ impl Exchange {
                 break;
             };
             answer.push(&event, &mut chunks);
+            if answer.bytes() > MAX_ANSWER {
+                return Err(Failure::Unreadable(format!("an answer of more than {MAX_ANSWER} bytes")));
+            }
             match &event {
                 // Boxed, because it is large, and comes once per answer.
                 Event::Finished { .. } => return Box::pin(self.end(chunks)).await,

@@ -53,6 +53,8 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter>,
     errors: Family<ErrorLabel, Counter>,
     unlogged: Counter,
+    opened: Counter,
+    forgotten: Counter,
     sessions: Gauge,
     streams: Gauge,
     resident: Gauge,
@@ -87,6 +89,8 @@ impl Default for Metrics {
             calls: Family::default(),
             errors: Family::default(),
             unlogged: Counter::default(),
+            opened: Counter::default(),
+            forgotten: Counter::default(),
             sessions: Gauge::default(),
             streams: Gauge::default(),
             resident: Gauge::default(),
@@ -102,6 +106,8 @@ impl Default for Metrics {
         registry.register("qwen_api_calls", "Calls to chat.qwen.ai; status 0 without an answer", metrics.calls.clone());
         registry.register("qwen_api_errors", "Failures of chat.qwen.ai by their code", metrics.errors.clone());
         registry.register("requests_not_logged", "Requests that the log has lost", metrics.unlogged.clone());
+        registry.register("sessions_opened", "Conversations begun at chat.qwen.ai", metrics.opened.clone());
+        registry.register("sessions_forgotten", "Conversations forgotten after their time", metrics.forgotten.clone());
         registry.register("active_sessions", "Conversations that can be continued", metrics.sessions.clone());
         registry.register("streaming_connections_active", "Streams on their way", metrics.streams.clone());
         registry.register_with_unit("process_resident_memory", "Memory in use", Unit::Bytes, metrics.resident.clone());
@@ -130,6 +136,22 @@ impl Metrics {
     /// So many requests will not be in the log.
     pub fn unlogged(&self, requests: u64) {
         self.unlogged.inc_by(requests);
+    }
+
+    /// A chat was opened at the site.
+    pub fn opened(&self) {
+        self.opened.inc();
+    }
+
+    /// Conversations were forgotten, so many of them.
+    pub fn forgotten(&self, conversations: u64) {
+        self.forgotten.inc_by(conversations);
+    }
+
+    /// How many conversations were begun and how many forgotten since the start.
+    #[must_use]
+    pub fn conversations(&self) -> (u64, u64) {
+        (self.opened.get(), self.forgotten.get())
     }
 
     /// A stream begins.

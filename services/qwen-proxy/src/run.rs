@@ -7,7 +7,10 @@ use hyper::body::Incoming;
 use signalbox_daemon::{ClientKeys, Context, Doors, Exit, sealing_key};
 use signalbox_store::{Sealer, Store, errors, qwen_turns, settings};
 use signalbox_upstream::{Client, ClientConfig};
-use tokio::time::{Duration, Instant, MissedTickBehavior, interval, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Duration, Instant, MissedTickBehavior, interval, timeout},
+};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
@@ -44,6 +47,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     let client = Client::new(&ClientConfig::default()).map_err(|error| Exit::Config(error.to_string()))?;
     let metrics = Arc::new(Metrics::default());
+    let counted = Arc::clone(&metrics);
     let tasks = TaskTracker::new();
     let qwen = Arc::new(Qwen::new(client, access, Arc::clone(&metrics)));
     let keeping = Arc::new(Keeping::of(&store).await);
@@ -62,13 +66,14 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         keys: ClientKeys::new(&context.common.auth),
         doors: Doors::new(&context.common.server),
         max_body: config.api.max_body.as_usize(),
+        in_flight: Arc::new(Semaphore::new(config.api.max_in_flight.min(Semaphore::MAX_PERMITS))),
         cut: context.shutdown.cut_token(),
         shutdown: context.shutdown.clone(),
         instance: context.instance.clone(),
         started: Instant::now(),
         store: store.clone(),
     });
-    let forgetting = tokio::spawn(forget(store.clone(), config.sessions.cleanup_interval.get()));
+    let forgetting = tokio::spawn(forget(store.clone(), counted, config.sessions.cleanup_interval.get()));
 
     let hot = tokio::spawn({
         let (store, log, configured) = (store.clone(), context.log.clone(), context.common.log.level);
@@ -102,14 +107,20 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
 }
 
 /// Forgets conversations that are over, and old reports. What was logged of conversations stays.
-async fn forget(store: Store, every: Duration) {
+async fn forget(store: Store, metrics: Arc<Metrics>, every: Duration) {
     let mut ticks = interval(every.max(Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let now = clock::unix_ms();
         let forgotten = async {
-            while qwen_turns::forget_expired(&store, now, BATCH).await? > 0 {}
+            loop {
+                let forgotten = qwen_turns::forget_expired(&store, now, BATCH).await?;
+                metrics.forgotten(forgotten);
+                if forgotten == 0 {
+                    break;
+                }
+            }
             while errors::delete_before(&store, now.saturating_sub(REPORTS_KEPT_MS), BATCH).await? > 0 {}
             Ok::<_, signalbox_store::Error>(())
         };

@@ -65,6 +65,9 @@ impl App {
 /// Writes an error down and gives it its body.
 fn reported(app: &App, asked: Asked, mut response: Response) -> Response {
     let Some(Refusal { error, body }) = response.extensions_mut().remove::<Refusal>() else { return response };
-    let report = app.errors.report(&error, &Asked { body, ..asked });
+    let report = match error.is_reported() {
+        true => app.errors.report(&error, &Asked { body, ..asked }),
+        false => error.body(None),
+    };
     response.map(|_| Body::from(report))
 }

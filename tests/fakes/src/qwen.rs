@@ -19,6 +19,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
@@ -59,6 +60,25 @@ pub struct Reply {
     pub without: Vec<Part>,
     /// What a stream has, although it should not.
     pub extra: Option<Extra>,
+    /// Sent as `usage` with every event of a stream, the last one too, instead of the token counts.
+    pub usage: Option<Value>,
+    /// The form of `content` in a stream.
+    pub content: Content,
+    /// Writes characters beyond U+FFFF as two escapes and cuts the text between them: each half is in an event of its own.
+    pub halves: bool,
+}
+
+/// The form of `content` in the events of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// `"text"`, and `""` where there is none: the site's own.
+    #[default]
+    Text,
+    /// `[{"type":"text","text":"text"}]`, and `null` where there is none.
+    Parts,
+    /// `["text"]`, and `[]` where there is none.
+    Texts,
 }
 
 /// What a stream has besides its text.

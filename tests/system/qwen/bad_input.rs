@@ -79,3 +79,18 @@ async fn paths_and_methods_that_do_not_exist_are_404() {
         assert_eq!(error_of(&lone.client().get(path).await, 400)["type"], "invalid_request_error", "{path}");
     }
 }
+
+#[tokio::test]
+async fn half_a_character_is_named_and_a_byte_order_mark_is_no_mistake() {
+    let lone = LoneQwen::start().await;
+    let body = r#"{"model":"qwen3-max","messages":[{"role":"user","content":"cut \ud83d"}]}"#;
+    let error = error_of(&lone.client().request(Method::POST, CHAT, body).await, 400);
+    assert_eq!((&error["code"], &error["param"]), (&json!("invalid_unicode"), &json!("messages[0].content")));
+    assert!(error["message"].as_str().unwrap().contains("\\ud83d"), "{error}");
+    assert_eq!(lone.asked(Endpoint::Completion), 0);
+    let body = "\u{feff}{\"model\":\"qwen3-max\",\"messages\":[{\"role\":\"user\",\"content\":\"whole \u{1F600}\"}]}";
+    let answer = lone.client().request(Method::POST, CHAT, body).await.expect(200).json();
+    assert_eq!(answer["choices"][0]["message"]["content"], "whole \u{1F600}");
+    let logged = lone.client().get("/v1/requests").await.expect(200).json();
+    assert!(logged["data"][0]["openai_request"].is_object(), "{logged}");
+}

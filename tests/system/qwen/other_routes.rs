@@ -97,3 +97,50 @@ async fn what_is_not_to_be_logged_is_not_soon_after_it_was_said() {
     .await;
     assert_eq!(report.0, None);
 }
+
+#[tokio::test]
+async fn the_log_tells_of_each_request_its_answer_and_of_each_answer_its_request() {
+    let lone = LoneQwen::start().await;
+    let mut talk = Talk::default();
+    talk.say(lone.client(), false, "hello").await;
+    talk.say(lone.client(), true, "and again").await;
+    let get = async |path: &str| lone.client().get(path).await.expect(200).json();
+    let sessions = get("/v1/sessions?orderBy=last_accessed%20DESC").await;
+    let session = sessions["data"][0]["id"].as_str().unwrap();
+    assert_eq!(get(&format!("/v1/sessions/{session}")).await["request_count"], 2);
+
+    let requests = get(&format!("/v1/sessions/{session}/requests")).await;
+    assert_eq!((&requests["session_id"], &requests["total"]), (&json!(session), &json!(2)));
+    for listed in [&requests["data"][0], &get("/v1/requests").await["data"][0]] {
+        let summary = &listed["response_summary"];
+        assert_eq!((&summary["finish_reason"], &summary["error"]), (&json!("stop"), &Value::Null), "{listed}");
+        for name in ["response_id", "total_tokens", "duration_ms"] {
+            assert!(!summary[name].is_null(), "{name}: {summary}");
+        }
+    }
+
+    let id = &requests["data"][0]["id"];
+    let request = get(&format!("/v1/requests/{id}")).await;
+    assert_eq!(request["response"]["finish_reason"], "stop");
+    let response = get(&format!("/v1/responses/{}", request["response"]["id"])).await;
+    assert_eq!((&response["request"]["id"], &response["request"]["model"]), (id, &json!("qwen3-max")));
+    assert_eq!(response["request"]["request_id"], request["request_id"]);
+    assert_eq!(response["session_id"], json!(session));
+
+    for (path, code) in [
+        ("/v1/sessions/none", "session_not_found"),
+        ("/v1/requests/999999", "request_not_found"),
+        ("/v1/responses/999999", "response_not_found"),
+    ] {
+        let error = error_of(&lone.client().get(path).await, 404);
+        assert_eq!((&error["type"], &error["code"]), (&json!("not_found_error"), &json!(code)), "{path}");
+    }
+    let detailed = get("/health/detailed").await;
+    assert_eq!(detailed["metrics"]["sessions"], json!({"activeSessions": 1, "totalCreated": 1, "totalCleaned": 0}));
+    for name in ["rss", "heapUsed", "heapTotal", "external"] {
+        assert!(detailed["metrics"]["memory"][name].is_u64(), "{name}: {detailed}");
+    }
+    for name in ["pid", "uptime", "nodeVersion", "platform"] {
+        assert!(detailed["metrics"]["process"].get(name).is_some(), "{name}: {detailed}");
+    }
+}

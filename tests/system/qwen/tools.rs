@@ -1,7 +1,7 @@
 //! Tools: what is declared is called, what is not is text, and every result arrives.
 
 use serde_json::{Value, json};
-use signalbox_fakes::qwen::Endpoint;
+use signalbox_fakes::qwen::{Endpoint, Reply, Turn};
 
 use super::{LoneQwen, Talk};
 
@@ -124,4 +124,38 @@ async fn tool_results_survive_a_lost_chat() {
     let message = talk.go_on(lone.client(), true).await;
     assert_eq!(function(&message["tool_calls"][0]), ("read", json!({"path": "b"})));
     lone.is_content();
+}
+
+#[tokio::test]
+async fn the_json_text_of_a_file_stays_a_text() {
+    let lone = LoneQwen::start().await;
+    let write = json!({"type": "function", "function": {"name": "write", "parameters": {"type": "object", "properties": {
+        "path": {}, "meta": {"type": "object"},
+    }}}});
+    let file = "{\n  \"a\": [1, null]\n}";
+    let arguments =
+        json!({"path": "a.json", "meta": {"x": 1}, "content": file, "list": "[1]", "none": "null", "on": true, "n": 7});
+    for stream in [true, false] {
+        let mut talk = Talk::with_tools(json!([write]));
+        talk.messages.push(json!({"role": "user", "content": format!("call write {arguments}")}));
+        let message = talk.go_on(lone.client(), stream).await;
+        assert_eq!(function(&message["tool_calls"][0]), ("write", arguments.clone()));
+    }
+}
+
+#[tokio::test]
+async fn many_calls_with_an_undeclared_parameter_hold_nobody_up() {
+    const CALLS: usize = 20_000;
+    let lone = LoneQwen::start().await;
+    let text = "<read><path>a</path><limit>5</limit></read>\n".repeat(CALLS);
+    lone.site
+        .script(Endpoint::Completion, Turn::from(Reply { pieces: Some(1000), text: Some(text), ..Reply::default() }));
+    for stream in [true, false] {
+        let mut talk = Talk::with_tools(json!([tool("read")]));
+        talk.messages.push(json!({"role": "user", "content": "hello"}));
+        let message = talk.go_on(lone.client(), stream).await;
+        let calls = message["tool_calls"].as_array().unwrap();
+        assert_eq!(calls.len(), CALLS);
+        assert_eq!(function(&calls[CALLS - 1]), ("read", json!({"path": "a", "limit": 5})));
+    }
 }

@@ -11,6 +11,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header, request::Parts};
 use signalbox_core::id;
+use signalbox_daemon::hops;
 use uuid::Uuid;
 
 use super::{
@@ -22,7 +23,6 @@ use crate::{
     clock,
     convert::{Ask, text_completion::TextCompletion},
     exchange::Exchange,
-    qwen::Login,
     record::Record,
     relay::{self, Form},
 };
@@ -43,16 +43,13 @@ pub(super) async fn text(State(app): State<Arc<App>>, request: Request<Body>) ->
 async fn serve(app: Arc<App>, request: Request<Body>, form: Form) -> Response {
     let id = id::request_id();
     let (head, body) = request.into_parts();
-    let login = app.logins.current(clock::unix_ms()).await;
-    let mut response = match body::collect(&head.headers, body, app.max_body).await {
+    let read = match hops::next(&head.headers) {
+        None => Err(ApiError::Loop),
+        Some(_) => body::collect(&head.headers, body, app.max_body).await.map(without_bom),
+    };
+    let mut response = match read {
         Err(error) => error.into_response(),
-        Ok(body) => {
-            let answered = match login {
-                Ok(login) => answer(&app, &head, &body, form, id, login).await,
-                Err(none) => Err(none.into()),
-            };
-            answered.unwrap_or_else(|error| error.refusal(body))
-        }
+        Ok(body) => answer(&app, &head, &body, form, id).await.unwrap_or_else(|error| error.refusal(body)),
     };
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -60,14 +57,10 @@ async fn serve(app: Arc<App>, request: Request<Body>, form: Form) -> Response {
     response
 }
 
-async fn answer(
-    app: &Arc<App>,
-    head: &Parts,
-    body: &Bytes,
-    form: Form,
-    id: Uuid,
-    login: Login,
-) -> Result<Response, ApiError> {
+async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes, form: Form, id: Uuid) -> Result<Response, ApiError> {
+    // Only now: a client that never sends its body takes nobody's place.
+    let permit = Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
+    let login = app.logins.current(clock::unix_ms()).await?;
     let (ask, prefix) = match form {
         Form::Chat => (Ask::parse(body)?, "chatcmpl"),
         Form::Text => (Ask::parse_prompt(body)?, "cmpl"),
@@ -75,7 +68,7 @@ async fn answer(
     let stream = ask.stream;
     let logged = head.headers.contains_key(LOGGED);
     let record = (!logged).then(|| Record::new(id, head.uri.path(), body, &ask));
-    let mut exchange = Exchange::new(Arc::clone(app), format!("{prefix}-{id}"), ask, login, record);
+    let mut exchange = Exchange::new(Arc::clone(app), format!("{prefix}-{id}"), ask, login, record, permit);
     exchange.begin().await?;
     let mut step = exchange.next().await?;
     if stream {
@@ -90,6 +83,11 @@ async fn answer(
         }
         step = exchange.next().await?;
     }
+}
+
+/// A body without the byte order mark that some clients put before it.
+fn without_bom(body: Bytes) -> Bytes {
+    if body.starts_with(b"\xEF\xBB\xBF") { body.slice(3..) } else { body }
 }
 
 fn events(body: Body) -> Response {

@@ -42,6 +42,12 @@ pub enum ApiError {
     /// There is no such model.
     #[error("Model '{0}' not found")]
     UnknownModel(String),
+    /// It has come through too many services.
+    #[error("the request is going in a circle: a provider's `baseURL` leads back here; change it")]
+    Loop,
+    /// As many requests are being answered as may be.
+    #[error("too many requests are being answered; try again in a moment, or raise `api.max_in_flight`")]
+    Overloaded,
     /// The service is leaving.
     #[error("the service is shutting down: what has come so far is incomplete, ask again")]
     ShuttingDown,
@@ -122,7 +128,8 @@ impl ApiError {
             Self::Store(signalbox_store::Error::Invalid(_)) => StatusCode::BAD_REQUEST,
             Self::Store(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::ShuttingDown | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -137,7 +144,9 @@ impl ApiError {
             Self::Failure(failure) => failure.kind(),
             Self::Stream(_) | Self::ShuttingDown => "stream_error",
             Self::Models(failure) if failure.blames_login() => failure.kind(),
-            Self::Store(signalbox_store::Error::NotFound { .. } | signalbox_store::Error::Invalid(_)) => REQUEST,
+            Self::Overloaded => "overloaded_error",
+            Self::Store(signalbox_store::Error::NotFound { .. }) => "not_found_error",
+            Self::Store(signalbox_store::Error::Invalid(_)) => REQUEST,
             Self::Models(_) | Self::Store(_) => "api_error",
             _ => REQUEST,
         }
@@ -163,7 +172,14 @@ impl ApiError {
             Self::BrokenBody => "incomplete_body",
             Self::Parameter { code, .. } => code,
             Self::UnknownModel(_) | Self::NotFound(..) => "not_found",
-            Self::Store(signalbox_store::Error::NotFound { .. }) => "not_found",
+            Self::Loop => "loop_detected",
+            Self::Overloaded => "overloaded",
+            Self::Store(signalbox_store::Error::NotFound { what }) => match *what {
+                "session" => "session_not_found",
+                "request" => "request_not_found",
+                "response" => "response_not_found",
+                _ => "not_found",
+            },
             Self::Store(signalbox_store::Error::Invalid(_)) => "invalid_value",
             Self::Store(error) if error.is_transient() => "database_unavailable",
             Self::Store(_) => "internal_error",
@@ -199,6 +215,12 @@ impl ApiError {
         }
     }
 
+    /// Whether it is worth a report. A flood of refusals must not become a flood of writes.
+    #[must_use]
+    pub const fn is_reported(&self) -> bool {
+        !matches!(self, Self::Overloaded)
+    }
+
     /// How bad the report says it is.
     #[must_use]
     pub fn severity(&self) -> &'static str {
@@ -216,7 +238,7 @@ impl ApiError {
             Self::NoLogin(NoLogin::Resting(rest)) => Some(rest.as_secs()),
             Self::Failure(failure) | Self::Models(failure) => failure.retry_after().map(|wait| wait.as_secs()),
             Self::Denied(denied) => denied.retry_after(),
-            Self::ShuttingDown => Some(1),
+            Self::ShuttingDown | Self::Overloaded => Some(1),
             Self::Store(error) if error.is_transient() => Some(1),
             _ => None,
         }

@@ -50,13 +50,23 @@ pub(super) async fn detailed(State(app): State<Arc<App>>) -> Json<Value> {
     if let Some(Value::Object(checks)) = told.get_mut("checks") {
         checks.insert("sessions".to_owned(), if sessions.is_null() { "unknown" } else { "ok" }.into());
     }
+    let (opened, forgotten) = app.metrics.conversations();
+    let memory = Memory::now();
     let metrics = json!({
-        "sessions": {"activeSessions": sessions},
-        "memory": {"rss": resident_bytes()},
+        "sessions": {"activeSessions": sessions, "totalCreated": opened, "totalCleaned": forgotten},
+        "memory": {
+            "rss": memory.resident,
+            "heapUsed": memory.anonymous,
+            "heapTotal": memory.data,
+            "external": memory.mapped,
+        },
         "process": {
             "pid": std::process::id(),
             "uptime": app.started.elapsed().as_secs(),
             "platform": std::env::consts::OS,
+            // Of the program that was here before; there is no Node any more.
+            "nodeVersion": null,
+            "version": env!("CARGO_PKG_VERSION"),
         },
     });
     told.insert("metrics".to_owned(), metrics);
@@ -138,8 +148,29 @@ async fn read_errors(app: &App, now: i64) -> Errors {
 }
 
 /// Bytes of memory in use, where the system tells.
+struct Memory {
+    /// All of it.
+    resident: Option<u64>,
+    /// Of that, what the process has allocated.
+    anonymous: Option<u64>,
+    /// What it may allocate without asking the system again, in use or not.
+    data: Option<u64>,
+    /// Of the resident memory, the program itself and other mapped files.
+    mapped: Option<u64>,
+}
+
+impl Memory {
+    fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+            line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+        };
+        Self { resident: bytes("VmRSS"), anonymous: bytes("RssAnon"), data: bytes("VmData"), mapped: bytes("RssFile") }
+    }
+}
+
+/// Bytes of memory in use, where the system tells.
 pub(super) fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+    Memory::now().resident
 }

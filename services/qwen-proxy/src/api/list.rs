@@ -62,6 +62,14 @@ pub(super) fn listed<T: Serialize>(list: &Listed<T>, page: Page) -> Value {
     })
 }
 
+/// An object with one more member.
+pub(super) fn with(mut object: Value, name: &str, member: Value) -> Value {
+    if let Value::Object(members) = &mut object {
+        members.insert(name.to_owned(), member);
+    }
+    object
+}
+
 /// A column that holds JSON. What is none is shown as the text it is.
 pub(super) fn as_json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())

@@ -6,13 +6,13 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use signalbox_core::schema::Request;
 use signalbox_store::{
-    requests::{self, Filter, RequestKey},
+    requests::{self, Filter, RequestKey, ResponseSummary},
     responses,
 };
 
 use super::{
     error::ApiError,
-    list::{Parameters, as_json, dates, id, listed, mistake, page, text},
+    list::{Parameters, as_json, dates, id, listed, mistake, page, text, with},
     path::Path,
     responses::logged as logged_response,
 };
@@ -37,19 +37,45 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Parameters) -> Resu
         ..Filter::default()
     };
     let list = requests::list(&app.store, &filter, page).await?;
-    Ok(Json(listed(&list.map(|(request, _)| logged(&request)), page)))
+    Ok(Json(listed(&list.map(|(request, summary)| summarised(&request, summary)), page)))
 }
 
-/// `GET /v1/requests/{id}`.
+/// `GET /v1/requests/{id}`, with its `response` if there is one yet.
 pub(super) async fn get(State(app): State<Arc<App>>, Path(number): Path) -> Result<Json<Value>, ApiError> {
-    let (request, _) = requests::get(&app.store, &RequestKey::Id(id(&number)?)).await?;
-    Ok(Json(logged(&request)))
+    let (request, response) = requests::get(&app.store, &RequestKey::Id(id(&number)?)).await?;
+    let response = response.as_ref().map_or(Value::Null, logged_response);
+    Ok(Json(with(logged(&request), "response", response)))
 }
 
 /// `GET /v1/requests/{id}/response`.
 pub(super) async fn response(State(app): State<Arc<App>>, Path(number): Path) -> Result<Json<Value>, ApiError> {
     let response = responses::for_request(&app.store, &RequestKey::Id(id(&number)?)).await?;
     Ok(Json(logged_response(&response)))
+}
+
+/// A request as it was logged, with the short of its answer as `response_summary`.
+pub(super) fn summarised(row: &Request, summary: Option<ResponseSummary>) -> Value {
+    let summary = summary.map(|response| {
+        json!({
+            "response_id": response.response_id,
+            "finish_reason": response.finish_reason,
+            "total_tokens": response.total_tokens,
+            "duration_ms": response.duration_ms,
+            "error": response.error,
+        })
+    });
+    with(logged(row), "response_summary", summary.unwrap_or_default())
+}
+
+/// The short of a request, for its answer.
+pub(super) fn short(row: &Request) -> Value {
+    json!({
+        "id": row.id,
+        "request_id": row.request_id,
+        "model": row.model,
+        "stream": row.stream,
+        "timestamp": row.timestamp,
+    })
 }
 
 /// A request as it was logged. Bodies are JSON, not text.

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use signalbox_core::schema::Response;
-use signalbox_store::responses::{self, Filter, ResponseKey, Stats};
+use signalbox_store::{
+    requests::{self, RequestKey},
+    responses::{self, Filter, ResponseKey, Stats},
+};
 
 use super::{
     error::ApiError,
-    list::{Parameters, as_json, dates, id, listed, page, text},
+    list::{Parameters, as_json, dates, id, listed, page, text, with},
     path::Path,
+    requests::short,
 };
 use crate::app::App;
 
@@ -36,10 +40,16 @@ pub(super) async fn stats(State(app): State<Arc<App>>, query: Parameters) -> Res
     Ok(Json(json!({"session_id": session_id.unwrap_or("all"), "statistics": statistics})))
 }
 
-/// `GET /v1/responses/{id}`.
+/// `GET /v1/responses/{id}`, with the short of its `request`.
 pub(super) async fn get(State(app): State<Arc<App>>, Path(number): Path) -> Result<Json<Value>, ApiError> {
     let response = responses::get(&app.store, &ResponseKey::Id(id(&number)?)).await?;
-    Ok(Json(logged(&response)))
+    let request = match requests::get(&app.store, &RequestKey::Id(response.request_id)).await {
+        Ok((request, _)) => short(&request),
+        // It was deleted in this moment.
+        Err(signalbox_store::Error::NotFound { .. }) => Value::Null,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Json(with(logged(&response), "request", request)))
 }
 
 /// An answer as it was logged. Bodies are JSON, not text.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use signalbox_store::{
+    Page,
     requests::{self, Filter},
     responses,
     sessions::{self, Sort},
@@ -12,28 +13,41 @@ use signalbox_store::{
 
 use super::{
     error::ApiError,
-    list::{Parameters, listed, mistake, page, text},
+    list::{Parameters, listed, mistake, page, text, with},
     path::Path,
-    requests::logged,
+    requests::summarised,
     responses::sums,
 };
 use crate::app::App;
 
-/// `GET /v1/sessions` with `limit`, `offset` and `orderBy` (`created_at` or `last_accessed`).
+/// `GET /v1/sessions` with `limit`, `offset` and `orderBy` (`created_at` or `last_accessed`, the newest first; `DESC` may
+/// follow).
 pub(super) async fn list(State(app): State<Arc<App>>, query: Parameters) -> Result<Json<Value>, ApiError> {
     let page = page(&query, 50)?;
-    let sort = match text(&query.0, "orderBy") {
-        None | Some("created_at") => Sort::CreatedAt,
-        Some("last_accessed") => Sort::LastAccessed,
-        Some(_) => return Err(mistake("invalid_order", "orderBy must be created_at or last_accessed")),
-    };
+    let sort = order(text(&query.0, "orderBy").unwrap_or("created_at"))?;
     Ok(Json(listed(&sessions::list(&app.store, sort, page).await?, page)))
 }
 
-/// `GET /v1/sessions/{id}`.
+/// What `orderBy` means: a column, and perhaps the direction, which is always the same.
+fn order(text: &str) -> Result<Sort, ApiError> {
+    let mut words = text.split_ascii_whitespace();
+    let sort = match words.next() {
+        Some("created_at") => Some(Sort::CreatedAt),
+        Some("last_accessed") => Some(Sort::LastAccessed),
+        _ => None,
+    };
+    let is_newest_first = words.next().is_none_or(|direction| direction.eq_ignore_ascii_case("desc"));
+    sort.filter(|_| is_newest_first && words.next().is_none()).ok_or_else(|| {
+        mistake("invalid_order", "orderBy must be created_at or last_accessed; the newest always come first")
+    })
+}
+
+/// `GET /v1/sessions/{id}`, with its `request_count`.
 pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
     let session = sessions::get(&app.store, &id).await?;
-    Ok(Json(json!(session)))
+    let filter = Filter { session_id: Some(id), ..Filter::default() };
+    let counted = requests::list(&app.store, &filter, Page { limit: 0, offset: 0 }).await?;
+    Ok(Json(with(json!(session), "request_count", counted.total.into())))
 }
 
 /// `GET /v1/sessions/{id}/stats`.
@@ -57,13 +71,34 @@ pub(super) async fn requests(
 ) -> Result<Json<Value>, ApiError> {
     let page = page(&query, 100)?;
     sessions::get(&app.store, &id).await?;
-    let filter = Filter { session_id: Some(id), ..Filter::default() };
+    let filter = Filter { session_id: Some(id.clone()), ..Filter::default() };
     let list = requests::list(&app.store, &filter, page).await?;
-    Ok(Json(listed(&list.map(|(request, _)| logged(&request)), page)))
+    let list = listed(&list.map(|(request, summary)| summarised(&request, summary)), page);
+    Ok(Json(with(list, "session_id", id.into())))
 }
 
 /// `DELETE /v1/sessions/{id}`, with all that was logged in it.
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
     sessions::delete(&app.store, &id).await?;
     Ok(Json(json!({"deleted": true, "session_id": id})))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_ordered_by_a_column_the_newest_first() {
+        for (text, sort) in [
+            ("created_at", Sort::CreatedAt),
+            ("created_at DESC", Sort::CreatedAt),
+            ("last_accessed", Sort::LastAccessed),
+            (" last_accessed  desc ", Sort::LastAccessed),
+        ] {
+            assert_eq!(order(text).unwrap(), sort, "{text}");
+        }
+        for other in ["", "id", "last_accessed ASC", "last_accessed DESC, id", "last_accessed; DROP TABLE sessions"] {
+            assert_eq!(order(other).unwrap_err().code(), "invalid_order", "{other}");
+        }
+    }
 }

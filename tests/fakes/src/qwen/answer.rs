@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{chat::tick, play::Stream};
 
 use super::{
-    Extra, Part, Reply,
+    Content, Extra, Part, Reply,
     chats::{Ids, new_id},
     mind::Thought,
 };
@@ -16,8 +16,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Events {
     pieces: VecDeque<Piece>,
-    extra: Option<Extra>,
-    with_usage: bool,
+    reply: Reply,
     input: usize,
     response_id: String,
 }
@@ -95,8 +94,7 @@ impl Events {
         if has(Part::Finished) {
             pieces.push_back(Piece::Finished("answer"));
         }
-        let (extra, with_usage) = (reply.extra, has(Part::Usage));
-        Self { pieces, extra, with_usage, input, response_id: ids.message.clone() }
+        Self { pieces, reply: reply.clone(), input, response_id: ids.message.clone() }
     }
 
     fn usage(&self, tokens: usize, characters: usize) -> Value {
@@ -108,14 +106,49 @@ impl Events {
     }
 
     fn delta(&self, text: &str, phase: &str, tokens: usize, characters: usize, out: &mut String) {
-        let delta = json!({"role": "assistant", "content": text, "phase": phase, "status": "typing"});
-        let mut data = json!({"choices": [{"delta": delta}]});
-        if self.with_usage {
-            data["usage"] = self.usage(tokens, characters);
+        for content in self.contents(text) {
+            let delta = json!({"role": "assistant", "content": CONTENT, "phase": phase, "status": "typing"});
+            let mut data = json!({"choices": [{"delta": delta}]});
+            if let Some(usage) = &self.reply.usage {
+                data["usage"] = usage.clone();
+            } else if !self.reply.without.contains(&Part::Usage) {
+                data["usage"] = self.usage(tokens, characters);
+            }
+            out.push_str(&format!("data: {}\n\n", data.to_string().replace(&json!(CONTENT).to_string(), &content)));
         }
-        event(&data, out);
+    }
+
+    /// The JSON of `content` for this text: one, or more where it is cut within characters.
+    fn contents(&self, text: &str) -> Vec<String> {
+        let (mut texts, mut current) = (Vec::new(), String::new());
+        for character in text.chars() {
+            let mut units = [0; 2];
+            match character.encode_utf16(&mut units) {
+                [first, second] if self.reply.halves => {
+                    texts.push(format!("{current}\\u{first:04x}"));
+                    current = format!("\\u{second:04x}");
+                }
+                _ => {
+                    let json = json!(character.to_string()).to_string();
+                    current.push_str(&json[1..json.len() - 1]);
+                }
+            }
+        }
+        texts.push(current);
+        let is_empty = text.is_empty();
+        let form = |text: String| match self.reply.content {
+            Content::Text => format!("\"{text}\""),
+            Content::Parts if is_empty => "null".to_owned(),
+            Content::Parts => format!(r#"[{{"type":"text","text":"{text}"}}]"#),
+            Content::Texts if is_empty => "[]".to_owned(),
+            Content::Texts => format!("[\"{text}\"]"),
+        };
+        texts.into_iter().map(form).collect()
     }
 }
+
+/// Stands for a content that is no `Value`: half a character cannot be in one.
+const CONTENT: &str = "the content";
 
 fn event(data: &Value, out: &mut String) {
     out.push_str(&format!("data: {data}\n\n"));
@@ -135,7 +168,7 @@ impl Stream for Events {
     }
 
     fn render(&self, piece: &Piece, out: &mut String) {
-        match self.extra {
+        match self.reply.extra {
             None => {}
             Some(Extra::Unknown) => {
                 out.push_str(": still here\n\nevent: news\nid: 7\ndata: {\"response.news\":{}}\n\n")
@@ -148,7 +181,11 @@ impl Stream for Events {
             Piece::Tick { tokens } => self.delta(&tick(), "answer", *tokens, 0, out),
             Piece::Finished(phase) => {
                 let delta = json!({"content": "", "role": "assistant", "status": "finished", "phase": phase});
-                event(&json!({"choices": [{"delta": delta}]}), out);
+                let mut data = json!({"choices": [{"delta": delta}]});
+                if let Some(usage) = &self.reply.usage {
+                    data["usage"] = usage.clone();
+                }
+                event(&data, out);
             }
         }
     }
@@ -220,6 +257,24 @@ mod tests {
             let events = stream(&thought("", "a"), &Reply { extra: Some(extra), pieces: Some(1), ..Reply::default() });
             assert_eq!(events.iter().filter(|event| event.is_null()).count(), garbage, "{extra:?}");
         }
+    }
+
+    #[test]
+    fn contents_come_in_every_form() {
+        let contents = |reply: Reply, text: &str| {
+            let ids = Ids { parent: "p".into(), message: "m".into() };
+            Events::new("c", &ids, &thought("", text), &reply, 10).contents(text)
+        };
+        assert_eq!(contents(Reply::default(), "a\"\u{1F600}"), ["\"a\\\"\u{1F600}\""]);
+        assert_eq!(
+            contents(Reply { halves: true, ..Reply::default() }, "a\u{1F600}b"),
+            [r#""a\ud83d""#, r#""\ude00b""#]
+        );
+        let parts = Reply { content: Content::Parts, ..Reply::default() };
+        assert_eq!(contents(parts.clone(), "a"), [r#"[{"type":"text","text":"a"}]"#]);
+        assert_eq!(contents(parts, ""), ["null"]);
+        let events = stream(&thought("", "a b"), &Reply { usage: Some(Value::Null), ..Reply::default() });
+        assert!(events[1..].iter().all(|event| event.get("usage") == Some(&Value::Null)), "{events:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Loops: a provider whose address leads back to a router that asks it, perhaps by way of others.
+//! Loops: a provider whose address leads back to a service that asks it, perhaps by way of others.
 //!
-//! Every request to a provider says how many routers it has come through. One that has come through too many is going in a circle.
+//! Every request to a provider says how many services it has come through. One that has come through too many is going in a circle.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
