@@ -167,7 +167,7 @@ impl Frame {
     /// The value of the `event` field, the last one if there are several.
     #[must_use]
     pub fn event(&self) -> Option<&[u8]> {
-        self.fields().filter_map(|(name, value)| (name == b"event").then_some(value)).last()
+        fields(&self.0).filter_map(|(name, value)| (name == b"event").then_some(value)).last()
     }
 
     /// Whether this is OpenAI's end-of-stream event.
