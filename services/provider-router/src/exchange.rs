@@ -1,10 +1,6 @@
 //! The books of one request, from its arrival to its end.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{pin::Pin, sync::Arc, task::Context};
 
 use signalbox_core::{
     openai::{ChunkView, Ending},

@@ -1,7 +1,6 @@
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 
 use super::*;
 use crate::tools::call::tags;

@@ -63,7 +63,7 @@ fn element(text: &str) -> Result<&str, Begins> {
         return Err(if text.is_empty() { Begins::Perhaps } else { Begins::No });
     };
     let end = inside.bytes().take(MAX_NAME + 1).position(|byte| !is_name_byte(byte));
-    let end = end.unwrap_or(inside.len().min(MAX_NAME + 1));
+    let end = end.unwrap_or_else(|| inside.len().min(MAX_NAME + 1));
     match inside.as_bytes().get(end) {
         None if end <= MAX_NAME => Err(Begins::Perhaps),
         Some(b'>') if (1..=MAX_NAME).contains(&end) => Ok(&inside[..end]),
