@@ -82,15 +82,43 @@ async fn an_end_without_finish_reason_and_done_is_a_broken_stream() {
 }
 
 #[tokio::test]
-async fn an_error_event_in_mid_stream_is_passed_on_and_never_followed_by_done() {
+async fn an_error_event_in_mid_stream_is_the_only_one_and_ends_the_answer() {
     let gateway = Gateway::start().await;
-    let mut events = gateway.router.stream(CHAT, &chat("fake/fake-error-3", true)).await;
+    let said = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one \"},\"finish_reason\":null}]}\n\n";
+    let error = "data: {\"error\":{\"message\":\"overloaded\",\"code\":503}}\n\n";
+    gateway.fake.script("done", Turn::raw("text/event-stream", &format!("{said}{error}data: [DONE]\n\n")));
+    for model in ["fake/fake-error-3", "fake/done"] {
+        let mut events = gateway.router.stream(CHAT, &chat(model, true)).await;
+        let id = events.header("x-request-id").to_owned();
+        assert_eq!(events.next_text().await.as_deref(), Some("one "));
+        let finished = events.finish().await;
+        let raw = String::from_utf8_lossy(&finished.raw).into_owned();
+        assert!(finished.complete && !finished.folded.done, "{model}: {raw}");
+        assert_eq!(raw.matches("\"error\":").count(), 1, "{model}: {raw}");
+        let row = gateway.stack.recorded(&id).await;
+        assert_eq!(row["status"], "failed", "{model}: {row}");
+        assert!(recorded_text(&row).starts_with("one "), "{model}: {row}");
+    }
+}
+
+#[tokio::test]
+async fn odd_chunks_without_an_end_event_are_complete_whatever_the_log_keeps() {
+    let config = "[journal]\nmax_answer_bytes = \"64B\"\n";
+    let gateway = Gateway::launch(Launch::default().config("provider-router", config)).await;
+    let text = "x".repeat(2 << 20);
+    let odd = format!(
+        "data: {{\"id\":null,\"choices\":[{{\"index\":null,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n\
+         data: {{\"choices\":[{{\"delta\":null,\"finish_reason\":\"stop\"}}],\"usage\":{{\"prompt_tokens\":1.0,\"completion_tokens\":\"2\"}}}}\n\n"
+    );
+    gateway.fake.script("odd", Turn::raw("text/event-stream", &odd));
+    let events = gateway.router.stream(CHAT, &chat("fake/odd", true)).await;
     let id = events.header("x-request-id").to_owned();
-    assert_eq!(events.next_text().await.as_deref(), Some("one "));
     let finished = events.finish().await;
-    assert!(finished.folded.error.is_some() && !finished.folded.done);
+    assert!(finished.complete && finished.folded.error.is_none());
+    assert_eq!(finished.raw, odd.as_bytes());
     let row = gateway.stack.recorded(&id).await;
-    assert!(matches!(row["status"].as_str(), Some("truncated" | "failed")), "{row}");
+    assert_eq!(row["status"], "completed", "{row}");
+    assert_eq!(row["response"]["completion_tokens"], 2, "{row}");
 }
 
 #[tokio::test]

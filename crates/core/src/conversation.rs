@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use crate::{id, json::Reader, openai::Content};
+use crate::{id, json::Reader};
 
 /// How much of each side of the opening counts, in characters. Some clients echo answers back truncated.
 const SIGNIFICANT: usize = 120;
@@ -29,7 +29,7 @@ impl Opening {
     pub fn of(body: &[u8]) -> Self {
         let mut opening = Self::default();
         // `None` may mean no more than that the rest need not be read.
-        let _ = Reader::new(body).object(|name, value| match name {
+        let _ = Reader::new(body).fields(|name, value| match &*name {
             "messages" => value.array(|message| opening.add(message)),
             _ => value.skip(),
         });
@@ -42,9 +42,9 @@ impl Opening {
             return message.skip();
         }
         let (mut role, mut content) = (None, None);
-        message.object(|name, value| {
+        message.fields(|name, value| {
             let raw = value.raw();
-            match name {
+            match &*name {
                 "role" => role = raw,
                 "content" => content = raw,
                 _ => {}
@@ -93,11 +93,27 @@ pub fn beginning(text: &str, chars: usize) -> &str {
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
-/// The text of a message's content, which most of the time is a string.
+/// The text of a message's content, which most of the time is a string; the texts of its parts are joined by a newline.
 fn text(content: &[u8]) -> String {
-    match Reader::new(content).string() {
-        Some(text) => text.into_owned(),
-        None => serde_json::from_slice::<Content>(content).map(|content| content.text()).unwrap_or_default(),
+    let mut reader = Reader::new(content);
+    match content.first() {
+        Some(b'"') => reader.text().map(|text| text.to_str().into_owned()).unwrap_or_default(),
+        Some(b'[') => {
+            let mut texts = Vec::new();
+            // It is JSON: it was passed over before.
+            let _ = reader.array(|part| match part.peek()? {
+                b'{' => part.fields(|name, value| {
+                    if name == "text" && value.peek()? == b'"' {
+                        texts.push(value.text()?.to_str());
+                        return Some(());
+                    }
+                    value.skip()
+                }),
+                _ => part.skip(),
+            });
+            texts.join("\n")
+        }
+        _ => String::new(),
     }
 }
 
@@ -129,6 +145,14 @@ mod tests {
         {
             assert_eq!(Opening::of(body).hash(), None);
         }
+    }
+
+    #[test]
+    fn odd_texts_cost_a_character_and_odd_parts_themselves() {
+        let opening = Opening::of(
+            b"{\"\xFF\":1,\"messages\":[{\"role\":\"user\",\"content\":\"a\\ud83d\xFF\"},{\"role\":\"assistant\",\"content\":[7,{\"text\":null},{\"type\":null,\"text\":\"b\"},{\"text\":\"c\"}]}]}",
+        );
+        assert_eq!((opening.user.as_deref(), opening.answer.as_deref()), (Some("a\u{FFFD}\u{FFFD}"), Some("b\nc")));
     }
 
     #[test]

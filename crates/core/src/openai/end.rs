@@ -212,7 +212,8 @@ impl EndScanner {
 
     /// What the data of an event means.
     fn judge(&mut self, data: &[u8], end: usize) -> Option<Scan> {
-        if is_usual(data) {
+        // After the finish reason come few events, and one of them may have the usage.
+        if self.ending.finish_reason.is_none() && is_usual(data) {
             return None;
         }
         match read_event(data) {

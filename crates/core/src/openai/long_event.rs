@@ -91,7 +91,16 @@ impl LongEvent {
                     bytes = &bytes[len + 1..];
                     continue;
                 }
-                At::Json => self.token(byte),
+                At::Json => {
+                    // Numbers, words and white space.
+                    let plain = bytes.iter().position(is_token).unwrap_or(bytes.len());
+                    if plain > 0 {
+                        self.keep(&bytes[..plain]);
+                        bytes = &bytes[plain..];
+                        continue;
+                    }
+                    self.token(byte);
+                }
             }
             bytes = rest;
         }
@@ -149,8 +158,7 @@ impl LongEvent {
                 self.is_name = false;
                 self.value_begins();
             }
-            b' ' | b'\t' => {}
-            _ => self.keep(&[byte]),
+            _ => {}
         }
     }
 
@@ -220,4 +228,9 @@ impl LongEvent {
             Kept::Usage => &mut self.usage,
         }
     }
+}
+
+/// Whether a byte outside of strings has to be looked at.
+const fn is_token(byte: &u8) -> bool {
+    matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b',' | b':' | b'\n' | b'\r')
 }

@@ -149,7 +149,9 @@ fn without_nul(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use signalbox_core::openai::Usage;
+
+    use super::{super::record::Summary, *};
 
     fn transcript(request: &str) -> Transcript {
         let begin = Begin {
@@ -197,6 +199,21 @@ mod tests {
             cut(b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"),
             RequestStatus::Completed
         );
+    }
+
+    #[test]
+    fn an_answer_of_which_the_journal_has_the_beginning_keeps_its_counts() {
+        let usage = Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
+        for (streamed, cut) in
+            [(true, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\nda"), (false, "{\"choi")]
+        {
+            let first = transcript(FIRST);
+            let summary = Some(Summary { usage: Some(usage), finish_reason: Some("stop".into()) });
+            let end = End { streamed, summary, truncated: true, ..end(&first, RequestStatus::Completed) };
+            let row = first.ended(end, cut.as_bytes().to_vec()).ended.unwrap();
+            assert_eq!((row.usage, row.finish_reason.as_deref()), (Some(usage), Some("stop")));
+            assert!(row.openai_response.is_some() && row.truncated);
+        }
     }
 
     #[test]

@@ -366,3 +366,16 @@ async fn what_the_client_has_seen_is_soon_in_the_journal() {
     client.poll();
     assert!(client.written().contains("yyy"), "many bytes do not wait at all");
 }
+
+#[tokio::test]
+async fn a_whole_answer_that_the_log_cuts_keeps_its_counts() {
+    let mut client = Client::logged([], "10B", Bodies::Full);
+    let exchange = &mut client.relay.exchange;
+    exchange.head(200, false);
+    exchange.answer(br#"{"id":null,"choices":[{"message":{"content":"hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":"7","completion_tokens":1.0}}"#);
+    exchange.finish(RequestStatus::Completed, None).await;
+    let written = client.written();
+    let summary =
+        r#""summary":{"usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8},"finish_reason":"length"}"#;
+    assert!(written.contains(summary), "{written}");
+}
