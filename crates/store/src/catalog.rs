@@ -1,8 +1,8 @@
 //! The configuration as one snapshot, with a number that tells when it is stale.
 //!
 //! The router serves from memory and asks [`version`] about once a second. Triggers in the schema change that number in
-//! the transaction that changes `providers`, `provider_configs`, `models`, `provider_models` or `settings`, so no writer
-//! can forget it: not the REST API, not the command line, not somebody with a SQL prompt.
+//! the transaction that changes `providers`, `provider_configs`, `models`, `provider_models`, `model_lists` or `settings`,
+//! so no writer can forget it: not the REST API, not the command line, not somebody with a SQL prompt.
 
 mod change;
 
@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use signalbox_core::schema::{LinkedModel, Model, Provider, ProviderConfig, Setting};
 
 pub use self::change::{Change, change};
+use crate::model_lists::{self, ModelList};
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::{Error, Store};
@@ -25,6 +26,8 @@ pub struct Catalog {
     pub providers: Vec<(Provider, Vec<ProviderConfig>, Vec<LinkedModel>)>,
     /// All models, by id; also those that no provider serves.
     pub models: Vec<Model>,
+    /// The lists of models that providers have answered with, by provider.
+    pub lists: Vec<ModelList>,
     /// The settings that are not at their defaults, by key.
     pub settings: Vec<Setting>,
 }
@@ -76,6 +79,7 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
         ))
         .await?;
     let models = tx.all(Statement::new("SELECT * FROM models ORDER BY id")).await?;
+    let lists = tx.all(Statement::new(model_lists::ALL)).await?;
     let settings = tx.all(Statement::new("SELECT * FROM settings ORDER BY key")).await?;
 
     let mut configs_of: HashMap<String, Vec<ProviderConfig>> = HashMap::new();
@@ -91,7 +95,7 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
         let models = models_of.remove(&provider.id).unwrap_or_default();
         (provider, configs, models)
     };
-    Ok(Catalog { version, providers: providers.into_iter().map(with_parts).collect(), models, settings })
+    Ok(Catalog { version, providers: providers.into_iter().map(with_parts).collect(), models, lists, settings })
 }
 
 // === impl FromRow ===

@@ -5,7 +5,7 @@ use signalbox_core::secret::Secret;
 use crate::row::{Columns, FromRow};
 use crate::sealer::{Place, is_sealed};
 use crate::statement::Statement;
-use crate::{Error, Sealer, Store};
+use crate::{Error, Sealer, Store, seed};
 
 /// What an error calls a row of this table.
 const WHAT: &str = "credential";
@@ -90,7 +90,8 @@ pub async fn active(store: &Store, sealer: &Sealer) -> Result<Option<Opened>, Er
     Ok(Some(Opened { row: kept.row, token, cookies }))
 }
 
-/// Stores a login and makes it the active one; answers its number.
+/// Stores a login and makes it the active one; answers its number. The first one makes qwen-proxy the active provider,
+/// unless a person has chosen another.
 ///
 /// # Errors
 /// See [`Error`].
@@ -114,6 +115,7 @@ pub async fn put(store: &Store, sealer: &Sealer, new: &NewCredential, now_s: i64
     .bind(sealer.seal(place(&row, "cookies"), new.cookies.expose())?)
     .bind(new.expires_at);
     tx.execute(update).await?;
+    seed::login_arrived(&mut tx, now_s.saturating_mul(1000)).await?;
     tx.commit().await?;
     Ok(id)
 }

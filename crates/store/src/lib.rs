@@ -5,7 +5,7 @@
 //! - [`Store`]: the open database; everything else is a function that takes one.
 //! - One module per table, with the same functions in the same order: list, get, insert, update, delete. What belongs
 //!   to one act of a user is one transaction.
-//! - [`catalog`]: the five tables of configuration as one consistent snapshot, with a number that tells when it is stale.
+//! - [`catalog`]: the tables of configuration as one consistent snapshot, with a number that tells when it is stale.
 //! - [`exchanges`]: the request log, written in batches; [`retention`]: what is forgotten of it, a little at a time.
 //! - [`audit`]: who changed what, written by triggers.
 //! - [`Sealer`]: how secrets are encrypted at rest.
@@ -36,6 +36,7 @@ mod error;
 pub mod errors;
 pub mod exchanges;
 mod migrations;
+pub mod model_lists;
 pub mod models;
 mod original;
 mod page;

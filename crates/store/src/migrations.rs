@@ -64,6 +64,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0007_session_hours.sql"),
         postgres: include_str!("../../../migrations/postgres/0007_session_hours.sql"),
     },
+    Version {
+        number: 8,
+        name: "model lists",
+        sqlite: include_str!("../../../migrations/sqlite/0008_model_lists.sql"),
+        postgres: include_str!("../../../migrations/postgres/0008_model_lists.sql"),
+    },
 ];
 
 /// Where sqlx remembers which versions were applied.

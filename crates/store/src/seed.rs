@@ -8,6 +8,7 @@ use signalbox_core::secret::Secret;
 use crate::audit::Actor;
 use crate::page::Total;
 use crate::provider_models::NewLink;
+use crate::settings::ACTIVE_PROVIDER;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, audit, models, provider_configs, provider_models, providers};
@@ -29,7 +30,28 @@ pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     add(tx, &qwen, Some("http://127.0.0.1:3000"), Some("qwen3-max"), now).await?;
     let lm_studio = provider("lm-studio-default", "LM Studio Default", "lm-studio", false, 10);
     add(tx, &lm_studio, Some("http://127.0.0.1:1234/v1"), None, now).await?;
+    choose_active(tx, now).await?;
     audit::unsign_now(tx).await
+}
+
+/// Makes qwen-proxy the active provider if there is a login for it, else the echo, unless somebody has chosen one.
+async fn choose_active(tx: &mut Transaction, now: i64) -> Result<(), Error> {
+    let choose = Statement::new(
+        "INSERT INTO settings (key, value, updated_at, seeded)
+         SELECT $1, CASE WHEN EXISTS (SELECT 1 FROM qwen_credentials) THEN 'qwen-proxy-default' ELSE 'echo' END, $2, TRUE
+         WHERE TRUE ON CONFLICT (key) DO NOTHING",
+    );
+    tx.execute(choose.bind(ACTIVE_PROVIDER).bind(now)).await.map(drop)
+}
+
+/// Makes qwen-proxy the active provider because a login for it has arrived, unless somebody has chosen one.
+pub(crate) async fn login_arrived(tx: &mut Transaction, now: i64) -> Result<(), Error> {
+    let switch = Statement::new(
+        "UPDATE settings SET updated_at = $2, seeded = FALSE,
+             value = (SELECT id FROM providers WHERE type = 'qwen-proxy' AND enabled ORDER BY priority DESC, name LIMIT 1)
+         WHERE key = $1 AND seeded AND EXISTS (SELECT 1 FROM providers WHERE type = 'qwen-proxy' AND enabled)",
+    );
+    tx.execute(switch.bind(ACTIVE_PROVIDER).bind(now)).await.map(drop)
 }
 
 async fn add(

@@ -13,6 +13,9 @@ pub const LOG_REQUESTS: &str = "logging.logRequests";
 /// Whether it keeps what they are answered.
 pub const LOG_RESPONSES: &str = "logging.logResponses";
 
+/// The provider that requests go to first.
+pub const ACTIVE_PROVIDER: &str = "active_provider";
+
 /// Two looks a second: a change is in force within one.
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -30,6 +33,16 @@ pub async fn list(store: &Store) -> Result<Vec<Setting>, Error> {
 /// See [`Error`].
 pub async fn get(store: &Store, key: &str) -> Result<Option<Setting>, Error> {
     store.first(Statement::new("SELECT * FROM settings WHERE key = $1").bind(key)).await
+}
+
+/// Returns whether a setting still has the value that the new database was given, so that it may be replaced by a better one:
+/// nobody has chosen it.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn is_seeded(store: &Store, key: &str) -> Result<bool, Error> {
+    let statement = Statement::new("SELECT 1 AS one FROM settings WHERE key = $1 AND seeded").bind(key);
+    Ok(store.first::<()>(statement).await?.is_some())
 }
 
 /// Writes settings as pairs of key and value, all or none.
@@ -93,7 +106,7 @@ pub fn is_on(key: &str, value: Option<&str>) -> bool {
 pub(crate) async fn set(tx: &mut Transaction, key: &str, value: &str, now_ms: i64) -> Result<(), Error> {
     let statement = Statement::new(
         "INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, $3)
-         ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at, seeded = FALSE",
     );
     tx.execute(statement.bind(key).bind(value).bind(now_ms)).await.map(drop)
 }

@@ -53,10 +53,10 @@ async fn both_databases_end_with_the_same_schema() {
     let columns = columns(&sqlite).await;
     assert_eq!(columns, self::columns(&postgres).await);
     let tables: BTreeSet<_> = columns.iter().map(|column| &*column.table).collect();
-    assert_eq!(tables.len(), 20, "{tables:?}");
+    assert_eq!(tables.len(), 21, "{tables:?}");
     let references = references(&sqlite).await;
     assert_eq!(references, self::references(&postgres).await);
-    assert_eq!(references.len(), 8);
+    assert_eq!(references.len(), 9);
     postgres.close().await;
 }
 

@@ -11,6 +11,7 @@ mod exchanges;
 mod fixture;
 mod large;
 mod links;
+mod model_lists;
 mod models;
 mod open;
 mod original;

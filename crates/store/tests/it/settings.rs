@@ -1,10 +1,20 @@
 use std::time::Duration;
 
-use signalbox_store::{Error, settings};
+use signalbox_core::secret::Secret;
+use signalbox_store::credentials::{self, NewCredential};
+use signalbox_store::settings::ACTIVE_PROVIDER;
+use signalbox_store::{Error, Store, settings};
 
-use crate::fixture::{Database, on_both};
+use crate::fixture::{Database, on_both, sealer};
 
-on_both!(written_read_reset, a_bad_pair_keeps_all_out, a_caller_who_gives_up_blocks_nobody);
+on_both!(
+    written_read_reset,
+    a_bad_pair_keeps_all_out,
+    a_caller_who_gives_up_blocks_nobody,
+    the_first_login_replaces_the_active_provider_that_nobody_chose,
+    a_choice_is_kept_even_if_it_is_what_was_seeded,
+    a_login_cannot_choose_a_disabled_provider,
+);
 
 fn pair(key: &str, value: &str) -> (String, String) {
     (key.to_owned(), value.to_owned())
@@ -12,6 +22,7 @@ fn pair(key: &str, value: &str) -> (String, String) {
 
 async fn written_read_reset(database: &Database) {
     let store = &database.store;
+    assert!(settings::delete(store, ACTIVE_PROVIDER).await.unwrap(), "what every new database holds");
     assert_eq!(settings::list(store).await.unwrap(), []);
     assert_eq!(settings::get(store, "server.port").await.unwrap(), None);
     settings::put(store, &[pair("server.port", "3001"), pair("logging.level", "info")], 1).await.unwrap();
@@ -27,7 +38,51 @@ async fn written_read_reset(database: &Database) {
 async fn a_bad_pair_keeps_all_out(database: &Database) {
     let refused = settings::put(&database.store, &[pair("a", "1"), pair("b", "\0")], 1).await;
     assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
-    assert_eq!(settings::list(&database.store).await.unwrap(), []);
+    for key in ["a", "b"] {
+        assert_eq!(settings::get(&database.store, key).await.unwrap(), None);
+    }
+}
+
+async fn active(store: &Store) -> (String, bool) {
+    let setting = settings::get(store, ACTIVE_PROVIDER).await.unwrap().unwrap();
+    (setting.value, settings::is_seeded(store, ACTIVE_PROVIDER).await.unwrap())
+}
+
+async fn login(store: &Store, label: &str) {
+    let new = NewCredential {
+        label: label.to_owned(),
+        token: Secret::new("t".to_owned()),
+        cookies: Secret::new("c".to_owned()),
+        expires_at: None,
+    };
+    credentials::put(store, &sealer(), &new, 1).await.unwrap();
+}
+
+async fn the_first_login_replaces_the_active_provider_that_nobody_chose(database: &Database) {
+    let store = &database.store;
+    assert_eq!(active(store).await, ("echo".to_owned(), true));
+    login(store, "a").await;
+    assert_eq!(active(store).await, ("qwen-proxy-default".to_owned(), false));
+    settings::put(store, &[pair(ACTIVE_PROVIDER, "lm-studio-default")], 1).await.unwrap();
+    login(store, "b").await;
+    assert_eq!(active(store).await, ("lm-studio-default".to_owned(), false), "it was chosen");
+    settings::delete(store, ACTIVE_PROVIDER).await.unwrap();
+    login(store, "c").await;
+    assert_eq!(settings::get(store, ACTIVE_PROVIDER).await.unwrap(), None, "so was none");
+}
+
+async fn a_choice_is_kept_even_if_it_is_what_was_seeded(database: &Database) {
+    let store = &database.store;
+    settings::put(store, &[pair(ACTIVE_PROVIDER, "echo")], 1).await.unwrap();
+    login(store, "a").await;
+    assert_eq!(active(store).await, ("echo".to_owned(), false));
+}
+
+async fn a_login_cannot_choose_a_disabled_provider(database: &Database) {
+    let store = &database.store;
+    database.execute("UPDATE providers SET enabled = FALSE WHERE type = 'qwen-proxy'").await;
+    login(store, "a").await;
+    assert_eq!(active(store).await, ("echo".to_owned(), true));
 }
 
 async fn a_caller_who_gives_up_blocks_nobody(database: &Database) {
