@@ -42,6 +42,7 @@ mod standalone;
 mod storms;
 mod streaming;
 mod supervision;
+mod switching;
 mod takeover;
 mod unwritable;
 mod workers;

@@ -1,10 +1,10 @@
 //! Models that providers list become models of the catalogue.
 
 use serde_json::{Value, json};
-use signalbox_fakes::{ClosedPort, FakeProvider};
+use signalbox_fakes::{ClosedPort, FakeProvider, Turn};
 use signalbox_harness::{Stack, eventually};
 
-use crate::gateway::{CHAT, chat};
+use crate::gateway::{CHAT, Gateway, chat};
 
 #[tokio::test]
 async fn what_providers_list_can_be_asked_for_and_nobody_waits_for_the_dead() {
@@ -55,4 +55,77 @@ async fn who_cannot_be_synced_is_told_so() {
     })
     .await;
     assert_eq!(away["error"]["code"], "router_unavailable");
+}
+
+/// Every shape of list that services are known to have, and what becomes of it.
+#[tokio::test]
+async fn lists_of_every_shape_are_synced_and_the_rest_is_named() {
+    let gateway = Gateway::start().await;
+    let router = &gateway.router;
+    let sync = async |list: Value| {
+        gateway.fake.lists(Turn::raw("application/json", list.to_string()));
+        router.post("/v1/models/sync/fake", &json!({})).await.expect(200).json()
+    };
+    for (list, ids) in [
+        (json!([{"id": "t-1", "object": "model"}, {"id": "t-2"}]), "t-1 t-2"),
+        (json!({"models": [{"name": "llama3:latest", "model": "llama3:latest"}]}), "llama3:latest"),
+        (json!({"models": [{"name": "models/gemini-x", "displayName": "Gemini"}]}), "gemini-x"),
+        (json!({"object": "list", "data": [{"id": "models/gemini-y", "owned_by": "google"}]}), "gemini-y"),
+        (json!({"k-1": {"context": 1}, "k-2": {}}), "k-1 k-2"),
+        (json!({"data": [{"id": "q4@k_m"}]}), "q4@k_m"),
+        (json!({"object": "list", "data": null}), ""),
+    ] {
+        let synced = sync(list.clone()).await;
+        let expected = json!({"success": true, "modelsAdded": ids.split_whitespace().count(),
+            "linksAdded": ids.split_whitespace().count(), "totalModels": ids.split_whitespace().count()});
+        assert_eq!((&synced["success"], &synced["result"]), (&json!(true), &expected), "{list}");
+        for id in ids.split_whitespace() {
+            router.post(CHAT, &chat(id, false)).await.expect(200);
+            assert!(!gateway.fake.calls_of(id).is_empty(), "{id} went elsewhere");
+        }
+    }
+
+    let mixed = json!({"data": [{"id": "good"}, {"object": "model"}, {"id": "not a name"}, {"id": 7}, {"id": "good"}]});
+    let result = sync(mixed).await["result"].clone();
+    assert_eq!((&result["success"], &result["totalModels"], &result["skipped"]), (&json!(true), &json!(1), &json!(3)));
+    assert!(result["skippedModels"].to_string().contains("not a name"), "{result}");
+
+    // What people have chosen stays, whatever the list says first.
+    let default = async || {
+        let models = gateway.stack.api.get("/api/providers/fake/models").await.expect(200).json();
+        let models = models["models"].as_array().unwrap().clone();
+        models.iter().find(|model| model["is_default"] == true).map(|model| model["id"].clone())
+    };
+    gateway.stack.api.put("/api/providers/fake/models/good/default", &json!({})).await.expect(200);
+    sync(json!({"data": [{"id": "newest"}, {"id": "good"}]})).await;
+    assert_eq!(default().await, Some(json!("good")));
+
+    for (list, words) in [
+        (json!({"error": {"message": "no such key sk-test-0123456789abcdef"}}), "no such key ***MASKED***"),
+        (json!(7), "a number"),
+        (json!({"detail": "Not authenticated"}), "Not authenticated"),
+        (json!([{"object": "model"}]), "none of its 1 entries"),
+    ] {
+        let failed = sync(list).await;
+        assert_eq!((&failed["success"], &failed["result"]["success"]), (&json!(false), &json!(false)), "{failed}");
+        assert!(failed["result"]["error"].as_str().unwrap().contains(words), "{failed}");
+        let tested = router.post("/v1/providers/fake/test", &json!({})).await.expect(200).json();
+        assert!(tested["healthy"] == false && tested["error"].as_str().unwrap().contains(words), "{tested}");
+    }
+    assert_eq!(default().await, Some(json!("good")));
+}
+
+#[tokio::test]
+async fn a_list_of_thousands_is_synced_in_one_go() {
+    let gateway = Gateway::start().await;
+    let many: Vec<Value> = (0..3000).map(|n| json!({"id": format!("vendor/model-{n}")})).collect();
+    gateway.fake.lists(Turn::raw("application/json", json!({"data": many}).to_string()));
+    for added in [3000, 0] {
+        let synced = gateway.router.post("/v1/models/sync/fake", &json!({})).await.expect(200).json();
+        let result = &synced["result"];
+        assert_eq!((&result["modelsAdded"], &result["totalModels"]), (&json!(added), &json!(3000)), "{synced}");
+    }
+    gateway.ask("vendor/model-2999").await.expect(200);
+    let list = gateway.router.get("/v1/models").await.expect(200).json();
+    assert!(list["data"].as_array().unwrap().len() >= 3000);
 }

@@ -18,7 +18,7 @@ pub fn hash(namespace: &Uuid, text: &str) -> String {
     Builder::from_sha1_bytes(bytes).into_uuid().simple().to_string()
 }
 
-/// Whether `id` may name a resource in a URL or a table: 1 to 128 of `A-Z a-z 0-9 . _ : / -`, with no `..` in it.
+/// Whether `id` may name a resource in a URL or a table: 1 to 128 of `A-Z a-z 0-9 . _ : / @ + -`, with no `..` in it.
 ///
 /// Model names carry slashes and colons (`qwen/qwen3:free`), so both are allowed here; what may name a provider is
 /// narrower, see [`is_slug`].
@@ -26,7 +26,7 @@ pub fn hash(namespace: &Uuid, text: &str) -> String {
 pub fn is_resource_id(id: &str) -> bool {
     (1..=128).contains(&id.len())
         && !id.contains("..")
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/-".contains(&b))
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@+-".contains(&b))
 }
 
 /// Whether `id` is a provider id: lowercase letters, digits and hyphens, 1 to 128 of them.

@@ -17,19 +17,50 @@ use arc_swap::{ArcSwap, Guard};
 pub use refresh::{Away, Refresher};
 pub use settings::Settings;
 pub use snapshot::{Link, Snapshot};
+use tokio::sync::Notify;
 
 /// Where requests find the newest snapshot.
 #[derive(Debug)]
 pub struct Catalog {
     current: ArcSwap<Snapshot>,
     database_ok: AtomicBool,
+    /// Whether somebody has read the list of models since it was last asked for.
+    looked: AtomicBool,
+    stirred: Notify,
 }
 
 impl Catalog {
     /// A catalogue that begins with `snapshot`.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
-        Self { current: ArcSwap::from_pointee(snapshot), database_ok: AtomicBool::new(true) }
+        Self {
+            current: ArcSwap::from_pointee(snapshot),
+            database_ok: AtomicBool::new(true),
+            looked: AtomicBool::new(false),
+            stirred: Notify::new(),
+        }
+    }
+
+    /// Puts `snapshot` in force.
+    fn replace(&self, snapshot: Snapshot) {
+        self.current.store(Arc::new(snapshot));
+        self.stirred.notify_one();
+    }
+
+    /// Notes that somebody reads the list of models, so that it is brought up to date behind their back.
+    pub(crate) fn look(&self) {
+        self.looked.store(true, Ordering::Relaxed);
+        self.stirred.notify_one();
+    }
+
+    /// Whether [`Self::look`] was called since the last time.
+    pub(crate) fn take_looked(&self) -> bool {
+        self.looked.swap(false, Ordering::Relaxed)
+    }
+
+    /// Waits until there is another snapshot, or somebody looks at the list of models. For one waiter.
+    pub(crate) async fn stirred(&self) {
+        self.stirred.notified().await;
     }
 
     /// The newest snapshot. Do not keep the guard across an await.

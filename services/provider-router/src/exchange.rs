@@ -91,7 +91,7 @@ impl Exchange {
     pub fn attempt(&mut self, candidate: &Candidate, asked_for: Option<&str>) {
         self.attempts += 1;
         self.provider = Some(Arc::clone(&candidate.provider));
-        self.upstream_model = (asked_for != Some(&candidate.model)).then(|| candidate.model.clone());
+        self.upstream_model = candidate.model.as_ref().filter(|model| asked_for != Some(model)).cloned();
     }
 
     /// The head of the answer is going to the client.

@@ -26,6 +26,8 @@ pub mod envelope;
 pub mod exchange;
 pub mod journal;
 pub mod metrics;
+pub mod model_list;
+mod model_lists;
 mod private_keys;
 mod probe;
 pub mod provider;

@@ -32,7 +32,7 @@ pub struct Provider {
     pub row: schema::Provider,
     /// The address people recognise it by; empty for a built-in one.
     pub base_url: String,
-    /// The model that is meant when a request names none.
+    /// The model that is meant when a request names none: `defaultModel` of the configuration, else the default link.
     pub default_model: Option<String>,
     /// How to speak to it.
     pub adapter: Adapter,
@@ -63,7 +63,7 @@ impl Provider {
     pub fn new(
         row: &schema::Provider,
         config: &Config,
-        default_model: Option<String>,
+        default_link: Option<String>,
         policy: &AddressPolicy,
         metrics: &Metrics,
     ) -> Self {
@@ -79,7 +79,7 @@ impl Provider {
             id: row.id.clone(),
             row: row.clone(),
             base_url: text(config, "baseURL").ok().flatten().unwrap_or_default().to_owned(),
-            default_model,
+            default_model: text(config, "defaultModel").ok().flatten().map(str::to_owned).or(default_link),
             // Who wants something left out of the log, and we do not know what, gets nothing logged and nothing served.
             adapter: log_bodies.map_err(str::to_owned).and(adapter).unwrap_or_else(Adapter::Misconfigured),
             log_bodies: log_bodies.unwrap_or(Bodies::Off),

@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     journal::Journal,
     metrics::Metrics,
+    model_lists,
     private_keys::PrivateKeys,
     server::Server,
 };
@@ -87,6 +88,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         instance: context.instance.clone(),
         started: Instant::now(),
     });
+    let lists = tokio::spawn(model_lists::keep(Arc::clone(&app)));
     let server = Server::new(app);
     let announce = format!("Server listening on http://{}", context.listener.local_addr());
     let service = hyper::service::service_fn(move |request| {
@@ -97,6 +99,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
 
     // Every connection is gone and with them every entry: the loader sees the end of the journal.
     watch.abort();
+    lists.abort();
     level.abort();
     loader.finish(LOAD_PATIENCE).await;
     store.close().await;

@@ -9,6 +9,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     calls::Call,
     gate::Gate,
+    provider::api::MODELS_PATH,
     script::{Chat, Script},
     server::{Shared, serve},
 };
@@ -62,10 +63,22 @@ impl FakeProvider {
         self.shared.script(model.into(), script.into())
     }
 
-    /// The newest calls, oldest first (see [`crate::calls::KEPT`]).
+    /// Lets the list of models be what `script` says, from its first turn: its answers are raw, or the list that it is anyway.
+    pub fn lists(&self, script: impl Into<Script>) -> Gate {
+        self.script(MODELS_PATH, script)
+    }
+
+    /// The newest calls, oldest first (see [`crate::calls::KEPT`]), but for those of the list of models, which routers ask for
+    /// whenever they like.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.calls.calls()
+        self.shared.calls.calls().into_iter().filter(|call| call.model != MODELS_PATH).collect()
+    }
+
+    /// The calls of the list of models, oldest first.
+    #[must_use]
+    pub fn list_calls(&self) -> Vec<Call> {
+        self.shared.calls.calls().into_iter().filter(|call| call.model == MODELS_PATH).collect()
     }
 
     /// The calls of `model`, oldest first.

@@ -145,7 +145,7 @@ async fn three_processes_may_open_a_new_file_at_once() {
         }
         let store = Store::open(&url).await.unwrap();
         assert_eq!(providers_in(&store).await, 3);
-        assert_eq!(settings::list(&store).await.unwrap().len(), 3);
+        assert_eq!(settings::list(&store).await.unwrap().len(), 4);
         store.close().await;
     }
 }

@@ -150,7 +150,7 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     let id = form.required_text("id", "id is required and must be a non-empty string");
     if !id.is_empty() && !is_resource_id(&id) {
         // Wider than the original's rule for ids: model names do carry dots, slashes and colons.
-        form.mistake("id must contain only letters, numbers, and the characters - . _ : /, at most 128 of them");
+        form.mistake("id must contain only letters, numbers, and the characters - . _ : / @ +, at most 128 of them");
     }
     let model = NewModel {
         id,

@@ -158,7 +158,7 @@ fn resolve(value: &mut Value, references: &References) -> Result<bool, String> {
 
 fn model(path: &str, id: &str, value: Value, mistakes: &mut Vec<String>) -> Option<NewModel> {
     if !is_resource_id(id) {
-        mistakes.push(format!("{path}: an id has 1 to {MAX_KEY} letters, digits and the characters - . _ : /"));
+        mistakes.push(format!("{path}: an id has 1 to {MAX_KEY} letters, digits and the characters - . _ : / @ +"));
     }
     let mut fields = Fields { path, fields: object(path, value, mistakes)?, mistakes };
     let model = NewModel {

@@ -84,7 +84,7 @@ impl ApiError {
             Self::NotLocal(_) => StatusCode::FORBIDDEN,
             Self::Query(_)
             | Self::Envelope(_)
-            | Self::Route(RouteError::MissingModel)
+            | Self::Route(RouteError::MissingModel(_))
             | Self::BrokenBody
             | Self::ProviderDisabled(_) => StatusCode::BAD_REQUEST,
             Self::Route(RouteError::UnknownModel(_)) | Self::UnknownProvider(_) | Self::NotFound(..) => {
@@ -111,7 +111,7 @@ impl ApiError {
             Self::Envelope(EnvelopeError::Malformed(_)) => (REQUEST, "invalid_json", None),
             Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),
             Self::Envelope(EnvelopeError::InvalidMessages) => (REQUEST, "invalid_type", Some("messages")),
-            Self::Route(RouteError::MissingModel) => (REQUEST, "missing_required_parameter", Some("model")),
+            Self::Route(RouteError::MissingModel(_)) => (REQUEST, "missing_required_parameter", Some("model")),
             Self::Route(RouteError::UnknownModel(_)) => (REQUEST, "model_not_found", Some("model")),
             Self::TooLarge { .. } => (REQUEST, "request_too_large", None),
             Self::Encoded(_) => (REQUEST, "unsupported_content_encoding", None),

@@ -1,7 +1,7 @@
 //! `POST /v1/models/sync[/{provider}]`: the models that providers list become models of the catalogue.
 //!
-//! Providers are asked side by side, each within a time of its own, so that one that is slow holds up nobody else. What it takes
-//! to write is one transaction for each provider.
+//! Providers are asked side by side, each within a time of its own, so that one that is slow holds up nobody else. What is
+//! written is one transaction for each provider. Entries of a list that are no models are counted and named in the result.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,28 +10,19 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use signalbox_core::id::is_resource_id;
 use signalbox_store::audit::{Actor, acting};
-use tokio::{
-    sync::Semaphore,
-    task::JoinSet,
-    time::{Duration, timeout},
-};
+use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{error::ApiError, models::ask, path::Path, providers::loaded};
-use crate::{
-    app::App,
-    provider::{Adapter, Provider},
-};
+use super::{error::ApiError, path::Path, providers::loaded};
+use crate::{app::App, catalog::Away, model_list::Listed, model_lists, provider::Provider};
 
-/// Who presses a button wants to know soon.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// How many providers are asked at once.
 const AT_ONCE: usize = 8;
-/// A list with more models is no catalogue.
-const MAX_MODELS: usize = 5000;
+/// How many entries that are no models are named.
+const MAX_NAMED: usize = 20;
 
 /// What has come of one provider.
 #[derive(Debug, Default, Serialize)]
@@ -40,21 +31,21 @@ struct Outcome {
     success: bool,
     models_added: u64,
     links_added: u64,
-    /// How many it lists.
+    /// How many models it lists that the catalogue can hold.
     total_models: usize,
+    /// How many entries of its list were left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    skipped: usize,
+    /// The first of them, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped_models: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
-/// As much of a list as matters here. Ollama and Gemini frame theirs in other ways, but not at the address we ask.
-#[derive(Debug, Deserialize)]
-struct List {
-    data: Vec<Listed>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Listed {
-    id: String,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// `POST /v1/models/sync`: 200 also when some providers do not answer; `results` says which.
@@ -71,10 +62,10 @@ pub(super) async fn all(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiE
         });
     }
     let results: BTreeMap<String, Outcome> = asking.join_all().await.into_iter().collect();
-    app.refresher.refresh().await.ok();
+    let warning = not_in_force(app.refresher.refresh().await);
     let successful = results.values().filter(|outcome| outcome.success).count();
     let errors = if successful == results.len() { "successfully" } else { "with errors" };
-    Ok(Json(json!({
+    let mut answer = json!({
         "success": successful == results.len(),
         "message": format!("Model sync completed {errors}"),
         "totals": {
@@ -85,24 +76,40 @@ pub(super) async fn all(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiE
             "totalLinksAdded": results.values().map(|outcome| outcome.links_added).sum::<u64>(),
         },
         "results": results,
-    })))
+    });
+    if let Some(warning) = warning {
+        answer["warning"] = warning.into();
+    }
+    Ok(Json(answer))
 }
 
 /// `POST /v1/models/sync/{provider}`.
 pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Response {
-    // Somebody who has just made a provider means that one.
-    app.refresher.refresh().await.ok();
+    // Somebody who has just made a provider means that one, as it is stored.
+    if let Err(away) = app.refresher.refresh().await {
+        return refusal(&away.into());
+    }
     let provider = match loaded(&app, &id).await {
         Ok(provider) => provider,
         Err(error) => return refusal(&error),
     };
     let outcome = sync(&app, &provider).await;
-    app.refresher.refresh().await.ok();
+    let warning = not_in_force(app.refresher.refresh().await);
     let message = match &outcome.error {
         None => format!("Models of {id} synced successfully"),
         Some(error) => format!("The models of {id} cannot be synced: {error}"),
     };
-    Json(json!({ "success": outcome.success, "message": message, "result": outcome })).into_response()
+    let mut answer = json!({ "success": outcome.success, "message": message, "result": outcome });
+    if let Some(warning) = warning {
+        answer["warning"] = warning.into();
+    }
+    Json(answer).into_response()
+}
+
+/// What to tell a caller whose change is stored while requests are still routed as before.
+fn not_in_force(refreshed: Result<(), Away>) -> Option<String> {
+    let error = refreshed.err()?;
+    Some(format!("What was stored is not in force yet: {error}. It will be once the database answers again."))
 }
 
 /// The original's shape, with a status that says what is wrong.
@@ -112,66 +119,67 @@ fn refusal(error: &ApiError) -> Response {
 }
 
 async fn sync(app: &App, provider: &Provider) -> Outcome {
-    let asked = timeout(PATIENCE, list(app, provider)).await;
-    let listed = asked.unwrap_or_else(|_| Err(format!("it has not answered within {} s", PATIENCE.as_secs())));
-    match listed {
-        Ok(None) => Outcome { success: true, ..Outcome::default() },
-        Ok(Some(listed)) => {
-            let written = acting(Actor::router(), app.refresher.sync(&provider.id, &listed)).await;
-            match written {
-                Ok(synced) => Outcome {
-                    success: true,
-                    models_added: synced.models_added,
-                    links_added: synced.links_added,
-                    total_models: listed.len(),
-                    error: None,
-                },
-                Err(away) => Outcome { error: Some(away.to_string()), ..Outcome::default() },
-            }
-        }
-        Err(error) => Outcome { error: Some(error), ..Outcome::default() },
-    }
-}
-
-/// The ids that the provider lists, each once, in its order; none if it is not somebody one can ask.
-async fn list(app: &App, provider: &Provider) -> Result<Option<Vec<String>>, String> {
-    let openai = match &provider.adapter {
-        Adapter::Echo(_) => return Ok(None),
-        Adapter::Misconfigured(reason) => return Err(reason.clone()),
-        Adapter::OpenAi(openai) => openai,
+    let failed = |error: String| Outcome { error: Some(error), ..Outcome::default() };
+    let listed = match model_lists::ask(app, provider).await {
+        Ok(None) => return Outcome { success: true, ..Outcome::default() },
+        Ok(Some(answer)) => answer.listed,
+        Err(reason) => return failed(reason),
     };
-    read(&ask(app, openai).await?).map(Some)
+    let (ids, skipped) = for_catalogue(&listed);
+    let written = async {
+        app.refresher.keep_list(provider, &listed.models).await?;
+        app.refresher.sync(&provider.id, &ids).await
+    };
+    match acting(Actor::router(), written).await {
+        Ok(synced) => Outcome {
+            success: true,
+            models_added: synced.models_added,
+            links_added: synced.links_added,
+            total_models: ids.len(),
+            skipped: skipped.len(),
+            skipped_models: skipped.into_iter().take(MAX_NAMED).collect(),
+            error: None,
+        },
+        Err(away) => failed(away.to_string()),
+    }
 }
 
-fn read(list: &[u8]) -> Result<Vec<String>, String> {
-    let list: List = serde_json::from_slice(list).map_err(|error| format!("its list is not one of models: {error}"))?;
-    let mut ids: Vec<String> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    for Listed { id } in list.data {
-        // What cannot be an id here cannot be asked for either.
-        if is_resource_id(&id) && seen.insert(id.clone()) {
-            ids.push(id);
-        }
-    }
-    if ids.len() > MAX_MODELS {
-        return Err(format!("it lists {} models, more than {MAX_MODELS}", ids.len()));
-    }
-    Ok(ids)
+/// The ids that can become models of the catalogue, and what cannot, with the reason.
+fn for_catalogue(listed: &Listed) -> (Vec<String>, Vec<String>) {
+    let (good, bad): (Vec<&str>, Vec<&str>) =
+        listed.models.iter().map(|model| &*model.id).partition(|id| is_resource_id(id));
+    let bad = bad.into_iter().map(|id| {
+        format!(
+            "{}: the catalogue takes ids of at most 128 letters, digits and the characters . _ : / @ + -",
+            json!(id)
+        )
+    });
+    (good.into_iter().map(str::to_owned).collect(), listed.skipped.iter().cloned().chain(bad).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model_list::read;
 
     #[test]
-    fn ids_are_read_once_and_in_order() {
-        let list = r#"{"object":"list","data":[{"id":"b","owned_by":"x"},{"id":"a/b:c.d"},{"id":"b"},{"id":"no such"},{"id":""}]}"#;
-        assert_eq!(read(list.as_bytes()).unwrap(), ["b", "a/b:c.d"]);
-        assert!(read(br#"{"data":[]}"#).unwrap().is_empty());
-        for bad in ["{}", "[]", r#"{"data":[{"name":"x"}]}"#, r#"{"data":{}}"#, "<html>"] {
-            assert!(read(bad.as_bytes()).unwrap_err().starts_with("its list is not"), "{bad}");
-        }
-        let many: Vec<_> = (0..=MAX_MODELS).map(|id| json!({"id": format!("m-{id}")})).collect();
-        assert!(read(json!({"data": many}).to_string().as_bytes()).unwrap_err().contains("more than"));
+    fn what_the_catalogue_cannot_hold_is_named() {
+        let list =
+            json!({"data": [{"id": "b"}, {"id": "a/b:c.d@q4+x"}, {"id": "no such"}, {"object": "model"}, {"id": "b"}]});
+        let (ids, skipped) = for_catalogue(&read(list.to_string().as_bytes(), "p").unwrap());
+        assert_eq!(ids, ["b", "a/b:c.d@q4+x"]);
+        assert!(skipped.len() == 2 && skipped[1].starts_with("\"no such\": "), "{skipped:?}");
+    }
+
+    #[test]
+    fn what_went_well_is_told_as_the_original_did() {
+        let outcome = Outcome { success: true, models_added: 1, links_added: 2, total_models: 3, ..Outcome::default() };
+        assert_eq!(json!(outcome), json!({"success": true, "modelsAdded": 1, "linksAdded": 2, "totalModels": 3}));
+    }
+
+    #[test]
+    fn a_change_that_is_not_in_force_is_told() {
+        assert_eq!(not_in_force(Ok(())), None);
+        assert!(not_in_force(Err(Away::Silent)).unwrap().contains("not in force yet"));
     }
 }

@@ -8,17 +8,16 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use http::{HeaderValue, header};
 use serde::Deserialize;
-use signalbox_core::openai::Model;
+use signalbox_core::openai::{Model, ModelList};
 
 use super::{error::ApiError, path::Path};
 use crate::{
     app::App,
-    probe::list_models,
-    provider::{Adapter, OpenAi, Provider},
-    route::RouteError,
+    model_lists,
+    provider::{Adapter, Provider},
+    route,
 };
 
 /// The query of the list.
@@ -28,39 +27,50 @@ pub struct Filter {
     provider: Option<String>,
 }
 
-/// The models of the catalogue, or those a provider names when it is asked.
+/// The models of the active provider, then the others of the catalogue; or those that one provider lists when it is asked.
+///
+/// Without `provider` the answer comes from memory. It makes the router ask the active provider again in the background.
 pub async fn list(
     State(app): State<Arc<App>>,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(filter) = filter?;
     let Some(id) = filter.provider else {
+        app.catalog.look();
         return Ok(Json(app.catalog.current().models()).into_response());
     };
     let provider = app.catalog.current().provider(&id).cloned().ok_or(ApiError::UnknownProvider(id))?;
-    match &provider.adapter {
-        Adapter::Echo(_) => Ok(Json(app.catalog.current().models_of(&provider)).into_response()),
-        Adapter::Misconfigured(reason) => Err(unavailable(&provider, reason.clone())),
-        Adapter::OpenAi(openai) => {
-            let list = ask(&app, openai).await.map_err(|reason| unavailable(&provider, reason))?;
-            let mut response = Body::from(list).into_response();
+    match model_lists::ask(&app, &provider).await {
+        Ok(None) => Ok(Json(app.catalog.current().models_of(&provider)).into_response()),
+        Ok(Some(answer)) if answer.listed.as_openai => {
+            let mut response = Body::from(answer.raw).into_response();
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Ok(response)
         }
+        Ok(Some(answer)) => Ok(Json(ModelList::new(answer.listed.models)).into_response()),
+        Err(reason) => kept(&app, &provider, reason).map(IntoResponse::into_response),
     }
 }
 
-/// One model of the catalogue.
+/// One model: every name that a request may ask for is one, `provider/model` too.
 pub async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Model>, ApiError> {
-    let model = app.catalog.current().model(&id).cloned();
-    model.map(Json).ok_or_else(|| RouteError::UnknownModel(id).into())
+    let snapshot = app.catalog.current();
+    let candidates = route::candidates(&snapshot, Some(&id))?;
+    let known = |id: &str| candidates.iter().find_map(|candidate| snapshot.model(&candidate.provider, id));
+    if let Some(model) = known(&id) {
+        return Ok(Json(model.clone()));
+    }
+    // The name with its provider in front is the one that was asked for, and the one that requests may use.
+    let created = id.split_once('/').and_then(|(_, name)| known(name)).map_or(0, |model| model.created);
+    let owner = candidates.first().map_or("", |candidate| &candidate.provider.id);
+    Ok(Json(Model::new(&id, created, owner)))
 }
 
-/// See [`list_models`].
-pub(super) async fn ask(app: &App, openai: &OpenAi) -> Result<Bytes, String> {
-    list_models(&app.client, &app.deadlines(), openai).await
-}
-
-fn unavailable(provider: &Provider, reason: String) -> ApiError {
-    ApiError::Provider { provider: provider.id.clone(), reason }
+/// The last good list of a provider that does not answer.
+fn kept(app: &App, provider: &Provider, reason: String) -> Result<Json<ModelList>, ApiError> {
+    let snapshot = app.catalog.current();
+    match snapshot.own_list(provider) {
+        Some(list) if matches!(provider.adapter, Adapter::OpenAi(_)) => Ok(Json(ModelList::new(list.to_vec()))),
+        _ => Err(ApiError::Provider { provider: provider.id.clone(), reason }),
+    }
 }

@@ -4,28 +4,40 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
-use serde::Serialize;
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use signalbox_core::schema;
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::Instant;
 
-use super::{error::ApiError, models::ask, path::Path};
+use super::{error::ApiError, path::Path};
 use crate::{
     app::App,
+    catalog::Snapshot,
     clock::unix_ms,
+    model_lists,
     provider::{Adapter, Provider},
 };
 
-/// Who tests a provider wants to know soon.
-const TEST_PATIENCE: Duration = Duration::from_secs(15);
+/// Which providers are listed; each field that is absent takes all.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Filter {
+    /// Only those of this type.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// `true` takes the enabled ones, any other word those that are not.
+    enabled: Option<String>,
+}
 
 /// A provider and what has become of it.
 #[derive(Debug, Serialize)]
 pub(super) struct LoadedProvider {
     #[serde(flatten)]
     row: schema::Provider,
-    /// `loaded`, or `error` when its configuration makes no sense.
+    /// `loaded`, `error` when its configuration makes no sense, or `not_loaded` when it is disabled.
     runtime_status: &'static str,
     /// What is wrong with its configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,37 +59,46 @@ pub(super) struct Tested {
     /// Why it is not healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// What the test may have missed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
     /// Unix milliseconds.
     timestamp: i64,
 }
 
-/// `GET /v1/providers`: the enabled ones, in the order in which they are tried.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Value> {
-    let providers: Vec<_> = app.catalog.current().providers().to_vec();
-    let loaded: Vec<_> = providers.iter().map(|provider| LoadedProvider::of(&app, provider)).collect();
-    Json(json!({"total": loaded.len(), "providers": loaded}))
+/// `GET /v1/providers`: in the order in which they are tried.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Query(filter) = filter?;
+    let snapshot = app.catalog.current();
+    let rows = snapshot.rows().iter().filter(|row| filter.takes(row));
+    let loaded: Vec<_> = rows.map(|row| LoadedProvider::of_row(&snapshot, row)).collect();
+    Ok(Json(json!({"total": loaded.len(), "providers": loaded})))
 }
 
 /// `GET /v1/providers/{id}`.
 pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<LoadedProvider>, ApiError> {
     let provider = loaded(&app, &id).await?;
-    Ok(Json(LoadedProvider::of(&app, &provider)))
+    Ok(Json(LoadedProvider::of(&app.catalog.current(), &provider)))
 }
 
 /// `POST /v1/providers/{id}/test`: asks the provider for its models, which costs no tokens.
 pub(super) async fn test(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Tested>, ApiError> {
     // Somebody who has just saved a change means the provider with the change.
-    app.refresher.refresh().await.ok();
+    let refreshed = app.refresher.refresh().await;
+    let warning = refreshed.err().map(|error| format!("Tested as it was last loaded, without later changes: {error}."));
     let provider = loaded(&app, &id).await?;
     let began = Instant::now();
-    let error = timeout(TEST_PATIENCE, complaint(&app, &provider)).await;
-    let error = error.unwrap_or_else(|_| Some(format!("it has not answered within {} s", TEST_PATIENCE.as_secs())));
+    let error = model_lists::ask(&app, &provider).await.err();
     provider.note(error.is_none());
     Ok(Json(Tested {
         provider_id: id,
         healthy: error.is_none(),
         duration_ms: began.elapsed().as_millis(),
         error,
+        warning,
         timestamp: unix_ms(),
     }))
 }
@@ -107,19 +128,34 @@ pub(super) async fn loaded(app: &App, id: &str) -> Result<Arc<Provider>, ApiErro
     })
 }
 
-/// What is wrong with the provider, if anything is.
-async fn complaint(app: &App, provider: &Provider) -> Option<String> {
-    match &provider.adapter {
-        Adapter::Echo(_) => None,
-        Adapter::Misconfigured(reason) => Some(reason.clone()),
-        Adapter::OpenAi(openai) => ask(app, openai).await.err(),
+// === impl Filter ===
+
+impl Filter {
+    fn takes(&self, row: &schema::Provider) -> bool {
+        self.kind.as_deref().is_none_or(|kind| kind == row.kind)
+            && self.enabled.as_deref().is_none_or(|word| (word == "true") == row.enabled)
     }
 }
 
 // === impl LoadedProvider ===
 
 impl LoadedProvider {
-    fn of(app: &App, provider: &Provider) -> Self {
+    /// A provider that may be disabled, and is not loaded then.
+    fn of_row(snapshot: &Snapshot, row: &schema::Provider) -> Self {
+        match snapshot.provider(&row.id) {
+            Some(provider) => Self::of(snapshot, provider),
+            None => Self {
+                row: row.clone(),
+                runtime_status: "not_loaded",
+                error: None,
+                healthy: false,
+                base_url: String::new(),
+                models: Vec::new(),
+            },
+        }
+    }
+
+    fn of(snapshot: &Snapshot, provider: &Provider) -> Self {
         let error = match &provider.adapter {
             Adapter::Misconfigured(reason) => Some(reason.clone()),
             Adapter::OpenAi(_) | Adapter::Echo(_) => None,
@@ -130,7 +166,39 @@ impl LoadedProvider {
             error,
             healthy: provider.is_healthy(),
             base_url: provider.base_url.clone(),
-            models: app.catalog.current().models_of(provider).data.into_iter().map(|model| model.id).collect(),
+            models: snapshot.links_of(provider).map(|model| model.id.clone()).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::tests::{Row, snapshot};
+
+    #[test]
+    fn providers_are_filtered_by_type_and_by_being_enabled() {
+        let rows = [
+            Row { id: "a", kind: "echo", priority: 3, ..Row::ENABLED },
+            Row { id: "b", kind: "openai", priority: 2, ..Row::ENABLED },
+            Row { id: "c", kind: "openai", priority: 1, enabled: false, ..Row::ENABLED },
+        ];
+        let snapshot = snapshot(&rows, None);
+        for (kind, enabled, expected) in [
+            (None, None, "a b c"),
+            (Some("openai"), None, "b c"),
+            (None, Some("true"), "a b"),
+            (None, Some("false"), "c"),
+            (None, Some("1"), "c"),
+            (Some("openai"), Some("true"), "b"),
+            (Some("echo"), Some("false"), ""),
+            (Some("xai"), None, ""),
+        ] {
+            let filter = Filter { kind: kind.map(str::to_owned), enabled: enabled.map(str::to_owned) };
+            let taken: Vec<&str> = snapshot.rows().iter().filter(|row| filter.takes(row)).map(|row| &*row.id).collect();
+            assert_eq!(taken.join(" "), expected, "{kind:?} {enabled:?}");
+        }
+        let status = |at: usize| LoadedProvider::of_row(&snapshot, &snapshot.rows()[at]).runtime_status;
+        assert_eq!([status(0), status(2)], ["loaded", "not_loaded"]);
     }
 }

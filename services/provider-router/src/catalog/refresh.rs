@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use signalbox_store::{Error, Sealer, Store, catalog, provider_models, providers};
+use signalbox_core::openai::Model;
+use signalbox_store::{Error, Sealer, Store, catalog, model_lists, provider_models, providers};
 use signalbox_upstream::AddressPolicy;
 use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
 
-use super::{Catalog, Snapshot};
-use crate::{clock::unix_ms, metrics::Metrics};
+use super::{Catalog, Snapshot, snapshot::address};
+use crate::{clock::unix_ms, metrics::Metrics, provider::Provider};
 
 /// Four looks a second: a change is in force well within the promised second.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -79,7 +80,7 @@ impl Refresher {
         }
         if let Some(snapshot) = outcome? {
             tracing::info!(version = snapshot.version(), providers = snapshot.len(), "the catalogue has changed");
-            self.catalog.current.store(Arc::new(snapshot));
+            self.catalog.replace(snapshot);
         }
         Ok(())
     }
@@ -105,6 +106,16 @@ impl Refresher {
     pub async fn sync(&self, provider: &str, listed: &[String]) -> Result<provider_models::Synced, Away> {
         let synced = provider_models::sync(&self.store, provider, listed, unix_ms());
         Ok(timeout(WRITING, synced).await.map_err(|_elapsed| Away::Silent)??)
+    }
+
+    /// Keeps the list that a provider has answered with, beyond a restart, and puts it in force.
+    ///
+    /// # Errors
+    /// [`Away`]; the list is not in force then.
+    pub async fn keep_list(&self, provider: &Provider, models: &[Model]) -> Result<(), Away> {
+        let kept = model_lists::put(&self.store, &provider.id, address(provider), models, unix_ms());
+        timeout(WRITING, kept).await.map_err(|_elapsed| Away::Silent)??;
+        self.refresh().await
     }
 
     /// A new snapshot, if there is one.

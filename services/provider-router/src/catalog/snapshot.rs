@@ -1,10 +1,16 @@
 //! One state of the catalogue, indexed for requests.
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use signalbox_core::openai::{Model, ModelList};
-use signalbox_core::schema::ProviderConfig;
-use signalbox_store::{Sealer, catalog::Catalog, provider_configs};
+use signalbox_core::provider_type::provider_type;
+use signalbox_core::schema::{self, LinkedModel, ProviderConfig};
+use signalbox_store::{Sealer, catalog::Catalog, model_lists, provider_configs, settings::ACTIVE_PROVIDER};
 use signalbox_upstream::AddressPolicy;
 
 use super::Settings;
@@ -13,15 +19,23 @@ use crate::{
     provider::{Adapter, Config, Provider},
 };
 
-/// One state of the catalogue. Disabled providers are not in it.
+/// One state of the catalogue. Requests see enabled providers only.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     version: i64,
-    /// By priority, highest first; then by name.
+    /// The rows of all providers, disabled ones too, by priority, highest first; then by name.
+    rows: Vec<schema::Provider>,
+    /// The enabled ones, in the same order.
     providers: Vec<Arc<Provider>>,
     links: HashMap<String, Vec<Link>>,
     open: Vec<Arc<Provider>>,
+    /// By provider.
+    lists: HashMap<String, OwnList>,
+    /// By model: the providers whose own list names it, in the order in which they are tried.
+    offers: HashMap<String, Vec<Arc<Provider>>>,
     active: Option<Arc<Provider>>,
+    /// The setting `active_provider`, whatever it names.
+    chosen: Option<String>,
     models: Vec<Model>,
     settings: Settings,
 }
@@ -35,41 +49,69 @@ pub struct Link {
     pub upstream_model: String,
 }
 
+/// What an enabled provider says of its models.
+#[derive(Debug)]
+struct OwnList {
+    /// Changes with everything that its list may depend on.
+    fingerprint: u64,
+    /// The last good list; `None` while it has never answered at this address.
+    models: Option<Vec<Model>>,
+}
+
 impl Snapshot {
     /// Indexes what the database has.
     #[must_use]
     pub fn new(catalog: Catalog, sealer: &Sealer, policy: &AddressPolicy, metrics: &Metrics) -> Self {
         let settings = Settings::read(&catalog.settings);
         let mut snapshot = Self { version: catalog.version, settings, ..Self::default() };
+        let mut lists: HashMap<String, model_lists::ModelList> =
+            catalog.lists.into_iter().map(|list| (list.provider_id.clone(), list)).collect();
         let mut rows = catalog.providers;
-        rows.retain(|(row, ..)| row.enabled);
         rows.sort_by_key(|(row, ..)| (Reverse(row.priority), row.name.clone()));
         for (row, configs, links) in rows {
+            snapshot.rows.push(row.clone());
+            if !row.enabled {
+                continue;
+            }
             let (config, sealed) = read(&configs, sealer);
-            let default = links.iter().find(|link| link.is_default);
-            let default = default.map(|link| upstream_name(&link.model.id, link.config.as_deref()));
+            let default = links.iter().find(|link| link.is_default).map(|link| link.model.id.clone());
             let mut provider = Provider::new(&row, &config, default, policy, metrics);
             if let Some(reason) = sealed {
                 provider.adapter = Adapter::Misconfigured(reason);
             }
             let provider = Arc::new(provider);
-            if links.is_empty() {
-                snapshot.open.push(Arc::clone(&provider));
-            }
-            for link in links {
-                let upstream_model = upstream_name(&link.model.id, link.config.as_deref());
-                let served = snapshot.links.entry(link.model.id.clone()).or_default();
-                if served.is_empty() {
-                    snapshot.models.push(Model::new(&link.model.id, link.model.created_at / 1000, &row.id));
-                }
-                served.push(Link { provider: Arc::clone(&provider), upstream_model });
-            }
+            let list = lists.remove(&row.id).filter(|list| list.base_url == address(&provider));
+            snapshot.offer(&provider, fingerprint(&row, &configs), list);
+            snapshot.link(&provider, links);
             snapshot.providers.push(provider);
         }
         snapshot.models.sort_by(|a, b| a.id.cmp(&b.id));
-        let active = catalog.settings.iter().find(|setting| setting.key == "active_provider");
-        snapshot.active = active.and_then(|setting| snapshot.provider(&setting.value).cloned());
+        let chosen = catalog.settings.into_iter().find(|setting| setting.key == ACTIVE_PROVIDER);
+        snapshot.chosen = chosen.map(|setting| setting.value);
+        snapshot.active = snapshot.chosen.as_deref().and_then(|id| snapshot.provider(id)).cloned();
         snapshot
+    }
+
+    fn offer(&mut self, provider: &Arc<Provider>, fingerprint: u64, list: Option<model_lists::ModelList>) {
+        let models = list.map(|list| list.models);
+        for model in models.iter().flatten() {
+            self.offers.entry(model.id.clone()).or_default().push(Arc::clone(provider));
+        }
+        self.lists.insert(provider.id.clone(), OwnList { fingerprint, models });
+    }
+
+    fn link(&mut self, provider: &Arc<Provider>, links: Vec<LinkedModel>) {
+        if links.is_empty() {
+            self.open.push(Arc::clone(provider));
+        }
+        for link in links {
+            let upstream_model = upstream_name(&link.model.id, link.config.as_deref());
+            let served = self.links.entry(link.model.id.clone()).or_default();
+            if served.is_empty() {
+                self.models.push(Model::new(&link.model.id, link.model.created_at / 1000, &provider.id));
+            }
+            served.push(Link { provider: Arc::clone(provider), upstream_model });
+        }
     }
 
     /// The version of the catalogue it was made from.
@@ -108,7 +150,19 @@ impl Snapshot {
         self.active.as_ref()
     }
 
-    /// Who serves a model, in the order in which they are tried.
+    /// The id that the setting `active_provider` names, whether or not such a provider is enabled.
+    #[must_use]
+    pub fn chosen(&self) -> Option<&str> {
+        self.chosen.as_deref()
+    }
+
+    /// The rows of all providers, disabled ones too, in the order in which they are tried.
+    #[must_use]
+    pub fn rows(&self) -> &[schema::Provider] {
+        &self.rows
+    }
+
+    /// The providers linked to a model, in the order in which they are tried.
     #[must_use]
     pub fn linked(&self, model: &str) -> &[Link] {
         self.links.get(model).map_or(&[], Vec::as_slice)
@@ -120,6 +174,37 @@ impl Snapshot {
         &self.open
     }
 
+    /// The providers whose own list names `model`, in the order in which they are tried.
+    #[must_use]
+    pub fn offering(&self, model: &str) -> &[Arc<Provider>] {
+        self.offers.get(model).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether `provider` is linked to `model`, or lists it itself.
+    #[must_use]
+    pub fn serves(&self, provider: &Provider, model: &str) -> bool {
+        self.linked(model).iter().any(|link| link.provider.id == provider.id)
+            || self.offering(model).iter().any(|offering| offering.id == provider.id)
+    }
+
+    /// Whether `provider` has no linked model, so that it may serve any.
+    #[must_use]
+    pub fn is_open(&self, provider: &Provider) -> bool {
+        self.open.iter().any(|open| open.id == provider.id)
+    }
+
+    /// A number that changes with everything that the own list of `provider` may depend on.
+    #[must_use]
+    pub fn fingerprint(&self, provider: &Provider) -> Option<u64> {
+        self.lists.get(&provider.id).map(|list| list.fingerprint)
+    }
+
+    /// The last good list that `provider` has answered with.
+    #[must_use]
+    pub fn own_list(&self, provider: &Provider) -> Option<&[Model]> {
+        self.lists.get(&provider.id)?.models.as_deref()
+    }
+
     /// The name `provider` knows `model` by.
     #[must_use]
     pub fn upstream_name<'a>(&'a self, provider: &Provider, model: &'a str) -> &'a str {
@@ -127,29 +212,42 @@ impl Snapshot {
         link.map_or(model, |link| &link.upstream_model)
     }
 
-    /// The models that can be asked for by name, as OpenAI lists them.
+    /// Returns the models that can be asked for by name, as OpenAI lists them: those of the active provider first, as it lists
+    /// them itself, then the others of the catalogue by id.
     #[must_use]
     pub fn models(&self) -> ModelList {
-        ModelList::new(self.models.clone())
+        let mut seen = HashSet::new();
+        let own = self.active.iter().flat_map(|active| self.own_list(active).unwrap_or_default());
+        let linked = self.active.iter().flat_map(|active| self.links_of(active));
+        let all = own.chain(linked).chain(&self.models).filter(|model| seen.insert(&*model.id));
+        ModelList::new(all.cloned().collect())
     }
 
-    /// The models `provider` is linked to, as OpenAI lists them.
+    /// Returns the models that `provider` lists itself, then the others it is linked to, as OpenAI lists them.
     #[must_use]
     pub fn models_of(&self, provider: &Provider) -> ModelList {
-        let serves = |model: &&Model| self.linked(&model.id).iter().any(|link| link.provider.id == provider.id);
-        ModelList::new(self.models.iter().filter(serves).cloned().collect())
+        let mut seen = HashSet::new();
+        let own = self.own_list(provider).unwrap_or_default().iter();
+        ModelList::new(own.chain(self.links_of(provider)).filter(|model| seen.insert(&*model.id)).cloned().collect())
+    }
+
+    /// Returns the models that `provider` is linked to, by id.
+    pub fn links_of(&self, provider: &Provider) -> impl Iterator<Item = &Model> {
+        let linked = |model: &&Model| self.linked(&model.id).iter().any(|link| link.provider.id == provider.id);
+        self.models.iter().filter(linked)
+    }
+
+    /// Returns what is known of a model that `provider` serves.
+    #[must_use]
+    pub fn model(&self, provider: &Provider, id: &str) -> Option<&Model> {
+        let own = self.own_list(provider).and_then(|list| list.iter().find(|model| model.id == id));
+        own.or_else(|| self.links_of(provider).find(|model| model.id == id))
     }
 
     /// What people have set.
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.settings
-    }
-
-    /// One of them.
-    #[must_use]
-    pub fn model(&self, id: &str) -> Option<&Model> {
-        self.models.iter().find(|model| model.id == id)
     }
 }
 
@@ -165,6 +263,22 @@ fn read(configs: &[ProviderConfig], sealer: &Sealer) -> (Config, Option<String>)
     (config, sealed)
 }
 
+/// Returns where a provider is asked: as it is configured, or as its kind says.
+pub(super) fn address(provider: &Provider) -> &str {
+    let of_kind = provider_type(&provider.row.kind).base_url.unwrap_or_default();
+    if provider.base_url.is_empty() { of_kind } else { &provider.base_url }
+}
+
+/// Hashes a provider's row and its configuration as it is stored, secrets sealed.
+fn fingerprint(row: &schema::Provider, configs: &[ProviderConfig]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&row.kind, row.updated_at).hash(&mut hasher);
+    for config in configs {
+        (&config.key, config.value.expose(), config.updated_at).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 /// `upstream_model` of a link's configuration, else the model's own id.
 fn upstream_name(model: &str, config: Option<&str>) -> String {
     let config: Option<Config> = config.and_then(|config| serde_json::from_str(config).ok());
@@ -173,100 +287,4 @@ fn upstream_name(model: &str, config: Option<&str>) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use signalbox_core::{schema, secret::Secret};
-    use signalbox_store::Store;
-
-    use super::*;
-    use crate::journal::Bodies;
-
-    /// A provider of a test: models with the name the provider knows them by; the first is its default.
-    pub(crate) struct Row<'a> {
-        pub(crate) id: &'a str,
-        pub(crate) priority: i64,
-        pub(crate) models: &'a [(&'a str, Option<&'a str>)],
-        pub(crate) enabled: bool,
-    }
-
-    impl Row<'_> {
-        pub(crate) const ENABLED: Self = Row { id: "", priority: 0, models: &[], enabled: true };
-    }
-
-    pub(crate) fn snapshot(rows: &[Row<'_>], active: Option<&str>) -> Snapshot {
-        let providers = rows.iter().map(|row| {
-            let provider = schema::Provider {
-                id: row.id.into(),
-                name: row.id.to_uppercase(),
-                kind: "echo".into(),
-                enabled: row.enabled,
-                priority: row.priority,
-                description: None,
-                created_at: 0,
-                updated_at: 0,
-            };
-            let links = row.models.iter().enumerate().map(|(n, (id, upstream))| schema::LinkedModel {
-                model: schema::Model {
-                    id: (*id).into(),
-                    name: (*id).into(),
-                    description: None,
-                    capabilities: vec![],
-                    created_at: 7000,
-                    updated_at: 0,
-                },
-                is_default: n == 0,
-                config: upstream.map(|name| format!(r#"{{"upstream_model":"{name}"}}"#)),
-            });
-            (provider, vec![], links.collect())
-        });
-        let setting =
-            |value: &str| schema::Setting { key: "active_provider".into(), value: value.into(), updated_at: 0 };
-        let catalog = Catalog {
-            version: 3,
-            providers: providers.collect(),
-            models: vec![],
-            settings: active.map(setting).into_iter().collect(),
-        };
-        Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default())
-    }
-
-    fn sealer(byte: u8) -> Sealer {
-        Sealer::new(&Secret::new([byte; 32]))
-    }
-
-    #[tokio::test]
-    async fn a_secret_of_another_key_costs_its_provider_and_says_what_to_do() {
-        let store = Store::open("sqlite::memory:").await.unwrap();
-        let value = |key: &str, value: &str| schema::ConfigValue {
-            key: key.into(),
-            value: Secret::new(format!("\"{value}\"")),
-            is_sensitive: key == "apiKey",
-        };
-        let values =
-            [value("baseURL", "http://127.0.0.1:1/v1"), value("apiKey", "sk-canary"), value("logBodies", "off")];
-        provider_configs::put(&store, &sealer(2), "qwen-proxy-default", &values, 0).await.unwrap();
-        for (key, readable) in [(2, true), (1, false)] {
-            let rows = signalbox_store::catalog::load(&store).await.unwrap();
-            let snapshot = Snapshot::new(rows, &sealer(key), &AddressPolicy::default(), &Metrics::default());
-            let provider = snapshot.provider("qwen-proxy-default").unwrap();
-            assert_eq!(provider.log_bodies, Bodies::Off);
-            match &provider.adapter {
-                Adapter::Misconfigured(reason) => assert!(!readable && reason.contains("SIGNALBOX_KEY"), "{reason}"),
-                _ => assert!(readable),
-            }
-            assert!(snapshot.provider("echo").unwrap().is_healthy());
-        }
-        store.close().await;
-    }
-
-    #[test]
-    fn a_model_is_listed_once_under_the_provider_that_is_tried_first() {
-        let rows = [
-            Row { id: "b", priority: 1, models: &[("m", None)], ..Row::ENABLED },
-            Row { id: "a", priority: 2, models: &[("m", None)], ..Row::ENABLED },
-            Row { id: "off", priority: 3, models: &[("m", None), ("gone", None)], enabled: false },
-        ];
-        let snapshot = snapshot(&rows, None);
-        assert_eq!(snapshot.models(), ModelList::new(vec![Model::new("m", 7, "a")]));
-        assert!(snapshot.model("gone").is_none());
-    }
-}
+pub(crate) mod tests;

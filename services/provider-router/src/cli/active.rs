@@ -1,14 +1,14 @@
-//! The active provider: the one that answers what nobody is linked to.
+//! The active provider: the one that is tried first.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use signalbox_core::provider_type::{ECHO, provider_type};
 use signalbox_core::schema::{self, ProviderConfig};
-use signalbox_store::catalog::Change;
+use signalbox_store::{catalog::Change, settings::ACTIVE_PROVIDER};
 
 use super::{
-    desk::{ACTIVE, Desk, active, find},
+    desk::{Desk, active, find},
     output::{Colour, Done, Output, Verdict},
     provider::probe,
     table::{boxed, plain, table},
@@ -37,11 +37,12 @@ pub(super) async fn set(command: &Set, desk: &Desk, out: &mut Output) -> Done {
     let (row, ..) = find(&catalog, &command.provider)?;
     let before = active(&catalog).map(|setting| setting.value.clone());
     let facts = json!({ "from": before, "to": row.id, "changed": before.as_ref() != Some(&row.id) });
-    if before.as_ref() == Some(&row.id) {
+    // Choosing what the new database was given is a choice, too.
+    if before.as_ref() == Some(&row.id) && !desk.active_is_seeded().await? {
         out.coloured(Colour::Yellow, &format!("Provider is already set to: {}", row.id));
         return Ok(Verdict::done(facts));
     }
-    let change = Change::Setting { key: ACTIVE.to_owned(), value: row.id.clone() };
+    let change = Change::Setting { key: ACTIVE_PROVIDER.to_owned(), value: row.id.clone() };
     desk.change(catalog.version, &[change]).await?;
     out.coloured(Colour::Green, "Provider successfully changed:");
     out.line(format!("  From: {}", before.as_deref().unwrap_or("none")));

@@ -7,6 +7,7 @@ use signalbox_store::{
     Error, Sealer, Store,
     catalog::{self, Change},
     provider_configs,
+    settings::{self, ACTIVE_PROVIDER},
 };
 
 use crate::{
@@ -15,9 +16,6 @@ use crate::{
     metrics::Metrics,
     provider::{self, Adapter, Provider},
 };
-
-/// The setting that names the active provider.
-pub(super) const ACTIVE: &str = "active_provider";
 
 /// The database, and how it is to be used.
 #[derive(Debug)]
@@ -60,6 +58,11 @@ impl Desk {
         }
     }
 
+    /// Whether nobody has chosen the active provider yet: it is the one that the new database was given.
+    pub(super) async fn active_is_seeded(&self) -> anyhow::Result<bool> {
+        Ok(settings::is_seeded(&self.store, ACTIVE_PROVIDER).await?)
+    }
+
     /// The configuration of a provider, opened.
     pub(super) fn opened(&self, rows: &[ProviderConfig]) -> anyhow::Result<provider::Config> {
         rows.iter().map(|row| Ok((row.key.clone(), provider_configs::json(&self.sealer, row)?))).collect()
@@ -81,7 +84,7 @@ impl Desk {
 
 /// The provider that the setting names, whether or not there is one.
 pub(super) fn active(catalog: &catalog::Catalog) -> Option<&schema::Setting> {
-    catalog.settings.iter().find(|setting| setting.key == ACTIVE)
+    catalog.settings.iter().find(|setting| setting.key == ACTIVE_PROVIDER)
 }
 
 /// One provider of the catalogue with its configuration and models, or who else there is.

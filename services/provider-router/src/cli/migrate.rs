@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use signalbox_core::{
-    schema::{NewModel, NewProvider, ProviderConfig},
+    schema::{NewModel, NewProvider, ProviderConfig, Setting},
     secret::Secret,
 };
 use signalbox_store::{
@@ -19,11 +19,12 @@ use signalbox_store::{
     catalog::{Catalog, Change},
     credentials::{self, DEFAULT_LABEL, NewCredential},
     provider_models::NewLink,
+    settings::ACTIVE_PROVIDER,
 };
 
 pub(crate) use self::first_start::take_over;
 use super::{
-    desk::{ACTIVE, Desk, active},
+    desk::{Desk, active},
     output::{Colour, Done, Output, Verdict},
     provider::row_of,
     values::stored,
@@ -188,7 +189,8 @@ impl Plan {
         for found in variables.providers()? {
             plan.provider(found, &catalog, desk)?;
         }
-        plan.active(variables.get("DEFAULT_PROVIDER"), &catalog)?;
+        let chosen = if desk.active_is_seeded().await? { None } else { active(&catalog) };
+        plan.active(variables.get("DEFAULT_PROVIDER"), chosen, &catalog)?;
         plan.login(variables, credentials::list(&desk.store).await?.is_empty());
         plan.notes(variables);
         Ok((plan, catalog.version))
@@ -249,7 +251,7 @@ impl Plan {
         Ok(())
     }
 
-    fn active(&mut self, word: Option<&str>, catalog: &Catalog) -> anyhow::Result<()> {
+    fn active(&mut self, word: Option<&str>, chosen: Option<&Setting>, catalog: &Catalog) -> anyhow::Result<()> {
         let Some(word) = word else { return Ok(()) };
         let id = format!("{word}-default");
         let made = self.changes.iter().any(|change| matches!(change, Change::Provider(provider) if provider.id == id));
@@ -258,11 +260,11 @@ impl Plan {
             known,
             "DEFAULT_PROVIDER is {word}, and nothing describes a provider {id}; nothing was changed"
         );
-        if let Some(setting) = active(catalog) {
+        if let Some(setting) = chosen {
             self.told.push(format!("active provider: {} already, and left as it is", setting.value));
         } else {
             self.told.push(format!("active provider: {id}"));
-            self.changes.push(Change::Setting { key: ACTIVE.to_owned(), value: id });
+            self.changes.push(Change::Setting { key: ACTIVE_PROVIDER.to_owned(), value: id });
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Add {
-    /// The name in requests: letters, digits and . _ : / -
+    /// The name in requests: letters, digits and . _ : / @ + -
     #[arg(long)]
     id: Option<String>,
     /// For people [default: the id]
@@ -124,7 +124,10 @@ async fn list(capability: Option<&str>, desk: &Desk, out: &mut Output) -> Done {
 async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
     let catalog = desk.catalog().await?;
     let new = |id: &str| {
-        ensure!(is_resource_id(id), "a model id has 1 to 128 letters, digits and the characters . _ : / -, not `{id}`");
+        ensure!(
+            is_resource_id(id),
+            "a model id has 1 to 128 letters, digits and the characters . _ : / @ + -, not `{id}`"
+        );
         ensure!(catalog.models.iter().all(|model| model.id != id), "there is a model with the id {id} already");
         Ok(id.to_owned())
     };

@@ -41,12 +41,13 @@ pub(super) async fn attempt(
 ) -> Result<Good, Failure> {
     let id = exchange.id().to_string();
     match &candidate.provider.adapter {
-        Adapter::Echo(echo) => Ok(repeat(echo, &id, &candidate.model, body, envelope)),
+        Adapter::Echo(echo) => Ok(repeat(echo, &id, candidate.model.as_deref().unwrap_or_default(), body, envelope)),
         Adapter::Misconfigured(reason) => {
             Err(Failure::Misconfigured { provider: candidate.provider.row.name.clone(), reason: reason.clone() })
         }
         Adapter::OpenAi(openai) => {
-            let renamed = envelope.with_model(body, &candidate.model);
+            let renamed =
+                candidate.model.as_deref().map_or_else(|| body.clone(), |model| envelope.with_model(body, model));
             let request = openai.chat(renamed, envelope.stream, caller, &id);
             let deadlines = deadlines(app, openai, exchange.arrived().elapsed());
             let response = app.client.send(&openai.target, request, &deadlines).await?;

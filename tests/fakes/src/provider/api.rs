@@ -10,6 +10,9 @@ use crate::{
     wire::Wire,
 };
 
+/// What a script for the list of models is called.
+pub(super) const MODELS_PATH: &str = "/v1/models";
+
 const MODELS: &str = r#"{"object":"list","data":[{"id":"fake-echo","object":"model","created":1700000000,"owned_by":"fake"},{"id":"fake-60x100","object":"model","created":1700000000,"owned_by":"fake"}]}"#;
 
 // === impl Api for Shared ===
@@ -29,7 +32,7 @@ impl Api for Shared<Chat> {
         }
         let (status, body) = match (request.method.as_str(), path) {
             ("POST", "/v1/chat/completions") => return chat(wire, request, self).await,
-            ("GET", "/v1/models") => (200, MODELS.to_owned()),
+            ("GET", MODELS_PATH) => return models(wire, request, self).await,
             ("GET", "/health") => (200, r#"{"status":"ok"}"#.to_owned()),
             _ => (404, error("unknown_url", "There is nothing at this path.")),
         };
@@ -38,6 +41,24 @@ impl Api for Shared<Chat> {
         self.calls.end(&entry, over.end);
         over.then
     }
+}
+
+/// The list, unless a script for [`MODELS_PATH`] says something else.
+async fn models(wire: &mut Wire, request: Request, shared: &Shared<Chat>) -> Then {
+    let entry = shared.calls.begin(request, MODELS_PATH.to_owned());
+    let over = match shared.next_turn(MODELS_PATH) {
+        None => send(wire, 200, MODELS).await,
+        Some((turn, gate)) => {
+            let (content_type, body) = match &turn.body {
+                Body::Raw { content_type, body } => (content_type.clone(), body.clone()),
+                Body::Chat(_) => (Some("application/json".into()), MODELS.to_owned()),
+            };
+            let stage = Stage { wire, turn: &turn, gate: &gate, calls: &shared.calls, entry: &entry };
+            stage.perform(Answer::<Events>::Whole { content_type, body }).await
+        }
+    };
+    shared.calls.end(&entry, over.end);
+    over.then
 }
 
 async fn chat(wire: &mut Wire, request: Request, shared: &Shared<Chat>) -> Then {

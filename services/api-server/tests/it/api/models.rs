@@ -66,7 +66,7 @@ async fn every_mistake_is_reported(site: &Site) {
             .await
             .mistakes(),
         [
-            "id must contain only letters, numbers, and the characters - . _ : /, at most 128 of them",
+            "id must contain only letters, numbers, and the characters - . _ : / @ +, at most 128 of them",
             "name is required and must be a non-empty string",
             "description must be a string or null",
             "capabilities must be an array",

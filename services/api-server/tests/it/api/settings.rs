@@ -16,7 +16,8 @@ async fn defaults_are_shown(site: &Site) {
     assert_eq!(
         site.get("/api/settings").await.expect(200),
         json!({"category": "all", "settings": {
-            "server.port": 3001, "server.host": "127.0.0.1", "server.timeout": 120_000, "logging.level": "info",
+            "active_provider": "echo", "server.port": 3001, "server.host": "127.0.0.1", "server.timeout": 120_000,
+            "logging.level": "info",
             "logging.logRequests": true, "logging.logResponses": true, "system.autoStart": false,
             "system.minimizeToTray": true, "system.checkUpdates": true}})
     );

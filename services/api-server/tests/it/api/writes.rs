@@ -85,7 +85,7 @@ async fn every_mistake_is_told_and_nothing_is_changed(site: &Site) {
             "/api/models",
             json!({"id": "a b", "capabilities": [1], "description": 7, "provider": "mine"}),
             vec![
-                "id must contain only letters, numbers, and the characters - . _ : /, at most 128 of them",
+                "id must contain only letters, numbers, and the characters - . _ : / @ +, at most 128 of them",
                 name,
                 described,
                 "all capabilities must be strings",

@@ -4,11 +4,14 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 use signalbox_core::{
     id::is_slug,
-    provider_type::{Field, PROVIDER_TYPES, ProviderType, provider_type},
+    provider_type::{ECHO, Field, PROVIDER_TYPES, ProviderType, provider_type},
     schema::NewProvider,
     secret::{MASK, is_sensitive_key},
 };
-use signalbox_store::catalog::{Catalog, Change};
+use signalbox_store::{
+    catalog::{Catalog, Change},
+    settings::ACTIVE_PROVIDER,
+};
 
 use super::{Desk, row_of};
 use crate::cli::{
@@ -64,8 +67,18 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
             .iter()
             .map(|(key, value)| Change::Config { provider_id: provider_id.clone(), value: stored(key, value, &[]) }),
     );
+    // The first provider of a new installation is what people want to use; later ones are a choice of theirs.
+    let becomes_active = provider.enabled && provider.kind != ECHO && desk.active_is_seeded().await?;
+    if becomes_active {
+        changes.push(Change::Setting { key: ACTIVE_PROVIDER.to_owned(), value: provider_id.clone() });
+    }
     desk.change(catalog.version, &changes).await?;
     out.coloured(Colour::Green, "Provider created successfully!");
+    if becomes_active {
+        out.line(
+            "It is the active provider now: requests go to it first. Choose another with `provider-router set <id>`.",
+        );
+    }
     out.line(format!("Ask it whether it answers: provider-router provider test {provider_id}"));
     Ok(Verdict::done(json!({
         "created": true,
@@ -74,6 +87,7 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
         "type": provider.kind,
         "enabled": provider.enabled,
         "priority": provider.priority,
+        "active": becomes_active,
     })))
 }
 

@@ -1,0 +1,202 @@
+//! A provider's list of models, in whatever shape it comes. Pure.
+//!
+//! OpenAI's shape is `{"object": "list", "data": [{"id": …}]}`. Others in use: a bare array (Together AI), `data: null`
+//! (a server without models), `{"models": [{"name": …}]}` (Ollama; Google, whose names begin with `models/`), names alone,
+//! and objects whose keys are the ids. One entry that is unreadable does not spoil the others: it is counted and named.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+use signalbox_core::openai::Model;
+
+/// Maximum number of models in a list.
+pub const MAX_MODELS: usize = 5000;
+/// Maximum bytes of a model's id.
+const MAX_ID: usize = 256;
+/// Maximum characters of a provider's own words, or of an entry, in a message.
+const MAX_QUOTED: usize = 200;
+/// Keys under which the entries may be.
+const FRAMES: [&str; 3] = ["data", "models", "result"];
+
+/// What a list says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The models, each once, in the provider's order.
+    pub models: Vec<Model>,
+    /// The entries that are no models, and why.
+    pub skipped: Vec<String>,
+    /// Whether the list has OpenAI's shape, with nothing skipped: it can be passed on as it is.
+    pub as_openai: bool,
+}
+
+/// Why an answer is no list of models.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// The answer is not JSON.
+    #[error("its list is not JSON: {0}")]
+    NotJson(String),
+    /// The answer is an error, in the provider's words.
+    #[error("it answered with an error: {0}")]
+    Refused(String),
+    /// The answer is JSON of another kind.
+    #[error("its list is not one of models: it is {0}")]
+    Other(&'static str),
+    /// None of the entries names a model.
+    #[error("its list is not one of models: none of its {0} entries has an id; the first is {1}")]
+    Nameless(usize, String),
+    /// The list is too long.
+    #[error("it lists {0} models, more than {MAX_MODELS}")]
+    TooMany(usize),
+}
+
+/// Reads a list. `owner` owns the models that name no owner themselves.
+///
+/// # Errors
+/// [`ListError`].
+pub fn read(list: &[u8], owner: &str) -> Result<Listed, ListError> {
+    let list: Value = serde_json::from_slice(list).map_err(|error| ListError::NotJson(error.to_string()))?;
+    let openai = list["object"] == "list" && list["data"].is_array();
+    let entries = entries(list)?;
+    if entries.len() > MAX_MODELS {
+        return Err(ListError::TooMany(entries.len()));
+    }
+    let key = key_of_ids(&entries);
+    let (mut listed, mut seen) = (Listed::default(), HashSet::new());
+    for entry in &entries {
+        match model(entry, key, owner) {
+            Ok(model) => {
+                if seen.insert(model.id.clone()) {
+                    listed.models.push(model);
+                }
+            }
+            Err(why) => listed.skipped.push(format!("{}: {why}", quoted(entry))),
+        }
+    }
+    if let (true, Some(first)) = (listed.models.is_empty(), entries.first()) {
+        return Err(ListError::Nameless(entries.len(), quoted(first)));
+    }
+    listed.as_openai = openai && listed.skipped.is_empty() && listed.models.len() == entries.len();
+    Ok(listed)
+}
+
+/// The entries of the list: of an object whose keys are the ids, its values with their keys as ids.
+fn entries(mut list: Value) -> Result<Vec<Value>, ListError> {
+    let is_empty = |inside: &Value| inside.as_array().map_or(inside.is_null(), Vec::is_empty);
+    let full = FRAMES.into_iter().find(|frame| list.get(frame).is_some_and(|inside| !is_empty(inside)));
+    let frame = full.or_else(|| FRAMES.into_iter().find(|frame| list.get(frame).is_some()));
+    let framed = match frame {
+        Some(frame) if list.get(frame).is_some_and(Value::is_null) && words(&list).is_none() => return Ok(Vec::new()),
+        Some(frame) => list.get_mut(frame).map(Value::take),
+        None => None,
+    };
+    match framed.as_ref().unwrap_or(&list) {
+        Value::Array(_) => {}
+        Value::Object(keyed) if is_keyed(keyed, framed.is_some()) => {}
+        _ => return Err(words(&list).map_or_else(|| ListError::Other(kind(&list)), ListError::Refused)),
+    }
+    Ok(match framed.unwrap_or(list) {
+        Value::Array(entries) => entries,
+        Value::Object(keyed) => keyed.into_iter().map(|(id, entry)| with_id(id, entry)).collect(),
+        _ => Vec::new(),
+    })
+}
+
+/// Whether the keys of an object are ids: each value describes something, and none is an error.
+fn is_keyed(object: &Map<String, Value>, framed: bool) -> bool {
+    const NOT_OF_A_MODEL: [&str; 7] = ["message", "msg", "code", "status", "status_code", "status_msg", "detail"];
+    let describes = |entry: &Value| match entry {
+        Value::Object(entry) => !NOT_OF_A_MODEL.iter().any(|key| entry.contains_key(*key)),
+        _ => false,
+    };
+    let named = |key: &str| !["error", "errors", "detail"].contains(&key);
+    (framed || !object.is_empty()) && object.iter().all(|(key, entry)| named(key) && describes(entry))
+}
+
+fn with_id(id: String, mut entry: Value) -> Value {
+    if let Value::Object(entry) = &mut entry
+        && !entry.get("id").is_some_and(Value::is_string)
+    {
+        entry.insert("id".to_owned(), Value::String(id));
+    }
+    entry
+}
+
+/// The key of the ids: `id`, if any entry has one; the names of others are for people only then.
+fn key_of_ids(entries: &[Value]) -> &'static str {
+    let has = |key: &&str| entries.iter().any(|entry| entry.get(*key).is_some_and(Value::is_string));
+    ["id", "model", "name"].into_iter().find(has).unwrap_or("id")
+}
+
+fn model(entry: &Value, key: &str, owner: &str) -> Result<Model, &'static str> {
+    let id = match entry {
+        Value::String(id) => id,
+        Value::Object(entry) => match entry.get(key) {
+            Some(Value::String(id)) => id,
+            Some(_) => return Err("its id is not text"),
+            None => return Err("it has no id"),
+        },
+        _ => return Err("it is neither an object nor a name"),
+    };
+    let owned_by = entry["owned_by"].as_str().filter(|owner| !owner.is_empty());
+    // Google's own name for it is a path; the name that its API takes is what follows.
+    let googles = key == "name" || owned_by == Some("google");
+    let id = id.strip_prefix("models/").filter(|_| googles).unwrap_or(id);
+    if id.trim().is_empty() {
+        return Err("its id is empty");
+    }
+    if id.len() > MAX_ID {
+        return Err("its id is longer than 256 bytes");
+    }
+    if id.chars().any(char::is_control) {
+        return Err("its id has control characters");
+    }
+    let created = &entry["created"];
+    #[expect(clippy::cast_possible_truncation, reason = "seconds; what is no time becomes one that is none either")]
+    let created = created.as_i64().or_else(|| created.as_f64().map(|seconds| seconds as i64));
+    Ok(Model::new(id, created.unwrap_or_default(), owned_by.unwrap_or(owner)))
+}
+
+/// The provider's own words for what went wrong, if there are any.
+fn words(answer: &Value) -> Option<String> {
+    let places = [
+        "/error/message",
+        "/error",
+        "/message",
+        "/detail",
+        "/detail/0/msg",
+        "/errors/0/message",
+        "/base_resp/status_msg",
+    ];
+    let text = places.into_iter().find_map(|place| answer.pointer(place)?.as_str());
+    let text = text.map(|text| cut(text.trim())).filter(|text| !text.is_empty());
+    text.or_else(|| answer.get("error").filter(|error| !error.is_null()).map(quoted))
+}
+
+fn quoted(entry: &Value) -> String {
+    let named = ["id", "name", "model"].into_iter().find_map(|key| entry.get(key)?.as_str());
+    cut(named.map_or_else(|| entry.to_string(), |name| Value::from(name).to_string()).as_str())
+}
+
+/// A bounded piece of a text without control characters.
+fn cut(text: &str) -> String {
+    let mut cut: String = text.chars().filter(|char| !char.is_control()).take(MAX_QUOTED + 1).collect();
+    if let Some((at, _)) = cut.char_indices().nth(MAX_QUOTED) {
+        cut.truncate(at);
+        cut.push('…');
+    }
+    cut
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object without a list in it",
+    }
+}
+
+#[cfg(test)]
+mod tests;

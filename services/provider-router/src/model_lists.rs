@@ -1,0 +1,103 @@
+//! The lists of models that providers answer with: asking for them, and keeping the last good ones.
+//!
+//! No request waits for a list. [`keep`] asks in the background: each enabled provider at start, when it is made, enabled or
+//! changed, and when it becomes the active one; the active one also when somebody reads `GET /v1/models`. The last good list
+//! of each is in the database and in the catalogue's snapshot, until the provider answers with another one.
+
+mod schedule;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use schedule::{Candidate, Schedule};
+use signalbox_core::secret::MASK;
+use signalbox_store::audit::{Actor, acting};
+use tokio::{
+    task::JoinSet,
+    time::{Duration, Instant, sleep_until, timeout},
+};
+
+use crate::{
+    app::App,
+    model_list::{self, Listed},
+    probe::list_models,
+    provider::{Adapter, Provider},
+};
+
+/// Maximum time a provider may take to answer with its list.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A provider's answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// As it was sent.
+    pub(crate) raw: Bytes,
+    /// As it was understood.
+    pub(crate) listed: Listed,
+}
+
+/// Asks a provider for its list; `None` for a built-in one, which has none.
+///
+/// # Errors
+/// Why there is none, in words, without the provider's secrets.
+pub(crate) async fn ask(app: &App, provider: &Provider) -> Result<Option<Answer>, String> {
+    let openai = match &provider.adapter {
+        Adapter::Echo(_) => return Ok(None),
+        Adapter::Misconfigured(reason) => return Err(reason.clone()),
+        Adapter::OpenAi(openai) => openai,
+    };
+    let asked = timeout(PATIENCE, list_models(&app.client, &app.deadlines(), openai)).await;
+    let answer = match asked {
+        Err(_elapsed) => Err(format!("it has not answered within {} s", PATIENCE.as_secs())),
+        Ok(Err(reason)) => Err(reason),
+        Ok(Ok(raw)) => model_list::read(&raw, &provider.id)
+            .map(|listed| Some(Answer { raw, listed }))
+            .map_err(|error| error.to_string()),
+    };
+    answer.map_err(|reason| openai.secrets().iter().fold(reason, |reason, secret| reason.replace(secret, MASK)))
+}
+
+/// Keeps the lists up to date, until it is dropped.
+pub(crate) async fn keep(app: Arc<App>) {
+    let (mut schedule, mut asking) = (Schedule::default(), JoinSet::new());
+    loop {
+        let snapshot = Arc::clone(&app.catalog.current());
+        let active = snapshot.active().map(|active| active.id.as_str());
+        let candidates = snapshot.providers().iter().filter(|provider| matches!(provider.adapter, Adapter::OpenAi(_)));
+        let candidates = candidates.map(|provider| Candidate {
+            id: &provider.id,
+            fingerprint: snapshot.fingerprint(provider).unwrap_or_default(),
+        });
+        for id in schedule.due(candidates, active, app.catalog.take_looked(), Instant::now()) {
+            let Some(provider) = snapshot.provider(&id) else { continue };
+            let (app, provider) = (Arc::clone(&app), Arc::clone(provider));
+            asking.spawn(async move { (id, update(&app, &provider).await) });
+        }
+        drop(snapshot);
+        tokio::select! {
+            () = app.catalog.stirred() => {}
+            Some(Ok((id, updated))) = asking.join_next() => schedule.note(&id, updated, Instant::now()),
+            () = sleep_until(schedule.next(Instant::now())) => {}
+        }
+    }
+}
+
+/// Asks one provider and keeps its list; answers whether there is one.
+async fn update(app: &App, provider: &Provider) -> bool {
+    let listed = match ask(app, provider).await {
+        Ok(answer) => answer.map(|answer| answer.listed).unwrap_or_default(),
+        Err(reason) => {
+            tracing::debug!(
+                provider = provider.id,
+                reason,
+                "a provider's list of models cannot be had; the last one is kept"
+            );
+            return false;
+        }
+    };
+    let kept = acting(Actor::router(), app.refresher.keep_list(provider, &listed.models)).await;
+    if let Err(error) = &kept {
+        tracing::debug!(provider = provider.id, %error, "a provider's list of models cannot be stored");
+    }
+    kept.is_ok()
+}

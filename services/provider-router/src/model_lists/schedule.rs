@@ -1,0 +1,201 @@
+//! When which provider is asked for its list. Pure: the time is given.
+
+use std::collections::HashMap;
+
+use tokio::time::{Duration, Instant};
+
+/// How many are asked at once.
+const AT_ONCE: usize = 8;
+/// Pause after the first failure; it doubles with each that follows.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause after failures.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// How old the active provider's list is at least when it is asked again because somebody reads it.
+const FRESH: Duration = Duration::from_secs(10);
+/// How long nothing is due at most.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// A provider that can be asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate<'a> {
+    pub(super) id: &'a str,
+    /// Changes with everything that its list may depend on.
+    pub(super) fingerprint: u64,
+}
+
+/// Who has been asked, and who is to be asked when.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    known: HashMap<String, State>,
+    active: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    fingerprint: u64,
+    due: Option<Instant>,
+    asked: Option<Instant>,
+    asking: bool,
+    failures: u32,
+}
+
+// === impl Schedule ===
+
+impl Schedule {
+    /// Returns who is to be asked now. Each of them is reported to [`Self::note`] once it has answered.
+    ///
+    /// `looked` tells that somebody has read the list of `active`, the active provider.
+    pub(super) fn due<'a>(
+        &mut self,
+        candidates: impl Iterator<Item = Candidate<'a>>,
+        active: Option<&str>,
+        looked: bool,
+        now: Instant,
+    ) -> Vec<String> {
+        let switched = self.active.as_deref() != active;
+        self.active = active.map(str::to_owned);
+        let mut busy = self.known.values().filter(|state| state.asking).count();
+        let mut before = std::mem::take(&mut self.known);
+        let mut due = Vec::new();
+        for Candidate { id, fingerprint } in candidates {
+            let found = before.remove(id);
+            let changed = found.as_ref().is_none_or(|state| state.fingerprint != fingerprint);
+            let mut state = State { fingerprint, ..found.unwrap_or_default() };
+            let is_active = active == Some(id);
+            let stale = state.asked.is_none_or(|asked| now >= asked + FRESH) && !state.asking;
+            if changed || (is_active && (switched || (looked && stale))) {
+                (state.due, state.failures) = (Some(now), 0);
+            }
+            if !state.asking && busy < AT_ONCE && state.due.is_some_and(|due| due <= now) {
+                busy += 1;
+                (state.asking, state.asked, state.due) = (true, Some(now), None);
+                due.push(id.to_owned());
+            }
+            self.known.insert(id.to_owned(), state);
+        }
+        due
+    }
+
+    /// Notes that a provider has answered with a list, or has not.
+    pub(super) fn note(&mut self, id: &str, listed: bool, now: Instant) {
+        let Some(state) = self.known.get_mut(id) else { return };
+        state.asking = false;
+        if listed {
+            state.failures = 0;
+        } else {
+            let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(16)).min(LONGEST_PAUSE);
+            state.failures += 1;
+            // A change that came meanwhile does not wait.
+            state.due.get_or_insert(now + pause);
+        }
+    }
+
+    /// When [`Self::due`] is to be called next, if nothing else happens.
+    pub(super) fn next(&self, now: Instant) -> Instant {
+        let waiting = self.known.values().filter(|state| !state.asking).filter_map(|state| state.due);
+        // Those that are due already wait for one that is being asked.
+        waiting.filter(|due| *due > now).min().unwrap_or(now + IDLE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    /// A schedule, and the moment it is at.
+    struct Clock(Schedule, Instant);
+
+    impl Clock {
+        fn new() -> Self {
+            Self(Schedule::default(), Instant::now())
+        }
+
+        fn due(&mut self, candidates: &[(&'static str, u64)], active: Option<&str>, looked: bool) -> Vec<String> {
+            let candidates = candidates.iter().map(|&(id, fingerprint)| Candidate { id, fingerprint });
+            self.0.due(candidates, active, looked, self.1)
+        }
+
+        fn answers(&mut self, id: &str, listed: bool) {
+            self.0.note(id, listed, self.1);
+        }
+    }
+
+    #[test]
+    fn each_is_asked_at_start_and_when_it_changes() {
+        let mut clock = Clock::new();
+        assert_eq!(clock.due(&[("a", 1), ("b", 1)], None, false), ["a", "b"]);
+        assert!(clock.due(&[("a", 1), ("b", 1)], None, false).is_empty(), "they are being asked");
+        clock.answers("a", true);
+        clock.answers("b", true);
+        assert!(clock.due(&[("a", 1), ("b", 1)], None, false).is_empty());
+        assert_eq!(clock.due(&[("a", 1), ("b", 2)], None, false), ["b"]);
+        clock.answers("b", true);
+        assert!(clock.due(&[("b", 2)], None, false).is_empty(), "`a` is disabled");
+        assert_eq!(clock.due(&[("a", 1), ("b", 2)], None, false), ["a"], "`a` is enabled");
+    }
+
+    #[test]
+    fn a_change_while_it_is_asked_is_not_lost() {
+        let mut clock = Clock::new();
+        clock.due(&[("a", 1)], None, false);
+        assert!(clock.due(&[("a", 2)], None, false).is_empty());
+        clock.answers("a", false);
+        assert_eq!(clock.due(&[("a", 2)], None, false), ["a"]);
+    }
+
+    #[test]
+    fn a_switch_asks_at_once_and_readers_ask_for_a_list_that_is_old() {
+        let mut clock = Clock::new();
+        clock.due(&[("a", 1), ("b", 1)], Some("a"), false);
+        clock.answers("a", true);
+        clock.answers("b", true);
+        assert_eq!(clock.due(&[("a", 1), ("b", 1)], Some("b"), false), ["b"]);
+        clock.answers("b", true);
+        assert!(clock.due(&[("a", 1), ("b", 1)], Some("b"), true).is_empty(), "it is fresh");
+        clock.1 += FRESH;
+        assert!(clock.due(&[("a", 1), ("b", 1)], Some("b"), false).is_empty(), "nobody reads it");
+        assert_eq!(clock.due(&[("a", 1), ("b", 1)], Some("b"), true), ["b"]);
+    }
+
+    #[test]
+    fn who_is_away_is_asked_again_after_pauses_that_grow() {
+        let mut clock = Clock::new();
+        let mut pauses = Vec::new();
+        clock.due(&[("a", 1)], None, false);
+        for _ in 0..40 {
+            clock.answers("a", false);
+            let next = clock.0.next(clock.1);
+            pauses.push(next - clock.1);
+            clock.1 = next - S / 10;
+            assert!(clock.due(&[("a", 1)], None, false).is_empty(), "it is too early");
+            clock.1 = next;
+            assert_eq!(clock.due(&[("a", 1)], None, false), ["a"]);
+        }
+        assert_eq!(pauses[..4], [S, 2 * S, 4 * S, 8 * S]);
+        assert_eq!(pauses[39], LONGEST_PAUSE);
+        clock.answers("a", true);
+        assert_eq!(clock.0.next(clock.1), clock.1 + IDLE);
+        assert_eq!(clock.due(&[("a", 2)], None, false), ["a"]);
+        clock.answers("a", false);
+        assert_eq!(clock.0.next(clock.1), clock.1 + S, "after a good answer pauses begin anew");
+    }
+
+    #[test]
+    fn not_all_are_asked_at_once_and_each_has_its_turn() {
+        const IDS: [&str; 20] =
+            ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t"];
+        let all = IDS.map(|id| (id, 1));
+        let (mut clock, mut asked) = (Clock::new(), Vec::new());
+        let mut busy = clock.due(&all, None, false);
+        while !busy.is_empty() {
+            assert!(busy.len() <= AT_ONCE);
+            let done = busy.remove(0);
+            clock.answers(&done, true);
+            asked.push(done);
+            busy.extend(clock.due(&all, None, false));
+        }
+        assert_eq!(asked, IDS);
+    }
+}

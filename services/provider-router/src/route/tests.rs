@@ -1,0 +1,139 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::catalog::tests::{Row, snapshot};
+
+/// Who is tried, as `provider:model`, in order.
+fn tried(rows: &[Row<'_>], active: Option<&str>, model: Option<&str>) -> Result<Vec<String>, RouteError> {
+    let found = candidates(&snapshot(rows, active), model)?;
+    let name = |candidate: &Candidate| candidate.model.clone().unwrap_or_else(|| "(none)".into());
+    Ok(found.iter().map(|candidate| format!("{}:{}", candidate.provider.id, name(candidate))).collect())
+}
+
+const ROWS: &[Row<'_>] = &[
+    Row { id: "first", priority: 10, models: &[("gpt", Some("gpt-upstream")), ("only-first", None)], ..Row::ENABLED },
+    Row { id: "second", priority: 5, models: &[("gpt", None)], list: Some(&["gpt", "listed"]), ..Row::ENABLED },
+    Row { id: "off", priority: 99, models: &[("gpt", None), ("hidden", None)], enabled: false, ..Row::ENABLED },
+    Row { id: "open", priority: 1, ..Row::ENABLED },
+];
+
+#[test]
+fn without_an_active_provider_a_linked_model_goes_to_its_providers_by_priority() {
+    for active in [None, Some("off"), Some("unknown")] {
+        assert_eq!(tried(ROWS, active, Some("gpt")).unwrap(), ["first:gpt-upstream", "second:gpt"], "{active:?}");
+    }
+}
+
+#[test]
+fn the_active_provider_comes_first_if_it_serves_the_model_or_may_serve_it() {
+    // It is linked to it.
+    assert_eq!(tried(ROWS, Some("second"), Some("gpt")).unwrap(), ["second:gpt", "first:gpt-upstream"]);
+    assert_eq!(tried(ROWS, Some("first"), Some("gpt")).unwrap(), ["first:gpt-upstream", "second:gpt"]);
+    // It is linked to nothing, so it may serve anything.
+    assert_eq!(tried(ROWS, Some("open"), Some("gpt")).unwrap(), ["open:gpt", "first:gpt-upstream", "second:gpt"]);
+    assert_eq!(tried(ROWS, Some("open"), Some("new")).unwrap(), ["open:new"]);
+    // Its own list names it.
+    assert_eq!(tried(ROWS, Some("second"), Some("listed")).unwrap(), ["second:listed"]);
+}
+
+#[test]
+fn an_active_provider_with_other_models_is_left_out() {
+    assert_eq!(tried(ROWS, Some("second"), Some("only-first")).unwrap(), ["first:only-first"]);
+    assert_eq!(tried(ROWS, Some("first"), Some("new")).unwrap(), ["open:new"]);
+    assert_eq!(tried(&ROWS[..3], Some("first"), Some("new")), Err(RouteError::UnknownModel("new".into())));
+}
+
+#[test]
+fn a_model_that_nobody_is_linked_to_goes_to_those_that_list_it_and_then_to_the_open_ones() {
+    assert_eq!(tried(ROWS, None, Some("listed")).unwrap(), ["second:listed", "open:listed"]);
+    assert_eq!(tried(ROWS, None, Some("hidden")).unwrap(), ["open:hidden"]);
+    assert_eq!(tried(&ROWS[..3], None, Some("listed")).unwrap(), ["second:listed"]);
+    assert_eq!(tried(&ROWS[..3], None, Some("new")), Err(RouteError::UnknownModel("new".into())));
+}
+
+#[test]
+fn a_prefix_names_the_provider() {
+    for active in [None, Some("open")] {
+        assert_eq!(tried(ROWS, active, Some("second/any/thing")).unwrap(), ["second:any/thing"]);
+        assert_eq!(tried(ROWS, active, Some("first/gpt")).unwrap(), ["first:gpt-upstream"]);
+        assert_eq!(tried(ROWS, active, Some("vendor/model")).unwrap(), ["open:vendor/model"]);
+        assert_eq!(tried(ROWS, active, Some("first/")).unwrap(), ["open:first/"]);
+    }
+}
+
+#[test]
+fn a_model_that_is_listed_with_its_providers_name_keeps_it() {
+    let rows = [Row { id: "vendor", list: Some(&["vendor/auto", "plain"]), ..Row::ENABLED }];
+    assert_eq!(tried(&rows, None, Some("vendor/auto")).unwrap(), ["vendor:vendor/auto"]);
+    assert_eq!(tried(&rows, None, Some("vendor/plain")).unwrap(), ["vendor:plain"]);
+    assert_eq!(tried(&rows, None, Some("vendor/vendor/auto")).unwrap(), ["vendor:vendor/auto"]);
+}
+
+#[test]
+fn no_model_means_the_default_of_the_active_provider() {
+    assert_eq!(tried(ROWS, Some("first"), None).unwrap(), ["first:gpt-upstream", "second:gpt"]);
+    let rows = |kind, default| {
+        let active =
+            Row { id: "active", kind, default, models: &[("gpt", None), ("other", Some("o"))], ..Row::ENABLED };
+        [active, Row { id: "behind", models: &[("other", None)], ..Row::ENABLED }]
+    };
+    // What is configured wins over the default link; it may be any name.
+    assert_eq!(tried(&rows("echo", Some("other")), Some("active"), None).unwrap(), ["active:o", "behind:other"]);
+    assert_eq!(tried(&rows("echo", Some("a/b")), Some("active"), None).unwrap(), ["active:a/b"]);
+    assert_eq!(tried(&rows("echo", Some("")), Some("active"), None).unwrap(), ["active:gpt"]);
+    assert_eq!(tried(&rows("qwen-proxy", Some("other")), Some("active"), None).unwrap()[0], "active:o");
+}
+
+#[test]
+fn an_active_qwen_proxy_takes_its_own_default() {
+    let rows = [Row { id: "qwen", kind: "qwen-proxy", ..Row::ENABLED }];
+    assert_eq!(tried(&rows, Some("qwen"), None).unwrap(), ["qwen:(none)"]);
+}
+
+#[test]
+fn without_a_default_the_refusal_says_what_to_set() {
+    for (active, word) in
+        [(None, "set `active_provider`"), (Some("off"), "`off` is not enabled"), (Some("open"), "`defaultModel`")]
+    {
+        let refused = tried(ROWS, active, None).unwrap_err();
+        assert!(matches!(refused, RouteError::MissingModel(_)) && refused.to_string().contains(word), "{refused}");
+    }
+}
+
+proptest! {
+    /// Whatever is linked, listed, active or disabled: nobody is tried twice, nobody who is disabled is tried, the active one is
+    /// first or left out, and everyone who is linked is tried, by priority.
+    #[test]
+    fn the_order_always_holds(
+        providers in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_i64), 1..6),
+        active in prop::option::of(0..6_usize),
+    ) {
+        const IDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+        const MODEL: &[(&str, Option<&str>)] = &[("m", None)];
+        const OTHER: &[(&str, Option<&str>)] = &[("other", None)];
+        let rows: Vec<Row<'_>> = providers.iter().zip(IDS).map(|(&(enabled, linked, open, listed, priority), id)| Row {
+            id, priority, enabled,
+            models: if linked { MODEL } else if open { &[] } else { OTHER },
+            list: listed.then_some(&["m"]),
+            ..Row::ENABLED
+        }).collect();
+        let active = active.map(|at| IDS[at]);
+        let found = candidates(&snapshot(&rows, active), Some("m")).unwrap_or_default();
+        let ids: Vec<&str> = found.iter().map(|candidate| &*candidate.provider.id).collect();
+        let row = |id: &str| rows.iter().find(|row| row.id == id);
+        for (at, id) in ids.iter().enumerate() {
+            prop_assert!(row(id).is_some_and(|row| row.enabled), "{} is disabled", id);
+            prop_assert!(!ids[..at].contains(id), "{} twice", id);
+            prop_assert!(at == 0 || Some(*id) != active, "{} is active and not the first", id);
+        }
+        if let Some(row) = active.and_then(row).filter(|row| row.enabled) {
+            let may = row.models.is_empty() || row.models == MODEL || row.list.is_some();
+            prop_assert_eq!(ids.first() == Some(&row.id), may);
+        }
+        for row in rows.iter().filter(|row| row.enabled && row.models == MODEL) {
+            prop_assert!(ids.contains(&row.id), "{} is linked", row.id);
+        }
+        let behind: Vec<i64> = ids.iter().filter_map(|id| row(id)).filter(|row| row.models == MODEL && Some(row.id) != active).map(|row| row.priority).collect();
+        prop_assert!(behind.is_sorted_by(|a, b| a >= b), "{:?}", behind);
+    }
+}
