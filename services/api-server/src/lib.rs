@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`serve`](fn@serve): the one assembly point. - [`config`]: flags and our own sections of the configuration.
 //! - [`cli`]: the server manager, and the way to `serve`.
-//! - [`server`]: the stack, layer by layer. - [`api`]: all routes; one file per resource.
+//! - [`server`]: the stack, layer by layer. - [`api`]: all routes; those that work on the tables alone are `signalbox-management`'s.
 //! - [`audit`]: who changed what.
 //! - [`events`]: Socket.IO, told what happens.
 //! - [`declared`]: the catalogue as a document. - [`router`]: what provider-router says of its providers. - [`loopback`]: one question to a service of ours.
@@ -115,22 +115,29 @@ async fn work(
     written: broadcast::Receiver<Arc<Written>>,
 ) -> Result<(), Exit> {
     let common = &context.common;
+    let router = RouterClient::new(
+        fleet.clone(),
+        &common.server.host,
+        config.services.router_port,
+        common.auth.client_keys.first().cloned(),
+    );
+    let management = signalbox_management::App {
+        store: store.clone(),
+        sealer: sealer.clone(),
+        runtime: Arc::new(router.clone()),
+        router_host: common.server.host.clone(),
+        router_port: config.services.router_port,
+        body_limit: config.api.body_limit.as_usize(),
+    };
     let app = App {
+        management,
         store,
-        router: RouterClient::new(
-            fleet.clone(),
-            &common.server.host,
-            config.services.router_port,
-            common.auth.client_keys.first().cloned(),
-        ),
+        router,
         fleet,
         sealer,
         reloads: broadcast::Sender::new(16),
         extensions: Extensions::default(),
         logs: LogDir::of(&common.data_dir),
-        router_host: common.server.host.clone(),
-        router_port: config.services.router_port,
-        body_limit: config.api.body_limit.as_usize(),
         shutdown: context.shutdown.clone(),
     };
     let listen = &common.server;

@@ -1,7 +1,9 @@
 //! What provider-router says of its providers. The tables hold the plan; what has become of it, only the router knows.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use http::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
+use signalbox_management::{Runtime, Statuses};
 
 use crate::fleet::{Fleet, Now};
 use crate::loopback::{self, Unanswered};
@@ -54,7 +57,7 @@ impl RouterClient {
     }
 
     /// What it says of each provider it has loaded: `loaded` or `error`. Empty if it does not answer.
-    pub async fn statuses(&self) -> HashMap<String, String> {
+    async fn each_status(&self) -> Statuses {
         #[derive(Deserialize)]
         struct List {
             providers: Vec<Loaded>,
@@ -143,6 +146,12 @@ impl RouterClient {
         let answer = loopback::ask(addr, request, patience).await?;
         let body = serde_json::from_slice(answer.body()).unwrap_or_default();
         Ok(Answer { status: answer.status(), body })
+    }
+}
+
+impl Runtime for RouterClient {
+    fn statuses(&self) -> Pin<Box<dyn Future<Output = Statuses> + Send + '_>> {
+        Box::pin(self.each_status())
     }
 }
 

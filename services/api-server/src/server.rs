@@ -34,7 +34,7 @@ pub struct Entrance {
 
 /// The whole server as one service.
 pub fn app(app: App, entrance: &Entrance, sockets: SocketIoLayer) -> Router {
-    let body_limit = app.body_limit;
+    let body_limit = app.management.body_limit;
     api::routes()
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde_json::Value;
+use signalbox_management::find;
 
 use super::bodies::{Synced, SyncedOne};
 use super::extract::Path;
-use super::providers::find;
 use super::refusals::Failure;
 use super::{App, Error};
 
@@ -36,7 +36,7 @@ pub(super) async fn all(State(app): State<App>) -> Result<(StatusCode, Json<Valu
     ),
 )]
 pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), Error> {
-    if !find(&app, &id).await?.enabled {
+    if !find(&app.management, &id).await?.enabled {
         return Err(Error::Disabled(id));
     }
     passed_on(&app, Some(&id)).await

@@ -7,10 +7,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Map, Value, json};
-use utoipa::openapi::path::Paths;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use signalbox_management::SHORT;
 
-use super::{App, HEALTH};
+use super::HEALTH;
 
 /// What clients read.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
@@ -18,11 +17,6 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let raw = serde_json::to_value(super::described().into_openapi()).unwrap_or_default();
     finished(raw)
 });
-
-/// Where a provider's routes are described.
-const LONG: &str = "/api/providers/{id}/";
-/// Where the original mounted them: one level too high. Half of its dashboard calls them there.
-const SHORT: &str = "/api/{id}/";
 
 /// What any request may be answered, by status.
 const REFUSALS: [(&str, &str); 6] = [
@@ -47,16 +41,6 @@ pub(super) async fn serve() -> Response {
 /// The whole document.
 pub(super) fn document() -> &'static Value {
     &DOCUMENT
-}
-
-/// Mounts a route of one provider where it belongs, and where the original has it.
-pub(super) fn with_short_path(
-    router: OpenApiRouter<App>,
-    (schemas, paths, methods): UtoipaMethodRouter<App>,
-) -> OpenApiRouter<App> {
-    let mut short = Paths::new();
-    short.paths = paths.paths.iter().map(|(path, item)| (path.replacen(LONG, SHORT, 1), item.clone())).collect();
-    router.routes((schemas, paths, methods.clone())).routes((Vec::new(), short, methods))
 }
 
 /// Adds to the routes what they have in common.

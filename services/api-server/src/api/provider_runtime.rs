@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde_json::{Value, json};
+use signalbox_management::find;
 
 use super::bodies::{Reloaded, Tested};
 use super::extract::Path;
-use super::providers::find;
 use super::refusals::Failure;
 use super::{App, Error, now_ms};
 
@@ -22,7 +22,7 @@ use super::{App, Error, now_ms};
     ),
 )]
 pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
-    find(&app, &id).await?;
+    find(&app.management, &id).await?;
     let not_loaded = |reason: String| Error::NotLoaded { id: id.clone(), reason };
     let answer = app.router.test(&id).await.map_err(|error| not_loaded(format!("provider-router: {error}")))?;
     match (answer.status, answer.code()) {
@@ -42,7 +42,7 @@ pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Resu
     ),
 )]
 pub(super) async fn reload(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
-    if !find(&app, &id).await?.enabled {
+    if !find(&app.management, &id).await?.enabled {
         return Err(Error::Disabled(id));
     }
     let away = |reason: String| Error::RouterAway(reason);

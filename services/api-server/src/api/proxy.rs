@@ -5,6 +5,7 @@
 //! the lists are empty then, and `database` says why.
 
 mod command;
+mod overrides;
 mod status;
 
 use std::convert::Infallible;
@@ -19,7 +20,7 @@ use self::status::{ChildStatus, RouterStatus, StatusObject};
 use super::bodies::{RestartCommand, StartCommand};
 use super::extract::Body;
 use super::refusals::{self, LifecycleFailure, Refusal};
-use super::{App, Error, settings};
+use super::{App, Error};
 use crate::fleet::{Failure, Outcome, Summary, Which, evict};
 use crate::supervisor::{Fault, Unmet};
 
@@ -51,7 +52,7 @@ pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Json<Sta
     if app.fleet.now().summary() == Summary::Running {
         return Ok(Json(StatusObject::of(&app).await.success("Proxy servers are already running")));
     }
-    let mut overrides = settings::overrides(&app).await;
+    let mut overrides = overrides::of(&app).await;
     overrides.auto_port = body.auto_port;
     let mut outcome = app.fleet.start(overrides.clone()).await;
     let mut begun = outcome.begun().await;
@@ -87,7 +88,7 @@ pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Json<Sta
 )]
 pub(super) async fn restart(State(app): State<App>, body: Body) -> Result<Json<StatusObject>, Error> {
     let body = RestartBody::read(body)?;
-    let overrides = settings::overrides(&app).await;
+    let overrides = overrides::of(&app).await;
     let outcome = app.fleet.restart(overrides, body.which).await;
     let restarted = match body.which {
         Which::Both => "Proxy servers",
@@ -122,7 +123,7 @@ pub(crate) async fn status_value(app: &App) -> Value {
 
 /// Takes over the children of an api-server that was killed, with what the settings say about them.
 pub(crate) async fn adopt(app: &App) {
-    let outcome = app.fleet.adopt(settings::overrides(app).await).await;
+    let outcome = app.fleet.adopt(overrides::of(app).await).await;
     // Nothing else has been wanted yet, and what comes of it is in the status.
     outcome.done().await.ok();
 }
@@ -138,14 +139,14 @@ pub(crate) async fn reload(app: App, wanted: bool) -> Infallible {
         if !app.fleet.now().is_stopped() {
             tracing::info!(?which, "an executable was built anew: restarting");
             // What comes of it is in the log and in the status.
-            drop(app.fleet.restart(settings::overrides(&app).await, which).await);
+            drop(app.fleet.restart(overrides::of(&app).await, which).await);
         }
     }
 }
 
 /// Starts the children with what the settings say about them.
 pub(crate) async fn begin(app: &App) -> Outcome {
-    app.fleet.start(settings::overrides(app).await).await
+    app.fleet.start(overrides::of(app).await).await
 }
 
 async fn finished(app: &App, outcome: Outcome, done: &str, not_yet: &str) -> Result<Json<StatusObject>, Error> {

@@ -152,17 +152,25 @@ impl Site {
     async fn over(url: &str, dir: TempDir, keys: &[&str], programs: Programs) -> Self {
         let store = Store::open(url).await.unwrap();
         let (fleet, closer) = fleet::launch(fleet_config(&dir, programs));
-        let app = App {
+        let router = RouterClient::new(fleet.clone(), "127.0.0.1", 1, None);
+        let sealer = Sealer::new(&Secret::new([7; 32]));
+        let management = signalbox_management::App {
             store: store.clone(),
-            router: RouterClient::new(fleet.clone(), "127.0.0.1", 1, None),
-            fleet,
-            sealer: Sealer::new(&Secret::new([7; 32])),
-            reloads: tokio::sync::broadcast::Sender::new(16),
-            extensions: Extensions::default(),
-            logs: LogDir::of(dir.path()),
+            sealer: sealer.clone(),
+            runtime: Arc::new(router.clone()),
             router_host: "127.0.0.1".to_owned(),
             router_port: 3001,
             body_limit: 64 * 1024,
+        };
+        let app = App {
+            management,
+            store: store.clone(),
+            router,
+            fleet,
+            sealer,
+            reloads: tokio::sync::broadcast::Sender::new(16),
+            extensions: Extensions::default(),
+            logs: LogDir::of(dir.path()),
             shutdown: Shutdown::new(),
         };
         let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();

@@ -6,8 +6,7 @@ use signalbox_store::{Page, credentials, models, providers};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::api::models::ModelView;
-use crate::api::{App, now_ms, now_s};
+use crate::api::{App, ModelView, now_ms, now_s};
 use crate::fleet::{Now, Preparation, Summary, Worker};
 use crate::supervisor::{Cause, Exit, Phase, Snapshot};
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use signalbox_store::{After, Listed, Page};
 use utoipa::ToSchema;
 
+use super::Error;
 use super::cursor::{self, Id, List};
-use super::{App, Error};
 
 /// The largest piece.
 const MAX_LIMIT: i64 = 1000;
@@ -19,7 +19,7 @@ const CURSOR: &str = "cursor must be the next_cursor of an answer to the same li
 
 /// The parameters of a query. Unknown ones are nobody's business; of a repeated one the last counts.
 #[derive(Debug)]
-pub(super) struct Query {
+pub struct Query {
     parameters: HashMap<String, String>,
     mistakes: Vec<String>,
 }
@@ -40,24 +40,24 @@ pub(super) struct Position {
 
 impl Query {
     /// A text; an empty one counts as absent.
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+    pub fn text(&mut self, name: &str) -> Option<String> {
         self.parameters.remove(name).filter(|text| !text.is_empty())
     }
 
     /// `true` or `false`; an empty one counts as absent.
-    pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let text = self.text(name)?;
         self.parsed(&text, format!("{name} must be true or false"))
     }
 
     /// Milliseconds since 1970.
-    pub(super) fn time(&mut self, name: &str) -> Option<i64> {
+    pub fn time(&mut self, name: &str) -> Option<i64> {
         let text = self.parameters.remove(name)?;
         self.parsed(&text, format!("{name} must be a time in milliseconds"))
     }
 
     /// A number from 1 to `most`.
-    pub(super) fn count(&mut self, name: &str, default: usize, most: usize) -> usize {
+    pub fn count(&mut self, name: &str, default: usize, most: usize) -> usize {
         let Some(text) = self.parameters.remove(name) else { return default };
         let count = text.parse().ok().filter(|count| (1..=most).contains(count));
         if count.is_none() {
@@ -105,12 +105,15 @@ impl Query {
     }
 
     /// Notes a mistake.
-    pub(super) fn mistake(&mut self, text: impl Into<String>) {
+    pub fn mistake(&mut self, text: impl Into<String>) {
         self.mistakes.push(text.into());
     }
 
     /// Says what was wrong.
-    pub(super) fn finish(self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Validation`] with every mistake.
+    pub fn finish(self) -> Result<(), Error> {
         if self.mistakes.is_empty() { Ok(()) } else { Err(Error::Validation(self.mistakes)) }
     }
 
@@ -123,11 +126,11 @@ impl Query {
     }
 }
 
-impl FromRequestParts<App> for Query {
+impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        axum::extract::Query::from_request_parts(parts, app)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        axum::extract::Query::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Query(parameters)| Self { parameters, mistakes: Vec::new() })
             .map_err(|rejection| Error::invalid(rejection.to_string()))

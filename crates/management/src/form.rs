@@ -6,7 +6,7 @@ use super::Error;
 
 /// The fields that have not been taken yet, and what was wrong with the others.
 #[derive(Debug)]
-pub(super) struct Form {
+pub struct Form {
     fields: Map<String, Value>,
     mistakes: Vec<String>,
 }
@@ -14,29 +14,31 @@ pub(super) struct Form {
 // === impl Form ===
 
 impl Form {
-    pub(super) fn new(fields: Map<String, Value>) -> Self {
+    /// A form of these fields.
+    #[must_use]
+    pub fn new(fields: Map<String, Value>) -> Self {
         Self { fields, mistakes: Vec::new() }
     }
 
     /// Notes a mistake.
-    pub(super) fn mistake(&mut self, text: impl Into<String>) {
+    pub fn mistake(&mut self, text: impl Into<String>) {
         self.mistakes.push(text.into());
     }
 
     /// Any value.
-    pub(super) fn take(&mut self, field: &str) -> Option<Value> {
+    pub fn take(&mut self, field: &str) -> Option<Value> {
         self.fields.remove(field)
     }
 
     /// Fields that some clients send along though nobody asked.
-    pub(super) fn ignore(&mut self, fields: &[&str]) {
+    pub fn ignore(&mut self, fields: &[&str]) {
         for field in fields {
             self.fields.remove(*field);
         }
     }
 
     /// A text that is not blank, if the field is there at all.
-    pub(super) fn text(&mut self, field: &str, mistake: &str) -> Option<String> {
+    pub fn text(&mut self, field: &str, mistake: &str) -> Option<String> {
         match self.take(field)? {
             Value::String(text) if !text.trim().is_empty() => Some(text),
             _ => {
@@ -47,7 +49,7 @@ impl Form {
     }
 
     /// A text that is not blank. Empty after a mistake, which [`Self::finish`] reports.
-    pub(super) fn required_text(&mut self, field: &str, mistake: &str) -> String {
+    pub fn required_text(&mut self, field: &str, mistake: &str) -> String {
         if !self.fields.contains_key(field) {
             self.mistake(mistake);
         }
@@ -55,7 +57,7 @@ impl Form {
     }
 
     /// A text or `null`.
-    pub(super) fn text_or_null(&mut self, field: &str) -> Option<Option<String>> {
+    pub fn text_or_null(&mut self, field: &str) -> Option<Option<String>> {
         match self.take(field)? {
             Value::String(text) => Some(Some(text)),
             Value::Null => Some(None),
@@ -67,7 +69,7 @@ impl Form {
     }
 
     /// A boolean.
-    pub(super) fn boolean(&mut self, field: &str) -> Option<bool> {
+    pub fn boolean(&mut self, field: &str) -> Option<bool> {
         match self.take(field)? {
             Value::Bool(value) => Some(value),
             _ => {
@@ -78,7 +80,7 @@ impl Form {
     }
 
     /// An integer; `5.0` is one.
-    pub(super) fn integer(&mut self, field: &str) -> Option<i64> {
+    pub fn integer(&mut self, field: &str) -> Option<i64> {
         let value = integer_of(&self.take(field)?);
         if value.is_none() {
             self.mistake(format!("{field} must be an integer"));
@@ -87,7 +89,7 @@ impl Form {
     }
 
     /// An object.
-    pub(super) fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
+    pub fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
         match self.take(field)? {
             Value::Object(object) => Some(object),
             _ => {
@@ -98,7 +100,7 @@ impl Form {
     }
 
     /// An object. Empty after a mistake, which [`Self::finish`] reports.
-    pub(super) fn required_object(&mut self, field: &str) -> Map<String, Value> {
+    pub fn required_object(&mut self, field: &str) -> Map<String, Value> {
         if !self.fields.contains_key(field) {
             self.mistake(format!("{field} must be an object"));
         }
@@ -106,15 +108,19 @@ impl Form {
     }
 
     /// Says what was wrong. A field that nobody took is wrong too: it would be lost without a word.
-    pub(super) fn finish(mut self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Validation`] with every mistake.
+    pub fn finish(mut self) -> Result<(), Error> {
         self.mistakes.extend(self.fields.keys().map(|field| format!("unknown field: {field}")));
         if self.mistakes.is_empty() { Ok(()) } else { Err(Error::Validation(self.mistakes)) }
     }
 }
 
-/// JSON has one kind of number, and some writers put `.0` behind integers.
+/// The integer that a number is, if it is one. JSON has one kind of number, and some writers put `.0` behind integers.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-pub(super) fn integer_of(value: &Value) -> Option<i64> {
+#[must_use]
+pub fn integer_of(value: &Value) -> Option<i64> {
     /// Up to here an `f64` knows every integer.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     value.as_i64().or_else(|| {

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use super::super::App;
-use super::super::form::integer_of;
+use crate::App;
+use crate::form::integer_of;
 
 /// A setting we know.
 #[derive(Debug)]
@@ -57,12 +57,12 @@ const LEVELS: [&str; 4] = ["debug", "info", "warn", "error"];
 const TIMEOUT: std::ops::RangeInclusive<i64> = 1000..=600_000;
 
 /// Whether a change of this setting is seen only after a restart.
-pub(crate) fn requires_restart(key: &str) -> bool {
+pub fn requires_restart(key: &str) -> bool {
     Known::of(key).is_some_and(|known| known.restart)
 }
 
 /// A stored value with the type of its key. The original stored numbers as doubles.
-pub(crate) fn typed(key: &str, text: String) -> Value {
+pub fn typed(key: &str, text: String) -> Value {
     match Known::of(key).map(|known| known.rule) {
         Some(Rule::Port | Rule::Timeout) => {
             let number: Option<Value> = serde_json::from_str(&text).ok();
@@ -77,7 +77,7 @@ pub(crate) fn typed(key: &str, text: String) -> Value {
 ///
 /// # Errors
 /// What is wrong with the value.
-pub(crate) fn text_of(key: &str, value: &Value) -> Result<String, String> {
+pub fn text_of(key: &str, value: &Value) -> Result<String, String> {
     if key.trim().is_empty() {
         return Err("Setting key is required".to_owned());
     }

@@ -1,7 +1,5 @@
 //! `/api/providers`: who answers requests.
 
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -22,7 +20,7 @@ use super::provider_config::{shown, values};
 use super::provider_models::LinkedModelView;
 use super::query::{Query, next_place};
 use super::refusals::Failure;
-use super::{App, Error, now_ms};
+use super::{App, Error, Statuses, now_ms};
 
 /// A provider in a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,7 +89,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     };
     let page = query.piece_by_hand();
     query.finish()?;
-    let (list, statuses) = tokio::join!(providers::list(&app.store, &filter, page), app.router.statuses());
+    let (list, statuses) = tokio::join!(providers::list(&app.store, &filter, page), app.runtime.statuses());
     let list = list?;
     let providers: Vec<_> = list
         .items
@@ -110,7 +108,7 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     let provider = find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
     let models = provider_models::list(&app.store, &id).await?;
-    let statuses = app.router.statuses().await;
+    let statuses = app.runtime.statuses().await;
     Ok(Json(WholeProvider {
         runtime_status: status_of(&provider, &statuses),
         provider,
@@ -208,8 +206,11 @@ const KIND: &str = "type is required and must be a string";
 /// What forms send back along with what a person changed.
 const READ_ONLY: [&str; 4] = ["id", "created_at", "updated_at", "runtime_status"];
 
-/// The provider, or 404.
-pub(super) async fn find(app: &App, id: &str) -> Result<Provider, Error> {
+/// The provider.
+///
+/// # Errors
+/// [`Error::Missing`]; what the store said.
+pub async fn find(app: &App, id: &str) -> Result<Provider, Error> {
     providers::get(&app.store, id).await.or_missing(Thing::Provider, id)
 }
 
@@ -244,6 +245,6 @@ fn taken(error: signalbox_store::Error) -> Error {
 }
 
 /// What the router says; what it does not mention, it has not loaded.
-fn status_of(provider: &Provider, statuses: &HashMap<String, String>) -> String {
+fn status_of(provider: &Provider, statuses: &Statuses) -> String {
     statuses.get(&provider.id).cloned().unwrap_or_else(|| "not_loaded".to_owned())
 }

@@ -1,7 +1,7 @@
 //! What handlers take out of a request. The refusals have our error shape, which axum's own do not.
 
 use axum::RequestExt as _;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, FromRequestParts, Request};
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use http::StatusCode;
@@ -15,23 +15,30 @@ use super::{App, Error};
 
 /// Segments of the path, percent-decoded.
 #[derive(Debug)]
-pub(super) struct Path<T>(pub(super) T);
+pub struct Path<T>(pub T);
 
 /// A body that is a JSON object. No body at all is an empty one.
 #[derive(Debug)]
-pub(super) struct Body(pub(super) Map<String, Value>);
+pub struct Body(pub Map<String, Value>);
 
 /// The layer that makes [`Body`] refuse what is longer.
-pub(crate) fn body_limit(bytes: usize) -> DefaultBodyLimit {
+pub fn body_limit(bytes: usize) -> DefaultBodyLimit {
     DefaultBodyLimit::max(bytes)
 }
 
 /// The body as it came.
-pub(super) async fn bytes_of(request: Request, app: &App) -> Result<Bytes, Error> {
-    request.extract_with_state(app).await.map_err(|rejection| {
+///
+/// # Errors
+/// [`Error::TooLarge`] beyond [`App::body_limit`], [`Error::Malformed`] when it broke off.
+pub async fn bytes_of<S>(request: Request, state: &S) -> Result<Bytes, Error>
+where
+    S: Send + Sync,
+    App: FromRef<S>,
+{
+    request.extract_with_state(state).await.map_err(|rejection| {
         let response = axum::extract::rejection::BytesRejection::into_response(rejection);
         match response.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(app.body_limit),
+            StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(App::from_ref(state).body_limit),
             _ => Error::Malformed("it broke off".to_owned()),
         }
     })
@@ -56,11 +63,11 @@ fn is_json(kind: &str, body: &[u8]) -> bool {
 
 // === impl Path ===
 
-impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        axum::extract::Path::from_request_parts(parts, app)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        axum::extract::Path::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Path(segments)| Self(segments))
             // A segment that is no UTF-8, or no number where one is needed, names nothing.
@@ -72,18 +79,22 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
 
 impl Body {
     /// The fields, to be taken apart.
-    pub(super) fn form(self) -> Form {
+    pub fn form(self) -> Form {
         Form::new(self.0)
     }
 }
 
-impl FromRequest<App> for Body {
+impl<S> FromRequest<S> for Body
+where
+    S: Send + Sync,
+    App: FromRef<S>,
+{
     type Rejection = Error;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let kind =
             request.headers().get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
-        let bytes = bytes_of(request, app).await?;
+        let bytes = bytes_of(request, state).await?;
         if bytes.is_empty() {
             return Ok(Self(Map::new()));
         }

@@ -15,13 +15,12 @@ use signalbox_store::settings;
 use utoipa::ToSchema;
 
 use self::known::Known;
-pub(crate) use self::known::{requires_restart, text_of, typed};
+pub use self::known::{requires_restart, text_of, typed};
 use super::bodies::{SettingToPut, SettingsToPut};
 use super::extract::{Body, Path};
 use super::query::Query;
 use super::refusals::{MissingSetting, SettingRefusal};
 use super::{App, Error, now_ms};
-use crate::fleet::Overrides;
 
 /// Settings, defaults included.
 #[derive(Debug, Serialize, ToSchema)]
@@ -202,23 +201,6 @@ pub(super) async fn delete(State(app): State<App>, Path(key): Path<String>) -> R
         key,
         message: "Setting reset to default value.",
     }))
-}
-
-/// What the settings say about the router. Without the database it starts as it is configured.
-pub(crate) async fn overrides(app: &App) -> Overrides {
-    let rows = settings::list(&app.store).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "starting the services without the settings");
-        Vec::new()
-    });
-    let mut overrides = Overrides::default();
-    for row in rows {
-        match row.key.as_str() {
-            "server.host" => overrides.router_host = Some(row.value),
-            "server.port" => overrides.router_port = row.value.parse().ok(),
-            _ => {}
-        }
-    }
-    overrides
 }
 
 /// One sentence for all that is wrong: the settings' shape has room for no list.

@@ -40,7 +40,7 @@ pub(super) struct ModelFields {
 
 /// A model.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ModelView {
+pub struct ModelView {
     #[serde(flatten)]
     fields: ModelFields,
     status: &'static str,

@@ -1,0 +1,148 @@
+//! The management API: what is configured and what was logged, over HTTP. It works on the store alone, so that every service
+//! that has the store can mount it; api-server mounts it at `/api`, provider-router at `/v1`.
+//!
+//! # Layout
+//! - One file per resource: the shapes of its answers, then its handlers. [`routes`] mounts them all.
+//! - [`error`]: status codes and error shapes. - [`form`], [`query`]: bodies and queries, every mistake reported at once.
+//!   - [`extract`]: taking them out of a request. - `cursor`: where a list goes on.
+//! - `bodies`, `filters`, [`refusals`]: shapes for the OpenAPI document that no code constructs.
+//!
+//! # Invariants
+//! - Times are Unix milliseconds, those of logins at chat.qwen.ai seconds.
+//! - A secret leaves only where `mask=false` asks for it, and a mask that is sent back never overwrites the secret.
+//! - Handlers never call a provider. What a running router knows comes from [`Runtime`].
+
+mod activity;
+mod audit;
+mod bodies;
+mod cursor;
+mod done;
+pub mod error;
+pub mod extract;
+mod filters;
+pub mod form;
+mod models;
+mod provider_config;
+mod provider_models;
+mod provider_types;
+mod providers;
+pub mod query;
+mod qwen_credentials;
+pub mod refusals;
+mod requests;
+mod responses;
+mod sessions;
+pub mod settings;
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use signalbox_store::{Sealer, Store};
+use utoipa::openapi::path::Paths;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
+
+pub use self::error::Error;
+pub use self::models::ModelView;
+pub use self::providers::find;
+
+/// State of the handlers. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The tables.
+    pub store: Store,
+    /// Encrypts secrets on their way into the tables.
+    pub sealer: Sealer,
+    /// Reports what a running router has loaded.
+    pub runtime: Arc<dyn Runtime>,
+    /// Address of the router where the setting `server.host` is absent.
+    pub router_host: String,
+    /// Port of the router where the setting `server.port` is absent.
+    pub router_port: u16,
+    /// Maximum bytes of a request body.
+    pub body_limit: usize,
+}
+
+/// Statuses of providers by id: `loaded` or `error`.
+pub type Statuses = HashMap<String, String>;
+
+/// Reports what a running router has made of the configuration.
+pub trait Runtime: Debug + Send + Sync {
+    /// Returns the status of every provider that the router has loaded. Empty if no router answers.
+    fn statuses(&self) -> Pin<Box<dyn Future<Output = Statuses> + Send + '_>>;
+}
+
+/// Path of the login at chat.qwen.ai, the one route that browser extensions may call.
+pub const CREDENTIALS: &str = "/api/qwen/credentials";
+
+/// Prefix of the routes below one provider.
+const LONG: &str = "/api/providers/{id}/";
+/// Prefix of their aliases, for old dashboards, which call some of them one level too high.
+pub const SHORT: &str = "/api/{id}/";
+
+/// Returns all routes below `/api`, with their description.
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    App: FromRef<S>,
+{
+    let router = OpenApiRouter::new()
+        .routes(routes!(providers::list, providers::create))
+        .routes(routes!(provider_types::list))
+        .routes(routes!(providers::get, providers::update, providers::delete))
+        .routes(routes!(providers::enable))
+        .routes(routes!(providers::disable))
+        .routes(routes!(models::list, models::create))
+        .routes(routes!(models::get, models::update, models::delete))
+        .routes(routes!(sessions::list, sessions::delete_expired))
+        .routes(routes!(sessions::get, sessions::delete))
+        .routes(routes!(sessions::requests))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::get, requests::delete))
+        .routes(routes!(responses::list))
+        .routes(routes!(responses::stats))
+        .routes(routes!(responses::get, responses::delete))
+        .routes(routes!(responses::of_request))
+        .routes(routes!(responses::of_session))
+        .routes(routes!(qwen_credentials::put, qwen_credentials::get, qwen_credentials::delete_all))
+        .routes(routes!(qwen_credentials::delete))
+        .routes(routes!(qwen_credentials::activate))
+        .routes(routes!(activity::recent))
+        .routes(routes!(activity::stats))
+        .routes(routes!(audit::list))
+        .routes(routes!(settings::list))
+        .routes(routes!(settings::put_many))
+        .routes(routes!(settings::get, settings::put, settings::delete));
+    let below_provider = [
+        routes!(provider_config::get, provider_config::put),
+        routes!(provider_config::patch, provider_config::delete),
+        routes!(provider_models::list, provider_models::link),
+        routes!(provider_models::unlink),
+        routes!(provider_models::set_default),
+    ];
+    below_provider.into_iter().fold(router, with_short_path)
+}
+
+/// Mounts a route of one provider at its own path and at its alias.
+fn with_short_path<S>(router: OpenApiRouter<S>, (schemas, paths, methods): UtoipaMethodRouter<S>) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let mut short = Paths::new();
+    short.paths = paths.paths.iter().map(|(path, item)| (path.replacen(LONG, SHORT, 1), item.clone())).collect();
+    router.routes((schemas, paths, methods.clone())).routes((Vec::new(), short, methods))
+}
+
+/// Returns the time of a write.
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// Returns the time of a login, in seconds.
+fn now_s() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
