@@ -81,7 +81,7 @@ pub fn read(list: &[u8], owner: &str) -> Result<Listed, ListError> {
 
 /// The entries of the list: of an object whose keys are the ids, its values with their keys as ids.
 fn entries(mut list: Value) -> Result<Vec<Value>, ListError> {
-    let is_empty = |inside: &Value| inside.as_array().map_or(inside.is_null(), Vec::is_empty);
+    let is_empty = |inside: &Value| inside.as_array().map_or_else(|| inside.is_null(), Vec::is_empty);
     let full = FRAMES.into_iter().find(|frame| list.get(frame).is_some_and(|inside| !is_empty(inside)));
     let frame = full.or_else(|| FRAMES.into_iter().find(|frame| list.get(frame).is_some()));
     let framed = match frame {
