@@ -8,10 +8,11 @@ use crate::json::Reader;
 /// The text of an answer is nine levels deep; what is said deeper than this was not said to anybody we know.
 const DEEPEST: usize = 16;
 
-/// A text that is looked for in what was said. Upper and lower case are the same.
+/// A text that is looked for in what was said. Upper and lower case are the same in every script, so that `STRASSE` finds
+/// `straße` and `istanbul` finds `İstanbul`.
 #[derive(Clone, Debug)]
 pub struct Needle {
-    /// In lower case.
+    /// Folded.
     text: String,
     /// Stands in JSON as it stands in the text, unless somebody escapes letters.
     is_plain: bool,
@@ -40,7 +41,7 @@ impl Needle {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
-        Self { text: text.to_lowercase(), is_plain }
+        Self { text: folded(text), is_plain }
     }
 
     /// Whether it was said in this body of a request or an answer. Names of fields, models, tools and the like are not
@@ -48,7 +49,7 @@ impl Needle {
     #[must_use]
     pub fn is_said_in(&self, body: &str) -> bool {
         // Most bodies can be passed over without being understood.
-        if self.is_plain && !self.is_in(body) && memmem::find(body.as_bytes(), b"\\u00").is_none() {
+        if self.is_plain && !self.is_in(body) && !escapes_letters(body) {
             return false;
         }
         let mut reader = Reader::new(body.as_bytes());
@@ -86,13 +87,39 @@ impl Needle {
         let needle = self.text.as_bytes();
         let Some(first) = needle.first() else { return true };
         if !self.text.is_ascii() {
-            return text.to_lowercase().contains(&self.text);
+            return folded(text).contains(&self.text);
         }
-        let text = text.as_bytes();
+        let bytes = text.as_bytes();
         let at =
-            |start: usize| text.get(start..start + needle.len()).is_some_and(|here| here.eq_ignore_ascii_case(needle));
-        memchr2_iter(*first, first.to_ascii_uppercase(), text).any(at)
+            |start: usize| bytes.get(start..start + needle.len()).is_some_and(|here| here.eq_ignore_ascii_case(needle));
+        memchr2_iter(*first, first.to_ascii_uppercase(), bytes).any(at)
+            || (text.chars().any(folds_into_ascii) && folded(text).contains(&self.text))
     }
+}
+
+/// Folds a text so that texts that differ in case only are the same. By way of upper case, so that letters whose other case is
+/// two letters (ß, SS) or two of which share a case (σ and ς, i and ı) meet; the dot above that is left of a capital İ is dropped.
+fn folded(text: &str) -> String {
+    const DOT_ABOVE: char = '\u{307}';
+    let mut folded = String::with_capacity(text.len());
+    for c in text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
+        if c != DOT_ABOVE || !folded.ends_with('i') {
+            folded.push(c);
+        }
+    }
+    folded
+}
+
+/// Returns whether a body has an escape that may stand for a letter of a text that [is plain](Needle), or fold into one. Those
+/// of the scripts of East Asia, of which some clients send nothing else, do not.
+fn escapes_letters(body: &str) -> bool {
+    let mut escapes = memmem::find_iter(body.as_bytes(), b"\\u");
+    escapes.any(|at| body.as_bytes().get(at + 2).is_some_and(|digit| b"012fF".contains(digit)))
+}
+
+/// Returns whether a character beyond ASCII folds into a text with ASCII letters: ß, ı, ſ, the Kelvin sign, ligatures.
+fn folds_into_ascii(c: char) -> bool {
+    !c.is_ascii() && c.to_uppercase().flat_map(char::to_lowercase).any(|c| c.is_ascii())
 }
 
 /// Whether only the length of a text was kept: `[6 characters]`.
@@ -135,6 +162,34 @@ mod tests {
         assert!(Needle::new("\u{e9}T\u{c9}").is_said_in(r#"{"messages":[{"content":"un \u00e9t\u00e9"}]}"#));
         assert!(Needle::new("\u{4f60}\u{597d}").is_said_in("{\"messages\":[{\"content\":\"\u{4f60}\u{597d}\"}]}"));
         assert!(Needle::new("a\nb").is_said_in(r#"{"messages":[{"content":"a\nb"}]}"#));
+    }
+
+    #[test]
+    fn case_is_the_same_in_every_script() {
+        for (text, needle) in [
+            ("\u{130}stanbul", "istanbul"),
+            ("istanbul", "\u{130}STANBUL"),
+            ("d\u{131}\u{15f}", "DI\u{15e}"),
+            ("stra\u{df}e", "STRASSE"),
+            ("STRASSE", "stra\u{df}e"),
+            ("STRA\u{1e9e}E", "stra\u{df}e"),
+            ("\u{3bf}\u{3b4}\u{3cc}\u{3c2}", "\u{39f}\u{394}\u{38c}\u{3a3}"),
+            ("\u{39f}\u{394}\u{38c}\u{3a3} 7", "\u{3bf}\u{3b4}\u{3cc}\u{3c2} 7"),
+            ("o\u{fb03}ce", "OFFICE"),
+            ("5 \u{212a}", "5 k"),
+            ("\u{416}\u{434}\u{438}", "\u{436}\u{414}\u{418}"),
+        ] {
+            let body = json!({"messages": [{"role": "user", "content": format!("x {text} y")}]});
+            assert!(said(needle, &body), "{needle} in {text}");
+            assert!(Needle::new(needle).is_said_in(text), "{needle} in {text}, which is no JSON");
+            // As clients write it that send ASCII alone.
+            let units = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            let body = format!("{{\"messages\":[{{\"content\":\"{units}\"}}]}}");
+            assert!(Needle::new(needle).is_said_in(&body), "{needle} in {body}");
+        }
+        for (text, needle) in [("stra\u{df}e", "strasze"), ("\u{130}zmir", "istanbul"), ("i\u{308}", "i\u{307}\u{308}x")] {
+            assert!(!Needle::new(needle).is_said_in(text), "{needle} in {text}");
+        }
     }
 
     #[test]
