@@ -9,7 +9,7 @@
 //! - [`shutdown`], `supervision`, `lifeline`: who may ask the process to leave, and how it leaves.
 //! - [`doors`]: the names and the pages that may come in.
 //! - [`admin`]: asked to leave over HTTP. [`adoption`]: another supervisor takes over from one that was killed. [`identity`]: which process a number means.
-//! - `descriptors`: as many as the system allows. [`auth`]: client keys; `guesses`: wrong ones are counted. [`hops`]: requests that go in a circle. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`terminal`]: asking a person. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout.
+//! - `descriptors`: as many as the system allows. [`auth`]: client keys; `guesses`: wrong ones are counted. [`hops`]: requests that go in a circle. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`terminal`]: asking a person. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout. `stdout`: the output of a command.
 //!
 //! # Theory
 //! A process ends in two moments. When it begins to *drain*, it accepts nothing new and finishes what runs. At the *cut*, streams
@@ -49,6 +49,7 @@ mod secret_file;
 mod serve;
 pub mod shutdown;
 mod status;
+mod stdout;
 mod supervision;
 pub mod telemetry;
 pub mod terminal;
@@ -64,9 +65,10 @@ pub use doors::Doors;
 pub use exit::Exit;
 pub use listener::Listener;
 pub use run::{run, run_command};
-pub use sealing_key::sealing_key;
+pub use sealing_key::{SEALING_KEY_FILE, sealing_key};
 pub use serve::{PeerAddr, serve};
 pub use shutdown::Shutdown;
+pub use stdout::Stdout;
 pub use telemetry::LogHandle;
 pub use user::user_name;
 

@@ -18,7 +18,7 @@ use crate::secret_file::{make, random, read};
 const VARIABLE: &str = "SIGNALBOX_KEY";
 
 /// The file in the data directory.
-const FILE: &str = "secret.key";
+pub const SEALING_KEY_FILE: &str = "secret.key";
 
 const TAKES: &str = "takes 32 bytes in base64, such as `openssl rand -base64 32` prints";
 
@@ -39,7 +39,7 @@ fn load(data_dir: &Path, env: &Environment) -> Result<Secret<[u8; LENGTH]>, Exit
     if let Some(text) = env.get(VARIABLE)? {
         return decode(text).ok_or_else(|| Exit::Config(format!("{VARIABLE} {TAKES}")));
     }
-    of_file(&data_dir.join(FILE), &format!("{VARIABLE} can hold the key instead"))
+    of_file(&data_dir.join(SEALING_KEY_FILE), &format!("{VARIABLE} can hold the key instead"))
 }
 
 /// The key in this file, which is made with mode 0600 if it does not exist. `advice` is what else helps when that fails.
@@ -96,7 +96,7 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+            let mode = fs::metadata(dir.path().join(SEALING_KEY_FILE)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
     }
@@ -115,10 +115,10 @@ mod tests {
     #[test]
     fn a_bad_file_is_refused_and_left_as_it_is() {
         let dir = tempfile::tempdir().unwrap();
-        write(&dir.path().join(FILE), "canary").unwrap();
+        write(&dir.path().join(SEALING_KEY_FILE), "canary").unwrap();
         let exit = load(dir.path(), &Environment::empty()).unwrap_err();
         assert!(exit.code() == 78 && !exit.to_string().contains("canary"), "{exit}");
-        assert_eq!(fs::read_to_string(dir.path().join(FILE)).unwrap(), "canary\n");
+        assert_eq!(fs::read_to_string(dir.path().join(SEALING_KEY_FILE)).unwrap(), "canary\n");
     }
 
     #[cfg(unix)]
@@ -127,7 +127,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         load(dir.path(), &Environment::empty()).unwrap();
-        fs::set_permissions(dir.path().join(FILE), fs::Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(dir.path().join(SEALING_KEY_FILE), fs::Permissions::from_mode(0o640)).unwrap();
         let exit = load(dir.path(), &Environment::empty()).unwrap_err();
         assert!(exit.code() == 77 && exit.to_string().contains("chmod 600"), "{exit}");
     }

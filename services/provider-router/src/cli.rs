@@ -155,9 +155,10 @@ fn as_we_say(mut words: Vec<OsString>) -> Vec<OsString> {
 
 fn completions(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
+    let mut out = Output::new(false);
     clap_complete::generate(shell, &mut Cli::command(), "provider-router", &mut script);
-    output::print(&String::from_utf8_lossy(&script));
-    ExitCode::SUCCESS
+    out.line(String::from_utf8_lossy(&script).trim_end());
+    out.finish(Ok(output::Verdict::done(serde_json::Value::Null)))
 }
 
 // === impl Command ===

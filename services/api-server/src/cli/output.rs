@@ -4,11 +4,13 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use signalbox_daemon::Stdout;
 
 /// Where a command says something.
 #[derive(Debug)]
 pub(super) struct Output {
     json: bool,
+    stdout: Stdout,
 }
 
 /// How a command ended, short of an error.
@@ -29,21 +31,21 @@ pub(super) enum Code {
 // === impl Output ===
 
 impl Output {
-    pub(super) const fn new(json: bool) -> Self {
-        Self { json }
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, stdout: Stdout::default() }
     }
 
     /// Says something to a person.
     pub(super) fn line(&mut self, line: impl AsRef<str>) {
         if !self.json {
-            print(line.as_ref());
+            self.stdout.print(&format!("{}\n", line.as_ref()));
         }
     }
 
     /// Says something as JSON, in a line of its own; for commands that go on and on.
     pub(super) fn value(&mut self, value: &Value) {
         if self.json {
-            print(&value.to_string());
+            self.stdout.print(&format!("{value}\n"));
         }
     }
 
@@ -52,15 +54,14 @@ impl Output {
         if self.json || !std::io::stdin().is_terminal() {
             return None;
         }
-        let mut stdout = std::io::stdout().lock();
-        let _ = write!(stdout, "{question} [y/N] ").and_then(|()| stdout.flush());
+        self.stdout.print(&format!("{question} [y/N] "));
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).ok()?;
         Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Says how it ended.
-    pub(super) fn finish(self, verdict: anyhow::Result<Verdict>) -> ExitCode {
+    /// Says how it ended. Output that could not be written is a failure, whatever else was done.
+    pub(super) fn finish(mut self, verdict: anyhow::Result<Verdict>) -> ExitCode {
         let verdict = verdict.unwrap_or_else(|error| {
             let error = format!("{error:#}");
             if !self.json {
@@ -72,16 +73,16 @@ impl Output {
         if self.json && !verdict.facts.is_null() {
             let mut facts = verdict.facts;
             facts["success"] = (verdict.code == Code::Done).into();
-            print(&facts.to_string());
+            self.stdout.print(&format!("{facts}\n"));
         }
-        ExitCode::from(verdict.code as u8)
+        match self.stdout.failure() {
+            Some(failure) => {
+                let _ = writeln!(std::io::stderr(), "api-server: {failure}");
+                ExitCode::from(Code::Failed as u8)
+            }
+            None => ExitCode::from(verdict.code as u8),
+        }
     }
-}
-
-/// A reader that went away is no reason to die, as it would be with `println!`.
-fn print(line: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
 /// Makes this process the leader of a new session, so that no terminal that is closed takes it along.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use signalbox_daemon::Stdout;
 
 /// How a command went.
 pub(super) type Done = anyhow::Result<Verdict>;
@@ -15,6 +16,7 @@ pub(super) type Done = anyhow::Result<Verdict>;
 pub(super) struct Output {
     json: bool,
     colours: bool,
+    stdout: Stdout,
 }
 
 /// How a command ended, short of an error.
@@ -37,13 +39,13 @@ pub(super) enum Colour {
 impl Output {
     pub(super) fn new(json: bool) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { json, colours: wanted && std::io::stdout().is_terminal() }
+        Self { json, colours: wanted && std::io::stdout().is_terminal(), stdout: Stdout::default() }
     }
 
     /// Says something to a person.
     pub(super) fn line(&mut self, line: impl AsRef<str>) {
         if !self.json {
-            print(&format!("{}\n", line.as_ref()));
+            self.stdout.print(&format!("{}\n", line.as_ref()));
         }
     }
 
@@ -57,8 +59,8 @@ impl Output {
         if self.colours { self.line(format!("\x1b[{number}m{line}\x1b[0m")) } else { self.line(line) }
     }
 
-    /// Says how it ended.
-    pub(super) fn finish(self, done: Done) -> ExitCode {
+    /// Says how it ended. Output that could not be written is a failure, whatever else was done.
+    pub(super) fn finish(mut self, done: Done) -> ExitCode {
         let verdict = done.unwrap_or_else(|error| {
             let error = format!("{error:#}");
             if !self.json {
@@ -69,16 +71,14 @@ impl Output {
         if self.json {
             let mut facts = verdict.facts;
             facts["success"] = verdict.done.into();
-            print(&format!("{facts}\n"));
+            self.stdout.print(&format!("{facts}\n"));
         }
-        if verdict.done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let failure = self.stdout.failure();
+        if let Some(failure) = &failure {
+            complain(&format!("Error: {failure}"));
+        }
+        if verdict.done && failure.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
-}
-
-/// A reader that went away is no reason to die, as it would be with `print!`.
-pub(super) fn print(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// Says what is wrong, to a person. Where stderr is gone, too, the exit code has to do.

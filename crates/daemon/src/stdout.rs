@@ -1,0 +1,68 @@
+//! Standard output of a command: what could not be written is known when the command ends.
+
+use std::io::{self, ErrorKind, Write};
+
+/// Writes to standard output and remembers the first failure; nothing is written after one.
+///
+/// A reader that went away (`| head`) is no failure: it has read what it wanted. A full disk is one, because whoever redirected
+/// the output takes the file for whole.
+#[derive(Debug, Default)]
+pub struct Stdout {
+    failure: Option<io::Error>,
+}
+
+// === impl Stdout ===
+
+impl Stdout {
+    /// Writes a text and flushes it.
+    pub fn print(&mut self, text: &str) {
+        if self.failure.is_none() {
+            self.failure = print_to(&mut io::stdout().lock(), text).err();
+        }
+    }
+
+    /// Returns a sentence about the first failure, if the output is not whole.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failure.as_ref().map(|error| format!("cannot write to standard output: {error}; the output is not whole"))
+    }
+}
+
+fn print_to(out: &mut impl Write, text: &str) -> io::Result<()> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Broken(ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_a_reader_that_went_away_is_no_failure() {
+        assert!(print_to(&mut Broken(ErrorKind::BrokenPipe), "x").is_ok());
+        assert!(print_to(&mut Broken(ErrorKind::StorageFull), "x").is_err());
+        assert!(print_to(&mut Broken(ErrorKind::WriteZero), "x").is_err());
+        assert!(print_to(&mut Vec::new(), "x").is_ok());
+    }
+
+    #[test]
+    fn a_failure_is_told() {
+        let stdout = Stdout { failure: Some(ErrorKind::StorageFull.into()) };
+        assert!(stdout.failure().unwrap().starts_with("cannot write to standard output: "));
+        assert_eq!(Stdout::default().failure(), None);
+    }
+}
