@@ -5,7 +5,7 @@
 //! - [`schema`]: one row type per database table.
 //! - [`sse`]: incremental event-stream framing, zero copy.
 //! - [`conversation`]: which conversation a request continues. [`said`]: looking for a text in one. [`alike`]: what two share.
-//! - [`provider_type`]: the kinds of provider there are.
+//! - [`provider_type`]: the kinds of provider there are. [`provider_config`], [`text`]: rules for what may be stored of one.
 //! - [`json`]: reading a few values and passing over the rest. [`id`], [`secret`]: identifiers, and values that cannot be printed.
 //!
 //! # Invariants
@@ -16,8 +16,10 @@ pub mod conversation;
 pub mod id;
 pub mod json;
 pub mod openai;
+pub mod provider_config;
 pub mod provider_type;
 pub mod said;
 pub mod schema;
 pub mod secret;
 pub mod sse;
+pub mod text;

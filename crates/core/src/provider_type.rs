@@ -4,7 +4,6 @@
 //! Addresses are those that the providers' own documentation names for OpenAI clients.
 
 use serde::Serialize;
-use serde_json::Value;
 
 /// A kind of provider: the values that `providers.type` may have. Any other word is treated as [`GENERIC`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,24 +209,9 @@ impl Field {
     }
 }
 
-/// Whether a value of a provider's configuration can be sent: most of them go into headers and URLs, where a line break would
-/// begin something new.
-#[must_use]
-pub fn is_sendable(value: &Value) -> bool {
-    let plain = |text: &str| !text.contains(char::is_control);
-    match value {
-        Value::String(text) => plain(text),
-        Value::Array(items) => items.iter().all(is_sendable),
-        Value::Object(fields) => fields.iter().all(|(name, value)| plain(name) && is_sendable(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-
-    use serde_json::json;
 
     use super::*;
     use crate::id::is_slug;
@@ -249,16 +233,6 @@ mod tests {
         assert_eq!(required("lm-studio"), [""; 0]);
         assert_eq!(required(ECHO), [""; 0]);
         assert_eq!(provider_type("qwen-proxy").path_prefix, "/v1");
-    }
-
-    #[test]
-    fn what_breaks_a_line_is_not_sendable() {
-        for value in [json!("a b"), json!(7), json!({"X-Team": ["ä"]})] {
-            assert!(is_sendable(&value), "{value}");
-        }
-        for value in [json!("a\r\nb"), json!(["\0"]), json!({"X-Team": {"a": "\u{7f}"}}), json!({"X\n": 1})] {
-            assert!(!is_sendable(&value), "{value}");
-        }
     }
 
     #[test]

@@ -187,7 +187,9 @@ mod tests {
             let body = format!("{{\"messages\":[{{\"content\":\"{units}\"}}]}}");
             assert!(Needle::new(needle).is_said_in(&body), "{needle} in {body}");
         }
-        for (text, needle) in [("stra\u{df}e", "strasze"), ("\u{130}zmir", "istanbul"), ("i\u{308}", "i\u{307}\u{308}x")] {
+        for (text, needle) in
+            [("stra\u{df}e", "strasze"), ("\u{130}zmir", "istanbul"), ("i\u{308}", "i\u{307}\u{308}x")]
+        {
             assert!(!Needle::new(needle).is_said_in(text), "{needle} in {text}");
         }
     }

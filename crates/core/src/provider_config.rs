@@ -1,0 +1,292 @@
+//! Rules for the row and the configuration of a provider.
+//!
+//! REST, documents, the command line and the import of old installations all judge by these functions, so that a value which
+//! one of them takes is not refused by another, and never by the router that has to use it. Every function is pure; which
+//! addresses may be called is the caller's [`AddressRule`].
+//!
+//! # Invariants
+//! - What is accepted can be loaded by the router.
+//! - Judging an accepted value again accepts it unchanged.
+//! - No message repeats a value, which may be a secret; names of headers and keys are quoted.
+
+mod base_url;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::secret::is_sensitive_key;
+use crate::text::{NOT_A_LINE, is_line, quoted};
+
+/// Most characters in a key of the configuration.
+pub const MAX_KEY: usize = 128;
+
+/// Most milliseconds in `timeout` and `delay`: a day.
+pub const MAX_MILLIS: u64 = 86_400_000;
+
+/// Most characters in the type of a provider.
+const MAX_TYPE: usize = 64;
+
+/// Most bytes in the name of a header.
+const MAX_HEADER_NAME: usize = 256;
+
+/// Headers that belong to one connection or frame its messages. The HTTP client sets or removes them itself.
+const CONNECTION_HEADERS: [&str; 8] =
+    ["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host"];
+
+/// Decides whether a well-formed base URL may be called; an error says why not.
+pub type AddressRule<'a> = &'a dyn Fn(&str) -> Result<(), String>;
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The path of the field: `type`, `config.baseURL`, `config.headers.X-Team`.
+    pub path: String,
+    /// What is wrong and what to do, without a subject: `must begin with http:// …`.
+    pub what: String,
+}
+
+/// Checks the type of a provider.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_type(kind: &str) -> Result<(), Mistake> {
+    let mistake = |what: &str| Err(Mistake { path: "type".to_owned(), what: what.to_owned() });
+    let is_word = (1..=MAX_TYPE).contains(&kind.len())
+        && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if !is_word {
+        return mistake("must be one word of letters, digits and hyphens, such as openai or openai-compatible");
+    }
+    if kind == "qwen-direct" {
+        return mistake(
+            "qwen-direct is not available: use dashscope with an API key, or qwen-proxy with a login at chat.qwen.ai",
+        );
+    }
+    Ok(())
+}
+
+/// Checks the name of a key.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_key(key: &str) -> Result<(), Mistake> {
+    if !is_line(key) {
+        return Err(Mistake { path: path_of(key), what: NOT_A_LINE.to_owned() });
+    }
+    if key.trim().is_empty() || key.chars().count() > MAX_KEY {
+        let what = format!("must have a key of 1 to {MAX_KEY} characters");
+        return Err(Mistake { path: path_of(key), what });
+    }
+    Ok(())
+}
+
+/// Checks the value of a key, and returns it as it is to be stored: without blanks around it, numbers as numbers.
+///
+/// # Errors
+/// Everything that is wrong with it; several mistakes only in `headers`.
+pub fn check_value(key: &str, value: Value, address: AddressRule<'_>) -> Result<Value, Vec<Mistake>> {
+    let checked = match key {
+        "baseURL" => text(value).and_then(|url| base_url::check(url, address)),
+        "apiKey" => api_key(value),
+        "timeout" | "delay" => millis(&value),
+        "logBodies" => log_bodies(value),
+        "defaultModel" => text(value).and_then(line),
+        "headers" => return headers(value),
+        _ => other(value),
+    };
+    checked.map_err(|what| vec![Mistake { path: path_of(key), what }])
+}
+
+/// Checks the configuration of the link between a provider and a model.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_link(config: &Map<String, Value>) -> Result<(), Mistake> {
+    let mistake = |path: &str, what: &str| Err(Mistake { path: path.to_owned(), what: what.to_owned() });
+    match config.get("upstream_model") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(name)) if !name.trim().is_empty() && is_line(name) => {}
+        Some(_) => {
+            return mistake(
+                "config.upstream_model",
+                "must be the name that the provider has for the model: text on one line",
+            );
+        }
+    }
+    if config.iter().all(|(key, value)| is_line(key) && is_sendable(value)) {
+        Ok(())
+    } else {
+        mistake("config", NOT_A_LINE)
+    }
+}
+
+/// The path of a key, which may be anything.
+fn path_of(key: &str) -> String {
+    format!("config.{}", quoted(key))
+}
+
+/// Trims a text.
+fn text(value: Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text.trim().to_owned()),
+        Value::Null => Err(NULL.to_owned()),
+        _ => Err("must be text".to_owned()),
+    }
+}
+
+const NULL: &str = "must not be null: delete the key instead";
+
+fn line(text: String) -> Result<Value, String> {
+    if is_line(&text) { Ok(text.into()) } else { Err(NOT_A_LINE.to_owned()) }
+}
+
+/// Empty is none.
+fn api_key(value: Value) -> Result<Value, String> {
+    // A key of digits may come as a number; secrets are read back as text.
+    let key = match value {
+        Value::Number(number) => number.to_string(),
+        other => text(other)?,
+    };
+    let first = key.split_ascii_whitespace().next().unwrap_or_default();
+    if first.eq_ignore_ascii_case("bearer") && first.len() < key.len() {
+        return Err("must be the key alone: leave out the word Bearer, which is added to it".to_owned());
+    }
+    not_a_reference(&key)?;
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("must be one word of ASCII characters: blanks, line breaks and others cannot be sent".to_owned());
+    }
+    Ok(key.into())
+}
+
+fn millis(value: &Value) -> Result<Value, String> {
+    let number = match value {
+        Value::Null => return Err(NULL.to_owned()),
+        Value::Number(number) => number.as_u64().or_else(|| integral(number.as_f64()?)),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.filter(|number| (1..=MAX_MILLIS).contains(number)).map(Value::from).ok_or_else(|| {
+        format!("must be a whole number of milliseconds from 1 to {MAX_MILLIS}, such as 120000 for two minutes")
+    })
+}
+
+/// JSON has one kind of number, and some writers put `.0` behind integers.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+fn integral(number: f64) -> Option<u64> {
+    (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64)
+}
+
+fn log_bodies(value: Value) -> Result<Value, String> {
+    let word = text(value)?;
+    if matches!(&*word, "" | "full" | "redact" | "off") {
+        Ok(word.into())
+    } else {
+        Err("must be full, redact or off".to_owned())
+    }
+}
+
+fn other(value: Value) -> Result<Value, String> {
+    match value {
+        Value::Null => Err(NULL.to_owned()),
+        value if is_sendable(&value) => Ok(value),
+        _ => Err(NOT_A_LINE.to_owned()),
+    }
+}
+
+/// Checks the object of headers; text that is such an object as JSON is taken as one, and empty text as none.
+fn headers(value: Value) -> Result<Value, Vec<Mistake>> {
+    let given = match value {
+        Value::String(text) if text.trim().is_empty() => Some(Map::new()),
+        Value::String(text) => serde_json::from_str(&text).ok(),
+        Value::Object(given) => Some(given),
+        Value::Null => return Err(vec![Mistake { path: path_of("headers"), what: NULL.to_owned() }]),
+        _ => None,
+    };
+    let Some(given) = given else {
+        let what = "must be an object of header names and text values, such as {\"X-Team\": \"blue\"}".to_owned();
+        return Err(vec![Mistake { path: path_of("headers"), what }]);
+    };
+    let (mut headers, mut mistakes, mut names) = (Map::new(), Vec::new(), BTreeSet::new());
+    for (name, value) in given {
+        let checked = header_name(&name).and_then(|()| {
+            if names.insert(name.to_ascii_lowercase()) {
+                header_value(value)
+            } else {
+                Err("is given twice: upper and lower case are the same in the name of a header".to_owned())
+            }
+        });
+        match checked {
+            Ok(value) => drop(headers.insert(name, value.into())),
+            Err(what) => mistakes.push(Mistake { path: format!("config.headers.{}", quoted(&name)), what }),
+        }
+    }
+    if mistakes.is_empty() { Ok(headers.into()) } else { Err(mistakes) }
+}
+
+/// Checks the name of a header (a token of RFC 9110).
+fn header_name(name: &str) -> Result<(), String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !(1..=MAX_HEADER_NAME).contains(&name.len()) || !name.bytes().all(is_token) {
+        return Err("must have a header name: letters, digits and hyphens, without blanks or colons".to_owned());
+    }
+    let lower = name.to_ascii_lowercase();
+    if CONNECTION_HEADERS.contains(&&*lower) || lower.starts_with("proxy-") {
+        return Err("must be left out: this header belongs to the connection and is set for each request".to_owned());
+    }
+    Ok(())
+}
+
+fn header_value(value: Value) -> Result<String, String> {
+    let Value::String(text) = value else { return Err("must be text".to_owned()) };
+    let text = text.trim();
+    not_a_reference(text)?;
+    if is_line(text) { Ok(text.to_owned()) } else { Err(NOT_A_LINE.to_owned()) }
+}
+
+/// Refuses a reference to a secret that nothing has replaced: the provider would be sent its name.
+fn not_a_reference(text: &str) -> Result<(), String> {
+    if text.contains("${env:") || text.contains("${file:") {
+        return Err(
+            "must not be a reference: `api-server config apply` reads those, and `provider-router provider` has --set-env and --set-file"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// Returns whether every text in a value is one line: most of them go into headers and URLs, where a line break would begin
+/// something new.
+fn is_sendable(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_line(text),
+        Value::Array(items) => items.iter().all(is_sendable),
+        Value::Object(fields) => fields.iter().all(|(name, value)| is_line(name) && is_sendable(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+/// Returns the value that a text means for a key: a table of flags and files of variables know only texts.
+///
+/// `kind` is the kind of the field as [`crate::provider_type::Field::kind`] names it, `None` for a key that no form has.
+#[must_use]
+pub fn value_of_text(key: &str, kind: Option<&str>, text: &str) -> Value {
+    match kind {
+        // Judged as the text it is: `check_value` reads numbers and objects in texts.
+        Some(_) => text.into(),
+        // Unknown; a secret is text, whatever it looks like.
+        None if is_sensitive_key(key) => text.into(),
+        None => serde_json::from_str(text).ok().filter(|value: &Value| !value.is_null()).unwrap_or_else(|| text.into()),
+    }
+}
+
+// === impl Mistake ===
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.what)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Rules for `baseURL`: where a provider is, written so that a path can be appended to it.
+
+use serde_json::Value;
+use url::{ParseError, Url};
+
+use super::{AddressRule, not_a_reference};
+
+/// Most bytes in a base URL.
+const MAX: usize = 2048;
+
+/// Checks a base URL without blanks around it; an empty one is none.
+pub(super) fn check(url: String, address: AddressRule<'_>) -> Result<Value, String> {
+    if !url.is_empty() {
+        not_a_reference(&url)?;
+        well_formed(&url)?;
+        address(&url).map_err(|why| format!("cannot be used: {why}"))?;
+    }
+    Ok(url.into())
+}
+
+fn well_formed(url: &str) -> Result<(), String> {
+    let Some(rest) = after_scheme(url) else {
+        return Err("must begin with http:// or https://, such as https://api.example.com/v1".to_owned());
+    };
+    if url.len() > MAX {
+        return Err(format!("must have at most {MAX} bytes"));
+    }
+    if url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+        return Err("must not contain blanks, line breaks or backslashes".to_owned());
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("must not contain a user name or password: put the key into apiKey or headers".to_owned());
+    }
+    if url.contains(['?', '#']) {
+        return Err("must end with its path, without `?` or `#`: put keys into apiKey or headers".to_owned());
+    }
+    if authority.is_empty() {
+        return Err(NO_HOST.to_owned());
+    }
+    let parsed = Url::parse(url).map_err(|error| match error {
+        ParseError::InvalidPort => BAD_PORT.to_owned(),
+        ParseError::EmptyHost => NO_HOST.to_owned(),
+        error => format!("must name a host that exists: {error}"),
+    })?;
+    if parsed.host().is_none() {
+        return Err(NO_HOST.to_owned());
+    }
+    if authority.ends_with(':') || parsed.port() == Some(0) {
+        return Err(BAD_PORT.to_owned());
+    }
+    Ok(())
+}
+
+const NO_HOST: &str = "must name a host behind http:// or https://";
+
+const BAD_PORT: &str = "must have a port from 1 to 65535 behind the colon, or none";
+
+/// The part of a URL behind `http://` or `https://`.
+fn after_scheme(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://")?;
+    (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(rest)
+}
