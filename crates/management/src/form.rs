@@ -1,6 +1,8 @@
 //! A JSON body, taken apart field by field. Every mistake is collected, so that a person can mend all of them at once.
 
 use serde_json::{Map, Value};
+use signalbox_core::provider_config::Mistake;
+use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose};
 
 use super::Error;
 
@@ -23,6 +25,16 @@ impl Form {
     /// Notes a mistake.
     pub fn mistake(&mut self, text: impl Into<String>) {
         self.mistakes.push(text.into());
+    }
+
+    /// Notes mistakes that another rule has found.
+    pub(super) fn mistakes(&mut self, mistakes: &[Mistake]) {
+        self.mistakes.extend(mistakes.iter().map(ToString::to_string));
+    }
+
+    /// Notes what a check has found.
+    pub(super) fn check(&mut self, checked: Result<(), Mistake>) {
+        self.mistakes(checked.err().as_slice());
     }
 
     /// Any value.
@@ -54,6 +66,32 @@ impl Form {
             self.mistake(mistake);
         }
         self.text(field, mistake).unwrap_or_default()
+    }
+
+    /// A text for a name, if the field is there at all: not blank, and on one line.
+    pub(super) fn line(&mut self, field: &str, mistake: &str) -> Option<String> {
+        let text = self.text(field, mistake)?;
+        if !is_line(&text) {
+            self.mistake(format!("{field} {NOT_A_LINE}"));
+        }
+        Some(text)
+    }
+
+    /// A text for a name. Empty after a mistake, which [`Self::finish`] reports.
+    pub(super) fn required_line(&mut self, field: &str, mistake: &str) -> String {
+        if !self.fields.contains_key(field) {
+            self.mistake(mistake);
+        }
+        self.line(field, mistake).unwrap_or_default()
+    }
+
+    /// A description or `null`.
+    pub(super) fn prose_or_null(&mut self, field: &str) -> Option<Option<String>> {
+        let given = self.text_or_null(field)?;
+        if given.as_deref().is_some_and(|text| !is_prose(text)) {
+            self.mistake(format!("{field} {NOT_PROSE}"));
+        }
+        Some(given)
     }
 
     /// A text or `null`.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use signalbox_core::id::is_resource_id;
 use signalbox_core::schema::{Model, ModelUpdate, NewModel, Provider};
+use signalbox_core::text::{NOT_A_LINE, is_line};
 use signalbox_store::{Listed, Page, models, provider_models};
 use utoipa::ToSchema;
 
@@ -154,8 +155,8 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     }
     let model = NewModel {
         id,
-        name: form.required_text("name", NAME),
-        description: form.text_or_null("description").flatten(),
+        name: form.required_line("name", NAME),
+        description: form.prose_or_null("description").flatten(),
         capabilities: capabilities(&mut form).unwrap_or_default(),
     };
     form.finish()?;
@@ -179,8 +180,8 @@ pub(super) async fn update(
     let mut form = body.form();
     form.ignore(&READ_ONLY);
     let update = ModelUpdate {
-        name: form.text("name", NAME),
-        description: form.text_or_null("description"),
+        name: form.line("name", NAME),
+        description: form.prose_or_null("description"),
         capabilities: capabilities(&mut form),
     };
     form.finish()?;
@@ -233,8 +234,10 @@ fn capabilities(form: &mut Form) -> Option<Vec<String>> {
         return None;
     };
     let capabilities: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
-    if capabilities.is_none() {
-        form.mistake("all capabilities must be strings");
+    match &capabilities {
+        None => form.mistake("all capabilities must be strings"),
+        Some(words) if !words.iter().all(|word| is_line(word)) => form.mistake(format!("capabilities {NOT_A_LINE}")),
+        Some(_) => {}
     }
     capabilities
 }

@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use signalbox_core::provider_type::is_sendable;
+use signalbox_core::provider_config::{Mistake, check_key, check_value};
 use signalbox_core::schema::{ConfigValue, ProviderConfig};
 use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
 use signalbox_store::provider_configs;
+use signalbox_upstream::{AddressPolicy, Target};
 use utoipa::ToSchema;
 
 use super::bodies::{ConfigToMerge, ConfigToSet};
@@ -18,9 +19,6 @@ use super::form::Form;
 use super::providers::find;
 use super::query::Query;
 use super::{App, Error, now_ms};
-
-/// No adapter has a key longer than this.
-const MAX_KEY: usize = 128;
 
 /// How a provider is reached.
 #[derive(Debug, Serialize, ToSchema)]
@@ -103,10 +101,11 @@ pub(super) async fn patch(
         form.mistake("value is required");
     }
     let sensitive = form.boolean("is_sensitive");
-    check_key(&key, &mut form);
-    if let Some(given) = &given {
-        check_text(&key, given, &mut form);
-    }
+    let checked = given.map(|given| if given == MASK { Ok(given) } else { checked(&key, given) }).transpose();
+    let given = checked.unwrap_or_else(|mistakes| {
+        form.mistakes(&mistakes);
+        None
+    });
     form.finish()?;
     let given = given.unwrap_or_default();
 
@@ -149,17 +148,15 @@ pub(super) fn shown(app: &App, configs: &[ProviderConfig], mask: bool) -> Result
 pub(super) fn values(config: &Map<String, Value>, existing: &[ProviderConfig], form: &mut Form) -> Vec<ConfigValue> {
     let mut values = Vec::with_capacity(config.len());
     for (key, value) in config.iter().filter(|(_, value)| *value != MASK) {
-        check_key(key, form);
-        if value.is_null() {
-            form.mistake(format!("config.{key} must not be null: delete the key instead"));
-        }
-        check_text(key, value, form);
         let row = existing.iter().find(|row| row.key == *key);
-        values.push(ConfigValue {
-            key: key.clone(),
-            value: Secret::new(value.to_string()),
-            is_sensitive: sensitivity(key, row),
-        });
+        match checked(key, value.clone()) {
+            Ok(value) => values.push(ConfigValue {
+                key: key.clone(),
+                value: Secret::new(value.to_string()),
+                is_sensitive: sensitivity(key, row),
+            }),
+            Err(mistakes) => form.mistakes(&mistakes),
+        }
     }
     values
 }
@@ -190,14 +187,13 @@ fn sensitivity(key: &str, existing: Option<&ProviderConfig>) -> bool {
     is_sensitive_key(key) || existing.is_some_and(|config| config.is_sensitive)
 }
 
-fn check_text(key: &str, value: &Value, form: &mut Form) {
-    if !is_sendable(value) {
-        form.mistake(format!("config.{key} must not contain line breaks or other control characters"));
-    }
+/// The value as it is to be stored, or everything that is wrong with it.
+fn checked(key: &str, value: Value) -> Result<Value, Vec<Mistake>> {
+    check_key(key).map_err(|mistake| vec![mistake])?;
+    check_value(key, value, &address)
 }
 
-fn check_key(key: &str, form: &mut Form) {
-    if key.trim().is_empty() || key.chars().count() > MAX_KEY {
-        form.mistake(format!("configuration keys must have 1 to {MAX_KEY} characters"));
-    }
+/// The rule for addresses of this API. An installation that refuses private ones does so when its router loads the provider.
+fn address(base_url: &str) -> Result<(), String> {
+    Target::parse(base_url, &AddressPolicy::default()).map(drop).map_err(|error| error.to_string())
 }

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use signalbox_core::provider_config::check_link;
 use signalbox_core::schema::{LinkedModel, ProviderModel};
 use signalbox_store::{models, provider_models};
 use utoipa::ToSchema;
@@ -89,7 +90,10 @@ pub(super) async fn link(
     let is_default = form.boolean("is_default").unwrap_or(false);
     let config = match form.take("config") {
         None | Some(Value::Null) => None,
-        Some(config @ Value::Object(_)) => Some(config.to_string()),
+        Some(Value::Object(config)) => {
+            form.check(check_link(&config));
+            Some(Value::Object(config).to_string())
+        }
         Some(_) => {
             form.mistake("config must be an object or null");
             None

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use signalbox_core::id::is_slug;
+use signalbox_core::provider_config::check_type;
 use signalbox_core::schema::{NewProvider, Provider, ProviderUpdate};
 use signalbox_store::{provider_configs, provider_models, providers};
 use utoipa::ToSchema;
@@ -133,11 +134,11 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     }
     let provider = NewProvider {
         id,
-        name: form.required_text("name", NAME),
-        kind: form.required_text("type", KIND),
+        name: form.required_line("name", NAME),
+        kind: kind(form.required_text("type", KIND), &mut form),
         enabled: form.boolean("enabled").unwrap_or(true),
         priority: form.integer("priority").unwrap_or(0),
-        description: form.text_or_null("description").flatten(),
+        description: form.prose_or_null("description").flatten(),
     };
     let config = form.object("config").unwrap_or_default();
     let configs = values(&config, &[], &mut form);
@@ -214,13 +215,21 @@ pub async fn find(app: &App, id: &str) -> Result<Provider, Error> {
     providers::get(&app.store, id).await.or_missing(Thing::Provider, id)
 }
 
+/// Checks a type that is there at all.
+fn kind(kind: String, form: &mut Form) -> String {
+    if !kind.is_empty() {
+        form.check(check_type(&kind));
+    }
+    kind
+}
+
 fn updated(form: &mut Form) -> ProviderUpdate {
     ProviderUpdate {
-        name: form.text("name", NAME),
-        kind: form.text("type", KIND),
+        name: form.line("name", NAME),
+        kind: form.text("type", KIND).map(|text| kind(text, form)),
         enabled: form.boolean("enabled"),
         priority: form.integer("priority"),
-        description: form.text_or_null("description"),
+        description: form.prose_or_null("description"),
     }
 }
 

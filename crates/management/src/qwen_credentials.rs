@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::secret::Secret;
+use signalbox_core::text::is_printable_ascii;
 use signalbox_store::credentials::{self, Credential, DEFAULT_LABEL, NewCredential};
 use utoipa::ToSchema;
 
@@ -104,7 +105,7 @@ pub(super) async fn put(State(app): State<App>, body: Body) -> Result<Json<Crede
         token: header(&mut form, "token"),
         cookies: header(&mut form, "cookies"),
         expires_at: expiry(&mut form),
-        label: form.text("label", "label must be a non-empty string").unwrap_or_else(|| DEFAULT_LABEL.to_owned()),
+        label: form.line("label", "label must be a non-empty string").unwrap_or_else(|| DEFAULT_LABEL.to_owned()),
     };
     form.finish()?;
     let id = credentials::put(&app.store, &app.sealer, &new, now_s()).await.or_code("credentials_set_failed")?;
@@ -150,7 +151,7 @@ pub(super) async fn activate(State(app): State<App>, Path(id): Path<i64>) -> Res
 /// The value of a header. One that no header can carry would fail on every request.
 fn header(form: &mut Form, field: &str) -> Secret<String> {
     let text = form.required_text(field, &format!("{field} is required and must be a non-empty string"));
-    if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+    if !is_printable_ascii(&text) {
         form.mistake(format!("{field} must be printable ASCII on one line"));
     }
     Secret::new(text)

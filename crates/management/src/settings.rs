@@ -40,6 +40,20 @@ pub(super) struct OneSetting {
     category: String,
     requires_restart: bool,
     is_default: bool,
+    #[serde(flatten)]
+    deprecation: Deprecation,
+}
+
+/// Whether a setting is one that nothing reads; both fields are absent where it is not.
+#[derive(Debug, Serialize, ToSchema)]
+struct Deprecation {
+    /// `true`: the value is kept and has no effect.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    deprecated: bool,
+    /// Why, and what has the effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deprecation: Option<&'static str>,
 }
 
 /// A setting that has been written.
@@ -51,6 +65,8 @@ pub(super) struct WrittenSetting {
     requires_restart: bool,
     updated_at: i64,
     message: &'static str,
+    #[serde(flatten)]
+    deprecation: Deprecation,
 }
 
 /// What became of several settings.
@@ -121,6 +137,7 @@ pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Resu
     Ok(Json(OneSetting {
         category: category_of(&key).to_owned(),
         requires_restart: known::requires_restart(&key),
+        deprecation: Deprecation::of(&key),
         key,
         value,
         is_default,
@@ -157,7 +174,9 @@ pub(super) async fn put(
     } else {
         "Setting updated successfully."
     };
-    Ok(Json(WrittenSetting { value: known::typed(&key, text), key, requires_restart, updated_at: now, message }))
+    let deprecation = Deprecation::of(&key);
+    let value = known::typed(&key, text);
+    Ok(Json(WrittenSetting { key, value, requires_restart, updated_at: now, message, deprecation }))
 }
 
 /// Writes several settings at once: what is valid is written, what is not is listed.
@@ -229,4 +248,13 @@ fn default_of(app: &App, key: &str) -> Option<Value> {
 /// What stands before the first dot.
 fn category_of(key: &str) -> &str {
     key.split_once('.').map_or(key, |(category, _)| category)
+}
+
+// === impl Deprecation ===
+
+impl Deprecation {
+    fn of(key: &str) -> Self {
+        let deprecation = known::deprecation(key);
+        Self { deprecated: deprecation.is_some(), deprecation }
+    }
 }

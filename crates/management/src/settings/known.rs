@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
+use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose};
 
 use crate::App;
 use crate::form::integer_of;
@@ -51,7 +52,7 @@ pub(super) const ALL: [Known; 12] = [
 /// The longest key.
 const MAX_KEY: usize = 128;
 
-const LEVELS: [&str; 4] = ["debug", "info", "warn", "error"];
+const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "trace"];
 
 /// Milliseconds.
 const TIMEOUT: std::ops::RangeInclusive<i64> = 1000..=600_000;
@@ -59,6 +60,22 @@ const TIMEOUT: std::ops::RangeInclusive<i64> = 1000..=600_000;
 /// Whether a change of this setting is seen only after a restart.
 pub fn requires_restart(key: &str) -> bool {
     Known::of(key).is_some_and(|known| known.restart)
+}
+
+/// Returns why a setting of the original is kept although nothing reads it, and what has its effect.
+pub(crate) fn deprecation(key: &str) -> Option<&'static str> {
+    match key {
+        "system.autoStart" => {
+            Some("Nothing reads it. `api-server service install` starts the services with the machine.")
+        }
+        "system.minimizeToTray" => Some("Nothing reads it. There is no icon in a tray."),
+        "system.checkUpdates" => Some("Nothing reads it. Signalbox does not look for updates."),
+        "database.path" => {
+            Some("Nothing reads it. Say where the database is with --db-path or --database-url at start.")
+        }
+        "active_model" => Some("Nothing reads it. A request names its model, or the active provider's default counts."),
+        _ => None,
+    }
 }
 
 /// A stored value with the type of its key. The original stored numbers as doubles.
@@ -84,6 +101,9 @@ pub fn text_of(key: &str, value: &Value) -> Result<String, String> {
     if key.chars().count() > MAX_KEY {
         return Err(format!("Setting key must have at most {MAX_KEY} characters"));
     }
+    if !is_line(key) {
+        return Err(format!("Setting key {NOT_A_LINE}"));
+    }
     if value.is_null() {
         return Err("Setting value is required".to_owned());
     }
@@ -94,8 +114,19 @@ pub fn text_of(key: &str, value: &Value) -> Result<String, String> {
         Some(Rule::Level) => level(value),
         Some(Rule::Switch { .. }) => switch(key, value),
         Some(Rule::Text) if !value.is_string() => Err(format!("{key} must be a string")),
-        Some(Rule::Text) | None => Ok(plain(value)),
+        Some(Rule::Text) => line(key, plain(value)),
+        None if value.is_string() => prose(plain(value)),
+        None => Ok(plain(value)),
     }
+}
+
+fn line(key: &str, text: String) -> Result<String, String> {
+    if is_line(&text) { Ok(text) } else { Err(format!("{key} {NOT_A_LINE}")) }
+}
+
+/// Checks a value of which nothing is known: some are more than a line long.
+fn prose(text: String) -> Result<String, String> {
+    if is_prose(&text) { Ok(text) } else { Err(format!("Setting value {NOT_PROSE}")) }
 }
 
 fn port(value: &Value) -> Result<String, String> {
@@ -117,7 +148,8 @@ fn timeout(value: &Value) -> Result<String, String> {
 fn level(value: &Value) -> Result<String, String> {
     match value.as_str() {
         Some(level) if LEVELS.contains(&level) => Ok(level.to_owned()),
-        _ => Err(format!("Log level must be one of: {}", LEVELS.join(", "))),
+        // The original's words, which its clients know; it had no `trace`.
+        _ => Err(format!("Log level must be one of: {}", LEVELS[..4].join(", "))),
     }
 }
 
@@ -215,6 +247,17 @@ mod tests {
             ("logging.level", json!("loud"), "Log level must be one of: debug, info, warn, error"),
             ("logging.logRequests", json!("maybe"), "logging.logRequests must be a boolean"),
             ("active_model", json!(7), "active_model must be a string"),
+            (
+                "active_provider",
+                json!("a\nb"),
+                "active_provider must not contain line breaks or other control characters",
+            ),
+            ("a\nb", json!(1), "Setting key must not contain line breaks or other control characters"),
+            (
+                "anything",
+                json!("a\0b"),
+                "Setting value must not contain control characters other than tabs and line breaks",
+            ),
             ("anything", json!(null), "Setting value is required"),
             (" ", json!(1), "Setting key is required"),
         ] {
@@ -234,9 +277,20 @@ mod tests {
             ("anything", json!(2.0), "2"),
             ("anything", json!(2.5), "2.5"),
             ("anything", json!({"a": [1]}), "{\"a\":[1]}"),
+            ("anything", json!("two\nlines"), "two\nlines"),
+            ("logging.level", json!("trace"), "trace"),
         ] {
             assert_eq!(text_of(key, &value).unwrap(), text, "{key} {value}");
         }
+    }
+
+    #[test]
+    fn only_known_keys_are_deprecated() {
+        let deprecated: Vec<&str> =
+            ALL.iter().map(|known| known.key).filter(|key| deprecation(key).is_some()).collect();
+        let expected =
+            ["system.autoStart", "system.minimizeToTray", "system.checkUpdates", "database.path", "active_model"];
+        assert_eq!(deprecated, expected);
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn finished(mut document: Value) -> Value {
     document
 }
 
-/// Any value that can be sent to a provider; see `signalbox_core::provider_type::is_sendable`.
+/// Any value that can be sent to a provider; see `signalbox_core::provider_config`.
 fn sendable() -> Value {
     let plain = json!({ "not": { "pattern": r"[\x00-\x1f\x7f-\x9f]" } });
     let inner = json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Sendable" }] });

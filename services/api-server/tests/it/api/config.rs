@@ -159,7 +159,7 @@ capabilities = "chat"
             "providers.Bad.type: must be a text that is not empty".to_owned(),
             "providers.Bad.type: is needed: openai, lm-studio, …".to_owned(),
             "providers.Bad.colour: unknown field".to_owned(),
-            "providers.Bad.config.apiKey: the variable NOT_SET_ANYWHERE is not set".to_owned(),
+            "providers.Bad.config.apiKey: a variable of the server cannot be named over HTTP: use ${file:NAME} or `api-server config apply`".to_owned(),
             format!("providers.Bad.config.other: files are named relative to {}, and stay in it", secrets.display()),
             "providers.Bad.models.b.weight: unknown field".to_owned(),
             "providers.Bad.models: only one of them can be the default".to_owned(),

@@ -46,6 +46,11 @@ async fn one_is_put_read_and_reset(site: &Site) {
 
     let active = site.put("/api/settings/active_model", json!({"value": "m"})).await.expect(200);
     assert_eq!(active["message"], "Setting updated successfully.");
+    assert_eq!(active["deprecated"], true);
+    for key in ["active_model", "system.autoStart"] {
+        let shown = site.get(&format!("/api/settings/{key}")).await.expect(200);
+        assert!(shown["deprecated"] == true && shown["deprecation"].as_str().unwrap().starts_with("Nothing reads it."));
+    }
     assert_eq!(site.delete("/api/settings/active_model").await.expect(200)["value"], serde_json::Value::Null);
 }
 
