@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`read`]: a text becomes a [`Document`], or a list of everything that is wrong with it. - `reference`: secrets that
 //!   stand elsewhere. - [`compare`](fn@compare): what has to be changed so that the catalogue is as the document says. - [`write`](fn@write): the
-//!   catalogue as a document. - [`format`](mod@format): TOML, YAML, JSON.
+//!   catalogue as a document. - [`format`](mod@format): TOML, YAML, JSON. `once`: no name is given twice.
 //!
 //! # Theory
 //! ```toml
@@ -29,6 +29,7 @@
 
 pub mod compare;
 pub mod format;
+mod once;
 pub mod read;
 mod reference;
 pub mod write;

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::once::Twice;
+
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -51,11 +53,21 @@ impl Format {
     /// Reads a text.
     ///
     /// # Errors
-    /// What is wrong and where; nothing of the text, which may hold a secret.
-    pub fn parse(self, text: &str) -> Result<Value, String> {
+    /// What is wrong and where, and every name that is given twice; nothing of a value, which may be a secret.
+    pub fn parse(self, text: &str) -> Result<Value, Vec<String>> {
+        let twice = Twice::default();
+        let value = self.read(text, &twice).map_err(|error| vec![error])?;
+        let mistakes = twice.mistakes(text);
+        if mistakes.is_empty() { Ok(value) } else { Err(mistakes) }
+    }
+
+    fn read(self, text: &str, twice: &Twice) -> Result<Value, String> {
         match self {
-            Self::Json => serde_json::from_str(text)
-                .map_err(|error| format!("no JSON at line {}, column {}", error.line(), error.column())),
+            Self::Json => {
+                let mut deserializer = serde_json::Deserializer::from_str(text);
+                let value = twice.read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+                value.map_err(|error| format!("no JSON at line {}, column {}", error.line(), error.column()))
+            }
             Self::Toml => match text.parse::<toml::Table>() {
                 Ok(table) => serde_json::to_value(table).map_err(|error| error.to_string()),
                 Err(error) => {
@@ -63,10 +75,12 @@ impl Format {
                     Err(format!("no TOML at line {}: {}", before.matches('\n').count() + 1, error.message()))
                 }
             },
-            Self::Yaml => yaml_serde::from_str(text).map_err(|error| match error.location() {
-                Some(at) => format!("no YAML at line {}, column {}", at.line(), at.column()),
-                None => "no YAML, or not of the kind that JSON can say".to_owned(),
-            }),
+            Self::Yaml => {
+                twice.read(yaml_serde::Deserializer::from_str(text)).map_err(|error| match error.location() {
+                    Some(at) => format!("no YAML at line {}, column {}", at.line(), at.column()),
+                    None => "no YAML, or not of the kind that JSON can say".to_owned(),
+                })
+            }
         }
     }
 

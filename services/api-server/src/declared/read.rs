@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use signalbox_core::id::{is_resource_id, is_slug};
-use signalbox_core::provider_type::is_sendable;
+use signalbox_core::provider_config::{Mistake, check_key, check_link, check_type, check_value};
 use signalbox_core::schema::{NewModel, NewProvider};
 use signalbox_core::secret::MASK;
+use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose, quoted};
+use signalbox_upstream::{AddressPolicy, Target};
 
 use super::reference::References;
 use super::{Declared, Document, Format, Link, Provider};
 use crate::api::settings;
-
-/// No adapter has a key longer than this.
-const MAX_KEY: usize = 128;
 
 /// The fields that nobody has taken yet, and what was wrong with the others.
 struct Fields<'a> {
@@ -27,7 +26,7 @@ struct Fields<'a> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn read(text: &str, format: Format, references: &References) -> Result<Document, Vec<String>> {
-    let value = format.parse(text).map_err(|error| vec![error])?;
+    let value = format.parse(text)?;
     let mut mistakes = Vec::new();
     let document = document(value, references, &mut mistakes);
     if mistakes.is_empty() { Ok(document) } else { Err(mistakes) }
@@ -41,7 +40,9 @@ fn document(value: Value, references: &References, mistakes: &mut Vec<String>) -
     let providers = section("providers", mistakes);
     let models = section("models", mistakes);
     let settings = section("settings", mistakes);
-    mistakes.extend(top.keys().map(|key| format!("{key}: unknown section; there are providers, models and settings")));
+    let unknown =
+        top.keys().map(|key| format!("{}: unknown section; there are providers, models and settings", quoted(key)));
+    mistakes.extend(unknown);
     Document {
         providers: providers.map(|all| {
             each("providers", all, mistakes, |path, id, value, mistakes| {
@@ -63,7 +64,7 @@ fn each<T>(
 ) -> BTreeMap<String, T> {
     let mut found = BTreeMap::new();
     for (id, value) in all {
-        let path = format!("{section}.{id}");
+        let path = format!("{section}.{}", quoted(&id));
         if let Some(one) = read(&path, &id, value, mistakes) {
             found.insert(id, one);
         }
@@ -79,33 +80,35 @@ fn provider(
     mistakes: &mut Vec<String>,
 ) -> Option<Provider> {
     if !is_slug(id) {
-        mistakes.push(format!("{path}: an id has 1 to {MAX_KEY} lowercase letters, digits and hyphens"));
+        mistakes.push(format!("{path}: an id has 1 to 128 lowercase letters, digits and hyphens"));
     }
     let mut fields = Fields { path, fields: object(path, value, mistakes)?, mistakes };
     let kind = fields.text("type");
-    if kind.is_none() {
-        fields.mistake("type", "is needed: openai, lm-studio, …");
+    match &kind {
+        None => fields.mistake("type", "is needed: openai, lm-studio, …"),
+        Some(kind) => fields.check(check_type(kind)),
     }
     let row = NewProvider {
         id: id.to_owned(),
-        name: fields.text("name").unwrap_or_else(|| id.to_owned()),
+        name: fields.line("name").unwrap_or_else(|| id.to_owned()),
         kind: kind.unwrap_or_default(),
         enabled: fields.boolean("enabled").unwrap_or(true),
         priority: fields.integer("priority").unwrap_or(0),
-        description: fields.text("description"),
+        description: fields.prose("description"),
     };
     let (config, models) = (fields.object("config"), fields.object("models"));
     fields.finish();
-    let config = each(&format!("{path}.config"), config, mistakes, |path, key, value, mistakes| {
-        if key.trim().is_empty() || key.chars().count() > MAX_KEY {
-            mistakes.push(format!("{path}: a key has 1 to {MAX_KEY} characters"));
-        }
-        declared(path, value, references, mistakes)
+    let config = each(path, config, mistakes, |_, key, value, mistakes| {
+        let given = check_key(key).map_err(|mistake| vec![mistake]).and_then(|()| declared(key, value, references));
+        given.map_err(|wrong| mistakes.extend(wrong.iter().map(|mistake| told(path, mistake)))).ok()
     });
     let models = each(&format!("{path}.models"), models, mistakes, |path, _, value, mistakes| {
         let mut fields = Fields { path, fields: object(path, value, mistakes)?, mistakes };
         let is_default = fields.boolean("default").unwrap_or(false);
         let config = fields.fields.contains_key("config").then(|| fields.object("config"));
+        if let Some(config) = &config {
+            fields.check(check_link(config));
+        }
         fields.finish();
         Some(Link { is_default, config })
     });
@@ -115,25 +118,22 @@ fn provider(
     Some(Provider { row, config, models })
 }
 
-fn declared(path: &str, mut value: Value, references: &References, mistakes: &mut Vec<String>) -> Option<Declared> {
+fn declared(key: &str, mut value: Value, references: &References) -> Result<Declared, Vec<Mistake>> {
     if value == MASK {
-        return Some(Declared::Kept);
+        return Ok(Declared::Kept);
     }
-    if value.is_null() {
-        mistakes.push(format!("{path}: must not be null; leave the key out"));
-        return None;
-    }
-    match resolve(&mut value, references) {
-        Ok(_) if !is_sendable(&value) => {
-            mistakes.push(format!("{path}: must not contain line breaks or other control characters"));
-            None
-        }
-        Ok(by_reference) => Some(Declared::Value { value, by_reference }),
-        Err(why) => {
-            mistakes.push(format!("{path}: {why}"));
-            None
-        }
-    }
+    let unresolved = |what: String| vec![Mistake { path: format!("config.{}", quoted(key)), what }];
+    let by_reference = resolve(&mut value, references).map_err(unresolved)?;
+    Ok(Declared::Value { value: check_value(key, value, &address)?, by_reference })
+}
+
+/// The rule for addresses of a document. An installation that refuses private ones does so when its router loads the provider.
+fn address(base_url: &str) -> Result<(), String> {
+    Target::parse(base_url, &AddressPolicy::default()).map(drop).map_err(|error| error.to_string())
+}
+
+fn told(path: &str, mistake: &Mistake) -> String {
+    format!("{path}.{}: {}", mistake.path, mistake.what)
 }
 
 /// Replaces the references in all texts of a value; whether there were any.
@@ -158,13 +158,13 @@ fn resolve(value: &mut Value, references: &References) -> Result<bool, String> {
 
 fn model(path: &str, id: &str, value: Value, mistakes: &mut Vec<String>) -> Option<NewModel> {
     if !is_resource_id(id) {
-        mistakes.push(format!("{path}: an id has 1 to {MAX_KEY} letters, digits and the characters - . _ : / @ +"));
+        mistakes.push(format!("{path}: an id has 1 to 128 letters, digits and the characters - . _ : / @ +"));
     }
     let mut fields = Fields { path, fields: object(path, value, mistakes)?, mistakes };
     let model = NewModel {
         id: id.to_owned(),
-        name: fields.text("name").unwrap_or_else(|| id.to_owned()),
-        description: fields.text("description"),
+        name: fields.line("name").unwrap_or_else(|| id.to_owned()),
+        description: fields.prose("description"),
         capabilities: fields.texts("capabilities"),
     };
     fields.finish();
@@ -204,6 +204,30 @@ impl Fields<'_> {
         }
     }
 
+    /// A text for a name.
+    fn line(&mut self, field: &str) -> Option<String> {
+        self.text(field).inspect(|text| {
+            if !is_line(text) {
+                self.mistake(field, NOT_A_LINE);
+            }
+        })
+    }
+
+    /// A text for a description.
+    fn prose(&mut self, field: &str) -> Option<String> {
+        self.text(field).inspect(|text| {
+            if !is_prose(text) {
+                self.mistake(field, NOT_PROSE);
+            }
+        })
+    }
+
+    fn check(&mut self, checked: Result<(), Mistake>) {
+        if let Err(mistake) = checked {
+            self.mistakes.push(told(self.path, &mistake));
+        }
+    }
+
     fn boolean(&mut self, field: &str) -> Option<bool> {
         let value = self.fields.remove(field)?.as_bool();
         if value.is_none() {
@@ -224,8 +248,10 @@ impl Fields<'_> {
         let Some(value) = self.fields.remove(field) else { return Vec::new() };
         let texts: Option<Vec<String>> =
             value.as_array().and_then(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect());
-        if texts.is_none() {
-            self.mistake(field, "must be a list of texts");
+        match &texts {
+            None => self.mistake(field, "must be a list of texts"),
+            Some(texts) if !texts.iter().all(|text| is_line(text)) => self.mistake(field, NOT_A_LINE),
+            Some(_) => {}
         }
         texts.unwrap_or_default()
     }
@@ -237,6 +263,6 @@ impl Fields<'_> {
 
     /// What nobody took is wrong: it would be lost without a word.
     fn finish(self) {
-        self.mistakes.extend(self.fields.keys().map(|field| format!("{}.{field}: unknown field", self.path)));
+        self.mistakes.extend(self.fields.keys().map(|field| format!("{}.{}: unknown field", self.path, quoted(field))));
     }
 }

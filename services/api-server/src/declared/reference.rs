@@ -4,25 +4,32 @@ use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
+use signalbox_daemon::{CONTROL_TOKEN_FILE, SEALING_KEY_FILE};
+
 /// A secret is not longer than this, in bytes.
 const MAX: u64 = 64 * 1024;
 
-/// Our own secrets, which are nobody's reference. So are all names that begin with `SIGNALBOX_`.
-const OWN: [&str; 5] = ["CLIENT_KEYS", "API_CLIENT_KEYS", "DATABASE_URL", "QWEN_TOKEN", "QWEN_COOKIES"];
+/// Variables that hold secrets of this installation itself. So do all names that begin with `SIGNALBOX_`.
+const OWN: [&str; 7] =
+    ["API_TOKEN", "CLIENT_KEYS", "API_CLIENT_KEYS", "DATABASE_URL", "API_DATABASE_URL", "QWEN_TOKEN", "QWEN_COOKIES"];
+
+/// Files that hold secrets of this installation itself: the control token and the sealing key.
+const OWN_FILES: [&str; 2] = [CONTROL_TOKEN_FILE, SEALING_KEY_FILE];
 
 /// What may be referred to.
 #[derive(Clone, Debug)]
 pub enum References {
-    /// All that the person who applies a document can read: it is their own process.
+    /// Everything that the person who applies a document can read in their own process, except for secrets of the
+    /// installation: a provider would be sent those.
     Own,
-    /// What a server lets its clients name: variables that are not its own secrets, and files in this directory.
+    /// Files in this directory, and no variables: the environment of a server is not its clients' to read.
     Server(PathBuf),
 }
 
 // === impl References ===
 
 impl References {
-    /// The references of a server: its environment, and files in `secrets` in its data directory.
+    /// The references of a server: files in `secrets` in its data directory.
     #[must_use]
     pub fn of_server(data_dir: &Path) -> Self {
         Self::Server(data_dir.join("secrets"))
@@ -58,8 +65,14 @@ impl References {
     }
 
     fn variable(&self, name: &str) -> Result<String, String> {
-        if matches!(self, Self::Server(_)) && (OWN.contains(&name) || name.starts_with("SIGNALBOX_")) {
-            return Err(format!("the variable {name} is a secret of the server's own"));
+        if matches!(self, Self::Server(_)) {
+            return Err(
+                "a variable of the server cannot be named over HTTP: use ${file:NAME} or `api-server config apply`"
+                    .to_owned(),
+            );
+        }
+        if OWN.contains(&name) || name.starts_with("SIGNALBOX_") {
+            return Err(format!("the variable {name} is a secret of this installation and is sent to no provider"));
         }
         let value = std::env::var(name).ok().filter(|value| !value.is_empty());
         value.ok_or_else(|| format!("the variable {name} is not set"))
@@ -68,7 +81,17 @@ impl References {
     fn file(&self, path: &Path) -> Result<String, String> {
         let cannot = |error: &std::io::Error| format!("the file {} cannot be read: {error}", path.display());
         let found = match self {
-            Self::Own => path.to_owned(),
+            Self::Own => {
+                // A link is as good as what it leads to.
+                let found = path.canonicalize().map_err(|error| cannot(&error))?;
+                if found.file_name().is_some_and(|name| OWN_FILES.iter().any(|own| name == *own)) {
+                    let shown = path.display();
+                    return Err(format!(
+                        "the file {shown} is a secret of this installation and is sent to no provider"
+                    ));
+                }
+                found
+            }
             Self::Server(directory) => {
                 let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
                 let outside = || format!("files are named relative to {}, and stay in it", directory.display());
@@ -131,6 +154,10 @@ mod tests {
         std::os::unix::fs::symlink("../private", secrets.join("link")).unwrap();
         let server = References::of_server(directory.path());
         assert_eq!(server.resolve("${file:key}").unwrap(), ("s3cret".to_owned(), true));
+        for name in ["PATH", "API_TOKEN", "NOT_SET_ANYWHERE"] {
+            let told = server.resolve(&format!("${{env:{name}}}")).unwrap_err();
+            assert!(told.contains("over HTTP") && told.contains("${file:NAME}"), "{told}");
+        }
         for text in [
             "${file:../private}",
             "${file:link}",
@@ -144,6 +171,25 @@ mod tests {
         }
         let private = directory.path().join("private");
         assert_eq!(References::Own.resolve(&format!("${{file:{}}}", private.display())).unwrap().0, "canary");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn secrets_of_the_installation_are_no_references() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in OWN_FILES {
+            std::fs::write(directory.path().join(name), "canary").unwrap();
+        }
+        std::os::unix::fs::symlink(CONTROL_TOKEN_FILE, directory.path().join("innocent")).unwrap();
+        let file =
+            |name: &str| References::Own.resolve(&format!("${{file:{}}}", directory.path().join(name).display()));
+        for name in [CONTROL_TOKEN_FILE, SEALING_KEY_FILE, "innocent"] {
+            assert!(file(name).unwrap_err().contains("secret of this installation"), "{name}");
+        }
+        for name in ["API_TOKEN", "SIGNALBOX_KEY", "SIGNALBOX_TOKEN", "CLIENT_KEYS", "DATABASE_URL"] {
+            let told = References::Own.resolve(&format!("${{env:{name}}}")).unwrap_err();
+            assert!(told.contains("secret of this installation"), "{name}: {told}");
+        }
     }
 
     proptest! {

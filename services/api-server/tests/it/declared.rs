@@ -43,8 +43,8 @@ fn texts() -> impl Strategy<Value = String> {
         Just("true".to_owned()),
         Just("0x1F".to_owned())
     ]
-    // What is no reference must not look like one.
-    .prop_map(|text| text.replace("${", "$${"))
+    // What is no reference must not look like one, and no text may break its line.
+    .prop_map(|text| text.replace("${", "$${").replace(['\u{2028}', '\u{2029}'], ""))
 }
 
 fn values() -> impl Strategy<Value = Value> {
@@ -62,10 +62,17 @@ fn values() -> impl Strategy<Value = Value> {
 }
 
 fn entries() -> impl Strategy<Value = (String, Value)> {
-    let open = ("(baseURL|timeout|[a-j.]{1,4})", values());
-    let secret =
-        ("(apiKey|headers|x-token)", prop_oneof![Just(json!("${env:PATH}")), Just(json!({"a": "Bearer ${env:PATH}"}))]);
-    prop_oneof![open, secret]
+    let open = ("[a-j.]{1,4}", values());
+    let known = prop_oneof![
+        (Just("baseURL".to_owned()), "https?://[a-z]{1,5}(:[1-9][0-9]{0,3})?(/[a-z]{0,3}){0,2}".prop_map(Value::from)),
+        (Just("timeout".to_owned()), (1..=86_400_000_i64).prop_map(Value::from)),
+        (Just("timeout".to_owned()), (1..=86_400_000_i64).prop_map(|millis| millis.to_string().into())),
+    ];
+    let secret = prop_oneof![
+        ("(apiKey|x-token)", Just(json!("${env:PATH}"))),
+        ("(headers|x-token)", Just(json!({"a": "Bearer ${env:PATH}"}))),
+    ];
+    prop_oneof![open, known, secret]
 }
 
 /// Name, type, whether it is enabled, priority and description of a provider.
