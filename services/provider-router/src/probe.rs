@@ -1,32 +1,147 @@
 //! Asking a provider which models it has: it costs no tokens, and tells whether the provider can be reached and accepts us.
+//!
+//! REST, the command line and the router itself ask by this one function, so that they agree about a provider.
+
+mod words;
 
 use std::future::poll_fn;
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use signalbox_core::secret::MASK;
 use signalbox_upstream::{Client, Deadlines};
 
+use self::words::{kind, words};
 use crate::{provider::OpenAi, relay::Source};
 
-/// A list of models larger than this is none.
+/// Maximum bytes of a list of models.
 const MAX_LIST: usize = 8 << 20;
 
-/// A provider's own list, as it sent it: JSON, if nothing else.
+/// Keys under which providers put the models of their list.
+const FRAMES: [&str; 3] = ["data", "models", "result"];
+
+/// Maximum bytes of an error that are read for its words.
+const MAX_ERROR: usize = 64 << 10;
+
+/// Returns a provider's own list, as it sent it: JSON that may be a list of models.
 ///
 /// # Errors
-/// Why there is none, in words.
+/// Why there is none, in words, the provider's own where it has said some, without its secrets.
 pub(crate) async fn list_models(client: &Client, deadlines: &Deadlines, openai: &OpenAi) -> Result<Bytes, String> {
+    let listed = ask(client, deadlines, openai).await;
+    listed.map_err(|reason| openai.secrets().iter().fold(reason, |reason, secret| reason.replace(secret, MASK)))
+}
+
+async fn ask(client: &Client, deadlines: &Deadlines, openai: &OpenAi) -> Result<Bytes, String> {
     let response = client.send(&openai.target, openai.models(), deadlines).await.map_err(|e| e.to_string())?;
     let (head, body) = response.into_parts();
+    let mut source = Source::Upstream(body);
     if !head.status.is_success() {
-        return Err(format!("it answered with status {}", head.status));
+        // What cannot be read of an error changes nothing about the status.
+        let (error, _) = read(&mut source, MAX_ERROR).await.unwrap_or_default();
+        return Err(refusal(head.status, &error));
     }
-    let (mut source, mut list) = (Source::Upstream(body), BytesMut::new());
+    let (list, is_whole) = read(&mut source, MAX_LIST).await?;
+    if is_whole { judged(list) } else { Err(format!("its list is larger than {MAX_LIST} bytes")) }
+}
+
+/// Reads a body up to a bound, and whether that is all of it.
+async fn read(source: &mut Source, most: usize) -> Result<(Bytes, bool), String> {
+    let mut all = BytesMut::new();
     while let Some(bytes) = poll_fn(|cx| source.poll_data(cx)).await.transpose().map_err(|e| e.to_string())? {
-        list.extend_from_slice(&bytes);
-        if list.len() > MAX_LIST {
-            return Err(format!("its list is larger than {MAX_LIST} bytes"));
+        all.extend_from_slice(&bytes);
+        if all.len() > most {
+            return Ok((all.freeze(), false));
         }
     }
-    serde_json::from_slice::<serde::de::IgnoredAny>(&list).map_err(|error| format!("its list is not JSON: {error}"))?;
-    Ok(list.freeze())
+    Ok((all.freeze(), true))
+}
+
+/// What an answer with another status than success says.
+fn refusal(status: StatusCode, body: &[u8]) -> String {
+    let hint = match status.as_u16() {
+        401 | 403 => ". Check apiKey or headers",
+        404 => ". Check the path of baseURL",
+        _ => "",
+    };
+    match words(body) {
+        Some(words) => format!("it answered with status {status}: {words}{hint}"),
+        None => format!("it answered with status {status}{hint}"),
+    }
+}
+
+/// The list, unless it is an error in the form of a success, or no list at all.
+fn judged(list: Bytes) -> Result<Bytes, String> {
+    let value: serde_json::Value =
+        serde_json::from_slice(&list).map_err(|error| format!("its list is not JSON: {error}"))?;
+    let is_full = |frame: &&str| value.get(frame).is_some_and(|inside| inside.is_array() || inside.is_object());
+    if FRAMES.iter().any(is_full) || value.is_array() {
+        return Ok(list);
+    }
+    if let Some(words) = words(&list) {
+        return Err(format!("it answered with an error: {words}"));
+    }
+    match &value {
+        // A list without models, or models by name.
+        serde_json::Value::Object(fields)
+            if FRAMES.iter().any(|frame| fields.contains_key(*frame))
+                || (!fields.is_empty() && fields.values().all(serde_json::Value::is_object)) =>
+        {
+            Ok(list)
+        }
+        other => Err(format!("its list is not one of models: it is {}", kind(other))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_success_is_a_list() {
+        for list in [
+            r#"{"object":"list","data":[{"id":"m"}]}"#,
+            r#"{"data":[],"error":null}"#,
+            r#"{"data":null}"#,
+            r#"[{"id":"m"}]"#,
+            "[]",
+            r#"{"models":[{"name":"m"}]}"#,
+            r#"{"m":{"owned_by":"x"}}"#,
+        ] {
+            assert!(judged(Bytes::from_static(list.as_bytes())).is_ok(), "{list}");
+        }
+        for (list, told) in [
+            (r#"{"error":{"message":"no such key","code":401}}"#, "it answered with an error: no such key"),
+            (r#"{"error":"quota is used up"}"#, "it answered with an error: quota is used up"),
+            (r#"{"error":{"code":5}}"#, "it answered with an error: {\"code\":5}"),
+            (r#"{"data":null,"error":{"message":"down"}}"#, "it answered with an error: down"),
+            (r#"{"detail":"Not authenticated"}"#, "it answered with an error: Not authenticated"),
+            (r#"{"code":"InvalidApiKey","message":"no key"}"#, "it answered with an error: no key"),
+            ("{}", "its list is not one of models: it is an object without a list in it"),
+            (r#"{"status":"ok"}"#, "its list is not one of models: it is an object without a list in it"),
+            ("7", "its list is not one of models: it is a number"),
+            ("null", "its list is not one of models: it is null"),
+            ("true", "its list is not one of models: it is true or false"),
+            (r#""ok""#, "its list is not one of models: it is a text"),
+            ("<html>", "its list is not JSON"),
+            ("", "its list is not JSON"),
+        ] {
+            let error = judged(Bytes::from_static(list.as_bytes())).unwrap_err();
+            assert!(error.starts_with(told), "{list}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_words_and_what_to_do() {
+        for (status, body, told) in [
+            (401, r#"{"error":{"message":"bad key"}}"#, "status 401 Unauthorized: bad key. Check apiKey or headers"),
+            (403, "", "status 403 Forbidden. Check apiKey or headers"),
+            (404, "not here", "status 404 Not Found: not here. Check the path of baseURL"),
+            (404, "<html><body>nginx</body></html>", "status 404 Not Found. Check the path of baseURL"),
+            (500, r#"{"message":"boom"}"#, "status 500 Internal Server Error: boom"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(refusal(status, body.as_bytes()), format!("it answered with {told}"), "{body}");
+        }
+    }
 }

@@ -1,13 +1,12 @@
 //! Asking a provider for its models, which costs no tokens.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use signalbox_core::schema::{self, ProviderConfig};
 use signalbox_upstream::Client;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::Desk;
-use crate::{clock, probe::list_models, provider::Adapter};
+use crate::{clock, model_list, probe::list_models, provider::Adapter};
 
 /// Who tests a provider wants to know soon.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -36,7 +35,7 @@ pub(in crate::cli) async fn probe(
         Adapter::OpenAi(openai) => {
             let deadlines = desk.config.upstream.deadlines();
             match timeout(PATIENCE, list_models(&client, &deadlines, openai)).await {
-                Ok(list) => list.map(|list| ids(&list)),
+                Ok(list) => list.and_then(|list| ids(&list, &row.id)),
                 Err(_) => Err(format!("it has not answered within {} s", PATIENCE.as_secs())),
             }
         }
@@ -48,19 +47,10 @@ pub(in crate::cli) async fn probe(
     })
 }
 
-/// The ids of a list of models; none, if it is another kind of list.
-fn ids(list: &[u8]) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct List {
-        data: Vec<Entry>,
-    }
-    #[derive(Deserialize)]
-    struct Entry {
-        id: String,
-    }
-    serde_json::from_slice::<List>(list)
-        .map(|list| list.data.into_iter().map(|entry| entry.id).collect())
-        .unwrap_or_default()
+/// The ids of a list of models.
+fn ids(list: &[u8], owner: &str) -> Result<Vec<String>, String> {
+    let listed = model_list::read(list, owner).map_err(|error| error.to_string())?;
+    Ok(listed.models.into_iter().map(|model| model.id).collect())
 }
 
 // === impl Probed ===

@@ -1,0 +1,78 @@
+//! The words of an error, wherever providers put them.
+
+use serde_json::Value;
+use signalbox_core::text::is_line;
+
+/// Maximum characters of a provider's words in a message.
+const MAX: usize = 300;
+
+/// Where the words of an error are: OpenAI, others with `message` alone, FastAPI, JSON:API, MiniMax.
+const PLACES: [&str; 9] = [
+    "/error/message",
+    "/error",
+    "/error_message",
+    "/message",
+    "/msg",
+    "/detail",
+    "/detail/0/msg",
+    "/errors/0/message",
+    "/base_resp/status_msg",
+];
+
+/// Returns the words of an error, on one line; of an error without words, the error itself. Nothing for a page of HTML.
+pub(super) fn words(body: &[u8]) -> Option<String> {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        let text = String::from_utf8_lossy(body);
+        let text = text.trim();
+        return (!text.starts_with('<')).then(|| shown(text)).filter(|text| !text.is_empty());
+    };
+    let said = |place: &&str| Some(value.pointer(place)?.as_str()?.trim().to_owned()).filter(|text| !text.is_empty());
+    let error = || value.get("error").filter(|error| !error.is_null()).map(ToString::to_string);
+    PLACES.iter().find_map(said).or_else(error).map(|text| shown(&text))
+}
+
+/// What kind of value this is, for people.
+pub(super) const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object without a list in it",
+    }
+}
+
+/// A bounded piece of a text, on one line.
+fn shown(text: &str) -> String {
+    let printable = |c: char| if is_line(c.encode_utf8(&mut [0; 4])) { c } else { ' ' };
+    let mut shown: String = text.chars().take(MAX).map(printable).collect();
+    if text.chars().nth(MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_and_bounded() {
+        for (body, expected) in [
+            (r#"{"error":{"message":" no "}}"#, Some("no")),
+            (r#"{"detail":[{"msg":"field required"}]}"#, Some("field required")),
+            (r#"{"base_resp":{"status_code":1004,"status_msg":"login fail"}}"#, Some("login fail")),
+            (r#"{"errors":[{"message":"a\nb\u001b[31m"}]}"#, Some("a b [31m")),
+            ("plain words", Some("plain words")),
+            ("<!doctype html>", None),
+            ("{}", None),
+            ("[]", None),
+            ("", None),
+        ] {
+            assert_eq!(words(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+        let long = "x".repeat(1000);
+        assert_eq!(words(long.as_bytes()).unwrap().chars().count(), MAX + 1);
+    }
+}
