@@ -9,6 +9,7 @@ use signalbox_store::{
     provider_configs,
     settings::{self, ACTIVE_PROVIDER},
 };
+use signalbox_upstream::Target;
 
 use crate::{
     clock,
@@ -71,6 +72,11 @@ impl Desk {
     /// A provider as the router would load it.
     pub(super) fn load(&self, row: &schema::Provider, config: &provider::Config) -> Provider {
         Provider::new(row, config, None, &self.config.upstream.policy(), &Metrics::default())
+    }
+
+    /// The rule for addresses: what this installation lets the router call.
+    pub(super) fn address(&self, base_url: &str) -> Result<(), String> {
+        Target::parse(base_url, &self.config.upstream.policy()).map(drop).map_err(|error| error.to_string())
     }
 
     /// Says no to a configuration that the router could not use.

@@ -11,8 +11,11 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use signalbox_core::{
+    id::is_resource_id,
+    provider_config::check_value,
     schema::{NewModel, NewProvider, ProviderConfig, Setting},
     secret::Secret,
+    text::is_printable_ascii,
 };
 use signalbox_store::{
     Kind,
@@ -27,7 +30,7 @@ use super::{
     desk::{Desk, active},
     output::{Colour, Done, Output, Verdict},
     provider::row_of,
-    values::stored,
+    values::{stored, told},
 };
 use crate::clock;
 
@@ -143,9 +146,8 @@ impl Variables {
     }
 
     /// The providers the original would have made of them, under the ids it gave them.
-    fn providers(&self) -> anyhow::Result<Vec<Found>> {
-        let timeout = self.get("REQUEST_TIMEOUT").map(str::parse::<i64>).transpose();
-        let timeout = timeout.context("REQUEST_TIMEOUT takes milliseconds")?;
+    fn providers(&self) -> Vec<Found> {
+        let timeout = self.get("REQUEST_TIMEOUT");
         let found = |id: &str, name: &str, kind: &str, priority, mut config: Vec<(&'static str, Value)>, model| {
             config.extend(timeout.map(|timeout| ("timeout", timeout.into())));
             let provider = NewProvider {
@@ -175,8 +177,21 @@ impl Variables {
             let config = vec![("baseURL", url.into())];
             all.push(found("qwen-proxy-default", "Qwen Proxy Default", "qwen-proxy", 5, config, None));
         }
-        Ok(all)
+        all
     }
+}
+
+/// The values as they are to be stored.
+fn checked(id: &str, config: Vec<(&'static str, Value)>, desk: &Desk) -> anyhow::Result<Vec<(&'static str, Value)>> {
+    let (mut values, mut mistakes) = (Vec::with_capacity(config.len()), Vec::new());
+    for (key, value) in config {
+        match check_value(key, value, &|url| desk.address(url)) {
+            Ok(value) => values.push((key, value)),
+            Err(wrong) => mistakes.extend(wrong),
+        }
+    }
+    anyhow::ensure!(mistakes.is_empty(), "the variables of {id}: {}; nothing was changed", told(&mistakes));
+    Ok(values)
 }
 
 // === impl Plan ===
@@ -186,12 +201,12 @@ impl Plan {
     async fn of(variables: &Variables, desk: &Desk) -> anyhow::Result<(Self, i64)> {
         let catalog = desk.catalog().await?;
         let mut plan = Self::default();
-        for found in variables.providers()? {
+        for found in variables.providers() {
             plan.provider(found, &catalog, desk)?;
         }
         let chosen = if desk.active_is_seeded().await? { None } else { active(&catalog) };
         plan.active(variables.get("DEFAULT_PROVIDER"), chosen, &catalog)?;
-        plan.login(variables, credentials::list(&desk.store).await?.is_empty());
+        plan.login(variables, credentials::list(&desk.store).await?.is_empty())?;
         plan.notes(variables);
         Ok((plan, catalog.version))
     }
@@ -214,6 +229,7 @@ impl Plan {
     fn provider(&mut self, found: Found, catalog: &Catalog, desk: &Desk) -> anyhow::Result<()> {
         let Found { provider, config, model } = found;
         let id = provider.id.clone();
+        let config = checked(&id, config, desk)?;
         let existing = catalog.providers.iter().find(|(row, ..)| row.id == id);
         if let Some((row, configs, links)) = existing {
             // Once somebody has touched it, it is theirs.
@@ -236,6 +252,10 @@ impl Plan {
             self.changes.push(Change::Config { provider_id: id.clone(), value });
         }
         if let Some(model_id) = model {
+            anyhow::ensure!(
+                is_resource_id(&model_id),
+                "the variables of {id}: a model id has 1 to 128 letters, digits and the characters . _ : / -"
+            );
             let known = catalog.models.iter().any(|model| model.id == model_id);
             if !known {
                 let (name, capabilities) = (model_id.clone(), vec!["chat".to_owned()]);
@@ -269,11 +289,19 @@ impl Plan {
         Ok(())
     }
 
-    fn login(&mut self, variables: &Variables, none_stored: bool) {
-        let (Some(token), Some(cookies)) = (variables.get("QWEN_TOKEN"), variables.get("QWEN_COOKIES")) else { return };
+    fn login(&mut self, variables: &Variables, none_stored: bool) -> anyhow::Result<()> {
+        let (Some(token), Some(cookies)) = (variables.get("QWEN_TOKEN"), variables.get("QWEN_COOKIES")) else {
+            return Ok(());
+        };
         if !none_stored {
             self.told.push("login at chat.qwen.ai: there already, and left as it is".to_owned());
-            return;
+            return Ok(());
+        }
+        for (name, value) in [("QWEN_TOKEN", token), ("QWEN_COOKIES", cookies)] {
+            anyhow::ensure!(
+                is_printable_ascii(value),
+                "{name} must be printable ASCII on one line; nothing was changed"
+            );
         }
         self.told.push("login at chat.qwen.ai: is stored, encrypted".to_owned());
         self.login = Some(NewCredential {
@@ -282,6 +310,7 @@ impl Plan {
             cookies: Secret::new(cookies.to_owned()),
             expires_at: None,
         });
+        Ok(())
     }
 
     /// What is no row: what still works as a variable, and what never did.

@@ -3,7 +3,11 @@
 use anyhow::{bail, ensure};
 use clap::Subcommand;
 use serde_json::json;
-use signalbox_core::{id::is_resource_id, schema::NewModel};
+use signalbox_core::{
+    id::is_resource_id,
+    schema::NewModel,
+    text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose},
+};
 use signalbox_store::{
     catalog::{Catalog, Change},
     provider_models::NewLink,
@@ -154,6 +158,7 @@ async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
     if model.capabilities.is_empty() {
         model.capabilities = vec!["chat".to_owned()];
     }
+    check(&model)?;
     let mut changes = vec![Change::Model(model.clone())];
     if let Some((provider, is_default)) = &link {
         find(&catalog, provider)?;
@@ -167,6 +172,14 @@ async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
         None => out.line(format!("Say who serves it: provider-router model link <provider-id> {}", model.id)),
     }
     Ok(Verdict::done(json!({ "id": model.id, "provider": link.map(|(provider, _)| provider) })))
+}
+
+/// Checks the texts of a model.
+fn check(model: &NewModel) -> anyhow::Result<()> {
+    ensure!(is_line(&model.name), "name {NOT_A_LINE}");
+    ensure!(model.description.as_deref().is_none_or(is_prose), "description {NOT_PROSE}");
+    ensure!(model.capabilities.iter().all(|word| is_line(word)), "capabilities {NOT_A_LINE}");
+    Ok(())
 }
 
 /// Who serves it, if anybody does yet.
@@ -194,6 +207,7 @@ async fn link(command: &Link, desk: &Desk, out: &mut Output) -> Done {
     let ask = desk.asks && !command.default && command.upstream_model.is_none();
     let is_default =
         command.default || (ask && prompt::confirm("Is it the default model of this provider?", false).await?);
+    ensure!(command.upstream_model.as_deref().is_none_or(is_line), "upstream_model {NOT_A_LINE}");
     let config = command.upstream_model.as_ref().map(|name| json!({ "upstream_model": name }).to_string());
     let link = NewLink { provider_id: row.id.clone(), model_id: command.model.clone(), is_default, config };
     desk.change(catalog.version, &[Change::Link(link)]).await?;

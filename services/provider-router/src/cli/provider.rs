@@ -28,7 +28,7 @@ pub(super) enum Command {
     #[command(alias = "ls")]
     List {
         /// Only those of this type
-        #[arg(long = "type", short, value_name = "TYPE")]
+        #[arg(long = "type", short = 't', value_name = "TYPE")]
         kind: Option<String>,
         /// Only those that are enabled
         #[arg(long, short)]

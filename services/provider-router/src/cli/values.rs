@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use signalbox_core::{
-    provider_type::{Field, ProviderType, is_sendable},
+    provider_config::{AddressRule, Mistake, check_key, check_value, value_of_text},
+    provider_type::{Field, ProviderType},
     schema::{ConfigValue, ProviderConfig},
     secret::{Secret, is_sensitive_key},
 };
-
-/// No adapter has a key longer than this.
-const MAX_KEY: usize = 128;
 
 /// A secret in a file is not longer than this.
 const MAX_FILE: u64 = 64 * 1024;
@@ -38,8 +36,11 @@ impl Values {
         self.set.is_empty() && self.set_env.is_empty() && self.set_file.is_empty()
     }
 
-    /// The keys and values, each with the type that this kind of provider wants.
-    pub(super) fn read(&self, kind: ProviderType) -> anyhow::Result<Vec<(String, Value)>> {
+    /// The keys and values as they are to be stored.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, without the values, which may be secrets.
+    pub(super) fn read(&self, kind: ProviderType, address: AddressRule<'_>) -> anyhow::Result<Vec<(String, Value)>> {
         let mut texts = Vec::new();
         for (key, text) in split("--set", &self.set)? {
             texts.push((key, text.to_owned()));
@@ -52,34 +53,36 @@ impl Values {
             texts.push((key, first_line(&PathBuf::from(path)).with_context(|| format!("--set-file {key}"))?));
         }
         let mut values: Vec<(String, Value)> = Vec::with_capacity(texts.len());
+        let mut mistakes = Vec::new();
         for (key, text) in texts {
             ensure!(values.iter().all(|(known, _)| known != key), "`{key}` is given twice");
-            values.push((key.to_owned(), typed(kind, key, &text)?));
+            match typed(kind, key, &text, address) {
+                Ok(value) => values.push((key.to_owned(), value)),
+                Err(wrong) => mistakes.extend(wrong),
+            }
         }
+        ensure!(mistakes.is_empty(), told(&mistakes));
         Ok(values)
     }
 }
 
-/// The value that a text means for a key.
-pub(super) fn typed(kind: ProviderType, key: &str, text: &str) -> anyhow::Result<Value> {
+/// The value that a text means for a key, as it is to be stored.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn typed(
+    kind: ProviderType,
+    key: &str,
+    text: &str,
+    address: AddressRule<'_>,
+) -> Result<Value, Vec<Mistake>> {
     let field = kind.fields().into_iter().find(|field| field.name == key);
-    let json = || serde_json::from_str::<Value>(text).ok();
-    let value = match field.map(|field| field.kind) {
-        Some("number") => text.trim().parse::<i64>().ok().map(Value::from),
-        Some("object") => json().filter(Value::is_object),
-        Some(_) => Some(Value::from(text)),
-        // Nobody knows; a secret is text, whatever it looks like.
-        None if is_sensitive_key(key) => Some(Value::from(text)),
-        None => Some(json().filter(|value| !value.is_null()).unwrap_or_else(|| Value::from(text))),
-    };
-    // The value may be a secret, so it is not repeated.
-    if value.as_ref().is_some_and(|value| !is_sendable(value)) {
-        bail!("`{key}` must not contain line breaks or other control characters");
-    }
-    value.with_context(|| match field.map(|field| field.kind) {
-        Some("number") => format!("`{key}` takes a whole number, such as 120000"),
-        _ => format!("`{key}` takes an object as JSON, such as {{\"X-Team\": \"blue\"}}"),
-    })
+    check_value(key, value_of_text(key, field.map(|field| field.kind), text), address)
+}
+
+/// All mistakes in one text.
+pub(super) fn told(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Says no if something that is needed is missing.
@@ -109,10 +112,7 @@ fn split<'a>(flag: &str, given: &'a [String]) -> anyhow::Result<Vec<(&'a str, &'
     let each = |given: &'a String| {
         // What stands behind the sign may be a secret, and without the sign, nobody knows what it is.
         let (key, value) = given.split_once('=').with_context(|| format!("{flag} takes KEY=…"))?;
-        ensure!(
-            (1..=MAX_KEY).contains(&key.trim().len()),
-            "{flag} takes a key of 1 to {MAX_KEY} characters before the `=`"
-        );
+        check_key(key.trim()).map_err(|mistake| anyhow::anyhow!("{flag}: {mistake}"))?;
         Ok((key.trim(), value))
     };
     given.iter().map(each).collect()
@@ -135,6 +135,10 @@ mod tests {
 
     use super::*;
 
+    fn anywhere(_: &str) -> Result<(), String> {
+        Ok(())
+    }
+
     #[test]
     fn values_get_the_type_their_key_wants() {
         let openai = provider_type("openai");
@@ -144,25 +148,27 @@ mod tests {
             ("headers", r#"{"a":"b"}"#, Some(json!({"a": "b"}))),
             ("headers", "[]", None),
             ("apiKey", "12345", Some(json!("12345"))),
+            ("apiKey", " sk-1\n", Some(json!("sk-1"))),
             ("baseURL", "http://x", Some(json!("http://x"))),
             ("own", "true", Some(json!(true))),
             ("own", "word", Some(json!("word"))),
             ("ownToken", "7", Some(json!("7"))),
         ] {
-            assert_eq!(typed(openai, key, text).ok(), value, "{key}={text}");
+            assert_eq!(typed(openai, key, text, &anywhere).ok(), value, "{key}={text}");
         }
     }
 
     #[test]
     fn mistakes_name_the_key_and_not_the_value() {
         let values = |given: &str| Values { set: vec![given.to_owned()], ..Values::default() };
-        for given in ["canary", "=canary", "timeout=canary", "headers=canary"] {
-            let error = values(given).read(provider_type("openai")).unwrap_err().to_string();
+        let told = |values: Values| values.read(provider_type("openai"), &anywhere).unwrap_err().to_string();
+        for given in ["canary", "=canary", "timeout=canary", "headers=canary", "apiKey=a\r\ncanary"] {
+            let error = told(values(given));
             assert!(!error.contains("canary"), "{error}");
         }
-        assert!(values("apiKey=a\r\nb").read(provider_type("openai")).is_err(), "a header would break");
-        let twice = Values { set: vec!["a=1".into(), "a=2".into()], ..Values::default() };
-        assert!(twice.read(provider_type("openai")).unwrap_err().to_string().contains("twice"));
+        assert!(told(Values { set: vec!["a=1".into(), "a=2".into()], ..Values::default() }).contains("twice"));
+        let all = told(Values { set: vec!["timeout=soon".into(), "baseURL=x".into()], ..Values::default() });
+        assert!(all.contains("config.timeout") && all.contains("config.baseURL"), "all at once: {all}");
     }
 
     #[test]

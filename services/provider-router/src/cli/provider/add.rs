@@ -4,9 +4,11 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 use signalbox_core::{
     id::is_slug,
+    provider_config::check_type,
     provider_type::{ECHO, Field, PROVIDER_TYPES, ProviderType, provider_type},
     schema::NewProvider,
     secret::{MASK, is_sensitive_key},
+    text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose},
 };
 use signalbox_store::{
     catalog::{Catalog, Change},
@@ -17,7 +19,7 @@ use super::{Desk, row_of};
 use crate::cli::{
     output::{Colour, Done, Output, Verdict},
     prompt,
-    values::{Values, complete, stored, typed},
+    values::{self, Values, complete, stored, typed},
 };
 
 #[derive(Debug, Default, clap::Args)]
@@ -54,7 +56,7 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
     let catalog = desk.catalog().await?;
     // Who says a flag that is needed has a script, or knows what they want.
     let asks = desk.asks && command.id.is_none() && command.kind.is_none() && command.values.is_empty();
-    let plan = if asks { asked(&command, &catalog, out).await? } else { told(&command, &catalog)? };
+    let plan = if asks { asked(&command, &catalog, desk, out).await? } else { told(&command, &catalog, desk)? };
     let Some(Plan { provider, config }) = plan else {
         out.line("Nothing was changed.");
         return Ok(Verdict::done(json!({ "created": false })));
@@ -92,15 +94,18 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
 }
 
 /// What the flags say.
-fn told(command: &Add, catalog: &Catalog) -> anyhow::Result<Option<Plan>> {
+fn told(command: &Add, catalog: &Catalog, desk: &Desk) -> anyhow::Result<Option<Plan>> {
     let id = command.id.as_deref().context("say the id of the provider with --id")?;
     new_id(catalog, id)?;
     let kind = command.kind.as_deref().context("say its kind with --type, such as openai or lm-studio")?;
     let kind_row = known_kind(kind)?;
-    let config = command.values.read(kind_row)?;
+    let config = command.values.read(kind_row, &|url| desk.address(url))?;
     complete(kind_row, |key| config.iter().any(|(given, _)| given == key))?;
     let name = command.name.as_deref().unwrap_or(id);
     new_name(catalog, id, name)?;
+    if let Some(text) = &command.description {
+        prose(text)?;
+    }
     Ok(Some(Plan {
         provider: NewProvider {
             id: id.to_owned(),
@@ -115,7 +120,7 @@ fn told(command: &Add, catalog: &Catalog) -> anyhow::Result<Option<Plan>> {
 }
 
 /// What a person says; nothing if they change their mind.
-async fn asked(command: &Add, catalog: &Catalog, out: &mut Output) -> anyhow::Result<Option<Plan>> {
+async fn asked(command: &Add, catalog: &Catalog, desk: &Desk, out: &mut Output) -> anyhow::Result<Option<Plan>> {
     let said = |error: anyhow::Error| error.to_string();
     out.line("Kinds of provider:");
     for (at, row) in PROVIDER_TYPES.iter().enumerate() {
@@ -136,7 +141,7 @@ async fn asked(command: &Add, catalog: &Catalog, out: &mut Output) -> anyhow::Re
     let name_check = |name: &str| new_name(catalog, &id, name).map(|()| name.to_owned()).map_err(said);
     let name = prompt::ask("Name", Some(suggested), name_check).await?;
     let description =
-        prompt::ask("Description (may be empty)", command.description.as_deref(), |text| Ok(text.to_owned()));
+        prompt::ask("Description (may be empty)", command.description.as_deref(), |text| prose(text).map_err(said));
     let description = Some(description.await?).filter(|text| !text.is_empty());
     let suggested = command.priority.unwrap_or(0).to_string();
     let number = |text: &str| text.parse::<i64>().map_err(|_| "say a whole number".to_owned());
@@ -146,11 +151,11 @@ async fn asked(command: &Add, catalog: &Catalog, out: &mut Output) -> anyhow::Re
     let (required, optional): (Vec<Field>, Vec<Field>) = fields.into_iter().partition(|field| field.required);
     let mut config = Vec::new();
     for field in required {
-        config.extend(value(row, field).await?);
+        config.extend(value(row, field, desk).await?);
     }
     if !optional.is_empty() && prompt::confirm("Set optional values?", false).await? {
         for field in optional {
-            config.extend(value(row, field).await?);
+            config.extend(value(row, field, desk).await?);
         }
     }
     out.line(format!("  {id} ({name}), type {kind}, priority {priority}"));
@@ -166,13 +171,15 @@ async fn asked(command: &Add, catalog: &Catalog, out: &mut Output) -> anyhow::Re
 }
 
 /// The value of one field; nothing if an optional one is left empty.
-pub(super) async fn value(row: ProviderType, field: Field) -> anyhow::Result<Option<(String, Value)>> {
+pub(super) async fn value(row: ProviderType, field: Field, desk: &Desk) -> anyhow::Result<Option<(String, Value)>> {
     let name = field.name.to_owned();
     let question = format!("{} - {}", field.name, field.description);
     let check = |text: &str| match text {
         "" if field.required => Err(format!("`{}` is needed", field.name)),
         "" => Ok(None),
-        text => typed(row, field.name, text).map(Some).map_err(|error| error.to_string()),
+        text => {
+            typed(row, field.name, text, &|url| desk.address(url)).map(Some).map_err(|mistakes| values::told(&mistakes))
+        }
     };
     let value = if field.sensitive {
         let secret = prompt::secret(&question).await?;
@@ -184,8 +191,8 @@ pub(super) async fn value(row: ProviderType, field: Field) -> anyhow::Result<Opt
 }
 
 /// Any word may be a kind; those that are not in the table speak OpenAI's API.
-fn known_kind(kind: &str) -> anyhow::Result<ProviderType> {
-    ensure!(is_slug(kind), "a type has lowercase letters, digits and hyphens, such as openai");
+pub(super) fn known_kind(kind: &str) -> anyhow::Result<ProviderType> {
+    check_type(kind).map_err(|mistake| anyhow::anyhow!("{mistake}"))?;
     Ok(provider_type(kind))
 }
 
@@ -197,9 +204,16 @@ fn new_id(catalog: &Catalog, id: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says no to a name that is empty, or is another provider's.
+/// Checks a description.
+pub(in crate::cli) fn prose(text: &str) -> anyhow::Result<String> {
+    ensure!(is_prose(text), "description {NOT_PROSE}");
+    Ok(text.to_owned())
+}
+
+/// Says no to a name that is empty, not one line, or another provider's.
 pub(super) fn new_name(catalog: &Catalog, id: &str, name: &str) -> anyhow::Result<()> {
     ensure!(!name.trim().is_empty(), "a name cannot be empty");
+    ensure!(is_line(name), "name {NOT_A_LINE}");
     if let Some((other, ..)) = catalog.providers.iter().find(|(row, ..)| row.name == name && row.id != id) {
         bail!("the provider {} has this name already: choose another --name", other.id);
     }

@@ -3,7 +3,6 @@
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use signalbox_core::{
-    id::is_slug,
     provider_type::provider_type,
     schema::{NewProvider, ProviderConfig},
     secret::is_sensitive_key,
@@ -58,7 +57,7 @@ pub(in crate::cli) async fn edit(command: Edit, desk: &Desk, out: &mut Output) -
         );
         asked(before, configs, &catalog, desk, out).await?
     } else {
-        command.told(before, configs, &catalog)?
+        command.told(before, configs, &catalog, desk)?
     };
     let mut config = desk.opened(configs)?;
     config.retain(|key, _| !plan.unset.contains(key));
@@ -93,7 +92,13 @@ impl Edit {
             && self.unset.is_empty()
     }
 
-    fn told(&self, before: NewProvider, configs: &[ProviderConfig], catalog: &Catalog) -> anyhow::Result<Plan> {
+    fn told(
+        &self,
+        before: NewProvider,
+        configs: &[ProviderConfig],
+        catalog: &Catalog,
+        desk: &Desk,
+    ) -> anyhow::Result<Plan> {
         let provider = NewProvider {
             name: self.name.clone().unwrap_or(before.name),
             kind: self.kind.clone().unwrap_or(before.kind),
@@ -106,12 +111,13 @@ impl Edit {
         };
         add::new_name(catalog, &provider.id, &provider.name)?;
         // What is there already may be kept, whatever it is.
-        let kind_is_new = self.kind.is_some();
-        ensure!(
-            !kind_is_new || is_slug(&provider.kind),
-            "a type has lowercase letters, digits and hyphens, such as openai"
-        );
-        let set = self.values.read(provider_type(&provider.kind))?;
+        if let Some(kind) = &self.kind {
+            add::known_kind(kind)?;
+        }
+        if let Some(text) = &self.description {
+            add::prose(text)?;
+        }
+        let set = self.values.read(provider_type(&provider.kind), &|url| desk.address(url))?;
         for key in &self.unset {
             ensure!(configs.iter().any(|row| row.key == *key), "{} has no key `{key}`", provider.id);
             ensure!(set.iter().all(|(given, _)| given != key), "`{key}` is set and unset at once");
@@ -139,7 +145,7 @@ async fn asked(
         let check =
             |name: &str| add::new_name(catalog, &id, name).map(|()| name.to_owned()).map_err(|error| error.to_string());
         provider.name = prompt::ask("Name", Some(&provider.name), check).await?;
-        let text = |text: &str| Ok(text.to_owned());
+        let text = |text: &str| add::prose(text).map_err(|error| error.to_string());
         let description = prompt::ask("Description (`-` for none)", provider.description.as_deref(), text).await?;
         provider.description = Some(description).filter(|text| !text.is_empty() && text != "-");
         let number = |text: &str| text.parse::<i64>().map_err(|_| "say a whole number".to_owned());
@@ -159,7 +165,7 @@ async fn asked(
                 let known = if is_sensitive_key(field.name) { "a secret".to_owned() } else { known.to_string() };
                 out.line(format!("{} is {known}; press Enter to keep it", field.name));
             }
-            set.extend(add::value(row, field).await?);
+            set.extend(add::value(row, field, desk).await?);
         }
     }
     Ok(Plan { provider, set, unset: Vec::new() })
