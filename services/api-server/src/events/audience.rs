@@ -114,7 +114,7 @@ async fn welcome(socket: &SocketRef, app: App, audience: Audience, logs: Counter
             everybody.tell_status(&leaving).await;
         }
     });
-    tell(socket, payload::PROXY_STATUS, &payload::proxy_status(proxy::status_value(&app).await));
+    tell(socket, payload::PROXY_STATUS, &payload::snapshot(proxy::status_value(&app).await));
 }
 
 fn is_extension(socket: &SocketRef) -> bool {

@@ -31,6 +31,18 @@ pub(super) fn proxy_status(mut status: Value) -> Value {
     json!({ "status": status, "timestamp": now })
 }
 
+/// The whole status for a listener that has just connected: its `credentials` also say whether there is a login and whether it
+/// has expired.
+pub(super) fn snapshot(mut status: Value) -> Value {
+    let credentials = &mut status["credentials"];
+    let valid = credentials["valid"] == true;
+    // A login without an end is valid, so one that is neither valid nor ends is none.
+    let exists = valid || !credentials["expiresAt"].is_null();
+    credentials["hasCredentials"] = exists.into();
+    credentials["isExpired"] = (exists && !valid).into();
+    proxy_status(status)
+}
+
 /// The whole status with both children on top, and `lifecycle` where the router changed.
 ///
 /// There is no `lifecycle` where only qwen-proxy changed: dashboards take it for the router's.
@@ -114,6 +126,22 @@ mod tests {
         let event = proxy_status(status("running"));
         assert_eq!(event["status"]["providerRouter"]["port"], 3001);
         assert_eq!(event["timestamp"], event["status"]["timestamp"]);
+    }
+
+    #[test]
+    fn a_new_listener_is_told_more_about_the_login() {
+        for (valid, expires_at, exists, expired) in [
+            (false, Value::Null, false, false),
+            (true, Value::Null, true, false),
+            (true, json!(9), true, false),
+            (false, json!(9), true, true),
+        ] {
+            let status = json!({"credentials": {"valid": valid, "expiresAt": expires_at}});
+            let told = snapshot(status)["status"]["credentials"].clone();
+            let expected =
+                json!({"valid": valid, "expiresAt": expires_at, "hasCredentials": exists, "isExpired": expired});
+            assert_eq!(told, expected);
+        }
     }
 
     #[test]

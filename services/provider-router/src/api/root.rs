@@ -15,9 +15,10 @@ pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
         "version": env!("CARGO_PKG_VERSION"),
         "description": "One OpenAI-compatible endpoint in front of many providers",
         "endpoints": {
-            "POST /v1/chat/completions": "chat, streamed or not",
-            "GET /v1/models": "the models that can be asked for",
-            "GET /health": "how the router is doing",
+            "/v1/chat/completions": "POST: chat, streamed or not",
+            "/v1/models": "GET: the models that can be asked for",
+            "/v1/providers": "GET: the providers as they are loaded",
+            "/health": "GET: how the router is doing",
         },
         "registeredProviders": providers,
     }))
