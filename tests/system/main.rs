@@ -11,6 +11,7 @@ mod canary;
 mod catalog;
 mod chaos;
 mod cli;
+mod configuration;
 mod damage;
 mod deploy;
 mod dice;

@@ -1,0 +1,337 @@
+//! One rule for a provider's configuration, whichever way it comes in: REST, a document over HTTP, a document on the command
+//! line, the flags of the provider CLI, the variables of an old installation.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use signalbox_harness::{CommandLine, Home, Stack, Typed};
+
+/// The ways in, over one database.
+struct Ways {
+    stack: Stack,
+    shell: CommandLine,
+    count: usize,
+}
+
+/// What a way in said, in words; `Ok` is what was stored.
+type Verdict = Result<Value, String>;
+
+// === impl Ways ===
+
+impl Ways {
+    async fn open() -> Self {
+        let stack = Stack::builder().autostart(false).start().await;
+        let shell = CommandLine::new(&stack.home);
+        Self { stack, shell, count: 0 }
+    }
+
+    fn id(&mut self) -> String {
+        self.count += 1;
+        format!("p-{}", self.count)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.stack.home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Every way in that can say this, by name. The text is what a flag or a variable says, the value what JSON says.
+    async fn verdicts(&mut self, key: &str, value: &Value) -> Vec<(&'static str, Verdict)> {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let mut verdicts = vec![
+            ("REST", self.rest(key, value).await),
+            ("PUT of the configuration", self.put(key, value).await),
+            ("PATCH of a key", self.patch(key, value).await),
+            ("document over HTTP", self.apply(key, value).await),
+            ("document on the command line", self.apply_file(key, value).await),
+        ];
+        // A NUL stands in no argument, and no file of variables has lines within a value.
+        if !text.contains('\0') {
+            verdicts.push(("flags", self.flags(key, &text).await));
+        }
+        if let Some(variable) = variable(key)
+            && !text.contains(['\0', '\n', '\r', '\''])
+            && !text.trim().is_empty()
+        {
+            verdicts.push(("variables", self.migrate(variable, &text).await));
+        }
+        verdicts
+    }
+
+    async fn rest(&mut self, key: &str, value: &Value) -> Verdict {
+        let id = self.id();
+        let body = json!({"id": id, "name": id, "type": "lm-studio", "config": {key: value}});
+        let answer = self.stack.api.post("/api/providers", &body).await;
+        self.verdict(&id, key, answer.status, answer.text()).await
+    }
+
+    async fn put(&mut self, key: &str, value: &Value) -> Verdict {
+        let id = self.made().await;
+        let answer = self.stack.api.put(&format!("/api/providers/{id}/config"), &json!({"config": {key: value}})).await;
+        self.verdict(&id, key, answer.status, answer.text()).await
+    }
+
+    async fn patch(&mut self, key: &str, value: &Value) -> Verdict {
+        let id = self.made().await;
+        let path = format!("/api/providers/{id}/config/{key}");
+        let body = json!({ "value": value }).to_string();
+        let answer = self.stack.api.request(http::Method::PATCH, &path, body).await;
+        self.verdict(&id, key, answer.status, answer.text()).await
+    }
+
+    async fn apply(&mut self, key: &str, value: &Value) -> Verdict {
+        let id = self.id();
+        let answer = self.stack.api.post("/api/config/apply?format=json", &document(&id, key, value)).await;
+        self.verdict(&id, key, answer.status, answer.text()).await
+    }
+
+    async fn apply_file(&mut self, key: &str, value: &Value) -> Verdict {
+        let id = self.id();
+        let file = self.file("document.json", &document(&id, key, value).to_string());
+        let typed = self.shell.api_server(&["config", "apply", file.to_str().unwrap()]).await;
+        self.typed(&id, key, typed).await
+    }
+
+    async fn flags(&mut self, key: &str, text: &str) -> Verdict {
+        let id = self.id();
+        let set = format!("{key}={text}");
+        let words = ["provider", "add", "--id", &id, "--type", "lm-studio", "--set", &set];
+        let typed = self.shell.provider_router(&words).await;
+        self.typed(&id, key, typed).await
+    }
+
+    async fn migrate(&mut self, variable: &str, text: &str) -> Verdict {
+        // Each in a home of its own: what is there already is left as it is.
+        let home = Home::new();
+        let shell = CommandLine::new(&home);
+        let file = self.file("old.env", &format!("LM_STUDIO_BASE_URL=http://127.0.0.1:9\n{variable}='{text}'\n"));
+        let typed = shell.provider_router(&["migrate", "--env-file", file.to_str().unwrap()]).await;
+        if typed.code != Some(0) {
+            return Err(typed.stderr);
+        }
+        let id = if variable == "QWEN_API_KEY" { "qwen-direct-default" } else { "lm-studio-default" };
+        let (_, config) = crate::provider_cli::stored(&home, id).await.unwrap();
+        Ok(config[key_of(variable)].clone())
+    }
+
+    async fn made(&mut self) -> String {
+        let id = self.id();
+        let body = json!({"id": id, "name": id, "type": "lm-studio"});
+        self.stack.api.post("/api/providers", &body).await.expect(201);
+        id
+    }
+
+    async fn typed(&self, id: &str, key: &str, typed: Typed) -> Verdict {
+        let status = if typed.code == Some(0) { 200 } else { 400 };
+        self.verdict(id, key, status, typed.stderr).await
+    }
+
+    async fn verdict(&self, id: &str, key: &str, status: u16, said: String) -> Verdict {
+        let stored = crate::provider_cli::stored(&self.stack.home, id).await;
+        if (200..300).contains(&status) {
+            return Ok(stored.unwrap().1[key].clone());
+        }
+        assert!(stored.is_none_or(|(_, config)| config.get(key).is_none()), "{id}: refused and stored: {said}");
+        // JSON escapes what a terminal shows.
+        Err(serde_json::from_str(&said).map_or(said, |answer: Value| answer["error"]["errors"][0].to_string()))
+    }
+}
+
+fn document(id: &str, key: &str, value: &Value) -> Value {
+    json!({"providers": {id: {"type": "lm-studio", "config": {key: value}}}})
+}
+
+/// The variable that an old installation says a key with.
+fn variable(key: &str) -> Option<&'static str> {
+    match key {
+        "baseURL" => Some("LM_STUDIO_BASE_URL"),
+        "apiKey" => Some("QWEN_API_KEY"),
+        "timeout" => Some("REQUEST_TIMEOUT"),
+        _ => None,
+    }
+}
+
+fn key_of(variable: &str) -> &'static str {
+    match variable {
+        "QWEN_API_KEY" => "apiKey",
+        "REQUEST_TIMEOUT" => "timeout",
+        _ => "baseURL",
+    }
+}
+
+#[tokio::test]
+async fn every_way_in_refuses_the_same_with_the_same_words() {
+    let mut ways = Ways::open().await;
+    for (key, value, told) in [
+        ("baseURL", json!("api.example.com/v1"), "must begin with http:// or https://"),
+        ("baseURL", json!("localhost:1234/v1"), "must begin with http:// or https://"),
+        ("baseURL", json!("ftp://example.com"), "must begin with http:// or https://"),
+        ("baseURL", json!("https://example.com/v1?key=canary"), "must end with its path, without `?` or `#`"),
+        ("baseURL", json!("https://example.com/v1#canary"), "must end with its path, without `?` or `#`"),
+        ("baseURL", json!("https://me:canary@example.com/v1"), "must not contain a user name or password"),
+        ("baseURL", json!("http://example.com:99999"), "must have a port from 1 to 65535"),
+        ("baseURL", json!("http://example.com:0"), "must have a port from 1 to 65535"),
+        ("baseURL", json!("http://0.0.0.0:8080/v1"), "cannot be used: the address 0.0.0.0"),
+        ("baseURL", json!("http://169.254.169.254"), "cannot be used: the address 169.254.169.254"),
+        ("timeout", json!("soon"), "must be a whole number of milliseconds"),
+        ("timeout", json!(-5), "must be a whole number of milliseconds"),
+        ("timeout", json!(9_999_999_999_i64), "must be a whole number of milliseconds"),
+        ("apiKey", json!("Bearer canary"), "must be the key alone: leave out the word Bearer"),
+        ("apiKey", json!("sk canary"), "must be one word of ASCII characters"),
+        ("headers", json!({"X Team": "canary"}), "config.headers.X Team"),
+        ("headers", json!({"X-Team": "a\ncanary"}), "must not contain line breaks"),
+        ("headers", json!(["canary"]), "must be an object of header names"),
+        ("logBodies", json!("some"), "must be full, redact or off"),
+        ("own", json!("a\u{1b}[31mb"), "must not contain line breaks or other control characters"),
+    ] {
+        for (way, verdict) in ways.verdicts(key, &value).await {
+            let said = verdict.expect_err(&format!("{key} = {value} by {way}"));
+            assert!(said.contains(told) && said.contains(&format!("config.{key}")), "{key} = {value} by {way}: {said}");
+            assert!(!said.contains("canary"), "{key} by {way}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_way_in_stores_the_same() {
+    let mut ways = Ways::open().await;
+    for (key, value, stored) in [
+        ("baseURL", json!("http://127.0.0.1:8000/v1"), json!("http://127.0.0.1:8000/v1")),
+        ("baseURL", json!("  https://api.example.com/v1/ "), json!("https://api.example.com/v1/")),
+        ("timeout", json!(5000), json!(5000)),
+        ("timeout", json!("5000"), json!(5000)),
+        ("apiKey", json!(" sk-canary "), json!("sk-canary")),
+        ("headers", json!({"X-Team": " blue "}), json!({"X-Team": "blue"})),
+        ("logBodies", json!("redact"), json!("redact")),
+        ("own", json!("ä"), json!("ä")),
+    ] {
+        for (way, verdict) in ways.verdicts(key, &value).await {
+            assert_eq!(verdict, Ok(stored.clone()), "{key} = {value} by {way}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_are_one_line_at_every_way_in() {
+    let ways = Ways::open().await;
+    let api = &ways.stack.api;
+    for bad in ["a\nforged line", "a\u{1b}[2J", "a\u{202e}b"] {
+        let told = "must not contain line breaks or other control characters";
+        for (path, body) in [
+            ("/api/providers", json!({"id": "x", "name": bad, "type": "lm-studio"})),
+            ("/api/models", json!({"id": "x", "name": bad})),
+            ("/api/models", json!({"id": "x", "name": "x", "capabilities": [bad]})),
+            ("/api/qwen/credentials", json!({"token": "t", "cookies": "c", "label": bad})),
+        ] {
+            let answer = api.post(path, &body).await.expect(400);
+            assert!(answer.text().contains(told), "{path}: {}", answer.text());
+        }
+        for key in ["active_provider", "own%0akey"] {
+            let answer = api.put(&format!("/api/settings/{key}"), &json!({ "value": bad })).await.expect(400);
+            assert!(answer.text().contains("must not contain"), "{key}: {}", answer.text());
+        }
+        let documents = [
+            json!({"providers": {"x": {"type": "lm-studio", "name": bad}}}),
+            json!({"models": {"x": {"name": bad}}}),
+            json!({"settings": {"active_provider": bad}}),
+        ];
+        for document in documents {
+            let answer = api.post("/api/config/apply?format=json", &document).await.expect(400);
+            assert!(answer.text().contains(told), "{document}: {}", answer.text());
+            let file = ways.file("document.json", &document.to_string());
+            let typed = ways.shell.api_server(&["config", "apply", file.to_str().unwrap()]).await.expect(1);
+            assert!(typed.stderr.contains(told), "{document}: {}", typed.stderr);
+        }
+        for words in [
+            ["provider", "add", "--id", "x", "--type", "lm-studio", "--name", bad],
+            ["provider", "edit", "echo", "--name", bad, "--priority", "1", "--json"],
+            ["model", "add", "--id", "x", "--name", bad, "--capabilities", "chat"],
+        ] {
+            let typed = ways.shell.provider_router(&words).await.expect(1);
+            let said = typed.stdout + &typed.stderr;
+            assert!(said.contains(told), "{words:?}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_type_of_the_original_that_is_not_there_says_what_to_use() {
+    let ways = Ways::open().await;
+    let told = "use dashscope with an API key, or qwen-proxy with a login";
+    let body = json!({"id": "x", "name": "x", "type": "qwen-direct", "config": {"token": "t", "cookies": "c"}});
+    assert!(ways.stack.api.post("/api/providers", &body).await.expect(400).text().contains(told));
+    let document = json!({"providers": {"x": {"type": "qwen-direct"}}});
+    assert!(ways.stack.api.post("/api/config/apply?format=json", &document).await.expect(400).text().contains(told));
+    let typed = ways.shell.provider_router(&["provider", "add", "--id", "x", "--type", "qwen-direct"]).await.expect(1);
+    assert!(typed.stderr.contains(told), "{}", typed.stderr);
+}
+
+#[tokio::test]
+async fn secrets_of_the_server_are_no_references() {
+    let ways = Ways::open().await;
+    let apply = async |reference: &str| {
+        let document = json!({"providers": {"x": {"type": "lm-studio", "config": {"apiKey": reference}}}});
+        ways.stack.api.post("/api/config/apply?format=json", &document).await.expect(400).text()
+    };
+    for name in ["API_TOKEN", "PATH", "SIGNALBOX_KEY"] {
+        let said = apply(&format!("${{env:{name}}}")).await;
+        assert!(said.contains("cannot be named over HTTP"), "{name}: {said}");
+    }
+    let key = ways.stack.home.data().join("secret.key");
+    assert!(key.exists());
+    for (reference, variable) in
+        [("${env:API_TOKEN}".to_owned(), "API_TOKEN"), (format!("${{file:{}}}", key.display()), "UNUSED")]
+    {
+        let document = json!({"providers": {"x": {"type": "lm-studio", "config": {"apiKey": reference}}}});
+        let file = ways.file("document.json", &document.to_string());
+        let shell = CommandLine::new(&ways.stack.home).env(variable, "canary");
+        let typed = shell.api_server(&["config", "apply", file.to_str().unwrap()]).await.expect(1);
+        assert!(typed.stderr.contains("secret of this installation"), "{reference}: {}", typed.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_declared_twice_is_refused() {
+    let ways = Ways::open().await;
+    let yaml = "providers:\n  x:\n    type: lm-studio\n  y:\n    type: echo\n  x:\n    type: openai\n";
+    let told = "providers.x: is given twice, on lines 2 and 6";
+    let answer = ways.stack.api.request(http::Method::POST, "/api/config/apply?format=yaml", yaml).await;
+    assert!(answer.expect(400).text().contains(told));
+    let file = ways.file("document.yaml", yaml);
+    let typed = ways.shell.api_server(&["config", "apply", file.to_str().unwrap()]).await.expect(1);
+    assert!(typed.stderr.contains(told), "{}", typed.stderr);
+    let json = r#"{"providers": {"x": {"type": "echo", "type": "openai"}}}"#;
+    let answer = ways.stack.api.request(http::Method::POST, "/api/config/apply?format=json", json).await;
+    assert!(answer.expect(400).text().contains("providers.x.type: is given twice"));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn output_that_cannot_be_written_is_a_failure() {
+    let home = Home::new();
+    let shell = CommandLine::new(&home);
+    for (program, words) in [
+        ("api-server", &["config", "export"][..]),
+        ("api-server", &["config", "export", "--format", "json"][..]),
+        ("api-server", &["config"][..]),
+        ("api-server", &["completions", "bash"][..]),
+        ("provider-router", &["provider", "list"][..]),
+        ("provider-router", &["provider", "list", "--json"][..]),
+        ("provider-router", &["completions", "bash"][..]),
+    ] {
+        let mut command = shell.command(program, words);
+        command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{program} {words:?}: {said}");
+        assert!(said.contains("cannot write to standard output"), "{program} {words:?}: {said}");
+        // A reader that went away is none.
+        let mut command = shell.command(program, words);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.stdout(writer);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
