@@ -15,6 +15,7 @@ pub mod alike;
 pub mod conversation;
 pub mod id;
 pub mod json;
+pub mod masking;
 pub mod openai;
 pub mod provider_config;
 pub mod provider_type;

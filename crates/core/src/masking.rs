@@ -1,0 +1,251 @@
+//! Keeping a provider's credentials out of what it says.
+//!
+//! Providers quote the key they refuse, and their words go to clients and into the log, who are not meant to have it. A key
+//! may stand there as it is, with JSON's escapes (also twice, where JSON is quoted within JSON), or percent-encoded.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use memchr::{memchr, memmem};
+
+use crate::secret::MASK;
+
+/// How often JSON may be quoted within JSON.
+const MAX_QUOTED: usize = 3;
+
+/// Finds credentials in text and puts [`MASK`] in their place.
+#[derive(Clone, Default)]
+pub struct Masker {
+    secrets: Vec<String>,
+}
+
+/// Masks nothing.
+pub static NO_SECRETS: Masker = Masker { secrets: Vec::new() };
+
+/// A text with its escapes resolved, and where each of its bytes came from.
+struct Resolved {
+    text: Vec<u8>,
+    origin: Vec<Range<usize>>,
+}
+
+// === impl Masker ===
+
+impl Masker {
+    /// A masker of these secrets, of which the empty ones do not count.
+    pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
+        Self { secrets: secrets.into_iter().filter(|secret| !secret.is_empty()).collect() }
+    }
+
+    /// Whether a text has a secret in it.
+    #[must_use]
+    pub fn finds(&self, text: &[u8]) -> bool {
+        !self.places(text).is_empty()
+    }
+
+    /// The text with its secrets masked; `None` where it has none, so that it can pass as it is.
+    #[must_use]
+    pub fn mask(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let places = self.places(text);
+        if places.is_empty() {
+            return None;
+        }
+        let mut masked = Vec::with_capacity(text.len());
+        let mut copied = 0;
+        for place in places {
+            masked.extend_from_slice(&text[copied..place.start]);
+            masked.extend_from_slice(MASK.as_bytes());
+            copied = place.end;
+        }
+        masked.extend_from_slice(&text[copied..]);
+        Some(masked)
+    }
+
+    /// As [`mask`](Self::mask), of text.
+    #[must_use]
+    pub fn mask_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.mask(text.as_bytes()) {
+            Some(masked) => Cow::Owned(String::from_utf8_lossy(&masked).into_owned()),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    /// Where the secrets are, in order and apart from each other.
+    fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
+        if self.secrets.is_empty() {
+            return Vec::new();
+        }
+        let mut places = self.places_in(text, |place| place);
+        for resolve in [json_escape as fn(&[u8]) -> Option<(Vec<u8>, usize)>, percent_escape] {
+            let mut resolved: Option<Resolved> = None;
+            for _ in 0..MAX_QUOTED {
+                let next = Resolved::new(resolved.as_ref().map_or(text, |resolved| &resolved.text), resolve);
+                let Some(mut next) = next else { break };
+                if let Some(before) = &resolved {
+                    for origin in &mut next.origin {
+                        *origin = before.source(origin);
+                    }
+                }
+                places.extend(self.places_in(&next.text, |place| next.source(&place)));
+                resolved = Some(next);
+            }
+        }
+        join(places)
+    }
+
+    fn places_in(&self, text: &[u8], source: impl Fn(Range<usize>) -> Range<usize>) -> Vec<Range<usize>> {
+        let of_secret = |secret: &String| {
+            let found: Vec<_> = memmem::find_iter(text, secret).map(|at| at..at + secret.len()).collect();
+            found
+        };
+        self.secrets.iter().flat_map(of_secret).map(source).collect()
+    }
+}
+
+impl std::fmt::Debug for Masker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Masker").field("secrets", &self.secrets.len()).finish()
+    }
+}
+
+/// Joins ranges that overlap or touch.
+fn join(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    places.sort_unstable_by_key(|place| place.start);
+    let mut joined: Vec<Range<usize>> = Vec::with_capacity(places.len());
+    for place in places {
+        match joined.last_mut() {
+            Some(last) if place.start < last.end => last.end = last.end.max(place.end),
+            _ => joined.push(place),
+        }
+    }
+    joined
+}
+
+// === impl Resolved ===
+
+impl Resolved {
+    /// Resolves the escapes of a text; `None` if it has none.
+    fn new(text: &[u8], resolve: fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Option<Self> {
+        memchr(b'\\', text).or_else(|| memchr(b'%', text))?;
+        let mut resolved = Self { text: Vec::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
+        let (mut at, mut any) = (0, false);
+        while let Some(&byte) = text.get(at) {
+            let Some((bytes, len)) = resolve(&text[at..]) else {
+                resolved.origin.push(at..at + 1);
+                resolved.text.push(byte);
+                at += 1;
+                continue;
+            };
+            any = true;
+            resolved.origin.extend(bytes.iter().map(|_| at..at + len));
+            resolved.text.extend(bytes);
+            at += len;
+        }
+        any.then_some(resolved)
+    }
+
+    /// Where a range of the resolved text came from.
+    fn source(&self, range: &Range<usize>) -> Range<usize> {
+        let start = self.origin.get(range.start).map_or(0, |origin| origin.start);
+        let end = range.end.checked_sub(1).and_then(|last| self.origin.get(last)).map_or(start, |origin| origin.end);
+        start..end
+    }
+}
+
+/// The JSON escape that a text begins with: what it means and how long it is.
+fn json_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let [b'\\', kind, rest @ ..] = text else { return None };
+    let byte = match kind {
+        b'"' | b'\\' | b'/' => *kind,
+        b'b' => 8,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'u' => {
+            let unit = hex(rest.get(..4)?)?;
+            if let Some(char) = char::from_u32(unit) {
+                return Some((char.to_string().into_bytes(), 6));
+            }
+            let low = rest.get(4..)?.strip_prefix(b"\\u")?.get(..4).and_then(hex)?;
+            let char = char::from_u32(0x10000 + ((unit & 0x3ff) << 10) + (low & 0x3ff))?;
+            return Some((char.to_string().into_bytes(), 12));
+        }
+        _ => return None,
+    };
+    Some((vec![byte], 2))
+}
+
+/// The percent-encoded byte that a text begins with.
+fn percent_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let digits = text.strip_prefix(b"%")?.get(..2)?;
+    Some((vec![u8::try_from(hex(digits)?).ok()?], 3))
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: &str = "sk-live/0123+45é";
+
+    fn masker() -> Masker {
+        Masker::new([KEY.to_owned(), "second-canary".to_owned(), String::new()])
+    }
+
+    fn masked(text: &str) -> String {
+        masker().mask_text(text).into_owned()
+    }
+
+    #[test]
+    fn a_secret_is_masked_however_it_is_written() {
+        for spelling in [
+            KEY.to_owned(),
+            KEY.replace('-', r"\u002d"),
+            KEY.replace('-', r"\u002D"),
+            KEY.replace('/', r"\/"),
+            KEY.replace('é', r"\u00e9").replace('/', r"\/"),
+            KEY.replace('/', r"\\/"),
+            KEY.replace('-', r"\\u002d"),
+            KEY.replace('-', r"\\\\u002d"),
+            KEY.replace('/', "%2F").replace('+', "%2b").replace('é', "%C3%A9"),
+            KEY.bytes().map(|byte| format!("%{byte:02x}")).collect(),
+            KEY.chars().map(|char| format!("\\u{:04x}", u32::from(char))).collect(),
+        ] {
+            assert_eq!(
+                masked(&format!(r#"{{"a":"key {spelling}!"}}"#)),
+                format!(r#"{{"a":"key {MASK}!"}}"#),
+                "{spelling}"
+            );
+            assert!(masker().finds(spelling.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn every_secret_is_masked_and_everything_else_stays() {
+        assert_eq!(
+            masked(r#"{"x\"\n":"second-canary, second\u002dcanary and 100%, \ud83d\ude00 \u0"}"#),
+            format!(r#"{{"x\"\n":"{MASK}, {MASK} and 100%, \ud83d\ude00 \u0"}}"#)
+        );
+        for text in ["", "nothing", r"second\u002dcanar", "%", r"\", r"\ud83d", "\\u00e"] {
+            assert_eq!(masker().mask(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(Masker::default().mask(b"x"), None);
+        assert!(!format!("{:?}", masker()).contains("canary"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_and_a_key_in_it_is_found(before in any::<String>(), after in any::<String>(), json in any::<bool>()) {
+            let text = format!("{before}{KEY}{after}");
+            let text = if json { serde_json::to_string(&text).unwrap() } else { text };
+            let masked = masked(&text);
+            prop_assert!(masked.contains(MASK));
+            prop_assert!(!masked.contains(KEY));
+        }
+    }
+}
