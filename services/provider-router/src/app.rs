@@ -5,7 +5,10 @@ use std::sync::Arc;
 use signalbox_daemon::{ClientKeys, Doors, Shutdown};
 use signalbox_store::Store;
 use signalbox_upstream::{Client, Deadlines};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::Semaphore,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -36,6 +39,8 @@ pub struct App {
     pub private_keys: PrivateKeys,
     /// How long providers may take, where neither they nor a setting says so; see [`App::deadlines`].
     pub configured: Deadlines,
+    /// How long the comments before the first event of a stream are held back.
+    pub max_preamble: Duration,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How many requests may be in flight.

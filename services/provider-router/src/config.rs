@@ -70,6 +70,8 @@ pub struct Upstream {
     headers_timeout: Duration,
     idle_timeout: Duration,
     total_timeout: Duration,
+    /// How long the comments before the first event of a stream are held back.
+    pub preamble_timeout: Duration,
     max_idle_connections: usize,
     idle_connection_timeout: Duration,
     deny_private: bool,

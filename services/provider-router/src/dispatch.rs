@@ -6,6 +6,7 @@
 
 mod attempt;
 mod failure;
+mod framing;
 mod headers;
 
 use bytes::Bytes;
@@ -65,7 +66,7 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
             }
         }
     }
-    failure.unwrap_or_else(Failure::nobody).into_response(exchange).await
+    failure.unwrap_or(Failure::Nobody).into_response(exchange).await
 }
 
 async fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<ResponseBody> {

@@ -60,7 +60,10 @@ impl Envelope {
         }
         let model = match fields.model {
             None | Some(NULL) => None,
-            Some(raw) => Some(Reader::new(raw).string().ok_or_else(|| wrong("`model` must be a string"))?),
+            Some(raw) => Some(Reader::new(raw).string().ok_or_else(|| {
+                let is_text = raw.starts_with(b"\"");
+                wrong(if is_text { "`model` has half a surrogate pair" } else { "`model` must be a string" })
+            })?),
         };
         let stream = flag(fields.stream).ok_or_else(|| wrong("`stream` must be true or false"))?;
         let include_usage = include_usage(fields.stream_options)
@@ -188,6 +191,7 @@ mod tests {
         assert_eq!(parse(r#"{"model":"a"}"#), Err(EnvelopeError::MissingMessages));
         assert_eq!(parse(r#"{"messages":null}"#), Err(EnvelopeError::MissingMessages));
         let words = |body: &[u8]| Envelope::parse(body).unwrap_err().to_string();
+        assert!(words(br#"{"messages":[1],"model":"\ud83d"}"#).ends_with("`model` has half a surrogate pair"));
         assert!(words(br#"{"messages":[1],"stream":1}"#).ends_with("`stream` must be true or false"));
         assert!(words(b"{\"messages\":[1] \"a\":1}").contains("at line 1 column 17"));
         assert!(words(b"{\"messages\":[1],\"a\":\"\xff\"}").contains("utf-8"));

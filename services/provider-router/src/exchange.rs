@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc, task::Context};
 
 use signalbox_core::{
+    masking::{Masker, NO_SECRETS},
     openai::{ChunkView, Ending},
     schema::RequestStatus,
 };
@@ -79,6 +80,12 @@ impl Exchange {
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.entry.as_ref().map_or(Uuid::nil(), Entry::id)
+    }
+
+    /// What keeps the credentials of the provider that is being asked out of what it says.
+    #[must_use]
+    pub fn masker(&self) -> &Masker {
+        self.provider.as_ref().map_or(&NO_SECRETS, |provider| provider.masker())
     }
 
     /// When it arrived.

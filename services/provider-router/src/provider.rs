@@ -13,6 +13,7 @@ pub use echo::{Echo, EchoBody};
 pub use openai::OpenAi;
 use serde_json::{Map, Value};
 use signalbox_core::{
+    masking::{Masker, NO_SECRETS},
     provider_type::{ECHO, provider_type},
     schema,
 };
@@ -92,6 +93,15 @@ impl Provider {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.healthy.load(Ordering::Relaxed) && !matches!(self.adapter, Adapter::Misconfigured(_))
+    }
+
+    /// What keeps its credentials out of what it says.
+    #[must_use]
+    pub fn masker(&self) -> &Masker {
+        match &self.adapter {
+            Adapter::OpenAi(openai) => &openai.masker,
+            Adapter::Echo(_) | Adapter::Misconfigured(_) => &NO_SECRETS,
+        }
     }
 
     /// Notes how a request went.

@@ -243,7 +243,9 @@ impl Relay {
         let ending = self.scanner.ending();
         self.exchange.observe(ending);
         if ending.finish_reason.is_none() {
-            let why = ending.failure.clone().map_or(Broken::Unfinished, Broken::Failed);
+            let failure = ending.failure.as_deref();
+            let failure = failure.map(|failure| self.exchange.masker().mask_text(failure).into_owned());
+            let why = failure.map_or(Broken::Unfinished, Broken::Failed);
             return Some(self.broken(&why));
         }
         self.exchange.answer(&held);
@@ -254,7 +256,8 @@ impl Relay {
 
     /// Writes the end of an answer that is complete; `last` is released when it is written.
     fn complete(&mut self, last: Bytes) {
-        let failure = self.scanner.ending().failure.clone();
+        let failure = self.scanner.ending().failure.as_deref();
+        let failure = failure.map(|failure| self.exchange.masker().mask_text(failure).into_owned());
         let status = if failure.is_some() { RequestStatus::Failed } else { RequestStatus::Completed };
         self.last = Some((self.exchange.finish(status, failure), last));
         self.phase = Phase::Draining { left: MAX_DRAINED };
@@ -263,14 +266,19 @@ impl Relay {
     /// Ends the request with the provider's own error event, which `bytes` end with. Clients that would not recognise it
     /// are told by one that they know.
     fn failed(&mut self, bytes: &[u8], blank_line: &str, failed: &Failed) -> Result<Frame<Bytes>, BoxError> {
-        self.exchange.answer(bytes);
-        // Nothing was complete: there is no last byte to hold back.
-        drop(self.exchange.finish(RequestStatus::Failed, Some(failed.error.message.clone())));
-        self.phase = Phase::Draining { left: MAX_DRAINED };
         let mut last = [bytes, blank_line.as_bytes()].concat();
         if !failed.is_plain {
             last.extend_from_slice(ErrorBody { error: failed.error.to_object() }.to_event().as_bytes());
         }
+        // Providers quote the key they refuse.
+        let masker = self.exchange.masker();
+        let message = masker.mask_text(&failed.error.message).into_owned();
+        let logged = masker.mask(bytes);
+        let last = masker.mask(&last).unwrap_or(last);
+        self.exchange.answer(logged.as_deref().unwrap_or(bytes));
+        // Nothing was complete: there is no last byte to hold back.
+        drop(self.exchange.finish(RequestStatus::Failed, Some(message)));
+        self.phase = Phase::Draining { left: MAX_DRAINED };
         Ok(Frame::data(last.into()))
     }
 

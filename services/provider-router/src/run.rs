@@ -79,6 +79,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         keys,
         private_keys: PrivateKeys::new(&config.private_keys),
         configured: config.upstream.deadlines(),
+        max_preamble: config.upstream.preamble_timeout.get(),
         metrics,
         max_in_flight,
         in_flight: Arc::new(Semaphore::new(max_in_flight)),

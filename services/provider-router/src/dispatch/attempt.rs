@@ -3,16 +3,17 @@
 use std::{borrow::Cow, future::poll_fn};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, header};
+use serde::de::IgnoredAny;
 use signalbox_core::{
-    json::{self, Reader},
-    openai::Chunk,
-    sse::Splitter,
+    json,
+    openai::{ErrorBody, ProviderError, StreamEvent, read_event},
+    sse::{Frame, Splitter},
 };
 use signalbox_upstream::Deadlines;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant, timeout_at};
 
-use super::{Failure, Good, headers::passed_on};
+use super::{Failure, Good, framing, framing::Framing, headers::passed_on};
 use crate::{
     app::App,
     clock,
@@ -27,8 +28,10 @@ use crate::{
 const MAX_WHOLE: usize = 64 << 20;
 /// An error body is cut here.
 const MAX_ERROR: usize = 1 << 20;
-/// So many bytes of comments may come before the first event of a stream.
+/// Maximum bytes of a stream before its first chunk that are held back …
 const MAX_PREAMBLE: usize = 64 << 10;
+/// … and maximum events that are no chunks. After that the stream passes, whatever comes.
+const MAX_PREAMBLE_EVENTS: usize = 16;
 
 /// Asks one provider.
 pub(super) async fn attempt(
@@ -51,8 +54,8 @@ pub(super) async fn attempt(
             let request = openai.chat(renamed, envelope.stream, caller, &id);
             let deadlines = deadlines(app, openai, exchange.arrived().elapsed());
             let response = app.client.send(&openai.target, request, &deadlines).await?;
-            let judged = judge(response, envelope.stream).await;
-            judged.map_err(|failure| failure.without(&openai.secrets()))
+            let judged = judge(response, envelope.stream, app.max_preamble).await;
+            judged.map_err(|failure| failure.masked(&openai.masker))
         }
     }
 }
@@ -78,68 +81,110 @@ fn repeat(echo: &Echo, id: &str, model: &str, body: &Bytes, envelope: &Envelope)
     Good::Whole { headers, body: echo.completion(id, model, created, body) }
 }
 
-/// Says whether an answer may go to the client.
-async fn judge(response: Response<signalbox_upstream::Body>, stream: bool) -> Result<Good, Failure> {
+/// Says whether an answer may go to the client. A stream may begin with comments for as long as `max_preamble`.
+async fn judge(
+    response: Response<signalbox_upstream::Body>,
+    stream: bool,
+    max_preamble: Duration,
+) -> Result<Good, Failure> {
     let (head, body) = response.into_parts();
     let mut source = Source::Upstream(body);
     if !head.status.is_success() {
-        let body = read(&mut source, MAX_ERROR).await.map_or_else(|_| Bytes::new(), |(body, _)| body);
+        let body = read(Bytes::new(), &mut source, MAX_ERROR).await.map_or_else(|_| Bytes::new(), |(body, _)| body);
         return Err(Failure::Status { status: head.status, headers: Box::new(passed_on(&head.headers)), body });
     }
-    if let Some(coding) = head.headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
-        return Err(Failure::invalid(format!("it is encoded as {coding:?}, which was not asked for"), Bytes::new()));
+    let held_until = Instant::now() + max_preamble;
+    let (begun, framing) = recognise(&mut source, &head.headers).await?;
+    let mut headers = passed_on(&head.headers);
+    if media_type(&head.headers) != framing.content_type() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(framing.content_type()));
     }
-    let kind = media_type(&head.headers);
-    match (stream, &*kind) {
-        (true, "text/event-stream") => {
-            let begun = first_event(&mut source).await?;
-            Ok(Good::Stream { headers: passed_on(&head.headers), begun, rest: source })
+    match (stream, framing) {
+        (true, Framing::Events) => {
+            let begun = first_event(begun, &mut source, held_until).await?;
+            Ok(Good::Stream { headers, begun, rest: source })
         }
-        (false, kind) if kind != "text/event-stream" => whole(&head.headers, source).await,
-        (_, kind) => {
-            let body = read(&mut source, MAX_ERROR).await?.0;
-            let wanted = if stream { "an event stream" } else { "JSON" };
-            Err(Failure::of_body(&body)
-                .unwrap_or_else(|| Failure::invalid(format!("{wanted} was asked for, {kind:?} came"), body)))
+        (false, Framing::Json) => Ok(Good::Whole { headers, body: whole(begun, &mut source).await? }),
+        (true, Framing::Json) => {
+            let body = whole(begun, &mut source).await?;
+            let stream = framing::stream_of(&body)
+                .ok_or_else(|| Failure::Invalid { reason: "it is no answer that can be streamed".into() })?;
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
+            Ok(Good::Stream { headers, begun: vec![stream], rest: source })
+        }
+        (false, Framing::Events) => {
+            let stream = read_whole(begun, &mut source).await?;
+            // An error in it is found as it is in a stream that was asked for.
+            judge_events(&stream)?;
+            let body = framing::whole_of(&stream)
+                .ok_or_else(|| Failure::Invalid { reason: "it is an event stream that ended too early".into() })?;
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
+            Ok(Good::Whole { headers, body })
         }
     }
+}
+
+/// Reads as much of an answer as shows how it is framed. Its content type counts only where its bytes do not tell.
+async fn recognise(source: &mut Source, headers: &HeaderMap) -> Result<(Bytes, Framing), Failure> {
+    let mut begun = Bytes::new();
+    loop {
+        let next = poll_fn(|cx| source.poll_data(cx)).await.transpose()?;
+        let ended = next.is_none();
+        begun = match next {
+            Some(bytes) if begun.is_empty() => bytes,
+            Some(bytes) => [&begun[..], &bytes].concat().into(),
+            None => begun,
+        };
+        match Framing::of(&begun, ended) {
+            Some(None) => {}
+            Some(Some(framing)) => return Ok((begun, framing)),
+            None if media_type(headers) == Framing::Events.content_type() && !ended => {
+                return Ok((begun, Framing::Events));
+            }
+            None => {
+                let (body, _) = read(begun, source, MAX_ERROR).await?;
+                return Err(neither(&body));
+            }
+        }
+    }
+}
+
+/// The failure of an answer that is neither JSON nor an event stream.
+fn neither(body: &Bytes) -> Failure {
+    let reason = if body.trim_ascii().is_empty() { "it is empty".to_owned() } else { json::why_not(body) };
+    Failure::Invalid { reason: format!("it is neither JSON nor an event stream: {reason}") }
+}
+
+/// Reads an answer to its end.
+async fn read_whole(begun: Bytes, source: &mut Source) -> Result<Bytes, Failure> {
+    let (body, complete) = read(begun, source, MAX_WHOLE).await?;
+    if complete { Ok(body) } else { Err(Failure::TooLarge { limit: MAX_WHOLE }) }
 }
 
 /// Reads a whole answer and makes sure that it is one.
-async fn whole(headers: &HeaderMap, mut source: Source) -> Result<Good, Failure> {
-    let (body, complete) = read(&mut source, MAX_WHOLE).await?;
-    if !complete {
-        return Err(Failure::TooLarge { limit: MAX_WHOLE });
-    }
-    match has_choices(&body) {
-        Some(true) => {
-            let mut headers = passed_on(headers);
-            headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-            Ok(Good::Whole { headers, body })
+async fn whole(begun: Bytes, source: &mut Source) -> Result<Bytes, Failure> {
+    let body = read_whole(begun, source).await?;
+    let reason = match read_event(&body) {
+        StreamEvent::Chunk(chunk) if !chunk.choices.is_empty() => return Ok(body),
+        StreamEvent::Error(error) => return Err(Failure::Reported { error: Box::new(error), body }),
+        StreamEvent::Unknown if serde_json::from_slice::<IgnoredAny>(&body).is_err() => {
+            format!("it is not JSON: {}", json::why_not(&body))
         }
-        Some(false) => {
-            Err(Failure::of_body(&body).unwrap_or_else(|| Failure::invalid("it has no `choices`".into(), body)))
-        }
-        None => Err(Failure::invalid(format!("it is not JSON: {}", json::why_not(&body)), body)),
-    }
+        _ => "it has no `choices`".into(),
+    };
+    Err(Failure::Invalid { reason })
 }
 
-/// Whether an answer is an object with `choices`; `None` if it is no object at all.
-fn has_choices(body: &[u8]) -> Option<bool> {
-    let (mut reader, mut found) = (Reader::new(body), false);
-    reader.object(|name, value| {
-        found |= value.raw()? != b"null" && name == "choices";
-        Some(())
-    })?;
-    reader.end().map(|()| found)
-}
-
-/// Reads up to `limit` bytes; says whether that was all.
-async fn read(source: &mut Source, limit: usize) -> Result<(Bytes, bool), signalbox_upstream::Error> {
-    let Some(first) = poll_fn(|cx| source.poll_data(cx)).await.transpose()? else { return Ok((Bytes::new(), true)) };
+/// Reads up to `limit` bytes of an answer that begins with `begun`; says whether that was all.
+async fn read(begun: Bytes, source: &mut Source, limit: usize) -> Result<(Bytes, bool), signalbox_upstream::Error> {
+    let mut first = begun;
     let mut whole: Option<BytesMut> = None;
     // Most answers come in one piece, which is then passed on without being copied.
     while let Some(more) = poll_fn(|cx| source.poll_data(cx)).await.transpose()? {
+        if first.is_empty() {
+            first = more;
+            continue;
+        }
         let whole = whole.get_or_insert_with(|| BytesMut::from(&*first));
         if whole.len() + more.len() > limit {
             return Ok((whole.split().freeze(), false));
@@ -149,44 +194,97 @@ async fn read(source: &mut Source, limit: usize) -> Result<(Bytes, bool), signal
     Ok((whole.map_or(first, BytesMut::freeze), true))
 }
 
-/// Reads a stream up to its first event, which has to be no error.
-async fn first_event(source: &mut Source) -> Result<Vec<Bytes>, Failure> {
-    let mut begun = Vec::new();
-    let mut splitter = Splitter::new(MAX_PREAMBLE);
-    while let Some(bytes) = poll_fn(|cx| source.poll_data(cx)).await.transpose()? {
-        begun.push(bytes.clone());
-        splitter.push(bytes);
+/// Reads a stream up to its first chunk. A stream that fails before it, or ends without one, is no answer.
+///
+/// What comes before is held back, because another provider may still be asked; but not beyond `held_until`, once anything has
+/// come: a client that hears nothing takes the connection for dead.
+async fn first_event(begun: Bytes, source: &mut Source, held_until: Instant) -> Result<Vec<Bytes>, Failure> {
+    let mut judge = Preamble { splitter: Splitter::new(MAX_PREAMBLE), len: 0, events: 0 };
+    let mut pieces = Vec::new();
+    let mut next = Some(begun);
+    while let Some(bytes) = next {
+        pieces.push(bytes.clone());
+        if judge.passes(bytes)? {
+            return Ok(pieces);
+        }
+        next = match timeout_at(held_until, poll_fn(|cx| source.poll_data(cx))).await {
+            Ok(next) => next.transpose()?,
+            Err(_) => return Ok(pieces),
+        };
+    }
+    judge.ended().map(|()| pieces)
+}
+
+/// Looks for an error in a stream that is there to its end.
+fn judge_events(stream: &Bytes) -> Result<(), Failure> {
+    let mut splitter = Splitter::new(usize::MAX);
+    splitter.push(stream.clone());
+    while let Some(frame) = splitter.finish() {
+        judge_event(&frame)?;
+    }
+    Ok(())
+}
+
+/// What a stream has before its first chunk.
+struct Preamble {
+    splitter: Splitter,
+    len: usize,
+    events: usize,
+}
+
+impl Preamble {
+    /// Whether the stream may pass now that these bytes have come.
+    fn passes(&mut self, bytes: Bytes) -> Result<bool, Failure> {
+        self.splitter.push(bytes);
         loop {
-            match splitter.next_frame() {
-                Ok(None) => break,
+            match self.splitter.next_frame() {
+                Ok(None) => return Ok(false),
                 // An enormous first event cannot be judged; it is not an error event.
-                Err(_) => return Ok(begun),
-                Ok(Some(frame)) => match frame.data() {
-                    None => {}
-                    Some(data) => return judge_event(&data).map(|()| begun),
-                },
+                Err(_) => return Ok(true),
+                Ok(Some(frame)) if judge_event(&frame)? => return Ok(true),
+                Ok(Some(frame)) => {
+                    self.len += frame.raw().len();
+                    self.events += usize::from(frame.data().is_some());
+                    if self.len > MAX_PREAMBLE || self.events > MAX_PREAMBLE_EVENTS {
+                        return Ok(true);
+                    }
+                }
             }
         }
     }
-    match splitter.finish().as_ref().and_then(signalbox_core::sse::Frame::data) {
-        Some(data) => judge_event(&data).map(|()| begun),
-        None => Err(Failure::invalid("the stream ended before its first event".into(), begun.concat().into())),
+
+    /// The stream has ended: was its rest a chunk?
+    fn ended(mut self) -> Result<(), Failure> {
+        while let Some(frame) = self.splitter.finish() {
+            if judge_event(&frame)? {
+                return Ok(());
+            }
+        }
+        Err(Failure::Invalid { reason: "the stream ended before its first chunk".into() })
     }
 }
 
-fn judge_event(data: &[u8]) -> Result<(), Failure> {
-    let Ok(chunk) = serde_json::from_slice::<Chunk>(data) else {
-        // `[DONE]`, or a provider's own kind of event: not ours to judge.
-        return Ok(());
-    };
-    if chunk.error.is_none() || !chunk.choices.is_empty() {
-        return Ok(());
+/// Whether an event is a piece of an answer; an error if it reports one.
+fn judge_event(frame: &Frame) -> Result<bool, Failure> {
+    let Some(data) = frame.data() else { return Ok(false) };
+    match read_event(&data) {
+        StreamEvent::Chunk(chunk) => Ok(!chunk.choices.is_empty()),
+        StreamEvent::Error(error) => {
+            Err(Failure::Reported { error: Box::new(error), body: Bytes::copy_from_slice(&data) })
+        }
+        StreamEvent::Unknown if is_error_event(frame) => {
+            let message = String::from_utf8_lossy(data.trim_ascii()).into_owned();
+            let body = ErrorBody::new("upstream_error", "upstream_status", &*message).to_json().into();
+            Err(Failure::Reported { error: Box::new(ProviderError { message, ..ProviderError::default() }), body })
+        }
+        StreamEvent::Done | StreamEvent::Unknown => Ok(false),
     }
-    Err(Failure::Status {
-        status: StatusCode::BAD_GATEWAY,
-        headers: Box::new(HeaderMap::new()),
-        body: Bytes::copy_from_slice(data),
-    })
+}
+
+/// Whether an event says by its name that it is an error.
+fn is_error_event(frame: &Frame) -> bool {
+    let mut lines = frame.raw().split(|&byte| byte == b'\n' || byte == b'\r');
+    lines.any(|line| line.strip_prefix(b"event:").is_some_and(|name| name.trim_ascii() == b"error"))
 }
 
 /// `type/subtype` of the content type, in lower case, without parameters.
@@ -195,3 +293,6 @@ fn media_type(headers: &HeaderMap) -> Cow<'_, str> {
     let kind = value.split(';').next().unwrap_or_default().trim();
     if kind.bytes().any(|b| b.is_ascii_uppercase()) { kind.to_ascii_lowercase().into() } else { kind.into() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::ext::ReasonPhrase;
-use memchr::memmem;
 use serde::{Deserialize, de::IgnoredAny};
 use signalbox_core::{
-    openai::{Chunk, ErrorBody},
+    masking::Masker,
+    openai::{ErrorBody, ProviderError, provider_error},
     schema::RequestStatus,
-    secret::MASK,
 };
 
 use crate::{body::ResponseBody, exchange::Exchange};
@@ -20,8 +19,11 @@ pub(super) enum Failure {
     Transport(#[from] signalbox_upstream::Error),
     #[error("the provider answered with status {status}")]
     Status { status: StatusCode, headers: Box<HeaderMap>, body: Bytes },
+    /// Some providers report errors with status 200, whole or as the first event of a stream.
+    #[error("the provider reported an error: {}", error.message)]
+    Reported { error: Box<ProviderError>, body: Bytes },
     #[error("the provider's answer cannot be used: {reason}")]
-    Invalid { reason: String, body: Bytes },
+    Invalid { reason: String },
     #[error("the provider's answer is larger than {limit} bytes")]
     TooLarge { limit: usize },
     #[error("the provider {provider} is misconfigured: {reason}")]
@@ -31,73 +33,72 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// An answer that makes no sense.
-    pub(super) fn invalid(reason: String, body: Bytes) -> Self {
-        Self::Invalid { reason, body }
-    }
-
-    /// There was nobody to ask.
-    pub(super) fn nobody() -> Self {
-        Self::Nobody
-    }
-
-    /// Some providers report errors with status 200; a few put the status they mean into `code`.
-    pub(super) fn of_body(body: &Bytes) -> Option<Self> {
-        let error = serde_json::from_slice::<Chunk>(body).ok()?.error?;
-        let meant = error.code.as_deref().and_then(|code| code.parse::<StatusCode>().ok());
-        let status = meant.filter(|status| status.is_client_error() || status.is_server_error());
-        let headers = Box::new(HeaderMap::new());
-        Some(Self::Status { status: status.unwrap_or(StatusCode::BAD_GATEWAY), headers, body: body.clone() })
-    }
-
-    /// The same without these texts. Some providers repeat the key they refuse; it belongs to the user, not to the client.
-    pub(super) fn without(mut self, secrets: &[String]) -> Self {
+    /// The same without the provider's credentials, which some providers repeat.
+    pub(super) fn masked(mut self, masker: &Masker) -> Self {
         match &mut self {
             Self::Status { headers, body, .. } => {
                 let names: Vec<HeaderName> = headers.keys().cloned().collect();
                 for name in names {
-                    if headers.get_all(&name).iter().any(|value| holds(value.as_bytes(), secrets)) {
+                    if headers.get_all(&name).iter().any(|value| masker.finds(value.as_bytes())) {
                         headers.remove(name);
                     }
                 }
-                mask(body, secrets);
+                mask(body, masker);
             }
-            Self::Invalid { body, .. } => mask(body, secrets),
+            Self::Reported { error, body } => {
+                error.message = masker.mask_text(&error.message).into_owned();
+                mask(body, masker);
+            }
+            Self::Invalid { reason } => *reason = masker.mask_text(reason).into_owned(),
             Self::Transport(_) | Self::TooLarge { .. } | Self::Misconfigured { .. } | Self::Nobody => {}
         }
         self
     }
 
+    /// The status that the provider gave or meant.
+    fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            Self::Reported { error, .. } => Some(
+                error
+                    .status
+                    .and_then(|status| StatusCode::from_u16(status).ok())
+                    .filter(|status| may_pass(*status))
+                    .unwrap_or(StatusCode::BAD_GATEWAY),
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether another provider may do better: not when the request itself is at fault.
     pub(super) fn allows_another(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => {
-                !matches!(status.as_u16(), 400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 417 | 422)
-            }
-            _ => true,
-        }
+        self.status().is_none_or(|status| {
+            !matches!(status.as_u16(), 400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 417 | 422)
+        })
     }
 
     /// Whether it says something about the provider's health.
     pub(super) fn blames_provider(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => matches!(status.as_u16(), 401 | 403) || !status.is_client_error(),
-            Self::Nobody => false,
-            _ => true,
+        match self.status() {
+            Some(status) => matches!(status.as_u16(), 401 | 403) || !status.is_client_error(),
+            None => !matches!(self, Self::Nobody),
         }
     }
 
     /// Returns what the client is told. Writes the end of the request first.
     pub(super) async fn into_response(self, mut exchange: Exchange) -> Response<ResponseBody> {
         let message = self.to_string();
-        let (status, mut headers, body, message) = match self {
-            Self::Status { status, headers, body } if may_pass(status) => {
-                let body = error_body(status, body);
-                let said = serde_json::from_slice::<Chunk>(&body).ok().and_then(|chunk| chunk.error);
-                let message = said.map_or(message, |error| error.message);
-                (status, *headers, body, message)
+        let (status, mut headers, body, message) = match (self.status().filter(|status| may_pass(*status)), self) {
+            (Some(status), Self::Status { headers, body, .. }) => {
+                let said = provider_error(&body);
+                let body = error_body(status, body, said.as_ref());
+                (status, *headers, body, said.map_or(message, |error| error.message))
             }
-            other => {
+            (Some(status), Self::Reported { error, body }) => {
+                let body = error_body(status, body, Some(&error));
+                (status, HeaderMap::new(), body, error.message)
+            }
+            (_, other) => {
                 let (status, code) = other.status_and_code();
                 let body = ErrorBody::new("upstream_error", code, message.clone()).to_json().into();
                 (status, HeaderMap::new(), body, message)
@@ -122,7 +123,7 @@ impl Failure {
             Self::Transport(error) if error.code() == "upstream_timeout" => (StatusCode::GATEWAY_TIMEOUT, error.code()),
             Self::Transport(error) => (StatusCode::BAD_GATEWAY, error.code()),
             Self::Status { status, .. } if status.is_redirection() => (StatusCode::BAD_GATEWAY, "upstream_redirect"),
-            Self::Status { .. } => (StatusCode::BAD_GATEWAY, "upstream_status"),
+            Self::Status { .. } | Self::Reported { .. } => (StatusCode::BAD_GATEWAY, "upstream_status"),
             Self::Invalid { .. } => (StatusCode::BAD_GATEWAY, "upstream_invalid_response"),
             Self::TooLarge { .. } => (StatusCode::BAD_GATEWAY, "upstream_too_large"),
             Self::Misconfigured { .. } => (StatusCode::BAD_GATEWAY, "provider_misconfigured"),
@@ -136,20 +137,15 @@ fn may_pass(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
 }
 
-fn holds(text: &[u8], secrets: &[String]) -> bool {
-    secrets.iter().any(|secret| memmem::find(text, secret.as_bytes()).is_some())
-}
-
 /// Leaves a body without secrets as it is, byte by byte.
-fn mask(body: &mut Bytes, secrets: &[String]) {
-    if holds(body, secrets) {
-        let text = String::from_utf8_lossy(body).into_owned();
-        *body = secrets.iter().fold(text, |text, secret| text.replace(secret, MASK)).into();
+fn mask(body: &mut Bytes, masker: &Masker) {
+    if let Some(masked) = masker.mask(body) {
+        *body = masked.into();
     }
 }
 
-/// The provider's own error if it is shaped like one of OpenAI's; else one that quotes it.
-fn error_body(status: StatusCode, body: Bytes) -> Bytes {
+/// The provider's own body if it is shaped like OpenAI's errors; else its words in that shape, or one that quotes it.
+fn error_body(status: StatusCode, body: Bytes, said: Option<&ProviderError>) -> Bytes {
     #[derive(Deserialize)]
     struct OpenAiError {
         error: Message,
@@ -161,6 +157,9 @@ fn error_body(status: StatusCode, body: Bytes) -> Bytes {
     }
     if serde_json::from_slice::<OpenAiError>(&body).is_ok_and(|shape| matches!(shape.error, Message { .. })) {
         return body;
+    }
+    if let Some(said) = said {
+        return ErrorBody { error: said.to_object() }.to_json().into();
     }
     let said = String::from_utf8_lossy(&body);
     let said: String = said.trim().chars().take(300).collect();
@@ -174,11 +173,13 @@ fn error_body(status: StatusCode, body: Bytes) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use signalbox_core::secret::MASK;
+
     use super::*;
 
     fn refused(body: &'static [u8]) -> Failure {
         let headers = HeaderMap::from_iter([
-            (HeaderName::from_static("x-echo"), HeaderValue::from_static("key sk-canary-1")),
+            (HeaderName::from_static("request-id"), HeaderValue::from_static("key sk-canary-1")),
             (HeaderName::from_static("retry-after"), HeaderValue::from_static("5")),
         ]);
         Failure::Status { status: StatusCode::UNAUTHORIZED, headers: Box::new(headers), body: Bytes::from_static(body) }
@@ -186,21 +187,61 @@ mod tests {
 
     #[test]
     fn a_key_that_a_provider_repeats_stays_here() {
-        let secrets = ["sk-canary-1".to_owned(), "second-canary".to_owned()];
-        let body = br#"{"error":{"message":"no: sk-canary-1, sk-canary-1 and second-canary"}}"#;
-        let Failure::Status { headers, body, .. } = refused(body).without(&secrets) else { panic!("another failure") };
+        let masker = Masker::new(["sk-canary-1".to_owned(), "second-canary".to_owned()]);
+        let body = br#"{"error":{"message":"no: sk-canary-1, sk\u002dcanary-1 and second-canary"}}"#;
+        let Failure::Status { headers, body, .. } = refused(body).masked(&masker) else { panic!("another failure") };
         assert_eq!(body, format!(r#"{{"error":{{"message":"no: {MASK}, {MASK} and {MASK}"}}}}"#));
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["retry-after"]);
-        let invalid = Failure::invalid("it is odd".into(), Bytes::from_static(b"sk-canary-1")).without(&secrets);
-        assert!(matches!(invalid, Failure::Invalid { body, .. } if body == MASK));
+        let invalid = Failure::Invalid { reason: "odd: sk-canary-1".into() }.masked(&masker);
+        assert!(matches!(invalid, Failure::Invalid { reason } if reason == format!("odd: {MASK}")));
+        let body = Bytes::from_static(br#"{"error":"sk-canary-1"}"#);
+        let error = Box::new(provider_error(&body).unwrap());
+        let reported = Failure::Reported { error, body }.masked(&masker);
+        assert!(!format!("{reported:?} {reported}").contains("canary"), "{reported:?}");
     }
 
     #[test]
     fn everything_else_is_passed_on_byte_by_byte() {
-        let Failure::Status { headers, body, .. } = refused(b"\xff sk-other").without(&["sk-canary-2".to_owned()])
-        else {
+        let masker = Masker::new(["sk-canary-2".to_owned()]);
+        let Failure::Status { headers, body, .. } = refused(b"\xff sk-other").masked(&masker) else {
             panic!("another failure")
         };
         assert_eq!((headers.len(), &*body), (2, &b"\xff sk-other"[..]));
+    }
+
+    #[test]
+    fn a_status_is_taken_from_the_words_of_an_error_with_status_200() {
+        for (body, status, another) in [
+            (r#"{"error":{"message":"slow down","code":429}}"#, 429, true),
+            (r#"{"error":{"message":"too long","code":400}}"#, 400, false),
+            (r#"{"error":{"message":"pay","code":402}}"#, 402, true),
+            (r#"{"error":{"message":"odd","code":200}}"#, 502, true),
+            (r#"{"error":{"message":"odd","code":999}}"#, 502, true),
+            (r#"{"error":"plain"}"#, 502, true),
+        ] {
+            let body = Bytes::from(body);
+            let failure = Failure::Reported { error: Box::new(provider_error(&body).unwrap()), body: body.clone() };
+            assert_eq!(failure.status().unwrap().as_u16(), status, "{body:?}");
+            assert_eq!(failure.allows_another(), another, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn words_of_any_shape_arrive_in_the_shape_of_openai() {
+        let own = Bytes::from_static(br#"{"error":{"message":"own","x":1}}"#);
+        assert_eq!(error_body(StatusCode::BAD_REQUEST, own.clone(), provider_error(&own).as_ref()), own);
+        for body in [
+            r#"{"message":"words"}"#,
+            r#"{"error":"words"}"#,
+            r#"[{"error":{"message":"words"}}]"#,
+            r#"{"detail":"words"}"#,
+        ] {
+            let body = Bytes::from(body);
+            let shown = error_body(StatusCode::BAD_REQUEST, body.clone(), provider_error(&body).as_ref());
+            let shown: ErrorBody = serde_json::from_slice(&shown).unwrap();
+            assert_eq!(shown.error.message, "words", "{body:?}");
+        }
+        let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"<html>busy"), None);
+        assert!(String::from_utf8_lossy(&shown).contains("502 Bad Gateway: <html>busy"));
     }
 }

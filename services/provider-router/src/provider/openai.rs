@@ -7,7 +7,7 @@ use http::{
     uri::PathAndQuery,
 };
 use serde_json::Value;
-use signalbox_core::{provider_type::ProviderType, secret::is_sensitive_key};
+use signalbox_core::{masking::Masker, provider_type::ProviderType, secret::is_sensitive_key};
 use signalbox_upstream::{AddressPolicy, Target};
 use tokio::time::Duration;
 
@@ -53,6 +53,8 @@ pub struct OpenAi {
     models: PathAndQuery,
     /// The header besides `x-request-id` that tells the request's id.
     announces: Option<HeaderName>,
+    /// Keeps its credentials out of what it says.
+    pub masker: Masker,
     /// Credentials and the user's own headers.
     headers: HeaderMap,
 }
@@ -81,7 +83,8 @@ impl OpenAi {
         };
         let (chat, models) = (path("/chat/completions")?, path("/models")?);
         let announces = (kind.value == "qwen-proxy").then_some(LOGGED);
-        Ok(Self { target, timeout: millis(config, "timeout")?, chat, models, announces, headers })
+        let masker = Masker::new(secrets(&headers));
+        Ok(Self { target, timeout: millis(config, "timeout")?, masker, chat, models, announces, headers })
     }
 
     /// The request for a chat completion. `caller` are the headers the client sent.
@@ -120,17 +123,6 @@ impl OpenAi {
         request
     }
 
-    /// What must not come back out of the provider's answers: the values of its headers, as far as they are long enough to
-    /// be secrets, a key without the word in front of it.
-    #[must_use]
-    pub fn secrets(&self) -> Vec<String> {
-        /// Shorter ones are switches and names.
-        const SHORTEST: usize = 8;
-        let values = self.headers.values().filter_map(|value| value.to_str().ok());
-        let bare = values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value).trim());
-        bare.filter(|value| value.len() >= SHORTEST).map(str::to_owned).collect()
-    }
-
     fn request(&self, method: Method, path: &PathAndQuery, body: Bytes, caller_headers: usize) -> Request<Bytes> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
@@ -141,6 +133,20 @@ impl OpenAi {
         headers.extend(self.headers.clone());
         request
     }
+}
+
+/// What must not come back out of the provider's answers: the values of its headers, as far as they are long enough to be
+/// secrets, a key without the word in front of it.
+fn secrets(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    /// Shorter ones are switches and names.
+    const SHORTEST: usize = 8;
+    const SCHEMES: [&str; 5] = ["Bearer", "Basic", "Token", "Key", "ApiKey"];
+    let values = headers.values().filter_map(|value| value.to_str().ok());
+    let bare = values.map(|value| match value.split_once(' ') {
+        Some((scheme, rest)) if SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) => rest.trim(),
+        _ => value.trim(),
+    });
+    bare.filter(|value| value.len() >= SHORTEST).map(str::to_owned)
 }
 
 fn is_forwarded(name: &str) -> bool {
@@ -255,10 +261,12 @@ mod tests {
 
     #[test]
     fn keys_are_secrets_and_switches_are_not() {
-        let config = json!({"apiKey": "sk-123456789", "headers": {"X-Team": "a", "X-Key": "long enough"}});
-        let mut secrets = openai("openai", config).unwrap().secrets();
-        secrets.sort_unstable();
-        assert_eq!(secrets, ["long enough", "sk-123456789"]);
+        let config = json!({"apiKey": "sk-123456789", "headers": {"X-Team": "a", "X-Key": "long enough", "X-Old": "Basic dXNlcjpwYXNz"}});
+        let masker = openai("openai", config).unwrap().masker;
+        for secret in ["sk-123456789", "long enough", "dXNlcjpwYXNz"] {
+            assert!(masker.finds(secret.as_bytes()), "{secret}");
+        }
+        assert!(!masker.finds(b"Bearer or Basic a"));
     }
 
     #[test]

@@ -1,0 +1,199 @@
+//! Answers as they come over the wire, and what is made of them.
+
+use http::Request;
+use http_body_util::BodyExt;
+use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Target};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::oneshot,
+};
+
+use super::*;
+
+const CHUNK: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
+const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const WHOLE: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
+
+/// An answer that may go to the client: its headers and all of its bytes.
+type Passed = (HeaderMap, Vec<u8>);
+
+/// Judges an answer with these headers and pieces, the last of which ends it.
+async fn judged(stream: bool, headers: &str, pieces: &[&str]) -> Result<Passed, Failure> {
+    let (_release, released) = oneshot::channel();
+    let (good, rest) = begun(stream, headers, pieces, released, Duration::from_secs(60)).await;
+    rest.await.unwrap();
+    let (headers, begun, rest) = match good? {
+        Good::Stream { headers, begun, rest } => (headers, begun.concat(), Some(rest)),
+        Good::Whole { headers, body } => (headers, body.to_vec(), None),
+    };
+    let mut bytes = begun;
+    if let Some(Source::Upstream(rest)) = rest {
+        bytes.extend_from_slice(&rest.collect().await.unwrap().to_bytes());
+    }
+    Ok((headers, bytes))
+}
+
+/// Judges an answer that ends when `released` says so or is dropped.
+async fn begun(
+    stream: bool,
+    headers: &str,
+    pieces: &[&str],
+    released: oneshot::Receiver<()>,
+    max_preamble: Duration,
+) -> (Result<Good, Failure>, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let head = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{headers}\r\n");
+    let pieces: Vec<String> = pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())).collect();
+    let hold = !max_preamble.is_zero() && max_preamble < Duration::from_secs(1);
+    let serving = tokio::spawn(async move {
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert!(peer.read(&mut request).await.unwrap() > 0);
+        peer.set_nodelay(true).unwrap();
+        peer.write_all(head.as_bytes()).await.unwrap();
+        for piece in pieces {
+            peer.write_all(piece.as_bytes()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        if hold {
+            let _ = released.await;
+        }
+        // The client may have had enough.
+        let _ = peer.write_all(b"0\r\n\r\n").await;
+    });
+    let target = Target::parse(&url, &AddressPolicy::default()).unwrap();
+    let client = Client::new(&ClientConfig::default()).unwrap();
+    let request = Request::get("/").body(Bytes::new()).unwrap();
+    let response = client.send(&target, request, &Deadlines::default()).await.unwrap();
+    (judge(response, stream, max_preamble).await, serving)
+}
+
+fn message(failure: &Failure) -> String {
+    match failure {
+        Failure::Reported { error, .. } => error.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_any_shape_before_the_first_chunk_is_a_failure() {
+    for error in [
+        r#"data: {"error":{"message":"busy","code":503}}"#,
+        r#"data: {"choices":null,"error":{"message":"busy"}}"#,
+        r#"data: {"choices":[],"error":{"message":"busy"}}"#,
+        r#"data: {"error":"busy"}"#,
+        r#"data: {"error_message":"busy","error_code":"x"}"#,
+        r#"data: {"object":"error","message":"busy","code":400}"#,
+        r#"data: [{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}]"#,
+        "event: error\ndata: {\"message\":\"busy\"}",
+        "event: error\ndata: busy",
+    ] {
+        for before in ["", ": ping\n\n", "data: {\"choices\":[]}\n\n", "event: ping\ndata: {\"type\":\"ping\"}\n\n"] {
+            for after in ["", "data: [DONE]\n\n", CHUNK] {
+                let answer = format!("{before}{error}\n\n{after}");
+                let failure = judged(true, "content-type: text/event-stream\r\n", &[&answer]).await.unwrap_err();
+                assert_eq!(message(&failure), "busy", "{answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_a_chunk_is_a_failure() {
+    for answer in
+        ["data: [DONE]\n\n", "", ": ping\n\n", "data: {\"choices\":[]}\n\ndata: [DONE]\n\n", "data: nonsense\n\n"]
+    {
+        let failure = judged(true, "content-type: text/event-stream\r\n", &[answer]).await.unwrap_err();
+        assert!(failure.allows_another(), "{answer}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_passes_byte_by_byte_however_it_is_cut() {
+    let answer = format!("\u{feff}: ping\n\ndata: {{\"choices\":[]}}\n\n{CHUNK}{FINISH}data: [DONE]\n\n");
+    let at: Vec<usize> = (0..=answer.len()).filter(|at| answer.is_char_boundary(*at)).collect();
+    for at in at.into_iter().filter(|at| *at > 0 && *at < answer.len()) {
+        let (first, second) = answer.split_at(at);
+        let (headers, bytes) =
+            judged(true, "content-type: text/event-stream; charset=utf-8\r\n", &[first, second]).await.unwrap();
+        assert_eq!(bytes, answer.as_bytes(), "cut at {at}");
+        assert_eq!(headers[header::CONTENT_TYPE], "text/event-stream; charset=utf-8");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_counts_and_not_what_its_content_type_says() {
+    for kind in
+        ["", "content-type: text/plain\r\n", "content-type: application/octet-stream\r\n", "content-type: x\r\n"]
+    {
+        for kind in [kind, "content-type: application/json\r\n", "content-type: text/event-stream\r\n"] {
+            let events = format!("{CHUNK}{FINISH}data: [DONE]\n\n");
+            let (headers, bytes) = judged(true, kind, &[&events]).await.unwrap();
+            assert_eq!(
+                (&*bytes, &headers[header::CONTENT_TYPE]),
+                (events.as_bytes(), &HeaderValue::from_static("text/event-stream"))
+            );
+            let (headers, bytes) = judged(false, kind, &[WHOLE]).await.unwrap();
+            assert_eq!(
+                (&*bytes, &headers[header::CONTENT_TYPE]),
+                (WHOLE.as_bytes(), &HeaderValue::from_static("application/json"))
+            );
+            let (headers, bytes) = judged(true, kind, &[WHOLE]).await.unwrap();
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(
+                text.starts_with("data: {") && text.ends_with("data: [DONE]\n\n") && text.contains("\"delta\""),
+                "{text}"
+            );
+            assert_eq!(headers[header::CONTENT_TYPE], "text/event-stream");
+            let (headers, bytes) = judged(false, kind, &[&events]).await.unwrap();
+            let whole: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(whole["choices"][0]["message"]["content"], "hi");
+            assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_with_status_200_is_one_however_it_is_framed() {
+    let error = r#"{"error":{"message":"slow down","code":429}}"#;
+    let event = format!("data: {error}\n\n");
+    for stream in [false, true] {
+        for answer in [error, &event] {
+            let failure = judged(stream, "content-type: application/json\r\n", &[answer]).await.unwrap_err();
+            assert_eq!(message(&failure), "slow down", "{answer}");
+            assert!(matches!(failure, Failure::Reported { error, .. } if error.status == Some(429)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_a_failure_that_lets_another_try() {
+    for stream in [false, true] {
+        for answer in ["<html>busy</html>", "", "  ", "{\"choices\":", "{}", "[]", "busy", CHUNK] {
+            if stream && answer == CHUNK {
+                continue;
+            }
+            let failure = judged(stream, "", &[answer]).await.unwrap_err();
+            assert!(failure.allows_another(), "{answer}: {failure}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn comments_are_held_back_for_a_while_only() {
+    let kind = "content-type: text/event-stream\r\n";
+    let (release, released) = oneshot::channel();
+    let (good, rest) = begun(true, kind, &[": ping\n\n"], released, Duration::from_millis(50)).await;
+    let Ok(Good::Stream { begun: pieces, .. }) = good else { panic!("a stream") };
+    assert_eq!(pieces.concat(), b": ping\n\n");
+    release.send(()).unwrap();
+    rest.await.unwrap();
+    // By bytes and by events as well.
+    let comment = format!(": {}\n\n", "x".repeat(1000));
+    for preamble in [comment.repeat(70), "event: ping\ndata: {}\n\n".repeat(20)] {
+        let (_, bytes) = judged(true, kind, &[&format!("{preamble}data: {{\"error\":\"late\"}}\n\n")]).await.unwrap();
+        assert!(bytes.starts_with(preamble.as_bytes()));
+    }
+}
