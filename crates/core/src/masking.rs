@@ -22,6 +22,9 @@ pub struct Masker {
 /// Masks nothing.
 pub static NO_SECRETS: Masker = Masker { secrets: Vec::new() };
 
+/// Reads the escape that a text begins with: what it means and how long it is.
+type Resolve = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
+
 /// A text with its escapes resolved, and where each of its bytes came from.
 struct Resolved {
     text: Vec<u8>,
@@ -75,7 +78,7 @@ impl Masker {
             return Vec::new();
         }
         let mut places = self.places_in(text, |place| place);
-        for resolve in [json_escape as fn(&[u8]) -> Option<(Vec<u8>, usize)>, percent_escape] {
+        for resolve in [json_escape as Resolve, percent_escape] {
             let mut resolved: Option<Resolved> = None;
             for _ in 0..MAX_QUOTED {
                 let next = Resolved::new(resolved.as_ref().map_or(text, |resolved| &resolved.text), resolve);
@@ -124,7 +127,7 @@ fn join(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
 
 impl Resolved {
     /// Resolves the escapes of a text; `None` if it has none.
-    fn new(text: &[u8], resolve: fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Option<Self> {
+    fn new(text: &[u8], resolve: Resolve) -> Option<Self> {
         memchr(b'\\', text).or_else(|| memchr(b'%', text))?;
         let mut resolved = Self { text: Vec::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
         let (mut at, mut any) = (0, false);

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use schedule::{Candidate, Schedule};
-use signalbox_core::secret::MASK;
 use signalbox_store::audit::{Actor, acting};
 use tokio::{
     task::JoinSet,
@@ -54,7 +53,7 @@ pub(crate) async fn ask(app: &App, provider: &Provider) -> Result<Option<Answer>
             .map(|listed| Some(Answer { raw, listed }))
             .map_err(|error| error.to_string()),
     };
-    answer.map_err(|reason| openai.secrets().iter().fold(reason, |reason, secret| reason.replace(secret, MASK)))
+    answer.map_err(|reason| openai.masker.mask_text(&reason).into_owned())
 }
 
 /// Keeps the lists up to date, until it is dropped.

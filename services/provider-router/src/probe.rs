@@ -8,7 +8,6 @@ use std::future::poll_fn;
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use signalbox_core::secret::MASK;
 use signalbox_upstream::{Client, Deadlines};
 
 use self::words::{kind, words};
@@ -29,7 +28,7 @@ const MAX_ERROR: usize = 64 << 10;
 /// Why there is none, in words, the provider's own where it has said some, without its secrets.
 pub(crate) async fn list_models(client: &Client, deadlines: &Deadlines, openai: &OpenAi) -> Result<Bytes, String> {
     let listed = ask(client, deadlines, openai).await;
-    listed.map_err(|reason| openai.secrets().iter().fold(reason, |reason, secret| reason.replace(secret, MASK)))
+    listed.map_err(|reason| openai.masker.mask_text(&reason).into_owned())
 }
 
 async fn ask(client: &Client, deadlines: &Deadlines, openai: &OpenAi) -> Result<Bytes, String> {
