@@ -4,6 +4,7 @@
 //! `CHAOS_KILLS` says how often (`scripts/chaos` takes its time), `CHAOS_SEED` repeats a run.
 
 mod client;
+mod disturbances;
 mod ledger;
 
 use signalbox_harness::{Launch, postgres::Postgres};

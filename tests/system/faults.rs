@@ -86,7 +86,7 @@ async fn an_error_event_in_mid_stream_is_the_only_one_and_ends_the_answer() {
     let gateway = Gateway::start().await;
     let said = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one \"},\"finish_reason\":null}]}\n\n";
     let error = "data: {\"error\":{\"message\":\"overloaded\",\"code\":503}}\n\n";
-    gateway.fake.script("done", Turn::raw("text/event-stream", &format!("{said}{error}data: [DONE]\n\n")));
+    gateway.fake.script("done", Turn::raw("text/event-stream", format!("{said}{error}data: [DONE]\n\n")));
     for model in ["fake/fake-error-3", "fake/done"] {
         let mut events = gateway.router.stream(CHAT, &chat(model, true)).await;
         let id = events.header("x-request-id").to_owned();

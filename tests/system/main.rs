@@ -34,6 +34,7 @@ mod provider_cli;
 mod qwen;
 mod replaced_database;
 mod restarts;
+mod rude;
 mod sdk;
 mod settings;
 mod slow_readers;

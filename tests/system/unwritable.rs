@@ -17,7 +17,7 @@ use crate::{
     gateway::{CHAT, error_of, request_id},
     lone_router::{LoneRouter, text_of},
 };
-use small_disk::SmallDisk;
+pub(crate) use small_disk::SmallDisk;
 
 /// A user that is not root, for whom permissions mean something.
 const NOBODY: u32 = 65_534;

@@ -32,7 +32,7 @@ pub(super) struct Gist {
     pub(super) tokens: Option<(i64, i64)>,
 }
 
-/// Asks until the router is gone.
+/// Asks until the router is gone, or nobody takes the answers any more.
 pub(super) struct Asker {
     router: Client,
     dice: Dice,
@@ -42,7 +42,9 @@ pub(super) struct Asker {
 }
 
 /// What is asked for: answers of a word and of many journal records, quick ones and slow ones.
-const MODELS: [&str; 6] = ["m", "m", "fake-tool", "fake-reasoning", "fake-usage", "fake-8x2"];
+/// `fake-idleclose` closes a reused connection as if its idle timeout had expired just then.
+const MODELS: [&str; 8] =
+    ["m", "m", "fake-tool", "fake-reasoning", "fake-usage", "fake-8x2", "fake-cut-40", "fake-idleclose"];
 /// Words of a prompt, which the model `m` says again.
 const LENGTHS: [usize; 8] = [1, 1, 10, 10, 100, 100, 1000, 4000];
 
@@ -68,7 +70,9 @@ impl Asker {
             sent += 1;
             let Some(answer) = self.send(&request).await else { return sent };
             let Some(seen) = Seen::of(&request, &answer, stream) else { return sent };
-            self.complete.send(seen).await.unwrap();
+            if self.complete.send(seen).await.is_err() {
+                return sent;
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// A small tmpfs. Dropping it unmounts it.
-pub(super) struct SmallDisk {
+pub(crate) struct SmallDisk {
     at: PathBuf,
 }
 
@@ -16,13 +16,13 @@ pub(super) struct SmallDisk {
 
 impl SmallDisk {
     /// Mounts one of 1 MiB.
-    pub(super) fn mount(at: &Path) -> Option<Self> {
+    pub(crate) fn mount(at: &Path) -> Option<Self> {
         Self::mount_sized(at, "1m")
     }
 
     /// Mounts one. Only root can: for others the test is skipped, which `CI` does not allow.
     #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-    pub(super) fn mount_sized(at: &Path, size: &str) -> Option<Self> {
+    pub(crate) fn mount_sized(at: &Path, size: &str) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none(), "this test has to run as root in CI");
             eprintln!("SKIPPED: only root can mount a small disk");
@@ -36,7 +36,7 @@ impl SmallDisk {
     }
 
     /// Leaves no room at all.
-    pub(super) fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut ballast = File::create(self.ballast()).unwrap();
         loop {
             match ballast.write_all(&[7; 4096]) {
@@ -48,7 +48,7 @@ impl SmallDisk {
     }
 
     /// Makes room again.
-    pub(super) fn free(&self) {
+    pub(crate) fn free(&self) {
         fs::remove_file(self.ballast()).unwrap();
     }
 

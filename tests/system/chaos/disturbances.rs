@@ -1,0 +1,134 @@
+//! The router lives on while what is around it fails and heals under traffic: the disk, the file of its database, and clients
+//! that never finish their requests. The bookkeeping is that of the kills.
+
+use std::{fs, time::Duration};
+
+use signalbox_harness::{Home, Launch, eventually};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc,
+    task::JoinSet,
+};
+
+use super::{ANSWERS, CLIENTS, QUICK, client::Asker, ledger::Ledger};
+use crate::{
+    dice::{Dice, times},
+    gateway::CHAT,
+    lone_router::LoneRouter,
+    unwritable::SmallDisk,
+};
+
+/// Connections that hold an unfinished request body.
+const STALLED_BODIES: usize = 200;
+/// Clients that ask while a disk is full: the fake and the router share two cores with them.
+const FEW: usize = 8;
+
+/// Has clients ask until this many answers were complete at the latest, then until `act` is over; the ledger has them all.
+async fn traffic(lone: &LoneRouter, ledger: &mut Ledger, dice: &mut Dice, clients: usize, act: impl AsyncFnOnce()) {
+    let (sender, mut answers) = mpsc::channel(clients);
+    let mut asking = JoinSet::new();
+    for _ in 0..clients {
+        asking.spawn(Asker::new(lone.client(), dice.split(), sender.clone()).ask());
+    }
+    drop(sender);
+    for _ in 0..=dice.below(ANSWERS) {
+        ledger.seen.extend(answers.recv().await);
+    }
+    let mut act = std::pin::pin!(act());
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut act => break,
+            answer = answers.recv() => ledger.seen.extend(answer),
+        }
+    }
+    // No answer is asked for any more; those under way are still noted.
+    answers.close();
+    while let Some(answer) = answers.recv().await {
+        ledger.seen.push(answer);
+    }
+    ledger.sent += asking.join_all().await.iter().sum::<usize>();
+    ledger.note_calls(&lone.fake);
+}
+
+/// Waits until the log has everything that the journal had.
+async fn everything_is_loaded(lone: &LoneRouter) {
+    lone.becomes_idle().await;
+    eventually("an empty journal", async || {
+        let health = lone.health().await;
+        (health["journal"]["status"] == "ok" && health["journal"]["bytes"] == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn i2_i19_a_disk_that_is_full_for_a_moment_costs_what_is_counted_and_nothing_else() {
+    let home = Home::new();
+    let Some(disk) = SmallDisk::mount_sized(&home.data(), "48m") else { return };
+    let config = "[journal]\non_failure = \"serve\"\nsegment_bytes = \"1MiB\"\n";
+    let lone = LoneRouter::launch(Launch::default().home(&home).config("provider-router", config)).await;
+    let (mut dice, mut ledger) = (Dice::new(), Ledger::default());
+    for _ in 0..times("CHAOS_KILLS", QUICK).div_ceil(3) {
+        traffic(&lone, &mut ledger, &mut dice, FEW, async || {
+            disk.fill();
+            // Full until the log notices, or for as long as it has room of its own.
+            tokio::time::timeout(Duration::from_secs(2), async {
+                while lone.health().await["status"] == "ok" {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await
+            .ok();
+            disk.free();
+            eventually("health `ok`", async || (lone.health().await["status"] == "ok").then_some(())).await;
+        })
+        .await;
+    }
+    everything_is_loaded(&lone).await;
+    let unlogged = lone.health().await["journal"]["unlogged"].as_u64().unwrap();
+    ledger.check_all_but(&lone, usize::try_from(unlogged).unwrap()).await;
+}
+
+#[tokio::test]
+async fn i2_a_database_that_is_replaced_by_its_backup_has_every_answer() {
+    let lone = LoneRouter::launch(Launch::default()).await;
+    let (mut dice, mut ledger) = (Dice::new(), Ledger::default());
+    let (database, backup) = (lone.home().data().join("signalbox.db"), lone.home().data().join("backup.db"));
+    for _ in 0..times("CHAOS_KILLS", QUICK).div_ceil(3) {
+        traffic(&lone, &mut ledger, &mut dice, CLIENTS, async || {}).await;
+        everything_is_loaded(&lone).await;
+        // Nothing is asked between the backup and its return, so that it lacks nothing.
+        lone.store.backup(&backup).await.unwrap();
+        fs::rename(&backup, &database).unwrap();
+        traffic(&lone, &mut ledger, &mut dice, CLIENTS, async || {}).await;
+        eventually("health `ok`", async || (lone.health().await["status"] == "ok").then_some(())).await;
+        everything_is_loaded(&lone).await;
+        ledger.check_all_but(&lone, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn i2_clients_that_never_finish_a_request_stop_no_other() {
+    let lone = LoneRouter::launch(Launch::default()).await;
+    let (mut dice, mut ledger) = (Dice::new(), Ledger::default());
+    for _ in 0..times("CHAOS_KILLS", QUICK).div_ceil(3) {
+        let mut held = Vec::new();
+        for number in 0..STALLED_BODIES {
+            let mut client = TcpStream::connect(("127.0.0.1", lone.client().port())).await.unwrap();
+            let head = format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n");
+            let begun = if number % 2 == 0 { "" } else { "{\"model\":" };
+            client.write_all([&head, begun].concat().as_bytes()).await.unwrap();
+            held.push(client);
+        }
+        traffic(&lone, &mut ledger, &mut dice, CLIENTS, async || {}).await;
+        // They are still waited for, or were told that they are too slow; none was taken for a request.
+        for mut client in held {
+            let mut answer = [0; 12];
+            let read = tokio::time::timeout(Duration::ZERO, client.read(&mut answer)).await;
+            assert!(!matches!(read, Ok(Ok(12)) if answer.ends_with(b"200")), "an unfinished request was answered");
+        }
+    }
+    everything_is_loaded(&lone).await;
+    ledger.check_all_but(&lone, 0).await;
+}
