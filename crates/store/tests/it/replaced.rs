@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use signalbox_store::exchanges::{SessionRef, record};
 use signalbox_store::requests::{self, Filter};
 use signalbox_store::{Class, Error, Page, Store, catalog, settings};
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::exchanges::whole;
 
