@@ -10,10 +10,10 @@ use futures_util::stream::{self, Stream, StreamExt};
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use hyper::service::service_fn;
 use serde::Deserialize;
-use signalbox_daemon::{CommonArgs, Context, Exit, Shutdown, Spec};
+use signalbox_daemon::{CommonArgs, Context, Exit, RequestBody, Shutdown, Spec};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -87,7 +87,7 @@ async fn serve(settings: Settings, context: Context) -> Result<(), Exit> {
     }
     let announce = format!("Server listening on http://{}", context.listener.local_addr());
     let shutdown = context.shutdown.clone();
-    let service = service_fn(move |request: Request<Incoming>| answer(request, hello.clone(), shutdown.clone()));
+    let service = service_fn(move |request: Request<RequestBody>| answer(request, hello.clone(), shutdown.clone()));
     signalbox_daemon::serve(&context, &announce, service).await?;
     if let Mode::Linger = mode {
         std::future::pending::<()>().await;
@@ -96,7 +96,7 @@ async fn serve(settings: Settings, context: Context) -> Result<(), Exit> {
 }
 
 #[expect(clippy::panic, reason = "on request")]
-async fn answer(request: Request<Incoming>, hello: Hello, shutdown: Shutdown) -> Result<Response<Body>, Infallible> {
+async fn answer(request: Request<RequestBody>, hello: Hello, shutdown: Shutdown) -> Result<Response<Body>, Infallible> {
     let body = match request.uri().path() {
         "/hello" => text(hello.greeting),
         "/panic" => panic!("panicked in a handler, on request"),

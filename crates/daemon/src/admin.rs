@@ -1,17 +1,36 @@
-//! Asking a service to leave over HTTP, as SIGTERM does: for whoever has no signals, or does not know the process.
+//! Asking a service to leave over HTTP, as SIGTERM does: for programs that cannot send signals, or do not know the process.
+//!
+//! The control token of the installation is leave enough. Where no key guards the service either, a program of this machine needs
+//! none, as long as it asks directly: what comes through a proxy may come from anywhere.
 
-use http::HeaderMap;
+use std::path::{Path, PathBuf};
+
 use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, StatusCode};
 
+use crate::auth::ClientKeys;
+use crate::control_token::existing_control_token;
 use crate::serve::PeerAddr;
 use crate::shutdown::Shutdown;
 
-/// Why somebody may not do that, one sentence.
+/// Path of the route. Services let it pass without a client key: [`leave`] asks for more than that.
+pub const SHUTDOWN_PATH: &str = "/v1/admin/shutdown";
+
+/// Headers by which proxies say for whom they ask, beside those that begin with `x-forwarded`.
+const FORWARDED: [&str; 6] = ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"];
+
+/// Reason why a request to leave is refused, in one sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    /// The control token is needed, and was not sent or is wrong.
+    #[error("send the control token, which `api-server token` prints, as `Authorization: Bearer <token>`")]
+    Token,
     /// The client is on another machine, or came through something that does not say so.
-    #[error("only processes of this machine may ask the service to leave")]
+    #[error("only processes of this machine may ask the service to leave without the control token")]
     Remote,
+    /// The request came through a proxy.
+    #[error("requests that come through a proxy need the control token, which `api-server token` prints")]
+    Forwarded,
     /// The request is for another host: a page may have made its own name point here.
     #[error("address the service as localhost or by a loopback address")]
     Host,
@@ -20,25 +39,102 @@ pub enum Refused {
     Origin,
 }
 
-/// Begins to drain, if a program of this machine asks for it. The answer to the request is still sent. Whether it needs a
-/// client key is up to the caller.
+/// Decides who may ask a service to leave.
+#[derive(Clone, Debug)]
+pub struct Control {
+    data_dir: PathBuf,
+    /// Tokens beside that in the data directory.
+    tokens: ClientKeys,
+    /// Whether programs of this machine need no token.
+    open: bool,
+}
+
+/// Begins to drain, if the request has leave to ask for it. The answer to the request is still sent.
 ///
 /// # Errors
-/// Why not.
-pub fn leave(shutdown: &Shutdown, peer: Option<&PeerAddr>, headers: &HeaderMap) -> Result<(), Refused> {
-    if !peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback()) {
-        return Err(Refused::Remote);
-    }
-    if !headers.get(HOST).and_then(|host| host.to_str().ok()).is_some_and(is_loopback) {
-        return Err(Refused::Host);
-    }
-    // No program sends this by itself, and every browser does with a POST.
-    if headers.contains_key(ORIGIN) || headers.get("sec-fetch-site").is_some() {
-        return Err(Refused::Origin);
-    }
+/// [`Refused`].
+pub fn leave(
+    shutdown: &Shutdown,
+    control: &Control,
+    peer: Option<&PeerAddr>,
+    headers: &HeaderMap,
+) -> Result<(), Refused> {
+    control.admit(peer, headers)?;
     tracing::info!("asked to leave over HTTP");
     shutdown.trigger();
     Ok(())
+}
+
+// === impl Refused ===
+
+impl Refused {
+    /// Returns the status of the response.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Remote | Self::Forwarded | Self::Host | Self::Origin => StatusCode::FORBIDDEN,
+        }
+    }
+
+    /// Returns the stable name of the reason.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Token => "control_token_required",
+            Self::Remote | Self::Forwarded | Self::Host | Self::Origin => "not_local",
+        }
+    }
+}
+
+// === impl Control ===
+
+impl Control {
+    /// The control of a service whose clients present `keys`. The control token is that in `data_dir`, once there is one.
+    #[must_use]
+    pub fn new(data_dir: &Path, keys: &ClientKeys) -> Self {
+        Self { data_dir: data_dir.to_owned(), tokens: ClientKeys::of(&[]), open: keys.is_empty() }
+    }
+
+    /// The control of a service whose callers present one of these `tokens`; none is needed where there are none.
+    #[must_use]
+    pub fn with_tokens(data_dir: &Path, tokens: ClientKeys) -> Self {
+        Self { data_dir: data_dir.to_owned(), open: tokens.is_empty(), tokens }
+    }
+
+    fn admit(&self, peer: Option<&PeerAddr>, headers: &HeaderMap) -> Result<(), Refused> {
+        // No program sends this by itself, and every browser does with a POST.
+        if headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site") {
+            return Err(Refused::Origin);
+        }
+        if self.tokens.opens(headers) || self.knows_file(headers) {
+            return Ok(());
+        }
+        if !self.open {
+            return Err(Refused::Token);
+        }
+        if !peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback()) {
+            return Err(Refused::Remote);
+        }
+        if headers.keys().any(|name| name.as_str().starts_with("x-forwarded") || FORWARDED.contains(&name.as_str())) {
+            return Err(Refused::Forwarded);
+        }
+        if !headers.get(HOST).and_then(|host| host.to_str().ok()).is_some_and(is_loopback) {
+            return Err(Refused::Host);
+        }
+        Ok(())
+    }
+
+    /// Whether the headers carry the token of the data directory. It is read each time: it may have been made, or changed, since.
+    fn knows_file(&self, headers: &HeaderMap) -> bool {
+        match existing_control_token(&self.data_dir) {
+            Ok(token) => token.is_some_and(|token| ClientKeys::of(&[token]).opens(headers)),
+            Err(error) => {
+                tracing::warn!(%error, "the control token cannot be read");
+                false
+            }
+        }
+    }
 }
 
 /// Whether `Host` means this machine, whatever names lead here.
@@ -58,17 +154,22 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use signalbox_core::secret::Secret;
 
     use super::*;
 
-    fn ask(peer: Option<&str>, headers: &[(&'static str, &'static str)]) -> Result<(), Refused> {
+    fn open() -> Control {
+        Control::new(Path::new("/nowhere"), &ClientKeys::of(&[]))
+    }
+
+    fn ask(control: &Control, peer: Option<&str>, headers: &[(&'static str, &'static str)]) -> Result<(), Refused> {
         let peer = peer.map(|peer| PeerAddr(peer.parse().unwrap()));
         let headers: HeaderMap = headers
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let shutdown = Shutdown::new();
-        let answer = leave(&shutdown, peer.as_ref(), &headers);
+        let answer = leave(&shutdown, control, peer.as_ref(), &headers);
         assert_eq!(shutdown.is_draining(), answer.is_ok());
         answer
     }
@@ -78,13 +179,14 @@ mod tests {
         for (peer, host) in
             [("127.0.0.1:9", "localhost:3001"), ("[::1]:9", "[::1]:3001"), ("[::ffff:127.0.0.1]:9", "127.0.0.1")]
         {
-            assert_eq!(ask(Some(peer), &[("host", host)]), Ok(()), "{peer} {host}");
+            assert_eq!(ask(&open(), Some(peer), &[("host", host)]), Ok(()), "{peer} {host}");
         }
     }
 
     #[test]
     fn nobody_else_may() {
         let here = Some("127.0.0.1:9");
+        let ask = |peer, headers: &[_]| ask(&open(), peer, headers);
         assert_eq!(ask(Some("192.168.1.7:9"), &[("host", "localhost")]), Err(Refused::Remote));
         assert_eq!(ask(None, &[("host", "localhost")]), Err(Refused::Remote));
         for host in ["evil.example", "localhost.evil.example", "localhost:x", "127.0.0.1.evil.example", "[::1]x", ""] {
@@ -94,5 +196,32 @@ mod tests {
         for page in [("origin", "http://localhost:3002"), ("origin", "null"), ("sec-fetch-site", "same-origin")] {
             assert_eq!(ask(here, &[("host", "localhost"), page]), Err(Refused::Origin), "{page:?}");
         }
+        for proxy in ["x-forwarded-for", "x-forwarded-host", "forwarded", "via", "x-real-ip", "cf-connecting-ip"] {
+            assert_eq!(ask(here, &[("host", "localhost"), (proxy, "127.0.0.1")]), Err(Refused::Forwarded), "{proxy}");
+        }
+    }
+
+    #[test]
+    fn where_keys_are_needed_a_client_key_is_not_enough_and_the_control_token_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let client = Secret::new("client-key".to_owned());
+        let control = Control::new(dir.path(), &ClientKeys::of(std::slice::from_ref(&client)));
+        let (here, host) = (Some("127.0.0.1:9"), ("host", "localhost"));
+        let bearer = |key: &str| -> &'static str { Box::leak(format!("Bearer {key}").into_boxed_str()) };
+        for headers in
+            [&[host][..], &[host, ("authorization", bearer("client-key"))], &[host, ("x-api-key", "client-key")]]
+        {
+            assert_eq!(ask(&control, here, headers), Err(Refused::Token));
+        }
+        let (token, _) = crate::control_token(dir.path()).unwrap();
+        let right = ("authorization", bearer(token.expose()));
+        assert_eq!(ask(&control, here, &[host]), Err(Refused::Token));
+        assert_eq!(ask(&control, here, &[host, right]), Ok(()));
+        assert_eq!(ask(&control, Some("192.168.1.7:9"), &[("host", "box.lan"), ("via", "1.1 x"), right]), Ok(()));
+        assert_eq!(ask(&control, here, &[host, right, ("origin", "null")]), Err(Refused::Origin));
+
+        let chosen = Control::with_tokens(Path::new("/nowhere"), ClientKeys::of(&[Secret::new("chosen".to_owned())]));
+        assert_eq!(ask(&chosen, here, &[host]), Err(Refused::Token));
+        assert_eq!(ask(&chosen, here, &[host, ("x-api-key", "chosen")]), Ok(()));
     }
 }

@@ -61,10 +61,18 @@ pub struct ServerConfig {
     pub idle_timeout: Duration,
     /// How long a client may take none of an answer that is waiting for it.
     pub write_timeout: Duration,
+    /// Maximum time without a byte of a request's body while the service waits for it.
+    pub body_timeout: Duration,
+    /// Bytes per second that a request's body has to bring on average, beyond the first `body_timeout`.
+    pub min_body_rate: Size,
+    /// Maximum bytes of large request bodies that are arriving at the same time.
+    pub max_arriving: Size,
     /// How much of an answer the operating system may hold for one client.
     pub send_buffer: Size,
     /// Open connections; more wait in the backlog of the operating system.
     pub max_connections: usize,
+    /// Maximum open connections of one address of another machine; 0 means as many as there are.
+    pub max_connections_per_address: usize,
     /// Bytes of the head of a request; beyond them the answer is 431.
     pub max_header_bytes: Size,
     /// How long running requests may go on after the process was asked to stop.
@@ -142,6 +150,7 @@ impl Common {
             ("header_timeout", server.header_timeout),
             ("idle_timeout", server.idle_timeout),
             ("write_timeout", server.write_timeout),
+            ("body_timeout", server.body_timeout),
         ] {
             if duration.get().is_zero() {
                 return Err(format!("server.{key} takes a duration above zero"));
@@ -149,6 +158,9 @@ impl Common {
         }
         if !(1..=MAX_CONNECTIONS).contains(&server.max_connections) {
             return Err(format!("server.max_connections takes a number from 1 to {MAX_CONNECTIONS}"));
+        }
+        if server.min_body_rate.bytes() == 0 {
+            return Err("server.min_body_rate takes a size per second of at least 1B".to_owned());
         }
         if !(HEADER_BYTES.contains(&server.max_header_bytes.bytes())) {
             return Err("server.max_header_bytes takes a size from 1KiB to 1MiB".to_owned());

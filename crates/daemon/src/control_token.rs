@@ -27,24 +27,38 @@ pub const MIN_TOKEN: usize = 16;
 /// that cannot be read or made.
 pub fn control_token(data_dir: &Path) -> Result<(Secret<String>, bool), Exit> {
     let path = data_dir.join(CONTROL_TOKEN_FILE);
-    let refused = |error: io::Error| {
-        let said = format!("the token file {}: {error}", path.display());
-        if error.kind() == io::ErrorKind::PermissionDenied { Exit::Permission(said) } else { Exit::CannotOpen(said) }
-    };
     let made = if path.exists() {
         false
     } else {
-        let token = random().map_err(refused)?;
-        make(&path, &format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token))).map_err(refused)?
+        let token = random().map_err(|error| refused(&path, &error))?;
+        make(&path, &format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token))).map_err(|error| refused(&path, &error))?
     };
-    let token = read(&path).map_err(refused)?.trim().to_owned();
+    Ok((read_token(&path)?, made))
+}
+
+/// Returns the token of this installation, if one has been made.
+///
+/// # Errors
+/// As [`control_token`].
+pub(crate) fn existing_control_token(data_dir: &Path) -> Result<Option<Secret<String>>, Exit> {
+    let path = data_dir.join(CONTROL_TOKEN_FILE);
+    if path.exists() { read_token(&path).map(Some) } else { Ok(None) }
+}
+
+fn refused(path: &Path, error: &io::Error) -> Exit {
+    let said = format!("the token file {}: {error}", path.display());
+    if error.kind() == io::ErrorKind::PermissionDenied { Exit::Permission(said) } else { Exit::CannotOpen(said) }
+}
+
+fn read_token(path: &Path) -> Result<Secret<String>, Exit> {
+    let token = read(path).map_err(|error| refused(path, &error))?.trim().to_owned();
     if token.len() < MIN_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Exit::Config(format!(
             "the token file {} takes a line of at least {MIN_TOKEN} visible characters; delete it to get a new one",
             path.display()
         )));
     }
-    Ok((Secret::new(token), made))
+    Ok(Secret::new(token))
 }
 
 #[cfg(test)]

@@ -83,7 +83,10 @@ mod tests {
 
     #[test]
     fn a_held_port_says_by_whom() {
-        let known = Exit::PortInUse { port: 3001, holder: Some(Holder { pid: 7, name: "nginx".into() }) };
+        let known = Exit::PortInUse {
+            port: 3001,
+            holder: Some(Holder { pid: 7, addr: ([127, 0, 0, 1], 3001).into(), name: "nginx".into() }),
+        };
         assert_eq!(known.to_string(), "address already in use: port 3001 is held by nginx (pid 7)");
         let unknown = Exit::PortInUse { port: 3001, holder: None };
         assert!(unknown.to_string().ends_with("an unknown process"));

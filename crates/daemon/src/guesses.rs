@@ -59,7 +59,7 @@ impl Guesses {
 }
 
 /// Who has one address of version 6 has at least 2^64.
-fn network(peer: IpAddr) -> IpAddr {
+pub(crate) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         version_4 => version_4,

@@ -32,15 +32,18 @@ pub mod adoption;
 mod allocator;
 pub mod args;
 pub mod auth;
+mod body;
 pub mod config;
 mod context;
 mod control_token;
 mod descriptors;
 pub mod doors;
 pub mod exit;
+mod exposition;
 mod guesses;
 pub mod hops;
 pub mod identity;
+mod internal_request;
 mod lifeline;
 pub mod listener;
 mod run;
@@ -54,23 +57,28 @@ mod supervision;
 pub mod telemetry;
 pub mod terminal;
 mod user;
+pub mod variables;
 
 pub use allocator::{ALLOCATOR, Allocator};
 pub use args::{CommonArgs, parse_args, parse_args_from};
 pub use auth::{ClientKeys, Denied};
+pub use body::{BodyError, collect};
 pub use config::Common;
 pub use context::Context;
 pub use control_token::{CONTROL_TOKEN_FILE, MIN_TOKEN, control_token};
 pub use doors::Doors;
 pub use exit::Exit;
+pub use exposition::exposition;
+pub use internal_request::{INTERNAL_REQUEST, RequestSigner, trusted_request};
 pub use listener::Listener;
 pub use run::{run, run_command};
 pub use sealing_key::{SEALING_KEY_FILE, sealing_key};
-pub use serve::{PeerAddr, serve};
+pub use serve::{CLIENTS_WAIT, PeerAddr, RequestBody, serve};
 pub use shutdown::Shutdown;
 pub use stdout::Stdout;
 pub use telemetry::LogHandle;
 pub use user::user_name;
+pub use variables::variable;
 
 /// What a binary tells the daemon about itself.
 #[derive(Clone, Copy, Debug)]

@@ -144,6 +144,27 @@ impl Listener {
     }
 }
 
+/// Checks that a service could listen at `host`: that it is known, of this machine, and, unless `guarded` by a client key or by
+/// explicit consent, within loopback.
+///
+/// # Errors
+/// The reason, as [`Listener::bind`] gives it; [`Exit::Config`] for a host that other machines can reach.
+pub async fn check_host(host: &str, guarded: bool) -> Result<(), Exit> {
+    if !guarded && let Some(ip) = resolve(host).await?.into_iter().find(|ip| !ip.to_canonical().is_loopback()) {
+        return Err(Exit::Config(exposed(ip)));
+    }
+    // Any free port: the one in question may be our own.
+    Listener::bind(host, 0).await.map(drop)
+}
+
+/// Says why a service does not listen where other machines can reach it.
+pub(crate) fn exposed(ip: IpAddr) -> String {
+    format!(
+        "{ip} can be reached from other machines, and no client key is configured: set CLIENT_KEYS or auth.client_keys, \
+         listen on 127.0.0.1, or accept the risk with --insecure-no-auth"
+    )
+}
+
 /// The addresses a host stands for. Of a name's addresses the first one counts: that is where the name leads clients.
 ///
 /// # Errors
@@ -178,7 +199,7 @@ fn open(addr: SocketAddr) -> io::Result<TcpListener> {
 
 fn refusal(addr: SocketAddr, error: &io::Error) -> Exit {
     match error.kind() {
-        ErrorKind::AddrInUse => Exit::PortInUse { port: addr.port(), holder: holder_of(addr.port()) },
+        ErrorKind::AddrInUse => Exit::PortInUse { port: addr.port(), holder: holder_of(addr) },
         ErrorKind::PermissionDenied => Exit::Permission(format!("not allowed to listen on {addr}: {error}")),
         ErrorKind::AddrNotAvailable => Exit::Config(format!("cannot listen on {addr}: no address of this machine")),
         _ => Exit::Temporary(format!("cannot listen on {addr}: {error}")),
@@ -223,6 +244,18 @@ mod tests {
     async fn an_address_of_another_machine_is_a_mistake_in_the_configuration() {
         // 192.0.2.0/24 is reserved for documentation: no machine has it.
         assert_eq!(Listener::bind("192.0.2.1", 0).await.unwrap_err().code(), 78);
+    }
+
+    #[tokio::test]
+    async fn a_host_is_checked_before_it_is_used() {
+        for host in ["127.0.0.1", "localhost", "::1"] {
+            assert_eq!(check_host(host, false).await, Ok(()), "{host}");
+        }
+        let exposed = check_host("0.0.0.0", false).await.unwrap_err();
+        assert!(exposed.to_string().contains("CLIENT_KEYS"), "{exposed}");
+        assert_eq!(check_host("0.0.0.0", true).await, Ok(()));
+        assert_eq!(check_host("192.0.2.1", true).await.unwrap_err().code(), 78);
+        assert_eq!(check_host("not a host", true).await.unwrap_err().code(), 78);
     }
 
     #[tokio::test]

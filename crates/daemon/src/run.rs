@@ -1,5 +1,5 @@
 use std::future::Future;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -77,6 +77,8 @@ fn entered<C: DeserializeOwned>(
     if args.print_config {
         return match write!(std::io::stdout(), "{}", loaded.to_masked_toml()) {
             Ok(()) => ExitCode::SUCCESS,
+            // Whoever reads has read enough, as `head` does.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Err(error) => report(spec, &Exit::CannotOpen(format!("cannot write to stdout: {error}"))),
         };
     }
@@ -169,10 +171,9 @@ fn runtime(worker_threads: usize) -> Result<Runtime, Exit> {
 /// The sockets, passed or bound, unless they would be open to other machines without a key.
 async fn acquire(common: &Common) -> Result<Listener, Exit> {
     let guarded = |beyond: Option<std::net::IpAddr>| match beyond {
-        Some(ip) if common.auth.client_keys.is_empty() && !common.auth.insecure_no_auth => Err(Exit::Config(format!(
-            "{ip} can be reached from other machines, and no client key is configured: set CLIENT_KEYS or auth.client_keys, \
-             listen on 127.0.0.1, or accept the risk with --insecure-no-auth"
-        ))),
+        Some(ip) if common.auth.client_keys.is_empty() && !common.auth.insecure_no_auth => {
+            Err(Exit::Config(listener::exposed(ip)))
+        }
         Some(ip) if common.auth.client_keys.is_empty() => {
             tracing::warn!(%ip, "other machines can reach this port, and everybody may call");
             Ok(())

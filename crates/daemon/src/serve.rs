@@ -1,12 +1,14 @@
 //! Serving HTTP/1.1 on our sockets, and ending that in order.
 //!
 //! # Layout
-//! - `accept`: connections out of the sockets, no more than there are slots.
+//! - `accept`: connections out of the sockets.
+//! - `places`: how many there may be, in all and per address, and which one goes when another needs room.
 //! - `connection`: one connection, from its first byte to its end.
 //! - `pace`: how long a client may keep us waiting.
 //! - `socket`: the byte stream, telling the pace what happens on it.
 //! - `path`: request paths in one spelling.
 //! - `exchange`: one request and its answer; a panic ends here.
+//! - `arrival`: the body of a request on its way in.
 //!
 //! # Why an own loop
 //! hyper's `header_read_timeout` starts when the previous answer is written, so it also ends idle connections: one value has to be
@@ -14,10 +16,12 @@
 //! limit on connections, a deadline for the drain, and connections that were upgraded count until they are closed.
 
 mod accept;
+mod arrival;
 mod connection;
 mod exchange;
 mod pace;
 mod path;
+mod places;
 mod socket;
 
 use std::convert::Infallible;
@@ -27,8 +31,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,7 +40,12 @@ use crate::descriptors;
 use crate::exit::Exit;
 use crate::status;
 
+use arrival::Arrivals;
 use pace::Timeouts;
+use places::Places;
+
+pub use arrival::RequestBody;
+pub use exchange::CLIENTS_WAIT;
 
 /// The address of the client, in the extensions of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +61,10 @@ const PROBE_CONNECTIONS: usize = 8;
 #[derive(Clone)]
 struct House {
     server: ServerConfig,
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
+    arrivals: Arc<Arrivals>,
+    /// The places that the answers tell about: those of clients, also where the supervisor asks.
+    of_clients: Arc<Places>,
     /// Counts open connections, upgraded ones included.
     open: TaskTracker,
     draining: CancellationToken,
@@ -71,7 +81,10 @@ struct House {
 /// [`Exit::Temporary`] when the sockets of this context are being served already.
 pub async fn serve<S, B>(context: &Context, announce: &str, service: S) -> Result<(), Exit>
 where
-    S: hyper::service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: hyper::service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -84,7 +97,7 @@ where
     if !context.shutdown.is_draining() {
         status::announce(context, announce);
     }
-    let probes = House { slots: Arc::new(Semaphore::new(PROBE_CONNECTIONS)), ..house.clone() };
+    let probes = House { places: Arc::new(Places::new(PROBE_CONNECTIONS, 0)), ..house.clone() };
     tokio::join!(
         accept::until_draining(sockets, &house, &service),
         accept::until_draining(context.listener.take_probes(), &probes, &service),
@@ -127,8 +140,11 @@ impl House {
                 "the limit of open files leaves room for fewer connections than configured"
             );
         }
+        let places = Arc::new(Places::new(server.max_connections.min(room), server.max_connections_per_address));
         Self {
-            slots: Arc::new(Semaphore::new(server.max_connections.min(room))),
+            of_clients: Arc::clone(&places),
+            places,
+            arrivals: Arc::new(Arrivals::new(server.max_arriving.bytes())),
             server: server.clone(),
             open: TaskTracker::new(),
             draining,
@@ -138,9 +154,13 @@ impl House {
 
     const fn timeouts(&self) -> Timeouts {
         let server = &self.server;
-        let (header, idle, write) =
-            (server.header_timeout.get(), server.idle_timeout.get(), server.write_timeout.get());
-        Timeouts { header, idle, write }
+        Timeouts {
+            header: server.header_timeout.get(),
+            idle: server.idle_timeout.get(),
+            write: server.write_timeout.get(),
+            body: server.body_timeout.get(),
+            body_rate: server.min_body_rate.bytes(),
+        }
     }
 }
 

@@ -10,8 +10,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
-/// Dependencies that tell more than anybody wants to know below this level.
-const NOISY: [&str; 5] = ["hyper", "hyper_util", "rustls", "sqlx", "h2"];
+/// Targets that log at the configured level: our own crates, by the beginning of their names. Dependencies log warnings and errors only:
+/// at lower levels they print what passes through them, keys and tokens included.
+const OWN: [&str; 4] = ["signalbox", "api_server", "provider_router", "qwen_proxy"];
 
 /// Changes what is logged. Clones are the same.
 #[derive(Clone)]
@@ -87,8 +88,7 @@ fn targets(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let quiet = NOISY.map(|target| (target, level.min(LevelFilter::WARN)));
-    Targets::new().with_default(level).with_targets(quiet)
+    Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(OWN.map(|target| (target, level)))
 }
 
 #[cfg(test)]
@@ -102,7 +102,12 @@ mod tests {
         let targets = targets(LogLevel::Debug);
         assert!(targets.would_enable("signalbox_daemon::serve", &Level::DEBUG));
         assert!(!targets.would_enable("signalbox_daemon::serve", &Level::TRACE));
-        assert!(!targets.would_enable("hyper::proto", &Level::INFO));
+        for service in ["api_server::events", "provider_router::run", "qwen_proxy", "signalbox_store::pool"] {
+            assert!(targets.would_enable(service, &Level::DEBUG), "{service}");
+        }
+        for dependency in ["hyper::proto", "socketioxide::ns", "engineioxide::engine", "h2", "tower_http::trace"] {
+            assert!(!targets.would_enable(dependency, &Level::INFO), "{dependency}");
+        }
         assert!(targets.would_enable("sqlx::query", &Level::WARN));
     }
 
@@ -116,14 +121,14 @@ mod tests {
         let (filter, handle) = reload::Layer::new(targets(LogLevel::Info));
         let log = LogHandle { filter: Some(handle) };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(filter), || {
-            assert!(!tracing::enabled!(target: "reloaded", Level::DEBUG));
+            assert!(!tracing::enabled!(target: "signalbox_reloaded", Level::DEBUG));
             log.set_level(LogLevel::Debug);
-            assert!(tracing::enabled!(target: "reloaded", Level::DEBUG));
+            assert!(tracing::enabled!(target: "signalbox_reloaded", Level::DEBUG));
             log.set_named(Some("warn"), LogLevel::Debug);
-            assert!(!tracing::enabled!(target: "reloaded", Level::INFO));
+            assert!(!tracing::enabled!(target: "signalbox_reloaded", Level::INFO));
             for as_configured in [None, Some("loud")] {
                 log.set_named(as_configured, LogLevel::Debug);
-                assert!(tracing::enabled!(target: "reloaded", Level::DEBUG));
+                assert!(tracing::enabled!(target: "signalbox_reloaded", Level::DEBUG));
             }
         });
     }

@@ -10,7 +10,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
-use signalbox_daemon::{Denied, admin, doors};
+use signalbox_daemon::{BodyError, Denied, admin, doors};
 use signalbox_store as store;
 
 /// Why a request is refused, or failed.
@@ -25,9 +25,9 @@ pub enum Error {
     /// The body says that it is something else than JSON.
     #[error("The body has to be JSON, with `Content-Type: application/json`; it is {0}")]
     NotJson(String),
-    /// The body is longer than the limit.
-    #[error("The body is longer than {0} bytes")]
-    TooLarge(usize),
+    /// The body cannot be had.
+    #[error(transparent)]
+    Body(#[from] BodyError),
     /// There is no such thing.
     #[error("{what} not found: {id}")]
     Missing {
@@ -181,11 +181,11 @@ impl Error {
             Self::WrongKeys(denied) => denied.status(),
             Self::NotJson(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Door(refused) => refused.status(),
-            Self::NotLocal(_) => StatusCode::FORBIDDEN,
+            Self::NotLocal(refused) => refused.status(),
             Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } | Self::PortInUse { .. } => StatusCode::CONFLICT,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(error) => error.status(),
             Self::Lifecycle { .. } | Self::Unreadable(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Store(error) | Self::Attempt { error, .. } => match error {
                 store::Error::NotFound { .. } => StatusCode::NOT_FOUND,
@@ -201,7 +201,10 @@ impl Error {
     fn kind(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "entity.parse.failed",
-            Self::TooLarge(_) => "entity.too.large",
+            Self::Body(BodyError::TooLarge { .. }) => "entity.too.large",
+            Self::Body(BodyError::Broken) => "entity.parse.failed",
+            Self::Body(BodyError::TooSlow) => "request_timeout",
+            Self::Body(BodyError::Crowded) => "overloaded",
             Self::Unauthorized => "authentication_error",
             Self::WrongKeys(denied) => denied.kind(),
             Self::NotJson(_) => "unsupported_media_type",
@@ -233,7 +236,7 @@ impl Error {
             Self::Disabled(_) => Some("provider_disabled"),
             Self::RouterAway(_) => Some("router_unavailable"),
             Self::Door(refused) => Some(refused.code()),
-            Self::NotLocal(_) => Some("not_local"),
+            Self::NotLocal(refused) => Some(refused.code()),
             _ => None,
         }
     }

@@ -1,10 +1,7 @@
 //! What handlers take out of a request. The refusals have our error shape, which axum's own do not.
 
-use axum::RequestExt as _;
-use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, FromRequestParts, Request};
-use axum::response::IntoResponse as _;
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -21,27 +18,17 @@ pub struct Path<T>(pub T);
 #[derive(Debug)]
 pub struct Body(pub Map<String, Value>);
 
-/// The layer that makes [`Body`] refuse what is longer.
-pub fn body_limit(bytes: usize) -> DefaultBodyLimit {
-    DefaultBodyLimit::max(bytes)
-}
-
 /// The body as it came.
 ///
 /// # Errors
-/// [`Error::TooLarge`] beyond [`App::body_limit`], [`Error::Malformed`] when it broke off.
+/// [`Error::Body`] when it does not arrive in time or whole, or is larger than [`App::body_limit`].
 pub async fn bytes_of<S>(request: Request, state: &S) -> Result<Bytes, Error>
 where
     S: Send + Sync,
     App: FromRef<S>,
 {
-    request.extract_with_state(state).await.map_err(|rejection| {
-        let response = axum::extract::rejection::BytesRejection::into_response(rejection);
-        match response.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(App::from_ref(state).body_limit),
-            _ => Error::Malformed("it broke off".to_owned()),
-        }
-    })
+    let (head, body) = request.into_parts();
+    Ok(signalbox_daemon::collect(&head.headers, body, App::from_ref(state).body_limit).await?)
 }
 
 /// How much of a content type is repeated in an error.

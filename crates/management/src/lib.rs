@@ -65,6 +65,8 @@ pub struct App {
     pub router_port: u16,
     /// Maximum bytes of a request body.
     pub body_limit: usize,
+    /// Whether services may listen where other machines can reach them: there is a client key, or consent to do without.
+    pub guarded: bool,
 }
 
 /// Statuses of providers by id: `loaded` or `error`.

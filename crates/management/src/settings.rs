@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use signalbox_daemon::listener::check_host;
 use signalbox_store::settings;
 use utoipa::ToSchema;
 
@@ -21,6 +22,9 @@ use super::extract::{Body, Path};
 use super::query::Query;
 use super::refusals::{MissingSetting, SettingRefusal};
 use super::{App, Error, now_ms};
+
+/// The setting that says where the router listens.
+const HOST: &str = "server.host";
 
 /// Settings, defaults included.
 #[derive(Debug, Serialize, ToSchema)]
@@ -164,6 +168,7 @@ pub(super) async fn put(
     let text = known::text_of(&key, &value);
     let text = text.and_then(|text| if fields.is_empty() { Ok(text) } else { Err(String::new()) });
     let text = text.map_err(|mistake| mistakes(mistake, &fields))?;
+    usable(&app, &key, &text).await.map_err(Error::InvalidSetting)?;
     let now = now_ms();
     let row = [(key, text)];
     settings::put(&app.store, &row, now).await?;
@@ -194,7 +199,12 @@ pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<
         Some(Value::Object(_)) => return Err(mistakes(String::new(), &fields)),
         _ => return Err(mistakes("settings must be an object".to_owned(), &fields)),
     };
-    let (valid, errors) = judged(&given);
+    let (mut valid, mut errors) = judged(&given);
+    if let Some(at) = valid.iter().position(|(key, _)| key == HOST)
+        && let Err(error) = usable(&app, HOST, &valid[at].1).await
+    {
+        errors.push(Unwritten { key: valid.remove(at).0, error });
+    }
     settings::put(&app.store, &valid, now_ms()).await?;
     let updated: Vec<String> = valid.into_iter().map(|(key, _)| key).collect();
     let requires_restart = updated.iter().any(|key| known::requires_restart(key));
@@ -220,6 +230,14 @@ pub(super) async fn delete(State(app): State<App>, Path(key): Path<String>) -> R
         key,
         message: "Setting reset to default value.",
     }))
+}
+
+/// Checks what the form of a value does not show: that the router could listen at a host.
+async fn usable(app: &App, key: &str, text: &str) -> Result<(), String> {
+    if key != HOST {
+        return Ok(());
+    }
+    check_host(text, app.guarded).await.map_err(|error| error.to_string())
 }
 
 /// One sentence for all that is wrong: the settings' shape has room for no list.

@@ -27,8 +27,8 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::post;
 use signalbox_daemon::Shutdown;
+use signalbox_daemon::admin::Control;
 pub use signalbox_management::Error;
-pub(crate) use signalbox_management::extract::body_limit;
 pub(crate) use signalbox_management::settings::{self, requires_restart};
 pub(crate) use signalbox_management::{CREDENTIALS, ModelView};
 use signalbox_management::{error, extract, query};
@@ -61,6 +61,8 @@ pub struct App {
     pub sealer: Sealer,
     /// What the services said.
     pub logs: LogDir,
+    /// Who may ask us to leave.
+    pub control: Control,
     /// When to leave.
     pub shutdown: Shutdown,
 }

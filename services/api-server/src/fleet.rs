@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use signalbox_core::secret::Secret;
 use signalbox_daemon::adoption::Key;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -51,14 +52,18 @@ pub struct Config {
     pub router_port: u16,
     /// qwen-proxy's port; 0 means any.
     pub qwen_port: u16,
+    /// Whether they may listen where other machines can reach them: there is a client key, or consent to do without.
+    pub guarded: bool,
     /// Take the next free port when one is taken.
     pub auto_port: bool,
     /// Shared by all three services. The logs of the children go to `logs/` in it.
     pub data_dir: PathBuf,
     /// Further arguments for both.
     pub args: Vec<OsString>,
-    /// Further variables for both, among them those that carry secrets.
+    /// Further variables for both.
     pub env: Vec<(OsString, OsString)>,
+    /// Further variables for both that others must not see.
+    pub secrets: Vec<(String, Secret<String>)>,
     /// How much patience to have with them.
     pub limits: Limits,
     /// How many processes provider-router is.

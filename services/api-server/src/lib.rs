@@ -45,10 +45,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
+use signalbox_core::secret::Secret;
+use signalbox_daemon::admin::Control;
 use signalbox_daemon::adoption::Key;
 use signalbox_daemon::config::{LogFormat, LogLevel};
 use signalbox_daemon::identity::Identity;
-use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key};
+use signalbox_daemon::variables::{FORWARDED, Variable};
+use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key, variable};
 use signalbox_store::audit::{Actor, acting};
 use signalbox_store::{Error as StoreError, Sealer, Store, credentials, provider_configs, settings};
 use tokio::sync::broadcast;
@@ -128,7 +131,9 @@ async fn work(
         router_host: common.server.host.clone(),
         router_port: config.services.router_port,
         body_limit: config.api.body_limit.as_usize(),
+        guarded: !common.auth.client_keys.is_empty() || common.auth.insecure_no_auth,
     };
+    let keys = Arc::new(control_keys(config, context)?);
     let app = App {
         management,
         store,
@@ -138,10 +143,10 @@ async fn work(
         reloads: broadcast::Sender::new(16),
         extensions: Extensions::default(),
         logs: LogDir::of(&common.data_dir),
+        control: Control::with_tokens(&common.data_dir, ClientKeys::clone(&keys)),
         shutdown: context.shutdown.clone(),
     };
     let listen = &common.server;
-    let keys = Arc::new(control_keys(config, context)?);
     let (auditor, writer) = audit::open(app.store.clone(), config.audit.keep.get());
     let audited = CancellationToken::new();
     let writer = tokio::spawn(writer.run(audited.clone()));
@@ -266,29 +271,37 @@ fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::
     if common.auth.insecure_no_auth {
         args.push("--insecure-no-auth".into());
     }
-    // Other users can read command lines, but not environments.
-    let mut env: Vec<(OsString, OsString)> = vec![("DATABASE_URL".into(), common.database.url.expose().into())];
-    let keys: Vec<&str> = common.auth.client_keys.iter().map(|key| key.expose().as_str()).collect();
-    for (name, list) in [
-        ("CLIENT_KEYS", keys.join(",")),
+    let lists = [
         ("ALLOWED_HOSTS", common.server.allowed_hosts.join(",")),
         ("ALLOWED_ORIGINS", common.server.allowed_origins.join(",")),
-    ] {
-        if !list.is_empty() {
-            env.push((name.into(), list.into()));
+    ];
+    let mut env: Vec<(OsString, OsString)> =
+        lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name.into(), list.into())).collect();
+    let keys: Vec<&str> = common.auth.client_keys.iter().map(|key| key.expose().as_str()).collect();
+    // Among them a password, perhaps.
+    let mut secrets = vec![("DATABASE_URL".to_owned(), common.database.url.clone())];
+    if !keys.is_empty() {
+        secrets.push(("CLIENT_KEYS".to_owned(), Secret::new(keys.join(","))));
+    }
+    for Variable { name, is_secret } in FORWARDED {
+        match variable(name) {
+            Some(value) if is_secret => secrets.push((name.to_owned(), Secret::new(value))),
+            Some(value) => env.push((name.into(), value.into())),
+            None => {}
         }
     }
-    env.extend(HANDED_ON.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?))));
     fleet::Config {
         programs: programs(services),
         host: common.server.host.clone(),
         router_port: services.router_port,
         qwen_port: services.qwen_port,
         workers: services.workers,
+        guarded: !common.auth.client_keys.is_empty() || common.auth.insecure_no_auth,
         auto_port: services.auto_port,
         data_dir: common.data_dir.clone(),
         args,
         env,
+        secrets,
         limits: Limits {
             startup: services.startup_timeout.get(),
             grace: services.stop_grace.get(),
@@ -307,22 +320,6 @@ fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::
         key,
     }
 }
-
-/// What the services read of our environment themselves. Without the key they could not open what we have sealed.
-const HANDED_ON: [&str; 12] = [
-    "SIGNALBOX_KEY",
-    "DENY_PRIVATE_UPSTREAMS",
-    "QWEN_BASE_URL",
-    "QWEN_TIMEOUT",
-    "QWEN_TOKEN",
-    "QWEN_COOKIES",
-    "USER_AGENT",
-    "MAX_RETRIES",
-    "RETRY_BASE_DELAY",
-    "RETRY_MAX_DELAY",
-    "SESSION_TIMEOUT",
-    "SESSION_CLEANUP_INTERVAL",
-];
 
 fn programs(services: &config::Services) -> Programs {
     let named = |path: &str| if path.is_empty() { None } else { Some(path.into()) };

@@ -34,14 +34,11 @@ pub struct Entrance {
 
 /// The whole server as one service.
 pub fn app(app: App, entrance: &Entrance, sockets: SocketIoLayer) -> Router {
-    let body_limit = app.management.body_limit;
     api::routes()
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .with_state(app)
-        // Innermost: a body is refused while it is read, by the handler that reads it.
-        .layer(api::body_limit(body_limit))
-        // Everything below `/socket.io` ends here.
+        // Innermost: everything below `/socket.io` ends here.
         .layer(sockets)
         // A handler that panics costs its own request and answers in our shape; the daemon's own net has another.
         .layer(CatchPanicLayer::custom(panicked))

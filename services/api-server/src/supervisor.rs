@@ -27,13 +27,14 @@
 //!      |               ^  |  v                 v  |
 //!      +---------------+-Stopping <---------------+
 //!        group empty   |    |
-//!                      |    +--> Failed  (8 failures in a row, or one that is permanent; start: to Starting)
+//!                      |    +--> Failed  (8 failures in a row, or one that only a person can help with; start: to Starting)
 //!                      +-------> Stuck   (the group outlives SIGKILL: no second copy is started)
 //! ```
 //!
 //! A child is ready when it said so on its standard output *and* its `/health/ready` answers 200 with the instance it
-//! announced. It never becomes ready by waiting long enough. A child that ends without being asked has failed, whatever
-//! its exit code; it is started again after a delay that doubles, until it has failed too often in a row.
+//! announced. It never becomes ready by waiting long enough. A child that ends without being asked has failed; it is started
+//! again after a delay that doubles, until it has failed too often in a row. Two ends are not counted: a ready child that leaves in
+//! good order was asked to by somebody else, and a child whose port is taken may get it back any time.
 //!
 //! The sockets are bound here and copies are passed to the child, so that connections wait while nobody accepts them, and
 //! two generations can take turns. Nobody serves for some seconds: they get a 503. The child is stopped or has failed:

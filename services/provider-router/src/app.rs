@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::{ClientKeys, Doors, Shutdown};
+use signalbox_daemon::{ClientKeys, Doors, RequestSigner, Shutdown, admin::Control};
 use signalbox_store::Store;
 use signalbox_upstream::{Client, Deadlines};
 use tokio::{
@@ -31,6 +31,8 @@ pub struct App {
     pub journal: Journal,
     /// The database, for what is told about it.
     pub store: Store,
+    /// Signs what is asked of other services of this installation.
+    pub signer: RequestSigner,
     /// By which names, and from which pages.
     pub doors: Doors,
     /// Who may ask.
@@ -53,6 +55,8 @@ pub struct App {
     pub cut: CancellationToken,
     /// When to leave.
     pub shutdown: Shutdown,
+    /// Who may ask for that.
+    pub control: Control,
     /// This run of the service.
     pub instance: String,
     /// When it began.

@@ -27,7 +27,9 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use signalbox_daemon::{CommonArgs, Exit, Shutdown, Spec, config::Common, parse_args_from, run_command, user_name};
+use signalbox_daemon::{
+    CommonArgs, Exit, Shutdown, Spec, config::Common, parse_args_from, run_command, user_name, variable,
+};
 use signalbox_store::audit::{Actor, acting};
 
 pub(crate) use self::migrate::take_over;
@@ -111,7 +113,7 @@ impl Cli {
     #[must_use]
     pub fn execute(self, spec: Spec) -> ExitCode {
         let Self { common, deny_private_upstreams, command } = self;
-        let overlay = match config::overlay(deny_private_upstreams, |name| std::env::var(name).ok()) {
+        let overlay = match config::overlay(deny_private_upstreams, variable) {
             Ok(overlay) => overlay,
             Err(exit) => {
                 output::complain(&format!("{}: {exit}", spec.name));

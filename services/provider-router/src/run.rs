@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use signalbox_daemon::{Context, Doors, Exit, sealing_key};
+use signalbox_daemon::{Context, Doors, Exit, RequestSigner, admin::Control, sealing_key};
 use signalbox_store::audit::{Actor, acting};
 use signalbox_store::{Sealer, Store, credentials, provider_configs, settings};
 use signalbox_upstream::Client;
@@ -34,7 +34,8 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 /// What keeps the router from starting, with its exit code.
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let keys = config.private_keys.beside(&context.common.auth)?;
-    let sealer = Sealer::new(&sealing_key(&context.common.data_dir)?);
+    let key = sealing_key(&context.common.data_dir)?;
+    let sealer = Sealer::new(&key);
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     seal(&store, &sealer).await;
     acting(Actor::program(), cli::take_over(&store, &sealer, &config, &context.common)).await;
@@ -75,7 +76,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         client,
         journal,
         store: store.clone(),
+        control: Control::new(&context.common.data_dir, &keys),
         doors: Doors::new(&context.common.server),
+        signer: RequestSigner::new(&key),
         keys,
         private_keys: PrivateKeys::new(&config.private_keys),
         configured: config.upstream.deadlines(),

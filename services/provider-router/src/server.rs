@@ -3,7 +3,8 @@
 //! The accept loop (header deadline, connection cap, catch-panic, drain) is the daemon's. Within a connection, per request:
 //!
 //! 1. **Doors**: the names we answer to, the pages that may ask; preflights, which carry no key, are answered here.
-//! 2. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one; wrong ones are counted.
+//! 2. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one, and on the
+//!    request to leave, which needs more than that; wrong ones are counted.
 //! 3. **The hot route**, matched by comparing two strings: it takes hyper's request as it is, no extractor, no boxed body.
 //! 4. **Everything else**, by axum's router.
 
@@ -12,8 +13,7 @@ use std::{convert::Infallible, sync::Arc};
 use axum::Router;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use signalbox_daemon::doors;
+use signalbox_daemon::{RequestBody, admin::SHUTDOWN_PATH, doors};
 use tower::ServiceExt;
 
 use crate::{
@@ -38,7 +38,7 @@ impl Server {
     }
 
     /// Answers one request.
-    pub async fn answer(self, request: Request<Incoming>) -> Response<ResponseBody> {
+    pub async fn answer(self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let page = self.app.doors.page(&request);
         let mut response = match self.app.doors.check(&request) {
             Err(refused) => ApiError::Door(refused).response(),
@@ -52,9 +52,9 @@ impl Server {
     }
 
     /// Answers a request that came through the doors.
-    async fn admitted(self, request: Request<Incoming>) -> Response<ResponseBody> {
+    async fn admitted(self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let path = request.uri().path();
-        let open = path.starts_with("/health");
+        let open = path.starts_with("/health") || path == SHUTDOWN_PATH;
         if !open && let Err(denied) = self.app.keys.admit(request.headers(), request.extensions().get()) {
             return ApiError::from(denied).response();
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::{ClientKeys, Doors, Shutdown};
+use signalbox_daemon::{ClientKeys, Doors, RequestSigner, Shutdown, admin::Control};
 use signalbox_store::Store;
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -47,6 +47,10 @@ pub struct App {
     pub cut: CancellationToken,
     /// When to leave.
     pub shutdown: Shutdown,
+    /// Who may ask for that.
+    pub control: Control,
+    /// Knows the requests of provider-router, which are in its log already.
+    pub signer: RequestSigner,
     /// This run of the service.
     pub instance: String,
     /// When it began.

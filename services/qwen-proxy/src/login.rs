@@ -164,7 +164,11 @@ fn failed(error: &signalbox_store::Error) -> Exit {
 }
 
 fn say(line: &str) -> Result<(), Exit> {
-    writeln!(std::io::stdout(), "{line}").map_err(|error| Exit::CannotOpen(format!("cannot write to stdout: {error}")))
+    match writeln!(std::io::stdout(), "{line}") {
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Exit::CannotOpen(format!("cannot write to stdout: {error}"))),
+    }
 }
 
 /// Unix seconds.

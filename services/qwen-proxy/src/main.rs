@@ -4,7 +4,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use qwen_proxy::{Config, DEFAULTS, config, login, run};
-use signalbox_daemon::{CommonArgs, Spec, parse_args, run_command, user_name};
+use signalbox_daemon::{CommonArgs, Spec, parse_args, run_command, user_name, variable};
 use signalbox_store::audit::{Actor, acting};
 
 #[global_allocator]
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         version: env!("CARGO_PKG_VERSION"),
         env_prefix: None,
     };
-    let overlay = match config::of_environment(|name| std::env::var(name).ok()) {
+    let overlay = match config::of_environment(variable) {
         Ok(overlay) => overlay,
         Err(exit) => {
             // Where stderr is gone, too, the exit code has to do.

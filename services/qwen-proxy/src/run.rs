@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use http::Request;
-use hyper::body::Incoming;
-use signalbox_daemon::{ClientKeys, Context, Doors, Exit, sealing_key};
+use signalbox_daemon::{ClientKeys, Context, Doors, Exit, RequestBody, RequestSigner, admin::Control, sealing_key};
 use signalbox_store::{Sealer, Store, errors, qwen_turns, settings};
 use signalbox_upstream::{Client, ClientConfig};
 use tokio::{
@@ -53,6 +52,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let keeping = Arc::new(Keeping::of(&store).await);
     let (log, writer) = Log::new(store.clone(), Arc::clone(&metrics));
     let writer = tokio::spawn(writer);
+    let keys = ClientKeys::new(&context.common.auth);
     let app = Arc::new(App {
         log,
         logins: Logins::new(store.clone(), Sealer::new(&key), &config.login),
@@ -63,7 +63,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         qwen,
         metrics,
         tasks: tasks.clone(),
-        keys: ClientKeys::new(&context.common.auth),
+        control: Control::new(&context.common.data_dir, &keys),
+        signer: RequestSigner::new(&key),
+        keys,
         doors: Doors::new(&context.common.server),
         max_body: config.api.max_body.as_usize(),
         in_flight: Arc::new(Semaphore::new(config.api.max_in_flight.min(Semaphore::MAX_PERMITS))),
@@ -89,7 +91,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
 
     let port = context.listener.local_addr().port();
     let router = api::router(app);
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |request: Request<RequestBody>| {
         router.clone().oneshot(request.map(axum::body::Body::new))
     });
     let served = signalbox_daemon::serve(&context, &format!("✓ Server running on port {port}"), service).await;

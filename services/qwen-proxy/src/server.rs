@@ -4,7 +4,8 @@
 //!
 //! 1. **Counting**, by the route's pattern.
 //! 2. **Doors**: the names we answer to, and the pages that may ask: a page from elsewhere must not spend the user's login.
-//! 3. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one, and preflights.
+//! 3. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one, preflights, and the request to
+//!    leave, which needs more than that.
 //! 4. **The routes**, by axum's router.
 //! 5. **Reports**: an error gets its id and its body here.
 
@@ -18,6 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use signalbox_daemon::admin::SHUTDOWN_PATH;
 use tokio::time::Instant;
 
 use crate::{
@@ -56,7 +58,8 @@ impl App {
         if let Err(refused) = self.doors.check(request) {
             return Some(refused.into());
         }
-        let open = request.method() == Method::OPTIONS || request.uri().path().starts_with("/health");
+        let path = request.uri().path();
+        let open = request.method() == Method::OPTIONS || path.starts_with("/health") || path == SHUTDOWN_PATH;
         let admitted = if open { Ok(()) } else { self.keys.admit(request.headers(), request.extensions().get()) };
         admitted.err().map(ApiError::from)
     }

@@ -45,7 +45,8 @@ async fn introduce(client: &Client, auth: &str) -> String {
 #[tokio::test]
 async fn fc_79_on_a_shared_machine_everything_needs_the_token() {
     let home = Home::new();
-    let launch = Launch::default().home(&home).arg("--require-token");
+    // At the level at which everything is said.
+    let launch = Launch::default().home(&home).arg("--require-token").arg("--log-level").arg("trace");
     let mut stack = Stack::builder().launch(launch).autostart(false).start().await;
     let token = token_of(&home);
     let mode = fs::metadata(home.data().join("control.token")).unwrap().permissions().mode();
@@ -90,6 +91,7 @@ async fn fc_79_on_a_shared_machine_everything_needs_the_token() {
     // It is nowhere but in its file.
     stack.process.signal(Signal::SIGTERM);
     assert!(stack.process.wait_exit().await.success());
+    assert!(stack.process.stderr().contains("TRACE") || stack.process.stderr().contains("DEBUG"));
     assert!(!stack.process.stderr().contains(&token));
     for file in fs::read_dir(home.data().join("logs")).into_iter().flatten() {
         assert!(!fs::read_to_string(file.unwrap().path()).unwrap_or_default().contains(&token));

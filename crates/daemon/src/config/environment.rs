@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::exit::Exit;
+use crate::variables::received;
 
 /// Environment variables, as a value so that tests can bring their own.
 #[derive(Clone, Debug)]
@@ -14,9 +15,14 @@ pub(crate) struct Environment {
 // === impl Environment ===
 
 impl Environment {
-    /// The variables of this process.
+    /// The variables of this process, and those that its supervisor has sent.
     pub(crate) fn of_process() -> Self {
-        Self { variables: std::env::vars_os().collect() }
+        let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        // That they did not come is an error when the configuration is loaded.
+        for (name, value) in received().into_iter().flatten() {
+            variables.insert(name.into(), value.into());
+        }
+        Self { variables }
     }
 
     /// No variables.

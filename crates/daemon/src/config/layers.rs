@@ -9,6 +9,7 @@ use super::{Common, Environment, data_dir, mask, settings};
 use crate::Spec;
 use crate::args::CommonArgs;
 use crate::exit::Exit;
+use crate::variables::received;
 
 /// Defaults of the common sections, and their documentation.
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
@@ -32,6 +33,7 @@ pub struct Loaded<C> {
 /// # Errors
 /// One sentence naming the source: [`Exit::Usage`] for the command line, [`Exit::Config`] for everything else.
 pub fn load<C: DeserializeOwned>(spec: &Spec, args: &CommonArgs, overlay: Table) -> Result<Loaded<C>, Exit> {
+    received()?;
     load_from(spec, args, overlay, &Environment::of_process())
 }
 

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Size;
 
 use super::House;
+use super::arrival::RequestBody;
 use super::connection;
 use super::pace::Pace;
 use super::socket::Socket;
@@ -27,7 +27,10 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// Accepts until draining begins, then closes the sockets.
 pub(super) async fn until_draining<S, B>(sockets: Vec<TcpListener>, house: &House, service: &S)
 where
-    S: hyper::service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: hyper::service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -41,8 +44,6 @@ where
     let mut failing = false;
     let accepting = async {
         loop {
-            // The slot comes first: at the limit, connections wait in the backlog instead of here.
-            let Ok(slot) = Arc::clone(&house.slots).acquire_owned().await else { return };
             let (stream, peer) = match accept(&sockets, &mut turn).await {
                 Ok(accepted) => accepted,
                 Err(error) if concerns_one_connection(&error) => continue,
@@ -64,7 +65,12 @@ where
                 tracing::debug!(%error, "cannot set TCP_NODELAY");
             }
             let pace = Arc::new(Pace::new(house.timeouts()));
-            let socket = Socket::new(stream, Arc::clone(&pace), slot, house.open.token());
+            // Only this connection waits here for a place: the others wait in the backlog.
+            let Some(place) = house.places.take(peer.ip(), &pace).await else {
+                refuse(&stream);
+                continue;
+            };
+            let socket = Socket::new(stream, Arc::clone(&pace), place, house.open.token());
             house.open.spawn(connection::serve(socket, peer, pace, house.clone(), service.clone()));
         }
     };
@@ -73,6 +79,17 @@ where
         () = house.draining.cancelled() => {}
         () = accepting => {}
     }
+}
+
+/// Tells a client that its address has too many connections, as far as it listens.
+fn refuse(stream: &TcpStream) {
+    const ANSWER: &str = concat!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n",
+        "content-length: 138\r\n\r\n",
+        r#"{"error":{"message":"Your address has too many connections open; close some.","type":"overloaded_error","param":null,"code":"overloaded"}}"#,
+    );
+    // Whether it reads that is up to the client.
+    let _ = stream.try_write(ANSWER.as_bytes());
 }
 
 /// Bounds what the operating system holds for each client: accepted connections inherit it, so it costs nothing later.

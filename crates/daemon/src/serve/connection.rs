@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, sleep};
 
 use super::House;
+use super::arrival::RequestBody;
 use super::exchange;
 use super::pace::Pace;
 use super::socket::Socket;
@@ -42,7 +42,7 @@ enum End {
 pub(super) async fn serve<T, S, B>(socket: Socket<T>, peer: SocketAddr, pace: Arc<Pace>, house: House, service: S)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: hyper::service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+    S: hyper::service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Send + 'static,
     S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -52,7 +52,7 @@ where
     // At most 100 headers: hyper's default, which unlike a configured number needs no allocation per request.
     http.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(head).max_buf_size(head.max(BUFFER_BYTES));
 
-    let service = exchange::guard(service, peer, Arc::clone(&pace));
+    let service = exchange::guard(service, peer, Arc::clone(&pace), &house);
     let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
     let mut timer = pin!(pace.timer());
     // Tokens of their own: asking a shared one takes a lock that all connections share.

@@ -11,16 +11,20 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use signalbox_core::openai::ErrorBody;
 
-use super::PeerAddr;
+use super::arrival::RequestBody;
 use super::pace::{Busy, Pace};
 use super::path;
+use super::{House, PeerAddr};
+
+/// Header of an answer to the supervisor: present when clients have to wait for a connection.
+pub const CLIENTS_WAIT: HeaderName = HeaderName::from_static("x-signalbox-clients-wait");
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -33,11 +37,13 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Puts the client's address into each request, turns a panic into a 500, and keeps the pace informed.
+/// Puts the client's address into each request, bounds its body, turns a panic into a 500, and keeps the pace informed. Slashes that are
+/// doubled in the path count once.
 pub(super) fn guard<S, B>(
     service: S,
     peer: SocketAddr,
     pace: Arc<Pace>,
+    house: &House,
 ) -> impl Service<
     Request<Incoming>,
     Response = Response<Answer<B>>,
@@ -45,26 +51,37 @@ pub(super) fn guard<S, B>(
     Future = impl Future<Output = Result<Response<Answer<B>>, Infallible>> + Send,
 >
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    service_fn(move |mut request: Request<Incoming>| {
+    let arrivals = Arc::clone(&house.arrivals);
+    // Only the supervisor asks where the places are not those of clients.
+    let of_clients = (!Arc::ptr_eq(&house.places, &house.of_clients)).then(|| Arc::clone(&house.of_clients));
+    service_fn(move |request: Request<Incoming>| {
         let busy = pace.busy();
+        let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&pace), Arc::clone(&arrivals)));
         path::join_slashes(request.uri_mut());
         request.extensions_mut().insert(PeerAddr(peer));
         // Unwind safety: what the panic may have left half-changed belongs to the service, which shares it at its own risk.
         let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
+        let full = of_clients.as_ref().is_some_and(|places| places.is_full());
         async move {
             let answered = match called {
                 Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
                 Err(panic) => Err(panic),
             };
-            let response = match answered {
+            let mut response = match answered {
                 Ok(Ok(response)) => response.map(Either::Left),
                 Err(panic) => after_panic(&panic).map(Either::Right),
             };
+            if busy.is_last() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            if full {
+                response.headers_mut().insert(CLIENTS_WAIT, HeaderValue::from_static("1"));
+            }
             Ok(response.map(|body| Answer { body, _busy: busy }))
         }
     })

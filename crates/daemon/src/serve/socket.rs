@@ -6,26 +6,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::pace::Pace;
+use super::places::Place;
 
-/// What is open as long as this lives: the stream, its slot among the connections, its place in the count. It outlives the connection's
+/// What is open as long as this lives: the stream, its place among the connections, its place in the count. It outlives the connection's
 /// task when the service upgrades it.
 #[derive(Debug)]
 pub(super) struct Socket<T> {
     stream: T,
     pace: Arc<Pace>,
-    _slot: OwnedSemaphorePermit,
+    _place: Place,
     _open: TaskTrackerToken,
 }
 
 // === impl Socket ===
 
 impl<T> Socket<T> {
-    pub(super) const fn new(stream: T, pace: Arc<Pace>, slot: OwnedSemaphorePermit, open: TaskTrackerToken) -> Self {
-        Self { stream, pace, _slot: slot, _open: open }
+    pub(super) const fn new(stream: T, pace: Arc<Pace>, place: Place, open: TaskTrackerToken) -> Self {
+        Self { stream, pace, _place: place, _open: open }
     }
 }
 

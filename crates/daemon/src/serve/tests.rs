@@ -17,6 +17,8 @@ use super::socket::Socket;
 use super::*;
 use crate::config::{Common, Environment, Size};
 
+mod bodies;
+
 type Body = http_body_util::combinators::BoxBody<Bytes, std::io::Error>;
 
 const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -36,7 +38,7 @@ fn text(text: &'static str) -> Response<Body> {
 }
 
 /// What the tests talk to.
-async fn hello(mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+async fn hello(mut request: Request<RequestBody>) -> Result<Response<Body>, Infallible> {
     match request.uri().path() {
         "/slow" => {
             sleep(secs(600)).await;
@@ -62,6 +64,17 @@ async fn hello(mut request: Request<Incoming>) -> Result<Response<Body>, Infalli
             response.headers_mut().insert(http::header::UPGRADE, http::HeaderValue::from_static("echo"));
             Ok(response)
         }
+        "/body" => {
+            let (head, body) = request.into_parts();
+            let answer = match crate::collect(&head.headers, body, 1 << 20).await {
+                Ok(body) => (http::StatusCode::OK, format!("{} bytes", body.len())),
+                Err(error) => (error.status(), format!("{error}: {}.", error.code())),
+            };
+            let mut response = Response::new(Full::from(answer.1).map_err(|never| match never {}).boxed());
+            *response.status_mut() = answer.0;
+            Ok(response)
+        }
+        "/v1/hello" => Ok(text("v1")),
         _ => Ok(text("hello")),
     }
 }
@@ -69,10 +82,10 @@ async fn hello(mut request: Request<Incoming>) -> Result<Response<Body>, Infalli
 /// The client's end of a connection that is being served.
 async fn connect(house: &House) -> (DuplexStream, JoinHandle<()>) {
     let (client, server) = duplex(64 << 10);
-    let slot = Arc::clone(&house.slots).acquire_owned().await.unwrap();
     let pace = Arc::new(Pace::new(house.timeouts()));
-    let socket = Socket::new(server, Arc::clone(&pace), slot, house.open.token());
     let peer = SocketAddr::from(([192, 0, 2, 7], 4711));
+    let place = house.places.take(peer.ip(), &pace).await.unwrap();
+    let socket = Socket::new(server, Arc::clone(&pace), place, house.open.token());
     let task = tokio::spawn(connection::serve(socket, peer, pace, house.clone(), service_fn(hello)));
     (client, task)
 }
@@ -182,6 +195,15 @@ async fn a_panic_costs_one_request() {
     assert!(ask(&mut client, "/hello", "hello").await.starts_with("HTTP/1.1 200"));
 }
 
+/// Waits until something is so.
+async fn until(mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + secs(10);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "it never came true");
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn requests_know_their_client() {
     let (mut client, _) = connect(&house(|_| {})).await;
@@ -242,13 +264,13 @@ async fn an_upgraded_connection_holds_its_slot_until_it_is_closed() {
     task.await.unwrap();
     client.write_all(b"echo").await.unwrap();
     assert_eq!(read_until(&mut client, "echo").await, "echo");
-    assert_eq!((house.open.len(), house.slots.available_permits()), (1, 0));
+    assert_eq!((house.open.len(), house.places.free()), (1, 0));
     assert!(is_open_after(&mut client, secs(600)).await, "no deadline of HTTP holds any more");
 
     drop(client);
     house.open.close();
     house.open.wait().await;
-    assert_eq!(house.slots.available_permits(), 1);
+    assert_eq!(house.places.free(), 1);
 }
 
 #[tokio::test]
@@ -262,8 +284,8 @@ async fn beyond_the_limit_connections_wait_for_a_slot() {
         tokio::spawn(async move { accept::until_draining(vec![socket], &house, &service_fn(hello)).await })
     };
     let mut first = TcpStream::connect(addr).await.unwrap();
-    first.write_all(REQUEST).await.unwrap();
-    first.read_u8().await.unwrap();
+    first.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    crate::serve::tests::until(|| house.open.len() == 2).await;
     let mut second = TcpStream::connect(addr).await.unwrap();
     second.write_all(REQUEST).await.unwrap();
     assert_eq!(house.open.len(), 2, "a token and a task of the first connection");

@@ -118,6 +118,19 @@ fn other_machines_need_a_key_or_a_clear_word() {
 }
 
 #[test]
+fn a_reader_of_the_configuration_may_leave_early() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let home = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(crate::program::executable());
+    command.arg("--print-config").arg("--data-dir").arg(home.path());
+    let child = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+#[test]
 fn json_logs_are_json() {
     let running = Program::new().env("LOG_FORMAT", "json").start();
     running.signal(nix::sys::signal::Signal::SIGTERM);

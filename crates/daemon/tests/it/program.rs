@@ -218,7 +218,7 @@ pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
 }
 
 /// Cargo puts examples beside the directory of the test binary.
-fn executable() -> PathBuf {
+pub(crate) fn executable() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
     let built = deps.ancestors().nth(2).unwrap().join("examples").join("hello");
     assert!(built.exists(), "{} is not built: run the tests of the whole package", built.display());

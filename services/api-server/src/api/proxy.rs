@@ -9,6 +9,7 @@ mod overrides;
 mod status;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Json;
@@ -57,9 +58,9 @@ pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Json<Sta
     let mut outcome = app.fleet.start(overrides.clone()).await;
     let mut begun = outcome.begun().await;
     if let Some(pid) = body.expect_pid
-        && let Some(port) = begun.as_ref().and_then(|outcome| taken_by(outcome.as_ref().err()?, pid))
+        && let Some(addr) = begun.as_ref().and_then(|outcome| taken_by(outcome.as_ref().err()?, pid))
     {
-        evict(pid, port)
+        evict(pid, addr)
             .await
             .map_err(|refusal| Error::Conflict { code: "not_evicted", message: refusal.to_string() })?;
         outcome = app.fleet.start(overrides).await;
@@ -158,10 +159,10 @@ async fn finished(app: &App, outcome: Outcome, done: &str, not_yet: &str) -> Res
 }
 
 /// The port that could not be had because of this process.
-fn taken_by(failure: &Failure, pid: u32) -> Option<u16> {
+fn taken_by(failure: &Failure, pid: u32) -> Option<SocketAddr> {
     match failure {
         Failure::Child(Unmet::Failed(cause)) => match &cause.fault {
-            Fault::PortInUse { port, holder: Some(holder) } if holder.pid == pid => Some(*port),
+            Fault::PortInUse { holder: Some(holder), .. } if holder.pid == pid => Some(holder.addr),
             _ => None,
         },
         _ => None,

@@ -45,7 +45,7 @@ pub(super) async fn kill_port(command: &KillPort, args: &Args, out: &mut Output)
         State::Held(None) => bail!("port {port} is held by a process of another user: ask as that user, or as root"),
         State::Held(Some(holder)) => holder,
     };
-    out.line(format!("Found process {} ({}) using port {port}", holder.pid, holder.name));
+    out.line(format!("Found process {} ({}) using {}", holder.pid, holder.name, holder.addr));
     if installation.running.as_ref().is_some_and(|server| server.identity.pid == holder.pid) {
         bail!("that is api-server itself: use `api-server stop`");
     }
@@ -54,7 +54,7 @@ pub(super) async fn kill_port(command: &KillPort, args: &Args, out: &mut Output)
         return Ok(Verdict::new(Code::Failed, json!({ "port": port, "free": false, "killed": null })));
     }
     out.line(format!("Killing process {}...", holder.pid));
-    end_holder(port, &holder, out).await?;
+    end_holder(&holder, out).await?;
     out.line(format!("Process {} killed successfully", holder.pid));
     let free = ports::state(&installation.common.server.host, port)? == State::Available;
     anyhow::ensure!(free, "process {} is gone, but port {port} is held by somebody else now: try again", holder.pid);
@@ -75,8 +75,8 @@ fn agreed(command: &KillPort, holder: &Holder, out: &mut Output) -> anyhow::Resu
     })
 }
 
-/// Ends the process that was seen to hold the port, if it still does.
-pub(super) async fn end_holder(port: u16, holder: &Holder, out: &mut Output) -> anyhow::Result<()> {
+/// Ends the process that was seen to hold an address, if it still does.
+pub(super) async fn end_holder(holder: &Holder, out: &mut Output) -> anyhow::Result<()> {
     let pid = holder.pid;
     anyhow::ensure!(pid != 1, "process 1 runs this machine: it is never ended from here");
     anyhow::ensure!(pid != std::process::id(), "that is this very command");
@@ -87,8 +87,9 @@ pub(super) async fn end_holder(port: u16, holder: &Holder, out: &mut Output) -> 
     // The identity first: if the process is still the holder after that, it is the one that will be signalled.
     let Some(identity) = Identity::of(pid) else { return Ok(()) };
     anyhow::ensure!(
-        holder_of(port).as_ref() == Some(holder),
-        "port {port} changed hands meanwhile: nothing was done; try again"
+        holder_of(holder.addr).as_ref() == Some(holder),
+        "{} changed hands meanwhile: nothing was done; try again",
+        holder.addr
     );
     ending::end(&identity, GRACE, out).await?;
     Ok(())

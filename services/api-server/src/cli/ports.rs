@@ -1,7 +1,7 @@
 //! `test-ports`: which ports are free, and who holds the others.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -66,13 +66,18 @@ pub(super) fn test_ports(command: &TestPorts, args: &Args, out: &mut Output) -> 
     Ok(Verdict::new(if all_free { Code::Done } else { Code::Failed }, json!({ "ports": facts })))
 }
 
-/// Tries to listen there, for a moment.
+/// Tries to listen there, for a moment: at each address that the service would listen at.
 pub(super) fn state(host: &str, port: u16) -> anyhow::Result<State> {
-    Ok(match TcpListener::bind(address(host, port)?) {
-        Ok(_listener) => State::Available,
-        Err(error) if error.kind() == ErrorKind::AddrInUse => State::Held(holder_of(port)),
-        Err(error) => State::Refused(error.to_string()),
-    })
+    for addr in addresses(host, port)? {
+        match TcpListener::bind(addr) {
+            Ok(_listener) => {}
+            Err(error) if error.kind() == ErrorKind::AddrInUse => return Ok(State::Held(holder_of(addr))),
+            // A machine without version 6 still has `localhost`.
+            Err(_) if addr == SocketAddr::from((Ipv6Addr::LOCALHOST, port)) && is_localhost(host) => {}
+            Err(error) => return Ok(State::Refused(error.to_string())),
+        }
+    }
+    Ok(State::Available)
 }
 
 fn next_free(host: &str, port: u16) -> anyhow::Result<Option<u16>> {
@@ -84,11 +89,19 @@ fn next_free(host: &str, port: u16) -> anyhow::Result<Option<u16>> {
     Ok(None)
 }
 
-fn address(host: &str, port: u16) -> anyhow::Result<SocketAddr> {
+fn is_localhost(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+}
+
+/// The addresses a service listens at that is told to listen at this host.
+fn addresses(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
+    if is_localhost(host) {
+        return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
+    }
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let mut found =
         (bare, port).to_socket_addrs().with_context(|| format!("`{host}` is no address of this machine"))?;
-    found.next().with_context(|| format!("`{host}` has no address"))
+    Ok(vec![found.next().with_context(|| format!("`{host}` has no address"))?])
 }
 
 // === impl State ===
@@ -126,6 +139,24 @@ mod tests {
         assert_eq!(state("127.0.0.1", port).unwrap(), State::Available);
         assert!(matches!(state("192.0.2.1", port).unwrap(), State::Refused(_)), "an address of another machine");
         assert!(state("no such host", port).is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_holder_listens_at_the_same_address() {
+        // Another program at the same port of another address, bound first.
+        let there = TcpListener::bind("127.0.0.2:0").unwrap();
+        let port = there.local_addr().unwrap().port();
+        assert_eq!(state("127.0.0.1", port).unwrap(), State::Available);
+        let State::Held(Some(holder)) = state("127.0.0.2", port).unwrap() else { panic!() };
+        assert_eq!((holder.pid, holder.addr), (std::process::id(), there.local_addr().unwrap()));
+        let State::Held(Some(holder)) = state("0.0.0.0", port).unwrap() else { panic!() };
+        assert_eq!(holder.addr, there.local_addr().unwrap());
+        let here = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        for host in ["127.0.0.1", "localhost"] {
+            let State::Held(Some(holder)) = state(host, port).unwrap() else { panic!() };
+            assert_eq!(holder.addr, here.local_addr().unwrap());
+        }
     }
 
     #[test]

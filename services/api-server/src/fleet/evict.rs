@@ -1,6 +1,7 @@
 //! Ending a stranger who holds a port of ours, because somebody asked for exactly that.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use signalbox_daemon::identity::{Handle, Request};
@@ -23,13 +24,13 @@ pub enum Kept {
         /// Half a sentence.
         why: &'static str,
     },
-    /// It holds the port no longer, or never did.
-    #[error("process {pid} does not listen on port {port}; ask for the status and try again")]
+    /// It holds the address no longer, or never did.
+    #[error("process {pid} does not listen on {addr}; ask for the status and try again")]
     Elsewhere {
         /// Its id.
         pid: u32,
-        /// The port.
-        port: u16,
+        /// The address.
+        addr: SocketAddr,
     },
     /// It outlives SIGKILL.
     #[error("process {0} survives SIGKILL; choose another port")]
@@ -44,12 +45,12 @@ pub enum Kept {
     },
 }
 
-/// Ends the process that listens on `port`, if it is this one and runs as our user: SIGTERM, after ten seconds SIGKILL.
+/// Ends the process that listens on `addr`, if it is this one and runs as our user: SIGTERM, after ten seconds SIGKILL.
 /// Nobody else can be hit, even when the process id is given to another process meanwhile.
 ///
 /// # Errors
 /// [`Kept`]; then nobody has been ended.
-pub async fn evict(pid: u32, port: u16) -> Result<(), Kept> {
+pub async fn evict(pid: u32, addr: SocketAddr) -> Result<(), Kept> {
     let taboo = |why| Kept::Taboo { pid, why };
     if pid <= 1 {
         return Err(taboo("it is the mother of all processes"));
@@ -58,16 +59,16 @@ pub async fn evict(pid: u32, port: u16) -> Result<(), Kept> {
         return Err(taboo("it is api-server itself"));
     }
     let refused = |source: io::Error| Kept::Refused { pid, source };
-    let elsewhere = || Kept::Elsewhere { pid, port };
+    let elsewhere = || Kept::Elsewhere { pid, addr };
     // From here on the process is held. Only then is asked whether it is the right one.
     let held = Handle::open(pid).map_err(refused)?.ok_or_else(elsewhere)?;
-    if holder_of(port).is_none_or(|holder| holder.pid != pid) {
+    if holder_of(addr).is_none_or(|holder| holder.pid != pid) {
         return Err(elsewhere());
     }
     if !is_ours(pid) {
         return Err(taboo("it belongs to another user"));
     }
-    tracing::warn!(pid, port, "ending the process that holds the port");
+    tracing::warn!(pid, %addr, "ending the process that holds the port");
     let ended = tokio::task::spawn_blocking(move || {
         for (request, patience) in [(Request::Leave, GRACE), (Request::Die, KILL_WAIT)] {
             held.ask(request)?;

@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
+use signalbox_daemon::listener::check_host;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -95,9 +96,10 @@ impl Owner {
                     both(qwen, router, &progress).await
                 })
             }
-            // What cannot be built is not touched either.
+            // Where nothing can take its place, what runs is not touched.
             Want::Restart(overrides, which) => Box::pin(async move {
                 let preparing = Preparing::begin(&self.preparation);
+                let preparing = self.check(&overrides, preparing).await?;
                 let Specs { router, qwen, preparing } = self.prepare(&overrides, preparing).await?;
                 drop(preparing);
                 match which {
@@ -120,6 +122,19 @@ impl Owner {
             Want::Stop => {
                 self.preparation.send_replace(Preparation::Idle);
                 Box::pin(self.stop())
+            }
+        }
+    }
+
+    /// Makes sure that the router can listen where the settings say: where the old process has to leave before the new one can bind its
+    /// sockets, it is too late to find that out afterwards.
+    async fn check<'a>(&self, overrides: &Overrides, preparing: Preparing<'a>) -> Result<Preparing<'a>, Failure> {
+        let Some(host) = &overrides.router_host else { return Ok(preparing) };
+        match check_host(host, self.config.guarded).await {
+            Ok(()) => Ok(preparing),
+            Err(error) => {
+                tracing::error!(%error, "the setting server.host cannot be used; nothing is restarted");
+                Err(Failure::Unprepared(preparing.fail(&format!("the setting server.host cannot be used: {error}"))))
             }
         }
     }

@@ -51,6 +51,7 @@ fn service(config: &Config, overrides: &Overrides, name: &str, program: PathBuf,
         program,
         args,
         env,
+        secrets: config.secrets.clone(),
         listen,
         resources: Resources::default(),
         log: config.data_dir.join("logs").join(format!("{name}.log")),
@@ -74,8 +75,10 @@ impl Spec {
 mod tests {
     use std::time::Duration;
 
+    use signalbox_core::secret::Secret;
+
     use super::*;
-    use crate::fleet::{Place, Programs};
+    use crate::fleet::{Place, Programs, service};
     use crate::supervisor::Limits;
 
     fn config() -> Config {
@@ -84,10 +87,12 @@ mod tests {
             host: "127.0.0.1".to_owned(),
             router_port: 3001,
             qwen_port: 3000,
+            guarded: true,
             auto_port: false,
             data_dir: "/data".into(),
             args: vec!["--log-level".into(), "debug".into()],
-            env: vec![("DATABASE_URL".into(), "sqlite:///data/signalbox.db".into())],
+            env: vec![("ALLOWED_HOSTS".into(), "box.lan".into())],
+            secrets: vec![("CLIENT_KEYS".to_owned(), Secret::new("key-1".to_owned()))],
             limits: Limits::default(),
             workers: 2,
             router_resources: Resources::default(),
@@ -102,8 +107,19 @@ mod tests {
         let qwen = qwen(&config(), &Overrides::default(), "/bin/qwen-proxy".into());
         assert_eq!(qwen.args, ["--host", "127.0.0.1", "--port", "3000", "--data-dir", "/data", "--log-level", "debug"]);
         assert!(qwen.env.contains(&("PORT".into(), "3000".into())));
-        assert!(qwen.env.contains(&("DATABASE_URL".into(), "sqlite:///data/signalbox.db".into())));
+        assert!(qwen.env.contains(&("ALLOWED_HOSTS".into(), "box.lan".into())));
+        assert!(!qwen.env.iter().any(|(name, _)| name == "CLIENT_KEYS") && qwen.secrets == config().secrets);
         assert_eq!(qwen.log, PathBuf::from("/data/logs/qwen-proxy.log"));
+    }
+
+    #[test]
+    fn other_secrets_are_another_fingerprint() {
+        let text = |key: &str| {
+            let secrets = vec![("CLIENT_KEYS".to_owned(), Secret::new(key.to_owned()))];
+            service::qwen(&Config { secrets, ..config() }, &Overrides::default(), "/bin/qwen-proxy".into()).text()
+        };
+        assert_eq!(text("a"), text("a"));
+        assert_ne!(text("a"), text("b"));
     }
 
     #[test]

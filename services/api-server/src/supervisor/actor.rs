@@ -15,7 +15,7 @@ use self::tickets::{Goal, Tickets};
 use super::port::Port;
 use super::run::{News, Run};
 use super::share::{Serving, Share};
-use super::state::{Effect, Event, Machine, State};
+use super::state::{Effect, Event, Machine, Retry, State};
 use super::{Cause, Command, Fault, Foundling, Limits, Snapshot, Spec, Want};
 
 /// See the module documentation.
@@ -157,7 +157,7 @@ impl Actor {
                 }
                 Event::Missed
             }
-            News::Exited => Event::Exited { permanent: is_permanent(self.run.as_ref()) },
+            News::Exited => Event::Exited { retry: retry(self.run.as_ref()) },
             News::Gone => Event::Gone,
         }
     }
@@ -308,7 +308,7 @@ async fn news(run: Option<&mut Run>) -> News {
     }
 }
 
-/// Whether nothing but a person's help is expected of the way it ended.
-fn is_permanent(run: Option<&Run>) -> bool {
-    run.and_then(Run::exit).is_some_and(super::Exit::is_permanent)
+/// Whether starting again can help after the way it ended.
+fn retry(run: Option<&Run>) -> Retry {
+    run.and_then(Run::exit).map_or(Retry::Limited, super::Exit::retry)
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use signalbox_daemon::listener::Holder;
 
+use super::state::Retry;
+
 /// How the leader of a group ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -64,9 +66,17 @@ const SHOWN_LINES: usize = 10;
 // === impl Exit ===
 
 impl Exit {
-    /// Whether starting again cannot help: bad usage, bad configuration, a port that somebody else holds.
-    pub(super) fn is_permanent(self) -> bool {
-        matches!(self, Self::Code(64 | 78 | 98))
+    /// Whether starting again can help.
+    pub(super) fn retry(self) -> Retry {
+        match self {
+            // A ready process does that when somebody has asked it to leave.
+            Self::Code(0) => Retry::Uncounted,
+            // Bad usage, bad configuration.
+            Self::Code(64 | 78) => Retry::Never,
+            // Another program has its port.
+            Self::Code(98) => Retry::Always,
+            Self::Code(_) | Self::Signal(_) | Self::Unknown => Retry::Limited,
+        }
     }
 
     /// What our binaries mean by an exit code.

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use signalbox_daemon::CLIENTS_WAIT;
 use tokio::net::TcpStream;
 
 /// One question may take this long.
@@ -40,12 +41,21 @@ pub(super) enum NotReady {
     Stranger(Option<String>),
 }
 
+/// What a child that lives says about its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clients {
+    /// New ones get a connection.
+    Served,
+    /// All connections are busy, so new ones wait.
+    Waiting,
+}
+
 /// Asks once.
-pub(super) async fn ask(child: &Target<'_>) -> Result<(), NotReady> {
+pub(super) async fn ask(child: &Target<'_>) -> Result<Clients, NotReady> {
     tokio::time::timeout(PATIENCE, exchange(child)).await.unwrap_or(Err(NotReady::Timeout))
 }
 
-async fn exchange(child: &Target<'_>) -> Result<(), NotReady> {
+async fn exchange(child: &Target<'_>) -> Result<Clients, NotReady> {
     #[derive(Deserialize)]
     struct Health {
         instance: Option<String>,
@@ -62,17 +72,18 @@ async fn exchange(child: &Target<'_>) -> Result<(), NotReady> {
     let answer = async move {
         let answer = sender.send_request(request).await.map_err(unreachable)?;
         let status = answer.status();
+        let clients = if answer.headers().contains_key(CLIENTS_WAIT) { Clients::Waiting } else { Clients::Served };
         let body = Limited::new(answer.into_body(), BODY_LIMIT).collect().await.map_err(unreachable)?;
-        Ok((status, body.to_bytes()))
+        Ok((status, clients, body.to_bytes()))
     };
     // The connection has to be driven along; how it ends says nothing that the answer does not say.
     let (answer, _) = tokio::join!(answer, connection);
-    let (status, body) = answer?;
+    let (status, clients, body) = answer?;
     if status != http::StatusCode::OK {
         return Err(NotReady::Status(status.as_u16()));
     }
     let instance = serde_json::from_slice::<Health>(&body).ok().and_then(|health| health.instance);
-    if instance.as_deref() == Some(child.instance) { Ok(()) } else { Err(NotReady::Stranger(instance)) }
+    if instance.as_deref() == Some(child.instance) { Ok(clients) } else { Err(NotReady::Stranger(instance)) }
 }
 
 fn unreachable(error: impl std::fmt::Display) -> NotReady {
@@ -87,7 +98,7 @@ mod tests {
     use super::*;
 
     /// Asks a server that answers one connection with `answer`.
-    async fn asked(answer: &'static str) -> Result<(), NotReady> {
+    async fn asked(answer: &'static str) -> Result<Clients, NotReady> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let child = Target { addr: listener.local_addr().unwrap(), instance: "me", path: "/health/ready" };
         let server = async {
@@ -103,7 +114,9 @@ mod tests {
     #[tokio::test]
     async fn ready_is_200_and_the_same_instance() {
         let ready = "HTTP/1.1 200 OK\r\ncontent-length: 31\r\n\r\n{\"instance\":\"me\",\"status\":\"ok\"}";
-        assert_eq!(asked(ready).await, Ok(()));
+        assert_eq!(asked(ready).await, Ok(Clients::Served));
+        let full = "HTTP/1.1 200 OK\r\nx-signalbox-clients-wait: 1\r\ncontent-length: 17\r\n\r\n{\"instance\":\"me\"}";
+        assert_eq!(asked(full).await, Ok(Clients::Waiting));
     }
 
     #[tokio::test]

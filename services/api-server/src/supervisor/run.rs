@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::output::{Lines, Listening, Log};
 use super::port::Port;
-use super::probe::{self, NotReady, Target};
+use super::probe::{self, Clients, NotReady, Target};
 use super::process::{Process, Spawned};
 use super::{Exit, Limits, Resources, Spec};
 use crate::loopback::reachable;
@@ -27,7 +27,7 @@ const BURIAL_PAUSE: Duration = Duration::from_millis(10);
 const SLEEP: Duration = Duration::from_secs(5);
 
 /// A question for readiness or life and, in time, its answer.
-type Question = Pin<Box<dyn Future<Output = Result<(), NotReady>> + Send>>;
+type Question = Pin<Box<dyn Future<Output = Result<Clients, NotReady>> + Send>>;
 
 /// A process group and what is known about it.
 pub(super) struct Run {
@@ -49,6 +49,8 @@ pub(super) struct Run {
     ready: bool,
     /// The question that is under way; `None` before the announcement.
     probe: Option<Question>,
+    /// What the last answer said about its clients.
+    clients: Clients,
     /// When the question was posed, and how long the pause before it was.
     asked: (Instant, SystemTime, Duration),
     /// What the last question that was not answered well came to.
@@ -101,6 +103,7 @@ impl Run {
             listening: None,
             ready: false,
             probe: None,
+            clients: Clients::Served,
             asked: (now, SystemTime::now(), Duration::ZERO),
             not_ready: NotReady::Silent,
             exit: None,
@@ -134,6 +137,7 @@ impl Run {
             listening: Some(Listening { instance: status.instance, addr: status.addr }),
             ready: true,
             probe: None,
+            clients: Clients::Served,
             asked: (now, SystemTime::now(), Duration::ZERO),
             not_ready: NotReady::Silent,
             exit: None,
@@ -173,11 +177,12 @@ impl Run {
         }
     }
 
-    fn answered(&mut self, answer: Result<(), NotReady>) -> Option<News> {
+    fn answered(&mut self, answer: Result<Clients, NotReady>) -> Option<News> {
         let slept = self.slept();
         match (answer, self.ready) {
-            (Ok(()), was_ready) => {
+            (Ok(clients), was_ready) => {
                 self.ready = true;
+                self.clients = clients;
                 self.ask_after(self.probe_interval);
                 Some(match was_ready {
                     false => News::Ready,
@@ -282,6 +287,11 @@ impl Run {
         self.exit
     }
 
+    /// Whether new clients get a connection.
+    pub(super) fn serves_clients(&self) -> bool {
+        self.clients == Clients::Served
+    }
+
     pub(super) fn not_ready(&self) -> &NotReady {
         &self.not_ready
     }
@@ -342,7 +352,7 @@ async fn next_line(output: &mut Option<Lines>) -> Option<String> {
 }
 
 /// The answer to the question under way; waits for ever when there is none.
-async fn answer(probe: &mut Option<Question>) -> Result<(), NotReady> {
+async fn answer(probe: &mut Option<Question>) -> Result<Clients, NotReady> {
     match probe {
         Some(question) => question.await,
         None => std::future::pending().await,

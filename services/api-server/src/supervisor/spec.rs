@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use signalbox_core::secret::Secret;
+
 use super::Resources;
 
 /// How one process is started. Each start brings its own, so that what changed meanwhile takes effect.
@@ -16,6 +18,8 @@ pub struct Spec {
     pub args: Vec<OsString>,
     /// Its whole environment: nothing else is inherited. See [`inherited_env`].
     pub env: Vec<(OsString, OsString)>,
+    /// Variables it gets on its standard input instead, because other processes can read an environment.
+    pub secrets: Vec<(String, Secret<String>)>,
     /// Where it listens. The sockets are ours, and it gets a copy of each.
     pub listen: Listen,
     /// What it may use of the machine.
@@ -81,8 +85,10 @@ impl Spec {
         let own = |(name, _): &&(OsString, OsString)| !name.to_str().is_some_and(is_inherited);
         let env: BTreeMap<&OsString, &OsString> =
             self.env.iter().filter(own).map(|(name, value)| (name, value)).collect();
+        let secrets: BTreeMap<&str, &str> =
+            self.secrets.iter().map(|(name, value)| (name.as_str(), value.expose().as_str())).collect();
         let Self { program, args, resources, log, .. } = self;
-        format!("{program:?} {args:?} {host:?} {port} {env:?} {resources:?} {log:?}").into_bytes()
+        format!("{program:?} {args:?} {host:?} {port} {env:?} {secrets:?} {resources:?} {log:?}").into_bytes()
     }
 }
 

@@ -60,10 +60,20 @@ pub(super) enum Handover {
 pub(super) enum Then {
     Rest,
     Start,
-    /// Of a permanent failure nothing but a person's help is expected.
-    Fail {
-        permanent: bool,
-    },
+    Fail { retry: Retry },
+}
+
+/// Whether a child that has failed is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// Only a person can help: bad usage, bad configuration, no such program.
+    Never,
+    /// After a growing delay, up to so many failures in a row as [`Limits::restart_limit`] says.
+    Limited,
+    /// After a growing delay, for ever: another program has its port, and may give it back.
+    Always,
+    /// After the shortest delay, and it is not counted: it left in good order because somebody asked it to.
+    Uncounted,
 }
 
 /// How far a stop has come.
@@ -87,9 +97,9 @@ pub(super) enum Event {
     Replace,
     /// A process that served already has become ours.
     Adopt,
-    /// There is no process after all; `permanent`: nor will there be one the next time.
+    /// There is no process after all.
     SpawnFailed {
-        permanent: bool,
+        retry: Retry,
     },
     /// It announced itself and its health agrees.
     Ready,
@@ -101,7 +111,7 @@ pub(super) enum Event {
     Heavy,
     /// The leader has ended; it is not reaped, and others may live in its group.
     Exited {
-        permanent: bool,
+        retry: Retry,
     },
     /// The group is proven empty.
     Gone,
@@ -179,12 +189,14 @@ impl Machine {
             (Failed | Backoff { .. }, Event::Stop) => (self.rest(false, now), Effect::Nothing),
 
             (Starting { .. }, Event::Ready) => (running(now), Effect::Nothing),
-            (Starting { .. }, Event::SpawnFailed { permanent }) => (self.failed(permanent, now), Effect::Nothing),
-            (Starting { .. }, Event::Exited { permanent }) => {
-                (self.killing(Then::Fail { permanent }, false, now), Effect::Kill)
+            (Starting { .. }, Event::SpawnFailed { retry }) => (self.failed(retry, now), Effect::Nothing),
+            (Starting { .. }, Event::Exited { retry }) => {
+                // Nobody can have asked it to leave before it was ready.
+                let retry = if retry == Retry::Uncounted { Retry::Limited } else { retry };
+                (self.killing(Then::Fail { retry }, false, now), Effect::Kill)
             }
             (Starting { deadline }, Event::Tick) if deadline <= now => {
-                (self.killing(Then::Fail { permanent: false }, true, now), Effect::Kill)
+                (self.killing(Then::Fail { retry: Retry::Limited }, true, now), Effect::Kill)
             }
             (Starting { .. }, Event::Stop) => (self.asking(Then::Rest, now), Effect::Terminate),
             (Starting { .. }, Event::Restart | Event::Replace) => (self.asking(Then::Start, now), Effect::Terminate),
@@ -214,9 +226,9 @@ impl Machine {
         };
         match (event, rising) {
             (Event::Exited { .. }, Some((deadline, _))) => self.promote(deadline),
-            (Event::Exited { permanent }, None) => {
+            (Event::Exited { retry }, None) => {
                 self.forget_old_failures(since, now);
-                (self.killing(Then::Fail { permanent }, false, now), Effect::Kill)
+                (self.killing(Then::Fail { retry }, false, now), Effect::Kill)
             }
             (Event::Alive, _) => (State::Running { since, misses: 0, handover }, Effect::Nothing),
             (Event::Missed, _) if self.pardon(now) => (with(handover), Effect::Nothing),
@@ -226,7 +238,7 @@ impl Machine {
             (Event::Missed, Some((deadline, _))) => self.promote(deadline),
             (Event::Missed, None) => {
                 self.forget_old_failures(since, now);
-                (self.asking(Then::Fail { permanent: false }, now), Effect::Terminate)
+                (self.asking(Then::Fail { retry: Retry::Limited }, now), Effect::Terminate)
             }
 
             (Event::Stop, rising) => {
@@ -285,7 +297,7 @@ impl Machine {
             (Event::Gone, Stage::Asked | Stage::Killed) => match then {
                 Then::Rest => (self.rest(forced, now), Effect::Nothing),
                 Then::Start => self.fresh_start(now),
-                Then::Fail { permanent } => (self.failed(permanent, now), Effect::Nothing),
+                Then::Fail { retry } => (self.failed(retry, now), Effect::Nothing),
             },
             _ => (towards(then), Effect::Nothing),
         }
@@ -335,12 +347,15 @@ impl Machine {
         self.forgiving.take().is_some_and(|until| now < until)
     }
 
-    fn failed(&mut self, permanent: bool, now: Instant) -> State {
-        self.failures += 1;
-        if permanent || self.failures >= self.limits.restart_limit {
-            return State::Failed;
+    fn failed(&mut self, retry: Retry, now: Instant) -> State {
+        let limit = self.limits.restart_limit;
+        self.failures += u32::from(retry != Retry::Uncounted);
+        match retry {
+            Retry::Never => State::Failed,
+            Retry::Limited if self.failures >= limit => State::Failed,
+            Retry::Limited | Retry::Always => State::Backoff { until: now + self.backoff.delay(self.failures) },
+            Retry::Uncounted => State::Backoff { until: now + self.backoff.delay(1) },
         }
-        State::Backoff { until: now + self.backoff.delay(self.failures) }
     }
 
     /// Stopped, or nearly so: older generations may have streams to finish.

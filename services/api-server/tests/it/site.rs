@@ -18,6 +18,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
+use signalbox_daemon::admin::Control;
 use signalbox_daemon::config::AuthConfig;
 use signalbox_daemon::{ClientKeys, Shutdown};
 use signalbox_harness::postgres::Postgres;
@@ -103,10 +104,12 @@ pub(crate) fn fleet_config(dir: &TempDir, programs: Programs) -> fleet::Config {
         router_port: 0,
         qwen_port: 0,
         workers: 1,
+        guarded: false,
         auto_port: false,
         data_dir: dir.path().to_owned(),
         args: Vec::new(),
         env: Vec::new(),
+        secrets: Vec::new(),
         limits: Limits::default(),
         router_resources: Resources::default(),
         qwen_resources: Resources::default(),
@@ -161,6 +164,7 @@ impl Site {
             router_host: "127.0.0.1".to_owned(),
             router_port: 3001,
             body_limit: 64 * 1024,
+            guarded: false,
         };
         let app = App {
             management,
@@ -171,6 +175,7 @@ impl Site {
             reloads: tokio::sync::broadcast::Sender::new(16),
             extensions: Extensions::default(),
             logs: LogDir::of(dir.path()),
+            control: Control::with_tokens(dir.path(), ClientKeys::of(&[])),
             shutdown: Shutdown::new(),
         };
         let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();

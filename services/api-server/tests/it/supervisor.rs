@@ -39,6 +39,7 @@ impl Room {
             program: "/bin/sh".into(),
             args: vec!["-c".into(), script.into()],
             env,
+            secrets: Vec::new(),
             listen: Listen { host: "127.0.0.1".to_owned(), port: 0, auto_port: false },
             resources: Resources::default(),
             log: self.dir.path().join("logs/child.log"),

@@ -1,11 +1,9 @@
 //! `POST /v1/chat/completions`.
 
-use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
 use signalbox_core::id;
-use tokio::time::{Duration, Instant, timeout};
+use signalbox_daemon::{RequestBody, collect};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{CHAT_COMPLETIONS, error::ApiError};
@@ -22,17 +20,13 @@ use crate::{
 };
 use signalbox_core::schema::RequestStatus;
 
-/// How much of a body that is too large is read and forgotten, and for how long.
-const DISCARD: usize = 64 << 20;
-const DISCARD_FOR: Duration = Duration::from_secs(2);
-
 /// Tells the client, and the provider, which request in the log this is.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A client that knows the conversation says so here; else the router finds out by its opening.
 const SESSION_HEADER: &str = "x-session-id";
 
 /// Answers one request.
-pub async fn chat_completions(app: &App, request: Request<Incoming>) -> Response<ResponseBody> {
+pub async fn chat_completions(app: &App, request: Request<RequestBody>) -> Response<ResponseBody> {
     let id = id::request_id();
     let mut response = answer(app, request, id).await.unwrap_or_else(|error| error.response());
     // The id under which the request is in the log, if it is.
@@ -42,18 +36,27 @@ pub async fn chat_completions(app: &App, request: Request<Incoming>) -> Response
     response
 }
 
-async fn answer(app: &App, request: Request<Incoming>, id: Uuid) -> Result<Response<ResponseBody>, ApiError> {
+async fn answer(app: &App, request: Request<RequestBody>, id: Uuid) -> Result<Response<ResponseBody>, ApiError> {
     let arrived = Instant::now();
     let received_at = clock::unix_ms();
-    let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| {
+    let overloaded = || {
         app.metrics.refused();
         ApiError::Overloaded
-    })?;
+    };
+    // Where there is no room now, nobody need send a body.
+    if app.in_flight.available_permits() == 0 {
+        return Err(overloaded());
+    }
     let (head, body) = request.into_parts();
     if hops::next(&head.headers).is_none() {
         return Err(ApiError::Loop);
     }
+    if let Some(coding) = head.headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+        return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
+    }
     let body = without_bom(collect(&head.headers, body, app.max_body).await?);
+    // Only now: a client that is slow to send its body holds none of them.
+    let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
     let envelope = Envelope::parse(&body)?;
     let (candidates, settings) = {
         let catalog = app.catalog.current();
@@ -83,52 +86,6 @@ async fn answer(app: &App, request: Request<Incoming>, id: Uuid) -> Result<Respo
             Err(error)
         }
     }
-}
-
-/// Reads the body, up to `limit` bytes.
-async fn collect(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, ApiError> {
-    if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
-        return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
-    }
-    let announced = body.size_hint().lower();
-    if announced > limit as u64 {
-        return Err(too_large(body, limit));
-    }
-    let mut whole: Option<BytesMut> = None;
-    let mut first = Bytes::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| ApiError::BrokenBody)?.into_data() else { continue };
-        match &mut whole {
-            // Most requests come in one piece, which is used as it is.
-            None if first.is_empty() => first = data,
-            None => {
-                let capacity = usize::try_from(announced).unwrap_or_default().max(first.len() + data.len());
-                let mut joined = BytesMut::with_capacity(capacity);
-                joined.extend_from_slice(&first);
-                joined.extend_from_slice(&data);
-                whole = Some(joined);
-            }
-            Some(whole) => whole.extend_from_slice(&data),
-        }
-        if whole.as_ref().map_or(first.len(), BytesMut::len) > limit {
-            return Err(too_large(body, limit));
-        }
-    }
-    Ok(whole.map_or(first, BytesMut::freeze))
-}
-
-/// A client that is still sending sees a reset instead of the answer when its connection is closed: so the rest is read
-/// and forgotten, within bounds. The task ends with the connection at the latest.
-fn too_large(mut body: Incoming, limit: usize) -> ApiError {
-    tokio::spawn(timeout(DISCARD_FOR, async move {
-        let mut left = DISCARD;
-        while let Some(Ok(frame)) = body.frame().await {
-            let len = frame.data_ref().map_or(0, Bytes::len);
-            let Some(rest) = left.checked_sub(len) else { return };
-            left = rest;
-        }
-    }));
-    ApiError::TooLarge { limit }
 }
 
 /// The session the client names, if the name can be one.

@@ -3,7 +3,7 @@
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use signalbox_core::openai::ErrorBody;
-use signalbox_daemon::{Denied, admin, doors};
+use signalbox_daemon::{BodyError, Denied, admin, doors};
 
 use crate::{body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused, route::RouteError};
 
@@ -28,18 +28,12 @@ pub enum ApiError {
     /// Nobody serves the model.
     #[error(transparent)]
     Route(#[from] RouteError),
-    /// The body is too large.
-    #[error("the request body is larger than {limit} bytes")]
-    TooLarge {
-        /// The limit.
-        limit: usize,
-    },
+    /// The body cannot be had.
+    #[error(transparent)]
+    Body(#[from] BodyError),
     /// The body is compressed.
     #[error("request bodies must not be compressed (Content-Encoding: {0})")]
     Encoded(String),
-    /// The body did not arrive whole.
-    #[error("the request body broke off")]
-    BrokenBody,
     /// The request has come through too many routers.
     #[error("the request goes in a circle: a provider's `baseURL` leads back to a router that asks it")]
     Loop,
@@ -81,16 +75,15 @@ impl ApiError {
         match self {
             Self::Door(refused) => refused.status(),
             Self::Denied(denied) => denied.status(),
-            Self::NotLocal(_) => StatusCode::FORBIDDEN,
+            Self::NotLocal(refused) => refused.status(),
             Self::Query(_)
             | Self::Envelope(_)
             | Self::Route(RouteError::MissingModel(_))
-            | Self::BrokenBody
             | Self::ProviderDisabled(_) => StatusCode::BAD_REQUEST,
             Self::Route(RouteError::UnknownModel(_)) | Self::UnknownProvider(_) | Self::NotFound(..) => {
                 StatusCode::NOT_FOUND
             }
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(error) => error.status(),
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Overloaded | Self::Unlogged(_) | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -106,16 +99,15 @@ impl ApiError {
         let (kind, code, param) = match self {
             Self::Door(refused) => (refused.kind(), refused.code(), None),
             Self::Denied(denied) => (denied.kind(), denied.code(), None),
-            Self::NotLocal(_) => ("permission_error", "not_local", None),
+            Self::NotLocal(refused) => ("permission_error", refused.code(), None),
             Self::Query(_) => (REQUEST, "invalid_query", None),
             Self::Envelope(EnvelopeError::Malformed(_)) => (REQUEST, "invalid_json", None),
             Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),
             Self::Envelope(EnvelopeError::InvalidMessages) => (REQUEST, "invalid_type", Some("messages")),
             Self::Route(RouteError::MissingModel(_)) => (REQUEST, "missing_required_parameter", Some("model")),
             Self::Route(RouteError::UnknownModel(_)) => (REQUEST, "model_not_found", Some("model")),
-            Self::TooLarge { .. } => (REQUEST, "request_too_large", None),
+            Self::Body(error) => (error.kind(), error.code(), None),
             Self::Encoded(_) => (REQUEST, "unsupported_content_encoding", None),
-            Self::BrokenBody => (REQUEST, "incomplete_body", None),
             Self::Loop => (REQUEST, "loop_detected", None),
             Self::Overloaded => ("overloaded_error", "overloaded", None),
             Self::Unlogged(_) => ("server_error", "log_unavailable", None),
@@ -141,7 +133,7 @@ impl ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self {
-            Self::Overloaded | Self::Unlogged(_) | Self::DatabaseAway(_) => {
+            Self::Overloaded | Self::Unlogged(_) | Self::DatabaseAway(_) | Self::Body(BodyError::Crowded) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::Denied(denied) => match denied.retry_after() {

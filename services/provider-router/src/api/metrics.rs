@@ -6,12 +6,13 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::header;
+use http::{HeaderMap, header};
+use signalbox_daemon::exposition;
 
 use crate::{app::App, metrics::Gauges};
 
 /// Everything as text.
-pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let loader = app.journal.loader_status();
     let gauges = Gauges {
         in_flight: app.max_in_flight - app.in_flight.available_permits(),
@@ -25,6 +26,6 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
         skipped: loader.skipped(),
         database_up: app.catalog.database_ok() && loader.database_ok() && app.store.problem().is_none(),
     };
-    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-    (kind, app.metrics.text(&gauges)).into_response()
+    let (kind, text) = exposition(&headers, app.metrics.text(&gauges));
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

@@ -10,6 +10,7 @@ use signalbox_core::{
     openai::{ErrorBody, ProviderError, StreamEvent, read_event},
     sse::{Frame, Splitter},
 };
+use signalbox_daemon::INTERNAL_REQUEST;
 use signalbox_upstream::Deadlines;
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -51,7 +52,12 @@ pub(super) async fn attempt(
         Adapter::OpenAi(openai) => {
             let renamed =
                 candidate.model.as_deref().map_or_else(|| body.clone(), |model| envelope.with_model(body, model));
-            let request = openai.chat(renamed, envelope.stream, caller, &id);
+            let mut request = openai.chat(renamed, envelope.stream, caller, &id);
+            if openai.is_qwen_proxy
+                && let Some(signed) = app.signer.sign(&id)
+            {
+                request.headers_mut().insert(INTERNAL_REQUEST, signed);
+            }
             let deadlines = deadlines(app, openai, exchange.arrived().elapsed());
             let response = app.client.send(&openai.target, request, &deadlines).await?;
             let judged = judge(response, envelope.stream, app.max_preamble).await;

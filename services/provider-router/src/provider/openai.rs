@@ -39,9 +39,6 @@ const ADDED: usize = 9;
 /// What the router calls itself where the caller does not say what it is.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION")));
 
-/// Tells our own qwen-proxy that the request is in the router's log, so that it is not logged twice.
-const LOGGED: HeaderName = HeaderName::from_static("x-signalbox-request");
-
 /// How to reach one.
 #[derive(Debug)]
 pub struct OpenAi {
@@ -51,8 +48,8 @@ pub struct OpenAi {
     pub timeout: Option<Duration>,
     chat: PathAndQuery,
     models: PathAndQuery,
-    /// The header besides `x-request-id` that tells the request's id.
-    announces: Option<HeaderName>,
+    /// Whether it is a qwen-proxy, which is told that the request is in the router's log, so that it is not logged twice.
+    pub is_qwen_proxy: bool,
     /// Keeps its credentials out of what it says.
     pub masker: Masker,
     /// Credentials and the user's own headers.
@@ -82,9 +79,9 @@ impl OpenAi {
                 .map_err(|error| format!("`baseURL` cannot be used: {error}"))
         };
         let (chat, models) = (path("/chat/completions")?, path("/models")?);
-        let announces = (kind.value == "qwen-proxy").then_some(LOGGED);
+        let is_qwen_proxy = kind.value == "qwen-proxy";
         let masker = Masker::new(secrets(&headers));
-        Ok(Self { target, timeout: millis(config, "timeout")?, masker, chat, models, announces, headers })
+        Ok(Self { target, timeout: millis(config, "timeout")?, masker, chat, models, is_qwen_proxy, headers })
     }
 
     /// The request for a chat completion. `caller` are the headers the client sent.
@@ -96,9 +93,6 @@ impl OpenAi {
         let accept = if stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         if let Ok(id) = HeaderValue::from_str(id) {
-            if let Some(name) = &self.announces {
-                headers.insert(name, id.clone());
-            }
             headers.insert(HeaderName::from_static("x-request-id"), id);
         }
         // Whoever has come through too many was turned away on arrival.
@@ -277,10 +271,9 @@ mod tests {
 
     #[test]
     fn only_a_qwen_proxy_hears_that_the_request_is_logged() {
-        for (kind, told) in [("qwen-proxy", Some("id-1")), ("openai", None)] {
+        for (kind, told) in [("qwen-proxy", true), ("openai", false)] {
             let provider = openai(kind, json!({"baseURL": "http://127.0.0.1:9", "apiKey": "k"})).unwrap();
-            let request = provider.chat(Bytes::new(), true, &HeaderMap::new(), "id-1");
-            assert_eq!(request.headers().get(LOGGED).map(|id| id.to_str().unwrap()), told, "{kind}");
+            assert_eq!(provider.is_qwen_proxy, told, "{kind}");
         }
     }
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header, request::Parts};
 use signalbox_core::id;
 use signalbox_daemon::hops;
+use signalbox_daemon::trusted_request;
 use uuid::Uuid;
 
 use super::{
@@ -29,8 +30,6 @@ use crate::{
 
 /// Tells the client which request in the log this is.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// provider-router sends this: the request is in its log already.
-const LOGGED: HeaderName = HeaderName::from_static("x-signalbox-request");
 
 pub(super) async fn chat(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     serve(app, request, Form::Chat).await
@@ -66,7 +65,7 @@ async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes, form: Form, id: Uuid
         Form::Text => (Ask::parse_prompt(body)?, "cmpl"),
     };
     let stream = ask.stream;
-    let logged = head.headers.contains_key(LOGGED);
+    let logged = trusted_request(&head.headers, &app.signer).is_some();
     let record = (!logged).then(|| Record::new(id, head.uri.path(), body, &ask));
     let mut exchange = Exchange::new(Arc::clone(app), format!("{prefix}-{id}"), ask, login, record, permit);
     exchange.begin().await?;

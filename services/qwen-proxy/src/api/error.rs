@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Value, json};
-use signalbox_daemon::{Denied, admin, doors};
+use signalbox_daemon::{BodyError, Denied, admin, doors};
 
 use crate::{convert::Invalid, credentials::NoLogin, qwen::Failure};
 
@@ -51,18 +51,12 @@ pub enum ApiError {
     /// The service is leaving.
     #[error("the service is shutting down: what has come so far is incomplete, ask again")]
     ShuttingDown,
-    /// The body is too large.
-    #[error("the request body is larger than {limit} bytes: send less, or raise `api.max_body`")]
-    TooLarge {
-        /// The limit.
-        limit: usize,
-    },
+    /// The body cannot be had.
+    #[error(transparent)]
+    Body(#[from] BodyError),
     /// The body is compressed.
     #[error("request bodies must not be compressed (Content-Encoding: {0})")]
     Encoded(String),
-    /// The body did not arrive whole.
-    #[error("the request body broke off: send it again")]
-    BrokenBody,
     /// A parameter of a list.
     #[error("{message}")]
     Parameter {
@@ -112,15 +106,15 @@ impl ApiError {
         match self {
             Self::Denied(denied) => denied.status(),
             Self::Door(refused) => refused.status(),
-            Self::NotLocal(_) => StatusCode::FORBIDDEN,
+            Self::NotLocal(refused) => refused.status(),
             Self::NoLogin(NoLogin::Resting(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoLogin(_) => StatusCode::UNAUTHORIZED,
-            Self::Invalid(_) | Self::BrokenBody | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
+            Self::Invalid(_) | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
             Self::Failure(failure) | Self::Stream(failure) => failure.status(),
             // Whom it concerns has to know the login is at fault.
             Self::Models(failure) if failure.blames_login() => failure.status(),
             Self::Models(_) => StatusCode::BAD_GATEWAY,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(error) => error.status(),
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnknownModel(_) | Self::NotFound(..) => StatusCode::NOT_FOUND,
             Self::Store(signalbox_store::Error::NotFound { .. }) => StatusCode::NOT_FOUND,
@@ -142,6 +136,7 @@ impl ApiError {
             Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_error",
             Self::NoLogin(_) => "authentication_error",
             Self::Failure(failure) => failure.kind(),
+            Self::Body(error) => error.kind(),
             Self::Stream(_) | Self::ShuttingDown => "stream_error",
             Self::Models(failure) if failure.blames_login() => failure.kind(),
             Self::Overloaded => "overloaded_error",
@@ -158,7 +153,7 @@ impl ApiError {
         match self {
             Self::Denied(denied) => denied.code(),
             Self::Door(refused) => refused.code(),
-            Self::NotLocal(_) => "not_local",
+            Self::NotLocal(refused) => refused.code(),
             Self::NoLogin(NoLogin::Missing | NoLogin::Expired) => "missing_credentials",
             Self::NoLogin(NoLogin::Unreadable(_)) => "unreadable_credentials",
             Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_exceeded",
@@ -167,9 +162,8 @@ impl ApiError {
             Self::Models(failure) if failure.blames_login() => failure.code(),
             Self::Models(_) => "qwen_api_error",
             Self::ShuttingDown => "shutting_down",
-            Self::TooLarge { .. } => "request_too_large",
+            Self::Body(error) => error.code(),
             Self::Encoded(_) => "unsupported_content_encoding",
-            Self::BrokenBody => "incomplete_body",
             Self::Parameter { code, .. } => code,
             Self::UnknownModel(_) | Self::NotFound(..) => "not_found",
             Self::Loop => "loop_detected",

@@ -6,7 +6,8 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, header};
+use http::{HeaderMap, header};
+use signalbox_daemon::exposition;
 use signalbox_store::qwen_turns;
 use tokio::time::{Duration, timeout};
 
@@ -16,9 +17,9 @@ use crate::{app::App, clock};
 /// A database that takes longer leaves its figure as it was.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let count = timeout(PATIENCE, qwen_turns::count(&app.store, clock::unix_ms())).await;
     let text = app.metrics.text(count.ok().and_then(Result::ok), resident_bytes());
-    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let (kind, text) = exposition(&headers, text);
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

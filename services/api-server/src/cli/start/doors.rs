@@ -34,7 +34,7 @@ pub(super) async fn clear(installation: &Installation, force: &Force, out: &mut 
             State::Held(Some(holder)) if orphans.iter().any(|orphan| orphan.identity.pid == holder.pid) => {}
             State::Held(Some(holder)) if force.force && force.expect_pid == Some(holder.pid) => {
                 out.line(format!("Killing process {} ({}) on port {port}...", holder.pid, holder.name));
-                end_holder(port, &holder, out).await?;
+                end_holder(&holder, out).await?;
             }
             State::Held(Some(holder)) => bail!(
                 "port {port} of {service} is in use by {holder}, which is not ours. Stop it, choose another port with \

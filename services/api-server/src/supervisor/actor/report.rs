@@ -108,7 +108,7 @@ impl Actor {
             let new = Snapshot {
                 seq: snapshot.seq,
                 state: phase,
-                healthy: state.is_healthy(),
+                healthy: state.is_healthy() && run.is_none_or(Run::serves_clients),
                 handing_over: state.is_handing_over(),
                 pid: run.map(Run::pid),
                 addr: if serving { run.and_then(Run::addr).or(addr) } else { None },
@@ -124,6 +124,9 @@ impl Actor {
             };
             if new == *snapshot {
                 return false;
+            }
+            if serving && snapshot.healthy && run.is_some_and(|run| !run.serves_clients()) {
+                tracing::warn!(child = name, "it lives, but all its connections are busy: new clients wait");
             }
             if (new.state, new.generation) != (snapshot.state, snapshot.generation) {
                 tracing::info!(

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use super::{Actor, Beside};
 use crate::supervisor::port::{Port, Refused};
 use crate::supervisor::run::Run;
-use crate::supervisor::state::Event;
+use crate::supervisor::state::{Event, Retry};
 use crate::supervisor::{Cause, Fault};
 
 /// Why there is no process.
 struct NotSpawned {
     cause: Cause,
-    permanent: bool,
+    retry: Retry,
 }
 
 // === impl Actor ===
@@ -30,8 +30,8 @@ impl Actor {
                 self.generation = self.spawned;
                 None
             }
-            Err(NotSpawned { cause, permanent }) => {
-                self.machine.on(Event::SpawnFailed { permanent }, Instant::now());
+            Err(NotSpawned { cause, retry }) => {
+                self.machine.on(Event::SpawnFailed { retry }, Instant::now());
                 Some(cause)
             }
         }
@@ -51,7 +51,7 @@ impl Actor {
             }
             Err(error) => {
                 // It waits for another supervisor, and leaves when none comes.
-                self.machine.on(Event::Exited { permanent: true }, Instant::now());
+                self.machine.on(Event::Exited { retry: Retry::Never }, Instant::now());
                 self.machine.on(Event::Gone, Instant::now());
                 Some(Cause::new(Fault::NotSpawned, format!("cannot adopt {}: {error}", self.name)))
             }
@@ -75,7 +75,7 @@ impl Actor {
     /// A new process on the present port, or on a new one where the spec names another.
     async fn try_spawn(&mut self) -> Result<(Run, Option<Arc<Port>>), NotSpawned> {
         let Some(spec) = self.spec.clone() else {
-            return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "nothing to run"), permanent: true });
+            return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "nothing to run"), retry: Retry::Never });
         };
         // Only of a process that has left can the sockets be in the way; clients are not to wait in their queue.
         self.port.take_if(|port| port.is_in_the_way_of(&spec.listen));
@@ -84,7 +84,7 @@ impl Actor {
             _ => Some(self.share.port(&spec.listen).await.map_err(|refused| not_bound(&refused))?),
         };
         let Some(port) = bound.as_ref().or(self.port.as_ref()) else {
-            return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "no port"), permanent: true });
+            return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "no port"), retry: Retry::Never });
         };
         let run = Run::begin(self.name, &spec, port, &self.limits).map_err(|error| not_run(&error))?;
         self.spawned += 1;
@@ -93,11 +93,11 @@ impl Actor {
 }
 
 fn not_bound(refused: &Refused) -> NotSpawned {
-    let fault = match refused {
-        Refused::InUse { port, holder } => Fault::PortInUse { port: *port, holder: holder.clone() },
-        Refused::Impossible(_) => Fault::NotSpawned,
+    let (fault, retry) = match refused {
+        Refused::InUse { port, holder } => (Fault::PortInUse { port: *port, holder: holder.clone() }, Retry::Always),
+        Refused::Impossible(_) => (Fault::NotSpawned, Retry::Never),
     };
-    NotSpawned { cause: Cause::new(fault, refused.to_string()), permanent: true }
+    NotSpawned { cause: Cause::new(fault, refused.to_string()), retry }
 }
 
 /// What the operating system calls a file that is no program: ENOEXEC, or ERROR_BAD_EXE_FORMAT.
@@ -108,5 +108,6 @@ fn not_run(error: &std::io::Error) -> NotSpawned {
     // Not there, not ours, not a program: trying again changes nothing. Out of memory or processes: it may.
     let hopeless = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
         || error.raw_os_error() == Some(NO_PROGRAM);
-    NotSpawned { cause: Cause::new(Fault::NotSpawned, error.to_string()), permanent: hopeless }
+    let retry = if hopeless { Retry::Never } else { Retry::Limited };
+    NotSpawned { cause: Cause::new(Fault::NotSpawned, error.to_string()), retry }
 }

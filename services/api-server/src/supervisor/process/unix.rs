@@ -4,7 +4,7 @@
 //! group's number, from being given to a stranger. Its end is watched by a thread of its own, the keeper, that waits
 //! without reaping; tokio's child would reap as soon as it looks.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -17,6 +17,7 @@ use nix::sys::wait::{self, WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 use signalbox_daemon::adoption::{self, FAMILY, Files};
 use signalbox_daemon::identity::{Handle, Request};
+use signalbox_daemon::variables::{SECRETS, secrets_line};
 use tokio::process::ChildStdout;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -79,6 +80,7 @@ impl Process {
         use std::os::unix::fs::OpenOptionsExt as _;
         use std::os::unix::process::CommandExt as _;
 
+        let secrets = secrets_line(&spec.secrets)?;
         let probe = probe()?;
         let sockets = Sockets { public: port.sockets(), probe: &probe };
         let family = Uuid::now_v7().simple().to_string();
@@ -94,6 +96,7 @@ impl Process {
             .env_clear()
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .env(SUPERVISED, "1")
+            .envs(secrets.as_ref().map(|_| (SECRETS, "stdin")))
             .env(FAMILY, &family)
             .env(adoption::GRACE, format!("{}ms", spec.orphan_grace.as_millis()))
             .env(adoption::FINGERPRINT, &spec.fingerprint)
@@ -113,10 +116,14 @@ impl Process {
         leaders.add(leader);
         drop(leaders);
         let (tell, exited) = oneshot::channel();
-        let lifeline = child.stdin.take();
+        let mut lifeline = child.stdin.take();
         let stdout = child.stdout.take();
         if let Err(error) = spec.resources.apply(child.id()) {
             tracing::warn!(child = name, %error, "cannot limit what the child may use; it goes on without limits");
+        }
+        // They fit into an empty pipe; that the child has ended already is seen elsewhere.
+        if let (Some(secrets), Some(stdin)) = (secrets, &mut lifeline) {
+            stdin.write_all(&secrets).ok();
         }
         // From here on dropping it kills the group.
         let lifeline = Lifeline::Pipe { _stdin: lifeline };

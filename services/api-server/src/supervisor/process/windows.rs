@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap, JobObject, KillOnDrop};
+use signalbox_daemon::variables::{SECRETS, secrets_line};
 use tokio::process::Command;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -45,12 +46,14 @@ impl Process {
         port: &Port,
         log: std::fs::File,
     ) -> io::Result<Spawned> {
+        let secrets = secrets_line(&spec.secrets)?;
         let mut command = Command::new(&spec.program);
         command
             .args(with_port(&spec.args, port.addr().port()))
             .env_clear()
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .env(SUPERVISED, "1")
+            .envs(secrets.as_ref().map(|_| (SECRETS, "stdin")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log);
@@ -68,7 +71,12 @@ impl Process {
         let (tell, exited) = oneshot::channel();
         let (kill, empty) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
         let keeper = tokio::spawn(keep(name, child, Arc::clone(&kill), tell, Arc::clone(&empty)));
-        let process = Self { name, id, lifeline: Some(lifeline.into()), exited, kill, empty, keeper };
+        let mut lifeline = ChildStdin::from(lifeline);
+        // They fit into an empty pipe; that the child has ended already is seen elsewhere.
+        if let Some(secrets) = secrets {
+            lifeline.write_all(&secrets).ok();
+        }
+        let process = Self { name, id, lifeline: Some(lifeline), exited, kill, empty, keeper };
         Ok(Spawned { process, stdout, probe: None })
     }
 

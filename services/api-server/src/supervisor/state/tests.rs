@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::supervisor::Phase;
 
-const CRASH: Event = Event::Exited { permanent: false };
+const CRASH: Event = Event::Exited { retry: Retry::Limited };
 
 fn limits() -> Limits {
     Limits { restart_delay: Duration::from_secs(1), ..Limits::default() }
@@ -107,11 +107,64 @@ fn fc_20_only_a_minute_of_readiness_clears_old_failures() {
 
 #[test]
 fn fc_21_a_permanent_failure_is_not_tried_again() {
-    let bad = Event::Exited { permanent: true };
+    let bad = Event::Exited { retry: Retry::Never };
     assert_eq!(play(&[(0, Event::Start), (1, bad), (1, Event::Gone)]).1, State::Failed);
-    assert_eq!(play(&[(0, Event::Start), (0, Event::SpawnFailed { permanent: true })]).1, State::Failed);
-    let passing = play(&[(0, Event::Start), (0, Event::SpawnFailed { permanent: false })]).1;
+    assert_eq!(play(&[(0, Event::Start), (0, Event::SpawnFailed { retry: Retry::Never })]).1, State::Failed);
+    let passing = play(&[(0, Event::Start), (0, Event::SpawnFailed { retry: Retry::Limited })]).1;
     assert!(matches!(passing, State::Backoff { .. }), "{passing:?}");
+}
+
+#[test]
+fn a_child_whose_port_is_taken_is_tried_again_for_ever_and_ever_more_slowly() {
+    let (mut machine, mut now) = (machine(), Instant::now());
+    machine.on(Event::Start, now);
+    let mut delays = Vec::new();
+    for failures in 1..=50 {
+        machine.on(Event::SpawnFailed { retry: Retry::Always }, now);
+        assert_eq!(machine.failures(), failures);
+        let State::Backoff { until } = machine.state() else { panic!("{:?}", machine.state()) };
+        assert!(machine.state().retry_at().is_some(), "it is not shown");
+        delays.push(until - now);
+        now = until;
+        assert_eq!(machine.on(Event::Tick, now), Effect::Spawn);
+    }
+    assert!(delays[40] > delays[0] * 10 && delays[40] <= limits().restart_delay_max * 2, "{delays:?}");
+    machine.on(Event::Exited { retry: Retry::Always }, now);
+    machine.on(Event::Gone, now);
+    assert!(matches!(machine.state(), State::Backoff { .. }), "a child that finds out itself");
+    assert_eq!(machine.on(Event::Start, now), Effect::Spawn);
+    machine.on(Event::Ready, now);
+    assert!(matches!(machine.state(), State::Running { .. }));
+}
+
+#[test]
+fn a_child_that_somebody_asked_to_leave_has_not_failed() {
+    let left = Event::Exited { retry: Retry::Uncounted };
+    let (mut machine, mut now) = (machine(), Instant::now());
+    machine.on(Event::Start, now);
+    for _ in 0..50 {
+        machine.on(Event::Ready, now);
+        assert_eq!(machine.on(left, now), Effect::Kill);
+        machine.on(Event::Gone, now);
+        assert_eq!(machine.failures(), 0);
+        let State::Backoff { until } = machine.state() else { panic!("{:?}", machine.state()) };
+        assert!(until - now <= limits().restart_delay * 2);
+        now = until;
+        assert_eq!(machine.on(Event::Tick, now), Effect::Spawn);
+    }
+    // Before it is ready nobody can have asked it.
+    machine.on(left, now);
+    machine.on(Event::Gone, now);
+    assert_eq!(machine.failures(), 1);
+    // Failures before are not forgotten by it.
+    machine.on(Event::Start, now);
+    crash_once(&mut machine, &mut now, Duration::ZERO);
+    let State::Backoff { until } = machine.state() else { panic!("{:?}", machine.state()) };
+    machine.on(Event::Tick, until);
+    machine.on(Event::Ready, until);
+    machine.on(left, until);
+    machine.on(Event::Gone, until);
+    assert_eq!(machine.failures(), 1);
 }
 
 #[test]

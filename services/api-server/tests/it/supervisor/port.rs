@@ -33,6 +33,25 @@ async fn the_port_is_open_while_it_runs_and_closed_when_it_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_child_whose_port_is_taken_at_its_start_comes_up_when_the_port_is_free() {
+    let delay = Duration::from_millis(20);
+    let limits = Limits { restart_delay: delay, restart_delay_max: delay, restart_limit: 2, ..Limits::default() };
+    let room = Room::with(limits);
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut spec = room.script(READY);
+    spec.listen.port = stranger.local_addr().unwrap().port();
+    let outcome = room.child.start(spec).await.done().await;
+    assert!(outcome.unwrap_err().to_string().contains("is already in use by"));
+    // Beyond the limit of failures of other kinds, and shown all the time.
+    room.until(|now| now.failures > 5).await;
+    let waiting = room.now();
+    assert!(waiting.state == Phase::Error && waiting.retry_at.is_some(), "{waiting:?}");
+    assert!(matches!(waiting.cause.unwrap().fault, Fault::PortInUse { .. }));
+    drop(stranger);
+    room.until(|now| now.state == Phase::Running).await;
+}
+
+#[tokio::test]
 async fn whoever_comes_between_two_lives_waits_for_the_second() {
     let limits = Limits { restart_delay: Duration::from_millis(300), ..Limits::default() };
     let room = Room::with(limits);

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use signalbox_daemon::config::Common;
+use signalbox_daemon::{config::Common, variable};
 use signalbox_store::{Sealer, Store};
 
 use super::{Desk, Plan, Variables};
@@ -48,7 +48,7 @@ pub(crate) async fn take_over(store: &Store, sealer: &Sealer, config: &Config, c
 
 async fn attempt(desk: &Desk, file: &Path, done: &Path) -> anyhow::Result<Vec<String>> {
     let variables = Variables::of_file(file)?;
-    let legacy = std::env::var("USE_LEGACY_CONFIG").is_ok_and(|value| value == "true");
+    let legacy = variable("USE_LEGACY_CONFIG").is_some_and(|value| value == "true");
     if legacy || variables.is_legacy() {
         tracing::warn!(file = %file.display(), "USE_LEGACY_CONFIG is true, so nothing is taken over; it is deprecated: unset it");
         return Ok(Vec::new());

@@ -75,20 +75,22 @@ impl World {
     }
 }
 
-const EVENTS: [Event; 20] = [
+const EVENTS: [Event; 22] = [
     Event::Start,
     Event::Stop,
     Event::Restart,
     Event::Replace,
     Event::Adopt,
-    Event::SpawnFailed { permanent: false },
-    Event::SpawnFailed { permanent: true },
+    Event::SpawnFailed { retry: Retry::Limited },
+    Event::SpawnFailed { retry: Retry::Never },
     Event::Ready,
     Event::Alive,
     Event::Missed,
     Event::Heavy,
-    Event::Exited { permanent: false },
-    Event::Exited { permanent: true },
+    Event::Exited { retry: Retry::Limited },
+    Event::Exited { retry: Retry::Never },
+    Event::Exited { retry: Retry::Always },
+    Event::Exited { retry: Retry::Uncounted },
     Event::Gone,
     Event::NotBeside,
     Event::BesideReady,

@@ -1,0 +1,148 @@
+//! The body of a request on its way in: bounded in time, and in the memory of all bodies together.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::pace::Pace;
+use crate::body::BodyError;
+
+/// Bytes of each body that are not counted: small bodies pass however many large ones are arriving.
+const SMALL: u64 = 64 << 10;
+
+/// Bytes of bodies that are arriving, beyond the first [`SMALL`] of each.
+#[derive(Debug)]
+pub(super) struct Arrivals {
+    limit: u64,
+    held: AtomicU64,
+}
+
+/// Body of a request. It ends with [`BodyError::TooSlow`] when the client takes too long, and with [`BodyError::Crowded`] when too
+/// many large bodies arrive at once. What has been read of it counts as arriving until it is dropped.
+#[derive(Debug)]
+pub struct RequestBody {
+    body: Incoming,
+    pace: Arc<Pace>,
+    arrivals: Arc<Arrivals>,
+    /// Bytes that have arrived.
+    received: u64,
+    /// How many of them are counted in `arrivals`.
+    counted: u64,
+}
+
+// === impl Arrivals ===
+
+impl Arrivals {
+    pub(super) const fn new(limit: u64) -> Self {
+        Self { limit, held: AtomicU64::new(0) }
+    }
+
+    /// Takes `more` bytes for a body that holds `own` of them. One body that is alone may be as large as it likes: its size has a
+    /// bound of its own.
+    fn take(&self, own: u64, more: u64) -> bool {
+        let before = self.held.fetch_add(more, Relaxed);
+        if before <= own || before.saturating_add(more) <= self.limit {
+            return true;
+        }
+        self.give_back(more);
+        false
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Relaxed);
+    }
+}
+
+// === impl RequestBody ===
+
+impl RequestBody {
+    pub(super) const fn new(body: Incoming, pace: Arc<Pace>, arrivals: Arc<Arrivals>) -> Self {
+        Self { body, pace, arrivals, received: 0, counted: 0 }
+    }
+
+    /// Counts bytes that have arrived, as far as they are counted at all.
+    fn count(&mut self, bytes: u64) -> Result<(), BodyError> {
+        self.received = self.received.saturating_add(bytes);
+        let more = self.received.saturating_sub(SMALL).saturating_sub(self.counted);
+        if more > 0 {
+            if !self.arrivals.take(self.counted, more) {
+                return Err(BodyError::Crowded);
+            }
+            self.counted += more;
+        }
+        Ok(())
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.pace.is_late() {
+            return Poll::Ready(Some(Err(BodyError::TooSlow)));
+        }
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            self.pace.waits_for_body();
+            return Poll::Pending;
+        };
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                self.pace.body_arrived(bytes);
+                Some(self.count(bytes).map(|()| frame))
+            }
+            Some(Err(error)) => {
+                self.pace.body_arrived(0);
+                tracing::debug!(%error, "a request body broke off");
+                Some(Err(BodyError::Broken))
+            }
+            None => {
+                self.pace.body_arrived(0);
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.pace.body_arrived(0);
+        if self.counted > 0 {
+            self.arrivals.give_back(self.counted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_all_bodies_is_bounded_and_one_alone_may_use_more() {
+        let arrivals = Arrivals::new(100);
+        assert!(arrivals.take(0, 80));
+        assert!(arrivals.take(80, 80), "nobody else is there");
+        assert!(!arrivals.take(0, 1), "the next one");
+        arrivals.give_back(160);
+        assert!(arrivals.take(0, 60) && arrivals.take(0, 40));
+        assert!(!arrivals.take(60, 1) && !arrivals.take(40, 1));
+        arrivals.give_back(40);
+        assert!(arrivals.take(60, 1));
+        arrivals.give_back(61);
+        assert_eq!(arrivals.held.load(Relaxed), 0);
+    }
+}

@@ -1,0 +1,214 @@
+//! Bodies that do not come, and places for connections.
+
+use super::*;
+
+const HEADS: [&[u8]; 5] = [
+    b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
+    b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n1",
+    b"POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n",
+    b"POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y",
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_is_answered_with_408_and_the_connection_closed() {
+    for head in HEADS {
+        let (mut client, task) = connect(&house(|_| {})).await;
+        client.write_all(head).await.unwrap();
+        assert!(is_open_after(&mut client, secs(29)).await, "{}", head.escape_ascii());
+        let answer = timeout(secs(2), read_until(&mut client, "request_timeout.")).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("connection: close"), "{answer}");
+        assert!(!is_open_after(&mut client, secs(1)).await);
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leave_to_send_a_body_is_given_and_not_waited_for_longer_than_the_body() {
+    let (mut client, _) = connect(&house(|_| {})).await;
+    let head = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    assert!(read_until(&mut client, "\r\n\r\n").await.starts_with("HTTP/1.1 100"));
+    let answer = timeout(secs(31), read_until(&mut client, "request_timeout.")).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_is_late_and_a_slow_one_is_not() {
+    let (mut client, _) = connect(&house(|_| {})).await;
+    client.write_all(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n").await.unwrap();
+    let mut seconds = 0;
+    while is_open_after(&mut client, secs(1)).await {
+        client.write_all(b"x").await.unwrap();
+        seconds += 1;
+        assert!(seconds < 40, "it may drip for ever");
+    }
+    let (mut client, _) = connect(&house(|_| {})).await;
+    client.write_all(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 131072\r\n\r\n").await.unwrap();
+    for _ in 0..128 {
+        client.write_all(&[b'x'; 1024]).await.unwrap();
+        sleep(secs(1)).await;
+    }
+    read_until(&mut client, "131072 bytes").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_heads_and_bodies_leave_the_next_request_its_time() {
+    let (mut client, _) = connect(&house(|_| {})).await;
+    for _ in 0..3 {
+        client.write_all(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n").await.unwrap();
+        assert!(is_open_after(&mut client, secs(29)).await);
+        client.write_all(b"xy").await.unwrap();
+        read_until(&mut client, "2 bytes").await;
+        assert!(is_open_after(&mut client, secs(80)).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_bodies_beyond_the_memory_for_them_are_refused_and_small_ones_pass() {
+    let house = house(|server| server.max_arriving = Size::from_bytes(100 << 10));
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let (mut client, _) = connect(&house).await;
+        client.write_all(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n").await.unwrap();
+        clients.push(client);
+    }
+    clients[0].write_all(&[b'x'; 150 << 10]).await.unwrap();
+    sleep(secs(1)).await;
+    clients[1].write_all(&[b'x'; 60 << 10]).await.unwrap();
+    sleep(secs(1)).await;
+    clients[1].write_all(&[b'x'; 60 << 10]).await.unwrap();
+    let answer = read_until(&mut clients[1], "overloaded.").await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+
+    let (mut small, _) = connect(&house).await;
+    small.write_all(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345").await.unwrap();
+    read_until(&mut small, "5 bytes").await;
+    clients[0].write_all(&[b'x'; 200_000 - (150 << 10)]).await.unwrap();
+    read_until(&mut clients[0], "200000 bytes").await;
+
+    // What is over is not counted any more.
+    let (mut third, _) = connect(&house).await;
+    third.write_all(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 150000\r\n\r\n").await.unwrap();
+    third.write_all(&[b'x'; 150_000]).await.unwrap();
+    read_until(&mut third, "150000 bytes").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_make_room_the_oldest_first_and_busy_ones_never_do() {
+    let house = house(|server| server.max_connections = 3);
+    let (mut oldest, _) = connect(&house).await;
+    ask(&mut oldest, "/hello", "hello").await;
+    sleep(secs(1)).await;
+    let (mut younger, _) = connect(&house).await;
+    ask(&mut younger, "/hello", "hello").await;
+    let (mut busy, _) = connect(&house).await;
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    sleep(secs(1)).await;
+
+    let (mut fresh, _) = timeout(secs(1), connect(&house)).await.expect("nobody made room");
+    assert!(!is_open_after(&mut oldest, secs(1)).await);
+    ask(&mut fresh, "/hello", "hello").await;
+    ask(&mut younger, "/hello", "hello").await;
+    read_until(&mut busy, "at last").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_whose_bodies_are_missing_make_room_and_are_told() {
+    let house = house(|server| server.max_connections = 4);
+    let mut held = Vec::new();
+    for head in &HEADS[..4] {
+        let (mut client, _) = connect(&house).await;
+        client.write_all(head).await.unwrap();
+        sleep(secs(1)).await;
+        held.push(client);
+    }
+    let (mut fresh, _) = timeout(secs(1), connect(&house)).await.expect("nobody made room");
+    ask(&mut fresh, "/hello", "hello").await;
+    assert!(read_until(&mut held[0], "request_timeout.").await.starts_with("HTTP/1.1 408"));
+    assert!(is_open_after(&mut held[1], secs(1)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_has_so_many_places_and_others_have_theirs() {
+    let places = Arc::new(Places::new(64, 4));
+    let of = |text: &str| text.parse::<std::net::IpAddr>().unwrap();
+    let house = house(|_| {});
+    let busy = || {
+        let pace = Arc::new(Pace::new(house.timeouts()));
+        (pace.busy(), pace)
+    };
+    let mut held = Vec::new();
+    for address in ["192.0.2.1", "2001:db8::1", "127.0.0.1"] {
+        for n in 0..64 {
+            let (running, pace) = busy();
+            let Some(place) = places.take(of(address), &pace).await else {
+                assert_eq!(n, if address == "127.0.0.1" { 56 } else { 4 }, "{address}");
+                break;
+            };
+            held.push((place, running));
+        }
+    }
+    // Of the same network, and of the same machine.
+    for address in ["::ffff:192.0.2.1", "2001:db8::2", "127.0.0.2", "::1"] {
+        assert!(places.take(of(address), &busy().1).await.is_none(), "{address}");
+    }
+    held.remove(0);
+    assert!(places.take(of("192.0.2.1"), &busy().1).await.is_some(), "a place that was given back");
+    assert!(places.take(of("192.0.2.2"), &busy().1).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_with_too_many_connections_loses_its_own_idle_ones() {
+    let places = Arc::new(Places::new(64, 2));
+    let house = house(|_| {});
+    let (here, there) = (std::net::IpAddr::from([192, 0, 2, 1]), std::net::IpAddr::from([192, 0, 2, 2]));
+    let idle = || {
+        let pace = Arc::new(Pace::new(house.timeouts()));
+        drop(pace.busy());
+        pace
+    };
+    let paces: Vec<_> = std::iter::repeat_with(idle).take(4).collect();
+    let _other = places.take(there, &paces[0]).await.unwrap();
+    let first = places.take(here, &paces[1]).await.unwrap();
+    let _second = places.take(here, &paces[2]).await.unwrap();
+    let _third = places.take(here, &paces[3]).await.expect("its own idle one makes room");
+    assert!(paces[0].waiting(tokio::time::Instant::now()).is_some(), "another address is left alone");
+    let gone: Vec<_> = (1..4).filter(|n| paces[*n].waiting(tokio::time::Instant::now()).is_none()).collect();
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    // That it is gone is counted once.
+    drop(first);
+    let paces: Vec<_> = std::iter::repeat_with(|| (idle(), ())).take(2).collect();
+    let busy: Vec<_> = paces.iter().map(|(pace, ())| pace.busy()).collect();
+    assert!(places.take(here, &paces[0].0).await.is_some());
+    drop(busy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_supervisor_is_told_when_clients_have_to_wait() {
+    let of_clients = house(|server| server.max_connections = 1);
+    let probes = House { places: Arc::new(Places::new(1, 0)), ..of_clients.clone() };
+    let (mut busy, task) = connect(&of_clients).await;
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let (mut probe, _) = connect(&probes).await;
+    assert!(!ask(&mut probe, "/hello", "hello").await.contains(CLIENTS_WAIT.as_str()));
+    let waiting = tokio::spawn({
+        let house = of_clients.clone();
+        async move { connect(&house).await }
+    });
+    sleep(secs(2)).await;
+    assert!(ask(&mut probe, "/hello", "hello").await.contains(CLIENTS_WAIT.as_str()));
+    drop(busy);
+    task.await.unwrap();
+    let (mut client, _) = waiting.await.unwrap();
+    assert!(!ask(&mut client, "/hello", "hello").await.contains(CLIENTS_WAIT.as_str()));
+    assert!(!ask(&mut probe, "/hello", "hello").await.contains(CLIENTS_WAIT.as_str()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn doubled_slashes_in_a_path_count_once() {
+    for path in ["/v1/hello", "//v1/hello", "/v1//hello", "///v1///hello?a=//b", "//v1//hello?"] {
+        let (mut client, _) = connect(&house(|_| {})).await;
+        assert!(ask(&mut client, path, "v1").await.starts_with("HTTP/1.1 200"), "{path}");
+    }
+}

@@ -1,0 +1,131 @@
+//! Environment variables that single services read, and how a supervisor hands them on.
+//!
+//! Settings that all programs share have variables of their own, which api-server turns into flags and variables for its children. The
+//! others stand in [`FORWARDED`], and services read them through [`variable`], which knows no other name: a variable that works for a
+//! service alone works for it under api-server as well.
+//!
+//! Secrets among them do not go into the environment of a child, which other processes of the same user can read, and which the
+//! child's own children inherit. They come on its standard input, as one line before all commands.
+
+use std::collections::BTreeMap;
+use std::io::BufRead as _;
+use std::sync::OnceLock;
+
+use signalbox_core::secret::Secret;
+
+use crate::config::Environment;
+use crate::exit::Exit;
+
+/// Names the variable that says, with the value `stdin`, that the supervisor sends secrets.
+pub const SECRETS: &str = "SIGNALBOX_SECRETS";
+
+/// Maximum bytes of the line with the secrets. A pipe of any operating system holds as much before anybody reads.
+pub const MAX_SECRETS: usize = 60 << 10;
+
+/// A variable that a service reads itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether its value must not be seen by others.
+    pub is_secret: bool,
+}
+
+/// All of them.
+pub const FORWARDED: [Variable; 14] = [
+    Variable::secret("SIGNALBOX_KEY"),
+    Variable::plain("DENY_PRIVATE_UPSTREAMS"),
+    Variable::plain("USE_LEGACY_CONFIG"),
+    Variable::plain("QWEN_BASE_URL"),
+    Variable::plain("QWEN_TIMEOUT"),
+    Variable::secret("QWEN_TOKEN"),
+    Variable::secret("QWEN_COOKIES"),
+    Variable::plain("USER_AGENT"),
+    Variable::plain("MAX_RETRIES"),
+    Variable::plain("RETRY_BASE_DELAY"),
+    Variable::plain("RETRY_MAX_DELAY"),
+    Variable::plain("SESSION_TIMEOUT"),
+    Variable::plain("SESSION_CLEANUP_INTERVAL"),
+    Variable::plain("CORS_ORIGIN"),
+];
+
+/// Returns the value of one of the [`FORWARDED`] variables, as set in the environment or sent by the supervisor. `None` where it is
+/// not set, empty or not valid UTF-8, and for every other name: add it to the list first.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    let known = FORWARDED.iter().any(|variable| variable.name == name);
+    debug_assert!(known, "{name} is missing in the list of forwarded variables");
+    let environment = known.then(Environment::of_process)?;
+    environment.get(name).ok().flatten().map(str::to_owned)
+}
+
+/// Returns the line by which a supervisor sends these variables; `None` where there are none.
+///
+/// # Errors
+/// When they are longer than [`MAX_SECRETS`].
+pub fn secrets_line(secrets: &[(String, Secret<String>)]) -> std::io::Result<Option<Vec<u8>>> {
+    if secrets.is_empty() {
+        return Ok(None);
+    }
+    let table: BTreeMap<&str, &str> =
+        secrets.iter().map(|(name, value)| (name.as_str(), value.expose().as_str())).collect();
+    let mut line = serde_json::to_vec(&table)?;
+    line.push(b'\n');
+    if line.len() > MAX_SECRETS {
+        return Err(std::io::Error::other(format!("the secrets for a service are longer than {MAX_SECRETS} bytes")));
+    }
+    Ok(Some(line))
+}
+
+/// Returns what the supervisor has sent. The first call waits for it.
+///
+/// # Errors
+/// [`Exit::Temporary`] when it does not come, because the supervisor has ended.
+pub(crate) fn received() -> Result<&'static BTreeMap<String, String>, Exit> {
+    static RECEIVED: OnceLock<Option<BTreeMap<String, String>>> = OnceLock::new();
+    let read = || {
+        if std::env::var_os(SECRETS).is_none() {
+            return Some(BTreeMap::new());
+        }
+        let mut line = String::new();
+        // What follows the line stays in the buffer of the standard input, where the lifeline finds it.
+        std::io::stdin().lock().read_line(&mut line).ok()?;
+        serde_json::from_str(&line).ok()
+    };
+    let received = RECEIVED.get_or_init(read).as_ref();
+    received.ok_or_else(|| Exit::Temporary("the supervisor did not send what it announced".to_owned()))
+}
+
+// === impl Variable ===
+
+impl Variable {
+    const fn plain(name: &'static str) -> Self {
+        Self { name, is_secret: false }
+    }
+
+    const fn secret(name: &'static str) -> Self {
+        Self { name, is_secret: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_one_line_whatever_is_in_them() {
+        let secrets = [("A".to_owned(), Secret::new("x\n\"y\u{2028}".to_owned())), ("B".to_owned(), Secret::default())];
+        let line = secrets_line(&secrets).unwrap().unwrap();
+        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        let read: BTreeMap<String, String> = serde_json::from_slice(&line).unwrap();
+        assert_eq!((read["A"].as_str(), read["B"].as_str()), ("x\n\"y\u{2028}", ""));
+        assert_eq!(secrets_line(&[]).unwrap(), None);
+        assert!(secrets_line(&[("A".to_owned(), Secret::new("x".repeat(MAX_SECRETS)))]).is_err());
+    }
+
+    #[test]
+    fn only_listed_variables_are_read() {
+        assert!(variable("QWEN_TOKEN").is_none_or(|token| !token.is_empty()));
+        assert!(std::panic::catch_unwind(|| variable("PATH")).is_err(), "tests are to find it");
+    }
+}
