@@ -182,13 +182,13 @@ async fn a_list_outlives_its_provider_and_the_router() {
         lone.fake.lists(turn);
         let asked = lone.fake.list_calls().len();
         // A change of the provider has the list asked for.
-        sqlx_touch(lone.home()).await;
+        save_again(lone.home()).await;
         lone.fake.until(|fake| fake.list_calls().iter().filter(|call| call.ended.is_some()).count() > asked).await;
         assert_eq!(listed(&lone.client()).await.len(), 3002);
     }
     lone.fake.lists(Turn::echo().before_head(FaultKind::Stall));
     let asked = lone.fake.list_calls().len();
-    sqlx_touch(lone.home()).await;
+    save_again(lone.home()).await;
     lone.fake.until(|fake| fake.list_calls().len() > asked).await;
     assert_eq!(listed(&lone.client()).await.len(), 3002);
     assert!(lone.fake.list_calls().iter().any(|call| call.ended.is_none()), "it waits in the background");
@@ -201,7 +201,7 @@ async fn a_list_outlives_its_provider_and_the_router() {
 }
 
 /// Saves the provider `fake` again, as it is.
-async fn sqlx_touch(home: &Home) {
+async fn save_again(home: &Home) {
     let mut database = crate::catalog::database(home).await;
     let touch = "UPDATE providers SET updated_at = updated_at + 1 WHERE id = 'fake'";
     sqlx::query(touch).execute(&mut database).await.unwrap();

@@ -167,6 +167,10 @@ impl Answer {
     /// The sentence of an error.
     #[must_use]
     pub fn message(&self) -> String {
-        self.body["error"]["message"].as_str().map_or_else(|| format!("it answered {}", self.status), str::to_owned)
+        let error = &self.body["error"];
+        error["message"]
+            .as_str()
+            .or_else(|| error.as_str())
+            .map_or_else(|| format!("it answered {}", self.status), str::to_owned)
     }
 }

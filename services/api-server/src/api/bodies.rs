@@ -16,6 +16,9 @@ pub(super) struct Synced {
     /// By provider.
     results: BTreeMap<String, Value>,
     totals: Map<String, Value>,
+    /// Why what was stored is not in force yet, if it is not.
+    #[schema(nullable = false)]
+    warning: Option<String>,
 }
 
 /// What became of the models of a provider.
@@ -24,6 +27,9 @@ pub(super) struct SyncedOne {
     success: bool,
     message: String,
     result: Map<String, Value>,
+    /// Why what was stored is not in force yet, if it is not.
+    #[schema(nullable = false)]
+    warning: Option<String>,
 }
 
 /// How to start.
@@ -60,6 +66,9 @@ pub(super) struct Tested {
     /// Why it is not healthy.
     #[schema(nullable = false)]
     error: Option<String>,
+    /// What the test may have missed, if the router could not read the newest configuration.
+    #[schema(nullable = false)]
+    warning: Option<String>,
     timestamp: i64,
 }
 
