@@ -190,7 +190,9 @@ fn checked(id: &str, config: Vec<(&'static str, Value)>, desk: &Desk) -> anyhow:
             Err(wrong) => mistakes.extend(wrong),
         }
     }
-    anyhow::ensure!(mistakes.is_empty(), "the variables of {id}: {}; nothing was changed", told(&mistakes));
+    let timeout = mistakes.iter().any(|mistake| mistake.path == "config.timeout");
+    let hint = if timeout { "REQUEST_TIMEOUT takes milliseconds: " } else { "" };
+    anyhow::ensure!(mistakes.is_empty(), "the variables of {id}: {hint}{}; nothing was changed", told(&mistakes));
     Ok(values)
 }
 
