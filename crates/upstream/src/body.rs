@@ -1,88 +1,111 @@
-//! The body of a response, which carries its connection with it.
+//! The body of a response: as it comes, or decoded.
+
+mod coding;
+mod decoding;
+mod wire;
 
 use std::pin::Pin;
 use std::sync::Weak;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::Response;
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
-use tokio::time::Instant;
 
-use crate::connection::{Answered, Connection, poll_driver};
+use self::coding::{Hint, Verdict};
+use self::decoding::Decoding;
+use self::wire::Wire;
+use crate::connection::Answered;
 use crate::deadline::{Clock, Timer};
 use crate::error::Error;
+use crate::headers::strip_hop_by_hop;
 use crate::pool::Pool;
 
-/// The body of a response: data as it comes, byte for byte, without trailers.
+/// The body of a response: data as it comes, byte for byte, without trailers. A body that is compressed although the request
+/// asked for none is decoded piece by piece.
 ///
 /// Polling it drives the connection. Read to its end, it gives the connection back for the next request; dropped before,
 /// it closes the connection at once. The end is `None`, or [`is_end_stream`](http_body::Body::is_end_stream) being true
 /// after the last frame of a body whose length was announced. An error ends it too; nothing comes after that.
 #[must_use = "a body that is dropped closes its connection"]
-pub struct Body {
-    incoming: Incoming,
-    /// `None` when it has ended, failed or gone back to the pool.
-    connection: Option<Box<Connection>>,
-    /// Weak, so that the client can close its idle connections while streams go on.
-    pool: Weak<Pool>,
-    clock: Clock,
-    timer: Timer,
-    /// Since when the reader is waiting for the provider; `None` when the provider is not what takes time.
-    waiting_since: Option<Instant>,
-    ended: bool,
+pub struct Body(Inner);
+
+enum Inner {
+    Plain(Wire),
+    /// The head speaks of a coding, and the bytes that have come do not show yet whether that is true.
+    Undecided(Box<Undecided>),
+    Decoding(Box<Decoding>),
+    /// An error ended it before it was decided.
+    Failed,
+}
+
+struct Undecided {
+    wire: Wire,
+    hint: Hint,
+    begun: BytesMut,
 }
 
 // === impl Body ===
 
 impl Body {
+    /// The response with a body that takes over the connection. Headers that speak about the connection or the coding are taken
+    /// out of the head.
     pub(crate) fn attach(answered: Answered, pool: Weak<Pool>, clock: Clock, timer: Timer) -> Response<Self> {
-        let Answered { response, connection } = answered;
-        response.map(|incoming| {
-            let mut body = Self { incoming, connection, pool, clock, timer, waiting_since: None, ended: false };
-            body.release_at_end();
-            body
-        })
+        let (mut head, wire) = Wire::attach(answered, pool, clock, timer).into_parts();
+        strip_hop_by_hop(&mut head.headers);
+        let inner = match Hint::take(&mut head.headers) {
+            Some(hint) if !wire.has_ended() => {
+                Inner::Undecided(Box::new(Undecided { wire, hint, begun: BytesMut::new() }))
+            }
+            _ => Inner::Plain(wire),
+        };
+        Response::from_parts(head, Self(inner))
     }
 
-    /// Gives the connection back as soon as nothing more belongs to this response.
-    fn release_at_end(&mut self) {
-        if http_body::Body::is_end_stream(&self.incoming) {
-            self.release();
+    /// Reads until the first bytes show how the body is encoded. What has been read of a plain body is its first piece.
+    fn poll_decide(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let Inner::Undecided(undecided) = &mut self.0 else { return Poll::Ready(None) };
+        let verdict = loop {
+            let ended = match ready!(undecided.wire.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    undecided.begun.extend_from_slice(&data);
+                    undecided.wire.has_ended()
+                }
+                Some(Err(error)) => {
+                    self.0 = Inner::Failed;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => true,
+            };
+            match undecided.hint.judge(&undecided.begun, ended) {
+                Verdict::Undecided if !ended => {}
+                verdict => break verdict,
+            }
+        };
+        let Inner::Undecided(undecided) = std::mem::replace(&mut self.0, Inner::Failed) else {
+            return Poll::Ready(None);
+        };
+        let Undecided { wire, begun, .. } = *undecided;
+        let begun = begun.freeze();
+        match verdict {
+            Verdict::Encoded(coding) => {
+                let mut decoding = Box::new(Decoding::new(coding, begun, wire));
+                let piece = decoding.poll_piece(cx);
+                self.0 = Inner::Decoding(decoding);
+                return piece;
+            }
+            Verdict::Plain | Verdict::Undecided => self.0 = Inner::Plain(wire),
         }
+        if begun.is_empty() { self.poll_data(cx) } else { Poll::Ready(Some(Ok(begun))) }
     }
 
-    fn release(&mut self) {
-        if let Some(connection) = self.connection.take()
-            && connection.is_reusable()
-            && let Some(pool) = self.pool.upgrade()
-        {
-            pool.put(connection);
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        match &mut self.0 {
+            Inner::Plain(wire) => wire.poll_data(cx),
+            Inner::Undecided(_) => self.poll_decide(cx),
+            Inner::Decoding(decoding) => decoding.poll_piece(cx),
+            Inner::Failed => Poll::Ready(None),
         }
-    }
-
-    fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.ended = true;
-        self.connection = None;
-        Poll::Ready(Some(Err(error)))
-    }
-
-    fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.ended = true;
-        self.release();
-        Poll::Ready(None)
-    }
-
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        // A stream without pauses uses up the task's budget, without which tokio's timers do not fire.
-        if since >= self.clock.total_due() {
-            return Poll::Ready(self.clock.total_timeout());
-        }
-        let (due, late) = self.clock.piece_due(since);
-        ready!(self.timer.poll_until(due, cx));
-        Poll::Ready(late(&self.clock))
     }
 }
 
@@ -91,38 +114,29 @@ impl http_body::Body for Body {
     type Error = Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = self.get_mut();
-        if this.ended {
-            return Poll::Ready(None);
-        }
-        poll_driver(&mut this.connection, cx);
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                this.waiting_since = None;
-                this.release_at_end();
-                Poll::Ready(Some(Ok(frame)))
-            }
-            // Trailers are the last frame, and nobody here relays them.
-            Poll::Ready(Some(Ok(_)) | None) => this.end(),
-            Poll::Ready(Some(Err(error))) => this.fail(Error::within_body(error)),
-            Poll::Pending => {
-                let error = ready!(this.poll_deadlines(cx));
-                this.fail(error)
-            }
-        }
+        self.get_mut().poll_data(cx).map_ok(Frame::data)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended || self.incoming.is_end_stream()
+        match &self.0 {
+            Inner::Plain(wire) => wire.has_ended(),
+            Inner::Undecided(_) => false,
+            Inner::Decoding(decoding) => decoding.has_ended(),
+            Inner::Failed => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.0 {
+            Inner::Plain(wire) => wire.size_hint(),
+            Inner::Undecided(_) | Inner::Decoding(_) => SizeHint::default(),
+            Inner::Failed => SizeHint::with_exact(0),
+        }
     }
 }
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Body").field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Body").field("ended", &http_body::Body::is_end_stream(self)).finish_non_exhaustive()
     }
 }

@@ -91,7 +91,7 @@ impl Client {
     ///
     /// Of the request's URI, path and query are used: make them with [`Target::path`]. `Host`, `Content-Length` and
     /// `Accept-Encoding: identity` are written here; hop-by-hop headers are removed, from the request as from the
-    /// response. The body is not copied. Redirects are responses like others, and never followed.
+    /// response. A response that is compressed all the same is decoded. The request's body is not copied. Redirects are responses like others, and never followed.
     ///
     /// # Errors
     /// [`Error`] says whether the provider may have begun to work ([`Error::may_retry`]).
@@ -134,9 +134,7 @@ impl Client {
         if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::SwitchedProtocols);
         }
-        let mut response = Body::attach(answered, Arc::downgrade(&self.0.pool), clock, timer);
-        strip_hop_by_hop(response.headers_mut());
-        Ok(response)
+        Ok(Body::attach(answered, Arc::downgrade(&self.0.pool), clock, timer))
     }
 
     /// How many connections wait for a request.

@@ -99,6 +99,14 @@ pub enum Error {
         /// What was wrong.
         source: hyper::Error,
     },
+    /// The body is damaged, or ends before what it encodes does.
+    #[error("the response cannot be decoded ({coding}): {source}")]
+    Decoding {
+        /// How it is encoded.
+        coding: &'static str,
+        /// What was wrong.
+        source: io::Error,
+    },
     /// The provider wants to speak another protocol, which nobody asked for.
     #[error("the provider switched to another protocol")]
     SwitchedProtocols,
@@ -145,7 +153,9 @@ impl Error {
             | Self::IdleTimeout { .. }
             | Self::TotalTimeout { .. } => "upstream_timeout",
             Self::Reset { .. } | Self::Truncated { .. } => "upstream_reset",
-            Self::Protocol { .. } | Self::SwitchedProtocols | Self::NoAnswer => "upstream_protocol",
+            Self::Protocol { .. } | Self::Decoding { .. } | Self::SwitchedProtocols | Self::NoAnswer => {
+                "upstream_protocol"
+            }
         }
     }
 
@@ -167,6 +177,7 @@ impl Error {
             | Self::Reset { .. }
             | Self::Truncated { .. }
             | Self::Protocol { .. }
+            | Self::Decoding { .. }
             | Self::SwitchedProtocols
             | Self::NoAnswer => false,
         }

@@ -29,11 +29,12 @@
 //! # Invariants
 //! - No task is spawned. What is not being polled does nothing and holds no more than its buffers.
 //! - Bytes are not copied: a request's body is written from where it lies, a response's pieces are slices of the read
-//!   buffer. Reading a piece allocates nothing here.
+//!   buffer. Reading a piece allocates nothing here. Only a body that is compressed against the request is decoded, a bounded
+//!   piece at a time.
 //! - An incomplete body never looks complete: it ends in an error, after the bytes that did come.
 //! - Only a connection whose exchange is over on both sides is used again.
 //! - The address a connection goes to is the one that was checked. Redirects are not followed, certificates are always
-//!   verified, no proxy is taken from the environment, and nothing is decompressed.
+//!   verified, and no proxy is taken from the environment.
 //! - Every wait has a deadline.
 //!
 //! HTTP/1.1 only: one connection per exchange, so that no stream waits for another one.

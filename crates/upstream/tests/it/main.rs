@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails should say where")]
 
 mod chunking;
+mod codings;
 mod deadlines;
 mod faults;
 mod load;

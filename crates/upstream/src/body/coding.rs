@@ -1,0 +1,182 @@
+//! How a body is encoded: what its head says, and what its first bytes show.
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+
+/// How many bytes tell text from a coding that has no mark of its own: two in five bytes of compressed data are text, so one
+/// in two million such beginnings is taken for it.
+const SNIFF: usize = 16;
+
+/// A coding that is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Gzip,
+    Zstd,
+    Brotli,
+    /// With zlib's header, as the standard has it.
+    Zlib,
+    /// Without, as many servers have it.
+    Deflate,
+}
+
+/// What the head of a response says of the coding. Servers and proxies are known to say it of bodies that are not encoded, and
+/// to put words there that are no codings, so it is only a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hint {
+    Brotli,
+    Deflate,
+    /// A coding that its first bytes show (gzip, zstd), or a word that is none (`none`, `utf-8`, nothing at all).
+    Marked,
+}
+
+/// What the first bytes of a body say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It depends on the bytes that follow.
+    Undecided,
+    Plain,
+    Encoded(Coding),
+}
+
+// === impl Hint ===
+
+impl Hint {
+    /// Takes the coding out of a head, and the length, which is that of the encoded body. `None` if the head speaks of none.
+    pub(crate) fn take(headers: &mut HeaderMap) -> Option<Self> {
+        let mut hint = None;
+        for value in headers.get_all(CONTENT_ENCODING) {
+            for word in value.as_bytes().split(|&byte| byte == b',') {
+                let word = word.trim_ascii();
+                let word = word.strip_prefix(b"\"").unwrap_or(word);
+                let word = word.strip_suffix(b"\"").unwrap_or(word).trim_ascii();
+                // Of several the last was applied last.
+                hint = Some(match word {
+                    word if word.eq_ignore_ascii_case(b"identity") => continue,
+                    word if word.eq_ignore_ascii_case(b"br") => Self::Brotli,
+                    word if word.eq_ignore_ascii_case(b"deflate") => Self::Deflate,
+                    _ => Self::Marked,
+                });
+            }
+        }
+        headers.remove(CONTENT_ENCODING);
+        if hint.is_some() {
+            headers.remove(CONTENT_LENGTH);
+        }
+        hint
+    }
+
+    /// Judges a body by its first bytes; `ended` if there are no more.
+    pub(super) fn judge(self, bytes: &[u8], ended: bool) -> Verdict {
+        const MARKS: [(&[u8], Coding); 2] = [(b"\x1f\x8b", Coding::Gzip), (b"\x28\xb5\x2f\xfd", Coding::Zstd)];
+        for (mark, coding) in MARKS {
+            if bytes.starts_with(mark) {
+                return Verdict::Encoded(coding);
+            }
+            if mark.starts_with(bytes) && !ended {
+                return Verdict::Undecided;
+            }
+        }
+        if self == Self::Marked {
+            return Verdict::Plain;
+        }
+        match (is_text(bytes), bytes) {
+            (true, _) if bytes.len() >= SNIFF || ended => Verdict::Plain,
+            (true, _) => Verdict::Undecided,
+            (false, _) if self == Self::Brotli => Verdict::Encoded(Coding::Brotli),
+            (false, [_]) if !ended => Verdict::Undecided,
+            // Its first two bytes are a multiple of 31, and the first names the method and the window.
+            (false, &[first, second, ..])
+                if first & 0x0f == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]) % 31 == 0 =>
+            {
+                Verdict::Encoded(Coding::Zlib)
+            }
+            (false, _) => Verdict::Encoded(Coding::Deflate),
+        }
+    }
+}
+
+/// Whether bytes are UTF-8, perhaps cut at the end, without control characters that JSON and event streams do not have.
+fn is_text(bytes: &[u8]) -> bool {
+    let utf8 = std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true);
+    utf8 && bytes.iter().all(|&byte| byte >= b' ' && byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r'))
+}
+
+// === impl Coding ===
+
+impl Coding {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Zlib | Self::Deflate => "deflate",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_head_gives_a_hint_and_loses_what_is_no_longer_true() {
+        for (values, hint) in [
+            (&[][..], None),
+            (&["identity"], None),
+            (&[" Identity "], None),
+            (&["gzip"], Some(Hint::Marked)),
+            (&["x-gzip"], Some(Hint::Marked)),
+            (&["\"gzip\""], Some(Hint::Marked)),
+            (&["zstd"], Some(Hint::Marked)),
+            (&["br"], Some(Hint::Brotli)),
+            (&["\"BR\""], Some(Hint::Brotli)),
+            (&["deflate"], Some(Hint::Deflate)),
+            (&["identity, deflate"], Some(Hint::Deflate)),
+            (&["deflate", "identity"], Some(Hint::Deflate)),
+            (&["", "br"], Some(Hint::Brotli)),
+            (&[""], Some(Hint::Marked)),
+            (&["none"], Some(Hint::Marked)),
+            (&["utf-8"], Some(Hint::Marked)),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("7"));
+            for value in values {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
+            assert_eq!(Hint::take(&mut headers), hint, "{values:?}");
+            assert!(!headers.contains_key(CONTENT_ENCODING));
+            assert_eq!(headers.contains_key(CONTENT_LENGTH), hint.is_none());
+        }
+    }
+
+    #[test]
+    fn text_is_recognised_whatever_the_head_says() {
+        for text in
+            ["{\"choices\":[]}   ", "data: {\"choices\"", "\u{feff}[{\"id\":\"m\"}]  ", "\n\n<html>überall", "[]", ""]
+        {
+            for hint in [Hint::Brotli, Hint::Deflate, Hint::Marked] {
+                assert_eq!(hint.judge(text.as_bytes(), true), Verdict::Plain, "{text:?} {hint:?}");
+            }
+        }
+        assert_eq!(Hint::Brotli.judge(b"data: ", false), Verdict::Undecided);
+        assert_eq!(Hint::Marked.judge(b"d", false), Verdict::Plain, "nothing is held back without need");
+        assert_eq!(Hint::Marked.judge(b"(", false), Verdict::Undecided);
+        assert_eq!(Hint::Marked.judge(b"(x", false), Verdict::Plain);
+    }
+
+    #[test]
+    fn codings_are_recognised_by_their_marks() {
+        for hint in [Hint::Brotli, Hint::Deflate, Hint::Marked] {
+            assert_eq!(hint.judge(b"\x1f\x8b\x08", false), Verdict::Encoded(Coding::Gzip));
+            assert_eq!(hint.judge(b"\x28\xb5\x2f\xfd", false), Verdict::Encoded(Coding::Zstd));
+            assert_eq!(hint.judge(b"\x28\xb5", false), Verdict::Undecided);
+            assert_eq!(hint.judge(b"", false), Verdict::Undecided);
+        }
+        assert_eq!(Hint::Deflate.judge(b"\x78\x9c", false), Verdict::Encoded(Coding::Zlib));
+        assert_eq!(Hint::Deflate.judge(b"\xab\x56\x4a", false), Verdict::Encoded(Coding::Deflate));
+        assert_eq!(Hint::Deflate.judge(b"\xab", false), Verdict::Undecided);
+        assert_eq!(Hint::Brotli.judge(b"\x1b\x00\x00", false), Verdict::Encoded(Coding::Brotli));
+    }
+}

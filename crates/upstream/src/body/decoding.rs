@@ -1,0 +1,114 @@
+//! A body that is decoded while it comes.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
+use async_compression::zstd::DParameter;
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
+
+use super::coding::Coding;
+use super::wire::Wire;
+use crate::error::Error;
+
+/// The size of decoded pieces. A few bytes can stand for gigabytes: they are decoded only as fast as pieces are taken.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// The largest window of zstd, as a power of two: what RFC 8878 asks decoders to support. The library would allow 128 MiB.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// Decodes what a [`Wire`] has. Each piece is passed on as soon as what it consists of has come.
+pub(super) struct Decoding {
+    reader: Box<dyn AsyncRead + Send + Sync + Unpin>,
+    coding: Coding,
+    piece: Box<[u8]>,
+    ended: bool,
+}
+
+/// The encoded bytes, as decoders read them. Failures of the connection pass through the decoder as the source of its own.
+struct Encoded {
+    wire: Wire,
+    current: Bytes,
+}
+
+// === impl Decoding ===
+
+impl Decoding {
+    /// Decodes `begun` and what `wire` has after it.
+    pub(super) fn new(coding: Coding, begun: Bytes, wire: Wire) -> Self {
+        let encoded = Encoded { wire, current: begun };
+        let reader: Box<dyn AsyncRead + Send + Sync + Unpin> = match coding {
+            Coding::Gzip => {
+                let mut decoder = GzipDecoder::new(encoded);
+                decoder.multiple_members(true);
+                Box::new(decoder)
+            }
+            Coding::Zstd => {
+                let window = DParameter::window_log_max(ZSTD_WINDOW_LOG);
+                let mut decoder = ZstdDecoder::with_params(encoded, &[window]);
+                decoder.multiple_members(true);
+                Box::new(decoder)
+            }
+            Coding::Brotli => Box::new(BrotliDecoder::new(encoded)),
+            Coding::Zlib => Box::new(ZlibDecoder::new(encoded)),
+            Coding::Deflate => Box::new(DeflateDecoder::new(encoded)),
+        };
+        Self { reader, coding, piece: vec![0; PIECE_BYTES].into(), ended: false }
+    }
+
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let mut piece = ReadBuf::new(&mut self.piece);
+        let read = ready!(Pin::new(&mut self.reader).poll_read(cx, &mut piece));
+        let failure = match read {
+            Ok(()) if !piece.filled().is_empty() => {
+                return Poll::Ready(Some(Ok(Bytes::copy_from_slice(piece.filled()))));
+            }
+            Ok(()) => None,
+            Err(error) => Some(
+                error
+                    .downcast::<Error>()
+                    .unwrap_or_else(|source| Error::Decoding { coding: self.coding.name(), source }),
+            ),
+        };
+        self.ended = true;
+        Poll::Ready(failure.map(Err))
+    }
+
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+}
+
+// === impl Encoded ===
+
+impl AsyncBufRead for Encoded {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        while this.current.is_empty() {
+            match ready!(this.wire.poll_data(cx)) {
+                Some(data) => this.current = data.map_err(io::Error::other)?,
+                None => break,
+            }
+        }
+        Poll::Ready(Ok(&this.current))
+    }
+
+    fn consume(self: Pin<&mut Self>, amount: usize) {
+        self.get_mut().current.advance(amount);
+    }
+}
+
+impl AsyncRead for Encoded {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let available = ready!(self.as_mut().poll_fill_buf(cx))?;
+        let taken = available.len().min(buf.remaining());
+        buf.put_slice(&available[..taken]);
+        self.consume(taken);
+        Poll::Ready(Ok(()))
+    }
+}

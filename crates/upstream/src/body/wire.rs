@@ -1,0 +1,117 @@
+//! The body of a response as it comes, and its connection.
+
+use std::pin::Pin;
+use std::sync::Weak;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body as _, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::connection::{Answered, Connection, poll_driver};
+use crate::deadline::{Clock, Timer};
+use crate::error::Error;
+use crate::pool::Pool;
+
+/// Data as it comes, byte for byte, without trailers. Polling it drives the connection. Read to its end, it gives the connection
+/// back for the next request; dropped before, it closes the connection at once.
+pub(super) struct Wire {
+    incoming: Incoming,
+    /// `None` when it has ended, failed or gone back to the pool.
+    connection: Option<Box<Connection>>,
+    /// Weak, so that the client can close its idle connections while streams go on.
+    pool: Weak<Pool>,
+    clock: Clock,
+    timer: Timer,
+    /// Since when the reader is waiting for the provider; `None` when the provider is not what takes time.
+    waiting_since: Option<Instant>,
+    ended: bool,
+}
+
+// === impl Wire ===
+
+impl Wire {
+    pub(super) fn attach(answered: Answered, pool: Weak<Pool>, clock: Clock, timer: Timer) -> Response<Self> {
+        let Answered { response, connection } = answered;
+        response.map(|incoming| {
+            let mut body = Self { incoming, connection, pool, clock, timer, waiting_since: None, ended: false };
+            body.release_at_end();
+            body
+        })
+    }
+
+    /// Gives the connection back as soon as nothing more belongs to this response.
+    fn release_at_end(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && connection.is_reusable()
+            && let Some(pool) = self.pool.upgrade()
+        {
+            pool.put(connection);
+        }
+    }
+
+    fn fail(&mut self, error: Error) -> Poll<Option<Result<Bytes, Error>>> {
+        self.ended = true;
+        self.connection = None;
+        Poll::Ready(Some(Err(error)))
+    }
+
+    fn end(&mut self) -> Poll<Option<Result<Bytes, Error>>> {
+        self.ended = true;
+        self.release();
+        Poll::Ready(None)
+    }
+
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        // A stream without pauses uses up the task's budget, without which tokio's timers do not fire.
+        if since >= self.clock.total_due() {
+            return Poll::Ready(self.clock.total_timeout());
+        }
+        let (due, late) = self.clock.piece_due(since);
+        ready!(self.timer.poll_until(due, cx));
+        Poll::Ready(late(&self.clock))
+    }
+
+    /// The next data; `None` at the end, and after an error.
+    pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        poll_driver(&mut self.connection, cx);
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => {
+                    self.waiting_since = None;
+                    self.release_at_end();
+                    Poll::Ready(Some(Ok(data)))
+                }
+                // Trailers are the last frame, and nobody here relays them.
+                Err(_) => self.end(),
+            },
+            Poll::Ready(None) => self.end(),
+            Poll::Ready(Some(Err(error))) => self.fail(Error::within_body(error)),
+            Poll::Pending => {
+                let error = ready!(self.poll_deadlines(cx));
+                self.fail(error)
+            }
+        }
+    }
+
+    /// Whether all data has been handed out.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended || self.incoming.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
