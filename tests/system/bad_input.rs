@@ -64,18 +64,18 @@ async fn an_unknown_model_is_404_and_logged() {
 #[tokio::test]
 async fn fc_67_a_body_beyond_the_limit_is_413_however_it_is_sent() {
     let gateway = Gateway::start().await;
-    let body = chat("fake/m", false).to_string().replace("one two", &"x".repeat(20 << 20));
+    let body = chat("fake/m", false).to_string().replace("one two", &"x".repeat(33 << 20));
     let answer = gateway.router.request("POST".parse().unwrap(), CHAT, body).await;
     error_of(&answer, 413);
     // Announced, and not sent: the answer does not wait for it.
     let head =
-        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 20971520\r\n\r\n{{");
+        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 34603008\r\n\r\n{{");
     let answer = gateway.router.raw(head.as_bytes()).await;
     assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
     // Not announced: counted as it comes.
     let mut chunked =
         format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes();
-    for _ in 0..20 {
+    for _ in 0..33 {
         chunked.extend_from_slice(b"100000\r\n");
         chunked.resize(chunked.len() + (1 << 20), b' ');
         chunked.extend_from_slice(b"\r\n");
