@@ -102,6 +102,32 @@ async fn fc_76_i16_every_name_and_every_page_gets_what_it_should() {
 }
 
 #[tokio::test]
+async fn every_response_has_one_request_id() {
+    let stack = Stack::start().await;
+    let services =
+        [("api-server", stack.api), ("provider-router", stack.router().await), ("qwen-proxy", stack.qwen().await)];
+    for (service, client) in services {
+        for (method, path, headers) in [
+            ("GET", NOWHERE, "host: localhost\r\n"),
+            ("GET", "/health", "host: localhost\r\n"),
+            ("DELETE", "/health", "host: localhost\r\n"),
+            ("GET", "/v1/chat/completions", "host: localhost\r\n"),
+            ("POST", "/v1/chat/completions", "host: localhost\r\n"),
+            ("POST", NOWHERE, "host: localhost\r\norigin: https://evil.test\r\n"),
+            ("GET", NOWHERE, "host: evil.test\r\n"),
+            ("OPTIONS", NOWHERE, "host: localhost\r\norigin: http://localhost:5173\r\n"),
+        ] {
+            let request =
+                format!("{method} {path} HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: 0\r\n\r\n");
+            let answer = String::from_utf8(client.raw(request.as_bytes()).await).unwrap().to_ascii_lowercase();
+            let ids = answer.lines().filter_map(|line| line.strip_prefix("x-request-id: "));
+            let lengths: Vec<usize> = ids.map(str::len).collect();
+            assert_eq!(lengths, [36], "{service}: {request}{answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn fc_77_sockets_are_opened_for_pages_that_are_let_in() {
     let stack = Stack::builder().autostart(false).start().await;
     let path = "/socket.io/?EIO=4&transport=polling";

@@ -7,17 +7,20 @@
 //!    request to leave, which needs more than that; wrong ones are counted.
 //! 3. **The hot route**, matched by comparing two strings: it takes hyper's request as it is, no extractor, no boxed body.
 //! 4. **Everything else**, by axum's router.
+//!
+//! Every response carries `x-request-id`, errors and preflights included.
 
 use std::{convert::Infallible, sync::Arc};
 
 use axum::Router;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use signalbox_core::id;
 use signalbox_daemon::{RequestBody, admin::SHUTDOWN_PATH, doors};
 use tower::ServiceExt;
 
 use crate::{
-    api::{self, error::ApiError},
+    api::{self, chat_completions, error::ApiError},
     app::App,
     body::ResponseBody,
 };
@@ -48,6 +51,7 @@ impl Server {
         if let Some(page) = page {
             page.may_read(response.headers_mut());
         }
+        chat_completions::identify(response.headers_mut(), id::request_id);
         response
     }
 
@@ -60,7 +64,7 @@ impl Server {
         }
         if path == api::CHAT_COMPLETIONS {
             return if request.method() == Method::POST {
-                api::chat_completions::chat_completions(&self.app, request).await
+                chat_completions::chat_completions(&self.app, request).await
             } else {
                 ApiError::MethodNotAllowed(request.method().clone(), path.to_owned()).response()
             };

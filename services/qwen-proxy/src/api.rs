@@ -13,7 +13,7 @@
 
 mod admin;
 mod body;
-mod chat_completions;
+pub(crate) mod chat_completions;
 pub mod error;
 mod health;
 mod list;

@@ -8,6 +8,8 @@
 //!    leave, which needs more than that.
 //! 4. **The routes**, by axum's router.
 //! 5. **Reports**: an error gets its id and its body here.
+//!
+//! Every response carries `x-request-id`, errors and preflights included.
 
 use std::sync::Arc;
 
@@ -19,11 +21,15 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use signalbox_core::id;
 use signalbox_daemon::admin::SHUTDOWN_PATH;
 use tokio::time::Instant;
 
 use crate::{
-    api::error::{ApiError, Asked, Refusal},
+    api::{
+        chat_completions::identify,
+        error::{ApiError, Asked, Refusal},
+    },
     app::App,
 };
 
@@ -48,6 +54,7 @@ pub(crate) async fn stack(State(app): State<Arc<App>>, request: Request, next: N
     if let Some(page) = page {
         page.may_read(response.headers_mut());
     }
+    identify(response.headers_mut(), id::request_id);
     app.metrics.answered(method.as_str(), &path, response.status().as_u16(), arrived.elapsed());
     response
 }

@@ -30,10 +30,17 @@ pub async fn chat_completions(app: &App, request: Request<RequestBody>) -> Respo
     let id = id::request_id();
     let mut response = answer(app, request, id).await.unwrap_or_else(|error| error.response());
     // The id under which the request is in the log, if it is.
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
+    identify(response.headers_mut(), || id);
     response
+}
+
+/// Adds `x-request-id` to the headers of a response that has none yet.
+pub(crate) fn identify(headers: &mut HeaderMap, id: impl FnOnce() -> Uuid) {
+    if !headers.contains_key(REQUEST_ID)
+        && let Ok(value) = HeaderValue::from_str(&id().to_string())
+    {
+        headers.insert(REQUEST_ID, value);
+    }
 }
 
 async fn answer(app: &App, request: Request<RequestBody>, id: Uuid) -> Result<Response<ResponseBody>, ApiError> {

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header, request::Parts};
 use signalbox_core::id;
 use signalbox_daemon::hops;
 use signalbox_daemon::trusted_request;
@@ -50,10 +50,17 @@ async fn serve(app: Arc<App>, request: Request<Body>, form: Form) -> Response {
         Err(error) => error.into_response(),
         Ok(body) => answer(&app, &head, &body, form, id).await.unwrap_or_else(|error| error.refusal(body)),
     };
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
+    identify(response.headers_mut(), || id);
     response
+}
+
+/// Adds `x-request-id` to the headers of a response that has none yet.
+pub(crate) fn identify(headers: &mut HeaderMap, id: impl FnOnce() -> Uuid) {
+    if !headers.contains_key(REQUEST_ID)
+        && let Ok(value) = HeaderValue::from_str(&id().to_string())
+    {
+        headers.insert(REQUEST_ID, value);
+    }
 }
 
 async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes, form: Form, id: Uuid) -> Result<Response, ApiError> {
