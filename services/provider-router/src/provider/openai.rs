@@ -65,7 +65,7 @@ impl OpenAi {
         let base_url = text(config, "baseURL")?.or(kind.base_url).ok_or("`baseURL` is missing")?;
         let target = Target::parse(base_url, policy).map_err(|error| format!("`baseURL` cannot be used: {error}"))?;
         let mut headers = custom_headers(config)?;
-        if let Some(key) = text(config, "apiKey")? {
+        if let Some(key) = text(config, "apiKey")?.map(bare_key).filter(|key| !key.is_empty()) {
             let value = HeaderValue::try_from(format!("Bearer {key}"))
                 .map_err(|_| "`apiKey` has characters that no header can carry")?;
             headers.insert(AUTHORIZATION, value);
@@ -126,6 +126,20 @@ impl OpenAi {
         headers.reserve(self.headers.len() + ADDED + caller_headers);
         headers.extend(self.headers.clone());
         request
+    }
+}
+
+/// Returns a key without the blanks and the `Bearer` that are copied along with it.
+fn bare_key(key: &str) -> &str {
+    const SCHEME: &str = "Bearer";
+    let key = key.trim();
+    match key.split_at_checked(SCHEME.len()) {
+        Some((scheme, rest))
+            if scheme.eq_ignore_ascii_case(SCHEME) && (rest.is_empty() || rest.starts_with(char::is_whitespace)) =>
+        {
+            rest.trim_start()
+        }
+        _ => key,
     }
 }
 
@@ -261,6 +275,30 @@ mod tests {
             assert!(masker.finds(secret.as_bytes()), "{secret}");
         }
         assert!(!masker.finds(b"Bearer or Basic a"));
+    }
+
+    #[test]
+    fn a_key_is_sent_without_what_was_copied_along_with_it() {
+        for (stored, sent) in [
+            ("sk-1", Some("Bearer sk-1")),
+            (" sk-1\r\n", Some("Bearer sk-1")),
+            ("Bearer sk-1", Some("Bearer sk-1")),
+            ("\tbearer  sk-1 ", Some("Bearer sk-1")),
+            ("Bearer\u{a0}sk-1", Some("Bearer sk-1")),
+            ("bearer-1", Some("Bearer bearer-1")),
+            ("Bearersk", Some("Bearer Bearersk")),
+            ("Bearer", None),
+            (" ", None),
+            ("", None),
+        ] {
+            let provider = openai("openai", json!({"apiKey": stored})).unwrap();
+            for request in [provider.models(), provider.chat(Bytes::new(), false, &HeaderMap::new(), "id-1")] {
+                let value = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap());
+                assert_eq!(value, sent, "{stored:?}");
+            }
+        }
+        let masker = openai("openai", json!({"apiKey": " Bearer sk-123456789 "})).unwrap().masker;
+        assert!(masker.finds(b"wrong key: sk-123456789"));
     }
 
     #[test]
