@@ -42,9 +42,10 @@ struct Quoted<'a> {
 pub fn why_not(json: &[u8]) -> String {
     match serde_json::from_slice::<IgnoredAny>(json) {
         Err(error) => error.to_string(),
-        Ok(_) if json.trim_ascii_start().starts_with(b"{") => {
-            format!("it is nested deeper than {MAX_DEPTH}, or a name in it is no text")
-        }
+        Ok(_) if json.trim_ascii_start().starts_with(b"{") => match Reader::new(json).skip() {
+            Some(()) => "a name in it has half a surrogate pair".into(),
+            None => format!("it is nested deeper than {MAX_DEPTH}"),
+        },
         Ok(_) => "it is no object".into(),
     }
 }

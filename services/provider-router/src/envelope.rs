@@ -188,6 +188,10 @@ mod tests {
         ] {
             assert!(matches!(parse(body), Err(EnvelopeError::Malformed(_))), "{body}");
         }
+        // Providers say themselves what they think of half a surrogate pair in a message.
+        for half in [r#"["\ud83d"]"#, r#"[{"role":"user","content":"a \ude00"}]"#, r#"[{"\ud83d":"\ud83d\ud83d"}]"#] {
+            assert!(parse(&format!(r#"{{"model":"a","messages":{half}}}"#)).is_ok(), "{half}");
+        }
         assert_eq!(parse(r#"{"model":"a"}"#), Err(EnvelopeError::MissingMessages));
         assert_eq!(parse(r#"{"messages":null}"#), Err(EnvelopeError::MissingMessages));
         let words = |body: &[u8]| Envelope::parse(body).unwrap_err().to_string();
@@ -197,6 +201,7 @@ mod tests {
         assert!(words(b"{\"messages\":[1],\"a\":\"\xff\"}").contains("utf-8"));
         let deep = format!(r#"{{"messages":[1],"tools":{}1{}}}"#, "[".repeat(500), "]".repeat(500));
         assert!(words(deep.as_bytes()).contains("nested deeper"));
+        assert!(words(br#"{"messages":[1],"\ud83d":1}"#).ends_with("a name in it has half a surrogate pair"));
         for body in [r#"{"messages":[ ]}"#, r#"{"messages":"hi"}"#, r#"{"messages":{}}"#] {
             assert_eq!(parse(body), Err(EnvelopeError::InvalidMessages), "{body}");
         }

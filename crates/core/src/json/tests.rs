@@ -108,6 +108,7 @@ fn depth_is_bounded() {
     let deep = nested(1_000_000);
     assert!(!accepts(deep.as_bytes()));
     assert!(why_not(format!("{{\"a\":{}}}", nested(MAX_DEPTH)).as_bytes()).contains("deeper"));
+    assert!(why_not(br#"{"a":"\ud83d","\ud83d":1}"#).contains("half a surrogate pair"));
     assert!(why_not(b"[]").contains("object"));
     assert!(why_not(b"{").contains("EOF"));
 }
