@@ -87,6 +87,15 @@ impl Failure {
 
     /// Returns what the client is told. Writes the end of the request first.
     pub(super) async fn into_response(self, mut exchange: Exchange) -> Response<ResponseBody> {
+        let (status, headers, body, message) = self.shown();
+        exchange.head(status.as_u16(), false);
+        exchange.answer(&body);
+        exchange.finish(RequestStatus::Failed, Some(message)).await;
+        response_of(status, headers, body)
+    }
+
+    /// What the client is told, and the sentence for the log.
+    fn shown(self) -> (StatusCode, HeaderMap, Bytes, String) {
         let message = self.to_string();
         let (status, mut headers, body, message) = match (self.status().filter(|status| may_pass(*status)), self) {
             (Some(status), Self::Status { headers, body, .. }) => {
@@ -105,17 +114,7 @@ impl Failure {
             }
         };
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        exchange.head(status.as_u16(), false);
-        exchange.answer(&body);
-        exchange.finish(RequestStatus::Failed, Some(message)).await;
-        let mut response = Response::new(ResponseBody::whole(body));
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        if status.canonical_reason().is_none() {
-            // hyper would write `<none>`.
-            response.extensions_mut().insert(ReasonPhrase::from_static(b"Provider Error"));
-        }
-        response
+        (status, headers, body, message)
     }
 
     fn status_and_code(&self) -> (StatusCode, &'static str) {
@@ -135,6 +134,17 @@ impl Failure {
 /// Whether a provider's status may go to the client as it is: an error, of those that HTTP has.
 fn may_pass(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
+}
+
+fn response_of(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::whole(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    if status.canonical_reason().is_none() {
+        // hyper would write `<none>`.
+        response.extensions_mut().insert(ReasonPhrase::from_static(b"Provider Error"));
+    }
+    response
 }
 
 /// Leaves a body without secrets as it is, byte by byte.
@@ -161,10 +171,13 @@ fn error_body(status: StatusCode, body: Bytes, said: Option<&ProviderError>) -> 
     if let Some(said) = said {
         return ErrorBody { error: said.to_object() }.to_json().into();
     }
-    let said = String::from_utf8_lossy(&body);
-    let said: String = said.trim().chars().take(300).collect();
+    let text = String::from_utf8_lossy(&body);
+    let said: String = text.trim().chars().take(300).collect();
     let message = if said.is_empty() {
         format!("the provider answered with status {status} and said nothing")
+    } else if said.chars().any(|char| char.is_control() && !char.is_whitespace()) {
+        // Such as a body that is compressed in a way nobody knows.
+        format!("the provider answered with status {status} and {} bytes that are no text", body.len())
     } else {
         format!("the provider answered with status {status}: {said}")
     };
@@ -243,5 +256,46 @@ mod tests {
         }
         let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"<html>busy"), None);
         assert!(String::from_utf8_lossy(&shown).contains("502 Bad Gateway: <html>busy"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_counted_instead_of_shown() {
+        let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"\x1f\x9d\x90\x00 noise"), None);
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(shown.contains("10 bytes that are no text") && !shown.contains("noise"), "{shown}");
+        // Latin-1 is text.
+        let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"gest\xf6rt"), None);
+        assert!(String::from_utf8_lossy(&shown).contains("gest\u{fffd}rt"));
+    }
+
+    #[test]
+    fn a_status_that_http_does_not_have_becomes_502() {
+        for (from, to) in [
+            (400, 400),
+            (418, 418),
+            (429, 429),
+            (499, 499),
+            (500, 500),
+            (529, 529),
+            (599, 599),
+            (600, 502),
+            (999, 502),
+            (101, 502),
+            (304, 502),
+            (307, 502),
+        ] {
+            let status = StatusCode::from_u16(from).unwrap();
+            let failure = Failure::Status { status, headers: Box::default(), body: Bytes::new() };
+            assert_eq!(failure.shown().0, to, "{from}");
+        }
+    }
+
+    #[test]
+    fn a_reason_phrase_is_there_where_http_has_none() {
+        for (status, reason) in [(499, true), (529, true), (599, true), (404, false), (502, false)] {
+            let response = response_of(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), Bytes::new());
+            let phrase = response.extensions().get::<ReasonPhrase>();
+            assert_eq!(phrase.map(ReasonPhrase::as_bytes), reason.then_some(&b"Provider Error"[..]), "{status}");
+        }
     }
 }
