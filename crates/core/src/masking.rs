@@ -39,6 +39,12 @@ impl Masker {
         Self { secrets: secrets.into_iter().filter(|secret| !secret.is_empty()).collect() }
     }
 
+    /// Whether there is nothing to mask.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
     /// Whether a text has a secret in it.
     #[must_use]
     pub fn finds(&self, text: &[u8]) -> bool {

@@ -6,6 +6,9 @@
 //! an error itself, that is the error event: nothing follows it, and the response ends as it should, because clients that
 //! are told twice, or see the connection break, take the whole response for damaged.
 //!
+//! An unfinished event that may turn out to be an error is withheld until it is complete, up to 64 KiB, because providers quote
+//! the key they refuse, and a key that is cut is not found. Clients cannot use such an event earlier anyway.
+//!
 //! The end is recognised in the bytes that pass ([`EndScanner`]). What the log keeps of them has no part in it.
 
 use std::{
@@ -52,6 +55,8 @@ pub struct Relay {
     scanner: EndScanner,
     /// Perhaps the beginning of the end event.
     held: Bytes,
+    /// An unfinished event that may turn out to be an error. It stands before what is held.
+    withheld: BytesMut,
     exchange: Exchange,
     phase: Phase,
     /// The end is written but perhaps not on the disk yet; these are the bytes that wait for it.
@@ -136,6 +141,7 @@ impl Relay {
             prefix: prefix.into_iter(),
             scanner: EndScanner::default(),
             held: Bytes::new(),
+            withheld: BytesMut::new(),
             exchange,
             phase: Phase::Passing,
             last: None,
@@ -205,16 +211,21 @@ impl Relay {
             self.exchange.observe(self.scanner.ending());
         }
         match scan {
-            Scan::Pass => {}
-            Scan::Hold(at) => self.held = bytes.split_off(at),
+            Scan::Pass => bytes = self.withhold(bytes),
+            Scan::Hold(at) => {
+                self.held = bytes.split_off(at);
+                bytes = self.withhold(bytes);
+            }
             Scan::Done(at) => {
                 let last = end_event(&bytes.split_off(at));
+                bytes = self.released(bytes);
                 self.exchange.answer(&bytes);
                 self.exchange.answer(&last);
                 self.complete(last);
             }
             Scan::Failed(failed) => {
                 bytes.truncate(failed.end);
+                let bytes = self.released(bytes);
                 let blank_line = if bytes.ends_with(b"\r") { "\n" } else { "" };
                 return Some(self.failed(&bytes, blank_line, &failed));
             }
@@ -231,13 +242,42 @@ impl Relay {
         Some(Ok(Frame::data(bytes)))
     }
 
+    /// Keeps the end of `bytes` if it belongs to an event that may turn out to be an error; returns what may go.
+    fn withhold(&mut self, mut bytes: Bytes) -> Bytes {
+        let unfinished = self.scanner.event_len();
+        if unfinished == 0 {
+            return self.released(bytes);
+        }
+        if !self.exchange.masker().is_empty() && self.scanner.may_fail() {
+            let begun = bytes.split_off(bytes.len().saturating_sub(unfinished));
+            if !bytes.is_empty() {
+                bytes = self.released(bytes);
+            }
+            self.withheld.extend_from_slice(&begun);
+            return bytes;
+        }
+        if self.withheld.is_empty() {
+            return bytes;
+        }
+        let released = self.released(bytes);
+        // It is a chunk, or has become too long to wait for.
+        self.exchange.masker().mask(&released).map_or(released, Bytes::from)
+    }
+
+    /// What was withheld, and `bytes` behind it.
+    fn released(&mut self, bytes: Bytes) -> Bytes {
+        if self.withheld.is_empty() { bytes } else { join(&std::mem::take(&mut self.withheld), &bytes) }
+    }
+
     /// The provider has ended its stream. Some never send `[DONE]`: then the finish reason is what tells.
     /// `None` when there is nothing to say but what waits in `last`.
     fn ended(&mut self) -> Option<Result<Frame<Bytes>, BoxError>> {
         let held = std::mem::take(&mut self.held);
         // Clients drop an event that lacks its blank line.
         let blank_line = if held.is_empty() && self.scanner.event_len() == 0 { "" } else { "\n\n" };
-        if let Some(failed) = self.scanner.end(&held) {
+        let failed = self.scanner.end(&held);
+        let held = self.released(held);
+        if let Some(failed) = failed {
             return Some(self.failed(&held, blank_line, &failed));
         }
         let ending = self.scanner.ending();

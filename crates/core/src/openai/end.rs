@@ -30,6 +30,10 @@ const KEPT: usize = 4 << 10;
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""finish_reason""#));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delta""#));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""error""#));
+static DATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FIELD));
+
+/// Bytes before the end of a searched text in which a name may begin that more bytes complete.
+const CUT_NAME: usize = br#""delta""#.len() - 1;
 
 /// Follows a stream, piece by piece, and tells how it ends.
 #[derive(Debug, Default)]
@@ -44,7 +48,19 @@ pub struct EndScanner {
     long: Option<Box<LongEvent>>,
     /// Bytes of the unfinished event.
     event_len: usize,
+    /// What the gathered bytes have shown of the unfinished event.
+    shown: Shown,
     ending: Ending,
+}
+
+/// What has been found in the beginning of an event.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Bytes that have been searched.
+    searched: usize,
+    data: bool,
+    delta: bool,
+    error: bool,
 }
 
 /// What a stream has said about its end so far.
@@ -103,6 +119,8 @@ impl EndScanner {
                 if self.after_cr && byte == b'\n' {
                     self.after_cr = false;
                     pos += 1;
+                    // Within an event it is part of that.
+                    self.event_len += usize::from(self.event_len > 0);
                     continue;
                 }
                 match is_done(&piece[pos..]) {
@@ -165,6 +183,21 @@ impl EndScanner {
         self.event_len
     }
 
+    /// Whether the unfinished event may turn out to be an error event: it has data, which are no chunk's so far or name an
+    /// error. `false` once the event has more than 64 KiB.
+    pub fn may_fail(&mut self) -> bool {
+        if self.long.is_some() {
+            return false;
+        }
+        let shown = &mut self.shown;
+        let new = &self.gathered[shown.searched.saturating_sub(CUT_NAME).min(self.gathered.len())..];
+        shown.data |= DATA.find(new).is_some();
+        shown.delta |= DELTA.find(new).is_some();
+        shown.error |= ERROR.find(new).is_some();
+        shown.searched = self.gathered.len();
+        shown.data && (shown.error || !shown.delta)
+    }
+
     /// Whether the last line of what passed is finished.
     #[must_use]
     pub const fn is_at_line_start(&self) -> bool {
@@ -192,6 +225,7 @@ impl EndScanner {
             return None;
         }
         self.event_len = 0;
+        self.shown = Shown::default();
         if let Some(long) = self.long.take() {
             return self.long_ended(&long, end);
         }

@@ -1,5 +1,7 @@
 //! A relay between a scripted provider and a client that polls by hand.
 
+mod withheld;
+
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
 use signalbox_upstream::Error;

@@ -247,3 +247,31 @@ proptest! {
         prop_assert_eq!(long.error().and_then(of_field), chunk.error.and_then(of_field));
     }
 }
+
+#[test]
+fn an_unfinished_event_may_fail_until_it_shows_that_it_is_a_chunk() {
+    for (begun, may) in [
+        ("data: {", true),
+        ("data: {\"id\":\"c\",\"choices\":[{\"index\":0,", true),
+        ("data: {\"choices\":[{\"delta\":{", false),
+        ("data: {\"choices\":[{\"delta\":{}}],\"error\":\"", true),
+        ("data: {\"choices\":[{\"delta\":{\"content\":\"\\\"error\\\"", false),
+        ("event: error\r\ndata: {\"mes", true),
+        ("event: error\n", false),
+        (": here", false),
+        (": here\ndata: {\"error\"", true),
+        ("data: {}\n\n", false),
+    ] {
+        let mut whole = EndScanner::default();
+        whole.scan(begun.as_bytes());
+        assert_eq!(whole.may_fail(), may, "{begun}");
+        for cut in (6..begun.len()).filter(|&cut| begun.is_char_boundary(cut)) {
+            let mut apart = EndScanner::default();
+            if apart.scan(&begun.as_bytes()[..cut]) == Scan::Pass {
+                apart.may_fail();
+                apart.scan(&begun.as_bytes()[cut..]);
+                assert_eq!(apart.may_fail(), may, "{begun} {cut}");
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Error events that are withheld until a key in them can be found.
+
+use signalbox_core::{schema::Provider, secret::MASK};
+use signalbox_upstream::AddressPolicy;
+
+use super::*;
+use crate::{metrics::Metrics, provider, route::Candidate};
+
+const KEY: &str = "sk-canary-0123456789";
+
+/// A client of a provider that has a key.
+fn keyed(pieces: impl IntoIterator<Item = String>) -> Client {
+    let mut client = Client::new(pieces.into_iter().flat_map(|piece| [Step::Text(piece), Wait]));
+    let config = serde_json::from_str(&format!(r#"{{"baseURL":"http://127.0.0.1:9","apiKey":"{KEY}"}}"#)).unwrap();
+    let row = Provider {
+        id: "p".into(),
+        name: "P".into(),
+        kind: "openai".into(),
+        enabled: true,
+        priority: 0,
+        description: None,
+        created_at: 0,
+        updated_at: 0,
+    };
+    let provider = provider::Provider::new(&row, &config, None, &AddressPolicy::default(), &Metrics::default());
+    client.relay.exchange.attempt(&Candidate { provider: Arc::new(provider), model: None }, None);
+    client
+}
+
+#[tokio::test]
+async fn a_key_in_an_error_event_is_masked_wherever_the_event_is_cut() {
+    let chunk = "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+    let escaped = KEY.replace('-', "\\u002d");
+    for event in [
+        format!("data: {{\"error\":{{\"message\":\"wrong key {KEY}\"}}}}\n\n"),
+        format!("event: error\r\ndata: {{\"message\":\"wrong key {escaped}\"}}\r\n\r\n"),
+        format!("data: {{\"id\":\"c\",\"choices\":[],\"error\":\"{KEY}\"}}\n\n"),
+        format!("data: {{\"choices\":[{{\"delta\":{{}}}}],\"error\":{{\"message\":\"{KEY}\"}}}}\n\n"),
+        format!("data: {{\"error\":{{\"message\":\"no end: {KEY}\"}}}}"),
+    ] {
+        let stream = format!("{chunk}{event}");
+        for cut in (1..stream.len()).step_by(5) {
+            let pieces = [stream[..cut].to_owned(), stream[cut..].to_owned()];
+            let mut client = keyed(pieces);
+            let (text, _) = client.text();
+            assert!(text.starts_with(chunk) && text.contains(MASK), "{cut}: {text}");
+            for seen in [text, client.written()] {
+                assert!(!seen.contains("canary") && !seen.contains("0123456789"), "{cut}: {seen}");
+            }
+            assert_eq!(client.statuses(), ["failed"]);
+        }
+        let bytes = stream.chars().map(String::from);
+        let (text, _) = keyed(bytes).text();
+        assert!(text.starts_with(chunk) && text.contains(MASK) && !text.contains("0123456789"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_may_be_an_error_is_withheld_and_not_without_end() {
+    // A chunk goes on as soon as it shows that it is one.
+    let mut client = keyed(["data: {\"choices\":[{\"del", "ta\":{\"content\":\"a", "b\"}}]}\n\n"].map(str::to_owned));
+    let mut seen: Vec<Seen> = (0..5).map(|_| client.poll()).collect();
+    seen.retain(|seen| *seen != Seen::Pending);
+    assert_eq!(seen, [bytes("data: {\"choices\":[{\"delta\":{\"content\":\"a"), bytes("b\"}}]}\n\n")]);
+
+    // A comment is no event.
+    let mut client = keyed([": still here\n".to_owned()]);
+    assert_eq!(client.poll(), bytes(": still here\n"));
+
+    // Whatever it is, it comes out in order and whole.
+    let long = format!("data: {{\"x\":\"{}\"}}\n\n{FINISH}", "y".repeat(100_000));
+    for size in [1000, 60_000, 70_000] {
+        let pieces = long.as_bytes().chunks(size).map(|piece| String::from_utf8(piece.to_vec()).unwrap());
+        let mut client = keyed(pieces);
+        let (mut text, mut most) = (String::new(), 0);
+        loop {
+            match client.poll() {
+                Seen::Bytes(bytes) => text.push_str(&bytes),
+                Seen::Pending => most = most.max(client.relay.withheld.len()),
+                end => break assert_eq!(end, Seen::End),
+            }
+        }
+        assert_eq!(text, long, "{size}");
+        assert!(most <= 64 << 10, "{size}: {most}");
+    }
+
+    // A key that was quoted before an event became too long to wait for is masked as well.
+    let error = format!("data: {{\"error\":{{\"message\":\"{KEY} {}\"}}}}\n\n", "y".repeat(100_000));
+    let pieces = error.as_bytes().chunks(20_000).map(|piece| String::from_utf8(piece.to_vec()).unwrap());
+    let (text, _) = keyed(pieces).text();
+    assert!(text.contains(MASK) && !text.contains("canary"));
+}
