@@ -28,6 +28,7 @@ mod held_open;
 mod leaving;
 mod lifecycle;
 mod login;
+mod large_log;
 mod lone_router;
 mod model_sync;
 mod openapi;

@@ -6,13 +6,14 @@
 //! - [`sse`]: incremental event-stream framing, zero copy.
 //! - [`conversation`]: which conversation a request continues. [`said`]: looking for a text in one. [`alike`]: what two share.
 //! - [`provider_type`]: the kinds of provider there are. [`provider_config`], [`text`]: rules for what may be stored of one.
-//! - [`json`]: reading a few values and passing over the rest. [`id`], [`secret`]: identifiers, and values that cannot be printed.
+//! - [`excerpt`]: the beginning of a long body. [`json`]: reading a few values and passing over the rest. [`id`], [`secret`]: identifiers, and values that cannot be printed.
 //!
 //! # Invariants
 //! Nothing in this crate performs I/O, reads a clock or spawns a task: tokio, hyper and sqlx are absent on purpose.
 
 pub mod alike;
 pub mod conversation;
+pub mod excerpt;
 pub mod id;
 pub mod json;
 pub mod masking;

@@ -83,7 +83,7 @@ pub(super) struct AnsweredRequest {
 }
 
 /// How far one answer searches: who wants more asks again, and nobody else waits for it.
-const SEARCHED: Bounds = Bounds { found: 1000, read: 2000, time: Duration::from_millis(500) };
+const SEARCHED: Bounds = Bounds { found: 1000, read: 2000, bytes: 64 << 20, time: Duration::from_millis(500) };
 
 /// The longest text to search for, in characters.
 const MAX_SOUGHT: usize = 500;

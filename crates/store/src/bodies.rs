@@ -21,10 +21,10 @@ mod reader;
 mod writer;
 
 pub(crate) use chunk::Key;
-pub(crate) use pieces::day;
+pub(crate) use pieces::{day, length_of};
 #[cfg(test)]
 pub(crate) use reader::FETCH;
-pub(crate) use reader::Reader;
+pub(crate) use reader::{Reader, Start};
 pub(crate) use writer::{Body, Writer};
 
 /// Shorter bodies stay in their rows, in bytes: most bodies of small applications, which no second table makes cheaper.
@@ -37,6 +37,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What stands for a body that is gone.
 pub(crate) const GONE: &str = "null";
+
+/// Maximum bytes of a body in a list; see [`signalbox_core::excerpt`].
+pub(crate) const EXCERPT: usize = 8 << 10;
 
 /// Whether a body of this length is stored apart from its row.
 pub(crate) fn is_long(length: usize) -> bool {

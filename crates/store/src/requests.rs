@@ -5,7 +5,7 @@ mod search;
 
 use signalbox_core::schema::{Request, RequestStatus, Response};
 
-use crate::bodies::{GONE, Reader};
+use crate::bodies::{GONE, Reader, Start};
 use crate::responses::{BY_ID, Kept as KeptResponse};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
@@ -17,6 +17,13 @@ pub use self::search::{Bounds, Found, search};
 
 /// What an error calls a row of this table.
 const WHAT: &str = "request";
+
+/// How many rows are in memory at once with what is read for their excerpts, some 128 KiB each.
+const EXCERPTS_AT_ONCE: usize = 16;
+
+/// What a provider received is described by the text that differs, which may be long. From so many bytes on a list does not read
+/// it; the statement of [`piece`] repeats the number.
+const MAX_PIECES: usize = 65_536;
 
 /// Names one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +79,8 @@ struct Kept {
     upstream_pieces: Option<String>,
 }
 
-/// The requests with the short of their responses, the newest first.
+/// Returns the requests with the short of their responses, the newest first. A body of more than 8 KiB is an
+/// [excerpt](signalbox_core::excerpt): [`get`] has the whole of it.
 ///
 /// # Errors
 /// See [`Error`].
@@ -86,7 +94,7 @@ pub async fn list(
     let total = total(&mut tx, filter).await?;
     let rows: Vec<(Kept, Option<ResponseSummary>)> = tx.all(piece(filter, page)).await?;
     let (rows, summaries): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    let items = whole(&mut tx, rows).await?.into_iter().zip(summaries).collect();
+    let items = excerpts(&mut tx, rows).await?.into_iter().zip(summaries).collect();
     Ok(Listed { items, total })
 }
 
@@ -117,6 +125,44 @@ pub async fn delete(store: &Store, key: &RequestKey) -> Result<(), Error> {
         RequestKey::Uuid(uuid) => Statement::new("DELETE FROM requests WHERE request_id = $1").bind(uuid),
     };
     store.change(by, WHAT).await
+}
+
+/// Puts the beginnings of the bodies in their places. Not all of what is read for it is in memory at once.
+async fn excerpts(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>, Error> {
+    let mut requests = Vec::with_capacity(rows.len());
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let mut reader = Reader::default();
+        let group: Vec<_> = rows
+            .by_ref()
+            .take(EXCERPTS_AT_ONCE)
+            .map(|Kept { request, pieces, upstream_pieces }| {
+                let pieces = pieces.map(|json| reader.want_start(request.id, &json));
+                let upstream =
+                    upstream_pieces.map(|json| (json.len() < MAX_PIECES).then(|| reader.want_start(request.id, &json)));
+                (request, pieces, upstream)
+            })
+            .collect();
+        reader.fetch_starts(tx).await?;
+        requests.extend(group.into_iter().map(|(mut request, pieces, upstream)| {
+            let own = match pieces {
+                None => Some(Start::of_column(std::mem::take(&mut request.openai_request))),
+                Some(pieces) => reader.start(pieces, None),
+            };
+            request.qwen_request = match upstream {
+                None => Start::of_column(std::mem::take(&mut request.qwen_request)).excerpt(),
+                Some(None) => Start::hidden().excerpt(),
+                Some(Some(pieces)) => shown(reader.start(pieces, own.as_ref())),
+            };
+            request.openai_request = shown(own);
+            request
+        }));
+    }
+    Ok(requests)
+}
+
+fn shown(start: Option<Start>) -> String {
+    start.map_or_else(|| GONE.to_owned(), Start::excerpt)
 }
 
 /// Puts the bodies in their places.
@@ -166,7 +212,12 @@ pub(crate) fn piece(filter: &Filter, page: Page) -> Statement<'_> {
     if let Some(After { at, id }) = &filter.after {
         filtered.and_pair("(requests.timestamp, requests.id) < (?, ?)", (*at, *id));
     }
-    let head = "SELECT requests.*, responses.id AS response, responses.finish_reason, responses.total_tokens,
+    // Of a body, one character more than a list shows, so that the one that goes on can be told.
+    let head = "SELECT requests.id, requests.session_id, requests.request_id, requests.timestamp, requests.method,
+             requests.path, requests.model, requests.stream, requests.status, requests.provider_id, requests.created_at,
+             substr(requests.openai_request, 1, 8193) AS openai_request,
+             substr(requests.qwen_request, 1, 8193) AS qwen_request,
+             requests.pieces, substr(requests.upstream_pieces, 1, 65536) AS upstream_pieces, responses.id AS response, responses.finish_reason, responses.total_tokens,
              responses.duration_ms, responses.status_code, responses.error
          FROM requests LEFT JOIN responses ON responses.id = requests.id WHERE requests.id IN ";
     let ids = ("SELECT requests.id FROM requests", "ORDER BY requests.timestamp DESC, requests.id DESC");

@@ -1,10 +1,13 @@
 //! Table `responses`.
 
+use std::collections::BTreeMap;
+
 use signalbox_core::schema::Response;
 
-use crate::bodies::Reader;
+use crate::bodies::{Reader, Start};
 use crate::requests::RequestKey;
 use crate::row::{Columns, FromRow};
+use crate::rows::Rows;
 use crate::statement::{Filtered, Statement};
 use crate::transaction::Transaction;
 use crate::{After, Error, Listed, Page, Store, activity};
@@ -23,10 +26,31 @@ macro_rules! select {
     };
 }
 
+/// The same for lists: of a body, one character more than they show.
+const LISTED: &str = "SELECT responses.id, responses.id AS request_id, responses.timestamp, responses.parent_id,
+         responses.completion_tokens, responses.prompt_tokens, responses.total_tokens, responses.finish_reason, responses.error,
+         responses.duration_ms, responses.first_byte_ms, responses.status_code, responses.provider_id, responses.attempts,
+         responses.truncated, responses.created_at, responses.in_bodies,
+         substr(responses.qwen_response, 1, 8193) AS qwen_response,
+         substr(responses.openai_response, 1, 8193) AS openai_response,
+         requests.session_id, requests.request_id AS response_id
+     FROM responses JOIN requests ON requests.id = responses.id WHERE responses.id IN ";
+
+/// How many rows are in memory at once with what is read for their excerpts, some 128 KiB each.
+const EXCERPTS_AT_ONCE: usize = 16;
+
 pub(crate) const BY_ID: &str = select!(" WHERE responses.id = $1");
 
 /// Those to many requests, by their numbers.
 pub(crate) const BY_IDS: (&str, usize, &str) = (select!(" WHERE responses.id IN (VALUES "), 1, ")");
+
+/// What [`lengths`] reads.
+const SIZES: (&str, usize, &str) = (
+    "SELECT id, timestamp, in_bodies, CAST(COALESCE(length(openai_response), 0) AS BIGINT) AS length
+     FROM responses WHERE id IN (VALUES ",
+    1,
+    ")",
+);
 
 const OF_SESSION: &str = "responses.id IN (SELECT id FROM requests WHERE session_id = ?)";
 
@@ -75,13 +99,22 @@ pub struct Stats {
     pub avg_duration_ms: i64,
 }
 
+/// How long a body is, where it is in its row.
+struct Size {
+    id: i64,
+    timestamp: i64,
+    in_bodies: bool,
+    length: usize,
+}
+
 /// A row, whose body may be elsewhere.
 pub(crate) struct Kept {
     response: Response,
     in_bodies: bool,
 }
 
-/// The responses, the newest first.
+/// Returns the responses, the newest first. A body of more than 8 KiB is an [excerpt](signalbox_core::excerpt): [`get`] has the
+/// whole of it.
 ///
 /// # Errors
 /// See [`Error`].
@@ -90,7 +123,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<R
     let mut tx = store.read().await?;
     let total = total(&mut tx, filter).await?;
     let rows = tx.all(piece(filter, page)).await?;
-    let items = whole(&mut tx, rows).await?;
+    let items = excerpts(&mut tx, rows).await?;
     Ok(Listed { items, total })
 }
 
@@ -153,6 +186,48 @@ pub async fn delete(store: &Store, key: &ResponseKey) -> Result<(), Error> {
     store.change(by, WHAT).await
 }
 
+/// Puts the beginnings of the bodies in their places. Not all of what is read for it is in memory at once.
+async fn excerpts(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>, Error> {
+    let mut responses = Vec::with_capacity(rows.len());
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let group: Vec<Kept> = rows.by_ref().take(EXCERPTS_AT_ONCE).collect();
+        let mut reader = Reader::default();
+        for Kept { response, .. } in group.iter().filter(|row| row.in_bodies) {
+            reader.want_answer(response.request_id, response.timestamp);
+        }
+        reader.fetch_starts(tx).await?;
+        responses.extend(group.into_iter().map(|Kept { mut response, in_bodies }| {
+            let column = |text: Option<String>| text.map(|text| Start::of_column(text).excerpt());
+            response.qwen_response = column(response.qwen_response);
+            response.openai_response = if in_bodies {
+                reader.answer_start(response.request_id, response.timestamp).map(Start::excerpt)
+            } else {
+                column(response.openai_response)
+            };
+            response
+        }));
+    }
+    Ok(responses)
+}
+
+/// Reads how long the answers to these requests are, by request, without reading them. One that is not known is not there.
+pub(crate) async fn lengths(
+    tx: &mut Transaction,
+    requests: impl Iterator<Item = i64>,
+) -> Result<BTreeMap<i64, usize>, Error> {
+    let mut rows = Rows::new(SIZES.0, SIZES.1, SIZES.2);
+    requests.for_each(|id| rows.push([id.into()]));
+    let sizes: Vec<Size> = rows.all(tx).await?;
+    let mut reader = Reader::default();
+    for size in sizes.iter().filter(|size| size.in_bodies) {
+        reader.want_answer(size.id, size.timestamp);
+    }
+    let mut lengths = reader.lengths(tx).await?;
+    lengths.extend(sizes.iter().filter(|size| !size.in_bodies).map(|size| (size.id, size.length)));
+    Ok(lengths)
+}
+
 /// Puts the bodies in their places.
 pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>, Error> {
     let mut reader = Reader::default();
@@ -191,7 +266,7 @@ pub(crate) fn piece(filter: &Filter, page: Page) -> Statement<'_> {
     }
     let ids = ("SELECT responses.id FROM responses", "ORDER BY responses.timestamp DESC, responses.id DESC");
     let tail = " ORDER BY responses.timestamp DESC, responses.id DESC";
-    filtered.page_of(select!(" WHERE responses.id IN "), ids, tail, page)
+    filtered.page_of(LISTED, ids, tail, page)
 }
 
 fn filtered(filter: &Filter) -> Filtered<'_> {
@@ -235,6 +310,17 @@ impl FromRow for Stats {
             total_completion_tokens: row.int("total_completion_tokens")?,
             total_prompt_tokens: row.int("total_prompt_tokens")?,
             avg_duration_ms: row.int("avg_duration_ms")?,
+        })
+    }
+}
+
+impl FromRow for Size {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.int("id")?,
+            timestamp: row.int("timestamp")?,
+            in_bodies: row.flag("in_bodies")?,
+            length: usize::try_from(row.int("length")?).unwrap_or_default(),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A row of table `bodies`.
 
 use std::cell::RefCell;
+use std::io::{ErrorKind, Read as _};
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::get_frame_content_size;
@@ -71,6 +72,51 @@ pub(super) fn decode(chunk: &[u8]) -> Result<Vec<u8>, Unreadable> {
     }
 }
 
+/// Bytes of a column that are enough for [`decode_start`]: a codec, a frame header, and one block, which holds 128 KiB of text.
+/// The statement of the reader repeats the number.
+#[cfg(test)]
+pub(super) const START: usize = 1 + 18 + 3 + (128 << 10);
+
+/// The most memory that the beginning of a damaged frame may ask for: 2^23 bytes.
+const MAX_WINDOW_LOG: u32 = 23;
+
+/// The first bytes that a column holds, at most `limit`, by the beginning of it; and whether there are more.
+pub(super) fn decode_start(chunk: &[u8], limit: usize) -> Result<(Vec<u8>, bool), Unreadable> {
+    match chunk.split_first().ok_or(Unreadable::Empty)? {
+        (&RAW, data) => Ok((data[..data.len().min(limit)].to_vec(), data.len() > limit)),
+        (&ZSTD, data) => {
+            let length = get_frame_content_size(data).ok().flatten().ok_or(Unreadable::Length)?;
+            let length = usize::try_from(length).ok().filter(|length| *length <= MAX_BODY).ok_or(Unreadable::Length)?;
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(data)?;
+            decoder.window_log_max(MAX_WINDOW_LOG)?;
+            let mut bytes = vec![0; limit];
+            let mut filled = 0;
+            while filled < limit {
+                match decoder.read(&mut bytes[filled..]) {
+                    Ok(0) => break,
+                    Ok(read) => filled += read,
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            bytes.truncate(filled);
+            Ok((bytes, filled < length))
+        }
+        (codec, _) => Err(Unreadable::Codec(*codec)),
+    }
+}
+
+/// How many bytes [`decode`] returns, by the first bytes of the column and its length.
+pub(super) fn decoded_length(start: &[u8], length: usize) -> usize {
+    match start.split_first() {
+        Some((&ZSTD, data)) => {
+            let length = get_frame_content_size(data).ok().flatten().and_then(|length| usize::try_from(length).ok());
+            length.filter(|length| *length <= MAX_BODY).unwrap_or_default()
+        }
+        _ => length,
+    }
+}
+
 // === impl Part ===
 
 impl Part {
@@ -102,6 +148,28 @@ mod tests {
         }
         assert!(encode(&"hello ".repeat(10_000)).len() < 100);
         assert_eq!(encode("ab"), [RAW, b'a', b'b']);
+    }
+
+    #[test]
+    fn the_start_of_a_chunk_is_read_from_its_first_bytes() {
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b'!' + u8::try_from(state >> 58).unwrap())
+        };
+        let noise: String = (0..600_000).map(|_| random()).collect();
+        for text in ["a", &"hello ".repeat(10_000), &"hello ".repeat(1_000_000), &noise] {
+            let chunk = encode(text);
+            let start = &chunk[..chunk.len().min(START)];
+            let expected = &text.as_bytes()[..text.len().min(9000)];
+            assert!(
+                decode_start(start, 9000).unwrap() == (expected.to_vec(), text.len() > 9000),
+                "{} bytes",
+                text.len()
+            );
+            assert_eq!(decoded_length(&chunk[..chunk.len().min(19)], chunk.len() - 1), text.len());
+        }
+        assert!(decode_start(&[], 9).is_err() && decode_start(&[7, 1], 9).is_err());
     }
 
     #[test]

@@ -59,6 +59,11 @@ pub(super) fn length(pieces: &[Piece]) -> Option<usize> {
     pieces.iter().try_fold(0_usize, |sum, piece| sum.checked_add(piece.length()))
 }
 
+/// How long the body of a list is; `None` if that cannot be told.
+pub(crate) fn length_of(json: &str) -> Option<usize> {
+    length(&parse(json).ok()?)
+}
+
 /// Describes `text` by the pieces of an earlier body, of which it has the first `prefix` and the last `suffix` bytes.
 ///
 /// `None` if that is impossible or not worth it, or if a chunk would be used that is not `usable`.

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use signalbox_core::excerpt::excerpt;
+
 use super::chunk::{self, Key, Part};
 use super::pieces::{self, Piece};
-use super::{MAX_BODY, day};
+use super::{EXCERPT, MAX_BODY, day};
 use crate::Error;
 use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
@@ -15,6 +17,8 @@ use crate::transaction::Transaction;
 pub(crate) struct Reader {
     wanted: BTreeSet<Key>,
     chunks: BTreeMap<Key, Vec<u8>>,
+    /// Those of which only the beginning was read.
+    cut: BTreeSet<Key>,
 }
 
 struct Row {
@@ -24,6 +28,37 @@ struct Row {
 
 pub(crate) const FETCH: (&str, usize, &str) =
     ("SELECT day, request_id, part, bytes FROM bodies WHERE (day, request_id, part) IN (VALUES ", 3, ")");
+
+/// As [`FETCH`], without what [`chunk::decode_start`] needs not.
+const FETCH_START: (&str, usize, &str) = (
+    "SELECT day, request_id, part, substr(bytes, 1, 131094) AS bytes FROM bodies WHERE (day, request_id, part) IN (VALUES ",
+    3,
+    ")",
+);
+
+/// What [`chunk::decoded_length`] needs.
+const FETCH_LENGTH: (&str, usize, &str) = (
+    "SELECT day, request_id, part, substr(bytes, 1, 19) AS bytes, CAST(length(bytes) AS BIGINT) AS length
+     FROM bodies WHERE (day, request_id, part) IN (VALUES ",
+    3,
+    ")",
+);
+
+/// Bytes of a chunk in which the beginning of a body is looked for.
+const SEARCHED: usize = 64 << 10;
+
+/// The beginning of a body.
+#[derive(Debug)]
+pub(crate) struct Start {
+    text: String,
+    goes_on: bool,
+}
+
+/// The length of what a chunk holds.
+struct Length {
+    key: Key,
+    length: usize,
+}
 
 // === impl Reader ===
 
@@ -44,11 +79,7 @@ impl Reader {
 
     /// Reads what was noted.
     pub(crate) async fn fetch(&mut self, tx: &mut Transaction) -> Result<(), Error> {
-        let mut rows = Rows::new(FETCH.0, FETCH.1, FETCH.2);
-        for key in std::mem::take(&mut self.wanted) {
-            rows.push([key.day.into(), key.request_id.into(), key.part.number().into()]);
-        }
-        for statement in rows.groups() {
+        for statement in self.wanted(FETCH).groups() {
             for Row { key, bytes } in tx.all(statement).await? {
                 match chunk::decode(&bytes) {
                     Ok(bytes) => drop(self.chunks.insert(key, bytes)),
@@ -57,6 +88,97 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Understands a list of pieces, and notes what the beginning of its body needs. `None` if it is unreadable.
+    pub(crate) fn want_start(&mut self, request_id: i64, json: &str) -> Option<Vec<Piece>> {
+        let pieces = pieces::parse(json)
+            .inspect_err(|error| tracing::error!(request_id, %error, "a list of pieces is damaged"))
+            .ok()?;
+        let mut length = 0_usize;
+        for piece in pieces.iter().take_while(|piece| {
+            let begins = length;
+            length = length.saturating_add(piece.length());
+            begins <= EXCERPT
+        }) {
+            self.wanted.extend(piece.key());
+        }
+        Some(pieces)
+    }
+
+    /// Reads the beginning of what was noted; chunks that are gone, or damaged, are missing then.
+    pub(crate) async fn fetch_starts(&mut self, tx: &mut Transaction) -> Result<(), Error> {
+        for statement in self.wanted(FETCH_START).groups() {
+            for Row { key, bytes } in tx.all(statement).await? {
+                match chunk::decode_start(&bytes, SEARCHED) {
+                    Ok((bytes, goes_on)) => {
+                        self.cut.extend(goes_on.then_some(key));
+                        self.chunks.insert(key, bytes);
+                    }
+                    Err(error) => tracing::error!(?key, %error, "a body is damaged"),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads how long the noted answers are, by request; they stay noted.
+    pub(crate) async fn lengths(&self, tx: &mut Transaction) -> Result<BTreeMap<i64, usize>, Error> {
+        let mut rows = Rows::new(FETCH_LENGTH.0, FETCH_LENGTH.1, FETCH_LENGTH.2);
+        for key in &self.wanted {
+            rows.push([key.day.into(), key.request_id.into(), key.part.number().into()]);
+        }
+        let lengths: Vec<Length> = rows.all(tx).await?;
+        Ok(lengths.into_iter().map(|Length { key, length }| (key.request_id, length)).collect())
+    }
+
+    /// The beginning of the body of that list; `own` is that of the one that the client sent. `None` if a part is gone.
+    pub(crate) fn start(&self, pieces: Option<Vec<Piece>>, own: Option<&Start>) -> Option<Start> {
+        let mut bytes = Vec::new();
+        let mut goes_on = false;
+        for piece in &pieces? {
+            // What is behind the limit only says that there is more.
+            if bytes.len() > EXCERPT {
+                goes_on = true;
+                break;
+            }
+            let (source, is_cut, from, length) = match piece {
+                Piece::Chunk(_, _, from, length) => {
+                    let key = piece.key()?;
+                    (self.chunks.get(&key)?.as_slice(), self.cut.contains(&key), *from, *length)
+                }
+                Piece::Own(from, length) => {
+                    let own = own?;
+                    (own.text.as_bytes(), own.goes_on, *from, *length)
+                }
+                Piece::Text(text) => (text.as_bytes(), false, 0, text.len()),
+            };
+            let found = source.get(from..).unwrap_or_default();
+            let found = &found[..found.len().min(length)];
+            bytes.extend_from_slice(found);
+            if found.len() < length {
+                if !is_cut {
+                    return None;
+                }
+                goes_on = true;
+                break;
+            }
+        }
+        Some(Start::of(bytes, goes_on))
+    }
+
+    /// The beginning of the answer which ended at that time; `None` if it is gone.
+    pub(crate) fn answer_start(&self, request_id: i64, ended_at: i64) -> Option<Start> {
+        let key = answer(request_id, ended_at);
+        Some(Start::of(self.chunks.get(&key)?.clone(), self.cut.contains(&key)))
+    }
+
+    fn wanted(&mut self, select: (&'static str, usize, &'static str)) -> Rows<'static> {
+        let mut rows = Rows::new(select.0, select.1, select.2);
+        for key in std::mem::take(&mut self.wanted) {
+            rows.push([key.day.into(), key.request_id.into(), key.part.number().into()]);
+        }
+        rows
     }
 
     /// The body of that list, if it could be understood; `own` is the one that the client sent. `None` if a part is gone.
@@ -101,11 +223,49 @@ impl Piece {
     }
 }
 
-// === impl Row, Key ===
+// === impl Start ===
+
+impl Start {
+    /// A body that is whole, or its beginning where it `goes_on`.
+    fn of(mut bytes: Vec<u8>, goes_on: bool) -> Self {
+        let goes_on = goes_on || bytes.len() > EXCERPT;
+        bytes.truncate(EXCERPT);
+        let valid = match std::str::from_utf8(&bytes) {
+            Ok(_) => bytes.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        bytes.truncate(valid);
+        Self { text: String::from_utf8(bytes).unwrap_or_default(), goes_on }
+    }
+
+    /// The beginning of a body by what stands in a column, which may be cut behind [`EXCERPT`].
+    pub(crate) fn of_column(text: String) -> Self {
+        Self::of(text.into_bytes(), false)
+    }
+
+    /// A body of which nothing is shown.
+    pub(crate) fn hidden() -> Self {
+        Self { text: "{".to_owned(), goes_on: true }
+    }
+
+    /// The body if it is short, else an excerpt.
+    pub(crate) fn excerpt(self) -> String {
+        if self.goes_on { excerpt(&self.text) } else { self.text }
+    }
+}
+
+// === impl Row, Length, Key ===
 
 impl FromRow for Row {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
         Ok(Self { key: Key::from_row(row)?, bytes: row.bytes("bytes")? })
+    }
+}
+
+impl FromRow for Length {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        let length = usize::try_from(row.int("length")?.saturating_sub(1)).unwrap_or_default();
+        Ok(Self { key: Key::from_row(row)?, length: chunk::decoded_length(&row.bytes("bytes")?, length) })
     }
 }
 

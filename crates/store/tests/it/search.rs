@@ -10,7 +10,7 @@ use crate::fixture::{Database, on_both};
 
 on_both!(what_was_said_is_found_in_every_place_a_body_can_be, a_search_stops_and_goes_on);
 
-const WIDE: Bounds = Bounds { found: 1000, read: 10_000, time: Duration::from_secs(60) };
+const WIDE: Bounds = Bounds { found: 1000, read: 10_000, bytes: usize::MAX, time: Duration::from_secs(60) };
 
 fn talk(texts: &[&str]) -> String {
     let messages: Vec<Value> = texts.iter().map(|text| json!({"role": "user", "content": text})).collect();
@@ -67,6 +67,7 @@ async fn a_search_stops_and_goes_on(database: &Database) {
         Bounds { found: 1, ..WIDE },
         Bounds { read: 1, ..WIDE },
         Bounds { time: Duration::ZERO, ..WIDE },
+        Bounds { bytes: 1, ..WIDE },
         Bounds { found: 1, read: 30, ..WIDE },
     ] {
         let (mut filter, mut ids, mut read) = (Filter::default(), Vec::new(), 0);

@@ -97,7 +97,8 @@ async fn search(desk: &Desk, mut filter: requests::Filter, text: &str, page: Pag
     let wanted = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let mut items = Vec::new();
     loop {
-        let bounds = requests::Bounds { found: wanted - items.len(), read: PIECE, time: Duration::MAX };
+        let bounds =
+            requests::Bounds { found: wanted - items.len(), read: PIECE, bytes: usize::MAX, time: Duration::MAX };
         let found = requests::search(&desk.store, &filter, text, 0, bounds).await?;
         items.extend(found.items);
         if items.len() >= wanted || found.next.is_none() {

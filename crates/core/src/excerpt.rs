@@ -1,0 +1,247 @@
+//! The beginning of a long body, for lists: a JSON object stays a JSON object.
+
+use serde::de::IgnoredAny;
+
+/// The field that marks an object as cut.
+const MARK: &str = "\"truncated\":true";
+
+/// Follows a text that is no object.
+const CUT: &str = "… [truncated]";
+
+/// Maximum depth of containers; deeper objects are shown as text.
+const MAX_DEPTH: usize = 100;
+
+/// Returns an excerpt of a body that begins with `start` and goes on. Of an object, what is cut is closed, and it gets the
+/// field `"truncated": true`: `{"a":[{"b":"long te` becomes `{"a":[{"b":"long te"}],"truncated":true}`. Any other body is
+/// plain text with a mark at its end.
+#[must_use]
+pub fn excerpt(start: &str) -> String {
+    closed(start).unwrap_or_else(|| format!("{start}{CUT}"))
+}
+
+/// Closes what a cut object has left open.
+fn closed(start: &str) -> Option<String> {
+    if !start.trim_ascii_start().starts_with('{') {
+        return None;
+    }
+    let Cut { end, in_string, open } = Cut::of(start)?;
+    let mut object = String::with_capacity(end + MARK.len() + 2 * open.len() + 2);
+    object.push_str(&start[..end]);
+    if in_string {
+        object.push('"');
+    }
+    for opened in open.iter().skip(1).rev() {
+        object.push(if *opened == b'{' { '}' } else { ']' });
+    }
+    if !object.ends_with('{') {
+        object.push(',');
+    }
+    object.push_str(MARK);
+    object.push('}');
+    // Whatever the body was, what is shown is an object.
+    serde_json::from_str::<IgnoredAny>(&object).is_ok().then_some(object)
+}
+
+/// Where to cut, and what is open there.
+struct Cut {
+    end: usize,
+    in_string: bool,
+    open: Vec<u8>,
+}
+
+/// What the next string of an object is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Key,
+    Value,
+}
+
+impl Cut {
+    /// Finds the last place at which everything before it is whole values, or the text of a string value.
+    fn of(start: &str) -> Option<Self> {
+        let bytes = start.as_bytes();
+        let mut open = Vec::new();
+        let mut role = Role::Value;
+        let mut cut = Self { end: 0, in_string: false, open: Vec::new() };
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'{' | b'[' => {
+                    if open.len() >= MAX_DEPTH {
+                        return None;
+                    }
+                    open.push(*byte);
+                    role = if *byte == b'{' { Role::Key } else { Role::Value };
+                    at += 1;
+                    cut.set(at, &open);
+                }
+                b'}' | b']' => {
+                    open.pop()?;
+                    at += 1;
+                    cut.set(at, &open);
+                }
+                b',' => {
+                    role = if open.last() == Some(&b'{') { Role::Key } else { Role::Value };
+                    at += 1;
+                }
+                b':' => {
+                    role = Role::Value;
+                    at += 1;
+                }
+                b'"' => {
+                    let string = Text::of(&bytes[at + 1..]);
+                    match (string.closed, role) {
+                        (true, Role::Key) => at += string.length + 2,
+                        (true, Role::Value) => {
+                            at += string.length + 2;
+                            cut.set(at, &open);
+                        }
+                        (false, Role::Key) => break,
+                        (false, Role::Value) => {
+                            let end = start.floor_char_boundary(at + 1 + string.whole);
+                            cut = Self { end, in_string: true, open };
+                            break;
+                        }
+                    }
+                }
+                byte if byte.is_ascii_whitespace() => at += 1,
+                _ => {
+                    // A number or a word may go on behind the end, so it counts only when something follows.
+                    let length = bytes[at..].iter().take_while(|byte| !is_structural(**byte)).count();
+                    at += length;
+                    if at < bytes.len() {
+                        cut.set(at, &open);
+                    }
+                }
+            }
+        }
+        (!cut.open.is_empty()).then_some(cut)
+    }
+
+    fn set(&mut self, end: usize, open: &[u8]) {
+        self.end = end;
+        self.open.clear();
+        self.open.extend_from_slice(open);
+    }
+}
+
+fn is_structural(byte: u8) -> bool {
+    matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"') || byte.is_ascii_whitespace()
+}
+
+/// The content of a string, behind its opening quote.
+struct Text {
+    /// Bytes up to the closing quote, or to the end.
+    length: usize,
+    /// Bytes before an escape, or half of a surrogate pair, that is cut.
+    whole: usize,
+    closed: bool,
+}
+
+impl Text {
+    fn of(bytes: &[u8]) -> Self {
+        let mut at = 0;
+        let mut whole = 0;
+        while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'"' => return Self { length: at, whole: at, closed: true },
+                b'\\' => {
+                    let length = escape(&bytes[at..]);
+                    if at + length > bytes.len() {
+                        break;
+                    }
+                    at += length;
+                }
+                _ => at += 1,
+            }
+            whole = at;
+        }
+        Self { length: bytes.len(), whole, closed: false }
+    }
+}
+
+/// Returns the length of an escape; of a surrogate pair both halves.
+fn escape(bytes: &[u8]) -> usize {
+    match bytes {
+        [_, b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', _, _, rest @ ..] => match rest {
+            [] | [b'\\'] | [b'\\', b'u', ..] => 12,
+            _ => 6,
+        },
+        [_, b'u', ..] => 6,
+        _ => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn what_is_cut_is_closed() {
+        for (start, expected) in [
+            (r#"{"a":[{"b":"long te"#, r#"{"a":[{"b":"long te"}],"truncated":true}"#),
+            ("{", r#"{"truncated":true}"#),
+            (r#"{"a"#, r#"{"truncated":true}"#),
+            (r#"{"a":"#, r#"{"truncated":true}"#),
+            (r#"{"a":1"#, r#"{"truncated":true}"#),
+            (r#"{"a":1,"#, r#"{"a":1,"truncated":true}"#),
+            (r#"{"a":1,"b":tru"#, r#"{"a":1,"truncated":true}"#),
+            (r#"{"a":{},"b":[1, 2"#, r#"{"a":{},"b":[1],"truncated":true}"#),
+            (r#"{"a":{"#, r#"{"a":{},"truncated":true}"#),
+            (r#"{"a":"x\"#, r#"{"a":"x","truncated":true}"#),
+            (r#"{"a":"x\u00"#, r#"{"a":"x","truncated":true}"#),
+            (r#"{"a":"x\ud83d"#, r#"{"a":"x","truncated":true}"#),
+            (r#"{"a":"x\ud83d\ude0"#, r#"{"a":"x","truncated":true}"#),
+            (r#"{"a":"x\ud83d\ude00"#, r#"{"a":"x\ud83d\ude00","truncated":true}"#),
+            ("{\"a\":\"é", "{\"a\":\"é\",\"truncated\":true}"),
+        ] {
+            assert_eq!(excerpt(start), expected, "{start}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_text() {
+        for start in ["[1,2", "\"text", "plain", "", "{]", &"{\"a\":".repeat(200)] {
+            assert_eq!(excerpt(start), format!("{start}{CUT}"), "{start}");
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::btree_map(any::<String>(), inner, 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_cut_of_an_object_is_an_object(inner in json(), pretty: bool) {
+            let object = serde_json::json!({"model": "m", "messages": inner});
+            let text = if pretty { serde_json::to_string_pretty(&object) } else { serde_json::to_string(&object) }.unwrap();
+            for end in (1..text.len()).filter(|end| text.is_char_boundary(*end)) {
+                let cut: Value = serde_json::from_str(&excerpt(&text[..end])).unwrap();
+                prop_assert_eq!(&cut["truncated"], &Value::Bool(true));
+            }
+        }
+
+        #[test]
+        fn any_text_is_taken(text in any::<String>(), json in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,60}") {
+            for start in [text, json] {
+                let shown = excerpt(&start);
+                prop_assert!(shown.ends_with(CUT) || serde_json::from_str::<Value>(&shown).is_ok());
+            }
+        }
+    }
+}
