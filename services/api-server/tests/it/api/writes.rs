@@ -34,7 +34,7 @@ async fn every_mistake_is_told_and_nothing_is_changed(site: &Site) {
     let kind = "type is required and must be a string";
     let id = "id is required and must be a non-empty string";
     let slug = "id must contain only lowercase letters, numbers, and hyphens";
-    let plain = "config.headers must not contain line breaks or other control characters";
+    let plain = "config.headers.a must not contain line breaks or other control characters";
     let key = "configuration keys must have 1 to 128 characters";
     let (enabled, priority) = ("enabled must be a boolean", "priority must be an integer");
     let described = "description must be a string or null";
