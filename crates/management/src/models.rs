@@ -132,7 +132,7 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     let serving = |linked: provider_models::LinkedProvider| ServingProvider {
         provider: linked.provider,
         is_default: linked.is_default,
-        model_config: linked.config.as_deref().map(as_json),
+        model_config: linked.config.map(as_json),
     };
     let model = WholeModel { model: model.into(), providers: providers.into_iter().map(serving).collect() };
     Ok(Json(OneWholeModel { model }))

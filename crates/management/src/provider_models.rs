@@ -143,11 +143,7 @@ pub(super) async fn set_default(
 
 impl From<LinkedModel> for LinkedModelView {
     fn from(linked: LinkedModel) -> Self {
-        Self {
-            model: linked.model.into(),
-            is_default: linked.is_default,
-            provider_config: linked.config.as_deref().map(as_json),
-        }
+        Self { model: linked.model.into(), is_default: linked.is_default, provider_config: linked.config.map(as_json) }
     }
 }
 
@@ -160,7 +156,7 @@ impl From<ProviderModel> for LinkView {
             provider_id: row.provider_id,
             model_id: row.model_id,
             is_default: row.is_default,
-            config: row.config.as_deref().map(as_json),
+            config: row.config.map(as_json),
             created_at: row.created_at,
             updated_at: row.updated_at,
         }

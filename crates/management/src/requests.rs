@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use signalbox_core::schema::{Request, RequestStatus};
 use signalbox_store::requests::{self, Bounds, Filter, RequestKey, ResponseSummary};
@@ -173,10 +174,13 @@ pub(super) fn key(id: &str) -> RequestKey {
 }
 
 /// A column that holds JSON. A body that was none is shown as the text it was.
-pub(super) fn as_json(text: &str) -> Box<RawValue> {
-    let json: Result<&RawValue, _> = serde_json::from_str(text);
-    // Text can always be written as JSON.
-    json.map_or_else(|_| serde_json::value::to_raw_value(text).unwrap_or_default(), RawValue::to_owned)
+/// A body may be long, so it is not copied.
+pub(super) fn as_json(text: String) -> Box<RawValue> {
+    if serde_json::from_str::<IgnoredAny>(&text).is_err() {
+        // Text can always be written as JSON.
+        return serde_json::value::to_raw_value(&text).unwrap_or_default();
+    }
+    RawValue::from_string(text).unwrap_or_default()
 }
 
 fn status(query: &mut Query) -> Option<RequestStatus> {
@@ -204,8 +208,8 @@ impl From<Request> for LoggedRequest {
             stream: row.stream,
             status: row.status.as_str(),
             provider_id: row.provider_id,
-            openai_request: as_json(&row.openai_request),
-            qwen_request: as_json(&row.qwen_request),
+            openai_request: as_json(row.openai_request),
+            qwen_request: as_json(row.qwen_request),
             created_at: row.created_at,
         }
     }

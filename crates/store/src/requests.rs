@@ -217,8 +217,9 @@ pub(crate) fn piece(filter: &Filter, page: Page) -> Statement<'_> {
              requests.path, requests.model, requests.stream, requests.status, requests.provider_id, requests.created_at,
              substr(requests.openai_request, 1, 8193) AS openai_request,
              substr(requests.qwen_request, 1, 8193) AS qwen_request,
-             requests.pieces, substr(requests.upstream_pieces, 1, 65536) AS upstream_pieces, responses.id AS response, responses.finish_reason, responses.total_tokens,
-             responses.duration_ms, responses.status_code, responses.error
+             requests.pieces, substr(requests.upstream_pieces, 1, 65536) AS upstream_pieces,
+             responses.id AS response, responses.finish_reason, responses.total_tokens, responses.duration_ms,
+             responses.status_code, responses.error
          FROM requests LEFT JOIN responses ON responses.id = requests.id WHERE requests.id IN ";
     let ids = ("SELECT requests.id FROM requests", "ORDER BY requests.timestamp DESC, requests.id DESC");
     filtered.page_of(head, ids, " ORDER BY requests.timestamp DESC, requests.id DESC", page)
