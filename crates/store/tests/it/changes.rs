@@ -70,7 +70,7 @@ async fn all_kinds_of_changes_are_made_as_one(database: &Database) {
         Change::Model(other),
     ];
     assert!(made(database, &all).await.unwrap());
-    let whole = "p=P(apiKey timeout)[n* m], m, n, k:v";
+    let whole = "p=P(apiKey timeout)[n* m], m, n, active_provider:echo, k:v";
     assert_eq!(short(database).await, whole);
     assert!(made(database, &all).await.unwrap());
     assert_eq!(short(database).await, whole, "once more");
@@ -83,9 +83,9 @@ async fn all_kinds_of_changes_are_made_as_one(database: &Database) {
         Change::NoProvider("nobody".to_owned()),
     ];
     assert!(made(database, &gone).await.unwrap());
-    assert_eq!(short(database).await, "p=P(apiKey)[], m");
+    assert_eq!(short(database).await, "p=P(apiKey)[], m, active_provider:echo");
     assert!(made(database, &[Change::NoProvider(p())]).await.unwrap());
-    assert_eq!(short(database).await, "m");
+    assert_eq!(short(database).await, "m, active_provider:echo");
 }
 
 async fn a_change_of_an_old_state_is_not_made(database: &Database) {
@@ -109,7 +109,7 @@ async fn names_are_swapped(database: &Database) {
     database.clear().await;
     assert!(made(database, &[provider("a", "A"), provider("b", "B")]).await.unwrap());
     assert!(made(database, &[provider("a", "B"), provider("b", "A")]).await.unwrap());
-    assert_eq!(short(database).await, "b=A()[], a=B()[]");
+    assert_eq!(short(database).await, "b=A()[], a=B()[], active_provider:echo");
 }
 
 async fn answers_are_counted_by_provider(database: &Database) {
