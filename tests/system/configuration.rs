@@ -292,6 +292,28 @@ async fn secrets_of_the_server_are_no_references() {
 }
 
 #[tokio::test]
+async fn a_host_that_others_reach_needs_keys() {
+    let ways = Ways::open().await;
+    let api = &ways.stack.api;
+    let told = "no client key is configured";
+    for host in ["0.0.0.0", "192.168.0.7"] {
+        let answer = api.put("/api/settings/server.host", &json!({ "value": host })).await.expect(400);
+        assert!(answer.text().contains(told), "{host}: {}", answer.text());
+        let bulk = api.post("/api/settings/bulk", &json!({"settings": {"server.host": host}})).await.expect(200).json();
+        assert!(bulk["updated"] == json!([]) && bulk["errors"][0]["error"].as_str().unwrap().contains(told), "{bulk}");
+        let document = json!({"settings": {"server.host": host}});
+        let answer = api.post("/api/config/apply?format=json", &document).await.expect(400);
+        assert!(answer.text().contains(told), "{host}: {}", answer.text());
+        let file = ways.file("document.json", &document.to_string());
+        let typed = ways.shell.api_server(&["config", "apply", file.to_str().unwrap()]).await.expect(1);
+        assert!(typed.stderr.contains(told), "{host}: {}", typed.stderr);
+    }
+    api.put("/api/settings/server.host", &json!({"value": "localhost"})).await.expect(200);
+    let guarded = Stack::builder().autostart(false).client_key("key-0123456789abcdef").start().await;
+    guarded.api.put("/api/settings/server.host", &json!({"value": "0.0.0.0"})).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_provider_that_is_declared_twice_is_refused() {
     let ways = Ways::open().await;
     let yaml = "providers:\n  x:\n    type: lm-studio\n  y:\n    type: echo\n  x:\n    type: openai\n";

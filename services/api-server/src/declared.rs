@@ -38,6 +38,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use signalbox_core::schema::{NewModel, NewProvider};
+use signalbox_daemon::listener::check_host;
 use signalbox_store::{Sealer, Store, catalog};
 
 pub use self::compare::{Plan, compare};
@@ -89,6 +90,18 @@ pub struct Link {
     pub config: Option<Map<String, Value>>,
 }
 
+impl Document {
+    /// Checks that the router could listen where the settings say, as [`check_host`] does. `guarded`: client keys are configured,
+    /// or their absence was accepted.
+    ///
+    /// # Errors
+    /// What is wrong, with its path.
+    pub async fn check_host(&self, guarded: bool) -> Result<(), Vec<String>> {
+        let Some(host) = self.settings.as_ref().and_then(|settings| settings.get(HOST)) else { return Ok(()) };
+        check_host(host, guarded).await.map_err(|error| vec![format!("settings.{HOST}: {error}")])
+    }
+}
+
 /// How a document is to be applied.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Apply {
@@ -111,6 +124,9 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] signalbox_store::Error),
 }
+
+/// The setting that says where the router listens.
+const HOST: &str = "server.host";
 
 /// How often the catalogue may change between looking and writing.
 const ATTEMPTS: usize = 5;

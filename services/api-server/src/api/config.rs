@@ -81,6 +81,7 @@ pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Req
     let text = std::str::from_utf8(&bytes).map_err(|_| Error::invalid("the document is not valid UTF-8"))?;
     let references = References::of_server(app.logs.data_dir());
     let document = read(text, format, &references).map_err(Error::Validation)?;
+    document.check_host(app.management.guarded).await.map_err(Error::Validation)?;
     let how = Apply { dry_run, prune };
     let plan = declared::apply(&app.store, &app.sealer, &document, how, now_ms()).await.map_err(refused)?;
     let updated = plan.updated.into_iter().map(|(path, what)| Updated { path, what }).collect();

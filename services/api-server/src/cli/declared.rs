@@ -66,7 +66,10 @@ impl Command {
         let store = open(&common).await?;
         let done = match self {
             Self::Export(export) => export.act(&store, &sealer, out).await,
-            Self::Apply(apply) => acting(Actor::command_line(&user_name()), apply.act(&store, &sealer, out)).await,
+            Self::Apply(apply) => {
+                let guarded = !common.auth.client_keys.is_empty() || common.auth.insecure_no_auth;
+                acting(Actor::command_line(&user_name()), apply.act(&store, &sealer, guarded, out)).await
+            }
         };
         store.close().await;
         done
@@ -92,7 +95,7 @@ impl Export {
 // === impl ApplyFile ===
 
 impl ApplyFile {
-    async fn act(&self, store: &Store, sealer: &Sealer, out: &mut Output) -> anyhow::Result<Verdict> {
+    async fn act(&self, store: &Store, sealer: &Sealer, guarded: bool, out: &mut Output) -> anyhow::Result<Verdict> {
         let text = text_of(&self.file)?;
         let format = self.format.or_else(|| Format::of_word(self.file.extension()?.to_str()?)).unwrap_or(Format::Toml);
         let shown = self.file.display();
@@ -100,6 +103,9 @@ impl ApplyFile {
             Ok(document) => document,
             Err(mistakes) => return refused(&shown.to_string(), &mistakes),
         };
+        if let Err(mistakes) = document.check_host(guarded).await {
+            return refused(&shown.to_string(), &mistakes);
+        }
         let how = Apply { dry_run: self.dry_run, prune: self.prune };
         let now = Timestamp::now().as_millisecond();
         let plan = match declared::apply(store, sealer, &document, how, now).await {
