@@ -75,8 +75,8 @@ pub fn check_key(key: &str) -> Result<(), Mistake> {
         return Err(Mistake { path: path_of(key), what: NOT_A_LINE.to_owned() });
     }
     if key.trim().is_empty() || key.chars().count() > MAX_KEY {
-        let what = format!("must have a key of 1 to {MAX_KEY} characters");
-        return Err(Mistake { path: path_of(key), what });
+        let what = format!("keys must have 1 to {MAX_KEY} characters");
+        return Err(Mistake { path: "config".to_owned(), what });
     }
     Ok(())
 }

@@ -70,7 +70,7 @@ fn entries() -> impl Strategy<Value = (String, Value)> {
     ];
     let secret = prop_oneof![
         ("(apiKey|x-token)", Just(json!("${env:PATH}"))),
-        ("(headers|x-token)", Just(json!({"a": "Bearer ${env:PATH}"}))),
+        ("x-token", Just(json!({"a": "Bearer ${env:PATH}"}))),
     ];
     prop_oneof![open, known, secret]
 }

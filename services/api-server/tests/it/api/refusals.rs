@@ -36,7 +36,13 @@ async fn bodies_are_json_objects_of_a_bounded_size() {
     assert_eq!(site.send(request(Method::POST, "/api/providers", deep)).await.status, 400);
     let long = format!("{{\"id\": \"{}\"}}", "x".repeat(64 * 1024));
     let refused = site.send(request(Method::POST, "/api/providers", long)).await.expect(413);
-    assert_eq!(refused, error("The body is longer than 65536 bytes", "entity.too.large"));
+    assert_eq!(
+        refused,
+        error(
+            "the request body is larger than 65536 bytes; send less, or raise the limit of the service",
+            "entity.too.large"
+        )
+    );
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn every_mistake_is_told_and_nothing_is_changed(site: &Site) {
     let id = "id is required and must be a non-empty string";
     let slug = "id must contain only lowercase letters, numbers, and hyphens";
     let plain = "config.headers.a must not contain line breaks or other control characters";
-    let key = "configuration keys must have 1 to 128 characters";
+    let key = "config keys must have 1 to 128 characters";
     let (enabled, priority) = ("enabled must be a boolean", "priority must be an integer");
     let described = "description must be a string or null";
     let wrong =
