@@ -74,7 +74,8 @@ async fn fc_67_a_body_beyond_the_limit_is_413_however_it_is_sent() {
     assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
     // Not announced: counted as it comes.
     let mut chunked =
-        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes();
+        format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n")
+            .into_bytes();
     for _ in 0..33 {
         chunked.extend_from_slice(b"100000\r\n");
         chunked.resize(chunked.len() + (1 << 20), b' ');
