@@ -6,7 +6,7 @@ use hyper::ext::ReasonPhrase;
 use serde::{Deserialize, de::IgnoredAny};
 use signalbox_core::{
     masking::Masker,
-    openai::{ErrorBody, ProviderError, provider_error},
+    openai::{ErrorBody, ProviderError, StreamEvent, provider_error, read_event},
     schema::RequestStatus,
 };
 
@@ -99,7 +99,7 @@ impl Failure {
         let message = self.to_string();
         let (status, mut headers, body, message) = match (self.status().filter(|status| may_pass(*status)), self) {
             (Some(status), Self::Status { headers, body, .. }) => {
-                let said = provider_error(&body);
+                let said = words_of(&body);
                 let body = error_body(status, body, said.as_ref());
                 (status, *headers, body, said.map_or(message, |error| error.message))
             }
@@ -152,6 +152,14 @@ fn mask(body: &mut Bytes, masker: &Masker) {
     if let Some(masked) = masker.mask(body) {
         *body = masked.into();
     }
+}
+
+/// What a provider says in an error, also where the error stands within a choice.
+fn words_of(body: &[u8]) -> Option<ProviderError> {
+    provider_error(body).or_else(|| match read_event(body) {
+        StreamEvent::Error(error) => Some(error),
+        _ => None,
+    })
 }
 
 /// The provider's own body if it is shaped like OpenAI's errors; else its words in that shape, or one that quotes it.
@@ -248,9 +256,10 @@ mod tests {
             r#"{"error":"words"}"#,
             r#"[{"error":{"message":"words"}}]"#,
             r#"{"detail":"words"}"#,
+            r#"{"choices":[{"index":0,"finish_reason":"error","error":{"message":"words"}}]}"#,
         ] {
             let body = Bytes::from(body);
-            let shown = error_body(StatusCode::BAD_REQUEST, body.clone(), provider_error(&body).as_ref());
+            let shown = error_body(StatusCode::BAD_REQUEST, body.clone(), words_of(&body).as_ref());
             let shown: ErrorBody = serde_json::from_slice(&shown).unwrap();
             assert_eq!(shown.error.message, "words", "{body:?}");
         }
