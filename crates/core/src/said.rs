@@ -102,12 +102,17 @@ impl Needle {
 fn folded(text: &str) -> String {
     const DOT_ABOVE: char = '\u{307}';
     let mut folded = String::with_capacity(text.len());
-    for c in text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
+    for c in text.chars().flat_map(fold_char) {
         if c != DOT_ABOVE || !folded.ends_with('i') {
             folded.push(c);
         }
     }
     folded
+}
+
+/// Folds a character. Lower case comes first because the capital of ß, which is its own upper case, would stay apart from SS.
+fn fold_char(c: char) -> impl Iterator<Item = char> {
+    c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
 /// Returns whether a body has an escape that may stand for a letter of a text that [is plain](Needle), or fold into one. Those
@@ -119,7 +124,7 @@ fn escapes_letters(body: &str) -> bool {
 
 /// Returns whether a character beyond ASCII folds into a text with ASCII letters: ß, ı, ſ, the Kelvin sign, ligatures.
 fn folds_into_ascii(c: char) -> bool {
-    !c.is_ascii() && c.to_uppercase().flat_map(char::to_lowercase).any(|c| c.is_ascii())
+    !c.is_ascii() && fold_char(c).any(|c| c.is_ascii())
 }
 
 /// Whether only the length of a text was kept: `[6 characters]`.

@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(25);
 /// Time a program of this machine waits for a place among the others of this machine, until the youngest of them are spared no longer.
 const LOCAL_WAIT: Duration = SPARED.saturating_mul(2);
 
+/// Time a connection that was told to make room has to go before another one is told.
+const TO_LEAVE: Duration = Duration::from_millis(100);
+
 /// Time without a place for a new connection after which clients are said to be waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -33,6 +36,7 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Places {
     slots: Arc<Semaphore>,
+    max: usize,
     per_address: usize,
     per_loopback: usize,
     table: Mutex<Table>,
@@ -73,6 +77,7 @@ impl Places {
         let per_address = if per_address == 0 { max } else { per_address.min(max) };
         Self {
             slots: Arc::new(Semaphore::new(max)),
+            max,
             per_address,
             per_loopback: (max - max / 8).max(per_address),
             table: Mutex::default(),
@@ -106,6 +111,10 @@ impl Places {
     async fn room_for(&self, address: IpAddr) -> bool {
         let (most, wait) =
             if address.is_loopback() { (self.per_loopback, LOCAL_WAIT) } else { (self.per_address, Duration::ZERO) };
+        if most >= self.max {
+            // There is no bound of its own; it waits for a slot.
+            return true;
+        }
         let deadline = Instant::now() + wait;
         loop {
             {
@@ -128,8 +137,12 @@ impl Places {
             return Some(slot);
         }
         let since = Instant::now();
+        // One that was told to leave for its address's sake leaves a slot, too.
+        let mut told = self.table().has_leaving().then_some(since);
         loop {
-            self.table().make_room(None);
+            if told.is_none_or(|told| told.elapsed() >= TO_LEAVE) && self.table().make_room(None) {
+                told = Some(Instant::now());
+            }
             if let Ok(slot) = timeout(LOOK, Arc::clone(&self.slots).acquire_owned()).await {
                 if self.full.swap(false, Relaxed) {
                     tracing::info!("clients get connections again");
@@ -175,6 +188,11 @@ impl Table {
                 return true;
             }
         }
+    }
+
+    /// Returns whether a connection that was told to make room is still there.
+    fn has_leaving(&self) -> bool {
+        self.open.values().any(|holder| holder.leaving)
     }
 
     fn leave(&mut self, address: IpAddr) {
