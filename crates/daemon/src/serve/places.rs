@@ -87,9 +87,9 @@ impl Places {
 
     /// Takes a place for a connection of `peer`, which waits until there is one. `None`: its address has all it may have.
     pub(super) async fn take(self: &Arc<Self>, peer: IpAddr, pace: &Arc<Pace>) -> Option<Place> {
-        let address = network(peer);
-        // Several addresses of this machine are one client.
-        let address = if address.is_loopback() { Ipv4Addr::LOCALHOST.into() } else { address };
+        // Several addresses of this machine are one client. The network of ::1 would be that of other addresses.
+        let is_local = peer.to_canonical().is_loopback();
+        let address = if is_local { Ipv4Addr::LOCALHOST.into() } else { network(peer) };
         if !self.room_for(address).await {
             return None;
         }

@@ -197,9 +197,9 @@ async fn a_panic_costs_one_request() {
 
 /// Waits until something is so.
 async fn until(mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + secs(10);
+    let deadline = tokio::time::Instant::now() + secs(10);
     while !holds() {
-        assert!(std::time::Instant::now() < deadline, "it never came true");
+        assert!(tokio::time::Instant::now() < deadline, "it never came true");
         sleep(Duration::from_millis(1)).await;
     }
 }
