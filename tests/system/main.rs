@@ -30,6 +30,7 @@ mod leaving;
 mod lifecycle;
 mod login;
 mod lone_router;
+mod management;
 mod model_sync;
 mod openapi;
 mod outage;

@@ -9,7 +9,7 @@
 //! - [`shutdown`], `supervision`, `lifeline`: who may ask the process to leave, and how it leaves.
 //! - [`doors`]: the names and the pages that may come in.
 //! - [`admin`]: asked to leave over HTTP. [`adoption`]: another supervisor takes over from one that was killed. [`identity`]: which process a number means.
-//! - `descriptors`: as many as the system allows. [`auth`]: client keys; `guesses`: wrong ones are counted. [`hops`]: requests that go in a circle. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`terminal`]: asking a person. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout. `stdout`: the output of a command.
+//! - `descriptors`: as many as the system allows. [`auth`]: client keys; `guesses`: wrong ones are counted. [`hops`]: requests that go in a circle. [`forwarded`]: requests that provider-router passes on to api-server; [`instance`]: where that one is. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`terminal`]: asking a person. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout. `stdout`: the output of a command.
 //!
 //! # Theory
 //! A process ends in two moments. When it begins to *drain*, it accepts nothing new and finishes what runs. At the *cut*, streams
@@ -40,9 +40,11 @@ mod descriptors;
 pub mod doors;
 pub mod exit;
 mod exposition;
+pub mod forwarded;
 mod guesses;
 pub mod hops;
 pub mod identity;
+pub mod instance;
 mod internal_request;
 mod lifeline;
 pub mod listener;

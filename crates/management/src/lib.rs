@@ -102,6 +102,7 @@ where
         .routes(routes!(models::get, models::update, models::delete))
         .routes(routes!(sessions::list, sessions::delete_expired))
         .routes(routes!(sessions::get, sessions::delete))
+        .routes(routes!(sessions::of_chat))
         .routes(routes!(sessions::requests))
         .routes(routes!(requests::list))
         .routes(routes!(requests::get, requests::delete))

@@ -19,6 +19,9 @@ use super::{App, Error, now_ms};
 /// How much of the first message a list shows, in characters.
 const PREVIEW: usize = 100;
 
+/// Maximum sessions of one chat in an answer.
+const MOST_OF_CHAT: i64 = 1000;
+
 /// How many sessions one statement deletes, so that other writers get their turn in between.
 const BATCH: i64 = 500;
 
@@ -29,6 +32,13 @@ pub(super) struct SessionList {
     count: usize,
     #[serde(flatten)]
     position: Position,
+}
+
+/// The sessions of a chat.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ChatSessions {
+    sessions: Vec<Session>,
+    count: usize,
 }
 
 /// A session.
@@ -86,12 +96,20 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         };
         cursor::SESSIONS.text(&After { at, id: last.id.clone() })
     });
-    for session in &mut list.items {
-        if let Some((end, _)) = session.first_user_message.char_indices().nth(PREVIEW) {
-            session.first_user_message.truncate(end);
-        }
-    }
+    list.items.iter_mut().for_each(shorten);
     Ok(Json(SessionList { count: list.items.len(), sessions: list.items, position }))
+}
+
+/// The conversations of a chat at chat.qwen.ai, the newest 1,000 first. First messages are cut to 100 characters.
+#[utoipa::path(
+    get, path = "/api/sessions/chat/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "The chat")),
+    responses((status = 200, description = "Its sessions; none for an unknown chat", body = ChatSessions)),
+)]
+pub(super) async fn of_chat(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ChatSessions>, Error> {
+    let mut sessions = sessions::of_chat(&app.store, &id, MOST_OF_CHAT).await?;
+    sessions.iter_mut().for_each(shorten);
+    Ok(Json(ChatSessions { count: sessions.len(), sessions }))
 }
 
 /// One conversation. One that has expired is gone, whether or not it has been cleaned up.
@@ -163,4 +181,11 @@ pub(super) async fn delete_expired(State(app): State<App>) -> Result<Json<Cleane
     let noun = if deleted == 1 { "session" } else { "sessions" };
     let message = format!("Cleaned up {deleted} expired {noun}");
     Ok(Json(CleanedUp { success: true, deleted, message }))
+}
+
+/// Cuts the first message to what a list shows.
+fn shorten(session: &mut Session) {
+    if let Some((end, _)) = session.first_user_message.char_indices().nth(PREVIEW) {
+        session.first_user_message.truncate(end);
+    }
 }

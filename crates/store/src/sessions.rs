@@ -71,6 +71,15 @@ pub async fn get(store: &Store, id: &str) -> Result<Session, Error> {
     store.one(Statement::new("SELECT * FROM sessions WHERE id = $1").bind(id), WHAT).await
 }
 
+/// Returns the sessions of a chat at chat.qwen.ai, the newest first, at most `limit`.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn of_chat(store: &Store, chat_id: &str, limit: i64) -> Result<Vec<Session>, Error> {
+    let select = "SELECT * FROM sessions WHERE chat_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2";
+    store.all(Statement::new(select).bind(chat_id).bind(limit)).await
+}
+
 /// Deletes a session with its requests and responses.
 ///
 /// # Errors

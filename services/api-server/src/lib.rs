@@ -28,7 +28,6 @@ pub mod config;
 pub mod declared;
 pub mod events;
 pub mod fleet;
-pub mod instance;
 pub mod logs;
 pub mod loopback;
 pub mod notify;
@@ -36,6 +35,8 @@ pub mod router;
 pub mod server;
 pub mod supervisor;
 mod welcome;
+
+pub use signalbox_daemon::instance;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -78,7 +79,7 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let sealer = Sealer::new(&sealing_key(&context.common.data_dir)?);
     config.check()?;
     let data_dir = &context.common.data_dir;
-    let instance = Instance::acquire(data_dir, &record(&context)).await?;
+    let instance = Instance::acquire(data_dir, &record(&config, &context)).await?;
     let key = adoption_key(data_dir)?;
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     #[cfg(unix)]
@@ -205,7 +206,7 @@ async fn work(
 /// the keys of providers go is another question.
 fn control_keys(config: &Config, context: &Context) -> Result<ClientKeys, Exit> {
     let Context { common, .. } = context;
-    if !config.api.require_token && common.auth.client_keys.is_empty() {
+    if !requires_token(config, context) {
         return Ok(ClientKeys::of(&[]));
     }
     if !config.api.token.expose().is_empty() {
@@ -219,14 +220,20 @@ fn control_keys(config: &Config, context: &Context) -> Result<ClientKeys, Exit> 
     Ok(ClientKeys::of(&[token]))
 }
 
+/// Returns whether callers need the control token.
+fn requires_token(config: &Config, context: &Context) -> bool {
+    config.api.require_token || !context.common.auth.client_keys.is_empty()
+}
+
 /// What others find us by.
-fn record(context: &Context) -> Record {
+fn record(config: &Config, context: &Context) -> Record {
     Record {
         identity: Identity::own(),
         addr: context.listener.local_addr(),
         version: context.version.to_owned(),
         started_at: jiff::Timestamp::now().as_millisecond(),
         args: std::env::args().skip(1).collect(),
+        requires_token: requires_token(config, context),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One question to a service of ours, over a connection of its own: they are near, and their answers are short.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+pub(crate) use signalbox_daemon::instance::reachable;
 use tokio::net::TcpStream;
 
 /// What a service says about itself is shorter.
@@ -23,16 +24,6 @@ pub enum Unanswered {
     /// It kept us waiting.
     #[error("it has not answered within {} s", .0.as_secs_f32())]
     Silent(Duration),
-}
-
-/// Where a server that listens at `addr` is reached from this machine.
-pub(crate) fn reachable(addr: SocketAddr) -> SocketAddr {
-    let ip = match addr.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, addr.port())
 }
 
 /// Sends `request`, whose URI is a path, to `addr`, and returns the whole answer.

@@ -48,6 +48,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// Who is logged with less.
     pub private_keys: PrivateKeysConfig,
+    /// The management routes.
+    pub management: Management,
     /// How long it is kept.
     pub retention: RetentionConfig,
 }
@@ -60,6 +62,14 @@ pub struct Limits {
     pub max_body: Size,
     /// Requests in flight.
     pub max_in_flight: usize,
+}
+
+/// Section `[management]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Management {
+    /// Whether callers need the control token even on loopback and without client keys.
+    pub require_token: bool,
 }
 
 /// Section `[upstream]`.

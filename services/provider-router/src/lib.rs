@@ -25,6 +25,7 @@ pub mod dispatch;
 pub mod envelope;
 pub mod exchange;
 pub mod journal;
+pub mod management;
 pub mod metrics;
 pub mod model_list;
 mod model_lists;

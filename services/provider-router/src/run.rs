@@ -18,6 +18,7 @@ use crate::{
     cli,
     config::Config,
     journal::Journal,
+    management::Management,
     metrics::Metrics,
     model_lists,
     private_keys::PrivateKeys,
@@ -44,7 +45,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let rows = signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?;
     let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics);
     let catalog = Arc::new(Catalog::new(snapshot));
-    let refresher = Arc::new(Refresher::new(Arc::clone(&catalog), store.clone(), sealer, policy, Arc::clone(&metrics)));
+    let refresher =
+        Arc::new(Refresher::new(Arc::clone(&catalog), store.clone(), sealer.clone(), policy, Arc::clone(&metrics)));
     let watch = tokio::spawn({
         let refresher = Arc::clone(&refresher);
         async move { refresher.watch().await }
@@ -69,6 +71,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
 
     let client = Client::new(&config.upstream.client(context.listener.addresses()))
         .map_err(|error| Exit::Config(error.to_string()))?;
+    let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
+    let management = Arc::new(Management::new(&config, &context, shown, refreshed, client.clone()));
     let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
     let app = Arc::new(App {
         catalog,
@@ -93,7 +97,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         started: Instant::now(),
     });
     let lists = tokio::spawn(model_lists::keep(Arc::clone(&app)));
-    let server = Server::new(app);
+    let server = Server::new(app, management);
     let announce = format!("Server listening on http://{}", context.listener.local_addr());
     let service = hyper::service::service_fn(move |request| {
         let server = server.clone();

@@ -6,7 +6,8 @@
 //! 2. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one, and on the
 //!    request to leave, which needs more than that; wrong ones are counted.
 //! 3. **The hot route**, matched by comparing two strings: it takes hyper's request as it is, no extractor, no boxed body.
-//! 4. **Everything else**, by axum's router.
+//! 4. **Management**, which has doors and keys of its own and is told apart before the client key is asked for.
+//! 5. **Everything else**, by axum's router.
 //!
 //! Every response carries `x-request-id`, errors and preflights included.
 
@@ -23,30 +24,37 @@ use crate::{
     api::{self, chat_completions, error::ApiError},
     app::App,
     body::ResponseBody,
+    management::{self, Management},
 };
 
 /// Answers requests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Server {
     app: Arc<App>,
+    management: Arc<Management>,
     router: Router,
 }
 
 impl Server {
     /// A server of `app`.
     #[must_use]
-    pub fn new(app: Arc<App>) -> Self {
+    pub fn new(app: Arc<App>, management: Arc<Management>) -> Self {
         let router = api::router(Arc::clone(&app));
-        Self { app, router }
+        Self { app, management, router }
     }
 
     /// Answers one request.
     pub async fn answer(self, request: Request<RequestBody>) -> Response<ResponseBody> {
-        let page = self.app.doors.page(&request);
-        let mut response = match self.app.doors.check(&request) {
-            Err(refused) => ApiError::Door(refused).response(),
-            Ok(()) if doors::is_preflight(&request) => preflight(),
-            Ok(()) => self.admitted(request).await,
+        let path = request.uri().path();
+        let managed = if path == api::CHAT_COMPLETIONS { None } else { management::api_path(request.method(), path) };
+        let doors = if managed.is_some() { self.management.doors() } else { &self.app.doors };
+        let page = doors.page(&request);
+        let mut response = match (doors.check(&request), managed) {
+            (Err(refused), _) => ApiError::Door(refused).response(),
+            (Ok(()), _) if doors::is_preflight(&request) => preflight(),
+            // Boxed, so that the futures of all other requests stay small.
+            (Ok(()), Some(path)) => Box::pin(self.management.answer(request, &path)).await,
+            (Ok(()), None) => self.admitted(request).await,
         };
         if let Some(page) = page {
             page.may_read(response.headers_mut());

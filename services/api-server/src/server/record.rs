@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::Method;
-use signalbox_daemon::PeerAddr;
+use signalbox_daemon::{PeerAddr, forwarded};
 use signalbox_store::audit::{Actor, RequestLine, acting};
 
 use super::request_id::RequestId;
@@ -27,7 +27,12 @@ pub(super) async fn note(State(auditor): State<Auditor>, request: Request, next:
 
 fn actor(request: &Request) -> Actor {
     let peer = request.extensions().get::<PeerAddr>();
-    let name = peer.map_or_else(|| "api".to_owned(), |PeerAddr(peer)| format!("api:{}", peer.ip().to_canonical()));
+    let sender = peer.map_or_else(|| "api".to_owned(), |PeerAddr(peer)| format!("api:{}", peer.ip().to_canonical()));
+    // A caller is only what the sender claims, so the sender is named as well.
+    let name = match forwarded::caller(request.headers()) {
+        Some(caller) => format!("{sender} for {caller}"),
+        None => sender,
+    };
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let path = request.uri().path().chars().take(PATH).collect();
     Actor { name, request: Some(RequestLine { id, method: request.method().to_string(), path }) }

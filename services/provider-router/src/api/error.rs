@@ -5,7 +5,9 @@ use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use signalbox_core::openai::ErrorBody;
 use signalbox_daemon::{BodyError, Denied, admin, doors};
 
-use crate::{body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused, route::RouteError};
+use crate::{
+    body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused, management, route::RouteError,
+};
 
 /// A request that is refused.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,9 @@ pub enum ApiError {
     /// What was asked is in the database only.
     #[error("the database is away: {0}")]
     DatabaseAway(#[from] Away),
+    /// A management request that is not answered.
+    #[error(transparent)]
+    Management(#[from] management::Refused),
     /// No such route.
     #[error("no route for {0} {1}")]
     NotFound(Method, String),
@@ -76,6 +81,7 @@ impl ApiError {
             Self::Door(refused) => refused.status(),
             Self::Denied(denied) => denied.status(),
             Self::NotLocal(refused) => refused.status(),
+            Self::Management(refused) => refused.status(),
             Self::Query(_)
             | Self::Envelope(_)
             | Self::Route(RouteError::MissingModel(_))
@@ -100,6 +106,7 @@ impl ApiError {
             Self::Door(refused) => (refused.kind(), refused.code(), None),
             Self::Denied(denied) => (denied.kind(), denied.code(), None),
             Self::NotLocal(refused) => ("permission_error", refused.code(), None),
+            Self::Management(refused) => (refused.kind(), refused.code(), None),
             Self::Query(_) => (REQUEST, "invalid_query", None),
             Self::Envelope(EnvelopeError::Malformed(_)) => (REQUEST, "invalid_json", None),
             Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),
@@ -133,8 +140,15 @@ impl ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self {
-            Self::Overloaded | Self::Unlogged(_) | Self::DatabaseAway(_) | Self::Body(BodyError::Crowded) => {
+            Self::Overloaded
+            | Self::Unlogged(_)
+            | Self::DatabaseAway(_)
+            | Self::Body(BodyError::Crowded)
+            | Self::Management(management::Refused::Away(_)) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::Management(management::Refused::Unauthorized) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::Denied(denied) => match denied.retry_after() {
                 Some(seconds) => drop(headers.insert(header::RETRY_AFTER, seconds.into())),

@@ -5,14 +5,14 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use signalbox_daemon::Exit;
 
-use signalbox_daemon::identity::Identity;
+use crate::exit::Exit;
+use crate::identity::Identity;
 
 /// What is known about the api-server that runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Record {
     pub started_at: i64,
     /// The flags it was started with.
     pub args: Vec<String>,
+    /// Whether its API requires the control token.
+    #[serde(default)]
+    pub requires_token: bool,
 }
 
 /// While it lives, no other api-server uses the data directory.
@@ -41,6 +44,28 @@ pub struct Instance {
 /// How long a lock is waited for whose holder does not say who he is: somebody may just be looking whether it is held.
 const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(20);
+
+// === impl Record ===
+
+impl Record {
+    /// Returns the address at which this process can reach the server: see [`reachable`].
+    #[must_use]
+    pub fn reachable_addr(&self) -> SocketAddr {
+        reachable(self.addr)
+    }
+}
+
+/// Returns the address at which a server that listens on `addr` can be reached from this machine: an unspecified address
+/// becomes loopback.
+#[must_use]
+pub fn reachable(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
+}
 
 // === impl Instance ===
 
@@ -132,7 +157,7 @@ pub fn remove_stale_record(data_dir: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// When it cannot be made.
-pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
+pub fn private_directory(path: &Path) -> io::Result<()> {
     signalbox_private_files::create_dir(path)
 }
 
@@ -173,6 +198,7 @@ mod tests {
             version: "1".to_owned(),
             started_at: 17,
             args: vec!["--port".to_owned(), "0".to_owned()],
+            requires_token: false,
         }
     }
 

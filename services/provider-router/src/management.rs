@@ -1,0 +1,312 @@
+//! The management API on the router's port: providers, models, settings, logins and the request log.
+//!
+//! # Theory
+//! While an api-server runs in the same data directory, it is the one that writes what is configured, so requests are
+//! forwarded to it, with the address of the caller for its audit log. Where none runs, the same handlers ([`signalbox_management`]) answer from the
+//! store here. Either way the router's own snapshot is refreshed before a write is answered.
+//!
+//! # Invariants
+//! - A client key never opens these routes. Where api-server requires the control token, it checks it itself; where this router
+//!   requires it (see [`Token`]), it is checked here first.
+//! - Pages are let in by their exact origin only: `*` in `server.allowed_origins` does not count here.
+//! - A supervised router never answers from the store: while its api-server is away, nobody could say what that requires.
+//! - A request is forwarded at most once: one that arrives marked as forwarded is refused.
+
+mod forward;
+mod paths;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::{Router, body::Body};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use signalbox_daemon::forwarded::FORWARDED;
+use signalbox_daemon::instance::{self, Record};
+use signalbox_daemon::{ClientKeys, Context, Denied, Doors, PeerAddr, RequestBody, control_token};
+use signalbox_management::{Runtime, Statuses};
+use signalbox_store::audit::{self, Actor, RequestLine, acting};
+use signalbox_store::{Sealer, Store};
+use signalbox_upstream::Client;
+use tower::ServiceExt;
+
+pub use self::paths::api_path;
+use crate::{
+    api::error::ApiError,
+    body::ResponseBody,
+    catalog::{Catalog, Refresher},
+    clock::unix_ms,
+    config::Config,
+    provider::Adapter,
+};
+
+/// The id of a request, on its answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Maximum bytes of a request body that is answered here.
+const MAX_BODY: usize = 1 << 20;
+
+/// Maximum characters of a path in the audit log.
+const MAX_AUDITED_PATH: usize = 500;
+
+/// Why a management request is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It has been forwarded already.
+    #[error("the request was forwarded already: the record of the running api-server names this router")]
+    Circle,
+    /// The process that has to answer it is not there at the moment.
+    #[error("api-server cannot be asked: {0}; try again in a moment")]
+    Away(String),
+    /// The control token is required and cannot be read.
+    #[error("management needs the control token, and it cannot be read: {0}")]
+    NoToken(String),
+    /// The control token is required, and was not given or is wrong.
+    #[error(
+        "management needs the control token, not a client key: send what `api-server token` prints as \
+         `Authorization: Bearer <token>`"
+    )]
+    Unauthorized,
+}
+
+/// What the management routes work with.
+#[derive(Debug)]
+pub struct Management {
+    local: Router,
+    store: Store,
+    refresher: Arc<Refresher>,
+    client: Client,
+    doors: Doors,
+    token: Token,
+    data_dir: PathBuf,
+    supervised: bool,
+    max_body: usize,
+}
+
+/// Whether callers need the control token: beyond loopback, where there are client keys, and where the configuration says so.
+#[derive(Debug)]
+enum Token {
+    NotRequired,
+    Required(ClientKeys),
+    /// Required, and unknown: nobody is let in.
+    Unreadable(String),
+}
+
+/// What this router has loaded.
+#[derive(Debug)]
+struct Loaded(Arc<Catalog>);
+
+impl Management {
+    /// Builds the routes over `store`.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        context: &Context,
+        (store, sealer): (Store, Sealer),
+        (catalog, refresher): (Arc<Catalog>, Arc<Refresher>),
+        client: Client,
+    ) -> Self {
+        let server = &context.common.server;
+        let state = signalbox_management::App {
+            store: store.clone(),
+            sealer,
+            runtime: Arc::new(Loaded(catalog)),
+            router_host: server.host.clone(),
+            router_port: server.port,
+            body_limit: MAX_BODY,
+            guarded: !context.common.auth.client_keys.is_empty() || context.common.auth.insecure_no_auth,
+        };
+        let local = signalbox_management::routes::<signalbox_management::App>()
+            .split_for_parts()
+            .0
+            .fallback(no_route)
+            .method_not_allowed_fallback(no_method)
+            .with_state(state);
+        let origins: Vec<String> = server.allowed_origins.iter().filter(|origin| *origin != "*").cloned().collect();
+        Self {
+            local,
+            store,
+            refresher,
+            client,
+            doors: Doors::of(&server.host, &server.allowed_hosts, &origins),
+            token: Token::new(config, context),
+            data_dir: context.common.data_dir.clone(),
+            supervised: context.supervised,
+            max_body: config.limits.max_body.as_usize(),
+        }
+    }
+
+    /// Returns who may come in to these routes.
+    #[must_use]
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    /// Answers a request that came through [`Self::doors`]; `path` is its [`api_path`].
+    pub async fn answer(&self, request: Request<RequestBody>, path: &str) -> Response<ResponseBody> {
+        let id = signalbox_core::id::request_id().to_string();
+        let answered = self.answered(request, path, &id).await;
+        let mut response = answered.unwrap_or_else(|error| error.response());
+        if let Ok(id) = HeaderValue::try_from(id) {
+            response.headers_mut().entry(REQUEST_ID).or_insert(id);
+        }
+        response
+    }
+
+    async fn answered(
+        &self,
+        request: Request<RequestBody>,
+        path: &str,
+        id: &str,
+    ) -> Result<Response<ResponseBody>, ApiError> {
+        if request.headers().contains_key(FORWARDED) {
+            return Err(Refused::Circle.into());
+        }
+        let server = self.api_server().await?;
+        if !server.as_ref().is_some_and(|server| server.requires_token) {
+            self.token.admit(request.headers(), request.extensions().get())?;
+        }
+        let path = path_and_query(path, request.uri());
+        let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let response = match server {
+            Some(server) => self.forward(&server, request, &path).await?,
+            None if self.supervised => return Err(Refused::Away("it is restarting".to_owned()).into()),
+            None => self.local(request, &path, id).await?,
+        };
+        if writes && response.status().is_success() {
+            // What is wrong has been logged, once, and is told by `/health`.
+            self.refresher.refresh().await.ok();
+        }
+        Ok(response)
+    }
+
+    /// Returns the api-server that runs in this data directory.
+    async fn api_server(&self) -> Result<Option<Record>, Refused> {
+        let data_dir = self.data_dir.clone();
+        let looked = tokio::task::spawn_blocking(move || instance::running(&data_dir)).await;
+        looked.map_err(|error| Refused::Away(error.to_string()))?.map_err(|error| Refused::Away(error.to_string()))
+    }
+
+    /// Answers from the store. A write is in the audit log under the caller's address.
+    async fn local(
+        &self,
+        mut request: Request<RequestBody>,
+        path: &str,
+        id: &str,
+    ) -> Result<Response<ResponseBody>, ApiError> {
+        let actor = actor(&request, id);
+        *request.uri_mut() = path.parse().map_err(|_| not_found(&request))?;
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let answer = self.local.clone().oneshot(request.map(Body::new));
+        let answered = if reads { answer.await } else { acting(actor.clone(), answer).await };
+        let response = answered.unwrap_or_else(|never| match never {});
+        if !reads && let Err(error) = audit::note(&self.store, &actor, response.status().as_u16(), unix_ms()).await {
+            tracing::warn!(%error, "a request is missing in the audit log; changes of tables are not");
+        }
+        Ok(response.map(ResponseBody::Api))
+    }
+}
+
+fn not_found<B>(request: &Request<B>) -> ApiError {
+    ApiError::NotFound(request.method().clone(), request.uri().path().to_owned())
+}
+
+async fn no_route(method: Method, uri: Uri) -> signalbox_management::Error {
+    signalbox_management::Error::NoRoute(method, uri.path().to_owned())
+}
+
+async fn no_method(method: Method) -> signalbox_management::Error {
+    signalbox_management::Error::NoMethod(method)
+}
+
+fn path_and_query(path: &str, uri: &Uri) -> String {
+    uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+}
+
+fn actor<B>(request: &Request<B>, id: &str) -> Actor {
+    let peer = request.extensions().get::<PeerAddr>();
+    let name =
+        peer.map_or_else(|| "router".to_owned(), |PeerAddr(peer)| format!("router:{}", peer.ip().to_canonical()));
+    let path = request.uri().path().chars().take(MAX_AUDITED_PATH).collect();
+    Actor { name, request: Some(RequestLine { id: id.to_owned(), method: request.method().to_string(), path }) }
+}
+
+// === impl Token ===
+
+impl Token {
+    fn new(config: &Config, context: &Context) -> Self {
+        let beyond = !context.listener.local_addr().ip().is_loopback();
+        if !beyond && !config.management.require_token && context.common.auth.client_keys.is_empty() {
+            return Self::NotRequired;
+        }
+        match control_token(&context.common.data_dir) {
+            Ok((token, _)) => Self::Required(ClientKeys::of(&[token])),
+            Err(exit) => {
+                tracing::warn!(error = %exit, "the management routes are closed: the control token cannot be read");
+                Self::Unreadable(exit.to_string())
+            }
+        }
+    }
+
+    fn admit(&self, headers: &HeaderMap, peer: Option<&PeerAddr>) -> Result<(), ApiError> {
+        match self {
+            Self::NotRequired => Ok(()),
+            Self::Unreadable(reason) => Err(Refused::NoToken(reason.clone()).into()),
+            Self::Required(keys) => keys.admit(headers, peer).map_err(|denied| match denied {
+                Denied::Unknown => Refused::Unauthorized.into(),
+                Denied::TooMany { .. } => denied.into(),
+            }),
+        }
+    }
+}
+
+// === impl Loaded ===
+
+impl Runtime for Loaded {
+    fn statuses(&self) -> Pin<Box<dyn Future<Output = Statuses> + Send + '_>> {
+        let status = |adapter: &Adapter| match adapter {
+            Adapter::Misconfigured(_) => "error",
+            Adapter::OpenAi(_) | Adapter::Echo(_) => "loaded",
+        };
+        let snapshot = self.0.current();
+        let statuses =
+            snapshot.providers().iter().map(|one| (one.id.clone(), status(&one.adapter).to_owned())).collect();
+        Box::pin(std::future::ready(statuses))
+    }
+}
+
+// === impl Refused ===
+
+impl Refused {
+    /// Returns the status of the answer.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Circle => StatusCode::LOOP_DETECTED,
+            Self::Away(_) | Self::NoToken(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    /// Returns the class of the error.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Circle => "invalid_request_error",
+            Self::Away(_) | Self::NoToken(_) => "server_error",
+            Self::Unauthorized => "authentication_error",
+        }
+    }
+
+    /// Returns the stable name of the error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Circle => "loop_detected",
+            Self::Away(_) => "api_server_unavailable",
+            Self::NoToken(_) => "control_token_unreadable",
+            Self::Unauthorized => "invalid_control_token",
+        }
+    }
+}

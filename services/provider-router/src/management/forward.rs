@@ -1,0 +1,53 @@
+//! Forwarding a request to api-server over loopback.
+
+use axum::body::Body;
+use http::{HeaderName, Request, Response, header};
+use signalbox_daemon::forwarded::{self, FORWARDED};
+use signalbox_daemon::{RequestBody, collect, instance::Record};
+use signalbox_upstream::{AddressPolicy, Deadlines, Target};
+use tokio::time::Duration;
+
+use super::{Management, Refused};
+use crate::{api::error::ApiError, body::ResponseBody};
+
+/// The headers that api-server reads. `Origin` is not among them: the page was checked here.
+const FORWARDED_HEADERS: [HeaderName; 4] =
+    [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-api-key")];
+
+/// Deadlines of a question to api-server, which is near and asks no provider for these routes.
+const DEADLINES: Deadlines = Deadlines {
+    connect: Duration::from_secs(2),
+    headers: Duration::from_secs(30),
+    idle: Duration::from_secs(30),
+    total: Duration::from_secs(120),
+};
+
+impl Management {
+    /// Sends the request on and passes the answer back while it arrives.
+    ///
+    /// # Errors
+    /// [`Refused::Away`] when api-server does not answer; what is wrong with the body of the request.
+    pub(super) async fn forward(
+        &self,
+        server: &Record,
+        request: Request<RequestBody>,
+        path: &str,
+    ) -> Result<Response<ResponseBody>, ApiError> {
+        let away = |error: &dyn std::fmt::Display| ApiError::from(Refused::Away(error.to_string()));
+        let policy = AddressPolicy { allow_private: true, allow_loopback: true };
+        let target =
+            Target::parse(&format!("http://{}", server.reachable_addr()), &policy).map_err(|error| away(&error))?;
+        let (head, body) = request.into_parts();
+        let caller = forwarded::value(head.extensions.get());
+        let mut forwarded = Request::builder().method(head.method).uri(path).header(FORWARDED, caller);
+        for name in FORWARDED_HEADERS {
+            for value in head.headers.get_all(&name) {
+                forwarded = forwarded.header(&name, value);
+            }
+        }
+        let body = collect(&head.headers, body, self.max_body).await?;
+        let forwarded = forwarded.body(body).map_err(|error| away(&error))?;
+        let response = self.client.send(&target, forwarded, &DEADLINES).await.map_err(|error| away(&error))?;
+        Ok(response.map(|body| ResponseBody::Api(Body::new(body))))
+    }
+}

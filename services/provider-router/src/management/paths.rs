@@ -1,0 +1,107 @@
+//! Which requests are management, and the path of each below `/api`.
+
+use http::Method;
+
+/// Whole subtrees of `/v1` that are management.
+const SUBTREES: [&str; 5] = ["settings", "sessions", "requests", "responses", "qwen/credentials"];
+
+/// Returns the path below `/api` that answers this request; `None` if it is not management. The query is not looked at.
+///
+/// `GET /v1/models…`, `GET /v1/providers`, `GET /v1/providers/{id}`, and the tests, reloads and syncs are the router's own.
+#[must_use]
+pub fn api_path(method: &Method, path: &str) -> Option<String> {
+    if let Some(rest) = path.strip_prefix("/api/v1/activity/") {
+        return Some(format!("/api/activity/{rest}"));
+    }
+    let path = path.strip_prefix("/v1/")?;
+    if SUBTREES.iter().any(|tree| is_below(path, tree)) {
+        return Some(format!("/api/{path}"));
+    }
+    if let Some(rest) = path.strip_prefix("models") {
+        return model_path(method, rest);
+    }
+    let rest = path.strip_prefix("providers")?;
+    let Some(rest) = rest.strip_prefix('/') else {
+        return (rest.is_empty() && method == Method::POST).then(|| format!("/api/{path}"));
+    };
+    let claimed = match rest.split_once('/') {
+        None => matches!(*method, Method::PUT | Method::DELETE),
+        Some((_, below)) => {
+            matches!(below, "enable" | "disable") || is_below(below, "config") || is_below(below, "models")
+        }
+    };
+    claimed.then(|| format!("/api/{path}"))
+}
+
+/// Models have slashes in their ids, which are one segment below `/api`.
+fn model_path(method: &Method, rest: &str) -> Option<String> {
+    let Some(id) = rest.strip_prefix('/') else {
+        return (rest.is_empty() && method == Method::POST).then(|| "/api/models".to_owned());
+    };
+    matches!(*method, Method::PUT | Method::DELETE).then(|| format!("/api/models/{}", id.replace('/', "%2F")))
+}
+
+fn is_below(path: &str, tree: &str) -> bool {
+    path.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn management_has_a_path_below_api() {
+        for (method, path, expected) in [
+            ("GET", "/v1/settings", "/api/settings"),
+            ("PUT", "/v1/settings/server.port", "/api/settings/server.port"),
+            ("POST", "/v1/settings/bulk", "/api/settings/bulk"),
+            ("GET", "/v1/sessions/chat/c%2F1", "/api/sessions/chat/c%2F1"),
+            ("DELETE", "/v1/requests/7", "/api/requests/7"),
+            ("GET", "/v1/responses/stats", "/api/responses/stats"),
+            ("POST", "/v1/qwen/credentials", "/api/qwen/credentials"),
+            ("POST", "/v1/qwen/credentials/3/activate", "/api/qwen/credentials/3/activate"),
+            ("GET", "/api/v1/activity/recent", "/api/activity/recent"),
+            ("POST", "/v1/models", "/api/models"),
+            ("PUT", "/v1/models/a%2Fb", "/api/models/a%2Fb"),
+            ("DELETE", "/v1/models/org/model:1", "/api/models/org%2Fmodel:1"),
+            ("POST", "/v1/providers", "/api/providers"),
+            ("PUT", "/v1/providers/p", "/api/providers/p"),
+            ("DELETE", "/v1/providers/p", "/api/providers/p"),
+            ("POST", "/v1/providers/p/enable", "/api/providers/p/enable"),
+            ("GET", "/v1/providers/p/enable", "/api/providers/p/enable"),
+            ("PATCH", "/v1/providers/p/config/apiKey", "/api/providers/p/config/apiKey"),
+            ("GET", "/v1/providers/p/config", "/api/providers/p/config"),
+            ("PUT", "/v1/providers/p/models/m/default", "/api/providers/p/models/m/default"),
+        ] {
+            let method: Method = method.parse().unwrap();
+            assert_eq!(api_path(&method, path).as_deref(), Some(expected), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_the_routers_own() {
+        for (method, path) in [
+            ("GET", "/"),
+            ("GET", "/v1"),
+            ("POST", "/v1/chat/completions"),
+            ("GET", "/v1/models"),
+            ("GET", "/v1/models/org/model"),
+            ("POST", "/v1/models/sync"),
+            ("POST", "/v1/models/sync/p"),
+            ("PUT", "/v1/modelsx/m"),
+            ("PUT", "/v1/models"),
+            ("GET", "/v1/providers"),
+            ("GET", "/v1/providers/p"),
+            ("POST", "/v1/providers/p/test"),
+            ("POST", "/v1/providers/p/reload"),
+            ("GET", "/v1/providers/p/configs"),
+            ("GET", "/v1/settingsx"),
+            ("GET", "/v1/qwen"),
+            ("GET", "/api/settings"),
+            ("GET", "/api/v1/activityx"),
+            ("POST", "/v1/admin/shutdown"),
+        ] {
+            assert_eq!(api_path(&method.parse().unwrap(), path), None, "{method} {path}");
+        }
+    }
+}
