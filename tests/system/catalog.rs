@@ -126,7 +126,8 @@ async fn the_router_tells_what_has_become_of_a_provider() {
     let stack = Stack::start().await;
     let fake = FakeProvider::start().await.unwrap();
     stack.create_provider("good", &fake.url()).await.expect(201);
-    stack.create_provider("bad", "ftp://nowhere").await.expect(201);
+    let bad = json!({"id": "bad", "name": "bad", "type": "openai", "enabled": true});
+    stack.api.post("/api/providers", &bad).await.expect(201);
     stack.create_provider("gone", "http://127.0.0.1:1/v1").await.expect(201);
     let test =
         async |id: &str| stack.api.post(&format!("/api/providers/{id}/test"), &json!({})).await.expect(200).json();

@@ -52,14 +52,12 @@ async fn traffic(lone: &LoneRouter, ledger: &mut Ledger, dice: &mut Dice, client
     ledger.note_calls(&lone.fake);
 }
 
-/// Waits until the log has everything that the journal had.
-async fn everything_is_loaded(lone: &LoneRouter) {
+/// Waits until the log has everything that the journal had: a router that is started again loads what the one before left.
+async fn everything_is_loaded(lone: &mut LoneRouter) {
     lone.becomes_idle().await;
-    eventually("an empty journal", async || {
-        let health = lone.health().await;
-        (health["journal"]["status"] == "ok" && health["journal"]["bytes"] == 0).then_some(())
-    })
-    .await;
+    lone.kill9().await;
+    lone.start_again().await;
+    lone.inherits_everything().await;
 }
 
 #[tokio::test]
@@ -67,7 +65,7 @@ async fn i2_i19_a_disk_that_is_full_for_a_moment_costs_what_is_counted_and_nothi
     let home = Home::new();
     let Some(disk) = SmallDisk::mount_sized(&home.data(), "48m") else { return };
     let config = "[journal]\non_failure = \"serve\"\nsegment_bytes = \"1MiB\"\n";
-    let lone = LoneRouter::launch(Launch::default().home(&home).config("provider-router", config)).await;
+    let mut lone = LoneRouter::launch(Launch::default().home(&home).config("provider-router", config)).await;
     let (mut dice, mut ledger) = (Dice::new(), Ledger::default());
     for _ in 0..times("CHAOS_KILLS", QUICK).div_ceil(3) {
         traffic(&lone, &mut ledger, &mut dice, FEW, async || {
@@ -85,32 +83,33 @@ async fn i2_i19_a_disk_that_is_full_for_a_moment_costs_what_is_counted_and_nothi
         })
         .await;
     }
-    everything_is_loaded(&lone).await;
+    lone.becomes_idle().await;
     let unlogged = lone.health().await["journal"]["unlogged"].as_u64().unwrap();
+    everything_is_loaded(&mut lone).await;
     ledger.check_all_but(&lone, usize::try_from(unlogged).unwrap()).await;
 }
 
 #[tokio::test]
 async fn i2_a_database_that_is_replaced_by_its_backup_has_every_answer() {
-    let lone = LoneRouter::launch(Launch::default()).await;
+    let mut lone = LoneRouter::launch(Launch::default()).await;
     let (mut dice, mut ledger) = (Dice::new(), Ledger::default());
     let (database, backup) = (lone.home().data().join("signalbox.db"), lone.home().data().join("backup.db"));
     for _ in 0..times("CHAOS_KILLS", QUICK).div_ceil(3) {
         traffic(&lone, &mut ledger, &mut dice, CLIENTS, async || {}).await;
-        everything_is_loaded(&lone).await;
+        everything_is_loaded(&mut lone).await;
         // Nothing is asked between the backup and its return, so that it lacks nothing.
         lone.store.backup(&backup).await.unwrap();
         fs::rename(&backup, &database).unwrap();
         traffic(&lone, &mut ledger, &mut dice, CLIENTS, async || {}).await;
         eventually("health `ok`", async || (lone.health().await["status"] == "ok").then_some(())).await;
-        everything_is_loaded(&lone).await;
+        everything_is_loaded(&mut lone).await;
         ledger.check_all_but(&lone, 0).await;
     }
 }
 
 #[tokio::test]
 async fn i2_clients_that_never_finish_a_request_stop_no_other() {
-    let lone = LoneRouter::launch(Launch::default()).await;
+    let mut lone = LoneRouter::launch(Launch::default()).await;
     let (mut dice, mut ledger) = (Dice::new(), Ledger::default());
     for _ in 0..times("CHAOS_KILLS", QUICK).div_ceil(3) {
         let mut held = Vec::new();
@@ -129,6 +128,6 @@ async fn i2_clients_that_never_finish_a_request_stop_no_other() {
             assert!(!matches!(read, Ok(Ok(12)) if answer.ends_with(b"200")), "an unfinished request was answered");
         }
     }
-    everything_is_loaded(&lone).await;
+    everything_is_loaded(&mut lone).await;
     ledger.check_all_but(&lone, 0).await;
 }
