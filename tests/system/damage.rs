@@ -52,7 +52,11 @@ impl Estate {
     }
 
     fn find_segment(lone: &LoneRouter) -> PathBuf {
-        let instance = fs::read_dir(lone.home().data().join("journal")).unwrap().next().unwrap().unwrap().path();
+        let instance = fs::read_dir(lone.home().data().join("journal"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.is_dir())
+            .unwrap();
         let files = fs::read_dir(instance).unwrap().map(|entry| entry.unwrap().path());
         // Spare files are empty.
         let mut segments: Vec<PathBuf> = files

@@ -156,7 +156,9 @@ impl LoneRouter {
     pub(crate) async fn inherits_everything(&self) {
         let journal = self.home().data().join("journal");
         steadily("an end of the journals left behind", async || {
-            let left_behind = std::fs::read_dir(&journal).unwrap().count() - 1;
+            let entries = std::fs::read_dir(&journal).unwrap().map(Result::unwrap);
+            // Each router has a directory; the clock of the retention is a file.
+            let left_behind = entries.filter(|entry| entry.path().is_dir()).count() - 1;
             let loaded = self.health().await["journal"]["loaded"].as_u64();
             if left_behind == 0 { Ok(()) } else { Err((left_behind, loaded)) }
         })

@@ -103,7 +103,8 @@ impl ReadOnly {
         let root = nix::unistd::geteuid().is_root();
         let lone = LoneRouter::launch(if root { launch.uid(NOBODY) } else { launch }).await;
         let journal = lone.home().data().join("journal");
-        let instance = fs::read_dir(journal).unwrap().next().unwrap().unwrap().path();
+        let instance =
+            fs::read_dir(journal).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
         let read_only = Self { lone, instance };
         read_only.mode(0o500);
         read_only

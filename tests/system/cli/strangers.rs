@@ -43,7 +43,7 @@ async fn kill_port_ends_whom_somebody_has_agreed_to() {
     assert!(processes::is_alive(pid));
 
     let killed = shell.api_server(&["kill-port", "--port", &port, "--yes"]).await.expect(0);
-    assert_eq!(killed.after("Found process "), format!("{pid} (provider-router) using port {port}"));
+    assert_eq!(killed.after("Found process "), format!("{pid} (provider-router) using 127.0.0.1:{port}"));
     assert_eq!(number(killed.after("Process ").trim_end_matches(" killed successfully")), pid);
     assert!(killed.stdout.ends_with(&format!("Port {port} is now free\n")), "{}", killed.stdout);
     assert!(!processes::is_alive(pid));
