@@ -1,5 +1,6 @@
 //! Streams as providers of OpenAI's API are known to write them: each gives its text, its end and its counts to the relay
 //! and to the log alike, however the bytes are cut.
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use serde_json::{Value, json};
