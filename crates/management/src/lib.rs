@@ -2,9 +2,9 @@
 //! that has the store can mount it; api-server mounts it at `/api`, provider-router at `/v1`.
 //!
 //! # Layout
-//! - One file per resource: the shapes of its answers, then its handlers. [`routes`] mounts them all.
-//! - [`error`]: status codes and error shapes. - [`form`], [`query`]: bodies and queries, every mistake reported at once.
-//!   - [`extract`]: taking them out of a request. - `cursor`: where a list goes on.
+//! - One file per resource: the shapes of its answers, then its handlers. [`routes()`] mounts them all.
+//! - [`error`]: status codes and error shapes. [`form`], [`query`]: bodies and queries, every mistake reported at once.
+//!   [`extract`]: taking them out of a request. `cursor`: where a list goes on.
 //! - `bodies`, `filters`, [`refusals`]: shapes for the OpenAPI document that no code constructs.
 //!
 //! # Invariants
