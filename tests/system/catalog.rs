@@ -126,7 +126,7 @@ async fn the_router_tells_what_has_become_of_a_provider() {
     let stack = Stack::start().await;
     let fake = FakeProvider::start().await.unwrap();
     stack.create_provider("good", &fake.url()).await.expect(201);
-    let bad = json!({"id": "bad", "name": "bad", "type": "openai", "enabled": true});
+    let bad = json!({"id": "bad", "name": "bad", "type": "mine", "enabled": true});
     stack.api.post("/api/providers", &bad).await.expect(201);
     stack.create_provider("gone", "http://127.0.0.1:1/v1").await.expect(201);
     let test =

@@ -124,7 +124,8 @@ async fn odd_chunks_without_an_end_event_are_complete_whatever_the_log_keeps() {
 #[tokio::test]
 async fn an_error_event_before_anything_else_is_an_error_answer() {
     let gateway = Gateway::start().await;
-    refused(&gateway, "fake/fake-error", 502, None).await;
+    // Its code says what it means: overloaded.
+    refused(&gateway, "fake/fake-error", 503, None).await;
 }
 
 #[tokio::test]
@@ -195,9 +196,18 @@ async fn fc_57_an_answer_of_single_bytes_arrives_whole() {
 async fn fc_58_a_whole_answer_without_an_end_is_502() {
     let gateway = Gateway::start().await;
     let answer = gateway.ask("fake/fake-endlessline").await;
-    assert_eq!(error_of(&answer, 502)["code"], "upstream_too_large");
+    // It is no JSON, which its first bytes tell.
+    assert_eq!(error_of(&answer, 502)["code"], "upstream_invalid_response");
     gateway.fake.until(|fake| fake.calls_of("fake-endlessline")[0].end() == Some(End::ClientLeft)).await;
     assert_eq!(gateway.stack.recorded(&request_id(&answer)).await["status"], "failed");
+}
+
+#[tokio::test]
+async fn fc_58_a_whole_answer_beyond_the_bound_is_502() {
+    let gateway = Gateway::start().await;
+    let body = format!("{{\"choices\":[],\"padding\":\"{}\"}}", "x".repeat(65 << 20));
+    gateway.fake.script("large", Turn::raw("application/json", body));
+    assert_eq!(error_of(&gateway.ask("fake/large").await, 502)["code"], "upstream_too_large");
 }
 
 #[tokio::test]
