@@ -24,11 +24,13 @@ async fn with_header(lone: &LoneQwen, header: &str) -> String {
 async fn one_request_too_many_is_503_until_another_has_ended() {
     const LIMIT: usize = 2;
     let lone = LoneQwen::launch(LoneQwen::logged_in().config("qwen-proxy", "[api]\nmax_in_flight = 2\n")).await;
-    let gate = lone.site.script(Endpoint::Completion, Turn::default().gated());
-    let mut streams = Vec::new();
+    let (mut gates, mut streams) = (Vec::new(), Vec::new());
     for _ in 0..LIMIT {
+        // A gate for each stream: what is released is meant for this one.
+        let gate = lone.site.script(Endpoint::Completion, Turn::default().gated());
         // The ids, and the first word.
         gate.release(2);
+        gates.push(gate);
         let mut events = lone.client().stream(CHAT, &request("qwen3-max", true, "one two")).await;
         assert_eq!(events.next_text().await.as_deref(), Some("one "));
         streams.push(events);
@@ -44,7 +46,7 @@ async fn one_request_too_many_is_503_until_another_has_ended() {
     drop(streams.pop());
     let left = lone.site.until(|site| site.calls().iter().any(|call| call.end() == Some(End::ClientLeft)));
     within("the site's hearing of it", left).await;
-    gate.open();
+    gates.iter().for_each(signalbox_fakes::Gate::open);
     lone.client().post(CHAT, &request("qwen3-max", false, "hello")).await.expect(200);
     assert!(streams.pop().unwrap().finish().await.folded.done);
     lone.client().post(CHAT, &request("qwen3-max", true, "hello")).await.expect(200);

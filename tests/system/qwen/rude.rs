@@ -126,6 +126,14 @@ async fn an_error_in_a_200_is_told_with_its_status_and_words() {
         // The last one: the login rests after it.
         (json!({"choices": null, "error": {"message": words, "code": 429}}), 429),
     ];
+    for (what, turn) in [
+        ("an event named error", Turn::raw("text/event-stream", format!("event: error\ndata: {words}\n\n"))),
+        ("bare words", Turn::raw("text/plain", words)),
+    ] {
+        lone.site.script(Endpoint::Completion, turn);
+        let told = error_of(&lone.ask("qwen3-max", "hello").await, 502);
+        assert!(told["message"].as_str().unwrap().contains(words), "{what}: {told}");
+    }
     for (error, status) in errors {
         let as_event = Turn::raw("text/event-stream", format!("data: {error}\n\ndata: [DONE]\n\n"));
         for turn in
@@ -138,14 +146,6 @@ async fn an_error_in_a_200_is_told_with_its_status_and_words() {
                 assert!(status == 429 || message.contains(words), "{error}: {message}");
             }
         }
-    }
-    for (what, turn) in [
-        ("an event named error", Turn::raw("text/event-stream", format!("event: error\ndata: {words}\n\n"))),
-        ("bare words", Turn::raw("text/plain", words)),
-    ] {
-        lone.site.script(Endpoint::Completion, turn);
-        let told = error_of(&lone.ask("qwen3-max", "hello").await, 502);
-        assert!(told["message"].as_str().unwrap().contains(words), "{what}: {told}");
     }
 }
 
