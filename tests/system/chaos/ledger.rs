@@ -49,7 +49,11 @@ impl Ledger {
             };
             assert_eq!((request.status, request.stream), (RequestStatus::Completed, seen.stream), "{}", seen.id);
             assert_eq!(hash(request.openai_request.as_str()), seen.request, "{} asked for something else", seen.id);
-            seen.compare(response.as_ref().unwrap());
+            // An answer that did not fit on the disk leaves a row without it.
+            match response.as_ref().filter(|response| response.openai_response.is_some()) {
+                Some(response) => seen.compare(response),
+                None => missing.push(&seen.id),
+            }
         }
         assert!(missing.len() <= unlogged, "{missing:?} are missing, and {unlogged} were counted as not logged");
         let rows = lone.rows(None).await;
