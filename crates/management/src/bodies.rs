@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+pub(super) mod schemas;
+
 /// A provider to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -17,10 +19,10 @@ pub(super) struct ProviderToMake {
     #[schema(pattern = "^[a-z0-9-]+$", min_length = 1, max_length = 128)]
     id: String,
     /// For people; unique.
-    #[schema(pattern = r"[^\s\x85]")]
+    #[schema(schema_with = schemas::name)]
     name: String,
     /// One of `GET /api/providers/types`; any other word speaks OpenAI's API.
-    #[schema(pattern = r"[^\s\x85]")]
+    #[schema(pattern = "^[A-Za-z0-9_.-]+$", min_length = 1, max_length = 64)]
     r#type: String,
     /// `true` unless it is given.
     #[schema(nullable = false)]
@@ -28,9 +30,10 @@ pub(super) struct ProviderToMake {
     /// Higher is tried first; 0 unless it is given.
     #[schema(nullable = false)]
     priority: Option<i64>,
+    #[schema(schema_with = schemas::optional_prose)]
     description: Option<String>,
     /// How to reach it: the keys of its type. No value may be null.
-    #[schema(schema_with = config)]
+    #[schema(schema_with = schemas::config)]
     config: Option<BTreeMap<String, Value>>,
 }
 
@@ -39,14 +42,15 @@ pub(super) struct ProviderToMake {
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub(super) struct ProviderChanges {
-    #[schema(pattern = r"[^\s\x85]", nullable = false)]
+    #[schema(schema_with = schemas::name)]
     name: Option<String>,
-    #[schema(pattern = r"[^\s\x85]", nullable = false)]
+    #[schema(pattern = "^[A-Za-z0-9_.-]+$", min_length = 1, max_length = 64, nullable = false)]
     r#type: Option<String>,
     #[schema(nullable = false)]
     enabled: Option<bool>,
     #[schema(nullable = false)]
     priority: Option<i64>,
+    #[schema(schema_with = schemas::optional_prose)]
     description: Option<String>,
 }
 
@@ -55,7 +59,7 @@ pub(super) struct ProviderChanges {
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigToMerge {
     /// No value may be null: delete the key instead.
-    #[schema(schema_with = config)]
+    #[schema(schema_with = schemas::config)]
     config: BTreeMap<String, Value>,
 }
 
@@ -63,7 +67,7 @@ pub(super) struct ConfigToMerge {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigToSet {
-    #[schema(schema_with = sendable)]
+    #[schema(schema_with = schemas::sendable)]
     value: Value,
     /// Whether it is masked where it is shown; by default that depends on the key.
     #[schema(nullable = false)]
@@ -74,11 +78,12 @@ pub(super) struct ConfigToSet {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LinkToMake {
-    #[schema(pattern = r"[^\s\x85]")]
+    #[schema(schema_with = schemas::name)]
     model_id: String,
     /// `false` unless it is given.
     #[schema(nullable = false)]
     is_default: Option<bool>,
+    #[schema(schema_with = schemas::link_config)]
     config: Option<Map<String, Value>>,
 }
 
@@ -89,10 +94,11 @@ pub(super) struct ModelToMake {
     /// No `..` in it.
     #[schema(pattern = r"^([A-Za-z0-9_:/-]|\.(?!\.))+$", min_length = 1, max_length = 128)]
     id: String,
-    #[schema(pattern = r"[^\s\x85]")]
+    #[schema(schema_with = schemas::name)]
     name: String,
+    #[schema(schema_with = schemas::optional_prose)]
     description: Option<String>,
-    #[schema(nullable = false)]
+    #[schema(schema_with = schemas::lines)]
     capabilities: Option<Vec<String>>,
 }
 
@@ -101,10 +107,11 @@ pub(super) struct ModelToMake {
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub(super) struct ModelChanges {
-    #[schema(pattern = r"[^\s\x85]", nullable = false)]
+    #[schema(schema_with = schemas::name)]
     name: Option<String>,
+    #[schema(schema_with = schemas::optional_prose)]
     description: Option<String>,
-    #[schema(nullable = false)]
+    #[schema(schema_with = schemas::lines)]
     capabilities: Option<Vec<String>>,
 }
 
@@ -113,7 +120,7 @@ pub(super) struct ModelChanges {
 #[serde(deny_unknown_fields)]
 pub(super) struct SettingToPut {
     /// Anything but null; what it has to be depends on the key.
-    #[schema(schema_with = not_null)]
+    #[schema(schema_with = schemas::not_null)]
     value: Value,
 }
 
@@ -137,28 +144,6 @@ pub(super) struct CredentialsToPut {
     #[schema(minimum = 1, maximum = 253_402_300_799_i64)]
     expires_at: Option<i64>,
     /// `default` unless it is given.
-    #[schema(pattern = r"[^\s\x85]", nullable = false)]
+    #[schema(schema_with = schemas::name)]
     label: Option<String>,
-}
-
-/// A configuration: anything but null under each key.
-fn config() -> utoipa::openapi::schema::Object {
-    use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
-    let keys = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"[^\s\x85]")).max_length(Some(128)).build();
-    ObjectBuilder::new()
-        .property_names(Some(keys))
-        .additional_properties(Some(AdditionalProperties::RefOr(sendable().into())))
-        .build()
-}
-
-/// What a provider can be configured with: see `openapi::sendable`.
-fn sendable() -> utoipa::openapi::Ref {
-    utoipa::openapi::Ref::from_schema_name("Sendable")
-}
-
-/// Anything but null.
-fn not_null() -> utoipa::openapi::schema::Object {
-    use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-    let types = vec![Type::Object, Type::Array, Type::String, Type::Number, Type::Boolean];
-    ObjectBuilder::new().schema_type(SchemaType::Array(types)).build()
 }

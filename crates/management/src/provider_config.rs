@@ -87,7 +87,7 @@ pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Bo
 
 /// Writes one key.
 #[utoipa::path(
-    patch, path = "/api/providers/{id}/config/{key}", tag = "provider-config", request_body = ConfigToSet, params(("id" = String, Path), ("key" = String, Path, pattern = r"[^\s\x85]", max_length = 128)),
+    patch, path = "/api/providers/{id}/config/{key}", tag = "provider-config", request_body = ConfigToSet, params(("id" = String, Path), ("key" = inline(crate::bodies::schemas::Key), Path)),
     responses((status = 200, description = "The key", body = WrittenKey)),
 )]
 pub(super) async fn patch(

@@ -152,7 +152,7 @@ pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Resu
 ///
 /// Keys that nobody knows are kept, as text.
 #[utoipa::path(
-    put, path = "/api/settings/{key}", tag = "settings", request_body = SettingToPut, params(("key" = String, Path, pattern = r"[^\s\x85]", max_length = 128)),
+    put, path = "/api/settings/{key}", tag = "settings", request_body = SettingToPut, params(("key" = inline(crate::bodies::schemas::Key), Path)),
     responses(
     (status = 200, description = "The setting", body = WrittenSetting),
     (status = 400, description = "The value is not what it should be", body = SettingRefusal),

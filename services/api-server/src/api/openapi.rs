@@ -83,7 +83,7 @@ fn finished(mut document: Value) -> Value {
 
 /// Any value that can be sent to a provider; see `signalbox_core::provider_config`.
 fn sendable() -> Value {
-    let plain = json!({ "not": { "pattern": r"[\x00-\x1f\x7f-\x9f]" } });
+    let plain = json!({ "not": { "pattern": r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]" } });
     let inner = json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Sendable" }] });
     let text = json!({ "type": "string", "not": plain["not"] });
     json!({
