@@ -11,6 +11,9 @@
 //!
 //! The end is recognised in the bytes that pass ([`EndScanner`]). What the log keeps of them has no part in it.
 
+mod drain;
+mod line_end;
+
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
@@ -18,6 +21,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
+use line_end::{end_event, is_blank_line};
 use signalbox_core::{
     openai::{EndScanner, ErrorBody, Failed, Scan},
     schema::RequestStatus,
@@ -49,6 +53,8 @@ pub enum Source {
 
 /// A stream that passes through.
 pub struct Relay {
+    /// Before the source: when a client leaves, its permit is free by the time the provider hears of it.
+    exchange: Exchange,
     source: Source,
     /// What was read of the stream before it was decided to relay it.
     prefix: std::vec::IntoIter<Bytes>,
@@ -57,10 +63,11 @@ pub struct Relay {
     held: Bytes,
     /// An unfinished event that may turn out to be an error. It stands before what is held.
     withheld: BytesMut,
-    exchange: Exchange,
     phase: Phase,
     /// The end is written but perhaps not on the disk yet; these are the bytes that wait for it.
     last: Option<(Written, Bytes)>,
+    /// The line ends of the end event that have been released, while its blank line is missing.
+    line_end: Option<&'static str>,
     /// When the provider is given up that does not end its stream.
     drained_by: Option<Pin<Box<Sleep>>>,
     /// The service is ending and waits no longer.
@@ -145,6 +152,7 @@ impl Relay {
             exchange,
             phase: Phase::Passing,
             last: None,
+            line_end: None,
             drained_by: None,
             cut: Box::pin(cut.cancelled_owned()),
         }
@@ -173,6 +181,9 @@ impl Relay {
                     return Poll::Ready(Some(Err("the stream broke off".into())));
                 }
                 Phase::Draining { left } => {
+                    if let Some(begun) = self.line_end {
+                        return self.poll_line_end(begun, cx).map(|bytes| Some(Ok(Frame::data(bytes))));
+                    }
                     ready!(self.poll_drained(left, cx));
                     self.phase = Phase::Over;
                     return Poll::Ready(None);
@@ -217,7 +228,8 @@ impl Relay {
                 bytes = self.withhold(bytes);
             }
             Scan::Done(at) => {
-                let last = end_event(&bytes.split_off(at));
+                let (last, begun) = end_event(&bytes.split_off(at));
+                self.line_end = (!is_blank_line(begun)).then_some(begun);
                 bytes = self.released(bytes);
                 self.exchange.answer(&bytes);
                 self.exchange.answer(&last);
@@ -331,40 +343,6 @@ impl Relay {
         // A blank line first: the break may have come in the middle of an event.
         Ok(Frame::data(format!("\n\n{}", body.to_event()).into()))
     }
-
-    /// Reads on until the provider ends its stream, which lets its connection be used again; not for long.
-    fn poll_drained(&mut self, mut left: usize, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let dropped = match self.prefix.next() {
-                Some(bytes) => bytes.len(),
-                None => match self.source.poll_data(cx) {
-                    Poll::Ready(Some(Ok(bytes))) => bytes.len(),
-                    // The client has everything; that the provider hangs up badly is nobody's concern.
-                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
-                    Poll::Pending => break,
-                },
-            };
-            let Some(rest) = left.checked_sub(dropped) else { return Poll::Ready(()) };
-            left = rest;
-            self.phase = Phase::Draining { left };
-        }
-        if self.cut.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        let by = self.drained_by.get_or_insert_with(|| Box::pin(tokio::time::sleep(DRAINED_WITHIN)));
-        by.as_mut().poll(cx)
-    }
-}
-
-/// The end event alone: what `bytes` begin with, to its blank line, which is added where it has not come yet.
-fn end_event(bytes: &Bytes) -> Bytes {
-    let line = memchr::memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
-    for end in ["\n\n", "\r\n\r\n", "\r\r"] {
-        if bytes[line..].starts_with(end.as_bytes()) {
-            return bytes.slice(..line + end.len());
-        }
-    }
-    join(&bytes[..line], b"\n\n")
 }
 
 impl Broken {

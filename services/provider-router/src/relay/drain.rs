@@ -1,0 +1,70 @@
+//! Reading on behind the end event: the rest of its blank line passes, everything else is dropped.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use super::{
+    DRAINED_WITHIN, Phase, Relay, join,
+    line_end::{go_on, is_blank_line, missing},
+};
+
+impl Relay {
+    /// The rest of the end event's blank line as the provider sends it, or as it should have.
+    pub(super) fn poll_line_end(&mut self, begun: &'static str, cx: &mut Context<'_>) -> Poll<Bytes> {
+        loop {
+            let next = match self.prefix.next() {
+                Some(bytes) => Some(bytes),
+                None => match self.source.poll_data(cx) {
+                    Poll::Ready(next) => next.and_then(Result::ok),
+                    Poll::Pending => {
+                        ready!(self.poll_given_up(cx));
+                        None
+                    }
+                },
+            };
+            if next.as_ref().is_some_and(Bytes::is_empty) {
+                continue;
+            }
+            self.line_end = None;
+            let Some(bytes) = next else { return Poll::Ready(Bytes::from_static(missing(begun).as_bytes())) };
+            let (taken, now) = go_on(begun, &bytes);
+            if is_blank_line(now) {
+                return Poll::Ready(bytes.slice(..taken));
+            }
+            if taken < bytes.len() {
+                return Poll::Ready(join(&bytes[..taken], missing(now).as_bytes()));
+            }
+            self.line_end = Some(now);
+            return Poll::Ready(bytes);
+        }
+    }
+
+    /// Ready when the service is ending or the provider has had its time to end its stream.
+    fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let by = self.drained_by.get_or_insert_with(|| Box::pin(tokio::time::sleep(DRAINED_WITHIN)));
+        by.as_mut().poll(cx)
+    }
+
+    /// Reads on until the provider ends its stream, which lets its connection be used again; not for long.
+    pub(super) fn poll_drained(&mut self, mut left: usize, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let dropped = match self.prefix.next() {
+                Some(bytes) => bytes.len(),
+                None => match self.source.poll_data(cx) {
+                    Poll::Ready(Some(Ok(bytes))) => bytes.len(),
+                    // The client has everything; that the provider hangs up badly is nobody's concern.
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                    Poll::Pending => break,
+                },
+            };
+            let Some(rest) = left.checked_sub(dropped) else { return Poll::Ready(()) };
+            left = rest;
+            self.phase = Phase::Draining { left };
+        }
+        self.poll_given_up(cx)
+    }
+}
