@@ -80,8 +80,6 @@ async fn fc_67_bodies_and_heads_beyond_their_limits_are_refused() {
 async fn connections_beyond_the_limit_wait_for_one_to_close() {
     const LIMIT: usize = 3;
     let lone = LoneRouter::configured("[server]\nmax_connections = 3\n").await;
-    let gate = lone.fake.script("slow", Turn::echo().gated());
-    gate.release(1);
     let ask = async |stream: &mut TcpStream| {
         stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
         let mut begin = [0; 12];
@@ -92,6 +90,7 @@ async fn connections_beyond_the_limit_wait_for_one_to_close() {
     let mut open = Vec::new();
     // Busy ones: others would make room.
     for _ in 0..LIMIT {
+        lone.fake.script("slow", Turn::echo().gated()).release(1);
         let mut stream = connect().await.unwrap();
         let body = chat("fake/slow", true).to_string();
         let head = format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());

@@ -52,10 +52,13 @@ async fn i14_every_byte_of_a_stream_passes_as_it_came() {
 async fn every_byte_of_a_whole_answer_passes_as_it_came() {
     let gateway = Gateway::start().await;
     let body = "{ \"id\":\"x\",\n\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\\u00e9\"},\"finish_reason\":\"stop\"}], \"extra\": 1e2 }\n";
-    gateway.fake.script("odd", Turn::raw("application/json", body).header("x-extra", "kept"));
+    gateway.fake.script(
+        "odd",
+        Turn::raw("application/json", body).header("openai-processing-ms", "7").header("x-extra", "not listed"),
+    );
     let answer = gateway.ask("fake/odd").await.expect(200);
     assert_eq!(answer.text(), body);
-    assert_eq!(answer.header("x-extra"), "kept");
+    assert_eq!((answer.header("openai-processing-ms"), answer.header("x-extra")), ("7", ""));
 }
 
 #[tokio::test]
