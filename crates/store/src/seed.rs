@@ -75,7 +75,8 @@ async fn add(
         let model = NewModel {
             id: id.to_owned(),
             name: id.to_owned(),
-            description: None,
+            // Dashboards read the provider from the end of the description.
+            description: Some(format!("{id} - Discovered from {}", provider.id)),
             capabilities: vec!["chat".to_owned()],
         };
         models::add_if_missing(tx, &model, now).await?;

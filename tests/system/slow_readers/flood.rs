@@ -59,19 +59,29 @@ async fn serve(listener: TcpListener, open: Arc<AtomicUsize>) {
     while let Ok((stream, _)) = listener.accept().await {
         let open = Arc::clone(&open);
         tokio::spawn(async move {
-            open.fetch_add(1, Ordering::SeqCst);
-            // It has no end of its own: what ends it is that the router leaves.
-            assert!(flood(stream).await.is_err());
-            open.fetch_sub(1, Ordering::SeqCst);
+            // Ends only when the router closes the connection.
+            assert!(flood(stream, &open).await.is_err());
         });
     }
 }
 
-async fn flood(mut stream: TcpStream) -> std::io::Result<()> {
+/// Counts the connection as open from its request on. A request for the list of models is refused.
+async fn flood(mut stream: TcpStream, open: &AtomicUsize) -> std::io::Result<()> {
     let mut request = [0; 4096];
     if stream.read(&mut request).await? == 0 {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
     }
+    if request.starts_with(b"GET ") {
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await?;
+        return Err(std::io::ErrorKind::Unsupported.into());
+    }
+    open.fetch_add(1, Ordering::SeqCst);
+    let sent = send_events(&mut stream).await;
+    open.fetch_sub(1, Ordering::SeqCst);
+    sent
+}
+
+async fn send_events(stream: &mut TcpStream) -> std::io::Result<()> {
     stream
         .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         .await?;

@@ -151,6 +151,23 @@ async fn bytes_pass_at_once_and_the_end_is_written_before_it_is_released() {
 }
 
 #[tokio::test]
+async fn the_blank_line_behind_the_end_event_passes_however_it_is_cut() {
+    for cuts in [
+        vec![B(b"data: [DONE]"), B(b"\r"), B(b"\n"), B(b"\r"), B(b"\n"), B(b"more")],
+        vec![B(b"data: [DONE]\r"), Wait, B(b""), Wait, B(b"\n\r\nmore")],
+        vec![B(b"data: [DONE]\r\n\r\n"), Fail],
+        // What is missing is supplied.
+        vec![B(b"data: [DONE]\r\n"), B(b"")],
+        vec![B(b"data: [DONE]\r\n\r"), B(b"more")],
+    ] {
+        let shown = format!("{cuts:?}");
+        let mut client = Client::new(cuts);
+        assert_eq!(client.text(), ("data: [DONE]\r\n\r\n".to_owned(), Seen::End), "{shown}");
+        assert_eq!(client.statuses(), ["completed"]);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_breaks_says_so_and_never_ends_well() {
     let mut client = Client::new([B(b"data: {}\n\n"), Fail]);
     let seen = client.all();

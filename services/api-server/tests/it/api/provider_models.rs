@@ -7,7 +7,9 @@ use crate::site::{Site, on_both};
 on_both!(a_model_is_linked_made_default_and_unlinked, what_is_missing_is_told, both_paths_are_the_same);
 
 fn linked(id: &str, is_default: bool, config: &Value) -> Value {
-    json!({"id": id, "name": id, "description": "", "capabilities": "[\"chat\"]", "created_at": 0, "updated_at": 0,
+    let seeded_by = if id == "echo" { "echo" } else { "qwen-proxy-default" };
+    let description = format!("{id} - Discovered from {seeded_by}");
+    json!({"id": id, "name": id, "description": description, "capabilities": "[\"chat\"]", "created_at": 0, "updated_at": 0,
            "is_default": is_default, "provider_config": config})
 }
 
