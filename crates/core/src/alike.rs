@@ -1,17 +1,17 @@
-//! What two texts have in common.
+//! Computes the common prefix and the common suffix of two byte strings.
 //!
 //! Conversations resend their history, so long bodies are mostly alike: whole blocks are compared first, which is fast.
 
 const BLOCK: usize = 256;
 
-/// How many bytes are the same at the beginning of both.
+/// Returns the length in bytes of the common prefix of `a` and `b`.
 #[must_use]
 pub fn prefix(a: &[u8], b: &[u8]) -> usize {
     let blocks = a.chunks_exact(BLOCK).zip(b.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
     blocks + a[blocks..].iter().zip(&b[blocks..]).take_while(|(a, b)| a == b).count()
 }
 
-/// How many bytes are the same at the end of both.
+/// Returns the length in bytes of the common suffix of `a` and `b`.
 #[must_use]
 pub fn suffix(a: &[u8], b: &[u8]) -> usize {
     let blocks = a.rchunks_exact(BLOCK).zip(b.rchunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;

@@ -1,20 +1,20 @@
-//! Which conversation a request continues.
+//! Recognises the conversation that a request continues.
 //!
-//! Clients send no conversation id: they resend the history. A conversation is therefore known by its opening, the first
-//! user message and the answer to it. A request without an assistant message opens a conversation of its own, even when its
-//! prompt is the same as another's.
+//! Clients send no conversation id: they resend the history. A conversation is therefore identified by its opening: the
+//! first user message and the answer to it. A request without an assistant message opens a new conversation, even when
+//! its prompt equals that of another conversation.
 
 use uuid::Uuid;
 
 use crate::{id, json::Reader};
 
-/// How much of each side of the opening counts, in characters. Some clients echo answers back truncated.
+/// Number of characters of each side of the opening that are hashed. Some clients send answers back truncated.
 const SIGNIFICANT: usize = 120;
 
-/// Makes hashes of openings unlike those of anything else.
+/// UUID namespace that separates the hashes of openings from all other hashes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5169_6e61_6c62_6f78_0000_0000_0000_0001);
 
-/// How a conversation began, as far as a request tells.
+/// The opening of a conversation, as far as a request contains it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Opening {
     /// The text of the first user message.
@@ -24,11 +24,12 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Reads the body of a chat request, as far as both texts go; what is no chat request has no opening.
+    /// Reads the opening from the body of a chat request and stops once both texts are known. The opening of any other
+    /// body is empty.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
         let mut opening = Self::default();
-        // `None` may mean no more than that the rest need not be read.
+        // `None` may also mean that the rest need not be read.
         let _ = Reader::new(body).fields(|name, value| match &*name {
             "messages" => value.array(|message| opening.add(message)),
             _ => value.skip(),
@@ -36,7 +37,7 @@ impl Opening {
         opening
     }
 
-    /// Reads the next message; `None` when no more is needed.
+    /// Reads the next message; returns `None` when no more is needed.
     fn add(&mut self, message: &mut Reader<'_>) -> Option<()> {
         if message.peek()? != b'{' {
             return message.skip();
@@ -62,14 +63,14 @@ impl Opening {
         (self.user.is_none() || self.answer.is_none()).then_some(())
     }
 
-    /// The hash by which the conversation is known; `None` on a first turn.
+    /// Returns the hash that identifies the conversation; `None` on a first turn.
     #[must_use]
     pub fn hash(&self) -> Option<String> {
         Some(opening_hash(self.user.as_deref().unwrap_or_default(), self.answer.as_deref()?))
     }
 }
 
-/// The hash of an opening, 32 hexadecimal digits: equal for the end of the first turn and for every later turn.
+/// Returns the hash of an opening, 32 hexadecimal digits: equal for the end of the first turn and for every later turn.
 #[must_use]
 pub fn opening_hash(first_user: &str, first_answer: &str) -> String {
     id::hash(&NAMESPACE, &[significant(first_user), "\0", significant(first_answer)].concat())
@@ -79,28 +80,28 @@ fn significant(text: &str) -> &str {
     beginning(text.trim(), SIGNIFICANT)
 }
 
-/// The first `chars` characters of a text, or all.
+/// Returns the first `chars` characters of a text, or the whole text if it is shorter.
 #[must_use]
 pub fn beginning(text: &str, chars: usize) -> &str {
     // Most texts are short, and no text has more characters than bytes.
     if text.len() <= chars {
         return text;
     }
-    // In most of the others, the characters that count have one byte each.
+    // In most longer texts, the first `chars` characters are ASCII.
     if text.as_bytes()[..chars].is_ascii() {
         return &text[..chars];
     }
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
-/// The text of a message's content, which most of the time is a string; the texts of its parts are joined by a newline.
+/// Returns the text of a message's content: the string itself, or the texts of its parts joined by newlines.
 fn text(content: &[u8]) -> String {
     let mut reader = Reader::new(content);
     match content.first() {
         Some(b'"') => reader.text().map(|text| text.to_str().into_owned()).unwrap_or_default(),
         Some(b'[') => {
             let mut texts = Vec::new();
-            // It is JSON: it was passed over before.
+            // Cannot fail: the value was parsed as JSON before.
             let _ = reader.array(|part| match part.peek()? {
                 b'{' => part.fields(|name, value| {
                     if name == "text" && value.peek()? == b'"' {

@@ -1,25 +1,28 @@
-//! The beginning of a long body, for lists: a JSON object stays a JSON object.
+//! Cuts a long body to an excerpt for lists; a JSON object stays a JSON object.
 
 use serde::de::IgnoredAny;
 
-/// The field that marks an object as cut.
+/// Field that marks a truncated object.
 const MARK: &str = "\"truncated\":true";
 
-/// Follows a text that is no object.
+/// Suffix of a truncated text that is not an object.
 const CUT: &str = "… [truncated]";
 
-/// Maximum depth of containers; deeper objects are shown as text.
+/// Maximum depth of open containers; deeper objects are shown as text.
 const MAX_DEPTH: usize = 100;
 
-/// Returns an excerpt of a body that begins with `start` and goes on. Of an object, what is cut is closed, and it gets the
-/// field `"truncated": true`: `{"a":[{"b":"long te` becomes `{"a":[{"b":"long te"}],"truncated":true}`. Any other body is
-/// plain text with a mark at its end.
+/// Returns an excerpt of a longer body that begins with `start`.
+///
+/// An object is cut after its last whole value, its open containers and string are closed, and the field `"truncated":
+/// true` is added: `{"a":[{"b":"long te` becomes `{"a":[{"b":"long te"}],"truncated":true}`. Any other body is returned
+/// as text with a mark at its end.
 #[must_use]
 pub fn excerpt(start: &str) -> String {
     closed(start).unwrap_or_else(|| format!("{start}{CUT}"))
 }
 
-/// Closes what a cut object has left open.
+/// Closes the containers and the string that are open where an object was cut; `None` if `start` does not begin an
+/// object.
 fn closed(start: &str) -> Option<String> {
     if !start.trim_ascii_start().starts_with('{') {
         return None;
@@ -38,18 +41,18 @@ fn closed(start: &str) -> Option<String> {
     }
     object.push_str(MARK);
     object.push('}');
-    // Whatever the body was, what is shown is an object.
+    // The body may have been invalid: only a valid object is returned.
     serde_json::from_str::<IgnoredAny>(&object).is_ok().then_some(object)
 }
 
-/// Where to cut, and what is open there.
+/// The offset at which to cut, and the containers that are open there.
 struct Cut {
     end: usize,
     in_string: bool,
     open: Vec<u8>,
 }
 
-/// What the next string of an object is.
+/// The role of the next string in an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Key,
@@ -57,7 +60,7 @@ enum Role {
 }
 
 impl Cut {
-    /// Finds the last place at which everything before it is whole values, or the text of a string value.
+    /// Finds the last offset that ends a whole value or lies within the text of a string value.
     fn of(start: &str) -> Option<Self> {
         let bytes = start.as_bytes();
         let mut open = Vec::new();
@@ -106,7 +109,7 @@ impl Cut {
                 }
                 byte if byte.is_ascii_whitespace() => at += 1,
                 _ => {
-                    // A number or a word may go on behind the end, so it counts only when something follows.
+                    // A number or a word may continue past the end, so it counts only when another byte follows.
                     let length = bytes[at..].iter().take_while(|byte| !is_structural(**byte)).count();
                     at += length;
                     if at < bytes.len() {
@@ -129,11 +132,11 @@ fn is_structural(byte: u8) -> bool {
     matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"') || byte.is_ascii_whitespace()
 }
 
-/// The content of a string, behind its opening quote.
+/// The content of a string after its opening quote.
 struct Text {
-    /// Bytes up to the closing quote, or to the end.
+    /// Number of bytes up to the closing quote, or to the end.
     length: usize,
-    /// Bytes before an escape, or half of a surrogate pair, that is cut.
+    /// Number of bytes before a truncated escape or a truncated surrogate pair.
     whole: usize,
     closed: bool,
 }
@@ -160,7 +163,7 @@ impl Text {
     }
 }
 
-/// Returns the length of an escape; of a surrogate pair both halves.
+/// Returns the length of an escape in bytes; for a surrogate pair, of both halves.
 fn escape(bytes: &[u8]) -> usize {
     match bytes {
         [_, b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', _, _, rest @ ..] => match rest {

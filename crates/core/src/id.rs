@@ -1,15 +1,15 @@
-//! Identifiers.
+//! Creates and validates identifiers.
 
 use sha1::{Digest as _, Sha1};
 use uuid::{Builder, Uuid};
 
-/// A new request id: a version 7 UUID, so that ids sort by creation time.
+/// Creates a request id: a version 7 UUID, so that ids sort by creation time.
 #[must_use]
 pub fn request_id() -> Uuid {
     Uuid::now_v7()
 }
 
-/// The hash of a text, 32 hexadecimal digits; texts of another `namespace` have others. It is a version 5 UUID (RFC 9562).
+/// Returns the hash of a text within `namespace`, 32 hexadecimal digits. The hash is a version 5 UUID (RFC 9562).
 #[must_use]
 pub fn hash(namespace: &Uuid, text: &str) -> String {
     let digest = Sha1::new().chain_update(namespace.as_bytes()).chain_update(text).finalize();
@@ -18,10 +18,10 @@ pub fn hash(namespace: &Uuid, text: &str) -> String {
     Builder::from_sha1_bytes(bytes).into_uuid().simple().to_string()
 }
 
-/// Whether `id` may name a resource in a URL or a table: 1 to 128 of `A-Z a-z 0-9 . _ : / @ + -`, with no `..` in it.
+/// Returns whether `id` may name a resource in a URL or a table: 1 to 128 of `A-Z a-z 0-9 . _ : / @ + -`, without `..`.
 ///
-/// Model names carry slashes and colons (`qwen/qwen3:free`), so both are allowed here; what may name a provider is
-/// narrower, see [`is_slug`].
+/// Model names contain slashes and colons (`qwen/qwen3:free`), so both are allowed here. Provider ids are narrower, see
+/// [`is_slug`].
 #[must_use]
 pub fn is_resource_id(id: &str) -> bool {
     (1..=128).contains(&id.len())
@@ -29,7 +29,7 @@ pub fn is_resource_id(id: &str) -> bool {
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@+-".contains(&b))
 }
 
-/// Whether `id` is a provider id: lowercase letters, digits and hyphens, 1 to 128 of them.
+/// Returns whether `id` is a valid provider id: 1 to 128 lowercase letters, digits and hyphens.
 #[must_use]
 pub fn is_slug(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')

@@ -1,7 +1,7 @@
-//! Reading a few values out of JSON and passing over the rest, once and without building anything.
+//! Reads single values out of JSON and skips the rest, in one pass and without building a tree.
 //!
-//! Every request and answer goes through here, and most of its bytes are text that nobody asks for. [`Reader`] is as strict
-//! as serde about what JSON is, but says only *that* something is none; [`why_not`] has the words.
+//! Every request and answer is read here, and most of its bytes are text that is skipped. [`Reader`] accepts exactly
+//! the JSON that serde accepts, but does not describe errors; [`why_not`] does.
 
 mod text;
 
@@ -11,17 +11,17 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 pub use text::{Text, TextBuf};
 
-/// How deep arrays and objects may lie in one another, as in serde's values.
+/// Maximum nesting depth of arrays and objects; the same limit as for `serde_json` values.
 const MAX_DEPTH: usize = 128;
 
-/// Text is looked at a word at a time at first, up to this length.
+/// Number of bytes that are scanned at a time, and the length up to which text is scanned by words.
 const WORD: usize = size_of::<u64>();
 const SHORT: usize = 4 * WORD;
 
-/// Goes through a document from its first byte to its last.
+/// A cursor over a JSON document.
 ///
-/// Each method reads what stands next, and answers `None` if that is something else or no JSON; the reader is of no use
-/// then. UTF-8 is checked in the texts that are [read](Self::string), and not in those that are passed over.
+/// Each method reads the next value and returns `None` if it has another type or is not valid JSON; the reader must not
+/// be used after that. UTF-8 is validated in strings that are [read](Self::string), not in those that are skipped.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     json: &'a [u8],
@@ -29,15 +29,15 @@ pub struct Reader<'a> {
     depth: usize,
 }
 
-/// A string as it stands in the document.
+/// A string as written in the document.
 struct Quoted<'a> {
-    /// Quotes included.
+    /// The bytes, including the quotes.
     raw: &'a [u8],
-    /// It has no escapes.
+    /// Whether the string contains no escapes.
     is_plain: bool,
 }
 
-/// Why `json` could not be read as an object: in serde's words, if it is no JSON.
+/// Returns the reason why `json` could not be read as an object. If it is not JSON, the text is serde's error message.
 #[must_use]
 pub fn why_not(json: &[u8]) -> String {
     match serde_json::from_slice::<IgnoredAny>(json) {
@@ -53,13 +53,13 @@ pub fn why_not(json: &[u8]) -> String {
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
-    /// Begins with a document.
+    /// Creates a reader at the beginning of a document.
     #[must_use]
     pub const fn new(json: &'a [u8]) -> Self {
         Self { json, at: 0, depth: 0 }
     }
 
-    /// The first byte of what stands next.
+    /// Skips white space and returns the first byte of the next value.
     pub fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.json.get(self.at)?;
@@ -70,22 +70,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The end of the document.
+    /// Expects the end of the document.
     pub fn end(&mut self) -> Option<()> {
         self.peek().is_none().then_some(())
     }
 
-    /// An object: `each` is called with the name of each member, and has to read its value.
+    /// Reads an object: calls `each` with the name of each member. `each` must consume the value.
     pub fn object(&mut self, mut each: impl FnMut(&str, &mut Self) -> Option<()>) -> Option<()> {
         self.members(|name, value| each(&name.read()?, value))
     }
 
-    /// As [`object`](Self::object), for names that may hold half characters.
+    /// Like [`object`](Self::object), for names that may contain lone surrogates.
     pub fn fields(&mut self, mut each: impl FnMut(Cow<'a, str>, &mut Self) -> Option<()>) -> Option<()> {
         self.members(|name, value| each(name.text().to_str(), value))
     }
 
-    /// An array: `each` is called before each element, and has to read it.
+    /// Reads an array: calls `each` before each element. `each` must consume the element.
     pub fn array(&mut self, mut each: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.enter(b'[')?;
         if self.peek()? == b']' {
@@ -100,17 +100,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A string, unescaped.
+    /// Reads a string and unescapes it.
     pub fn string(&mut self) -> Option<Cow<'a, str>> {
         self.pass_string()?.read()
     }
 
-    /// A string that may hold half characters.
+    /// Reads a string that may contain lone surrogates.
     pub fn text(&mut self) -> Option<Text<'a>> {
         self.pass_string().map(|quoted| quoted.text())
     }
 
-    /// A string, unescaped; or `null`, which is `None` inside.
+    /// Reads a string, unescaped, or `null`, which is returned as `Some(None)`.
     pub fn string_or_null(&mut self) -> Option<Option<Cow<'a, str>>> {
         match self.peek()? {
             b'n' => self.word(b"null").map(|()| None),
@@ -118,8 +118,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Any value, with U+FFFD for what is no character; of two members of one name the last counts, as in JavaScript. Takes
-    /// many times the memory of its text: only for what is known to be small.
+    /// Reads any value. Invalid characters become U+FFFD; the last of several members with the same name wins, as in
+    /// JavaScript. The value takes many times the memory of its text, so use this only for values known to be small.
     pub fn value(&mut self) -> Option<Value> {
         Some(match self.peek()? {
             b'"' => Value::String(self.text()?.to_str().into_owned()),
@@ -139,12 +139,12 @@ impl<'a> Reader<'a> {
                 })?;
                 Value::Array(elements)
             }
-            // A number that does not fit is none.
+            // A number that does not fit becomes `null`.
             _ => serde_json::from_slice(self.raw()?).unwrap_or_default(),
         })
     }
 
-    /// Passes over a value; answers its bytes.
+    /// Skips a value and returns its bytes.
     pub fn raw(&mut self) -> Option<&'a [u8]> {
         self.peek()?;
         let start = self.at;
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
         Some(&self.json[start..self.at])
     }
 
-    /// Passes over a value.
+    /// Skips a value.
     pub fn skip(&mut self) -> Option<()> {
         match self.peek()? {
             b'"' => self.pass_string().map(|_| ()),
@@ -231,14 +231,14 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// Passes over a byte, if it is this one.
+    /// Consumes the next byte if it equals `byte`, and returns whether it did.
     fn pass(&mut self, byte: u8) -> bool {
         let is_it = self.json.get(self.at) == Some(&byte);
         self.at += usize::from(is_it);
         is_it
     }
 
-    /// One digit or more.
+    /// Reads one or more digits.
     fn digits(&mut self) -> Option<()> {
         let digits = self.json[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += digits;
@@ -261,11 +261,11 @@ impl<'a> Quoted<'a> {
     }
 }
 
-/// How many bytes of `bytes` are text: up to a quote, a backslash or a control character.
+/// Returns the number of leading bytes that are plain text: up to a quote, a backslash or a control character.
 #[inline]
 fn plain_len(bytes: &[u8]) -> usize {
-    // Names and most values are short, and so is most text between two escapes: it is over before a search of the rest would
-    // have begun.
+    // Names, most values and most text between two escapes are short: a word-by-word scan ends before the setup of
+    // `memchr2` pays off.
     let mut at = 0;
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let ends = ends_of_text(u64::from_le_bytes(*word));
@@ -283,13 +283,13 @@ fn plain_len(bytes: &[u8]) -> usize {
 #[inline(never)]
 fn long_text(bytes: &[u8]) -> usize {
     let text = &bytes[..memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len())];
-    // Without a branch in it, the compiler makes vectors of this one.
+    // The fold has no branch, so the compiler vectorises it.
     let least = text.iter().fold(u8::MAX, |least, &byte| least.min(byte));
     let control = if least < b' ' { text.iter().position(|&byte| byte < b' ') } else { None };
     control.unwrap_or(text.len())
 }
 
-/// How long the escape is that `bytes` begin with.
+/// Returns the length in bytes of the escape at the beginning of `bytes`; `None` if the escape is invalid.
 #[inline]
 fn escape(bytes: &[u8]) -> Option<usize> {
     match bytes.get(1)? {
@@ -299,12 +299,13 @@ fn escape(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Looks at all bytes of a word at once: the lowest bit that is set is the highest of the first byte that is no text.
+/// Tests all bytes of a word at once: the lowest bit set in the result is the highest bit of the first byte that is not
+/// plain text.
 const fn ends_of_text(word: u64) -> u64 {
     const EACH: u64 = u64::from_le_bytes([1; WORD]);
     const HIGHEST: u64 = EACH << 7;
-    // Taking more from a byte than it has sets its highest bit. It borrows from the byte above, which does not matter:
-    // that one comes later.
+    // A subtraction that underflows sets the highest bit of its byte. The borrow changes the next higher byte, which
+    // does not matter because that byte comes later in the text.
     let control = word.wrapping_sub(EACH * b' ' as u64);
     let quote = (word ^ (EACH * b'"' as u64)).wrapping_sub(EACH);
     let backslash = (word ^ (EACH * b'\\' as u64)).wrapping_sub(EACH);

@@ -1,15 +1,19 @@
-//! The shapes everybody agrees on, and pure functions over them.
+//! Shared data types and pure functions over them.
 //!
 //! # Layout
 //! - [`openai`]: the wire types of the OpenAI API, and folding a stream of chunks into one answer.
 //! - [`schema`]: one row type per database table.
-//! - [`sse`]: incremental event-stream framing, zero copy.
-//! - [`conversation`]: which conversation a request continues. [`said`]: looking for a text in one. [`alike`]: what two share.
-//! - [`provider_type`]: the kinds of provider there are. [`provider_config`], [`text`]: rules for what may be stored of one.
-//! - [`excerpt`]: the beginning of a long body. [`json`]: reading a few values and passing over the rest. [`id`], [`secret`]: identifiers, and values that cannot be printed.
+//! - [`sse`]: incremental, zero-copy framing of event streams.
+//! - [`conversation`]: recognises the conversation of a request. [`said`]: searches for a text in a conversation.
+//!   [`alike`]: finds the common parts of two bodies.
+//! - [`provider_type`]: the provider types. [`provider_config`], [`text`]: validation of stored provider data.
+//! - [`excerpt`]: the beginning of a long body. [`json`]: reads single values and skips the rest. [`id`], [`secret`]:
+//!   identifiers, and values that cannot be printed.
+//! - [`masking`]: masks credentials in the texts of providers.
 //!
 //! # Invariants
-//! Nothing in this crate performs I/O, reads a clock or spawns a task: tokio, hyper and sqlx are absent on purpose.
+//! Nothing in this crate performs I/O, reads a clock or spawns a task: it deliberately does not depend on tokio, hyper
+//! or sqlx.
 
 pub mod alike;
 pub mod conversation;

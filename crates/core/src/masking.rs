@@ -1,7 +1,8 @@
-//! Keeping a provider's credentials out of what it says.
+//! Masks a provider's credentials in the texts that the provider sends.
 //!
-//! Providers quote the key they refuse, and their words go to clients and into the log, who are not meant to have it. A key
-//! may stand there as it is, with JSON's escapes (also twice, where JSON is quoted within JSON), or percent-encoded.
+//! Providers quote a key that they reject, and their error texts go to clients and into the log, where the key must not
+//! appear. The key may be written literally, with JSON escapes (repeatedly, where JSON is quoted within JSON) or
+//! percent-encoded.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,22 +11,22 @@ use memchr::{memchr, memmem};
 
 use crate::secret::MASK;
 
-/// How often JSON may be quoted within JSON.
+/// Maximum number of levels of JSON quoted within JSON.
 const MAX_QUOTED: usize = 3;
 
-/// Finds credentials in text and puts [`MASK`] in their place.
+/// Finds credentials in text and replaces them with [`MASK`].
 #[derive(Clone, Default)]
 pub struct Masker {
     secrets: Vec<String>,
 }
 
-/// Masks nothing.
+/// A masker without secrets, which masks nothing.
 pub static NO_SECRETS: Masker = Masker { secrets: Vec::new() };
 
-/// Reads the escape that a text begins with: what it means and how long it is.
+/// Decodes the escape at the beginning of a text: returns the decoded bytes and the length of the escape.
 type Resolve = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
 
-/// A text with its escapes resolved, and where each of its bytes came from.
+/// A text with its escapes decoded, and the source range of each of its bytes.
 struct Resolved {
     text: Vec<u8>,
     origin: Vec<Range<usize>>,
@@ -34,24 +35,25 @@ struct Resolved {
 // === impl Masker ===
 
 impl Masker {
-    /// A masker of these secrets, of which the empty ones do not count.
+    /// Creates a masker for `secrets`; empty ones are ignored.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
         Self { secrets: secrets.into_iter().filter(|secret| !secret.is_empty()).collect() }
     }
 
-    /// Whether there is nothing to mask.
+    /// Returns whether the masker has no secrets.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.secrets.is_empty()
     }
 
-    /// Whether a text has a secret in it.
+    /// Returns whether `text` contains a secret.
     #[must_use]
     pub fn finds(&self, text: &[u8]) -> bool {
         !self.places(text).is_empty()
     }
 
-    /// The text with its secrets masked; `None` where it has none, so that it can pass as it is.
+    /// Returns the text with its secrets masked; `None` if it contains none, so that the caller can forward it
+    /// unchanged.
     #[must_use]
     pub fn mask(&self, text: &[u8]) -> Option<Vec<u8>> {
         let places = self.places(text);
@@ -69,7 +71,7 @@ impl Masker {
         Some(masked)
     }
 
-    /// As [`mask`](Self::mask), of text.
+    /// Like [`mask`](Self::mask), for a `str`.
     #[must_use]
     pub fn mask_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.mask(text.as_bytes()) {
@@ -78,7 +80,7 @@ impl Masker {
         }
     }
 
-    /// Where the secrets are, in order and apart from each other.
+    /// Returns the ranges of the secrets in `text`, ordered and disjoint.
     fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
         if self.secrets.is_empty() {
             return Vec::new();
@@ -116,7 +118,7 @@ impl std::fmt::Debug for Masker {
     }
 }
 
-/// Joins ranges that overlap or touch.
+/// Sorts the ranges and merges those that overlap.
 fn join(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
     places.sort_unstable_by_key(|place| place.start);
     let mut joined: Vec<Range<usize>> = Vec::with_capacity(places.len());
@@ -132,7 +134,7 @@ fn join(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
 // === impl Resolved ===
 
 impl Resolved {
-    /// Resolves the escapes of a text; `None` if it has none.
+    /// Decodes the escapes of a text; `None` if it has none.
     fn new(text: &[u8], resolve: Resolve) -> Option<Self> {
         memchr(b'\\', text).or_else(|| memchr(b'%', text))?;
         let mut resolved = Self { text: Vec::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
@@ -152,7 +154,7 @@ impl Resolved {
         any.then_some(resolved)
     }
 
-    /// Where a range of the resolved text came from.
+    /// Returns the source range of a range of the decoded text.
     fn source(&self, range: &Range<usize>) -> Range<usize> {
         let start = self.origin.get(range.start).map_or(0, |origin| origin.start);
         let end = range.end.checked_sub(1).and_then(|last| self.origin.get(last)).map_or(start, |origin| origin.end);
@@ -160,7 +162,7 @@ impl Resolved {
     }
 }
 
-/// The JSON escape that a text begins with: what it means and how long it is.
+/// Decodes the JSON escape at the beginning of a text: returns its bytes and the length of the escape.
 fn json_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let [b'\\', kind, rest @ ..] = text else { return None };
     let byte = match kind {
@@ -184,7 +186,7 @@ fn json_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((vec![byte], 2))
 }
 
-/// The percent-encoded byte that a text begins with.
+/// Decodes the percent-encoded byte at the beginning of a text.
 fn percent_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let digits = text.strip_prefix(b"%")?.get(..2)?;
     Some((vec![u8::try_from(hex(digits)?).ok()?], 3))

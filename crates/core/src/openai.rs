@@ -1,8 +1,8 @@
-//! Wire types of the OpenAI API: what its clients send and expect.
+//! Wire types of the OpenAI API.
 //!
-//! Bodies pass through the router as bytes; these types exist for the places that *make* an answer (the echo provider,
-//! errors, the model list) or *look into* one (usage, finish reason, the text for the log). Unknown fields are ignored
-//! when reading, and optional fields are left out when writing, as OpenAI itself does.
+//! Bodies pass through the router as bytes. These types exist for the places that *create* an answer (the echo
+//! provider, errors, the model list) or *inspect* one (usage, finish reason, the text for the log). Unknown fields are
+//! ignored when reading, and absent optional fields are omitted when writing, as OpenAI itself does.
 
 mod answer;
 mod chat;

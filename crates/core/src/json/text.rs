@@ -1,7 +1,7 @@
-//! Strings of JSON as they come, half characters included.
+//! JSON strings that may contain lone surrogates and invalid UTF-8.
 //!
-//! Providers cut text between events without looking: a pair of surrogates, or the bytes of one character, may lie in two
-//! strings. [`TextBuf`] joins the strings first and makes valid text of them at the end.
+//! Providers split text between events at any byte: a surrogate pair, or the bytes of one character, may be spread over
+//! two strings. [`TextBuf`] joins the strings first and replaces invalid characters at the end.
 
 use std::borrow::Cow;
 
@@ -10,33 +10,33 @@ use memchr::memchr;
 /// A string of a document, still escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'a> {
-    /// Without its quotes.
+    /// The bytes between the quotes.
     raw: &'a [u8],
     is_plain: bool,
 }
 
-/// Text that grows by strings of JSON.
+/// A text that is assembled from several JSON strings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextBuf {
-    /// UTF-8, but for halves of surrogate pairs in three bytes each and whatever bytes were invalid from the beginning.
+    /// UTF-8, except for lone surrogates (three bytes each) and bytes that were invalid in the input.
     bytes: Vec<u8>,
 }
 
 // === impl Text ===
 
 impl<'a> Text<'a> {
-    /// Of the bytes between the quotes; `is_plain` when there is no escape in them.
+    /// Wraps the bytes between the quotes; `is_plain` says that they contain no escape.
     pub(super) const fn new(raw: &'a [u8], is_plain: bool) -> Self {
         Self { raw, is_plain }
     }
 
-    /// Whether it is the empty string.
+    /// Returns whether the string is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.raw.is_empty()
     }
 
-    /// The text, with U+FFFD for what is no character.
+    /// Returns the text, with U+FFFD in place of invalid characters.
     #[must_use]
     pub fn to_str(&self) -> Cow<'a, str> {
         if self.is_plain {
@@ -51,7 +51,7 @@ impl<'a> Text<'a> {
 // === impl TextBuf ===
 
 impl TextBuf {
-    /// Whether nothing has been added.
+    /// Returns whether the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -76,20 +76,20 @@ impl TextBuf {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
-    /// The bytes so far.
+    /// Returns the bytes so far.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The text, with U+FFFD for what is no character.
+    /// Returns the text, with U+FFFD in place of invalid characters.
     #[must_use]
     pub fn into_string(self) -> String {
         let mut bytes = match String::from_utf8(self.bytes) {
             Ok(text) => return text,
             Err(error) => error.into_bytes(),
         };
-        // A lone surrogate is one character that cannot be shown, not three.
+        // A lone surrogate becomes one U+FFFD, not three.
         for at in 0..bytes.len().saturating_sub(2) {
             if bytes[at] == 0xED && bytes[at + 1] >= 0xA0 {
                 bytes[at..at + 3].copy_from_slice("\u{FFFD}".as_bytes());
@@ -98,7 +98,7 @@ impl TextBuf {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Appends what the escape after a backslash stands for; returns what follows it.
+    /// Appends the character of the escape after a backslash; returns the bytes that follow the escape.
     fn push_escape<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
         let Some((&kind, rest)) = rest.split_first() else { return rest };
         let byte = match kind {
@@ -119,7 +119,7 @@ impl TextBuf {
         rest
     }
 
-    /// Appends a unit of UTF-16, which may be the second half of what the text ends with.
+    /// Appends a UTF-16 unit. A low surrogate is joined with a high surrogate at the end of the text.
     fn push_unit(&mut self, unit: u16) {
         let unit = u32::from(unit);
         if (0xDC00..0xE000).contains(&unit)

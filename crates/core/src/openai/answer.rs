@@ -1,8 +1,9 @@
-//! Folding what a provider sent into one answer, for the log.
+//! Folds the bytes that a provider sent into one answer for the log.
 //!
-//! This runs behind the traffic, never in it: the relay keeps the bytes, the journal's loader folds them. What the client
-//! got is kept whether it is understood or not: fields of other names grow by the rules of [`grown`], and an event that
-//! could not be read, or not wholly, stands as it came in the list `unread_events` of the answer.
+//! Folding runs after the exchange, not on the traffic path: the relay keeps the bytes, and the loader of the journal
+//! folds them. Everything the client received is kept, even if it is not understood: fields with unknown names are
+//! merged by the rules of [`grown`], and events that could not be read completely are stored verbatim in the list
+//! `unread_events` of the answer.
 
 mod calls;
 mod grown;
@@ -19,26 +20,26 @@ use super::provider_error::{ProviderError, error_field, provider_error};
 use crate::json::{Reader, Text, TextBuf};
 use crate::sse::{Frame, Splitter};
 
-/// What the log wants to know of an answer.
+/// The parts of an answer that the log stores.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
-    /// The provider's id for it; empty when there was none.
+    /// The provider's id of the answer; empty if it sent none.
     pub id: String,
     /// The text of the first choice.
     pub text: String,
-    /// Why the first choice ended; `None` when it did not.
+    /// The finish reason of the first choice; `None` if it did not finish.
     pub finish_reason: Option<String>,
-    /// Token counts, when the provider gave them.
+    /// Token counts, if the provider sent them.
     pub usage: Option<Usage>,
     /// An error the provider reported inside its answer.
     pub error: Option<ProviderError>,
-    /// Whether a stream ended in `[DONE]`.
+    /// Whether the stream ended with `[DONE]`.
     pub done: bool,
-    /// The answer as one `chat.completion` in JSON: rebuilt from a stream, or as it came.
+    /// The answer as one JSON `chat.completion`: rebuilt from a stream, or unchanged.
     pub json: Option<String>,
 }
 
-/// Folds the bytes of a stream, complete or cut anywhere.
+/// Folds the bytes of a stream, which may be cut off at any byte.
 #[must_use]
 pub fn fold_stream(raw: &Bytes) -> Answer {
     let mut fold = StreamFold::default();
@@ -50,7 +51,7 @@ pub fn fold_stream(raw: &Bytes) -> Answer {
     fold.finish()
 }
 
-/// Reads a whole JSON answer: a completion or an error. `None` when it is neither.
+/// Reads a whole JSON answer, which is a completion or an error; `None` if it is neither.
 #[must_use]
 pub fn fold_completion(raw: &[u8]) -> Option<Answer> {
     let mut answer = Answer::default();
@@ -82,7 +83,7 @@ struct StreamFold {
     model: Option<String>,
     created: Option<i64>,
     choices: BTreeMap<u32, ChoiceFold>,
-    /// The newest object of counts.
+    /// The newest usage object, as JSON.
     usage: Vec<u8>,
     others: Fields,
     error: Option<ProviderError>,
@@ -122,7 +123,7 @@ impl StreamFold {
             StreamEvent::Error(error) => {
                 let data = data.trim_ascii();
                 let chunk = ChunkView::read(data);
-                // The error of a choice stays with its choice.
+                // An error of a single choice stays with that choice.
                 let of_all = chunk.as_ref().is_none_or(|chunk| chunk.choices.is_empty());
                 self.failed(error, error_field(data).or_else(|| of_all.then_some(data)));
                 if let Some(chunk) = chunk {
@@ -141,7 +142,7 @@ impl StreamFold {
         if let Some(usage) = chunk.usage_json() {
             self.usage = usage.to_vec();
         }
-        // What stands beside the choices is repeated in every chunk, or is whole when it comes.
+        // Fields beside the choices are repeated in every chunk, or are complete when they arrive.
         for (name, value) in &chunk.others {
             replace(&mut self.others, name, value);
         }
@@ -177,7 +178,7 @@ impl StreamFold {
         }
     }
 
-    /// Writes it as one `chat.completion`.
+    /// Writes the answer as one `chat.completion`.
     fn write(&self) -> String {
         let mut out = b"{\"id\":".to_vec();
         write_text(self.id.as_deref().unwrap_or_default(), &mut out);
@@ -215,7 +216,7 @@ impl StreamFold {
 impl ChoiceFold {
     fn add(&mut self, piece: &ChoiceView<'_>) {
         self.add_delta(&piece.delta);
-        // A whole message in a stream repeats what has come in pieces, if any has.
+        // A whole message within a stream repeats the pieces that came before, if there were any.
         if let Some(message) = piece.message.as_deref()
             && self.is_empty()
         {
@@ -269,14 +270,14 @@ impl ChoiceFold {
         }
     }
 
-    /// Adds parts of a content: texts and thoughts to what was said, all others to a list of their own.
+    /// Adds the parts of a content: texts and thinking to their fields, all other parts to a separate list.
     fn add_parts(&mut self, parts: &[u8]) {
         let mut reader = Reader::new(parts);
         if parts.first() == Some(&b'{') {
             self.add_part(parts);
             return;
         }
-        // It is JSON: it was passed over before.
+        // Cannot fail: the value was parsed as JSON before.
         let _ = reader.array(|part| {
             match part.peek()? {
                 b'"' => self.content.push(part.text()?),
@@ -308,7 +309,7 @@ impl ChoiceFold {
         }
     }
 
-    /// A text, or a list of parts with texts.
+    /// Adds thinking: a text, or a list of parts with texts.
     fn add_thinking(&mut self, thinking: &[u8]) {
         let mut reader = Reader::new(thinking);
         if thinking.first() == Some(&b'"') {
@@ -340,7 +341,7 @@ impl ChoiceFold {
         } else {
             write_text(&self.content.clone().into_string(), out)
         }
-        // Many providers send their thoughts under both names.
+        // Many providers send the same thinking under both names.
         let (thoughts, also) = match (self.reasoning_content.is_empty(), self.reasoning.is_empty()) {
             (true, _) => (&self.reasoning, None),
             (false, false) if self.reasoning != self.reasoning_content => {
@@ -375,7 +376,8 @@ impl ChoiceFold {
     }
 }
 
-/// Makes text that every reader takes of JSON with pieces as they came: valid UTF-8, no half of a surrogate pair.
+/// Turns JSON that was assembled from raw pieces into text that every parser accepts: valid UTF-8 without lone
+/// surrogates.
 fn valid(json: Vec<u8>) -> String {
     let json = String::from_utf8(json).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     let mut out: Option<String> = None;

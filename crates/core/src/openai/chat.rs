@@ -1,11 +1,12 @@
-//! Chat completion requests and whole answers.
+//! Types of chat completion requests and whole answers.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Usage;
 
-/// What we read of a chat request when we have to understand it. The request itself is forwarded as bytes.
+/// The fields of a chat request that are read where a request must be understood. The request itself is forwarded as
+/// bytes.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct ChatRequest {
     /// The conversation so far, oldest first.
@@ -14,13 +15,13 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
-    /// The text of the newest message with `role`, if there is one.
+    /// Returns the text of the newest message with `role`, if any.
     #[must_use]
     pub fn last_text(&self, role: &str) -> Option<String> {
         self.messages.iter().rev().find(|m| m.role == role).map(Message::text)
     }
 
-    /// The text of the oldest message with `role`, if there is one.
+    /// Returns the text of the oldest message with `role`, if any.
     #[must_use]
     pub fn first_text(&self, role: &str) -> Option<String> {
         self.messages.iter().find(|m| m.role == role).map(Message::text)
@@ -39,7 +40,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// The text of the message: text parts joined by a newline, other parts left out.
+    /// Returns the text of the message: text parts joined by newlines, other parts omitted.
     #[must_use]
     pub fn text(&self) -> String {
         self.content.as_ref().map(Content::text).unwrap_or_default()
@@ -50,14 +51,14 @@ impl Message {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Content {
-    /// The common case.
+    /// A string, the common case.
     Text(String),
     /// Text and images mixed.
     Parts(Vec<Part>),
 }
 
 impl Content {
-    /// The text: text parts joined by a newline, other parts left out.
+    /// Returns the text: text parts joined by newlines, other parts omitted.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -70,13 +71,13 @@ impl Content {
     }
 }
 
-/// One part of a message. Only text is looked at; an image keeps its `type` and nothing else here.
+/// One part of a message. Only text is read; of an image only the `type` is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// `text`, `image_url`, `input_audio`, `file`.
     #[serde(rename = "type", default)]
     pub kind: String,
-    /// The text, when the part is one.
+    /// The text, if this is a text part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
@@ -96,10 +97,10 @@ pub struct Completion {
     /// The model that answered.
     #[serde(default)]
     pub model: String,
-    /// `n` of them.
+    /// The `n` answers.
     #[serde(default)]
     pub choices: Vec<Choice>,
-    /// Token counts, when the provider gave them.
+    /// Token counts, if the provider sent them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }
@@ -126,10 +127,10 @@ pub struct AssistantMessage {
     /// The text; null when the model only called tools.
     #[serde(default)]
     pub content: Option<String>,
-    /// Thinking that the provider shows separately.
+    /// Thinking that the provider sends separately.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
-    /// Tool calls, kept as they came.
+    /// Tool calls, unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Box<RawValue>>,
 }

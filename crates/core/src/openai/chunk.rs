@@ -1,4 +1,4 @@
-//! Chunks of a streamed answer.
+//! Types of the chunks of a streamed answer.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +22,10 @@ pub struct Chunk {
     /// Empty in the chunk that carries the usage.
     #[serde(default)]
     pub choices: Vec<ChunkChoice>,
-    /// Token counts, in the last chunk, when asked for.
+    /// Token counts: in the last chunk, if the client asked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// A provider that fails after its head was sent says so here. Read leniently: providers put strings and objects.
+    /// An error that occurred after the response head was sent. Read leniently: providers send strings and objects.
     #[serde(default, skip_serializing, deserialize_with = "lenient_error")]
     pub error: Option<ErrorObject>,
 }
@@ -36,7 +36,7 @@ pub struct ChunkChoice {
     /// 0 to n-1.
     #[serde(default)]
     pub index: u32,
-    /// What is new.
+    /// The new part of the answer.
     #[serde(default)]
     pub delta: Delta,
     /// Set in the last chunk of this answer.
@@ -44,7 +44,7 @@ pub struct ChunkChoice {
     pub finish_reason: Option<String>,
 }
 
-/// What a chunk adds.
+/// The content that a chunk adds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Delta {
     /// In the first chunk only.
@@ -61,10 +61,10 @@ pub struct Delta {
     pub tool_calls: Option<Vec<ToolCallDelta>>,
 }
 
-/// A piece of a tool call: the first piece has the id and the name, the others add to `arguments`.
+/// A piece of a tool call: the first piece has the id and the name, later pieces extend `arguments`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ToolCallDelta {
-    /// Which of the parallel calls.
+    /// The index of the parallel call.
     #[serde(default)]
     pub index: u32,
     /// In the first piece only.

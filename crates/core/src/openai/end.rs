@@ -1,12 +1,14 @@
-//! Recognising how a stream ends while its bytes pass.
+//! Recognises the end of a stream while its bytes are relayed.
 //!
 //! # Theory
-//! Nearly every event of a stream is a chunk with `"finish_reason":null` and without an error, and a search for those bytes
-//! is all it costs. The few others are read as the log reads them. An event that lies in one piece is looked at where it
-//! lies; of one that comes in pieces the bytes are gathered, up to [`GATHERED`]; a longer one is followed token by token.
+//! Nearly every event of a stream is a chunk with `"finish_reason":null` and without an error. Such an event costs one
+//! search for those bytes; the few others are parsed exactly as the log parses them. An event that lies within one
+//! piece is inspected in place. An event split over several pieces is buffered, up to [`GATHERED`]; a longer one is
+//! parsed token by token.
 //!
 //! # Invariants
-//! No byte is held back but what may be `data: [DONE]`. However the bytes are cut, the end is the same.
+//! No byte is held back unless it may belong to `data: [DONE]`. The result does not depend on how the bytes are cut
+//! into pieces.
 
 use std::sync::LazyLock;
 
@@ -21,10 +23,10 @@ use crate::sse;
 const FIELD: &[u8] = b"data:";
 const VALUE: &[u8] = b"[DONE]";
 
-/// Bytes of an unfinished event that are gathered to be read as a whole.
+/// Maximum bytes of an unfinished event that are buffered to be parsed as a whole.
 const GATHERED: usize = 64 << 10;
 
-/// Bytes of memory that are kept between events.
+/// Maximum capacity in bytes of a buffer that is reused for the next event.
 const KEPT: usize = 4 << 10;
 
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""finish_reason""#));
@@ -32,76 +34,77 @@ static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delt
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""error""#));
 static DATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FIELD));
 
-/// Bytes before the end of a searched text in which a name may begin that more bytes complete.
+/// Maximum bytes at the end of searched text that may begin a field name which later bytes complete.
 const CUT_NAME: usize = br#""delta""#.len() - 1;
 
-/// Follows a stream, piece by piece, and tells how it ends.
+/// Scans a stream piece by piece and recognises its end.
 #[derive(Debug, Default)]
 pub struct EndScanner {
-    /// The line that is being read has begun.
+    /// Whether the current line has begun.
     in_line: bool,
-    /// The last byte was CR: a LF would belong to it.
+    /// Whether the last byte was CR, so that a following LF belongs to it.
     after_cr: bool,
-    /// The bytes of the unfinished event, while they are few.
+    /// The bytes of the unfinished event, up to [`GATHERED`].
     gathered: Vec<u8>,
-    /// Follows an event that has become long.
+    /// The token parser of an event longer than [`GATHERED`].
     long: Option<Box<LongEvent>>,
-    /// Bytes of the unfinished event.
+    /// Length of the unfinished event in bytes.
     event_len: usize,
-    /// What the gathered bytes have shown of the unfinished event.
+    /// Findings in the buffered bytes of the unfinished event.
     shown: Shown,
     ending: Ending,
 }
 
-/// What has been found in the beginning of an event.
+/// Findings in the beginning of an event.
 #[derive(Debug, Default)]
 struct Shown {
-    /// Bytes that have been searched.
+    /// Number of bytes that have been searched.
     searched: usize,
     data: bool,
     delta: bool,
     error: bool,
 }
 
-/// What a stream has said about its end so far.
+/// The information about the end of the stream that has been received so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ending {
     /// The newest finish reason.
     pub finish_reason: Option<String>,
     /// The token counts that came with the finish reason or after it.
     pub usage: Option<Usage>,
-    /// The provider said that it failed, if only for one of the answers: its words.
+    /// The provider's error message, if it reported a failure, even for only one of the answers.
     pub failure: Option<String>,
 }
 
-/// What a piece means for the relay.
+/// Instructs the relay how to handle a piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scan {
-    /// The whole piece may go.
+    /// The whole piece may be sent.
     Pass,
-    /// From this offset on the piece may turn out to be the end event: keep it, and put it before the next piece.
+    /// From this offset on, the piece may turn out to be the end event: hold these bytes and prepend them to the next
+    /// piece.
     Hold(usize),
     /// The end event begins at this offset.
     Done(usize),
-    /// The provider reports an error, and nothing after it counts.
+    /// The provider reported an error; everything after it is ignored.
     Failed(Box<Failed>),
 }
 
 /// An error event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
-    /// Where it ends in the piece.
+    /// Offset of the end of the event in the piece.
     pub end: usize,
-    /// What it says.
+    /// The provider's error.
     pub error: ProviderError,
-    /// Clients understand it: it is an object with a field `error`.
+    /// Whether clients understand the event: it is an object with a field `error`.
     pub is_plain: bool,
 }
 
 // === impl Ending ===
 
 impl Ending {
-    /// Whether anything has been said.
+    /// Returns whether a finish reason or a failure has been received.
     #[must_use]
     pub const fn is_known(&self) -> bool {
         self.finish_reason.is_some() || self.failure.is_some()
@@ -111,7 +114,7 @@ impl Ending {
 // === impl EndScanner ===
 
 impl EndScanner {
-    /// Looks at the next piece. After [`Scan::Hold`] the next piece has to begin with the bytes that were held.
+    /// Scans the next piece. After [`Scan::Hold`], the next piece must begin with the held bytes.
     pub fn scan(&mut self, piece: &[u8]) -> Scan {
         let mut pos = 0;
         while let Some(&byte) = piece.get(pos) {
@@ -119,7 +122,7 @@ impl EndScanner {
                 if self.after_cr && byte == b'\n' {
                     self.after_cr = false;
                     pos += 1;
-                    // Within an event it is part of that.
+                    // Within an event, the LF counts as part of it.
                     self.event_len += usize::from(self.event_len > 0);
                     continue;
                 }
@@ -138,7 +141,7 @@ impl EndScanner {
                 }
             }
             let end = memchr2(b'\n', b'\r', &piece[pos..]).map(|at| pos + at);
-            // Nearly every event is one line in one piece.
+            // Nearly every event is one line within one piece.
             if let Some(end) = end
                 && self.event_len == 0
                 && piece.get(end..end + 2) == Some(b"\n\n")
@@ -160,7 +163,8 @@ impl EndScanner {
         Scan::Pass
     }
 
-    /// The stream has ended, and these bytes were held: the error in an event that lacks its blank line, if it is one.
+    /// Handles the end of the stream, with the bytes that were held. Returns the error if the last event, which lacks
+    /// its blank line, is an error event.
     pub fn end(&mut self, held: &[u8]) -> Option<Box<Failed>> {
         if !held.is_empty() {
             self.gather(held);
@@ -171,20 +175,20 @@ impl EndScanner {
         }
     }
 
-    /// What is known of the end.
+    /// Returns the information about the end so far.
     #[must_use]
     pub const fn ending(&self) -> &Ending {
         &self.ending
     }
 
-    /// The length of the unfinished event in bytes, so that an endless one can be refused.
+    /// Returns the length of the unfinished event in bytes, so that the caller can refuse an endless event.
     #[must_use]
     pub const fn event_len(&self) -> usize {
         self.event_len
     }
 
-    /// Whether the unfinished event may turn out to be an error event: it has data, which are no chunk's so far or name an
-    /// error. `false` once the event has more than 64 KiB.
+    /// Returns whether the unfinished event may turn out to be an error event: it has data that do not look like a
+    /// chunk so far, or that name an error. Returns `false` once the event is longer than 64 KiB.
     pub fn may_fail(&mut self) -> bool {
         if self.long.is_some() {
             return false;
@@ -198,7 +202,7 @@ impl EndScanner {
         shown.data && (shown.error || !shown.delta)
     }
 
-    /// Whether the last line of what passed is finished.
+    /// Returns whether the last scanned line is complete.
     #[must_use]
     pub const fn is_at_line_start(&self) -> bool {
         !self.in_line
@@ -219,7 +223,7 @@ impl EndScanner {
         }
     }
 
-    /// The event whose bytes were gathered is complete.
+    /// Parses the completed event from the buffered bytes.
     fn event_ended(&mut self, end: usize) -> Option<Scan> {
         if self.event_len == 0 {
             return None;
@@ -236,7 +240,7 @@ impl EndScanner {
             Some(data) => self.judge(&data, end),
             None => None,
         };
-        // The next event can use the memory, unless it is much.
+        // The buffer is reused for the next event, unless it is large.
         if event.capacity() <= KEPT {
             self.gathered = event;
             self.gathered.clear();
@@ -244,15 +248,15 @@ impl EndScanner {
         failed
     }
 
-    /// What the data of an event means.
+    /// Parses the data of an event.
     fn judge(&mut self, data: &[u8], end: usize) -> Option<Scan> {
-        // After the finish reason come few events, and one of them may have the usage.
+        // Only few events follow the finish reason, and one of them may carry the usage.
         if self.ending.finish_reason.is_none() && is_usual(data) {
             return None;
         }
         match read_event(data) {
             StreamEvent::Unknown => None,
-            // Written in an unusual way, it has passed already.
+            // A `[DONE]` in an unusual notation has been relayed already.
             StreamEvent::Done => {
                 self.ending.finish_reason.get_or_insert_with(|| "stop".to_owned());
                 None
@@ -275,7 +279,7 @@ impl EndScanner {
         }
     }
 
-    /// An event that calls itself an error.
+    /// Handles an event that is declared as an error.
     fn failed(&mut self, data: &[u8], end: usize) -> Option<Scan> {
         let error = match read_event(data) {
             StreamEvent::Error(error) => error,
@@ -327,7 +331,7 @@ impl EndScanner {
     }
 }
 
-/// Whether `line`, the rest of a piece, begins with the end event; `None` when only more bytes can tell.
+/// Returns whether `line`, the rest of a piece, begins with the end event; `None` if more bytes are needed to decide.
 fn is_done(line: &[u8]) -> Option<bool> {
     let Some(value) = line.strip_prefix(FIELD) else {
         return if FIELD.starts_with(line) { None } else { Some(false) };
@@ -339,7 +343,8 @@ fn is_done(line: &[u8]) -> Option<bool> {
     Some(value.starts_with(VALUE))
 }
 
-/// Whether a chunk goes on as nearly all do: neither an end nor an error. Quotes in texts are escaped, so names stand out.
+/// Returns whether a chunk is an ordinary one, with neither an end nor an error. Quotes within texts are escaped, so a
+/// quoted name always is a field name.
 fn is_usual(data: &[u8]) -> bool {
     let mut reasons = FINISH.find_iter(data).peekable();
     (reasons.peek().is_some() || DELTA.find(data).is_some())
@@ -347,13 +352,14 @@ fn is_usual(data: &[u8]) -> bool {
         && ERROR.find_iter(data).all(|at| is_null(&data[at + ERROR.needle().len()..]))
 }
 
-/// Whether the value after a name is `null`.
+/// Returns whether the value after a name is `null`.
 fn is_null(rest: &[u8]) -> bool {
     rest.starts_with(b":null")
         || rest.trim_ascii_start().strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"null"))
 }
 
-/// Whether clients see an error in these data: they look for a field `error` that is true in their language.
+/// Returns whether clients recognise an error in these data: they look for a field `error` that is truthy in JavaScript
+/// or Python.
 fn has_error_field(data: &[u8]) -> bool {
     error_field(data).is_some_and(|error| !matches!(error, b"null" | b"false" | b"0" | b"\"\""))
 }

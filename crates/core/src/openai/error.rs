@@ -1,4 +1,4 @@
-//! The error shape every OpenAI client understands.
+//! The error format that every OpenAI client understands.
 
 use std::borrow::Cow;
 
@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 /// `{"error": {...}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// The one field.
+    /// The only field.
     pub error: ErrorObject,
 }
 
-/// What went wrong, in words and in codes. All four fields are always present: clients index them without asking.
+/// Describes an error in words and in codes. All four fields are always present, because clients read them without a
+/// check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorObject {
-    /// One sentence for a person, saying what to do where that is known.
+    /// One sentence for the user, with advice where it is known.
     pub message: String,
     /// The class: `invalid_request_error`, `authentication_error`, `upstream_error`, …
     #[serde(rename = "type")]
@@ -26,26 +27,26 @@ pub struct ErrorObject {
 }
 
 impl ErrorBody {
-    /// An error without `param`.
+    /// Creates an error without `param`.
     pub fn new(kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
         let error = ErrorObject { message: message.into(), kind: kind.into(), param: None, code: Some(code.into()) };
         Self { error }
     }
 
-    /// The same error, blaming the request field `param`.
+    /// Sets the request field that caused the error.
     #[must_use]
     pub fn param(mut self, param: &'static str) -> Self {
         self.error.param = Some(param.into());
         self
     }
 
-    /// The JSON text. Cannot fail: there are only strings in it.
+    /// Returns the error as JSON. Cannot fail: all values are strings.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The error as an event for a stream whose head has already been sent.
+    /// Returns the error as an event, for a stream whose head has already been sent.
     #[must_use]
     pub fn to_event(&self) -> String {
         format!("data: {}\n\n", self.to_json())

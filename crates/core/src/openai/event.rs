@@ -1,28 +1,28 @@
-//! Reading events of a stream, and whole answers, field by field.
+//! Reads the events of a stream, and whole answers, field by field.
 //!
-//! Providers deviate from OpenAI's shapes in every field there is: `null` or nothing where a text should be, floats and texts
-//! for counts, parts for texts. A field of another shape costs that field and never the event. The relay, the judgement of
-//! an attempt and the log all read through here, so that they cannot disagree about what an event says.
+//! Providers deviate from OpenAI's types in every field: `null` or nothing in place of a text, floats and strings for
+//! counts, lists of parts for texts. A field of an unexpected type is dropped, but never the whole event. The relay,
+//! the classification of an attempt and the log all parse events with this module, so that they agree on their meaning.
 
 use std::borrow::Cow;
 
 use super::{Usage, provider_error::ProviderError, provider_error::of_field, provider_error::provider_error};
 use crate::json::{Reader, Text};
 
-/// What the data of an event says.
+/// The meaning of the data of an event.
 #[derive(Clone, Debug)]
 pub enum StreamEvent<'a> {
     /// `[DONE]`.
     Done,
-    /// A piece of the answer, or a whole one.
+    /// A piece of an answer, or a whole one.
     Chunk(ChunkView<'a>),
     /// The provider failed.
     Error(ProviderError),
-    /// No JSON, or of a kind that is not OpenAI's.
+    /// Not JSON, or not of a type that OpenAI defines.
     Unknown,
 }
 
-/// A field that is not read here: its name, and its value as JSON.
+/// The name and the JSON value of a field that is not interpreted here.
 pub type Other<'a> = (Cow<'a, str>, &'a [u8]);
 
 /// A chunk of a stream or a whole answer. Every field may be missing.
@@ -34,15 +34,15 @@ pub struct ChunkView<'a> {
     pub model: Option<Text<'a>>,
     /// Unix time in seconds.
     pub created: Option<i64>,
-    /// The pieces of the `n` answers; empty in a chunk that carries only the usage.
+    /// The pieces of the `n` answers; empty in a chunk that only carries the usage.
     pub choices: Vec<ChoiceView<'a>>,
-    /// Token counts with their details, as JSON: an object.
+    /// Token counts with their details: a JSON object.
     pub usage: Option<&'a [u8]>,
-    /// An error that the provider reports beside the choices, as JSON; `null` is none.
+    /// An error reported beside the choices, as JSON. `null` counts as no error.
     pub error: Option<&'a [u8]>,
-    /// Everything else.
+    /// All other fields.
     pub others: Vec<Other<'a>>,
-    /// A field is of a shape that is not understood, and its value is in no other field.
+    /// Whether a field has an unexpected type and its value is not kept in any other field.
     pub is_odd: bool,
 }
 
@@ -55,49 +55,49 @@ pub struct ChoiceView<'a> {
     pub delta: DeltaView<'a>,
     /// The message of a whole answer.
     pub message: Option<Box<DeltaView<'a>>>,
-    /// Why the answer ended; never empty.
+    /// The finish reason; never empty.
     pub finish_reason: Option<Text<'a>>,
     /// An error of this choice, as JSON.
     pub error: Option<&'a [u8]>,
-    /// Everything else, `logprobs` among it.
+    /// All other fields, including `logprobs`.
     pub others: Vec<Other<'a>>,
 }
 
-/// The fields of a message, or what a chunk adds to them.
+/// The fields of a message, or the additions of a chunk to them.
 #[derive(Clone, Debug, Default)]
 pub struct DeltaView<'a> {
     /// `assistant`.
     pub role: Option<Text<'a>>,
     /// Text.
     pub content: Option<Text<'a>>,
-    /// Text among parts of other kinds, as JSON: an array or one part.
+    /// Content that has parts of other kinds too, as JSON: an array or a single part.
     pub parts: Option<&'a [u8]>,
-    /// Thinking, by its older name.
+    /// Thinking, under its older name.
     pub reasoning_content: Option<Text<'a>>,
-    /// Thinking, by its newer name; some providers send both.
+    /// Thinking, under its newer name; some providers send both.
     pub reasoning: Option<Text<'a>>,
-    /// Words of refusal.
+    /// The text of a refusal.
     pub refusal: Option<Text<'a>>,
     /// Tool calls.
     pub tool_calls: Vec<ToolCallView<'a>>,
     /// The older form of a tool call.
     pub function_call: Option<FunctionView<'a>>,
-    /// Everything else: audio, images, annotations, signatures.
+    /// All other fields: audio, images, annotations, signatures.
     pub others: Vec<Other<'a>>,
 }
 
 /// A tool call, or a piece of one.
 #[derive(Clone, Debug, Default)]
 pub struct ToolCallView<'a> {
-    /// Which of the parallel calls.
+    /// The index of the parallel call.
     pub index: Option<i64>,
     /// Its id; never empty.
     pub id: Option<Text<'a>>,
     /// `function`.
     pub kind: Option<Text<'a>>,
-    /// What is called.
+    /// The called function.
     pub function: FunctionView<'a>,
-    /// Everything else: signatures, calls of other kinds.
+    /// All other fields: signatures, calls of other kinds.
     pub others: Vec<Other<'a>>,
 }
 
@@ -108,20 +108,20 @@ pub struct FunctionView<'a> {
     pub name: Option<Text<'a>>,
     /// The arguments, or a piece of their JSON text.
     pub arguments: Option<Arguments<'a>>,
-    /// Everything else.
+    /// All other fields.
     pub others: Vec<Other<'a>>,
 }
 
 /// Arguments of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arguments<'a> {
-    /// JSON as a text, or a piece of it.
+    /// JSON within a string, or a piece of it.
     Text(Text<'a>),
-    /// JSON as it is, where a text should be.
+    /// A JSON value in place of a string.
     Json(&'a [u8]),
 }
 
-/// Reads the data of one event, or a whole answer.
+/// Parses the data of one event, or a whole answer.
 #[must_use]
 pub fn read_event(data: &[u8]) -> StreamEvent<'_> {
     let data = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data).trim_ascii();
@@ -137,13 +137,13 @@ pub fn read_event(data: &[u8]) -> StreamEvent<'_> {
     }
 }
 
-/// Whether a finish reason says that the provider failed.
+/// Returns whether a finish reason reports a failure of the provider.
 #[must_use]
 pub fn is_failure(finish_reason: &str) -> bool {
     matches!(finish_reason, "error" | "network_error" | "insufficient_system_resource")
 }
 
-/// A whole number: as it is, as a float or as a text.
+/// Parses a whole number, which may be written as an integer, a float or a string.
 pub(super) fn whole_number(raw: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(raw).ok()?;
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
@@ -156,7 +156,7 @@ pub(super) fn whole_number(raw: &[u8]) -> Option<i64> {
 // === impl ChunkView ===
 
 impl<'a> ChunkView<'a> {
-    /// Reads a chunk or a whole answer: an object with `choices` or `usage`. `None` for everything else.
+    /// Reads a chunk or a whole answer: an object with `choices` or `usage`. Returns `None` for everything else.
     #[must_use]
     pub fn read(json: &'a [u8]) -> Option<Self> {
         let (mut chunk, mut is_chunk) = (Self::default(), false);
@@ -195,13 +195,13 @@ impl<'a> ChunkView<'a> {
         is_chunk.then_some(chunk)
     }
 
-    /// The token counts.
+    /// Returns the token counts.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.usage_json().and_then(Usage::read)
     }
 
-    /// The object of the token counts with their details, wherever the provider puts it.
+    /// Returns the JSON object of the token counts with their details, wherever the provider puts it.
     #[must_use]
     pub fn usage_json(&self) -> Option<&'a [u8]> {
         let of_choice = || {
@@ -223,19 +223,19 @@ impl<'a> ChunkView<'a> {
         self.usage.or_else(of_choice).or_else(of_groq)
     }
 
-    /// The finish reason of the first choice that has one.
+    /// Returns the finish reason of the first choice that has one.
     #[must_use]
     pub fn finish_reason(&self) -> Option<Cow<'a, str>> {
         self.choices.iter().find_map(|choice| choice.finish_reason).map(|reason| reason.to_str())
     }
 
-    /// The error it reports for all choices or for one.
+    /// Returns the error reported for all choices, or else for one of them.
     #[must_use]
     pub fn reported(&self) -> Option<ProviderError> {
         self.error.and_then(of_field).or_else(|| self.choices.iter().find_map(|choice| choice.error.and_then(of_field)))
     }
 
-    /// The error that makes it an error instead of a chunk; `json` is what it was read from.
+    /// Returns the error if the event counts as an error rather than as a chunk; `json` is the text it was read from.
     fn failure(&self, json: &[u8]) -> Option<ProviderError> {
         if self.choices.is_empty() {
             return provider_error(json);
@@ -360,7 +360,7 @@ impl<'a> FunctionView<'a> {
     }
 }
 
-/// Keeps a field that is not `null`.
+/// Adds a field to `others` unless it is `null`.
 fn push<'a>(others: &mut Vec<Other<'a>>, name: Cow<'a, str>, value: &mut Reader<'a>) -> Option<()> {
     let raw = value.raw()?;
     if raw != b"null" {

@@ -1,28 +1,28 @@
-//! Following an event that is too long to be gathered: images and arguments of many megabytes.
+//! Parses events that are too long to be buffered, such as images and arguments of many megabytes.
 
 use memchr::{memchr, memchr2};
 
-/// Bytes of a name or a finish reason that are kept; longer ones are none that matter.
+/// Maximum bytes kept of a name or a finish reason; no longer one is of interest.
 const SHORT: usize = 128;
-/// Bytes of an error or of the usage that are kept.
+/// Maximum bytes kept of an error or of the usage.
 const VALUE: usize = 64 << 10;
 
-/// Reads the finish reason, the errors and the usage of a chunk, byte by byte, and keeps nothing else.
+/// Extracts the finish reason, the errors and the usage of a chunk byte by byte, and keeps nothing else.
 #[derive(Debug, Default)]
 pub(super) struct LongEvent {
     at: At,
-    /// How many arrays and objects are open.
+    /// Number of open arrays and objects.
     depth: usize,
-    /// Which of the outer four are objects.
+    /// Which of the four outermost containers are objects.
     is_object: [bool; 4],
-    /// The next string is a name.
+    /// Whether the next string is a member name.
     is_name: bool,
-    /// The names under which the outer value and the value within a choice stand.
+    /// The names of the current outer value and of the current value within a choice.
     outer: Name,
     inner: Name,
-    /// The string that is being read, without its quotes.
+    /// The current string, without its quotes.
     string: Vec<u8>,
-    /// Where the bytes of a value go.
+    /// The buffer that receives the bytes of the current value.
     keeps: Option<Kept>,
     error: Vec<u8>,
     choice_error: Vec<u8>,
@@ -32,7 +32,7 @@ pub(super) struct LongEvent {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum At {
-    /// The beginning of a line: the name of its field is passed over.
+    /// At the beginning of a line: the name of the event-stream field is skipped.
     #[default]
     Field,
     /// Between strings.
@@ -61,7 +61,7 @@ enum Kept {
 // === impl LongEvent ===
 
 impl LongEvent {
-    /// Reads more bytes of the event, names of fields included.
+    /// Parses more bytes of the event, including the names of its event-stream fields.
     pub(super) fn push(&mut self, mut bytes: &[u8]) {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.at {
@@ -106,22 +106,22 @@ impl LongEvent {
         }
     }
 
-    /// The finish reason, as it stands in the JSON; never empty.
+    /// Returns the finish reason as written in the JSON; never empty.
     pub(super) fn finish_reason(&self) -> Option<&str> {
         self.finish_reason.as_deref()
     }
 
-    /// The value of `error`.
+    /// Returns the value of `error`.
     pub(super) fn error(&self) -> Option<&[u8]> {
         (!self.error.is_empty()).then_some(&self.error)
     }
 
-    /// The value of the `error` of a choice.
+    /// Returns the value of the `error` of a choice.
     pub(super) fn choice_error(&self) -> Option<&[u8]> {
         (!self.choice_error.is_empty()).then_some(&self.choice_error)
     }
 
-    /// The value of `usage`.
+    /// Returns the value of `usage`.
     pub(super) fn usage(&self) -> Option<&[u8]> {
         (!self.usage.is_empty()).then_some(&self.usage)
     }
@@ -162,7 +162,7 @@ impl LongEvent {
         }
     }
 
-    /// A value ends at a comma or at the bracket of the object it stands in.
+    /// Stops keeping a value, which ends at a comma or at the closing bracket of the object that contains it.
     fn value_ended(&mut self, is_comma: bool) {
         let within = match self.keeps {
             None => return,
@@ -230,7 +230,7 @@ impl LongEvent {
     }
 }
 
-/// Whether a byte outside of strings has to be looked at.
+/// Returns whether a byte outside of strings must be inspected.
 const fn is_token(byte: &u8) -> bool {
     matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b',' | b':' | b'\n' | b'\r')
 }

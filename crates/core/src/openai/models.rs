@@ -1,8 +1,8 @@
-//! `GET /v1/models`.
+//! Types of `GET /v1/models`.
 
 use serde::{Deserialize, Serialize};
 
-/// The list of models, as OpenAI frames it.
+/// The list of models in OpenAI's format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelList {
     /// Always `list`.
@@ -20,12 +20,12 @@ pub struct Model {
     pub object: String,
     /// Unix time in seconds.
     pub created: i64,
-    /// The provider that serves it.
+    /// The provider that serves the model.
     pub owned_by: String,
 }
 
 impl ModelList {
-    /// A list of `data`.
+    /// Creates a list of `data`.
     #[must_use]
     pub fn new(data: Vec<Model>) -> Self {
         Self { object: "list".into(), data }
@@ -33,7 +33,7 @@ impl ModelList {
 }
 
 impl Model {
-    /// An entry of the list; `created` in seconds.
+    /// Creates an entry of the list; `created` is in seconds.
     #[must_use]
     pub fn new(id: &str, created: i64, owned_by: &str) -> Self {
         Self { id: id.into(), object: "model".into(), created, owned_by: owned_by.into() }

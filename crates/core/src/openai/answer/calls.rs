@@ -1,4 +1,4 @@
-//! Tool calls that grow by the pieces of a stream.
+//! Assembles tool calls from the pieces of a stream.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use super::grown::{Fields, grow, write_fields, write_text};
 use crate::json::{Reader, TextBuf};
 use crate::openai::event::{Arguments, FunctionView, ToolCallView};
 
-/// How far back a call is looked for by its id.
+/// Number of newest calls that are searched for an id.
 const OPEN_CALLS: usize = 64;
-/// Arguments longer than this, in bytes, are not looked at again to see whether they are complete.
+/// Maximum length in bytes of arguments that are parsed to find out whether they are complete.
 const SHORT_ARGUMENTS: usize = 4 << 10;
 
 /// The tool calls of one answer.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     calls: Vec<Call>,
-    /// Where in `calls` the newest call of an index is.
+    /// The position in `calls` of the newest call with an index.
     by_index: BTreeMap<i64, usize>,
 }
 
-/// One call.
+/// A tool call.
 #[derive(Debug, Default)]
 pub(super) struct Call {
     id: String,
@@ -51,14 +51,15 @@ impl Calls {
         }
     }
 
-    /// Which call a piece continues; `None` if it begins one. Where there is no index, a new id or another name tells.
+    /// Returns the position of the call that a piece continues; `None` if the piece begins a new call. Without an
+    /// index, a new id or a different name begins a new call.
     fn place(&self, piece: &ToolCallView<'_>, position: usize) -> Option<usize> {
         let id = piece.id.map(|id| id.to_str());
         let name = piece.function.name.map(|name| name.to_str());
         if let Some(index) = piece.index {
             let at = *self.by_index.get(&index)?;
             let call = &self.calls[at];
-            // Some providers number every call 0, and others make up a new id for every piece of the same call.
+            // Some providers number every call 0; others create a new id for every piece of the same call.
             let is_other = !call.id.is_empty() && id.is_some_and(|id| id != call.id) && name.is_some();
             return (!is_other).then_some(at);
         }
@@ -105,11 +106,12 @@ impl Call {
         }
     }
 
-    /// Adds a piece of its name and its arguments.
+    /// Adds a piece of the name and of the arguments.
     pub(super) fn add_function(&mut self, piece: &FunctionView<'_>) {
         if let Some(name) = piece.name {
             let name = name.to_str();
-            // Repeated in every piece, or growing with every piece, it is the whole name; else it is a piece of it.
+            // Some providers repeat the name in every piece or send a longer prefix each time: then it replaces the
+            // name. Otherwise it is the next part of the name.
             if name.starts_with(&self.name) {
                 name.as_ref().clone_into(&mut self.name);
             } else {
@@ -129,7 +131,7 @@ impl Call {
         }
     }
 
-    /// Whether its arguments are complete: a whole object.
+    /// Returns whether the arguments are a complete object.
     fn is_complete(&self) -> bool {
         let json = self.arguments.as_bytes();
         if !json.ends_with(b"}") || json.len() > SHORT_ARGUMENTS {
@@ -144,7 +146,7 @@ impl Call {
         write_text(&self.id, out);
         out.extend_from_slice(b",\"type\":");
         write_text(self.kind.as_deref().unwrap_or("function"), out);
-        // Calls of other kinds have an object of that name among the others.
+        // Calls of other kinds have an object named after their kind in `others`.
         if !self.name.is_empty() || !self.arguments.is_empty() || self.others.is_empty() {
             out.extend_from_slice(b",\"function\":");
             self.write_function(out);
@@ -153,7 +155,7 @@ impl Call {
         out.push(b'}');
     }
 
-    /// Writes what is called.
+    /// Writes the function: its name and arguments.
     pub(super) fn write_function(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"name\":");
         write_text(&self.name, out);

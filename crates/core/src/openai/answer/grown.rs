@@ -1,18 +1,18 @@
-//! Values that grow by the pieces of a stream, whatever they are.
+//! Merges the pieces of streamed values of any type.
 //!
-//! Providers add fields of their own: audio, images, annotations, signatures, probabilities. Pieces of a text are joined,
-//! elements of a list are appended or, where they have an index, joined to the one they continue; members of an object grow
-//! each by the same rules.
+//! Providers add fields of their own: audio, images, annotations, signatures, probabilities. Pieces of a text are
+//! concatenated. Elements of a list are appended or, if they have an index, merged into the element they continue.
+//! Members of an object are merged by the same rules.
 
 use std::collections::BTreeMap;
 
 use crate::json::{Reader, TextBuf};
 use crate::openai::event::whole_number;
 
-/// How far back an element is looked for that another one continues.
+/// Number of newest elements that are searched for the element that a piece continues.
 const OPEN_ELEMENTS: usize = 64;
 
-/// Texts that name something: a new one replaces the old one.
+/// Fields whose texts are names: a new text replaces the old one.
 const NAMES: [&str; 15] = [
     "id",
     "type",
@@ -30,16 +30,16 @@ const NAMES: [&str; 15] = [
     "tool_call_id",
     "phase",
 ];
-/// Lists whose elements are always whole.
+/// Lists whose elements are always complete.
 const WHOLE: [&str; 4] = ["images", "annotations", "citations", "content_parts"];
 
-/// Fields by their names.
+/// Fields by name.
 pub(super) type Fields = BTreeMap<String, Grown>;
 
-/// A value of JSON that grows.
+/// A JSON value that grows with each piece.
 #[derive(Debug)]
 pub(super) enum Grown {
-    /// As it came: there was only one piece.
+    /// Unchanged JSON: only one piece has arrived.
     Json(Vec<u8>),
     Text(TextBuf),
     List(List),
@@ -48,7 +48,7 @@ pub(super) enum Grown {
 
 #[derive(Debug, Default)]
 pub(super) struct List {
-    /// Elements without an index, as they came, separated by commas.
+    /// Elements without an index, as received, separated by commas.
     plain: Vec<u8>,
     indexed: Vec<Element>,
 }
@@ -56,7 +56,7 @@ pub(super) struct List {
 #[derive(Debug)]
 struct Element {
     index: i64,
-    /// Its type and its id, as JSON, where it has them.
+    /// The type and the id of the element, as JSON, if it has them.
     kind: Option<Vec<u8>>,
     id: Option<Vec<u8>>,
     value: Grown,
@@ -77,7 +77,7 @@ pub(super) fn replace(fields: &mut Fields, name: &str, json: &[u8]) {
     fields.insert(name.to_owned(), Grown::Json(json.to_vec()));
 }
 
-/// Writes the fields as members of an object that has some already.
+/// Writes the fields as further members of an object that is not empty.
 pub(super) fn write_fields(fields: &Fields, out: &mut Vec<u8>) {
     for (name, value) in fields {
         out.push(b',');
@@ -87,7 +87,7 @@ pub(super) fn write_fields(fields: &Fields, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes a text.
+/// Writes a text as a JSON string.
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
     // Writing a string into memory cannot fail.
     let _ = serde_json::to_writer(out, text);
@@ -96,7 +96,7 @@ pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
 // === impl Grown ===
 
 impl Grown {
-    /// Adds a piece; `null` adds nothing, and a piece of another type replaces what was there.
+    /// Adds a piece. `null` adds nothing; a piece of another type replaces the value.
     pub(super) fn add(&mut self, name: &str, json: &[u8]) {
         if json == b"null" {
             return;
@@ -119,14 +119,14 @@ impl Grown {
         }
     }
 
-    /// Whether the piece is of the same type, and has been added.
+    /// Adds a piece of the same type; returns `false` if the type differs.
     fn join(&mut self, name: &str, json: &[u8]) -> bool {
         let mut reader = Reader::new(json);
         match (self, json.first()) {
             (Self::Text(text), Some(b'"')) => {
                 let Some(piece) = reader.text() else { return false };
                 let is_name = NAMES.contains(&name);
-                // A signature that is repeated is the same one; any other text may well repeat itself.
+                // A repeated signature is the same signature; any other text may legitimately repeat.
                 if is_name || (name.ends_with("signature") && text.as_bytes() == piece.to_str().as_bytes()) {
                     *text = TextBuf::default();
                 }
@@ -145,7 +145,7 @@ impl Grown {
         }
     }
 
-    /// Writes it as JSON.
+    /// Writes the value as JSON.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Json(json) => out.extend_from_slice(json),
@@ -165,7 +165,7 @@ impl Grown {
             Self::Object(fields) => {
                 let start = out.len();
                 write_fields(fields, out);
-                // The first member has a comma before it.
+                // `write_fields` puts a comma before every member, so the first one is replaced with the opening brace.
                 match out.get_mut(start) {
                     Some(comma) => *comma = b'{',
                     None => out.push(b'{'),

@@ -52,13 +52,13 @@ fn what_is_no_answer_is_none() {
     assert!(fold_completion(br#"{"error":{"message":"no"}}"#).unwrap().error.is_some());
 }
 
-/// Folds these events into one answer, as a value.
+/// Folds events into one answer, as a JSON value.
 fn fold(events: &[&str]) -> serde_json::Value {
     let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     serde_json::from_str(&fold_stream(&stream.into()).json.unwrap()).unwrap()
 }
 
-/// Folds chunks with these deltas into one message.
+/// Folds chunks with the given deltas into one message.
 fn message(deltas: &[&str]) -> serde_json::Value {
     let events: Vec<String> = deltas.iter().map(|delta| format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#)).collect();
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
@@ -135,7 +135,7 @@ fn tool_calls_are_told_apart_without_an_index() {
         format!(r#"[{{"id":"{id}","function":{{"name":"{name}","arguments":{arguments}}}}}]"#)
     };
     let expected = ["c1|read|{\"a\":1}", "c2|read|{\"b\":2}"];
-    // New ids, in chunks of their own and in one.
+    // New ids, in separate chunks and in one chunk.
     assert_eq!(calls(&[&whole("c1", "read", r#""{\"a\":1}""#), &whole("c2", "read", r#""{\"b\":2}""#)]), expected);
     let both = [&whole("c1", "read", r#""{\"a\":1}""#)[1..], &whole("c2", "read", r#""{\"b\":2}""#)]
         .map(|call| call.trim_matches(['[', ']']).to_owned());
@@ -153,18 +153,18 @@ fn tool_calls_are_told_apart_without_an_index() {
         calls(&[&zero(&whole("c1", "read", r#""{\"a\":""#)), &zero(&whole("c1", "read", r#""1}""#))]),
         ["c1|read|{\"a\":1}"]
     );
-    // Pieces of a name that do not repeat it are joined.
+    // Pieces of a name that do not repeat it are concatenated.
     assert_eq!(
         calls(&[&zero(&whole("c1", "read", "\"\"")), r#"[{"index":0,"function":{"name":"_file","arguments":"{}"}}]"#]),
         ["c1|read_file|{}"]
     );
-    // Without ids, names tell.
+    // Without ids, names distinguish the calls.
     let nameless = |name: &str| format!(r#"[{{"function":{{"name":"{name}","arguments":"{{}}"}}}}]"#);
     assert_eq!(calls(&[&nameless("a"), &nameless("b"), &nameless("b")]), ["|a|{}", "|b|{}", "|b|{}"]);
-    // Arguments that are no text.
+    // Arguments that are not a string.
     assert_eq!(calls(&[&whole("c1", "read", r#"{"a":1}"#)]), ["c1|read|{\"a\":1}"]);
     assert_eq!(calls(&[r#"[{"id":"c","name":"f","arguments":{"a":1}}]"#]), ["c|f|{\"a\":1}"]);
-    // The older form.
+    // The older form, `function_call`.
     let old = message(&[r#"{"function_call":{"name":"f","arguments":"{"}}"#, r#"{"function_call":{"arguments":"}"}}"#]);
     assert_eq!((&old["function_call"]["name"], &old["function_call"]["arguments"]), (&"f".into(), &"{}".into()));
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What came of a stream.
+/// The result of relaying a stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Relayed {
     out: Vec<u8>,
@@ -11,7 +11,7 @@ struct Relayed {
     ending: Ending,
 }
 
-/// Relays `pieces` as the relay does.
+/// Scans and forwards `pieces` as the relay does.
 fn relay(pieces: &[&[u8]]) -> Relayed {
     let (mut scanner, mut held, mut seen) = (EndScanner::default(), Vec::new(), Relayed::default());
     for piece in pieces {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What an event says, in a word and its words.
+/// Returns the kind of an event and its text.
 fn said(data: &[u8]) -> (&'static str, String) {
     match read_event(data) {
         StreamEvent::Done => ("done", String::new()),
@@ -15,7 +15,7 @@ fn said(data: &[u8]) -> (&'static str, String) {
     }
 }
 
-/// A chunk with the text `hi` and this field beside, in the chunk, its choice or its delta.
+/// Builds a chunk with the text `hi` and an extra field in the chunk, its choice or its delta.
 fn odd(place: usize, field: &str) -> String {
     let mut fields = ["", "", ""].map(str::to_owned);
     fields[place] = format!("{field},");
