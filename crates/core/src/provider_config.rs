@@ -1,13 +1,13 @@
-//! Rules for the row and the configuration of a provider.
+//! Validates the row and the configuration of a provider.
 //!
-//! REST, documents, the command line and the import of old installations all judge by these functions, so that a value which
-//! one of them takes is not refused by another, and never by the router that has to use it. Every function is pure; which
-//! addresses may be called is the caller's [`AddressRule`].
+//! The REST API, configuration documents, the command line and the import of old installations all use these functions,
+//! so that a value accepted by one of them is accepted by the others and by the router. Every function is pure; the
+//! caller's [`AddressRule`] decides which addresses may be called.
 //!
 //! # Invariants
-//! - What is accepted can be loaded by the router.
-//! - Judging an accepted value again accepts it unchanged.
-//! - No message repeats a value, which may be a secret; names of headers and keys are quoted.
+//! - The router can load every accepted value.
+//! - Validating an accepted value again returns it unchanged.
+//! - No message contains a value, which may be a secret; names of headers and keys are quoted.
 
 mod base_url;
 
@@ -19,38 +19,38 @@ use serde_json::{Map, Value};
 use crate::secret::is_sensitive_key;
 use crate::text::{NOT_A_LINE, is_line, quoted};
 
-/// Most characters in a key of the configuration.
+/// Maximum characters of a configuration key.
 pub const MAX_KEY: usize = 128;
 
-/// Most milliseconds in `timeout` and `delay`: a day.
+/// Maximum milliseconds of `timeout` and `delay`: one day.
 pub const MAX_MILLIS: u64 = 86_400_000;
 
-/// Most characters in the type of a provider.
+/// Maximum characters of a provider type.
 const MAX_TYPE: usize = 64;
 
-/// Most bytes in the name of a header.
+/// Maximum bytes of a header name.
 const MAX_HEADER_NAME: usize = 256;
 
-/// Headers that belong to one connection or frame its messages. The HTTP client sets or removes them itself.
+/// Headers that are specific to one connection or frame its messages. The HTTP client sets or removes them.
 const CONNECTION_HEADERS: [&str; 8] =
     ["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host"];
 
-/// Decides whether a well-formed base URL may be called; an error says why not.
+/// Decides whether a well-formed base URL may be called; the error is the reason why not.
 pub type AddressRule<'a> = &'a dyn Fn(&str) -> Result<(), String>;
 
-/// One thing that is wrong with a configuration.
+/// A single mistake in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The path of the field: `type`, `config.baseURL`, `config.headers.X-Team`.
     pub path: String,
-    /// What is wrong and what to do, without a subject: `must begin with http:// …`.
+    /// The mistake and its correction, without a subject: `must begin with http:// …`.
     pub what: String,
 }
 
 /// Checks the type of a provider.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns the mistake if the type is invalid.
 pub fn check_type(kind: &str) -> Result<(), Mistake> {
     let mistake = |what: &str| Err(Mistake { path: "type".to_owned(), what: what.to_owned() });
     let is_word = (1..=MAX_TYPE).contains(&kind.len())
@@ -66,10 +66,10 @@ pub fn check_type(kind: &str) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// Checks the name of a key.
+/// Checks the name of a configuration key.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns the mistake if the name is invalid.
 pub fn check_key(key: &str) -> Result<(), Mistake> {
     if !is_line(key) {
         return Err(Mistake { path: path_of(key), what: NOT_A_LINE.to_owned() });
@@ -81,10 +81,10 @@ pub fn check_key(key: &str) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// Checks the value of a key, and returns it as it is to be stored: without blanks around it, numbers as numbers.
+/// Checks the value of a key and returns it in the form to store: trimmed, and numbers as numbers.
 ///
 /// # Errors
-/// Everything that is wrong with it; several mistakes only in `headers`.
+/// Returns all mistakes; more than one is possible only for `headers`.
 pub fn check_value(key: &str, value: Value, address: AddressRule<'_>) -> Result<Value, Vec<Mistake>> {
     let checked = match key {
         "baseURL" => text(value).and_then(|url| base_url::check(url, address)),
@@ -101,7 +101,7 @@ pub fn check_value(key: &str, value: Value, address: AddressRule<'_>) -> Result<
 /// Checks the configuration of the link between a provider and a model.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns the first mistake.
 pub fn check_link(config: &Map<String, Value>) -> Result<(), Mistake> {
     let mistake = |path: &str, what: &str| Err(Mistake { path: path.to_owned(), what: what.to_owned() });
     match config.get("upstream_model") {
@@ -121,12 +121,12 @@ pub fn check_link(config: &Map<String, Value>) -> Result<(), Mistake> {
     }
 }
 
-/// The path of a key, which may be anything.
+/// Returns the path of a key, quoting any unusual characters.
 fn path_of(key: &str) -> String {
     format!("config.{}", quoted(key))
 }
 
-/// Trims a text.
+/// Returns a trimmed text; refuses other types.
 fn text(value: Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text.trim().to_owned()),
@@ -141,7 +141,7 @@ fn line(text: String) -> Result<Value, String> {
     if is_line(&text) { Ok(text.into()) } else { Err(NOT_A_LINE.to_owned()) }
 }
 
-/// Empty is none.
+/// Checks an API key. An empty one means that there is no key.
 fn api_key(value: Value) -> Result<Value, String> {
     // A key of digits may come as a number; secrets are read back as text.
     let key = match value {
@@ -171,7 +171,7 @@ fn millis(value: &Value) -> Result<Value, String> {
     })
 }
 
-/// JSON has one kind of number, and some writers put `.0` behind integers.
+/// Converts an integral float. JSON has only one number type, and some writers append `.0` to integers.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
 fn integral(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64)
@@ -194,7 +194,7 @@ fn other(value: Value) -> Result<Value, String> {
     }
 }
 
-/// Checks the object of headers; text that is such an object as JSON is taken as one, and empty text as none.
+/// Checks the object of headers. The object may be given as JSON text; an empty text means that there are no headers.
 fn headers(value: Value) -> Result<Value, Vec<Mistake>> {
     let given = match value {
         Value::String(text) if text.trim().is_empty() => Some(Map::new()),
@@ -244,7 +244,7 @@ fn header_value(value: Value) -> Result<String, String> {
     if is_line(text) { Ok(text.to_owned()) } else { Err(NOT_A_LINE.to_owned()) }
 }
 
-/// Refuses a reference to a secret that nothing has replaced: the provider would be sent its name.
+/// Refuses an unresolved reference to a secret, which would be sent to the provider literally.
 fn not_a_reference(text: &str) -> Result<(), String> {
     if text.contains("${env:") || text.contains("${file:") {
         return Err(
@@ -255,8 +255,8 @@ fn not_a_reference(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns whether every text in a value is one line: most of them go into headers and URLs, where a line break would begin
-/// something new.
+/// Returns whether every text in a value is a single line. Most texts are sent in headers and URLs, where a line break
+/// would start a new field.
 fn is_sendable(value: &Value) -> bool {
     match value {
         Value::String(text) => is_line(text),
@@ -266,15 +266,15 @@ fn is_sendable(value: &Value) -> bool {
     }
 }
 
-/// Returns the value that a text means for a key: a table of flags and files of variables know only texts.
+/// Converts a text to the value of a key, for sources that only have texts: command-line flags and variable files.
 ///
-/// `kind` is the kind of the field as [`crate::provider_type::Field::kind`] names it, `None` for a key that no form has.
+/// `kind` is the type of the field as in [`crate::provider_type::Field::kind`]; `None` for a key that is in no form.
 #[must_use]
 pub fn value_of_text(key: &str, kind: Option<&str>, text: &str) -> Value {
     match kind {
-        // Judged as the text it is: `check_value` reads numbers and objects in texts.
+        // Keeps the text: `check_value` parses numbers and objects in texts.
         Some(_) => text.into(),
-        // Unknown; a secret is text, whatever it looks like.
+        // An unknown secret is a text, even if it looks like a number.
         None if is_sensitive_key(key) => text.into(),
         None => serde_json::from_str(text).ok().filter(|value: &Value| !value.is_null()).unwrap_or_else(|| text.into()),
     }

@@ -1,39 +1,39 @@
-//! The kinds of provider there are: one table for the router, which speaks to them, and for the forms that ask for them.
-//! To add a provider that speaks OpenAI's API, add a row.
+//! The table of provider types, shared by the router and by the forms that configure providers. To add a provider with
+//! an OpenAI-compatible API, add a row.
 //!
-//! Addresses are those that the providers' own documentation names for OpenAI clients.
+//! The addresses are those that the providers' own documentation gives for OpenAI clients.
 
 use serde::Serialize;
 
-/// A kind of provider: the values that `providers.type` may have. Any other word is treated as [`GENERIC`].
+/// A provider type, the value of `providers.type`. Any unknown value is treated as [`GENERIC`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProviderType {
     /// The value of `providers.type`.
     pub value: &'static str,
-    /// For people.
+    /// The label shown to users.
     pub label: &'static str,
-    /// One sentence for people.
+    /// One sentence of description for users.
     pub description: &'static str,
-    /// Used when the user gives no base URL.
+    /// The base URL used if the user gives none.
     pub base_url: Option<&'static str>,
-    /// What stands between the base URL as users write it and `/chat/completions`.
+    /// The path between the base URL as users write it and `/chat/completions`.
     pub path_prefix: &'static str,
-    /// Whether it wants a key.
+    /// Whether the provider needs an API key.
     pub api_key: ApiKey,
 }
 
-/// Whether a provider wants a key.
+/// Whether a provider needs an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiKey {
-    /// It has no use for one.
+    /// The provider does not use a key.
     None,
-    /// It may want one.
+    /// The provider may require a key.
     Optional,
-    /// Nothing works without.
+    /// The provider rejects requests without a key.
     Required,
 }
 
-/// A key of a provider's configuration, as a form shows it.
+/// A key of a provider's configuration, as shown in a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Field {
@@ -43,23 +43,23 @@ pub struct Field {
     /// `string`, `number` (an integer) or `object`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// One sentence for people.
+    /// One sentence of description for users.
     pub description: &'static str,
-    /// What it may look like.
+    /// An example of a value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<&'static str>,
-    /// What counts if it is not given.
+    /// The value that applies if none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<&'static str>,
-    /// Whether it is to be masked wherever it is shown.
+    /// Whether the value is masked wherever it is shown.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sensitive: bool,
-    /// Whether nothing works without it.
+    /// Whether the provider cannot work without a value.
     #[serde(skip)]
     pub required: bool,
 }
 
-/// Anything that speaks OpenAI's API and is not in the table.
+/// The type of any OpenAI-compatible provider that is not in the table.
 pub const GENERIC: ProviderType = ProviderType {
     value: "openai-compatible",
     label: "OpenAI-compatible",
@@ -69,7 +69,7 @@ pub const GENERIC: ProviderType = ProviderType {
     api_key: ApiKey::Optional,
 };
 
-/// The built-in provider that needs nothing and nobody.
+/// The built-in provider that needs no configuration and no network.
 pub const ECHO: &str = "echo";
 
 /// The table, in the order in which forms show it.
@@ -122,7 +122,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     },
 ];
 
-/// The row of a kind; [`GENERIC`] for a word that is not in the table.
+/// Returns the row of a type; [`GENERIC`] for a value that is not in the table.
 #[must_use]
 pub fn provider_type(value: &str) -> ProviderType {
     PROVIDER_TYPES.iter().find(|row| row.value == value).copied().unwrap_or(GENERIC)
@@ -149,7 +149,7 @@ const fn local(
 // === impl ProviderType ===
 
 impl ProviderType {
-    /// What can be said about such a provider; what is required comes first.
+    /// Returns the configuration fields of the type; required ones come first.
     #[must_use]
     pub fn fields(&self) -> Vec<Field> {
         let mut fields = vec![Field {
@@ -194,7 +194,7 @@ impl ProviderType {
         fields
     }
 
-    /// What it can be asked for.
+    /// Returns the capabilities of the type.
     #[must_use]
     pub fn capabilities(&self) -> &'static [&'static str] {
         if self.value == ECHO { &["chat", "streaming"] } else { &["chat", "streaming", "tools", "models"] }

@@ -1,24 +1,25 @@
-//! What was said in an exchange, as people remember it: the texts of messages and answers, without the JSON around them.
+//! Searches the texts of messages and answers in a body, ignoring the JSON around them.
 
 use memchr::{memchr2_iter, memmem};
 use serde_json::value::RawValue;
 
 use crate::json::Reader;
 
-/// The text of an answer is nine levels deep; what is said deeper than this was not said to anybody we know.
+/// Maximum depth of searched values. The text of an answer is nine levels deep; deeper values are not part of a known
+/// format.
 const DEEPEST: usize = 16;
 
-/// A text that is looked for in what was said. Upper and lower case are the same in every script, so that `STRASSE` finds
-/// `straße` and `istanbul` finds `İstanbul`.
+/// A text to search for. The search ignores case in every script, so that `STRASSE` finds `straße` and `istanbul` finds
+/// `İstanbul`.
 #[derive(Clone, Debug)]
 pub struct Needle {
-    /// Folded.
+    /// The text, case-folded.
     text: String,
-    /// Stands in JSON as it stands in the text, unless somebody escapes letters.
+    /// Whether JSON writes the text literally, except in documents that escape letters.
     is_plain: bool,
 }
 
-/// The fields in which something is said: those of requests, of messages, of their parts and of answers.
+/// The fields whose texts are searched: those of requests, of messages, of their parts and of answers.
 const SAID: [&str; 12] = [
     "messages",
     "prompt",
@@ -37,18 +38,18 @@ const SAID: [&str; 12] = [
 // === impl Needle ===
 
 impl Needle {
-    /// The text that is looked for; an empty one is in everything that was said.
+    /// Creates a needle; an empty text is found in every text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
         Self { text: folded(text), is_plain }
     }
 
-    /// Whether it was said in this body of a request or an answer. Names of fields, models, tools and the like are not
-    /// said, and what was [redacted](is_redacted) is not known. A body that is no JSON is a text.
+    /// Returns whether the body of a request or an answer contains the text. Names of fields, models, tools and the
+    /// like are not searched, nor are [redacted](is_redacted) texts. A body that is not JSON is searched as plain text.
     #[must_use]
     pub fn is_said_in(&self, body: &str) -> bool {
-        // Most bodies can be passed over without being understood.
+        // Most bodies can be excluded without being parsed.
         if self.is_plain && !self.is_in(body) && !escapes_letters(body) {
             return false;
         }
@@ -58,7 +59,7 @@ impl Needle {
         said.unwrap_or_else(|| serde_json::from_str::<&RawValue>(body).is_err() && self.is_in(body))
     }
 
-    /// Whether it was said in the value that stands next; `None` if that is no JSON.
+    /// Searches the next value; `None` if it is not valid JSON.
     fn is_said(&self, value: &mut Reader<'_>, depth: usize) -> Option<bool> {
         let Some(depth) = depth.checked_sub(1) else { return value.skip().map(|()| false) };
         let mut found = false;
@@ -97,8 +98,9 @@ impl Needle {
     }
 }
 
-/// Folds a text so that texts that differ in case only are the same. By way of upper case, so that letters whose other case is
-/// two letters (ß, SS) or two of which share a case (σ and ς, i and ı) meet; the dot above that is left of a capital İ is dropped.
+/// Folds a text so that texts that differ only in case become equal. Folding goes through upper case to unify letters
+/// whose upper case is two letters (ß, SS) and letters that share an upper case (σ and ς, i and ı); the combining dot
+/// that remains of a capital İ is dropped.
 fn folded(text: &str) -> String {
     const DOT_ABOVE: char = '\u{307}';
     let mut folded = String::with_capacity(text.len());
@@ -110,24 +112,25 @@ fn folded(text: &str) -> String {
     folded
 }
 
-/// Folds a character. Lower case comes first because the capital of ß, which is its own upper case, would stay apart from SS.
+/// Folds a character. It is converted to lower case first, because the capital ß (U+1E9E) is its own upper case and
+/// would otherwise not match SS.
 fn fold_char(c: char) -> impl Iterator<Item = char> {
     c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
-/// Returns whether a body has an escape that may stand for a letter of a text that [is plain](Needle), or fold into one. Those
-/// of the scripts of East Asia, of which some clients send nothing else, do not.
+/// Returns whether a body contains an escape that may represent a letter of a [plain](Needle) text, or a character that
+/// folds into one. The escapes of East Asian scripts, which some clients use throughout, do not count.
 fn escapes_letters(body: &str) -> bool {
     let mut escapes = memmem::find_iter(body.as_bytes(), b"\\u");
     escapes.any(|at| body.as_bytes().get(at + 2).is_some_and(|digit| b"012fF".contains(digit)))
 }
 
-/// Returns whether a character beyond ASCII folds into a text with ASCII letters: ß, ı, ſ, the Kelvin sign, ligatures.
+/// Returns whether a character outside ASCII folds into a text with ASCII letters: ß, ı, ſ, the Kelvin sign, ligatures.
 fn folds_into_ascii(c: char) -> bool {
     !c.is_ascii() && fold_char(c).any(|c| c.is_ascii())
 }
 
-/// Whether only the length of a text was kept: `[6 characters]`.
+/// Returns whether only the length of a text was kept: `[6 characters]`.
 fn is_redacted(text: &str) -> bool {
     let count = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(" characters]"));
     count.is_some_and(|count| !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()))
@@ -187,7 +190,7 @@ mod tests {
             let body = json!({"messages": [{"role": "user", "content": format!("x {text} y")}]});
             assert!(said(needle, &body), "{needle} in {text}");
             assert!(Needle::new(needle).is_said_in(text), "{needle} in {text}, which is no JSON");
-            // As clients write it that send ASCII alone.
+            // The same text, as written by clients that send only ASCII.
             let units = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
             let body = format!("{{\"messages\":[{{\"content\":\"{units}\"}}]}}");
             assert!(Needle::new(needle).is_said_in(&body), "{needle} in {body}");

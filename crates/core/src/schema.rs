@@ -1,7 +1,7 @@
-//! The rows of every table, in the order in which the tables depend on each other.
+//! Row types of all tables, in the order in which the tables depend on each other.
 //!
-//! Times are Unix milliseconds in UTC (`*_at`, `timestamp`) unless a field says otherwise. Identifiers are text.
-//! The columns of the original schema keep their names, so that an existing file can be migrated in place.
+//! Times are Unix milliseconds in UTC (`*_at`, `timestamp`) unless a field says otherwise. Identifiers are text. The
+//! columns of the Node.js version keep their names, so that an existing file can be migrated in place.
 
 mod audit;
 mod models;

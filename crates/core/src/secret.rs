@@ -1,9 +1,10 @@
 //! Values that cannot be printed.
 
-/// What stands in for a secret wherever people may look. Writing it back means "leave the secret as it is".
+/// Placeholder shown in place of a secret. Writing it back leaves the secret unchanged.
 pub const MASK: &str = "***MASKED***";
 
-/// A value without `Display` and `Serialize`, whose `Debug` shows nothing: to use it, the code has to say [`Secret::expose`].
+/// A value without `Display` and `Serialize`, whose `Debug` output is masked. Access requires an explicit
+/// [`Secret::expose`].
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret<T>(T);
 
@@ -13,7 +14,7 @@ impl<T> Secret<T> {
         Self(value)
     }
 
-    /// The value itself. Call it only where the secret is sent or compared.
+    /// Returns the value. Call this only where the secret is sent or compared.
     pub const fn expose(&self) -> &T {
         &self.0
     }
@@ -31,8 +32,8 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Secret<T> {
     }
 }
 
-/// Whether a configuration key names a secret: its lower-cased name contains `key`, `secret`, `password`, `token`,
-/// `cookie`, `authorization` or `headers` (custom headers usually carry credentials).
+/// Returns whether a configuration key names a secret: its lower-cased name contains `key`, `secret`, `password`,
+/// `token`, `cookie`, `authorization`, `webhook` or `headers` (custom headers usually carry credentials).
 #[must_use]
 pub fn is_sensitive_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();

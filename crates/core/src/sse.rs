@@ -1,9 +1,10 @@
-//! Event-stream framing, incremental and without copying.
+//! Frames event streams incrementally and without copying.
 //!
-//! [`Splitter`] cuts a stream into [`Frame`]s. However the bytes were cut on their way, the frames are the same, and all
-//! frames joined are the stream, byte for byte.
+//! [`Splitter`] cuts a stream into [`Frame`]s. The frames do not depend on how the bytes were cut in transit, and the
+//! concatenation of all frames is the stream, byte for byte.
 //!
-//! Source: the event stream format of the HTML standard, section 9.2 (LF, CRLF and CR end a line; a blank line ends an event).
+//! Source: the event stream format of the HTML standard, section 9.2 (LF, CRLF and CR end a line; a blank line ends an
+//! event).
 
 mod splitter;
 

@@ -1,34 +1,35 @@
-//! Rules for texts that a person or a program gives: what may stand in a name, and what in a description.
+//! Validates texts given by users or programs: names and descriptions.
 //!
-//! A line break in a name begins a new line in a log or a table, an escape sequence recolours a terminal, and a bidirectional
-//! override shows one text as another. None of them has a use in a name, so they are refused at every way in.
+//! A line break in a name starts a new line in a log or a table, an escape sequence changes the colours of a terminal,
+//! and a bidirectional override displays one text as another. None of them is useful in a name, so every input refuses
+//! them.
 
-/// The sentence for a text that [`is_line`] refuses, without its subject.
+/// The error message for a text that [`is_line`] refuses, without its subject.
 pub const NOT_A_LINE: &str = "must not contain line breaks or other control characters";
 
-/// The sentence for a text that [`is_prose`] refuses, without its subject.
+/// The error message for a text that [`is_prose`] refuses, without its subject.
 pub const NOT_PROSE: &str = "must not contain control characters other than tabs and line breaks";
 
-/// Returns whether a text is one line: no control characters (C0, DEL, C1), no Unicode line or paragraph separators, and no
-/// characters that reverse the direction of the text around them.
+/// Returns whether a text is a single line: no control characters (C0, DEL, C1), no Unicode line or paragraph
+/// separators, and no characters that reverse the direction of the surrounding text.
 #[must_use]
 pub fn is_line(text: &str) -> bool {
     !text.contains(is_unprintable)
 }
 
-/// Returns whether a text is fit for a description: like [`is_line`], but it may have tabs and line breaks.
+/// Returns whether a text is valid as a description: like [`is_line`], but tabs and line breaks are allowed.
 #[must_use]
 pub fn is_prose(text: &str) -> bool {
     !text.contains(|c| is_unprintable(c) && !matches!(c, '\t' | '\n' | '\r'))
 }
 
-/// Returns whether a text can be the value of a header in every client and server: printable ASCII on one line.
+/// Returns whether a text is a header value that every client and server accepts: printable ASCII on one line.
 #[must_use]
 pub fn is_printable_ascii(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
-/// Returns a text as it may be quoted in an error: at most 64 characters, with escapes in place of what is not printable.
+/// Returns a text in the form quoted in errors: at most 64 characters, with escapes in place of unprintable ones.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     const SHOWN: usize = 64;
@@ -44,7 +45,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 fn is_unprintable(c: char) -> bool {
-    // U+061C, U+200E and U+200F are single marks that right-to-left texts need; they reverse nothing.
+    // U+061C, U+200E and U+200F are marks that right-to-left texts need; they do not reverse anything.
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -1,21 +1,21 @@
-//! Streams as providers of OpenAI's API are known to write them: each gives its text, its end and its counts to the relay
-//! and to the log alike, however the bytes are cut.
+//! Tests streams as OpenAI-compatible providers are known to write them: the relay and the log read the same text, end
+//! and token counts from each of them, regardless of how the bytes are cut.
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use signalbox_core::openai::{EndScanner, Ending, Scan, fold_stream};
 
-/// One provider's way of writing a stream.
+/// The stream format of one provider.
 struct Dialect {
     name: &'static str,
     /// The data of its events; a line that begins with a colon is a comment.
     events: &'static [&'static str],
-    /// Ends a line.
+    /// The line ending.
     newline: &'static str,
-    /// What the stream says: text, finish reason, total tokens.
+    /// The expected text, finish reason and total tokens.
     says: (&'static str, Option<&'static str>, Option<i64>),
-    /// More of the stored answer, by JSON pointers.
+    /// Further expected values of the stored answer, by JSON pointer.
     keeps: &'static [(&'static str, &'static str)],
 }
 
@@ -260,7 +260,7 @@ impl Dialect {
     }
 }
 
-/// How the stream ends, in pieces of `size` bytes.
+/// Returns the end of the stream when it arrives in pieces of `size` bytes.
 fn ending(stream: &[u8], size: usize) -> Ending {
     let (mut scanner, mut held) = (EndScanner::default(), Vec::new());
     for piece in stream.chunks(size) {

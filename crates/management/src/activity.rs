@@ -1,4 +1,4 @@
-//! `/api/activity`: what has been going on.
+//! Routes of `/api/activity`: recent requests and statistics.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,21 +13,21 @@ use super::filters::Pages;
 use super::query::{Query, one_more, take_last};
 use super::{App, Error, now_ms};
 
-/// How many are shown unless somebody says otherwise.
+/// Default number of listed requests.
 const RECENT: i64 = 20;
 
 /// The newest requests.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Recent {
     activities: Vec<Told>,
-    /// How many are told here.
+    /// The number of requests in this answer.
     total: usize,
     limit: i64,
-    /// Goes on behind the last one; null at the end.
+    /// The cursor of the next page; null at the end.
     next_cursor: Option<String>,
 }
 
-/// A request in words.
+/// A request, described in words.
 #[derive(Debug, Serialize, ToSchema)]
 struct Told {
     /// The request's UUID.
@@ -64,23 +64,23 @@ pub(super) struct ActivityStats {
     stats: Figures,
 }
 
-/// Figures over the log and the catalogue.
+/// Statistics of the log and the catalogue.
 #[derive(Debug, Serialize, ToSchema)]
 struct Figures {
     total_api_requests: i64,
     avg_response_time_ms: i64,
     active_sessions: i64,
-    /// Of the last 24 hours.
+    /// In the last 24 hours.
     recent_errors: i64,
     total_providers: i64,
     total_models: i64,
     requests_last_hour: i64,
     requests_last_day: i64,
-    /// Of the last 24 hours; 100 when there were no answers.
+    /// In the last 24 hours; 100 if there were no answers.
     success_rate_percent: i64,
 }
 
-/// The newest requests, in words.
+/// Lists the newest requests, described in words.
 #[utoipa::path(
     get, path = "/api/activity/recent", tag = "activity",
     params(
@@ -102,7 +102,7 @@ pub(super) async fn recent(State(app): State<App>, mut query: Query) -> Result<J
     Ok(Json(Recent { total: activities.len(), limit: page.limit, next_cursor, activities }))
 }
 
-/// Figures over all requests, and over the last hour and day.
+/// Returns statistics of all requests, and of the last hour and day.
 #[utoipa::path(
     get, path = "/api/activity/stats", tag = "activity",
     responses((status = 200, description = "All of it numbers", body = ActivityStats)),
@@ -124,7 +124,7 @@ pub(super) async fn stats(State(app): State<App>) -> Result<Json<ActivityStats>,
     }))
 }
 
-/// `milliseconds` as people say it.
+/// Formats a duration in milliseconds, rounded down to a whole unit: `2 minutes ago`.
 fn ago(milliseconds: i64) -> String {
     let seconds = milliseconds.max(0) / 1000;
     let (number, unit) = match seconds {

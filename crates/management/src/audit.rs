@@ -1,4 +1,4 @@
-//! `/api/audit`: who changed what.
+//! Routes of `/api/audit`: the log of changes.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use super::filters::{AuditFilter, Pages};
 use super::query::{Position, Query, one_more};
 use super::{App, Error};
 
-/// A piece of the list of changes.
+/// A page of the list of changes.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Audit {
     entries: Vec<AuditEntry>,
@@ -21,7 +21,7 @@ pub(super) struct Audit {
     position: Position,
 }
 
-/// Who changed what, the newest first. Filters combine.
+/// Lists changes and their actors, the newest first. Filters combine.
 #[utoipa::path(
     get, path = "/api/audit", tag = "audit",
     params(

@@ -1,7 +1,8 @@
-//! What callers send, for the OpenAPI document; `filters` has what lists take, `refusals` what is answered to mistakes.
+//! Types of request bodies, for the OpenAPI document. `filters` has the query parameters of lists, `refusals` the error
+//! responses.
 //!
-//! Forms and queries are read field by field, so that every mistake is reported at once; nothing is ever made of these
-//! types. That they say the same as the forms is tested from outside, by requests made of the document.
+//! Forms and queries are read field by field, so that every mistake is reported at once; no value of these types is
+//! ever constructed. System tests check that they match the forms, with requests generated from the document.
 #![expect(dead_code, reason = "see above")]
 
 use std::collections::BTreeMap;
@@ -12,32 +13,32 @@ use utoipa::ToSchema;
 
 pub(super) mod schemas;
 
-/// A provider to be made.
+/// A provider to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProviderToMake {
     #[schema(pattern = "^[a-z0-9-]+$", min_length = 1, max_length = 128)]
     id: String,
-    /// For people; unique.
+    /// The name shown to users; unique.
     #[schema(schema_with = schemas::name)]
     name: String,
-    /// One of `GET /api/providers/types`; any other word speaks OpenAI's API.
+    /// A type listed by `GET /api/providers/types`; any other value means an OpenAI-compatible API.
     #[schema(pattern = "^[A-Za-z0-9_.-]+$", min_length = 1, max_length = 64)]
     r#type: String,
-    /// `true` unless it is given.
+    /// `true` by default.
     #[schema(nullable = false)]
     enabled: Option<bool>,
-    /// Higher is tried first; 0 unless it is given.
+    /// Providers with a higher priority are tried first; 0 by default.
     #[schema(nullable = false)]
     priority: Option<i64>,
     #[schema(schema_with = schemas::optional_prose)]
     description: Option<String>,
-    /// How to reach it: the keys of its type. No value may be null.
+    /// The configuration, by the keys of the type. No value may be null.
     #[schema(schema_with = schemas::config)]
     config: Option<BTreeMap<String, Value>>,
 }
 
-/// What changes of a provider.
+/// The fields of a provider to change.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
@@ -54,7 +55,7 @@ pub(super) struct ProviderChanges {
     description: Option<String>,
 }
 
-/// Keys and values.
+/// Configuration keys and values.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigToMerge {
@@ -63,35 +64,35 @@ pub(super) struct ConfigToMerge {
     config: BTreeMap<String, Value>,
 }
 
-/// A value.
+/// A configuration value.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigToSet {
     #[schema(schema_with = schemas::sendable)]
     value: Value,
-    /// Whether it is masked where it is shown; by default that depends on the key.
+    /// Whether the value is masked wherever it is shown; the default depends on the key.
     #[schema(nullable = false)]
     is_sensitive: Option<bool>,
 }
 
-/// A model to be linked.
+/// A model to link.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LinkToMake {
     #[schema(schema_with = schemas::name)]
     model_id: String,
-    /// `false` unless it is given.
+    /// `false` by default.
     #[schema(nullable = false)]
     is_default: Option<bool>,
     #[schema(schema_with = schemas::link_config)]
     config: Option<Map<String, Value>>,
 }
 
-/// A model to be made.
+/// A model to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ModelToMake {
-    /// No `..` in it.
+    /// Must not contain `..`.
     #[schema(pattern = r"^([A-Za-z0-9_:/-]|\.(?!\.))+$", min_length = 1, max_length = 128)]
     id: String,
     #[schema(schema_with = schemas::name)]
@@ -102,7 +103,7 @@ pub(super) struct ModelToMake {
     capabilities: Option<Vec<String>>,
 }
 
-/// What changes of a model.
+/// The fields of a model to change.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
@@ -115,16 +116,16 @@ pub(super) struct ModelChanges {
     capabilities: Option<Vec<String>>,
 }
 
-/// A value.
+/// The value of a setting.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SettingToPut {
-    /// Anything but null; what it has to be depends on the key.
+    /// Any value but null; the allowed values depend on the key.
     #[schema(schema_with = schemas::not_null)]
     value: Value,
 }
 
-/// Keys and values.
+/// Setting keys and values.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SettingsToPut {
@@ -137,13 +138,13 @@ pub(super) struct SettingsToPut {
 pub(super) struct CredentialsToPut {
     #[schema(pattern = "^[ -~]*[!-~][ -~]*$", write_only)]
     token: String,
-    /// As a `Cookie` header has them.
+    /// The cookies in the format of a `Cookie` header.
     #[schema(pattern = "^[ -~]*[!-~][ -~]*$", write_only)]
     cookies: String,
-    /// In seconds since 1970.
+    /// Unix time in seconds.
     #[schema(minimum = 1, maximum = 253_402_300_799_i64)]
     expires_at: Option<i64>,
-    /// `default` unless it is given.
+    /// `default` by default.
     #[schema(schema_with = schemas::name)]
     label: Option<String>,
 }

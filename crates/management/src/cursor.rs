@@ -1,15 +1,15 @@
-//! Where a list goes on: `next_cursor` of one answer is `cursor` of the next question.
+//! Cursors of paged lists: `next_cursor` of one response is `cursor` of the next request.
 //!
-//! Rows that come or go meanwhile move no page. To callers a cursor is opaque. It holds the list it belongs to, and the
-//! time and the id of the last row that was shown.
+//! Rows that are added or deleted in between do not shift the pages. Clients treat a cursor as opaque. It contains the
+//! list it belongs to, and the time and the id of the last row of the page.
 
 use signalbox_store::After;
 
-/// A list that goes on behind a row.
+/// A list that is continued after a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct List(char);
 
-/// Requests, wherever they are listed.
+/// Requests, in all lists of requests.
 pub(super) const REQUESTS: List = List('q');
 /// Responses.
 pub(super) const RESPONSES: List = List('r');
@@ -17,7 +17,7 @@ pub(super) const RESPONSES: List = List('r');
 pub(super) const SESSIONS: List = List('s');
 /// Changes.
 pub(super) const AUDIT: List = List('a');
-/// Tables that people fill by hand: they go on at a place, not behind a row.
+/// Tables that users fill by hand: they are continued at an offset, not after a row.
 const BY_HAND: List = List('p');
 
 /// The id of a row.
@@ -33,19 +33,19 @@ impl List {
         format!("{}{}{}", self.0, after.at.to_hex(), after.id.to_hex())
     }
 
-    /// What a caller sends back; `None` if it is none of this list's.
+    /// Parses a cursor sent by a client; `None` if it does not belong to this list.
     pub(super) fn parse<I: Id>(self, cursor: &str) -> Option<After<I>> {
         let (at, id) = cursor.strip_prefix(self.0)?.split_at_checked(16)?;
         Some(After { at: i64::from_hex(at)?, id: I::from_hex(id)? })
     }
 }
 
-/// The place in a list that is filled by hand.
+/// Returns the cursor of an offset in a table that is filled by hand.
 pub(super) fn place(offset: i64) -> String {
     format!("{}{}", BY_HAND.0, offset.to_hex())
 }
 
-/// See [`place`].
+/// Parses a cursor made by [`place`].
 pub(super) fn parse_place(cursor: &str) -> Option<i64> {
     i64::from_hex(cursor.strip_prefix(BY_HAND.0)?).filter(|offset| *offset >= 0)
 }
@@ -79,7 +79,7 @@ impl Id for String {
             return None;
         }
         let bytes: Option<Vec<u8>> = pairs.map(byte).collect();
-        // Whatever it says, it only says where to go on.
+        // Lossy conversion is safe: the text only determines where the list continues.
         Some(Self::from_utf8_lossy(&bytes?).into_owned())
     }
 }

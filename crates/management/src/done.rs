@@ -1,9 +1,9 @@
-//! The answer of routes that have nothing to tell but that it is done.
+//! The response of routes that only report success.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// It is done.
+/// The request succeeded.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Done {
     success: bool,

@@ -1,8 +1,7 @@
-//! The one place that knows status codes and error shapes.
+//! Defines all status codes and error formats of the management API.
 //!
-//! Everything but the settings answers
-//! `{"error": {"message", "type", "code"?, "errors"?: [text]}}`; settings and lifecycle commands keep the shapes of the
-//! original.
+//! All routes but the settings respond with `{"error": {"message", "type", "code"?, "errors"?: [text]}}`; settings and
+//! lifecycle commands keep the formats of the Node.js version.
 
 use std::borrow::Cow;
 
@@ -13,111 +12,111 @@ use serde_json::{Value, json};
 use signalbox_daemon::{BodyError, Denied, admin, doors};
 use signalbox_store as store;
 
-/// Why a request is refused, or failed.
+/// The reason why a request was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The body or the query is not what it should be; every mistake at once.
+    /// The body or the query is invalid; contains every mistake.
     #[error("Validation failed")]
     Validation(Vec<String>),
     /// The body is not JSON.
     #[error("The body is not valid JSON: {0}")]
     Malformed(String),
-    /// The body says that it is something else than JSON.
+    /// The content type of the body is not JSON.
     #[error("The body has to be JSON, with `Content-Type: application/json`; it is {0}")]
     NotJson(String),
-    /// The body cannot be had.
+    /// The body could not be received.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// There is no such thing.
+    /// The resource does not exist.
     #[error("{what} not found: {id}")]
     Missing {
-        /// What kind of thing.
+        /// The kind of resource.
         what: Thing,
-        /// Which.
+        /// The id of the resource.
         id: String,
     },
-    /// There is one already.
+    /// The resource already exists.
     #[error("{message}")]
     Conflict {
         /// `provider_exists`, `model_exists`, …
         code: &'static str,
-        /// One sentence.
+        /// One sentence of explanation.
         message: String,
     },
-    /// The settings' way of saying that a value is wrong.
+    /// The value of a setting is invalid; in the format of the settings routes.
     #[error("{0}")]
     InvalidSetting(String),
-    /// The settings' way of saying that a key is unknown.
+    /// The key of a setting is unknown; in the format of the settings routes.
     #[error("Setting not found")]
     MissingSetting(String),
     /// The router has not loaded the provider.
     #[error("The provider {id} is not loaded: {reason}")]
     NotLoaded {
-        /// Which.
+        /// The id of the provider.
         id: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The provider is disabled.
     #[error("The provider {0} is disabled; enable it first")]
     Disabled(String),
-    /// The router does not answer.
+    /// The router does not respond.
     #[error("provider-router does not answer ({0}); what is saved takes effect when it runs")]
     RouterAway(String),
-    /// A lifecycle command failed; the original's shape for that is its own, too.
+    /// A lifecycle command failed; in the format that the Node.js version has for this case.
     #[error("{error}")]
     Lifecycle {
-        /// Why.
+        /// The reason.
         error: String,
         /// `crashed`, `startup_timeout`, …
         code: Option<&'static str>,
         /// `{"providerRouter": {...}, "qwenProxy": {...}}`.
         children: Value,
     },
-    /// A port that a service needs belongs to somebody else. In the same shape.
+    /// A port that a service needs is in use by another process; in the same format.
     #[error("{error}")]
     PortInUse {
-        /// The whole story.
+        /// The complete error message.
         error: String,
         /// The port.
         port: u16,
-        /// `{"pid", "name"}`, where the operating system tells.
+        /// `{"pid", "name"}`, if the operating system reports them.
         owner: Option<Value>,
         /// `{"providerRouter": {...}, "qwenProxy": {...}}`.
         children: Value,
     },
-    /// No such route.
+    /// The route does not exist.
     #[error("Cannot {0} {1}")]
     NoRoute(Method, String),
     /// The route exists, for another method.
     #[error("{0} is not allowed here")]
     NoMethod(Method),
-    /// The control token is needed, and was not given or is wrong.
+    /// The control token is required, and is missing or wrong.
     #[error(
         "Unauthorized: send the control token, which `api-server token` prints, as `Authorization: Bearer <token>`"
     )]
     Unauthorized,
-    /// Wrong keys came too often from the same address.
+    /// Too many wrong keys came from the same address.
     #[error(transparent)]
     WrongKeys(Denied),
-    /// Somebody else was meant, or a page that may not asks.
+    /// The request is addressed to another host, or comes from a web page that is not allowed.
     #[error(transparent)]
     Door(#[from] doors::Refused),
-    /// Not of this machine.
+    /// The request does not come from this machine.
     #[error(transparent)]
     NotLocal(#[from] admin::Refused),
-    /// A file of ours cannot be read.
+    /// A log file cannot be read.
     #[error("Cannot read the log: {0}")]
     Unreadable(String),
-    /// The store's word.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The store's word about what was attempted.
+    /// An error of the store during a specific operation.
     #[error("{error}")]
     Attempt {
         /// `credentials_set_failed`, …
         code: &'static str,
-        /// What the store said.
+        /// The error of the store.
         error: store::Error,
     },
     /// A handler panicked.
@@ -125,9 +124,9 @@ pub enum Error {
     Panic,
 }
 
-/// What can be missing.
+/// The kinds of resource that can be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the things")]
+#[expect(missing_docs, reason = "the variants name the resources")]
 pub enum Thing {
     Provider,
     Model,
@@ -140,31 +139,31 @@ pub enum Thing {
     Log,
 }
 
-/// Says what a refusal of the store means here.
+/// Translates errors of the store to errors of the API.
 pub trait Meaning<T> {
-    /// A missing row means that this thing is missing.
+    /// Reports a missing row as this missing resource.
     ///
     /// # Errors
-    /// [`Error::Missing`], or what the store said.
+    /// Returns [`Error::Missing`], or the other error of the store.
     fn or_missing(self, what: Thing, id: &str) -> Result<T, Error>;
 
-    /// A row that exists already means this.
+    /// Reports a row that already exists as a conflict.
     ///
     /// # Errors
-    /// [`Error::Conflict`], or what the store said.
+    /// Returns [`Error::Conflict`], or the other error of the store.
     fn or_conflict(self, code: &'static str, message: impl FnOnce() -> String) -> Result<T, Error>;
 
-    /// Whatever the store says, the error has this code.
+    /// Reports every error of the store with this code.
     ///
     /// # Errors
-    /// [`Error::Attempt`] in place of [`Error::Store`].
+    /// Returns [`Error::Attempt`] in place of [`Error::Store`].
     fn or_code(self, code: &'static str) -> Result<T, Error>;
 }
 
 // === impl Error ===
 
 impl Error {
-    /// One mistake in the body or the query.
+    /// Creates an error for a single mistake in the body or the query.
     pub fn invalid(mistake: impl Into<String>) -> Self {
         Self::Validation(vec![mistake.into()])
     }
@@ -197,7 +196,7 @@ impl Error {
         }
     }
 
-    /// The class of the error.
+    /// Returns the class of the error.
     fn kind(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "entity.parse.failed",
@@ -241,13 +240,13 @@ impl Error {
         }
     }
 
-    /// What the caller is told. What is wrong inside is for the log.
+    /// Returns the message for the client. Internal details only go to the log.
     fn message(&self) -> Cow<'static, str> {
         match self {
             Self::Store(error) | Self::Attempt { error, .. } if matches!(error, store::Error::Unavailable(_)) => {
                 "The database is not available at the moment; nothing was changed".into()
             }
-            // It says what to do, and nothing of the secret.
+            // The message advises the user and does not contain the secret.
             Self::Store(error @ store::Error::Sealed(_)) => error.to_string().into(),
             Self::Store(_) | Self::Attempt { .. } if self.status() == StatusCode::INTERNAL_SERVER_ERROR => {
                 "Internal error".into()
@@ -288,7 +287,7 @@ impl Error {
     }
 }
 
-/// The original's shape for a lifecycle command that failed.
+/// Builds the body that the Node.js version sends when a lifecycle command failed.
 fn lifecycle(error: &str, children: &Value) -> Value {
     let mut body = children.clone();
     body["success"] = false.into();

@@ -1,4 +1,4 @@
-//! What handlers take out of a request. The refusals have our error shape, which axum's own do not.
+//! Extractors for the handlers. Their rejections use the API's error format, unlike axum's own.
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
@@ -14,14 +14,14 @@ use super::{App, Error};
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 
-/// A body that is a JSON object. No body at all is an empty one.
+/// A body that is a JSON object. A missing body counts as an empty object.
 #[derive(Debug)]
 pub struct Body(pub Map<String, Value>);
 
-/// The body as it came.
+/// Reads the body as bytes.
 ///
 /// # Errors
-/// [`Error::Body`] when it does not arrive in time or whole, or is larger than [`App::body_limit`].
+/// [`Error::Body`] if the body does not arrive in time or completely, or is larger than [`App::body_limit`].
 pub async fn bytes_of<S>(request: Request, state: &S) -> Result<Bytes, Error>
 where
     S: Send + Sync,
@@ -31,14 +31,15 @@ where
     Ok(signalbox_daemon::collect(&head.headers, body, App::from_ref(state).body_limit).await?)
 }
 
-/// How much of a content type is repeated in an error.
+/// Maximum characters of a content type that are repeated in an error.
 const SHOWN: usize = 100;
 
-/// Whether a body that says it is of this type is taken as JSON.
+/// Returns whether a body with this content type is accepted as JSON.
 ///
-/// `curl -d` calls whatever it sends a form, and scripts forget to say better: what says so and looks like an object is taken. No
-/// page can send that behind a person's back: browsers escape the braces of a form, what they send as `text/plain` is
-/// refused here, and pages that are not let in do not come this far at all (see [`signalbox_daemon::doors`]).
+/// `curl -d` declares every body a form, and scripts often omit the right type, so a declared form that looks like an
+/// object is accepted. This gives web pages no way to send requests without the user's knowledge: browsers escape the
+/// braces of a form, `text/plain` bodies are refused here, and pages that are not allowed are refused earlier (see
+/// [`signalbox_daemon::doors`]).
 fn is_json(kind: &str, body: &[u8]) -> bool {
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match &*kind {
@@ -57,7 +58,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
         axum::extract::Path::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Path(segments)| Self(segments))
-            // A segment that is no UTF-8, or no number where one is needed, names nothing.
+            // A segment that is not UTF-8, or not a number where one is required, matches no resource.
             .map_err(|_| Error::NoRoute(parts.method.clone(), parts.uri.path().to_owned()))
     }
 }
@@ -65,7 +66,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 // === impl Body ===
 
 impl Body {
-    /// The fields, to be taken apart.
+    /// Returns the fields as a [`Form`].
     pub fn form(self) -> Form {
         Form::new(self.0)
     }

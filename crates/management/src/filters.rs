@@ -1,108 +1,109 @@
-//! What lists take in their query, for the OpenAPI document. See `bodies` for why nothing is made of these types.
+//! Query parameters of lists, for the OpenAPI document. See `bodies` for the reason why no value of these types is
+//! constructed.
 #![expect(dead_code, reason = "see above")]
 
 use utoipa::IntoParams;
 
-/// Which piece of a list.
+/// The page of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Pages {
-    /// At most so many.
+    /// Maximum number of entries.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
-    /// So many are skipped.
+    /// Number of entries to skip.
     #[param(minimum = 0)]
     offset: Option<i64>,
 }
 
-/// Which requests; what is given is combined.
+/// Selects requests; filters combine.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RequestFilter {
-    /// Of this session.
+    /// Requests of this session.
     session_id: Option<String>,
-    /// That asked for this model.
+    /// Requests for this model.
     model: Option<String>,
-    /// That asked for a stream, or did not.
+    /// Requests for a stream, or not for a stream.
     stream: Option<bool>,
-    /// That ended this way.
+    /// Requests with this status.
     #[param(pattern = "^(pending|completed|failed|truncated|cancelled|client_disconnected|interrupted)?$")]
     status: Option<String>,
-    /// That this provider answered, or was the last to try.
+    /// Requests answered or last tried by this provider.
     provider_id: Option<String>,
-    /// That arrived at this time or later, in milliseconds since 1970.
+    /// Requests that arrived at this time or later, in milliseconds since 1970.
     start_date: Option<i64>,
-    /// That arrived at this time or earlier, in milliseconds since 1970.
+    /// Requests that arrived at this time or earlier, in milliseconds since 1970.
     end_date: Option<i64>,
 }
 
-/// Which answers; what is given is combined.
+/// Selects responses; filters combine.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ResponseFilter {
-    /// Of this session.
+    /// Responses of this session.
     session_id: Option<String>,
-    /// To the request with this UUID.
+    /// Responses to the request with this UUID.
     request_id: Option<String>,
-    /// That finished for this reason.
+    /// Responses with this finish reason.
     finish_reason: Option<String>,
-    /// With an error, or without.
+    /// Responses with an error, or without.
     has_error: Option<bool>,
-    /// That ended at this time or later, in milliseconds since 1970.
+    /// Responses that ended at this time or later, in milliseconds since 1970.
     start_date: Option<i64>,
-    /// That ended at this time or earlier, in milliseconds since 1970.
+    /// Responses that ended at this time or earlier, in milliseconds since 1970.
     end_date: Option<i64>,
 }
 
-/// The newest first, by which time.
+/// The sort order of sessions, the newest first.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SessionOrder {
-    /// When it began, or when its newest request arrived.
+    /// Sorts by the beginning of the session, or by its newest request.
     #[param(pattern = "^(created_at|last_accessed)?$")]
     sort: Option<String>,
 }
 
-/// Which models.
+/// Selects models.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ModelFilter {
-    /// That have this capability.
+    /// Models with this capability.
     capability: Option<String>,
-    /// That this provider serves.
+    /// Models served by this provider.
     provider: Option<String>,
 }
 
-/// Which providers.
+/// Selects providers.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ProviderFilter {
-    /// Of this type.
+    /// Providers of this type.
     r#type: Option<String>,
-    /// `true`: those that are enabled. Anything else: those that are not.
+    /// `true` selects enabled providers; any other value selects disabled ones.
     enabled: Option<String>,
 }
 
-/// Which changes; what is given is combined.
+/// Selects changes; filters combine.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditFilter {
-    /// By them: `api:<address>`, `cli:<user>`, …
+    /// The actor: `api:<address>`, `cli:<user>`, …
     actor: Option<String>,
     /// `created`, `updated`, `deleted`, or the method of a request.
     action: Option<String>,
-    /// The kind of thing: `provider`, `model`, `setting`, …
+    /// The kind of resource: `provider`, `model`, `setting`, …
     resource: Option<String>,
-    /// Which one of them.
+    /// The id of the resource.
     resource_id: Option<String>,
-    /// How it ended.
+    /// The outcome of the change.
     #[param(pattern = "^(done|refused|failed)?$")]
     outcome: Option<String>,
-    /// The `X-Request-ID` of an answer.
+    /// The `X-Request-ID` of the response.
     request_id: Option<String>,
-    /// At this time or later, in milliseconds since 1970.
+    /// Changes at this time or later, in milliseconds since 1970.
     start_date: Option<i64>,
-    /// Before this time, in milliseconds since 1970.
+    /// Changes before this time, in milliseconds since 1970.
     end_date: Option<i64>,
 }
 

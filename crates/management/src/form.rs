@@ -1,4 +1,4 @@
-//! A JSON body, taken apart field by field. Every mistake is collected, so that a person can mend all of them at once.
+//! Reads a JSON body field by field and collects every mistake, so that the user can correct all of them at once.
 
 use serde_json::{Map, Value};
 use signalbox_core::provider_config::Mistake;
@@ -6,7 +6,7 @@ use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose};
 
 use super::Error;
 
-/// The fields that have not been taken yet, and what was wrong with the others.
+/// The fields that have not been taken yet, and the mistakes found so far.
 #[derive(Debug)]
 pub struct Form {
     fields: Map<String, Value>,
@@ -16,40 +16,40 @@ pub struct Form {
 // === impl Form ===
 
 impl Form {
-    /// A form of these fields.
+    /// Creates a form of the given fields.
     #[must_use]
     pub fn new(fields: Map<String, Value>) -> Self {
         Self { fields, mistakes: Vec::new() }
     }
 
-    /// Notes a mistake.
+    /// Adds a mistake.
     pub fn mistake(&mut self, text: impl Into<String>) {
         self.mistakes.push(text.into());
     }
 
-    /// Notes mistakes that another rule has found.
+    /// Adds mistakes found by another validation.
     pub(super) fn mistakes(&mut self, mistakes: &[Mistake]) {
         self.mistakes.extend(mistakes.iter().map(ToString::to_string));
     }
 
-    /// Notes what a check has found.
+    /// Adds the mistake of a failed check.
     pub(super) fn check(&mut self, checked: Result<(), Mistake>) {
         self.mistakes(checked.err().as_slice());
     }
 
-    /// Any value.
+    /// Takes a field of any type.
     pub fn take(&mut self, field: &str) -> Option<Value> {
         self.fields.remove(field)
     }
 
-    /// Fields that some clients send along though nobody asked.
+    /// Discards fields that some clients send although they are not used.
     pub fn ignore(&mut self, fields: &[&str]) {
         for field in fields {
             self.fields.remove(*field);
         }
     }
 
-    /// A text that is not blank, if the field is there at all.
+    /// Takes a text that must not be blank; `None` if the field is absent.
     pub fn text(&mut self, field: &str, mistake: &str) -> Option<String> {
         match self.take(field)? {
             Value::String(text) if !text.trim().is_empty() => Some(text),
@@ -60,7 +60,8 @@ impl Form {
         }
     }
 
-    /// A text that is not blank. Empty after a mistake, which [`Self::finish`] reports.
+    /// Takes a required text that must not be blank. Returns an empty text after a mistake, which [`Self::finish`]
+    /// reports.
     pub fn required_text(&mut self, field: &str, mistake: &str) -> String {
         if !self.fields.contains_key(field) {
             self.mistake(mistake);
@@ -68,7 +69,7 @@ impl Form {
         self.text(field, mistake).unwrap_or_default()
     }
 
-    /// A text for a name, if the field is there at all: not blank, and on one line.
+    /// Takes a name: a text that must not be blank and must be a single line; `None` if the field is absent.
     pub(super) fn line(&mut self, field: &str, mistake: &str) -> Option<String> {
         let text = self.text(field, mistake)?;
         if !is_line(&text) {
@@ -77,7 +78,7 @@ impl Form {
         Some(text)
     }
 
-    /// A text for a name. Empty after a mistake, which [`Self::finish`] reports.
+    /// Takes a required name. Returns an empty text after a mistake, which [`Self::finish`] reports.
     pub(super) fn required_line(&mut self, field: &str, mistake: &str) -> String {
         if !self.fields.contains_key(field) {
             self.mistake(mistake);
@@ -85,7 +86,7 @@ impl Form {
         self.line(field, mistake).unwrap_or_default()
     }
 
-    /// A description or `null`.
+    /// Takes a description or `null`.
     pub(super) fn prose_or_null(&mut self, field: &str) -> Option<Option<String>> {
         let given = self.text_or_null(field)?;
         if given.as_deref().is_some_and(|text| !is_prose(text)) {
@@ -94,7 +95,7 @@ impl Form {
         Some(given)
     }
 
-    /// A text or `null`.
+    /// Takes a text or `null`.
     pub fn text_or_null(&mut self, field: &str) -> Option<Option<String>> {
         match self.take(field)? {
             Value::String(text) => Some(Some(text)),
@@ -106,7 +107,7 @@ impl Form {
         }
     }
 
-    /// A boolean.
+    /// Takes a boolean.
     pub fn boolean(&mut self, field: &str) -> Option<bool> {
         match self.take(field)? {
             Value::Bool(value) => Some(value),
@@ -117,7 +118,7 @@ impl Form {
         }
     }
 
-    /// An integer; `5.0` is one.
+    /// Takes an integer, which may be written as `5.0`.
     pub fn integer(&mut self, field: &str) -> Option<i64> {
         let value = integer_of(&self.take(field)?);
         if value.is_none() {
@@ -126,7 +127,7 @@ impl Form {
         value
     }
 
-    /// An object.
+    /// Takes an object.
     pub fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
         match self.take(field)? {
             Value::Object(object) => Some(object),
@@ -137,7 +138,7 @@ impl Form {
         }
     }
 
-    /// An object. Empty after a mistake, which [`Self::finish`] reports.
+    /// Takes a required object. Returns an empty object after a mistake, which [`Self::finish`] reports.
     pub fn required_object(&mut self, field: &str) -> Map<String, Value> {
         if !self.fields.contains_key(field) {
             self.mistake(format!("{field} must be an object"));
@@ -145,7 +146,7 @@ impl Form {
         self.object(field).unwrap_or_default()
     }
 
-    /// Says what was wrong. A field that nobody took is wrong too: it would be lost without a word.
+    /// Reports all mistakes. A field that has not been taken is a mistake too, because it would be ignored silently.
     ///
     /// # Errors
     /// [`Error::Validation`] with every mistake.
@@ -155,11 +156,12 @@ impl Form {
     }
 }
 
-/// The integer that a number is, if it is one. JSON has one kind of number, and some writers put `.0` behind integers.
+/// Returns the integer value of a number, if it is integral. JSON has only one number type, and some writers append
+/// `.0` to integers.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 #[must_use]
 pub fn integer_of(value: &Value) -> Option<i64> {
-    /// Up to here an `f64` knows every integer.
+    /// Up to this magnitude an `f64` represents every integer.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     value.as_i64().or_else(|| {
         let number = value.as_f64()?;

@@ -1,16 +1,19 @@
-//! The management API: what is configured and what was logged, over HTTP. It works on the store alone, so that every service
-//! that has the store can mount it; api-server mounts it at `/api`, provider-router at `/v1`.
+//! The management API: configuration and logs over HTTP.
+//!
+//! The API works on the store alone, so that every service with access to the store can mount it; api-server mounts it
+//! at `/api`, provider-router at `/v1`.
 //!
 //! # Layout
-//! - One file per resource: the shapes of its answers, then its handlers. [`routes()`] mounts them all.
-//! - [`error`]: status codes and error shapes. [`form`], [`query`]: bodies and queries, every mistake reported at once.
-//!   [`extract`]: taking them out of a request. `cursor`: where a list goes on.
-//! - `bodies`, `filters`, [`refusals`]: shapes for the OpenAPI document that no code constructs.
+//! - One file per resource: the types of its responses, then its handlers. [`routes()`] mounts them all.
+//! - [`error`]: status codes and error formats. [`form`], [`query`]: bodies and queries, with every mistake reported
+//!   at once. [`extract`]: extractors for them. `cursor`: the position in a paged list.
+//! - `bodies`, `filters`, [`refusals`]: types for the OpenAPI document that no code constructs.
 //!
 //! # Invariants
-//! - Times are Unix milliseconds, those of logins at chat.qwen.ai seconds.
-//! - A secret leaves only where `mask=false` asks for it, and a mask that is sent back never overwrites the secret.
-//! - Handlers never call a provider. What a running router knows comes from [`Runtime`].
+//! - Times are Unix milliseconds, except those of logins at chat.qwen.ai, which are seconds.
+//! - A secret is returned only if the request has `mask=false`, and a mask that is sent back never overwrites the
+//!   secret.
+//! - Handlers never call a provider. The state of a running router comes from [`Runtime`].
 
 mod activity;
 mod audit;
@@ -65,28 +68,29 @@ pub struct App {
     pub router_port: u16,
     /// Maximum bytes of a request body.
     pub body_limit: usize,
-    /// Whether services may listen where other machines can reach them: there is a client key, or consent to do without.
+    /// Whether services may listen on addresses that other machines can reach: a client key is set, or the user has
+    /// agreed to run without one.
     pub guarded: bool,
 }
 
 /// Statuses of providers by id: `loaded` or `error`.
 pub type Statuses = HashMap<String, String>;
 
-/// Reports what a running router has made of the configuration.
+/// Reports the providers that a running router has loaded.
 pub trait Runtime: Debug + Send + Sync {
-    /// Returns the status of every provider that the router has loaded. Empty if no router answers.
+    /// Returns the status of every provider that the router has loaded; empty if no router responds.
     fn statuses(&self) -> Pin<Box<dyn Future<Output = Statuses> + Send + '_>>;
 }
 
-/// Path of the login at chat.qwen.ai, the one route that browser extensions may call.
+/// Path of the login at chat.qwen.ai, the only route that browser extensions may call.
 pub const CREDENTIALS: &str = "/api/qwen/credentials";
 
 /// Prefix of the routes below one provider.
 const LONG: &str = "/api/providers/{id}/";
-/// Prefix of their aliases, for old dashboards, which call some of them one level too high.
+/// Prefix of the aliases of these routes, for old dashboards that omit the `providers` segment.
 pub const SHORT: &str = "/api/{id}/";
 
-/// Returns all routes below `/api`, with their description.
+/// Returns all routes below `/api`, with their descriptions.
 pub fn routes<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -140,12 +144,12 @@ where
     router.routes((schemas, paths, methods.clone())).routes((Vec::new(), short, methods))
 }
 
-/// Returns the time of a write.
+/// Returns the current time in milliseconds, used as the time of a write.
 fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// Returns the time of a login, in seconds.
+/// Returns the current time in seconds, used for logins.
 fn now_s() -> i64 {
     jiff::Timestamp::now().as_second()
 }

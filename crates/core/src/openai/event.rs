@@ -51,7 +51,7 @@ pub struct ChunkView<'a> {
 pub struct ChoiceView<'a> {
     /// 0 to n-1.
     pub index: Option<u32>,
-    /// What a chunk of a stream adds.
+    /// The content that a chunk of a stream adds.
     pub delta: DeltaView<'a>,
     /// The message of a whole answer.
     pub message: Option<Box<DeltaView<'a>>>,

@@ -1,7 +1,7 @@
-//! Errors of providers, in every shape they are known to send.
+//! Parses errors in every format that providers are known to send.
 //!
-//! OpenAI's shape is `{"error": {"message", "type", "code"}}`. Others put text or a number where an object should be, wrap
-//! it in an array, or report with status 200 and fields of their own.
+//! OpenAI's format is `{"error": {"message", "type", "code"}}`. Other providers put a string or a number in place of
+//! the object, wrap it in an array, or report errors with status 200 and fields of their own.
 
 use std::borrow::Cow;
 
@@ -10,20 +10,20 @@ use serde_json::{Map, Value};
 use super::ErrorObject;
 use crate::json::Reader;
 
-/// A value longer than this, in bytes, is quoted as text instead of being understood.
+/// Maximum length of a value in bytes; a longer one is quoted as text without being parsed.
 const MAX_VALUE: usize = 64 << 10;
 
-/// Fields that hold words for a person, the best first.
+/// Fields that hold a message for the user, the most useful first.
 const WORDS: [&str; 9] =
     ["message", "msg", "error_message", "error_msg", "errorMessage", "error_description", "detail", "reason", "title"];
 /// Fields that hold a machine-readable reason.
 const CODES: [&str; 4] = ["code", "error_code", "errorCode", "status"];
-/// Fields that hold an HTTP status, among other numbers.
+/// Fields that may hold an HTTP status.
 const STATUSES: [&str; 7] = ["code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code"];
-/// What else is read of a document.
+/// The other fields of a document that are read.
 const OTHERS: [&str; 8] = ["error", "errors", "base_resp", "type", "object", "success", "choices", "id"];
 
-/// HTTP statuses of reasons in words, where no status is given. Compared without case and punctuation.
+/// HTTP statuses of known reason words, for errors without a status. Compared without case and punctuation.
 const STATUS_OF_WORD: [(&str, u16); 46] = [
     ("invalidapikey", 401),
     ("authenticationerror", 401),
@@ -88,24 +88,25 @@ const STATUS_OF_MINIMAX: [(i64, u16); 11] = [
     (2049, 401),
 ];
 
-/// An error as a provider reported it.
+/// An error as the provider reported it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderError {
-    /// The provider's words; its JSON where there are none.
+    /// The provider's message, or its JSON if it has no message.
     pub message: String,
-    /// The HTTP status it stands for, 400 to 599: as given, or as the code or the kind means it.
+    /// The HTTP status, 400 to 599: as reported, or derived from the code or the type.
     pub status: Option<u16>,
-    /// The reason, such as `insufficient_quota` or `RESOURCE_EXHAUSTED`; a number as text.
+    /// The reason, such as `insufficient_quota` or `RESOURCE_EXHAUSTED`; a number is kept as text.
     pub code: Option<String>,
     /// The class, such as `invalid_request_error`.
     pub kind: Option<String>,
-    /// The request field at fault.
+    /// The request field that caused the error.
     pub param: Option<String>,
 }
 
-/// Reads the error in a body or in an event. `None` where there is none, or no JSON.
+/// Reads the error in a body or an event; `None` if it contains none or is not JSON.
 ///
-/// A document with choices is an error only by a field that says so; any other one also by a message, a detail or a code.
+/// A document with choices is an error only if a field says so explicitly; any other document also if it has a message,
+/// a detail or a code.
 #[must_use]
 pub fn provider_error(body: &[u8]) -> Option<ProviderError> {
     let mut reader = Reader::new(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body));
@@ -126,7 +127,7 @@ pub fn provider_error(body: &[u8]) -> Option<ProviderError> {
     of_document(&document)
 }
 
-/// The error that stands in a field `error`; `None` for what says that there is none.
+/// Reads the error in the value of a field `error`; `None` if the value means that there is no error.
 pub(super) fn of_field(raw: &[u8]) -> Option<ProviderError> {
     let error = small(raw)?;
     let mut found = ProviderError::default();
@@ -134,7 +135,7 @@ pub(super) fn of_field(raw: &[u8]) -> Option<ProviderError> {
     Some(found.told(&error))
 }
 
-/// The value of the field `error` of an object, as JSON.
+/// Returns the JSON value of the field `error` of an object.
 pub(super) fn error_field(json: &[u8]) -> Option<&[u8]> {
     let mut found = None;
     Reader::new(json).fields(|name, value| {
@@ -147,13 +148,13 @@ pub(super) fn error_field(json: &[u8]) -> Option<&[u8]> {
     found
 }
 
-/// The fields of a document that matter here.
+/// Reads the fields of a document that are relevant here.
 fn read_document(reader: &mut Reader<'_>) -> Option<Map<String, Value>> {
     let mut document = Map::new();
     reader.fields(|name, value| {
         let (name, raw) = (&*name, value.raw()?);
         if name == "choices" {
-            // Only whether there are any matters.
+            // Only whether there are any choices is relevant.
             let filled = raw.first() == Some(&b'[') && raw[1..].trim_ascii_start().first() != Some(&b']');
             document.insert(name.to_owned(), Value::Bool(filled));
         } else if WORDS.contains(&name) || CODES.contains(&name) || STATUSES.contains(&name) || OTHERS.contains(&name) {
@@ -192,7 +193,7 @@ fn of_document(document: &Map<String, Value>) -> Option<ProviderError> {
     Some(found.told(&Value::Object(document.clone())))
 }
 
-/// Whether a document without choices and without a field `error` reports an error all the same.
+/// Returns whether a document without choices and without a field `error` still reports an error.
 fn is_an_error(document: &Map<String, Value>) -> bool {
     let field = |name: &str| document.get(name).unwrap_or(&Value::Null);
     let says = |name: &str| words(field(name)).is_some();
@@ -202,7 +203,7 @@ fn is_an_error(document: &Map<String, Value>) -> bool {
     if ["error_message", "error_msg", "errorMessage", "detail", "errors"].into_iter().any(says) {
         return true;
     }
-    // Events of other kinds have an id, an object or a type, and may well have a message.
+    // Events of other kinds have an id, an object or a type, and may also have a message.
     let is_other = ["object", "type", "id"].into_iter().any(|name| document.contains_key(name));
     let has_status = STATUSES.into_iter().any(|name| status(field(name)).is_some());
     !is_other && (says("message") || (says("msg") && has_code(document)) || has_status)
@@ -212,7 +213,7 @@ fn has_code(document: &Map<String, Value>) -> bool {
     CODES.into_iter().filter_map(|name| document.get(name)).any(|code| !matches!(integer(code), Some(0 | 200)))
 }
 
-/// Whether a field `error` says that there is one.
+/// Returns whether the value of a field `error` reports an error.
 fn is_some(error: &Value) -> bool {
     match error {
         Value::Null | Value::Bool(false) => false,
@@ -230,7 +231,7 @@ fn is_empty(error: &Value) -> bool {
     }
 }
 
-/// The words in a value: its text, those of a list joined, those in an object.
+/// Returns the text of a value: a string, the joined texts of a list, or the message of an object.
 fn words(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
@@ -250,7 +251,7 @@ fn words(value: &Value) -> Option<String> {
     }
 }
 
-/// Text or a number, as text.
+/// Returns a string or a number as text.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -259,12 +260,12 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// A whole number, or the text of one.
+/// Returns a whole number, which may be written as a string.
 fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// An HTTP status that says that something failed.
+/// Returns an HTTP status between 400 and 599, which may be written as a string or a float.
 fn status(value: &Value) -> Option<u16> {
     let number = integer(value).or_else(|| {
         let float = value.as_f64()?;
@@ -273,7 +274,7 @@ fn status(value: &Value) -> Option<u16> {
     u16::try_from(number).ok().filter(|status| (400..600).contains(status))
 }
 
-/// The status a word stands for.
+/// Returns the HTTP status of a known reason word.
 fn status_of_word(word: &str) -> Option<u16> {
     let word: String = word.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let known = STATUS_OF_WORD.iter().find(|(known, _)| *known == word);
@@ -283,7 +284,7 @@ fn status_of_word(word: &str) -> Option<u16> {
 // === impl ProviderError ===
 
 impl ProviderError {
-    /// The error in the shape of OpenAI's clients.
+    /// Converts the error to the format of OpenAI's clients.
     #[must_use]
     pub fn to_object(&self) -> ErrorObject {
         ErrorObject {
@@ -318,7 +319,7 @@ impl ProviderError {
         }
     }
 
-    /// Takes from an object what is not known yet.
+    /// Fills the fields that are still unknown from an object.
     fn fill(&mut self, fields: &Map<String, Value>) {
         let first = |names: &[&str], of: &dyn Fn(&Value) -> Option<String>| {
             names.iter().find_map(|name| fields.get(*name).and_then(of))
@@ -328,7 +329,7 @@ impl ProviderError {
         }
         self.status = self.status.or_else(|| STATUSES.into_iter().find_map(|name| fields.get(name).and_then(status)));
         if self.code.as_ref().is_none_or(|code| code.parse::<i64>().is_ok()) {
-            // A word says more than a number.
+            // A word is more useful than a number.
             let word = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
             let better = first(&CODES, &word).filter(|word| word != "error");
             self.code = better.or_else(|| self.code.take()).or_else(|| first(&CODES, &plain));
@@ -338,7 +339,7 @@ impl ProviderError {
         self.param = self.param.take().or_else(|| fields.get("param").and_then(plain));
     }
 
-    /// The same with words, and with a status where its reason means one.
+    /// Completes the error: falls back to its JSON as message, and derives a missing status from its code or type.
     fn told(mut self, error: &Value) -> Self {
         if self.message.is_empty() {
             self.message = error.to_string();

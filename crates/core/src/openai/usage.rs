@@ -5,22 +5,23 @@ use serde::{Deserialize, Serialize};
 use super::event::whole_number;
 use crate::json::Reader;
 
-/// Token counts as the provider reported them; never estimated here.
+/// Token counts as reported by the provider; never estimated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Tokens of the prompt, cached ones included.
+    /// Tokens of the prompt, including cached ones.
     #[serde(default)]
     pub prompt_tokens: i64,
-    /// Tokens of the answer, reasoning included.
+    /// Tokens of the answer, including reasoning.
     #[serde(default)]
     pub completion_tokens: i64,
-    /// The sum, as reported; of the two others where it is not.
+    /// The total as reported, or the sum of the other two counts.
     #[serde(default)]
     pub total_tokens: i64,
 }
 
 impl Usage {
-    /// Reads an object of counts: whole numbers, floats or texts. A count that is missing is zero; `None` if all are.
+    /// Reads an object of token counts, written as integers, floats or strings. A missing count is zero; returns `None`
+    /// if all are missing.
     #[must_use]
     pub fn read(json: &[u8]) -> Option<Self> {
         let (mut prompt, mut completion, mut total) = (None, None, None);

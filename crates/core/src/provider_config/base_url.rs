@@ -1,14 +1,14 @@
-//! Rules for `baseURL`: where a provider is, written so that a path can be appended to it.
+//! Validates `baseURL`: the address of a provider, in a form to which a path can be appended.
 
 use serde_json::Value;
 use url::{ParseError, Url};
 
 use super::{AddressRule, not_a_reference};
 
-/// Most bytes in a base URL.
+/// Maximum bytes of a base URL.
 const MAX: usize = 2048;
 
-/// Checks a base URL without blanks around it; an empty one is none.
+/// Checks a trimmed base URL. An empty one means that there is no base URL.
 pub(super) fn check(url: String, address: AddressRule<'_>) -> Result<Value, String> {
     if !url.is_empty() {
         not_a_reference(&url)?;
@@ -56,7 +56,7 @@ const NO_HOST: &str = "must name a host behind http:// or https://";
 
 const BAD_PORT: &str = "must have a port from 1 to 65535 behind the colon, or none";
 
-/// The part of a URL behind `http://` or `https://`.
+/// Returns the part of a URL after `http://` or `https://`.
 fn after_scheme(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(rest)

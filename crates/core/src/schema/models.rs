@@ -1,23 +1,23 @@
-//! Table `models`: the names that requests may ask for.
+//! Table `models`: the model names that requests may use.
 
 /// A row of `models`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
     /// The name in requests.
     pub id: String,
-    /// For people.
+    /// The name shown to users.
     pub name: String,
-    /// For people.
+    /// The description shown to users.
     pub description: Option<String>,
     /// `chat`, `completion`, `vision`, `tool-call`, …
     pub capabilities: Vec<String>,
-    /// When it was made.
+    /// When the model was created.
     pub created_at: i64,
-    /// When it was last changed.
+    /// When the model was last changed.
     pub updated_at: i64,
 }
 
-/// What it takes to make a model.
+/// The fields of a new model.
 #[derive(Clone, Debug)]
 pub struct NewModel {
     /// See [`Model::id`].
@@ -30,7 +30,7 @@ pub struct NewModel {
     pub capabilities: Vec<String>,
 }
 
-/// A change of a model: `None` leaves a field as it is.
+/// A change of a model: `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelUpdate {
     /// See [`Model::name`].

@@ -1,19 +1,20 @@
-//! Table `provider_configs`: how to reach a provider, key by key.
+//! Table `provider_configs`: the configuration of the providers, one row per key.
 
 use crate::secret::Secret;
 
 /// A row of `provider_configs`. Its value may be a secret, so it cannot be printed or serialised.
 #[derive(Clone, Debug)]
 pub struct ProviderConfig {
-    /// The provider it belongs to.
+    /// The provider that the row configures.
     pub provider_id: String,
     /// `baseURL`, `apiKey`, `timeout`, `headers`, …
     pub key: String,
-    /// The value as JSON text (`"text"`, `120000`, `{"x":"y"}`). Rows written by the original may hold bare text.
+    /// The value as JSON text (`"text"`, `120000`, `{"x":"y"}`). Rows written by the Node.js version may hold bare
+    /// text.
     pub value: Secret<String>,
-    /// Masked wherever it is shown.
+    /// Whether the value is masked wherever it is shown.
     pub is_sensitive: bool,
-    /// When it was last changed.
+    /// When the value was last changed.
     pub updated_at: i64,
 }
 

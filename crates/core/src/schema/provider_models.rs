@@ -1,27 +1,27 @@
-//! Table `provider_models`: which provider serves which model.
+//! Table `provider_models`: the models that each provider serves.
 
 use super::Model;
 
 /// A row of `provider_models`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderModel {
-    /// Its number.
+    /// The number of the row.
     pub id: i64,
     /// The provider.
     pub provider_id: String,
     /// The model.
     pub model_id: String,
-    /// Used when a request names the provider but no model. At most one per provider.
+    /// Whether the model is used when a request names the provider but no model. At most one per provider.
     pub is_default: bool,
-    /// JSON object; `upstream_model` is the name the provider knows the model by.
+    /// A JSON object; `upstream_model` is the provider's name for the model.
     pub config: Option<String>,
-    /// When it was made.
+    /// When the link was created.
     pub created_at: i64,
-    /// When it was last changed.
+    /// When the link was last changed.
     pub updated_at: i64,
 }
 
-/// A model as one provider serves it.
+/// A model as served by one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkedModel {
     /// The model.

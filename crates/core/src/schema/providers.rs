@@ -1,4 +1,4 @@
-//! Table `providers`: who answers requests.
+//! Table `providers`: the upstreams that answer requests.
 
 use serde::Serialize;
 
@@ -8,24 +8,24 @@ use serde::Serialize;
 pub struct Provider {
     /// Lowercase letters, digits and hyphens.
     pub id: String,
-    /// For people; unique.
+    /// The name shown to users; unique.
     pub name: String,
-    /// Which adapter speaks to it: `openai`, `lm-studio`, `qwen-proxy`, `echo`, …
+    /// The type that selects the adapter: `openai`, `lm-studio`, `qwen-proxy`, `echo`, …
     #[serde(rename = "type")]
     pub kind: String,
-    /// Disabled providers receive nothing.
+    /// Whether the provider receives requests.
     pub enabled: bool,
-    /// Higher is tried first.
+    /// Providers with a higher priority are tried first.
     pub priority: i64,
-    /// For people.
+    /// The description shown to users.
     pub description: Option<String>,
-    /// When it was made.
+    /// When the provider was created.
     pub created_at: i64,
-    /// When it was last changed.
+    /// When the provider was last changed.
     pub updated_at: i64,
 }
 
-/// What it takes to make a provider.
+/// The fields of a new provider.
 #[derive(Clone, Debug)]
 pub struct NewProvider {
     /// See [`Provider::id`].
@@ -42,7 +42,7 @@ pub struct NewProvider {
     pub description: Option<String>,
 }
 
-/// A change of a provider: `None` leaves a field as it is.
+/// A change of a provider: `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderUpdate {
     /// See [`Provider::name`].

@@ -1,15 +1,15 @@
-//! Table `requests`: what was asked.
+//! Table `requests`: the logged requests.
 
 /// A row of `requests`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Its number.
+    /// The number of the row.
     pub id: i64,
-    /// The conversation.
+    /// The conversation that the request belongs to.
     pub session_id: String,
-    /// UUID; clients see it as `x-request-id`.
+    /// A UUID; clients see it as `x-request-id`.
     pub request_id: String,
-    /// When it arrived.
+    /// When the request arrived.
     pub timestamp: i64,
     /// `POST`.
     pub method: String,
@@ -17,13 +17,13 @@ pub struct Request {
     pub path: String,
     /// The body as the client sent it.
     pub openai_request: String,
-    /// The body as the provider received it, where that differs; `null` otherwise. The name is the original's.
+    /// The body as sent to the provider, if it differs; `null` otherwise. The name comes from the Node.js version.
     pub qwen_request: String,
-    /// The model that was asked for.
+    /// The requested model.
     pub model: String,
-    /// Whether a stream was asked for.
+    /// Whether a stream was requested.
     pub stream: bool,
-    /// How it ended.
+    /// How the request ended.
     pub status: RequestStatus,
     /// The provider that answered, or was tried last.
     pub provider_id: Option<String>,
@@ -34,24 +34,24 @@ pub struct Request {
 /// How a request ended. A request reaches exactly one final status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestStatus {
-    /// Not ended yet.
+    /// The request has not ended yet.
     Pending,
-    /// The client got a whole answer.
+    /// The client received the whole answer.
     Completed,
-    /// The provider said no, or said nothing that can be understood; the client got the error.
+    /// The provider refused, or its answer could not be understood; the client received the error.
     Failed,
-    /// The answer broke off after its beginning had gone to the client.
+    /// The answer broke off after its beginning had been sent to the client.
     Truncated,
-    /// The client left before the answer began.
+    /// The client disconnected before the answer began.
     Cancelled,
-    /// The client left in the middle of the answer.
+    /// The client disconnected during the answer.
     ClientDisconnected,
-    /// The router died.
+    /// The router terminated before the request ended.
     Interrupted,
 }
 
 impl RequestStatus {
-    /// All of them, with the words the table uses.
+    /// All statuses, with their names in the table.
     pub const ALL: [(Self, &'static str); 7] = [
         (Self::Pending, "pending"),
         (Self::Completed, "completed"),
@@ -62,19 +62,19 @@ impl RequestStatus {
         (Self::Interrupted, "interrupted"),
     ];
 
-    /// The word in the table.
+    /// Returns the name of the status in the table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(status, _)| *status == self).map_or("pending", |(_, word)| word)
     }
 
-    /// Whether something went wrong on our side or the provider's; that a client left is nobody's failure.
+    /// Returns whether the request failed in the router or at the provider. A client that disconnects is not a failure.
     #[must_use]
     pub fn has_failed(self) -> bool {
         matches!(self, Self::Failed | Self::Truncated | Self::Interrupted)
     }
 
-    /// The status of a word in the table.
+    /// Returns the status with the given name in the table.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, known)| *known == word).map(|(status, _)| *status)

@@ -1,45 +1,45 @@
-//! Table `responses`: what was answered.
+//! Table `responses`: the logged answers.
 
 /// A row of `responses`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// Its number.
+    /// The number of the row.
     pub id: i64,
     /// The number of the request (`requests.id`).
     pub request_id: i64,
-    /// The conversation.
+    /// The conversation that the response belongs to.
     pub session_id: String,
-    /// UUID.
+    /// A UUID.
     pub response_id: String,
     /// When the answer ended.
     pub timestamp: i64,
-    /// What the provider sent, where it is kept apart from `openai_response`. The name is the original's.
+    /// The provider's answer, if it is kept separately from `openai_response`. The name comes from the Node.js version.
     pub qwen_response: Option<String>,
-    /// The answer as one `chat.completion`, rebuilt from the stream if it was one; or the error.
+    /// The answer as one `chat.completion`, rebuilt if it was streamed; or the error.
     pub openai_response: Option<String>,
     /// See [`super::Session::parent_id`].
     pub parent_id: Option<String>,
-    /// As the provider reported it.
+    /// Tokens of the answer, as reported by the provider.
     pub completion_tokens: Option<i64>,
-    /// As the provider reported it.
+    /// Tokens of the prompt, as reported by the provider.
     pub prompt_tokens: Option<i64>,
-    /// As the provider reported it.
+    /// All tokens, as reported by the provider.
     pub total_tokens: Option<i64>,
-    /// `stop`, `length`, `tool_calls`, `content_filter`; `error` when there was none.
+    /// `stop`, `length`, `tool_calls`, `content_filter`; `error` if there was no answer.
     pub finish_reason: Option<String>,
-    /// What went wrong, in words.
+    /// The error message, if the request failed.
     pub error: Option<String>,
-    /// From the request's arrival to the answer's last byte.
+    /// Milliseconds from the arrival of the request to the last byte of the answer.
     pub duration_ms: Option<i64>,
-    /// From the request's arrival to the answer's first byte.
+    /// Milliseconds from the arrival of the request to the first byte of the answer.
     pub first_byte_ms: Option<i64>,
-    /// What the client saw.
+    /// The HTTP status sent to the client.
     pub status_code: Option<i64>,
     /// The provider that answered, or was tried last.
     pub provider_id: Option<String>,
-    /// How many providers were tried.
+    /// The number of providers that were tried.
     pub attempts: i64,
-    /// The answer was longer than the log keeps.
+    /// Whether the answer was longer than the log keeps.
     pub truncated: bool,
     /// When the row was written.
     pub created_at: i64,

@@ -1,57 +1,58 @@
-//! Cutting a stream into events.
+//! Splits a stream into events.
 
 use std::{borrow::Cow, collections::VecDeque};
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;
 
-/// One event with everything that belongs to it, the blank line at its end included.
+/// The bytes of one event, including the blank line at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame(Bytes);
 
-/// An event grew past the limit before it ended.
+/// An event exceeded the size limit before it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameTooLong {
     /// The limit in bytes.
     pub limit: usize,
 }
 
-/// Cuts a stream into [`Frame`]s: [`push`](Self::push) bytes as they come, and take frames whenever they are wanted.
+/// Splits a stream into [`Frame`]s: [`push`](Self::push) adds bytes as they arrive, [`next_frame`](Self::next_frame)
+/// takes complete frames at any time.
 #[derive(Debug)]
 pub struct Splitter {
     limit: usize,
-    /// The beginning of a frame whose end has not come yet.
+    /// The beginning of a frame whose end has not arrived yet.
     carry: BytesMut,
-    /// The bytes that are being looked at; everything before `pos` has been.
+    /// The bytes that are being scanned; everything before `pos` has been scanned.
     chunk: Bytes,
     pos: usize,
-    /// Bytes that were pushed while frames of `chunk` were still to be taken.
+    /// Bytes that were pushed before all frames of `chunk` had been taken.
     unread: VecDeque<Bytes>,
     line: Line,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// Nothing of the line has been seen.
+    /// No byte of the line has been read.
     Start,
-    /// As `Start`, but the line before ended in CR: a LF would still belong to that one.
+    /// Like `Start`, but the previous line ended in CR, so that a LF still belongs to that line.
     StartAfterCr,
     /// The line has content.
     Content,
-    /// A blank line ended in CR: the frame is over, but a LF would still belong to it.
+    /// A blank line ended in CR: the frame is complete, but a following LF still belongs to it.
     BlankCr,
 }
 
 // === impl Splitter ===
 
 impl Splitter {
-    /// A splitter that refuses frames of more than `limit` bytes.
+    /// Creates a splitter that refuses frames of more than `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { limit, carry: BytesMut::new(), chunk: Bytes::new(), pos: 0, unread: VecDeque::new(), line: Line::Start }
     }
 
-    /// Adds the next bytes of the stream. Frames that have not been taken yet stay, and come first.
+    /// Adds the next bytes of the stream. Frames that have not been taken yet are kept and returned first.
     pub fn push(&mut self, bytes: Bytes) {
         if self.chunk.is_empty() && self.unread.is_empty() {
             self.chunk = bytes;
@@ -60,10 +61,10 @@ impl Splitter {
         }
     }
 
-    /// The next complete frame, or `None` until more bytes are pushed.
+    /// Returns the next complete frame; `None` if more bytes are needed.
     ///
     /// # Errors
-    /// [`FrameTooLong`] when the unfinished frame exceeds the limit; the stream cannot be followed further.
+    /// [`FrameTooLong`] if the unfinished frame exceeds the limit; the splitter cannot continue after that.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameTooLong> {
         loop {
             if let Some(frame) = self.scan() {
@@ -81,14 +82,14 @@ impl Splitter {
         }
     }
 
-    /// The next frame that is left when the stream has ended; `None` when there is none. The standard drops an event
-    /// without a blank line; providers are known to forget the last one, so it is handed out.
+    /// Returns the next remaining frame after the end of the stream; `None` if all have been taken. The standard
+    /// discards an event without a blank line; some providers omit the last blank line, so such an event is returned.
     #[must_use]
     pub fn finish(&mut self) -> Option<Frame> {
         loop {
             match self.next_frame() {
                 Ok(Some(frame)) => return Some(frame),
-                // The limit is for frames that still grow.
+                // The limit only applies to frames that still grow.
                 Err(FrameTooLong { .. }) if !self.chunk.is_empty() => {}
                 Ok(None) | Err(FrameTooLong { .. }) => break,
             }
@@ -97,7 +98,7 @@ impl Splitter {
         (!self.carry.is_empty()).then(|| Frame(self.carry.split().freeze()))
     }
 
-    /// Looks for the end of a frame in the chunk.
+    /// Scans the chunk for the end of a frame.
     fn scan(&mut self) -> Option<Frame> {
         while let Some(&byte) = self.chunk.get(self.pos) {
             match self.line {
@@ -152,32 +153,33 @@ impl Splitter {
 // === impl Frame ===
 
 impl Frame {
-    /// The bytes as they came.
+    /// Returns the unchanged bytes of the frame.
     #[must_use]
     pub const fn raw(&self) -> &Bytes {
         &self.0
     }
 
-    /// The value of the `data` field, several lines joined by LF; `None` when there is no such field (a comment, a blank line).
+    /// Returns the value of the `data` field, several lines joined by LF; `None` if the frame has no such field (a
+    /// comment, a blank line).
     #[must_use]
     pub fn data(&self) -> Option<Cow<'_, [u8]>> {
         data(&self.0)
     }
 
-    /// The value of the `event` field, the last one if there are several.
+    /// Returns the value of the `event` field, the last one if there are several.
     #[must_use]
     pub fn event(&self) -> Option<&[u8]> {
         fields(&self.0).filter_map(|(name, value)| (name == b"event").then_some(value)).last()
     }
 
-    /// Whether this is OpenAI's end-of-stream event.
+    /// Returns whether this is OpenAI's end-of-stream event.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.data().is_some_and(|data| data.trim_ascii() == b"[DONE]")
     }
 }
 
-/// As [`Frame::data`], for the bytes of a frame.
+/// Like [`Frame::data`], for the bytes of a frame.
 pub(crate) fn data(frame: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut data: Option<Cow<'_, [u8]>> = None;
     for value in fields(frame).filter_map(|(name, value)| (name == b"data").then_some(value)) {
@@ -194,7 +196,7 @@ pub(crate) fn data(frame: &[u8]) -> Option<Cow<'_, [u8]>> {
     data
 }
 
-/// The fields of a frame as (name, value), one leading space of the value removed.
+/// Returns the fields of a frame as (name, value), with one leading space of the value removed.
 pub(crate) fn fields(frame: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let text = frame.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(frame);
     text.split(|&b| b == b'\n' || b == b'\r').filter(|line| !line.is_empty()).map(|line| {
@@ -214,7 +216,7 @@ mod tests {
         lazily(pieces, &[usize::MAX])
     }
 
-    /// As many frames as `takes` says are taken after each piece, in turn; the rest at the end.
+    /// Takes as many frames after each piece as `takes` says, in turn, and the remaining frames at the end.
     fn lazily(pieces: &[&[u8]], takes: &[usize]) -> Vec<Frame> {
         let mut splitter = Splitter::new(1 << 20);
         let mut frames = Vec::new();
@@ -297,7 +299,7 @@ mod tests {
         assert_eq!(frame.raw().as_ptr(), chunk.as_ptr());
     }
 
-    /// Streams made of every awkward token there is.
+    /// Generates streams of every token that is hard to frame.
     fn streams() -> impl Strategy<Value = Vec<u8>> {
         let token = prop_oneof![
             Just(b"\n".to_vec()),

@@ -1,4 +1,5 @@
-//! Schemas of texts and values, as strict as `signalbox_core::text` and `signalbox_core::provider_config` read them.
+//! Schemas of texts and values, as strict as the validation in `signalbox_core::text` and
+//! `signalbox_core::provider_config`.
 
 use utoipa::{
     PartialSchema, ToSchema,
@@ -40,7 +41,7 @@ pub(super) fn lines() -> Array {
     ArrayBuilder::new().items(text(LINE)).build()
 }
 
-/// A provider's configuration: anything but null under each key.
+/// Returns the schema of a provider's configuration: any value but null under each key.
 pub(super) fn config() -> Object {
     ObjectBuilder::new()
         .property_names(Some(text(NAME).max_length(Some(MAX_KEY))))
@@ -48,7 +49,7 @@ pub(super) fn config() -> Object {
         .build()
 }
 
-/// The configuration of a model's link: any object that can be sent to a provider, or null.
+/// Returns the schema of a link's configuration: any object that can be sent to a provider, or null.
 pub(super) fn link_config() -> Object {
     let nullable = AnyOfBuilder::new().item(ObjectBuilder::new().schema_type(Type::Null)).item(sendable());
     ObjectBuilder::new()
@@ -58,12 +59,13 @@ pub(super) fn link_config() -> Object {
         .build()
 }
 
-/// A value that can be sent to a provider. api-server's document defines the schema.
+/// Returns a reference to the schema of values that can be sent to a provider. api-server's document defines that
+/// schema.
 pub(super) fn sendable() -> Ref {
     Ref::from_schema_name("Sendable")
 }
 
-/// Anything but null; a text may hold several lines.
+/// Returns the schema of any value but null; a text may have several lines.
 pub(super) fn not_null() -> Schema {
     let types = vec![Type::Object, Type::Array, Type::Number, Type::Boolean];
     let other = ObjectBuilder::new().schema_type(SchemaType::Array(types));

@@ -1,6 +1,6 @@
 use super::*;
 
-/// (body, words, status, code, kind)
+/// (body, message, status, code, kind)
 type Case = (&'static str, &'static str, Option<u16>, Option<&'static str>, Option<&'static str>);
 
 const CASES: [Case; 31] = [
