@@ -1,7 +1,8 @@
-//! `/api/models`: the names that requests may ask for.
+//! Routes of `/api/models`: the model names that requests may use.
 //!
-//! The dashboard of the original calls `JSON.parse` on `capabilities` and `.match()` on `description`. So here, and
-//! wherever else a model is shown, capabilities are a JSON array *as text*, and a description is never null.
+//! The dashboard of the Node.js version calls `JSON.parse` on `capabilities` and `.match()` on `description`. Therefore
+//! all routes that show a model return capabilities as a JSON array *in a string*, and a description that is never
+//! null.
 
 use axum::Json;
 use axum::extract::State;
@@ -33,7 +34,7 @@ pub(super) struct ModelFields {
     id: String,
     name: String,
     description: String,
-    /// A JSON array as text.
+    /// A JSON array in a string.
     capabilities: String,
     created_at: i64,
     updated_at: i64,
@@ -47,7 +48,7 @@ pub struct ModelView {
     status: &'static str,
 }
 
-/// A model with those who serve it.
+/// A model with the providers that serve it.
 #[derive(Debug, Serialize, ToSchema)]
 struct WholeModel {
     #[serde(flatten)]
@@ -65,7 +66,7 @@ struct ServingProvider {
     model_config: Option<Box<RawValue>>,
 }
 
-/// Models, or models as one provider serves them.
+/// Models, or models as served by one provider.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum ModelViews {
@@ -73,12 +74,12 @@ enum ModelViews {
     Linked(Vec<LinkedModelView>),
 }
 
-/// A piece of the list of models.
+/// A page of the list of models.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ModelList {
     models: ModelViews,
     total: i64,
-    /// Goes on behind the last one; null at the end.
+    /// The cursor of the next page; null at the end.
     next_cursor: Option<String>,
 }
 
@@ -92,9 +93,9 @@ pub(super) struct OneWholeModel {
     model: WholeModel,
 }
 
-/// The models, sorted by name.
+/// Lists the models, sorted by name.
 ///
-/// With `provider`, they are as that provider serves them, its default first.
+/// With `provider`, lists the models as served by that provider, its default first.
 #[utoipa::path(
     get, path = "/api/models", tag = "models",
     params(
@@ -120,7 +121,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     Ok(Json(ModelList { total: list.total, models: ModelViews::Linked(list.items), next_cursor }))
 }
 
-/// One model with those who serve it.
+/// Returns one model with the providers that serve it.
 #[utoipa::path(
     get, path = "/api/models/{id}", tag = "models",
     params(("id" = String, Path)),
@@ -138,7 +139,7 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     Ok(Json(OneWholeModel { model }))
 }
 
-/// Makes a model.
+/// Creates a model.
 #[utoipa::path(
     post, path = "/api/models", tag = "models", request_body = ModelToMake,
     responses(
@@ -150,7 +151,7 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     let mut form = body.form();
     let id = form.required_text("id", "id is required and must be a non-empty string");
     if !id.is_empty() && !is_resource_id(&id) {
-        // Wider than the original's rule for ids: model names do carry dots, slashes and colons.
+        // More permissive than the Node.js version: model names contain dots, slashes and colons.
         form.mistake("id must contain only letters, numbers, and the characters - . _ : / @ +, at most 128 of them");
     }
     let model = NewModel {
@@ -166,7 +167,7 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     Ok((StatusCode::CREATED, Json(OneModel { model: model.into() })))
 }
 
-/// Changes a model. What is not given stays as it is.
+/// Changes a model. Absent fields keep their values.
 #[utoipa::path(
     put, path = "/api/models/{id}", tag = "models", request_body = ModelChanges,
     params(("id" = String, Path)),
@@ -205,7 +206,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
 
 const NAME: &str = "name is required and must be a non-empty string";
 
-/// What forms send back along with what a person changed.
+/// Fields that forms send back unchanged.
 const READ_ONLY: [&str; 5] = ["id", "created_at", "updated_at", "status", "providers"];
 
 async fn served_by(
@@ -223,7 +224,7 @@ async fn served_by(
     Ok(Listed { items, total })
 }
 
-/// A list of texts; as it is shown, a JSON array as text, it may come back.
+/// Takes a list of texts, which may also be given as a JSON array in a string, as responses have it.
 fn capabilities(form: &mut Form) -> Option<Vec<String>> {
     let given = match form.take("capabilities")? {
         Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),

@@ -1,4 +1,4 @@
-//! `/api/providers/:id/config`: how to reach a provider, key by key.
+//! Routes of `/api/providers/:id/config`: the configuration of a provider, one value per key.
 
 use axum::Json;
 use axum::extract::State;
@@ -20,7 +20,7 @@ use super::providers::find;
 use super::query::Query;
 use super::{App, Error, now_ms};
 
-/// How a provider is reached.
+/// The configuration of a provider.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Shown {
     provider_id: String,
@@ -29,7 +29,7 @@ pub(super) struct Shown {
     masked: bool,
 }
 
-/// What has been written, with all the rest; secrets are masked.
+/// The whole configuration after a write, with secrets masked.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Merged {
     provider_id: String,
@@ -38,18 +38,18 @@ pub(super) struct Merged {
     updated_count: usize,
 }
 
-/// The key that has been written.
+/// The key that was written.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct WrittenKey {
     provider_id: String,
     key: String,
-    /// Masked if it is a secret.
+    /// Masked if the value is a secret.
     value: Value,
     is_sensitive: bool,
     updated_at: i64,
 }
 
-/// How a provider is reached.
+/// Returns the configuration of a provider.
 #[utoipa::path(
     get, path = "/api/providers/{id}/config", tag = "provider-config",
     params(("id" = String, Path), ("mask" = Option<bool>, Query, description = "`false` shows secrets")),
@@ -67,9 +67,9 @@ pub(super) async fn get(
     Ok(Json(Shown { provider_id: id, config: shown(&app, &configs, mask)?, masked: mask }))
 }
 
-/// Writes keys; others keep their values.
+/// Writes keys; other keys keep their values.
 ///
-/// A value that is the mask came from an answer, and changes nothing.
+/// A value that equals the mask was copied from a response and changes nothing.
 #[utoipa::path(
     put, path = "/api/providers/{id}/config", tag = "provider-config", request_body = ConfigToMerge, params(("id" = String, Path)),
     responses((status = 200, description = "All keys", body = Merged)),
@@ -112,7 +112,7 @@ pub(super) async fn patch(
     find(&app, &id).await?;
     let existing = provider_configs::list(&app.store, &id).await?.into_iter().find(|config| config.key == key);
     if given == MASK {
-        // The secret stays as it is; only how it is shown may change.
+        // The secret stays unchanged; only `is_sensitive` may change.
         let kept = existing.ok_or_else(|| Error::Missing { what: Thing::ConfigKey, id: key.clone() })?;
         let value = ConfigValue {
             key,
@@ -139,12 +139,13 @@ pub(super) async fn delete(
     Ok(Json(Done::new("Configuration key deleted")))
 }
 
-/// Keys and values as JSON, secrets behind the mask if `mask`.
+/// Returns keys and values as JSON, with secrets masked if `mask` is set.
 pub(super) fn shown(app: &App, configs: &[ProviderConfig], mask: bool) -> Result<Map<String, Value>, Error> {
     configs.iter().map(|config| Ok((config.key.clone(), shown_value(app, config, mask)?))).collect()
 }
 
-/// What to write for these keys. A value that is the mask came from [`shown`] and says nothing about the secret.
+/// Returns the values to write for these keys. A value that equals the mask was copied from [`shown`] and leaves the
+/// secret unchanged.
 pub(super) fn values(config: &Map<String, Value>, existing: &[ProviderConfig], form: &mut Form) -> Vec<ConfigValue> {
     let mut values = Vec::with_capacity(config.len());
     for (key, value) in config.iter().filter(|(_, value)| *value != MASK) {
@@ -177,23 +178,24 @@ async fn write(app: &App, id: String, value: ConfigValue) -> Result<Json<Written
 }
 
 fn shown_value(app: &App, config: &ProviderConfig, mask: bool) -> Result<Value, Error> {
-    // Rows of the original may lack the mark: it did not think of cookies.
+    // Rows of the Node.js version may lack the mark: that version did not treat cookies as secrets.
     let secret = config.is_sensitive || is_sensitive_key(&config.key);
     if mask && secret { Ok(MASK.into()) } else { Ok(provider_configs::json(&app.sealer, config)?) }
 }
 
-/// Once a secret, always a secret, until somebody says otherwise.
+/// Returns whether a value is a secret. A secret remains one until a request explicitly changes that.
 fn sensitivity(key: &str, existing: Option<&ProviderConfig>) -> bool {
     is_sensitive_key(key) || existing.is_some_and(|config| config.is_sensitive)
 }
 
-/// The value as it is to be stored, or everything that is wrong with it.
+/// Returns the value in the form to store, or all of its mistakes.
 fn checked(key: &str, value: Value) -> Result<Value, Vec<Mistake>> {
     check_key(key).map_err(|mistake| vec![mistake])?;
     check_value(key, value, &address)
 }
 
-/// The rule for addresses of this API. An installation that refuses private ones does so when its router loads the provider.
+/// The address rule of this API. In an installation that refuses private addresses, the router refuses them when it
+/// loads the provider.
 fn address(base_url: &str) -> Result<(), String> {
     Target::parse(base_url, &AddressPolicy::default()).map(drop).map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! `/api/providers/:id/models`: which provider serves which model.
+//! Routes of `/api/providers/:id/models`: the models that a provider serves.
 
 use axum::Json;
 use axum::extract::State;
@@ -21,7 +21,7 @@ use super::refusals::Failure;
 use super::requests::as_json;
 use super::{App, Error, now_ms};
 
-/// A model as one provider serves it.
+/// A model as served by one provider.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LinkedModelView {
     #[serde(flatten)]
@@ -31,7 +31,7 @@ pub(super) struct LinkedModelView {
     provider_config: Option<Box<RawValue>>,
 }
 
-/// A link that has just been made.
+/// A newly created link.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LinkView {
     id: i64,
@@ -60,7 +60,7 @@ pub(super) struct DefaultSet {
     message: &'static str,
 }
 
-/// The models it is linked to, the default first.
+/// Lists the linked models of a provider, the default first.
 #[utoipa::path(
     get, path = "/api/providers/{id}/models", tag = "provider-models", params(("id" = String, Path)),
     responses((status = 200, description = "The models", body = LinkedModels)),
@@ -72,7 +72,7 @@ pub(super) async fn list(State(app): State<App>, Path(id): Path<String>) -> Resu
     Ok(Json(LinkedModels { provider_id: id, total: models.len(), models }))
 }
 
-/// Links a model: the provider serves it from now on.
+/// Links a model to a provider, which serves the model from then on.
 #[utoipa::path(
     post, path = "/api/providers/{id}/models", tag = "provider-models", request_body = LinkToMake, params(("id" = String, Path)),
     responses(
@@ -123,7 +123,7 @@ pub(super) async fn unlink(
     Ok(Json(Done::new("Model unlinked from provider")))
 }
 
-/// Makes a linked model the default of the provider; the previous one is that no longer.
+/// Makes a linked model the default of the provider, in place of the previous default.
 #[utoipa::path(
     put, path = "/api/providers/{id}/models/{model}/default", tag = "provider-models", params(("id" = String, Path), ("model" = String, Path)),
     responses((status = 200, description = "The model", body = DefaultSet)),

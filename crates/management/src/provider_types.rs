@@ -1,4 +1,4 @@
-//! `/api/providers/types`: which kinds of provider there are, and what each wants to know.
+//! Route `/api/providers/types`: the provider types and their configuration fields.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 use signalbox_core::provider_type::{Field, PROVIDER_TYPES, ProviderType};
 use utoipa::ToSchema;
 
-/// The kinds of provider.
+/// The provider types.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TypeList {
     types: Vec<TypeInfo>,
     total: usize,
 }
 
-/// One kind, as a form is drawn from it.
+/// One provider type, with the fields of its form.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TypeInfo {
@@ -27,7 +27,7 @@ struct TypeInfo {
     capabilities: Vec<&'static str>,
 }
 
-/// The kinds of provider, and what each needs.
+/// Lists the provider types and their configuration fields.
 #[utoipa::path(
     get, path = "/api/providers/types", tag = "provider-types",
     responses((status = 200, description = "All of them", body = TypeList)),

@@ -1,4 +1,4 @@
-//! `/api/providers`: who answers requests.
+//! Routes of `/api/providers`: the upstreams that answer requests.
 
 use axum::Json;
 use axum::extract::State;
@@ -28,34 +28,34 @@ use super::{App, Error, Statuses, now_ms};
 struct ListedProvider {
     #[serde(flatten)]
     provider: Provider,
-    /// `loaded`, `not_loaded` or `error`: what the running router says.
+    /// The status reported by the running router: `loaded`, `not_loaded` or `error`.
     runtime_status: String,
 }
 
-/// A provider with everything that belongs to it.
+/// A provider with its configuration and models.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct WholeProvider {
     #[serde(flatten)]
     provider: Provider,
-    /// Secrets are masked.
+    /// The configuration, with secrets masked.
     #[schema(value_type = BTreeMap<String, Value>)]
     config: Map<String, Value>,
     models: Vec<LinkedModelView>,
-    /// `loaded`, `not_loaded` or `error`: what the running router says.
+    /// The status reported by the running router: `loaded`, `not_loaded` or `error`.
     runtime_status: String,
 }
 
-/// A provider that has just been made.
+/// A newly created provider.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct NewlyMade {
     #[serde(flatten)]
     provider: Provider,
-    /// Secrets are masked.
+    /// The configuration, with secrets masked.
     #[schema(value_type = BTreeMap<String, Value>)]
     config: Map<String, Value>,
 }
 
-/// A provider that has just been switched.
+/// A provider that was enabled or disabled.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Switched {
     #[serde(flatten)]
@@ -63,16 +63,16 @@ pub(super) struct Switched {
     message: &'static str,
 }
 
-/// A piece of the list of providers.
+/// A page of the list of providers.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ProviderList {
     providers: Vec<ListedProvider>,
     total: i64,
-    /// Goes on behind the last one; null at the end.
+    /// The cursor of the next page; null at the end.
     next_cursor: Option<String>,
 }
 
-/// The providers, highest priority first.
+/// Lists the providers, highest priority first.
 #[utoipa::path(
     get, path = "/api/providers", tag = "providers",
     params(
@@ -85,7 +85,7 @@ pub(super) struct ProviderList {
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ProviderList>, Error> {
     let filter = providers::Filter {
         kind: query.text("type"),
-        // Everything but `true` means disabled; the original's clients count on it.
+        // Every value but `true` means disabled; clients of the Node.js version rely on this.
         enabled: query.text("enabled").map(|text| text == "true"),
     };
     let page = query.piece_by_hand();
@@ -100,7 +100,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     Ok(Json(ProviderList { next_cursor: next_place(providers.len(), list.total, page), providers, total: list.total }))
 }
 
-/// One provider with its configuration and its models.
+/// Returns one provider with its configuration and its models.
 #[utoipa::path(
     get, path = "/api/providers/{id}", tag = "providers", params(("id" = String, Path)),
     responses((status = 200, description = "The provider", body = WholeProvider)),
@@ -118,7 +118,7 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     }))
 }
 
-/// Makes a provider. Requests are routed to it within a second.
+/// Creates a provider. Requests are routed to it within a second.
 #[utoipa::path(
     post, path = "/api/providers", tag = "providers", request_body = ProviderToMake,
     responses(
@@ -148,9 +148,9 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     Ok((StatusCode::CREATED, Json(NewlyMade { provider, config: shown(&app, &configs, true)? })))
 }
 
-/// Changes a provider. What is not given stays as it is.
+/// Changes a provider. Absent fields keep their values.
 ///
-/// `id`, `created_at`, `updated_at` and `runtime_status` may be sent back, and are ignored.
+/// `id`, `created_at`, `updated_at` and `runtime_status` are accepted and ignored, so that a response can be sent back.
 #[utoipa::path(
     put, path = "/api/providers/{id}", tag = "providers", request_body = ProviderChanges, params(("id" = String, Path)),
     responses(
@@ -183,7 +183,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
     Ok(Json(Done::new("Provider deleted")))
 }
 
-/// Has requests routed to it.
+/// Enables the provider: requests are routed to it.
 #[utoipa::path(
     post, path = "/api/providers/{id}/enable", tag = "providers", params(("id" = String, Path)),
     responses((status = 200, description = "The provider", body = Switched)),
@@ -192,7 +192,7 @@ pub(super) async fn enable(State(app): State<App>, Path(id): Path<String>) -> Re
     switch(&app, &id, true, "Provider enabled").await
 }
 
-/// Has no requests routed to it.
+/// Disables the provider: no requests are routed to it.
 #[utoipa::path(
     post, path = "/api/providers/{id}/disable", tag = "providers", params(("id" = String, Path)),
     responses((status = 200, description = "The provider", body = Switched)),
@@ -204,18 +204,18 @@ pub(super) async fn disable(State(app): State<App>, Path(id): Path<String>) -> R
 const NAME: &str = "name is required and must be a non-empty string";
 const KIND: &str = "type is required and must be a string";
 
-/// What forms send back along with what a person changed.
+/// Fields that forms send back unchanged.
 const READ_ONLY: [&str; 4] = ["id", "created_at", "updated_at", "runtime_status"];
 
-/// The provider.
+/// Returns the provider.
 ///
 /// # Errors
-/// [`Error::Missing`]; what the store said.
+/// [`Error::Missing`] if it does not exist, or an error of the store.
 pub async fn find(app: &App, id: &str) -> Result<Provider, Error> {
     providers::get(&app.store, id).await.or_missing(Thing::Provider, id)
 }
 
-/// Checks a type that is there at all.
+/// Checks the type unless it is empty, which has been reported already.
 fn kind(kind: String, form: &mut Form) -> String {
     if !kind.is_empty() {
         form.check(check_type(&kind));
@@ -242,7 +242,7 @@ async fn change(app: &App, id: &str, update: &ProviderUpdate) -> Result<Provider
     providers::update(&app.store, id, update, now_ms()).await.map_err(taken).or_missing(Thing::Provider, id)
 }
 
-/// Both the id and the name are unique.
+/// Translates a violated unique constraint; both the id and the name are unique.
 fn taken(error: signalbox_store::Error) -> Error {
     match error {
         signalbox_store::Error::Conflict { what } => {
@@ -253,7 +253,7 @@ fn taken(error: signalbox_store::Error) -> Error {
     }
 }
 
-/// What the router says; what it does not mention, it has not loaded.
+/// Returns the status reported by the router; a provider that the router does not report is not loaded.
 fn status_of(provider: &Provider, statuses: &Statuses) -> String {
     statuses.get(&provider.id).cloned().unwrap_or_else(|| "not_loaded".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The query of a list: filters, and which piece of it.
+//! Parses the query string of a list: filters and the requested page.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -12,51 +12,51 @@ use utoipa::ToSchema;
 use super::Error;
 use super::cursor::{self, Id, List};
 
-/// The largest piece.
+/// Maximum number of rows in a page.
 const MAX_LIMIT: i64 = 1000;
 
 const CURSOR: &str = "cursor must be the next_cursor of an answer to the same list";
 
-/// The parameters of a query. Unknown ones are nobody's business; of a repeated one the last counts.
+/// The parameters of a query string. Unknown parameters are ignored; of a repeated one, the last value applies.
 #[derive(Debug)]
 pub struct Query {
     parameters: HashMap<String, String>,
     mistakes: Vec<String>,
 }
 
-/// Where a piece stands in its list, beside the piece in the answer.
+/// The position of a page in its list, included in the response.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Position {
     total: i64,
     limit: i64,
-    /// Rows that were skipped, counted from the cursor if there is one.
+    /// Number of skipped rows, counted from the cursor if there is one.
     offset: i64,
     has_more: bool,
-    /// Goes on behind the last row; null at the end.
+    /// The cursor of the next page; null at the end.
     next_cursor: Option<String>,
 }
 
 // === impl Query ===
 
 impl Query {
-    /// A text; an empty one counts as absent.
+    /// Takes a text; an empty one counts as absent.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.parameters.remove(name).filter(|text| !text.is_empty())
     }
 
-    /// `true` or `false`; an empty one counts as absent.
+    /// Takes `true` or `false`; an empty text counts as absent.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let text = self.text(name)?;
         self.parsed(&text, format!("{name} must be true or false"))
     }
 
-    /// Milliseconds since 1970.
+    /// Takes a time in milliseconds since 1970.
     pub fn time(&mut self, name: &str) -> Option<i64> {
         let text = self.parameters.remove(name)?;
         self.parsed(&text, format!("{name} must be a time in milliseconds"))
     }
 
-    /// A number from 1 to `most`.
+    /// Takes a number from 1 to `most`.
     pub fn count(&mut self, name: &str, default: usize, most: usize) -> usize {
         let Some(text) = self.parameters.remove(name) else { return default };
         let count = text.parse().ok().filter(|count| (1..=most).contains(count));
@@ -66,7 +66,7 @@ impl Query {
         count.unwrap_or(default)
     }
 
-    /// `limit` (1 to 1000 if it is given) and `offset`.
+    /// Takes `limit` (1 to 1000 if given) and `offset`.
     pub(super) fn page(&mut self, default_limit: i64) -> Page {
         let (limit, offset) = (self.parameters.remove("limit"), self.parameters.remove("offset"));
         let limit =
@@ -81,7 +81,7 @@ impl Query {
         Page { limit: limit.unwrap_or(default_limit), offset: offset.unwrap_or_default() }
     }
 
-    /// `limit`, `offset`, and the row of `cursor`, behind which the piece begins.
+    /// Takes `limit`, `offset`, and the row of `cursor` after which the page begins.
     pub(super) fn piece<I: Id>(&mut self, list: List, default_limit: i64) -> (Page, Option<After<I>>) {
         let page = self.page(default_limit);
         let after = self.text("cursor").and_then(|text| {
@@ -94,7 +94,7 @@ impl Query {
         (page, after)
     }
 
-    /// `limit`, and `offset` with the place of `cursor`: for lists that people fill by hand.
+    /// Takes `limit`, and `offset` plus the offset of `cursor`: for lists that users fill by hand.
     pub(super) fn piece_by_hand(&mut self) -> Page {
         let place = self.text("cursor").map(|text| cursor::parse_place(&text));
         if place == Some(None) {
@@ -104,12 +104,12 @@ impl Query {
         Page { offset: page.offset.saturating_add(place.flatten().unwrap_or_default()), ..page }
     }
 
-    /// Notes a mistake.
+    /// Adds a mistake.
     pub fn mistake(&mut self, text: impl Into<String>) {
         self.mistakes.push(text.into());
     }
 
-    /// Says what was wrong.
+    /// Reports all mistakes.
     ///
     /// # Errors
     /// [`Error::Validation`] with every mistake.
@@ -140,25 +140,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 // === impl Position ===
 
 impl Position {
-    /// Takes the row off that was only [asked for](one_more) to see whether there is one. `cursor` is that of a row.
+    /// Removes the extra row that was [requested](one_more) to find out whether there are more. `cursor` returns the
+    /// cursor of a row.
     pub(super) fn of<T>(list: &mut Listed<T>, page: Page, cursor: impl FnOnce(&T) -> String) -> Self {
         let has_more = take_last(&mut list.items, page.limit);
         let next_cursor = list.items.last().filter(|_| has_more).map(cursor);
         Self { total: list.total, limit: page.limit, offset: page.offset, has_more, next_cursor }
     }
 
-    /// Of a list that goes on where `next_cursor` says, if it says so.
+    /// Returns the position in a list that continues at `next_cursor`, or ends if there is none.
     pub(super) fn ahead(total: i64, page: Page, next_cursor: Option<String>) -> Self {
         Self { total, limit: page.limit, offset: page.offset, has_more: next_cursor.is_some(), next_cursor }
     }
 }
 
-/// The page and the row behind it.
+/// Returns the page extended by one row.
 pub(super) fn one_more(page: Page) -> Page {
     Page { limit: page.limit.saturating_add(1), ..page }
 }
 
-/// Leaves at most `limit` rows; answers whether there were more.
+/// Truncates the list to `limit` rows; returns whether it was longer.
 pub(super) fn take_last<T>(items: &mut Vec<T>, limit: i64) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = items.len() > limit;
@@ -166,7 +167,7 @@ pub(super) fn take_last<T>(items: &mut Vec<T>, limit: i64) -> bool {
     has_more
 }
 
-/// Where a list goes on that people fill by hand; `None` at its end.
+/// Returns the cursor of the next page of a list that users fill by hand; `None` at the end.
 pub(super) fn next_place(shown: usize, total: i64, page: Page) -> Option<String> {
     let end = page.offset.saturating_add(i64::try_from(shown).unwrap_or(i64::MAX));
     (end < total).then(|| cursor::place(end))

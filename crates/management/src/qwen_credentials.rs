@@ -1,4 +1,4 @@
-//! `/api/qwen/credentials`: logins at chat.qwen.ai. Their secrets come in and never go out.
+//! Routes of `/api/qwen/credentials`: logins at chat.qwen.ai. Their secrets are written, but never returned.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,7 +15,7 @@ use super::extract::{Body, Path};
 use super::form::{Form, integer_of};
 use super::{App, Error, now_s};
 
-/// A login, as a list shows it. Times are seconds, `cooldown_until` is milliseconds.
+/// A login in a list. Times are in seconds, except `cooldown_until`, which is in milliseconds.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = StoredCredential)]
@@ -31,15 +31,15 @@ struct Stored {
     updated_at: i64,
 }
 
-/// The active login, and all of them.
+/// The active login, and all logins.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StoredCredentials {
     /// Whether a login is active.
     has_credentials: bool,
-    /// Whether it has not expired.
+    /// Whether the active login has not expired.
     is_valid: bool,
-    /// In seconds.
+    /// Expiry of the active login, in seconds.
     expires_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<i64>,
@@ -48,7 +48,7 @@ pub(super) struct StoredCredentials {
     credentials: Vec<Stored>,
 }
 
-/// A login that has been stored.
+/// A stored login.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CredentialsPut {
@@ -58,16 +58,16 @@ pub(super) struct CredentialsPut {
     expires_at: Option<i64>,
 }
 
-/// What has been deleted.
+/// The result of deleting logins.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CredentialsDeleted {
     success: bool,
     message: &'static str,
-    /// How many logins.
+    /// The number of deleted logins.
     deleted: u64,
 }
 
-/// The login that is used from now on.
+/// The login that was activated.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CredentialsActivated {
     success: bool,
@@ -75,7 +75,7 @@ pub(super) struct CredentialsActivated {
     id: i64,
 }
 
-/// Whether somebody is logged in at chat.qwen.ai. No secret leaves here.
+/// Returns whether there is a login at chat.qwen.ai. No secret is returned.
 #[utoipa::path(
     get, path = CREDENTIALS, tag = "qwen-credentials",
     responses((status = 200, description = "The active login, and all of them", body = StoredCredentials)),
@@ -94,7 +94,7 @@ pub(super) async fn get(State(app): State<App>) -> Result<Json<StoredCredentials
     }))
 }
 
-/// Stores a login in place of the one with its label, and makes it the active one.
+/// Stores a login, replacing the login with the same label, and makes it the active one.
 #[utoipa::path(
     post, path = CREDENTIALS, tag = "qwen-credentials", request_body = CredentialsToPut,
     responses((status = 200, description = "It is stored, encrypted", body = CredentialsPut)),
@@ -113,7 +113,7 @@ pub(super) async fn put(State(app): State<App>, body: Body) -> Result<Json<Crede
     Ok(Json(CredentialsPut { success: true, message, id, expires_at: new.expires_at }))
 }
 
-/// Forgets all logins.
+/// Deletes all logins.
 #[utoipa::path(
     delete, path = CREDENTIALS, tag = "qwen-credentials",
     responses((status = 200, description = "They are gone", body = CredentialsDeleted)),
@@ -124,7 +124,7 @@ pub(super) async fn delete_all(State(app): State<App>) -> Result<Json<Credential
     Ok(Json(CredentialsDeleted { success: true, message, deleted }))
 }
 
-/// Forgets one login. If it was the active one, none is.
+/// Deletes one login. If it was the active one, no login is active afterwards.
 #[utoipa::path(
     delete, path = "/api/qwen/credentials/{id}", tag = "qwen-credentials",
     params(("id" = i64, Path)),
@@ -136,7 +136,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<i64>) -> Resul
     Ok(Json(CredentialsDeleted { success: true, message: "Qwen credentials deleted", deleted: 1 }))
 }
 
-/// Uses this login from now on.
+/// Makes this login the active one.
 #[utoipa::path(
     post, path = "/api/qwen/credentials/{id}/activate", tag = "qwen-credentials",
     params(("id" = i64, Path)),
@@ -148,7 +148,7 @@ pub(super) async fn activate(State(app): State<App>, Path(id): Path<i64>) -> Res
     Ok(Json(CredentialsActivated { success: true, message: "Qwen credentials activated", id }))
 }
 
-/// The value of a header. One that no header can carry would fail on every request.
+/// Takes the value of a header. A value that is not allowed in headers would make every request fail.
 fn header(form: &mut Form, field: &str) -> Secret<String> {
     let text = form.required_text(field, &format!("{field} is required and must be a non-empty string"));
     if !is_printable_ascii(&text) {
@@ -157,7 +157,8 @@ fn header(form: &mut Form, field: &str) -> Secret<String> {
     Secret::new(text)
 }
 
-/// Unix seconds. Milliseconds are a common mistake, which would make a login last for ever.
+/// Takes an expiry in Unix seconds. Milliseconds, a common mistake, are refused because such a login would never
+/// expire.
 fn expiry(form: &mut Form) -> Option<i64> {
     /// The end of the year 9999.
     const LATEST: i64 = 253_402_300_799;

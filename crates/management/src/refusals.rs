@@ -1,19 +1,20 @@
-//! What refusals look like, for the OpenAPI document. See `bodies` for why nothing is made of these types.
+//! Types of error responses, for the OpenAPI document. See `bodies` for the reason why no value of these types is
+//! constructed.
 #![expect(dead_code, reason = "see above")]
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Why a request is refused, or failed.
+/// The reason why a request was refused or failed.
 #[derive(Serialize, ToSchema)]
 pub struct Failure {
     error: FailureDetail,
 }
 
-/// Why.
+/// The details of an error.
 #[derive(Serialize, ToSchema)]
 pub(super) struct FailureDetail {
-    /// For people.
+    /// The message for the user.
     message: String,
     /// `validation_error`, `not_found_error`, `conflict_error`, …
     r#type: String,
@@ -25,7 +26,7 @@ pub(super) struct FailureDetail {
     errors: Option<Vec<String>>,
 }
 
-/// A setting that is not what it should be, or a body that is none.
+/// An invalid setting, or an invalid body.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum SettingRefusal {
@@ -33,14 +34,14 @@ pub(super) enum SettingRefusal {
     Body(Failure),
 }
 
-/// A setting that is not what it should be.
+/// An invalid setting.
 #[derive(Serialize, ToSchema)]
 pub(super) struct InvalidSetting {
     error: String,
     message: String,
 }
 
-/// A setting that nobody has set.
+/// A setting that has no value.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MissingSetting {
     error: String,

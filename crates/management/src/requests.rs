@@ -1,4 +1,4 @@
-//! `/api/requests`: what was asked.
+//! Routes of `/api/requests`: the logged requests.
 
 use axum::Json;
 use axum::extract::State;
@@ -20,7 +20,7 @@ use super::query::{Position, Query, one_more};
 use super::responses::LoggedResponse;
 use super::{App, Error};
 
-/// A request as it was logged. Bodies are JSON, not text.
+/// A logged request. Bodies are JSON, not text.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoggedRequest {
     id: i64,
@@ -35,27 +35,28 @@ pub(super) struct LoggedRequest {
     provider_id: Option<String>,
     #[schema(value_type = Value)]
     openai_request: Box<RawValue>,
-    /// What the provider was sent, where that differs.
+    /// The body sent to the provider, if it differs.
     #[schema(value_type = Value)]
     qwen_request: Box<RawValue>,
     created_at: i64,
 }
 
-/// A piece of the request log.
+/// A page of the request log.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RequestList {
     requests: Vec<SummarisedRequest>,
     #[serde(flatten)]
     position: Position,
-    /// Only with `q`: how many requests were read for this answer.
+    /// Only with `q`: the number of requests read for this response.
     #[serde(skip_serializing_if = "Option::is_none")]
     scanned: Option<usize>,
-    /// Only with `q`: whether there is nothing left to read. While it is false, `next_cursor` goes on, also where nothing was found.
+    /// Only with `q`: whether all requests have been read. While it is false, `next_cursor` continues the search, even
+    /// if nothing was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     complete: Option<bool>,
 }
 
-/// A request and the short of its answer.
+/// A request with a summary of its answer.
 #[derive(Debug, Serialize, ToSchema)]
 struct SummarisedRequest {
     #[serde(flatten)]
@@ -63,7 +64,7 @@ struct SummarisedRequest {
     response_summary: Option<Summary>,
 }
 
-/// The short of an answer.
+/// The summary of an answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ResponseSummary)]
 struct Summary {
@@ -75,7 +76,7 @@ struct Summary {
     error: Option<String>,
 }
 
-/// A request with its answer, if there is one yet.
+/// A request with its answer, if it has been answered.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AnsweredRequest {
     #[serde(flatten)]
@@ -83,14 +84,17 @@ pub(super) struct AnsweredRequest {
     response: Option<LoggedResponse>,
 }
 
-/// How far one answer searches: who wants more asks again, and nobody else waits for it.
+/// Limits of the search for one response. A client continues the search with further requests, so that a long search
+/// does not delay others.
 const SEARCHED: Bounds = Bounds { found: 1000, read: 2000, bytes: 64 << 20, time: Duration::from_millis(500) };
 
-/// The longest text to search for, in characters.
+/// Maximum characters of a search text.
 const MAX_SOUGHT: usize = 500;
 
-/// The request log, the newest first. Filters combine. With `q`, requests are read until the page is full, or long enough:
-/// then `complete` is false, and `next_cursor` goes on. `total` counts what the other filters leave to be read.
+/// Lists the request log, the newest first. Filters combine.
+///
+/// With `q`, requests are read until the page is full or a limit of the search is reached; then `complete` is false,
+/// and `next_cursor` continues. `total` counts the requests that match the other filters.
 #[utoipa::path(
     get, path = "/api/requests", tag = "requests",
     params(
@@ -141,7 +145,7 @@ async fn search(app: &App, filter: &Filter, text: &str, page: Page) -> Result<Re
     })
 }
 
-/// One request with its answer, if there is one yet.
+/// Returns one request with its answer, if it has been answered.
 #[utoipa::path(
     get, path = "/api/requests/{id}", tag = "requests",
     params(("id" = String, Path, description = "A number or a UUID")),
@@ -163,21 +167,21 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
     Ok(Json(Done::new("Request deleted")))
 }
 
-/// Where a list goes on behind this request.
+/// Returns the cursor that continues a list after this request.
 pub(super) fn cursor_of(request: &Request) -> String {
     cursor::REQUESTS.text(&After { at: request.timestamp, id: request.id })
 }
 
-/// A number throughout is a number; everything else names by UUID, also when it begins with digits.
+/// Parses a key: an integer is a row number, anything else a UUID, even if it begins with digits.
 pub(super) fn key(id: &str) -> RequestKey {
     id.parse().map_or_else(|_| RequestKey::Uuid(id.to_owned()), RequestKey::Id)
 }
 
-/// A column that holds JSON. A body that was none is shown as the text it was.
-/// A body may be long, so it is not copied.
+/// Returns a column as JSON. A body that is not JSON becomes a string. Valid JSON is not copied, because a body may be
+/// long.
 pub(super) fn as_json(text: String) -> Box<RawValue> {
     if serde_json::from_str::<IgnoredAny>(&text).is_err() {
-        // Text can always be written as JSON.
+        // A string can always be written as JSON.
         return serde_json::value::to_raw_value(&text).unwrap_or_default();
     }
     RawValue::from_string(text).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! `/api/responses`: what was answered.
+//! Routes of `/api/responses`: the logged answers.
 
 use axum::Json;
 use axum::extract::State;
@@ -18,7 +18,7 @@ use super::query::{Position, Query, one_more};
 use super::requests::{as_json, key as request_key};
 use super::{App, Error};
 
-/// An answer as it was logged. Bodies are JSON, not text.
+/// A logged answer. Bodies are JSON, not text.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoggedResponse {
     id: i64,
@@ -45,18 +45,18 @@ pub(super) struct LoggedResponse {
     created_at: i64,
 }
 
-/// A piece of the list of answers.
+/// A page of the list of answers.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ResponseList {
     responses: Vec<LoggedResponse>,
-    /// Of the route below one session only.
+    /// Only in the list of a single session.
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<String>,
     #[serde(flatten)]
     position: Position,
 }
 
-/// An answer with the short of its request.
+/// An answer with a summary of its request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RequestedResponse {
     #[serde(flatten)]
@@ -72,11 +72,11 @@ pub(super) struct ResponseStats {
     total_completion_tokens: i64,
     total_prompt_tokens: i64,
     avg_duration_ms: i64,
-    /// Percent; 0 when there are none.
+    /// In percent; 0 if there are no answers.
     success_rate: f64,
 }
 
-/// The short of a request.
+/// The summary of a request.
 #[derive(Debug, Serialize, ToSchema)]
 struct ShortRequest {
     id: i64,
@@ -86,7 +86,7 @@ struct ShortRequest {
     timestamp: i64,
 }
 
-/// Recorded answers, the newest first. Filters combine.
+/// Lists answers, the newest first. Filters combine.
 #[utoipa::path(
     get, path = "/api/responses", tag = "responses",
     params(
@@ -109,7 +109,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     listed(&app, filter, query, 50, None).await
 }
 
-/// The answers of a session. Nothing for an unknown one.
+/// Lists the answers of a session; an unknown session has none.
 #[utoipa::path(
     get, path = "/api/responses/session/{id}", tag = "responses",
     params(
@@ -128,7 +128,7 @@ pub(super) async fn of_session(
     listed(&app, filter, query, 100, Some(session_id)).await
 }
 
-/// The answer to a request.
+/// Returns the answer to a request.
 #[utoipa::path(
     get, path = "/api/responses/request/{id}", tag = "responses",
     params(("id" = String, Path, description = "The request: a number or a UUID")),
@@ -140,7 +140,7 @@ pub(super) async fn of_request(State(app): State<App>, Path(id): Path<String>) -
     Ok(Json(response.into()))
 }
 
-/// Counts, tokens and durations.
+/// Returns counts, token sums and the mean duration.
 #[utoipa::path(
     get, path = "/api/responses/stats", tag = "responses",
     params(("session_id" = Option<String>, Query, description = "Only of this session")),
@@ -159,7 +159,7 @@ pub(super) async fn stats(State(app): State<App>, mut query: Query) -> Result<Js
     }))
 }
 
-/// One answer with the short of its request.
+/// Returns one answer with a summary of its request.
 #[utoipa::path(
     get, path = "/api/responses/{id}", tag = "responses",
     params(("id" = String, Path, description = "A number or a UUID")),
@@ -175,14 +175,14 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
             stream: row.stream,
             timestamp: row.timestamp,
         }),
-        // Deleted in between.
+        // The request was deleted in the meantime.
         Err(StoreError::NotFound { .. }) => None,
         Err(error) => return Err(error.into()),
     };
     Ok(Json(RequestedResponse { response: response.into(), request }))
 }
 
-/// Deletes an answer; its request stays.
+/// Deletes an answer; its request is kept.
 #[utoipa::path(
     delete, path = "/api/responses/{id}", tag = "responses",
     params(("id" = String, Path, description = "A number or a UUID")),

@@ -1,4 +1,4 @@
-//! `/api/sessions`: conversations.
+//! Routes of `/api/sessions`: conversations.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,16 +16,16 @@ use super::query::{Position, Query, one_more};
 use super::requests::{LoggedRequest, cursor_of};
 use super::{App, Error, now_ms};
 
-/// How much of the first message a list shows, in characters.
+/// Maximum characters of the first message that a list shows.
 const PREVIEW: usize = 100;
 
 /// Maximum sessions of one chat in an answer.
 const MOST_OF_CHAT: i64 = 1000;
 
-/// How many sessions one statement deletes, so that other writers get their turn in between.
+/// Number of sessions deleted per statement, so that other writers can run in between.
 const BATCH: i64 = 500;
 
-/// A piece of the list of sessions.
+/// A page of the list of sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionList {
     sessions: Vec<Session>,
@@ -49,7 +49,7 @@ pub(super) struct WholeSession {
     request_count: i64,
 }
 
-/// A piece of the requests of a session.
+/// A page of the requests of a session.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionRequests {
     session_id: String,
@@ -58,16 +58,16 @@ pub(super) struct SessionRequests {
     position: Position,
 }
 
-/// What a clean-up removed.
+/// The result of a clean-up.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CleanedUp {
     success: bool,
-    /// How many sessions.
+    /// The number of deleted sessions.
     deleted: u64,
     message: String,
 }
 
-/// Conversations, the newest first. First messages are cut to 100 characters.
+/// Lists conversations, the newest first. First messages are truncated to 100 characters.
 #[utoipa::path(
     get, path = "/api/sessions", tag = "sessions",
     params(
@@ -100,7 +100,8 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     Ok(Json(SessionList { count: list.items.len(), sessions: list.items, position }))
 }
 
-/// The conversations of a chat at chat.qwen.ai, the newest 1,000 first. First messages are cut to 100 characters.
+/// Lists the conversations of a chat at chat.qwen.ai, at most 1,000, the newest first. First messages are truncated to
+/// 100 characters.
 #[utoipa::path(
     get, path = "/api/sessions/chat/{id}", tag = "sessions",
     params(("id" = String, Path, description = "The chat")),
@@ -112,7 +113,7 @@ pub(super) async fn of_chat(State(app): State<App>, Path(id): Path<String>) -> R
     Ok(Json(ChatSessions { count: sessions.len(), sessions }))
 }
 
-/// One conversation. One that has expired is gone, whether or not it has been cleaned up.
+/// Returns one conversation. An expired one is reported as missing even before it is cleaned up.
 #[utoipa::path(
     get, path = "/api/sessions/{id}", tag = "sessions",
     params(("id" = String, Path)),
@@ -128,7 +129,7 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     Ok(Json(WholeSession { session, request_count: requests.total }))
 }
 
-/// The requests of a conversation. Nothing for an unknown one.
+/// Lists the requests of a conversation; an unknown conversation has none.
 #[utoipa::path(
     get, path = "/api/sessions/{id}/requests", tag = "sessions",
     params(
@@ -163,7 +164,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
     Ok(Json(Done::new("Session deleted")))
 }
 
-/// Deletes the conversations that have expired.
+/// Deletes the expired conversations.
 #[utoipa::path(
     delete, path = "/api/sessions", tag = "sessions",
     responses((status = 200, description = "They are gone", body = CleanedUp)),
@@ -183,7 +184,7 @@ pub(super) async fn delete_expired(State(app): State<App>) -> Result<Json<Cleane
     Ok(Json(CleanedUp { success: true, deleted, message }))
 }
 
-/// Cuts the first message to what a list shows.
+/// Truncates the first message to the length shown in lists.
 fn shorten(session: &mut Session) {
     if let Some((end, _)) = session.first_user_message.char_indices().nth(PREVIEW) {
         session.first_user_message.truncate(end);

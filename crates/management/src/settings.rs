@@ -1,7 +1,8 @@
-//! `/api/settings`: what may change while everything runs. These routes keep the flat error shape of the original.
+//! Routes of `/api/settings`: options that can be changed at run time. These routes keep the flat error format of the
+//! Node.js version.
 //!
-//! Values are text in the table. Known keys are shown with their type (the dashboard pastes `server.port` into a URL);
-//! of unknown keys nobody knows one, so they are shown as the text they are.
+//! The table stores values as text. Known keys are shown with their type (the dashboard inserts `server.port` into a
+//! URL); values of unknown keys are shown as text.
 
 mod known;
 
@@ -23,14 +24,14 @@ use super::query::Query;
 use super::refusals::{MissingSetting, SettingRefusal};
 use super::{App, Error, now_ms};
 
-/// The setting that says where the router listens.
+/// The setting for the address that the router listens on.
 const HOST: &str = "server.host";
 
-/// Settings, defaults included.
+/// Settings, including defaults.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SettingList {
     settings: BTreeMap<String, Value>,
-    /// What was asked for, or `all`.
+    /// The requested category, or `all`.
     category: String,
 }
 
@@ -40,7 +41,7 @@ pub(super) struct SettingList {
 pub(super) struct OneSetting {
     key: String,
     value: Value,
-    /// What stands before the first dot of the key.
+    /// The part of the key before the first dot.
     category: String,
     requires_restart: bool,
     is_default: bool,
@@ -48,19 +49,19 @@ pub(super) struct OneSetting {
     deprecation: Deprecation,
 }
 
-/// Whether a setting is one that nothing reads; both fields are absent where it is not.
+/// Whether a setting is deprecated; both fields are absent if it is not.
 #[derive(Debug, Serialize, ToSchema)]
 struct Deprecation {
-    /// `true`: the value is kept and has no effect.
+    /// `true`: the value is stored but has no effect.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     deprecated: bool,
-    /// Why, and what has the effect.
+    /// The reason, and the replacement.
     #[serde(skip_serializing_if = "Option::is_none")]
     deprecation: Option<&'static str>,
 }
 
-/// A setting that has been written.
+/// A setting that was written.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct WrittenSetting {
     key: String,
@@ -73,12 +74,12 @@ pub(super) struct WrittenSetting {
     deprecation: Deprecation,
 }
 
-/// What became of several settings.
+/// The result of writing several settings.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WrittenSettings {
     message: String,
-    /// Their keys.
+    /// The keys that were written.
     updated: Vec<String>,
     errors: Vec<Unwritten>,
     requires_restart: bool,
@@ -91,18 +92,18 @@ struct Unwritten {
     error: String,
 }
 
-/// A setting that has its default again.
+/// A setting that was reset to its default.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ResetSetting {
     key: String,
-    /// Null where there is no default.
+    /// Null if the setting has no default.
     value: Value,
     requires_restart: bool,
     message: &'static str,
 }
 
-/// The settings, defaults included.
+/// Lists the settings, including defaults.
 #[utoipa::path(
     get, path = "/api/settings", tag = "settings",
     params(("category" = Option<String>, Query, description = "What stands before the first dot of the keys")),
@@ -123,7 +124,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     Ok(Json(SettingList { settings: shown, category: category.unwrap_or_else(|| "all".to_owned()) }))
 }
 
-/// One setting.
+/// Returns one setting.
 #[utoipa::path(
     get, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path)),
     responses(
@@ -148,9 +149,9 @@ pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Resu
     }))
 }
 
-/// Writes one setting. It is in force within a second, unless `requiresRestart` says otherwise.
+/// Writes one setting. It takes effect within a second, unless `requiresRestart` is true.
 ///
-/// Keys that nobody knows are kept, as text.
+/// Unknown keys are stored as text.
 #[utoipa::path(
     put, path = "/api/settings/{key}", tag = "settings", request_body = SettingToPut, params(("key" = inline(crate::bodies::schemas::Key), Path)),
     responses(
@@ -184,7 +185,7 @@ pub(super) async fn put(
     Ok(Json(WrittenSetting { key, value, requires_restart, updated_at: now, message, deprecation }))
 }
 
-/// Writes several settings at once: what is valid is written, what is not is listed.
+/// Writes several settings at once: valid ones are written, invalid ones are listed in the response.
 #[utoipa::path(
     post, path = "/api/settings/bulk", tag = "settings", request_body = SettingsToPut,
     responses(
@@ -232,7 +233,7 @@ pub(super) async fn delete(State(app): State<App>, Path(key): Path<String>) -> R
     }))
 }
 
-/// Checks what the form of a value does not show: that the router could listen at a host.
+/// Checks conditions that the format of a value does not show: the router must be able to listen on a host.
 async fn usable(app: &App, key: &str, text: &str) -> Result<(), String> {
     if key != HOST {
         return Ok(());
@@ -240,7 +241,7 @@ async fn usable(app: &App, key: &str, text: &str) -> Result<(), String> {
     check_host(text, app.guarded).await.map_err(|error| error.to_string())
 }
 
-/// One sentence for all that is wrong: the settings' shape has room for no list.
+/// Joins all mistakes into one sentence, because the error format of the settings has no list.
 fn mistakes(mistake: String, unknown: &Map<String, Value>) -> Error {
     let unknown = unknown.keys().map(|field| format!("unknown field: {field}"));
     let all: Vec<String> = Some(mistake).filter(|mistake| !mistake.is_empty()).into_iter().chain(unknown).collect();
@@ -263,7 +264,7 @@ fn default_of(app: &App, key: &str) -> Option<Value> {
     Known::of(key).and_then(|known| known.default(app))
 }
 
-/// What stands before the first dot.
+/// Returns the part of the key before the first dot.
 fn category_of(key: &str) -> &str {
     key.split_once('.').map_or(key, |(category, _)| category)
 }

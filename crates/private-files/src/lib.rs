@@ -1,18 +1,18 @@
-//! Files and directories for one user only.
+//! Creates files and directories that only the current user can access.
 //!
-//! What people ask, and the keys of their providers, must not be readable by other users of the machine. Everything that
-//! holds either is made here: directories with mode 0700 and files with 0600, whatever the umask is. Elsewhere than on
-//! Unix the access list of the parent directory decides.
+//! Users' prompts and the API keys of their providers must not be readable by other users of the machine. All files
+//! with such data are created here: directories with mode 0700 and files with mode 0600, regardless of the umask. On
+//! systems other than Unix, the access control list of the parent directory applies.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Permission bits of others than the owner.
+/// Permission bits of all users but the owner.
 #[cfg(unix)]
 const OTHERS: u32 = 0o077;
 
-/// Options whose `create` and `create_new` make a file with mode 0600.
+/// Returns options whose `create` and `create_new` create a file with mode 0600.
 #[must_use]
 pub fn options() -> OpenOptions {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
@@ -22,10 +22,10 @@ pub fn options() -> OpenOptions {
     options
 }
 
-/// Makes a directory and its parents with mode 0700 where they are missing; what exists is left as it is.
+/// Creates a directory and its missing parents with mode 0700; existing directories stay unchanged.
 ///
 /// # Errors
-/// As [`DirBuilder::create`].
+/// Same as [`DirBuilder::create`].
 pub fn create_dir(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -34,21 +34,21 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// As [`create_dir`]; a directory that exists is closed to others.
+/// Like [`create_dir`], but also removes the permissions of other users from an existing directory.
 ///
 /// # Errors
-/// As [`create_dir`]; [`io::ErrorKind::PermissionDenied`] where the directory is open to others and belongs to another
-/// user.
+/// Same as [`create_dir`]; [`io::ErrorKind::PermissionDenied`] if the directory is accessible to other users and
+/// belongs to another user.
 pub fn own_dir(path: &Path) -> io::Result<()> {
     create_dir(path)?;
     tighten(path).map(drop)
 }
 
-/// Takes the rights of others away; answers whether there were any. Follows symbolic links, so the path has to be known to
-/// be a file or directory of one's own.
+/// Removes the permissions of other users; returns whether there were any. Follows symbolic links, so the caller must
+/// know that the path is a file or directory of the current user.
 ///
 /// # Errors
-/// [`io::ErrorKind::PermissionDenied`] where it belongs to another user.
+/// [`io::ErrorKind::PermissionDenied`] if it belongs to another user.
 pub fn tighten(path: &Path) -> io::Result<bool> {
     let metadata = std::fs::metadata(path)?;
     if !is_wide(&metadata) {
@@ -63,7 +63,7 @@ pub fn tighten(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whether others than the owner have any right to it.
+/// Returns whether users other than the owner have any permission.
 #[must_use]
 pub fn is_wide(metadata: &Metadata) -> bool {
     #[cfg(unix)]
@@ -78,11 +78,11 @@ pub fn is_wide(metadata: &Metadata) -> bool {
     }
 }
 
-/// Opens a regular file with these options. A symbolic link, a directory, a pipe, a socket or a device of that name is
-/// refused, and nothing is waited for.
+/// Opens a regular file with these options. Refuses symbolic links, directories, pipes, sockets and devices, and never
+/// blocks.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] for what is no regular file; otherwise as [`OpenOptions::open`].
+/// [`io::ErrorKind::InvalidInput`] if the path is not a regular file; otherwise same as [`OpenOptions::open`].
 pub fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
@@ -90,7 +90,7 @@ pub fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> 
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits();
         std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.cast_signed());
     }
-    // A link answers ELOOP, a socket or a pipe without a reader ENXIO: neither says what is there.
+    // Opening a link fails with ELOOP, a socket or a pipe without a reader with ENXIO: neither names the type of file.
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.is_file() => return Err(not_regular(&metadata)),
         _ => {}

@@ -1,6 +1,7 @@
-//! What has been going on: the newest requests, and figures over all of them. Reads only.
+//! Reads the newest requests, and statistics over all requests.
 //!
-//! Figures come from `usage_hours`, the sums by hour; a part of an hour is counted in `requests`, by its index.
+//! Statistics are computed from `usage_hours`, the sums by hour; a partial hour is counted in `requests` through its
+//! index.
 
 mod by_provider;
 
@@ -14,7 +15,7 @@ use crate::{After, Error, Page, Store};
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// A request and how it went, without bodies.
+/// A request and its outcome, without bodies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns of `Request` and `Response`")]
 pub struct Activity {
@@ -31,35 +32,35 @@ pub struct Activity {
     pub duration_ms: Option<i64>,
 }
 
-/// Figures over the log and the catalogue.
+/// Statistics of the log and the catalogue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Requests in the log.
+    /// Number of requests in the log.
     pub requests: i64,
-    /// Over all answers, rounded; 0 when there are none.
+    /// Mean duration of all answers, rounded; 0 if there are none.
     pub avg_duration_ms: i64,
-    /// Sessions that have not expired.
+    /// Number of sessions that have not expired.
     pub active_sessions: i64,
-    /// Providers, enabled or not.
+    /// Number of providers, enabled or not.
     pub providers: i64,
-    /// Models.
+    /// Number of models.
     pub models: i64,
-    /// Requests of the last hour.
+    /// Number of requests in the last hour.
     pub last_hour: i64,
-    /// Requests of the last 24 hours.
+    /// Number of requests in the last 24 hours.
     pub last_day: i64,
-    /// Answers to the requests of the last 24 hours.
+    /// Number of answers to the requests of the last 24 hours.
     pub answers_last_day: i64,
-    /// Those of them that have an error.
+    /// Number of those answers that have an error.
     pub errors_last_day: i64,
 }
 
-/// How many requests there are, of those a caller wants.
+/// Counts the requests; the caller appends filters.
 pub(crate) const REQUESTS: &str = "SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS total FROM usage_hours";
 
-/// [`crate::responses::Stats`] over all answers.
+/// Computes [`crate::responses::Stats`] over all answers.
 ///
-/// The casts are for PostgreSQL, whose sums and quotients of integers are of another type.
+/// The casts are for PostgreSQL, where sums and quotients of integers have another type.
 pub(crate) const ANSWERS: &str = "SELECT CAST(COALESCE(SUM(answers), 0) AS BIGINT) AS total_responses,
          CAST(COALESCE(SUM(answers - errors), 0) AS BIGINT) AS succeeded,
          CAST(COALESCE(SUM(total_tokens), 0) AS BIGINT) AS total_tokens,
@@ -88,7 +89,7 @@ const STATS: &str = "SELECT all_hours.requests, all_hours.avg_duration_ms,
           FROM requests LEFT JOIN responses ON responses.id = requests.id
           WHERE requests.timestamp > $8 AND requests.timestamp < $9) AS edge";
 
-/// The newest requests, the newest first; only those behind `after`, if it is given.
+/// Returns the newest requests, the newest first; only those after `after`, if it is given.
 ///
 /// # Errors
 /// See [`Error`].
@@ -96,7 +97,7 @@ pub async fn recent(store: &Store, after: Option<&After<i64>>, page: Page) -> Re
     store.all(newest(after, page.check()?)).await
 }
 
-/// The figures at `now_ms`.
+/// Returns the statistics at `now_ms`.
 ///
 /// # Errors
 /// See [`Error`].
@@ -119,7 +120,7 @@ pub(crate) fn newest<'a>(after: Option<&After<i64>>, page: Page) -> Statement<'a
 
 pub(crate) fn figures(now_ms: i64) -> Statement<'static> {
     let (hour, day) = (now_ms - HOUR_MS, now_ms - DAY_MS);
-    // The first hour that belongs to the time as a whole.
+    // The first hour that lies completely within the period.
     let first = |since: i64| since / HOUR_MS + 1;
     Statement::new(STATS)
         .bind(now_ms)
@@ -138,7 +139,7 @@ pub(crate) fn figures(now_ms: i64) -> Statement<'static> {
 // === impl Stats ===
 
 impl Stats {
-    /// The share of the last 24 hours' answers without an error, in whole percent; 100 when there are none.
+    /// Returns the share of the last 24 hours' answers that have no error, in whole percent; 100 if there are none.
     #[must_use]
     pub fn success_percent(&self) -> i64 {
         match self.answers_last_day {

@@ -1,8 +1,9 @@
-//! Tables `audit` and `audit_actor`: who changed what.
+//! Tables `audit` and `audit_actor`: the log of changes and their actors.
 //!
-//! Triggers of the schema write the log, in the transaction that makes a change, so that no writer can forget it. Who acts they read in
-//! `audit_actor`, where [`Store::write`] puts whoever the running task acts for: see [`acting`]. Nobody has to be handed
-//! through all functions, and who writes with a SQL prompt is nobody.
+//! Triggers in the schema write the log in the same transaction as the change, so that no writer can omit it. They read
+//! the actor from `audit_actor`, where [`Store::write`] stores the actor of the current task: see [`acting`]. A
+//! task-local variable holds the actor, so that it need not be passed through all functions. Changes made directly with
+//! SQL have no actor.
 
 use signalbox_core::schema::AuditEntry;
 use tokio::task::futures::TaskLocalFuture;
@@ -16,58 +17,58 @@ tokio::task_local! {
     static ACTOR: Actor;
 }
 
-/// Who acts.
+/// The author of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// `api:<address>`, `cli:<user>`, `router` or `signalbox`.
     pub name: String,
-    /// At whose request.
+    /// The request that caused the change.
     pub request: Option<RequestLine>,
 }
 
 /// A request that may change something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestLine {
-    /// What the answer calls `X-Request-ID`.
+    /// The `X-Request-ID` of the response.
     pub id: String,
     /// `POST`.
     pub method: String,
-    /// Without the query.
+    /// The path, without the query.
     pub path: String,
 }
 
-/// Which entries. `None` takes all.
+/// Selects entries. `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// By whom.
+    /// The actor.
     pub actor: Option<String>,
-    /// `created`, `updated`, `deleted`, or a method.
+    /// `created`, `updated`, `deleted`, or the method of a request.
     pub action: Option<String>,
-    /// The kind of thing.
+    /// The kind of resource.
     pub resource: Option<String>,
-    /// Which one of them.
+    /// The id of the resource.
     pub resource_id: Option<String>,
     /// `done`, `refused` or `failed`.
     pub outcome: Option<String>,
-    /// At the request with this id.
+    /// The id of the request that caused the change.
     pub request_id: Option<String>,
-    /// From this time on, in Unix milliseconds.
+    /// The earliest time, in Unix milliseconds.
     pub since: Option<i64>,
-    /// Before this time.
+    /// The end of the period, exclusive, in Unix milliseconds.
     pub until: Option<i64>,
-    /// Only those behind this one; they all count for the total.
+    /// Returns only entries after this one; the total still counts all.
     pub after: Option<After<i64>>,
 }
 
 pub(crate) const DELETE: &str =
     "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)";
 
-/// Does `work` for `actor`: what it writes is written down as theirs, unless it does so in another task.
+/// Runs `work` on behalf of `actor`: its writes are logged as theirs, except those made in other tasks.
 pub fn acting<F: Future>(actor: Actor, work: F) -> TaskLocalFuture<Actor, F> {
     ACTOR.scope(actor, work)
 }
 
-/// The entries, the newest first.
+/// Returns the entries, the newest first.
 ///
 /// # Errors
 /// See [`Error`].
@@ -89,7 +90,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<A
     Ok(Listed { items, total })
 }
 
-/// Writes down a request that has ended with this status, unless a change that it made has been written down already.
+/// Logs a request that ended with this status, unless a change made by the request is in the log already.
 ///
 /// # Errors
 /// See [`Error`].
@@ -102,7 +103,7 @@ pub async fn note(store: &Store, actor: &Actor, status: u16, at_ms: i64) -> Resu
         400..500 => "refused",
         _ => "failed",
     };
-    // PostgreSQL has to be told the type of a value that is selected.
+    // PostgreSQL requires an explicit type for a selected parameter.
     let statement = Statement::new(
         "INSERT INTO audit (at, actor, action, resource, resource_id, outcome, request_id, method, path, status)
          SELECT CAST($1 AS BIGINT), CAST($2 AS TEXT), CAST($3 AS TEXT), 'request', CAST($4 AS TEXT), CAST($5 AS TEXT),
@@ -121,7 +122,7 @@ pub async fn note(store: &Store, actor: &Actor, status: u16, at_ms: i64) -> Resu
     tx.commit().await
 }
 
-/// Forgets what is older than `before_ms`, at most `limit` entries; answers how many that were.
+/// Deletes at most `limit` entries older than `before_ms`; returns the number of deleted entries.
 ///
 /// # Errors
 /// See [`Error`].
@@ -132,14 +133,14 @@ pub async fn delete_before(store: &Store, before_ms: i64, limit: i64) -> Result<
     Ok(deleted)
 }
 
-/// Says in a transaction that has just begun who acts in it.
+/// Stores the actor of a transaction that has just begun.
 pub(crate) async fn sign(tx: &mut Transaction) -> Result<(), Error> {
     let Ok(actor) = ACTOR.try_with(Clone::clone) else { return Ok(()) };
     sign_as(tx, &actor).await
 }
 
 pub(crate) async fn sign_as(tx: &mut Transaction, actor: &Actor) -> Result<(), Error> {
-    // SQLite has one writer at a time; PostgreSQL tells them apart by their number.
+    // SQLite has one writer at a time; PostgreSQL distinguishes them by transaction number.
     let text = match tx {
         Transaction::Sqlite(_) => {
             "INSERT INTO audit_actor (tx, actor, request_id, method, path) VALUES (0, $1, $2, $3, $4)"
@@ -157,7 +158,7 @@ pub(crate) async fn sign_as(tx: &mut Transaction, actor: &Actor) -> Result<(), E
     tx.execute(statement.replacing_nul()).await.map(drop)
 }
 
-/// Takes that back, before the transaction is committed: the next one may be somebody else's.
+/// Removes the actor before the transaction is committed, because the next transaction may have another actor.
 pub(crate) async fn unsign(tx: &mut Transaction) -> Result<(), Error> {
     if ACTOR.try_with(|_| ()).is_err() {
         return Ok(());
@@ -176,19 +177,19 @@ pub(crate) async fn unsign_now(tx: &mut Transaction) -> Result<(), Error> {
 // === impl Actor ===
 
 impl Actor {
-    /// The program itself.
+    /// Returns the actor for the program itself.
     #[must_use]
     pub fn program() -> Self {
         Self { name: "signalbox".to_owned(), request: None }
     }
 
-    /// The router, at somebody's request.
+    /// Returns the actor for the router, acting on a client's request.
     #[must_use]
     pub fn router() -> Self {
         Self { name: "router".to_owned(), request: None }
     }
 
-    /// This user of a command line.
+    /// Returns the actor for a user of the command line.
     #[must_use]
     pub fn command_line(user: &str) -> Self {
         Self { name: format!("cli:{user}"), request: None }

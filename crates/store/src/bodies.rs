@@ -1,19 +1,21 @@
-//! The long bodies of requests and answers, stored once and compressed: tables `bodies` and `body_days`.
+//! Stores the long bodies of requests and answers, compressed and without duplicates: tables `bodies` and `body_days`.
 //!
 //! # Theory
-//! A body is in one of two places. A short one is in the column of its row, as it is. A longer one is in `bodies`, and the
-//! column is empty. Conversations resend their history with every turn, so what a request has in common with an earlier
-//! one is not stored again: its row has a list of [`pieces`], most of which are parts of the chunks of earlier requests,
-//! and its own chunk holds only what is new. An answer is never repeated by another answer, so its chunk is all of it.
+//! A body is stored in one of two places. A short body is stored unchanged in the column of its row. A longer one is
+//! stored in `bodies`, and the column is empty. Conversations resend their history with every turn, so the parts that a
+//! request shares with an earlier one are not stored again: its row has a list of [`pieces`], most of which refer to
+//! chunks of earlier requests, and its own chunk holds only the new parts. Answers do not repeat each other, so the
+//! chunk of an answer holds the whole answer.
 //!
-//! Chunks go by day, the oldest first (see [`crate::retention`]), and not with their requests, because others may refer to
-//! them.
+//! Chunks are deleted by day, the oldest first (see [`crate::retention`]), and not with their requests, because other
+//! requests may refer to them.
 //!
 //! # Invariants
-//! - A chunk is written with the row it belongs to, in one transaction, and never changes.
-//! - A request refers to no chunk older than the day before it, so that its body lives at most one day shorter than the
-//!   policy says; and only to chunks that are there: `body_days.removed_to` tells.
-//! - A body whose chunk is gone, or is damaged, is `null`. That is no error: the rest of the row is as good as ever.
+//! - A chunk is written in the same transaction as the row it belongs to, and never changes.
+//! - A request refers to no chunk older than the previous day, so that its body is kept at most one day less than the
+//!   policy says; and only to chunks that still exist, which `body_days.removed_to` tells.
+//! - A body whose chunk has been deleted or is damaged is `null`. This is not an error, because the rest of the row
+//!   is still valid.
 
 mod chunk;
 pub(crate) mod pieces;
@@ -27,21 +29,23 @@ pub(crate) use reader::FETCH;
 pub(crate) use reader::{Reader, Start};
 pub(crate) use writer::{Body, Writer};
 
-/// Shorter bodies stay in their rows, in bytes: most bodies of small applications, which no second table makes cheaper.
+/// Minimum bytes of a body that is stored apart from its row. Most bodies of small applications are shorter, and a
+/// second table would not make them cheaper.
 const INLINE: usize = 4096;
 
-/// Longer ones do as well, so that whoever reads a chunk knows how much memory it may ask for.
+/// Maximum bytes of a body that is stored apart from its row. The limit bounds the memory that decoding a chunk may
+/// allocate.
 const MAX_BODY: usize = 64 << 20;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// What stands for a body that is gone.
+/// The value shown for a body that has been deleted.
 pub(crate) const GONE: &str = "null";
 
 /// Maximum bytes of a body in a list; see [`signalbox_core::excerpt`].
 pub(crate) const EXCERPT: usize = 8 << 10;
 
-/// Whether a body of this length is stored apart from its row.
+/// Returns whether a body of this length is stored apart from its row.
 pub(crate) fn is_long(length: usize) -> bool {
     (INLINE..=MAX_BODY).contains(&length)
 }

@@ -1,4 +1,4 @@
-//! The settings we know: their types, defaults and rules. Other keys are kept for whoever made them up.
+//! The known settings: their types, defaults and rules. Other keys are stored unchanged.
 
 use std::net::Ipv4Addr;
 
@@ -8,7 +8,7 @@ use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose};
 use crate::App;
 use crate::form::integer_of;
 
-/// A setting we know.
+/// A known setting.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) key: &'static str,
@@ -16,14 +16,14 @@ pub(super) struct Known {
     restart: bool,
 }
 
-/// What a value has to be, and what it is when nobody has set it.
+/// The rule for a value, which also determines its default.
 #[derive(Clone, Copy, Debug)]
 enum Rule {
-    /// A port; by default the one the router is configured with.
+    /// A port; defaults to the port in the router's configuration.
     Port,
-    /// A host; by default the one the router is configured with.
+    /// A host; defaults to the host in the router's configuration.
     Host,
-    /// Milliseconds.
+    /// A timeout in milliseconds.
     Timeout,
     Level,
     Switch {
@@ -33,7 +33,7 @@ enum Rule {
     Text,
 }
 
-/// All of them.
+/// All known settings.
 pub(super) const ALL: [Known; 12] = [
     Known { key: "server.port", rule: Rule::Port, restart: true },
     Known { key: "server.host", rule: Rule::Host, restart: true },
@@ -49,20 +49,20 @@ pub(super) const ALL: [Known; 12] = [
     Known { key: "active_model", rule: Rule::Text, restart: false },
 ];
 
-/// The longest key.
+/// Maximum characters of a key.
 const MAX_KEY: usize = 128;
 
 const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "trace"];
 
-/// Milliseconds.
+/// The allowed timeouts in milliseconds.
 const TIMEOUT: std::ops::RangeInclusive<i64> = 1000..=600_000;
 
-/// Whether a change of this setting is seen only after a restart.
+/// Returns whether a change of this setting takes effect only after a restart.
 pub fn requires_restart(key: &str) -> bool {
     Known::of(key).is_some_and(|known| known.restart)
 }
 
-/// Returns why a setting of the original is kept although nothing reads it, and what has its effect.
+/// Returns the reason why a setting of the Node.js version has no effect any more, and its replacement.
 pub(crate) fn deprecation(key: &str) -> Option<&'static str> {
     match key {
         "system.autoStart" => {
@@ -78,7 +78,7 @@ pub(crate) fn deprecation(key: &str) -> Option<&'static str> {
     }
 }
 
-/// A stored value with the type of its key. The original stored numbers as doubles.
+/// Converts a stored value to the type of its key. The Node.js version stored numbers as doubles.
 pub fn typed(key: &str, text: String) -> Value {
     match Known::of(key).map(|known| known.rule) {
         Some(Rule::Port | Rule::Timeout) => {
@@ -90,10 +90,10 @@ pub fn typed(key: &str, text: String) -> Value {
     }
 }
 
-/// The text to store for a value: integers without decimals, booleans as `true` and `false`.
+/// Converts a value to the text to store: integers without decimals, booleans as `true` and `false`.
 ///
 /// # Errors
-/// What is wrong with the value.
+/// Returns a description of the mistake if the key or the value is invalid.
 pub fn text_of(key: &str, value: &Value) -> Result<String, String> {
     if key.trim().is_empty() {
         return Err("Setting key is required".to_owned());
@@ -124,7 +124,7 @@ fn line(key: &str, text: String) -> Result<String, String> {
     if is_line(&text) { Ok(text) } else { Err(format!("{key} {NOT_A_LINE}")) }
 }
 
-/// Checks a value of which nothing is known: some are more than a line long.
+/// Checks the value of an unknown key, which may have several lines.
 fn prose(text: String) -> Result<String, String> {
     if is_prose(&text) { Ok(text) } else { Err(format!("Setting value {NOT_PROSE}")) }
 }
@@ -148,7 +148,7 @@ fn timeout(value: &Value) -> Result<String, String> {
 fn level(value: &Value) -> Result<String, String> {
     match value.as_str() {
         Some(level) if LEVELS.contains(&level) => Ok(level.to_owned()),
-        // The original's words, which its clients know; it had no `trace`.
+        // The error text of the Node.js version, which had no `trace`; its clients may match it.
         _ => Err(format!("Log level must be one of: {}", LEVELS[..4].join(", "))),
     }
 }
@@ -186,7 +186,7 @@ fn host(value: &Value) -> Result<String, String> {
     }
 }
 
-/// An integer, also as text: forms send text.
+/// Returns an integer, which may be given as text, because forms send text.
 fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::String(text) => text.trim().parse().ok(),
@@ -194,7 +194,7 @@ fn integer(value: &Value) -> Option<i64> {
     }
 }
 
-/// Text as it is, everything else as JSON.
+/// Returns a text unchanged, and every other value as JSON.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -207,7 +207,7 @@ fn plain(value: &Value) -> String {
 
 impl Known {
     pub(super) fn of(key: &str) -> Option<&'static Self> {
-        /// The table with an address.
+        /// A copy of the table with a static address.
         static TABLE: [Known; 12] = ALL;
         TABLE.iter().find(|known| known.key == key)
     }

@@ -1,28 +1,28 @@
-//! Who answered how much.
+//! Statistics of the answers, by provider.
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::{Error, Store};
 
-/// What one provider has answered, or was the last to try.
+/// The requests that one provider answered or was the last to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderActivity {
-    /// `None`: requests that reached none, and those of before providers were noted.
+    /// `None` for requests that reached no provider, and for those logged before providers were recorded.
     pub provider_id: Option<String>,
-    /// Requests in the log that have ended.
+    /// Number of logged requests that have ended.
     pub requests: i64,
-    /// Those of them with an error.
+    /// Number of those requests that have an error.
     pub errors: i64,
-    /// Rounded; `None` where it was never measured.
+    /// Mean duration, rounded; `None` if it was never measured.
     pub avg_duration_ms: Option<i64>,
 }
 
-/// The log by provider, the busiest first. It reads every answer's row, so it is for people, not for polling.
+/// Returns the statistics by provider, the busiest first. Reads every row of `responses`, so it must not be polled.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn by_provider(store: &Store) -> Result<Vec<ProviderActivity>, Error> {
-    // The casts are for PostgreSQL, whose sums and averages of integers are of another type.
+    // The casts are for PostgreSQL, where sums and averages of integers have another type.
     let select = "SELECT provider_id, COUNT(*) AS requests,
              CAST(SUM(CASE WHEN error IS NULL THEN 0 ELSE 1 END) AS BIGINT) AS errors,
              CAST(ROUND(AVG(duration_ms)) AS BIGINT) AS avg_duration_ms

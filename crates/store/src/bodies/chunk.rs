@@ -1,4 +1,4 @@
-//! A row of table `bodies`.
+//! Encodes and decodes the rows of table `bodies`.
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read as _};
@@ -8,14 +8,14 @@ use zstd::zstd_safe::get_frame_content_size;
 
 use super::MAX_BODY;
 
-/// The first byte of a chunk.
+/// Codec, the first byte of a chunk.
 const RAW: u8 = 0;
 const ZSTD: u8 = 1;
 
-/// The log is written faster than it is read, and zstd's fastest level saves most of what the others do.
+/// zstd's fastest level: the log is written more often than it is read, and higher levels save little more space.
 const LEVEL: i32 = 1;
 
-/// What finds a chunk. In the order of the table's key.
+/// The key of a chunk, ordered like the primary key of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     pub(crate) day: i64,
@@ -23,14 +23,14 @@ pub(crate) struct Key {
     pub(crate) part: Part,
 }
 
-/// Which body of an exchange.
+/// The body of an exchange that a chunk belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Part {
     Request,
     Answer,
 }
 
-/// Why a chunk cannot be read.
+/// The reason why a chunk cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
     #[error("it is empty")]
@@ -44,11 +44,11 @@ pub(super) enum Unreadable {
 }
 
 thread_local! {
-    /// Making one costs more than compressing a body.
+    /// Reused, because creating a compressor costs more than compressing a body.
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(LEVEL).ok());
 }
 
-/// Text as the column holds it.
+/// Encodes a text as stored in the column.
 pub(super) fn encode(text: &str) -> Vec<u8> {
     let compressed = COMPRESSOR.with_borrow_mut(|compressor| {
         let mut chunk = vec![ZSTD; 1 + zstd::zstd_safe::compress_bound(text.len())];
@@ -59,7 +59,7 @@ pub(super) fn encode(text: &str) -> Vec<u8> {
     compressed.unwrap_or_else(|| [&[RAW], text.as_bytes()].concat())
 }
 
-/// The bytes that a column holds. A damaged one asks for no more memory than a body can be long.
+/// Decodes the content of a column. A damaged chunk allocates no more memory than the maximum length of a body.
 pub(super) fn decode(chunk: &[u8]) -> Result<Vec<u8>, Unreadable> {
     match chunk.split_first().ok_or(Unreadable::Empty)? {
         (&RAW, data) => Ok(data.to_vec()),
@@ -72,15 +72,15 @@ pub(super) fn decode(chunk: &[u8]) -> Result<Vec<u8>, Unreadable> {
     }
 }
 
-/// Bytes of a column that are enough for [`decode_start`]: a codec, a frame header, and one block, which holds 128 KiB of text.
-/// The statement of the reader repeats the number.
+/// Number of bytes of a column that suffice for [`decode_start`]: a codec, a frame header, and one block, which holds
+/// 128 KiB of text. The reader's SQL statement repeats the number.
 #[cfg(test)]
 pub(super) const START: usize = 1 + 18 + 3 + (128 << 10);
 
-/// The most memory that the beginning of a damaged frame may ask for: 2^23 bytes.
+/// Limits the memory that the beginning of a damaged frame can make the decoder allocate to 2^23 bytes.
 const MAX_WINDOW_LOG: u32 = 23;
 
-/// The first bytes that a column holds, at most `limit`, by the beginning of it; and whether there are more.
+/// Decodes at most the first `limit` bytes from the beginning of a column; also returns whether there are more.
 pub(super) fn decode_start(chunk: &[u8], limit: usize) -> Result<(Vec<u8>, bool), Unreadable> {
     match chunk.split_first().ok_or(Unreadable::Empty)? {
         (&RAW, data) => Ok((data[..data.len().min(limit)].to_vec(), data.len() > limit)),
@@ -106,7 +106,7 @@ pub(super) fn decode_start(chunk: &[u8], limit: usize) -> Result<(Vec<u8>, bool)
     }
 }
 
-/// How many bytes [`decode`] returns, by the first bytes of the column and its length.
+/// Returns the number of bytes that [`decode`] would return, given the first bytes of the column and its length.
 pub(super) fn decoded_length(start: &[u8], length: usize) -> usize {
     match start.split_first() {
         Some((&ZSTD, data)) => {
@@ -127,7 +127,7 @@ impl Part {
         }
     }
 
-    /// The part of a number in the table.
+    /// Returns the part with this number in the table.
     pub(crate) const fn of(number: i64) -> Option<Self> {
         match number {
             0 => Some(Self::Request),
@@ -179,7 +179,7 @@ mod tests {
         assert!(matches!(decode(&[7, 1]), Err(Unreadable::Codec(7))));
         assert!(decode(&whole[..whole.len() - 1]).is_err());
         assert!(matches!(decode(&whole[..3]), Err(Unreadable::Length)));
-        // A frame that says it holds 2^40 bytes: magic number, 8 bytes of length and no checksum, the length.
+        // A frame that claims to hold 2^40 bytes: magic number, flags (8-byte length, no checksum), the length.
         let mut bomb = vec![ZSTD, 0x28, 0xb5, 0x2f, 0xfd, 0xe0];
         bomb.extend((1_u64 << 40).to_le_bytes());
         assert!(matches!(decode(&bomb), Err(Unreadable::Length)));
