@@ -143,7 +143,7 @@ fn line(text: String) -> Result<Value, String> {
 
 /// Checks an API key. An empty one means that there is no key.
 fn api_key(value: Value) -> Result<Value, String> {
-    // A key of digits may come as a number; secrets are read back as text.
+    // A key of digits may be given as a number; secrets are read back as text.
     let key = match value {
         Value::Number(number) => number.to_string(),
         other => text(other)?,

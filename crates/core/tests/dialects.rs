@@ -9,7 +9,7 @@ use signalbox_core::openai::{EndScanner, Ending, Scan, fold_stream};
 /// The stream format of one provider.
 struct Dialect {
     name: &'static str,
-    /// The data of its events; a line that begins with a colon is a comment.
+    /// The data of the events; a line that begins with a colon is a comment.
     events: &'static [&'static str],
     /// The line ending.
     newline: &'static str,

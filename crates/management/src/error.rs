@@ -88,7 +88,7 @@ pub enum Error {
     /// The route does not exist.
     #[error("Cannot {0} {1}")]
     NoRoute(Method, String),
-    /// The route exists, for another method.
+    /// The route exists, but not for this method.
     #[error("{0} is not allowed here")]
     NoMethod(Method),
     /// The control token is required, and is missing or wrong.

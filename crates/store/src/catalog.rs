@@ -1,8 +1,9 @@
-//! The configuration as one snapshot, with a number that tells when it is stale.
+//! Loads the configuration as one snapshot with a version number.
 //!
-//! The router serves from memory and asks [`version`] about once a second. Triggers in the schema change that number in
-//! the transaction that changes `providers`, `provider_configs`, `models`, `provider_models`, `model_lists` or `settings`,
-//! so no writer can forget it: not the REST API, not the command line, not somebody with a SQL prompt.
+//! The router serves requests from memory and polls [`version`] about once a second. Triggers in the schema change the
+//! number in the same transaction that changes `providers`, `provider_configs`, `models`, `provider_models`,
+//! `model_lists` or `settings`, so that no writer can omit it: neither the REST API nor the command line nor a manual
+//! SQL statement.
 
 mod change;
 
@@ -16,36 +17,36 @@ use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::{Error, Store};
 
-/// Everything the router routes by.
+/// The configuration by which the router routes requests.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    /// The [`version`] it belongs to.
+    /// The [`version`] of the snapshot.
     pub version: i64,
     /// All providers, enabled and disabled, in the order in which they are tried, each with its configuration (by key)
     /// and its models (the default first, then by name).
     pub providers: Vec<(Provider, Vec<ProviderConfig>, Vec<LinkedModel>)>,
-    /// All models, by id; also those that no provider serves.
+    /// All models by id, including those that no provider serves.
     pub models: Vec<Model>,
-    /// The lists of models that providers have answered with, by provider.
+    /// The model lists that the providers returned, by provider.
     pub lists: Vec<ModelList>,
-    /// The settings that are not at their defaults, by key.
+    /// The settings that differ from their defaults, by key.
     pub settings: Vec<Setting>,
 }
 
 struct Version(i64);
 
-/// A model with the provider that serves it.
+/// A model and the provider that serves it.
 struct Link {
     provider_id: String,
     model: LinkedModel,
 }
 
-/// More than a catalogue ever has.
+/// Upper bound of the versions of a single database file.
 const VERSIONS_OF_A_FILE: i64 = 1 << 40;
 
 pub(crate) const VERSION: &str = "SELECT version FROM catalog_version WHERE id = 1";
 
-/// A number that is another one after every committed change of the catalogue. One read of one row.
+/// Returns a number that changes with every committed change of the catalogue. Costs one read of one row.
 ///
 /// # Errors
 /// See [`Error`].
@@ -54,13 +55,14 @@ pub async fn version(store: &Store) -> Result<i64, Error> {
     Ok(distinct(store, version))
 }
 
-/// The number in the table may be the same in a file that replaces another one.
+/// Combines the version with the generation of the file, because a file that replaces another one may have the same
+/// version.
 fn distinct(store: &Store, version: i64) -> i64 {
     let files = i64::try_from(store.generation()).unwrap_or_default();
     version.wrapping_add(files.wrapping_mul(VERSIONS_OF_A_FILE))
 }
 
-/// The catalogue as of one moment.
+/// Loads a consistent snapshot of the catalogue.
 ///
 /// # Errors
 /// See [`Error`].

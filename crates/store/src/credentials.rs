@@ -7,47 +7,47 @@ use crate::sealer::{Place, is_sealed};
 use crate::statement::Statement;
 use crate::{Error, Sealer, Store, seed};
 
-/// What an error calls a row of this table.
+/// The name of a row of this table in errors.
 const WHAT: &str = "credential";
 
-/// The label of a login that nobody gave one.
+/// The label of a login that was stored without one.
 pub const DEFAULT_LABEL: &str = "default";
 
 /// A login to store.
 #[derive(Clone, Debug)]
 pub struct NewCredential {
-    /// What the user calls it; a login with the same label is replaced.
+    /// The user's label; a login with the same label is replaced.
     pub label: String,
     /// The header `bx-umidtoken`.
     pub token: Secret<String>,
     /// The header `Cookie`.
     pub cookies: Secret<String>,
-    /// Until when it holds, in Unix seconds, if that is known.
+    /// The expiry in Unix seconds, if known.
     pub expires_at: Option<i64>,
 }
 
 /// A stored login, without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
-    /// Its number.
+    /// The number of the row.
     pub id: i64,
-    /// What the user calls it.
+    /// The user's label.
     pub label: String,
-    /// Until when it holds, in Unix seconds, if that is known.
+    /// The expiry in Unix seconds, if known.
     pub expires_at: Option<i64>,
-    /// Whether it is the one that is used.
+    /// Whether this login is used.
     pub active: bool,
-    /// It rests until this time, in Unix milliseconds.
+    /// The end of the cool-down in Unix milliseconds.
     pub cooldown_until: Option<i64>,
-    /// Why it did not work the last time.
+    /// The error of the last attempt, if it failed.
     pub last_error: Option<String>,
-    /// Unix seconds.
+    /// When the login was created, in Unix seconds.
     pub created_at: i64,
-    /// Unix seconds.
+    /// When the login was last changed, in Unix seconds.
     pub updated_at: i64,
 }
 
-/// A login that can be used.
+/// A login with its decrypted secrets.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The row.
@@ -58,14 +58,14 @@ pub struct Opened {
     pub cookies: Secret<String>,
 }
 
-/// A row with its secrets as they are stored.
+/// A row with its secrets as stored.
 struct Kept {
     row: Credential,
     token: String,
     cookies: String,
 }
 
-/// All logins, without their secrets: the active one first, then the newest.
+/// Returns all logins without their secrets: the active one first, then the newest.
 ///
 /// # Errors
 /// See [`Error`].
@@ -73,11 +73,11 @@ pub async fn list(store: &Store) -> Result<Vec<Credential>, Error> {
     store.all(Statement::new("SELECT * FROM qwen_credentials ORDER BY active DESC, updated_at DESC, id DESC")).await
 }
 
-/// The login to use, if there is one; it may have expired, and it may rest. A row from before there was sealing is sealed
-/// on the way.
+/// Returns the active login, if any; it may be expired or cooling down. Seals a row that was stored before secrets were
+/// sealed.
 ///
 /// # Errors
-/// [`Error::Sealed`] if the key is another one than it was stored with; see [`Error`].
+/// [`Error::Sealed`] if the login was sealed with another key; see [`Error`].
 pub async fn active(store: &Store, sealer: &Sealer) -> Result<Option<Opened>, Error> {
     let kept: Option<Kept> = store.first(Statement::new("SELECT * FROM qwen_credentials WHERE active")).await?;
     let Some(kept) = kept else { return Ok(None) };
@@ -90,15 +90,15 @@ pub async fn active(store: &Store, sealer: &Sealer) -> Result<Option<Opened>, Er
     Ok(Some(Opened { row: kept.row, token, cookies }))
 }
 
-/// Stores a login and makes it the active one; answers its number. The first one makes qwen-proxy the active provider,
-/// unless a person has chosen another.
+/// Stores a login, makes it the active one and returns its number. The first login also makes qwen-proxy the active
+/// provider, unless the user has chosen another one.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn put(store: &Store, sealer: &Sealer, new: &NewCredential, now_s: i64) -> Result<i64, Error> {
     let mut tx = store.write().await?;
     tx.execute(Statement::new("UPDATE qwen_credentials SET active = FALSE WHERE active")).await?;
-    // The place of a secret is part of what is sealed, so the row comes first.
+    // The sealed data include the id of the row, so the row is inserted first.
     let insert = Statement::new(
         "INSERT INTO qwen_credentials (label, token, cookies, created_at, updated_at) VALUES ($1, '', '', $2, $2)
          ON CONFLICT (label) DO UPDATE SET updated_at = excluded.updated_at RETURNING id",
@@ -133,7 +133,7 @@ pub async fn activate(store: &Store, id: i64) -> Result<(), Error> {
     tx.commit().await
 }
 
-/// Lets a login rest until `until_ms` (Unix milliseconds) and notes why.
+/// Starts a cool-down of a login until `until_ms` (Unix milliseconds) and stores the reason.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -142,7 +142,7 @@ pub async fn cool_down(store: &Store, id: i64, until_ms: i64, why: &str) -> Resu
     store.change(statement.bind(id).bind(until_ms).bind(why), WHAT).await
 }
 
-/// Notes why a login did not work, or with `None` that it works.
+/// Stores the reason why a login failed, or clears it with `None`.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -151,7 +151,7 @@ pub async fn note(store: &Store, id: i64, error: Option<&str>) -> Result<(), Err
     store.change(statement.bind(id).bind(error), WHAT).await
 }
 
-/// Deletes a login. If it was the active one, none is.
+/// Deletes a login. If it was the active one, no login is active afterwards.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -159,7 +159,7 @@ pub async fn delete(store: &Store, id: i64) -> Result<(), Error> {
     store.change(Statement::new("DELETE FROM qwen_credentials WHERE id = $1").bind(id), WHAT).await
 }
 
-/// Deletes all logins; answers how many there were.
+/// Deletes all logins; returns their number.
 ///
 /// # Errors
 /// See [`Error`].
@@ -170,7 +170,7 @@ pub async fn delete_all(store: &Store) -> Result<u64, Error> {
     Ok(deleted)
 }
 
-/// Seals what was stored before there was sealing; answers how many logins that were.
+/// Seals all logins that were stored before secrets were sealed; returns their number.
 ///
 /// # Errors
 /// See [`Error`].
@@ -183,7 +183,7 @@ pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
     Ok(bare.len())
 }
 
-/// Seals a row, unless somebody has changed it meanwhile.
+/// Seals a row, unless it has been changed in the meantime.
 async fn seal(store: &Store, sealer: &Sealer, kept: &Kept) -> Result<(), Error> {
     let id = kept.row.id;
     let row = id.to_string();
@@ -210,7 +210,7 @@ const fn place<'a>(row: &'a str, column: &'a str) -> Place<'a> {
 // === impl Credential ===
 
 impl Credential {
-    /// Whether it has expired at `now_s` (Unix seconds).
+    /// Returns whether the login has expired at `now_s` (Unix seconds).
     #[must_use]
     pub fn is_expired(&self, now_s: i64) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now_s)

@@ -1,4 +1,4 @@
-//! What can go wrong, seen from the caller.
+//! The errors of this crate, as seen by the caller.
 
 mod class;
 
@@ -8,44 +8,44 @@ use sqlx::migrate::MigrateError;
 
 pub use class::Class;
 
-/// The cause of an [`Error`], for people. It is part of the message, so that a log line is complete without its chain.
+/// The cause of an [`Error`]. It is part of the message, so that a log line is complete without the source chain.
 pub type Cause = Box<dyn StdError + Send + Sync>;
 
-/// Why a call of this crate failed. Nothing was written, unless it says otherwise.
+/// The reason why a call of this crate failed. Nothing was written, unless the description says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no such row.
+    /// The row does not exist.
     #[error("{what} not found")]
     NotFound {
         /// `provider`, `model`, `link`, …
         what: &'static str,
     },
-    /// The row exists already.
+    /// The row already exists.
     #[error("{what} is taken already")]
     Conflict {
-        /// The unique columns, the same for both databases: `providers.name`.
+        /// The unique columns, with the same name for both databases: `providers.name`.
         what: String,
     },
-    /// The database is away, locked, busy, full or read-only: the same call may succeed later.
+    /// The database is unreachable, locked, busy, full or read-only: the same call may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(Cause),
-    /// The caller asked for something that cannot be.
+    /// The arguments are invalid.
     #[error("{0}")]
     Invalid(String),
-    /// A row breaks a rule of the schema, or a limit of the database.
+    /// A row violates a constraint of the schema, or a limit of the database.
     #[error("the database refuses this row: {0}")]
     Refused(Cause),
-    /// The database holds something that cannot be read.
+    /// The database contains data that cannot be read.
     #[error("the database is damaged: {0}")]
     Corrupt(Cause),
-    /// A secret cannot be opened with the key at hand.
+    /// A secret cannot be decrypted with the current key.
     #[error("{0}")]
     Sealed(String),
-    /// The database belongs to another program, or to a newer version of this one. It was not touched.
+    /// The database belongs to another program, or to a newer version of this one. It was not changed.
     #[error("{0}")]
     Incompatible(String),
-    /// A mistake in this crate.
+    /// A bug in this crate.
     #[error("the database refused a statement: {0}")]
     Internal(Cause),
 }
@@ -53,14 +53,14 @@ pub enum Error {
 // === impl Error ===
 
 impl Error {
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self.class(), Class::Transient)
     }
 
-    /// The exit code of a program that cannot open its database: 75 where starting again may help, 78 where the
-    /// configuration is wrong, 73 where a person has to look at the database.
+    /// Returns the exit code of a program that cannot open its database: 75 if a restart may help, 78 if the
+    /// configuration is wrong, 73 if the database needs manual repair.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -70,7 +70,7 @@ impl Error {
         }
     }
 
-    /// An error of a row whose column holds what it never should.
+    /// Creates an error for a row whose column has an invalid value.
     pub(crate) fn unreadable(column: &str, reason: impl std::fmt::Display) -> Self {
         Self::Corrupt(format!("column {column}: {reason}").into())
     }

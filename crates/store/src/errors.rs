@@ -1,35 +1,35 @@
-//! Table `errors`: what went wrong inside qwen-proxy.
+//! Table `errors`: the errors reported by qwen-proxy.
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::{Error, Store};
 
-/// Something that went wrong. The caller removes secrets and cuts long texts.
+/// An error report. The caller removes secrets and truncates long texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewReport {
-    /// UUID; clients see it as `error_id`.
+    /// A UUID; clients see it as `error_id`.
     pub error_id: String,
-    /// When, in Unix milliseconds.
+    /// When the error occurred, in Unix milliseconds.
     pub timestamp: i64,
     /// `http_error`, `api_error`, `stream_error`, `database_error`, `validation_error` or `unknown_error`.
     pub error_type: &'static str,
-    /// The stable name of what happened.
+    /// The stable name of the error.
     pub error_code: Option<String>,
-    /// In words.
+    /// The error message.
     pub error_message: String,
-    /// The path that was asked.
+    /// The path of the request.
     pub endpoint: Option<String>,
-    /// Its method.
+    /// The method of the request.
     pub method: Option<String>,
-    /// Who asked.
+    /// The `User-Agent` of the client.
     pub user_agent: Option<String>,
-    /// What was asked.
+    /// The body of the request.
     pub request_payload: Option<String>,
     /// `critical`, `error` or `warning`.
     pub severity: &'static str,
 }
 
-/// The short of a row.
+/// The summary of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// See [`NewReport::error_id`].
@@ -46,20 +46,20 @@ pub struct Report {
     pub severity: String,
 }
 
-/// How many rows there are of a kind.
+/// The number of rows of a type and severity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
     /// See [`NewReport::error_type`].
     pub error_type: String,
     /// See [`NewReport::severity`].
     pub severity: String,
-    /// All of them.
+    /// All reports.
     pub total: i64,
-    /// Those that nobody has marked as resolved.
+    /// Reports that are not marked as resolved.
     pub unresolved: i64,
 }
 
-/// Writes reports down, all or none.
+/// Stores all reports in one transaction.
 ///
 /// # Errors
 /// See [`Error`].
@@ -86,7 +86,7 @@ pub async fn put(store: &Store, reports: &[NewReport]) -> Result<(), Error> {
     tx.commit().await
 }
 
-/// The newest report, if there is one.
+/// Returns the newest report, if any.
 ///
 /// # Errors
 /// See [`Error`].
@@ -94,7 +94,7 @@ pub async fn newest(store: &Store) -> Result<Option<Report>, Error> {
     store.first(Statement::new("SELECT * FROM errors ORDER BY timestamp DESC, id DESC LIMIT 1")).await
 }
 
-/// How many reports of each kind there are that are not older than `since` (Unix milliseconds).
+/// Counts the reports since `since` (Unix milliseconds) by type and severity.
 ///
 /// # Errors
 /// See [`Error`].
@@ -105,7 +105,7 @@ pub async fn counts(store: &Store, since: i64) -> Result<Vec<Count>, Error> {
     store.all(Statement::new(select).bind(since)).await
 }
 
-/// Deletes up to `limit` reports from before `before` (Unix milliseconds); answers how many.
+/// Deletes up to `limit` reports older than `before` (Unix milliseconds); returns their number.
 ///
 /// # Errors
 /// See [`Error`].

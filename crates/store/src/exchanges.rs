@@ -1,12 +1,12 @@
-//! The request log: exchanges become rows of `sessions`, `requests` and `responses`.
+//! Writes the request log: exchanges become rows of `sessions`, `requests` and `responses`.
 //!
-//! [`record`] is idempotent, because its caller replays what it is not sure about: after a crash, after a lost
-//! connection whose commit may have happened. An exchange may come once when it has begun and again when it has ended,
-//! or only then; each order and number of repetitions leaves the same rows. A request reaches one final status and keeps
-//! it. Its beginning is the same each time.
+//! [`record`] is idempotent, because its caller replays batches whose outcome is unknown: after a crash, or after a
+//! lost connection whose commit may have succeeded. An exchange may be recorded once when it has begun and again when
+//! it has ended, or only at its end; any order and number of repetitions produces the same rows. A request reaches one
+//! final status and keeps it. The beginning of an exchange is the same each time.
 //!
-//! A batch costs a number of statements that hardly depends on its size: `known` looks up what is in the log already,
-//! `sessions` decides where each request belongs, and then each table is written at once.
+//! The number of statements per batch hardly depends on its size: `known` looks up which requests are in the log
+//! already, `sessions` assigns each request to a session, and then each table is written at once.
 
 mod answers;
 pub(crate) mod batch;
@@ -27,111 +27,111 @@ use crate::{Error, Store};
 /// A request and, once it has ended, its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// How it began.
+    /// The beginning of the exchange.
     pub begun: Begun,
-    /// How it ended; `None` while it is pending.
+    /// The end of the exchange; `None` while it is pending.
     pub ended: Option<Ended>,
 }
 
-/// Who answered: the service that owns the rows.
+/// The service that answered, which owns the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// provider-router.
     Router,
-    /// qwen-proxy, asked directly.
+    /// qwen-proxy, for requests sent to it directly.
     QwenProxy,
 }
 
 /// The beginning of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begun {
-    /// UUID; what [`record`] recognises an exchange by.
+    /// A UUID, by which [`record`] recognises an exchange.
     pub request_id: String,
-    /// When it arrived, in Unix milliseconds.
+    /// When the request arrived, in Unix milliseconds.
     pub received_at: i64,
     /// `POST`.
     pub method: String,
     /// `/v1/chat/completions`.
     pub path: String,
-    /// The model that was asked for.
+    /// The requested model.
     pub model: String,
-    /// Whether a stream was asked for.
+    /// Whether a stream was requested.
     pub stream: bool,
     /// The body as the client sent it.
     pub openai_request: Arc<str>,
-    /// How the conversation began; the caller cuts it to 4096 characters.
+    /// The first user message of the conversation, truncated by the caller to 4096 characters.
     pub first_user_message: String,
-    /// The conversation it belongs to.
+    /// The conversation that the exchange belongs to.
     pub session: SessionRef,
-    /// What `openai_request` has in common with that of an earlier request, if that is known.
+    /// The part that `openai_request` shares with the body of an earlier request, if known.
     pub base: Option<Base>,
-    /// Who answers it.
+    /// The service that answers the request.
     pub source: Source,
 }
 
-/// What a body repeats of an earlier one: conversations resend their history.
+/// The part that a body shares with an earlier one: conversations resend their history.
 ///
-/// A hint: where the earlier request is not in the log any more, or the lengths do not fit, the body is stored whole.
+/// This is a hint: if the earlier request is no longer in the log, or the lengths do not fit, the body is stored whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
     /// The UUID of the earlier request.
     pub request_id: String,
-    /// So many bytes at the beginning of both bodies are the same.
+    /// Number of equal bytes at the beginning of both bodies.
     pub prefix: usize,
-    /// So many bytes at the end of both bodies are the same.
+    /// Number of equal bytes at the end of both bodies.
     pub suffix: usize,
 }
 
-/// Which conversation an exchange belongs to.
+/// The conversation that an exchange belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionRef {
-    /// The one the client named; made if it is new.
+    /// The session named by the client; created if it does not exist.
     Named(String),
-    /// A new one, whose id is the request's.
+    /// A new session with the id of the request.
     Opens,
-    /// The newest one whose opening has this hash; if there is none, a new one, which gets the hash.
+    /// The newest session whose opening has this hash, or a new session with this hash.
     Continues(String),
 }
 
 /// The end of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// How; never [`RequestStatus::Pending`].
+    /// How the request ended; never [`RequestStatus::Pending`].
     pub status: RequestStatus,
-    /// When, in Unix milliseconds.
+    /// When the request ended, in Unix milliseconds.
     pub ended_at: i64,
     /// The provider that answered, or was tried last.
     pub provider_id: Option<String>,
-    /// The body as the provider received it, where that differs from what the client sent.
+    /// The body sent to the provider, if it differs from the client's body.
     pub upstream_request: Option<String>,
     /// The answer as one `chat.completion`, or the error.
     pub openai_response: Option<String>,
-    /// As the provider reported it.
+    /// Token counts, as reported by the provider.
     pub usage: Option<Usage>,
-    /// `stop`, `length`, `tool_calls`, `content_filter`; `error` when there was none.
+    /// `stop`, `length`, `tool_calls`, `content_filter`; `error` if there was no answer.
     pub finish_reason: Option<String>,
-    /// What went wrong, in words.
+    /// The error message, if the request failed.
     pub error: Option<String>,
-    /// From the request's arrival to the answer's last byte.
+    /// Milliseconds from the arrival of the request to the last byte of the answer.
     pub duration_ms: i64,
-    /// From the request's arrival to the answer's first byte.
+    /// Milliseconds from the arrival of the request to the first byte of the answer.
     pub first_byte_ms: Option<i64>,
-    /// What the client saw.
+    /// The HTTP status sent to the client.
     pub status_code: Option<i64>,
-    /// How many providers were tried.
+    /// The number of providers that were tried.
     pub attempts: i64,
-    /// The answer was longer than the log keeps.
+    /// Whether the answer was longer than the log keeps.
     pub truncated: bool,
-    /// The hash of the conversation's opening, by which later requests find its session; only of a request that
-    /// [opens](SessionRef::Opens) one.
+    /// The hash of the conversation's opening, by which later requests find its session; only for a request that
+    /// [opens](SessionRef::Opens) a session.
     pub opening_hash: Option<String>,
 }
 
-/// Writes a batch in one transaction: all of it, or nothing. See the module about repetitions.
+/// Writes a batch atomically in one transaction. It is safe to repeat, see the module documentation. U+0000 in a text
+/// is replaced with U+FFFD, so that no exchange can block the log.
 ///
 /// # Errors
-/// [`Error::Unavailable`]: the same batch may be written later. U+0000 in a text is replaced by U+FFFD, so that no
-/// exchange can stop the log.
+/// [`Error::Unavailable`] if the same batch may be written later.
 pub async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), Error> {
     if exchanges.is_empty() {
         return Ok(());
@@ -142,10 +142,10 @@ pub async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), Error> 
     tx.commit().await
 }
 
-/// Writes an exchange as [`record`] does, and takes it back: whether the log can be written at all.
+/// Checks that the log can be written: writes an exchange as [`record`] does, and rolls it back.
 ///
 /// # Errors
-/// As [`record`].
+/// Same as [`record`].
 pub async fn probe(store: &Store) -> Result<(), Error> {
     let begun = Begun {
         request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
@@ -164,8 +164,8 @@ pub async fn probe(store: &Store) -> Result<(), Error> {
     batch::write(&mut tx, &mut Openings::default(), &[Exchange { begun, ended: None }]).await.map_err(retriable)
 }
 
-/// On PostgreSQL somebody may delete a request between the statement that finds it and the one that answers it. The next
-/// attempt sees that it is gone.
+/// Converts errors that a retry resolves. On PostgreSQL, another client may delete a request between the statement that
+/// finds it and the statement that stores its answer; a retry sees that the request is missing.
 fn retriable(error: Error) -> Error {
     match error {
         Error::NotFound { .. } | Error::Conflict { .. } => Error::Unavailable(error.into()),
@@ -176,7 +176,7 @@ fn retriable(error: Error) -> Error {
 // === impl Source ===
 
 impl Source {
-    /// The word in the tables.
+    /// Returns the name of the source in the tables.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Router => "router",

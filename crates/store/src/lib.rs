@@ -1,31 +1,33 @@
-//! The only crate that knows SQL. State lives in one database, shared by the three services: a SQLite file, or a
-//! PostgreSQL when several nodes share it.
+//! The database layer, and the only crate that contains SQL. The three services share one database: a SQLite file, or
+//! PostgreSQL if several nodes share it.
 //!
 //! # Layout
 //! - [`Store`]: the open database; everything else is a function that takes one.
-//! - One module per table, with the same functions in the same order: list, get, insert, update, delete. What belongs
-//!   to one act of a user is one transaction.
-//! - [`catalog`]: the tables of configuration as one consistent snapshot, with a number that tells when it is stale.
-//! - [`exchanges`]: the request log, written in batches; [`retention`]: what is forgotten of it, a little at a time.
-//! - [`audit`]: who changed what, written by triggers.
-//! - [`Sealer`]: how secrets are encrypted at rest.
-//! - Inside: `bodies` keeps long requests and answers, once and compressed. `statement` (a text and its values), `rows`
-//!   (many of them at once), `transaction` and `row` hide which database it is; `store/sqlite` and `store/postgres` open
-//!   it; `migrations` and `seed` bring it up to date, `original` takes over a file of the program we come after.
+//! - One module per table, with the same functions in the same order: list, get, insert, update, delete. The writes
+//!   of one user action are one transaction.
+//! - [`catalog`]: the configuration tables as one consistent snapshot with a version number.
+//! - [`exchanges`]: the request log, written in batches; [`retention`]: deletes old entries in small steps.
+//! - [`audit`]: the log of changes, written by triggers.
+//! - [`Sealer`]: encrypts secrets at rest.
+//! - Internal: `bodies` stores long requests and answers, compressed and without duplicates. `statement` (a text and
+//!   its values), `rows` (many rows at once), `transaction` and `row` abstract from the database; `store/sqlite` and
+//!   `store/postgres` open it; `migrations` and `seed` bring it up to date, `original` imports a database file of the
+//!   Node.js version.
 //!
 //! # Theory
-//! There is one SQL text for both databases, and the same tests run it on both. It is limited to what both understand:
-//! four column types (text, 64-bit integers, booleans, bytes), `$1`, `RETURNING`, `ON CONFLICT`. Where the dialects must
-//! differ, both texts stand side by side with the reason.
+//! Both databases use the same SQL text, and the same tests run on both. The SQL is limited to the common subset: four
+//! column types (text, 64-bit integers, booleans, bytes), `$1`, `RETURNING`, `ON CONFLICT`. Where the dialects must
+//! differ, both texts are next to each other, with the reason.
 //!
 //! # Invariants
-//! - A write that was acknowledged survives a power cut, but for the request log, which survives the end of the process:
-//!   the router's journal holds a batch until [`exchanges::record`] has returned, and replaying it changes nothing.
-//! - Writers of SQLite start with `BEGIN IMMEDIATE`, so that waiting for each other is bounded by the busy timeout and
-//!   never ends in a deadlock.
-//! - A database of another program, or of a newer version of this one, is refused and left as it is; one of the original is
-//!   copied first, and then taken over.
-//! - Nothing here reads the environment.
+//! - An acknowledged write survives a power failure, except for the request log, which survives the termination of
+//!   the process: the router's journal keeps a batch until [`exchanges::record`] has returned, and replaying it changes
+//!   nothing.
+//! - Writers of SQLite start with `BEGIN IMMEDIATE`, so that their waiting for each other is bounded by the busy
+//!   timeout and cannot deadlock.
+//! - A database of another program, or of a newer version of this one, is refused and not changed; one of the Node.js
+//!   version is copied first and then imported.
+//! - This crate does not read the environment.
 
 pub mod activity;
 pub mod audit;

@@ -1,8 +1,8 @@
-//! The schema, version by version.
+//! Applies the versions of the schema.
 //!
-//! Every migration exists twice, with the same number: `migrations/sqlite` and `migrations/postgres`. All that are
-//! missing are applied in the one transaction that [`run`] is given, so that a database is never half-migrated. The
-//! caller makes sure that only one process does it at a time.
+//! Every migration exists in two dialects with the same number: `migrations/sqlite` and `migrations/postgres`. All
+//! missing migrations are applied in the single transaction passed to [`run`], so that a database is never partially
+//! migrated. The caller ensures that only one process migrates at a time.
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -72,20 +72,20 @@ const VERSIONS: &[Version] = &[
     },
 ];
 
-/// Where sqlx remembers which versions were applied.
+/// The table in which sqlx records the applied versions.
 const BOOKKEEPING: &str = "_sqlx_migrations";
 
 struct Table(String);
 
 struct Applied(Option<i64>);
 
-/// Applies the versions that are missing.
+/// Applies the missing versions.
 pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     check(tx).await?;
     apply(tx, VERSIONS).await
 }
 
-/// Applies all versions to a database whose other tables are known, and are out of the way.
+/// Applies all versions to a database that has other, known tables under names that do not conflict.
 pub(crate) async fn run_beside(tx: &mut Transaction) -> Result<(), Error> {
     apply(tx, VERSIONS).await
 }
@@ -95,7 +95,8 @@ async fn apply(tx: &mut Transaction, versions: &[Version]) -> Result<(), Error> 
         Transaction::Sqlite(tx) => migrator(versions, |version| version.sqlite).run(&mut **tx).await?,
         Transaction::Postgres(tx) => {
             let mut migrator = migrator(versions, |version| version.postgres);
-            // Our own lock is held already, and it ends with the transaction; sqlx's would end before it.
+            // The caller already holds a lock that ends with the transaction; sqlx's lock would be released before
+            // that.
             migrator.set_locking(false);
             migrator.run(&mut **tx).await?;
         }
@@ -103,7 +104,7 @@ async fn apply(tx: &mut Transaction, versions: &[Version]) -> Result<(), Error> 
     Ok(())
 }
 
-/// Refuses a database that is not ours, or is newer than this program. Only reads.
+/// Refuses a database of another program or of a newer version of this one. Only reads.
 pub(crate) async fn check(tx: &mut Transaction) -> Result<(), Error> {
     let tables: Vec<Table> = tx.all(Statement::new(list_tables(tx))).await?;
     if tables.iter().any(|table| table.0 == BOOKKEEPING) {
@@ -137,7 +138,7 @@ fn migrator(versions: &[Version], text: impl Fn(&Version) -> &'static str) -> Mi
     Migrator::with_migrations(versions.iter().map(migration).collect())
 }
 
-/// Each database lists its tables in its own way.
+/// Returns the statement that lists the tables, which differs between the databases.
 const fn list_tables(tx: &Transaction) -> &'static str {
     match tx {
         Transaction::Sqlite(_) => {

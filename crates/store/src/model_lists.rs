@@ -1,7 +1,7 @@
-//! Table `model_lists`: the models that providers list themselves, as of the last time they answered.
+//! Table `model_lists`: the model lists that the providers returned most recently.
 //!
-//! [`crate::provider_models`] holds what a person has linked, or a sync has; this table holds what a provider says,
-//! and nothing in it is ever edited.
+//! [`crate::provider_models`] holds the links made by users or by a sync; this table holds the providers' own lists,
+//! which are never edited.
 
 use signalbox_core::openai::Model;
 
@@ -9,16 +9,16 @@ use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::{Error, Store};
 
-/// The last good list of a provider.
+/// The last valid list of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelList {
     /// The provider.
     pub provider_id: String,
-    /// The address that was asked.
+    /// The address that returned the list.
     pub base_url: String,
     /// The models, in the provider's order.
     pub models: Vec<Model>,
-    /// When the list last became another one, in Unix milliseconds.
+    /// When the list last changed, in Unix milliseconds.
     pub updated_at: i64,
 }
 
@@ -32,7 +32,7 @@ pub async fn list(store: &Store) -> Result<Vec<ModelList>, Error> {
     store.all(Statement::new(ALL)).await
 }
 
-/// Keeps a provider's list. Writes nothing if it is the one that is kept already, or if the provider is gone.
+/// Stores a provider's list. Writes nothing if the list is unchanged or the provider does not exist.
 ///
 /// # Errors
 /// See [`Error`].
@@ -43,7 +43,7 @@ pub async fn put(store: &Store, provider_id: &str, base_url: &str, models: &[Mod
             .bind(provider_id)
             .bind(base_url)
             .bind(models.as_str());
-    // A list is asked for far more often than it changes, and a reader holds up nobody.
+    // A list is fetched far more often than it changes, and a read does not block other clients.
     if store.first::<()>(same).await?.is_some() {
         return Ok(());
     }
@@ -67,7 +67,7 @@ pub async fn put(store: &Store, provider_id: &str, base_url: &str, models: &[Mod
 impl FromRow for ModelList {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
         let (provider_id, models) = (row.text("provider_id")?, row.text("models")?);
-        // A list can be asked for again, so one that was damaged must not keep the whole catalogue from being read.
+        // A list can be fetched again, so a damaged one must not make the whole catalogue unreadable.
         let models = serde_json::from_str(&models).unwrap_or_else(|error| {
             tracing::warn!(provider = provider_id, %error, "the stored list of models is unreadable and is ignored");
             Vec::new()

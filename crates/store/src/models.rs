@@ -1,4 +1,4 @@
-//! Table `models`.
+//! Table `models`: the model names that requests may use.
 
 use signalbox_core::schema::{Model, ModelUpdate, NewModel};
 
@@ -7,19 +7,19 @@ use crate::statement::{Filtered, Statement};
 use crate::transaction::Transaction;
 use crate::{Error, Listed, Page, Store};
 
-/// What an error calls a row of this table.
+/// The name of a row of this table in errors.
 pub(crate) const WHAT: &str = "model";
 
-/// Which models. `None` takes all.
+/// Selects models. `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only those with this capability.
+    /// Models with this capability.
     pub capability: Option<String>,
-    /// Only those that this provider serves.
+    /// Models served by this provider.
     pub provider_id: Option<String>,
 }
 
-/// The models by name.
+/// Returns the models, sorted by name.
 ///
 /// # Errors
 /// See [`Error`].
@@ -28,8 +28,8 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<M
     let mut filtered = Filtered::default();
     let served = "id IN (SELECT model_id FROM provider_models WHERE provider_id = ?)";
     filtered.and_if(served, filter.provider_id.as_deref());
-    // Capabilities are JSON, which the databases read differently. People fill this table, so it is small enough to be
-    // searched here.
+    // Capabilities are JSON, which the databases query differently. Users fill this table by hand, so it is small
+    // enough to be filtered in memory.
     let mut models: Vec<Model> = store.all(filtered.all("SELECT * FROM models")).await?;
     if let Some(capability) = &filter.capability {
         models.retain(|model| model.capabilities.contains(capability));
@@ -41,7 +41,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<M
     Ok(Listed { items: models.into_iter().skip(skip).take(take).collect(), total })
 }
 
-/// One model.
+/// Returns one model.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -49,7 +49,7 @@ pub async fn get(store: &Store, id: &str) -> Result<Model, Error> {
     store.one(Statement::new("SELECT * FROM models WHERE id = $1").bind(id), WHAT).await
 }
 
-/// Makes a model.
+/// Creates a model.
 ///
 /// # Errors
 /// [`Error::Conflict`] if `models.id` is taken; see [`Error`].
@@ -61,7 +61,7 @@ pub async fn insert(store: &Store, model: &NewModel, now_ms: i64) -> Result<Mode
     store.change_returning(values(statement, model, now_ms), WHAT).await
 }
 
-/// Changes a model.
+/// Updates a model.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -88,7 +88,7 @@ pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
     store.change(Statement::new("DELETE FROM models WHERE id = $1").bind(id), WHAT).await
 }
 
-/// Makes a model unless there is one; answers whether it did.
+/// Creates a model unless it exists; returns whether it was created.
 pub(crate) async fn add_if_missing(tx: &mut Transaction, model: &NewModel, now_ms: i64) -> Result<bool, Error> {
     let statement = Statement::new(
         "INSERT INTO models (id, name, description, capabilities, created_at, updated_at)
@@ -97,7 +97,7 @@ pub(crate) async fn add_if_missing(tx: &mut Transaction, model: &NewModel, now_m
     Ok(tx.execute(values(statement, model, now_ms)).await? > 0)
 }
 
-/// Makes a model, or makes the one there is like this.
+/// Creates or updates a model.
 pub(crate) async fn put(tx: &mut Transaction, model: &NewModel, now_ms: i64) -> Result<(), Error> {
     let statement = Statement::new(
         "INSERT INTO models (id, name, description, capabilities, created_at, updated_at)
@@ -121,7 +121,7 @@ fn write_capabilities(capabilities: &[String]) -> String {
     serde_json::Value::from(capabilities).to_string()
 }
 
-/// A JSON array of strings. The original's model sync encoded it twice.
+/// Parses a JSON array of strings. The model sync of the Node.js version encoded it twice.
 fn read_capabilities(text: Option<&str>) -> Result<Vec<String>, Error> {
     let Some(text) = text else { return Ok(Vec::new()) };
     let once = serde_json::from_str::<Vec<String>>(text);
@@ -129,7 +129,7 @@ fn read_capabilities(text: Option<&str>) -> Result<Vec<String>, Error> {
     once.or_else(|error| twice().map_err(|_| error)).map_err(|error| Error::unreadable("models.capabilities", error))
 }
 
-/// As it is stored, whatever the original has stored.
+/// Converts the capabilities stored by the Node.js version, whatever their format, to the format stored here.
 pub(crate) fn any_capabilities(text: Option<&str>) -> String {
     let words = read_capabilities(text).unwrap_or_else(|_| text.map(str::to_owned).into_iter().collect());
     write_capabilities(&words)

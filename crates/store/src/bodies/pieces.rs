@@ -1,4 +1,4 @@
-//! What a body is made of.
+//! Describes a body as a list of pieces: parts of chunks, parts of another body, and literal text.
 
 use std::ops::Range;
 
@@ -7,66 +7,67 @@ use signalbox_core::alike;
 
 use super::{DAY_MS, MAX_BODY};
 
-/// A list may not grow for ever: every piece costs when a body is read.
+/// Maximum number of pieces of a body. Every piece adds to the cost of reading the body.
 const MOST: usize = 128;
 
-/// Less than this in common is not worth a piece.
+/// Minimum number of common bytes for which a body refers to an earlier one.
 const WORTH_SHARING: usize = 1024;
 
-/// What is new in a body is written down as it is up to this length: a chunk would cost more.
+/// Maximum length in bytes of a new part that is stored as literal text: a chunk would cost more.
 const SHORT: usize = 64;
 
 /// A part of a body. As JSON: `[day, request, from, length]`, `[from, length]` or a string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Piece {
-    /// So many bytes of the chunk of a request, which was written on that day. The day is part of the chunk's key; it is
-    /// repeated here so that nobody has to look for it.
+    /// A part of the chunk that a request wrote on that day: day, request, offset and length in bytes. The day is part
+    /// of the chunk's key and is repeated here to avoid a search for it.
     Chunk(i64, i64, usize, usize),
-    /// So many bytes of the body that the client sent; only in what its provider received.
+    /// A part of the body sent by the client: offset and length in bytes. Only in the body sent to the provider.
     Own(usize, usize),
-    /// This.
+    /// Literal text.
     Text(String),
 }
 
-/// A body that repeats an earlier one, but for a part in the middle.
+/// A body that equals an earlier one, except for a part in the middle.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Sharing {
     before: Vec<Piece>,
-    /// Which bytes of the body are new.
+    /// The range of the body that is new.
     pub(super) new: Range<usize>,
     after: Vec<Piece>,
 }
 
-/// The day of a time: days since 1970 of Unix milliseconds.
+/// Returns the day of a time in Unix milliseconds, as days since 1970.
 pub(crate) const fn day(ms: i64) -> i64 {
     ms.div_euclid(DAY_MS)
 }
 
-/// Reads a list.
+/// Parses a list of pieces.
 pub(super) fn parse(json: &str) -> Result<Vec<Piece>, serde_json::Error> {
     serde_json::from_str(json)
 }
 
-/// Writes a list.
+/// Serialises a list of pieces.
 pub(super) fn to_json(pieces: &[Piece]) -> String {
-    // Numbers and strings always become JSON; were it otherwise, the body would read as one that is gone.
+    // Cannot fail, because numbers and strings are always valid JSON. An empty list would be read as a deleted body.
     serde_json::to_string(pieces).unwrap_or_default()
 }
 
-/// How long the body is; `None` if that is absurd.
+/// Returns the length of the body; `None` if the sum overflows.
 pub(super) fn length(pieces: &[Piece]) -> Option<usize> {
     pieces.iter().try_fold(0_usize, |sum, piece| sum.checked_add(piece.length()))
 }
 
-/// How long the body of a list is; `None` if that cannot be told.
+/// Returns the length of the body described by a JSON list; `None` if the list is invalid.
 pub(crate) fn length_of(json: &str) -> Option<usize> {
     length(&parse(json).ok()?)
 }
 
-/// Describes `text` by the pieces of an earlier body, of which it has the first `prefix` and the last `suffix` bytes.
+/// Describes `text` by the pieces of an earlier body with which it shares the first `prefix` and the last `suffix`
+/// bytes.
 ///
-/// `None` if that is impossible or not worth it, or if a chunk would be used that is not `usable`.
+/// Returns `None` if that is impossible or not worthwhile, or if it would refer to a chunk that is not `usable`.
 pub(super) fn share(
     base: &[Piece],
     text: &str,
@@ -78,7 +79,7 @@ pub(super) fn share(
     if !fits || prefix + suffix < WORTH_SHARING {
         return None;
     }
-    // What the same bytes begin or end at a character in one body, they do in the other.
+    // Character boundaries in the common parts are the same in both bodies.
     let new = text.floor_char_boundary(prefix)..text.ceil_char_boundary(text.len() - suffix);
     let before = slice(base, 0..new.start)?;
     let after = slice(base, base_length - (text.len() - new.end)..base_length)?;
@@ -86,7 +87,7 @@ pub(super) fn share(
     (all().count() < MOST && all().all(usable)).then_some(Sharing { before, new, after })
 }
 
-/// Describes `text` by the body it was made from; `None` if the text itself is shorter.
+/// Describes `text` by the body it was derived from; `None` if the text itself is shorter than the description.
 pub(super) fn relative(body: &str, text: &str) -> Option<String> {
     if text.len() > MAX_BODY {
         return None;
@@ -118,7 +119,7 @@ fn slice(pieces: &[Piece], part: Range<usize>) -> Option<Vec<Piece>> {
     Some(sliced)
 }
 
-/// Appends; what belongs together becomes one piece, and an empty one none.
+/// Appends a piece. Adjacent pieces are merged, and an empty piece is dropped.
 fn push(pieces: &mut Vec<Piece>, piece: Piece) {
     match (pieces.last_mut(), piece) {
         (_, piece) if piece.length() == 0 => {}
@@ -156,12 +157,12 @@ impl Piece {
 // === impl Sharing ===
 
 impl Sharing {
-    /// Whether what is new is too short for a chunk.
+    /// Returns whether the new part is too short for a chunk.
     pub(super) fn is_short(&self) -> bool {
         self.new.len() <= SHORT
     }
 
-    /// The whole list, with the piece that is new.
+    /// Returns the whole list, with `new` as the new part.
     pub(super) fn with(self, new: Piece) -> Vec<Piece> {
         let mut pieces = self.before;
         push(&mut pieces, new);

@@ -1,4 +1,4 @@
-//! Bodies, put together again.
+//! Reads chunks and reassembles bodies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +12,12 @@ use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
 use crate::transaction::Transaction;
 
-/// Gathers the chunks that a page of rows needs, each once, and reads them with few statements.
+/// Collects the chunks that a page of rows needs, each once, and reads them with few statements.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     wanted: BTreeSet<Key>,
     chunks: BTreeMap<Key, Vec<u8>>,
-    /// Those of which only the beginning was read.
+    /// Chunks of which only the beginning was read.
     cut: BTreeSet<Key>,
 }
 
@@ -29,14 +29,14 @@ struct Row {
 pub(crate) const FETCH: (&str, usize, &str) =
     ("SELECT day, request_id, part, bytes FROM bodies WHERE (day, request_id, part) IN (VALUES ", 3, ")");
 
-/// As [`FETCH`], without what [`chunk::decode_start`] needs not.
+/// Like [`FETCH`], but reads only the bytes that [`chunk::decode_start`] needs.
 const FETCH_START: (&str, usize, &str) = (
     "SELECT day, request_id, part, substr(bytes, 1, 131094) AS bytes FROM bodies WHERE (day, request_id, part) IN (VALUES ",
     3,
     ")",
 );
 
-/// What [`chunk::decoded_length`] needs.
+/// Reads the bytes that [`chunk::decoded_length`] needs.
 const FETCH_LENGTH: (&str, usize, &str) = (
     "SELECT day, request_id, part, substr(bytes, 1, 19) AS bytes, CAST(length(bytes) AS BIGINT) AS length
      FROM bodies WHERE (day, request_id, part) IN (VALUES ",
@@ -44,7 +44,7 @@ const FETCH_LENGTH: (&str, usize, &str) = (
     ")",
 );
 
-/// Bytes of a chunk in which the beginning of a body is looked for.
+/// Maximum decoded bytes of a chunk that are read for the beginning of a body.
 const SEARCHED: usize = 64 << 10;
 
 /// The beginning of a body.
@@ -54,7 +54,7 @@ pub(crate) struct Start {
     goes_on: bool,
 }
 
-/// The length of what a chunk holds.
+/// The decoded length of a chunk.
 struct Length {
     key: Key,
     length: usize,
@@ -63,7 +63,7 @@ struct Length {
 // === impl Reader ===
 
 impl Reader {
-    /// Understands a list of pieces, and notes what it needs. `None` if it is unreadable.
+    /// Parses a list of pieces and adds its chunks to the wanted ones. `None` if the list is unreadable.
     pub(crate) fn want(&mut self, request_id: i64, json: &str) -> Option<Vec<Piece>> {
         let pieces = pieces::parse(json)
             .inspect_err(|error| tracing::error!(request_id, %error, "a list of pieces is damaged"))
@@ -72,12 +72,12 @@ impl Reader {
         Some(pieces)
     }
 
-    /// Notes that the answer is needed which ended at that time.
+    /// Adds the chunk of an answer that ended at `ended_at` to the wanted ones.
     pub(crate) fn want_answer(&mut self, request_id: i64, ended_at: i64) {
         self.wanted.insert(answer(request_id, ended_at));
     }
 
-    /// Reads what was noted.
+    /// Reads the wanted chunks.
     pub(crate) async fn fetch(&mut self, tx: &mut Transaction) -> Result<(), Error> {
         for statement in self.wanted(FETCH).groups() {
             for Row { key, bytes } in tx.all(statement).await? {
@@ -90,7 +90,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Understands a list of pieces, and notes what the beginning of its body needs. `None` if it is unreadable.
+    /// Parses a list of pieces and adds the chunks that the beginning of its body needs to the wanted ones. `None` if
+    /// the list is unreadable.
     pub(crate) fn want_start(&mut self, request_id: i64, json: &str) -> Option<Vec<Piece>> {
         let pieces = pieces::parse(json)
             .inspect_err(|error| tracing::error!(request_id, %error, "a list of pieces is damaged"))
@@ -106,7 +107,7 @@ impl Reader {
         Some(pieces)
     }
 
-    /// Reads the beginning of what was noted; chunks that are gone, or damaged, are missing then.
+    /// Reads the beginnings of the wanted chunks; deleted or damaged chunks are left out.
     pub(crate) async fn fetch_starts(&mut self, tx: &mut Transaction) -> Result<(), Error> {
         for statement in self.wanted(FETCH_START).groups() {
             for Row { key, bytes } in tx.all(statement).await? {
@@ -122,7 +123,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads how long the noted answers are, by request; they stay noted.
+    /// Returns the lengths of the wanted answers by request; the answers stay wanted.
     pub(crate) async fn lengths(&self, tx: &mut Transaction) -> Result<BTreeMap<i64, usize>, Error> {
         let mut rows = Rows::new(FETCH_LENGTH.0, FETCH_LENGTH.1, FETCH_LENGTH.2);
         for key in &self.wanted {
@@ -132,12 +133,13 @@ impl Reader {
         Ok(lengths.into_iter().map(|Length { key, length }| (key.request_id, length)).collect())
     }
 
-    /// The beginning of the body of that list; `own` is that of the one that the client sent. `None` if a part is gone.
+    /// Returns the beginning of the body described by `pieces`; `own` is the beginning of the client's body. `None` if
+    /// a part has been deleted.
     pub(crate) fn start(&self, pieces: Option<Vec<Piece>>, own: Option<&Start>) -> Option<Start> {
         let mut bytes = Vec::new();
         let mut goes_on = false;
         for piece in &pieces? {
-            // What is behind the limit only says that there is more.
+            // Bytes beyond the limit only tell that the body is longer.
             if bytes.len() > EXCERPT {
                 goes_on = true;
                 break;
@@ -167,7 +169,7 @@ impl Reader {
         Some(Start::of(bytes, goes_on))
     }
 
-    /// The beginning of the answer which ended at that time; `None` if it is gone.
+    /// Returns the beginning of the answer that ended at `ended_at`; `None` if it has been deleted.
     pub(crate) fn answer_start(&self, request_id: i64, ended_at: i64) -> Option<Start> {
         let key = answer(request_id, ended_at);
         Some(Start::of(self.chunks.get(&key)?.clone(), self.cut.contains(&key)))
@@ -181,7 +183,8 @@ impl Reader {
         rows
     }
 
-    /// The body of that list, if it could be understood; `own` is the one that the client sent. `None` if a part is gone.
+    /// Returns the body described by `pieces`; `own` is the client's body. `None` if the list was unreadable or a part
+    /// has been deleted.
     pub(crate) fn text(&self, pieces: Option<Vec<Piece>>, own: Option<&str>) -> Option<String> {
         let pieces = pieces?;
         let length = pieces::length(&pieces).filter(|length| *length <= MAX_BODY)?;
@@ -196,7 +199,7 @@ impl Reader {
         String::from_utf8(bytes).ok()
     }
 
-    /// The answer which ended at that time; `None` if it is gone.
+    /// Returns the answer that ended at `ended_at`; `None` if it has been deleted.
     pub(crate) fn answer(&self, request_id: i64, ended_at: i64) -> Option<String> {
         let bytes = self.chunks.get(&answer(request_id, ended_at))?;
         String::from_utf8(bytes.clone()).ok()
@@ -214,7 +217,7 @@ const fn answer(request_id: i64, ended_at: i64) -> Key {
 // === impl Piece ===
 
 impl Piece {
-    /// The chunk it is from.
+    /// Returns the key of the chunk that the piece refers to.
     fn key(&self) -> Option<Key> {
         match self {
             Self::Chunk(day, request_id, ..) => Some(Key { day: *day, request_id: *request_id, part: Part::Request }),
@@ -226,7 +229,7 @@ impl Piece {
 // === impl Start ===
 
 impl Start {
-    /// A body that is whole, or its beginning where it `goes_on`.
+    /// Creates a start from a whole body, or from the beginning of a body that `goes_on`.
     fn of(mut bytes: Vec<u8>, goes_on: bool) -> Self {
         let goes_on = goes_on || bytes.len() > EXCERPT;
         bytes.truncate(EXCERPT);
@@ -238,17 +241,17 @@ impl Start {
         Self { text: String::from_utf8(bytes).unwrap_or_default(), goes_on }
     }
 
-    /// The beginning of a body by what stands in a column, which may be cut behind [`EXCERPT`].
+    /// Creates a start from the text of a column, which may be truncated after [`EXCERPT`] bytes.
     pub(crate) fn of_column(text: String) -> Self {
         Self::of(text.into_bytes(), false)
     }
 
-    /// A body of which nothing is shown.
+    /// Creates the start of a body whose content must not be shown.
     pub(crate) fn hidden() -> Self {
         Self { text: "{".to_owned(), goes_on: true }
     }
 
-    /// The body if it is short, else an excerpt.
+    /// Returns the body if it is short, and an excerpt otherwise.
     pub(crate) fn excerpt(self) -> String {
         if self.goes_on { excerpt(&self.text) } else { self.text }
     }

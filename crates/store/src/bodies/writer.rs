@@ -1,4 +1,4 @@
-//! Where the bodies of a batch go.
+//! Decides where the bodies of a batch are stored.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -13,22 +13,22 @@ use crate::rows::Rows;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
 
-/// Decides how each body of a batch is stored, and gathers the chunks.
+/// Decides how each body of a batch is stored, and collects the chunks to write.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
     chunks: Rows<'a>,
-    /// How much is new on each day.
+    /// Number of new bytes by day.
     sizes: BTreeMap<i64, i64>,
-    /// Up to which request the chunks of a day are gone.
+    /// The request up to which the chunks of a day have been removed, by day.
     removed_to: HashMap<i64, i64>,
-    /// The requests of this batch have this number or a greater one.
+    /// The lowest number of the new requests of this batch.
     first_new: i64,
-    /// The bodies that others of this batch repeat, by the UUIDs of their requests; empty while they are not known, or if
-    /// they are short.
+    /// The bodies that other requests of this batch repeat, by the UUIDs of their requests. Empty for bodies that are
+    /// not known yet or that are short.
     bases: HashMap<&'a str, Vec<Piece>>,
 }
 
-/// How a body is stored: two columns of its row.
+/// A stored body: two columns of its row.
 #[derive(Debug)]
 pub(crate) struct Body<'a> {
     pub(crate) text: Cow<'a, str>,
@@ -42,7 +42,7 @@ struct Day {
 
 const DAYS: &str = "SELECT day, removed_to FROM body_days WHERE day >= $1";
 
-/// A chunk that nothing refers to any more may be in the way, if somebody reset the numbers of the requests.
+/// A chunk with this key may already exist, without references, if the request numbers were reset.
 const INSERT: (&str, usize, &str) = (
     "INSERT INTO bodies (day, request_id, part, bytes) VALUES ",
     4,
@@ -58,15 +58,15 @@ const COUNT: (&str, usize, &str) = (
 // === impl Writer ===
 
 impl<'a> Writer<'a> {
-    /// For requests with numbers from `first_new` on. `bases` are the UUIDs that may be asked for, with the pieces of those
-    /// that are in the log; none of the requests that will be written arrived before `earliest` (Unix milliseconds).
+    /// Creates a writer for requests with numbers from `first_new` on. `bases` are the UUIDs that may be referred to,
+    /// with the pieces of those in the log. No request to be written arrived before `earliest` (Unix milliseconds).
     pub(crate) async fn load<'b>(
         tx: &mut Transaction,
         first_new: i64,
         bases: impl Iterator<Item = (&'a str, Option<&'b str>)>,
         earliest: i64,
     ) -> Result<Self, Error> {
-        // A list that cannot be understood is no base: the body is stored whole.
+        // An unreadable list is not used as a base; the body is stored whole instead.
         let pieces = |json: Option<&str>| json.and_then(|json| pieces::parse(json).ok()).unwrap_or_default();
         let bases: HashMap<_, _> = bases.map(|(id, json)| (id, pieces(json))).collect();
         let days: Vec<Day> = if bases.values().all(Vec::is_empty) {
@@ -83,7 +83,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// The body of a new request.
+    /// Stores the body of a new request.
     pub(crate) fn request(
         &mut self,
         (number, uuid): (i64, &str),
@@ -95,7 +95,7 @@ impl<'a> Writer<'a> {
             return Body { text, pieces: None };
         }
         let today = day(received_at);
-        // Where U+0000 was replaced, the lengths are not those the caller knows.
+        // If U+0000 was replaced, the caller's lengths no longer apply.
         let base = base.filter(|_| matches!(text, Cow::Borrowed(_)));
         let pieces = match base.and_then(|base| self.share(base, &text, today)) {
             Some(sharing) if sharing.is_short() => {
@@ -115,7 +115,7 @@ impl<'a> Writer<'a> {
         Body { text: Cow::Borrowed(""), pieces: Some(json) }
     }
 
-    /// The answer to a request; whether it is stored apart from its row.
+    /// Stores the answer to a request; returns whether it is stored apart from its row.
     pub(crate) fn answer(&mut self, number: i64, ended_at: i64, text: &str) -> bool {
         let long = is_long(text.len());
         if long {
@@ -164,7 +164,7 @@ impl<'a> Writer<'a> {
 // === impl Body ===
 
 impl<'a> Body<'a> {
-    /// What a provider received, where that differs from what the client sent.
+    /// Stores the body sent to a provider; `text` is `None` if it equals the client's body.
     pub(crate) fn upstream(body: &str, text: Option<Cow<'a, str>>) -> Self {
         let Some(text) = text else {
             return Self { text: Cow::Borrowed(super::GONE), pieces: None };

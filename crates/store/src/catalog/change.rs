@@ -1,4 +1,4 @@
-//! Many changes of the catalogue as one: all of them, or none, and only on the state they were made for.
+//! Applies several changes of the catalogue atomically, and only to the version they were computed for.
 
 use signalbox_core::schema::{ConfigValue, NewModel, NewProvider, Provider};
 
@@ -9,40 +9,40 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, Sealer, Store, models, provider_configs, providers};
 
-/// One change. What is to be made or changed is said whole.
+/// A change. Created or changed rows are given completely.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the names are the columns")]
 pub enum Change {
-    /// There is such a provider afterwards; its configuration and its links stay.
+    /// Creates or updates a provider; its configuration and its links are kept.
     Provider(NewProvider),
-    /// There is no such provider afterwards, and none of its configuration and links.
+    /// Deletes a provider with its configuration and its links.
     NoProvider(String),
-    /// A provider has this value afterwards.
+    /// Sets a value in the configuration of a provider.
     Config { provider_id: String, value: ConfigValue },
-    /// A provider has no such key afterwards.
+    /// Deletes a key from the configuration of a provider.
     NoConfig { provider_id: String, key: String },
-    /// There is such a model afterwards; its links stay.
+    /// Creates or updates a model; its links are kept.
     Model(NewModel),
-    /// There is no such model afterwards, and none of its links.
+    /// Deletes a model with its links.
     NoModel(String),
-    /// There is such a link afterwards. If it is the default, no other one of its provider is.
+    /// Creates or updates a link. A default link replaces the previous default of its provider.
     Link(NewLink),
-    /// There is no such link afterwards.
+    /// Deletes a link.
     NoLink { provider_id: String, model_id: String },
-    /// A setting has this value afterwards.
+    /// Sets a setting.
     Setting { key: String, value: String },
-    /// A setting is at its default afterwards.
+    /// Resets a setting to its default.
     NoSetting(String),
 }
 
 struct Version(i64);
 
-/// Makes the changes, whatever their order, if the catalogue still has this [`version`](super::version); answers whether
-/// it had. What is to be deleted and is not there is no mistake.
+/// Applies the changes, independently of their order, if the catalogue still has this [`version`](super::version);
+/// returns whether it had. Deleting a row that does not exist is not an error.
 ///
 /// # Errors
-/// [`Error::Conflict`] if `providers.name` is taken, [`Error::NotFound`] if a value or a link belongs to nothing; see
-/// [`Error`].
+/// [`Error::Conflict`] if `providers.name` is taken, [`Error::NotFound`] if a value or a link refers to a missing row;
+/// see [`Error`].
 pub async fn change(
     store: &Store,
     sealer: &Sealer,
@@ -51,7 +51,7 @@ pub async fn change(
     now_ms: i64,
 ) -> Result<bool, Error> {
     let mut tx = store.write().await?;
-    // Whoever else writes has to wait for this row, or we for theirs.
+    // Locks the row against other writers, which change it in the same transaction as the catalogue.
     let hold = Statement::new("UPDATE catalog_version SET version = version WHERE id = 1");
     tx.execute(hold).await?;
     let Version(found) = tx.one(Statement::new(VERSION), "catalog version").await?;
@@ -68,7 +68,7 @@ pub async fn change(
     Ok(true)
 }
 
-/// Two providers may swap their names: whoever gives up a name that another one takes is called something else meanwhile.
+/// Renames providers temporarily, so that two providers can swap names despite the unique constraint.
 async fn free_names(tx: &mut Transaction, changes: &[&Change]) -> Result<(), Error> {
     let new = || changes.iter().filter_map(|change| if let Change::Provider(new) = change { Some(new) } else { None });
     if new().nth(1).is_none() {
@@ -113,7 +113,8 @@ async fn make(tx: &mut Transaction, sealer: &Sealer, change: &Change, now_ms: i6
 // === impl Change ===
 
 impl Change {
-    /// Deleting comes first, so that names are free; what others refer to comes before them.
+    /// Returns the position of the change in the order of execution. Deletions come first, so that names are free;
+    /// referenced rows come before the rows that refer to them.
     const fn turn(&self) -> u8 {
         match self {
             Self::NoLink { .. } | Self::NoConfig { .. } | Self::NoSetting(_) => 0,

@@ -1,39 +1,39 @@
-//! The table that sorts what a database reports: is it passing, about one row, or for good?
+//! Classifies database errors as transient, specific to a row, or permanent.
 //!
-//! Everything that decides whether to wait, to set a row aside or to call for a person reads [`Class`]; no other place
-//! looks at the code of a database.
+//! All code that decides whether to retry, to skip a row or to report a permanent failure uses [`Class`]; no other
+//! module inspects database error codes.
 
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::postgres::PgDatabaseError;
 
 use super::{Cause, Error};
 
-/// What to do about an error.
+/// The class of an error, which determines how to handle it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The database is away, busy, full or read-only. The same call may succeed later, so nothing is given up.
+    /// The database is unreachable, busy, full or read-only. The same call may succeed later, so it should be retried.
     Transient,
-    /// This row or this argument cannot be stored or found; another one can.
+    /// This row or this argument cannot be stored or found; others can.
     Row,
-    /// The database is damaged, foreign, or not as this program expects it. Nothing can be stored until it is mended.
+    /// The database is damaged, foreign, or has an unexpected schema. Nothing can be stored until it is repaired.
     Permanent,
 }
 
-/// A line of the table: what a code makes of an error.
+/// An entry of the table: the kind of error that a code stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
     Unavailable,
-    /// A value that cannot be stored, with words of our own.
+    /// A value that cannot be stored; reported with a message of this crate.
     TooLarge,
-    /// A value that cannot be stored, in the words of the database.
+    /// A value that cannot be stored; reported with the message of the database.
     Invalid,
-    /// A row that breaks a rule of the schema.
+    /// A row that violates a constraint of the schema.
     Refused,
     Corrupt,
     Internal,
 }
 
-/// Primary result codes of SQLite (the low byte of an extended one): <https://www.sqlite.org/rescode.html>.
+/// Primary result codes of SQLite (the low byte of an extended code): <https://www.sqlite.org/rescode.html>.
 const SQLITE: &[(&[i64], Entry)] = &[
     // PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL, SCHEMA, AUTH
     (&[3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 17, 23], Entry::Unavailable),
@@ -41,14 +41,14 @@ const SQLITE: &[(&[i64], Entry)] = &[
     (&[11, 26], Entry::Corrupt),
     // TOOBIG
     (&[18], Entry::TooLarge),
-    // CONSTRAINT, MISMATCH; unique and foreign keys have variants of their own
+    // CONSTRAINT, MISMATCH; unique and foreign key violations are handled separately
     (&[19, 20], Entry::Refused),
 ];
 
-/// Whole codes of PostgreSQL, which come before their classes:
+/// Complete codes of PostgreSQL, which take precedence over their classes:
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 const POSTGRES: &[(&[&str], Entry)] = &[
-    // read-only transaction; a transaction that failed before, idle for too long; a plan that a migration has made stale
+    // read-only transaction; transaction that already failed or was idle for too long; plan made stale by a migration
     (&["25006", "25P02", "25P03", "0A000"], Entry::Unavailable),
     // data or index corrupted
     (&["XX001", "XX002"], Entry::Corrupt),
@@ -56,22 +56,22 @@ const POSTGRES: &[(&[&str], Entry)] = &[
     (&["P0001"], Entry::Refused),
 ];
 
-/// Classes of PostgreSQL: the first two characters of a code.
+/// Classes of PostgreSQL codes: the first two characters.
 const POSTGRES_CLASSES: &[(&[&str], Entry)] = &[
-    // connection, prepared statement that is gone, authorisation, no such database, rollback (deadlock, serialisation),
-    // resources, object in use, intervention, system, snapshot too old
+    // connection, missing prepared statement, authorisation, missing database, rollback (deadlock, serialisation),
+    // resources, object in use, operator intervention, system, snapshot too old
     (&["08", "26", "28", "3D", "40", "53", "55", "57", "58", "72"], Entry::Unavailable),
     // data exception: bad encoding, out of range
     (&["22"], Entry::Invalid),
-    // constraint; a value beyond a limit of the program
+    // constraint; value beyond a limit of the program
     (&["23", "54"], Entry::Refused),
 ];
 
-/// The error that a statement has met.
+/// Converts the error of a statement.
 pub(super) fn refused(error: Box<dyn DatabaseError>) -> Error {
     match error.kind() {
         ErrorKind::UniqueViolation => return Error::Conflict { what: unique_columns(&*error) },
-        // Deleting cascades, so this is always a row that points at nothing.
+        // Deletions cascade, so this is always a row that refers to a missing row.
         ErrorKind::ForeignKeyViolation => return Error::NotFound { what: "referenced row" },
         _ => {}
     }
@@ -102,7 +102,8 @@ fn find<T: PartialEq>(table: &[(&[T], Entry)], code: &T) -> Option<Entry> {
     table.iter().find(|(codes, _)| codes.contains(code)).map(|(_, entry)| *entry)
 }
 
-/// The PostgreSQL migrations name their constraints by what SQLite says: `providers.name`.
+/// Returns the columns of a violated unique constraint. The PostgreSQL migrations name their constraints like SQLite's
+/// messages: `providers.name`.
 fn unique_columns(error: &dyn DatabaseError) -> String {
     error.constraint().map_or_else(
         || error.message().rsplit_once("failed: ").map_or("a key", |(_, columns)| columns).to_owned(),
@@ -114,13 +115,14 @@ fn cause(error: Box<dyn DatabaseError>) -> Cause {
     sqlx::Error::Database(error).into()
 }
 
-/// What a failure outside of a statement means.
+/// Converts an error that occurred outside of a statement.
 pub(super) fn outside(error: sqlx::Error) -> Error {
     match error {
         sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => Error::Invalid(error.to_string()),
         sqlx::Error::Encode(_) => Error::Refused(error.into()),
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Error::Corrupt(error.into()),
-        // The last two say that a connection was still in a transaction: it is closed, and the next one is not.
+        // The last two mean that the connection was still in a transaction: it is closed, and the next connection is
+        // not affected.
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)
@@ -136,7 +138,7 @@ pub(super) fn outside(error: sqlx::Error) -> Error {
 // === impl Error ===
 
 impl Error {
-    /// What to do about it.
+    /// Returns the class of the error.
     #[must_use]
     pub const fn class(&self) -> Class {
         match self {
@@ -155,7 +157,7 @@ mod tests {
 
     #[test]
     fn sqlite_codes_are_sorted() {
-        // https://www.sqlite.org/rescode.html, extended codes among them.
+        // https://www.sqlite.org/rescode.html, including extended codes.
         for (code, name) in [
             (5, "BUSY"),
             (261, "BUSY_RECOVERY"),

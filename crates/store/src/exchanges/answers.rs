@@ -1,4 +1,4 @@
-//! The rows of `responses` that a batch adds.
+//! Collects the rows of `responses` that a batch adds.
 
 use super::Ended;
 use crate::Error;
@@ -22,12 +22,12 @@ const INSERT: (&str, usize, &str) = (
 // === impl Answers ===
 
 impl<'a> Answers<'a> {
-    /// None yet, and room for so many.
+    /// Creates an empty collection with capacity for `answers` rows.
     pub(super) fn expecting(answers: usize) -> Self {
         Self(Rows::new(INSERT.0, INSERT.1, INSERT.2).expecting(answers))
     }
 
-    /// Adds the answer to a request that has none.
+    /// Adds the answer to a request that has no answer yet.
     pub(super) fn add(&mut self, bodies: &mut Writer<'a>, id: i64, ended: &'a Ended) {
         let text = ended.openai_response.as_deref().map(without_nul);
         let in_bodies = text.as_ref().is_some_and(|text| bodies.answer(id, ended.ended_at, text));

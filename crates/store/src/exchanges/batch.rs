@@ -1,4 +1,4 @@
-//! A batch on its way into the tables.
+//! Writes a batch of exchanges to the tables.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,7 @@ use crate::rows::Rows;
 use crate::statement::{Statement, without_nul};
 use crate::transaction::Transaction;
 
-/// One exchange, whatever parts of it the batch holds.
+/// An exchange, merged from all of its parts in the batch.
 #[derive(Debug)]
 struct Entry<'a> {
     uuid: Cow<'a, str>,
@@ -26,7 +26,7 @@ struct Entry<'a> {
     ended: Option<&'a Ended>,
 }
 
-/// Where an exchange goes.
+/// The rows of an exchange.
 #[derive(Debug)]
 struct Place<'a> {
     id: i64,
@@ -95,7 +95,7 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
     sums.write(tx).await
 }
 
-/// Each exchange once, with the first end that the batch has for it.
+/// Merges the batch to one entry per exchange, with the first end that the batch contains.
 fn merge(exchanges: &[Exchange]) -> Vec<Entry<'_>> {
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(exchanges.len());
     let mut entries: Vec<Entry<'_>> = Vec::with_capacity(exchanges.len());
@@ -111,7 +111,7 @@ fn merge(exchanges: &[Exchange]) -> Vec<Entry<'_>> {
     entries
 }
 
-/// The sessions that new requests continue.
+/// Loads the sessions that new requests continue.
 async fn load_sessions<'a>(
     tx: &mut Transaction,
     openings: &mut Openings,
@@ -125,14 +125,15 @@ async fn load_sessions<'a>(
     Sessions::load(tx, openings, entries.iter().filter_map(continued).collect()).await
 }
 
-/// Numbers for new requests, in order: their bodies are written under them before anybody sees the rows.
+/// Reserves ascending numbers for new requests, because their bodies are written under these numbers before the rows
+/// are visible.
 async fn numbers(tx: &mut Transaction, count: usize) -> Result<Vec<i64>, Error> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     if count == 0 {
         return Ok(Vec::new());
     }
     match tx {
-        // Nobody else writes meanwhile.
+        // No other process can write in between.
         Transaction::Sqlite(_) => {
             let last = "SELECT MAX(COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'requests'), 0),
                  COALESCE((SELECT MAX(id) FROM requests), 0)) AS id";
@@ -149,7 +150,8 @@ async fn numbers(tx: &mut Transaction, count: usize) -> Result<Vec<i64>, Error> 
     }
 }
 
-/// Rows get the times of what they tell about, not of their writing, so that a repetition would write the same.
+/// Adds the row of a request. Its timestamps are those of the exchange, not of the write, so that a repetition writes
+/// the same values.
 fn begin<'a>(rows: &mut Rows<'a>, bodies: &mut Writer<'a>, entry: &'a Entry<'a>, place: &'a Place<'a>) {
     let Entry { uuid, begun, ended } = entry;
     let text = without_nul(&begun.openai_request);
@@ -193,20 +195,20 @@ fn upstream<'a>(body: &str, ended: Option<&'a Ended>) -> Body<'a> {
 // === impl Entry ===
 
 impl<'a> Entry<'a> {
-    /// The request whose body this one repeats; a short body is stored whole anyway.
+    /// Returns the request whose body this one repeats. A short body is always stored whole.
     fn base(&self) -> Option<&'a str> {
         let long = is_long(self.begun.openai_request.len());
         self.begun.base.as_ref().filter(|_| long).map(|base| &*base.request_id)
     }
 
-    /// By what later requests find the conversation that this one opens. Nobody looks for those of qwen-proxy, which the
-    /// router may have recorded as well.
+    /// Returns the hash by which later requests find the conversation that this one opens. Requests of qwen-proxy have
+    /// none, because the router may have recorded them too.
     fn opening(&self) -> Option<&'a str> {
         let opens = self.begun.session == SessionRef::Opens && self.begun.source == Source::Router;
         self.ended.filter(|_| opens).and_then(|ended| ended.opening_hash.as_deref())
     }
 
-    /// Whether there is anything in it that the log does not have.
+    /// Returns whether the entry contains anything that the log does not have.
     fn changes(&self, known: &HashMap<String, Known>) -> bool {
         known.get(&*self.uuid).is_none_or(|known| known.is_open && self.ended.is_some())
     }

@@ -1,4 +1,4 @@
-//! What the log knows already.
+//! Looks up requests that are in the log already.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
 use crate::transaction::Transaction;
 
-/// A request that is in the log.
+/// A request in the log.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) id: i64,
     pub(super) session_id: String,
-    /// It may still end.
+    /// Whether the request has not ended yet.
     pub(super) is_open: bool,
     pub(super) pieces: Option<String>,
 }

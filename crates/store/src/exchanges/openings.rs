@@ -1,8 +1,9 @@
-//! How conversations began: table `openings`.
+//! Table `openings`: the sessions of conversations, by the hash of their opening.
 //!
-//! A hash is as random as a key can be, and an index on it would change another page with every row: at a million rows
-//! that is half of what a request costs. So the table is only appended to, and what it says is kept in memory, by those
-//! who look for conversations. They read on where they stopped, so they know what other processes wrote as well.
+//! The hashes are random, so an index on them would change another page with every row: at a million rows that is half
+//! of the cost of a request. Therefore rows are only appended to the table, and each process that looks up
+//! conversations keeps its content in memory. It reads the rows added since its last read, including those of other
+//! processes.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -13,18 +14,19 @@ use crate::rows::Rows;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
 
-/// So many conversations can be continued; older ones are forgotten. Six megabytes, in memory as in the table.
+/// Number of conversations that can be continued; older ones are forgotten. They take six megabytes, both in memory and
+/// in the table.
 const KEPT: i64 = 1 << 16;
 
-/// What has been read of the table.
+/// The content of the table, as far as it has been read.
 #[derive(Debug, Default)]
 pub(crate) struct Openings {
     /// The newest session of each opening: when it began, and its id.
     newest: HashMap<u64, (i64, Box<str>)>,
     hashes: RandomState,
-    /// The last row that was read.
+    /// The id of the last row that was read.
     read_to: i64,
-    /// The database it was read from.
+    /// The generation of the database that was read.
     generation: u64,
 }
 
@@ -38,7 +40,7 @@ pub(super) struct Opening {
 
 struct Row(i64, Opening);
 
-/// The newest rows behind one, if there are too many.
+/// Reads the newest rows after a row, up to a limit.
 pub(crate) const READ: &str =
     "SELECT id, hash, session_id, created_at FROM openings WHERE id > $1 ORDER BY id DESC LIMIT $2";
 
@@ -47,7 +49,7 @@ const INSERT: (&str, usize, &str) = ("INSERT INTO openings (hash, session_id, cr
 pub(crate) const FORGET: &str = "DELETE FROM openings WHERE id IN
          (SELECT id FROM openings WHERE id <= (SELECT MAX(id) FROM openings) - $1 ORDER BY id LIMIT $2)";
 
-/// Adds openings, and removes as many of the oldest as are too many now, and some more.
+/// Adds openings, and removes the oldest excess rows: at most twice as many as were added.
 pub(super) async fn write(tx: &mut Transaction, openings: Vec<Opening>) -> Result<(), Error> {
     if openings.is_empty() {
         return Ok(());
@@ -64,14 +66,15 @@ pub(super) async fn write(tx: &mut Transaction, openings: Vec<Opening>) -> Resul
 // === impl Openings ===
 
 impl Openings {
-    /// Forgets what was read of another database.
+    /// Discards the content of another database.
     pub(crate) fn belong_to(&mut self, generation: u64) {
         if self.generation != generation {
             *self = Self { generation, ..Self::default() };
         }
     }
 
-    /// Reads what others, or we, have added. Writers take turns, so no row can turn up behind one that was read.
+    /// Reads the rows that were added since the last call. Writers are serialised, so no row can appear before one that
+    /// was already read.
     pub(super) async fn catch_up(&mut self, tx: &mut Transaction) -> Result<(), Error> {
         if i64::try_from(self.newest.len()).is_ok_and(|len| len >= 2 * KEPT) {
             (self.newest, self.read_to) = (HashMap::new(), 0);
@@ -88,7 +91,7 @@ impl Openings {
         Ok(())
     }
 
-    /// The newest session with this opening. It may be gone.
+    /// Returns the newest session with this opening. The session may have been deleted.
     pub(super) fn find(&self, hash: &str) -> Option<&str> {
         self.newest.get(&self.hashes.hash_one(hash)).map(|(_, id)| &**id)
     }

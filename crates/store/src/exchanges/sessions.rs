@@ -1,6 +1,6 @@
-//! Which row of `sessions` an exchange belongs to.
+//! Assigns exchanges to rows of `sessions`.
 //!
-//! The router's sessions are groups of the log, not chats: they are forgotten a fixed time after their newest request.
+//! The router's sessions are groups in the log, not chats: they expire a fixed time after their newest request.
 //! Sessions of qwen-proxy are never changed here, even if a client names one of them.
 
 use std::borrow::Cow;
@@ -14,13 +14,13 @@ use crate::rows::Rows;
 use crate::statement::without_nul;
 use crate::transaction::Transaction;
 
-/// How long after its newest request a session is forgotten: 30 days.
+/// Time from the newest request of a session to its expiry: 30 days.
 const KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
 pub(crate) const LOOK: (&str, usize, &str) =
     ("SELECT id, created_at FROM sessions WHERE source = 'router' AND id IN (VALUES ", 1, ")");
 
-/// The beginning is that of the earliest request, in whatever order they are recorded.
+/// A session begins with its earliest request, regardless of the order in which requests are recorded.
 const COUNT: (&str, usize, &str) = (
     "INSERT INTO sessions (id, chat_id, first_user_message, message_count, created_at, last_accessed, expires_at, source)
          VALUES ",
@@ -37,14 +37,14 @@ const COUNT: (&str, usize, &str) = (
      WHERE sessions.source = 'router'",
 );
 
-/// The conversations of a batch.
+/// The sessions of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Sessions<'a> {
-    /// What the new requests change.
+    /// The changes made by the new requests.
     counts: BTreeMap<Cow<'a, str>, Count<'a>>,
-    /// What is new to be found by its opening.
+    /// The new openings to store.
     openings: Vec<Opening>,
-    /// The newest session of each opening that somebody may continue: when it began, and its id.
+    /// The newest session of each opening that a request may continue: when it began, and its id.
     newest: HashMap<Cow<'a, str>, (i64, Cow<'a, str>)>,
 }
 
@@ -63,7 +63,7 @@ struct Found {
     created_at: i64,
 }
 
-/// When a session is forgotten whose newest request arrived at that time.
+/// Returns the expiry of a session whose newest request arrived at `last_accessed`.
 pub(crate) const fn expiry(last_accessed: i64) -> i64 {
     last_accessed.saturating_add(KEPT_MS)
 }
@@ -93,7 +93,7 @@ impl<'a> Sessions<'a> {
         Ok(Self { newest: newest.collect(), ..Self::default() })
     }
 
-    /// Counts a new request in its session; answers the session's id.
+    /// Counts a new request in its session; returns the id of the session.
     pub(super) fn join(&mut self, uuid: &Cow<'a, str>, begun: &'a Begun) -> Cow<'a, str> {
         let id = match &begun.session {
             SessionRef::Named(id) => without_nul(id),
@@ -102,7 +102,7 @@ impl<'a> Sessions<'a> {
                 let hash = without_nul(hash);
                 if let Some((created_at, id)) = self.newest.get(&hash) {
                     let id = id.clone();
-                    // A request that was delayed does not move the beginning back.
+                    // A delayed request does not change the beginning of the session.
                     self.counts.entry(id.clone()).or_insert_with(|| Count::new(begun, *created_at)).count(begun);
                     return id;
                 }
@@ -115,7 +115,7 @@ impl<'a> Sessions<'a> {
         id
     }
 
-    /// Remembers by what opening later requests find a new session.
+    /// Stores the opening by which later requests find a new session.
     pub(super) fn open(&mut self, id: Cow<'a, str>, hash: Cow<'a, str>, created_at: i64) {
         let opening = Opening { hash: hash.to_string(), session_id: id.to_string(), created_at };
         self.openings.push(opening);

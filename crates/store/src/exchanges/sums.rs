@@ -1,4 +1,4 @@
-//! What a batch adds to the sums of `usage_hours`.
+//! Computes the sums that a batch adds to `usage_hours`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::rows::Rows;
 use crate::statement::without_nul;
 use crate::transaction::Transaction;
 
-/// In which row of `usage_hours` a request is counted. In order, so that two writers never wait for each other.
+/// The key of a row of `usage_hours`. Rows are written in this order, so that two writers cannot deadlock.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key<'a> {
     hour: i64,
@@ -50,7 +50,7 @@ const ADD: (&str, usize, &str) = (
 // === impl Sums ===
 
 impl<'a> Sums<'a> {
-    /// A request that the log did not have, answered or not.
+    /// Counts a request that is not in the log yet, answered or not.
     pub(super) fn add(&mut self, begun: &'a Begun, ended: Option<&'a Ended>) {
         let sum = self.0.entry(Key::of(begun, ended)).or_default();
         sum.requests += 1;
@@ -66,7 +66,7 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// A request that was pending has ended.
+    /// Counts the end of a request that was pending.
     pub(super) fn end(&mut self, begun: &'a Begun, ended: &'a Ended) {
         self.0.entry(Key::of(begun, None)).or_default().requests -= 1;
         self.add(begun, Some(ended));
@@ -87,7 +87,7 @@ impl<'a> Sums<'a> {
                 sum.prompt_tokens.into(),
                 sum.completion_tokens.into(),
                 sum.total_tokens.into(),
-                // Every answer of ours has a duration.
+                // Every recorded answer has a duration.
                 sum.answers.into(),
                 sum.duration_ms.into(),
             ]);

@@ -12,7 +12,7 @@ use crate::exchanges::{self, Begun, Exchange, SessionRef, Source};
 use crate::requests::{self, RequestKey};
 use crate::{Kind, Page, Sealer, Store, credentials};
 
-/// A column as both databases should have it.
+/// A column, which must be equal in both databases.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Column {
     table: String,
@@ -21,7 +21,7 @@ struct Column {
     nullable: bool,
 }
 
-/// A foreign key as both databases should have it.
+/// A foreign key, which must be equal in both databases.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Reference {
     table: String,
@@ -60,7 +60,7 @@ async fn both_databases_end_with_the_same_schema() {
     postgres.close().await;
 }
 
-/// What a conversation, a request and its answer looked like in the first version.
+/// A conversation, a request and its answer in the format of the first version.
 const OLD_ROWS: [&str; 4] = [
     "INSERT INTO sessions (id, chat_id, first_user_message, created_at, last_accessed, expires_at,
          conversation_hash)
@@ -73,7 +73,7 @@ const OLD_ROWS: [&str; 4] = [
     "INSERT INTO qwen_credentials (token, cookies, created_at, updated_at) VALUES ('old', '', 1, 1), ('new', '', 2, 2)",
 ];
 
-/// Leaves a database of the first version behind.
+/// Creates a database of the first version.
 async fn make_old(mut tx: Transaction) {
     apply(&mut tx, &VERSIONS[..1]).await.unwrap();
     for row in OLD_ROWS {

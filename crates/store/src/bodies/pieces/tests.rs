@@ -1,6 +1,6 @@
 use super::*;
 
-/// The chunk of request `request`, which holds `0123…`, cut as the piece says.
+/// Assembles the pieces from the chunk of a request, which holds `0123…`.
 fn text_of(pieces: &[Piece], chunk: &str) -> String {
     let part = |piece: &Piece| match piece {
         Piece::Chunk(_, _, from, length) => chunk[*from..from + length].to_owned(),
@@ -30,7 +30,7 @@ fn lists_are_compact_json() {
 fn a_body_is_the_beginning_and_the_end_of_another_and_something_new() {
     let chunk = "héllo wörld ".repeat(500);
     let base = [Piece::Chunk(1, 1, 0, chunk.len())];
-    // The cuts are within characters.
+    // These lengths cut through characters.
     for (prefix, suffix) in [(2000, 0), (0, 2000), (2001, 2002), (1, 1999), (chunk.len(), 0)] {
         let text = [&chunk.as_bytes()[..prefix], b"", &chunk.as_bytes()[chunk.len() - suffix..]].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
@@ -54,11 +54,11 @@ fn what_does_not_fit_is_not_shared() {
     assert_eq!(try_share(2600, 2600), None);
     assert_eq!(try_share(usize::MAX, 1), None);
     assert_eq!(try_share(1, usize::MAX), None);
-    // Not worth it.
+    // Too short to be worthwhile.
     assert_eq!(try_share(500, 500), None);
     assert_eq!(share(&base, &text, (3000, 0), |_| false), None);
     assert_eq!(share(&[], &text, (2000, 0), any), None);
-    // A wrong hint may point into a character.
+    // A wrong hint may point into the middle of a character.
     let odd = [Piece::Text("é".repeat(1000))];
     assert_eq!(share(&odd, &text, (1999, 0), any), None);
 }
