@@ -1,15 +1,17 @@
-//! A database of the original, in any of the states its programs have left it in, becomes one of ours.
+//! Imports a database of the Node.js version, in any of the states its programs may have left it in.
 //!
 //! # Theory
-//! The original's two programs kept one file, each with a schema version of its own under the same name, so that the number in
-//! the file says little. A file is therefore known by its tables and columns: all of them have to be ones we know, and none that
-//! was there from the beginning may be missing. Then what is missing of the last state is added, the tables are set
-//! aside, our migrations make ours, and one text copies everything over (`migrations/original/copy.sql`).
+//! The two programs of the Node.js version shared one file, each with its own schema version under the same name, so
+//! that the number in the file is not reliable. A file is therefore recognised by its tables and columns: all of them
+//! must be known, and none that existed from the beginning may be missing. Then missing parts of the last state are
+//! added, the tables are renamed, the migrations create the current tables, and `migrations/original/copy.sql` copies
+//! all rows.
 //!
 //! # Invariants
-//! - Recognising only reads. Whoever takes over has made a copy before.
-//! - Taking over is part of the one transaction that brings the file up to date: all, or nothing.
-//! - No row is lost. What our schema cannot hold as it was finds another place; the text says where.
+//! - Recognising a file only reads. The caller makes a copy before importing it.
+//! - The import is part of the single transaction that brings the file up to date, so it is atomic.
+//! - No row is lost. Data that the current schema cannot hold in the same place are stored elsewhere; the SQL text
+//!   says where.
 
 mod tables;
 
@@ -24,7 +26,7 @@ use crate::{Error, audit, models};
 
 const COPY: &str = include_str!("../../../migrations/original/copy.sql");
 
-/// A database of the original: the tables it has, each with its columns.
+/// A database of the Node.js version: its tables with their columns.
 #[derive(Debug)]
 pub(crate) struct Original {
     tables: Vec<(String, Vec<String>)>,
@@ -37,16 +39,17 @@ struct Capabilities {
     text: Option<String>,
 }
 
-/// Whether this is a database of the original. Only reads.
+/// Returns the database if it belongs to the Node.js version. Only reads.
 ///
 /// # Errors
-/// [`Error::Incompatible`] if it looks like one and has something in it that would be lost; [`Error::Corrupt`] if it is damaged.
+/// [`Error::Incompatible`] if it looks like one but contains unknown objects that would be lost; [`Error::Corrupt`] if
+/// it is damaged.
 pub(crate) async fn recognise(tx: &mut Transaction) -> Result<Option<Original>, Error> {
     let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name";
     let names: Vec<Name> = tx.all(Statement::new(names)).await?;
     let has = |wanted: &str| names.iter().any(|Name(name)| name == wanted);
     let looks_like_it = (has("metadata") || has("schema_version")) && (has("settings") || has("sessions"));
-    // Ours has such tables, too, and keeps its books.
+    // The current schema has such tables too, but also sqlx's table of migrations.
     if !looks_like_it || has("_sqlx_migrations") {
         return Ok(None);
     }
@@ -90,13 +93,14 @@ fn unknown(what: &str) -> Error {
 // === impl Original ===
 
 impl Original {
-    /// The name of the copy that is made before anything is changed, behind the file's own.
+    /// Returns the suffix that is appended to the file name for the copy made before the import.
     pub(crate) async fn copy_suffix(tx: &mut Transaction) -> Result<String, Error> {
         let now = Statement::new("SELECT strftime('.before-signalbox-%Y%m%d-%H%M%S', 'now') AS name");
         tx.one::<Name>(now, "time").await.map(|Name(suffix)| suffix)
     }
 
-    /// Brings the tables to the original's last state and puts them out of the way of ours.
+    /// Adds missing tables and columns of the last state, and renames the tables so that they do not conflict with the
+    /// current ones.
     pub(crate) async fn set_aside(&self, tx: &mut Transaction) -> Result<(), Error> {
         let indexes = "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL";
         let indexes: Vec<Name> = tx.all(Statement::new(indexes)).await?;
@@ -117,11 +121,11 @@ impl Original {
         Ok(())
     }
 
-    /// Copies everything into our tables, and removes the old ones.
+    /// Copies all rows to the current tables and drops the old ones.
     pub(crate) async fn take_over(&self, tx: &mut Transaction) -> Result<(), Error> {
         audit::sign_as(tx, &Actor::program()).await?;
         run(tx, COPY.to_owned()).await?;
-        // Some of them are encoded twice, and nothing kept them from being anything.
+        // Some capabilities are encoded twice, and their format was never validated.
         let all: Vec<Capabilities> = tx.all(Statement::new("SELECT id, capabilities FROM models")).await?;
         for Capabilities { id, text } in all {
             let capabilities = models::any_capabilities(text.as_deref());
@@ -132,7 +136,7 @@ impl Original {
     }
 }
 
-/// Runs statements made of nothing but names we know.
+/// Runs statements that consist only of literals and known names.
 async fn run(tx: &mut Transaction, text: String) -> Result<(), Error> {
     match tx {
         Transaction::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **tx).await.map(drop)?,

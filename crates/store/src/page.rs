@@ -1,42 +1,42 @@
-//! Lists in pieces.
+//! Pages of lists.
 
 use crate::Error;
 use crate::row::{Columns, FromRow};
 
-/// Which piece of a list.
+/// The requested page of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// At most so many rows; not negative.
+    /// Maximum number of rows; not negative.
     pub limit: i64,
-    /// So many rows are skipped; not negative.
+    /// Number of rows to skip; not negative.
     pub offset: i64,
 }
 
-/// A place in a list whose newest row is the first: the rows behind this one are older.
+/// A position in a list that begins with the newest row: the following rows are older.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct After<I> {
-    /// Its time.
+    /// The time of the row.
     pub at: i64,
-    /// Its id, for rows of the same time.
+    /// The id of the row, to order rows with the same time.
     pub id: I,
 }
 
-/// A piece of a list.
+/// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed<T> {
     /// The rows of the page.
     pub items: Vec<T>,
-    /// How many rows there are on all pages.
+    /// The number of rows on all pages.
     pub total: i64,
 }
 
-/// The answer to `SELECT COUNT(*) AS total`.
+/// The result of `SELECT COUNT(*) AS total`.
 pub(crate) struct Total(pub(crate) i64);
 
 // === impl Page ===
 
 impl Page {
-    /// Everything. Only for tables that people fill by hand.
+    /// The whole list. Only for tables that users fill by hand.
     pub const ALL: Self = Self { limit: i64::MAX, offset: 0 };
 
     pub(crate) fn check(self) -> Result<Self, Error> {
@@ -50,7 +50,7 @@ impl Page {
 // === impl Listed ===
 
 impl<T> Listed<T> {
-    /// The same page of other things.
+    /// Converts the rows of the page.
     pub fn map<U>(self, each: impl FnMut(T) -> U) -> Listed<U> {
         Listed { items: self.items.into_iter().map(each).collect(), total: self.total }
     }

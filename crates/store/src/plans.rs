@@ -1,4 +1,4 @@
-//! The statements that run all the time, or over large tables, find their rows by an index.
+//! Tests that frequent statements, and statements on large tables, find their rows through an index.
 
 use signalbox_harness::postgres::Postgres;
 
@@ -38,7 +38,7 @@ fn statements() -> Vec<Statement<'static>> {
     ]
 }
 
-/// Lists and figures, which read in the order of an index, and no more than they show.
+/// Returns lists and statistics, which must read in the order of an index and no more than they show.
 fn lists() -> Vec<Statement<'static>> {
     let page = Page { limit: 50, offset: 500_000 };
     let after = Some(After { at: 7, id: 7 });
@@ -65,7 +65,7 @@ fn lists() -> Vec<Statement<'static>> {
     lists
 }
 
-/// The steps of a statement, a line each.
+/// Returns the query plan of a statement, one step per line.
 async fn plan(store: &Store, statement: Statement<'_>) -> String {
     let mut tx = store.write().await.unwrap();
     let explain = match &tx {
@@ -73,7 +73,7 @@ async fn plan(store: &Store, statement: Statement<'_>) -> String {
         Transaction::Postgres(_) => "EXPLAIN",
     };
     if matches!(tx, Transaction::Postgres(_)) {
-        // On an empty table reading all of it is right; what matters is that there is another way.
+        // A sequential scan is right for an empty table; the test checks that there is an alternative.
         tx.execute(Statement::new("SET LOCAL enable_seqscan = off")).await.unwrap();
     }
     let plan: Vec<Step> = tx.all(statement.explained(explain)).await.unwrap();
@@ -83,7 +83,7 @@ async fn plan(store: &Store, statement: Statement<'_>) -> String {
 async fn check(store: &Store) {
     for statement in statements() {
         let plan = plan(store, statement).await;
-        // The rows that a statement brings along are no table.
+        // Scans of rows that are part of the statement do not count.
         let scans = |step: &&str| step.contains("SCAN") || step.contains("Seq Scan");
         let brought = ["SCAN ended", "CONSTANT ROW", "VALUES CLAUSE"];
         let table = plan.lines().filter(scans).find(|step| !brought.iter().any(|rows| step.contains(rows)));
@@ -92,14 +92,14 @@ async fn check(store: &Store) {
     }
     for statement in lists() {
         let plan = plan(store, statement).await;
-        // In order of an index; the sums by hour are few, and so are the lists that people fill.
+        // Lists read in the order of an index. The hourly sums and the tables that users fill by hand are small.
         let small = ["usage_hours", "session_hours", "all_hours", "edge", "providers", "models"];
         let read_whole = |step: &&str| {
             let scan = step.contains("SCAN") && !step.contains("INDEX");
             (scan || step.contains("Seq Scan")) && !small.iter().any(|table| step.contains(table))
         };
         assert_eq!(plan.lines().find(read_whole), None, "{plan}");
-        // Only what is shown is sorted, and not what it is chosen from.
+        // Only the shown rows may be sorted, not the rows they are selected from.
         let sorts = plan.matches("TEMP B-TREE FOR ORDER BY").count();
         assert!(sorts <= 1, "{plan}");
     }

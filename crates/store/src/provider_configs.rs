@@ -1,4 +1,4 @@
-//! Table `provider_configs`. The values of keys that are sensitive, or sound like it, are sealed.
+//! Table `provider_configs`. The values of keys that are sensitive, or whose names sound sensitive, are sealed.
 
 use serde_json::Value;
 use signalbox_core::schema::{ConfigValue, ProviderConfig};
@@ -10,10 +10,10 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, Sealer, Store, providers};
 
-/// What an error calls a row of this table.
+/// The name of a row of this table in errors.
 const WHAT: &str = "config key";
 
-/// What is configured for a provider, by key, secrets as they are stored: see [`json`](fn@json). Nothing for an unknown
+/// Returns the configuration of a provider by key, with secrets as stored: see [`json`](fn@json). Empty for an unknown
 /// provider.
 ///
 /// # Errors
@@ -23,10 +23,10 @@ pub async fn list(store: &Store, provider_id: &str) -> Result<Vec<ProviderConfig
     store.all(statement.bind(provider_id)).await
 }
 
-/// Writes values, all or none; keys that are not named keep theirs.
+/// Writes values atomically; other keys keep their values.
 ///
 /// # Errors
-/// [`Error::NotFound`] if there is no such provider; see [`Error`].
+/// [`Error::NotFound`] if the provider does not exist; see [`Error`].
 pub async fn put(
     store: &Store,
     sealer: &Sealer,
@@ -41,7 +41,7 @@ pub async fn put(
     tx.commit().await
 }
 
-/// Seals what was stored before there was sealing; answers how many values that were. Their last change stays as it was.
+/// Seals all secrets that were stored before secrets were sealed; returns their number. Does not change `updated_at`.
 ///
 /// # Errors
 /// See [`Error`].
@@ -55,7 +55,7 @@ pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
     }
     let mut tx = store.write().await?;
     for config in &bare {
-        // Unless somebody has changed it meanwhile.
+        // The condition skips rows that have been changed in the meantime.
         let statement =
             Statement::new("UPDATE provider_configs SET value = $4 WHERE provider_id = $1 AND key = $2 AND value = $3")
                 .bind(&config.provider_id)
@@ -82,15 +82,15 @@ pub async fn delete(store: &Store, provider_id: &str, key: &str) -> Result<(), E
     tx.commit().await
 }
 
-/// The text of a value, opened if it is sealed.
+/// Returns the text of a value, decrypted if it is sealed.
 ///
 /// # Errors
-/// [`Error::Sealed`] if the key is another one than it was stored with.
+/// [`Error::Sealed`] if the value was sealed with another key.
 pub fn open(sealer: &Sealer, config: &ProviderConfig) -> Result<Secret<String>, Error> {
     sealer.open(place(&config.provider_id, &config.key), config.value.expose())
 }
 
-/// The value as JSON. Rows written by the original may hold bare text, which is a string.
+/// Returns the value as JSON. Rows written by the Node.js version may hold bare text, which becomes a string.
 ///
 /// A sensitive value that is not an object or an array is always a string: a token of digits is not a number.
 ///
@@ -106,7 +106,7 @@ pub fn json(sealer: &Sealer, config: &ProviderConfig) -> Result<Value, Error> {
     })
 }
 
-/// The values as they are stored.
+/// Returns the values as stored, with secrets sealed.
 pub(crate) fn sealed(sealer: &Sealer, provider_id: &str, values: &[ConfigValue]) -> Result<Vec<ConfigValue>, Error> {
     let seal = |value: &ConfigValue| {
         let mut value = value.clone();
@@ -118,7 +118,8 @@ pub(crate) fn sealed(sealer: &Sealer, provider_id: &str, values: &[ConfigValue])
     values.iter().map(seal).collect()
 }
 
-/// Rows of the original may lack the mark: it did not think of cookies.
+/// Returns whether a value is a secret. Rows of the Node.js version may lack the mark: that version did not treat
+/// cookies as secrets.
 fn is_secret(key: &str, is_sensitive: bool) -> bool {
     is_sensitive || is_sensitive_key(key)
 }
@@ -127,7 +128,7 @@ const fn place<'a>(provider_id: &'a str, key: &'a str) -> Place<'a> {
     Place { table: "provider_configs", row: provider_id, column: key }
 }
 
-/// Writes values that are sealed where they have to be.
+/// Writes values whose secrets are already sealed.
 pub(crate) async fn upsert(
     tx: &mut Transaction,
     provider_id: &str,

@@ -7,23 +7,23 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, Store, models, providers};
 
-/// What an error calls a row of this table.
+/// The name of a row of this table in errors.
 const WHAT: &str = "link";
 
-/// What it takes to make a link.
+/// The fields of a new link.
 #[derive(Clone, Debug)]
 pub struct NewLink {
     /// See [`ProviderModel::provider_id`].
     pub provider_id: String,
     /// See [`ProviderModel::model_id`].
     pub model_id: String,
-    /// See [`ProviderModel::is_default`]; the previous default, if there is one, is one no more.
+    /// See [`ProviderModel::is_default`]; replaces the previous default, if any.
     pub is_default: bool,
     /// See [`ProviderModel::config`].
     pub config: Option<String>,
 }
 
-/// A provider as it serves one model.
+/// A provider that serves a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkedProvider {
     /// The provider.
@@ -34,16 +34,16 @@ pub struct LinkedProvider {
     pub config: Option<String>,
 }
 
-/// What a provider's own list has brought.
+/// The result of a sync with a provider's own list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Synced {
-    /// Models that were not known before.
+    /// Number of models that were created.
     pub models_added: u64,
-    /// Links that were made.
+    /// Number of links that were created.
     pub links_added: u64,
 }
 
-/// The models of a provider: the default first, then by name. Nothing for an unknown provider.
+/// Returns the models of a provider: the default first, then by name. Empty for an unknown provider.
 ///
 /// # Errors
 /// See [`Error`].
@@ -56,7 +56,7 @@ pub async fn list(store: &Store, provider_id: &str) -> Result<Vec<LinkedModel>, 
     store.all(statement.bind(provider_id)).await
 }
 
-/// The providers of a model, in the order in which they are tried. Nothing for an unknown model.
+/// Returns the providers of a model, in the order in which they are tried. Empty for an unknown model.
 ///
 /// # Errors
 /// See [`Error`].
@@ -69,7 +69,7 @@ pub async fn providers_of(store: &Store, model_id: &str) -> Result<Vec<LinkedPro
     store.all(statement.bind(model_id)).await
 }
 
-/// Makes a link.
+/// Creates a link.
 ///
 /// # Errors
 /// [`Error::NotFound`]: `provider` or `model`; [`Error::Conflict`] if they are linked already; see [`Error`].
@@ -86,8 +86,9 @@ pub async fn link(store: &Store, link: &NewLink, now_ms: i64) -> Result<Provider
     Ok(row)
 }
 
-/// Makes and links the models that a provider lists. What a person has made of models and links stays: names, descriptions,
-/// links to models that are not listed, and the default. Where there is no default, the first of the list becomes it.
+/// Creates and links the models that a provider lists. Keeps all changes made by users: names, descriptions, links to
+/// models that are not listed, and the default. If there is no default, the first model of the list becomes the
+/// default.
 ///
 /// # Errors
 /// [`Error::NotFound`]: `provider`; see [`Error`].
@@ -167,7 +168,7 @@ pub(crate) async fn add(tx: &mut Transaction, link: &NewLink, now_ms: i64) -> Re
     tx.one(statement, WHAT).await
 }
 
-/// Makes a link, or makes the one there is like this.
+/// Creates or updates a link.
 pub(crate) async fn put(tx: &mut Transaction, link: &NewLink, now_ms: i64) -> Result<(), Error> {
     if link.is_default {
         clear_default(tx, &link.provider_id, now_ms).await?;

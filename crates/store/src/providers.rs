@@ -1,4 +1,4 @@
-//! Table `providers`.
+//! Table `providers`: the upstreams that answer requests.
 
 use signalbox_core::schema::{ConfigValue, NewProvider, Provider, ProviderUpdate};
 
@@ -7,19 +7,19 @@ use crate::statement::{Filtered, Statement};
 use crate::transaction::Transaction;
 use crate::{Error, Listed, Page, Sealer, Store, provider_configs};
 
-/// What an error calls a row of this table.
+/// The name of a row of this table in errors.
 pub(crate) const WHAT: &str = "provider";
 
-/// Which providers. `None` takes all.
+/// Selects providers. `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only those whose `type` this is.
+    /// Providers of this type.
     pub kind: Option<String>,
-    /// Only those that are enabled, or are not.
+    /// Providers that are enabled, or disabled.
     pub enabled: Option<bool>,
 }
 
-/// The providers, in the order in which they are tried: the highest priority first, then by name.
+/// Returns the providers in the order in which they are tried: the highest priority first, then by name.
 ///
 /// # Errors
 /// See [`Error`].
@@ -34,7 +34,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<P
     Ok(Listed { items, total })
 }
 
-/// One provider.
+/// Returns one provider.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -42,7 +42,7 @@ pub async fn get(store: &Store, id: &str) -> Result<Provider, Error> {
     store.one(Statement::new("SELECT * FROM providers WHERE id = $1").bind(id), WHAT).await
 }
 
-/// Makes a provider together with its configuration.
+/// Creates a provider together with its configuration.
 ///
 /// # Errors
 /// [`Error::Conflict`] if `providers.id` or `providers.name` is taken; see [`Error`].
@@ -61,7 +61,7 @@ pub async fn insert(
     Ok(provider)
 }
 
-/// Changes a provider.
+/// Updates a provider.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Conflict`] if `providers.name` is taken; see [`Error`].
@@ -82,7 +82,7 @@ pub async fn update(store: &Store, id: &str, update: &ProviderUpdate, now_ms: i6
     store.change_returning(statement, WHAT).await
 }
 
-/// Deletes a provider with its configuration and its links. What it answered stays in the log.
+/// Deletes a provider with its configuration and its links. Its requests stay in the log.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -105,7 +105,7 @@ pub(crate) async fn add(tx: &mut Transaction, provider: &NewProvider, now_ms: i6
     tx.one(statement, WHAT).await
 }
 
-/// Makes a provider, or makes the one there is like this.
+/// Creates or updates a provider.
 pub(crate) async fn put(tx: &mut Transaction, provider: &NewProvider, now_ms: i64) -> Result<(), Error> {
     let statement = Statement::new(
         "INSERT INTO providers (id, name, type, enabled, priority, description, created_at, updated_at)
@@ -123,8 +123,8 @@ pub(crate) async fn put(tx: &mut Transaction, provider: &NewProvider, now_ms: i6
     tx.execute(statement).await.map(drop)
 }
 
-/// Takes the provider's row until the transaction ends, so that two changes of what belongs to it come one after the
-/// other (on SQLite writers do anyway). Fails if there is no such provider.
+/// Locks the provider's row until the end of the transaction, so that changes of its dependent rows are serialised (on
+/// SQLite, writers are serialised anyway). Fails if the provider does not exist.
 pub(crate) async fn hold(tx: &mut Transaction, id: &str) -> Result<(), Error> {
     let touch = Statement::new("UPDATE providers SET priority = priority WHERE id = $1").bind(id);
     match tx.execute(touch).await? {

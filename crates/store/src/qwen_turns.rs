@@ -1,49 +1,49 @@
-//! Table `qwen_turns`, and the sessions its rows belong to: where conversations with chat.qwen.ai can be continued.
+//! Table `qwen_turns` and its sessions: the points at which conversations with chat.qwen.ai can be continued.
 //!
-//! Every answer is a turn. A later request finds the turns with the same history; the caller decides by what was answered
-//! last. Several turns may match, of conversations that began alike; and a turn stays when its conversation goes
-//! on, so that it can be continued from there once more.
+//! Every answer is a turn. A later request finds the turns with the same history, and the caller selects one by its
+//! last answer. Several turns may match, from conversations that began alike. A turn is kept when its conversation
+//! continues, so that it can be continued from there again.
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::{Error, Store};
 
-/// No more turns than this are looked at: conversations that are all alike so far can stand in for each other.
+/// Maximum number of turns that are examined: conversations that are equal so far are interchangeable.
 const MOST: i64 = 256;
 
 /// A turn that can be continued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// The session it belongs to.
+    /// The session that the turn belongs to.
     pub session_id: String,
-    /// The chat at chat.qwen.ai.
+    /// The id of the chat at chat.qwen.ai.
     pub chat_id: String,
-    /// What the next message has to name as its parent.
+    /// The parent id that the next message must name.
     pub parent_id: String,
-    /// Nothing has been said after it.
+    /// Whether the turn is the last of its conversation.
     pub is_newest: bool,
-    /// The beginning of its answer.
+    /// The beginning of the answer.
     pub answer: String,
     /// The hash of the system message.
     pub instructed: String,
-    /// The hash of the tools the chat knows.
+    /// The hash of the tools that the chat knows.
     pub tools: String,
 }
 
-/// A turn that has just ended.
+/// A turn that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedTurn<'a> {
-    /// The session it belongs to; made if it is new.
+    /// The session that the turn belongs to; created if it does not exist.
     pub session_id: &'a str,
-    /// See [`Turn::chat_id`]. If the session had another chat, that one is forgotten.
+    /// See [`Turn::chat_id`]. If the session had another chat, the turns of that chat are deleted.
     pub chat_id: &'a str,
-    /// How the conversation began; the caller cuts it.
+    /// The first user message of the conversation, truncated by the caller.
     pub first_user_message: &'a str,
-    /// The hash of its opening.
+    /// The hash of the conversation's opening.
     pub opening_hash: &'a str,
     /// See [`Turn::parent_id`].
     pub parent_id: &'a str,
-    /// The hash of its history: what is the same in all conversations that may continue here.
+    /// The hash of the history, which is equal in all conversations that may continue here.
     pub asked: &'a str,
     /// See [`Turn::answer`].
     pub answer: &'a str,
@@ -51,9 +51,9 @@ pub struct EndedTurn<'a> {
     pub instructed: &'a str,
     /// See [`Turn::tools`].
     pub tools: &'a str,
-    /// Unix milliseconds.
+    /// When the turn ended, in Unix milliseconds.
     pub ended_at: i64,
-    /// Until when it can be continued, in Unix milliseconds.
+    /// The time until which the turn can be continued, in Unix milliseconds.
     pub expires_at: i64,
 }
 
@@ -63,7 +63,7 @@ pub(crate) const FIND: &str =
      WHERE qwen_turns.asked = $1 AND sessions.source = 'qwen-proxy' AND sessions.expires_at > $2
      ORDER BY qwen_turns.created_at DESC, qwen_turns.session_id DESC LIMIT $3";
 
-/// The turns with this history that can be continued at `now_ms` (Unix milliseconds), the newest first.
+/// Returns the turns with this history that can be continued at `now_ms` (Unix milliseconds), the newest first.
 ///
 /// # Errors
 /// See [`Error`].
@@ -71,7 +71,7 @@ pub async fn find(store: &Store, asked: &str, now_ms: i64) -> Result<Vec<Turn>, 
     store.all(Statement::new(FIND).bind(asked).bind(now_ms).bind(MOST)).await
 }
 
-/// Notes a turn, and that its session goes on from there.
+/// Stores a turn and makes it the newest of its session.
 ///
 /// # Errors
 /// See [`Error`].
@@ -114,8 +114,8 @@ pub async fn put(store: &Store, turn: &EndedTurn<'_>) -> Result<(), Error> {
     tx.commit().await
 }
 
-/// Forgets up to `limit` conversations that ended before `now_ms` (Unix milliseconds); answers how many. A session stays
-/// as long as something is logged in it.
+/// Deletes up to `limit` conversations that expired before `now_ms` (Unix milliseconds); returns their number. A
+/// session is kept as long as it has logged requests.
 ///
 /// # Errors
 /// See [`Error`].
@@ -139,7 +139,7 @@ pub async fn forget_expired(store: &Store, now_ms: i64, limit: i64) -> Result<u6
     Ok(sessions + turns)
 }
 
-/// How many conversations can be continued at `now_ms` (Unix milliseconds).
+/// Returns the number of conversations that can be continued at `now_ms` (Unix milliseconds).
 ///
 /// # Errors
 /// See [`Error`].

@@ -1,4 +1,4 @@
-//! Table `requests`.
+//! Table `requests`: the logged requests.
 
 mod newest;
 mod search;
@@ -15,47 +15,47 @@ use crate::{After, Error, Listed, Page, Store, activity};
 pub use self::newest::{Newer, Newest, newer_than};
 pub use self::search::{Bounds, Found, search};
 
-/// What an error calls a row of this table.
+/// The name of a row of this table in errors.
 const WHAT: &str = "request";
 
-/// How many rows are in memory at once with what is read for their excerpts, some 128 KiB each.
+/// Number of rows whose excerpts are built at once; each needs some 128 KiB of memory.
 const EXCERPTS_AT_ONCE: usize = 16;
 
-/// What a provider received is described by the text that differs, which may be long. From so many bytes on a list does not read
-/// it; the statement of [`piece`] repeats the number.
+/// Length in bytes from which a list does not read the description of the body sent to a provider, which contains the
+/// differing text. The SQL of [`piece`] repeats the number.
 const MAX_PIECES: usize = 65_536;
 
-/// Names one request.
+/// The key of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestKey {
-    /// Its number.
+    /// The number of the row.
     Id(i64),
-    /// Its `request_id`.
+    /// The UUID in `request_id`.
     Uuid(String),
 }
 
-/// Which requests. `None` takes all; what is given is combined.
+/// Selects requests. `None` matches all; filters combine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Of this session.
+    /// Requests of this session.
     pub session_id: Option<String>,
-    /// That asked for this model.
+    /// Requests for this model.
     pub model: Option<String>,
-    /// That asked for a stream, or did not.
+    /// Requests for a stream, or not for a stream.
     pub stream: Option<bool>,
-    /// That arrived at this time or later.
+    /// Requests that arrived at this time or later.
     pub start: Option<i64>,
-    /// That arrived at this time or earlier.
+    /// Requests that arrived at this time or earlier.
     pub end: Option<i64>,
-    /// That ended this way.
+    /// Requests with this status.
     pub status: Option<RequestStatus>,
-    /// That this provider answered, or was the last to try.
+    /// Requests answered or last tried by this provider.
     pub provider_id: Option<String>,
-    /// Only those behind this one; they all count for the total.
+    /// Returns only requests after this one; the total still counts all.
     pub after: Option<After<i64>>,
 }
 
-/// The short of a response, for lists.
+/// The summary of a response, for lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseSummary {
     /// See [`Response::response_id`].
@@ -72,15 +72,15 @@ pub struct ResponseSummary {
     pub error: Option<String>,
 }
 
-/// A row, whose bodies may be elsewhere.
+/// A row whose bodies may be stored elsewhere.
 struct Kept {
     request: Request,
     pieces: Option<String>,
     upstream_pieces: Option<String>,
 }
 
-/// Returns the requests with the short of their responses, the newest first. A body of more than 8 KiB is an
-/// [excerpt](signalbox_core::excerpt): [`get`] has the whole of it.
+/// Returns the requests with summaries of their responses, the newest first. A body of more than 8 KiB is returned as
+/// an [excerpt](signalbox_core::excerpt); [`get`] returns the whole body.
 ///
 /// # Errors
 /// See [`Error`].
@@ -98,7 +98,7 @@ pub async fn list(
     Ok(Listed { items, total })
 }
 
-/// One request with its response, if it has one yet.
+/// Returns one request with its response, if any.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -127,7 +127,7 @@ pub async fn delete(store: &Store, key: &RequestKey) -> Result<(), Error> {
     store.change(by, WHAT).await
 }
 
-/// Puts the beginnings of the bodies in their places. Not all of what is read for it is in memory at once.
+/// Fills in the beginnings of the bodies, in groups of rows to limit the memory in use.
 async fn excerpts(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>, Error> {
     let mut requests = Vec::with_capacity(rows.len());
     let mut rows = rows.into_iter().peekable();
@@ -165,7 +165,7 @@ fn shown(start: Option<Start>) -> String {
     start.map_or_else(|| GONE.to_owned(), Start::excerpt)
 }
 
-/// Puts the bodies in their places.
+/// Fills in the whole bodies.
 async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>, Error> {
     let mut reader = Reader::default();
     let rows: Vec<_> = rows
@@ -191,10 +191,10 @@ async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>, Er
     Ok(rows.into_iter().map(whole).collect())
 }
 
-/// How many requests there are on all pages.
+/// Returns the number of requests on all pages.
 async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
     let Filter { session_id, model, stream, start, end, status, provider_id, after: _ } = filter;
-    // In the sums, an empty provider means that there was none.
+    // In the hourly sums, an empty provider means that there was none.
     let is_odd = provider_id.as_ref().is_some_and(String::is_empty);
     if is_odd || session_id.is_some() || stream.is_some() || start.is_some() || end.is_some() {
         return tx.total(filtered(filter).all("SELECT COUNT(*) AS total FROM requests")).await;
@@ -206,13 +206,13 @@ async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
     tx.total(sums.all(activity::REQUESTS)).await
 }
 
-/// One page, with the short of the answers.
+/// Returns the statement for one page, with summaries of the answers.
 pub(crate) fn piece(filter: &Filter, page: Page) -> Statement<'_> {
     let mut filtered = filtered(filter);
     if let Some(After { at, id }) = &filter.after {
         filtered.and_pair("(requests.timestamp, requests.id) < (?, ?)", (*at, *id));
     }
-    // Of a body, one character more than a list shows, so that the one that goes on can be told.
+    // One more character of each body than a list shows, to tell whether the body is longer.
     let head = "SELECT requests.id, requests.session_id, requests.request_id, requests.timestamp, requests.method,
              requests.path, requests.model, requests.stream, requests.status, requests.provider_id, requests.created_at,
              substr(requests.openai_request, 1, 8193) AS openai_request,

@@ -1,4 +1,4 @@
-//! Table `responses`.
+//! Table `responses`: the logged answers.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::statement::{Filtered, Statement};
 use crate::transaction::Transaction;
 use crate::{After, Error, Listed, Page, Store, activity};
 
-/// What an error calls a row of this table.
+/// The name of a row of this table in errors.
 const WHAT: &str = "response";
 
-/// A row with what it has in common with its request.
+/// Selects rows with the columns that they share with their requests.
 macro_rules! select {
     ($which:literal) => {
         concat!(
@@ -26,7 +26,7 @@ macro_rules! select {
     };
 }
 
-/// The same for lists: of a body, one character more than they show.
+/// Like `select`, for lists: reads one more character of each body than they show, to tell whether the body is longer.
 const LISTED: &str = "SELECT responses.id, responses.id AS request_id, responses.timestamp, responses.parent_id,
          responses.completion_tokens, responses.prompt_tokens, responses.total_tokens, responses.finish_reason, responses.error,
          responses.duration_ms, responses.first_byte_ms, responses.status_code, responses.provider_id, responses.attempts,
@@ -36,15 +36,15 @@ const LISTED: &str = "SELECT responses.id, responses.id AS request_id, responses
          requests.session_id, requests.request_id AS response_id
      FROM responses JOIN requests ON requests.id = responses.id WHERE responses.id IN ";
 
-/// How many rows are in memory at once with what is read for their excerpts, some 128 KiB each.
+/// Number of rows whose excerpts are built at once; each needs some 128 KiB of memory.
 const EXCERPTS_AT_ONCE: usize = 16;
 
 pub(crate) const BY_ID: &str = select!(" WHERE responses.id = $1");
 
-/// Those to many requests, by their numbers.
+/// Selects the responses to many requests, by their numbers.
 pub(crate) const BY_IDS: (&str, usize, &str) = (select!(" WHERE responses.id IN (VALUES "), 1, ")");
 
-/// What [`lengths`] reads.
+/// The statement of [`lengths`].
 const SIZES: (&str, usize, &str) = (
     "SELECT id, timestamp, in_bodies, CAST(COALESCE(length(openai_response), 0) AS BIGINT) AS length
      FROM responses WHERE id IN (VALUES ",
@@ -54,52 +54,52 @@ const SIZES: (&str, usize, &str) = (
 
 const OF_SESSION: &str = "responses.id IN (SELECT id FROM requests WHERE session_id = ?)";
 
-/// Names one response.
+/// The key of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResponseKey {
-    /// Its number, which is its request's.
+    /// The number of the row, which equals that of its request.
     Id(i64),
-    /// Its `response_id`, which is its request's `request_id`.
+    /// The UUID in `response_id`, which equals the `request_id` of its request.
     Uuid(String),
 }
 
-/// Which responses. `None` takes all; what is given is combined.
+/// Selects responses. `None` matches all; filters combine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Of this session.
+    /// Responses of this session.
     pub session_id: Option<String>,
-    /// Of the request with this UUID (`requests.request_id`).
+    /// The response to the request with this UUID (`requests.request_id`).
     pub request_id: Option<String>,
-    /// That finished for this reason.
+    /// Responses with this finish reason.
     pub finish_reason: Option<String>,
-    /// With an error, or without.
+    /// Responses with an error, or without.
     pub has_error: Option<bool>,
-    /// That ended at this time or later.
+    /// Responses that ended at this time or later.
     pub start: Option<i64>,
-    /// That ended at this time or earlier.
+    /// Responses that ended at this time or earlier.
     pub end: Option<i64>,
-    /// Only those behind this one; they all count for the total.
+    /// Returns only responses after this one; the total still counts all.
     pub after: Option<After<i64>>,
 }
 
 /// Sums over responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// How many there are.
+    /// Number of responses.
     pub total_responses: i64,
-    /// How many of them have no error.
+    /// Number of responses without an error.
     pub succeeded: i64,
-    /// As the providers reported it.
+    /// All tokens, as reported by the providers.
     pub total_tokens: i64,
-    /// As the providers reported it.
+    /// Tokens of the answers, as reported by the providers.
     pub total_completion_tokens: i64,
-    /// As the providers reported it.
+    /// Tokens of the prompts, as reported by the providers.
     pub total_prompt_tokens: i64,
-    /// Rounded; 0 when there are none.
+    /// Mean duration, rounded; 0 if there are no responses.
     pub avg_duration_ms: i64,
 }
 
-/// How long a body is, where it is in its row.
+/// The length of a body that is stored in its row.
 struct Size {
     id: i64,
     timestamp: i64,
@@ -107,14 +107,14 @@ struct Size {
     length: usize,
 }
 
-/// A row, whose body may be elsewhere.
+/// A row whose body may be stored elsewhere.
 pub(crate) struct Kept {
     response: Response,
     in_bodies: bool,
 }
 
-/// Returns the responses, the newest first. A body of more than 8 KiB is an [excerpt](signalbox_core::excerpt): [`get`] has the
-/// whole of it.
+/// Returns the responses, the newest first. A body of more than 8 KiB is returned as an
+/// [excerpt](signalbox_core::excerpt); [`get`] returns the whole body.
 ///
 /// # Errors
 /// See [`Error`].
@@ -127,7 +127,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<R
     Ok(Listed { items, total })
 }
 
-/// One response.
+/// Returns one response.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -141,7 +141,7 @@ pub async fn get(store: &Store, key: &ResponseKey) -> Result<Response, Error> {
     whole(&mut tx, vec![row]).await?.pop().ok_or(Error::NotFound { what: WHAT })
 }
 
-/// The response to a request.
+/// Returns the response to a request.
 ///
 /// # Errors
 /// [`Error::NotFound`]: `request` or `response`; see [`Error`].
@@ -150,7 +150,7 @@ pub async fn for_request(store: &Store, key: &RequestKey) -> Result<Response, Er
     response.ok_or(Error::NotFound { what: WHAT })
 }
 
-/// Sums over all responses, or over those of a session.
+/// Returns the sums over all responses, or over those of a session.
 ///
 /// # Errors
 /// See [`Error`].
@@ -160,7 +160,7 @@ pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Err
     };
     let mut filtered = Filtered::default();
     filtered.and(OF_SESSION, session_id);
-    // The casts are for PostgreSQL, whose sums and averages of integers are of another type.
+    // The casts are for PostgreSQL, where sums and averages of integers have another type.
     let select = "SELECT COUNT(*) AS total_responses,
              CAST(COALESCE(SUM(CASE WHEN error IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS succeeded,
              CAST(COALESCE(SUM(total_tokens), 0) AS BIGINT) AS total_tokens,
@@ -171,7 +171,7 @@ pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Err
     store.one(filtered.all(select), WHAT).await
 }
 
-/// Deletes a response; its request stays.
+/// Deletes a response; its request is kept.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -186,7 +186,7 @@ pub async fn delete(store: &Store, key: &ResponseKey) -> Result<(), Error> {
     store.change(by, WHAT).await
 }
 
-/// Puts the beginnings of the bodies in their places. Not all of what is read for it is in memory at once.
+/// Fills in the beginnings of the bodies, in groups of rows to limit the memory in use.
 async fn excerpts(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>, Error> {
     let mut responses = Vec::with_capacity(rows.len());
     let mut rows = rows.into_iter().peekable();
@@ -211,7 +211,8 @@ async fn excerpts(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>
     Ok(responses)
 }
 
-/// Reads how long the answers to these requests are, by request, without reading them. One that is not known is not there.
+/// Returns the lengths of the answers to these requests, by request, without reading the answers. Unknown answers are
+/// left out.
 pub(crate) async fn lengths(
     tx: &mut Transaction,
     requests: impl Iterator<Item = i64>,
@@ -228,7 +229,7 @@ pub(crate) async fn lengths(
     Ok(lengths)
 }
 
-/// Puts the bodies in their places.
+/// Fills in the whole bodies.
 pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>, Error> {
     let mut reader = Reader::default();
     for Kept { response, .. } in rows.iter().filter(|row| row.in_bodies) {
@@ -244,7 +245,7 @@ pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<R
     Ok(rows.into_iter().map(whole).collect())
 }
 
-/// How many responses there are on all pages.
+/// Returns the number of responses on all pages.
 async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
     let unfiltered = Filter { has_error: filter.has_error, after: filter.after.clone(), ..Filter::default() };
     if *filter != unfiltered {
@@ -258,7 +259,7 @@ async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
     })
 }
 
-/// One page.
+/// Returns the statement for one page.
 pub(crate) fn piece(filter: &Filter, page: Page) -> Statement<'_> {
     let mut filtered = filtered(filter);
     if let Some(After { at, id }) = &filter.after {
@@ -287,7 +288,7 @@ fn filtered(filter: &Filter) -> Filtered<'_> {
 // === impl Stats ===
 
 impl Stats {
-    /// The share of responses without an error, in percent with two decimals; 0 when there are none.
+    /// Returns the share of responses without an error, in percent with two decimals; 0 if there are none.
     #[must_use]
     pub fn success_rate(&self) -> f64 {
         if self.total_responses == 0 {

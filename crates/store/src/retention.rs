@@ -1,8 +1,9 @@
-//! What is forgotten, and when.
+//! Deletes old entries of the log.
 //!
-//! [`step`] removes a little at a time, so that the log is written in between. Bodies go by whole days, the oldest first,
-//! and within a day in the order of their requests: `body_days.removed_to` is all that [`crate::exchanges`] has to know to
-//! refer to nothing that is gone. The database file does not shrink; what becomes free in it is used again.
+//! [`step`] removes a small amount at a time, so that the log can be written in between. Bodies are removed by whole
+//! days, the oldest first, and within a day in the order of their requests: `body_days.removed_to` is all that
+//! [`crate::exchanges`] needs to avoid references to removed bodies. The database file does not shrink; freed space is
+//! reused.
 
 use std::collections::BTreeMap;
 
@@ -12,36 +13,37 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, Store};
 
-/// How many rows of a table one step removes.
+/// Maximum number of rows of a table that one step removes.
 const BATCH: i64 = 500;
 
-/// How many bytes of bodies one step removes, unless one is larger: freeing a long row costs as much as writing it.
+/// Maximum bytes of bodies that one step removes, unless a single body is larger: freeing a long row costs as much as
+/// writing it.
 const HEAVY: i64 = 16 << 20;
 
-/// What may be forgotten. `None` keeps for ever.
+/// The entries to delete. `None` keeps them forever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Requests that arrived before this time, in Unix milliseconds, with their responses and bodies.
+    /// Deletes requests that arrived before this time, in Unix milliseconds, with their responses and bodies.
     pub rows_before: Option<i64>,
-    /// Bodies of days that ended before this time, in Unix milliseconds. Their rows stay; so do short bodies, which are
-    /// part of the rows.
+    /// Deletes bodies of days that ended before this time, in Unix milliseconds. Their rows are kept, and so are short
+    /// bodies, which are part of the rows.
     pub bodies_before: Option<i64>,
-    /// Where the bodies are larger than this together, as stored, the oldest go.
+    /// Maximum stored bytes of all bodies together; the oldest ones are deleted if they exceed it.
     pub max_body_bytes: Option<i64>,
 }
 
-/// What one [`step`] removed.
+/// The result of one [`step`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Rows of `requests`.
+    /// Number of deleted rows of `requests`.
     pub requests: u64,
-    /// Bodies of requests and answers.
+    /// Number of deleted bodies of requests and answers.
     pub bodies: u64,
-    /// Nothing is left to remove; otherwise the caller makes another step soon.
+    /// Whether nothing is left to remove; otherwise the caller should make another step soon.
     pub done: bool,
 }
 
-/// A body that may go.
+/// A body that may be deleted.
 struct Oldest {
     key: Key,
     size: i64,
@@ -56,14 +58,14 @@ pub(crate) const DELETE_BODIES: &str = "DELETE FROM bodies WHERE (day, request_i
 pub(crate) const DELETE_REQUESTS: &str =
     "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE timestamp < $1 ORDER BY timestamp LIMIT $2)";
 
-/// The router's sessions expire a fixed time after their newest request, so those before a time have no request after
-/// another; that there is really none is checked once more.
+/// The router's sessions expire a fixed time after their newest request, so expired ones should have no requests left;
+/// the statement verifies that.
 pub(crate) const DELETE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN
      (SELECT id FROM sessions WHERE expires_at < $1 AND source = 'router'
          AND NOT EXISTS (SELECT 1 FROM requests WHERE requests.session_id = sessions.id)
       ORDER BY expires_at LIMIT $2)";
 
-/// Removes a small batch of what may be forgotten at `now_ms` (Unix milliseconds), in one short transaction.
+/// Removes a small batch of the entries that are due at `now_ms` (Unix milliseconds), in one short transaction.
 ///
 /// # Errors
 /// See [`Error`].
@@ -82,7 +84,7 @@ pub async fn step(store: &Store, policy: &Policy, now_ms: i64) -> Result<Removed
 
 struct Newest(Option<i64>);
 
-/// When the newest request arrived, in Unix milliseconds.
+/// Returns the arrival time of the newest request, in Unix milliseconds.
 ///
 /// # Errors
 /// See [`Error`].
@@ -91,9 +93,9 @@ pub async fn newest(store: &Store) -> Result<Option<i64>, Error> {
     Ok(newest.and_then(|newest| newest.0))
 }
 
-/// Bodies of days that are over for the policy.
+/// Removes bodies of days that are too old for the policy.
 async fn remove_aged(tx: &mut Transaction, policy: &Policy) -> Result<Removed, Error> {
-    // The requests of a day may refer to bodies of the day before.
+    // The requests of a day may refer to bodies of the previous day.
     let by_rows = policy.rows_before.map(|before| day(before).saturating_sub(1));
     match policy.bodies_before.map(day).max(by_rows) {
         Some(before) => remove_bodies(tx, before, i64::MAX).await,
@@ -101,7 +103,7 @@ async fn remove_aged(tx: &mut Transaction, policy: &Policy) -> Result<Removed, E
     }
 }
 
-/// The oldest bodies, where there are too many.
+/// Removes the oldest bodies if all bodies together exceed the limit.
 async fn remove_excess(tx: &mut Transaction, policy: &Policy) -> Result<Removed, Error> {
     let Some(most) = policy.max_body_bytes else {
         return Ok(Removed { done: true, ..Removed::default() });
@@ -132,7 +134,7 @@ async fn remove_bodies(tx: &mut Transaction, before: i64, enough: i64) -> Result
     };
     let delete = Statement::new(DELETE_BODIES).bind(last.day).bind(last.request_id).bind(last.part.number());
     let bodies = tx.execute(delete).await?;
-    // The answer to an old request may come late: the mark never moves back.
+    // The answer to an old request may arrive late, so the mark must never decrease.
     for (day, (bytes, removed_to)) in days {
         let subtract = Statement::new(
             "UPDATE body_days SET bytes = CASE WHEN bytes > $2 THEN bytes - $2 ELSE 0 END,
@@ -145,7 +147,7 @@ async fn remove_bodies(tx: &mut Transaction, before: i64, enough: i64) -> Result
     Ok(Removed { requests: 0, bodies, done: freed >= enough || (all_seen && count == found) })
 }
 
-/// Requests with their responses; then the sessions that are left without any.
+/// Removes requests with their responses, and then the sessions that have no requests left.
 async fn remove_rows(tx: &mut Transaction, policy: &Policy, now_ms: i64) -> Result<Removed, Error> {
     let Some(before) = policy.rows_before else {
         return Ok(Removed { done: true, ..Removed::default() });

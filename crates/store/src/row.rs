@@ -1,4 +1,4 @@
-//! Reading columns, the same way from both databases.
+//! Reads columns in the same way from both databases.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::Error;
 
-/// A row of an answer. The schema knows four types: text, 64-bit integers, booleans and bytes.
+/// A row of a result. The schema has four types: text, 64-bit integers, booleans and bytes.
 pub(crate) trait Columns {
     fn text(&self, column: &str) -> Result<String, Error>;
     fn maybe_text(&self, column: &str) -> Result<Option<String>, Error>;
@@ -16,8 +16,8 @@ pub(crate) trait Columns {
     fn bytes(&self, column: &str) -> Result<Vec<u8>, Error>;
 }
 
-/// What can be made of a row. The row types live in `signalbox-core`, which does not know sqlx, so sqlx's own trait
-/// cannot be implemented for them.
+/// A type that can be read from a row. The row types are defined in `signalbox-core`, which does not depend on sqlx, so
+/// sqlx's own trait cannot be implemented for them.
 pub(crate) trait FromRow: Sized {
     fn from_row(row: &dyn Columns) -> Result<Self, Error>;
 }
@@ -55,9 +55,9 @@ macro_rules! columns {
 columns!(SqliteRow);
 columns!(PgRow);
 
-// === impl FromRow for the plainest answers ===
+// === impl FromRow for () ===
 
-/// Nothing but the fact that there is a row.
+/// Only tells that a row exists.
 impl FromRow for () {
     fn from_row(_: &dyn Columns) -> Result<Self, Error> {
         Ok(())

@@ -1,17 +1,17 @@
-//! Many rows in few statements.
+//! Writes or reads many rows with few statements.
 //!
-//! A statement has a price of its own: on SQLite it crosses to the thread of the connection and back. So rows go in
-//! groups. There are only a few sizes of groups, because each makes a text that the database prepares and keeps.
+//! Each statement has a fixed cost: on SQLite it crosses to the thread of the connection and back. Therefore rows are
+//! grouped. Only a few group sizes are used, because each is a separate SQL text that the database prepares and caches.
 
 use crate::Error;
 use crate::row::FromRow;
 use crate::statement::{Statement, Value};
 use crate::transaction::Transaction;
 
-/// How many rows a statement may have: as many of the first as there are, then of the next, and so on.
+/// The allowed numbers of rows per statement: the largest group that fits comes first.
 const GROUPS: [usize; 5] = [256, 64, 16, 4, 1];
 
-/// A group is not larger than this, in bytes, unless one row is.
+/// Maximum bytes of a group, unless a single row is larger.
 const HEAVY: usize = 1 << 20;
 
 /// Rows for a statement of the form `head (…), (…), … tail`.
@@ -30,19 +30,19 @@ impl<'a> Rows<'a> {
         Self { head, width, tail, values: Vec::new() }
     }
 
-    /// Makes room for so many rows, where their number is known.
+    /// Reserves capacity for `rows` rows.
     pub(crate) fn expecting(mut self, rows: usize) -> Self {
         self.values.reserve(rows * self.width);
         self
     }
 
-    /// Adds a row; it has as many values as the others.
+    /// Adds a row, which must have as many values as the others.
     pub(crate) fn push<const WIDTH: usize>(&mut self, row: [Value<'a>; WIDTH]) {
         debug_assert_eq!(self.width, WIDTH, "{}", self.head);
         self.values.extend(row);
     }
 
-    /// Runs the statements, in the order of the rows; answers how many rows they changed.
+    /// Runs the statements in the order of the rows; returns the number of changed rows.
     pub(crate) async fn execute(self, tx: &mut Transaction) -> Result<u64, Error> {
         let mut changed = 0;
         for statement in self.groups() {
@@ -51,7 +51,7 @@ impl<'a> Rows<'a> {
         Ok(changed)
     }
 
-    /// Runs the statements; answers all rows they return.
+    /// Runs the statements; returns all of their rows.
     pub(crate) async fn all<T: FromRow>(self, tx: &mut Transaction) -> Result<Vec<T>, Error> {
         let mut found = Vec::new();
         for statement in self.groups() {
@@ -60,7 +60,7 @@ impl<'a> Rows<'a> {
         Ok(found)
     }
 
-    /// The statements.
+    /// Returns the statements.
     pub(crate) fn groups(self) -> impl Iterator<Item = Statement<'a>> {
         let Self { head, width, tail, values } = self;
         let mut values = values.into_iter();
@@ -71,7 +71,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// How many rows the next statement takes; `None` if there are no more.
+/// Returns the number of rows of the next statement; `None` if no rows are left.
 fn group(values: &[Value<'_>], width: usize) -> Option<usize> {
     let weight = |rows: usize| values[..rows * width].iter().map(Value::weight).sum::<usize>();
     let fits = |rows: usize| rows * width <= values.len() && (rows == 1 || weight(rows) <= HEAVY);

@@ -1,9 +1,9 @@
-//! Secrets at rest.
+//! Encrypts secrets at rest.
 //!
-//! A sealed text is `sealed:1:<key>:<data>`: the version of the format, the first digits of the key's digest, and in base64
-//! the nonce followed by what XChaCha20-Poly1305 made of the text. The nonce has 192 random bits, so that it needs no
-//! counter. The place of the text (table, row, column, key) is authenticated with it: a sealed text that is copied to
-//! another row cannot be opened there. Whatever does not begin this way was stored before there was sealing.
+//! A sealed text is `sealed:1:<key>:<data>`: the version of the format, the first digits of the key's digest, and in
+//! base64 the nonce followed by the XChaCha20-Poly1305 ciphertext. The nonce has 192 random bits, so no counter is
+//! needed. The place of the text (table, row, column or key) is authenticated with it: a sealed text that is copied to
+//! another row cannot be opened there. A text without this prefix was stored before secrets were sealed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -17,28 +17,28 @@ use crate::Error;
 
 const PREFIX: &str = "sealed:1:";
 
-/// Bytes of a nonce.
+/// Length of a nonce in bytes.
 const NONCE: usize = 24;
 
-/// Seals secrets on their way into the database, and opens them on their way out.
+/// Encrypts secrets before they are stored, and decrypts them when they are read.
 #[derive(Clone)]
 pub struct Sealer {
     cipher: XChaCha20Poly1305,
-    /// Names the key without giving it away.
+    /// Identifies the key without revealing it.
     key: String,
 }
 
-/// Where a secret is stored.
+/// The place where a secret is stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) table: &'static str,
-    /// What names the row, whatever happens to the others.
+    /// The permanent identifier of the row.
     pub(crate) row: &'a str,
-    /// The column, or in a table of keys and values the key.
+    /// The column, or the key in a table of keys and values.
     pub(crate) column: &'a str,
 }
 
-/// Whether a stored text is sealed.
+/// Returns whether a stored text is sealed.
 pub(crate) fn is_sealed(stored: &str) -> bool {
     stored.starts_with(PREFIX)
 }
@@ -46,7 +46,7 @@ pub(crate) fn is_sealed(stored: &str) -> bool {
 // === impl Sealer ===
 
 impl Sealer {
-    /// Seals with this key.
+    /// Creates a sealer with this key.
     #[must_use]
     pub fn new(key: &Secret<[u8; 32]>) -> Self {
         let name = digest(&SHA256, key.expose());
@@ -54,7 +54,7 @@ impl Sealer {
         Self { cipher: XChaCha20Poly1305::new(key.expose().into()), key: name }
     }
 
-    /// The text as it is stored at `place`.
+    /// Encrypts a text for storage at `place`.
     pub(crate) fn seal(&self, place: Place<'_>, text: &str) -> Result<String, Error> {
         let refused = || Error::Internal("the system gave no randomness to seal a secret with".into());
         let mut nonce = [0; NONCE];
@@ -66,7 +66,7 @@ impl Sealer {
         Ok(format!("{PREFIX}{}:{data}", self.key))
     }
 
-    /// The text that is stored at `place`; a text that was never sealed is itself.
+    /// Decrypts the text stored at `place`; a text that was never sealed is returned unchanged.
     pub(crate) fn open(&self, place: Place<'_>, stored: &str) -> Result<Secret<String>, Error> {
         let Some(rest) = stored.strip_prefix(PREFIX) else { return Ok(Secret::new(stored.to_owned())) };
         let unreadable = |why: &str| {

@@ -1,4 +1,4 @@
-//! What a new database holds, so that the first request is answered without any configuration.
+//! Fills a new database, so that the first request is answered without any configuration.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, audit, models, provider_configs, provider_models, providers};
 
-/// Fills the catalogue if there is no provider.
+/// Fills the catalogue if it has no providers.
 pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     let Total(providers) = tx.one(Statement::new("SELECT COUNT(*) AS total FROM providers"), "count").await?;
     if providers > 0 {
@@ -34,7 +34,8 @@ pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     audit::unsign_now(tx).await
 }
 
-/// Makes qwen-proxy the active provider if there is a login for it, else the echo, unless somebody has chosen one.
+/// Makes qwen-proxy the active provider if there is a login for it, and the echo provider otherwise, unless one was
+/// chosen already.
 async fn choose_active(tx: &mut Transaction, now: i64) -> Result<(), Error> {
     let choose = Statement::new(
         "INSERT INTO settings (key, value, updated_at, seeded)
@@ -44,7 +45,7 @@ async fn choose_active(tx: &mut Transaction, now: i64) -> Result<(), Error> {
     tx.execute(choose.bind(ACTIVE_PROVIDER).bind(now)).await.map(drop)
 }
 
-/// Makes qwen-proxy the active provider because a login for it has arrived, unless somebody has chosen one.
+/// Makes qwen-proxy the active provider because a login for it was stored, unless the user has chosen a provider.
 pub(crate) async fn login_arrived(tx: &mut Transaction, now: i64) -> Result<(), Error> {
     let switch = Statement::new(
         "UPDATE settings SET updated_at = $2, seeded = FALSE,
@@ -97,7 +98,7 @@ fn provider(id: &str, name: &str, kind: &str, enabled: bool, priority: i64) -> N
     }
 }
 
-/// Milliseconds since 1970; 0 on a machine whose clock is before it.
+/// Returns the milliseconds since 1970; 0 if the clock is set to an earlier time.
 fn now_ms() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)

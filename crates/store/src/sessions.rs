@@ -1,4 +1,4 @@
-//! Table `sessions`.
+//! Table `sessions`: conversations.
 
 use signalbox_core::schema::Session;
 
@@ -6,26 +6,26 @@ use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::{After, Error, Listed, Page, Store};
 
-/// What an error calls a row of this table.
+/// The name of a row of this table in errors.
 const WHAT: &str = "session";
 
 pub(crate) const DELETE_EXPIRED: &str =
     "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 
-/// How many there are, from the sums by hour.
+/// Counts all sessions, from the hourly sums.
 pub(crate) const TOTAL: &str = "SELECT CAST(COALESCE(SUM(sessions), 0) AS BIGINT) AS total FROM session_hours";
 
-/// The newest first, by which time?
+/// The time by which sessions are sorted, the newest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// When it began.
+    /// The beginning of the session.
     #[default]
     CreatedAt,
-    /// Its newest request.
+    /// The newest request of the session.
     LastAccessed,
 }
 
-/// The sessions, the newest first.
+/// Returns the sessions, the newest first.
 ///
 /// # Errors
 /// See [`Error`].
@@ -33,7 +33,7 @@ pub async fn list(store: &Store, sort: Sort, page: Page) -> Result<Listed<Sessio
     list_after(store, sort, None, page).await
 }
 
-/// The sessions behind a place in that order; they all count for the total.
+/// Returns the sessions after a position in that order; the total still counts all.
 ///
 /// # Errors
 /// See [`Error`].
@@ -50,7 +50,7 @@ pub async fn list_after(
     Ok(Listed { items, total })
 }
 
-/// One page.
+/// Returns the statement for one page.
 pub(crate) fn piece<'a>(sort: Sort, after: Option<&'a After<String>>, page: Page) -> Statement<'a> {
     let (behind, order) = match sort {
         Sort::CreatedAt => ("(created_at, id) < (?, ?)", "ORDER BY created_at DESC, id DESC"),
@@ -63,7 +63,7 @@ pub(crate) fn piece<'a>(sort: Sort, after: Option<&'a After<String>>, page: Page
     filtered.page("SELECT * FROM sessions", order, page)
 }
 
-/// One session, even if it has expired.
+/// Returns one session, even if it has expired.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
@@ -88,8 +88,8 @@ pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
     store.change(Statement::new("DELETE FROM sessions WHERE id = $1").bind(id), WHAT).await
 }
 
-/// Deletes up to `limit` sessions that expired before `now_ms`, with their requests and responses; answers how many.
-/// A caller with many to delete calls again, so that other writers get their turn in between.
+/// Deletes up to `limit` sessions that expired before `now_ms`, with their requests and responses; returns their
+/// number. To delete many, call this repeatedly, so that other writers can run in between.
 ///
 /// # Errors
 /// See [`Error`].

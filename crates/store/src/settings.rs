@@ -1,4 +1,4 @@
-//! Table `settings`.
+//! Table `settings`: options that can be changed at run time.
 
 use signalbox_core::schema::Setting;
 use tokio::time::{Duration, MissedTickBehavior, interval};
@@ -8,18 +8,18 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, Store, catalog};
 
-/// Whether the request log keeps what people ask.
+/// Setting: whether the log keeps the bodies of requests.
 pub const LOG_REQUESTS: &str = "logging.logRequests";
-/// Whether it keeps what they are answered.
+/// Setting: whether the log keeps the answers.
 pub const LOG_RESPONSES: &str = "logging.logResponses";
 
-/// The provider that requests go to first.
+/// Setting: the provider that requests are sent to first.
 pub const ACTIVE_PROVIDER: &str = "active_provider";
 
-/// Two looks a second: a change is in force within one.
+/// Poll interval: two polls a second, so that a change takes effect within one second.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// The settings that are not at their defaults, by key.
+/// Returns the settings that differ from their defaults, by key.
 ///
 /// # Errors
 /// See [`Error`].
@@ -27,7 +27,7 @@ pub async fn list(store: &Store) -> Result<Vec<Setting>, Error> {
     store.all(Statement::new("SELECT * FROM settings ORDER BY key")).await
 }
 
-/// One setting, unless it is at its default.
+/// Returns one setting; `None` if it has its default value.
 ///
 /// # Errors
 /// See [`Error`].
@@ -35,8 +35,8 @@ pub async fn get(store: &Store, key: &str) -> Result<Option<Setting>, Error> {
     store.first(Statement::new("SELECT * FROM settings WHERE key = $1").bind(key)).await
 }
 
-/// Returns whether a setting still has the value that the new database was given, so that it may be replaced by a better one:
-/// nobody has chosen it.
+/// Returns whether a setting still has the value that it got when the database was created. The user has not chosen
+/// such a value, so it may be replaced with a better one.
 ///
 /// # Errors
 /// See [`Error`].
@@ -45,7 +45,7 @@ pub async fn is_seeded(store: &Store, key: &str) -> Result<bool, Error> {
     Ok(store.first::<()>(statement).await?.is_some())
 }
 
-/// Writes settings as pairs of key and value, all or none.
+/// Writes settings, given as pairs of key and value, atomically.
 ///
 /// # Errors
 /// See [`Error`].
@@ -57,7 +57,7 @@ pub async fn put(store: &Store, settings: &[(String, String)], now_ms: i64) -> R
     tx.commit().await
 }
 
-/// Puts a setting back to its default; answers whether it was at another value.
+/// Resets a setting to its default; returns whether it had another value.
 ///
 /// # Errors
 /// See [`Error`].
@@ -68,8 +68,8 @@ pub async fn delete(store: &Store, key: &str) -> Result<bool, Error> {
     Ok(deleted > 0)
 }
 
-/// Calls `changed` with the values of these settings, at once and whenever one of them has become another one, until it is
-/// dropped; `None` is a default. While the database is away, the last values stay in force.
+/// Calls `changed` with the values of these settings, immediately and whenever one of them changes, until the future is
+/// dropped; `None` stands for the default. While the database is unavailable, the last values stay in effect.
 pub async fn watch<const N: usize>(store: &Store, keys: [&str; N], mut changed: impl FnMut([Option<&str>; N])) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,7 +90,8 @@ pub async fn watch<const N: usize>(store: &Store, keys: [&str; N], mut changed: 
     }
 }
 
-/// Whether a switch that is on by default is on. Who has set it to something that is no answer wanted it off.
+/// Returns whether a switch that is on by default is on. An invalid value counts as off, because it was set to change
+/// the default.
 #[must_use]
 pub fn is_on(key: &str, value: Option<&str>) -> bool {
     match value {

@@ -1,7 +1,7 @@
-//! One SQL text for both databases, and the values that go with it.
+//! SQL statements for both databases, with their values.
 //!
-//! Both understand `$1`, `RETURNING`, `ON CONFLICT … excluded`, `TRUE` and `FALSE`. Every text is made of literals of
-//! this crate: a value never becomes part of it.
+//! Both databases support `$1`, `RETURNING`, `ON CONFLICT … excluded`, `TRUE` and `FALSE`. Every text consists of
+//! literals in this crate: a value never becomes part of it.
 
 mod filtered;
 
@@ -22,14 +22,14 @@ use crate::Error;
 pub(crate) struct Statement<'a> {
     text: Text,
     values: Vec<Value<'a>>,
-    /// Nothing has to be looked for in the values any more.
+    /// Whether the values are known to contain no U+0000.
     clean: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Text {
     Plain(Cow<'static, str>),
-    /// `head` and `tail` with `($1, $2), ($3, $4)` between them: all the values, as rows of so many.
+    /// `head` and `tail` with `($1, $2), ($3, $4)` between them: all values, in rows of `width` values.
     Rows {
         head: Cow<'static, str>,
         width: usize,
@@ -37,7 +37,7 @@ enum Text {
     },
 }
 
-/// A value of one of the four types of the schema. PostgreSQL wants a type even for an absent one.
+/// A value of one of the four types of the schema. PostgreSQL requires a type even for NULL.
 #[derive(Clone, Debug)]
 pub(crate) enum Value<'a> {
     Text(Option<Cow<'a, str>>),
@@ -46,8 +46,8 @@ pub(crate) enum Value<'a> {
     Bytes(Cow<'a, [u8]>),
 }
 
-/// The latest text of each column. The rows of the log repeat each other, and a text that is shared needs no copy on its
-/// way to SQLite's thread.
+/// The latest text of each column. Rows of the log often repeat texts, and a shared text need not be copied for
+/// SQLite's thread.
 struct Texts(Vec<Option<Arc<str>>>);
 
 // === impl Statement ===
@@ -57,7 +57,7 @@ impl<'a> Statement<'a> {
         Self { text: Text::Plain(Cow::Borrowed(text)), values: Vec::new(), clean: false }
     }
 
-    /// A statement about many rows: see [`crate::rows::Rows`].
+    /// Creates a statement with many rows: see [`crate::rows::Rows`].
     pub(crate) const fn of_rows(head: &'static str, width: usize, tail: &'static str, values: Vec<Value<'a>>) -> Self {
         Self { text: Text::Rows { head: Cow::Borrowed(head), width, tail }, values, clean: false }
     }
@@ -68,7 +68,7 @@ impl<'a> Statement<'a> {
         self
     }
 
-    /// PostgreSQL cannot store the character U+0000 in a text and SQLite's functions stop at it, so nobody may.
+    /// Refuses texts with the character U+0000: PostgreSQL cannot store it, and SQLite's functions stop at it.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if !self.clean && self.values.iter().any(Value::has_nul) {
             return Err(Error::Invalid("a text contains the character U+0000".to_owned()));
@@ -76,7 +76,7 @@ impl<'a> Statement<'a> {
         Ok(())
     }
 
-    /// Replaces U+0000 by U+FFFD. For the request log: what a client or a provider sent must not stop it.
+    /// Replaces U+0000 with U+FFFD. For the request log, which data of clients or providers must not block.
     pub(crate) fn replacing_nul(mut self) -> Self {
         for value in self.values.iter_mut().filter(|value| value.has_nul()) {
             if let Value::Text(Some(text)) = value {
@@ -87,7 +87,7 @@ impl<'a> Statement<'a> {
         self
     }
 
-    /// The statement for any time.
+    /// Copies the values, so that the statement is `'static`.
     #[cfg(test)]
     pub(crate) fn owned(self) -> Statement<'static> {
         let owned = |value| match value {
@@ -99,7 +99,7 @@ impl<'a> Statement<'a> {
         Statement { text: self.text, values: self.values.into_iter().map(owned).collect(), clean: self.clean }
     }
 
-    /// The plan of the statement instead of its rows.
+    /// Returns the statement that explains the plan of this one.
     #[cfg(test)]
     pub(crate) fn explained(mut self, explain: &str) -> Self {
         let (Text::Plain(text) | Text::Rows { head: text, .. }) = &mut self.text;
@@ -142,7 +142,7 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// The text without U+0000: see [`Statement::replacing_nul`].
+/// Returns the text with U+0000 replaced: see [`Statement::replacing_nul`].
 pub(crate) fn without_nul(text: &str) -> Cow<'_, str> {
     match memchr::memchr(0, text.as_bytes()) {
         None => Cow::Borrowed(text),
@@ -156,7 +156,7 @@ impl Text {
     fn for_sqlite(&self, values: usize) -> Cow<'static, str> {
         match self {
             Self::Plain(text) => text.clone(),
-            // SQLite searches the names of all parameters for each one that has a name.
+            // `?` rather than `$1`: SQLite searches the names of all parameters for each one that has a name.
             Self::Rows { head, width, tail } => rows(head, values, *width, tail, |text, _| text.push('?')),
         }
     }
@@ -182,7 +182,7 @@ impl Texts {
         }
     }
 
-    /// The value at this position of all; the one above it if they are equal.
+    /// Returns the text for this position; shares the text of the row above if they are equal.
     fn shared(&mut self, position: usize, text: &str) -> Arc<str> {
         let column = position.checked_rem(self.0.len()).and_then(|column| self.0.get_mut(column));
         match column {
@@ -222,7 +222,7 @@ impl Value<'_> {
         matches!(self, Self::Text(Some(text)) if memchr::memchr(0, text.as_bytes()).is_some())
     }
 
-    /// Bytes of its text or data: what a statement weighs.
+    /// Returns the bytes of its text or data, which determine the size of a statement.
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Text(text) => text.as_ref().map_or(0, |text| text.len()),

@@ -104,7 +104,7 @@ pub(super) fn relative(body: &str, text: &str) -> Option<String> {
     (json.len() < text.len()).then_some(json)
 }
 
-/// A part of a body.
+/// Returns the pieces of a part of a body.
 fn slice(pieces: &[Piece], part: Range<usize>) -> Option<Vec<Piece>> {
     let mut sliced = Vec::new();
     let mut at = 0;

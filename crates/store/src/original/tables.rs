@@ -1,16 +1,16 @@
-//! The tables of the original.
+//! The tables of the Node.js version.
 
-/// A table, in any of its states.
+/// A table in all of its states.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) name: &'static str,
-    /// The columns it had from the beginning.
+    /// The columns that existed from the beginning.
     pub(super) needed: &'static [&'static str],
-    /// Those that came later.
+    /// The columns that were added later.
     pub(super) later: &'static [&'static str],
 }
 
-/// All there ever were.
+/// All tables that ever existed.
 pub(super) const TABLES: &[Table] = &[
     Table { name: "settings", needed: &["key", "value", "updated_at"], later: &[] },
     Table { name: "metadata", needed: &["key", "value", "updated_at"], later: &[] },

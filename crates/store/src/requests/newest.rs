@@ -1,4 +1,4 @@
-//! The newest requests, for who looks again and again.
+//! The newest requests, for clients that poll.
 
 use signalbox_core::schema::RequestStatus;
 
@@ -6,12 +6,12 @@ use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::{Error, Store};
 
-/// What has come since a look.
+/// The requests that were added since the last poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Newest {
-    /// The highest number in the log; 0 while it is empty.
+    /// The highest number in the log; 0 if it is empty.
     pub last: i64,
-    /// The newest first.
+    /// The new requests, the newest first.
     pub requests: Vec<Newer>,
 }
 
@@ -31,7 +31,8 @@ pub struct Newer {
 
 struct Last(i64);
 
-/// The requests with a higher number than `after`, at most `limit`. Without `after` it only tells where the log ends.
+/// Returns the requests with a number higher than `after`, at most `limit`. Without `after`, returns only the highest
+/// number in the log.
 ///
 /// # Errors
 /// See [`Error`].

@@ -1,7 +1,8 @@
-//! Looking for a text in what was said.
+//! Searches the texts of requests and answers.
 //!
-//! Bodies are compressed, and in pieces, so no index knows their words. A search reads them, the newest first, as many as its
-//! bounds allow, and says where it stopped: whoever wants more goes on there. What the filter leaves out is not read.
+//! Bodies are compressed and split into pieces, so they cannot be indexed. A search reads the bodies, the newest first,
+//! until it reaches its bounds, and returns the position from which the caller can continue. Requests that do not match
+//! the filter are not read.
 
 use std::collections::HashMap;
 
@@ -17,35 +18,35 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{After, Error, Page, Store};
 
-/// How many requests one statement reads, without their bodies.
+/// Number of requests that one statement reads, without their bodies.
 const STEP: usize = 16;
 
-/// Maximum bytes of bodies in memory at once, unless one is longer.
+/// Maximum bytes of bodies in memory at once, unless a single body is longer.
 const GROUP: usize = 4 << 20;
 
-/// How far one search goes.
+/// The bounds of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// It stops when it has found so many.
+    /// Stops when this many requests have been found.
     pub found: usize,
-    /// It stops when it has read so many requests, or a few more.
+    /// Stops when this many requests, or a few more, have been read.
     pub read: usize,
-    /// It stops when it has read so many bytes of bodies, or one body more.
+    /// Stops when this many bytes of bodies have been read; the last body may exceed the limit.
     pub bytes: usize,
-    /// It stops when it has taken so long, or a little longer.
+    /// Stops after this time, or slightly later.
     pub time: Duration,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug)]
 pub struct Found {
-    /// The requests with the short of their responses, the newest first.
+    /// The requests with summaries of their responses, the newest first.
     pub items: Vec<(Request, Option<ResponseSummary>)>,
-    /// How many requests the filter leaves, wherever the search began.
+    /// The number of requests that match the filter, regardless of where the search began.
     pub total: i64,
-    /// How many of them were read.
+    /// The number of requests that were read.
     pub read: usize,
-    /// Where the search goes on; `None` if there is nothing left to read.
+    /// The position from which to continue; `None` if all requests have been read.
     pub next: Option<After<i64>>,
 }
 
@@ -53,12 +54,12 @@ pub struct Found {
 struct Candidate {
     row: Kept,
     summary: Option<ResponseSummary>,
-    /// Bytes of its bodies.
+    /// Length of the bodies in bytes.
     length: usize,
 }
 
-/// Reads requests and their answers, the newest first and without the first `skipped`, and answers those in which the text
-/// was said; their bodies are as in [`list`](super::list). However narrow the bounds are, it comes further.
+/// Reads requests and their answers, the newest first and without the first `skipped`, and returns those that contain
+/// the text; their bodies are as in [`list`](super::list). Every search makes progress, even with the smallest bounds.
 ///
 /// # Errors
 /// See [`Error`].
@@ -70,7 +71,8 @@ pub async fn search(store: &Store, filter: &Filter, text: &str, skipped: i64, bo
     let mut found = Found { items: Vec::new(), total: 0, read: 0, next: None };
     let mut bytes = 0_usize;
     loop {
-        // A transaction for each step: who cleans up after writers need not wait for the whole search.
+        // One transaction per step, so that a long search does not keep SQLite from checkpointing or PostgreSQL from
+        // vacuuming.
         let mut tx = store.read().await?;
         if found.read == 0 {
             found.total = total(&mut tx, &filter).await?;
@@ -126,7 +128,7 @@ async fn candidates(tx: &mut Transaction, filter: &Filter, page: Page) -> Result
         let answer = answers.get(&row.request.id).copied().unwrap_or_default();
         let length = match &row.pieces {
             Some(pieces) => length_of(pieces).unwrap_or_default(),
-            // It is in its row, and nobody knows how much of it.
+            // The body is in the row, but its length is unknown.
             None if is_cut(&row) => GROUP,
             None => row.request.openai_request.len(),
         };
@@ -135,7 +137,7 @@ async fn candidates(tx: &mut Transaction, filter: &Filter, page: Page) -> Result
     Ok(rows.into_iter().map(candidate).collect())
 }
 
-/// Reads the bodies of a few requests, and of their answers.
+/// Reads the bodies of a few requests and of their answers.
 async fn read(tx: &mut Transaction, group: &[Candidate]) -> Result<Vec<(String, Option<String>)>, Error> {
     let mut answered = Rows::new(BY_IDS.0, BY_IDS.1, BY_IDS.2);
     let mut rows = Vec::with_capacity(group.len());
@@ -148,7 +150,7 @@ async fn read(tx: &mut Transaction, group: &[Candidate]) -> Result<Vec<(String, 
             let by_id = Statement::new("SELECT * FROM requests WHERE id = $1").bind(request.id);
             request = tx.one(by_id, super::WHAT).await?;
         }
-        // What the provider was sent says the same, so it is not read.
+        // The body sent to the provider has the same texts, so it is not read.
         rows.push(Kept { request, pieces: row.pieces.clone(), upstream_pieces: None });
     }
     let answers: Vec<KeptResponse> = answered.all(tx).await?;
@@ -161,7 +163,7 @@ async fn read(tx: &mut Transaction, group: &[Candidate]) -> Result<Vec<(String, 
     Ok(whole(tx, rows).await?.into_iter().map(text).collect())
 }
 
-/// Whether the column of a body goes on behind what a list reads of it.
+/// Returns whether the column of a body is longer than the part that a list reads.
 fn is_cut(row: &Kept) -> bool {
     row.request.openai_request.len() > EXCERPT
 }

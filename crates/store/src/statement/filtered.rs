@@ -1,9 +1,9 @@
-//! Statements with conditions that the caller chooses.
+//! Builds statements with optional conditions.
 
 use super::{Statement, Text, Value};
 use crate::Page;
 
-/// A `WHERE` clause that grows with what the caller asks for.
+/// A `WHERE` clause that is built from the conditions in use.
 #[derive(Debug, Default)]
 pub(crate) struct Filtered<'a> {
     clause: String,
@@ -13,14 +13,14 @@ pub(crate) struct Filtered<'a> {
 // === impl Filtered ===
 
 impl<'a> Filtered<'a> {
-    /// Adds a condition; its one `?` is where the value goes.
+    /// Adds a condition; its single `?` is replaced with the value's placeholder.
     pub(crate) fn and(&mut self, condition: &'static str, value: impl Into<Value<'a>>) {
         self.values.push(value.into());
         let place = format!("${}", self.values.len());
         self.push(&condition.replacen('?', &place, 1));
     }
 
-    /// Adds a condition that compares two columns with two values; its two `?` are where they go.
+    /// Adds a condition that compares two columns with two values; its two `?` are replaced with their placeholders.
     pub(crate) fn and_pair(&mut self, condition: &'static str, pair: (impl Into<Value<'a>>, impl Into<Value<'a>>)) {
         self.values.push(pair.0.into());
         self.values.push(pair.1.into());
@@ -40,7 +40,7 @@ impl<'a> Filtered<'a> {
         self.push(condition);
     }
 
-    /// `select` with the conditions.
+    /// Returns `select` with the conditions.
     pub(crate) fn all(&self, select: &'static str) -> Statement<'a> {
         Statement {
             text: Text::Plain(format!("{select}{}", self.clause).into()),
@@ -49,7 +49,8 @@ impl<'a> Filtered<'a> {
         }
     }
 
-    /// `head`, a `SELECT` of the ids of that page, `tail`: what is skipped is found in an index, and never read.
+    /// Returns `head`, a `SELECT` of the ids of the page, and `tail`. Skipped rows are counted in an index and never
+    /// read.
     pub(crate) fn page_of(
         &self,
         head: &'static str,
@@ -65,7 +66,7 @@ impl<'a> Filtered<'a> {
             .bind(page.offset)
     }
 
-    /// `select` with the conditions, in order, and only that page.
+    /// Returns `select` with the conditions and the order, limited to the page.
     pub(crate) fn page(&self, select: &'static str, order: &'static str, page: Page) -> Statement<'a> {
         let (limit, offset) = (self.values.len() + 1, self.values.len() + 2);
         let text = format!("{select}{} {order} LIMIT ${limit} OFFSET ${offset}", self.clause);
