@@ -1,4 +1,4 @@
-//! The open database.
+//! The open database and its connections.
 
 mod postgres;
 mod release;
@@ -18,7 +18,7 @@ use crate::transaction::Transaction;
 use crate::{Error, audit};
 pub(crate) use sqlite::Linked;
 
-/// How long a caller waits for a connection, or for another writer, before the database counts as unavailable.
+/// Maximum time a caller waits for a connection, or for another writer, before the database counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The open database. Clones share its connections.
@@ -28,12 +28,12 @@ pub struct Store {
     openings: Arc<Mutex<Openings>>,
 }
 
-/// Which database it is.
+/// The kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A file of this machine, or memory.
+    /// SQLite: a local file, or memory.
     Sqlite,
-    /// A server.
+    /// A PostgreSQL server.
     Postgres,
 }
 
@@ -46,11 +46,11 @@ enum Pool {
 // === impl Store ===
 
 impl Store {
-    /// Opens the database at `url`, makes it if it is a file that does not exist, and brings its schema up to date. Any
-    /// number of processes may do that at once.
+    /// Opens the database at `url`, creates it if it is a file that does not exist, and brings its schema up to date.
+    /// Any number of processes may do that concurrently.
     ///
-    /// `url` is `sqlite:///absolute/file.db`, `sqlite://relative/file.db`, `sqlite::memory:` (for tests: gone with the
-    /// store) or `postgres://user:password@host:port/database`.
+    /// `url` is `sqlite:///absolute/file.db`, `sqlite://relative/file.db`, `sqlite::memory:` (for tests: discarded with
+    /// the store) or `postgres://user:password@host:port/database`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other URLs, [`Error::Incompatible`] if the database belongs to another program or to a
@@ -59,21 +59,22 @@ impl Store {
         let pool = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => Pool::Sqlite(sqlite::open(url).await?),
             Some("postgres" | "postgresql") => Pool::Postgres(postgres::open(url).await?),
-            // The URL may hold a password, so it is not repeated.
+            // The URL may contain a password, so the message does not repeat it.
             _ => return Err(Error::Invalid("the database URL must begin with sqlite: or postgres:".to_owned())),
         };
         Ok(Self { pool, openings: Arc::default() })
     }
 
-    /// Whether the database answers.
+    /// Checks that the database responds.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if not.
+    /// [`Error::Unavailable`] if it does not.
     pub async fn ping(&self) -> Result<(), Error> {
         self.first::<()>(Statement::new("SELECT 1 AS one")).await.map(drop)
     }
 
-    /// Closes all connections, once what runs on them has ended. Later calls fail with [`Error::Unavailable`].
+    /// Closes all connections, after the statements running on them have ended. Later calls fail with
+    /// [`Error::Unavailable`].
     pub async fn close(&self) {
         match &self.pool {
             Pool::Sqlite(database) => database.close().await,
@@ -81,11 +82,12 @@ impl Store {
         }
     }
 
-    /// Copies a SQLite database to a new file at `path`, for this user only, while others may use it. The copy survives a power
-    /// cut when this returns.
+    /// Copies a SQLite database to a new file at `path` that only this user can access, while other processes may use
+    /// the database. The copy is durable when this returns.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the database is no file, or `path` exists; [`Error::Unavailable`] if it cannot be written.
+    /// [`Error::Invalid`] if the database is not a file, or `path` exists; [`Error::Unavailable`] if the copy cannot be
+    /// written.
     pub async fn backup(&self, path: &Path) -> Result<(), Error> {
         match &self.pool {
             Pool::Sqlite(database) => database.backup(path).await,
@@ -93,8 +95,8 @@ impl Store {
         }
     }
 
-    /// For so long, lets others have the core between two steps of what is written to the log; afterwards, it takes what the
-    /// scheduler gives it. PostgreSQL does its work elsewhere.
+    /// Makes log writes on SQLite yield the CPU core between short steps for this time span; afterwards they run
+    /// normally. Does nothing on PostgreSQL, which works in other processes.
     pub fn give_way(&self, span: Duration) {
         match &self.pool {
             Pool::Sqlite(database) => database.give_way(span),
@@ -102,8 +104,8 @@ impl Store {
         }
     }
 
-    /// Why nothing is written, where the reason is that the SQLite file was deleted or replaced while it was in use. As it
-    /// was when somebody used the database last, which is at most a second ago where [`crate::settings::watch`] runs.
+    /// Returns the reason why nothing can be written, if the SQLite file was deleted or replaced while it was in use.
+    /// The result is as of the last use of the database, at most a second ago if [`crate::settings::watch`] is running.
     #[must_use]
     pub fn problem(&self) -> Option<&'static str> {
         match &self.pool {
@@ -112,7 +114,8 @@ impl Store {
         }
     }
 
-    /// Another number for each file that was opened instead of a replaced one: what was read before has to be read again.
+    /// Returns a number that differs for each file that was opened in place of a replaced one. Cached data of another
+    /// generation must be discarded.
     pub(crate) fn generation(&self) -> u64 {
         match &self.pool {
             Pool::Sqlite(database) => database.reopened(),
@@ -120,7 +123,7 @@ impl Store {
         }
     }
 
-    /// Which database it is.
+    /// Returns the kind of database.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match &self.pool {
@@ -129,19 +132,19 @@ impl Store {
         }
     }
 
-    /// Begins to read: all statements see the same state.
+    /// Begins a read transaction, in which all statements see the same state.
     pub(crate) async fn read(&self) -> Result<Transaction, Error> {
         match &self.pool {
             Pool::Sqlite(database) => Ok(Transaction::Sqlite(database.for_reading().await.read.begin().await?.into())),
             Pool::Postgres(pool) => {
-                // By default every statement would see a state of its own.
+                // By default, every statement would see a state of its own.
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 Ok(Transaction::Postgres(pool.begin_with(begin).await?))
             }
         }
     }
 
-    /// Begins to write what must survive a power cut.
+    /// Begins a write transaction that is durable: once committed, it survives a power failure.
     pub(crate) async fn write(&self) -> Result<Transaction, Error> {
         let mut tx = match &self.pool {
             Pool::Sqlite(database) => database.for_writing().await?.begin_write().await?,
@@ -151,7 +154,7 @@ impl Store {
         Ok(tx)
     }
 
-    /// Begins to write the request log.
+    /// Begins a transaction that writes the request log.
     pub(crate) async fn write_log(&self) -> Result<Transaction, Error> {
         match &self.pool {
             Pool::Sqlite(database) => database.for_writing().await?.begin_log().await,
@@ -159,15 +162,15 @@ impl Store {
         }
     }
 
-    /// What is remembered of how conversations began in the database of this transaction. For whoever has begun to write
-    /// the request log, so nobody waits.
+    /// Returns the cached openings for the database of this transaction. Only called within a transaction that writes
+    /// the log; these are serialised, so the lock is not contended.
     pub(crate) async fn openings(&self, tx: &Transaction) -> MutexGuard<'_, Openings> {
         let mut openings = self.openings.lock().await;
         openings.belong_to(tx.generation());
         openings
     }
 
-    /// One statement that only reads: the first row.
+    /// Runs a read-only statement and returns its first row, if any.
     pub(crate) async fn first<T: FromRow>(&self, statement: Statement<'_>) -> Result<Option<T>, Error> {
         statement.check()?;
         match &self.pool {
@@ -181,12 +184,12 @@ impl Store {
         }
     }
 
-    /// One statement that only reads: the row, which has to be there.
+    /// Runs a read-only statement and returns its row, which must exist.
     pub(crate) async fn one<T: FromRow>(&self, statement: Statement<'_>, what: &'static str) -> Result<T, Error> {
         self.first(statement).await?.ok_or(Error::NotFound { what })
     }
 
-    /// One statement that only reads: all rows.
+    /// Runs a read-only statement and returns all rows.
     pub(crate) async fn all<T: FromRow>(&self, statement: Statement<'_>) -> Result<Vec<T>, Error> {
         statement.check()?;
         match &self.pool {
@@ -200,7 +203,7 @@ impl Store {
         }
     }
 
-    /// One statement that writes, which has to change a row: `what` names it.
+    /// Runs a statement that must change a row; `what` names the row in errors.
     pub(crate) async fn change(&self, statement: Statement<'_>, what: &'static str) -> Result<(), Error> {
         let mut tx = self.write().await?;
         if tx.execute(statement).await? == 0 {
@@ -209,7 +212,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// One statement that writes and returns the row it changed.
+    /// Runs a statement that writes and returns the changed row.
     pub(crate) async fn change_returning<T: FromRow>(
         &self,
         statement: Statement<'_>,

@@ -1,4 +1,4 @@
-//! A transaction of either database. Dropping it rolls back.
+//! A transaction on either database. Dropping it rolls it back.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::statement::Statement;
 use crate::store::Linked;
 use crate::{Error, audit};
 
-/// See the module. Statements run one after the other, each in the transaction.
+/// A transaction on either database, see the module documentation. Statements run in sequence.
 pub(crate) enum Transaction {
     Sqlite(SqliteTransaction),
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
-/// A transaction of SQLite, and the file it belongs to.
+/// A SQLite transaction and the file it belongs to.
 pub(crate) struct SqliteTransaction {
     tx: sqlx::Transaction<'static, Sqlite>,
-    /// Of who writes to a file.
+    /// Only set for transactions that write to a file.
     linked: Option<Arc<Linked>>,
     generation: u64,
 }
@@ -28,7 +28,7 @@ pub(crate) struct SqliteTransaction {
 // === impl Transaction ===
 
 impl Transaction {
-    /// Runs a statement; answers how many rows it changed.
+    /// Runs a statement; returns the number of changed rows.
     pub(crate) async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Error> {
         statement.check()?;
         match self {
@@ -37,7 +37,7 @@ impl Transaction {
         }
     }
 
-    /// All rows.
+    /// Returns all rows.
     pub(crate) async fn all<T: FromRow>(&mut self, statement: Statement<'_>) -> Result<Vec<T>, Error> {
         statement.check()?;
         match self {
@@ -50,7 +50,7 @@ impl Transaction {
         }
     }
 
-    /// The first row, if there is one.
+    /// Returns the first row, if any.
     pub(crate) async fn first<T: FromRow>(&mut self, statement: Statement<'_>) -> Result<Option<T>, Error> {
         statement.check()?;
         match self {
@@ -63,17 +63,17 @@ impl Transaction {
         }
     }
 
-    /// The first row, which has to be there: `what` names it.
+    /// Returns the first row, which must exist: `what` names it in errors.
     pub(crate) async fn one<T: FromRow>(&mut self, statement: Statement<'_>, what: &'static str) -> Result<T, Error> {
         self.first(statement).await?.ok_or(Error::NotFound { what })
     }
 
-    /// The answer to `SELECT COUNT(*) AS total …`.
+    /// Returns the result of `SELECT COUNT(*) AS total …`.
     pub(crate) async fn total(&mut self, statement: Statement<'_>) -> Result<i64, Error> {
         Ok(self.one::<Total>(statement, "count").await?.0)
     }
 
-    /// Makes it last.
+    /// Commits the transaction.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
         audit::unsign(&mut self).await?;
         match self {
@@ -82,7 +82,8 @@ impl Transaction {
         }
     }
 
-    /// Another number for each database that was opened: what is remembered of one does not hold for another.
+    /// Returns a number that differs for each database file that was opened, so that cached data of another file are
+    /// not used.
     pub(crate) const fn generation(&self) -> u64 {
         match self {
             Self::Sqlite(tx) => tx.generation,
@@ -94,12 +95,13 @@ impl Transaction {
 // === impl SqliteTransaction ===
 
 impl SqliteTransaction {
-    /// From now on, it is committed only to the file of that name.
+    /// Makes the commit depend on the file still having its name.
     pub(crate) fn watch(&mut self, linked: Arc<Linked>, generation: u64) {
         (self.linked, self.generation) = (Some(linked), generation);
     }
 
-    /// Makes it last. A file that has lost its name meanwhile does not last, whatever is written to it.
+    /// Commits the transaction. Fails if the file has lost its name, because its data will be lost. The second check
+    /// detects a loss during the commit.
     async fn commit(self) -> Result<(), Error> {
         let Self { tx, linked, .. } = self;
         if let Some(linked) = &linked {

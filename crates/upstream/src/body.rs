@@ -1,4 +1,4 @@
-//! The body of a response: as it comes, or decoded.
+//! The body of a response, passed through or decoded.
 
 mod coding;
 mod decoding;
@@ -21,21 +21,22 @@ use crate::error::Error;
 use crate::headers::strip_hop_by_hop;
 use crate::pool::Pool;
 
-/// The body of a response: data as it comes, byte for byte, without trailers. A body that is compressed although the request
-/// asked for none is decoded piece by piece.
+/// The body of a response: the unchanged data, without trailers. A body that is compressed although the request asked
+/// for none is decoded in a streaming way.
 ///
-/// Polling it drives the connection. Read to its end, it gives the connection back for the next request; dropped before,
-/// it closes the connection at once. The end is `None`, or [`is_end_stream`](http_body::Body::is_end_stream) being true
-/// after the last frame of a body whose length was announced. An error ends it too; nothing comes after that.
+/// Polling the body drives the connection. When it has been read to its end, the connection is returned to the pool for
+/// the next request; if it is dropped earlier, the connection is closed at once. The end is `None`, or
+/// [`is_end_stream`](http_body::Body::is_end_stream) returning `true` after the last frame of a body with a declared
+/// length. An error ends the body as well.
 #[must_use = "a body that is dropped closes its connection"]
 pub struct Body(Inner);
 
 enum Inner {
     Plain(Wire),
-    /// The head speaks of a coding, and the bytes that have come do not show yet whether that is true.
+    /// The head declares a coding, and the received bytes do not show yet whether that is true.
     Undecided(Box<Undecided>),
     Decoding(Box<Decoding>),
-    /// An error ended it before it was decided.
+    /// An error occurred before the coding was decided.
     Failed,
 }
 
@@ -48,8 +49,8 @@ struct Undecided {
 // === impl Body ===
 
 impl Body {
-    /// The response with a body that takes over the connection. Headers that speak about the connection or the coding are taken
-    /// out of the head.
+    /// Attaches a body that owns the connection to the response. Removes headers about the connection or the coding
+    /// from the head.
     pub(crate) fn attach(answered: Answered, pool: Weak<Pool>, clock: Clock, timer: Timer) -> Response<Self> {
         let (mut head, wire) = Wire::attach(answered, pool, clock, timer).into_parts();
         strip_hop_by_hop(&mut head.headers);
@@ -62,7 +63,7 @@ impl Body {
         Response::from_parts(head, Self(inner))
     }
 
-    /// Reads until the first bytes show how the body is encoded. What has been read of a plain body is its first piece.
+    /// Reads until the first bytes show how the body is encoded. The bytes read of a plain body become its first chunk.
     fn poll_decide(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let Inner::Undecided(undecided) = &mut self.0 else { return Poll::Ready(None) };
         let verdict = loop {

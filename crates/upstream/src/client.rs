@@ -1,4 +1,4 @@
-//! The client: one request in, one response out.
+//! The HTTP client for provider requests.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,22 +24,23 @@ use crate::pool::Pool;
 use crate::target::Target;
 use crate::tls;
 
-/// The outgoing client. One per process: clones share connections. When the last clone is dropped, idle connections are
-/// closed; responses that are being read go on.
+/// The HTTP client. Use one per process: clones share connections. When the last clone is dropped, idle connections are
+/// closed; responses that are still being read continue.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
 /// Settings of a [`Client`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
-    /// How many idle connections are kept per target; 256 unless changed. Connections in use are not limited here.
+    /// Maximum number of idle connections per target; 256 by default. Connections in use are not limited.
     pub max_idle_per_target: usize,
-    /// How long a connection may wait for its next request; 60 s unless changed. Less than providers allow is better than
-    /// more: it decides who closes first.
+    /// Maximum time that a connection stays idle; 60 s by default. It should be shorter than the providers' own limit,
+    /// so that this client closes idle connections first.
     pub idle_timeout: Duration,
-    /// A PEM file with certificate authorities that are trusted besides the built-in ones and the operating system's.
+    /// A PEM file with certificate authorities that are trusted in addition to the built-in ones and those of the
+    /// operating system.
     pub extra_ca_file: Option<PathBuf>,
-    /// The addresses on which this process listens, which are never called: its answer would be to ask itself again.
+    /// The addresses that this process listens on. They are never called, because such a request would loop.
     pub own_addresses: Vec<SocketAddr>,
 }
 
@@ -47,13 +48,14 @@ struct Inner {
     pool: Arc<Pool>,
     open: Arc<AtomicUsize>,
     own: Vec<SocketAddr>,
-    /// Requests that were sent a second time.
+    /// Number of requests that were sent a second time.
     resent: AtomicU64,
     tls: TlsConnector,
 }
 
-/// How soon after it was sent a request has to be lost to be sent again. A provider that closes an idle connection does so
-/// within a round trip of the request that crosses it; one that works this long and then dies may have done the work.
+/// Maximum age of a request that is sent again after its connection was lost. A provider that closes an idle connection
+/// does so within a round trip of the request that crosses the close; a provider that works longer before it fails may
+/// have done the work.
 const RESEND_WITHIN: Duration = Duration::from_secs(5);
 
 // === impl ClientConfig ===
@@ -72,10 +74,10 @@ impl Default for ClientConfig {
 // === impl Client ===
 
 impl Client {
-    /// A client without connections. Reads the certificates of the operating system, so make it once.
+    /// Creates a client without connections. Reads the certificates of the operating system, so create it only once.
     ///
     /// # Errors
-    /// [`ConfigError`] when the extra certificates cannot be used.
+    /// [`ConfigError`] if the extra certificates cannot be used.
     pub fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
         Ok(Self(Arc::new(Inner {
             pool: Arc::new(Pool::new(config.max_idle_per_target, config.idle_timeout)),
@@ -86,19 +88,21 @@ impl Client {
         })))
     }
 
-    /// Sends one request and returns when the head of the response is there. Dropping the future cancels the request by
-    /// closing its connection.
+    /// Sends one request and returns when the head of the response has been received. Dropping the future cancels the
+    /// request by closing its connection.
     ///
-    /// Of the request's URI, path and query are used: make them with [`Target::path`]. `Host`, `Content-Length` and
-    /// `Accept-Encoding: identity` are written here; hop-by-hop headers are removed, from the request as from the
-    /// response. A response that is compressed all the same is decoded. The request's body is not copied. Redirects are responses like others, and never followed.
+    /// Only path and query of the request's URI are used: create them with [`Target::path`]. The client sets `Host`,
+    /// `Content-Length` and `Accept-Encoding: identity`, and removes hop-by-hop headers from the request and from the
+    /// response. A response that is compressed nevertheless is decoded. The body of the request is not copied.
+    /// Redirects are returned like other responses and never followed.
     ///
     /// # Errors
-    /// [`Error`] says whether the provider may have begun to work ([`Error::may_retry`]).
+    /// [`Error::may_retry`] tells whether the provider may have begun to work.
     ///
-    /// A request is sent a second time, on a new connection, in one case only: its pooled connection ended before a byte of
-    /// a response, either unnoticed while idle or within 5 s of the request. Providers close idle connections without a word, and
-    /// the request that crosses the close is lost. Time-outs and new connections are never retried.
+    /// A request is sent a second time, on another connection, in one case only: its pooled connection ended before the
+    /// first byte of a response, either unnoticed while idle or within 5 s of the request. Providers close idle
+    /// connections without notice, and a request that crosses the close is lost. Timeouts and failures of new
+    /// connections are never retried.
     pub async fn send(
         &self,
         target: &Target,
@@ -112,7 +116,7 @@ impl Client {
         let answered = loop {
             let (connection, copy) = match pooled.take() {
                 Some(connection) => (connection, Some(request.clone())),
-                // Boxed, because it is rare and large: a handshake would blow up every request's future.
+                // Boxed, because it is rare and large: the handshake would enlarge the future of every request.
                 None => (Box::pin(self.connect(target, &clock)).await?, None),
             };
             let sent = Instant::now();
@@ -137,19 +141,20 @@ impl Client {
         Ok(Body::attach(answered, Arc::downgrade(&self.0.pool), clock, timer))
     }
 
-    /// How many connections wait for a request.
+    /// Returns the number of idle connections.
     #[must_use]
     pub fn idle_connections(&self) -> usize {
         self.0.pool.len()
     }
 
-    /// How many connections there are, idle or in use.
+    /// Returns the number of connections, idle or in use.
     #[must_use]
     pub fn open_connections(&self) -> usize {
         self.0.open.load(Ordering::Relaxed)
     }
 
-    /// Requests that were sent a second time, because their pooled connection ended before a byte of a response.
+    /// Returns the number of requests that were sent a second time because their pooled connection ended before the
+    /// first byte of a response.
     #[must_use]
     pub fn resent_requests(&self) -> u64 {
         self.0.resent.load(Ordering::Relaxed)
@@ -176,17 +181,17 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// The request as it is written: in origin form, with the headers of this connection instead of another one's.
+/// Returns the request as it is sent: in origin form, with the connection headers replaced.
 fn outgoing(target: &Target, request: Request<Bytes>) -> Request<Full<Bytes>> {
     let (mut head, body) = request.into_parts();
     let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     head.uri = Uri::from(path);
     head.version = Version::HTTP_11;
     strip_hop_by_hop(&mut head.headers);
-    // Nobody waits for the `100 Continue`.
+    // The client does not wait for `100 Continue`.
     head.headers.remove(EXPECT);
     head.headers.insert(HOST, target.host_header());
-    // What is relayed has to be readable on its way through, for usage and for the log.
+    // Relayed data must be readable, because the usage and the log are extracted from them.
     head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if body.is_empty() && !matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
         head.headers.remove(CONTENT_LENGTH);

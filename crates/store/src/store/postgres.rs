@@ -1,4 +1,4 @@
-//! Opening a PostgreSQL database.
+//! Opens a PostgreSQL database.
 
 use std::str::FromStr;
 
@@ -9,10 +9,10 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, migrations, seed};
 
-/// Connections of one process.
+/// Maximum number of connections per process.
 const CONNECTIONS: u32 = 8;
 
-/// The advisory locks of this crate: any two numbers nobody else uses in the same database.
+/// The advisory locks of this crate: two arbitrary numbers that nothing else uses in the same database.
 const MIGRATION_LOCK: i64 = 0x5349_474e_414c_0001;
 const LOG_LOCK: i64 = 0x5349_474e_414c_0002;
 
@@ -30,15 +30,16 @@ pub(super) async fn open(url: &str) -> Result<PgPool, Error> {
     Ok(pool)
 }
 
-/// Loaders of several nodes come one after the other, as they do on SQLite: what a batch reads, it may rely on, and two
-/// batches that touch the same conversations cannot deadlock.
+/// Begins a transaction that writes the log. Transactions of several nodes are serialised, as on SQLite, so that the
+/// rows a batch has read do not change before it commits, and two batches that touch the same conversations cannot
+/// deadlock.
 pub(super) async fn begin_log(pool: &PgPool) -> Result<Transaction, Error> {
     let mut tx = Transaction::Postgres(pool.begin().await?);
     lock(&mut tx, LOG_LOCK).await?;
     Ok(tx)
 }
 
-/// Waits for a lock that ends with the transaction.
+/// Waits for a lock that is held until the end of the transaction.
 async fn lock(tx: &mut Transaction, number: i64) -> Result<(), Error> {
     tx.execute(Statement::new("SELECT pg_advisory_xact_lock($1)").bind(number)).await.map(drop)
 }

@@ -1,20 +1,20 @@
-//! The way of a connection back to its pool.
+//! Closes connections that are returned to their pool within a transaction.
 //!
-//! Where a disk is full or fails, SQLite rolls a transaction back by itself; the rollback that follows fails then, and the
-//! driver goes on to believe that the connection is in a transaction. Cancelling a call in the middle of `BEGIN` has the
-//! same effect on PostgreSQL. Such a connection would refuse, or silently nest, every later transaction: it is closed.
+//! If a disk is full or fails, SQLite rolls a transaction back by itself; the following rollback then fails, and the
+//! driver keeps believing that the connection is in a transaction. On PostgreSQL, cancelling a call during `BEGIN` has
+//! the same effect. Such a connection would refuse, or silently nest, every later transaction.
 
 use sqlx::pool::PoolOptions;
 use sqlx::{Connection, Executor as _, Postgres, Row as _, Sqlite};
 
-/// Closes connections that come back in a transaction.
+/// Closes returned connections that are in a transaction.
 pub(super) fn sqlite(pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
     pool.after_release(|connection, _| {
         Box::pin(async move {
             if !connection.is_in_transaction() {
                 return Ok(true);
             }
-            // A transaction that was dropped has only asked for its rollback, which comes before the answer to a ping.
+            // Dropping a transaction only queues its rollback, which runs before the ping.
             connection.ping().await?;
             let stuck = connection.is_in_transaction();
             if stuck {
@@ -25,11 +25,12 @@ pub(super) fn sqlite(pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
     })
 }
 
-/// As [`sqlite`]; the server is asked, because the driver does not know of a `BEGIN` whose answer nobody has read.
+/// Like [`sqlite`], but also asks the server, because the driver does not know of a `BEGIN` whose response was not
+/// read.
 pub(super) fn postgres(pool: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
     pool.after_release(|connection, _| {
         Box::pin(async move {
-            // A statement outside of a transaction begins when its own one does.
+            // Outside of a transaction, a statement starts at the same time as its transaction.
             let row = connection.fetch_one(sqlx::raw_sql("SELECT now() = statement_timestamp() AS idle")).await?;
             let idle: bool = row.try_get("idle")?;
             if !idle || connection.is_in_transaction() {
@@ -54,7 +55,7 @@ mod tests {
     use crate::transaction::Transaction;
     use crate::{Error, Store};
 
-    /// Ends the transaction behind the back of the driver, as SQLite does by itself where a disk is full.
+    /// Ends the transaction without the knowledge of the driver, as SQLite does by itself if a disk is full.
     async fn end_in_secret(tx: &mut Transaction) {
         match tx {
             Transaction::Sqlite(tx) => drop(sqlx::raw_sql("ROLLBACK").execute(&mut **tx).await.unwrap()),
@@ -76,21 +77,21 @@ mod tests {
                 let mut tx = if log { store.write_log().await } else { store.write().await }.unwrap();
                 end_in_secret(&mut tx).await;
                 if round % 2 == 0 {
-                    // A commit fails as well, or has nothing to do.
+                    // The commit fails too, or has no effect.
                     let _ = tx.commit().await;
                 } else {
                     drop(tx);
                 }
             }
             crate::settings::put(store, &[("round".to_owned(), round.to_string())], 1).await.unwrap();
-            // A reader that is stuck in an old transaction would not see it.
+            // A reader that is still in an old transaction would not see the value.
             for _ in 0..10 {
                 assert_eq!(value_of(store, "round").await, Some(round.to_string()));
             }
         }
     }
 
-    /// Calls that are dropped after a few polls, wherever they are by then.
+    /// Drops calls after a few polls, at any point of their execution.
     async fn cancelled_calls_spoil_nothing(store: &Store) {
         for polls in (1..40).chain(1..40) {
             let pair = [("cancelled".to_owned(), polls.to_string())];
@@ -142,7 +143,7 @@ mod tests {
         on_both(cancelled_calls_spoil_nothing).await;
     }
 
-    /// SQLite ends a transaction by itself when a statement without a journal of its own finds no room.
+    /// SQLite ends a transaction by itself if a statement without a statement journal finds no space.
     #[tokio::test]
     async fn a_full_file_is_written_to_again_when_there_is_room() {
         let directory = tempfile::tempdir().unwrap();

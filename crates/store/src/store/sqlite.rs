@@ -1,7 +1,7 @@
-//! Opening a SQLite file.
+//! Opens a SQLite file.
 //!
-//! Three processes share the file, so it is opened with care: the first one makes it private, one at a time brings it up
-//! to date, and a file that is not ours is only looked at.
+//! Three processes share the file: the first one creates it as a private file, one process at a time migrates it, and a
+//! file of another program is only read.
 
 mod backup;
 mod courtesy;
@@ -30,30 +30,31 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, migrations, seed};
 
-/// Connections that read.
+/// Number of read connections.
 const READERS: u32 = 4;
 
-/// Versions before 3.51.3 can lose committed writes when one process checkpoints while another commits ("WAL reset"),
-/// and that is exactly how the three services use the file.
+/// Minimum version. Earlier versions can lose committed writes if one process checkpoints while another one commits
+/// ("WAL reset"), which is exactly how the three services use the file.
 const OLDEST: (i64, i64, i64) = (3, 51, 3);
 const _: () = assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= 3_051_003, "this SQLite can lose committed writes");
 
-/// Bytes of a page in a new file; one that exists keeps its own. Rows of the log have about two kilobytes: in pages of 4096
-/// most of them spill over or leave a gap, and half as many large pages cost less to check, to log and to fold in.
+/// Page size of a new file in bytes; an existing file keeps its own. Rows of the log have about two kilobytes: in pages
+/// of 4096 bytes most of them would overflow or leave a gap, and half as many large pages cost less to verify, to log
+/// and to checkpoint.
 const PAGE: u32 = 8192;
 
-/// SQLite has one writer at a time anyway. Two connections write, so that each kind of write gets the durability it
-/// needs; `BEGIN IMMEDIATE` and the busy timeout make them take turns.
+/// The connection pools. SQLite has only one writer at a time; two connections write so that each kind of write gets
+/// the durability it needs. `BEGIN IMMEDIATE` and the busy timeout serialise them.
 #[derive(Debug)]
 pub(crate) struct Pools {
     pub(super) read: SqlitePool,
-    /// Configuration: an acknowledged write survives a power cut.
+    /// For the configuration: a committed write survives a power failure.
     pub(super) write: SqlitePool,
-    /// The request log: an acknowledged write survives the end of the process, and costs no sync.
+    /// For the request log: a committed write survives the termination of the process, and costs no sync.
     pub(super) log: SqlitePool,
-    /// The file; `None` in memory.
+    /// The open file; `None` for a database in memory.
     linked: Option<Arc<Linked>>,
-    /// Another number for each file that was opened.
+    /// A number that differs for each file that was opened.
     pub(super) generation: u64,
 }
 
@@ -68,7 +69,7 @@ pub(super) async fn open(url: &str) -> Result<Database, Error> {
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
         .pragma("trusted_schema", "OFF");
-    // What `from_str` makes of `sqlite::memory:` shares its pages between connections, whose locks know no busy timeout.
+    // `from_str` opens `sqlite::memory:` with a shared cache, whose locks ignore the busy timeout.
     if matches!(url, "sqlite::memory:" | "sqlite://:memory:") {
         return open_memory(options.shared_cache(false)).await;
     }
@@ -82,7 +83,7 @@ pub(super) async fn open(url: &str) -> Result<Database, Error> {
     Ok(Database::new(Some(options), pools, courtesy))
 }
 
-/// The path of Windows in `sqlite:///C:/…`: the slash before the drive belongs to the URL.
+/// Returns the Windows path of `sqlite:///C:/…`, without the slash before the drive, which belongs to the URL.
 fn on_drive(path: &str) -> Option<&str> {
     let path = path.strip_prefix('/')?;
     let mut start = path.chars();
@@ -90,13 +91,14 @@ fn on_drive(path: &str) -> Option<&str> {
     is_drive.then_some(path)
 }
 
-/// `BEGIN IMMEDIATE` waits for other writers here, where the busy timeout is honoured. A transaction that began by
-/// reading fails at once when it comes to write after somebody else did.
+/// Begins a write transaction. `BEGIN IMMEDIATE` waits for other writers, as the busy timeout applies to it. A
+/// transaction that began with a read would fail at once on its first write if another writer has committed in between.
 async fn begin(pool: &SqlitePool) -> Result<Transaction, Error> {
     Ok(Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?.into()))
 }
 
-/// One connection for everything: another one would be another database, so it is kept whatever happens.
+/// Opens a database in memory with a single connection, which is never closed: a second connection would be another
+/// database.
 async fn open_memory(options: SqliteConnectOptions) -> Result<Database, Error> {
     let pool = pool(1).connect_with(options.in_memory(true)).await?;
     migrate(&pool, None).await?;
@@ -105,7 +107,7 @@ async fn open_memory(options: SqliteConnectOptions) -> Result<Database, Error> {
     Ok(Database::new(None, pools, Courtesy::new()))
 }
 
-/// Opens the file, and brings it up to date. `instead_of` has been open under this name until now.
+/// Opens the file and migrates it. `instead_of` has been open under this name until now.
 async fn open_file(
     options: SqliteConnectOptions,
     courtesy: &Courtesy,
@@ -128,12 +130,12 @@ async fn open_file(
     let options = options.page_size(PAGE).journal_mode(SqliteJournalMode::Wal).pragma("journal_size_limit", "67108864");
     // On macOS only `fullfsync` reaches the disk; elsewhere it does nothing.
     let durable = options.clone().synchronous(SqliteSynchronous::Full).pragma("fullfsync", "ON");
-    // What was a secret before it was sealed, or deleted, is overwritten.
+    // Old values of secrets are overwritten when they are sealed or deleted.
     let write = file_pool(1, &linked, None).connect_with(durable.pragma("secure_delete", "ON")).await?;
     migrate(&write, original.as_ref()).await?;
     drop(lock);
-    // A batch of the log changes the same few index pages as the one before: the rarer the log is folded into the file,
-    // the fewer times they are written. 16 MiB of it, and 8 MiB of memory for what a batch touches.
+    // Consecutive batches of the log change the same few index pages, so rarer checkpoints write them less often: after
+    // 16 MiB of log, with a cache of 8 MiB for the pages of a batch.
     let log = options.clone().synchronous(SqliteSynchronous::Normal);
     let log = log.pragma("wal_autocheckpoint", "2048").pragma("cache_size", "-8192");
     let log = file_pool(1, &linked, Some(courtesy)).connect_with(log).await?;
@@ -144,8 +146,8 @@ async fn open_file(
     Ok(Pools { read, write, log, linked: Some(linked), generation: next_generation() })
 }
 
-/// Finds out what the file is, and copies it where it is the original's. Opening it for writing would already change the
-/// journal mode of somebody else's file.
+/// Determines what the file is, and copies it if it belongs to the Node.js version. Opens it read-only, because opening
+/// another program's file for writing would change its journal mode.
 async fn look(options: &SqliteConnectOptions, path: &Path) -> Result<Option<Original>, Error> {
     let look = pool(1).connect_with(options.clone().read_only(true)).await?;
     let mut tx = Transaction::Sqlite(look.begin().await?.into());
@@ -178,8 +180,8 @@ fn next_generation() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A pool that keeps its connections: opening a file again costs more than an idle descriptor, and while one writer is
-/// open, the readers never have to recover the log.
+/// Configures a pool that keeps its connections open: reopening a file costs more than an idle descriptor, and as long
+/// as a writer is open, readers never have to recover the log.
 fn pool(connections: u32) -> PoolOptions<Sqlite> {
     PoolOptions::new()
         .max_connections(connections)
@@ -189,14 +191,14 @@ fn pool(connections: u32) -> PoolOptions<Sqlite> {
         .max_lifetime(None)
 }
 
-/// A pool whose connections all lead to the same file, whatever happens to its name.
+/// Configures a pool whose connections all refer to the same file, even if the name changes.
 fn file_pool(connections: u32, linked: &Arc<Linked>, courtesy: Option<&Courtesy>) -> PoolOptions<Sqlite> {
     let (linked, courtesy) = (Arc::clone(linked), courtesy.cloned());
     release::sqlite(pool(connections)).after_connect(move |connection, _| {
         let (linked, courtesy) = (Arc::clone(&linked), courtesy.clone());
         Box::pin(async move {
             linked.verify().map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))?;
-            // The first statement opens the log, which may have lost its name later on.
+            // The first statement opens the log, whose name may be removed later.
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").await?;
             match courtesy {
                 Some(courtesy) => courtesy.teach(connection).await,
@@ -206,7 +208,7 @@ fn file_pool(connections: u32, linked: &Arc<Linked>, courtesy: Option<&Courtesy>
     })
 }
 
-/// What the file is, if it may be opened at all. Only reads.
+/// Recognises a file of the Node.js version, and refuses files that may not be opened. Only reads.
 async fn recognise(tx: &mut Transaction) -> Result<Option<Original>, Error> {
     let original = original::recognise(tx).await?;
     if original.is_none() {
@@ -234,7 +236,7 @@ async fn migrate(pool: &SqlitePool, original: Option<&Original>) -> Result<(), E
 // === impl Pools ===
 
 impl Pools {
-    /// Begins to write what must survive a power cut.
+    /// Begins a durable write transaction.
     pub(super) async fn begin_write(&self) -> Result<Transaction, Error> {
         self.watched(begin(&self.write).await?)
     }
@@ -244,14 +246,14 @@ impl Pools {
         self.watched(begin(&self.log).await?)
     }
 
-    /// The writer goes last: the last one to leave folds the log into the file.
+    /// Closes the write connection last, because the last connection to close runs a checkpoint.
     pub(super) async fn close(&self) {
         self.read.close().await;
         self.log.close().await;
         self.write.close().await;
     }
 
-    /// A transaction that is not committed unless the file is still the one of its name.
+    /// Prepares a transaction that only commits if the file still has its name.
     fn watched(&self, mut tx: Transaction) -> Result<Transaction, Error> {
         if let (Transaction::Sqlite(tx), Some(linked)) = (&mut tx, &self.linked) {
             linked.note_log();
@@ -260,19 +262,20 @@ impl Pools {
         Ok(tx)
     }
 
-    /// Leaves the name to another file. What has been lost of this one is in no danger then.
+    /// Releases the name for another file, without losing data of this one.
     async fn make_way(&self, lost: Lost) -> Result<(), Error> {
         let Some(linked) = &self.linked else { return Ok(()) };
         match lost {
             Lost::Deleted | Lost::Replaced => linked.move_log_aside()?,
             Lost::LogDeleted => {
-                // What is only in the log goes into the file; nobody else writes, because nobody else has the log either.
+                // Data that are only in the log are checkpointed into the file. No other process writes, because none
+                // has the log either.
                 if !self.write.is_closed() {
                     self.fold_in().await?;
                 }
                 self.leave().await?;
             }
-            // Somebody else has done that.
+            // Another process has already checkpointed.
             Lost::LogReplaced => self.leave().await?,
         }
         Ok(())
@@ -287,7 +290,7 @@ impl Pools {
         Ok(())
     }
 
-    /// Two logs at once would share one index.
+    /// Closes all connections before the file is reopened, because two logs at once would share one index.
     async fn leave(&self) -> Result<(), Error> {
         let closed = timeout(PATIENCE, self.close()).await;
         closed.map_err(|_| Error::Unavailable("calls on the old connections do not end".into()))
@@ -297,7 +300,7 @@ impl Pools {
 // === impl Version ===
 
 impl Version {
-    /// The library could be another one than the headers we were built with.
+    /// Checks the version at run time: the loaded library may differ from the headers of the build.
     fn check(&self) -> Result<(), Error> {
         let mut parts = self.0.split('.').map(|part| part.parse::<i64>().unwrap_or(0));
         let mut next = || parts.next().unwrap_or(0);

@@ -26,7 +26,7 @@ async fn entries(database: &Database, filter: &Filter) -> Vec<AuditEntry> {
     audit::list(&database.store, filter, Page::ALL).await.unwrap().items
 }
 
-/// Those about one thing, the oldest first, in short.
+/// Returns the entries about one resource in short form, the oldest first.
 async fn about(database: &Database, resource: &str, id: &str) -> Vec<(Option<String>, String, String, String)> {
     let filter = Filter { resource: Some(resource.to_owned()), resource_id: Some(id.to_owned()), ..Filter::default() };
     let text = |json: Option<serde_json::Value>| json.map(|json| json.to_string()).unwrap_or_default();
@@ -50,7 +50,7 @@ async fn changes_are_written_down_with_who_and_what(database: &Database) {
         providers::insert(store, &sealer(), &new("p", 1), &config, 1).await.unwrap();
         let renamed = ProviderUpdate { name: Some("New".to_owned()), ..ProviderUpdate::default() };
         providers::update(store, "p", &renamed, 2).await.unwrap();
-        // Nothing changes but the time.
+        // Only the time changes.
         providers::update(store, "p", &renamed, 3).await.unwrap();
         provider_configs::put(store, &sealer(), "p", &[value("apiKey", "\"canary-2\"")], 4).await.unwrap();
         providers::delete(store, "p").await.unwrap();
@@ -112,7 +112,7 @@ async fn secrets_stay_where_they_are(database: &Database) {
     credentials::put(store, &sealer(), &login("canary-other"), 6).await.unwrap();
     credentials::cool_down(store, id, 1, "canary-why").await.unwrap();
     credentials::delete(store, id).await.unwrap();
-    // As the original left them: neither marked nor sealed.
+    // Rows as the Node.js version left them: neither marked as sensitive nor sealed.
     database
         .execute(
             "INSERT INTO provider_configs (provider_id, key, value, is_sensitive, created_at, updated_at)

@@ -1,4 +1,4 @@
-//! Whatever way a body is stored, it is read as it was written.
+//! Tests that a body is read as it was written, regardless of how it is stored.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ on_both!(
 
 pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// Text of so many bytes that does not compress to nothing, with characters of several bytes.
+/// Returns a text of `length` bytes that compresses only moderately, with multi-byte characters.
 pub(crate) fn prose(length: usize, seed: usize) -> String {
     let mut text = String::new();
     for word in 0.. {
@@ -45,19 +45,19 @@ pub(crate) fn prose(length: usize, seed: usize) -> String {
     text + &"x".repeat(length - end)
 }
 
-/// What a list shows of a body.
+/// Returns the body as shown in a list.
 fn shown(body: &str) -> String {
     if body.len() <= 8192 { body.to_owned() } else { excerpt(&body[..body.floor_char_boundary(8192)]) }
 }
 
-/// A request with this body, which ended.
+/// Returns a completed request with this body.
 pub(crate) fn asked(id: &str, at: i64, body: &str) -> Exchange {
     let mut exchange = whole(id, at, SessionRef::Opens);
     exchange.begun.openai_request = body.into();
     exchange
 }
 
-/// A request that repeats another one, as far as it does.
+/// Returns a request whose base is another request, with the actual common prefix and suffix.
 pub(crate) fn repeating(id: &str, at: i64, body: &str, base: &Exchange) -> Exchange {
     let earlier = base.begun.openai_request.as_bytes();
     let prefix = earlier.iter().zip(body.as_bytes()).take_while(|(a, b)| a == b).count();
@@ -76,7 +76,7 @@ pub(crate) async fn chunks(database: &Database) -> i64 {
     database.number("SELECT COUNT(*) FROM bodies").await
 }
 
-/// What is stored is what the totals say.
+/// Checks that the totals match the stored bodies.
 async fn check_totals(database: &Database) {
     let stored = database.number("SELECT CAST(COALESCE(SUM(LENGTH(bytes)), 0) AS BIGINT) FROM bodies").await;
     let counted = database.number("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM body_days").await;
@@ -124,7 +124,7 @@ async fn what_conversations_repeat_is_stored_once(database: &Database) {
         let body = format!("{history}{}{closing}", prose(turn * 10, turn));
         turns.push(repeating(&turn.to_string(), 1, &body, turns.last().unwrap()));
     }
-    // In one batch and in many.
+    // The first turns in one batch, the others in one batch each.
     record(&database.store, &turns[..20]).await.unwrap();
     for turn in &turns[20..] {
         record(&database.store, std::slice::from_ref(turn)).await.unwrap();
@@ -132,7 +132,7 @@ async fn what_conversations_repeat_is_stored_once(database: &Database) {
     for turn in &turns {
         assert_eq!(body(database, &turn.begun.request_id).await, *turn.begun.openai_request);
     }
-    // The first one, and what is new in each turn but for the very short.
+    // The first body, and the new part of each turn unless it is very short.
     let whole = database.number("SELECT CAST(LENGTH(bytes) AS BIGINT) FROM bodies ORDER BY request_id LIMIT 1").await;
     let all = database.number("SELECT CAST(SUM(LENGTH(bytes)) AS BIGINT) FROM bodies").await;
     assert!(all < 2 * whole, "{all} bytes are stored, the first turn has {whole}");
@@ -166,7 +166,7 @@ async fn a_base_that_is_gone_or_does_not_fit_is_ignored(database: &Database) {
     for exchange in &batch {
         assert_eq!(body(database, &exchange.begun.request_id).await, *exchange.begun.openai_request);
     }
-    // Only one could use its base, and needed no chunk for one letter.
+    // Only one request could use its base, and its single new letter needed no chunk.
     assert_eq!(chunks(database).await, 9);
 }
 
@@ -230,7 +230,7 @@ async fn a_deleted_request_leaves_its_body_to_those_who_share_it(database: &Data
     record(&database.store, &[first.clone(), second.clone()]).await.unwrap();
     requests::delete(&database.store, &RequestKey::Uuid("first".to_owned())).await.unwrap();
     assert_eq!(body(database, "second").await, prose(20_000, 1));
-    // Its name means nothing any more.
+    // A base with this UUID no longer exists.
     record(&database.store, &[repeating("third", 1, &prose(10_000, 1), &first)]).await.unwrap();
     assert_eq!(body(database, "third").await, prose(10_000, 1));
     assert_eq!(chunks(database).await, 3);
@@ -272,16 +272,16 @@ async fn what_is_gone_or_damaged_is_null(database: &Database) {
     }
 }
 
-/// One thing that happens to the log.
+/// An operation on the log.
 #[derive(Clone, Debug)]
 enum Event {
-    /// Somebody asks: another request, cut at two of its places (in 1/256 of its length), with so many bytes between.
+    /// A new request: an earlier body, cut at two positions (in 1/256 of its length), with new bytes in between.
     Asks { of: usize, cut: (u8, u8), new: usize, at: i64, claim: bool },
     /// A request is deleted.
     Deletes(usize),
-    /// The bodies may not be larger than so many bytes together.
+    /// The limit for the total size of bodies is lowered to this many bytes.
     Shrinks(i64),
-    /// What was asked is written, in another order and partly twice.
+    /// The waiting requests are written, shuffled and partly twice.
     Writes(u64),
 }
 
@@ -333,7 +333,7 @@ async fn any_history_is_read_as_it_was_written(database: &Database) {
     }
 }
 
-/// `Err` has the request that was read otherwise.
+/// Runs the events. `Err` contains the request that was read differently from how it was written.
 async fn play(database: &Database, events: &[Event]) -> Result<(), String> {
     let (mut history, mut waiting) = (Vec::new(), Vec::<Exchange>::new());
     let mut expected = BTreeMap::<String, Exchange>::new();
@@ -353,7 +353,7 @@ async fn play(database: &Database, events: &[Event]) -> Result<(), String> {
             Event::Shrinks(most) => {
                 let policy = retention::Policy { max_body_bytes: Some(*most), ..retention::Policy::default() };
                 while !retention::step(&database.store, &policy, 0).await.unwrap().done {}
-                // What is there already may be gone; what comes later may not.
+                // Bodies written before may have been removed; later ones must not be.
                 expected.retain(|_, exchange| exchange.begun.openai_request.len() < 4096);
                 expected.values_mut().for_each(|exchange| exchange.ended = None);
             }

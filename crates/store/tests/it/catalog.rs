@@ -53,7 +53,7 @@ async fn nothing_else_does(database: &Database) {
         )
         .await;
     database.execute("DELETE FROM sessions").await;
-    // What is taken back has not happened.
+    // A transaction that is rolled back does not change the version.
     database.execute("BEGIN; DELETE FROM providers; ROLLBACK").await;
     assert_eq!(catalog::version(store).await.unwrap(), before);
 }

@@ -30,13 +30,13 @@ fn link(provider_id: &str, model_id: &str, is_default: bool) -> Change {
     Change::Link(NewLink { provider_id, model_id, is_default, config: Some("{\"a\":1}".to_owned()) })
 }
 
-/// Makes changes of the state as it is.
+/// Applies changes to the current version.
 async fn made(database: &Database, changes: &[Change]) -> Result<bool, Error> {
     let version = catalog::version(&database.store).await.unwrap();
     change(&database.store, &sealer(), version, changes, 7).await
 }
 
-/// The catalogue in short: providers with names and models (the default marked), models, settings.
+/// Returns the catalogue in short form: providers with names and models (the default marked), models, settings.
 async fn short(database: &Database) -> String {
     let catalog = catalog::load(&database.store).await.unwrap();
     let mut parts: Vec<String> = Vec::new();
@@ -58,7 +58,7 @@ async fn all_kinds_of_changes_are_made_as_one(database: &Database) {
     let other = NewModel { id: "n".to_owned(), ..model.clone() };
     let config = |key: &str| Change::Config { provider_id: "p".to_owned(), value: value(key, "\"v\"") };
     let setting = Change::Setting { key: "k".to_owned(), value: "v".to_owned() };
-    // What others refer to may come last.
+    // Referenced rows may come last.
     let all = [
         link("p", "m", true),
         link("p", "n", true),

@@ -26,14 +26,14 @@ async fn put(database: &Database, label: &str, token: &str) -> i64 {
     credentials::put(&database.store, &sealer(), &login(label, token), 5).await.unwrap()
 }
 
-/// The token that is in use.
+/// Returns the token of the active login.
 async fn active(database: &Database) -> Option<String> {
     let opened = credentials::active(&database.store, &sealer()).await.unwrap()?;
     assert_eq!(*opened.cookies.expose(), format!("token={}", opened.token.expose()));
     Some(opened.token.expose().clone())
 }
 
-/// How many rows hold the text in the clear.
+/// Returns the number of rows that contain the text unencrypted.
 async fn in_clear(database: &Database, text: &str) -> i64 {
     let count = format!("SELECT COUNT(*) FROM qwen_credentials WHERE token || cookies LIKE '%{text}%'");
     database.number(&count).await
@@ -97,7 +97,7 @@ async fn another_key_opens_nothing(database: &Database) {
     let other = Sealer::new(&Secret::new([8; 32]));
     let refused = credentials::active(&database.store, &other).await;
     assert!(matches!(refused, Err(Error::Sealed(_))), "{refused:?}");
-    // Swapping two rows does not help either.
+    // Swapping the secrets of two rows does not help either.
     put(database, "other", "canary2").await;
     database.execute("UPDATE qwen_credentials SET token = (SELECT token FROM qwen_credentials WHERE NOT active)").await;
     assert!(matches!(credentials::active(&database.store, &sealer()).await, Err(Error::Sealed(_))));

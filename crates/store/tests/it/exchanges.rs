@@ -68,7 +68,7 @@ async fn read(database: &Database, id: &str) -> (Request, Option<Response>) {
     requests::get(&database.store, &RequestKey::Uuid(id.to_owned())).await.unwrap()
 }
 
-/// All rows of the log, without the numbers the database gives.
+/// Returns all rows of the log, without the numbers assigned by the database.
 async fn rows(database: &Database) -> (Vec<Session>, Vec<(Request, Option<Response>)>) {
     let store = &database.store;
     let sessions = sessions::list(store, sessions::Sort::CreatedAt, Page::ALL).await.unwrap().items;
@@ -158,8 +158,8 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
     assert_eq!((&*request.qwen_request, request.provider_id.as_deref()), ("{\"up\":1}", Some("p")));
 }
 
-/// Two requests of a named session, of which the second was recorded first; a new conversation; one that continues
-/// what the log does not know; one that never ends.
+/// Two requests of a named session, recorded in reverse order; a new conversation; one that continues an unknown
+/// conversation; one that never ends.
 fn story() -> Vec<Exchange> {
     let mut opens = whole("c", 30, SessionRef::Opens);
     opens.ended.as_mut().unwrap().opening_hash = Some("hash-c".to_owned());
@@ -191,7 +191,7 @@ async fn every_order_and_repetition_leaves_the_same_rows(database: &Database) {
     assert_eq!((named.message_count, named.created_at, named.last_accessed), (2, 10, 20));
     assert_eq!(named.first_user_message, "hello from b");
 
-    // Each exchange comes at least once as a whole, and any number of times in part, in batches of any size.
+    // Each exchange is recorded at least once completely, and any number of times in part, in batches of any size.
     let parts = proptest::collection::vec((0..story.len(), any::<bool>()), 0..15).prop_flat_map(|mut parts| {
         parts.extend((0..5).map(|whole| (whole, true)));
         (Just(parts).prop_shuffle(), 1..7_usize)
@@ -234,20 +234,20 @@ async fn a_conversation_is_continued(database: &Database) {
     };
     let continuing = |id: &str, at| whole(id, at, SessionRef::Continues("h".to_owned()));
     record(&database.store, &[opening("old", 1), opening("new", 2), continuing("x", 50)]).await.unwrap();
-    // An exchange that was delayed does not move the clock back.
+    // A delayed exchange does not move the times back.
     record(&database.store, &[continuing("y", 3)]).await.unwrap();
     let session = sessions::get(&database.store, "new").await.unwrap();
     assert_eq!((session.message_count, session.created_at, session.last_accessed), (3, 2, 50));
     assert_eq!(session.expires_at, 50 + 30 * 24 * 3_600_000);
     assert_eq!(sessions::get(&database.store, "old").await.unwrap().message_count, 1);
 
-    // Where there is nothing to continue, the first makes what the second continues.
+    // If there is no conversation to continue, the first request creates it and the second continues it.
     let unknown = |id: &str| whole(id, 70, SessionRef::Continues("unknown".to_owned()));
     record(&database.store, &[unknown("u"), unknown("v")]).await.unwrap();
     assert_eq!(read(database, "v").await.0.session_id, "u");
     assert_eq!(sessions::get(&database.store, "u").await.unwrap().message_count, 2);
 
-    // A conversation that somebody deleted begins anew.
+    // A deleted conversation starts again.
     sessions::delete(&database.store, "u").await.unwrap();
     record(&database.store, &[unknown("w")]).await.unwrap();
     assert_eq!(read(database, "w").await.0.session_id, "w");
@@ -309,7 +309,7 @@ async fn a_batch_is_all_or_nothing(database: &Database) {
 }
 
 async fn loaders_take_turns(database: &Database) {
-    // The same conversations in opposite orders, which would be a deadlock without turns.
+    // The same conversations in opposite orders, which would deadlock without serialisation.
     let batch = |prefix: &str, sessions: [&str; 2]| {
         let exchange =
             |index: usize| whole(&format!("{prefix}{index}"), 1, SessionRef::Named(sessions[index % 2].to_owned()));

@@ -1,4 +1,4 @@
-//! A database for one test.
+//! Databases for tests.
 
 use signalbox_core::secret::Secret;
 use signalbox_harness::postgres::Postgres;
@@ -11,7 +11,7 @@ pub(crate) struct Database {
     url: String,
 }
 
-/// Runs functions from [`Database`] as tests, each on a database of either kind.
+/// Runs functions with a [`Database`] argument as tests, each on both kinds of database.
 macro_rules! on_both {
     ($($test:ident),+ $(,)?) => {
         mod sqlite {
@@ -51,7 +51,7 @@ async fn run(url: String, test: impl AsyncFnOnce(&Database)) {
 // === impl Database ===
 
 impl Database {
-    /// Runs a statement as somebody who does not use this crate.
+    /// Runs a statement on a separate connection, bypassing this crate.
     pub(crate) async fn execute(&self, text: &str) {
         self.try_execute(text).await.unwrap();
     }
@@ -71,7 +71,7 @@ impl Database {
         }
     }
 
-    /// The one number that a statement answers, as somebody who does not use this crate.
+    /// Returns the number that a statement selects, on a separate connection, bypassing this crate.
     pub(crate) async fn number(&self, text: &str) -> i64 {
         match self.store.kind() {
             Kind::Sqlite => {
@@ -85,14 +85,14 @@ impl Database {
         }
     }
 
-    /// Removes what every new database holds.
+    /// Removes the seeded rows.
     pub(crate) async fn clear(&self) {
         self.execute("DELETE FROM providers").await;
         self.execute("DELETE FROM models").await;
     }
 }
 
-/// Seals with a key of its own.
+/// Returns a sealer with a fixed test key.
 pub(crate) fn sealer() -> Sealer {
     Sealer::new(&Secret::new([7; 32]))
 }

@@ -1,5 +1,5 @@
-//! What lists and figures cost with millions of requests. Not a test: `SIGNALBOX_ROWS=5000000 cargo test --release -p
-//! signalbox-store --test it -- --ignored large --nocapture` prints the figures.
+//! Measures lists and statistics with millions of requests. Not a regular test: `SIGNALBOX_ROWS=5000000 cargo test
+//! --release -p signalbox-store --test it -- --ignored large --nocapture` prints the results.
 
 use signalbox_store::requests::{self, Filter};
 use signalbox_store::sessions::{self, Sort};
@@ -8,9 +8,9 @@ use tokio::time::{Duration, Instant};
 
 use crate::fixture::{Database, on_sqlite};
 
-/// The last of them arrives now.
+/// The arrival time of the last request.
 const NOW: i64 = 1_760_000_000_000;
-/// They arrive over so long a time.
+/// The time span in which the requests arrive.
 const SPAN: i64 = 90 * 24 * 3_600_000;
 
 async fn fill(database: &Database, rows: i64) {
@@ -43,7 +43,7 @@ async fn fill(database: &Database, rows: i64) {
     }
 }
 
-/// The slowest of a hundred but one.
+/// Returns the second highest of a hundred durations.
 async fn p99(mut call: impl AsyncFnMut()) -> Duration {
     let mut times = Vec::new();
     for _ in 0..100 {

@@ -22,7 +22,7 @@ fn link(provider_id: &str, model_id: &str, is_default: bool) -> NewLink {
     }
 }
 
-/// The models of a provider; the default in capitals.
+/// Returns the models of a provider, with the default in capitals.
 async fn links(database: &Database, provider: &str) -> String {
     let links = provider_models::list(&database.store, provider).await.unwrap();
     let name = |link: &signalbox_core::schema::LinkedModel| match link.is_default {
@@ -132,7 +132,7 @@ async fn a_list_adds_and_changes_nothing_else(database: &Database) {
     assert_eq!(model.description.as_deref(), Some("a - Discovered from p"));
     assert_eq!(model.capabilities, ["chat", "completion"]);
 
-    // What a person has decided since stays.
+    // Later changes by the user are kept.
     provider_models::set_default(store, "p", "a", 3).await.unwrap();
     let described = ModelUpdate { description: Some(Some("mine".to_owned())), ..ModelUpdate::default() };
     models::update(store, "b", &described, 3).await.unwrap();

@@ -1,4 +1,4 @@
-//! The same tests on both databases, and what only one of them has.
+//! Runs the same tests on both databases, and tests of features that only one of them has.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod audit;

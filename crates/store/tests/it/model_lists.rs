@@ -31,7 +31,7 @@ async fn it_goes_with_its_provider(database: &Database) {
     let store = &database.store;
     model_lists::put(store, "echo", "", &models(&["a"]), 1).await.unwrap();
     providers::delete(store, "echo").await.unwrap();
-    // The answer of a provider may come after its end.
+    // A provider's list may arrive after the provider was deleted.
     model_lists::put(store, "echo", "", &models(&["a"]), 1).await.unwrap();
     assert_eq!(model_lists::list(store).await.unwrap(), []);
 }

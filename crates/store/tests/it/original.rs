@@ -1,4 +1,4 @@
-//! A database of the original is taken over, with everything in it.
+//! Tests that a database of the Node.js version is imported completely.
 
 mod fixture;
 
@@ -19,14 +19,14 @@ fn url(path: &Path) -> String {
     format!("sqlite://{}", path.display())
 }
 
-/// The copies that were made of a file.
+/// Returns the copies that were made of a file.
 fn copies(path: &Path) -> Vec<PathBuf> {
     let name = format!("{}.before-signalbox-", path.file_name().unwrap().to_str().unwrap());
     let entries = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|entry| entry.file_name().unwrap().to_str().unwrap().starts_with(&name)).collect()
 }
 
-/// A table of the original in its own words, and where to find the same in ours.
+/// A table of the Node.js version, and the query for the same data in the current schema.
 struct Pair {
     part: &'static str,
     columns: &'static str,
@@ -34,7 +34,7 @@ struct Pair {
     ours: &'static str,
 }
 
-/// What is the same before and after, column by column.
+/// The data that must be equal before and after the import, column by column.
 const PAIRS: &[Pair] = &[
     Pair {
         part: "log",
@@ -121,17 +121,17 @@ async fn every_state_is_taken_over_without_losing_a_row() {
         }
         assert!(rows(&path, "name", "sqlite_schema WHERE name LIKE 'original%'").await.is_empty());
         assert!(rows(&path, "\"table\"", "pragma_foreign_key_check").await.is_empty(), "{}", state.name);
-        // What was there is in the copy, too, and can be opened by the original.
+        // The copy contains the old data, and the Node.js version can open it.
         let copy = copies(&path);
         assert_eq!(copy.len(), 1, "{}", state.name);
         assert_eq!(seen(&copy[0], state, |pair| pair.theirs).await, before, "{}", state.name);
 
-        // What the log adds up to is what is in it.
+        // The sums must match the imported log.
         let counted = requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap().total;
         let there = rows(&path, "COUNT(*)", "requests").await;
         assert_eq!(there, [counted.to_string()], "{}", state.name);
 
-        // The original's own words are kept, and there is always somebody who answers.
+        // The providers of the Node.js version are kept, and at least one provider always exists.
         let total = providers::list(&store, &providers::Filter::default(), Page::ALL).await.unwrap().total;
         assert_eq!(total, if state.has("catalogue") { 2 } else { 3 }, "{}", state.name);
         store.close().await;

@@ -1,4 +1,4 @@
-//! The database goes away and comes back.
+//! Tests that the store recovers after the database was unavailable.
 
 use signalbox_harness::postgres::Postgres;
 use signalbox_store::exchanges::{SessionRef, record};
@@ -15,7 +15,7 @@ async fn a_postgres_that_was_restarted_is_found_again() {
     record(&store, &batch).await.unwrap();
     let version = catalog::version(&store).await.unwrap();
 
-    // All pooled connections are dead now, but nobody knows it yet.
+    // All pooled connections are dead now, but the pool has not noticed it yet.
     postgres.stop().await;
     postgres.start().await;
     assert_eq!(catalog::version(&store).await.unwrap(), version);

@@ -109,7 +109,7 @@ async fn lists_are_ordered_filtered_and_cut(database: &Database) {
         let listed = providers::list(store, filter, Page { limit, offset }).await.unwrap();
         (listed.items.into_iter().map(|provider| provider.id).collect::<Vec<_>>().join(" "), listed.total)
     };
-    // By bytes, whatever the language of the database: "Z" comes before "a".
+    // Sorted by bytes, independently of the locale of the database: "Z" comes before "a".
     assert_eq!(ids(&Filter::default(), 10, 0).await, ("c Z a b".to_owned(), 4));
     assert_eq!(ids(&Filter::default(), 2, 1).await, ("Z a".to_owned(), 4));
     assert_eq!(ids(&Filter { enabled: Some(false), ..Filter::default() }, 10, 0).await, (String::new(), 0));
@@ -155,7 +155,7 @@ async fn configs_are_merged(database: &Database) {
     assert_eq!(configs(database, "echo").await, [("b".to_owned(), "2".to_owned(), false)]);
 }
 
-/// How many values hold a text in the clear.
+/// Returns the number of values that contain a text unencrypted.
 async fn in_clear(database: &Database, text: &str) -> i64 {
     database.number(&format!("SELECT COUNT(*) FROM provider_configs WHERE value LIKE '%{text}%'")).await
 }
@@ -167,7 +167,7 @@ async fn secrets_are_sealed(database: &Database) {
     provider_configs::put(store, &sealer(), "echo", &values, 0).await.unwrap();
     assert_eq!((in_clear(database, "canary").await, in_clear(database, "plain").await), (0, 2));
     assert_eq!(configs(database, "a").await, configs(database, "echo").await);
-    // What is sealed for one provider cannot be opened for another.
+    // A value sealed for one provider cannot be opened for another.
     database
         .execute(
             "UPDATE provider_configs SET value = (SELECT value FROM provider_configs WHERE provider_id = 'a' AND key = 'apiKey')

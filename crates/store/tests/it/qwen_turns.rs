@@ -32,7 +32,7 @@ async fn put(database: &Database, turn: EndedTurn<'_>) {
     qwen_turns::put(&database.store, &turn).await.unwrap();
 }
 
-/// Sessions and parents of the turns that are found, and whether they are the newest.
+/// Returns the sessions and parents of the turns that are found, with a mark on the newest.
 async fn found(database: &Database, asked: &str, now_ms: i64) -> String {
     let turns = qwen_turns::find(&database.store, asked, now_ms).await.unwrap();
     let each = turns.iter().map(|turn| {
@@ -59,7 +59,7 @@ async fn a_turn_stays_when_its_session_goes_on(database: &Database) {
     put(database, turn("a", "p2", "xx", 2)).await;
     assert_eq!(found(database, "x", 50).await, "a/p1");
     assert_eq!(found(database, "xx", 50).await, "a/p2!");
-    // Again from the first turn.
+    // Continues again from the first turn.
     put(database, turn("a", "p3", "xx", 3)).await;
     assert_eq!(found(database, "xx", 50).await, "a/p3! a/p2");
     assert_eq!(sessions::get(&database.store, "a").await.unwrap().message_count, 3);

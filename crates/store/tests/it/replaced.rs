@@ -1,4 +1,4 @@
-//! The file of the database is deleted or replaced while it is open.
+//! Tests that the file of the database may be deleted or replaced while it is open.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::exchanges::whole;
 
-/// Two stores on one file, as of two processes, and a backup of it.
+/// Two stores on one file, like two processes, and a backup of the file.
 struct World {
     directory: TempDir,
     stores: [Store; 2],
@@ -38,8 +38,8 @@ impl World {
         self.directory.path().join("test.db")
     }
 
-    /// What both write is there afterwards: for them, for each other, and for who opens the file later; beside `logged`
-    /// requests.
+    /// Checks that writes of both stores are visible to both, and to a store that opens the file later, with `logged`
+    /// requests in total.
     async fn go_on(self, expected: &[&str], logged: i64) {
         let Self { directory, stores, .. } = self;
         for (n, store) in stores.iter().enumerate() {
@@ -78,7 +78,7 @@ async fn keys(store: &Store) -> Vec<String> {
     keys
 }
 
-/// Repeats a call for as long as it fails in passing.
+/// Repeats a call while it fails with a transient error.
 async fn until(call: impl AsyncFn() -> Result<(), Error>) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while let Err(error) = call().await {
@@ -111,7 +111,7 @@ async fn a_backup_that_comes_with_its_log_keeps_it() {
     let url = format!("sqlite://{}", world.backup.display());
     let other = Store::open(&url).await.unwrap();
     put(&other, "in the log").await.unwrap();
-    // As if its process had been killed: the log is not folded in.
+    // Simulates a killed process: its log is not checkpointed.
     let copy = world.directory.path().join("copy.db");
     fs::copy(&world.backup, &copy).unwrap();
     fs::copy(log_of(&world.backup), log_of(&copy)).unwrap();
@@ -131,7 +131,7 @@ async fn without_its_file_nothing_is_acknowledged_and_what_is_open_can_be_read()
         assert!(error.is_transient() && error.to_string().contains("deleted"), "{error}");
         let batch = [whole("nowhere", 3, SessionRef::Opens)];
         assert!(record(&world.stores[1], &batch).await.unwrap_err().is_transient());
-        // No further connection can be opened, so a read may have to wait for one that is.
+        // No further connection can be opened, so a read may have to wait for an open one.
         until(async || settings::list(&world.stores[1]).await.map(drop)).await;
     }
     assert!(!world.path().exists(), "nobody makes another one");

@@ -56,7 +56,7 @@ async fn bodies_go_by_whole_days(database: &Database) {
         .await
         .unwrap();
     let until = |before| Policy { bodies_before: Some(before), ..Policy::default() };
-    // The answer of the first came on the next day.
+    // The answer to the first request arrived on the next day.
     assert_eq!(run(database, until(2 * DAY - 1), 0).await, (0, 1));
     assert_eq!((&*body(database, "a").await, chunks(database).await), ("null", 7));
     assert_eq!(run(database, until(2 * DAY), 0).await, (0, 5));
@@ -96,7 +96,7 @@ async fn rows_go_with_everything_that_belongs_to_them(database: &Database) {
         )
         .await;
     let policy = Policy { rows_before: Some(4 * DAY), ..Policy::default() };
-    // Two requests; the two bodies of one of them, which nobody may refer to any more.
+    // Two requests; the two bodies of one of them, which no request may refer to any more.
     assert_eq!(run(database, policy, 0).await, (2, 2));
     assert_eq!(ids(database).await, "c d");
     assert_eq!(responses::stats(&database.store, None).await.unwrap().total_responses, 2);
@@ -104,7 +104,7 @@ async fn rows_go_with_everything_that_belongs_to_them(database: &Database) {
         let listed = sessions::list(&database.store, sessions::Sort::CreatedAt, Page::ALL).await.unwrap().items;
         listed.into_iter().map(|session| session.id).collect::<Vec<_>>().join(" ")
     };
-    // The session without requests stays until it expires.
+    // The session without requests is kept until it expires.
     assert_eq!(sessions().await, "d q kept a");
     run(database, policy, month + 1).await;
     assert_eq!(sessions().await, "d q kept");
@@ -133,7 +133,7 @@ async fn nobody_refers_to_what_is_gone(database: &Database) {
     record(&database.store, &again).await.unwrap();
     assert_eq!((&*body(database, "a").await, body(database, "c").await), ("null", prose(12_000, 1)));
     assert_eq!(body(database, "d").await, prose(12_000, 2));
-    // A day of which nothing is left is remembered as well.
+    // A day whose bodies have all been removed is recorded as well.
     run(database, Policy { bodies_before: Some(DAY), ..Policy::default() }, 0).await;
     record(&database.store, &[repeating("e", 5, &prose(12_000, 2), &b)]).await.unwrap();
     assert_eq!(body(database, "e").await, prose(12_000, 2));

@@ -54,7 +54,7 @@ async fn what_was_said_is_found_in_every_place_a_body_can_be(database: &Database
     let narrow = search(&database.store, &filter, "needle", 0, WIDE).await.unwrap();
     assert_eq!((narrow.items.len(), narrow.read, narrow.total), (1, 1, 1));
 
-    // A body that is gone is not known, and stops nobody.
+    // A deleted body is not searched, and does not stop the search.
     database.execute("DELETE FROM bodies").await;
     assert_eq!(found(database, "needle").await, ["not-answered", "in-its-answer", "in-its-row"]);
 }

@@ -44,7 +44,7 @@ async fn deleting_takes_everything_along(database: &Database) {
     let left = requests::list(store, &requests::Filter::default(), Page::ALL).await.unwrap();
     assert_eq!(left.items.iter().map(|(request, _)| &*request.request_id).collect::<Vec<_>>(), ["2"]);
     assert_eq!(responses::stats(store, None).await.unwrap().total_responses, 1);
-    // The report of an error outlives what it was about: this would fail if the row were gone.
+    // An error report outlives its session: this would fail if the row had been deleted.
     database.execute("INSERT INTO metadata SELECT error_id, severity, 1 FROM errors WHERE session_id IS NULL").await;
     assert!(database.try_execute("INSERT INTO metadata VALUES ('e', 'x', 1)").await.is_err());
 }

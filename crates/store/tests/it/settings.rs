@@ -90,7 +90,7 @@ async fn a_caller_who_gives_up_blocks_nobody(database: &Database) {
     for step in 0..40 {
         let mine = format!("step.{step}.");
         let pairs = [pair(&format!("{mine}a"), "1"), pair(&format!("{mine}b"), "2")];
-        // Wherever it is interrupted, it is done as a whole or not at all, and its connection is free again.
+        // A cancelled write is applied completely or not at all, and its connection is released.
         drop(tokio::time::timeout(Duration::from_micros(step * 50), settings::put(store, &pairs, 1)).await);
         let all = settings::list(store).await.unwrap();
         let found = all.iter().filter(|setting| setting.key.starts_with(&mine)).count();

@@ -1,5 +1,5 @@
-//! What writing the log costs. Not a test: `cargo test --release -p signalbox-store --test it -- --ignored throughput
-//! --nocapture` prints the figures.
+//! Measures the cost of writing the log. Not a regular test: `cargo test --release -p signalbox-store --test it --
+//! --ignored throughput --nocapture` prints the results.
 
 use nix::sys::resource::{UsageWho, getrusage};
 use signalbox_store::exchanges::{Base, Exchange, SessionRef, record};
@@ -10,13 +10,13 @@ use crate::fixture::{Database, on_sqlite};
 
 const BATCH: usize = 500;
 
-/// CPU time of all threads of this process, in microseconds.
+/// Returns the CPU time of all threads of this process in microseconds.
 fn cpu_us() -> i64 {
     let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
     [usage.user_time(), usage.system_time()].iter().map(|time| time.tv_sec() * 1_000_000 + time.tv_usec()).sum()
 }
 
-#[expect(clippy::print_stdout, reason = "figures are for reading")]
+#[expect(clippy::print_stdout, reason = "the results are printed for the user")]
 async fn measure(what: &str, database: &Database, exchanges: &[Exchange]) {
     let (cpu, started) = (cpu_us(), Instant::now());
     for batch in exchanges.chunks(BATCH) {
@@ -27,12 +27,12 @@ async fn measure(what: &str, database: &Database, exchanges: &[Exchange]) {
     println!("{what}: {:.0} rows/s, {cpu:.1} us CPU each", count / started.elapsed().as_secs_f64());
 }
 
-/// Ids as the router makes them: ordered by time.
+/// Returns ids like those of the router: ordered by time.
 fn id(number: usize) -> String {
     format!("0190a1b2-{:04x}-7{:03x}-8000-{number:012x}", number >> 12, number & 0xfff)
 }
 
-/// Text that compresses about as well as a conversation does.
+/// Returns a text that compresses about as well as a conversation.
 fn prose(length: usize, seed: usize) -> String {
     let mut state = u64::try_from(seed).unwrap() | 1;
     let mut text = String::with_capacity(length + 16);
@@ -49,7 +49,7 @@ fn exchange(number: usize, request: String, answer: String) -> Exchange {
     exchange.begun.openai_request = request.into();
     let ended = exchange.ended.as_mut().unwrap();
     ended.openai_response = Some(answer);
-    // As random as a hash is.
+    // As random as a real hash.
     let hash = u64::try_from(number).unwrap().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ended.opening_hash = Some(format!("{hash:016x}{hash:048x}"));
     exchange
@@ -65,7 +65,7 @@ async fn throughput() {
     })
     .await;
     on_sqlite(async |database: &Database| {
-        // 20 conversations of 50 turns: each turn repeats nine tenths of the one before.
+        // 20 conversations of 50 turns: each turn repeats nine tenths of the previous one.
         let mut turns: Vec<Exchange> = Vec::new();
         for number in 0..1000 {
             let fresh = prose(10_000, number);

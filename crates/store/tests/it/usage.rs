@@ -1,4 +1,4 @@
-//! The sums by hour are those of the rows, whatever happens to the rows.
+//! Tests that the hourly sums always match the rows.
 
 use signalbox_core::schema::RequestStatus;
 use signalbox_store::exchanges::{Exchange, SessionRef, record};
@@ -21,7 +21,7 @@ on_both!(
 
 const HOUR: i64 = 3_600_000;
 
-/// What the sums should be.
+/// Computes the expected sums from the rows.
 const ROWS: &str = "SELECT requests.timestamp / 3600000 AS hour, COALESCE(requests.provider_id, '') AS provider_id,
          requests.model, requests.status, COUNT(*) AS requests, COUNT(responses.id) AS answers,
          COUNT(responses.error) AS errors, COALESCE(SUM(responses.prompt_tokens), 0) AS prompt_tokens,
@@ -34,13 +34,13 @@ const SUMS: &str = "SELECT hour, provider_id, model, status, requests, answers, 
          completion_tokens, total_tokens, timed, duration_ms FROM usage_hours
      WHERE requests <> 0 OR answers <> 0 OR errors <> 0 OR total_tokens <> 0 OR timed <> 0 OR duration_ms <> 0";
 
-/// How many rows of the sums are wrong.
+/// Returns the number of rows of the sums that are wrong.
 async fn wrong(database: &Database) -> i64 {
     let less = |a: &str, b: &str| format!("SELECT COUNT(*) FROM (SELECT * FROM ({a}) AS a EXCEPT {b}) AS d");
     database.number(&less(ROWS, SUMS)).await + database.number(&less(SUMS, ROWS)).await
 }
 
-/// A request with a provider, a model and an end of its own.
+/// Returns a request with varying provider, model and outcome.
 fn various(number: i64) -> Exchange {
     let session = SessionRef::Named(format!("s{}", number % 3));
     let mut exchange = whole(&format!("r{number}"), number * HOUR / 2, session);
@@ -61,11 +61,11 @@ async fn sums_follow_the_rows(database: &Database) {
     record(store, &first).await.unwrap();
     record(store, &open).await.unwrap();
     assert_eq!(wrong(database).await, 0);
-    // What a killed router replays counts once.
+    // Exchanges that a killed router replays are counted once.
     record(store, &[first, open].concat()).await.unwrap();
     record(store, &[various(20), various(21), various(20)]).await.unwrap();
     record(store, &[various(21)]).await.unwrap();
-    // What a client sends does not break them.
+    // Unusual client data must not break the sums.
     let mut odd = whole("odd", 5, SessionRef::Opens);
     odd.begun.model = "a\0b".to_owned();
     let mut same = whole("same", 5, SessionRef::Opens);
@@ -88,12 +88,12 @@ async fn sums_follow_the_rows(database: &Database) {
     assert_eq!(wrong(database).await, 0);
     assert!(database.number("SELECT CAST(SUM(requests) AS BIGINT) FROM usage_hours").await > 0);
     database.execute("DELETE FROM requests").await;
-    // Nothing is left of what is gone but the hours in which something was pending.
+    // Only the hours with pending requests keep rows.
     assert_eq!(database.number("SELECT COUNT(*) FROM usage_hours WHERE status <> 'pending'").await, 0);
     assert_eq!(wrong(database).await, 0);
 }
 
-/// How many hours have another number of sessions than the rows say.
+/// Returns the number of hours whose number of sessions does not match the rows.
 async fn miscounted(database: &Database) -> i64 {
     let rows = "SELECT expires_at / 3600000, COUNT(*) FROM sessions GROUP BY 1";
     let sums = "SELECT hour, sessions FROM session_hours WHERE sessions <> 0";
@@ -110,7 +110,7 @@ async fn sessions_are_counted_by_hour(database: &Database) {
         .await
         .unwrap();
     assert_eq!((miscounted(database).await, total().await), (0, 12));
-    // Those that go on expire later than they would have.
+    // Sessions that continue expire later.
     record(store, &(20..40).map(various).collect::<Vec<_>>()).await.unwrap();
     assert_eq!((miscounted(database).await, total().await), (0, 12));
     let expires = sessions::get(store, "o4").await.unwrap().expires_at;
@@ -158,7 +158,7 @@ async fn figures_know_parts_of_hours(database: &Database) {
     let store = &database.store;
     let now = 1000 * HOUR + HOUR / 2;
     let day = 24 * HOUR;
-    // On both sides of both borders; the second of each pair is inside.
+    // On both sides of both boundaries; the second of each pair is inside.
     let at =
         [now - HOUR, now - HOUR + 1, now - day, now - day + 1, 999 * HOUR, 1000 * HOUR, 977 * HOUR, now, now + HOUR];
     let log: Vec<_> = at.iter().enumerate().map(|(n, at)| whole(&n.to_string(), *at, SessionRef::Opens)).collect();
@@ -174,7 +174,7 @@ async fn figures_know_parts_of_hours(database: &Database) {
 
 async fn lists_go_on_behind_a_row(database: &Database) {
     let store = &database.store;
-    // Many at the same time: their numbers decide.
+    // Several rows with the same time are ordered by their numbers.
     let log: Vec<_> = (0..9).map(|n| whole(&format!("r{n}"), n / 4, SessionRef::Named("s".to_owned()))).collect();
     record(store, &log).await.unwrap();
     let page = Page { limit: 2, offset: 0 };

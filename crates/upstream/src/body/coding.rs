@@ -1,38 +1,39 @@
-//! How a body is encoded: what its head says, and what its first bytes show.
+//! Determines the coding of a body from its head and its first bytes.
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 
-/// How many bytes tell text from a coding that has no mark of its own: two in five bytes of compressed data are text, so one
-/// in two million such beginnings is taken for it.
+/// Number of bytes that distinguish text from a coding without a magic number. Two in five bytes of compressed data
+/// look like text, so one in two million such beginnings is mistaken for text.
 const SNIFF: usize = 16;
 
-/// A coding that is decoded.
+/// A supported content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Gzip,
     Zstd,
     Brotli,
-    /// With zlib's header, as the standard has it.
+    /// With zlib's header, as the standard requires.
     Zlib,
-    /// Without, as many servers have it.
+    /// Without zlib's header, as many servers send it.
     Deflate,
 }
 
-/// What the head of a response says of the coding. Servers and proxies are known to say it of bodies that are not encoded, and
-/// to put words there that are no codings, so it is only a hint.
+/// The coding declared in the head of a response. Some servers and proxies declare a coding for bodies that are not
+/// encoded, or declare words that are not codings, so this is only a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hint {
     Brotli,
     Deflate,
-    /// A coding that its first bytes show (gzip, zstd), or a word that is none (`none`, `utf-8`, nothing at all).
+    /// A coding that is recognised by its first bytes (gzip, zstd), or a word that is not a coding (`none`, `utf-8`, an
+    /// empty value).
     Marked,
 }
 
-/// What the first bytes of a body say.
+/// The result of inspecting the first bytes of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It depends on the bytes that follow.
+    /// More bytes are needed.
     Undecided,
     Plain,
     Encoded(Coding),
@@ -41,7 +42,8 @@ pub(super) enum Verdict {
 // === impl Hint ===
 
 impl Hint {
-    /// Takes the coding out of a head, and the length, which is that of the encoded body. `None` if the head speaks of none.
+    /// Removes the coding from a head, and the length, which is that of the encoded body. Returns `None` if the head
+    /// declares no coding.
     pub(crate) fn take(headers: &mut HeaderMap) -> Option<Self> {
         let mut hint = None;
         for value in headers.get_all(CONTENT_ENCODING) {
@@ -49,7 +51,7 @@ impl Hint {
                 let word = word.trim_ascii();
                 let word = word.strip_prefix(b"\"").unwrap_or(word);
                 let word = word.strip_suffix(b"\"").unwrap_or(word).trim_ascii();
-                // Of several the last was applied last.
+                // The last of several codings was applied last.
                 hint = Some(match word {
                     word if word.eq_ignore_ascii_case(b"identity") => continue,
                     word if word.eq_ignore_ascii_case(b"br") => Self::Brotli,
@@ -65,7 +67,7 @@ impl Hint {
         hint
     }
 
-    /// Judges a body by its first bytes; `ended` if there are no more.
+    /// Decides the coding from the first bytes of a body; `ended` says that there are no more.
     pub(super) fn judge(self, bytes: &[u8], ended: bool) -> Verdict {
         const MARKS: [(&[u8], Coding); 2] = [(b"\x1f\x8b", Coding::Gzip), (b"\x28\xb5\x2f\xfd", Coding::Zstd)];
         for (mark, coding) in MARKS {
@@ -84,7 +86,8 @@ impl Hint {
             (true, _) => Verdict::Undecided,
             (false, _) if self == Self::Brotli => Verdict::Encoded(Coding::Brotli),
             (false, [_]) if !ended => Verdict::Undecided,
-            // Its first two bytes are a multiple of 31, and the first names the method and the window.
+            // The first two bytes of zlib's header are a multiple of 31, and the first one encodes the method and the
+            // window size.
             (false, &[first, second, ..])
                 if first & 0x0f == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]) % 31 == 0 =>
             {
@@ -95,7 +98,8 @@ impl Hint {
     }
 }
 
-/// Whether bytes are UTF-8, perhaps cut at the end, without control characters that JSON and event streams do not have.
+/// Returns whether the bytes are UTF-8, possibly truncated, without control characters that do not occur in JSON and
+/// event streams.
 fn is_text(bytes: &[u8]) -> bool {
     let utf8 = std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true);
     utf8 && bytes.iter().all(|&byte| byte >= b' ' && byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r'))

@@ -1,4 +1,4 @@
-//! A body that is decoded while it comes.
+//! Decodes a body while it is received.
 
 use std::io;
 use std::pin::Pin;
@@ -13,13 +13,15 @@ use super::coding::Coding;
 use super::wire::Wire;
 use crate::error::Error;
 
-/// The size of decoded pieces. A few bytes can stand for gigabytes: they are decoded only as fast as pieces are taken.
+/// Maximum size of decoded chunks in bytes. A few bytes can expand to gigabytes, so decoding is only as fast as the
+/// consumer takes chunks.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// The largest window of zstd, as a power of two: what RFC 8878 asks decoders to support. The library would allow 128 MiB.
+/// Maximum zstd window as a power of two: the size that RFC 8878 requires decoders to support. The library's default
+/// would allow 128 MiB.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// Decodes what a [`Wire`] has. Each piece is passed on as soon as what it consists of has come.
+/// Decodes the data of a [`Wire`]. Each chunk is returned as soon as its input has been received.
 pub(super) struct Decoding {
     reader: Box<dyn AsyncRead + Send + Sync + Unpin>,
     coding: Coding,
@@ -27,7 +29,7 @@ pub(super) struct Decoding {
     ended: bool,
 }
 
-/// The encoded bytes, as decoders read them. Failures of the connection pass through the decoder as the source of its own.
+/// The encoded bytes as input of a decoder. Connection errors pass through the decoder as the source of its error.
 struct Encoded {
     wire: Wire,
     current: Bytes,
@@ -36,7 +38,7 @@ struct Encoded {
 // === impl Decoding ===
 
 impl Decoding {
-    /// Decodes `begun` and what `wire` has after it.
+    /// Decodes `begun` and the following data of `wire`.
     pub(super) fn new(coding: Coding, begun: Bytes, wire: Wire) -> Self {
         let encoded = Encoded { wire, current: begun };
         let reader: Box<dyn AsyncRead + Send + Sync + Unpin> = match coding {

@@ -1,4 +1,4 @@
-//! The body of a response as it comes, and its connection.
+//! The undecoded body of a response, and its connection.
 
 use std::pin::Pin;
 use std::sync::Weak;
@@ -15,17 +15,18 @@ use crate::deadline::{Clock, Timer};
 use crate::error::Error;
 use crate::pool::Pool;
 
-/// Data as it comes, byte for byte, without trailers. Polling it drives the connection. Read to its end, it gives the connection
-/// back for the next request; dropped before, it closes the connection at once.
+/// The unchanged data of a body, without trailers. Polling it drives the connection. When it has been read to its end,
+/// the connection is returned to the pool for the next request; if it is dropped earlier, the connection is closed at
+/// once.
 pub(super) struct Wire {
     incoming: Incoming,
-    /// `None` when it has ended, failed or gone back to the pool.
+    /// `None` once the body has ended or failed, or the connection was returned to the pool.
     connection: Option<Box<Connection>>,
-    /// Weak, so that the client can close its idle connections while streams go on.
+    /// Weak, so that dropping the client closes its idle connections while streams continue.
     pool: Weak<Pool>,
     clock: Clock,
     timer: Timer,
-    /// Since when the reader is waiting for the provider; `None` when the provider is not what takes time.
+    /// The time since which the reader has been waiting for the provider; `None` while it is not waiting.
     waiting_since: Option<Instant>,
     ended: bool,
 }
@@ -42,7 +43,7 @@ impl Wire {
         })
     }
 
-    /// Gives the connection back as soon as nothing more belongs to this response.
+    /// Returns the connection to the pool once the response is complete.
     fn release_at_end(&mut self) {
         if self.incoming.is_end_stream() {
             self.release();
@@ -72,7 +73,7 @@ impl Wire {
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        // A stream without pauses uses up the task's budget, without which tokio's timers do not fire.
+        // A stream without pauses exhausts the task's budget, and tokio's timers do not fire without budget.
         if since >= self.clock.total_due() {
             return Poll::Ready(self.clock.total_timeout());
         }
@@ -81,7 +82,7 @@ impl Wire {
         Poll::Ready(late(&self.clock))
     }
 
-    /// The next data; `None` at the end, and after an error.
+    /// Returns the next data; `None` at the end, and after an error.
     pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         if self.ended {
             return Poll::Ready(None);
@@ -94,7 +95,7 @@ impl Wire {
                     self.release_at_end();
                     Poll::Ready(Some(Ok(data)))
                 }
-                // Trailers are the last frame, and nobody here relays them.
+                // Trailers are the last frame, and are not relayed.
                 Err(_) => self.end(),
             },
             Poll::Ready(None) => self.end(),
@@ -106,7 +107,7 @@ impl Wire {
         }
     }
 
-    /// Whether all data has been handed out.
+    /// Returns whether all data have been returned.
     pub(super) fn has_ended(&self) -> bool {
         self.ended || self.incoming.is_end_stream()
     }

@@ -1,4 +1,4 @@
-//! A copy of the file, as of one moment, while others use it.
+//! Makes a consistent copy of the file while other processes use it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use sqlx::sqlite::SqlitePool;
 use super::file;
 use crate::Error;
 
-/// Copies what the database holds to a new file for this user only. When this returns, the copy survives a power cut; before,
-/// there is no file of that name.
+/// Copies the database to a new file that only this user can access. The copy is durable when this returns; a file with
+/// the name `path` does not exist before the copy is complete.
 pub(super) async fn backup(pool: &SqlitePool, path: &Path) -> Result<(), Error> {
     if path.exists() {
         return Err(Error::Invalid(format!("{} is there already", path.display())));
@@ -18,7 +18,7 @@ pub(super) async fn backup(pool: &SqlitePool, path: &Path) -> Result<(), Error> 
     draft.push(".unfinished");
     let draft = PathBuf::from(draft);
     let text = draft.to_str().ok_or_else(|| Error::Invalid("the path of the backup is not valid UTF-8".to_owned()))?;
-    // What a killed one has left.
+    // Removes the remains of an interrupted backup.
     remove(&draft)?;
     file::create_private(&draft)?;
     let copied = sqlx::query("VACUUM INTO $1").bind(text.to_owned()).execute(pool).await;
@@ -32,7 +32,7 @@ pub(super) async fn backup(pool: &SqlitePool, path: &Path) -> Result<(), Error> 
 fn keep(draft: &Path, path: &Path) -> Result<(), Error> {
     File::open(draft)?.sync_all()?;
     std::fs::rename(draft, path)?;
-    // The name has to survive, too.
+    // The directory entry must be durable too.
     #[cfg(unix)]
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         File::open(directory)?.sync_all()?;

@@ -1,8 +1,8 @@
-//! Letting others go first while the log is written.
+//! Yields the CPU core to other threads while the log is written.
 //!
-//! A batch of the log is milliseconds of work on a thread of its own. Where cores are few, a request that arrives meanwhile
-//! waits until the scheduler takes the thread off its core; a thread that offers the core often makes it wait for
-//! microseconds. But whoever always lets others go first never gets done in a rush, so courtesy has an end.
+//! A batch of the log takes milliseconds on a thread of its own. On a machine with few cores, a request that arrives in
+//! the meantime waits until the scheduler preempts that thread; if the thread yields often, the request waits only
+//! microseconds. A thread that always yields would never finish under load, so yielding is limited in time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,14 +11,15 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 use tokio::time::Instant;
 
-/// How many instructions of SQLite's virtual machine run between two offers: some 30 µs. With 1,000, offering hardly helps.
+/// Number of instructions of SQLite's virtual machine between two yields: some 30 µs. Yielding every 1,000 instructions
+/// hardly helps.
 const STEPS: i32 = 200;
 
-/// Until when the thread of a connection offers its core to others. Clones share it.
+/// The time until which a connection's thread yields its core. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Courtesy {
     origin: Instant,
-    /// In microseconds after `origin`.
+    /// Microseconds after `origin`.
     until: Arc<AtomicU64>,
     #[cfg(test)]
     pub(super) offers: Arc<AtomicU64>,
@@ -36,12 +37,12 @@ impl Courtesy {
         }
     }
 
-    /// From now on, for so long.
+    /// Enables yielding from now on for `span`.
     pub(super) fn last(&self, span: Duration) {
         self.until.store(micros(self.origin.elapsed().saturating_add(span)), Ordering::Relaxed);
     }
 
-    /// Makes the thread of a connection courteous.
+    /// Installs the progress handler that yields.
     pub(super) async fn teach(self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         connection.lock_handle().await?.set_progress_handler(STEPS, move || {
             self.offer();

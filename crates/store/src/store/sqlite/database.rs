@@ -1,4 +1,4 @@
-//! A SQLite file while it is used: opened again when another file takes its place.
+//! A SQLite file in use, which is reopened if another file replaces it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,9 +16,9 @@ use super::linked::{Look, Lost};
 use super::{Pools, backup, open_file};
 use crate::Error;
 
-/// Between two looks at the names of the files by those who read; who writes always looks.
+/// Interval at which readers check the names of the files; writers always check.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long calls on a file that is left may take to end.
+/// Maximum time for calls on an abandoned file to end.
 const LEAVE: Duration = Duration::from_secs(5);
 
 /// An open database. Clones share it.
@@ -27,20 +27,20 @@ pub(in crate::store) struct Database(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// How the file is opened; `None` in memory.
+    /// The options for opening the file; `None` for a database in memory.
     options: Option<SqliteConnectOptions>,
     pools: RwLock<Arc<Pools>>,
     courtesy: Courtesy,
     origin: Instant,
-    /// When the names were looked at last, in milliseconds after `origin`.
+    /// When the names were last checked, in milliseconds after `origin`.
     looked: AtomicU64,
-    /// The open file is not the one of that name.
+    /// Whether the open file no longer has its name.
     is_lost: AtomicBool,
-    /// Closed for good.
+    /// Whether the database was closed permanently.
     closed: AtomicBool,
-    /// How often it was.
+    /// How often the database was reopened.
     reopened: AtomicU64,
-    /// Held by who opens it again; the file that was found there the last time.
+    /// Serialises reopening; holds the state of the file found at the last attempt.
     turn: Mutex<Option<Look>>,
 }
 
@@ -61,27 +61,27 @@ impl Database {
         }))
     }
 
-    /// The connections as they are.
+    /// Returns the current connections.
     pub(in crate::store) fn pools(&self) -> Arc<Pools> {
         Arc::clone(&self.0.pools.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The connections for who reads: where the file is gone, what is open still answers.
+    /// Returns the connections for a reader: if the file was deleted, open connections still work.
     pub(in crate::store) async fn for_reading(&self) -> Arc<Pools> {
         let now = u64::try_from(self.0.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
         let looked = self.0.looked.load(Ordering::Relaxed);
         let due = u128::from(now.saturating_sub(looked)) >= LOOK.as_millis();
         if due && self.0.looked.compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            // What is wrong has been logged, and who writes is told.
+            // The failure has been logged, and writers receive it.
             let _ = self.for_writing().await;
         }
         self.pools()
     }
 
-    /// The connections for who writes.
+    /// Returns the connections for a writer.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] while the file is not the one of its name.
+    /// [`Error::Unavailable`] while the open file does not have its name.
     pub(in crate::store) async fn for_writing(&self) -> Result<Arc<Pools>, Error> {
         let pools = self.pools();
         let Some(lost) = pools.linked.as_ref().and_then(|linked| linked.lost()) else {
@@ -93,12 +93,12 @@ impl Database {
         Ok(self.pools())
     }
 
-    /// Whether the open file was not the one of its name when that was looked up last.
+    /// Returns whether the open file no longer had its name when this was last checked.
     pub(in crate::store) fn is_lost(&self) -> bool {
         self.0.is_lost.load(Ordering::Relaxed)
     }
 
-    /// How often another file was opened instead.
+    /// Returns how often another file was opened in its place.
     pub(in crate::store) fn reopened(&self) -> u64 {
         self.0.reopened.load(Ordering::Acquire)
     }
@@ -115,11 +115,11 @@ impl Database {
 
     pub(in crate::store) async fn close(&self) {
         self.0.closed.store(true, Ordering::Relaxed);
-        // Who is opening it again ends first.
+        // Waits for a concurrent attempt to reopen the file.
         let _turn = self.0.turn.lock().await;
         let pools = self.pools();
         pools.close().await;
-        // The next process would take the log for that of the file which is there now.
+        // Otherwise the next process would use the log for the file that has this name now.
         if let Some(linked) = &pools.linked
             && linked.lost() == Some(Lost::Replaced)
             && let Err(error) = linked.move_log_aside()
@@ -145,12 +145,12 @@ impl Database {
         );
     }
 
-    /// Opens the file that has taken the place of ours.
+    /// Opens the file that has replaced the open one.
     async fn reopen(&self) -> Result<(), Error> {
         let (Some(options), old) = (&self.0.options, self.pools()) else { return Ok(()) };
         let mut turn = self.0.turn.lock().await;
         if !Arc::ptr_eq(&old, &self.pools()) {
-            // Somebody else has done it meanwhile.
+            // Another task has reopened it in the meantime.
             return Ok(());
         }
         let Some(linked) = &old.linked else { return Ok(()) };
@@ -158,7 +158,7 @@ impl Database {
         if self.0.closed.load(Ordering::Relaxed) {
             return Err(linked.error(lost));
         }
-        // A file that is still being copied there changes from look to look.
+        // A file that is still being copied differs from one check to the next.
         let look = Look::at(linked.path()).map_err(|_| linked.error(lost))?;
         if turn.replace(look) != Some(look) {
             return Err(linked.error(lost));
@@ -183,7 +183,7 @@ impl Database {
     }
 }
 
-/// Opens a file on a thread of its own: the future of a migration cannot be moved between threads.
+/// Opens a file on a blocking thread, because the future of a migration is not `Send`.
 async fn open_instead(
     options: SqliteConnectOptions,
     courtesy: Courtesy,

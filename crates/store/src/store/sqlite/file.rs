@@ -1,4 +1,4 @@
-//! The database file itself: made private, opened by one at a time.
+//! Creates the database file with private permissions, and serialises its migration.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use crate::Error;
 
-/// How long another process may take to bring the file up to date.
+/// Maximum time that another process may take to migrate the file.
 const PATIENCE: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(20);
 
-/// Makes the file and its directories if they are missing, for this user only: it will hold provider keys. What exists
-/// keeps its permissions. SQLite gives its `-wal` and `-shm` files the permissions of the file.
+/// Creates the file and its directories if they are missing, accessible to this user only, because the file contains
+/// API keys. Existing files keep their permissions. SQLite gives its `-wal` and `-shm` files the permissions of the
+/// database file.
 pub(super) fn create_private(path: &Path) -> Result<(), Error> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         signalbox_private_files::create_dir(directory)
@@ -29,11 +30,12 @@ pub(super) fn create_private(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits for the right to bring the file up to date; it ends with the returned file, or with the process.
+/// Waits for the exclusive right to migrate the file, which is held until the returned file is dropped or the process
+/// ends.
 ///
-/// The lock is taken on a file beside the database, because the database's own locks cannot cover the change of its
-/// journal mode: SQLite answers "busy" there without waiting. The lock file stays; removing it would let a second
-/// process lock another file of the same name.
+/// The lock is taken on a separate file beside the database, because the database's own locks cannot cover the change
+/// of its journal mode: SQLite fails with "busy" there without waiting. The lock file is not removed; otherwise a
+/// second process could lock another file of the same name.
 pub(super) async fn lock(path: &Path) -> Result<File, Error> {
     let path = lock_path(path);
     let file = open_private(&path).map_err(|error| explain("create the lock file", &path, &error))?;

@@ -1,8 +1,7 @@
-//! Whether the file that is open is still the file of that name.
+//! Checks whether the open file is still the file with its name.
 //!
-//! A file that was deleted, or replaced by another one, stays open and can be written to, and everything in it is gone when
-//! the last process closes it. So nothing that is written counts before the name was seen to lead to the open file, and to
-//! its log.
+//! A file that was deleted or replaced stays open and writable, but all of its data are lost when the last process
+//! closes it. Therefore a write only counts after a check that the name still refers to the open file and to its log.
 
 use std::fs;
 use std::io;
@@ -12,7 +11,7 @@ use std::time::SystemTime;
 
 use crate::Error;
 
-/// What distinguishes a file from all others that exist: device and inode.
+/// Identifies a file: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity(u64, u64);
 
@@ -20,27 +19,27 @@ pub(super) struct Identity(u64, u64);
 #[derive(Debug)]
 pub(crate) struct Linked {
     path: PathBuf,
-    /// `None` where the platform does not tell: then it always counts as linked.
+    /// `None` if the platform does not provide it: then the file always counts as linked.
     file: Option<Identity>,
-    /// Known once SQLite has made it.
+    /// Set once SQLite has created the log.
     wal: OnceLock<Identity>,
     shm: OnceLock<Identity>,
 }
 
-/// What is wrong with the names.
+/// The reason why the names do not refer to the open files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// No file has the name of the database.
+    /// The database file was deleted.
     Deleted,
-    /// Another file has it.
+    /// The database file was replaced.
     Replaced,
-    /// The database is there; its log was deleted.
+    /// The database file is unchanged, but its log was deleted.
     LogDeleted,
-    /// The database is there; another file has the name of its log.
+    /// The database file is unchanged, but its log was replaced.
     LogReplaced,
 }
 
-/// How a file looks from outside; it changes while somebody writes it.
+/// The metadata of a file, which change while it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Look {
     identity: Option<Identity>,
@@ -51,7 +50,7 @@ pub(super) struct Look {
 // === impl Linked ===
 
 impl Linked {
-    /// The file that has this name now.
+    /// Identifies the file that has this name now.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let file = identity(path)?;
         Ok(Self { path: path.to_owned(), file, wal: OnceLock::new(), shm: OnceLock::new() })
@@ -61,20 +60,20 @@ impl Linked {
         &self.path
     }
 
-    /// Notes which log belongs to the file. To be called while a connection is open, which keeps the log.
+    /// Stores the identity of the log. Call this while a connection is open, which keeps the log in existence.
     pub(super) fn note_log(&self) {
         for (cell, suffix) in [(&self.wal, "-wal"), (&self.shm, "-shm")] {
             if cell.get().is_none()
                 && let Ok(Some(found)) = identity(&self.beside(suffix))
             {
-                // Somebody else may have noted it meanwhile, and it is the same.
+                // A concurrent call may have stored it already, with the same value.
                 let _ = cell.set(found);
             }
         }
     }
 
-    /// Whether the names lead to other files, or to none. Two calls of `stat`; a name that cannot be looked up for
-    /// another reason, such as missing permission, says nothing.
+    /// Returns whether the names refer to other files, or to none. Costs two calls of `stat`. A name that cannot be
+    /// looked up for another reason, such as a missing permission, counts as unchanged.
     pub(super) fn lost(&self) -> Option<Lost> {
         let opened = self.file?;
         match identity(&self.path) {
@@ -92,12 +91,12 @@ impl Linked {
         }
     }
 
-    /// Fails when the names lead elsewhere.
+    /// Fails if the names refer to other files.
     pub(crate) fn verify(&self) -> Result<(), Error> {
         self.lost().map_or(Ok(()), |lost| Err(self.error(lost)))
     }
 
-    /// What callers are told.
+    /// Returns the error for callers.
     pub(super) fn error(&self, lost: Lost) -> Error {
         let path = self.path.display();
         let what = match lost {
@@ -112,8 +111,8 @@ impl Linked {
         )
     }
 
-    /// Moves the log of this file out of the way of the file that has replaced it: SQLite would write the pages of one
-    /// into the other. A log that came with the new file stays.
+    /// Renames the log of this file, because SQLite would apply its pages to the file that has replaced this one. A log
+    /// that belongs to the new file is kept.
     pub(super) fn move_log_aside(&self) -> io::Result<()> {
         for (cell, suffix) in [(&self.wal, "-wal"), (&self.shm, "-shm")] {
             let path = self.beside(suffix);
@@ -135,7 +134,7 @@ impl Linked {
 // === impl Look ===
 
 impl Look {
-    /// The file of this name, if it is one that can be a database.
+    /// Reads the metadata of the file, if it can be a database.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
         if !metadata.is_file() || metadata.len() == 0 {
@@ -150,7 +149,7 @@ fn identity(path: &Path) -> io::Result<Option<Identity>> {
 }
 
 #[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "other platforms have none")]
+#[expect(clippy::unnecessary_wraps, reason = "other platforms have no identity")]
 fn of(metadata: &fs::Metadata) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt as _;
     Some(Identity(metadata.dev(), metadata.ino()))

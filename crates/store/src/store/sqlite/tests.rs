@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use super::*;
 use crate::page::Total;
 
-/// A database, and its connections.
+/// Opens a database; returns it with its connections.
 async fn open_pools(url: &str) -> (Database, Arc<Pools>) {
     let database = open(url).await.unwrap();
     let pools = database.pools();

@@ -1,19 +1,19 @@
-//! Databases as the original's programs left them, in each of the states they could be in.
+//! Creates databases as the programs of the Node.js version left them, in each of their possible states.
 
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
-/// A state: what exists in it.
+/// A state of the file: the parts that exist in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct State {
     pub(super) name: &'static str,
-    /// Parts of [`PARTS`], by name.
+    /// Names of parts in [`PARTS`].
     parts: &'static [&'static str],
 }
 
-/// Every state: what the router alone made, what qwen-proxy alone made, and what became of a file that both used.
+/// Every state: files used only by the router, only by qwen-proxy, and by both.
 pub(super) const STATES: &[State] = &[
     State { name: "router 1", parts: &["settings", "versions", "request_logs"] },
     State { name: "router 2", parts: &["settings", "versions", "metadata", "log"] },
@@ -41,7 +41,7 @@ pub(super) const STATES: &[State] = &[
     },
 ];
 
-/// The schema of each part, and its rows.
+/// The schema and the rows of each part.
 const PARTS: &[(&str, &str)] = &[
     (
         "settings",
@@ -185,15 +185,15 @@ impl State {
         self.parts.contains(&part)
     }
 
-    /// Makes such a file.
+    /// Creates a file in this state.
     pub(super) async fn make(&self, path: &Path) {
-        // Columns are added after their tables were made: in the order of the parts.
+        // Columns are added after their tables were created, in the order of the parts.
         let text: Vec<&str> = PARTS.iter().filter(|(part, _)| self.has(part)).map(|(_, text)| *text).collect();
         change(path, &text.join("\n")).await;
     }
 }
 
-/// Runs statements as somebody who does not use this crate.
+/// Runs statements on a separate connection, bypassing this crate.
 pub(super) async fn change(path: &Path, text: &str) {
     let options =
         SqliteConnectOptions::new().filename(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
@@ -202,7 +202,7 @@ pub(super) async fn change(path: &Path, text: &str) {
     connection.close().await.unwrap();
 }
 
-/// The rows of a query, each as one text.
+/// Returns the rows of a query, each as one text.
 pub(super) async fn rows(path: &Path, columns: &str, rest: &str) -> Vec<String> {
     let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
     let quoted: Vec<String> = columns.split(", ").map(|column| format!("quote({column})")).collect();
