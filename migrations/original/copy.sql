@@ -1,7 +1,9 @@
--- From the tables of the original, which are set aside as original_*, into ours. SQLite only: the original knew nothing else.
+-- Copies all rows from the tables of the Node.js version, which have been renamed to original_*, to the current tables.
+-- SQLite only, because the Node.js version supported no other database.
 --
--- Every table has the columns of the original's last schema by now, those of older states being NULL. Times are Unix
--- milliseconds in our tables, but for logins at chat.qwen.ai; the original mixed seconds and milliseconds, which 10^11 tells apart.
+-- At this point, every table has all columns of the last schema of the Node.js version; columns missing in older states
+-- are NULL. Times in the current tables are Unix milliseconds, except for logins at chat.qwen.ai; the Node.js version
+-- mixed seconds and milliseconds, which are distinguished by the threshold 10^11.
 
 CREATE INDEX original_responses_request_id ON original_responses (request_id);
 
@@ -17,7 +19,7 @@ INSERT INTO providers (id, name, type, enabled, priority, description, created_a
     SELECT id, name, type, COALESCE(enabled, 1) IN (1, 'true'), COALESCE(priority, 0), description, created_at, updated_at
     FROM original_providers;
 
--- The original did not think of cookies.
+-- The Node.js version did not mark cookies as sensitive.
 INSERT INTO provider_configs (id, provider_id, key, value, is_sensitive, created_at, updated_at)
     SELECT id, provider_id, key, value,
         COALESCE(is_sensitive, 0) IN (1, 'true') OR lower(key) LIKE '%key%' OR lower(key) LIKE '%secret%'
@@ -29,7 +31,7 @@ INSERT INTO provider_configs (id, provider_id, key, value, is_sensitive, created
 INSERT INTO models (id, name, description, capabilities, created_at, updated_at)
     SELECT id, name, description, capabilities, created_at, updated_at FROM original_models;
 
--- Here a provider has at most one default.
+-- In the current schema, a provider has at most one default.
 INSERT INTO provider_models (id, provider_id, model_id, is_default, config, created_at, updated_at)
     SELECT id, provider_id, model_id,
         id = (SELECT MIN(other.id) FROM original_provider_models AS other
@@ -40,8 +42,8 @@ INSERT INTO provider_models (id, provider_id, model_id, is_default, config, crea
 
 -- Settings -------------------------------------------------------------------------------------------------------------
 
--- Integers came out of the original as 3001.0. Its default host, which it wrote down for everybody, would open the router to
--- the network, so it is kept under another name.
+-- The Node.js version stored integers as 3001.0. It stored its default host for every installation, which would open
+-- the router to the network, so that value is kept under another key.
 INSERT INTO settings (key, value, updated_at)
     SELECT CASE WHEN key = 'server.host' AND value = '0.0.0.0' THEN 'original.server.host' ELSE key END,
         CASE WHEN value GLOB '[0-9]*.0' AND substr(value, 1, length(value) - 2) NOT GLOB '*[^0-9]*'
@@ -49,7 +51,7 @@ INSERT INTO settings (key, value, updated_at)
         CASE WHEN updated_at < 100000000000 THEN updated_at * 1000 ELSE updated_at END
     FROM original_settings WHERE key IS NOT NULL;
 
--- The first schema named a kind where an id belongs.
+-- The first schema stored a provider type in place of the provider id.
 UPDATE settings SET value = value || '-default'
     WHERE key = 'active_provider' AND value NOT IN (SELECT id FROM providers)
         AND value || '-default' IN (SELECT id FROM providers);
@@ -73,7 +75,7 @@ INSERT INTO sessions (id, chat_id, parent_id, first_user_message, message_count,
         conversation_hash, user_id, CASE WHEN id LIKE 'simple-session-%' THEN 'router' ELSE 'qwen-proxy' END
     FROM original_sessions;
 
--- A request whose session is gone gets one.
+-- Requests and responses whose session is missing get a new session.
 INSERT INTO sessions (id, chat_id, first_user_message, message_count, created_at, last_accessed, expires_at, source)
     SELECT session_id, session_id, '', COUNT(*), MIN(timestamp), MAX(timestamp), MAX(timestamp), 'qwen-proxy'
     FROM (SELECT session_id, timestamp FROM original_requests UNION ALL SELECT session_id, timestamp FROM original_responses)
@@ -96,7 +98,8 @@ INSERT INTO responses (id, timestamp, qwen_response, openai_response, parent_id,
     WHERE request_id IN (SELECT id FROM original_requests)
         AND id = (SELECT MAX(id) FROM original_responses WHERE request_id = answered.request_id);
 
--- Here a request has one answer: another one, or one without a request, gets a request of its own.
+-- In the current schema, a request has one answer: each further answer, and each answer without a request, gets its own
+-- request.
 INSERT INTO requests (session_id, request_id, timestamp, method, path, openai_request, qwen_request, model, stream, status,
         source, created_at)
     SELECT answered.session_id, 'response-' || answered.response_id, answered.timestamp, COALESCE(asked.method, 'POST'),
@@ -116,7 +119,7 @@ INSERT INTO responses (id, timestamp, qwen_response, openai_response, parent_id,
         answered.duration_ms, answered.created_at
     FROM original_responses AS answered JOIN requests AS made ON made.request_id = 'response-' || answered.response_id;
 
--- The oldest state has one table for all of it. What a later state has taken over already is not taken again.
+-- The oldest state has a single table for the whole log. Rows that a later state has already imported are skipped.
 INSERT INTO sessions (id, chat_id, first_user_message, message_count, created_at, last_accessed, expires_at, source)
     SELECT 'request-log-' || request_id, 'request-log-' || request_id, 'Request to ' || endpoint, 1, created_at * 1000,
         created_at * 1000, created_at * 1000, 'router'
@@ -147,7 +150,8 @@ INSERT INTO errors (id, error_id, timestamp, error_type, error_code, error_messa
         created_at
     FROM original_errors;
 
--- What the log adds up to, as in 0006_usage.sql: whoever loads rows adds theirs, and these were not loaded.
+-- Computes the hourly sums of 0006_usage.sql: usually the loader adds the sums of the rows it writes, but these rows
+-- were copied.
 INSERT INTO usage_hours (hour, provider_id, model, status, requests, answers, errors, prompt_tokens, completion_tokens,
         total_tokens, timed, duration_ms)
     SELECT requests.timestamp / 3600000, COALESCE(requests.provider_id, ''), requests.model, requests.status,
@@ -157,7 +161,7 @@ INSERT INTO usage_hours (hour, provider_id, model, status, requests, answers, er
     FROM requests LEFT JOIN responses ON responses.id = requests.id
     GROUP BY 1, 2, 3, 4;
 
--- Those that refer to others go first.
+-- Referencing tables are dropped first.
 DROP TABLE original_errors;
 DROP TABLE original_responses;
 DROP TABLE original_requests;

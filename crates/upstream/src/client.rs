@@ -99,7 +99,7 @@ impl Client {
     /// # Errors
     /// [`Error::may_retry`] tells whether the provider may have begun to work.
     ///
-    /// A request is sent a second time, on another connection, in one case only: its pooled connection ended before the
+    /// A request is sent a second time, on a new connection, in one case only: its pooled connection ended before the
     /// first byte of a response, either unnoticed while idle or within 5 s of the request. Providers close idle
     /// connections without notice, and a request that crosses the close is lost. Timeouts and failures of new
     /// connections are never retried.

@@ -1,4 +1,4 @@
-//! From a target to a connected, verified stream.
+//! Opens a connected, verified stream to a target.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use crate::error::Error;
 use crate::stream::Stream;
 use crate::target::{HostName, Origin};
 
-/// What the operating system may hold of a response that nobody reads: as much as a round trip can carry, so some 2.5 MB/s
-/// from a provider that is 100 ms away, and more from nearer ones.
+/// Receive buffer of the operating system for a response that is not being read. It holds what a round trip can carry,
+/// which allows some 2.5 MB/s from a provider that is 100 ms away, and more from nearer ones.
 const RECEIVE_BUFFER_BYTES: u32 = 256 * 1024;
 
-/// Resolves, checks, connects and shakes hands. `due` bounds single attempts, so that one silent address does not use up
-/// the time of the others; bounding the whole is the caller's.
+/// Resolves the name, checks the addresses, connects, and performs the TLS handshake. `due` only bounds single
+/// attempts, so that one unresponsive address does not use up the time of the others; the caller bounds the whole call.
 pub(crate) async fn open(
     origin: &Origin,
     own: &[SocketAddr],
@@ -47,14 +47,15 @@ async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Error> {
     Ok(resolved.map_err(|source| Error::Dns { host: name.clone(), source })?.collect())
 }
 
-/// Whether a connection from `local` to `peer` leads to the socket that listens on `own` in this process.
+/// Returns whether a connection from `local` to `peer` leads to the socket that listens on `own` in this process.
 fn leads_to(own: SocketAddr, local: SocketAddr, peer: SocketAddr) -> bool {
     let [own_ip, local_ip, peer_ip] = [own, local, peer].map(|address| address.ip().to_canonical());
-    // A socket on all addresses is reached by any of this machine's, which then is the connection's own one as well.
+    // A socket bound to the unspecified address accepts connections to every local address; source and destination
+    // address of such a connection are equal.
     own.port() == peer.port() && (own_ip == peer_ip || own_ip.is_unspecified() && local_ip == peer_ip)
 }
 
-/// The addresses that may be called; an error when there is none.
+/// Returns the addresses that may be called; an error if there are none.
 fn allowed(origin: &Origin, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Error> {
     let mut refused = None;
     let allowed: Vec<SocketAddr> = addresses
@@ -73,8 +74,8 @@ fn allowed(origin: &Origin, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr
     }
 }
 
-/// Both families in turns, beginning with the resolver's favourite: where one of them leads nowhere, the second attempt
-/// already is of the other.
+/// Interleaves both address families, beginning with the one that the resolver prefers, so that the second attempt
+/// already uses the other family if one of them does not work.
 fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (favourite, other): (Vec<_>, Vec<_>) =
@@ -89,7 +90,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     ordered
 }
 
-/// Tries the addresses in order; each but the last may use an equal share of the time that is left.
+/// Tries the addresses in order; each attempt but the last gets an equal share of the remaining time.
 async fn dial(origin: &Origin, addresses: &[SocketAddr], due: Instant) -> Result<TcpStream, Error> {
     let no_address = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut failure = Error::Dns { host: origin.host.to_string(), source: no_address };
@@ -103,7 +104,7 @@ async fn dial(origin: &Origin, addresses: &[SocketAddr], due: Instant) -> Result
             connecting.await
         };
         attempts_left -= 1;
-        // Without `nodelay` a small request can wait for the acknowledgement of the one before.
+        // Without `nodelay`, a small request may wait for the acknowledgement of the previous one.
         match attempt.and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
             Ok(stream) => return Ok(stream),
             Err(source) => failure = Error::Connect { address, source },
@@ -112,8 +113,8 @@ async fn dial(origin: &Origin, addresses: &[SocketAddr], due: Instant) -> Result
     Err(failure)
 }
 
-/// Connects one socket. Its receive buffer is bounded before the first byte comes: left to itself, the kernel grows it to
-/// megabytes for a provider that sends fast, and a client that then stops reading pins them.
+/// Connects one socket. Its receive buffer is bounded before the first byte arrives: by default the kernel enlarges it
+/// to megabytes for a fast provider, and that memory stays in use when the client stops reading.
 async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
@@ -177,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_without_address_is_a_dns_error() {
-        // No resolver asks anybody about a name with an empty label.
+        // Resolvers reject a name with an empty label without sending a query.
         let nobody = Origin { host: HostName::Name("no..such".into()), ..origin(AddressPolicy::default()) };
         let error = resolve(&nobody).await.unwrap_err();
         assert!(matches!(error, Error::Dns { .. }), "{error:?}");

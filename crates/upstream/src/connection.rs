@@ -1,4 +1,4 @@
-//! One connection to a provider, and the first half of an exchange on it.
+//! A connection to a provider, and the first half of an exchange on it.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -18,47 +18,49 @@ use crate::error::Error;
 use crate::stream::{Received, Stream};
 use crate::target::Origin;
 
-/// A response with a head larger than this is refused. Their number is limited to 100 by hyper; naming that limit would
-/// move its table of headers from the stack to the heap.
+/// Maximum bytes of a response head; a larger one is refused. hyper limits the number of headers to 100; setting that
+/// limit explicitly would move its header table from the stack to the heap.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// More than this without an answer is a flood of provisional ones (1xx), which hyper reads and drops for as long as they
-/// come. An honest provider sends one or two, each a tenth as long as its answer's head.
+/// Maximum bytes received before the final response. More is a flood of informational responses (1xx), which hyper
+/// otherwise reads and discards indefinitely. A regular provider sends one or two, each a tenth as long as the head of
+/// its response.
 const MAX_BYTES_BEFORE_ANSWER: u64 = 2 * MAX_HEAD_BYTES as u64;
 
-/// The largest read buffer. hyper starts at 8 KiB and grows it only for a connection that keeps filling it. When a client
-/// stops reading, a stream holds three of them: what is being written, what waits behind it, and what is being filled.
+/// Maximum size of the read buffer. hyper starts at 8 KiB and enlarges the buffer only for a connection that keeps
+/// filling it. When a client stops reading, a stream holds three buffers: one being written, one queued behind it, and
+/// one being filled.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
-/// A connection. Somebody has to poll it for anything to happen: the exchange it is in, or nobody while it is idle.
+/// A connection, which must be polled to make progress: by the exchange that uses it, and not at all while it is idle.
 ///
-/// It lives in one box for all its life, so that moving it between exchange, body and pool moves a pointer.
+/// It is boxed for its whole lifetime, so that moving it between exchange, body and pool only moves a pointer.
 pub(crate) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     wire: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
     received: Received,
     origin: Arc<Origin>,
-    /// Last, so that the socket is closed when the gauge says so.
+    /// Declared last, so that the socket is already closed when the count of open connections decreases.
     _open: OpenGuard,
 }
 
-/// Counts a connection for as long as it exists.
+/// Counts a connection as open until it is dropped.
 pub(crate) struct OpenGuard(Arc<AtomicUsize>);
 
-/// The first half of an exchange: the head is there, the body is still to be read.
+/// The result of the first half of an exchange: the head has been received, the body has not been read yet.
 pub(crate) struct Answered {
     pub(crate) response: Response<Incoming>,
-    /// What drives the rest of the body. `None` when the connection has ended; what it had read is in `response`.
+    /// The connection that drives the rest of the body. `None` if it has ended; the data read before are in `response`.
     pub(crate) connection: Option<Box<Connection>>,
 }
 
-/// An exchange without a head.
+/// An exchange that failed before the head of the response.
 pub(crate) enum Unanswered {
-    /// Nothing of the request was written, and here it is back.
+    /// Nothing of the request was written; it is returned to the caller.
     Unsent { request: Box<Request<Full<Bytes>>>, source: hyper::Error },
-    /// The connection ended after the request, or a part of it, was written, without a single byte of a response.
+    /// The connection ended after the request, or a part of it, was written, and before the first byte of a response.
     Lost(Error),
-    /// Everything else.
+    /// Any other failure.
     Failed(Error),
 }
 
@@ -79,10 +81,11 @@ impl Connection {
         Ok(Box::new(Self { sender, wire, received, origin, _open: open }))
     }
 
-    /// Sends the request and reads until the head of the response is there.
+    /// Sends the request and reads until the head of the response is complete.
     ///
-    /// A connection looks for the end of its stream before it writes a queued request, so a pooled connection that the
-    /// provider has closed meanwhile gives the request back as [`Unanswered::Unsent`]: no check is needed before.
+    /// A connection checks for the end of its stream before it writes a queued request. A pooled connection that the
+    /// provider has closed in the meantime therefore returns the request as [`Unanswered::Unsent`], and no separate
+    /// check is needed.
     pub(crate) async fn exchange(
         mut self: Box<Self>,
         request: Request<Full<Bytes>>,
@@ -91,13 +94,13 @@ impl Connection {
     ) -> Result<Answered, Unanswered> {
         let (due, late) = clock.head_due();
         let mut answer = pin!(self.sender.try_send_request(request));
-        // Counts on after the connection itself is gone.
+        // The counter remains valid after the connection has been dropped.
         let received = self.received.clone();
         let before = received.bytes();
         let mut connection = Some(self);
         let response = poll_fn(|cx| {
             poll_driver(&mut connection, cx);
-            // A connection that has ended, and was dropped just now, has resolved the answer by that.
+            // A connection that has ended was dropped by `poll_driver`, which has resolved `answer`.
             match answer.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(answer.map_err(|mut error| match error.take_message() {
                     Some(request) => Unanswered::Unsent { request: Box::new(request), source: error.into_error() },
@@ -119,7 +122,8 @@ impl Connection {
         Ok(Answered { response, connection })
     }
 
-    /// Whether it is between two exchanges: the last one is over on both sides and the provider keeps the connection.
+    /// Returns whether the connection is between two exchanges: the last one is complete on both sides, and the
+    /// provider keeps the connection open.
     pub(crate) fn is_reusable(&self) -> bool {
         self.sender.is_ready()
     }
@@ -129,8 +133,8 @@ impl Connection {
     }
 }
 
-/// Lets the connection work, if there is one, and drops it when it has ended. Why it ended is told to those who wait for
-/// something from it, the answer or the body, and to nobody else.
+/// Polls the connection, if any, and drops it when it has ended. The reason for the end is reported through the pending
+/// response or body.
 pub(crate) fn poll_driver(connection: &mut Option<Box<Connection>>, cx: &mut Context<'_>) {
     if let Some(open) = connection
         && Pin::new(&mut open.wire).poll(cx).is_ready()

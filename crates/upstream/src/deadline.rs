@@ -1,4 +1,4 @@
-//! Deadlines with names, and the one timer of an exchange.
+//! The deadlines of an exchange, and the timer that they share.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,17 +9,17 @@ use tokio::time::{Instant, Sleep};
 
 use crate::error::Error;
 
-/// How long each part of an exchange may take.
+/// Maximum durations of the parts of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
-    /// Resolving the name, connecting and shaking hands, together; 5 s unless changed.
+    /// Resolving the name, connecting and the TLS handshake together; 5 s by default.
     pub connect: Duration,
-    /// From the call of `send` until the head of the response is complete; 60 s unless changed. Everything before is
-    /// part of it: connecting, and sending the request's body.
+    /// From the call of `send` until the head of the response is complete; 60 s by default. Includes connecting and
+    /// sending the body of the request.
     pub headers: Duration,
-    /// Waiting for the next piece of the body; 120 s unless changed. Time the reader takes does not count.
+    /// Waiting for the next chunk of the body; 120 s by default. The time that the reader takes does not count.
     pub idle: Duration,
-    /// The whole exchange, to the last byte of the body; 30 min unless changed.
+    /// The whole exchange, until the last byte of the body; 30 min by default.
     pub total: Duration,
 }
 
@@ -30,10 +30,10 @@ pub(crate) struct Clock {
     deadlines: Deadlines,
 }
 
-/// One timer for all deadlines of an exchange, one after the other.
+/// One timer for all deadlines of an exchange in sequence.
 ///
-/// A stream renews its idle deadline with every piece. So a deadline that moved *later* does not touch the timer: the
-/// timer fires at the old time and is set anew then, once per idle period instead of once per piece.
+/// A stream renews its idle deadline with every chunk. A deadline that moves *later* therefore does not reset the
+/// timer: the timer fires at the old time and is only then reset, once per idle period instead of once per chunk.
 #[derive(Default)]
 pub(crate) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
@@ -59,12 +59,12 @@ impl Clock {
         Self { started: Instant::now(), deadlines: *deadlines }
     }
 
-    /// When connecting, begun now, has to be over.
+    /// Returns the deadline for connecting, if it begins now.
     pub(crate) fn connect_due(&self) -> Instant {
         after(Instant::now(), self.deadlines.connect).min(self.head_due().0)
     }
 
-    /// When the head has to be there, and the error for when it is not.
+    /// Returns the deadline for the head of the response, and the error to report if it passes.
     pub(crate) fn head_due(&self) -> (Instant, fn(&Self) -> Error) {
         if self.deadlines.total < self.deadlines.headers {
             (self.total_due(), Self::total_timeout)
@@ -75,7 +75,7 @@ impl Clock {
         }
     }
 
-    /// When a piece has to be there that is being waited for since `since`, and the error for when it is not.
+    /// Returns the deadline for a chunk that has been awaited since `since`, and the error to report if it passes.
     pub(crate) fn piece_due(&self, since: Instant) -> (Instant, fn(&Self) -> Error) {
         let idle_due = after(since, self.deadlines.idle);
         let total_due = self.total_due();
@@ -99,7 +99,7 @@ impl Clock {
     }
 }
 
-/// `start + duration`, where a duration beyond what the clock can count means a year.
+/// Returns `start + duration`, with `duration` limited to one year, so that the sum cannot overflow.
 fn after(start: Instant, duration: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     start + duration.min(YEAR)
@@ -108,7 +108,7 @@ fn after(start: Instant, duration: Duration) -> Instant {
 // === impl Timer ===
 
 impl Timer {
-    /// Ready when `due` has passed.
+    /// Completes when `due` has passed.
     pub(crate) fn poll_until(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         if sleep.deadline() > due {

@@ -1,4 +1,4 @@
-//! What can go wrong on the way to a provider and back.
+//! Errors of exchanges with a provider.
 
 use std::error::Error as _;
 use std::io;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::policy::RefusedAddress;
 
-/// Why an exchange failed. [`code`](Self::code) is stable and meant for clients and logs.
+/// The reason why an exchange failed. Its [`code`](Self::code) is stable, for clients and logs.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The name could not be resolved.
@@ -16,15 +16,15 @@ pub enum Error {
     Dns {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         source: io::Error,
     },
-    /// The name resolves only to addresses that may not be called.
+    /// The name only resolves to addresses that may not be called.
     #[error("{host} is not called: {source}")]
     Policy {
         /// The name.
         host: String,
-        /// The first of its addresses.
+        /// The first of its addresses, with the reason.
         source: RefusedAddress,
     },
     /// The target is a socket of this process.
@@ -33,23 +33,23 @@ pub enum Error {
         /// The address.
         address: SocketAddr,
     },
-    /// No connection could be made; the last address that was tried.
+    /// No connection could be established; contains the last attempt.
     #[error("cannot connect to {address}: {source}")]
     Connect {
         /// The address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The handshake failed: a certificate that is not trusted, a name that is not in it, a server without TLS.
+    /// The TLS handshake failed: an untrusted certificate, a certificate for another name, or a server without TLS.
     #[error("no secure connection to {host}: {source}")]
     Tls {
-        /// The name that was expected.
+        /// The expected name.
         host: String,
-        /// What was wrong.
+        /// The error of the handshake.
         source: io::Error,
     },
-    /// Resolving, connecting and shaking hands took too long.
+    /// Resolving, connecting and the handshake took too long.
     #[error("no connection within {after:?}")]
     ConnectTimeout {
         /// The deadline.
@@ -58,10 +58,10 @@ pub enum Error {
     /// The provider closed a new connection before the request was written.
     #[error("the provider closed the connection before the request was sent")]
     Unsent {
-        /// What the connection said.
+        /// The error of the connection.
         source: hyper::Error,
     },
-    /// No complete head came in time.
+    /// The head of the response was not complete in time.
     #[error("no response within {after:?}")]
     HeadersTimeout {
         /// The deadline.
@@ -79,43 +79,43 @@ pub enum Error {
         /// The deadline.
         after: Duration,
     },
-    /// The connection broke after the request, or a part of it, was written.
+    /// The connection was lost after the request, or a part of it, was written.
     #[error("the provider broke the connection {}", if *head_received { "in the middle of its response" } else { "before it answered" })]
     Reset {
-        /// Whether the head of the response had come.
+        /// Whether the head of the response had been received.
         head_received: bool,
-        /// What the connection said.
+        /// The error of the connection.
         source: hyper::Error,
     },
-    /// The connection ended in good order, but before the end of the body that its head or its chunks had announced.
+    /// The connection ended in an orderly way, but before the declared end of the body.
     #[error("the response ended before it was complete")]
     Truncated {
-        /// What the connection said.
+        /// The error of the connection.
         source: hyper::Error,
     },
-    /// What came is not HTTP, or has a head that is too large.
+    /// The response is not HTTP, or its head is too large.
     #[error("the provider's response is not valid HTTP: {}", root_cause(source))]
     Protocol {
-        /// What was wrong.
+        /// The error of the parser.
         source: hyper::Error,
     },
-    /// The body is damaged, or ends before what it encodes does.
+    /// The body is damaged, or ends before the encoded data are complete.
     #[error("the response cannot be decoded ({coding}): {source}")]
     Decoding {
-        /// How it is encoded.
+        /// The content coding.
         coding: &'static str,
-        /// What was wrong.
+        /// The error of the decoder.
         source: io::Error,
     },
-    /// The provider wants to speak another protocol, which nobody asked for.
+    /// The provider switched to another protocol, which was not requested.
     #[error("the provider switched to another protocol")]
     SwitchedProtocols,
-    /// Provisional responses (1xx) come one after the other, and never the response.
+    /// Informational responses (1xx) keep arriving, but no final response.
     #[error("the provider sends provisional responses without an end instead of a response")]
     NoAnswer,
 }
 
-/// Why a client could not be made.
+/// The reason why a client could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file with additional certificate authorities cannot be read or is not PEM.
@@ -123,16 +123,16 @@ pub enum ConfigError {
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What was wrong.
+        /// The error.
         source: rustls::pki_types::pem::Error,
     },
-    /// The file has no certificate in it.
+    /// The file contains no certificate.
     #[error("there is no certificate in {}", .0.display())]
     CaFileEmpty(PathBuf),
     /// TLS refused the configuration or a certificate.
     #[error("the TLS configuration is not usable: {0}")]
     Tls(#[from] rustls::Error),
-    /// The verifier of certificates cannot be built.
+    /// The certificate verifier cannot be built.
     #[error("the TLS configuration is not usable: {0}")]
     Verifier(#[from] rustls::client::VerifierBuilderError),
 }
@@ -140,7 +140,7 @@ pub enum ConfigError {
 // === impl Error ===
 
 impl Error {
-    /// A stable name of the failure's kind.
+    /// Returns the stable code of the failure.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -159,8 +159,8 @@ impl Error {
         }
     }
 
-    /// Whether the provider certainly did not begin to work on the request, so that sending it again cannot do its work
-    /// (or cost its price) twice.
+    /// Returns whether the provider certainly did not begin to work on the request, so that a retry cannot perform its
+    /// work (or incur its cost) twice.
     #[must_use]
     pub const fn may_retry(&self) -> bool {
         match self {
@@ -183,12 +183,13 @@ impl Error {
         }
     }
 
-    /// The failure of a connection whose request was written, before the head of the response was complete.
+    /// Classifies a failure of the connection after the request was written and before the head of the response was
+    /// complete.
     pub(crate) fn before_head(source: hyper::Error) -> Self {
         if source.is_parse() { Self::Protocol { source } } else { Self::Reset { head_received: false, source } }
     }
 
-    /// The failure of a connection in the middle of a response's body.
+    /// Classifies a failure of the connection within the body of a response.
     pub(crate) fn within_body(source: hyper::Error) -> Self {
         match io_kind(&source) {
             Some(io::ErrorKind::UnexpectedEof) => Self::Truncated { source },
@@ -198,7 +199,7 @@ impl Error {
     }
 }
 
-/// The kind of the I/O error behind a failure: decoding a body reports all its troubles this way.
+/// Returns the kind of the underlying I/O error, by which hyper reports all failures of decoding a body.
 fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -210,7 +211,7 @@ fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
     None
 }
 
-/// The innermost message, which says most.
+/// Returns the innermost message, which is the most specific one.
 fn root_cause(error: &hyper::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {

@@ -1,11 +1,11 @@
-//! Headers that belong to one connection and not to the message.
+//! Removes headers that are specific to one connection.
 
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
 
-/// Removes what speaks about the connection only (RFC 9110, section 7.6.1), and whatever `Connection` nominates.
+/// Removes hop-by-hop headers (RFC 9110, section 7.6.1), including those named by `Connection`.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // Almost every message has none or one of them; a vector without elements costs nothing.
+    // Almost every message has none or one of them; an empty vector does not allocate.
     let mut doomed: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
     for value in headers.get_all(CONNECTION) {
         let nominated = value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);

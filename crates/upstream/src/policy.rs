@@ -1,55 +1,57 @@
-//! Which addresses may be called.
+//! Decides which addresses may be called.
 //!
-//! The check is made on addresses, never on names or spellings: a name is resolved first, and the connection goes to
-//! exactly the address that was checked, so neither DNS rebinding nor `http://0xA9FEA9FE/` leads anywhere else.
+//! The check applies to addresses, never to names or notations: a name is resolved first, and the connection goes to
+//! exactly the address that was checked. Therefore neither DNS rebinding nor `http://0xA9FEA9FE/` circumvents the
+//! check.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Which kinds of addresses may be called. Both kinds are allowed by default, because a model server in one's own
-/// network is the normal case; what [`Reach`] calls link-local, metadata, multicast or reserved never is.
+/// The kinds of address that may be called. Private and loopback addresses are allowed by default, because a model
+/// server in the local network is the usual case. Addresses that [`Reach`] classifies as link-local, metadata,
+/// multicast or reserved are never allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AddressPolicy {
-    /// Private networks: RFC 1918, carrier-grade NAT, unique local IPv6.
+    /// Whether private networks are allowed: RFC 1918, carrier-grade NAT, unique local IPv6.
     pub allow_private: bool,
-    /// This machine.
+    /// Whether loopback addresses are allowed.
     pub allow_loopback: bool,
 }
 
-/// How far an address reaches.
+/// The scope of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The internet.
+    /// Public internet addresses.
     Public,
-    /// This machine.
+    /// The local machine.
     Loopback,
-    /// A private network.
+    /// Private networks.
     Private,
-    /// One link: routers, and the metadata services of clouds.
+    /// Link-local addresses: routers, and the metadata services of cloud providers.
     LinkLocal,
-    /// A cloud's metadata service outside the link-local range: it hands out the machine's credentials.
+    /// A cloud metadata service outside the link-local range, which provides the credentials of the machine.
     Metadata,
-    /// Many machines.
+    /// Multicast groups.
     Multicast,
-    /// No machine in particular: unspecified, "this network", broadcast and reserved addresses.
+    /// Addresses that identify no single machine: unspecified, "this network", broadcast and reserved addresses.
     Reserved,
 }
 
-/// An address the policy does not let us call.
+/// An address that the policy refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the address {address} is {reach}, which is not allowed")]
 pub struct RefusedAddress {
     /// The address as it was resolved.
     pub address: IpAddr,
-    /// Why it was refused.
+    /// The scope for which it was refused.
     pub reach: Reach,
 }
 
-/// Metadata services that live in otherwise ordinary ranges: Azure, Alibaba Cloud, Oracle Cloud.
+/// Metadata services in otherwise ordinary ranges: Azure, Alibaba Cloud, Oracle Cloud.
 const METADATA_V4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
 
-/// Amazon's and Google's.
+/// The metadata services of Amazon and Google.
 const METADATA_V6: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
 
@@ -62,7 +64,7 @@ impl Default for AddressPolicy {
 }
 
 impl AddressPolicy {
-    /// Whether `address` may be called.
+    /// Checks whether `address` may be called.
     ///
     /// # Errors
     /// [`RefusedAddress`] with the reason.
@@ -81,7 +83,7 @@ impl AddressPolicy {
 // === impl Reach ===
 
 impl Reach {
-    /// Classifies an address. An IPv6 address that carries IPv4 addresses reaches what the most restricted of them reaches.
+    /// Classifies an address. An IPv6 address that embeds IPv4 addresses gets the most restricted class of all of them.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         match address {
@@ -96,7 +98,7 @@ impl Reach {
         }
     }
 
-    /// Orders kinds of addresses by how much speaks against calling them.
+    /// Orders the classes by restriction; a higher number is more restricted.
     const fn restriction(self) -> u8 {
         match self {
             Self::Public => 0,
@@ -137,7 +139,7 @@ impl Reach {
         match address.segments()[0] {
             _ if address.is_unspecified() => Self::Reserved,
             0xfe80..=0xfebf => Self::LinkLocal,
-            // fc00::/7, and the site-local range that came before it.
+            // fc00::/7, and the deprecated site-local range.
             0xfc00..=0xfdff | 0xfec0..=0xfeff => Self::Private,
             0xff00..=0xffff => Self::Multicast,
             _ => Self::Public,
@@ -159,14 +161,14 @@ impl fmt::Display for Reach {
     }
 }
 
-/// The IPv4 addresses inside an IPv4-mapped, IPv4-compatible, IPv4-translated (SIIT), NAT64 (RFC 6052 and 8215), 6to4, Teredo
-/// or ISATAP address. A Teredo address names its server and its client; where a network's own NAT64 prefix ends cannot be
-/// seen, so all places count at which it may.
+/// Returns the IPv4 addresses inside an IPv4-mapped, IPv4-compatible, IPv4-translated (SIIT), NAT64 (RFC 6052 and
+/// 8215), 6to4, Teredo or ISATAP address. A Teredo address contains its server and its client. The length of a
+/// network's own NAT64 prefix is unknown, so the addresses for all possible lengths count.
 fn embedded_v4(address: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     let one = |high, low| [Some(join(high, low)), None, None, None];
     match address.segments() {
-        // `::` and `::1` are addresses of their own, not IPv4-compatible ones.
+        // `::` and `::1` are not IPv4-compatible addresses.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None; 4],
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
@@ -176,7 +178,7 @@ fn embedded_v4(address: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
         [0x2001, 0, server_high, server_low, _, _, high, low] => {
             [Some(join(server_high, server_low)), Some(join(!high, !low)), None, None]
         }
-        // Bits 64 to 71 are zero and not part of the IPv4 address; what follows it is zero.
+        // Bits 64 to 71 are zero and not part of the IPv4 address; the bits after the address are zero.
         [0x64, 0xff9b, 1, a, b @ 0..=0xff, c, d, e] => {
             let ends = |rest: [u16; 3]| rest == [0; 3];
             [

@@ -1,4 +1,4 @@
-//! Idle connections, waiting to be used again.
+//! Keeps idle connections for reuse.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use crate::connection::Connection;
 use crate::target::Origin;
 
-/// Keeps idle connections by origin. The one that was used last goes first, so that the others can grow old and leave.
+/// Idle connections by origin. The most recently used one is reused first, so that the others can expire.
 ///
-/// Nobody polls an idle connection and no task watches it: what happened to it meanwhile is found when it is used, and
-/// what is past its time leaves when others come and go, or when somebody asks how many there are.
+/// Idle connections are not polled, and no task watches them: their state is checked when they are used, and expired
+/// ones are removed when other connections are taken or put back, or when they are counted.
 pub(crate) struct Pool {
     idle: Mutex<Idle>,
     max_per_origin: usize,
@@ -37,7 +37,7 @@ impl Pool {
         Self { idle: Mutex::new(idle), max_per_origin, timeout }
     }
 
-    /// Takes the connection to `origin` that was used last, unless even that one is past its time.
+    /// Takes the most recently used connection to `origin`, unless it has expired.
     pub(crate) fn take(&self, origin: &Origin) -> Option<Box<Connection>> {
         let mut idle = self.lock();
         let connections = idle.by_origin.get_mut(origin)?;
@@ -46,14 +46,15 @@ impl Pool {
         if newest.is_fresh(now, self.timeout) {
             return Some(newest.connection);
         }
-        // The others are older still. Closing sockets is not for the time in which others wait for the lock.
+        // The other connections are even older. They are dropped after the lock is released, because closing sockets
+        // takes time.
         let expired = std::mem::take(connections);
         drop(idle);
         drop((newest, expired));
         None
     }
 
-    /// Keeps a reusable connection, or closes it when there are enough of them.
+    /// Keeps a reusable connection, or closes it if there are enough of them.
     pub(crate) fn put(&self, connection: Box<Connection>) {
         let now = Instant::now();
         let mut idle = self.lock();
@@ -72,7 +73,7 @@ impl Pool {
         drop((surplus, expired));
     }
 
-    /// How many connections wait. Those past their time are closed first.
+    /// Returns the number of idle connections, after closing expired ones.
     pub(crate) fn len(&self) -> usize {
         let mut idle = self.lock();
         let expired = idle.sweep(Instant::now(), self.timeout);
@@ -82,7 +83,7 @@ impl Pool {
         count
     }
 
-    /// A panic elsewhere cannot leave the map half changed, so a poisoned lock is as good as any.
+    /// Locks the pool, ignoring poisoning: a panic cannot leave the map in an inconsistent state.
     fn lock(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,11 +92,11 @@ impl Pool {
 // === impl Idle ===
 
 impl Idle {
-    /// Removes what is past its time, and origins without connections. The result is for dropping outside the lock.
+    /// Removes expired connections, and origins without connections. The caller drops the result outside of the lock.
     fn sweep(&mut self, now: Instant, timeout: Duration) -> Vec<Parked> {
         let mut expired = Vec::new();
         self.by_origin.retain(|_, connections| {
-            // Oldest first: they are pushed when they become idle and popped from the end.
+            // Ordered by age, the oldest first: connections are pushed when they become idle and popped from the end.
             let fresh_from = connections.partition_point(|parked| !parked.is_fresh(now, timeout));
             expired.extend(connections.drain(..fresh_from));
             !connections.is_empty()
@@ -105,7 +106,7 @@ impl Idle {
     }
 }
 
-/// However long connections may idle, origins nobody uses any more are forgotten in time.
+/// Maximum interval between sweeps, so that unused origins are removed even if connections may stay idle for long.
 const MAX_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 // === impl Parked ===

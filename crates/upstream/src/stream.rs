@@ -1,4 +1,4 @@
-//! The byte stream of a connection, in the clear or encrypted.
+//! The byte stream of a connection, plain or encrypted.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A connected socket, and how much has come out of it.
+/// A connected socket that counts the received bytes.
 pub(crate) struct Stream {
     socket: Socket,
     received: Received,
@@ -22,7 +22,7 @@ enum Socket {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// How many bytes have come out of a stream so far.
+/// The number of bytes received from a stream so far.
 #[derive(Clone, Default)]
 pub(crate) struct Received(Arc<AtomicU64>);
 
@@ -74,7 +74,7 @@ impl AsyncWrite for Stream {
         }
     }
 
-    /// Both write several buffers at once. hyper would otherwise copy head and body together first.
+    /// Both variants support vectored writes. Otherwise hyper would copy head and body into one buffer.
     fn is_write_vectored(&self) -> bool {
         true
     }
@@ -101,7 +101,8 @@ impl Received {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Only the stream itself writes, so this need not be one atomic operation, which would cost more.
+    /// Adds to the counter. Only the stream writes to it, so no atomic read-modify-write operation is needed, which
+    /// would cost more.
     fn add(&self, bytes: usize) {
         self.0.store(self.bytes() + bytes as u64, Ordering::Relaxed);
     }

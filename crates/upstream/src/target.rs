@@ -1,4 +1,4 @@
-//! Where requests go: a base URL, parsed and checked once.
+//! The base URL of a provider, parsed and checked once.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -12,35 +12,35 @@ use url::{Host, Url};
 
 use crate::policy::{AddressPolicy, RefusedAddress};
 
-/// A provider's base URL. Cheap to clone; make it once, when the catalogue is loaded.
+/// A provider's base URL. Cheap to clone; create it once, when the catalogue is loaded.
 #[derive(Clone)]
 pub struct Target(Arc<Inner>);
 
-/// Why a base URL cannot be used. The messages do not repeat the URL, which may hold a password.
+/// The reason why a base URL cannot be used. The messages do not contain the URL, which may include a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// Not a URL.
+    /// The text is not a URL.
     #[error("the base URL is not valid: {0}")]
     Url(#[from] url::ParseError),
-    /// Neither `http` nor `https`.
+    /// The scheme is neither `http` nor `https`.
     #[error("the base URL must begin with http:// or https://, not {0}:")]
     Scheme(String),
-    /// Credentials would end up in logs and error messages.
+    /// The URL contains credentials, which would appear in logs and error messages.
     #[error("the base URL must not contain a user name or password; use an API key or a header")]
     UserInfo,
-    /// Paths are appended to a base URL, so nothing may follow its own path.
+    /// The URL has a query or a fragment, but paths are appended to it.
     #[error("the base URL must end with its path: no query and no fragment")]
     QueryOrFragment,
-    /// The name can be in no certificate, for instance because a label is too long.
+    /// No certificate can be issued for the host name, for instance because a label is too long.
     #[error("the base URL's host is not a valid server name")]
     Host,
-    /// The host is an address that is never called, or not with this policy.
+    /// The host is an address that is never allowed, or not with this policy.
     #[error(transparent)]
     Address(#[from] RefusedAddress),
 }
 
-/// What two requests must have in common to use the same connection. The policy belongs to it: a connection opened under
-/// a lax policy is not for those who asked for a strict one.
+/// The properties that two requests must share to use the same connection. They include the policy: a connection opened
+/// under a permissive policy must not be used under a strict one.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) host: HostName,
@@ -59,15 +59,15 @@ struct Inner {
     origin: Arc<Origin>,
     authority: String,
     host_header: HeaderValue,
-    /// Without a slash at its end.
+    /// The path of the base URL, without a trailing slash.
     base_path: String,
 }
 
 // === impl Target ===
 
 impl Target {
-    /// Parses `base_url`, such as `https://api.example.com/v1`. A host that is an address, in whatever spelling, is
-    /// checked against the policy here; a name when it has been resolved, for every connection anew.
+    /// Parses `base_url`, such as `https://api.example.com/v1`. A host that is an address, in any notation, is checked
+    /// against the policy here; a name is checked when it has been resolved, for every new connection.
     ///
     /// # Errors
     /// [`TargetError`] says what to change.
@@ -106,11 +106,11 @@ impl Target {
         })))
     }
 
-    /// The base path followed by `suffix`, with exactly one slash between them: `/v1` and `/models` make `/v1/models`.
-    /// The suffix may carry a query.
+    /// Returns the base path followed by `suffix`, with exactly one slash between them: `/v1` and `/models` become
+    /// `/v1/models`. The suffix may contain a query.
     ///
     /// # Errors
-    /// [`InvalidUri`] when the suffix has characters that a path cannot have (a space, say): encode them first.
+    /// [`InvalidUri`] if the suffix contains characters that a path cannot have, such as a space: encode them first.
     pub fn path(&self, suffix: &str) -> Result<PathAndQuery, InvalidUri> {
         let base = &self.0.base_path;
         let separator = match suffix.bytes().next() {
@@ -121,7 +121,7 @@ impl Target {
         PathAndQuery::try_from(format!("{base}{separator}{suffix}"))
     }
 
-    /// Host and, where it is not the scheme's own, port: `api.example.com`, `127.0.0.1:8080`.
+    /// Returns the host and, unless it is the default of the scheme, the port: `api.example.com`, `127.0.0.1:8080`.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.0.authority
@@ -145,7 +145,7 @@ impl fmt::Debug for Target {
 
 // === impl Origin ===
 
-/// Host and port tell almost all of them apart, and each request asks twice.
+/// Only hashes host and port, which distinguish almost all origins; each request computes the hash twice.
 impl Hash for Origin {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.host.hash(state);

@@ -1,4 +1,4 @@
-//! Which servers are trusted.
+//! Verifies the certificates of servers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use tokio_rustls::TlsConnector;
 
 use crate::error::ConfigError;
 
-/// Trusts what the authorities vouch for, and the certificates of `extra_ca_file` themselves.
+/// Trusts certificates issued by the authorities, and the certificates of `extra_ca_file` themselves.
 ///
-/// `openssl req -x509` marks the certificates it makes as authorities, and webpki refuses an authority as a server's own
-/// certificate. One that the user has named, byte for byte, is accepted all the same, for its names and within its validity.
+/// `openssl req -x509` marks its certificates as authorities, and webpki refuses an authority as a server certificate.
+/// A certificate that the user has configured, byte for byte, is accepted nevertheless, for its names and within its
+/// validity.
 #[derive(Debug)]
 struct Verifier {
     authorities: Arc<WebPkiServerVerifier>,
@@ -26,21 +27,21 @@ struct Verifier {
 /// Returns a connector that trusts the built-in authorities, those of the operating system, and the certificates in
 /// `extra_ca_file`, whether they are authorities or belong to a single server.
 ///
-/// The built-in ones make it work in a container without certificates, the operating system's behind a company's
-/// inspecting proxy. Verification cannot be turned off: a server with its own certificate is what the file is for.
+/// The built-in authorities are for containers without certificates, those of the operating system for networks with an
+/// inspecting proxy. Verification cannot be disabled: use the file for servers with their own certificate.
 pub(crate) fn connector(extra_ca_file: Option<&Path>) -> Result<TlsConnector, ConfigError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {
         tracing::warn!(%error, "some certificates of the operating system cannot be read");
     }
-    // Systems carry certificates that no verifier accepts; they are of no use, and no reason to stop.
+    // Some systems contain certificates that no verifier accepts; they are ignored.
     roots.add_parsable_certificates(native.certs);
     let pinned = extra_ca_file.map(read).transpose()?.unwrap_or_default();
     for certificate in &pinned {
         roots.add(certificate.clone())?;
     }
-    // The provider is named here, so that it does not matter what else a process has installed.
+    // An explicit crypto provider, independent of the one that the process has installed as default.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -59,8 +60,8 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     if certificates.is_empty() { Err(ConfigError::CaFileEmpty(path.to_owned())) } else { Ok(certificates) }
 }
 
-/// Whether being marked as an authority is all that is wrong with a server's certificate. webpki looks at the validity first,
-/// so the certificate is within it then.
+/// Returns whether the only problem of a server's certificate is that it is marked as an authority. webpki checks the
+/// validity period first, so the certificate is within it.
 fn is_authority_only(error: &rustls::Error) -> bool {
     let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))

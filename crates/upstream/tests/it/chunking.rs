@@ -1,4 +1,5 @@
-//! However a response is cut on its way, the same bytes arrive, and half a response never passes for a whole one.
+//! Tests that the received bytes do not depend on how a response is cut in transit, and that a truncated response is
+//! never taken for a complete one.
 
 use std::ops::Range;
 
@@ -15,12 +16,12 @@ enum Framing {
     UntilClose,
 }
 
-/// A response: its body, its framing, and in which pieces the server writes it.
+/// A response: its body, its framing, and the pieces in which the server writes it.
 #[derive(Clone, Debug)]
 struct Script {
     body: Vec<u8>,
     framing: Framing,
-    /// Sizes of chunks and of writes, used in turns.
+    /// Sizes of chunks and of writes, used in rotation.
     sizes: Vec<usize>,
 }
 
@@ -68,7 +69,7 @@ impl Script {
         }
     }
 
-    /// What the client gets when the server writes this part of the wire and closes.
+    /// Returns the result of the client if the server writes this part of the response and closes the connection.
     fn play(&self, client: &Client, part: Range<usize>) -> (Vec<u8>, Result<(), signalbox_upstream::Error>) {
         let wire = self.wire();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! Bodies that are compressed although nobody asked for it.
+//! Tests bodies that are compressed although the request asked for none.
 
 use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use http_body_util::BodyExt;
@@ -10,7 +10,7 @@ use crate::{NEVER, client, get, read, read_all};
 
 const CODINGS: [&str; 5] = ["gzip", "zstd", "br", "zlib", "raw"];
 
-/// The pieces of a text, each flushed; the last one has the end as well.
+/// Encodes the pieces of a text, each flushed; the last one includes the end of the encoding.
 async fn encode(coding: &str, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     async fn through<W: AsyncWrite + Unpin>(
         mut encoder: W,
@@ -41,7 +41,7 @@ async fn encode(coding: &str, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     }
 }
 
-/// What the head calls a coding.
+/// Returns the name of a coding in the head.
 fn name(coding: &str) -> &str {
     if matches!(coding, "zlib" | "raw") { "deflate" } else { coding }
 }
@@ -54,7 +54,7 @@ fn chunk(data: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat()
 }
 
-/// What comes out of a body that is sent in these pieces, chunked or with its length announced.
+/// Returns the decoded body of a response that is sent in these pieces, chunked or with its length declared.
 async fn receive(client: &Client, name: &str, pieces: &[Vec<u8>], chunked: bool) -> (Vec<u8>, Result<(), Error>) {
     let server = Server::bind().await;
     let target = server.target();
@@ -194,7 +194,7 @@ async fn what_is_cut_or_damaged_is_no_complete_body() {
         let whole = encode(coding, &[text.as_bytes()]).await.concat();
         let mut damaged = whole.clone();
         if matches!(coding, "gzip" | "zlib") {
-            // The others have no checksum.
+            // The other codings have no checksum.
             damaged[whole.len() - 3] ^= 0xff;
         } else {
             damaged.truncate(9);

@@ -1,4 +1,4 @@
-//! Every wait has an end. Time is paused, so waiting costs none.
+//! Tests the deadlines. Time is paused, so waiting takes no real time.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::{NEVER, OK, client, get, post};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A response whose head and first piece have come, with time paused from then on.
+/// Receives the head and the first piece of a response, and pauses time from then on.
 async fn begun(client: &Client, server: &Server, deadlines: &Deadlines) -> (signalbox_upstream::Body, Peer) {
     let target = server.target();
     let beginning = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\nhello";
@@ -97,7 +97,7 @@ async fn the_total_deadline_holds_before_the_head_too() {
 #[tokio::test]
 async fn a_stalled_body_is_an_idle_timeout() {
     let (server, client) = (Server::bind().await, client());
-    // The timer of the headers fires in between and must not be mistaken for this one, nor delay it.
+    // The timer of the headers fires in between; it must neither be mistaken for the idle timer nor delay it.
     for headers in [MINUTE * 5, MINUTE / 2] {
         let deadlines = Deadlines { headers, idle: MINUTE, ..NEVER };
         let (mut body, mut peer) = begun(&client, &server, &deadlines).await;
@@ -182,7 +182,7 @@ async fn the_total_deadline_needs_no_timer() {
     let deadlines = Deadlines { total: MINUTE, ..NEVER };
     let (mut body, _peer) = begun(&client, &server, &deadlines).await;
     tokio::time::advance(MINUTE).await;
-    // A task without budget gets nothing from tokio: no bytes, but no timers either.
+    // A task without budget receives nothing from tokio: no bytes, but no timers either.
     while coop::has_budget_remaining() {
         coop::consume_budget().await;
     }

@@ -1,4 +1,4 @@
-//! What providers and networks do wrong, and what it is called.
+//! Tests the errors reported for faults of providers and networks.
 
 use http_body_util::BodyExt;
 use signalbox_upstream::{AddressPolicy, Error, Target};
@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use crate::server::Server;
 use crate::{NEVER, client, get, read};
 
-/// What a client makes of this response, after which the server ends the connection.
+/// Returns the result of the client for this response, after which the server ends the connection.
 async fn outcome(response: &[u8]) -> (Vec<u8>, Result<(), Error>) {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
@@ -72,7 +72,7 @@ async fn a_few_provisional_responses_are_passed_over_and_a_flood_of_them_is_cut(
         let mut peer = server.accept().await;
         peer.request().await;
         let mut written = 0;
-        // It ends when the client has had enough and closes.
+        // The writes fail when the client gives up and closes the connection.
         while peer.0.write_all(hint.as_bytes()).await.is_ok() {
             written += hint.len();
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Many exchanges at once.
+//! Tests many concurrent exchanges.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ async fn two_hundred_at_once_all_get_their_own_answer() {
         loop {
             let mut peer = server.accept().await;
             tokio::spawn(async move {
-                // Ends when the client closes the connection, with the test.
+                // Ends when the client closes the connection at the end of the test.
                 loop {
                     let body = peer.request().await.body;
                     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());

@@ -1,6 +1,6 @@
-//! The client against servers that are written byte by byte, so that every fault is exact.
+//! Tests the client against servers that write every byte explicitly, so that faults are exact.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails should say where")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod chunking;
 mod codings;
@@ -19,11 +19,11 @@ use http::Request;
 use http_body_util::BodyExt;
 use signalbox_upstream::{Body, Client, ClientConfig, Deadlines, Error, Target};
 
-/// Deadlines that no test can reach, to be shortened one by one.
+/// Deadlines that no test reaches; each test shortens single ones.
 const NEVER: Deadlines =
     Deadlines { connect: Duration::MAX, headers: Duration::MAX, idle: Duration::MAX, total: Duration::MAX };
 
-/// A whole answer after which the connection stays open.
+/// A complete response after which the connection stays open.
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 fn client() -> Client {
@@ -38,7 +38,7 @@ fn post(target: &Target, path: &str, body: impl Into<Bytes>) -> Request<Bytes> {
     Request::post(target.path(path).unwrap().as_str()).body(body.into()).unwrap()
 }
 
-/// Reads a body to its end: what came, and how it ended.
+/// Reads a body to its end; returns its bytes and how it ended.
 async fn read(mut body: Body) -> (Vec<u8>, Result<(), Error>) {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -50,7 +50,7 @@ async fn read(mut body: Body) -> (Vec<u8>, Result<(), Error>) {
     (bytes, Ok(()))
 }
 
-/// Reads a body that has to be complete.
+/// Reads a body that must be complete.
 async fn read_all(body: Body) -> Vec<u8> {
     let (bytes, end) = read(body).await;
     end.unwrap();

@@ -1,4 +1,4 @@
-//! What is written, and what is made of what comes back.
+//! Tests the requests that are sent and the responses that are returned.
 
 use http::StatusCode;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, LOCATION, TE};
@@ -109,7 +109,7 @@ async fn every_framing_has_its_end() {
         });
         assert_eq!(read_all(answer.unwrap().into_body()).await, b"hello");
         assert_eq!(client.open_connections(), usize::from(kept), "{}", response.escape_ascii());
-        // The next round begins with a new connection in any case.
+        // The next iteration starts with a new connection in any case.
         drop(peer);
         settle().await;
     }

@@ -1,4 +1,4 @@
-//! When a connection is used again, and when it is not.
+//! Tests when a connection is reused.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 use crate::server::{Server, settle};
 use crate::{NEVER, OK, client, get, post, read_all};
 
-/// Makes a request over a new connection and leaves it idle; gives the server's side of it.
+/// Sends a request on a new connection and leaves the connection idle; returns the server's side of it.
 async fn warm_up(client: &Client, server: &Server) -> crate::server::Peer {
     let target = server.target();
     let (answer, peer) = tokio::join!(client.send(&target, get(&target, "/warm"), &NEVER), server.answer(OK));
@@ -68,7 +68,7 @@ async fn unasked_bytes_on_an_idle_connection_are_nobodys_answer() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let mut peer = warm_up(&client, &server).await;
-    // What load balancers say to a connection that idles for too long.
+    // The response of load balancers to a connection that is idle for too long.
     peer.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
     settle().await;
     let (answer, _peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(OK));
@@ -77,7 +77,7 @@ async fn unasked_bytes_on_an_idle_connection_are_nobodys_answer() {
 
 #[tokio::test]
 async fn a_request_lost_on_a_pooled_connection_is_sent_once_more() {
-    // Closed in order or reset; with the whole request read, a part of it, or nothing.
+    // Closed in an orderly way or reset, after reading the whole request, a part of it, or nothing.
     for (reset, read) in [(false, usize::MAX), (true, usize::MAX), (false, 10), (true, 10), (true, 0)] {
         let (server, client) = (Server::bind().await, client());
         let target = server.target();

@@ -1,4 +1,4 @@
-//! A listener and its connections, as raw as they are.
+//! A raw TCP server for tests.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -14,9 +14,9 @@ pub(crate) struct Server(TcpListener);
 /// The server's side of a connection.
 pub(crate) struct Peer<S = TcpStream>(pub(crate) S);
 
-/// A request as it was written.
+/// A request as received by the server.
 pub(crate) struct Received {
-    /// Request line and headers, with their line ends, up to the blank line.
+    /// Request line and headers with their line endings, up to the blank line.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
@@ -26,7 +26,7 @@ impl Server {
         Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    /// Its URL with another scheme or host name for it.
+    /// Returns the server's URL with another scheme or host name.
     pub(crate) fn target_as(&self, scheme_and_host: &str) -> Target {
         let url = format!("{scheme_and_host}:{}", self.0.local_addr().unwrap().port());
         Target::parse(&url, &AddressPolicy::default()).unwrap()
@@ -40,14 +40,14 @@ impl Server {
         Peer(self.0.accept().await.unwrap().0)
     }
 
-    /// Accepts a connection, takes a request and answers it.
+    /// Accepts a connection, reads a request and sends the response.
     pub(crate) async fn answer(&self, response: &[u8]) -> Peer {
         let mut peer = self.accept().await;
         peer.answer(response).await;
         peer
     }
 
-    /// Whether nobody is waiting to be accepted.
+    /// Returns whether no connection is waiting to be accepted.
     pub(crate) async fn is_left_alone(&self) -> bool {
         settle().await;
         poll_fn(|cx| Poll::Ready(self.0.poll_accept(cx).is_pending())).await
@@ -55,7 +55,7 @@ impl Server {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
-    /// Reads one request, its body as long as `Content-Length` says.
+    /// Reads one request, with the body length given by `Content-Length`.
     pub(crate) async fn request(&mut self) -> Received {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -78,23 +78,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.write(response).await;
     }
 
-    /// Returns when the client has closed the connection.
+    /// Waits until the client has closed the connection.
     pub(crate) async fn closed(&mut self) {
         let mut rest = Vec::new();
-        // With unread bytes in its buffers a closed socket resets the connection, which is as closed as it gets.
+        // A socket that is closed with unread bytes resets the connection, which counts as closed too.
         let _ = self.0.read_to_end(&mut rest).await;
         assert_eq!(rest, b"", "the client should have closed the connection");
     }
 }
 
 impl Peer {
-    /// Closes the connection with a reset instead of an end.
+    /// Closes the connection with a reset.
     pub(crate) fn reset(self) {
         self.0.set_zero_linger().unwrap();
     }
 }
 
-/// Lets what was sent over loopback arrive: a round trip on another connection, made after it, arrives later.
+/// Waits until all data sent over loopback have arrived: a round trip on another connection that starts later also
+/// arrives later.
 pub(crate) async fn settle() {
     let server = Server::bind().await;
     let address = server.0.local_addr().unwrap();
@@ -107,7 +108,7 @@ pub(crate) async fn settle() {
     tokio::task::yield_now().await;
 }
 
-/// Writes a byte per second for ever, or until the client has enough.
+/// Writes one byte per second until the client closes the connection.
 pub(crate) async fn drip(mut peer: Peer, beginning: &[u8]) {
     peer.write(beginning).await;
     while peer.0.write_all(b"x").await.is_ok() {

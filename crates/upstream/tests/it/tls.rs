@@ -1,4 +1,4 @@
-//! Who is trusted, and what encryption changes.
+//! Tests which servers are trusted, and exchanges over TLS.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use tokio_rustls::TlsAcceptor;
 use crate::server::{Peer, Server};
 use crate::{NEVER, OK, client, get, post, read, read_all};
 
-/// The time so many days from now.
+/// Returns the time `days` from now.
 fn from_now(days: i64) -> SystemTime {
     let span = Duration::from_secs(days.unsigned_abs() * 24 * 60 * 60);
     if days < 0 { SystemTime::now() - span } else { SystemTime::now() + span }
 }
 
-/// A server's identity, issued by nobody.
+/// A server's self-signed identity.
 struct Identity(CertifiedKey<KeyPair>);
 
 impl Identity {
@@ -28,7 +28,8 @@ impl Identity {
         Self(rcgen::generate_simple_self_signed([name.to_owned()]).unwrap())
     }
 
-    /// As `openssl req -x509` makes it: signed by itself and marked as an authority, valid for days around today.
+    /// Creates a certificate like `openssl req -x509`: self-signed and marked as an authority, with the given validity
+    /// in days relative to now.
     fn self_signed_authority(name: &str, days: std::ops::Range<i64>) -> Self {
         let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -51,7 +52,7 @@ impl Identity {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    /// A client that has been told to trust it.
+    /// Returns a client that trusts this identity.
     fn trusting_client(&self) -> Client {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(self.0.cert.pem().as_bytes()).unwrap();
@@ -60,12 +61,12 @@ impl Identity {
     }
 }
 
-/// What a client makes of a server with this identity under this name.
+/// Returns the result of a client's request to a server with this identity under this URL.
 async fn attempt(identity: &Identity, client: &Client, url: &str) -> Result<Vec<u8>, Error> {
     let server = Server::bind().await;
     let target = server.target_as(url);
     let (answer, _peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), async {
-        // A refused handshake fails on this side as well; what counts is the other one.
+        // A refused handshake fails on the server's side too; the test checks the client's side.
         let stream = identity.acceptor().accept(server.accept().await.0).await.ok()?;
         let mut peer = Peer(stream);
         peer.answer(OK).await;
