@@ -88,6 +88,7 @@ impl Masker {
         let mut places = self.places_in(text, |place| place);
         for resolve in [json_escape as Resolve, percent_escape] {
             let mut resolved: Option<Resolved> = None;
+            // Each round decodes one more level of quoting and maps the matches back to the original text.
             for _ in 0..MAX_QUOTED {
                 let next = Resolved::new(resolved.as_ref().map_or(text, |resolved| &resolved.text), resolve);
                 let Some(mut next) = next else { break };

@@ -121,7 +121,7 @@ pub fn check_link(config: &Map<String, Value>) -> Result<(), Mistake> {
     }
 }
 
-/// Returns the path of a key, quoting any unusual characters.
+/// Returns the path of an arbitrary key, quoted for an error message.
 fn path_of(key: &str) -> String {
     format!("config.{}", quoted(key))
 }

@@ -3,7 +3,7 @@
 //!
 //! Forms and queries are read field by field, so that every mistake is reported at once; no value of these types is
 //! ever constructed. System tests check that they match the forms, with requests generated from the document.
-#![expect(dead_code, reason = "see above")]
+#![expect(dead_code, reason = "only used for the OpenAPI document")]
 
 use std::collections::BTreeMap;
 

@@ -56,11 +56,11 @@ pub use self::providers::find;
 /// State of the handlers. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// The tables.
+    /// The database.
     pub store: Store,
-    /// Encrypts secrets on their way into the tables.
+    /// Encrypts secrets before they are stored.
     pub sealer: Sealer,
-    /// Reports what a running router has loaded.
+    /// Reports the providers that a running router has loaded.
     pub runtime: Arc<dyn Runtime>,
     /// Address of the router where the setting `server.host` is absent.
     pub router_host: String,

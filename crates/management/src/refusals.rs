@@ -1,6 +1,6 @@
 //! Types of error responses, for the OpenAPI document. See `bodies` for the reason why no value of these types is
 //! constructed.
-#![expect(dead_code, reason = "see above")]
+#![expect(dead_code, reason = "only used for the OpenAPI document")]
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -209,7 +209,7 @@ async fn listed(
     Ok(Json(ResponseList { responses, session_id, position }))
 }
 
-/// See [`request_key`].
+/// Parses a key like [`request_key`].
 fn key(id: &str) -> ResponseKey {
     id.parse().map_or_else(|_| ResponseKey::Uuid(id.to_owned()), ResponseKey::Id)
 }

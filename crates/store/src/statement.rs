@@ -222,7 +222,7 @@ impl Value<'_> {
         matches!(self, Self::Text(Some(text)) if memchr::memchr(0, text.as_bytes()).is_some())
     }
 
-    /// Returns the bytes of its text or data, which determine the size of a statement.
+    /// Returns the length in bytes of its text or data, which determines the size of a statement.
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Text(text) => text.as_ref().map_or(0, |text| text.len()),

@@ -74,7 +74,7 @@ impl AsyncWrite for Stream {
         }
     }
 
-    /// Both variants support vectored writes. Otherwise hyper would copy head and body into one buffer.
+    /// Returns `true`: both variants support vectored writes. Otherwise hyper would copy head and body into one buffer.
     fn is_write_vectored(&self) -> bool {
         true
     }

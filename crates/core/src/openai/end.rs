@@ -358,8 +358,7 @@ fn is_null(rest: &[u8]) -> bool {
         || rest.trim_ascii_start().strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"null"))
 }
 
-/// Returns whether clients recognise an error in these data: they look for a field `error` that is truthy in JavaScript
-/// or Python.
+/// Returns whether clients recognise an error in these data: they check whether the field `error` is truthy.
 fn has_error_field(data: &[u8]) -> bool {
     error_field(data).is_some_and(|error| !matches!(error, b"null" | b"false" | b"0" | b"\"\""))
 }

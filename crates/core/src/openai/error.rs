@@ -11,7 +11,7 @@ pub struct ErrorBody {
     pub error: ErrorObject,
 }
 
-/// Describes an error in words and in codes. All four fields are always present, because clients read them without a
+/// Describes an error as text and as codes. All four fields are always present, because clients read them without a
 /// check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorObject {

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr2};
 
-/// Maximum bytes kept of a name or a finish reason; no longer one is of interest.
+/// Maximum bytes kept of a name or a finish reason: none of interest is longer.
 const SHORT: usize = 128;
 /// Maximum bytes kept of an error or of the usage.
 const VALUE: usize = 64 << 10;

@@ -135,6 +135,7 @@ impl<'a> Writer<'a> {
     }
 
     fn share(&self, base: &Base, text: &str, today: i64) -> Option<Sharing> {
+        // Chunks are removed by day: one that is older than the previous day would be removed long before this body.
         let usable = |piece: &Piece| match piece {
             Piece::Chunk(day, request, ..) => today.saturating_sub(*day) <= 1 && self.is_there(*day, *request),
             Piece::Own(..) => false,

@@ -11,7 +11,7 @@ use crate::{Error, Sealer, Store, models, provider_configs, providers};
 
 /// A change. Created or changed rows are given completely.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the names are the columns")]
+#[expect(missing_docs, reason = "the fields are named like the columns")]
 pub enum Change {
     /// Creates or updates a provider; its configuration and its links are kept.
     Provider(NewProvider),

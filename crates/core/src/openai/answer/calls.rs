@@ -72,6 +72,7 @@ impl Calls {
                     .or_else(|| self.calls[last].id.is_empty().then_some(last).filter(|_| position == 0))
             }
             (None, None) => Some(last),
+            // A name alone continues the last call only if it repeats or extends that call's name.
             (None, Some(name)) => {
                 let call = &self.calls[last];
                 (position == 0 && name.starts_with(&call.name) && !call.is_complete()).then_some(last)
