@@ -43,7 +43,7 @@ struct Told {
     metadata: Details,
 }
 
-/// The figures of a request.
+/// The details of a request.
 #[derive(Debug, Serialize, ToSchema)]
 struct Details {
     method: String,

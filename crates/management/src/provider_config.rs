@@ -194,8 +194,8 @@ fn checked(key: &str, value: Value) -> Result<Value, Vec<Mistake>> {
     check_value(key, value, &address)
 }
 
-/// Checks an address by the rule of this API. In an installation that refuses private addresses, the router refuses them when it
-/// loads the provider.
+/// Checks an address by the rule of this API. In an installation that refuses private addresses, the router refuses
+/// them when it loads the provider.
 fn address(base_url: &str) -> Result<(), String> {
     Target::parse(base_url, &AddressPolicy::default()).map(drop).map_err(|error| error.to_string())
 }

@@ -14,7 +14,7 @@ use crate::rows::Rows;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
 
-/// Number of conversations that can be continued; older ones are forgotten. They take six megabytes, both in memory and
+/// Number of conversations that can be continued; older ones are deleted. They take six megabytes, both in memory and
 /// in the table.
 const KEPT: i64 = 1 << 16;
 

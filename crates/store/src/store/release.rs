@@ -143,7 +143,8 @@ mod tests {
         on_both(cancelled_calls_spoil_nothing).await;
     }
 
-    /// Fills the disk: SQLite ends a transaction by itself if a statement without a statement journal finds no space.
+    /// Covers the case in which SQLite itself ends a transaction: a statement without a statement journal finds no
+    /// space.
     #[tokio::test]
     async fn a_full_file_is_written_to_again_when_there_is_room() {
         let directory = tempfile::tempdir().unwrap();

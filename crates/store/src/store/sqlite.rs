@@ -241,7 +241,7 @@ impl Pools {
         self.watched(begin(&self.write).await?)
     }
 
-    /// Begins to write the request log.
+    /// Begins a transaction that writes the request log.
     pub(super) async fn begin_log(&self) -> Result<Transaction, Error> {
         self.watched(begin(&self.log).await?)
     }

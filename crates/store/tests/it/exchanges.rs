@@ -158,8 +158,8 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
     assert_eq!((&*request.qwen_request, request.provider_id.as_deref()), ("{\"up\":1}", Some("p")));
 }
 
-/// Returns two requests of a named session, recorded in reverse order; a new conversation; one that continues an unknown
-/// conversation; one that never ends.
+/// Returns two requests of a named session, recorded in reverse order; a new conversation; one that continues an
+/// unknown conversation; one that never ends.
 fn story() -> Vec<Exchange> {
     let mut opens = whole("c", 30, SessionRef::Opens);
     opens.ended.as_mut().unwrap().opening_hash = Some("hash-c".to_owned());
