@@ -1,7 +1,8 @@
-//! Asking a service to leave over HTTP, as SIGTERM does: for programs that cannot send signals, or do not know the process.
+//! Shutdown over HTTP, equivalent to SIGTERM, for programs that cannot send signals or do not know the process id.
 //!
-//! The control token of the installation is leave enough. Where no key guards the service either, a program of this machine needs
-//! none, as long as it asks directly: what comes through a proxy may come from anywhere.
+//! The control token of the installation is sufficient authorisation. If the service has no client keys either, a
+//! program on the same machine needs no token, provided that it connects directly: a proxied request may come from
+//! anywhere.
 
 use std::path::{Path, PathBuf};
 
@@ -13,46 +14,47 @@ use crate::control_token::existing_control_token;
 use crate::serve::PeerAddr;
 use crate::shutdown::Shutdown;
 
-/// Path of the route. Services let it pass without a client key: [`leave`] asks for more than that.
+/// Path of the route. Services exempt it from the client key check, because [`leave`] applies a stricter one.
 pub const SHUTDOWN_PATH: &str = "/v1/admin/shutdown";
 
-/// Headers by which proxies say for whom they ask, beside those that begin with `x-forwarded`.
+/// Headers by which proxies name the original client, in addition to those that begin with `x-forwarded`.
 const FORWARDED: [&str; 6] = ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"];
 
-/// Reason why a request to leave is refused, in one sentence.
+/// Reason why a shutdown request is refused, in one sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The control token is needed, and was not sent or is wrong.
+    /// The control token is required, and is missing or wrong.
     #[error("send the control token, which `api-server token` prints, as `Authorization: Bearer <token>`")]
     Token,
-    /// The client is on another machine, or came through something that does not say so.
+    /// The client is on another machine, or its address is unknown.
     #[error("only processes of this machine may ask the service to leave without the control token")]
     Remote,
     /// The request came through a proxy.
     #[error("requests that come through a proxy need the control token, which `api-server token` prints")]
     Forwarded,
-    /// The request is for another host: a page may have made its own name point here.
+    /// The `Host` header is not a loopback name. A web page may have pointed its own name at this machine (DNS
+    /// rebinding).
     #[error("address the service as localhost or by a loopback address")]
     Host,
-    /// A page asks.
+    /// The request was sent by a web page.
     #[error("pages may not ask the service to leave")]
     Origin,
 }
 
-/// Decides who may ask a service to leave.
+/// Authorisation check for shutdown requests.
 #[derive(Clone, Debug)]
 pub struct Control {
     data_dir: PathBuf,
-    /// Tokens beside that in the data directory.
+    /// Accepted tokens in addition to the one in the data directory.
     tokens: ClientKeys,
-    /// Whether programs of this machine need no token.
+    /// Whether programs on this machine need no token.
     open: bool,
 }
 
-/// Begins to drain, if the request has leave to ask for it. The answer to the request is still sent.
+/// Begins the drain if the request is authorised. The response to the request itself is still sent.
 ///
 /// # Errors
-/// [`Refused`].
+/// Returns [`Refused`] if the request is not authorised.
 pub fn leave(
     shutdown: &Shutdown,
     control: &Control,
@@ -77,7 +79,7 @@ impl Refused {
         }
     }
 
-    /// Returns the stable name of the reason.
+    /// Returns the stable error code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -90,20 +92,22 @@ impl Refused {
 // === impl Control ===
 
 impl Control {
-    /// The control of a service whose clients present `keys`. The control token is that in `data_dir`, once there is one.
+    /// Creates the check for a service whose clients present `keys`. The only accepted token is the control token in
+    /// `data_dir`, once that file exists.
     #[must_use]
     pub fn new(data_dir: &Path, keys: &ClientKeys) -> Self {
         Self { data_dir: data_dir.to_owned(), tokens: ClientKeys::of(&[]), open: keys.is_empty() }
     }
 
-    /// The control of a service whose callers present one of these `tokens`; none is needed where there are none.
+    /// Creates the check for a service whose callers present one of these `tokens`. An empty set means that no token is
+    /// required.
     #[must_use]
     pub fn with_tokens(data_dir: &Path, tokens: ClientKeys) -> Self {
         Self { data_dir: data_dir.to_owned(), open: tokens.is_empty(), tokens }
     }
 
     fn admit(&self, peer: Option<&PeerAddr>, headers: &HeaderMap) -> Result<(), Refused> {
-        // No program sends this by itself, and every browser does with a POST.
+        // Browsers send one of these with every POST; other programs do not send them by themselves.
         if headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site") {
             return Err(Refused::Origin);
         }
@@ -125,7 +129,8 @@ impl Control {
         Ok(())
     }
 
-    /// Whether the headers carry the token of the data directory. It is read each time: it may have been made, or changed, since.
+    /// Returns `true` if the headers carry the control token of the data directory. The file is read on every call,
+    /// because it may have been created or changed since the last one.
     fn knows_file(&self, headers: &HeaderMap) -> bool {
         match existing_control_token(&self.data_dir) {
             Ok(token) => token.is_some_and(|token| ClientKeys::of(&[token]).opens(headers)),
@@ -137,7 +142,8 @@ impl Control {
     }
 }
 
-/// Whether `Host` means this machine, whatever names lead here.
+/// Returns `true` if `host` is a loopback address or `localhost`. Other names are refused even if they resolve to this
+/// machine.
 fn is_loopback(host: &str) -> bool {
     let port_of =
         |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());

@@ -1,28 +1,30 @@
-//! A supervisor was killed, and another one takes over its children while they serve.
+//! Takeover of the running child processes of a killed supervisor by its successor.
 //!
 //! # Theory
-//! A supervised process belongs to a *family*: an id that nobody else of the machine has, given to it by its supervisor, and
-//! the name of its files in the directory `run`. It locks the one and listens on the other, a socket, from before it is
-//! ready. When its standard input ends without a request to leave, its supervisor is gone. It serves on for the grace, and
-//! whoever connects to the socket meanwhile and knows the [`Key`] of the data directory becomes its supervisor: the
-//! connection is its lifeline from then on, with the same commands and the same meaning of its end.
+//! A supervised process belongs to a *family*. The family is an id that is unique on the machine, assigned by the
+//! supervisor, and names two files in the directory `run`: a lock file, which the child locks, and a socket, on which
+//! it listens; both from before it is ready. If its standard input ends without a shutdown command, its supervisor is
+//! gone. It then continues to serve for the grace period. A process that connects to the socket meanwhile and proves
+//! knowledge of the [`Key`] of the data directory becomes the new supervisor: that connection is the lifeline from then
+//! on, with the same commands and the same meaning of its end.
 //!
 //! ```text
 //!   successor                                   child
 //!       |  connects                               |  (its lifeline has ended)
 //!       |  <------------------------- challenge   |
-//!       |  challenge, proof ----------------->    |  the proof covers both challenges: no recorded one fits
-//!       |  <--- status, proof, listening sockets  |  the sockets are only for who has proven himself
+//!       |  challenge, proof ----------------->    |  the proof covers both challenges, so it cannot be replayed
+//!       |  <--- status, proof, listening sockets  |  the sockets are sent only after a valid proof
 //!       |  adopt ---------------------------->    |  (the health check agrees with the status)
 //!       |  <--------------------------- adopted   |
 //!       |  shutdown, or the end -------------->   |
 //! ```
 //!
 //! # Invariants
-//! - A process is adopted when it holds the lock of its family, proves that it knows the key, and is the process at the other
-//!   end of the socket, held by a handle before it says that it is adopted. Its number alone says nothing.
-//! - Nobody but our user can reach the socket: the directory is closed to others.
-//! - Nothing here waits longer than [`PATIENCE`] for the other side.
+//! - A process is adopted only if it holds the lock of its family, proves that it knows the key, and is the process at
+//!   the peer end of the socket, to which the successor holds a handle before the adoption is confirmed. A process id
+//!   alone proves nothing.
+//! - Only the current user can reach the socket: the directory is closed to other users.
+//! - No operation waits longer than [`PATIENCE`] for the peer.
 
 mod child;
 mod message;
@@ -42,53 +44,55 @@ pub(crate) use self::child::{Adoptable, Facts, Teller};
 pub use self::proof::Key;
 pub use self::successor::{Adopted, Candidate, Family, Found, families};
 
-/// The variable that names the family. It is in the environment of all descendants, too.
+/// Environment variable that names the family. All descendants of the child inherit it, too.
 pub const FAMILY: &str = "SIGNALBOX_FAMILY";
 
-/// The variable that says how long a child waits to be adopted, such as `10s`. Without it, it leaves at once.
+/// Environment variable with the time a child waits for adoption, such as `10s`. Without it, the child shuts down at
+/// once.
 pub const GRACE: &str = "SIGNALBOX_ORPHAN_GRACE";
 
-/// The variable that stands for what the supervisor was asked to run; the successor gets it back.
+/// Environment variable with a digest of the command the supervisor was asked to run. The child returns it to the
+/// successor.
 pub const FINGERPRINT: &str = "SIGNALBOX_FINGERPRINT";
 
-/// One answer of the other side may take this long.
+/// Maximum time to wait for one message of the peer.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a child says about itself.
+/// Status a child reports to its successor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// The name of the program.
+    /// Name of the program.
     pub service: String,
-    /// The id of its run, as its health checks answer.
+    /// Id of this run, as reported by its health checks.
     pub instance: String,
-    /// Which process.
+    /// Identity of the process.
     pub identity: Identity,
-    /// Of which version it is.
+    /// Version of the program.
     pub version: String,
-    /// The host it was told to listen on, and the port: 0 is any.
+    /// Host it was told to listen on.
     pub host: String,
-    /// See `host`.
+    /// Port it was told to listen on; 0 means any free port.
     pub port: u16,
-    /// Where it listens.
+    /// Address it is listening on.
     pub addr: SocketAddr,
-    /// Where it answers health checks.
+    /// Address on which it answers health checks.
     pub probe: SocketAddr,
-    /// How long it has been running, in milliseconds.
+    /// Uptime in milliseconds.
     pub uptime_ms: u64,
-    /// What its supervisor gave it as [`FINGERPRINT`].
+    /// Value of [`FINGERPRINT`] it was started with.
     pub fingerprint: String,
 }
 
-/// The files of a family.
+/// Files of a family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
-    /// Locked by the child for life. Empty.
+    /// Lock file, empty; locked by the child as long as it lives.
     pub lock: PathBuf,
-    /// What it can be adopted through.
+    /// Socket through which the child can be adopted.
     pub socket: PathBuf,
 }
 
-/// The directory of such files in a data directory.
+/// Returns the directory of the family files in a data directory.
 #[must_use]
 pub fn run_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("run")
@@ -97,17 +101,17 @@ pub fn run_dir(data_dir: &Path) -> PathBuf {
 // === impl Files ===
 
 impl Files {
-    /// Those of this family; `None` for a text that is no name.
+    /// Returns the files of this family, or `None` if `family` is not a valid id.
     #[must_use]
     pub fn of(run: &Path, family: &str) -> Option<Self> {
         let is_name = !family.is_empty() && family.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
         is_name.then(|| Self { lock: run.join(format!("{family}.lock")), socket: run.join(format!("{family}.sock")) })
     }
 
-    /// Removes them. To be called when nobody of the family is left; that there are none is no error.
+    /// Removes the files; missing files are not an error. Call this only when no process of the family is left.
     ///
     /// # Errors
-    /// When one of them cannot be removed.
+    /// Returns the error of the first file that cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
         for file in [&self.socket, &self.lock] {
             match std::fs::remove_file(file) {

@@ -1,4 +1,4 @@
-//! The flags all three programs share.
+//! The command-line flags all three programs share.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use crate::exit::Exit;
 
-// Flatten this into the arguments of a program. Values stay text: they are read together with the environment and the file, so that
-// every complaint names its source. What is `global` also stands behind a subcommand; listening has no meaning there.
+// Flatten this into the arguments of a program. Values stay text: they are parsed together with the environment and the
+// file, so that every error message names its source. Flags marked `global` are also accepted behind a subcommand; the
+// listening flags have no meaning there.
 #[expect(missing_docs, reason = "clap would print them as the description of the whole program")]
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CommonArgs {
@@ -44,7 +45,7 @@ pub struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// The flags as they would be typed.
+    /// Converts the flags back into command-line arguments.
     #[must_use]
     pub fn to_argv(&self) -> Vec<OsString> {
         let values = [
@@ -65,21 +66,21 @@ impl CommonArgs {
     }
 }
 
-/// Reads the command line of this process.
+/// Parses the command line of this process.
 ///
 /// # Errors
-/// The code to leave with, everything having been printed: 64 after a mistake, 0 after `--help` and `--version`.
+/// Returns the exit code after printing the message: 64 after a usage error, 0 after `--help` and `--version`.
 pub fn parse_args<P: clap::Parser>() -> Result<P, ExitCode> {
     parse_args_from(std::env::args_os())
 }
 
-/// Reads these words as the command line of this process, its name first.
+/// Parses `words` as a command line; the first word is the program name.
 ///
 /// # Errors
 /// See [`parse_args`].
 pub fn parse_args_from<P: clap::Parser>(words: impl IntoIterator<Item = OsString>) -> Result<P, ExitCode> {
     P::try_parse_from(words).map_err(|error| {
-        // Nothing is left to do when the terminal is gone: the exit code tells the same.
+        // A write error, such as a closed terminal, cannot be reported; the exit code carries the same information.
         let _ = error.print();
         if error.use_stderr() { Exit::Usage(String::new()).exit_code() } else { ExitCode::SUCCESS }
     })

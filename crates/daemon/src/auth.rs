@@ -1,4 +1,4 @@
-//! Client keys: who may call.
+//! Client keys: authentication of requests.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,27 +16,27 @@ use crate::config::AuthConfig;
 use crate::guesses::Guesses;
 use crate::serve::PeerAddr;
 
-/// The keys clients may present, kept as digests only.
+/// Keys that clients may present, stored as digests only.
 #[derive(Clone, Debug)]
 pub struct ClientKeys {
     digests: Vec<Digest>,
-    /// The wrong ones that were presented. Clones share them.
+    /// Counter of wrong keys, shared by clones.
     guesses: Arc<Guesses>,
 }
 
-/// Why somebody may not call.
+/// Reason why a request is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// No key, or a wrong one.
+    /// The key is missing or wrong.
     #[error("a valid API key is required: send it as `Authorization: Bearer <key>`")]
     Unknown,
-    /// A wrong one again, too soon after too many others from the same address.
+    /// The key is wrong, and too many wrong ones came from the same address before it.
     #[error(
         "too many wrong keys came from your address; a right one is let in, another wrong one is looked at in {} s",
         seconds(*retry_after)
     )]
     TooMany {
-        /// When one more is looked at.
+        /// Time until the next wrong key is checked.
         retry_after: Duration,
     },
 }
@@ -44,39 +44,41 @@ pub enum Denied {
 // === impl ClientKeys ===
 
 impl ClientKeys {
-    /// The keys of the configuration.
+    /// Creates the set of keys in the configuration.
     #[must_use]
     pub fn new(auth: &AuthConfig) -> Self {
         Self::of(&auth.client_keys)
     }
 
-    /// These keys.
+    /// Creates a set of the given keys.
     #[must_use]
     pub fn of(keys: &[Secret<String>]) -> Self {
         let digests = keys.iter().map(|key| digest(&SHA256, key.expose().as_bytes())).collect();
         Self { digests, guesses: Arc::default() }
     }
 
-    /// Whether no key is configured: then everybody may call.
+    /// Returns `true` if no key is configured, in which case every request is admitted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.digests.is_empty()
     }
 
-    /// Lets a request with these headers pass: it carries a configured key as `Authorization: Bearer …`, `x-api-key: …`, or
-    /// the password of `Authorization: Basic …` (which a browser asks a person for); or there are no keys at all. A wrong key
-    /// is counted for its sender; a right one passes however many wrong ones came from there.
+    /// Admits a request whose headers carry a configured key, or any request if there are no keys.
+    ///
+    /// A key is read from `Authorization: Bearer …`, `x-api-key: …`, or the password of `Authorization: Basic …` (for
+    /// which a browser prompts its user). A wrong key counts against the address of its sender; a right key is admitted
+    /// regardless of that count.
     ///
     /// # Errors
-    /// [`Denied`].
+    /// Returns [`Denied`] if no valid key is present.
     pub fn admit(&self, headers: &HeaderMap, peer: Option<&PeerAddr>) -> Result<(), Denied> {
         self.admit_with(headers, None, peer)
     }
 
-    /// As [`ClientKeys::admit`], with a key that came another way than in a header, if one did.
+    /// Admits a request like [`ClientKeys::admit`], also accepting a `key` that was sent outside the headers.
     ///
     /// # Errors
-    /// [`Denied`].
+    /// Returns [`Denied`] if no valid key is present.
     pub fn admit_with(&self, headers: &HeaderMap, key: Option<&str>, peer: Option<&PeerAddr>) -> Result<(), Denied> {
         if self.is_empty() {
             return Ok(());
@@ -89,7 +91,7 @@ impl ClientKeys {
             }
             wrong = true;
         }
-        // Who presents nothing has not guessed: a browser asks without a key first.
+        // A request without any key is not a guess: browsers first ask without credentials.
         let Some(PeerAddr(peer)) = peer.filter(|_| wrong) else { return Err(Denied::Unknown) };
         Err(match self.guesses.count(peer.ip(), Instant::now()) {
             Ok(()) => Denied::Unknown,
@@ -97,13 +99,13 @@ impl ClientKeys {
         })
     }
 
-    /// Whether one of these keys is among what the headers present. Nothing is counted, and without keys nothing is.
+    /// Returns `true` if the headers carry one of these keys; `false` for an empty set. Wrong keys are not counted.
     #[must_use]
     pub fn opens(&self, headers: &HeaderMap) -> bool {
         !self.is_empty() && presented(headers).any(|key| self.knows(&key))
     }
 
-    /// Compares digests, each to its end, and looks at all of them: the time taken tells nothing about any key.
+    /// Compares `key` with all digests in constant time, so that the duration reveals nothing about any key.
     fn knows(&self, key: &[u8]) -> bool {
         let presented = digest(&SHA256, key);
         let mut known = false;
@@ -118,7 +120,7 @@ impl ClientKeys {
 // === impl Denied ===
 
 impl Denied {
-    /// The status of the response.
+    /// Returns the status of the response.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
@@ -127,7 +129,7 @@ impl Denied {
         }
     }
 
-    /// OpenAI's class of error.
+    /// Returns OpenAI's error type.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {
@@ -136,7 +138,7 @@ impl Denied {
         }
     }
 
-    /// The stable name of the reason.
+    /// Returns the stable error code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -145,7 +147,7 @@ impl Denied {
         }
     }
 
-    /// For the header `Retry-After`, in seconds, if there is something to wait for.
+    /// Returns the value of the header `Retry-After`, in seconds, if waiting helps.
     #[must_use]
     pub fn retry_after(self) -> Option<u64> {
         match self {
@@ -155,7 +157,7 @@ impl Denied {
     }
 }
 
-/// Whole seconds, and rather one too many.
+/// Rounds up to whole seconds.
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
@@ -177,7 +179,7 @@ fn presented(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, [u8]>> {
     authorized.chain(plain)
 }
 
-/// What stands behind the colon of `user:password` in base64.
+/// Returns the part after the colon of a base64-encoded `user:password`.
 fn password(given: &[u8]) -> Option<Vec<u8>> {
     let mut pair = STANDARD.decode(given).ok()?;
     let colon = pair.iter().position(|byte| *byte == b':')?;
@@ -221,7 +223,7 @@ mod tests {
         assert!(admits(&keys, &headers("authorization", "Bearer sk-one")));
         assert!(admits(&keys, &headers("authorization", "bearer  sk-two ")));
         assert!(admits(&keys, &headers("x-api-key", "sk-two")));
-        // me:sk-two
+        // base64 of `me:sk-two`
         assert!(admits(&keys, &headers("authorization", "Basic bWU6c2stdHdv")));
     }
 

@@ -1,6 +1,7 @@
-//! Reads the body of a request into memory, bounded in size.
+//! Collection of a request body into memory, bounded in size.
 //!
-//! The bounds in time and in the memory of all bodies together are those of [`RequestBody`](crate::RequestBody), whoever reads it.
+//! The bounds on its duration and on the memory of all bodies together are enforced by
+//! [`RequestBody`](crate::RequestBody), independent of the reader.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,47 +12,48 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-/// Maximum bytes of an oversized body that are read and thrown away before the answer. A client that is still sending when its
-/// connection is closed sees a reset instead of the answer.
+/// Maximum bytes of an oversized body that are read and discarded before the response. A client that is still sending
+/// when its connection is closed sees a reset instead of the response.
 const DISCARD: usize = 64 << 20;
 
-/// Maximum time spent on that.
+/// Maximum time spent on discarding.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
-/// Maximum time spent on waiting for the next byte of it. A client that has stopped sending waits for the answer.
+/// Maximum time spent on waiting for the next byte to discard. A client that has stopped sending waits for the
+/// response.
 const DISCARD_IDLE: Duration = Duration::from_millis(250);
 
-/// Bytes reserved at once for a body that announces its length. Beyond that, memory is taken as the bytes arrive: an announcement
-/// costs the client nothing.
+/// Bytes reserved up front for a body with a declared length. Beyond that, memory is allocated as the bytes arrive,
+/// because declaring a length costs the client nothing.
 const RESERVE: usize = 1 << 20;
 
-/// Reason why the body of a request cannot be had.
+/// Reason why a request body cannot be collected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// The client did not send it in time.
+    /// The client did not send the body in time.
     #[error("the request body did not arrive in time; send it without long pauses")]
     TooSlow,
-    /// The memory set aside for bodies in arrival is used up by others.
+    /// The memory reserved for arriving bodies is used up by other requests.
     #[error("too many large request bodies are arriving at once; try again in a moment")]
     Crowded,
-    /// It is larger than the service takes.
+    /// The body is larger than the service accepts.
     #[error("the request body is larger than {limit} bytes; send less, or raise the limit of the service")]
     TooLarge {
         /// Maximum size in bytes.
         limit: usize,
     },
-    /// The client went away, or sent something that is no body.
+    /// The client disconnected, or sent a malformed body.
     #[error("the request body broke off")]
     Broken,
 }
 
-/// Reads `body` to its end, up to `limit` bytes. A body that arrives in one piece is returned without being copied.
+/// Reads `body` to its end, up to `limit` bytes. A body that arrives in one frame is returned without a copy.
 ///
-/// An oversized body is read on for a moment and thrown away, so that its sender gets to see the answer; not where `headers` say
-/// that the client waits for leave to send it.
+/// The rest of an oversized body is read and discarded for a short time, so that its sender gets to see the response;
+/// not if `headers` contain `Expect`, because that client waits for permission to send.
 ///
 /// # Errors
-/// [`BodyError`].
+/// Returns [`BodyError`] if the body is oversized, too slow or incomplete.
 pub async fn collect<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes>,
@@ -88,13 +90,13 @@ where
                 left = rest;
             }
         };
-        // Whether all of it came makes no difference to the answer.
+        // The response is the same whether or not the whole body was discarded.
         let _ = timeout(DISCARD_TIME, discard).await;
     }
     Err(BodyError::TooLarge { limit })
 }
 
-/// Finds our own error under those that frameworks wrap around it.
+/// Searches the chain of sources for a [`BodyError`] that frameworks have wrapped.
 fn reason(error: &(dyn std::error::Error + 'static)) -> BodyError {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -120,7 +122,7 @@ impl BodyError {
         }
     }
 
-    /// Returns OpenAI's class of the error.
+    /// Returns OpenAI's error type.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {
@@ -129,7 +131,7 @@ impl BodyError {
         }
     }
 
-    /// Returns the stable name of the error.
+    /// Returns the stable error code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {

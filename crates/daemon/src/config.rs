@@ -1,8 +1,9 @@
-//! Process settings: fixed at boot, read once.
+//! Process settings, read once at start-up.
 //!
-//! Four layers lie over each other: compiled-in defaults, a TOML file, the environment, the command line. The later wins, key by key.
-//! The defaults are commented TOML (`config/defaults.toml`, and [`Spec::defaults`](crate::Spec) for what a service adds):
-//! documentation and values in one place. A key that nobody documents is refused, with its name and the place it stands in.
+//! Four layers are merged key by key: compiled-in defaults, a TOML file, the environment, the command line. Later
+//! layers override earlier ones. The defaults are commented TOML (`config/defaults.toml`, and
+//! [`Spec::defaults`](crate::Spec) for the sections of a service): documentation and values in one place. An
+//! undocumented key is rejected; the error names the key and the file it is in.
 
 mod data_dir;
 mod duration;
@@ -27,61 +28,61 @@ pub(crate) use environment::Environment;
 pub use layers::{Loaded, load};
 pub use size::Size;
 
-/// The settings all three programs share.
+/// Settings all three programs share.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Common {
     /// Listening and serving.
     pub server: ServerConfig,
-    /// Where state lives.
+    /// Database.
     pub database: DatabaseConfig,
-    /// What is logged, and how.
+    /// Logging.
     pub log: LogConfig,
-    /// Who may call.
+    /// Authentication of clients.
     pub auth: AuthConfig,
-    /// The directory of the program's files: absolute, made with mode 0700.
+    /// Directory of the program's files: an absolute path, created with mode 0700.
     pub data_dir: PathBuf,
 }
 
-/// Listening and serving.
+/// Settings of listening and serving.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
-    /// An IP address, `localhost` or a host name.
+    /// IP address, `localhost` or host name to listen on.
     pub host: String,
-    /// 0 takes any free port.
+    /// Port to listen on; 0 takes any free port.
     pub port: u16,
-    /// Further names we answer to: `box.lan`, `*.box.lan`, `*`.
+    /// Additional names accepted in the `Host` header: `box.lan`, `*.box.lan`, `*`.
     pub allowed_hosts: Vec<String>,
-    /// Further pages that may use us from a browser: `https://dashboard.example`, `*`.
+    /// Additional origins whose pages may call the service from a browser: `https://dashboard.example`, `*`.
     pub allowed_origins: Vec<String>,
-    /// How long a client may take to send the head of a request, from its first byte (on a new connection: from accept).
+    /// Maximum time to receive a request head, from its first byte (on a new connection: from accept).
     pub header_timeout: Duration,
-    /// How long a connection may stay open without a request.
+    /// Maximum time a connection may stay open without a request.
     pub idle_timeout: Duration,
-    /// How long a client may take none of an answer that is waiting for it.
+    /// Maximum time a client may read nothing of a response that is ready to be sent.
     pub write_timeout: Duration,
-    /// Maximum time without a byte of a request's body while the service waits for it.
+    /// Maximum time without a byte of a request body while the service is reading it.
     pub body_timeout: Duration,
-    /// Bytes per second that a request's body has to bring on average, beyond the first `body_timeout`.
+    /// Minimum average rate of a request body in bytes per second, enforced after the first `body_timeout`.
     pub min_body_rate: Size,
-    /// Maximum bytes of large request bodies that are arriving at the same time.
+    /// Maximum total bytes of large request bodies that are arriving at the same time.
     pub max_arriving: Size,
-    /// How much of an answer the operating system may hold for one client.
+    /// Maximum bytes of a response that the operating system buffers per connection.
     pub send_buffer: Size,
-    /// Open connections; more wait in the backlog of the operating system.
+    /// Maximum open connections; further ones wait in the backlog of the operating system.
     pub max_connections: usize,
-    /// Maximum open connections of one address of another machine; 0 means as many as there are.
+    /// Maximum open connections from one address of another machine; 0 means no limit.
     pub max_connections_per_address: usize,
-    /// Bytes of the head of a request; beyond them the answer is 431.
+    /// Maximum bytes of a request head; a larger one is answered with 431.
     pub max_header_bytes: Size,
-    /// How long running requests may go on after the process was asked to stop.
+    /// Maximum time running requests may continue after a shutdown was requested.
     pub drain_timeout: Duration,
-    /// Threads of the runtime; 0 takes as many as there are cores.
+    /// Number of runtime threads; 0 means one per core.
     pub worker_threads: usize,
 }
 
-/// Where state lives.
+/// Settings of the database.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseConfig {
@@ -89,33 +90,33 @@ pub struct DatabaseConfig {
     pub url: Secret<String>,
 }
 
-/// What is logged, and how.
+/// Settings of logging.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogConfig {
-    /// The least important level that is logged.
+    /// Least important level that is logged.
     pub level: LogLevel,
-    /// The shape of a line.
+    /// Format of a log line.
     pub format: LogFormat,
 }
 
-/// The importance of a log line.
+/// Level of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Something is lost or broken.
+    /// Data is lost or a function is broken.
     Error,
-    /// Something a person should look at.
+    /// A condition that needs attention.
     Warn,
-    /// What happens, in large steps.
+    /// Major events.
     Info,
-    /// What happens, in small steps.
+    /// Minor events.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// The shape of a log line.
+/// Format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -125,25 +126,25 @@ pub enum LogFormat {
     Json,
 }
 
-/// Who may call.
+/// Settings of client authentication.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthConfig {
-    /// Any of these opens the door; none at all means it stands open.
+    /// Accepted keys. An empty list disables authentication.
     pub client_keys: Vec<Secret<String>>,
-    /// Whether it may stand open to other machines, too.
+    /// Whether the service may be reachable from other machines without a key.
     pub insecure_no_auth: bool,
 }
 
 // === impl Common ===
 
 impl Common {
-    /// The defaults, with files in `data_dir` and any free port.
+    /// Returns the defaults, with files in `data_dir` and any free port.
     pub(crate) fn detached(data_dir: &Path, env: &Environment) -> Result<Self, Exit> {
         layers::defaults_only(data_dir, env)
     }
 
-    /// What types cannot say. The message names the key and what it takes.
+    /// Checks constraints that the types cannot express. The message names the key and the accepted values.
     fn check(&self) -> Result<(), String> {
         let server = &self.server;
         for (key, duration) in [
@@ -186,13 +187,13 @@ impl Common {
     }
 }
 
-/// Beyond any descriptor limit, and within what a semaphore can count.
+/// Beyond any descriptor limit, and within the range of a semaphore.
 const MAX_CONNECTIONS: usize = 1_000_000;
 
-/// Less cannot hold an ordinary request; more is memory anybody may claim.
+/// Below this range an ordinary request does not fit; beyond it, any client could claim too much memory.
 const HEADER_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 20;
 
-/// Less is refused or raised by operating systems; more bounds nothing.
+/// Below this range operating systems refuse or raise the value; beyond it, the value no longer bounds anything.
 const SEND_BUFFER_BYTES: std::ops::RangeInclusive<u64> = 4 << 10..=64 << 20;
 
 #[cfg(test)]

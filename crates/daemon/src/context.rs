@@ -6,34 +6,35 @@ use crate::listener::Listener;
 use crate::shutdown::Shutdown;
 use crate::telemetry::LogHandle;
 
-/// What the daemon hands to the service.
+/// Environment of a service, provided by the daemon.
 #[derive(Debug)]
 pub struct Context {
-    /// The settings all three programs share.
+    /// Settings all three programs share.
     pub common: Common,
-    /// The sockets to serve on.
+    /// Sockets to serve on.
     pub listener: Listener,
-    /// When to leave.
+    /// Shutdown signal.
     pub shutdown: Shutdown,
-    /// The id of this run, echoed by the readiness endpoint so that a supervisor knows whom it is talking to.
+    /// Id of this run, returned by the readiness endpoint so that a supervisor can tell instances apart.
     pub instance: String,
     /// Whether a supervisor started this process and reads its status line.
     pub supervised: bool,
-    /// Changes the log level while the process runs.
+    /// Handle that changes the log level at run time.
     pub log: LogHandle,
-    /// The name of the program.
+    /// Name of the program.
     pub service: &'static str,
-    /// The version of the program.
+    /// Version of the program.
     pub version: &'static str,
 }
 
 // === impl Context ===
 
 impl Context {
-    /// A context outside of [`run`](fn@crate::run), for tests in the same process: defaults, a free port on 127.0.0.1, files in `data_dir`.
+    /// Creates a context without [`run`](fn@crate::run), for tests in the same process: defaults, a free port on
+    /// 127.0.0.1, files in `data_dir`.
     ///
     /// # Errors
-    /// When no port can be bound.
+    /// Returns an error when no port can be bound.
     pub async fn detached(data_dir: PathBuf) -> Result<Self, Exit> {
         let common = Common::detached(&data_dir, &Environment::empty())?;
         Ok(Self {

@@ -1,4 +1,5 @@
-//! The token of the control API: a file in the data directory, so that whoever owns the installation can use it, and nobody else.
+//! The token of the control API, stored in a file of the data directory that only the owner of the installation can
+//! read.
 
 use std::io;
 use std::path::Path;
@@ -10,21 +11,21 @@ use signalbox_core::secret::Secret;
 use crate::exit::Exit;
 use crate::secret_file::{make, random, read};
 
-/// The file in the data directory.
+/// Name of the file in the data directory.
 pub const CONTROL_TOKEN_FILE: &str = "control.token";
 
-/// What it begins with, so that people and scanners know it when they see it.
+/// Prefix of generated tokens, by which people and secret scanners recognise them.
 const PREFIX: &str = "sbx-";
 
-/// The fewest characters of a token that somebody chose.
+/// Minimum length in characters of a user-chosen token.
 pub const MIN_TOKEN: usize = 16;
 
-/// The token of this installation, from the file `control.token`, which is made with mode 0600 if it does not exist; and whether
-/// it was made just now.
+/// Returns the token of this installation from the file `control.token`, and whether the file was created by this call.
+/// A missing file is created with mode 0600.
 ///
 /// # Errors
-/// [`Exit::Config`] for a token that is none, [`Exit::Permission`] for a file that others can read, [`Exit::CannotOpen`] for one
-/// that cannot be read or made.
+/// Returns [`Exit::Config`] for an invalid token, [`Exit::Permission`] for a file that other users can read,
+/// [`Exit::CannotOpen`] for a file that cannot be read or created.
 pub fn control_token(data_dir: &Path) -> Result<(Secret<String>, bool), Exit> {
     let path = data_dir.join(CONTROL_TOKEN_FILE);
     let made = if path.exists() {
@@ -36,10 +37,10 @@ pub fn control_token(data_dir: &Path) -> Result<(Secret<String>, bool), Exit> {
     Ok((read_token(&path)?, made))
 }
 
-/// Returns the token of this installation, if one has been made.
+/// Returns the token of this installation, if the file exists.
 ///
 /// # Errors
-/// As [`control_token`].
+/// Same as [`control_token`].
 pub(crate) fn existing_control_token(data_dir: &Path) -> Result<Option<Secret<String>>, Exit> {
     let path = data_dir.join(CONTROL_TOKEN_FILE);
     if path.exists() { read_token(&path).map(Some) } else { Ok(None) }

@@ -1,12 +1,12 @@
-//! How many files and sockets the process may open, and what of them is for connections.
+//! The limit of open file descriptors, and the share of it that is available for connections.
 
-/// Raises the soft limit to the hard one. The soft limit is low (often 1024) for the sake of programs that use `select`; ours would
-/// only turn connections away.
+/// Raises the soft limit to the hard limit. The soft limit is low (often 1024) for compatibility with programs that use
+/// `select`; these services would only refuse connections.
 #[cfg(unix)]
 pub(crate) fn raise_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        // macOS calls its hard limit infinite and refuses to set it.
+        // macOS reports an infinite hard limit, but refuses to set it.
         let wanted = if cfg!(target_os = "macos") { hard.min(10_240) } else { hard };
         if soft < wanted { setrlimit(Resource::RLIMIT_NOFILE, wanted, hard) } else { Ok(()) }
     });
@@ -15,24 +15,24 @@ pub(crate) fn raise_limit() {
     }
 }
 
-/// There is no such limit.
+/// Does nothing: this platform has no such limit.
 #[cfg(not(unix))]
 pub(crate) const fn raise_limit() {}
 
-/// How many connections can be open before there is no descriptor left for anything else.
+/// Returns the number of connections that can be open while enough descriptors remain for everything else.
 #[cfg(unix)]
 pub(crate) fn room_for_connections() -> usize {
     use nix::sys::resource::{Resource, getrlimit};
     getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(soft, _)| room(soft))
 }
 
-/// There is no such limit.
+/// Returns `usize::MAX`: this platform has no such limit.
 #[cfg(not(unix))]
 pub(crate) const fn room_for_connections() -> usize {
     usize::MAX
 }
 
-/// What is needed besides: files, the database, health checks, pauses between connections to providers.
+/// Descriptors reserved for other uses: files, the database, health checks, short peaks of connections to providers.
 #[cfg(unix)]
 const RESERVE: u64 = 64;
 

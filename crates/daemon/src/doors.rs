@@ -1,14 +1,15 @@
-//! The doors of all three services: by which names they answer, and to the pages of which origins. Asked before any routing.
+//! The check of the `Host` and `Origin` headers, applied by all three services before routing.
 //!
 //! # Theory
-//! A service on loopback can be reached by every page that a browser on this machine shows. Two headers, which no page can
-//! set, give such a page away. `Host` still says `evil.example` when that name was made to resolve to 127.0.0.1 (DNS
-//! rebinding): see [`hosts`]. `Origin` says who makes the browser ask: see [`origins`]. Programs send no `Origin`, and are
-//! let through: they could say what they like anyway.
+//! A service on loopback can be reached by every page that a browser on this machine shows. Two headers that no page
+//! can set identify such requests. `Host` still contains `evil.example` when that name was made to resolve to 127.0.0.1
+//! (DNS rebinding): see [`hosts`]. `Origin` names the page that caused the request: see [`origins`]. Programs other
+//! than browsers send no `Origin` and are admitted, because they could forge any header.
 //!
-//! Reading is refused to no page here, because its browser keeps an answer from it that does not name its origin
-//! ([`Page::may_read`]). Where asking is doing, the answer would come too late: everything but `GET`, `HEAD` and `OPTIONS` is
-//! refused, and so is the handshake of a WebSocket, which no browser guards ([`Doors::sockets`]).
+//! Read requests are admitted for every origin, because the browser withholds a response that does not name the page's
+//! origin ([`Page::may_read`]). For requests with side effects that protection comes too late: all methods except
+//! `GET`, `HEAD` and `OPTIONS` are refused, and so are WebSocket handshakes, to which the same-origin policy does not
+//! apply ([`Doors::sockets`]).
 
 mod hosts;
 mod origins;
@@ -19,7 +20,7 @@ pub(crate) use self::hosts::Hosts;
 pub(crate) use self::origins::Origins;
 use crate::config::ServerConfig;
 
-/// Who may come in.
+/// Check of the hosts and origins of requests.
 #[derive(Clone, Debug)]
 pub struct Doors {
     hosts: Hosts,
@@ -28,42 +29,42 @@ pub struct Doors {
     sockets: Option<&'static str>,
 }
 
-/// Why somebody is not let in.
+/// Reason why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Which host is meant is not said, or not clearly.
+    /// The host is missing or ambiguous.
     #[error("the request names no host, or more than one")]
     UnclearHost,
-    /// Another host is meant.
+    /// The request is for another host.
     #[error(
         "this server does not answer for the host {0:?}; if the name is its own, add it to `server.allowed_hosts` (ALLOWED_HOSTS)"
     )]
     ForeignHost(String),
-    /// A browser asks on behalf of a page that has no business here.
+    /// A browser sent the request on behalf of a page whose origin is not allowed.
     #[error(
         "pages of {0} may not use this server; to let them, add the origin to `server.allowed_origins` (ALLOWED_ORIGINS)"
     )]
     ForeignOrigin(String),
 }
 
-/// A page that may read what we answer.
+/// A page that may read the response.
 #[derive(Clone, Debug)]
 pub struct Page {
     origin: HeaderValue,
-    /// What it wants to send, if it asks that first.
+    /// Headers the page wants to send, from a preflight request.
     wishes: Option<HeaderValue>,
 }
 
-/// How long browsers may remember what a page is allowed, in seconds.
+/// Time in seconds for which browsers may cache the result of a preflight.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
 const HEADERS: HeaderValue = HeaderValue::from_static("Content-Type, Authorization");
 const EXPOSED: HeaderValue = HeaderValue::from_static("X-Request-ID, Retry-After");
 
-/// How much of a name is repeated in an error.
+/// Maximum characters of a name that are quoted in an error.
 const SHOWN: usize = 100;
 
-/// Whether a browser asks what a page may do, before the page does it.
+/// Returns `true` for a CORS preflight request.
 #[must_use]
 pub fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
@@ -72,34 +73,36 @@ pub fn is_preflight<B>(request: &Request<B>) -> bool {
 // === impl Doors ===
 
 impl Doors {
-    /// The doors that the configuration describes.
+    /// Creates the check from the configuration.
     #[must_use]
     pub fn new(server: &ServerConfig) -> Self {
         Self::of(&server.host, &server.allowed_hosts, &server.allowed_origins)
     }
 
-    /// Loopback, the host we were told to listen on, and further names; the pages of this machine, and of further origins.
+    /// Creates the check. It accepts loopback names, `host` (the address listened on) and `hosts`; and the origins of
+    /// this machine and `origins`.
     #[must_use]
     pub fn of(host: &str, hosts: &[String], origins: &[String]) -> Self {
         Self { hosts: Hosts::new(host, hosts), origins: Origins::new(origins), guests: |_, _| false, sockets: None }
     }
 
-    /// Lets further origins in, at some paths: `guests` is given both, the origin in lower case.
+    /// Adds a predicate that allows further origins depending on the path. It is called with the origin in lower case
+    /// and the path.
     #[must_use]
     pub fn guests(self, guests: fn(&str, &str) -> bool) -> Self {
         Self { guests, ..self }
     }
 
-    /// Below this path even a `GET` does something.
+    /// Treats every request below this path as one with side effects, including `GET`.
     #[must_use]
     pub fn sockets(self, path: &'static str) -> Self {
         Self { sockets: Some(path), ..self }
     }
 
-    /// Whether a request may come in.
+    /// Checks the host and the origin of a request.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// Returns [`Refused`] if the request must be rejected.
     pub fn check<B>(&self, request: &Request<B>) -> Result<(), Refused> {
         match hosts::host_of(request)? {
             Some(host) if !self.hosts.answer_to(host) => Err(Refused::ForeignHost(shown(host))),
@@ -123,7 +126,7 @@ impl Doors {
         }
     }
 
-    /// The page that asks, if it is one that may read the answer.
+    /// Returns the page that sent the request, if it may read the response.
     #[must_use]
     pub fn page<B>(&self, request: &Request<B>) -> Option<Page> {
         let origin = request.headers().get(header::ORIGIN)?;
@@ -143,7 +146,7 @@ impl Doors {
 // === impl Refused ===
 
 impl Refused {
-    /// The status of the answer.
+    /// Returns the status of the response.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
@@ -153,7 +156,7 @@ impl Refused {
         }
     }
 
-    /// The class of the error.
+    /// Returns OpenAI's error type.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -163,7 +166,7 @@ impl Refused {
         }
     }
 
-    /// The stable name of the error.
+    /// Returns the stable error code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -177,8 +180,8 @@ impl Refused {
 // === impl Page ===
 
 impl Page {
-    /// Tells the browser that the page may read this answer; in the answer to a preflight, also what it may send. Pages that are
-    /// not let in get no such headers, and their browser keeps the answer from them.
+    /// Adds the CORS headers that let the page read this response; in the response to a preflight they also list what
+    /// it may send. Other pages get no such headers, and their browser withholds the response.
     pub fn may_read(self, headers: &mut HeaderMap) {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin);

@@ -1,13 +1,13 @@
-//! Exit codes: what a supervisor, a service manager and a shell script read when the process is gone.
+//! Exit codes, read by supervisors, service managers and shell scripts.
 
 use std::process::ExitCode;
 
 use crate::listener::{Holder, holder};
 
-/// Why the process ends other than by a clean stop (code 0). `Display` is one sentence for a person.
+/// Reason why the process ends other than by a clean shutdown (code 0). `Display` gives one sentence for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exit {
-    /// 64: a flag is wrong. Permanent.
+    /// 64: invalid command-line arguments. Permanent.
     #[error("{0}")]
     Usage(String),
     /// 70: the service panicked.
@@ -16,27 +16,27 @@ pub enum Exit {
     /// 73: a file, a directory or the database cannot be opened.
     #[error("{0}")]
     CannotOpen(String),
-    /// 75: a passing failure; starting again may help.
+    /// 75: a temporary failure; a restart may help.
     #[error("{0}")]
     Temporary(String),
-    /// 77: the operating system refuses permission.
+    /// 77: the operating system denied permission.
     #[error("{0}")]
     Permission(String),
-    /// 78: the configuration file or the environment is wrong. Permanent.
+    /// 78: the configuration file or the environment is invalid. Permanent.
     #[error("{0}")]
     Config(String),
-    /// 98: somebody else listens on the port.
+    /// 98: another process is listening on the port.
     #[error("address already in use: port {port} is held by {}", holder::name(holder.as_ref()))]
     PortInUse {
-        /// The port that was asked for.
+        /// Requested port.
         port: u16,
-        /// The process that holds it, where the operating system tells.
+        /// Process that holds the port, if the operating system reports it.
         holder: Option<Holder>,
     },
-    /// 110: the supervisor went away.
+    /// 110: the supervisor is gone.
     #[error("the supervisor is gone")]
     Orphaned,
-    /// 130: a command was stopped before it was done.
+    /// 130: a command was interrupted before it was complete.
     #[error("stopped before it was done")]
     Interrupted,
 }
@@ -44,7 +44,7 @@ pub enum Exit {
 // === impl Exit ===
 
 impl Exit {
-    /// The number the parent process sees.
+    /// Returns the exit code as a number.
     #[must_use]
     pub const fn code(&self) -> u8 {
         match self {
@@ -60,7 +60,7 @@ impl Exit {
         }
     }
 
-    /// The end of a program whose database cannot be opened, by the code that the database's error has.
+    /// Converts an error of the database, given its exit code.
     #[must_use]
     pub const fn of_database(code: u8, message: String) -> Self {
         match code {
@@ -70,7 +70,7 @@ impl Exit {
         }
     }
 
-    /// The number as `main` returns it.
+    /// Returns the exit code in the form `main` returns.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code())

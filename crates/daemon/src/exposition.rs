@@ -1,11 +1,12 @@
-//! Which text format `GET /metrics` answers in: OpenMetrics for who asks for it, Prometheus' older format for everybody else.
+//! Content negotiation of `GET /metrics`: OpenMetrics for clients that accept it, the older Prometheus text format for
+//! all others.
 
 use http::{HeaderMap, header};
 
 /// Media type of OpenMetrics, without its parameters.
 const OPENMETRICS: &str = "application/openmetrics-text";
 
-/// Returns the content type and the text to answer with, of metrics that were written as OpenMetrics.
+/// Returns the content type and the body of the response. `openmetrics` is the text in OpenMetrics format.
 #[must_use]
 pub fn exposition(headers: &HeaderMap, openmetrics: String) -> (&'static str, String) {
     if wants_openmetrics(headers) {
@@ -15,7 +16,7 @@ pub fn exposition(headers: &HeaderMap, openmetrics: String) -> (&'static str, St
     }
 }
 
-/// Whether `Accept` names OpenMetrics, and not plain text with a higher weight.
+/// Returns `true` if `Accept` contains OpenMetrics with a weight at least that of plain text.
 fn wants_openmetrics(headers: &HeaderMap) -> bool {
     let accepts = headers.get_all(header::ACCEPT).into_iter().filter_map(|accept| accept.to_str().ok());
     let (mut open, mut text) = (0.0, 0.0);
@@ -33,12 +34,12 @@ fn wants_openmetrics(headers: &HeaderMap) -> bool {
     open > 0.0 && open >= text
 }
 
-/// Rewrites OpenMetrics in Prometheus' text format 0.0.4. There the name of a family is that of its samples, and types and comments
-/// that are younger than it are unknown.
+/// Converts OpenMetrics to the Prometheus text format 0.0.4, in which a family is named like its samples and newer
+/// types and comments are unknown.
 fn plain(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let lines: Vec<&str> = openmetrics.lines().collect();
-    // The type comes after the help in some writers, and both need the suffix.
+    // Some writers put the type after the help line, and both need the suffix, so the type is looked up first.
     let suffix = |family: &str| {
         let kind = lines.iter().find_map(|line| line.strip_prefix("# TYPE ")?.strip_prefix(family)?.strip_prefix(' '));
         match kind {

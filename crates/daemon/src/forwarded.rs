@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::serve::PeerAddr;
 
-/// Marks a request as forwarded. Its value is the address of the caller, or `unknown`. Anyone can send it, so it shows whom the
-/// sender names, and proves nothing.
+/// Header that marks a request as forwarded. Its value is the address of the original client, or `unknown`. Any client
+/// can send it, so the address is unverified.
 pub const FORWARDED: HeaderName = HeaderName::from_static("x-signalbox-forwarded");
 
 /// Returns the value of [`FORWARDED`] for a request that came from `peer`.
@@ -17,7 +17,8 @@ pub fn value(peer: Option<&PeerAddr>) -> HeaderValue {
     address.unwrap_or(HeaderValue::from_static("unknown"))
 }
 
-/// Returns the address of the caller for whom a request was forwarded; `None` if it was not, or names no address.
+/// Returns the address of the client on whose behalf a request was forwarded; `None` if the header is missing or not an
+/// address.
 #[must_use]
 pub fn caller(headers: &HeaderMap) -> Option<IpAddr> {
     headers.get(FORWARDED)?.to_str().ok()?.parse().ok()

@@ -1,13 +1,13 @@
-//! Wrong keys, counted by who sent them.
+//! A rate limit for wrong client keys, per address of the sender.
 //!
 //! # Theory
-//! Every address has a bucket with a hole: [`BURST`] guesses fill it, and one leaks out every [`EVERY`]. All that is kept of
-//! an address is the moment at which its bucket will be empty, so one whose moment has passed need not be kept. When too many
-//! addresses guess at once, those that come last share a bucket.
+//! Every address has a leaky bucket: [`BURST`] wrong keys fill it, and one leaks out every [`EVERY`]. The only state
+//! per address is the instant at which its bucket will be empty, so an entry whose instant has passed can be dropped.
+//! If too many addresses guess at the same time, those that do not fit into the table share one bucket.
 //!
 //! # Invariants
-//! - A right key is neither counted nor refused: others may sit behind the address of somebody who guesses.
-//! - However many guess, the table has at most [`MOST`] entries and one.
+//! - A correct key is neither counted nor refused, because honest clients may share an address with a guessing one.
+//! - The table has at most [`MOST`] + 1 entries, regardless of the number of addresses.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,16 +16,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many wrong keys may come at once …
+/// Wrong keys allowed in a burst.
 const BURST: u32 = 20;
-/// … and then one in every such while: twenty a minute.
+/// Interval at which one more wrong key is allowed after the burst: twenty per minute.
 const EVERY: Duration = Duration::from_secs(3);
-/// Addresses that are kept.
+/// Maximum number of addresses in the table.
 const MOST: usize = 4096;
-/// The address of all that the table has no room for.
+/// Key of the bucket shared by all addresses that do not fit into the table.
 const OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-/// When the bucket of an address will be empty.
+/// Instants at which the buckets will be empty, per address.
 #[derive(Debug, Default)]
 pub(crate) struct Guesses(Mutex<HashMap<IpAddr, Instant>>);
 
@@ -35,9 +35,9 @@ impl Guesses {
     /// Counts a wrong key.
     ///
     /// # Errors
-    /// There were too many: after so long one more is taken.
+    /// Returns the time until the next wrong key is allowed, if the bucket is full. A refused key is not counted.
     pub(crate) fn count(&self, peer: IpAddr, now: Instant) -> Result<(), Duration> {
-        // A panic cannot leave the table half changed: every change is one insertion.
+        // A poisoned lock is safe to use: every change is a single insertion, so a panic cannot leave a partial update.
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut who = network(peer);
         if table.len() >= MOST && !table.contains_key(&who) {
@@ -58,7 +58,8 @@ impl Guesses {
     }
 }
 
-/// Who has one address of version 6 has at least 2^64.
+/// Returns the unit in which addresses are counted: an IPv4 address, or the /64 prefix of an IPv6 address, because a
+/// holder of one IPv6 address usually has the whole prefix.
 pub(crate) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

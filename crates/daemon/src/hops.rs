@@ -1,13 +1,15 @@
-//! Loops: a provider whose address leads back to a service that asks it, perhaps by way of others.
+//! Detection of request loops: a provider whose address leads back to a service that calls it, possibly through other
+//! services.
 //!
-//! Every request to a provider says how many services it has come through. One that has come through too many is going in a circle.
+//! Every request to a provider carries the number of services it has passed through. A request above the limit is part
+//! of a loop.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// How many routers a request has come through.
+/// Header with the number of services a request has passed through.
 pub const HOPS: HeaderName = HeaderName::from_static("x-signalbox-hops");
 
-/// What it says, after one router, two, and so on. Nobody puts more behind each other on purpose.
+/// Valid values of the header. No sensible set-up chains more than four services.
 static COUNTS: [HeaderValue; 4] = [
     HeaderValue::from_static("1"),
     HeaderValue::from_static("2"),
@@ -15,8 +17,9 @@ static COUNTS: [HeaderValue; 4] = [
     HeaderValue::from_static("4"),
 ];
 
-/// What to tell the next one about a request that came with these headers; `None` if it has come through too many. What is
-/// no count counts as none: a client that lies only hurts itself.
+/// Returns the header value for the request to the next service, given the headers of the incoming request; `None` if
+/// that has already passed through the maximum of four. An invalid value counts as zero: a client that forges it only
+/// harms itself.
 #[must_use]
 pub fn next(headers: &HeaderMap) -> Option<&'static HeaderValue> {
     let so_far =

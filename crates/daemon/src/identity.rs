@@ -1,8 +1,8 @@
-//! Which process is meant by a number: the operating system gives the numbers of the dead to strangers.
+//! Identification of processes across reuse of their ids by the operating system.
 //!
-//! An [`Identity`] is what can be written down and compared later. A [`Handle`] holds a process: whom it is asked to signal
-//! is whom it was opened for, or nobody. Linux has descriptors for that; other systems compare again before each signal,
-//! which leaves a moment in which they could be wrong.
+//! An [`Identity`] is a value that can be stored and compared later. A [`Handle`] refers to a process: a signal sent
+//! through it reaches that process or none. Linux provides file descriptors for this (pidfd); on other systems the
+//! identity is compared again before each signal, which leaves a short race window.
 
 #[cfg(target_os = "linux")]
 #[path = "identity/linux.rs"]
@@ -21,61 +21,61 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A process, told apart from every other one that had or will have its number.
+/// Identity of a process, distinct from every earlier or later process with the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
-    /// Its number.
+    /// Process id.
     pub pid: u32,
-    /// When it was started, in clock ticks since the machine was. `None` where the operating system does not say.
+    /// Start time in clock ticks since boot. `None` where the operating system does not provide it.
     pub start_ticks: Option<u64>,
-    /// The run of the machine that these ticks belong to.
+    /// Id of the boot to which `start_ticks` is relative.
     pub boot_id: Option<String>,
 }
 
-/// What a process is asked to do.
+/// Signal to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Leave, having finished what you do.
+    /// Shut down gracefully.
     Leave,
-    /// Go on, if you were stopped.
+    /// Continue, if stopped.
     Wake,
-    /// Die.
+    /// Terminate immediately.
     Die,
 }
 
-/// A process that can be signalled without ever meeting a stranger.
+/// Handle to a process, through which only that process can be signalled.
 #[derive(Debug)]
 pub struct Handle(system::Held);
 
 // === impl Identity ===
 
 impl Identity {
-    /// Who has this number now; `None` when nobody has, or only a zombie.
+    /// Returns the identity of the process with this id; `None` if there is none, or only a zombie.
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         system::identity(pid)
     }
 
-    /// This process.
+    /// Returns the identity of this process.
     #[must_use]
     pub fn own() -> Self {
         let pid = std::process::id();
         Self::of(pid).unwrap_or(Self { pid, start_ticks: None, boot_id: None })
     }
 
-    /// Whether it is still there.
+    /// Returns `true` if the process is still running.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         Self::of(self.pid).as_ref() == Some(self)
     }
 
-    /// A handle to it; `None` when it is gone, whoever has its number now.
+    /// Opens a handle to the process; `None` if it has ended, even if its id has been reused.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the error of the operating system.
     pub fn open(&self) -> io::Result<Option<Handle>> {
-        // Compared only when it is held: from here on the handle means the process that was compared.
+        // Compare only after the handle is open: from then on the id cannot be reused unnoticed.
         Ok(Handle::open(self.pid)?.filter(|_| self.is_alive()))
     }
 }
@@ -83,30 +83,31 @@ impl Identity {
 // === impl Handle ===
 
 impl Handle {
-    /// Whoever has this number now; `None` when nobody has. Whether it is the process that was meant has to be asked
-    /// after this.
+    /// Opens a handle to the process that has this id at present; `None` if there is none. The caller has to check
+    /// afterwards that it is the intended process.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the error of the operating system.
     pub fn open(pid: u32) -> io::Result<Option<Self>> {
         Ok(system::hold(pid)?.map(Self))
     }
 
-    /// Asks the process. That it is gone already is no error.
+    /// Sends a signal to the process. Succeeds without effect if the process has already ended.
     ///
     /// # Errors
-    /// When the operating system does not allow it.
+    /// Returns an error when the operating system does not permit it.
     pub fn ask(&self, request: Request) -> io::Result<()> {
         self.0.ask(request)
     }
 
-    /// Whether it has ended; a zombie has.
+    /// Returns `true` if the process has ended; a zombie counts as ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.0.ends_within(Some(Duration::ZERO))
     }
 
-    /// Whether it has ended, having waited for that: at most `limit`, or until it has. Blocks the thread.
+    /// Waits until the process has ended, at most for `limit` (for ever if `None`), and returns whether it has. Blocks
+    /// the thread.
     #[must_use]
     pub fn wait(&self, limit: Option<Duration>) -> bool {
         self.0.ends_within(limit)
@@ -141,7 +142,7 @@ mod tests {
         held.ask(Request::Die).unwrap();
         assert!(held.wait(None));
         child.wait().unwrap();
-        // Its number is free now; whoever gets it is not whom we hold.
+        // The id may be reused now; the handle must not refer to the new process.
         held.ask(Request::Die).unwrap();
         assert!(held.wait(Some(Duration::ZERO)));
         assert!(Handle::open(child.id()).unwrap().is_none());

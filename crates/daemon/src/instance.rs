@@ -1,7 +1,8 @@
-//! The one api-server of a data directory: a lock that says that it runs, and a record that says where.
+//! The single api-server of a data directory: a lock file that shows that it is running, and a record of its address.
 //!
-//! The lock decides. It is held from start to end, the kernel releases it however the process dies, and its file is never
-//! removed. The record beside it is a hint for whoever looks for the process, and means nothing without the lock.
+//! The lock is authoritative. It is held from start to end, the kernel releases it when the process dies for any
+//! reason, and its file is never removed. The record beside it is only a hint for other programs, and is meaningless
+//! without the lock.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
@@ -14,49 +15,50 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Exit;
 use crate::identity::Identity;
 
-/// What is known about the api-server that runs.
+/// Record of the running api-server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// Which process.
+    /// Identity of the process.
     #[serde(flatten)]
     pub identity: Identity,
-    /// Where it listens.
+    /// Address it listens on.
     pub addr: SocketAddr,
-    /// Of which version it is.
+    /// Version of the program.
     pub version: String,
-    /// When it was started, in milliseconds since 1970.
+    /// Start time in milliseconds since the Unix epoch.
     pub started_at: i64,
-    /// The flags it was started with.
+    /// Command-line arguments it was started with.
     pub args: Vec<String>,
     /// Whether its API requires the control token.
     #[serde(default)]
     pub requires_token: bool,
 }
 
-/// While it lives, no other api-server uses the data directory.
+/// Exclusive use of the data directory by this api-server; released on drop.
 #[derive(Debug)]
 pub struct Instance {
     _lock: File,
     record: PathBuf,
 }
 
-/// How long a lock is waited for whose holder does not say who he is: somebody may just be looking whether it is held.
+/// Maximum time to wait for a lock whose holder has left no valid record: another process may hold it only briefly to
+/// test it.
 const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(20);
 
 // === impl Record ===
 
 impl Record {
-    /// Returns the address at which this process can reach the server: see [`reachable`].
+    /// Returns the address at which this process can reach the server; see [`reachable`].
     #[must_use]
     pub fn reachable_addr(&self) -> SocketAddr {
         reachable(self.addr)
     }
 }
 
-/// Returns the address at which a server that listens on `addr` can be reached from this machine: an unspecified address
-/// becomes loopback.
+/// Returns the address at which a server that listens on `addr` can be reached from this machine: an unspecified
+/// address becomes loopback.
 #[must_use]
 pub fn reachable(addr: SocketAddr) -> SocketAddr {
     let ip = match addr.ip() {
@@ -70,10 +72,11 @@ pub fn reachable(addr: SocketAddr) -> SocketAddr {
 // === impl Instance ===
 
 impl Instance {
-    /// Takes the data directory for this process.
+    /// Acquires the data directory for this process and writes the record.
     ///
     /// # Errors
-    /// [`Exit::Temporary`] when another one has it, [`Exit::CannotOpen`] when the files cannot be written.
+    /// Returns [`Exit::Temporary`] when another api-server holds it, [`Exit::CannotOpen`] when the files cannot be
+    /// written.
     pub async fn acquire(data_dir: &Path, record: &Record) -> Result<Self, Exit> {
         let path = record_path(data_dir);
         let refused = |error: io::Error| Exit::CannotOpen(format!("cannot write {}: {error}", path.display()));
@@ -102,7 +105,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // Without the lock it means nothing, so that it may as well stay.
+        // A failure is harmless: the record is meaningless without the lock.
         fs::remove_file(&self.record).ok();
     }
 }
@@ -116,10 +119,11 @@ fn taken(data_dir: &Path, holder: Option<&Record>) -> Exit {
     ))
 }
 
-/// The api-server that runs in this data directory.
+/// Returns the record of the api-server that is running in this data directory, if any.
 ///
 /// # Errors
-/// When somebody holds the lock and does not say who.
+/// Returns an error when the lock is held but there is no record of a live process, or when the lock file cannot be
+/// opened.
 pub fn running(data_dir: &Path) -> io::Result<Option<Record>> {
     let lock = match open_lock(data_dir) {
         Ok(lock) => lock,
@@ -141,10 +145,11 @@ pub fn running(data_dir: &Path) -> io::Result<Option<Record>> {
     }
 }
 
-/// Removes what a killed api-server has left behind; whether there was anything. To be called when none runs.
+/// Removes the record that a killed api-server has left behind, and returns whether there was any. Call this only when
+/// no api-server is running.
 ///
 /// # Errors
-/// When it cannot be removed.
+/// Returns an error when the record cannot be removed.
 pub fn remove_stale_record(data_dir: &Path) -> io::Result<bool> {
     match fs::remove_file(record_path(data_dir)) {
         Ok(()) => Ok(true),
@@ -153,10 +158,10 @@ pub fn remove_stale_record(data_dir: &Path) -> io::Result<bool> {
     }
 }
 
-/// Makes a directory for its owner alone.
+/// Creates a directory that only its owner can access.
 ///
 /// # Errors
-/// When it cannot be made.
+/// Returns an error when the directory cannot be created.
 pub fn private_directory(path: &Path) -> io::Result<()> {
     signalbox_private_files::create_dir(path)
 }
@@ -174,12 +179,12 @@ fn open_lock(data_dir: &Path) -> io::Result<File> {
         .open(data_dir.join("run").join("api-server.lock"))
 }
 
-/// A record that cannot be understood is none.
+/// Reads a record; a missing or invalid one gives `None`.
 fn read(path: &Path) -> Option<Record> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// Whoever reads it sees the whole of it, or the one before.
+/// Writes a record atomically: readers see either the old or the new one.
 fn write(path: &Path, record: &Record) -> io::Result<()> {
     let unfinished = path.with_extension("json.new");
     let mut options = signalbox_private_files::options();

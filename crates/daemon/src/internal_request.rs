@@ -1,7 +1,8 @@
-//! Requests from one service of an installation to another, signed so that a client cannot pose as a service.
+//! Signed requests between the services of an installation, so that a client cannot impersonate a service.
 //!
-//! provider-router names its own request id in [`INTERNAL_REQUEST`] when it asks qwen-proxy, followed by a signature over that id.
-//! The key is derived from the sealing key, which all services of an installation share and no client knows.
+//! provider-router sends its own request id to qwen-proxy in [`INTERNAL_REQUEST`], followed by a signature over that
+//! id. The key is derived from the sealing key, which is shared by all services of an installation and unknown to
+//! clients.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,18 +10,18 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use ring::hmac;
 use signalbox_core::secret::Secret;
 
-/// Header that carries the id of the request at the sending service, and the signature: `<id>.<signature>`.
+/// Header with the request id of the sending service and its signature: `<id>.<signature>`.
 pub const INTERNAL_REQUEST: HeaderName = HeaderName::from_static("x-signalbox-request");
 
-/// Separates this use of the sealing key from all others.
+/// Domain separator between this use of the sealing key and all others.
 const PURPOSE: &[u8] = b"signalbox internal request 1";
 
-/// Signs and verifies the header [`INTERNAL_REQUEST`].
+/// Signer and verifier of the header [`INTERNAL_REQUEST`].
 #[derive(Clone, Debug)]
 pub struct RequestSigner(hmac::Key);
 
-/// Returns the id that another service of this installation sent along, or `None` when the request comes from a client: without
-/// the header, with more than one, or with a signature that is not ours.
+/// Returns the request id sent by another service of this installation. Returns `None` for a request of a client: the
+/// header is missing, occurs more than once, or has an invalid signature.
 #[must_use]
 pub fn trusted_request<'a>(headers: &'a HeaderMap, signer: &RequestSigner) -> Option<&'a str> {
     let mut values = headers.get_all(&INTERNAL_REQUEST).into_iter();
@@ -33,14 +34,16 @@ pub fn trusted_request<'a>(headers: &'a HeaderMap, signer: &RequestSigner) -> Op
 // === impl RequestSigner ===
 
 impl RequestSigner {
-    /// Derives the signer from the sealing key of the installation, as [`sealing_key`](fn@crate::sealing_key) returns it.
+    /// Derives the signer from the sealing key of the installation, as returned by
+    /// [`sealing_key`](fn@crate::sealing_key).
     #[must_use]
     pub fn new(sealing_key: &Secret<[u8; 32]>) -> Self {
         let root = hmac::Key::new(hmac::HMAC_SHA256, sealing_key.expose());
         Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, PURPOSE).as_ref()))
     }
 
-    /// Returns the value of [`INTERNAL_REQUEST`] for the request with this id; `None` when no header can carry the id.
+    /// Returns the value of [`INTERNAL_REQUEST`] for the request with this id; `None` if the id is not valid in a
+    /// header.
     #[must_use]
     pub fn sign(&self, id: &str) -> Option<HeaderValue> {
         let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, id.as_bytes()));

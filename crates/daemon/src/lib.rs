@@ -1,27 +1,39 @@
-//! What each of the three binaries does around its work: one code path, standalone and supervised.
+//! The process framework shared by the three binaries: configuration, telemetry, listener, drain and exit codes,
+//! standalone and supervised.
 //!
 //! # Layout
-//! - [`run`](fn@run): the frame of a `main`: configuration, telemetry, runtime, listener, signals, lifeline, the service, the exit code.
-//!   [`run_command`]: the smaller frame of a command that does one thing and ends.
-//! - [`args`], [`config`]: flags, environment, file and compiled-in defaults, laid over each other.
-//! - [`listener`]: the socket, passed by the supervisor or bound here.
-//! - [`serve`](fn@serve): the accept loop: limits, timeouts, one panic costs one request, drain with a deadline.
-//! - [`shutdown`], `supervision`, `lifeline`: who may ask the process to leave, and how it leaves.
-//! - [`doors`]: the names and the pages that may come in.
-//! - [`admin`]: asked to leave over HTTP. [`adoption`]: another supervisor takes over from one that was killed. [`identity`]: which process a number means.
-//! - `descriptors`: as many as the system allows. [`auth`]: client keys; `guesses`: wrong ones are counted. [`hops`]: requests that go in a circle. [`forwarded`]: requests that provider-router passes on to api-server; [`instance`]: where that one is. `sealing_key`: for secrets in the database; `control_token`: for the control API; both in a `secret_file`. [`terminal`]: asking a person. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout. `stdout`: the output of a command.
+//! - [`run`](fn@run): the body of a `main`: configuration, telemetry, runtime, listener, signals, lifeline, the
+//!   service, the exit code. [`run_command`]: the same for a one-shot command, which does not listen.
+//! - [`args`], [`config`]: flags, environment, file and compiled-in defaults, merged in that order of precedence.
+//! - [`listener`]: the listening sockets, passed by the supervisor or bound here.
+//! - [`serve`](fn@serve): the accept loop: limits, timeouts, isolation of a panic to its request, drain with a
+//!   deadline.
+//! - [`shutdown`], `supervision`, `lifeline`: the sources of a shutdown request, and the shutdown itself.
+//! - [`doors`]: the check of the `Host` and `Origin` headers of requests.
+//! - [`admin`]: shutdown over HTTP. [`adoption`]: takeover of the children of a killed supervisor. [`identity`]:
+//!   detection of reused process ids.
+//! - `descriptors`: raises the limit of open files. [`auth`]: client keys; `guesses`: the rate limit for wrong ones.
+//!   [`hops`]: detection of request loops. [`forwarded`]: requests that provider-router passes on to api-server;
+//!   [`instance`]: the address of the running api-server. `sealing_key`: the key for secrets in the database;
+//!   `control_token`: the token of the control API; both are stored as a `secret_file`. [`terminal`]: prompts for the
+//!   user. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout. `stdout`: the output of a
+//!   command.
 //!
 //! # Theory
-//! A process ends in two moments. When it begins to *drain*, it accepts nothing new and finishes what runs. At the *cut*, streams
-//! that still run end themselves with an error event, so that no client takes half an answer for a whole one. A second later the
-//! connections that are left are dropped. Signals, the supervisor and the service itself all pull the same [`Shutdown`].
+//! A shutdown has two stages. When the *drain* begins, the process accepts no new connections and finishes the requests
+//! in flight. At the *cut*, streams that are still running end themselves with an error event, so that no client takes
+//! a partial response for a complete one. One second later the remaining connections are dropped. Signals, the
+//! supervisor and the service itself all trigger the same [`Shutdown`].
 //!
 //! # Invariants
-//! - Signal handlers are installed before the first status line: whoever has read it may send a signal.
-//! - stdout carries the status line and nothing else, logs go to stderr, and a reader that went away never ends the process.
-//! - A supervised process outlives its supervisor by the time to be adopted and to drain, and no longer, even when its runtime is
-//!   dead-locked.
-//! - Nothing listens beyond loopback without a client key unless that was asked for in so many words.
+//! - Signal handlers are installed before the first status line, because a reader of that line may send a signal at
+//!   once.
+//! - stdout carries the status line and nothing else, logs go to stderr, and a closed pipe on either never ends the
+//!   process.
+//! - A supervised process outlives its supervisor by at most the adoption grace plus the drain timeout, even when its
+//!   runtime is deadlocked.
+//! - Without a client key, nothing listens beyond loopback unless `--insecure-no-auth` (or its setting) allows it
+//!   explicitly.
 
 pub mod admin;
 #[cfg(unix)]
@@ -82,17 +94,18 @@ pub use telemetry::LogHandle;
 pub use user::user_name;
 pub use variables::variable;
 
-/// What a binary tells the daemon about itself.
+/// Description of a binary, passed to [`run`](fn@run) and [`run_command`].
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
-    /// The name of the program, also of its configuration file: `provider-router`.
+    /// Name of the program and stem of its configuration file: `provider-router`.
     pub name: &'static str,
-    /// The port when nobody names one.
+    /// Port to listen on when none is configured.
     pub default_port: u16,
     /// Commented TOML of the service's own sections: their documentation and their defaults.
     pub defaults: &'static str,
-    /// The version, for the status line.
+    /// Version of the program, for the status line.
     pub version: &'static str,
-    /// Environment variables with this prefix win over those without: with `API_`, `API_PORT` wins over `PORT`.
+    /// Prefix of environment variables that take precedence over those without it: with `API_`, `API_PORT` overrides
+    /// `PORT`.
     pub env_prefix: Option<&'static str>,
 }

@@ -1,10 +1,12 @@
-//! The lifeline of a supervised process: its stdin.
+//! The lifeline of a supervised process: its stdin, which carries commands and whose end means that the supervisor is
+//! gone.
 //!
-//! The supervisor holds the other end. It can write `shutdown`; when it dies, however it dies, the operating system closes the pipe.
-//! A process that can be adopted then waits for another supervisor, whose connection takes the place of stdin.
-//! The watcher is a plain thread and ends the process itself when the drain takes too long, so that a dead-locked runtime cannot
-//! become an orphan that holds the port for ever. For the same reason it logs nothing: stderr may be a pipe that nobody reads, and
-//! writing there would wait for ever.
+//! The supervisor holds the writing end. It can write `shutdown`; when it dies for any reason, the operating system
+//! closes the pipe. A process that can be adopted then waits for another supervisor, whose connection replaces stdin.
+//!
+//! The watcher is a plain thread, not a task, and kills the process when the drain takes too long: a deadlocked runtime
+//! must not leave an orphan that holds the port for ever. For the same reason it never logs: stderr may be a full pipe
+//! without a reader, and the write would block for ever.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -15,34 +17,40 @@ use std::time::Duration;
 use crate::exit::Exit;
 use crate::shutdown::Shutdown;
 
-/// What leaving may take beyond the deadline of the drain: a second for streams to end themselves, and one for the rest.
+/// Time allowed beyond the drain timeout: one second for streams to end themselves, and one for the rest of the
+/// shutdown.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
-/// Commands are short. A longer line is none.
+/// Maximum bytes of a command line. Longer input is ignored.
 const LINE_LIMIT: u64 = 1024;
 
-/// The watch over stdin. Dropping it says that the process is about to leave by itself.
+/// Watcher of stdin. Dropping it announces that the process is about to exit by itself.
 #[derive(Debug)]
 pub(crate) struct Lifeline {
     orphaned: Arc<AtomicBool>,
     _leaving: mpsc::Sender<()>,
 }
 
-/// Where the next supervisor comes from, when the present one is gone.
+/// Source of the next supervisor after the present one is gone.
 pub(crate) trait Successors: Send + 'static {
-    /// Waits for one; `None` when the process has to leave.
+    /// Blocks until a successor connects. Returns `None` when the process has to shut down instead.
     fn wait(&self, shutdown: &Shutdown) -> Option<Box<dyn Read>>;
 }
 
-/// Of a process that ends with its supervisor.
+/// Successors of a process that cannot be adopted and therefore ends with its supervisor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoSuccessors;
 
 // === impl Lifeline ===
 
 impl Lifeline {
-    /// Watches `input` until it ends, and then that of each successor. `kill` ends the process: it runs when the process is still
-    /// there `limit` after that.
+    /// Spawns a thread that reads commands from `input` until it ends, and then from each successor in turn.
+    ///
+    /// After the last of them the thread triggers `shutdown`. It calls `kill`, which ends the process, if the process
+    /// is still running `limit` later.
+    ///
+    /// # Errors
+    /// Returns [`Exit::Temporary`] when the thread cannot be started.
     pub(crate) fn watch(
         input: impl Read + Send + 'static,
         successors: impl Successors,
@@ -58,7 +66,7 @@ impl Lifeline {
             while let Some(successor) = successors.wait(&shutdown) {
                 read_commands(successor, &shutdown);
             }
-            // Asked to leave first, the process leaves for that reason; the supervisor just did not wait for the end.
+            // If the drain had begun before, the end of the input is not its cause: the supervisor merely did not wait.
             flag.store(!shutdown.is_draining(), Ordering::Release);
             shutdown.trigger();
             if left.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -72,7 +80,7 @@ impl Lifeline {
         Ok(Self { orphaned, _leaving: leaving })
     }
 
-    /// Whether the process leaves because its supervisor is gone.
+    /// Returns `true` if the process is shutting down because its supervisor is gone.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.orphaned.load(Ordering::Acquire)
     }
@@ -86,7 +94,7 @@ impl Successors for NoSuccessors {
     }
 }
 
-/// Returns when the input ends or fails, which means the same: nobody is there.
+/// Reads commands until the input ends or fails. Both mean that the supervisor is gone.
 fn read_commands(input: impl Read, shutdown: &Shutdown) {
     let mut input = BufReader::new(input);
     let mut line = Vec::new();
@@ -95,7 +103,7 @@ fn read_commands(input: impl Read, shutdown: &Shutdown) {
         match input.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) if line.trim_ascii() == b"shutdown" => shutdown.trigger(),
-            // Of a newer supervisor, perhaps; it sees by our silence that we do not know it.
+            // Unknown commands may come from a newer supervisor, which takes the lack of an answer for "unsupported".
             Ok(_) => {}
         }
     }
@@ -109,7 +117,7 @@ mod tests {
         panic!("the drain ended in time");
     }
 
-    /// A pipe whose writing end the test holds.
+    /// Returns a pipe; the test holds its writing end.
     fn pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
         std::io::pipe().unwrap()
     }

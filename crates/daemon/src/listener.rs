@@ -1,4 +1,4 @@
-//! The sockets: passed by whoever started the process, or bound here.
+//! The listening sockets: passed as file descriptors by the parent process, or bound here.
 
 pub(crate) mod holder;
 
@@ -13,31 +13,35 @@ use crate::exit::Exit;
 
 pub use self::holder::{Holder, holder_of};
 
-/// The name (in `LISTEN_FDNAMES`) of the socket that only the supervisor knows.
+/// Name (in `LISTEN_FDNAMES`) of the socket that is reserved for the supervisor's health checks.
 const PROBE: &str = "probe";
 
-/// Connections the operating system keeps while nobody accepts them.
+/// Maximum connections the operating system queues before they are accepted.
 const BACKLOG: u32 = 1024;
 
-/// One socket, or two with the same port: `localhost` may mean 127.0.0.1 or ::1, and clients differ in which one they try.
+/// One listening socket, or two on the same port: `localhost` may resolve to 127.0.0.1 or to ::1, and clients differ in
+/// which address they try.
 #[derive(Debug)]
 pub struct Listener {
     addr: SocketAddr,
-    /// Taken by the accept loop, which closes them when draining begins.
+    /// Taken by the accept loop, which closes them when the drain begins.
     sockets: Mutex<Vec<TcpListener>>,
-    /// Of a supervised process, for its health checks: the others may be shared with another generation of it, and full.
+    /// Sockets for the health checks of a supervised process. The main sockets may be shared with another generation of
+    /// the service, and their backlog may be full.
     probes: Mutex<Vec<TcpListener>>,
 }
 
 // === impl Listener ===
 
 impl Listener {
-    /// The sockets passed as file descriptors (`LISTEN_FDS`; `LISTEN_PID`, if set, must name this process), if there are any.
-    /// They stay open in the process that passed them, so a restart refuses nobody. A socket that `LISTEN_FDNAMES` calls `probe` serves
-    /// the same, and has connections of its own that the others cannot use up.
+    /// Takes the sockets passed as file descriptors (`LISTEN_FDS`; `LISTEN_PID`, if set, must be the id of this
+    /// process), or returns `None` if there are none.
+    ///
+    /// The parent process keeps its copies open, so no connection is refused during a restart. A socket named `probe`
+    /// in `LISTEN_FDNAMES` serves the same routes, but has a backlog and a connection limit of its own.
     ///
     /// # Errors
-    /// [`Exit::Config`] when a descriptor is not a TCP socket.
+    /// Returns [`Exit::Config`] when a descriptor is not a TCP socket.
     pub fn passed() -> Result<Option<Self>, Exit> {
         let refused = |error: io::Error| Exit::Config(format!("LISTEN_FDS: {error}"));
         let mut passed = listenfd::ListenFd::from_env();
@@ -54,11 +58,11 @@ impl Listener {
         if sockets.is_empty() { Ok(None) } else { Self::new(sockets, probes).map(Some) }
     }
 
-    /// Binds `host`: an IP address, a name, or `localhost` for 127.0.0.1 and ::1. Port 0 takes any free port.
+    /// Binds `host`: an IP address, a name, or `localhost` for both 127.0.0.1 and ::1. Port 0 takes any free port.
     ///
     /// # Errors
-    /// [`Exit::Config`] when the host is unknown or not of this machine, [`Exit::PortInUse`], [`Exit::Permission`],
-    /// [`Exit::Temporary`] for what else the operating system may refuse.
+    /// Returns [`Exit::Config`] when the host is unknown or not an address of this machine, [`Exit::PortInUse`],
+    /// [`Exit::Permission`], or [`Exit::Temporary`] for any other error of the operating system.
     pub async fn bind(host: &str, port: u16) -> Result<Self, Exit> {
         let addresses = resolve(host).await?;
         let mut sockets = Vec::new();
@@ -71,8 +75,8 @@ impl Listener {
                     port = bound;
                     sockets.push(socket);
                 }
-                // The second address is a service to clients where it can be had. A stranger on it is not: clients would reach
-                // him instead of us. With any free port, nobody expects us there.
+                // The second address is optional, unless another process holds its port: clients that try that address
+                // first would reach that process. With port 0 no client relies on a particular port.
                 Err(error) if !sockets.is_empty() && (any || error.kind() != ErrorKind::AddrInUse) => {
                     tracing::debug!(%addr, %error, "listening on one address only");
                 }
@@ -90,38 +94,38 @@ impl Listener {
         Ok(Self { addr, sockets: Mutex::new(sockets), probes: Mutex::new(probes) })
     }
 
-    /// The (first) address, with the port that was really bound.
+    /// Returns the (first) address, with the port that was actually bound.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The addresses of all sockets that have not been taken yet.
+    /// Returns the addresses of all sockets that have not been taken yet.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
         sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// The first address that other machines can reach, if there is one.
+    /// Returns the first address that other machines can reach, if any.
     pub(crate) fn beyond_loopback(&self) -> Option<SocketAddr> {
         let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok());
         addresses.find(|addr| !addr.ip().to_canonical().is_loopback())
     }
 
-    /// The sockets, to be passed on to another process. They do not block.
+    /// Converts the sockets into non-blocking standard library sockets, to be passed to another process.
     ///
     /// # Errors
-    /// When the runtime does not let go of them.
+    /// Returns the error of the runtime if it cannot deregister a socket.
     pub fn into_std(self) -> io::Result<Vec<std::net::TcpListener>> {
         self.take().into_iter().map(TcpListener::into_std).collect()
     }
 
-    /// Copies of the sockets that clients connect to, and where health checks are answered.
+    /// Returns duplicates of the sockets that clients connect to, and the address where health checks are answered.
     ///
     /// # Errors
-    /// When the operating system has no descriptors left.
+    /// Returns the error of the operating system, for instance when no descriptors are left.
     #[cfg(unix)]
     pub(crate) fn copies(&self) -> io::Result<(Vec<std::net::TcpListener>, SocketAddr)> {
         use std::os::fd::AsFd as _;
@@ -133,31 +137,32 @@ impl Listener {
         Ok((copies, probes.first().map_or(Ok(self.addr), TcpListener::local_addr)?))
     }
 
-    /// The sockets; none the second time.
+    /// Takes the sockets. Returns an empty list on the second call.
     pub(crate) fn take(&self) -> Vec<TcpListener> {
         std::mem::take(&mut *self.sockets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The sockets for health checks, likewise.
+    /// Takes the sockets for health checks. Returns an empty list on the second call.
     pub(crate) fn take_probes(&self) -> Vec<TcpListener> {
         std::mem::take(&mut *self.probes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Checks that a service could listen at `host`: that it is known, of this machine, and, unless `guarded` by a client key or by
-/// explicit consent, within loopback.
+/// Checks that a service could listen at `host`: the name resolves to an address of this machine which, unless
+/// `guarded` by a client key or by explicit consent, is a loopback address.
 ///
 /// # Errors
-/// The reason, as [`Listener::bind`] gives it; [`Exit::Config`] for a host that other machines can reach.
+/// Returns the error [`Listener::bind`] would return, or [`Exit::Config`] for an unguarded host that other machines can
+/// reach.
 pub async fn check_host(host: &str, guarded: bool) -> Result<(), Exit> {
     if !guarded && let Some(ip) = resolve(host).await?.into_iter().find(|ip| !ip.to_canonical().is_loopback()) {
         return Err(Exit::Config(exposed(ip)));
     }
-    // Any free port: the one in question may be our own.
+    // Port 0, because this process itself may already be listening on the configured port.
     Listener::bind(host, 0).await.map(drop)
 }
 
-/// Says why a service does not listen where other machines can reach it.
+/// Returns the error message for an address that other machines can reach without a client key.
 pub(crate) fn exposed(ip: IpAddr) -> String {
     format!(
         "{ip} can be reached from other machines, and no client key is configured: set CLIENT_KEYS or auth.client_keys, \
@@ -165,10 +170,11 @@ pub(crate) fn exposed(ip: IpAddr) -> String {
     )
 }
 
-/// The addresses a host stands for. Of a name's addresses the first one counts: that is where the name leads clients.
+/// Resolves a host to the addresses to bind. For a name only the first address counts, because clients try that one
+/// first.
 ///
 /// # Errors
-/// [`Exit::Config`] when the name is unknown.
+/// Returns [`Exit::Config`] when the name is unknown.
 pub(crate) async fn resolve(host: &str) -> Result<Vec<IpAddr>, Exit> {
     if host.eq_ignore_ascii_case("localhost") {
         return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
@@ -189,8 +195,9 @@ pub(crate) async fn resolve(host: &str) -> Result<Vec<IpAddr>, Exit> {
 
 fn open(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // On Unix: bind although connections of our predecessor linger. On Windows the same option would let two processes share
-    // the port. SO_REUSEPORT is never set: closing one of two sockets drops the connections in its queue.
+    // On Unix, SO_REUSEADDR allows binding while connections of the previous process linger in TIME_WAIT. On Windows
+    // the same option would let two processes share the port. SO_REUSEPORT is never set: closing one of two sockets
+    // drops the connections in its queue.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
@@ -242,7 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_of_another_machine_is_a_mistake_in_the_configuration() {
-        // 192.0.2.0/24 is reserved for documentation: no machine has it.
+        // 192.0.2.0/24 is reserved for documentation (RFC 5737), so no machine has this address.
         assert_eq!(Listener::bind("192.0.2.1", 0).await.unwrap_err().code(), 78);
     }
 

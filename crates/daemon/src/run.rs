@@ -19,14 +19,16 @@ use crate::shutdown::{Shutdown, Signals};
 use crate::supervision::Supervision;
 use crate::telemetry::{self, LogHandle};
 
-/// How long blocking work may go on after the service has ended.
+/// Maximum time blocking tasks may continue after the service has ended.
 const LEAVING: Duration = Duration::from_secs(1);
 
-/// The whole of a `main`: configuration, telemetry, runtime, listener, signals, lifeline; then `serve`; then the exit code.
+/// Runs a service as the whole of a `main`: configuration, telemetry, runtime, listener, signals, lifeline; then
+/// `serve`; then the exit code.
 ///
-/// `C` is the service's own sections of the configuration (with `deny_unknown_fields`); `overlay` is what the service's own flags and
-/// variables set in them. `serve` is expected to prepare its state, call [`serve`](fn@crate::serve) and close its state.
-#[expect(clippy::needless_pass_by_value, reason = "a `main` has no other use for its arguments")]
+/// `C` is the type of the service's own sections of the configuration (with `deny_unknown_fields`); `overlay` contains
+/// the values set by the service's own flags and variables. `serve` should prepare its state, call
+/// [`serve`](fn@crate::serve) and close its state.
+#[expect(clippy::needless_pass_by_value, reason = "`main` has no further use for its arguments")]
 pub fn run<C, F, Fut>(spec: Spec, args: CommonArgs, overlay: toml::Table, serve: F) -> ExitCode
 where
     C: DeserializeOwned,
@@ -42,12 +44,13 @@ where
     })
 }
 
-/// The whole of a `main` that does one thing for a person and ends: configuration, telemetry, runtime, signals; then `work`; then the
-/// exit code. What goes wrong is one line on stderr. It does not listen, so it runs beside a service of the same name.
+/// Runs a one-shot command as the whole of a `main`: configuration, telemetry, runtime, signals; then `work`; then the
+/// exit code.
 ///
-/// `C` and `overlay` are as for [`run`]. When its [`Shutdown`] is pulled, `work` puts everything away and ends with
+/// An error is printed as one line on stderr. The command does not listen, so it can run beside a service of the same
+/// name. `C` and `overlay` are as for [`run`]. When its [`Shutdown`] is triggered, `work` should clean up and return
 /// [`Exit::Interrupted`].
-#[expect(clippy::needless_pass_by_value, reason = "a `main` has no other use for its arguments")]
+#[expect(clippy::needless_pass_by_value, reason = "`main` has no further use for its arguments")]
 pub fn run_command<C, F, Fut>(spec: Spec, args: CommonArgs, overlay: toml::Table, work: F) -> ExitCode
 where
     C: DeserializeOwned,
@@ -63,7 +66,7 @@ where
     })
 }
 
-/// What every `main` begins with, and the code it ends with. `go` has said why it failed.
+/// Loads the configuration, installs the logger, runs `go` and returns the exit code. `go` reports its own errors.
 fn entered<C: DeserializeOwned>(
     spec: &Spec,
     args: &CommonArgs,
@@ -77,7 +80,7 @@ fn entered<C: DeserializeOwned>(
     if args.print_config {
         return match write!(std::io::stdout(), "{}", loaded.to_masked_toml()) {
             Ok(()) => ExitCode::SUCCESS,
-            // Whoever reads has read enough, as `head` does.
+            // The reader closed the pipe early, as `head` does.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Err(error) => report(spec, &Exit::CannotOpen(format!("cannot write to stdout: {error}"))),
         };
@@ -89,7 +92,7 @@ fn entered<C: DeserializeOwned>(
     }
 }
 
-/// Says why the process ends where there are no logs yet. Where stderr is gone, too, the exit code has to do.
+/// Reports an error before the logger is installed. If stderr is closed, the exit code is the only report.
 fn report(spec: &Spec, exit: &Exit) -> ExitCode {
     say(spec, exit);
     exit.exit_code()
@@ -109,14 +112,14 @@ where
     let ended = runtime.block_on(async {
         let shutdown = Shutdown::new();
         let _signals = Signals::install(shutdown.clone())?;
-        // The panic itself was logged by the hook.
+        // The panic has already been logged by the hook.
         let work = AssertUnwindSafe(async { work(loaded.own, loaded.common, shutdown).await });
         match work.catch_unwind().await {
             Err(_panic) => Err(Exit::Panic),
             Ok(ended) => ended,
         }
     });
-    // Somebody may still be reading a terminal that nobody types on.
+    // Do not wait for blocking tasks: one may be stuck in a read from the terminal.
     runtime.shutdown_background();
     ended
 }
@@ -148,7 +151,7 @@ where
         if let Some(supervision) = &supervision {
             supervision.tell(&context)?;
         }
-        // The panic itself was logged by the hook.
+        // The panic has already been logged by the hook.
         let ended = AssertUnwindSafe(async { serve(loaded.own, context).await }).catch_unwind().await;
         match ended {
             Err(_panic) => Err(Exit::Panic),
@@ -168,7 +171,10 @@ fn runtime(worker_threads: usize) -> Result<Runtime, Exit> {
     builder.enable_all().build().map_err(|error| Exit::Temporary(format!("cannot start the runtime: {error}")))
 }
 
-/// The sockets, passed or bound, unless they would be open to other machines without a key.
+/// Takes the passed sockets or binds new ones.
+///
+/// # Errors
+/// Besides the errors of the listener, returns [`Exit::Config`] if other machines could connect without a key.
 async fn acquire(common: &Common) -> Result<Listener, Exit> {
     let guarded = |beyond: Option<std::net::IpAddr>| match beyond {
         Some(ip) if common.auth.client_keys.is_empty() && !common.auth.insecure_no_auth => {

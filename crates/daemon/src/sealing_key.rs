@@ -1,7 +1,7 @@
-//! The key that secrets are sealed with in the database.
+//! The key that encrypts secrets in the database.
 //!
-//! It comes from the environment, or from a file in the data directory that the first program to need it makes. Nodes that
-//! share a database need the same key, so they are given it in the environment.
+//! It comes from the environment, or from a file in the data directory that is created by the first program to need it.
+//! Nodes that share a database need the same key, so it has to be set in their environment.
 
 use std::io;
 use std::path::Path;
@@ -14,23 +14,23 @@ use crate::config::Environment;
 use crate::exit::Exit;
 use crate::secret_file::{make, random, read};
 
-/// Names the environment variable that holds the key in base64.
+/// Environment variable with the key in base64.
 const VARIABLE: &str = "SIGNALBOX_KEY";
 
-/// The file in the data directory.
+/// Name of the file in the data directory.
 pub const SEALING_KEY_FILE: &str = "secret.key";
 
 const TAKES: &str = "takes 32 bytes in base64, such as `openssl rand -base64 32` prints";
 
-/// Bytes of a key.
+/// Length of the key in bytes.
 const LENGTH: usize = 32;
 
-/// The key of this installation: `SIGNALBOX_KEY`, or the file `secret.key` in the data directory, which is made with mode
-/// 0600 if it does not exist. Programs that make it at the same time get the same key.
+/// Returns the key of this installation from `SIGNALBOX_KEY`, or from the file `secret.key` in the data directory. A
+/// missing file is created with mode 0600. Programs that create it concurrently get the same key.
 ///
 /// # Errors
-/// [`Exit::Config`] for a key that is none, [`Exit::Permission`] for a file that others can read, [`Exit::CannotOpen`] for
-/// one that cannot be read or made.
+/// Returns [`Exit::Config`] for an invalid key, [`Exit::Permission`] for a file that other users can read,
+/// [`Exit::CannotOpen`] for a file that cannot be read or created.
 pub fn sealing_key(data_dir: &Path) -> Result<Secret<[u8; LENGTH]>, Exit> {
     load(data_dir, &Environment::of_process())
 }
@@ -42,7 +42,8 @@ fn load(data_dir: &Path, env: &Environment) -> Result<Secret<[u8; LENGTH]>, Exit
     of_file(&data_dir.join(SEALING_KEY_FILE), &format!("{VARIABLE} can hold the key instead"))
 }
 
-/// The key in this file, which is made with mode 0600 if it does not exist. `advice` is what else helps when that fails.
+/// Returns the key in this file, which is created with mode 0600 if missing. `advice` is appended to the error message
+/// for a file that cannot be used.
 pub(crate) fn of_file(path: &Path, advice: &str) -> Result<Secret<[u8; LENGTH]>, Exit> {
     let refused =
         |error: &io::Error| Exit::CannotOpen(format!("cannot use the key file {}: {error}; {advice}", path.display()));

@@ -1,4 +1,4 @@
-//! A secret in a file of the data directory that only its owner can read: made by the first program to need it.
+//! A secret in a file of the data directory that only its owner can read, created by the first program to need it.
 
 use std::fs;
 use std::io::{self, Write};
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// The text of the file.
+/// Reads the text of the file.
 ///
 /// # Errors
-/// [`io::ErrorKind::PermissionDenied`] with what to do, when others can read it, too.
+/// Returns [`io::ErrorKind::PermissionDenied`], with a remedy in the message, when other users can access the file.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     #[cfg(unix)]
     {
@@ -22,8 +22,8 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
     fs::read_to_string(path)
 }
 
-/// Makes the file, unless somebody else has made it meanwhile; answers whether it did. The file appears whole: it is written
-/// under another name first.
+/// Creates the file and returns `true`, or returns `false` if another process has created it meanwhile. The creation is
+/// atomic: the text is written under a temporary name, which is then hard-linked.
 pub(crate) fn make(path: &Path, text: &str) -> io::Result<bool> {
     let draft = path.with_extension(signalbox_core::id::request_id().to_string());
     let made = write(&draft, text).and_then(|()| match fs::hard_link(&draft, path) {
@@ -35,7 +35,7 @@ pub(crate) fn make(path: &Path, text: &str) -> io::Result<bool> {
     made
 }
 
-/// 32 bytes that nobody can guess.
+/// Returns 32 bytes from the random number generator of the system.
 pub(crate) fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("the system gave no randomness"))?;

@@ -1,19 +1,21 @@
-//! Serving HTTP/1.1 on our sockets, and ending that in order.
+//! The HTTP/1.1 server: accepts connections, serves their requests, and drains them on shutdown.
 //!
 //! # Layout
-//! - `accept`: connections out of the sockets.
-//! - `places`: how many there may be, in all and per address, and which one goes when another needs room.
-//! - `connection`: one connection, from its first byte to its end.
-//! - `pace`: how long a client may keep us waiting.
-//! - `socket`: the byte stream, telling the pace what happens on it.
-//! - `path`: request paths in one spelling.
-//! - `exchange`: one request and its answer; a panic ends here.
-//! - `arrival`: the body of a request on its way in.
+//! - `accept`: the accept loop.
+//! - `places`: limits on the number of connections, in total and per address, and eviction of idle ones when the limit
+//!   is reached.
+//! - `connection`: the life of one connection.
+//! - `pace`: timeouts of a connection.
+//! - `socket`: the byte stream, which reports its activity to the pace.
+//! - `path`: normalisation of request paths.
+//! - `exchange`: one request and its response; a panic in the service is caught here.
+//! - `arrival`: the request body while it arrives.
 //!
-//! # Why an own loop
-//! hyper's `header_read_timeout` starts when the previous answer is written, so it also ends idle connections: one value has to be
-//! both short (a half-sent head costs a slot) and long (clients reuse connections after a minute). Here the two are two, and there is a
-//! limit on connections, a deadline for the drain, and connections that were upgraded count until they are closed.
+//! # Why not hyper's own timeouts
+//! hyper's `header_read_timeout` starts when the previous response is written, so it also closes idle connections: a
+//! single value would have to be short (a half-sent head occupies a slot) and long (clients reuse connections after a
+//! minute). Here the two timeouts are separate. In addition there is a connection limit and a drain deadline, and
+//! upgraded connections count as open until they are closed.
 
 mod accept;
 mod arrival;
@@ -47,38 +49,39 @@ use places::Places;
 pub use arrival::RequestBody;
 pub use exchange::CLIENTS_WAIT;
 
-/// The address of the client, in the extensions of every request.
+/// Address of the client, in the extensions of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
-/// How long streams have to end themselves after the cut, and connections to close after they were dropped.
+/// Time for streams to end themselves after the cut, and for connections to close after they were dropped.
 const AFTER_CUT: Duration = Duration::from_secs(1);
 
-/// Connections of the supervisor, which asks whether we live when all others are in use, too.
+/// Maximum connections for the supervisor's health checks, which must succeed even when all others are in use.
 const PROBE_CONNECTIONS: usize = 8;
 
-/// What connections share.
+/// State shared by all connections.
 #[derive(Clone)]
 struct House {
     server: ServerConfig,
     places: Arc<Places>,
     arrivals: Arc<Arrivals>,
-    /// The places that the answers tell about: those of clients, also where the supervisor asks.
+    /// Connection slots reported in responses: those of clients, even on the sockets of the supervisor.
     of_clients: Arc<Places>,
-    /// Counts open connections, upgraded ones included.
+    /// Tracks open connections, including upgraded ones.
     open: TaskTracker,
     draining: CancellationToken,
-    /// Drops the connections that survived the cut. Cancelled only while draining.
+    /// Drops the connections that are still open after the cut. Cancelled only while draining.
     evict: CancellationToken,
 }
 
-/// Serves until the process is asked to leave and connections have ended or were dropped. Announces itself with `announce`, such as
-/// `Server listening on http://127.0.0.1:3001`, on stdout.
+/// Serves requests until a shutdown is triggered and all connections have ended or were dropped. Prints `announce`,
+/// such as `Server listening on http://127.0.0.1:3001`, to stdout when it is ready.
 ///
-/// A connection that `service` upgrades is counted as open until it is closed; ending it at the drain or the cut is up to the service.
+/// A connection that `service` upgrades counts as open until it is closed; `service` has to end it at the drain or the
+/// cut.
 ///
 /// # Errors
-/// [`Exit::Temporary`] when the sockets of this context are being served already.
+/// Returns [`Exit::Temporary`] when the sockets of this context are already being served.
 pub async fn serve<S, B>(context: &Context, announce: &str, service: S) -> Result<(), Exit>
 where
     S: hyper::service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
@@ -106,7 +109,7 @@ where
     Ok(())
 }
 
-/// Waits for connections to end: by themselves until the deadline, then cut, then dropped.
+/// Waits for connections to end by themselves until the deadline, then triggers the cut, then drops the rest.
 async fn drain(context: &Context, house: &House) {
     house.open.close();
     tracing::info!(open = house.open.len(), "no longer accepting connections");
@@ -131,7 +134,7 @@ async fn drain(context: &Context, house: &House) {
 
 impl House {
     fn new(server: &ServerConfig, draining: CancellationToken) -> Self {
-        // Without a descriptor left, streams that run could not be written down, and nobody could ask whether we live.
+        // Connections must not use up all descriptors: journal files and health checks need some, too.
         let room = descriptors::room_for_connections();
         if room < server.max_connections {
             tracing::warn!(

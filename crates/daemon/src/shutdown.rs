@@ -1,4 +1,4 @@
-//! The two moments in which a process ends.
+//! The two stages of a shutdown: drain and cut.
 
 mod signals;
 
@@ -6,7 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use signals::Signals;
 
-/// First *draining* (accept nothing new, finish what runs), later the *cut* (the deadline is over: end streams now). Clones are the same.
+/// Shutdown signal with two stages: first *draining* (no new connections, running requests finish), later the *cut*
+/// (the deadline has passed, streams end now). Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     drain: CancellationToken,
@@ -16,46 +17,46 @@ pub struct Shutdown {
 // === impl Shutdown ===
 
 impl Shutdown {
-    /// Neither moment has come.
+    /// Creates a signal in which neither stage has begun.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Waits until draining begins.
+    /// Waits until draining begins. Cancel-safe.
     pub async fn draining(&self) {
         self.drain.cancelled().await;
     }
 
-    /// Whether draining has begun.
+    /// Returns `true` if draining has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.drain.is_cancelled()
     }
 
-    /// Waits for the cut.
+    /// Waits for the cut. Cancel-safe.
     pub async fn cut(&self) {
         self.cut.cancelled().await;
     }
 
-    /// Begins to drain. Harmless when that has begun already.
+    /// Begins to drain. Has no effect if draining has already begun.
     pub fn trigger(&self) {
         self.drain.cancel();
     }
 
-    /// Cancelled at the cut.
+    /// Returns a token that is cancelled at the cut.
     #[must_use]
     pub fn cut_token(&self) -> CancellationToken {
         self.cut.clone()
     }
 
-    /// Cancelled when draining begins.
+    /// Returns a token that is cancelled when draining begins.
     #[must_use]
     pub fn drain_token(&self) -> CancellationToken {
         self.drain.clone()
     }
 
-    /// Cuts at once; implies draining.
+    /// Triggers the cut at once, and with it the drain.
     pub fn trigger_cut(&self) {
         self.drain.cancel();
         self.cut.cancel();

@@ -1,4 +1,4 @@
-//! The first line on stdout: for a person, or for the supervisor.
+//! The status line: the first line on stdout, for the user or the supervisor.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ struct Listening<'a> {
     version: &'a str,
 }
 
-/// The line, without its end: `announce` as it is, or one JSON object when supervised.
+/// Returns the line without its newline: `announce` itself, or one JSON object when supervised.
 fn line(context: &Context, announce: &str) -> String {
     if !context.supervised {
         return announce.to_owned();
@@ -35,12 +35,12 @@ fn line(context: &Context, announce: &str) -> String {
     serde_json::to_string(&listening).unwrap_or_default()
 }
 
-/// Says that the process accepts nothing any more.
+/// Tells the service manager that the process is draining.
 pub(crate) fn draining() {
     service_manager::stopping();
 }
 
-/// Says that the process accepts connections. A reader that went away is no reason to die, as it would be with `println!`.
+/// Announces that the process accepts connections. Unlike `println!`, this does not panic when stdout is closed.
 pub(crate) fn announce(context: &Context, announce: &str) {
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{}", line(context, announce)).and_then(|()| stdout.flush());
@@ -51,7 +51,7 @@ pub(crate) fn announce(context: &Context, announce: &str) {
     service_manager::ready();
 }
 
-/// systemd, if it started this process as `Type=notify`; a supervised process has another supervisor.
+/// Notifications to systemd, if it started this process as `Type=notify`; a no-op when `NOTIFY_SOCKET` is not set.
 #[cfg(unix)]
 mod service_manager {
     use sd_notify::NotifyState;
@@ -71,7 +71,7 @@ mod service_manager {
     }
 }
 
-/// Elsewhere nobody wants to be told.
+/// No-ops for platforms without systemd.
 #[cfg(not(unix))]
 mod service_manager {
     pub(super) const fn ready() {}

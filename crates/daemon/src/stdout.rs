@@ -1,11 +1,11 @@
-//! Standard output of a command: what could not be written is known when the command ends.
+//! The standard output of a command, with write errors reported at its end.
 
 use std::io::{self, ErrorKind, Write};
 
-/// Writes to standard output and remembers the first failure; nothing is written after one.
+/// Writer to standard output that remembers the first failure and writes nothing after it.
 ///
-/// A reader that went away (`| head`) is no failure: it has read what it wanted. A full disk is one, because whoever redirected
-/// the output takes the file for whole.
+/// A closed pipe (`| head`) is not a failure, because its reader has what it needs. A full disk is one, because a
+/// redirected file would be taken for complete.
 #[derive(Debug, Default)]
 pub struct Stdout {
     failure: Option<io::Error>,
@@ -21,7 +21,7 @@ impl Stdout {
         }
     }
 
-    /// Returns a sentence about the first failure, if the output is not whole.
+    /// Returns a message about the first failure, if the output is incomplete.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.failure.as_ref().map(|error| format!("cannot write to standard output: {error}; the output is not whole"))

@@ -1,4 +1,4 @@
-//! What a supervised process does about its supervisor.
+//! The supervised side of a process: its lifeline, and its adoption by another supervisor.
 
 use crate::config::Common;
 use crate::context::Context;
@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::lifeline::{self, Lifeline, NoSuccessors};
 use crate::shutdown::Shutdown;
 
-/// Held for as long as the process serves.
+/// Guard held as long as the process serves.
 #[derive(Debug)]
 pub(crate) struct Supervision {
     lifeline: Lifeline,
@@ -17,7 +17,8 @@ pub(crate) struct Supervision {
 // === impl Supervision ===
 
 impl Supervision {
-    /// Watches the lifeline: from here on the process does not outlive its supervisor unless another one adopts it.
+    /// Starts to watch the lifeline: from here on the process does not outlive its supervisor unless another one adopts
+    /// it.
     pub(crate) fn begin(common: &Common, shutdown: &Shutdown) -> Result<Self, Exit> {
         let limit = common.server.drain_timeout.get() + lifeline::GRACE;
         let kill = || std::process::exit(Exit::Orphaned.code().into());
@@ -34,7 +35,7 @@ impl Supervision {
         })
     }
 
-    /// What a successor of the supervisor is told, from now on until the process begins to drain.
+    /// Publishes the status for a successor of the supervisor, until the process begins to drain.
     pub(crate) fn tell(&self, context: &Context) -> Result<(), Exit> {
         #[cfg(unix)]
         if let Some(adoption) = &self.adoption {
@@ -45,7 +46,7 @@ impl Supervision {
         Ok(())
     }
 
-    /// Whether the process leaves because its supervisor is gone.
+    /// Returns `true` if the process is shutting down because its supervisor is gone.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.lifeline.is_orphaned()
     }
@@ -59,7 +60,7 @@ mod adoptable {
     use crate::context::Context;
     use crate::exit::Exit;
 
-    /// The part that the process keeps; the lifeline has the other. Dropping it removes the files.
+    /// Part of the state that the process keeps; the lifeline has the rest. Removes the files on drop.
     #[derive(Debug)]
     pub(super) struct Adoption {
         teller: Teller,
@@ -92,7 +93,7 @@ mod adoptable {
             tokio::spawn(async move {
                 shutdown.draining().await;
                 teller.forget();
-                // Whoever looks sees that it is leaving; the lock says that it is not gone.
+                // Without the socket a successor cannot adopt the process; the lock shows that it is still running.
                 std::fs::remove_file(socket).ok();
             });
             Ok(())
@@ -101,7 +102,7 @@ mod adoptable {
 
     impl Drop for Adoption {
         fn drop(&mut self) {
-            // Who finds them later sees that nobody holds the lock.
+            // Leftover files are harmless: a process that finds them sees that the lock is not held.
             self.files.remove().ok();
         }
     }

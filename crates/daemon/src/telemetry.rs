@@ -1,4 +1,4 @@
-//! Logs: to stderr, as text or JSON lines, with a level that can change while the process runs.
+//! Logs to stderr, as text or JSON lines, with a level that can be changed at run time.
 
 use std::io::IsTerminal;
 
@@ -10,11 +10,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
-/// Targets that log at the configured level: our own crates, by the beginning of their names. Dependencies log warnings and errors only:
-/// at lower levels they print what passes through them, keys and tokens included.
+/// Targets that log at the configured level: the crates of this workspace, by prefix. Dependencies log warnings and
+/// errors only, because at lower levels they print the data that passes through them, including keys and tokens.
 const OWN: [&str; 4] = ["signalbox", "api_server", "provider_router", "qwen_proxy"];
 
-/// Changes what is logged. Clones are the same.
+/// Handle that changes the log level. Clones share the state.
 #[derive(Clone)]
 pub struct LogHandle {
     filter: Option<reload::Handle<Targets, Registry>>,
@@ -23,7 +23,7 @@ pub struct LogHandle {
 // === impl LogHandle ===
 
 impl LogHandle {
-    /// Logs from now on what is at least as important as `level`.
+    /// Sets the least important level that is logged.
     pub fn set_level(&self, level: LogLevel) {
         let Some(filter) = &self.filter else { return };
         if let Err(error) = filter.reload(targets(level)) {
@@ -31,7 +31,7 @@ impl LogHandle {
         }
     }
 
-    /// Logs from now on as a setting says; as configured where there is none, or one that is no level.
+    /// Sets the level by name; an absent or unknown name selects the `configured` level.
     pub fn set_named(&self, name: Option<&str>, configured: LogLevel) {
         self.set_level(match name {
             Some("error") => LogLevel::Error,
@@ -43,7 +43,7 @@ impl LogHandle {
         });
     }
 
-    /// A handle without logs behind it, for tests.
+    /// Creates a handle without a logger, for tests.
     pub(crate) const fn detached() -> Self {
         Self { filter: None }
     }
@@ -55,10 +55,11 @@ impl std::fmt::Debug for LogHandle {
     }
 }
 
-/// Starts to log, panics included.
+/// Installs the logger and the panic hook.
 pub(crate) fn install(config: &LogConfig) -> LogHandle {
     let (filter, handle) = reload::Layer::new(targets(config.level));
-    // Without `log_internal_errors(false)` a stderr that nobody reads any more would make the next log line panic.
+    // Without `log_internal_errors(false)`, a failed write to a closed stderr would be reported with `eprintln!`, which
+    // panics.
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let lines = match config.format {
         LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
@@ -75,7 +76,7 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("(no message)");
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
-    // Empty unless RUST_BACKTRACE asks for it.
+    // Empty unless RUST_BACKTRACE is set.
     let backtrace = std::backtrace::Backtrace::capture();
     tracing::error!(message, location, thread = thread.name(), %backtrace, "panic");
 }

@@ -1,25 +1,25 @@
-//! Asking a person: a line, or a secret that the terminal does not show.
+//! Prompts on the terminal: for a line, or for a secret that is not echoed.
 
 use std::io::{self, BufRead, IsTerminal as _, Read as _, Write as _};
 
 use signalbox_core::secret::Secret;
 
-/// Longer than any cookie header a server accepts.
+/// Maximum bytes of a line: more than any `Cookie` header a server accepts.
 const LIMIT: u64 = 64 * 1024;
 
-/// Whether a person can be asked: stdin is a terminal.
+/// Returns `true` if stdin is a terminal, so that prompts make sense.
 #[must_use]
 pub fn is_there() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Asks on stderr and reads a line of stdin, without its end; `None` when nobody will type any more.
+/// Prints `prompt` to stderr and reads a line of stdin, without its line end; `None` at the end of the input.
 ///
 /// # Errors
-/// What the terminal says, and a line that is no text.
+/// Returns I/O errors, and an error for a line that is not valid UTF-8.
 pub async fn read_line(prompt: &str) -> io::Result<Option<String>> {
     write!(io::stderr(), "{prompt}")?;
-    // Nothing interrupts such a read. It is left behind when the process ends.
+    // The blocking read cannot be interrupted. It is abandoned when the process ends.
     let read = || {
         let mut line = String::new();
         io::stdin().lock().take(LIMIT).read_line(&mut line).map(|len| (len > 0).then_some(line))
@@ -28,28 +28,28 @@ pub async fn read_line(prompt: &str) -> io::Result<Option<String>> {
     Ok(line.map(|line| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Reads the first line of stdin: from a terminal without showing it, otherwise as it comes.
+/// Reads the first line of stdin that is not empty, without echo if stdin is a terminal.
 ///
 /// # Errors
-/// What the terminal says, and a line that is no text.
+/// Returns I/O errors, and an error for a line that is not valid UTF-8.
 pub async fn read_secret(prompt: &str) -> io::Result<Secret<String>> {
     unseen(prompt, Blank::Skipped).await
 }
 
-/// The same, but an empty line is an answer: no secret.
+/// Reads the first line of stdin like [`read_secret`], but accepts an empty line as an empty secret.
 ///
 /// # Errors
-/// What the terminal says, and a line that is no text.
+/// Returns I/O errors, and an error for a line that is not valid UTF-8.
 pub async fn read_optional_secret(prompt: &str) -> io::Result<Secret<String>> {
     unseen(prompt, Blank::Answer).await
 }
 
-/// What an empty line means.
+/// Meaning of an empty line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blank {
-    /// Nothing: what is pasted may begin with some.
+    /// Ignored, because pasted text may begin with empty lines.
     Skipped,
-    /// Nothing is given.
+    /// An empty answer.
     Answer,
 }
 
@@ -59,7 +59,7 @@ async fn unseen(prompt: &str, blank: Blank) -> io::Result<Secret<String>> {
     if quiet.is_some() {
         write!(io::stderr(), "{prompt}")?;
     }
-    // Nothing interrupts such a read. It is left behind when the process ends.
+    // The blocking read cannot be interrupted. It is abandoned when the process ends.
     let line =
         tokio::task::spawn_blocking(move || first_line(io::stdin().lock(), blank)).await.map_err(io::Error::other)?;
     if quiet.is_some() {
@@ -69,9 +69,9 @@ async fn unseen(prompt: &str, blank: Blank) -> io::Result<Secret<String>> {
 }
 
 fn first_line(input: impl BufRead, blank: Blank) -> io::Result<Secret<String>> {
-    /// What Ctrl-D sends when the terminal does not gather lines itself.
+    /// Byte sent by Ctrl-D in non-canonical mode.
     const END: u8 = 4;
-    /// What the keys that take a character back send.
+    /// Bytes sent by the backspace and delete keys.
     const BACK: [u8; 2] = [8, 127];
     let mut line = Vec::new();
     for byte in input.take(LIMIT).bytes() {
@@ -91,7 +91,7 @@ mod quiet {
 
     use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
 
-    /// A terminal that shows nothing of what is typed, until this is dropped.
+    /// Guard that disables the echo of the terminal, and restores its settings on drop.
     #[derive(Debug)]
     pub(super) struct Quiet(Termios);
 
@@ -99,9 +99,9 @@ mod quiet {
         pub(super) fn new() -> io::Result<Self> {
             let before = tcgetattr(io::stdin())?;
             let mut quiet = before.clone();
-            // Terminals that gather lines cut them, some at 1024 bytes; cookies are longer.
+            // Canonical mode truncates lines, on some systems at 1024 bytes; cookies are longer.
             quiet.local_flags.remove(LocalFlags::ECHO | LocalFlags::ICANON);
-            // A read waits for one byte, however long that takes.
+            // Make a read block until one byte is available, without a timeout.
             quiet.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
             quiet.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
             tcsetattr(io::stdin(), SetArg::TCSANOW, &quiet)?;
@@ -111,7 +111,7 @@ mod quiet {
 
     impl Drop for Quiet {
         fn drop(&mut self) {
-            // A terminal that is gone shows nothing anyway.
+            // An error means that the terminal is gone, so there is nothing to restore.
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.0);
         }
     }

@@ -1,6 +1,6 @@
-//! Whose process this is.
+//! The user this process runs as.
 
-/// The name of the user this process runs as; their number where they have no name.
+/// Returns the name of the user this process runs as, or the numeric id if the user has no name.
 #[must_use]
 pub fn user_name() -> String {
     #[cfg(unix)]

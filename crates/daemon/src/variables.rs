@@ -1,11 +1,11 @@
-//! Environment variables that single services read, and how a supervisor hands them on.
+//! Environment variables that individual services read, and their transfer from a supervisor to its children.
 //!
-//! Settings that all programs share have variables of their own, which api-server turns into flags and variables for its children. The
-//! others stand in [`FORWARDED`], and services read them through [`variable`], which knows no other name: a variable that works for a
-//! service alone works for it under api-server as well.
+//! The settings that all programs share have their own variables, which api-server converts to flags and variables of
+//! its children. The others are listed in [`FORWARDED`]. Services read them through [`variable`], which accepts no
+//! other name, so a variable that works for a standalone service also works under api-server.
 //!
-//! Secrets among them do not go into the environment of a child, which other processes of the same user can read, and which the
-//! child's own children inherit. They come on its standard input, as one line before all commands.
+//! Secret variables are not put into the environment of a child, because other processes of the same user can read it
+//! and the child's own children inherit it. They are sent over its standard input, as one line before all commands.
 
 use std::collections::BTreeMap;
 use std::io::BufRead as _;
@@ -16,22 +16,23 @@ use signalbox_core::secret::Secret;
 use crate::config::Environment;
 use crate::exit::Exit;
 
-/// Names the variable that says, with the value `stdin`, that the supervisor sends secrets.
+/// Environment variable whose value `stdin` announces that the supervisor sends secrets.
 pub const SECRETS: &str = "SIGNALBOX_SECRETS";
 
-/// Maximum bytes of the line with the secrets. A pipe of any operating system holds as much before anybody reads.
+/// Maximum bytes of the line with the secrets. Pipes of all supported operating systems buffer at least this much, so
+/// the write does not block.
 pub const MAX_SECRETS: usize = 60 << 10;
 
-/// A variable that a service reads itself.
+/// Environment variable that a service reads itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name.
+    /// Name of the variable.
     pub name: &'static str,
-    /// Whether its value must not be seen by others.
+    /// Whether the value must be kept secret.
     pub is_secret: bool,
 }
 
-/// All of them.
+/// All variables that a supervisor passes on.
 pub const FORWARDED: [Variable; 14] = [
     Variable::secret("SIGNALBOX_KEY"),
     Variable::plain("DENY_PRIVATE_UPSTREAMS"),
@@ -49,8 +50,11 @@ pub const FORWARDED: [Variable; 14] = [
     Variable::plain("CORS_ORIGIN"),
 ];
 
-/// Returns the value of one of the [`FORWARDED`] variables, as set in the environment or sent by the supervisor. `None` where it is
-/// not set, empty or not valid UTF-8, and for every other name: add it to the list first.
+/// Returns the value of one of the [`FORWARDED`] variables, as set in the environment or sent by the supervisor.
+/// Returns `None` if it is unset, empty or not valid UTF-8, and for any name that is not in the list.
+///
+/// # Panics
+/// In debug builds, panics if `name` is not in the list.
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
     let known = FORWARDED.iter().any(|variable| variable.name == name);
@@ -59,10 +63,10 @@ pub fn variable(name: &str) -> Option<String> {
     environment.get(name).ok().flatten().map(str::to_owned)
 }
 
-/// Returns the line by which a supervisor sends these variables; `None` where there are none.
+/// Returns the line with which a supervisor sends these variables; `None` for an empty list.
 ///
 /// # Errors
-/// When they are longer than [`MAX_SECRETS`].
+/// Returns an error when the line is longer than [`MAX_SECRETS`].
 pub fn secrets_line(secrets: &[(String, Secret<String>)]) -> std::io::Result<Option<Vec<u8>>> {
     if secrets.is_empty() {
         return Ok(None);
@@ -77,10 +81,10 @@ pub fn secrets_line(secrets: &[(String, Secret<String>)]) -> std::io::Result<Opt
     Ok(Some(line))
 }
 
-/// Returns what the supervisor has sent. The first call waits for it.
+/// Returns the variables sent by the supervisor. The first call blocks until they arrive.
 ///
 /// # Errors
-/// [`Exit::Temporary`] when it does not come, because the supervisor has ended.
+/// Returns [`Exit::Temporary`] when they do not arrive, because the supervisor has ended.
 pub(crate) fn received() -> Result<&'static BTreeMap<String, String>, Exit> {
     static RECEIVED: OnceLock<Option<BTreeMap<String, String>>> = OnceLock::new();
     let read = || {
@@ -88,7 +92,7 @@ pub(crate) fn received() -> Result<&'static BTreeMap<String, String>, Exit> {
             return Some(BTreeMap::new());
         }
         let mut line = String::new();
-        // What follows the line stays in the buffer of the standard input, where the lifeline finds it.
+        // Data after the line stays in the shared buffer of the standard input, from which the lifeline reads on.
         std::io::stdin().lock().read_line(&mut line).ok()?;
         serde_json::from_str(&line).ok()
     };

@@ -1,4 +1,4 @@
-//! The child's side: waiting for a successor of its supervisor.
+//! The child's side of an adoption: waits for a successor of its supervisor.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read};
@@ -21,10 +21,11 @@ use crate::identity::Identity;
 use crate::lifeline::Successors;
 use crate::shutdown::Shutdown;
 
-/// Between two looks whether somebody has asked the process to leave meanwhile.
+/// Interval at which a waiting child checks whether a shutdown has been triggered.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A process that can be adopted once it has said what it is. Its files stay until [`Files::remove`].
+/// Adoption state of this process: the locked family file and the listening socket. The process can be adopted once its
+/// status is published. The files stay until [`Files::remove`].
 #[derive(Debug)]
 pub(crate) struct Adoptable {
     files: Files,
@@ -37,11 +38,12 @@ pub(crate) struct Adoptable {
     told: Arc<Mutex<Option<Told>>>,
 }
 
-/// Says what the process is.
+/// Publisher of the status of the process.
 #[derive(Clone, Debug)]
 pub(crate) struct Teller(Arc<Mutex<Option<Told>>>);
 
-/// What is known once it listens. Gone when it begins to drain: then it has nothing to give away any more.
+/// Status that is published while the process serves. Cleared when it begins to drain, because it then has nothing to
+/// hand over.
 #[derive(Debug)]
 struct Told {
     service: &'static str,
@@ -54,7 +56,7 @@ struct Told {
     sockets: Vec<TcpListener>,
 }
 
-/// What a process says about itself when it listens.
+/// Status of the process, to be published when it listens.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
     pub(crate) service: &'static str,
@@ -63,20 +65,20 @@ pub(crate) struct Facts<'a> {
     pub(crate) host: &'a str,
     pub(crate) port: u16,
     pub(crate) addr: SocketAddr,
-    /// Where it answers health checks.
+    /// Address on which it answers health checks.
     pub(crate) probe: SocketAddr,
-    /// Copies of the sockets that clients connect to.
+    /// Duplicates of the sockets that clients connect to.
     pub(crate) sockets: Vec<TcpListener>,
 }
 
 // === impl Adoptable ===
 
 impl Adoptable {
-    /// Takes the lock of the family and listens on its socket. `None` where the supervisor did not ask for that, and where
-    /// it cannot be had, because a service that serves is worth more than one that can be adopted.
+    /// Takes the lock of the family and listens on its socket. Returns `None` if the supervisor did not request it, or
+    /// if it fails: a service that cannot be adopted is better than none.
     ///
     /// # Errors
-    /// [`Exit::Config`] when the supervisor is not understood.
+    /// Returns [`Exit::Config`] when the variables set by the supervisor are invalid.
     pub(crate) fn prepare(data_dir: &Path) -> Result<Option<Self>, Exit> {
         let env = Environment::of_process();
         let (Some(family), Some(grace)) = (env.get(FAMILY)?, env.get(GRACE)?) else { return Ok(None) };
@@ -124,17 +126,17 @@ impl Adoptable {
         Teller(Arc::clone(&self.told))
     }
 
-    /// Waits for a successor, for as long as the grace and nobody asks the process to leave. Blocks the thread.
+    /// Waits for a successor, until the grace period is over or a shutdown is triggered. Blocks the thread.
     pub(super) fn wait_for_successor(&self, shutdown: &Shutdown) -> Option<UnixStream> {
         let deadline = Instant::now() + self.grace;
-        // Before it listens nobody can take it over, and there is nothing to lose.
+        // Without a published status the process cannot be adopted, and is not serving yet.
         while !shutdown.is_draining() && Instant::now() < deadline && self.is_told() {
             let left = deadline.saturating_duration_since(Instant::now()).min(LOOK);
             let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
-            // Woken by a signal, or for nothing: the conditions are looked at again.
+            // A spurious wake-up or a signal only causes the conditions to be checked again.
             poll(&mut watched, Timespec::try_from(left).ok().as_ref()).ok();
             let Ok((stream, _)) = self.socket.accept() else { continue };
-            // Whoever fails is no successor; another one may come.
+            // A peer that fails the handshake is ignored; another one may connect.
             if self.introduce(&stream).is_ok() {
                 return Some(stream);
             }
@@ -146,7 +148,7 @@ impl Adoptable {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// The child's lines of the conversation.
+    /// Performs the child's part of the handshake.
     fn introduce(&self, stream: &UnixStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -205,7 +207,8 @@ impl Teller {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
     }
 
-    /// The sockets are closed: while draining nobody may wait in their queue for somebody who does not accept.
+    /// Clears the status and closes the duplicate sockets: while draining, no connection may wait in a backlog from
+    /// which it is never accepted.
     pub(crate) fn forget(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

@@ -1,6 +1,7 @@
-//! Lines of JSON on a socket, and the listening sockets that travel along with one of them.
+//! The messages of the handshake: lines of JSON on a socket, one of which carries the listening sockets as ancillary
+//! data.
 //!
-//! The two sides take turns, so that nothing is read beyond the line that is waited for.
+//! The two sides strictly alternate, so no data follows the line that is being read.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -15,34 +16,34 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// A status is about 600 bytes.
+/// Maximum bytes of a line. A status has about 600.
 const LINE_LIMIT: usize = 16 * 1024;
 
-/// A child listens on one address or two.
+/// Maximum sockets in a message. A child listens on one or two addresses.
 const MAX_SOCKETS: usize = 8;
 
-/// First words of the child.
+/// First message of the child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Hello {
     pub(super) challenge: String,
 }
 
-/// Who I am.
+/// Response of the successor, with its proof.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Claim {
     pub(super) challenge: String,
     pub(super) proof: String,
 }
 
-/// What I am, and on which sockets I listen.
+/// Status and listening sockets of the child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Introduction {
-    /// A [`super::Status`] in JSON: the proof covers these bytes.
+    /// A [`super::Status`] as JSON text, exactly the bytes covered by the proof.
     pub(super) status: String,
     pub(super) proof: String,
 }
 
-/// You are mine, or: now I am yours.
+/// Final messages: the successor's request to adopt, and the child's confirmation.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Word {
@@ -50,7 +51,7 @@ pub(super) enum Word {
     Adopted,
 }
 
-/// Sends one message, and the sockets with it.
+/// Sends one message, with the sockets as ancillary data.
 pub(super) fn send(stream: &UnixStream, message: &impl Serialize, sockets: &[TcpListener]) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
@@ -60,7 +61,7 @@ pub(super) fn send(stream: &UnixStream, message: &impl Serialize, sockets: &[Tcp
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {
         return Err(io::Error::other("too many sockets"));
     }
-    // They travel with the first byte; a line that does not fit is sent in pieces.
+    // The descriptors travel with the first byte; the rest of a long line is sent without them.
     let mut sent = sendmsg(stream, &[IoSlice::new(&line)], &mut ancillary, flags())?;
     while sent < line.len() {
         sent += sendmsg(stream, &[IoSlice::new(&line[sent..])], &mut SendAncillaryBuffer::default(), flags())?;
@@ -68,19 +69,19 @@ pub(super) fn send(stream: &UnixStream, message: &impl Serialize, sockets: &[Tcp
     Ok(())
 }
 
-/// A reader that went away is an error, not the end of the process.
+/// Makes a write to a closed connection an error instead of a SIGPIPE.
 #[cfg(target_os = "linux")]
 const fn flags() -> SendFlags {
     SendFlags::NOSIGNAL
 }
 
-/// Rust programs ignore the signal anyway.
+/// Returns no flags: Rust programs ignore SIGPIPE by default.
 #[cfg(not(target_os = "linux"))]
 const fn flags() -> SendFlags {
     SendFlags::empty()
 }
 
-/// The next message, and the sockets that came with it.
+/// Receives the next message and the sockets that came with it.
 pub(super) fn receive<M: DeserializeOwned>(stream: &UnixStream) -> io::Result<(M, Vec<TcpListener>)> {
     let (mut line, mut sockets) = (Vec::new(), Vec::new());
     while line.last() != Some(&b'\n') {
@@ -104,13 +105,13 @@ pub(super) fn receive<M: DeserializeOwned>(stream: &UnixStream) -> io::Result<(M
     Ok((serde_json::from_slice(&line)?, sockets))
 }
 
-/// No program that we start may inherit them.
+/// Sets close-on-exec atomically, so that no child process inherits the descriptors.
 #[cfg(target_os = "linux")]
 const fn receiving() -> RecvFlags {
     RecvFlags::CMSG_CLOEXEC
 }
 
-/// Here they are closed to others one by one.
+/// Returns no flags: close-on-exec is set afterwards for each descriptor.
 #[cfg(not(target_os = "linux"))]
 const fn receiving() -> RecvFlags {
     RecvFlags::empty()
@@ -119,7 +120,7 @@ const fn receiving() -> RecvFlags {
 fn own(descriptor: OwnedFd) -> io::Result<TcpListener> {
     rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
     let socket = TcpListener::from(descriptor);
-    // What is no TCP socket has no such address.
+    // Fails for a descriptor that is not a TCP socket.
     socket.local_addr()?;
     Ok(socket)
 }

@@ -1,13 +1,13 @@
-//! Where children end with the job of their supervisor, nobody is left to be adopted, and nobody has to prove anything.
+//! Placeholder for platforms without adoption, where the children end together with their supervisor.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
-/// Cannot be.
+/// Key that can never be created.
 #[derive(Clone, Debug)]
 pub struct Key(Infallible);
 
-/// The directory of files about what runs, in a data directory.
+/// Returns the directory of run-time files in a data directory.
 #[must_use]
 pub fn run_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("run")
@@ -16,7 +16,7 @@ pub fn run_dir(data_dir: &Path) -> PathBuf {
 // === impl Key ===
 
 impl Key {
-    /// Stands for a text.
+    /// Returns a fingerprint of a text.
     #[must_use]
     pub fn fingerprint(&self, _: &[u8]) -> String {
         match self.0 {}

@@ -1,4 +1,4 @@
-//! Who knows the key of the data directory?
+//! Mutual proof of knowledge of the data directory's key.
 
 use std::path::Path;
 
@@ -10,21 +10,21 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use crate::exit::Exit;
 use crate::sealing_key;
 
-/// The file, beside those of the families.
+/// Name of the key file, in the directory of the family files.
 const FILE: &str = "adoption.key";
 
-/// What a supervisor and its children share, and nobody else: the key in the directory `run`, readable by its owner alone.
+/// Secret shared by a supervisor and its children: a key in the directory `run` that only its owner can read.
 #[derive(Clone, Debug)]
 pub struct Key(hmac::Key);
 
-/// Who proves.
+/// Side of the handshake that proves its knowledge.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Side {
     Successor,
     Child,
 }
 
-/// The two random texts of one conversation.
+/// The random challenges of both sides of a handshake.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Challenges<'a> {
     pub(super) child: &'a str,
@@ -34,17 +34,17 @@ pub(super) struct Challenges<'a> {
 // === impl Key ===
 
 impl Key {
-    /// The key of this directory, which is made with mode 0600 when it is first needed.
+    /// Loads the key of this directory. A missing file is created with mode 0600.
     ///
     /// # Errors
-    /// [`Exit::Config`] for a key that is none, [`Exit::Permission`] for a file that others can read,
-    /// [`Exit::CannotOpen`] for one that cannot be read or made.
+    /// Returns [`Exit::Config`] for an invalid key, [`Exit::Permission`] for a file that other users can read,
+    /// [`Exit::CannotOpen`] for a file that cannot be read or created.
     pub fn load(run: &Path) -> Result<Self, Exit> {
         let key = sealing_key::of_file(&run.join(FILE), "remove it, and restart api-server")?;
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose())))
     }
 
-    /// Stands for a text, without telling it to who does not know the key.
+    /// Returns a keyed digest of a text, which reveals nothing about the text without the key.
     #[must_use]
     pub fn fingerprint(&self, text: &[u8]) -> String {
         STANDARD.encode(hmac::sign(&self.0, text))
@@ -54,14 +54,14 @@ impl Key {
         STANDARD.encode(hmac::sign(&self.0, &covered(side, challenges, text)))
     }
 
-    /// Whether the other side proved that. Takes the same time for every wrong proof.
+    /// Verifies a proof of the peer. The comparison takes constant time.
     pub(super) fn accepts(&self, proof: &str, side: Side, challenges: Challenges<'_>, text: &str) -> bool {
         let Ok(proof) = STANDARD.decode(proof) else { return false };
         hmac::verify(&self.0, &covered(side, challenges, text), &proof).is_ok()
     }
 }
 
-/// What a proof covers. The parts come with their lengths, so that no part can pose as the beginning of the next.
+/// Returns the bytes covered by a proof. Every part is preceded by its length, so that the boundaries are unambiguous.
 fn covered(side: Side, challenges: Challenges<'_>, text: &str) -> Vec<u8> {
     let side = match side {
         Side::Successor => "signalbox-adoption-1 successor",
@@ -71,7 +71,7 @@ fn covered(side: Side, challenges: Challenges<'_>, text: &str) -> Vec<u8> {
     parts.into_iter().flat_map(|part| part.len().to_be_bytes().into_iter().chain(part.bytes())).collect()
 }
 
-/// A text that nobody has seen before.
+/// Returns a random challenge of 32 bytes in base64.
 pub(super) fn challenge() -> std::io::Result<String> {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).map_err(|_| std::io::Error::other("the system gave no randomness"))?;

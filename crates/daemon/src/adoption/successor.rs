@@ -1,4 +1,4 @@
-//! The successor's side: whom has the last supervisor left behind?
+//! The successor's side of an adoption: finds the children left behind by the last supervisor.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -11,63 +11,63 @@ use super::proof::{Challenges, Side, challenge};
 use super::{Files, Key, PATIENCE, Status};
 use crate::identity::Handle;
 
-/// What there is of a family.
+/// A family with files in the directory.
 #[derive(Debug)]
 pub struct Family {
-    /// Its id.
+    /// Id of the family.
     pub id: String,
-    /// Its files.
+    /// Files of the family.
     pub files: Files,
-    /// Who it is.
+    /// State of the family.
     pub found: Found,
 }
 
-/// Who was found at the files of a family.
+/// State of a family.
 #[derive(Debug)]
 pub enum Found {
-    /// Its leader is gone. Others of it may not be.
+    /// Its leader has ended. Other processes of the family may still be running.
     Nobody,
-    /// Its leader is there and leaving: it does not listen for successors any more.
+    /// Its leader is shutting down and no longer listens for successors.
     Leaving,
-    /// Its leader is there, and cannot or will not be adopted.
+    /// Its leader is running, but cannot or will not be adopted.
     Refused(io::Error),
     /// Its leader can be adopted.
     Candidate(Box<Candidate>),
 }
 
-/// A child that has proven itself. Dropped, it waits for another successor.
+/// A child that has proven its identity. On drop, it waits for another successor.
 #[derive(Debug)]
 pub struct Candidate {
-    /// What it says about itself.
+    /// Status it has reported.
     pub status: Status,
     process: Handle,
     sockets: Vec<TcpListener>,
     stream: UnixStream,
 }
 
-/// A child that is ours now.
+/// An adopted child.
 #[derive(Debug)]
 pub struct Adopted {
-    /// What it says about itself.
+    /// Status it has reported.
     pub status: Status,
-    /// The process.
+    /// Handle to the process.
     pub process: Handle,
-    /// The sockets that clients connect to.
+    /// Sockets that clients connect to.
     pub sockets: Vec<TcpListener>,
-    /// Its end tells the child that we are gone; `shutdown` and the end of a line ask it to leave.
+    /// Lifeline of the child: its end means that the supervisor is gone; the line `shutdown` requests a shutdown.
     pub lifeline: UnixStream,
 }
 
-/// All families with files in this directory. Blocks the thread, for at most some seconds for each.
+/// Returns all families with files in this directory. Blocks the thread, for at most some seconds per family.
 ///
 /// # Errors
-/// When the directory cannot be read.
+/// Returns an error when the directory cannot be read.
 pub fn families(run: &Path, key: &Key) -> io::Result<Vec<Family>> {
     let mut families = Vec::new();
     for entry in std::fs::read_dir(run)? {
         let name = entry?.file_name();
         let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".lock")) else { continue };
-        // Another name is none of ours: `api-server.lock`.
+        // Skip lock files that do not belong to a family, such as `api-server.lock`.
         let Some(files) = Files::of(run, id) else { continue };
         let found = find(&files, key);
         families.push(Family { id: id.to_owned(), files, found });
@@ -95,7 +95,7 @@ fn find(files: &Files, key: &Key) -> Found {
 // === impl Candidate ===
 
 impl Candidate {
-    /// The successor's lines of the conversation, up to the point where the child has proven itself.
+    /// Performs the successor's part of the handshake, up to the child's proof.
     pub(super) fn meet(files: &Files, key: &Key) -> io::Result<Self> {
         let stream = UnixStream::connect(&files.socket)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -121,14 +121,14 @@ impl Candidate {
         Ok(Self { status, process, sockets, stream })
     }
 
-    /// Makes it ours. Blocks the thread for its answer.
+    /// Adopts the child. Blocks the thread until it confirms.
     ///
     /// # Errors
-    /// When it does not confirm that: it may have begun to leave.
+    /// Returns an error when the child does not confirm, for instance because it has begun to shut down.
     pub fn adopt(self) -> io::Result<Adopted> {
         let Self { status, process, sockets, stream } = self;
         send(&stream, &Word::Adopt, &[])?;
-        // It has answered after the handle was opened: the handle means whoever answered.
+        // The answer came after the handle was opened, so the handle refers to the process that answered.
         if receive::<Word>(&stream)?.0 != Word::Adopted {
             return Err(io::ErrorKind::InvalidData.into());
         }
@@ -137,7 +137,7 @@ impl Candidate {
     }
 }
 
-/// Whether the other end of the connection was made by this process, as the kernel remembers it.
+/// Returns `true` if the peer of the connection is this process and belongs to the same user, according to the kernel.
 #[cfg(target_os = "linux")]
 fn is_peer(stream: &UnixStream, pid: u32) -> io::Result<bool> {
     let peer = rustix::net::sockopt::socket_peercred(stream)?;
@@ -145,7 +145,7 @@ fn is_peer(stream: &UnixStream, pid: u32) -> io::Result<bool> {
     Ok(peer.uid == us && u32::try_from(peer.pid.as_raw_nonzero().get()) == Ok(pid))
 }
 
-/// Here the proof has to do: the kernel tells nothing about the process.
+/// Always returns `true`: these platforms do not report the peer's process, so the proof has to suffice.
 #[cfg(not(target_os = "linux"))]
 fn is_peer(_: &UnixStream, _: u32) -> io::Result<bool> {
     Ok(true)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Environment;
 use crate::exit::Exit;
 
-/// Where the platform keeps the data of a user's programs, and ours in it.
+/// Returns the directory of the program below the platform's directory for user data.
 pub(super) fn of_platform(env: &Environment) -> Result<PathBuf, Exit> {
     let home = |below: &str| Ok::<_, Exit>(env.get("HOME")?.map(|home| Path::new(home).join(below)));
     let base = if cfg!(windows) {
@@ -13,7 +13,7 @@ pub(super) fn of_platform(env: &Environment) -> Result<PathBuf, Exit> {
     } else if cfg!(target_os = "macos") {
         home("Library/Application Support")?
     } else {
-        // The XDG specification: a relative path is invalid and must be ignored.
+        // According to the XDG specification, a relative path is invalid and must be ignored.
         match env.get("XDG_DATA_HOME")?.map(PathBuf::from).filter(|path| path.is_absolute()) {
             Some(path) => Some(path),
             None => home(".local/share")?,
@@ -24,12 +24,12 @@ pub(super) fn of_platform(env: &Environment) -> Result<PathBuf, Exit> {
     })
 }
 
-/// Makes the directory, for its owner alone, and proves that files can be written there.
+/// Creates the directory with access for its owner only, and verifies that files can be written in it.
 pub(crate) fn prepare(dir: &Path) -> Result<(), Exit> {
     let refused =
         |error: std::io::Error| Exit::CannotOpen(format!("cannot use the data directory {}: {error}", dir.display()));
     signalbox_private_files::create_dir(dir).map_err(refused)?;
-    // Permission bits do not tell: the file system may be read-only or full.
+    // Permission bits are not sufficient: the file system may be read-only or full.
     let probe = dir.join(format!(".writable-{}", std::process::id()));
     let written = signalbox_private_files::options().write(true).create(true).truncate(true).open(&probe);
     written.and_then(|_| std::fs::remove_file(&probe)).map_err(refused)

@@ -8,13 +8,13 @@ use super::quantity::{self, Unit};
 
 const UNITS: [Unit; 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-/// A span of time with the precision of a millisecond, written `500ms`, `10s`, `2m`, `1h` or `1d`.
+/// A time span with millisecond precision, written as `500ms`, `10s`, `2m`, `1h` or `1d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration {
     millis: u64,
 }
 
-/// The text is no duration.
+/// Error for a text that is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a duration: write a number and a unit (ms, s, m, h or d), such as \"10s\"")]
 pub struct DurationError(String);
@@ -22,19 +22,19 @@ pub struct DurationError(String);
 // === impl Duration ===
 
 impl Duration {
-    /// So many milliseconds.
+    /// Creates a duration of `millis` milliseconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self { millis }
     }
 
-    /// So many seconds.
+    /// Creates a duration of `secs` seconds.
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Self { millis: secs.saturating_mul(1000) }
     }
 
-    /// As the standard library has it.
+    /// Converts to the type of the standard library.
     #[must_use]
     pub const fn get(self) -> std::time::Duration {
         std::time::Duration::from_millis(self.millis)

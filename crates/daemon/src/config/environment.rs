@@ -1,4 +1,4 @@
-//! The environment of the process, read once.
+//! The environment of the process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use crate::exit::Exit;
 use crate::variables::received;
 
-/// Environment variables, as a value so that tests can bring their own.
+/// Environment variables, as a value so that tests can supply their own.
 #[derive(Clone, Debug)]
 pub(crate) struct Environment {
     variables: BTreeMap<OsString, OsString>,
@@ -15,22 +15,23 @@ pub(crate) struct Environment {
 // === impl Environment ===
 
 impl Environment {
-    /// The variables of this process, and those that its supervisor has sent.
+    /// Returns the variables of this process and those sent by its supervisor.
     pub(crate) fn of_process() -> Self {
         let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-        // That they did not come is an error when the configuration is loaded.
+        // If they did not arrive, loading the configuration reports it.
         for (name, value) in received().into_iter().flatten() {
             variables.insert(name.into(), value.into());
         }
         Self { variables }
     }
 
-    /// No variables.
+    /// Returns an environment without variables.
     pub(crate) const fn empty() -> Self {
         Self { variables: BTreeMap::new() }
     }
 
-    /// The text of a variable. An empty one counts as unset: that is how shells and compose files switch one off.
+    /// Returns the text of a variable. An empty one counts as unset, because shells and compose files unset variables
+    /// that way.
     pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Exit> {
         match self.variables.get(std::ffi::OsStr::new(name)) {
             Some(value) if !value.is_empty() => match value.to_str() {

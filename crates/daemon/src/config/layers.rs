@@ -1,4 +1,4 @@
-//! Laying the sources over each other, and finding out which one is to blame.
+//! Merges the configuration layers, and finds the layer that causes an error.
 
 use std::path::{Path, PathBuf};
 
@@ -11,27 +11,28 @@ use crate::args::CommonArgs;
 use crate::exit::Exit;
 use crate::variables::received;
 
-/// Defaults of the common sections, and their documentation.
+/// Defaults of the common sections, with their documentation.
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// The keys at the top of a file that belong to every program.
+/// Top-level keys of the sections that all programs share.
 const COMMON: [&str; 5] = ["server", "database", "log", "auth", "data_dir"];
 
 /// An effective configuration.
 #[derive(Debug)]
 pub struct Loaded<C> {
-    /// What all programs share.
+    /// Settings all programs share.
     pub common: Common,
     /// The service's own sections.
     pub own: C,
     effective: Table,
 }
 
-/// Reads the configuration of this process: defaults, file, environment, flags; `overlay` holds what the service's own flags and
-/// variables set in its sections.
+/// Loads the configuration of this process from defaults, file, environment and flags. `overlay` holds the values that
+/// the service's own flags and variables set in its sections.
 ///
 /// # Errors
-/// One sentence naming the source: [`Exit::Usage`] for the command line, [`Exit::Config`] for everything else.
+/// Returns one sentence that names the source: [`Exit::Usage`] for the command line, [`Exit::Config`] for all others,
+/// [`Exit::Temporary`] if secrets announced by the supervisor do not arrive.
 pub fn load<C: DeserializeOwned>(spec: &Spec, args: &CommonArgs, overlay: Table) -> Result<Loaded<C>, Exit> {
     received()?;
     load_from(spec, args, overlay, &Environment::of_process())
@@ -71,7 +72,7 @@ pub(super) fn load_from<C: DeserializeOwned>(
     }
 }
 
-/// The common defaults alone, with any free port.
+/// Returns the common defaults alone, with any free port.
 pub(super) fn defaults_only(home: &Path, env: &Environment) -> Result<Common, Exit> {
     let spec = Spec { name: "detached", default_port: 0, defaults: "", version: "", env_prefix: None };
     let args = CommonArgs { data_dir: home.to_str().map(str::to_owned), ..CommonArgs::default() };
@@ -94,7 +95,7 @@ enum Source {
 // === impl Loaded ===
 
 impl<C> Loaded<C> {
-    /// The effective configuration as TOML, secrets masked.
+    /// Returns the effective configuration as TOML, with secrets masked.
     #[must_use]
     pub fn to_masked_toml(&self) -> String {
         let mut table = self.effective.clone();
@@ -124,7 +125,7 @@ fn defaults(spec: &Spec) -> Result<Table, Exit> {
     Ok(defaults)
 }
 
-/// The file that was named, or the one in the data directory if there is one.
+/// Reads the file that was named explicitly, or the one in the data directory if it exists.
 fn read_file(spec: &Spec, args: &CommonArgs, home: &Path, env: &Environment) -> Result<Option<(PathBuf, Table)>, Exit> {
     let named = match &args.config {
         Some(path) => Some(path.clone()),
@@ -140,7 +141,7 @@ fn read_file(spec: &Spec, args: &CommonArgs, home: &Path, env: &Environment) -> 
     };
     match text.parse::<Table>() {
         Ok(table) => Ok(Some((path, table))),
-        // Its `Display` shows the line in question, which may hold a secret.
+        // `Display` of the error quotes the line, which may contain a secret.
         Err(error) => {
             let line = error
                 .span()
@@ -151,7 +152,7 @@ fn read_file(spec: &Spec, args: &CommonArgs, home: &Path, env: &Environment) -> 
     }
 }
 
-/// Sets in `base` what `over` has: tables key by key, everything else as a whole.
+/// Merges `over` into `base`: tables key by key, all other values replaced.
 pub(super) fn lay_over(base: &mut Table, over: Table) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
@@ -163,7 +164,7 @@ pub(super) fn lay_over(base: &mut Table, over: Table) {
     }
 }
 
-/// Turns a table into settings; `Err` names the key.
+/// Deserialises and checks a merged table. The error message names the key.
 fn read<C: DeserializeOwned>(mut effective: Table, home: &Path) -> Result<Loaded<C>, String> {
     if !effective.contains_key("data_dir") {
         let home = home.to_str().ok_or("the path of the data directory is not valid UTF-8")?;
@@ -185,13 +186,13 @@ fn read<C: DeserializeOwned>(mut effective: Table, home: &Path) -> Result<Loaded
     Ok(Loaded { common, own, effective })
 }
 
-/// The message of a TOML error on one line: it comes with the path of the key on a second one.
-#[expect(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]
+/// Formats a TOML error on one line; its message contains the path of the key on a second one.
+#[expect(clippy::needless_pass_by_value, reason = "signature required by `map_err`")]
 fn fault(error: toml::de::Error) -> String {
     error.to_string().trim_end().replace('\n', " ")
 }
 
-/// The first layer with which the configuration is wrong.
+/// Returns the error for the first layer that makes the configuration invalid.
 fn blame<C: DeserializeOwned>(stages: &[(Source, Table)], home: &Path, fault: &str) -> Exit {
     let mut table = Table::new();
     for (source, layer) in stages {

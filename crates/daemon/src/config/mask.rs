@@ -1,9 +1,9 @@
-//! A configuration that people may look at.
+//! Masking of secrets in a configuration to be printed.
 
 use signalbox_core::secret::{MASK, is_sensitive_key};
 use toml::{Table, Value};
 
-/// Replaces every secret by a mask: texts under a key that names a secret, and passwords inside URLs.
+/// Masks every secret: strings under a key that names a secret, and passwords in URLs.
 pub(super) fn mask(table: &mut Table) {
     for (key, value) in table.iter_mut() {
         mask_value(value, is_sensitive_key(key));
@@ -22,11 +22,11 @@ fn mask_value(value: &mut Value, sensitive: bool) {
     }
 }
 
-/// `scheme://user:password@host/…?password=…` without its passwords; any other text as it is.
+/// Masks the passwords in `scheme://user:password@host/…?password=…`; returns any other text unchanged.
 fn mask_url(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
-    // A password with an unescaped slash or at sign is a mistake that must not uncover it: the last at sign counts.
+    // Split at the last at sign, so that an unescaped slash or at sign in a password does not reveal a part of it.
     let address = match address.rsplit_once('@') {
         Some((user, host)) => match user.split_once(':') {
             Some((name, _)) => format!("{name}:{MASK}@{host}"),

@@ -1,9 +1,10 @@
-//! A number and its unit, as people write them.
+//! Parsing and formatting of a number with a unit.
 
-/// A unit and how many of the smallest one it holds.
+/// A unit: its name and its size in multiples of the smallest unit.
 pub(super) type Unit = (&'static str, u64);
 
-/// Reads `12`, optional spaces, a unit out of `units`; the result counts the smallest unit. `None` when it is anything else, or too large.
+/// Parses a number, optional spaces and one of `units` into a multiple of the smallest unit. Returns `None` for any
+/// other text or on overflow.
 pub(super) fn parse(text: &str, units: &[Unit]) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -12,7 +13,7 @@ pub(super) fn parse(text: &str, units: &[Unit]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-/// Writes `amount` in the largest unit that holds it without a rest. `units` begins with the smallest.
+/// Writes `amount` in the largest unit that divides it evenly. `units` begins with the smallest one.
 pub(super) fn write(amount: u64, units: &[Unit], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
     let best =
         units.iter().filter(|(_, factor)| amount != 0 && amount.is_multiple_of(*factor)).max_by_key(|unit| unit.1);

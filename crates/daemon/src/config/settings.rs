@@ -1,4 +1,4 @@
-//! The settings that have a flag and an environment variable: which text sets which key, and what it takes.
+//! The settings that have a flag or an environment variable: their names, keys and parsers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,15 +12,15 @@ use crate::args::CommonArgs;
 use crate::exit::Exit;
 
 struct Setting {
-    /// `None` where a flag would be unsafe.
+    /// `None` if a command-line flag would be unsafe.
     flag: Option<(&'static str, Given)>,
     env: &'static [&'static str],
     key: &'static str,
-    /// Reads the text; `Err` says what the setting takes.
+    /// Parses the text; the error describes the accepted values.
     read: fn(&str) -> Result<Value, &'static str>,
 }
 
-/// The text given for a flag.
+/// Returns the text given for a flag.
 type Given = fn(&CommonArgs) -> Option<&str>;
 
 const SETTINGS: &[Setting] = &[
@@ -67,7 +67,7 @@ const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// The layer of the command line.
+/// Returns the layer of the command line.
 pub(super) fn of_flags(args: &CommonArgs) -> Result<Table, Exit> {
     let given = SETTINGS.iter().filter_map(|setting| {
         let (name, text) = setting.flag?;
@@ -76,7 +76,7 @@ pub(super) fn of_flags(args: &CommonArgs) -> Result<Table, Exit> {
     layer(given).map_err(Exit::Usage)
 }
 
-/// The layer of the environment. Variables with the prefix win over those without.
+/// Returns the layer of the environment. Variables with the prefix take precedence over those without.
 pub(super) fn of_environment(env: &Environment, prefix: Option<&str>) -> Result<Table, Exit> {
     let mut given = Vec::new();
     for setting in SETTINGS {
@@ -98,7 +98,8 @@ fn layer<'a>(given: impl Iterator<Item = (String, &'a str, &'a Setting)>) -> Res
     let mut layer = Table::new();
     let mut before: BTreeMap<&str, (String, Value)> = BTreeMap::new();
     for (name, text, setting) in given {
-        // What a URL contains may be a password; nothing else that can be refused is a secret.
+        // Do not quote a database URL, which may contain a password; no other setting whose text can be rejected is
+        // secret.
         let shown = if setting.key == "database.url" { String::new() } else { format!(", not `{text}`") };
         let value = (setting.read)(text).map_err(|takes| format!("{name} takes {takes}{shown}"))?;
         lay_over(&mut layer, single(setting.key, value.clone()));
@@ -111,7 +112,7 @@ fn layer<'a>(given: impl Iterator<Item = (String, &'a str, &'a Setting)>) -> Res
     Ok(layer)
 }
 
-/// The table that sets one key, `section.key` or `key`.
+/// Returns a table that sets one key, given as `section.key` or `key`.
 pub(super) fn single(key: &str, value: Value) -> Table {
     match key.split_once('.') {
         Some((section, key)) => Table::from_iter([(section.to_owned(), Value::Table(single(key, value)))]),
@@ -154,13 +155,14 @@ fn list(value: &str) -> Result<Value, &'static str> {
     Ok(Value::Array(items))
 }
 
-/// Whether this can be the URL of a database, whoever gave it.
+/// Checks the scheme of a database URL from any source.
 pub(super) fn database_url(value: &str) -> Result<&str, &'static str> {
     let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| value.starts_with(scheme));
     if known { Ok(value) } else { Err("a URL that begins with sqlite:, postgres:// or postgresql://") }
 }
 
-/// The URL of a SQLite file. What has a meaning in a URL is escaped, so that any path names its file.
+/// Returns the URL of a SQLite file. Characters with a special meaning in URLs are escaped, so that any path is
+/// possible.
 pub(super) fn sqlite_url(path: &Path) -> Result<String, &'static str> {
     const TAKES: &str = "the path of a file";
     let path = std::path::absolute(path).map_err(|_| TAKES)?;

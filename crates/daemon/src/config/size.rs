@@ -16,13 +16,13 @@ const UNITS: [Unit; 7] = [
     ("GiB", 1 << 30),
 ];
 
-/// A number of bytes, written `512B`, `64KiB`, `16MiB`, `1GiB`, or in thousands `KB`, `MB`, `GB`.
+/// A number of bytes, written as `512B`, `64KiB`, `16MiB`, `1GiB`, or with decimal units `KB`, `MB`, `GB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size {
     bytes: u64,
 }
 
-/// The text is no size.
+/// Error for a text that is not a size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a size: write a number and a unit (B, KiB, MiB, GiB, KB, MB or GB), such as \"16MiB\"")]
 pub struct SizeError(String);
@@ -30,25 +30,25 @@ pub struct SizeError(String);
 // === impl Size ===
 
 impl Size {
-    /// So many bytes.
+    /// Creates a size of `bytes` bytes.
     #[must_use]
     pub const fn from_bytes(bytes: u64) -> Self {
         Self { bytes }
     }
 
-    /// So many times 1024 × 1024 bytes.
+    /// Creates a size of `mib` mebibytes (1024 × 1024 bytes).
     #[must_use]
     pub const fn from_mib(mib: u64) -> Self {
         Self { bytes: mib.saturating_mul(1 << 20) }
     }
 
-    /// The number of bytes.
+    /// Returns the number of bytes.
     #[must_use]
     pub const fn bytes(self) -> u64 {
         self.bytes
     }
 
-    /// The number of bytes as a length in memory, or the longest there is.
+    /// Returns the number of bytes as a length in memory, saturating at `usize::MAX`.
     #[must_use]
     pub fn as_usize(self) -> usize {
         usize::try_from(self.bytes).unwrap_or(usize::MAX)

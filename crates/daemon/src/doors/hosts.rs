@@ -1,7 +1,8 @@
-//! The names we answer to.
+//! The check of the `Host` header against the names of the service.
 //!
-//! A page of `evil.example` whose name is made to resolve to 127.0.0.1 is, to a browser, same-origin with us. What gives
-//! it away is the `Host` header, which still says `evil.example`. An address cannot be rebound, a name can.
+//! To a browser, a page of `evil.example` whose name resolves to 127.0.0.1 is same-origin with the service (DNS
+//! rebinding). The request is recognised by its `Host` header, which still contains `evil.example`. Names can be
+//! rebound, addresses cannot.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -9,28 +10,30 @@ use http::{Request, Version, header};
 
 use super::Refused;
 
-/// The names we answer to, whatever the port.
+/// Names of the service, independent of the port.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
-    /// Lower case, without brackets and the last dot.
+    /// Accepted names in lower case, without brackets and trailing dot.
     names: Vec<String>,
-    /// Domains, each with the dot before it, all of whose names are ours.
+    /// Domains with a leading dot, of which all subdomains are accepted.
     domains: Vec<String>,
-    /// We listen on every address of the machine, or on one that we know by its name, so any address may be ours.
+    /// Whether any IP address is accepted: the service listens on every address of the machine, or on a host name whose
+    /// address is not known here.
     any_address: bool,
-    /// Somebody said that every name is ours.
+    /// Whether every name is accepted, by configuration.
     any: bool,
 }
 
-/// The one name that is ours without being an address.
+/// The only loopback name that is not an address.
 const LOCALHOST: &str = "localhost";
-/// What containers call the machine they run on. Nobody can make these names point elsewhere: `internal` is no public domain.
+/// Names by which containers reach their host. They cannot be rebound: `internal` is not a public domain.
 const FROM_CONTAINERS: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
 
 // === impl Hosts ===
 
 impl Hosts {
-    /// Loopback, the host we were told to listen on, and further names: `box.lan`, `*.box.lan` for all below it, `*` for all.
+    /// Creates the check. It accepts loopback names, `configured` (the host listened on) and the `further` names:
+    /// `box.lan`, `*.box.lan` for all subdomains, `*` for all.
     pub(crate) fn new(configured: &str, further: &[String]) -> Self {
         let configured = plain(configured);
         let (mut names, mut domains, mut any) = (vec![configured.clone()], Vec::new(), false);
@@ -43,19 +46,20 @@ impl Hosts {
         }
         let any_address = match configured.parse::<IpAddr>() {
             Ok(address) => address.is_unspecified(),
-            // The name of an address that only the resolver knows.
+            // A host name resolves to an address that is not known here.
             Err(_) => configured != LOCALHOST,
         };
         Self { names, domains, any_address, any }
     }
 
-    /// Whether this can be an entry of the list.
+    /// Returns `true` if `entry` is valid in the list of further names.
     pub(crate) fn takes(entry: &str) -> bool {
         let name = entry.strip_prefix("*.").unwrap_or(entry);
         entry == "*" || split(name).is_some_and(|(host, port)| port.is_none() && !host.starts_with('.'))
     }
 
-    /// Whether we answer to this name, as [`host_of`] finds it. Without an allocation: every request comes by here.
+    /// Returns `true` if `host`, as found by [`host_of`], is a name of the service. Does not allocate, because it runs
+    /// for every request.
     pub(crate) fn answer_to(&self, host: &str) -> bool {
         let host = bare(host);
         if self.any || host.eq_ignore_ascii_case(LOCALHOST) {
@@ -80,8 +84,8 @@ impl Hosts {
     }
 }
 
-/// The host a request is meant for, without a port: from its target, or from its only `Host` header. None for HTTP/1.0 without
-/// that header: no browser speaks so, but health checks of load balancers do.
+/// Returns the host of a request without a port, from its target or its only `Host` header. Returns `None` for an
+/// HTTP/1.0 request without that header, as sent by health checks of load balancers but not by browsers.
 pub(super) fn host_of<B>(request: &Request<B>) -> Result<Option<&str>, Refused> {
     if let Some(authority) = request.uri().authority() {
         return split(authority.as_str()).map(|(host, _)| Some(host)).ok_or(Refused::UnclearHost);
@@ -97,7 +101,7 @@ pub(super) fn host_of<B>(request: &Request<B>) -> Result<Option<&str>, Refused> 
     }
 }
 
-/// The host and the port of `host`, `host:port`, `[v6]` or `[v6]:port`; `None` for anything else.
+/// Splits `host`, `host:port`, `[v6]` or `[v6]:port` into host and port; `None` for anything else.
 fn split(host: &str) -> Option<(&str, Option<&str>)> {
     let (name, rest) = if host.starts_with('[') {
         let (name, rest) = host.split_at(host.find(']')? + 1);
@@ -218,7 +222,7 @@ mod tests {
             ("/", &["localhost:3001"][..], "localhost"),
             ("/", &["[::1]:3001"], "[::1]"),
             ("/", &["localhost:"], "localhost"),
-            // The target wins, as RFC 9112 has it.
+            // An absolute target overrides the header (RFC 9112).
             ("http://evil.example/", &["localhost"], "evil.example"),
         ] {
             assert_eq!(host_in(Version::HTTP_11, target, hosts), Ok(Some(host.to_owned())), "{target} {hosts:?}");

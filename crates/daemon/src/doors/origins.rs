@@ -1,12 +1,13 @@
-//! Pages that may work with us from a browser.
+//! The check of the `Origin` header: the web pages that may use the service from a browser.
 //!
-//! Without a key on loopback, any page a person visits could post to us. Browsers say where a request comes from.
+//! Without a key, every page the user visits could send POST requests to a service on loopback. Browsers name the
+//! origin of such a request.
 
 use std::net::IpAddr;
 
 use http::{HeaderMap, header};
 
-/// Pages that may work with us: those of this machine, and those that are named.
+/// Allowed origins: those of this machine, and the configured ones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origins {
     named: Vec<String>,
@@ -16,13 +17,14 @@ pub(crate) struct Origins {
 // === impl Origins ===
 
 impl Origins {
-    /// `named` as browsers write them: `https://dashboard.example:8443`; `*` for all.
+    /// Creates the check. `named` are origins as browsers write them, such as `https://dashboard.example:8443`; `*`
+    /// allows all.
     pub(crate) fn new(named: &[String]) -> Self {
         let any = named.iter().any(|origin| origin == "*");
         Self { named: named.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect(), any }
     }
 
-    /// Whether this can be an entry of the list.
+    /// Returns `true` if `entry` is valid in the list of origins.
     pub(crate) fn takes(entry: &str) -> bool {
         let named = |(scheme, host): (&str, &str)| {
             let host = host.strip_suffix('/').unwrap_or(host);
@@ -35,13 +37,15 @@ impl Origins {
         entry == "*" || entry.split_once("://").is_some_and(named)
     }
 
-    /// Whether a page of this origin, in lower case, may read our answers, and change something.
+    /// Returns `true` if a page of this origin, given in lower case, may read responses and send requests with side
+    /// effects.
     pub(crate) fn allow(&self, origin: &str) -> bool {
         self.any || self.named.iter().any(|named| named == origin) || is_of_this_machine(origin)
     }
 }
 
-/// A page that came from ourselves, perhaps through a proxy that speaks TLS for us. That the host is ours has been checked.
+/// Returns `true` if the page was served by this service, possibly through a proxy that terminates TLS. The `Host`
+/// header has been checked before.
 pub(super) fn is_own(origin: &str, headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));

@@ -1,4 +1,4 @@
-//! Linux: `/proc` tells the start, and a descriptor holds the process.
+//! Process identity on Linux: start time from `/proc`, handle by pidfd.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -49,14 +49,15 @@ impl Held {
             let mut watched = [PollFd::new(&self.0, PollFlags::IN)];
             match poll(&mut watched, limit.as_ref()) {
                 Err(Errno::INTR) => {}
-                // What cannot be watched is not there any more.
+                // A process that cannot be polled has ended.
                 outcome => return outcome.is_err() || outcome == Ok(1),
             }
         }
     }
 }
 
-/// When a living process was started, from its `/proc/<pid>/stat`. Its name, in parentheses, may hold anything.
+/// Returns the start time of a live process from the text of its `/proc/<pid>/stat`. The process name, in parentheses,
+/// may contain any characters.
 fn start_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();

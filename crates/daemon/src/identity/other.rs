@@ -1,5 +1,5 @@
-//! Where there are no signals, and a process can be held by unsafe code only: nobody is recognised, so that nobody is hit. Windows
-//! ends the services with the job of api-server; api-server itself is asked to leave over HTTP.
+//! Process identity on platforms without signals, where a handle would require unsafe code: no process can be
+//! signalled. On Windows the services end with the job object of api-server; api-server itself is shut down over HTTP.
 
 use std::convert::Infallible;
 use std::io;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::{Identity, Request};
 
-/// Cannot be made.
+/// Handle that can never be created.
 #[derive(Debug)]
 pub(super) struct Held(Infallible);
 
-/// A record is as good as the lock that its owner holds.
+/// Returns an identity without verification: a record is trusted as long as its owner holds the lock.
 pub(super) const fn identity(pid: u32) -> Option<Identity> {
     Some(Identity { pid, start_ticks: None, boot_id: None })
 }

@@ -1,4 +1,4 @@
-//! Other Unixes: a number is all there is, so that it is asked again and again.
+//! Process identity on other Unix systems, by process id only: every operation checks the id again.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use super::{Identity, Request};
 
-/// Between two looks at a process whose end is waited for.
+/// Polling interval while waiting for the end of a process.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Held {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "documented to block; nothing here tells when a process ends")]
+    #[expect(clippy::disallowed_methods, reason = "documented to block; the platform does not report when a process ends")]
     pub(super) fn ends_within(&self, limit: Option<Duration>) -> bool {
         let mut left = limit;
         while !self.has_ended() {

@@ -1,28 +1,29 @@
-//! Which process holds an address, as far as the operating system tells.
+//! Lookup of the process that holds an address, if the operating system reports it.
 
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The process that listens on a port.
+/// A process that listens on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its number.
+    /// Process id.
     pub pid: u32,
-    /// Where it listens.
+    /// Address it listens on.
     pub addr: SocketAddr,
-    /// The name of its program. A label for people: anybody may choose any name.
+    /// Name of the program. For display only, because a process can choose any name.
     pub name: String,
 }
 
-/// What to call it.
+/// Returns the text by which error messages refer to the holder.
 pub(crate) fn name(holder: Option<&Holder>) -> String {
     holder.map_or_else(|| "an unknown process".to_owned(), ToString::to_string)
 }
 
-/// Returns the process whose listening socket keeps `addr` from being bound: one at the same address and port, at all addresses of
-/// the port, or, where `addr` stands for all addresses, at any of them. `None` off Linux, and for processes of other users: their
-/// descriptors are hidden.
+/// Returns the process whose listening socket prevents `addr` from being bound: a socket on the same address and port,
+/// on the unspecified address with that port, or, if `addr` is unspecified, on any address with that port.
+///
+/// Returns `None` on systems other than Linux, and for processes of other users, whose descriptors are not visible.
 #[must_use]
 pub fn holder_of(addr: SocketAddr) -> Option<Holder> {
     let conflicts = listening().into_iter().filter_map(|(at, inode)| Some((closeness(at, addr)?, at, inode)));
@@ -37,12 +38,12 @@ pub fn holder_of(addr: SocketAddr) -> Option<Holder> {
     })
 }
 
-/// How surely a socket that listens `at` an address is the one that keeps `wanted` from being bound, 0 being certain; `None` if it
-/// does not.
+/// Ranks how likely the socket listening `at` prevents `wanted` from being bound, 0 being certain; `None` if it does
+/// not.
 fn closeness(at: SocketAddr, wanted: SocketAddr) -> Option<u8> {
     let (at_ip, wanted_ip) = (at.ip().to_canonical(), wanted.ip().to_canonical());
     let same_family = at_ip.is_ipv4() == wanted_ip.is_ipv4();
-    // `::` takes the addresses of version 4 as well, unless its socket was told not to, which the table does not show.
+    // A socket on `::` also accepts IPv4 unless IPV6_V6ONLY is set, which the table does not show.
     let dual = |ip: IpAddr| ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     (at.port() == wanted.port()).then_some(())?;
     if at_ip == wanted_ip {
@@ -58,13 +59,13 @@ fn closeness(at: SocketAddr, wanted: SocketAddr) -> Option<u8> {
     }
 }
 
-/// Address and inode of every listening TCP socket of the machine.
+/// Returns the address and inode of every listening TCP socket of the machine.
 fn listening() -> Vec<(SocketAddr, String)> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
     tables.iter().flat_map(|table| table.lines()).filter_map(listening_socket).collect()
 }
 
-/// Address and inode in one line of the kernel's table of TCP sockets, if that socket listens.
+/// Parses one line of the kernel's TCP socket table into address and inode; `None` if the socket is not listening.
 fn listening_socket(line: &str) -> Option<(SocketAddr, String)> {
     const LISTEN: &str = "0A";
     let mut fields = line.split_ascii_whitespace();
@@ -76,7 +77,7 @@ fn listening_socket(line: &str) -> Option<(SocketAddr, String)> {
     (state == LISTEN).then(|| (addr, inode.to_owned()))
 }
 
-/// An address as the kernel writes it: words of 32 bits, the bytes of each in the order of the machine.
+/// Parses an address in the kernel's format: 32-bit words, each in native byte order.
 fn address_of(hex: &str) -> Option<IpAddr> {
     let word = |at: usize| Some(u32::from_str_radix(hex.get(at * 8..at * 8 + 8)?, 16).ok()?.to_ne_bytes());
     match hex.len() {

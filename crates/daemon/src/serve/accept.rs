@@ -1,4 +1,4 @@
-//! Connections out of the sockets.
+//! The accept loop.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -21,10 +21,11 @@ use super::connection;
 use super::pace::Pace;
 use super::socket::Socket;
 
-/// How long to wait when the process is out of descriptors: each connection that ends gives one back.
+/// Delay after a failed accept, for instance when the process is out of descriptors: each connection that ends frees
+/// one.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Accepts until draining begins, then closes the sockets.
+/// Accepts connections until draining begins, then closes the sockets.
 pub(super) async fn until_draining<S, B>(sockets: Vec<TcpListener>, house: &House, service: &S)
 where
     S: hyper::service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
@@ -60,12 +61,12 @@ where
                 tracing::info!("accepting connections again");
                 failing = false;
             }
-            // Answers are small and streams are slow: waiting for more to send would only delay them.
+            // Responses are small and streams are slow, so Nagle's algorithm would only add latency.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "cannot set TCP_NODELAY");
             }
             let pace = Arc::new(Pace::new(house.timeouts()));
-            // Only this connection waits here for a place: the others wait in the backlog.
+            // The loop waits here for a free slot; further connections stay in the backlog meanwhile.
             let Some(place) = house.places.take(peer.ip(), &pace).await else {
                 refuse(&stream);
                 continue;
@@ -81,24 +82,24 @@ where
     }
 }
 
-/// Tells a client that its address has too many connections, as far as it listens.
+/// Sends a 503 to a client whose address has too many connections, without waiting.
 fn refuse(stream: &TcpStream) {
     const ANSWER: &str = concat!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n",
         "content-length: 138\r\n\r\n",
         r#"{"error":{"message":"Your address has too many connections open; close some.","type":"overloaded_error","param":null,"code":"overloaded"}}"#,
     );
-    // Whether it reads that is up to the client.
+    // Best effort: the client may not read it.
     let _ = stream.try_write(ANSWER.as_bytes());
 }
 
-/// Bounds what the operating system holds for each client: accepted connections inherit it, so it costs nothing later.
-/// Left to itself, the kernel grows the buffer to megabytes, which a client that stops reading pins.
+/// Bounds the send buffer of each connection. Accepted sockets inherit the size, so it costs nothing per connection. By
+/// default the kernel grows the buffer to megabytes, which a client that stops reading pins.
 pub(super) fn bound_send_buffers(socket: &TcpListener, size: Size) -> io::Result<()> {
     SockRef::from(socket).set_send_buffer_size(size.as_usize())
 }
 
-/// The next connection of any socket. They take turns in being asked first.
+/// Accepts the next connection of any socket. The socket that is polled first rotates.
 async fn accept(sockets: &[TcpListener], turn: &mut usize) -> io::Result<(TcpStream, SocketAddr)> {
     *turn = turn.wrapping_add(1);
     poll_fn(|cx: &mut Context<'_>| {
@@ -113,7 +114,7 @@ async fn accept(sockets: &[TcpListener], turn: &mut usize) -> io::Result<(TcpStr
     .await
 }
 
-/// Whether the client is to blame, so that the next one may be asked at once.
+/// Returns `true` if the error concerns only the accepted connection, so that the loop can continue at once.
 pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
 }

@@ -1,4 +1,4 @@
-//! The body of a request on its way in: bounded in time, and in the memory of all bodies together.
+//! The request body while it arrives, bounded in time and in the total memory of all bodies.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,26 +12,28 @@ use hyper::body::Incoming;
 use super::pace::Pace;
 use crate::body::BodyError;
 
-/// Bytes of each body that are not counted: small bodies pass however many large ones are arriving.
+/// Bytes of each body that are not counted, so that small bodies pass regardless of the number of large ones.
 const SMALL: u64 = 64 << 10;
 
-/// Bytes of bodies that are arriving, beyond the first [`SMALL`] of each.
+/// Counter of the bytes of arriving bodies beyond the first [`SMALL`] of each.
 #[derive(Debug)]
 pub(super) struct Arrivals {
     limit: u64,
     held: AtomicU64,
 }
 
-/// Body of a request. It ends with [`BodyError::TooSlow`] when the client takes too long, and with [`BodyError::Crowded`] when too
-/// many large bodies arrive at once. What has been read of it counts as arriving until it is dropped.
+/// A request body.
+///
+/// It fails with [`BodyError::TooSlow`] when the client takes too long, and with [`BodyError::Crowded`] when too many
+/// large bodies arrive at the same time. The received bytes count as arriving until the body is dropped.
 #[derive(Debug)]
 pub struct RequestBody {
     body: Incoming,
     pace: Arc<Pace>,
     arrivals: Arc<Arrivals>,
-    /// Bytes that have arrived.
+    /// Bytes received so far.
     received: u64,
-    /// How many of them are counted in `arrivals`.
+    /// Number of received bytes that are counted in `arrivals`.
     counted: u64,
 }
 
@@ -42,8 +44,8 @@ impl Arrivals {
         Self { limit, held: AtomicU64::new(0) }
     }
 
-    /// Takes `more` bytes for a body that holds `own` of them. One body that is alone may be as large as it likes: its size has a
-    /// bound of its own.
+    /// Reserves `more` bytes for a body that has already reserved `own`. A single body is always admitted, because its
+    /// size has a limit of its own.
     fn take(&self, own: u64, more: u64) -> bool {
         let before = self.held.fetch_add(more, Relaxed);
         if before <= own || before.saturating_add(more) <= self.limit {
@@ -65,7 +67,7 @@ impl RequestBody {
         Self { body, pace, arrivals, received: 0, counted: 0 }
     }
 
-    /// Counts bytes that have arrived, as far as they are counted at all.
+    /// Counts received bytes, except for the first [`SMALL`].
     fn count(&mut self, bytes: u64) -> Result<(), BodyError> {
         self.received = self.received.saturating_add(bytes);
         let more = self.received.saturating_sub(SMALL).saturating_sub(self.counted);

@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its end.
+//! The life of one connection.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -21,24 +21,26 @@ use super::exchange;
 use super::pace::Pace;
 use super::socket::Socket;
 
-/// hyper reads bodies through the same buffer as heads: less would cost a system call per few kilobytes.
+/// Maximum size of hyper's read buffer, which it uses for heads and bodies. A smaller one would cost a system call per
+/// few kilobytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// When draining begins, a request may be on its way on any connection. It gets this long to arrive, and is answered; closing at once
-/// would be taken for a failure by whoever has just sent it.
+/// Time in which a request that is already under way when the drain begins may arrive. Closing the connection at once
+/// would look like a failure to its client.
 pub(super) const LAST_CHANCE: Duration = Duration::from_millis(500);
 
-/// Why a connection ended.
+/// Reason why a connection ended.
 enum End {
     /// Client, service or hyper closed it.
     Closed(hyper::Result<()>),
-    /// The client kept us waiting for too long.
+    /// The client exceeded a timeout.
     Overdue,
-    /// It survived the cut.
+    /// It was still open after the cut.
     Evicted,
 }
 
-/// Serves the requests of one connection. When draining begins, the running exchange is the last one, or the one that comes next.
+/// Serves the requests of one connection. When draining begins, the running exchange is the last one; on an idle
+/// connection, the next one that arrives within [`LAST_CHANCE`].
 pub(super) async fn serve<T, S, B>(socket: Socket<T>, peer: SocketAddr, pace: Arc<Pace>, house: House, service: S)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -49,13 +51,13 @@ where
 {
     let head = house.server.max_header_bytes.as_usize();
     let mut http = http1::Builder::new();
-    // At most 100 headers: hyper's default, which unlike a configured number needs no allocation per request.
+    // Keep hyper's default of at most 100 headers, which, unlike a configured number, needs no allocation per request.
     http.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(head).max_buf_size(head.max(BUFFER_BYTES));
 
     let service = exchange::guard(service, peer, Arc::clone(&pace), &house);
     let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
     let mut timer = pin!(pace.timer());
-    // Tokens of their own: asking a shared one takes a lock that all connections share.
+    // Child tokens per connection avoid contention on the lock of a shared token.
     let (draining, evict) = (house.draining.child_token(), house.evict.child_token());
     let (mut draining, mut evict) = (pin!(draining.cancelled()), pin!(evict.cancelled()));
     let mut last = false;
@@ -73,7 +75,7 @@ where
             return Poll::Ready(End::Closed(result));
         }
         if !last && chance.is_some() && pace.is_busy() {
-            // The chance was taken: say in the answer that it is the last one.
+            // A request has arrived: poll again to announce in its response that the connection will close.
             cx.waker().wake_by_ref();
         }
         if last && evict.as_mut().poll(cx).is_ready() {
@@ -85,7 +87,7 @@ where
 
     match end {
         End::Closed(Ok(())) => {}
-        // Clients that go away or send nonsense are everyday life.
+        // Disconnects and malformed requests are normal, so they are logged at debug level.
         End::Closed(Err(error)) => tracing::debug!(%peer, %error, "connection ended"),
         End::Overdue => tracing::debug!(%peer, "connection closed: the client took too long"),
         End::Evicted => tracing::debug!(%peer, "connection dropped: the drain is over"),

@@ -1,4 +1,4 @@
-//! One request and its answer. A panic of the service ends here, at the price of one request.
+//! One request and its response. A panic of the service is caught here, so that it affects a single request.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -23,13 +23,13 @@ use super::pace::{Busy, Pace};
 use super::path;
 use super::{House, PeerAddr};
 
-/// Header of an answer to the supervisor: present when clients have to wait for a connection.
+/// Header of a response to the supervisor, present when clients have to wait for a connection.
 pub const CLIENTS_WAIT: HeaderName = HeaderName::from_static("x-signalbox-clients-wait");
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pin_project_lite::pin_project! {
-    /// The body of an answer. Its drop ends the exchange.
+    /// Body of a response. Its drop ends the exchange.
     pub(super) struct Answer<B> {
         #[pin]
         body: Either<B, Full<Bytes>>,
@@ -37,8 +37,8 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Puts the client's address into each request, bounds its body, turns a panic into a 500, and keeps the pace informed. Slashes that are
-/// doubled in the path count once.
+/// Wraps a service: adds the client's address to each request, bounds its body, converts a panic into a 500, joins
+/// doubled slashes in the path, and keeps the pace informed.
 pub(super) fn guard<S, B>(
     service: S,
     peer: SocketAddr,
@@ -57,14 +57,14 @@ where
     B::Error: Into<BoxError>,
 {
     let arrivals = Arc::clone(&house.arrivals);
-    // Only the supervisor asks where the places are not those of clients.
+    // The slots differ from those of clients only on the sockets of the supervisor.
     let of_clients = (!Arc::ptr_eq(&house.places, &house.of_clients)).then(|| Arc::clone(&house.of_clients));
     service_fn(move |request: Request<Incoming>| {
         let busy = pace.busy();
         let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&pace), Arc::clone(&arrivals)));
         path::join_slashes(request.uri_mut());
         request.extensions_mut().insert(PeerAddr(peer));
-        // Unwind safety: what the panic may have left half-changed belongs to the service, which shares it at its own risk.
+        // Any state the panic leaves inconsistent belongs to the service, which is responsible for sharing it safely.
         let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
         let full = of_clients.as_ref().is_some_and(|places| places.is_full());
         async move {
@@ -87,7 +87,7 @@ where
     })
 }
 
-/// The answer in place of the one that panicked. The panic itself was logged by the hook, with its place.
+/// Returns the response for a request whose handler panicked. The hook has already logged the panic and its location.
 fn after_panic(_: &Box<dyn Any + Send>) -> Response<Full<Bytes>> {
     let error = ErrorBody::new("server_error", "internal_error", "Internal error. The log of the server tells more.");
     let mut response = Response::new(Full::from(error.to_json()));

@@ -1,4 +1,4 @@
-//! How long a client may keep us waiting.
+//! The timeouts of a connection, as a state machine.
 //!
 //! ```text
 //! accept ──> Head ──request──> Busy <──> Stalled
@@ -12,18 +12,18 @@
 //!             └── first byte ── Idle ──room is needed──> Leaving
 //! ```
 //!
-//! (A request that waits in hyper's buffer already goes from `Idle` to `Busy` at once.)
+//! (A request that is already in hyper's buffer changes from `Idle` to `Busy` directly.)
 //!
-//! `Head` lasts as long as the header timeout, `Idle` as long as the idle timeout, `Busy` as long as the service takes, unless the
-//! client takes nothing of what is written for as long as the write timeout (`Stalled`).
+//! `Head` lasts at most for the header timeout, and `Idle` for the idle timeout. `Busy` lasts as long as the service
+//! takes, unless the client reads nothing of the pending response for the write timeout (`Stalled`).
 //!
-//! `Body` lasts while the service waits for bytes of the request's body: each time as long as the body timeout at most, and all
-//! times together as long as the body timeout and a second per [`Timeouts::body_rate`] bytes that have arrived. Time in which nobody
-//! reads the body is not the client's. When the time is over (`Late`), the body ends with an error for the service, which has
-//! [`TO_ANSWER`] to say so to the client.
+//! `Body` lasts while the service waits for bytes of the request body: each wait at most for the body timeout, and all
+//! waits together for the body timeout plus one second per [`Timeouts::body_rate`] bytes received. Time in which the
+//! service does not read the body is not counted. After that (`Late`), the body fails with an error, and the service
+//! has [`TO_ANSWER`] to report it to the client.
 //!
-//! All changes but two happen while the connection's own task is polled, so looking at the state after each poll misses nothing. The
-//! others are those of [`Pace::make_room`], which wakes that task.
+//! All transitions except two happen while the connection's own task is polled, so checking the state after each poll
+//! misses none. The exceptions are those of [`Pace::make_room`], which wakes that task.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,65 +45,66 @@ const LEAVING: u8 = 6;
 /// Time a service has to answer a request whose body is late.
 pub(super) const TO_ANSWER: Duration = Duration::from_secs(5);
 
-/// Time a client may take with a head or a body before its connection is one of those that make room for others. A request that is
-/// on its way is spared.
+/// Time a client may take for a head or a body before its connection may be evicted, so that requests in transit are
+/// spared.
 pub(super) const SPARED: Duration = Duration::from_millis(100);
 
-/// Stands for a moment that has not been read off the clock yet.
+/// Marker for an instant that has not been determined yet.
 const UNKNOWN: u64 = u64::MAX;
 
-/// How long each kind of waiting may last.
+/// Maximum duration of each kind of wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
     pub(super) header: Duration,
     pub(super) idle: Duration,
     pub(super) write: Duration,
     pub(super) body: Duration,
-    /// Bytes per second a body has to bring, on average.
+    /// Minimum average rate of a body in bytes per second.
     pub(super) body_rate: u64,
 }
 
-/// What a connection waits for that can make room for another, the first to go first.
+/// Wait during which a connection may be evicted, in the order of eviction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Waiting {
-    /// The next request.
+    /// For the next request.
     Request,
-    /// The rest of a head.
+    /// For the rest of a head.
     Head,
-    /// The rest of a body.
+    /// For the rest of a body.
     Body,
 }
 
-/// The state of one connection. Atomics stand in for a `Cell`, which could not move between threads with its task.
+/// State of one connection. The atomics are used like a `Cell`, but are `Sync`, so that the task can move between
+/// threads.
 #[derive(Debug)]
 pub(super) struct Pace {
     accepted: Instant,
     timeouts: Timeouts,
     phase: AtomicU8,
-    /// Milliseconds after `accepted`; meaningless while busy.
+    /// Deadline in milliseconds after `accepted`; meaningless while busy.
     deadline: AtomicU64,
-    /// The present wait for a body: its begin in milliseconds after `accepted`, or [`UNKNOWN`].
+    /// Start of the present wait for a body in milliseconds after `accepted`, or [`UNKNOWN`].
     body_since: AtomicU64,
-    /// Milliseconds of all waits for the present body before.
+    /// Total duration of the earlier waits for the present body, in milliseconds.
     body_waited: AtomicU64,
-    /// Bytes of the present body that have arrived.
+    /// Bytes of the present body received so far.
     body_bytes: AtomicU64,
-    /// Of the connection's task, while somebody else may end the waiting.
+    /// Waker of the connection's task, for an eviction by another task.
     waker: AtomicWaker,
 }
 
-/// A request that is being answered. Its drop is the end of the answer.
+/// A request in progress. Its drop marks the end of the response.
 #[derive(Debug)]
 pub(super) struct Busy {
     pace: Arc<Pace>,
-    /// Room was needed when it came.
+    /// Whether the connection was chosen for eviction just before the request arrived.
     last: bool,
 }
 
 // === impl Pace ===
 
 impl Pace {
-    /// A connection that was just accepted: the first head is due.
+    /// Creates the state of a connection that was just accepted and has to send its first head.
     pub(super) fn new(timeouts: Timeouts) -> Self {
         let pace = Self {
             accepted: Instant::now(),
@@ -119,14 +120,14 @@ impl Pace {
         pace
     }
 
-    /// Bytes came: of a new head, unless a request is running.
+    /// Records received bytes, which start a new head unless a request is in progress.
     pub(super) fn heard(&self) {
         if self.phase.load(Relaxed) == IDLE && self.change(IDLE, HEAD) {
             self.due_in(self.timeouts.header);
         }
     }
 
-    /// Bytes went out. The service may have ended long before the last of them is taken by a slow reader.
+    /// Records sent bytes. A slow reader may still be receiving the response long after the service has finished it.
     pub(super) fn wrote(&self) {
         match self.phase.load(Relaxed) {
             IDLE => self.due_in(self.timeouts.idle),
@@ -135,7 +136,7 @@ impl Pace {
         }
     }
 
-    /// There are bytes to write and the client takes none.
+    /// Records that the client does not accept pending bytes.
     pub(super) fn stalled(&self) {
         if self.phase.load(Relaxed) == BUSY {
             self.due_in(self.timeouts.write);
@@ -143,7 +144,7 @@ impl Pace {
         }
     }
 
-    /// A request is complete up to its body.
+    /// Records that a request head is complete. The response ends when the returned guard is dropped.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
         self.body_since.store(UNKNOWN, Relaxed);
         self.body_waited.store(0, Relaxed);
@@ -152,12 +153,13 @@ impl Pace {
         Busy { pace: Arc::clone(self), last }
     }
 
-    /// Whether a request is being answered.
+    /// Returns `true` if a request is in progress.
     pub(super) fn is_busy(&self) -> bool {
         matches!(self.phase.load(Relaxed), BUSY | STALLED | BODY | LATE)
     }
 
-    /// The service waits for bytes of the body. The clock is read only if it still does when the task's poll ends.
+    /// Records that the service waits for bytes of the body. The clock is read only if it still waits when the task's
+    /// poll ends.
     pub(super) fn waits_for_body(&self) {
         if self.phase.load(Relaxed) == BUSY {
             self.body_since.store(UNKNOWN, Relaxed);
@@ -165,7 +167,7 @@ impl Pace {
         }
     }
 
-    /// Bytes of the body have come, or none will be waited for any more.
+    /// Records received bytes of the body, or, with 0, that no more bytes are awaited.
     pub(super) fn body_arrived(&self, bytes: u64) {
         if bytes > 0 {
             self.body_bytes.fetch_add(bytes, Relaxed);
@@ -178,18 +180,18 @@ impl Pace {
         }
     }
 
-    /// Whether the client has taken too long with the body of the present request.
+    /// Returns `true` if the client has taken too long for the body of the present request.
     pub(super) fn is_late(&self) -> bool {
         self.phase.load(Relaxed) == LATE
     }
 
-    /// A timer for [`poll_overdue`](Self::poll_overdue).
+    /// Returns a timer for [`poll_overdue`](Self::poll_overdue).
     pub(super) fn timer(&self) -> Sleep {
         sleep_until(self.accepted + self.timeouts.header)
     }
 
-    /// Ready when the client has kept us waiting for too long. `Pending` while busy, without a wake-up: what ends a request polls the
-    /// task anyway.
+    /// Becomes ready when the client has exceeded a timeout. Returns `Pending` without registering a waker while busy,
+    /// because the end of a request polls the task anyway.
     pub(super) fn poll_overdue(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
         if self.phase.load(Relaxed) == BUSY {
             return Poll::Pending;
@@ -203,7 +205,8 @@ impl Pace {
         }
         loop {
             let deadline = self.accepted + Duration::from_millis(self.deadline.load(Relaxed));
-            // A deadline that moved into the future has not touched the timer: setting it anew per request would cost more.
+            // When the deadline moves later, the timer is left to fire early and is then reset: resetting it per
+            // request would cost more.
             if deadline < timer.deadline() {
                 timer.as_mut().reset(deadline);
             }
@@ -219,7 +222,7 @@ impl Pace {
         }
     }
 
-    /// Since when the client has kept us waiting, if its connection may be closed to make room for another.
+    /// Returns the kind of wait and its start, if the connection may be evicted now.
     pub(super) fn waiting(&self, now: Instant) -> Option<(Waiting, Instant)> {
         let deadline = Duration::from_millis(self.deadline.load(Relaxed));
         let (waiting, since) = match self.phase.load(Relaxed) {
@@ -235,8 +238,8 @@ impl Pace {
         (now >= since + SPARED).then_some((waiting, since))
     }
 
-    /// Ends the connection to make room for another, unless it has stopped waiting meanwhile. One that waits for a body is answered
-    /// before.
+    /// Evicts the connection and returns `true`, unless its state has changed meanwhile. A connection that waits for a
+    /// body gets a response first.
     pub(super) fn make_room(&self, waiting: Waiting) -> bool {
         let made = match waiting {
             Waiting::Request => self.change(IDLE, LEAVING),
@@ -249,7 +252,7 @@ impl Pace {
         made
     }
 
-    /// A wait for a body begins.
+    /// Starts a wait for a body and sets its deadline.
     fn begin_wait(&self) {
         let now = self.now();
         self.body_since.store(now, Relaxed);
@@ -267,12 +270,12 @@ impl Pace {
         given_up
     }
 
-    /// Changes the phase, unless it is another one by now.
+    /// Changes the phase and returns `true`, unless it is no longer `from`.
     fn change(&self, from: u8, to: u8) -> bool {
         self.phase.compare_exchange(from, to, Relaxed, Relaxed).is_ok()
     }
 
-    /// Milliseconds after `accepted`.
+    /// Returns the milliseconds since `accepted`.
     fn now(&self) -> u64 {
         millis(self.accepted.elapsed())
     }
@@ -289,7 +292,7 @@ fn millis(duration: Duration) -> u64 {
 // === impl Busy ===
 
 impl Busy {
-    /// Whether the answer is the last one on its connection: the client is late, or others need the room.
+    /// Returns `true` if the connection has to close after this response: the body is late, or the slot is needed.
     pub(super) fn is_last(&self) -> bool {
         self.last || self.pace.is_late()
     }

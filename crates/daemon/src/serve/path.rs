@@ -1,12 +1,12 @@
-//! Request paths in one spelling.
+//! Normalisation of request paths.
 
 use http::Uri;
 use http::uri::PathAndQuery;
 
-/// Joins repeated slashes of the path into one; the query stays as it is.
+/// Joins repeated slashes in the path into one; the query is left unchanged.
 ///
-/// Clients append `/v1/chat/completions` to a base URL that ends in a slash. Routing, authentication and the origin check
-/// all come after this, so they see the same path.
+/// Clients append `/v1/chat/completions` to a base URL that ends in a slash. Routing, authentication and the origin
+/// check all run after this, so they see the same path.
 pub(super) fn join_slashes(uri: &mut Uri) {
     let path = uri.path();
     if !path.as_bytes().windows(2).any(|pair| pair == b"//") {
@@ -23,7 +23,7 @@ pub(super) fn join_slashes(uri: &mut Uri) {
         joined.push_str(query);
     }
     let mut parts = uri.clone().into_parts();
-    // Without some of its slashes, a path is still one.
+    // Removing slashes cannot make a path invalid.
     parts.path_and_query = PathAndQuery::try_from(joined).ok();
     if let Ok(joined) = Uri::from_parts(parts) {
         *uri = joined;

@@ -1,8 +1,9 @@
-//! Who may have a connection: so many in all, so many per address, and whoever waits makes room first.
+//! Limits on the number of connections, in total and per address, with eviction of waiting connections when a limit is
+//! reached.
 //!
 //! # Invariants
-//! - A connection is closed to make room only while we wait for its client: for a request, or for the rest of one. One that is being
-//!   answered never is.
+//! - A connection is evicted only while the service waits for its client: for a request, or for the rest of one. A
+//!   connection whose request is being answered is never evicted.
 //! - The table has one entry per open connection.
 
 use std::collections::HashMap;
@@ -17,22 +18,22 @@ use tokio::time::{Instant, sleep, timeout};
 use super::pace::{Pace, SPARED};
 use crate::guesses::network;
 
-/// Time between two looks for a connection that can make room.
+/// Interval between attempts to find a connection to evict.
 const LOOK: Duration = Duration::from_millis(25);
 
-/// Time a program of this machine waits for a place among the others of this machine, until the youngest of them are spared no longer.
+/// Maximum time a connection from this machine waits for others from this machine to become evictable.
 const LOCAL_WAIT: Duration = SPARED.saturating_mul(2);
 
-/// Time a connection that was told to make room has to go before another one is told.
+/// Time an evicted connection has to close before another one is evicted.
 const TO_LEAVE: Duration = Duration::from_millis(100);
 
-/// Time without a place for a new connection after which clients are said to be waiting.
+/// Time a new connection waits for a slot before the service reports that clients are waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Least time between two warnings about an address that has too many connections.
+/// Minimum interval between warnings about addresses with too many connections.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
-/// Places for connections.
+/// Slots for connections.
 #[derive(Debug)]
 pub(super) struct Places {
     slots: Arc<Semaphore>,
@@ -40,7 +41,7 @@ pub(super) struct Places {
     per_address: usize,
     per_loopback: usize,
     table: Mutex<Table>,
-    /// Whether a client has been waiting for a place for longer than [`PATIENCE`].
+    /// Whether a client has been waiting for a slot for longer than [`PATIENCE`].
     full: AtomicBool,
 }
 
@@ -48,7 +49,7 @@ pub(super) struct Places {
 struct Table {
     last: u64,
     open: HashMap<u64, Holder>,
-    /// Connections per address, those that are leaving excepted.
+    /// Connections per address, excluding those being evicted.
     addresses: HashMap<IpAddr, usize>,
     warned: Option<Instant>,
 }
@@ -60,7 +61,7 @@ struct Holder {
     leaving: bool,
 }
 
-/// One place, held as long as this lives.
+/// A slot, held until drop.
 #[derive(Debug)]
 pub(super) struct Place {
     key: u64,
@@ -71,8 +72,8 @@ pub(super) struct Place {
 // === impl Places ===
 
 impl Places {
-    /// Makes `max` places, of which one address gets at most `per_address`; 0 is as many as there are. All programs of this machine
-    /// together leave an eighth to others.
+    /// Creates `max` slots, of which one address gets at most `per_address` (0 means no limit). All programs of this
+    /// machine together leave an eighth of the slots to other clients.
     pub(super) fn new(max: usize, per_address: usize) -> Self {
         let per_address = if per_address == 0 { max } else { per_address.min(max) };
         Self {
@@ -85,9 +86,11 @@ impl Places {
         }
     }
 
-    /// Takes a place for a connection of `peer`, which waits until there is one. `None`: its address has all it may have.
+    /// Takes a slot for a connection of `peer`, waiting until one is free. Returns `None` if its address has reached
+    /// its limit.
     pub(super) async fn take(self: &Arc<Self>, peer: IpAddr, pace: &Arc<Pace>) -> Option<Place> {
-        // Several addresses of this machine are one client. The network of ::1 would be that of other addresses.
+        // All loopback addresses count as one client. They are handled before `network`, whose /64 prefix of ::1 would
+        // cover other addresses.
         let is_local = peer.to_canonical().is_loopback();
         let address = if is_local { Ipv4Addr::LOCALHOST.into() } else { network(peer) };
         if !self.room_for(address).await {
@@ -102,17 +105,17 @@ impl Places {
         Some(Place { key, places: Arc::clone(self), _slot: slot })
     }
 
-    /// Whether clients have to wait because all places are taken by connections that are being answered.
+    /// Returns `true` if clients have to wait because every slot belongs to a connection that is being served.
     pub(super) fn is_full(&self) -> bool {
         self.full.load(Relaxed)
     }
 
-    /// Whether an address may have one more connection, after one of its own has made room if need be.
+    /// Returns `true` if an address may have one more connection, evicting one of its own if necessary.
     async fn room_for(&self, address: IpAddr) -> bool {
         let (most, wait) =
             if address.is_loopback() { (self.per_loopback, LOCAL_WAIT) } else { (self.per_address, Duration::ZERO) };
         if most >= self.max {
-            // There is no bound of its own; it waits for a slot.
+            // The address has no limit of its own, only that of the slots.
             return true;
         }
         let deadline = Instant::now() + wait;
@@ -131,13 +134,14 @@ impl Places {
         }
     }
 
-    /// A slot; `None` never happens, because the semaphore is never closed.
+    /// Waits for a free slot, evicting connections if necessary. Never returns `None`, because the semaphore is never
+    /// closed.
     async fn slot(&self) -> Option<OwnedSemaphorePermit> {
         if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
             return Some(slot);
         }
         let since = Instant::now();
-        // One that was told to leave for its address's sake leaves a slot, too.
+        // A connection evicted because of its address's limit frees a slot, too.
         let mut told = self.table().has_leaving().then_some(since);
         loop {
             if told.is_none_or(|told| told.elapsed() >= TO_LEAVE) && self.table().make_room(None) {
@@ -156,7 +160,7 @@ impl Places {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        // A panic cannot leave the table half changed: nothing in between can panic.
+        // A poisoned lock is safe to use: no code that panics runs between the changes of one update.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -169,7 +173,8 @@ impl Places {
 // === impl Table ===
 
 impl Table {
-    /// Ends the connection that has kept us waiting for longest, idle ones first; among those of one address, or of all.
+    /// Evicts the connection that has waited the longest, idle ones first; considers one address, or all with `None`.
+    /// Returns `false` if there is no candidate.
     fn make_room(&mut self, address: Option<IpAddr>) -> bool {
         let now = Instant::now();
         loop {
@@ -180,7 +185,7 @@ impl Table {
             });
             let Some((waiting, _, key)) = candidates.min() else { return false };
             let Some(holder) = self.open.get_mut(&key) else { return false };
-            // Otherwise its client has just gone on: the next one, then.
+            // If this fails, the state of the connection has just changed; try the next candidate.
             if holder.pace.make_room(waiting) {
                 holder.leaving = true;
                 let address = holder.address;
@@ -190,7 +195,7 @@ impl Table {
         }
     }
 
-    /// Returns whether a connection that was told to make room is still there.
+    /// Returns `true` if an evicted connection is still open.
     fn has_leaving(&self) -> bool {
         self.open.values().any(|holder| holder.leaving)
     }

@@ -1,4 +1,4 @@
-//! The byte stream of a connection, telling the pace what happens on it.
+//! The byte stream of a connection, which reports its activity to the [`Pace`].
 
 use std::io;
 use std::pin::Pin;
@@ -11,8 +11,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::pace::Pace;
 use super::places::Place;
 
-/// What is open as long as this lives: the stream, its place among the connections, its place in the count. It outlives the connection's
-/// task when the service upgrades it.
+/// A stream together with the guards of an open connection: its slot and its entry in the tracker. Outlives the
+/// connection's task when the service upgrades it.
 #[derive(Debug)]
 pub(super) struct Socket<T> {
     stream: T,

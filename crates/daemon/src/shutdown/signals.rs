@@ -1,17 +1,17 @@
-//! What the operating system asks of us: the first signal drains, the second cuts, the third ends the process where it stands.
+//! Signal handling: the first signal triggers the drain, the second the cut, and the third exits immediately.
 
 use tokio::task::JoinHandle;
 
 use super::Shutdown;
 use crate::exit::Exit;
 
-/// The task that listens for signals; it ends with this value.
+/// Task that waits for signals; aborted on drop.
 #[derive(Debug)]
 pub(crate) struct Signals {
     task: JoinHandle<()>,
 }
 
-/// A signal that came: its name, and the exit code of a process that dies of it.
+/// A received signal: its name, and the exit code of a process that it kills.
 struct Received {
     name: &'static str,
     code: i32,
@@ -20,7 +20,10 @@ struct Received {
 // === impl Signals ===
 
 impl Signals {
-    /// Installs the handlers, at once, and pulls `shutdown` from now on.
+    /// Installs the handlers before returning, and triggers `shutdown` on signals from now on.
+    ///
+    /// # Errors
+    /// Returns [`Exit::Temporary`] when a handler cannot be installed.
     pub(crate) fn install(shutdown: Shutdown) -> Result<Self, Exit> {
         let mut source = source::Source::install()
             .map_err(|error| Exit::Temporary(format!("cannot install signal handlers: {error}")))?;
@@ -53,7 +56,7 @@ mod source {
     pub(super) struct Source {
         terminate: Signal,
         interrupt: Signal,
-        /// Not under `nohup`, which would lose its meaning if a handler took the place of "ignore".
+        /// `None` under `nohup`, because a handler would override the inherited "ignore" disposition.
         hangup: Option<Signal>,
     }
 
@@ -81,11 +84,12 @@ mod source {
         }
     }
 
-    /// Asking the system call itself needs unsafe code; Linux also writes it down. Elsewhere: not known, so no.
+    /// Returns `true` if SIGHUP is ignored. Querying the disposition itself requires unsafe code, so this reads
+    /// `/proc`; systems other than Linux return `false`.
     fn hangup_is_ignored() -> bool {
         let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-        // Signal 1 is the lowest bit.
+        // Signal 1 is bit 0.
         mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
     }
 }
@@ -111,7 +115,7 @@ mod source {
         }
 
         pub(super) async fn next(&mut self) -> Received {
-            // 130 is what shells report for an interrupt; Windows has no convention of its own.
+            // 130 is the code shells report for an interrupt; Windows has no convention.
             let code = 130;
             tokio::select! {
                 _ = self.c.recv() => Received { name: "Ctrl-C", code },
