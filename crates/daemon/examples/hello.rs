@@ -1,5 +1,5 @@
-//! The smallest program on this crate: it greets, streams and fails on request. The integration tests run it; by hand,
-//! `cargo run -p signalbox-daemon --example hello -- --port 0` does.
+//! A minimal program on this crate, which greets, streams and fails on request. The integration tests run it; to run it
+//! by hand, use `cargo run -p signalbox-daemon --example hello -- --port 0`.
 
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ const SPEC: Spec = Spec {
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
-    /// What to answer
+    /// Text to answer with
     #[arg(long)]
     greeting: Option<String>,
 }
@@ -49,16 +49,16 @@ struct Hello {
     mode: Mode,
 }
 
-/// What to do besides serving.
+/// Behaviour other than serving, for tests.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Mode {
     Serve,
     /// Panic at start.
     Panic,
-    /// Block the thread that could notice that the process should leave.
+    /// Block the thread that would notice a shutdown.
     Hang,
-    /// Serve, and then do not come to an end.
+    /// Serve, and then never return.
     Linger,
 }
 
@@ -100,9 +100,9 @@ async fn answer(request: Request<RequestBody>, hello: Hello, shutdown: Shutdown)
     let body = match request.uri().path() {
         "/hello" => text(hello.greeting),
         "/panic" => panic!("panicked in a handler, on request"),
-        // Ends by itself, once the process wants to leave.
+        // Ends by itself when the drain begins.
         "/until-draining" => streaming(async move { shutdown.draining().await }, "finished\n"),
-        // Ends because it must.
+        // Ends when it is cut.
         "/until-cut" => streaming(async move { shutdown.cut().await }, "cut\n"),
         "/for-ever" => streaming(std::future::pending(), ""),
         _ => {
@@ -118,7 +118,7 @@ fn text(text: String) -> Body {
     Full::from(text).boxed_unsync()
 }
 
-/// `begun`, then, when `moment` has come, `last`.
+/// Returns a body of `begun`, followed by `last` when `moment` is ready.
 fn streaming(moment: impl Future<Output = ()> + Send + 'static, last: &'static str) -> Body {
     let frame = |text: &'static str| Ok(Frame::data(Bytes::from_static(text.as_bytes())));
     let frames: std::pin::Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>> =

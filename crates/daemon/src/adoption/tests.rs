@@ -8,7 +8,7 @@ use crate::shutdown::Shutdown;
 
 const ID: &str = "0123-abcd";
 
-/// A child that serves, and waits for a successor of its supervisor.
+/// A serving child that waits for a successor of its supervisor.
 struct Room {
     dir: tempfile::TempDir,
     shutdown: Shutdown,
@@ -64,7 +64,7 @@ fn who_knows_the_key_becomes_the_lifeline_and_gets_the_sockets() {
             ("x", "i", "print")
         );
         assert_eq!(status.identity, Identity::own());
-        // The very socket: who connects to it is accepted by the child.
+        // It is the same socket: the child accepts the connection of this client.
         assert_eq!(adopted.sockets[0].local_addr().unwrap(), status.addr);
         let _client = std::net::TcpStream::connect(status.addr).unwrap();
         room.served.accept().unwrap();
@@ -100,7 +100,7 @@ fn fc_05_neither_side_believes_who_does_not_know_the_key() {
         let child = scope.spawn(|| room.child.wait_for_successor(&room.shutdown).is_some());
         let files = Files::of(room.dir.path(), ID).unwrap();
         successor::Candidate::meet(&files, &wrong).unwrap_err();
-        // Nonsense, and nothing at all.
+        // Send invalid data, then connect and close without data.
         use std::io::Write as _;
         UnixStream::connect(&files.socket).unwrap().write_all(b"shutdown\n{}\n").unwrap();
         drop(UnixStream::connect(&files.socket).unwrap());
@@ -108,7 +108,7 @@ fn fc_05_neither_side_believes_who_does_not_know_the_key() {
         assert!(!child.join().unwrap(), "nobody was taken for a successor");
     });
 
-    // Somebody who listens there and does not know it either.
+    // A process that listens on the socket, but does not know the key.
     let files = Files::of(elsewhere.path(), ID).unwrap();
     let impostor = Adoptable::new(elsewhere.path(), ID, Duration::from_secs(60), String::new()).unwrap();
     let shutdown = Shutdown::new();
@@ -139,7 +139,7 @@ fn a_leader_that_is_gone_is_nobody() {
     assert!(matches!(families(dir.path(), &key).unwrap()[0].found, Found::Nobody));
     files.remove().unwrap();
     files.remove().unwrap();
-    // Locks of others are none of ours.
+    // Lock files that do not belong to a family are ignored.
     std::fs::write(dir.path().join("api-server.lock"), "").unwrap();
     assert!(families(dir.path(), &key).unwrap().is_empty());
 }

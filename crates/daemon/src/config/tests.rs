@@ -28,7 +28,7 @@ const SPEC: Spec = Spec {
     env_prefix: Some("API_"),
 };
 
-/// A home directory whose `hello.toml` holds `file`.
+/// A home directory whose `hello.toml` contains `file`.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -58,7 +58,7 @@ fn args(change: impl FnOnce(&mut CommonArgs)) -> CommonArgs {
     args
 }
 
-/// The message and the code of a refusal.
+/// Returns the message and the exit code of an error.
 fn refused(result: Result<Loaded<Own>, Exit>) -> (String, u8) {
     let exit = result.unwrap_err();
     (exit.to_string(), exit.code())
@@ -75,7 +75,7 @@ fn the_defaults_parse_and_hold_in_an_empty_home() {
     assert_eq!(loaded.common.log.level, LogLevel::Info);
     assert_eq!(loaded.common.data_dir, home.path());
     let path = home.path().join("signalbox.db").display().to_string().replace('\\', "/");
-    // The path of Windows begins with a drive.
+    // On Windows the path begins with a drive letter.
     let url = format!("sqlite://{}{path}", if cfg!(windows) { "/" } else { "" });
     assert_eq!(loaded.common.database.url.expose(), &url);
     assert_eq!(loaded.own.greeter.greeting, "hello");

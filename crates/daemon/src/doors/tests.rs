@@ -48,7 +48,7 @@ fn a_browser_that_hides_the_origin_still_tells_the_site() {
     for (site, allowed) in [("cross-site", false), ("same-site", false), ("same-origin", true), ("none", true)] {
         assert_eq!(check("POST", "/", &[("sec-fetch-site", site)]).is_ok(), allowed, "{site}");
     }
-    // The origin says more, where there is one.
+    // If present, `Origin` is more specific and takes precedence.
     assert_eq!(check("POST", "/", &[("sec-fetch-site", "cross-site"), ("origin", "https://named.example")]), Ok(()));
 }
 
@@ -75,7 +75,7 @@ fn only_pages_that_are_let_in_may_read() {
     assert_eq!(headers["access-control-allow-origin"], "http://localhost:5173");
     assert_eq!(headers["access-control-allow-headers"], "x-stainless-os");
     assert!(headers["access-control-allow-methods"].to_str().unwrap().contains("PATCH"));
-    // The page is one of a public network, and we are not: nobody gets that from us.
+    // Private Network Access: pages from public networks are never granted access to this service.
     assert!(!headers.contains_key("access-control-allow-private-network"));
 }
 

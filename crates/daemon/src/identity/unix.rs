@@ -40,7 +40,7 @@ impl Held {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "documented to block; the platform does not report when a process ends")]
+    #[expect(clippy::disallowed_methods, reason = "documented to block; the platform does not report process ends")]
     pub(super) fn ends_within(&self, limit: Option<Duration>) -> bool {
         let mut left = limit;
         while !self.has_ended() {

@@ -1,4 +1,5 @@
-//! Connections over in-memory pipes, with the clock paused: what takes a minute takes no time, and always the same.
+//! Tests of connections over in-memory pipes, with the clock paused, so that timeouts pass instantly and
+//! deterministically.
 
 use std::io::ErrorKind;
 
@@ -37,7 +38,7 @@ fn text(text: &'static str) -> Response<Body> {
     Response::new(Full::from(text).map_err(|never| match never {}).boxed())
 }
 
-/// What the tests talk to.
+/// The service under test.
 async fn hello(mut request: Request<RequestBody>) -> Result<Response<Body>, Infallible> {
     match request.uri().path() {
         "/slow" => {
@@ -79,7 +80,7 @@ async fn hello(mut request: Request<RequestBody>) -> Result<Response<Body>, Infa
     }
 }
 
-/// The client's end of a connection that is being served.
+/// Returns the client end of a connection that is being served.
 async fn connect(house: &House) -> (DuplexStream, JoinHandle<()>) {
     let (client, server) = duplex(64 << 10);
     let pace = Arc::new(Pace::new(house.timeouts()));
@@ -90,7 +91,7 @@ async fn connect(house: &House) -> (DuplexStream, JoinHandle<()>) {
     (client, task)
 }
 
-/// Sends a request for `path` and reads the answer, head and body, until `end`.
+/// Sends a request for `path` and reads the response, head and body, until `end`.
 async fn ask(client: &mut DuplexStream, path: &str, end: &str) -> String {
     client.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
     read_until(client, end).await
@@ -107,7 +108,7 @@ async fn read_until(client: &mut DuplexStream, end: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Whether the connection is still open after `wait`.
+/// Returns `true` if the connection is still open after `wait`.
 async fn is_open_after(client: &mut DuplexStream, wait: Duration) -> bool {
     match timeout(wait, client.read_u8()).await {
         Err(_elapsed) => true,
@@ -195,7 +196,7 @@ async fn a_panic_costs_one_request() {
     assert!(ask(&mut client, "/hello", "hello").await.starts_with("HTTP/1.1 200"));
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 async fn until(mut holds: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + secs(10);
     while !holds() {
@@ -305,7 +306,7 @@ async fn accepted_connections_inherit_the_bound_of_what_they_hold() {
     accept::bound_send_buffers(&socket, Size::from_bytes(bound)).unwrap();
     let (_client, accepted) = tokio::join!(TcpStream::connect(socket.local_addr().unwrap()), socket.accept());
     let held = socket2::SockRef::from(&accepted.unwrap().0).send_buffer_size().unwrap() as u64;
-    // Linux takes as much again for its own books.
+    // Linux doubles the requested size to allow for its own bookkeeping.
     assert!((bound..=2 * bound).contains(&held), "{held}");
 }
 

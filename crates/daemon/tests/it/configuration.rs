@@ -85,7 +85,7 @@ fn a_bad_variable_ends_with_78() {
 fn a_data_directory_that_cannot_be_made_ends_with_73_and_its_path() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let program = Program::new().file(&format!("data_dir = \"{}/data\"\n", file.path().display()));
-    // The flag would win over the file.
+    // Without the flag, which would override the file.
     let config = program.home().join("hello.toml");
     let ended = Program::bare().arg("--config").arg(config).env("HOME", program.home()).end();
     assert_eq!(ended.code, Some(73), "{}", ended.stderr);

@@ -1,4 +1,4 @@
-//! Life under a supervisor, which holds the other end of stdin.
+//! Tests of a supervised process, whose stdin is the lifeline.
 
 use std::process::Stdio;
 

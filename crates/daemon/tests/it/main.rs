@@ -1,7 +1,8 @@
-//! The crate from outside: a small program on it (`examples/hello.rs`), started, asked, signalled and buried.
+//! Tests of the crate from outside: they start, call, signal and stop a minimal program built on it
+//! (`examples/hello.rs`).
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers, too")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its helper functions")]
 
 mod configuration;
 mod lifeline;

@@ -1,4 +1,4 @@
-//! Leaving: on signals, with and without streams that run.
+//! Tests of shutdown by signals, with and without running streams.
 
 use std::net::{Ipv4Addr, TcpStream};
 
@@ -59,7 +59,7 @@ fn a_second_signal_cuts_at_once() {
     let mut stream = running.connect();
     get(&mut stream, "/until-cut", "begun\n\r\n");
     running.signal(SIGTERM);
-    // Two signals in a row may arrive as one.
+    // Wait, because two signals in quick succession may be merged into one.
     running.wait_for_log("no longer accepting");
     running.signal(SIGTERM);
     read_until(&mut stream, "cut\n\r\n0\r\n\r\n");

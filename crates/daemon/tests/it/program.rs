@@ -10,31 +10,31 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Longer than anything takes; only a hang gets there.
+/// Timeout that only a hang reaches.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A program about to start, alone in an empty environment and an empty home.
+/// A program to be started, with an empty environment and an empty home directory.
 pub(crate) struct Program {
     home: tempfile::TempDir,
     command: Command,
 }
 
-/// A program that listens.
+/// A program that is listening.
 pub(crate) struct Running {
     _home: tempfile::TempDir,
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
     stderr: Option<BufReader<ChildStderr>>,
-    /// The first line on stdout, without its end.
+    /// First line on stdout, without its newline.
     pub(crate) status: String,
     pub(crate) port: u16,
 }
 
-/// How a program ended.
+/// Result of a program that has ended.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
-    /// What came on stdout after the status line.
+    /// Output on stdout after the status line.
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -48,7 +48,7 @@ impl Program {
         program
     }
 
-    /// Not even told where its home is.
+    /// Creates a program that is not even told its home directory.
     pub(crate) fn bare() -> Self {
         let mut command = Command::new(executable());
         command.env_clear().stdin(Stdio::null());
@@ -79,7 +79,7 @@ impl Program {
         self
     }
 
-    /// The same program, started by a shell after `preparation`.
+    /// Starts the same program through a shell that first runs `preparation`.
     pub(crate) fn through(mut self, preparation: &str) -> Self {
         let mut command = Command::new("/bin/sh");
         let script = format!("{preparation}; exec \"$0\" \"$@\"");
@@ -89,7 +89,7 @@ impl Program {
         self
     }
 
-    /// Runs it to its end.
+    /// Runs the program until it ends.
     pub(crate) fn end(mut self) -> Ended {
         let output = self.command.output().unwrap();
         Ended {
@@ -99,12 +99,12 @@ impl Program {
         }
     }
 
-    /// Starts it on any free port and waits for its status line.
+    /// Starts the program on any free port and waits for its status line.
     pub(crate) fn start(self) -> Running {
         self.arg("--port=0").start_as_told()
     }
 
-    /// Starts it and waits for its status line.
+    /// Starts the program and waits for its status line.
     pub(crate) fn start_as_told(mut self) -> Running {
         let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
@@ -141,7 +141,7 @@ impl Running {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
-    /// Writes a line to its stdin, which must have been made a pipe.
+    /// Writes a line to its stdin, which must be a pipe.
     pub(crate) fn tell(&mut self, line: &str) {
         self.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
@@ -163,7 +163,7 @@ impl Running {
         }
     }
 
-    /// Waits for its end.
+    /// Waits until it has ended.
     pub(crate) fn ended(mut self) -> Ended {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.stdout.read_to_string(&mut stdout).unwrap();
@@ -176,7 +176,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Only after a failed assertion is it still there.
+        // It is still running only if an assertion has failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -190,7 +190,7 @@ pub(crate) fn connect(port: u16) -> TcpStream {
     stream
 }
 
-/// The answer to `GET path`, which is expected to end with `end`.
+/// Sends `GET path` and reads the response, which should end with `end`.
 pub(crate) fn get(stream: &mut TcpStream, path: &str, end: &str) -> String {
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
     read_until(stream, end)
@@ -208,7 +208,7 @@ pub(crate) fn read_until(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Everything up to the end of the connection, however it ends.
+/// Reads everything up to the end of the connection; a reset counts as the end.
 pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     if let Err(error) = stream.read_to_end(&mut answer) {
@@ -217,7 +217,7 @@ pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Cargo puts examples beside the directory of the test binary.
+/// Returns the path of the example; Cargo puts examples beside the directory of the test binary.
 pub(crate) fn executable() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
     let built = deps.ancestors().nth(2).unwrap().join("examples").join("hello");

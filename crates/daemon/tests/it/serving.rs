@@ -45,7 +45,7 @@ fn a_panic_is_one_answer_500_and_logged_with_its_place() {
 fn a_passed_socket_is_served_and_outlives_the_process() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
-    // As stdin, because that descriptor is inherited without unsafe code.
+    // Pass it as stdin, because that descriptor is inherited without unsafe code.
     let passed = OwnedFd::from(socket.try_clone().unwrap());
     let running = Program::new()
         .env("LISTEN_FDS", "1")
@@ -63,7 +63,8 @@ fn a_passed_socket_is_served_and_outlives_the_process() {
     assert_eq!(peer, waiting.local_addr().unwrap());
 }
 
-/// The other process has made the shared socket non-blocking; the connection is in its queue already.
+/// Accepts a connection that is already in the backlog. The other process has made the shared socket non-blocking,
+/// which is undone first.
 fn accept(socket: &TcpListener) -> (std::net::TcpStream, std::net::SocketAddr) {
     socket.set_nonblocking(false).unwrap();
     socket.accept().unwrap()
@@ -85,7 +86,8 @@ fn the_soft_limit_of_descriptors_is_no_limit() {
     }
 }
 
-/// Connections leave descriptors over, as many as the limit allowed at the start: so it is lowered now.
+/// The connection limit is derived from the descriptor limit at the start, so that connections never use up all
+/// descriptors. The test therefore lowers the descriptor limit afterwards.
 #[cfg(target_os = "linux")]
 #[test]
 fn out_of_descriptors_it_waits_and_recovers() {

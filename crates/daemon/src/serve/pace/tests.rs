@@ -1,4 +1,4 @@
-//! The state machine alone, with the clock paused.
+//! Tests of the state machine in isolation, with the clock paused.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -20,7 +20,7 @@ fn pace() -> Arc<Pace> {
     Arc::new(Pace::new(TIMEOUTS))
 }
 
-/// Polls as the connection's task does, for `time`: whether the connection is overdue by then.
+/// Polls like the connection's task for `time`, and returns whether the connection was overdue within it.
 async fn is_overdue_after(pace: &Pace, time: Duration) -> bool {
     let mut timer = pin!(pace.timer());
     timeout(time, poll_fn(|cx| pace.poll_overdue(timer.as_mut(), cx))).await.is_ok()
@@ -177,8 +177,8 @@ async fn making_room_wakes_the_connection() {
 }
 
 proptest! {
-    /// Whatever comes, no body is waited for longer than the timeout and what its bytes have earned, and each wait is at most as
-    /// long as the timeout.
+    /// The total wait for a body is bounded by the timeout plus the time earned by its bytes, and each single wait by
+    /// the timeout, for any sequence of steps.
     #[test]
     fn the_waits_for_a_body_are_bounded(steps in prop::collection::vec((0_u64..34_000, 0_u64..100_000), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -191,7 +191,7 @@ proptest! {
                 let overdue = is_overdue_after(&pace, Duration::from_millis(wait)).await;
                 waited += wait;
                 let allowed = 30_000 + bytes * 1000 / 1024;
-                // The connection ends only after the service had its time to answer.
+                // The connection ends only after the service had time to answer.
                 assert!(!overdue || pace.is_late() && (wait >= 34_990 || waited + 10 >= allowed + 5000), "{waited} of {allowed}");
                 if pace.is_late() {
                     assert!(wait >= 30_000 || waited + 2 >= allowed, "{waited} of {allowed} ms, the last {wait}");

@@ -1,4 +1,4 @@
-//! Bodies that do not come, and places for connections.
+//! Tests of late request bodies, and of the connection limits.
 
 use super::*;
 
@@ -88,7 +88,7 @@ async fn large_bodies_beyond_the_memory_for_them_are_refused_and_small_ones_pass
     clients[0].write_all(&[b'x'; 200_000 - (150 << 10)]).await.unwrap();
     read_until(&mut clients[0], "200000 bytes").await;
 
-    // What is over is not counted any more.
+    // A request that has ended no longer counts.
     let (mut third, _) = connect(&house).await;
     third.write_all(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 150000\r\n\r\n").await.unwrap();
     third.write_all(&[b'x'; 150_000]).await.unwrap();
@@ -150,7 +150,7 @@ async fn an_address_has_so_many_places_and_others_have_theirs() {
             held.push((place, running));
         }
     }
-    // Of the same network, and of the same machine.
+    // Other addresses of the same networks and of this machine share the limit.
     for address in ["::ffff:192.0.2.1", "2001:db8::2", "127.0.0.2", "::1"] {
         assert!(places.take(of(address), &busy().1).await.is_none(), "{address}");
     }
@@ -177,7 +177,7 @@ async fn an_address_with_too_many_connections_loses_its_own_idle_ones() {
     assert!(paces[0].waiting(tokio::time::Instant::now()).is_some(), "another address is left alone");
     let gone: Vec<_> = (1..4).filter(|n| paces[*n].waiting(tokio::time::Instant::now()).is_none()).collect();
     assert_eq!(gone.len(), 1, "{gone:?}");
-    // That it is gone is counted once.
+    // A connection that was evicted and then closed is subtracted only once.
     drop(first);
     let paces: Vec<_> = std::iter::repeat_with(|| (idle(), ())).take(2).collect();
     let busy: Vec<_> = paces.iter().map(|(pace, ())| pace.busy()).collect();
