@@ -1,6 +1,6 @@
-//! All routes.
+//! The HTTP routes.
 //!
-//! | Route | Room |
+//! | Route | Module |
 //! |---|---|
 //! | `POST /v1/chat/completions`, `POST /v1/completions` | [`chat_completions`] |
 //! | `GET /v1/models`, `/v1/models/{id}` | [`models`] |
@@ -33,7 +33,7 @@ use axum::{
 
 use crate::{app::App, server};
 
-/// The routes, in their stack.
+/// Returns the router with all routes and the middleware stack.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat_completions::chat))

@@ -1,4 +1,4 @@
-//! What every request needs, made once at start.
+//! The state shared by all requests, created once at start-up.
 
 use std::sync::Arc;
 
@@ -12,47 +12,47 @@ use crate::{
     metrics::Metrics, qwen::Qwen, record::Log,
 };
 
-/// The parts of the service that requests share.
+/// State shared by all requests.
 #[derive(Debug)]
 pub struct App {
-    /// The database all services share.
+    /// Database shared by all services.
     pub store: Store,
-    /// The site.
+    /// Client of chat.qwen.ai.
     pub qwen: Arc<Qwen>,
-    /// Who we are there.
+    /// Logins at chat.qwen.ai.
     pub logins: Logins,
-    /// What is said there.
+    /// Conversations at chat.qwen.ai.
     pub conversations: Conversations,
-    /// The models there are.
+    /// Cached list of models.
     pub models: ModelCache,
-    /// What the log keeps.
+    /// Settings that control how much of a request is logged.
     pub keeping: Arc<Keeping>,
-    /// What was asked here directly.
+    /// Log of direct requests.
     pub log: Log,
-    /// What went wrong.
+    /// Reports of errors.
     pub errors: ErrorLog,
-    /// What is counted.
+    /// Metrics.
     pub metrics: Arc<Metrics>,
-    /// Work that outlives its request.
+    /// Tracker of tasks that outlive their request.
     pub tasks: TaskTracker,
-    /// Who may ask.
+    /// Client keys.
     pub keys: ClientKeys,
-    /// By which names, and from which pages.
+    /// Check of hosts and origins.
     pub doors: Doors,
-    /// The largest request body, in bytes.
+    /// Maximum size of a request body in bytes.
     pub max_body: usize,
-    /// A permit for each request that may be answered at the same time.
+    /// Permits for requests in flight.
     pub in_flight: Arc<Semaphore>,
-    /// Cancelled when streams have to end now.
+    /// Cancelled when streams have to end at once.
     pub cut: CancellationToken,
-    /// When to leave.
+    /// Shutdown signal.
     pub shutdown: Shutdown,
-    /// Who may ask for that.
+    /// Authorisation check for shutdown requests.
     pub control: Control,
-    /// Knows the requests of provider-router, which are in its log already.
+    /// Verifier of requests from provider-router, which logs them itself.
     pub signer: RequestSigner,
-    /// This run of the service.
+    /// Id of this run of the service.
     pub instance: String,
-    /// When it began.
+    /// Start of the service.
     pub started: Instant,
 }

@@ -1,4 +1,4 @@
-//! The service's own configuration; the sections every service has are the daemon's.
+//! The service's own configuration sections; the common ones are provided by the daemon crate.
 
 use http::HeaderValue;
 use serde::Deserialize;
@@ -12,20 +12,20 @@ use toml::{Table, Value};
 
 use crate::qwen::Access;
 
-/// The defaults, which are also the documentation.
+/// Defaults of the sections, with their documentation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 
 /// All sections.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// chat.qwen.ai.
+    /// Access to chat.qwen.ai.
     pub upstream: Upstream,
-    /// Who we are there.
+    /// Login at chat.qwen.ai.
     pub login: LoginConfig,
     /// Conversations.
     pub sessions: Sessions,
-    /// What clients may do.
+    /// Limits for clients.
     pub api: Api,
 }
 
@@ -41,7 +41,7 @@ pub struct Upstream {
     max_retries: u32,
     retry_base_delay: Duration,
     retry_max_delay: Duration,
-    /// How long the list of models is kept.
+    /// Time for which the list of models is cached.
     pub models_cache: Duration,
 }
 
@@ -49,11 +49,11 @@ pub struct Upstream {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoginConfig {
-    /// The header `bx-umidtoken`.
+    /// Value of the header `bx-umidtoken`.
     pub token: Secret<String>,
-    /// The header `Cookie`.
+    /// Value of the header `Cookie`.
     pub cookies: Secret<String>,
-    /// Whether to ask without a login.
+    /// Whether to call the site as a guest if there is no login.
     pub guest: bool,
 }
 
@@ -61,9 +61,9 @@ pub struct LoginConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sessions {
-    /// How long a conversation can be continued.
+    /// Time after its last turn for which a conversation can be continued.
     pub idle_timeout: Duration,
-    /// How often those that are over are forgotten.
+    /// Interval at which expired conversations are deleted.
     pub cleanup_interval: Duration,
 }
 
@@ -71,16 +71,16 @@ pub struct Sessions {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Api {
-    /// The largest request body.
+    /// Maximum size of a request body.
     pub max_body: Size,
-    /// Maximum number of requests that are being answered, streams included.
+    /// Maximum number of requests in flight, including streams.
     pub max_in_flight: usize,
 }
 
-/// What a variable's text means.
+/// Parser of a variable's text.
 type Read = fn(&str) -> Option<Value>;
 
-/// The variables of the original, and the keys they set.
+/// Environment variables of the Node.js version: name, section, key, parser, and accepted values.
 const VARIABLES: [(&str, &str, &str, Read, &str); 11] = [
     ("QWEN_BASE_URL", "upstream", "base_url", text, "a URL"),
     ("QWEN_TIMEOUT", "upstream", "timeout", milliseconds, "milliseconds"),
@@ -95,10 +95,10 @@ const VARIABLES: [(&str, &str, &str, Read, &str); 11] = [
     ("CORS_ORIGIN", "server", "allowed_origins", origins, "an origin, or *"),
 ];
 
-/// What the environment sets, as it would stand in a file. An empty variable counts as unset.
+/// Returns the settings from the environment in the form of a configuration file. An empty variable counts as unset.
 ///
 /// # Errors
-/// A sentence that names the variable, never its value.
+/// Returns an error that names an invalid variable, but not its value.
 pub fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Table, Exit> {
     let mut table = Table::new();
     for (name, section, key, read, takes) in VARIABLES {
@@ -115,7 +115,7 @@ fn text(given: &str) -> Option<Value> {
     Some(Value::from(given))
 }
 
-/// The original took one.
+/// Converts a single origin, because the Node.js version accepted only one.
 fn origins(given: &str) -> Option<Value> {
     Some(Value::Array(vec![Value::from(given)]))
 }
@@ -131,16 +131,16 @@ fn milliseconds(given: &str) -> Option<Value> {
 // === impl Upstream ===
 
 impl Upstream {
-    /// Where chat.qwen.ai is.
+    /// Returns the base URL of chat.qwen.ai.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// How the site is reached.
+    /// Returns the validated access settings.
     ///
     /// # Errors
-    /// [`Exit::Config`] for an address or a browser that cannot be.
+    /// Returns [`Exit::Config`] for an invalid base URL or user agent.
     pub fn access(&self) -> Result<Access, Exit> {
         let wrong = |key: &str, why: String| Exit::Config(format!("upstream.{key}: {why}"));
         let target = Target::parse(&self.base_url, &AddressPolicy::default())

@@ -1,12 +1,12 @@
-//! Conversations: which chat at chat.qwen.ai a request continues, and where.
+//! Conversations: finds the chat at chat.qwen.ai, and the position in it, that a request continues.
 //!
-//! The site remembers a chat itself, as a tree of messages; a turn names the answer it follows. Clients name nothing: they
-//! send the whole history again. So every answer is noted with what was said up to it ([`trace`]), and a request whose
-//! history is the same goes on from there. Conversations that were alike so far are as good as each other, but each takes a
-//! chat of its own where there is one. What is not found, because it expired, was changed by the client or is lost at the
-//! site, is told anew in a new chat: that costs tokens and is always right.
+//! The site stores each chat as a tree of messages; a new turn names the answer it follows. Clients send no such id,
+//! but the whole history. Therefore every answer is recorded with a trace of the history up to it ([`trace`]), and a
+//! request with the same history continues from there. Conversations with identical histories are interchangeable, but
+//! each uses a free chat of its own if there is one. If no chat is found, because it expired, was changed by the client
+//! or was lost at the site, the history is replayed as text in a new chat, which costs tokens but is always correct.
 //!
-//! One turn at a time runs in a chat ([`seats`]).
+//! A chat runs one turn at a time ([`seats`]).
 
 pub mod seats;
 pub mod trace;
@@ -36,13 +36,13 @@ use crate::{
     },
 };
 
-/// How long a turn waits for the database. Without it the history is told anew, which is right as well.
+/// Maximum time a turn waits for the database. Without it the history is replayed, which is also correct.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How much of the first message the list of sessions shows, in characters.
+/// Maximum characters of the first message in the list of sessions.
 const SHOWN: usize = 4096;
 
-/// All conversations.
+/// Conversations at chat.qwen.ai.
 #[derive(Debug)]
 pub struct Conversations {
     store: Store,
@@ -51,40 +51,40 @@ pub struct Conversations {
     seats: Seats,
 }
 
-/// A turn whose answer is on its way.
+/// A turn whose answer is being received.
 #[derive(Debug)]
 pub struct Turn {
-    /// Where it belongs.
+    /// Chat in which the turn runs.
     pub place: Place,
-    /// The answer.
+    /// Events of the answer.
     pub events: Events,
-    /// What was sent to the site.
+    /// Request body sent to the site.
     pub sent: Bytes,
 }
 
-/// Where a turn belongs. No other turn runs in this chat until it is dropped.
+/// The chat in which a turn runs. No other turn runs in this chat until it is dropped.
 #[derive(Debug)]
 pub struct Place {
-    /// The session.
+    /// Id of the session.
     pub session_id: String,
     chat_id: String,
-    /// A new chat needs none: nobody knows it yet.
+    /// `None` for a new chat in a new session, which no other request can find yet.
     _seat: Option<Seat>,
 }
 
 // === impl Conversations ===
 
 impl Conversations {
-    /// The conversations in this database; they can be continued for so long after their last turn.
+    /// Creates the conversations of this database, which can be continued until `idle_timeout` after their last turn.
     #[must_use]
     pub fn new(store: Store, qwen: Arc<Qwen>, idle_timeout: Duration) -> Self {
         Self { store, qwen, idle_timeout, seats: Seats::default() }
     }
 
-    /// Asks for the next answer. The site has begun to answer when this returns.
+    /// Requests the next answer. Returns once the site has begun to answer.
     ///
     /// # Errors
-    /// What the site said instead.
+    /// Returns the failure reported by the site.
     pub async fn begin(&self, ask: &Ask, login: &Login) -> Result<Turn, Failure> {
         let Some((turn, seat)) = self.find(ask).await else {
             return self.open(ask, login, id::request_id().to_string(), None).await;
@@ -103,7 +103,8 @@ impl Conversations {
         }
     }
 
-    /// Notes where the conversation can be continued. That it cannot be noted is no reason to keep the answer back.
+    /// Records the position from which the conversation can be continued. Database errors are only logged, because they
+    /// must not withhold the answer.
     pub async fn end(&self, ask: &Ask, place: &Place, answer: &Answer, kept: Kept) {
         let Some(parent_id) = answer.parent_id() else { return };
         let now = clock::unix_ms();
@@ -127,7 +128,7 @@ impl Conversations {
         self.patiently("a turn cannot be noted", qwen_turns::put(&self.store, &ended)).await;
     }
 
-    /// The turn that a request continues, and a seat in its chat.
+    /// Finds the turn that a request continues, and takes the seat in its chat.
     async fn find(&self, ask: &Ask) -> Option<(qwen_turns::Turn, Seat)> {
         let trace = Trace::of(&ask.messages)?;
         let find = qwen_turns::find(&self.store, &trace.asked, clock::unix_ms());
@@ -139,18 +140,19 @@ impl Conversations {
                 return Some((turn.clone(), seat));
             }
         }
-        // Perhaps the same request once more, or another answer to it: the chat goes on from the same place.
+        // All candidates are in use, perhaps by a repetition of this request: wait, then continue from the same
+        // position.
         let seat = self.seats.take(&best.session_id).await;
         Some((best, seat))
     }
 
-    /// Begins a new chat and tells it all there is.
+    /// Opens a new chat and sends the whole history.
     async fn open(&self, ask: &Ask, login: &Login, session_id: String, seat: Option<Seat>) -> Result<Turn, Failure> {
         let (title, prompt) = match ask.is_first_turn() {
             true => ("API Chat", ask.opening_prompt()),
             false => ("API Chat (Recovered)", ask.replay_prompt()),
         };
-        // A prompt that cannot be sent needs no chat. The ids of chats are UUIDs.
+        // Check the size before a chat is opened. Chat ids are UUIDs, so a random one has the right length.
         checked(&Completion::new(&id::request_id().to_string(), &ask.model, None, &prompt, clock::unix_ms() / 1000))?;
         let chat_id = self.qwen.new_chat(login, &NewChat::new(title, &ask.model, clock::unix_ms())).await?;
         let (events, sent) = self.ask(ask, login, &chat_id, None, &prompt).await?;
@@ -167,7 +169,7 @@ impl Conversations {
     ) -> Result<(Events, Bytes), Failure> {
         let completion = Completion::new(chat_id, &ask.model, parent, prompt, clock::unix_ms() / 1000);
         let (mut events, sent) = self.qwen.complete(login, chat_id, &completion).await?;
-        // A chat may turn out to be lost only here.
+        // Wait for the first event, because a lost chat may be reported only here.
         events.wait().await?;
         Ok((events, sent))
     }

@@ -1,11 +1,11 @@
-//! OpenAI on one side, chat.qwen.ai on the other: what is asked becomes prompts, what is answered becomes chunks.
+//! Conversion between OpenAI's API and chat.qwen.ai: requests to prompts, events to chunks.
 //!
-//! - [`ask`]: a request, checked.
-//! - [`prompt`]: what of it the upstream has to be told: everything, only what is new, or the lost past again.
+//! - [`ask`]: a validated request.
+//! - [`prompt`]: the part of it that the upstream needs: everything, only what is new, or the replayed history.
 //! - [`answer`]: the upstream's events as OpenAI chunks, or as one completion.
-//! - [`text_completion`]: the older `/v1/completions`, in terms of the above.
+//! - [`text_completion`]: the older `/v1/completions`, expressed in terms of the above.
 //!
-//! Nothing here performs I/O or reads a clock.
+//! These modules perform no I/O and read no clock.
 
 pub mod answer;
 pub mod ask;

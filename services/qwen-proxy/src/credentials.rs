@@ -1,7 +1,8 @@
-//! Which login is used: the active one of the database, or else the configured one, or else none where guests are wanted.
+//! Selection of the login: the active one of the database, otherwise the configured one, otherwise guest access if
+//! enabled.
 //!
-//! The database is read for every request, so that a new login is used by the next one. While it is away, what it last said
-//! counts.
+//! The database is read for every request, so that a new login takes effect at once. While it is unavailable, the last
+//! known login is used.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,38 +18,38 @@ use crate::{
     qwen::{Failure, Login, Source},
 };
 
-/// How long the database may take.
+/// Timeout of the database.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// There is no login that could be used.
+/// Reason why there is no usable login.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoLogin {
-    /// Nobody has logged in. Existing clients look for these words.
+    /// No login exists. Existing clients search for this wording.
     #[error("Qwen credentials not configured. Please configure credentials through the Electron app Settings.")]
     Missing,
-    /// It was a while ago.
+    /// The login has expired.
     #[error("the login at chat.qwen.ai has expired: log in again (`qwen-proxy login`, or the dashboard)")]
     Expired,
-    /// It is there but cannot be read.
+    /// The login cannot be decrypted.
     #[error("the login at chat.qwen.ai cannot be used: {0}")]
     Unreadable(String),
-    /// The site asked to wait.
+    /// The login is cooling down after the site's rate limit was exceeded.
     #[error("chat.qwen.ai's rate limit is exceeded: wait {} seconds and try again, or use another login", .0.as_secs())]
     Resting(Duration),
 }
 
-/// The logins there are.
+/// Available logins.
 #[derive(Debug)]
 pub struct Logins {
     store: Store,
     sealer: Sealer,
     configured: Option<Configured>,
     guest: bool,
-    /// What the database last said.
+    /// Last login read from the database.
     last: Mutex<Option<Opened>>,
 }
 
-/// The login of the configuration, and until when it rests (Unix milliseconds).
+/// Login of the configuration, and the end of its cool-down (Unix milliseconds).
 #[derive(Debug)]
 struct Configured {
     login: Login,
@@ -58,7 +59,7 @@ struct Configured {
 // === impl Logins ===
 
 impl Logins {
-    /// The logins of this database and configuration.
+    /// Creates the logins of this database and configuration.
     #[must_use]
     pub fn new(store: Store, sealer: Sealer, config: &LoginConfig) -> Self {
         let is_given = !(config.token.expose().is_empty() && config.cookies.expose().is_empty());
@@ -69,10 +70,10 @@ impl Logins {
         Self { store, sealer, configured, guest: config.guest, last: Mutex::default() }
     }
 
-    /// The login to use at `now_ms` (Unix milliseconds).
+    /// Returns the login to use at `now_ms` (Unix milliseconds).
     ///
     /// # Errors
-    /// [`NoLogin`].
+    /// Returns [`NoLogin`] if there is no usable login.
     pub async fn current(&self, now_ms: i64) -> Result<Login, NoLogin> {
         let stored = self.stored().await;
         let refused = match stored {
@@ -95,7 +96,7 @@ impl Logins {
         }
     }
 
-    /// Notes that a login failed; after a limit was exceeded it rests.
+    /// Records that a call with this login failed. If a rate limit was exceeded, the login cools down.
     pub async fn failed(&self, login: &Login, failure: &Failure, now_ms: i64) {
         let rest = failure.rest().map(|rest| now_ms.saturating_add(clock::millis(rest)));
         match (login.source, rest) {
@@ -114,7 +115,7 @@ impl Logins {
         }
     }
 
-    /// Notes that a login works.
+    /// Records that the login works, if its last use had failed.
     pub async fn worked(&self, login: &Login) {
         if let Source::Stored { id, failed: true } = login.source {
             self.note(credentials::note(&self.store, id, None)).await;
@@ -139,7 +140,7 @@ impl Logins {
         }
     }
 
-    /// A note that cannot be made is no reason to fail.
+    /// Waits for the update of a login's state. Errors are only logged.
     async fn note(&self, note: impl Future<Output = Result<(), signalbox_store::Error>>) {
         if let Ok(Err(error)) = timeout(PATIENCE, note).await {
             tracing::warn!("the state of the login cannot be noted: {error}");
@@ -147,10 +148,10 @@ impl Logins {
     }
 }
 
-/// Says no while the site wants a login to rest.
+/// Returns an error while the login is cooling down.
 fn rested(until: Option<i64>, now_ms: i64) -> Result<(), NoLogin> {
     match until.map(|until| until.saturating_sub(now_ms)) {
-        // Whole seconds, and no second too early.
+        // Round up to whole seconds, so that a retry is not too early.
         Some(left) if left > 0 => Err(NoLogin::Resting(Duration::from_secs(left.unsigned_abs().div_ceil(1000)))),
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! What went wrong, for the people who run the service: table `errors`.
+//! Error reports for the operators of the service, in the table `errors`.
 
 use std::sync::Arc;
 
@@ -17,16 +17,16 @@ use crate::{
     keeping::Keeping,
 };
 
-/// How long a report waits for the database.
+/// Maximum time a report waits for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How much of a request is kept, in characters.
+/// Maximum characters of a request body in a report.
 const KEPT: usize = 1000;
 
-/// Keys whose values are nobody's business.
+/// Parts of key names whose values are masked.
 const SECRET: [&str; 8] = ["password", "token", "api_key", "apikey", "secret", "authorization", "auth", "cookie"];
 
-/// Writes reports down, behind the scenes.
+/// Writer of error reports in background tasks.
 #[derive(Clone, Debug)]
 pub struct ErrorLog {
     store: Store,
@@ -37,13 +37,13 @@ pub struct ErrorLog {
 // === impl ErrorLog ===
 
 impl ErrorLog {
-    /// A log in this database, written by these tasks.
+    /// Creates a log in this database; its writes run as `tasks`.
     #[must_use]
     pub const fn new(store: Store, tasks: TaskTracker, keeping: Arc<Keeping>) -> Self {
         Self { store, tasks, keeping }
     }
 
-    /// Notes an error; answers its body for the client, with the id of the report in it.
+    /// Reports an error and returns the response body, which contains the id of the report.
     #[must_use]
     pub fn report(&self, error: &ApiError, asked: &Asked) -> String {
         let error_id = id::request_id().to_string();
@@ -84,7 +84,7 @@ impl ErrorLog {
     }
 }
 
-/// A request body as the log may have it: without secrets, and cut.
+/// Returns a JSON request body with secrets masked, truncated for the log; `None` if it is not JSON.
 #[must_use]
 pub fn redacted(body: &[u8]) -> Option<String> {
     let mut body: Value = serde_json::from_slice(body).ok()?;
@@ -97,7 +97,7 @@ fn redact(value: &mut Value) {
         Value::Object(fields) => {
             for (key, value) in fields {
                 let key = key.to_ascii_lowercase();
-                // A number is a limit (`max_tokens`), never a secret.
+                // A number under such a key is a limit (`max_tokens`), never a secret.
                 if SECRET.iter().any(|word| key.contains(word)) && !value.is_number() {
                     *value = MASK.into();
                 } else {

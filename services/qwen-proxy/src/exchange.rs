@@ -1,4 +1,4 @@
-//! One request that is being answered: from the login to the last chunk, and into the books.
+//! A request in progress: from the login to the last chunk and the log entry.
 
 use std::sync::Arc;
 
@@ -18,42 +18,44 @@ use crate::{
     record::{Outcome, Record},
 };
 
-/// After so long without a chunk the client hears that the answer goes on.
+/// Maximum time without a chunk before a keep-alive is sent to the client.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// Maximum bytes of an answer: it is kept until it is complete, for the log and for clients that want it whole.
+/// Maximum bytes of an answer, which is kept in memory until it is complete, for the log and for non-streaming clients.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// An answer on its way. Dropping it before its end means that the client has left: the site is hung up on, and the end is
-/// written down.
+/// An answer in progress. Dropping it before its end means that the client has disconnected: the upstream connection is
+/// closed and the outcome is logged.
 #[derive(Debug)]
 pub struct Exchange {
     app: Arc<App>,
     ask: Ask,
     login: Login,
-    /// `None` before the answer begins, and once it is over.
+    /// `None` before the answer begins, and after its end.
     turn: Option<Turn>,
     answer: Option<Answer>,
     record: Option<Record>,
-    /// When something has last left for the client, if something has.
+    /// Time of the last data sent to the client, if any.
     told: Option<Instant>,
-    /// Held until the answer is over.
+    /// Held until the answer has ended.
     _permit: OwnedSemaphorePermit,
 }
 
-/// More of an answer.
+/// The next part of an answer.
 #[derive(Debug)]
 pub struct Step {
-    /// What is new. Empty where the answer goes on, but nothing of it can leave yet: a call leaves when it is whole.
+    /// New chunks. Empty if the answer continues but nothing can be sent yet: a tool call is sent only when it is
+    /// complete.
     pub chunks: Vec<Chunk>,
-    /// The whole answer, when this is its end. Everything is written down.
+    /// The complete answer at its end, after it has been logged.
     pub whole: Option<Completion>,
 }
 
 // === impl Exchange ===
 
 impl Exchange {
-    /// The request `ask`, to be asked with this login; `id` is that of its answer, `permit` its place among those in flight.
+    /// Creates an exchange for the request `ask` with this login. `id` is the id of the response; `permit` is its
+    /// permit among the requests in flight.
     #[must_use]
     pub fn new(
         app: Arc<App>,
@@ -67,10 +69,10 @@ impl Exchange {
         Self { app, ask, login, turn: None, answer, record, told: None, _permit: permit }
     }
 
-    /// Asks the site. It has begun to answer when this returns.
+    /// Sends the request to the site. Returns once the site has begun to answer.
     ///
     /// # Errors
-    /// What the site said instead. It is in the books.
+    /// Returns the failure reported by the site, after logging it.
     pub async fn begin(&mut self) -> Result<(), Failure> {
         match self.app.conversations.begin(&self.ask, &self.login).await {
             Ok(turn) => {
@@ -88,10 +90,10 @@ impl Exchange {
         }
     }
 
-    /// More of the answer. Whatever breaks off has been passed on before.
+    /// Waits for the next part of the answer. All data received before a failure is returned before it.
     ///
     /// # Errors
-    /// It broke off, or there is nothing in it. That is in the books.
+    /// Returns a failure if the answer breaks off or is empty, after logging it.
     pub async fn next(&mut self) -> Result<Step, Failure> {
         match self.advance().await {
             Ok(step) => {
@@ -110,7 +112,7 @@ impl Exchange {
         }
     }
 
-    /// Ends the answer before its time.
+    /// Ends the answer prematurely and logs the outcome.
     pub async fn break_off(&mut self, failure: &Failure) {
         note(&self.app, &self.login, failure).await;
         self.turn = None;
@@ -125,7 +127,7 @@ impl Exchange {
         }
     }
 
-    /// Whether the client has something already: the head at least.
+    /// Returns `true` if the client has received at least the response head.
     fn has_left(&self) -> bool {
         self.told.is_some() && self.ask.stream
     }
@@ -137,7 +139,7 @@ impl Exchange {
         };
         while chunks.is_empty() {
             let Some(event) = turn.events.next().await? else {
-                // What was held back goes out; the next call says that it is not the whole answer.
+                // Send what was held back; the next call returns the error for the missing end.
                 answer.flush(&mut chunks);
                 if chunks.is_empty() {
                     return Err(match answer.is_empty() {
@@ -152,9 +154,10 @@ impl Exchange {
                 return Err(Failure::Unreadable(format!("an answer of more than {MAX_ANSWER} bytes")));
             }
             match &event {
-                // Boxed, because it is large, and comes once per answer.
+                // Boxed because the future is large and runs once per answer.
                 Event::Finished { .. } => return Box::pin(self.end(chunks)).await,
-                // It can be minutes until a call is whole; nobody has to think meanwhile that there is no answer.
+                // A tool call may take minutes to complete; return an empty step so that the client sees that the
+                // answer continues.
                 Event::Delta { text, .. }
                     if !text.is_empty() && self.told.is_none_or(|told| told.elapsed() >= SILENCE) =>
                 {
@@ -166,7 +169,8 @@ impl Exchange {
         Ok(Step { chunks, whole: None })
     }
 
-    /// The site has said that this is all: that is noted before the client hears of it, so that its next turn finds it.
+    /// Ends a complete answer. The turn is recorded before the client receives the end, so that its next request finds
+    /// it.
     async fn end(&mut self, mut chunks: Vec<Chunk>) -> Result<Step, Failure> {
         let (Some(turn), Some(mut answer)) = (self.turn.take(), self.answer.take()) else {
             return Err(Failure::BrokenOff("it is over".to_owned()));
@@ -183,7 +187,7 @@ impl Exchange {
                 self.app.logins.worked(&self.login).await;
             };
             tokio::pin!(noted);
-            // Meanwhile the site closes the stream, so that its connection can be used again.
+            // Read to the end of the stream meanwhile, so that its connection can be reused.
             tokio::select! {
                 biased;
                 () = &mut noted => {}
@@ -216,13 +220,13 @@ impl Drop for Exchange {
     }
 }
 
-/// Tells everybody who has to know about a failure.
+/// Records a failure in the metrics and in the state of the login.
 async fn note(app: &App, login: &Login, failure: &Failure) {
     app.metrics.failed(failure.code());
     app.logins.failed(login, failure, clock::unix_ms()).await;
 }
 
-/// The books of an answer as far as it came.
+/// Returns the outcome of a partial answer.
 fn partial(answer: Answer) -> Outcome {
     let mut completion = answer.into_completion();
     for choice in &mut completion.completion.choices {
@@ -233,7 +237,7 @@ fn partial(answer: Answer) -> Outcome {
 
 fn of(completion: &Completion) -> Outcome {
     Outcome {
-        // There is nothing in it that is no JSON.
+        // Serialising a completion never fails.
         completion: serde_json::to_string(completion).ok(),
         usage: completion.completion.usage,
         finish_reason: completion.completion.choices.first().and_then(|choice| choice.finish_reason.clone()),

@@ -1,4 +1,4 @@
-//! What the log keeps of requests and answers: two settings, obeyed within a second.
+//! The settings that control which texts of requests and responses are logged. Changes take effect within a second.
 
 use signalbox_store::{
     exchanges::Exchange,
@@ -6,26 +6,26 @@ use signalbox_store::{
 };
 use tokio::sync::watch;
 
-/// The settings, in their order in a change.
+/// Keys of the settings, in the order [`Keeping::set`] expects them.
 pub const KEYS: [&str; 2] = [LOG_REQUESTS, LOG_RESPONSES];
 
-/// What the settings say at the moment.
+/// Current values of the settings.
 #[derive(Debug)]
 pub struct Keeping(watch::Sender<Kept>);
 
-/// What is kept of one exchange. Asked for once, when it ends: what all tables have of it fits together.
+/// Texts that are logged of an exchange. Read once at its end, so that all tables are consistent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// What people ask.
+    /// Whether request texts are logged.
     pub requests: bool,
-    /// What they are answered.
+    /// Whether response texts are logged.
     pub responses: bool,
 }
 
 // === impl Keeping ===
 
 impl Keeping {
-    /// What the settings say now; while they cannot be read, nothing is kept.
+    /// Reads the settings from the database; if they cannot be read, no texts are logged.
     pub async fn of(store: &signalbox_store::Store) -> Self {
         let keeping = Self(watch::Sender::new(Kept { requests: false, responses: false }));
         match settings::list(store).await {
@@ -37,13 +37,13 @@ impl Keeping {
         keeping
     }
 
-    /// Takes over the values of [`KEYS`].
+    /// Sets the values of [`KEYS`].
     pub fn set(&self, [requests, responses]: [Option<&str>; 2]) {
         self.0
             .send_replace(Kept { requests: is_on(LOG_REQUESTS, requests), responses: is_on(LOG_RESPONSES, responses) });
     }
 
-    /// What is kept of an exchange that ends now.
+    /// Returns the current settings, for an exchange that is ending.
     #[must_use]
     pub fn now(&self) -> Kept {
         *self.0.borrow()
@@ -59,10 +59,10 @@ impl Default for Keeping {
 // === impl Kept ===
 
 impl Kept {
-    /// Everything.
+    /// Setting under which all texts are logged.
     pub const ALL: Self = Self { requests: true, responses: true };
 
-    /// Takes out of an exchange what is not to be kept. Figures, names and the reason for its end stay.
+    /// Removes texts from an exchange that must not be logged. Numbers, names and the finish reason remain.
     pub fn prune(self, exchange: &mut Exchange) {
         if !self.requests {
             exchange.begun.openai_request = "null".into();
@@ -75,7 +75,7 @@ impl Kept {
         if !self.responses {
             ended.openai_response = None;
         }
-        // The site quotes what it was sent in its errors.
+        // The site quotes the request in its error messages.
         if self != Self::ALL && ended.error.is_some() {
             ended.error = Some("not kept".to_owned());
         }

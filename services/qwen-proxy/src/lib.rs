@@ -1,18 +1,20 @@
 //! qwen-proxy: the web API of chat.qwen.ai as an OpenAI API.
 //!
 //! # Map
-//! - [`api`]: the routes. [`exchange`]: one request that is being answered; [`relay`]: its answer as a stream.
-//! - [`conversation`]: which chat at the site a request continues. [`credentials`]: with which login; [`login`]:
-//!   how it is obtained.
-//! - [`qwen`]: the site: its calls, its wire format, its failures.
-//! - [`convert`], [`tools`]: between the two languages; pure.
-//! - [`record`], [`error_log`]: what is written down, as far as [`keeping`] lets it be. [`metrics`], [`config`], [`app`]: as in the other services.
+//! - [`api`]: the routes. [`exchange`]: one request in progress; [`relay`]: its response as a stream.
+//! - [`conversation`]: the chat at the site that a request continues. [`credentials`]: the login to use; [`login`]: the
+//!   commands that obtain one.
+//! - [`qwen`]: the client of the site: calls, wire format, failures.
+//! - [`convert`], [`tools`]: conversion between the two APIs; pure functions.
+//! - [`record`], [`error_log`]: the logs, restricted by [`keeping`]. [`metrics`], [`config`], [`app`]: as in the other
+//!   services.
 //!
 //! # Invariants
-//! - It starts without a login and says so on every inference route, so that nothing else has to wait for one.
-//! - The database is never in the way: without it the last login known is used and histories are told anew.
-//! - A challenge of the site's firewall is told to the user. Nothing here tries to pass it.
-//! - No part of a login leaves in an answer, an error or a log.
+//! - The service starts without a login and reports that on every inference route, so that nothing else has to wait for
+//!   one.
+//! - The database is never required for an answer: without it the last known login is used and histories are replayed.
+//! - A challenge of the site's firewall is reported to the user. The service never tries to pass it.
+//! - No part of a login appears in a response, an error or a log.
 
 pub mod api;
 pub mod app;

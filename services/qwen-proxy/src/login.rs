@@ -1,7 +1,8 @@
-//! Logging in at chat.qwen.ai: in a browser window of its own, or with cookies that somebody pastes.
+//! Logging in at chat.qwen.ai: in a separate browser window, or with pasted cookies.
 //!
-//! The person logs in, on chat.qwen.ai's own page; we wait until the cookies say so, take them, and close the window. If
-//! the page refuses such a window, as some sign-in services do, they log in where they always do, and paste the cookies.
+//! The user logs in on chat.qwen.ai's own page; the command polls the cookies of the window until they contain a login,
+//! stores it and closes the window. If the page refuses such a window, as some sign-in services do, the user logs in
+//! with an ordinary browser and pastes the cookies.
 
 #[cfg(unix)]
 mod browser;
@@ -23,35 +24,35 @@ use signalbox_store::{Sealer, Store};
 use self::cookies::Login;
 pub use self::stored::{Command as StoredCommand, run as stored};
 
-/// What `qwen-proxy login` takes. A variable that is set to nothing counts as not set.
+/// Arguments of `qwen-proxy login`. A variable with an empty value counts as unset.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Read the `cookie` request header of chat.qwen.ai from the terminal, without showing it, or from a pipe
+    /// Read the `cookie` request header of chat.qwen.ai from the terminal, without echo, or from a pipe
     #[arg(long)]
     pub paste: bool,
-    /// Name of the login; one of the same name is replaced
+    /// Name of the login; an existing login with this name is replaced
     #[arg(long, value_name = "NAME", default_value = DEFAULT_LABEL, value_parser = label)]
     pub label: String,
-    /// Browser to open: any relative of Chrome [env: CHROME] [default: the first one that is installed]
+    /// Browser to open, which must be based on Chromium [env: CHROME] [default: the first one that is installed]
     #[arg(long, value_name = "PATH", env = "CHROME", hide_env = true)]
     pub browser: Option<PathBuf>,
-    /// How long to wait for the person
+    /// Maximum time to wait for the login
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub timeout: Duration,
     /// Page to log in at [env: QWEN_BASE_URL] [default: `upstream.base_url` of the configuration]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// Open no window: for tests
+    /// Run the browser without a window, for tests
     #[arg(long)]
     pub headless: bool,
 }
 
-/// Waits for a login and stores it as the one that is used from now on. `site` is the page where the flags name none.
+/// Obtains a login and stores it as the active one. `site` is the page to open if the flags name none.
 ///
 /// # Errors
-/// One sentence with what to do; nothing was stored then.
+/// Returns one sentence with a remedy; nothing has been stored in that case.
 pub async fn login(args: Args, site: &str, common: Common, shutdown: Shutdown) -> Result<(), Exit> {
-    // Before the person does anything, so that nothing they do is in vain.
+    // Check the key and the database first, so that the user does not log in in vain.
     let key = sealing_key(&common.data_dir)?;
     let store = open(&common).await?;
     let stored = async {
@@ -127,14 +128,14 @@ async fn browsed(_: &Args, _: &str, _: &Common, _: &Shutdown) -> Result<Login, E
     Err(Exit::Usage("no browser can be opened on this system: use --paste".to_owned()))
 }
 
-/// Whether a window can be opened; macOS always has a place for one.
+/// Returns `true` if a window can be opened, which is always the case on macOS.
 #[cfg(unix)]
 fn has_screen() -> bool {
     let names = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     cfg!(target_os = "macos") || names("DISPLAY") || names("WAYLAND_DISPLAY")
 }
 
-/// The host whose login is wanted.
+/// Returns the host of the page to log in at.
 #[cfg(unix)]
 fn host(url: &str) -> Result<String, Exit> {
     let refused = || {
@@ -165,18 +166,18 @@ fn failed(error: &signalbox_store::Error) -> Exit {
 
 fn say(line: &str) -> Result<(), Exit> {
     match writeln!(std::io::stdout(), "{line}") {
-        // Whoever reads has read enough, as `head` does.
+        // The reader closed the pipe early, as `head` does.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| Exit::CannotOpen(format!("cannot write to stdout: {error}"))),
     }
 }
 
-/// Unix seconds.
+/// Returns the current time in Unix seconds.
 fn now() -> i64 {
     Timestamp::now().as_second()
 }
 
-/// Unix seconds as a person reads them.
+/// Formats Unix seconds for the user.
 fn date(seconds: i64) -> String {
     Timestamp::from_second(seconds)
         .map_or_else(|_| "a time out of range".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())

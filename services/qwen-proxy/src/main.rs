@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     let overlay = match config::of_environment(variable) {
         Ok(overlay) => overlay,
         Err(exit) => {
-            // Where stderr is gone, too, the exit code has to do.
+            // If stderr is closed, the exit code is the only report.
             let _ = writeln!(std::io::stderr(), "{}: {exit}", spec.name);
             return exit.exit_code();
         }

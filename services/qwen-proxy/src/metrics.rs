@@ -1,4 +1,4 @@
-//! Every metric: its name, labels, unit and buckets. The names are the original's.
+//! All metrics with their names, labels, units and buckets. The names are those of the Node.js version.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -13,7 +13,7 @@ use prometheus_client::{
 
 const BUCKETS: [f64; 9] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
-/// A request that was answered. The path is that of the route, never what a client made up.
+/// Labels of an answered request. `path` is the pattern of the route, never text from the client.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct HttpLabels {
     method: String,
@@ -24,7 +24,7 @@ struct HttpLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CallLabels {
     endpoint: &'static str,
-    /// 0 where there was no answer.
+    /// Status of the response; 0 if there was none.
     status: u16,
 }
 
@@ -33,14 +33,14 @@ struct ErrorLabel {
     error_type: &'static str,
 }
 
-/// What is called at chat.qwen.ai.
+/// Endpoint of chat.qwen.ai.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// The list of models.
     Models,
-    /// A new chat.
+    /// Creation of a chat.
     NewChat,
-    /// An answer.
+    /// An answer of the model.
     Completion,
 }
 
@@ -60,14 +60,14 @@ pub struct Metrics {
     resident: Gauge,
 }
 
-/// A stream that is counted as long as this lives.
+/// A stream that is counted as active until drop.
 #[derive(Debug)]
 pub struct Streaming(Gauge);
 
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// Its name in the metrics.
+    /// Returns the name of the endpoint in the metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -116,52 +116,53 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A request was answered after so long.
+    /// Counts a request that was answered `after` its arrival.
     pub fn answered(&self, method: &str, path: &str, status: u16, after: Duration) {
         let labels = HttpLabels { method: method.to_owned(), path: path.to_owned(), status };
         self.requests.get_or_create(&labels).inc();
         self.duration.get_or_create(&labels).observe(after.as_secs_f64());
     }
 
-    /// The site was called, and answered with this status; 0 for no answer.
+    /// Counts a call to the site by the status of its response; 0 for no response.
     pub fn called(&self, endpoint: Endpoint, status: u16) {
         self.calls.get_or_create(&CallLabels { endpoint: endpoint.as_str(), status }).inc();
     }
 
-    /// A request failed at the site.
+    /// Counts a request that failed at the site.
     pub fn failed(&self, code: &'static str) {
         self.errors.get_or_create(&ErrorLabel { error_type: code }).inc();
     }
 
-    /// So many requests will not be in the log.
+    /// Counts requests that are lost to the log.
     pub fn unlogged(&self, requests: u64) {
         self.unlogged.inc_by(requests);
     }
 
-    /// A chat was opened at the site.
+    /// Counts a chat opened at the site.
     pub fn opened(&self) {
         self.opened.inc();
     }
 
-    /// Conversations were forgotten, so many of them.
+    /// Counts conversations that were deleted after their expiry.
     pub fn forgotten(&self, conversations: u64) {
         self.forgotten.inc_by(conversations);
     }
 
-    /// How many conversations were begun and how many forgotten since the start.
+    /// Returns the number of conversations opened and deleted since the start.
     #[must_use]
     pub fn conversations(&self) -> (u64, u64) {
         (self.opened.get(), self.forgotten.get())
     }
 
-    /// A stream begins.
+    /// Counts a stream as active until the returned guard is dropped.
     #[must_use]
     pub fn streaming(&self) -> Streaming {
         self.streams.inc();
         Streaming(self.streams.clone())
     }
 
-    /// All of them as text, with how many sessions there are and how many bytes the process takes, where that is known.
+    /// Encodes all metrics as OpenMetrics text, after updating the number of sessions and the resident memory in bytes,
+    /// where known.
     #[must_use]
     pub fn text(&self, sessions: Option<i64>, resident: Option<u64>) -> String {
         if let Some(sessions) = sessions {
@@ -172,7 +173,7 @@ impl Metrics {
         }
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = encode(&mut text, &registry);
         text
     }

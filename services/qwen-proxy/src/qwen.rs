@@ -1,7 +1,8 @@
-//! chat.qwen.ai: what is asked there, and what it says.
+//! The client of chat.qwen.ai: requests, responses and failures.
 //!
-//! - [`client`]: the calls; [`login`]: the headers that say who asks.
-//! - [`wire`]: what is sent. [`events`], [`event_reader`], [`event`]: what an answer is made of. [`failure`]: what comes instead of one.
+//! - [`client`]: the calls; [`login`]: the authentication headers.
+//! - [`wire`]: the request bodies. [`events`], [`event_reader`], [`event`]: the events of an answer. [`failure`]: the
+//!   failures.
 
 pub mod client;
 pub mod event;

@@ -1,7 +1,7 @@
-//! The log of requests that come here directly. What comes through provider-router is in its log already.
+//! The log of direct requests. Requests from provider-router are logged by it.
 //!
-//! One task writes. The end of an answer waits for it, but not for long: a database that is away delays the log and not the
-//! answers. Only what the queue cannot hold is lost, and counted.
+//! A single task writes the log. The end of an answer waits for the write, but not for long: an unavailable database
+//! delays the log and not the answers. Only entries beyond the capacity of the queue are lost, and counted.
 
 use std::{future::Future, sync::Arc};
 
@@ -18,33 +18,33 @@ use uuid::Uuid;
 
 use crate::{clock, convert::Ask, keeping::Kept, metrics::Metrics};
 
-/// How long the end of an answer waits until it is written down.
+/// Maximum time the end of an answer waits for its log entry.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How many requests may wait for the database.
+/// Maximum number of requests waiting for the database.
 const QUEUE: usize = 4096;
 
-/// How many are written at once.
+/// Maximum number of requests per write.
 const BATCH: usize = 64;
 
-/// The first pause before a batch is tried again; each one doubles it, up to the longest.
+/// Initial delay before a batch is retried; it doubles with each retry, up to `LONGEST_PAUSE`.
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How much of the first message the list of sessions shows, in characters.
+/// Maximum characters of the first message in the list of sessions.
 const SHOWN: usize = 4096;
 
-/// Takes requests to be written down. The writer ends when all clones are gone and everything is written.
+/// Sender of log entries. The writer ends when all clones are dropped and every entry is written.
 #[derive(Clone, Debug)]
 pub struct Log {
     queue: mpsc::Sender<Entry>,
     metrics: Arc<Metrics>,
 }
 
-/// A request for the writer, and who waits for it.
+/// A log entry, and the sender that notifies the waiting request.
 type Entry = (Exchange, oneshot::Sender<()>);
 
-/// A request that is being answered and will be logged.
+/// A request in progress that will be logged.
 #[derive(Debug)]
 pub struct Record {
     begun: Begun,
@@ -53,22 +53,22 @@ pub struct Record {
     upstream_request: Option<String>,
 }
 
-/// How it ended.
+/// Outcome of a request.
 #[derive(Debug)]
 pub struct Outcome {
-    /// In one word.
+    /// Status in the log.
     pub status: RequestStatus,
-    /// What the client saw.
+    /// Status sent to the client.
     pub status_code: Option<u16>,
-    /// What went wrong, in words.
+    /// Error message.
     pub error: Option<String>,
-    /// The answer as one `chat.completion`, as far as it came.
+    /// The answer as one `chat.completion`, as far as it was received.
     pub completion: Option<String>,
-    /// As the site reported it.
+    /// Token counts reported by the site.
     pub usage: Option<Usage>,
-    /// Why it ended; `error` when there is no answer.
+    /// Finish reason; `error` if there is no answer.
     pub finish_reason: Option<String>,
-    /// The hash of the conversation's opening.
+    /// Hash of the conversation's first exchange.
     pub opening_hash: Option<String>,
 }
 
@@ -91,7 +91,7 @@ impl Default for Outcome {
 // === impl Log ===
 
 impl Log {
-    /// A log in this database, and its writer.
+    /// Creates a log in this database, and the future that writes it.
     pub fn new(store: Store, metrics: Arc<Metrics>) -> (Self, impl Future<Output = ()>) {
         let (queue, entries) = mpsc::channel(QUEUE);
         (Self { queue, metrics: Arc::clone(&metrics) }, write(store, entries, metrics))
@@ -104,7 +104,7 @@ impl Log {
             tracing::error!("a request is not logged: {QUEUE} others wait for the database already");
             return;
         }
-        // It is in the queue, whether it is written in time or not.
+        // On a timeout the entry stays in the queue and is written later.
         let _ = timeout(PATIENCE, written).await;
     }
 }
@@ -113,7 +113,7 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Me
     let mut batch = Vec::with_capacity(BATCH);
     while entries.recv_many(&mut batch, BATCH).await > 0 {
         let (exchanges, waiting): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        // One request must not keep the others out.
+        // Retry one by one, so that an invalid entry does not affect the others.
         if record(&store, &exchanges).await.is_err() {
             for exchange in &exchanges {
                 if let Err(error) = record(&store, std::slice::from_ref(exchange)).await {
@@ -123,14 +123,14 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Me
             }
         }
         for done in waiting {
-            // Those who have given up waiting need not know.
+            // The receiver is gone if the request has stopped waiting.
             let _ = done.send(());
         }
     }
 }
 
-/// Writes requests, however long the database is away, full or damaged: they wait in a queue that is bounded. Fails where one
-/// of them can never be written.
+/// Writes requests, retrying as long as the database is unavailable, full or damaged; the entries behind them wait in
+/// the bounded queue. Fails only if one of them can never be written.
 async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), signalbox_store::Error> {
     let mut pause = PAUSE;
     loop {
@@ -148,7 +148,7 @@ async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), signalbox_s
 // === impl Record ===
 
 impl Record {
-    /// A request that arrived just now on `path` with this body.
+    /// Creates the record of a request that has just arrived on `path` with this body.
     #[must_use]
     pub fn new(id: Uuid, path: &str, body: &[u8], ask: &Ask) -> Self {
         let begun = Begun {
@@ -167,18 +167,19 @@ impl Record {
         Self { begun, arrived: Instant::now(), first_byte: None, upstream_request: None }
     }
 
-    /// The site answers, in this session; this is what it was asked.
+    /// Records the session and the upstream request, when the site begins to answer.
     pub fn begins(&mut self, session_id: &str, sent: &[u8]) {
         self.begun.session = SessionRef::Named(session_id.to_owned());
         self.upstream_request = Some(String::from_utf8_lossy(sent).into_owned());
     }
 
-    /// The answer begins to leave.
+    /// Records the time of the first byte of the response.
     pub fn first_byte(&mut self) {
         self.first_byte.get_or_insert_with(|| self.arrived.elapsed());
     }
 
-    /// Gives what is kept of it to the writer, and waits for a moment until it is written.
+    /// Passes the entry, without the texts that must not be logged, to the writer, and waits up to [`PATIENCE`] until
+    /// it is written.
     pub async fn end(self, log: &Log, kept: Kept, outcome: Outcome) {
         let ended = Ended {
             status: outcome.status,
@@ -235,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn a_writer_that_is_stuck_holds_nobody_up_for_long_and_what_it_cannot_take_is_counted() {
         let store = Store::open("sqlite::memory:").await.unwrap();
-        // Opening takes real time.
+        // Opening the database takes real time, so the clock is paused afterwards.
         tokio::time::pause();
         let metrics = Arc::<Metrics>::default();
         let (log, _writer) = Log::new(store, Arc::clone(&metrics));

@@ -1,7 +1,7 @@
-//! An answer as a stream of events.
+//! The response as a stream of events.
 //!
-//! Every chunk leaves as soon as it is there. A stream that breaks off ends in an error event and a broken connection, never
-//! as if it were complete.
+//! Every chunk is sent as soon as it is available. A stream that breaks off ends with an error event and an aborted
+//! connection, so that it never looks complete.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use crate::{
     qwen::Failure,
 };
 
-/// The API the client speaks.
+/// API used by the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `/v1/chat/completions`.
@@ -30,7 +30,7 @@ pub enum Form {
     Text,
 }
 
-/// What makes hyper close a connection in the middle of a body.
+/// Error type that makes hyper abort a connection in the middle of a body.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 struct Relay {
@@ -44,17 +44,18 @@ struct Relay {
 }
 
 enum Phase {
-    /// This much has come before it was decided to relay.
+    /// The first step, received before the response was started.
     Begun(Box<Step>),
-    /// More may come.
+    /// More data may follow.
     Passing,
-    /// The error event has been handed over: now break the connection.
+    /// The error event has been passed to hyper; the connection is to be aborted next.
     Breaking,
-    /// Nothing follows.
+    /// The stream has ended.
     Over,
 }
 
-/// The rest of an answer to `asked`, of which `begun` has come already. The service ends it early when it has to leave.
+/// Returns the response body for `exchange`, whose first step is `begun`. It is cut when the shutdown reaches that
+/// stage. `asked` describes the request for an error report.
 pub fn body(app: &App, exchange: Exchange, begun: Step, form: Form, asked: Asked) -> Body {
     let relay = Relay {
         exchange,
@@ -79,7 +80,7 @@ impl Relay {
             Phase::Begun(step) => *step,
             Phase::Over => return None,
             Phase::Breaking => {
-                // Being pending once makes hyper write out the error event before the connection is broken.
+                // Yield once, so that hyper flushes the error event before the connection is aborted.
                 yield_now().await;
                 self.phase = Phase::Over;
                 return Some(Err("the stream broke off".into()));
@@ -111,7 +112,7 @@ impl Relay {
             text.push_str(DONE_EVENT);
         }
         if text.is_empty() {
-            // A comment, which clients pass over.
+            // Send a comment, which clients ignore, as a keep-alive.
             text.push_str(": more is coming\n\n");
         }
         Some(Ok(text.into()))
@@ -128,7 +129,7 @@ impl Relay {
         }
     }
 
-    /// The error event.
+    /// Reports the error and returns its event.
     fn broken(&mut self, error: &ApiError) -> Bytes {
         self.phase = Phase::Breaking;
         format!("data: {}\n\n", self.errors.report(error, &self.asked)).into()
@@ -136,7 +137,7 @@ impl Relay {
 }
 
 fn event(chunk: &impl Serialize, text: &mut String) {
-    // There is nothing in a chunk that is no JSON.
+    // Serialising a chunk never fails.
     if let Ok(json) = serde_json::to_string(chunk) {
         text.push_str("data: ");
         text.push_str(&json);

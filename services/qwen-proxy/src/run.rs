@@ -1,4 +1,4 @@
-//! From configuration to a served listener, and back.
+//! Start-up and shutdown of the service.
 
 use std::sync::Arc;
 
@@ -27,19 +27,19 @@ use crate::{
     record::Log,
 };
 
-/// How long a stopping service waits for what is still being written down.
+/// Maximum time to wait at shutdown for log entries and reports to be written.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many rows one step of forgetting removes.
+/// Maximum rows deleted per statement.
 const BATCH: i64 = 500;
 
-/// Reports of errors are kept for 30 days, in milliseconds.
+/// Retention of error reports in milliseconds: 30 days.
 const REPORTS_KEPT_MS: i64 = 30 * 24 * 3_600_000;
 
-/// Serves until the context says stop.
+/// Runs the service until shutdown.
 ///
 /// # Errors
-/// What keeps the service from starting, with its exit code.
+/// Returns the reason why the service cannot start, with its exit code.
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let access = config.upstream.access()?;
     let key = sealing_key(&context.common.data_dir)?;
@@ -99,7 +99,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     forgetting.abort();
     hot.abort();
     tasks.close();
-    // The writer of the log ends when nobody is left who could give it something.
+    // The log's writer ends when the last sender is dropped.
     let written = async { tokio::join!(tasks.wait(), writer) };
     if timeout(PATIENCE, written).await.is_err() {
         tracing::warn!("something could not be written down before the end");
@@ -108,7 +108,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     served
 }
 
-/// Forgets conversations that are over, and old reports. What was logged of conversations stays.
+/// Periodically deletes expired conversations and old reports. Logged requests and responses are kept.
 async fn forget(store: Store, metrics: Arc<Metrics>, every: Duration) {
     let mut ticks = interval(every.max(Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,15 +1,16 @@
-//! The stack, top to bottom.
+//! The middleware stack, from the outermost layer inwards.
 //!
-//! The accept loop (header deadline, connection cap, catch-panic, drain) is the daemon's. Within a connection, per request:
+//! The accept loop (header timeout, connection limit, panic isolation, drain) is provided by the daemon crate. Within a
+//! connection, each request passes through:
 //!
-//! 1. **Counting**, by the route's pattern.
-//! 2. **Doors**: the names we answer to, and the pages that may ask: a page from elsewhere must not spend the user's login.
-//! 3. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one, preflights, and the request to
-//!    leave, which needs more than that.
+//! 1. **Metrics**, labelled with the route's pattern.
+//! 2. **Doors**: the check of host and origin, so that a foreign page cannot use the user's login.
+//! 3. **Client key**, except for the health routes, which supervisors and load balancers call without one, preflights,
+//!    and the shutdown request, which has a stricter check of its own.
 //! 4. **The routes**, by axum's router.
-//! 5. **Reports**: an error gets its id and its body here.
+//! 5. **Reports**: an error is reported and gets its body.
 //!
-//! Every response carries `x-request-id`, errors and preflights included.
+//! Every response carries `x-request-id`, including errors and preflights.
 
 use std::sync::Arc;
 
@@ -33,14 +34,14 @@ use crate::{
     app::App,
 };
 
-/// Everything around the routes.
+/// Runs the middleware around the routes.
 pub(crate) async fn stack(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let page = app.doors.page(&request);
     let mut response = if let Some(error) = app.refusal(&request) {
-        // Nobody who is not let in can fill the table of errors.
+        // Not reported, so that unauthorised clients cannot fill the table of errors.
         let body = error.body(None);
         error.into_response().map(|_| Body::from(body))
     } else if method == Method::OPTIONS {
@@ -60,7 +61,7 @@ pub(crate) async fn stack(State(app): State<Arc<App>>, request: Request, next: N
 }
 
 impl App {
-    /// Why a request is not let in.
+    /// Returns the reason why a request is refused, if any.
     fn refusal(&self, request: &Request) -> Option<ApiError> {
         if let Err(refused) = self.doors.check(request) {
             return Some(refused.into());
@@ -72,7 +73,7 @@ impl App {
     }
 }
 
-/// Writes an error down and gives it its body.
+/// Reports an error and adds the body of its response.
 fn reported(app: &App, asked: Asked, mut response: Response) -> Response {
     let Some(Refusal { error, body }) = response.extensions_mut().remove::<Refusal>() else { return response };
     let report = match error.is_reported() {

@@ -1,5 +1,5 @@
-//! Tool calls into and out of text. chat.qwen.ai knows no tools: the declared ones become instructions for the model
-//! ([`instructions`]), and what it then writes as tags becomes calls again ([`scan`]).
+//! Tool calls over plain text. chat.qwen.ai does not support tools: the declared tools are converted to instructions
+//! for the model ([`instructions`]), and the tags it writes are converted back to calls ([`scan`]).
 
 pub mod call;
 mod instructions;
@@ -19,18 +19,18 @@ pub use self::{
     tool::{Tool, ToolError},
 };
 
-/// Makes fingerprints unlike those of anything else.
+/// Namespace of the fingerprints.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5169_6e61_6c62_6f78_0000_0000_0000_0002);
 
-/// The tools a request declares. Cheap to clone.
+/// Tools declared by a request. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Tools(Arc<[Tool]>);
 
 impl Tools {
-    /// Reads the `tools` of an OpenAI request.
+    /// Parses the `tools` of an OpenAI request.
     ///
     /// # Errors
-    /// The first declaration that cannot be used.
+    /// Returns an error for the first invalid declaration.
     pub fn parse(declarations: &[Value]) -> Result<Self, ToolError> {
         let mut tools: Vec<Tool> = Vec::with_capacity(declarations.len());
         let mut names = HashSet::with_capacity(declarations.len());
@@ -44,25 +44,25 @@ impl Tools {
         Ok(Self(tools.into()))
     }
 
-    /// Whether there is none.
+    /// Returns `true` if there are no tools.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The tool called `name`.
+    /// Returns the tool with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Tool> {
         self.0.iter().find(|tool| tool.name == name)
     }
 
-    /// What tells the model which tools there are and how to call them; empty without tools.
+    /// Returns the instructions that describe the tools and their calls to the model; empty without tools.
     #[must_use]
     pub fn instructions(&self) -> String {
         if self.is_empty() { String::new() } else { instructions::write(&self.0) }
     }
 
-    /// Equal for lists that instruct alike, in whatever order; empty without tools.
+    /// Returns a fingerprint that is equal for lists with the same instructions, in any order; empty without tools.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         if self.is_empty() {
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn many_tools_with_many_parameters_are_read_in_linear_time() {
-        // With a search through all others for each name this would take hours.
+        // Quadratic work would take hours.
         let names: Vec<String> = (0..60_000).map(|n| format!("name_{n}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         assert!(tools(&names).get("name_59999").is_some());

@@ -1,4 +1,4 @@
-//! `/v1/admin`: what only this machine may ask.
+//! `/v1/admin`: administration, restricted to this machine or to holders of the control token.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use signalbox_daemon::{PeerAddr, admin};
 use super::error::ApiError;
 use crate::app::App;
 
-/// `POST /v1/admin/shutdown`: accepts nothing any more, finishes what runs, and ends, as SIGTERM does. Under api-server a new
-/// process takes its place; `POST /api/proxy/stop` there ends it for good.
+/// `POST /v1/admin/shutdown`: drains and exits, like SIGTERM. Under api-server a new process replaces this one; `POST
+/// /api/proxy/stop` there stops it permanently.
 pub(super) async fn shutdown(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, ApiError> {
     admin::leave(&app.shutdown, &app.control, request.extensions().get::<PeerAddr>(), request.headers())?;
     Ok(Json(json!({ "success": true, "message": "Shutting down" })))

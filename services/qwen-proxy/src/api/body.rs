@@ -1,4 +1,4 @@
-//! Reading a request's body, up to a limit.
+//! Collection of a request body, bounded in size.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use http::{HeaderMap, header};
 
 use super::error::ApiError;
 
-/// The whole body, unless it is larger than `limit` bytes.
+/// Reads the body to its end, up to `limit` bytes. Rejects compressed bodies.
 pub(super) async fn collect(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
     if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
         return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));

@@ -1,4 +1,5 @@
-//! `POST /v1/chat/completions` and `POST /v1/completions`: asked alike, framed differently.
+//! `POST /v1/chat/completions` and `POST /v1/completions`, which share their processing and differ in the response
+//! format.
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use crate::{
     relay::{self, Form},
 };
 
-/// Tells the client which request in the log this is.
+/// Header that tells the client the id of its request in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) async fn chat(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -54,7 +55,7 @@ async fn serve(app: Arc<App>, request: Request<Body>, form: Form) -> Response {
     response
 }
 
-/// Adds `x-request-id` to the headers of a response that has none yet.
+/// Adds `x-request-id` to the headers of a response, unless it is already present.
 pub(crate) fn identify(headers: &mut HeaderMap, id: impl FnOnce() -> Uuid) {
     if !headers.contains_key(REQUEST_ID)
         && let Ok(value) = HeaderValue::from_str(&id().to_string())
@@ -64,7 +65,7 @@ pub(crate) fn identify(headers: &mut HeaderMap, id: impl FnOnce() -> Uuid) {
 }
 
 async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes, form: Form, id: Uuid) -> Result<Response, ApiError> {
-    // Only now: a client that never sends its body takes nobody's place.
+    // Take the permit only after the body has arrived, so that a client that never sends its body occupies none.
     let permit = Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
     let login = app.logins.current(clock::unix_ms()).await?;
     let (ask, prefix) = match form {
@@ -91,7 +92,7 @@ async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes, form: Form, id: Uuid
     }
 }
 
-/// A body without the byte order mark that some clients put before it.
+/// Removes the byte order mark that some clients put before the body.
 fn without_bom(body: Bytes) -> Bytes {
     if body.starts_with(b"\xEF\xBB\xBF") { body.slice(3..) } else { body }
 }
@@ -101,7 +102,7 @@ fn events(body: Body) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // Proxies on the way must not wait for more.
+    // Disables the buffering of reverse proxies.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
 }

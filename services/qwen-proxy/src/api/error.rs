@@ -1,6 +1,6 @@
-//! What goes wrong, in OpenAI's shape. The one place that knows statuses.
+//! Errors of the API in OpenAI's format, and their mapping to statuses.
 //!
-//! A handler answers with the bare error; the stack (`server.rs`) writes it down and gives it its body.
+//! A handler returns the bare error; the middleware (`server.rs`) reports it and adds the body.
 
 use std::sync::Arc;
 
@@ -12,86 +12,86 @@ use signalbox_daemon::{BodyError, Denied, admin, doors};
 
 use crate::{convert::Invalid, credentials::NoLogin, qwen::Failure};
 
-/// A request that is refused, or an answer that broke off.
+/// A rejected request, or a response that broke off.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// No client key, or a wrong one.
+    /// The client key is missing or wrong.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// Somebody else is meant, or a page that may not asks.
+    /// The host or the origin is not allowed.
     #[error(transparent)]
     Door(#[from] doors::Refused),
-    /// A request to leave, from somebody who may not ask for that.
+    /// A shutdown request without the necessary authorisation.
     #[error(transparent)]
     NotLocal(#[from] admin::Refused),
-    /// Nobody we could be at chat.qwen.ai.
+    /// There is no usable login at chat.qwen.ai.
     #[error(transparent)]
     NoLogin(#[from] NoLogin),
-    /// The request is not what it should be.
+    /// The request is invalid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// chat.qwen.ai did not answer.
+    /// The call to chat.qwen.ai failed.
     #[error(transparent)]
     Failure(#[from] Failure),
-    /// chat.qwen.ai did not finish its answer.
+    /// chat.qwen.ai broke off its response.
     #[error("{0}")]
     Stream(Failure),
-    /// The list of models is not to be had.
+    /// The list of models is not available.
     #[error("Failed to fetch models from Qwen API: {0}")]
     Models(Failure),
     /// There is no such model.
     #[error("Model '{0}' not found")]
     UnknownModel(String),
-    /// It has come through too many services.
+    /// The request has passed through too many services.
     #[error("the request is going in a circle: a provider's `baseURL` leads back here; change it")]
     Loop,
-    /// As many requests are being answered as may be.
+    /// The maximum number of requests is in flight.
     #[error("too many requests are being answered; try again in a moment, or raise `api.max_in_flight`")]
     Overloaded,
-    /// The service is leaving.
+    /// The service is shutting down.
     #[error("the service is shutting down: what has come so far is incomplete, ask again")]
     ShuttingDown,
-    /// The body cannot be had.
+    /// The body cannot be collected.
     #[error(transparent)]
     Body(#[from] BodyError),
     /// The body is compressed.
     #[error("request bodies must not be compressed (Content-Encoding: {0})")]
     Encoded(String),
-    /// A parameter of a list.
+    /// A query or path parameter is invalid.
     #[error("{message}")]
     Parameter {
-        /// The stable name of the mistake.
+        /// Stable error code.
         code: &'static str,
-        /// One sentence.
+        /// One sentence that describes the error.
         message: String,
     },
-    /// What the log does not have, or the database being away.
+    /// The log has no such entry, or the database is not available.
     #[error(transparent)]
     Store(#[from] signalbox_store::Error),
-    /// No such route.
+    /// There is no such route.
     #[error("Route not found: {0} {1}")]
     NotFound(Method, String),
 }
 
-/// What was asked, for the report of an error.
+/// The request that caused an error, for its report.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// `POST`.
+    /// Method, such as `POST`.
     pub method: String,
-    /// Without the query.
+    /// Path without the query.
     pub path: String,
-    /// Who asked.
+    /// The `User-Agent` of the client.
     pub user_agent: Option<String>,
-    /// The body.
+    /// Body of the request.
     pub body: Bytes,
 }
 
-/// A response that still needs its body.
+/// Extension of a response whose body has yet to be added.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// Why.
+    /// The error.
     pub error: Arc<ApiError>,
-    /// The body of the request.
+    /// Body of the request.
     pub body: Bytes,
 }
 
@@ -100,7 +100,7 @@ const REQUEST: &str = "invalid_request_error";
 // === impl ApiError ===
 
 impl ApiError {
-    /// The status of the response.
+    /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -111,14 +111,14 @@ impl ApiError {
             Self::NoLogin(_) => StatusCode::UNAUTHORIZED,
             Self::Invalid(_) | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
             Self::Failure(failure) | Self::Stream(failure) => failure.status(),
-            // Whom it concerns has to know the login is at fault.
+            // Keep the status of a login failure, so that the client can tell that the login has to be renewed.
             Self::Models(failure) if failure.blames_login() => failure.status(),
             Self::Models(_) => StatusCode::BAD_GATEWAY,
             Self::Body(error) => error.status(),
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnknownModel(_) | Self::NotFound(..) => StatusCode::NOT_FOUND,
             Self::Store(signalbox_store::Error::NotFound { .. }) => StatusCode::NOT_FOUND,
-            // A path or a query that no row can have, such as one with U+0000.
+            // A path or query value that cannot occur in a row, such as one with U+0000.
             Self::Store(signalbox_store::Error::Invalid(_)) => StatusCode::BAD_REQUEST,
             Self::Store(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -127,7 +127,7 @@ impl ApiError {
         }
     }
 
-    /// OpenAI's class of error.
+    /// Returns OpenAI's error type.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -147,7 +147,7 @@ impl ApiError {
         }
     }
 
-    /// The stable name of the reason.
+    /// Returns the stable error code.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -180,7 +180,7 @@ impl ApiError {
         }
     }
 
-    /// The body of the response, with the id of the report where there is one.
+    /// Returns the body of the response, with the id of the report if there is one.
     #[must_use]
     pub fn body(&self, error_id: Option<&str>) -> String {
         let param = match self {
@@ -194,7 +194,7 @@ impl ApiError {
         json!({"error": error}).to_string()
     }
 
-    /// Which kind of error the report calls it.
+    /// Returns the error class for the report.
     #[must_use]
     pub fn class(&self) -> &'static str {
         match self {
@@ -209,13 +209,13 @@ impl ApiError {
         }
     }
 
-    /// Whether it is worth a report. A flood of refusals must not become a flood of writes.
+    /// Returns `true` if the error should be reported. A flood of refused requests must not cause a flood of writes.
     #[must_use]
     pub const fn is_reported(&self) -> bool {
         !matches!(self, Self::Overloaded)
     }
 
-    /// How bad the report says it is.
+    /// Returns the severity for the report.
     #[must_use]
     pub fn severity(&self) -> &'static str {
         match self {
@@ -226,7 +226,7 @@ impl ApiError {
         }
     }
 
-    /// Seconds after which the same request may succeed.
+    /// Returns the seconds after which the same request may succeed.
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::NoLogin(NoLogin::Resting(rest)) => Some(rest.as_secs()),
@@ -238,7 +238,8 @@ impl ApiError {
         }
     }
 
-    /// The response, which still needs its body; the body of the request goes into the report, redacted.
+    /// Returns a response whose body is added by the middleware. The body of the request goes into the report,
+    /// redacted.
     #[must_use]
     pub fn refusal(self, body: Bytes) -> Response {
         let mut response = self.status().into_response();
@@ -256,7 +257,7 @@ impl ApiError {
 }
 
 impl Asked {
-    /// What was asked with this head and body.
+    /// Describes the request with this head and body.
     #[must_use]
     pub fn of(head: &Parts, body: Bytes) -> Self {
         let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
@@ -275,7 +276,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// For every path that is no route, and every method that a route does not have.
+/// Handles unknown paths, and methods that a route does not support.
 pub(super) async fn not_found(method: Method, uri: Uri) -> ApiError {
     ApiError::NotFound(method, uri.path().to_owned())
 }

@@ -1,4 +1,4 @@
-//! How the service is doing. Nothing here asks chat.qwen.ai.
+//! Health checks. None of them calls chat.qwen.ai.
 
 use std::sync::Arc;
 
@@ -10,40 +10,43 @@ use tokio::time::{Duration, timeout};
 
 use crate::{app::App, clock, credentials::NoLogin};
 
-/// A database that takes longer counts as away.
+/// Timeout after which the database counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The errors of so long ago are shown, in milliseconds.
+/// Age in milliseconds up to which errors count as recent.
 const RECENT_MS: i64 = 3_600_000;
 
-/// More recent errors than this, apart from the clients' own, are a sign that something is wrong.
+/// Number of recent unresolved errors, not counting those caused by clients, above which the service reports itself as
+/// degraded.
 const TOO_MANY: i64 = 100;
 
-/// What is told about the errors.
+/// Summary of the error reports.
 struct Errors {
-    /// Recent and serious ones that nobody has marked as resolved.
+    /// Number of recent unresolved errors more severe than a warning.
     recent: i64,
     told: Value,
 }
 
-/// The process answers.
+/// Reports that the process responds.
 pub(super) async fn live(State(app): State<Arc<App>>) -> Json<Value> {
     Json(json!({"status": "ok", "instance": app.instance}))
 }
 
-/// Requests can be answered. A missing login does not make it unready: the answer says what to do.
+/// Reports whether requests can be served. A missing login does not make the service unready: inference responses
+/// explain what to do.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
     let (status, word) =
         if app.cut.is_cancelled() { (StatusCode::SERVICE_UNAVAILABLE, "stopping") } else { (StatusCode::OK, "ok") };
     (status, Json(json!({"status": word, "instance": app.instance})))
 }
 
-/// Everything in one answer. Requests are served without a login and without the database, so neither makes it 503.
+/// Reports the state of all parts. The status is always 200, because requests are served even without a login or the
+/// database.
 pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Value> {
     Json(Value::Object(summary(&app).await.0))
 }
 
-/// The same with figures.
+/// Reports the same as [`health`], with figures.
 pub(super) async fn detailed(State(app): State<Arc<App>>) -> Json<Value> {
     let (mut told, errors) = summary(&app).await;
     let sessions = told.get("sessions").cloned().unwrap_or_default();
@@ -64,7 +67,7 @@ pub(super) async fn detailed(State(app): State<Arc<App>>) -> Json<Value> {
             "pid": std::process::id(),
             "uptime": app.started.elapsed().as_secs(),
             "platform": std::env::consts::OS,
-            // Of the program that was here before; there is no Node any more.
+            // Kept for clients of the Node.js version.
             "nodeVersion": null,
             "version": env!("CARGO_PKG_VERSION"),
         },
@@ -78,7 +81,7 @@ async fn summary(app: &App) -> (Map<String, Value>, Errors) {
     let now = clock::unix_ms();
     let sessions = timeout(PATIENCE, qwen_turns::count(&app.store, now)).await.ok().and_then(Result::ok);
     let errors = read_errors(app, now).await;
-    // The reason is a word for machines, such as `db_replaced`.
+    // The problem is a machine-readable code, such as `db_replaced`.
     let database = if sessions.is_some() { app.store.problem().unwrap_or("ok") } else { "degraded" };
     let authentication = match app.logins.current(now).await {
         Ok(_) => "ok",
@@ -147,15 +150,15 @@ async fn read_errors(app: &App, now: i64) -> Errors {
     Errors { recent: serious.map(|count| count.unresolved).sum(), told }
 }
 
-/// Bytes of memory in use, where the system tells.
+/// Memory usage in bytes, where the system reports it.
 struct Memory {
-    /// All of it.
+    /// Resident memory.
     resident: Option<u64>,
-    /// Of that, what the process has allocated.
+    /// The part of the resident memory that the process has allocated.
     anonymous: Option<u64>,
-    /// What it may allocate without asking the system again, in use or not.
+    /// Size of the data segment, including pages not in use.
     data: Option<u64>,
-    /// Of the resident memory, the program itself and other mapped files.
+    /// The part of the resident memory that is mapped from files, including the program itself.
     mapped: Option<u64>,
 }
 
@@ -170,7 +173,7 @@ impl Memory {
     }
 }
 
-/// Bytes of memory in use, where the system tells.
+/// Returns the resident memory in bytes, where the system reports it.
 pub(super) fn resident_bytes() -> Option<u64> {
     Memory::now().resident
 }

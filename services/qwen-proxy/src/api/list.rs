@@ -1,4 +1,4 @@
-//! Lists of what was logged: which piece of one, and its shape.
+//! Query parameters and JSON format of the lists of logged requests and responses.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use signalbox_store::{Listed, Page};
 
 use super::error::ApiError;
 
-/// The largest piece.
+/// Maximum entries of a page.
 const MAX_LIMIT: i64 = 1000;
 
-/// The parameters of a query. Unknown ones are nobody's business.
+/// Parameters of a query. Unknown ones are ignored.
 pub(super) type Parameters = Query<HashMap<String, String>>;
 
-/// `limit` and `offset`.
+/// Parses `limit` and `offset`.
 pub(super) fn page(Query(parameters): &Parameters, default_limit: i64) -> Result<Page, ApiError> {
     let limit = number(parameters, "limit", default_limit).filter(|limit| (1..=MAX_LIMIT).contains(limit));
     let limit = limit.ok_or_else(|| mistake("invalid_limit", format!("limit must be between 1 and {MAX_LIMIT}")))?;
@@ -24,7 +24,7 @@ pub(super) fn page(Query(parameters): &Parameters, default_limit: i64) -> Result
     Ok(Page { limit, offset })
 }
 
-/// `start_date` and `end_date`, in Unix milliseconds.
+/// Parses `start_date` and `end_date`, in Unix milliseconds.
 pub(super) fn dates(Query(parameters): &Parameters) -> Result<(Option<i64>, Option<i64>), ApiError> {
     let date = |name: &str| match text(parameters, name).map(str::parse) {
         None => Ok(None),
@@ -39,17 +39,17 @@ pub(super) fn dates(Query(parameters): &Parameters) -> Result<(Option<i64>, Opti
     }
 }
 
-/// A text; an empty one counts as absent.
+/// Returns a text parameter; an empty one counts as absent.
 pub(super) fn text<'a>(parameters: &'a HashMap<String, String>, name: &str) -> Option<&'a str> {
     parameters.get(name).map(String::as_str).filter(|text| !text.is_empty())
 }
 
-/// The number in a path.
+/// Parses the numeric id in a path.
 pub(super) fn id(text: &str) -> Result<i64, ApiError> {
     text.parse().ok().filter(|id| *id > 0).ok_or_else(|| mistake("invalid_id", format!("`{text}` must be a number")))
 }
 
-/// A piece of a list.
+/// Formats a page of a list.
 pub(super) fn listed<T: Serialize>(list: &Listed<T>, page: Page) -> Value {
     let end = page.offset.saturating_add(i64::try_from(list.items.len()).unwrap_or(i64::MAX));
     json!({
@@ -62,7 +62,7 @@ pub(super) fn listed<T: Serialize>(list: &Listed<T>, page: Page) -> Value {
     })
 }
 
-/// An object with one more member.
+/// Returns an object with one more member.
 pub(super) fn with(mut object: Value, name: &str, member: Value) -> Value {
     if let Value::Object(members) = &mut object {
         members.insert(name.to_owned(), member);
@@ -70,7 +70,7 @@ pub(super) fn with(mut object: Value, name: &str, member: Value) -> Value {
     object
 }
 
-/// A column that holds JSON. What is none is shown as the text it is.
+/// Parses a column that contains JSON. Invalid JSON is returned as a string.
 pub(super) fn as_json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }

@@ -1,4 +1,4 @@
-//! `GET /metrics`: Prometheus' text format.
+//! `GET /metrics`, in OpenMetrics or the Prometheus text format.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tokio::time::{Duration, timeout};
 use super::health::resident_bytes;
 use crate::{app::App, clock};
 
-/// A database that takes longer leaves its figure as it was.
+/// Timeout of the database, after which the number of sessions keeps its last value.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {

@@ -1,4 +1,4 @@
-//! `GET /v1/models`: what can be asked for at chat.qwen.ai.
+//! `GET /v1/models`: the models of chat.qwen.ai.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use tokio::{
 use super::{error::ApiError, path::Path};
 use crate::{app::App, clock, qwen::Failure};
 
-/// The list as the site last told it. One request at a time asks the site; the others wait for its answer.
+/// Cache of the list of models. Concurrent requests share a single call to the site.
 #[derive(Debug)]
 pub struct ModelCache {
     kept_for: Duration,
     last: Mutex<Option<(Instant, Arc<Vec<Value>>)>>,
 }
 
-/// All models.
+/// Returns all models.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     let models = app.models.get(&app).await?;
     Ok(Json(json!({"object": "list", "data": *models})))
 }
 
-/// One model.
+/// Returns one model.
 pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
     let models = app.models.get(&app).await?;
     models.iter().find(|model| model["id"] == *id).cloned().map(Json).ok_or(ApiError::UnknownModel(id))
@@ -35,13 +35,13 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<J
 // === impl ModelCache ===
 
 impl ModelCache {
-    /// Keeps a list for so long.
+    /// Creates a cache that keeps a list for `kept_for`.
     #[must_use]
     pub fn new(kept_for: Duration) -> Self {
         Self { kept_for, last: Mutex::default() }
     }
 
-    /// The list. An old one is better than none, when the site does not answer.
+    /// Returns the list, fetching it if the cached one is too old. If the call fails, a stale list is returned.
     async fn get(&self, app: &App) -> Result<Arc<Vec<Value>>, ApiError> {
         let login = app.logins.current(clock::unix_ms()).await?;
         let mut last = self.last.lock().await;
@@ -76,8 +76,8 @@ impl ModelCache {
     }
 }
 
-/// The site's list in OpenAI's words: the models that are in use. An entry without an id is left out and counted; what else
-/// is unusual about one costs no more than that field.
+/// Converts the site's list of active models to OpenAI's format. An entry without an id is skipped and counted; any
+/// other unexpected value affects only its field.
 fn read(body: &Bytes, created: i64) -> Result<Vec<Value>, Failure> {
     let list: Value = serde_json::from_slice(body).map_err(|error| Failure::Unreadable(error.to_string()))?;
     let entries = [&list, &list["data"], &list["data"]["data"]].into_iter().find_map(Value::as_array);

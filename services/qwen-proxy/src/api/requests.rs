@@ -1,4 +1,4 @@
-//! `/v1/requests`: what was asked.
+//! `/v1/requests`: logged requests.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Parameters) -> Resu
     Ok(Json(listed(&list.map(|(request, summary)| summarised(&request, summary)), page)))
 }
 
-/// `GET /v1/requests/{id}`, with its `response` if there is one yet.
+/// `GET /v1/requests/{id}`, with its `response` if it exists yet.
 pub(super) async fn get(State(app): State<Arc<App>>, Path(number): Path) -> Result<Json<Value>, ApiError> {
     let (request, response) = requests::get(&app.store, &RequestKey::Id(id(&number)?)).await?;
     let response = response.as_ref().map_or(Value::Null, logged_response);
@@ -53,7 +53,7 @@ pub(super) async fn response(State(app): State<Arc<App>>, Path(number): Path) ->
     Ok(Json(logged_response(&response)))
 }
 
-/// A request as it was logged, with the short of its answer as `response_summary`.
+/// Formats a logged request with a summary of its response as `response_summary`.
 pub(super) fn summarised(row: &Request, summary: Option<ResponseSummary>) -> Value {
     let summary = summary.map(|response| {
         json!({
@@ -67,7 +67,7 @@ pub(super) fn summarised(row: &Request, summary: Option<ResponseSummary>) -> Val
     with(logged(row), "response_summary", summary.unwrap_or_default())
 }
 
-/// The short of a request, for its answer.
+/// Formats the summary of a request, for its response.
 pub(super) fn short(row: &Request) -> Value {
     json!({
         "id": row.id,
@@ -78,7 +78,7 @@ pub(super) fn short(row: &Request) -> Value {
     })
 }
 
-/// A request as it was logged. Bodies are JSON, not text.
+/// Formats a logged request. Bodies are embedded as JSON, not as strings.
 pub(super) fn logged(row: &Request) -> Value {
     json!({
         "id": row.id,

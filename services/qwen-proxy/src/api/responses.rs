@@ -1,4 +1,4 @@
-//! `/v1/responses`: what was answered.
+//! `/v1/responses`: logged responses.
 
 use std::sync::Arc;
 
@@ -33,26 +33,26 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Parameters) -> Resu
     Ok(Json(listed(&list.map(|response| logged(&response)), page)))
 }
 
-/// `GET /v1/responses/stats`, of all or with `session_id` of one conversation.
+/// `GET /v1/responses/stats`, of all conversations or of the one given by `session_id`.
 pub(super) async fn stats(State(app): State<Arc<App>>, query: Parameters) -> Result<Json<Value>, ApiError> {
     let session_id = text(&query.0, "session_id");
     let statistics = sums(responses::stats(&app.store, session_id).await?);
     Ok(Json(json!({"session_id": session_id.unwrap_or("all"), "statistics": statistics})))
 }
 
-/// `GET /v1/responses/{id}`, with the short of its `request`.
+/// `GET /v1/responses/{id}`, with a summary of its `request`.
 pub(super) async fn get(State(app): State<Arc<App>>, Path(number): Path) -> Result<Json<Value>, ApiError> {
     let response = responses::get(&app.store, &ResponseKey::Id(id(&number)?)).await?;
     let request = match requests::get(&app.store, &RequestKey::Id(response.request_id)).await {
         Ok((request, _)) => short(&request),
-        // It was deleted in this moment.
+        // The request was deleted between the two queries.
         Err(signalbox_store::Error::NotFound { .. }) => Value::Null,
         Err(error) => return Err(error.into()),
     };
     Ok(Json(with(logged(&response), "request", request)))
 }
 
-/// An answer as it was logged. Bodies are JSON, not text.
+/// Formats a logged response. Bodies are embedded as JSON, not as strings.
 pub(super) fn logged(row: &Response) -> Value {
     json!({
         "id": row.id,
@@ -73,7 +73,7 @@ pub(super) fn logged(row: &Response) -> Value {
     })
 }
 
-/// Sums over answers.
+/// Formats the sums over responses.
 pub(super) fn sums(stats: Stats) -> Value {
     json!({
         "total_responses": stats.total_responses,

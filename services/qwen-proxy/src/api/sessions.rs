@@ -20,15 +20,15 @@ use super::{
 };
 use crate::app::App;
 
-/// `GET /v1/sessions` with `limit`, `offset` and `orderBy` (`created_at` or `last_accessed`, the newest first; `DESC` may
-/// follow).
+/// `GET /v1/sessions` with `limit`, `offset` and `orderBy`: `created_at` or `last_accessed`, optionally followed by
+/// `DESC`. The newest come first.
 pub(super) async fn list(State(app): State<Arc<App>>, query: Parameters) -> Result<Json<Value>, ApiError> {
     let page = page(&query, 50)?;
     let sort = order(text(&query.0, "orderBy").unwrap_or("created_at"))?;
     Ok(Json(listed(&sessions::list(&app.store, sort, page).await?, page)))
 }
 
-/// What `orderBy` means: a column, and perhaps the direction, which is always the same.
+/// Parses `orderBy`: a column, optionally followed by the direction, which must be descending.
 fn order(text: &str) -> Result<Sort, ApiError> {
     let mut words = text.split_ascii_whitespace();
     let sort = match words.next() {
@@ -77,7 +77,7 @@ pub(super) async fn requests(
     Ok(Json(with(list, "session_id", id.into())))
 }
 
-/// `DELETE /v1/sessions/{id}`, with all that was logged in it.
+/// `DELETE /v1/sessions/{id}`, with all logged requests and responses of the session.
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
     sessions::delete(&app.store, &id).await?;
     Ok(Json(json!({"deleted": true, "session_id": id})))

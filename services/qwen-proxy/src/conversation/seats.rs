@@ -1,4 +1,4 @@
-//! One turn at a time in a chat.
+//! Mutual exclusion of the turns in a chat.
 
 use std::{
     collections::HashMap,
@@ -9,11 +9,11 @@ use tokio::sync::OwnedMutexGuard;
 
 type Lock = Arc<tokio::sync::Mutex<()>>;
 
-/// The sessions in which a turn runs.
+/// Locks of the sessions in which a turn runs.
 #[derive(Debug, Default)]
 pub struct Seats(Mutex<HashMap<String, Lock>>);
 
-/// The right to run a turn, until it is dropped.
+/// Permission to run a turn in a session, released on drop.
 #[derive(Debug)]
 pub struct Seat {
     _guard: OwnedMutexGuard<()>,
@@ -22,12 +22,12 @@ pub struct Seat {
 // === impl Seats ===
 
 impl Seats {
-    /// A seat in the session, if nobody has it.
+    /// Takes the seat of the session, if it is free.
     pub fn try_take(&self, session_id: &str) -> Option<Seat> {
         self.lock(session_id).try_lock_owned().ok().map(|guard| Seat { _guard: guard })
     }
 
-    /// A seat in the session, as soon as those who came before are done.
+    /// Takes the seat of the session, waiting in FIFO order. Cancel-safe; a cancelled waiter loses its position.
     pub async fn take(&self, session_id: &str) -> Seat {
         let lock = self.lock(session_id);
         Seat { _guard: lock.lock_owned().await }
@@ -35,7 +35,7 @@ impl Seats {
 
     fn lock(&self, session_id: &str) -> Lock {
         let mut locks = self.locks();
-        // Those that nobody holds or waits for are not needed any more.
+        // Remove locks that are neither held nor awaited.
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(locks.entry(session_id.to_owned()).or_default())
     }

@@ -1,11 +1,12 @@
-//! What a conversation is recognised by. Pure.
+//! The trace by which a conversation is recognised. Pure functions.
 //!
-//! A client sends back what the user said as it was: all of it counts. Answers come back less faithfully, so their beginnings
-//! count, and the ids of their calls, which no two answers share. The last answer may even be cut short. What tools said does
-//! not count, because long-running clients leave old results out.
+//! Clients resend user messages unchanged, so they are compared in full. Answers may be changed, so only their
+//! beginnings are compared, and the ids of their tool calls, which are unique. The last answer may even be truncated.
+//! Tool results are not compared, because long-running clients remove old ones.
 //!
-//! The system message counts, too, or else two applications with the same small talk would share a chat. Only where there
-//! are ids of calls the conversation is certain without it, and applications that tell the time in it need not begin anew.
+//! System messages are compared too; otherwise two applications with the same short dialogue would share a chat. If the
+//! history contains ids of tool calls, it is unambiguous without them, so that applications which put the current time
+//! into the system message can continue their conversation.
 
 use signalbox_core::id;
 use signalbox_store::qwen_turns::Turn;
@@ -13,27 +14,27 @@ use uuid::Uuid;
 
 use crate::convert::{Message, message::Role};
 
-/// How much of an answer counts, in characters.
+/// Number of characters of an answer that are compared.
 const SIGNIFICANT: usize = 120;
 
-/// How much there has to be of an answer that is cut short, in characters.
+/// Minimum length in characters of a truncated answer to be recognised.
 const RECOGNISABLE: usize = 16;
 
-/// Makes these hashes unlike those of anything else.
+/// Namespace of these hashes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5169_6e61_6c62_6f78_0000_0000_0000_0004);
 
-/// A conversation up to one of its answers.
+/// Trace of a conversation up to one of its answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// The hash of all that was said, but for the text of the last answer.
+    /// Hash of all messages except the text of the last answer.
     pub asked: String,
-    /// The beginning of the last answer.
+    /// Beginning of the last answer.
     pub answer: String,
-    /// The hash of the system messages, where it counts.
+    /// Hash of the system messages, or of the empty string if they are not compared.
     pub instructed: String,
 }
 
-/// A trace that is being followed.
+/// Builder of a trace.
 #[derive(Default)]
 struct Path {
     said: String,
@@ -45,14 +46,14 @@ struct Path {
 // === impl Trace ===
 
 impl Trace {
-    /// The trace of a history up to its last answer; `None` if there is no answer in it.
+    /// Computes the trace of a history up to its last answer; `None` if it contains no answer.
     #[must_use]
     pub fn of(messages: &[Message]) -> Option<Self> {
         let last = messages.iter().rposition(|message| message.role == Role::Assistant)?;
         Some(Path::along(messages, last + 1).end())
     }
 
-    /// The trace of a history and the answer to it.
+    /// Computes the trace of a history and the answer to it.
     #[must_use]
     pub fn after(messages: &[Message], answer: &str, call_ids: &[String]) -> Self {
         let mut path = Path::along(messages, messages.len());
@@ -60,8 +61,10 @@ impl Trace {
         path.end()
     }
 
-    /// The turns of the same history that this may continue, the best first: those with the same last answer; or else the
-    /// only one whose last answer this is, cut short. Two of these could be of different conversations.
+    /// Selects the turns with the same history that may be continued, the best first.
+    ///
+    /// These are the turns with the same last answer, the newest first; otherwise the only turn of whose answer this is
+    /// a truncation. Several such turns could belong to different conversations, so none is selected then.
     #[must_use]
     pub fn choose(&self, turns: Vec<Turn>) -> Vec<Turn> {
         let alike = turns.into_iter().filter(|turn| turn.instructed == self.instructed);
@@ -75,7 +78,7 @@ impl Trace {
     }
 }
 
-/// Whether the one text is the other cut short, perhaps with a sign that it is.
+/// Returns `true` if `echo` is a truncation of `answer`, optionally with a trailing ellipsis.
 fn is_cut(echo: &str, answer: &str) -> bool {
     let echo = echo.trim_end_matches(['.', '\u{2026}', ' ', '\n']);
     echo.chars().count() >= RECOGNISABLE && answer.starts_with(echo)
@@ -92,7 +95,7 @@ impl Path {
         let mut path = Self::default();
         for (index, message) in messages.iter().enumerate() {
             match message.role {
-                // Some clients put them at the end.
+                // Some clients put system messages at the end, so they count at any position.
                 Role::System => push(&mut path.instructed, "system", message.text.trim()),
                 Role::User if index < end => {
                     path.close();
@@ -117,7 +120,7 @@ impl Path {
         self.answer = significant(text);
     }
 
-    /// What was the last answer is not any more: its text counts.
+    /// Moves the pending answer into the history, where its text counts.
     fn close(&mut self) {
         let answer = std::mem::take(&mut self.answer);
         push(&mut self.said, "answered", &answer);
@@ -130,7 +133,7 @@ impl Path {
     }
 }
 
-/// Texts one after the other, so that no two lists of texts look the same.
+/// Appends a text with its kind and length, so that different lists of texts never have the same encoding.
 fn push(texts: &mut String, kind: &str, text: &str) {
     texts.push_str(kind);
     texts.push_str(&text.len().to_string());

@@ -1,4 +1,4 @@
-//! The upstream's events as an OpenAI answer: chunk by chunk, and folded into one completion.
+//! Conversion of the upstream's events to an OpenAI response, as chunks and as one completion.
 
 use serde::Serialize;
 use serde_json::value::to_raw_value;
@@ -13,17 +13,17 @@ use crate::{
     tools::{Call, Piece, Scanner, Tools},
 };
 
-/// Makes the ids of calls unlike those of anything else.
+/// Namespace of the ids of tool calls.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5169_6e61_6c62_6f78_0000_0000_0000_0003);
 
-/// One answer as it comes in. What has been passed on as chunks and what is kept here are always the same.
+/// An answer being received. Its state always equals the sum of the emitted chunks.
 #[derive(Debug)]
 pub struct Answer {
     id: String,
     created: i64,
     model: String,
     scanner: Scanner,
-    /// Whether a chunk has told whose answer this is.
+    /// Whether a chunk with the role has been emitted.
     begun: bool,
     text: String,
     reasoning: String,
@@ -32,17 +32,17 @@ pub struct Answer {
     parent_id: Option<String>,
     response_id: Option<String>,
     finished: bool,
-    /// Bytes of text that have come in.
+    /// Bytes of text received.
     bytes: usize,
 }
 
-/// A whole answer, `chat.completion`.
+/// A complete `chat.completion`.
 #[derive(Debug, Serialize)]
 pub struct Completion {
-    /// What OpenAI's clients know.
+    /// Fields of OpenAI's API.
     #[serde(flatten)]
     pub completion: openai::Completion,
-    /// Where the answer stands in its chat at chat.qwen.ai.
+    /// Position of the answer in its chat at chat.qwen.ai.
     #[serde(rename = "_qwen_metadata")]
     pub metadata: Metadata,
 }
@@ -50,13 +50,13 @@ pub struct Completion {
 /// The upstream's ids of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Metadata {
-    /// What the next message names as its parent.
+    /// Id the next message must name as its parent.
     pub parent_id: Option<String>,
-    /// The answer itself.
+    /// Id of the answer itself.
     pub message_id: Option<String>,
 }
 
-/// A call in a whole answer.
+/// A tool call in a complete answer.
 #[derive(Serialize)]
 struct ToolCall<'a> {
     id: String,
@@ -72,7 +72,7 @@ struct Function<'a> {
 }
 
 impl Answer {
-    /// An answer that has not begun. `id` is the same in all chunks, `created` in Unix seconds.
+    /// Creates an empty answer. `id` is the same in all chunks; `created` is in Unix seconds.
     #[must_use]
     pub fn new(id: String, created: i64, model: String, tools: &Tools) -> Self {
         Self {
@@ -92,8 +92,8 @@ impl Answer {
         }
     }
 
-    /// Takes the next event and adds the chunks that became certain to `out`. A failure adds none: what to do about it is
-    /// the caller's to decide.
+    /// Processes the next event and appends the resulting chunks to `out`. A failure produces none; the caller has to
+    /// handle it.
     pub fn push(&mut self, event: &Event, out: &mut Vec<Chunk>) {
         match event {
             Event::Created { parent_id, response_id, .. } => {
@@ -117,14 +117,15 @@ impl Answer {
         }
     }
 
-    /// Adds what was held back to `out`, for an answer that breaks off: without the chunks that would make it look whole.
+    /// Appends text that was held back to `out`, for an answer that breaks off: without the final chunks that would
+    /// make it look complete.
     pub fn flush(&mut self, out: &mut Vec<Chunk>) {
         let mut pieces = Vec::new();
         self.scanner.finish(self.finished, &mut pieces);
         self.take(pieces, out);
     }
 
-    /// Ends the answer: adds what was held back, the reason why it ended, and the usage where the upstream gave one.
+    /// Ends the answer: appends text that was held back, the finish reason, and the usage if the upstream reported it.
     pub fn finish(&mut self, out: &mut Vec<Chunk>) {
         self.flush(out);
         let finish_reason = Some(self.finish_reason().to_owned());
@@ -134,17 +135,17 @@ impl Answer {
         }
     }
 
-    /// The whole answer as one body, after [`finish`](Self::finish).
+    /// Converts the answer to one completion. Call [`finish`](Self::finish) first.
     #[must_use]
     pub fn into_completion(self) -> Completion {
         let finish_reason = Some(self.finish_reason().to_owned());
         let calls: Vec<ToolCall<'_>> =
             (0..).zip(&self.calls).map(|(index, call)| self.tool_call(index, call)).collect();
-        // Strings always become JSON.
+        // Serialising strings never fails.
         let tool_calls = (!calls.is_empty()).then(|| to_raw_value(&calls).ok()).flatten();
         let message = AssistantMessage {
             role: "assistant".into(),
-            // Never null, also with calls: some clients wait for ever then.
+            // Never null, even with tool calls, because some clients would wait for ever.
             content: Some(self.text),
             reasoning_content: (!self.reasoning.is_empty()).then_some(self.reasoning),
             tool_calls,
@@ -162,61 +163,61 @@ impl Answer {
         }
     }
 
-    /// How many bytes of text have come in, thoughts and calls included.
+    /// Returns the bytes of text received, including thinking and tool calls.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The text so far, as the client has it.
+    /// Returns the text emitted so far.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The calls so far.
+    /// Returns the tool calls so far.
     #[must_use]
     pub fn calls(&self) -> &[Call] {
         &self.calls
     }
 
-    /// The ids of the calls so far, as the client knows them.
+    /// Returns the ids of the tool calls so far, as sent to the client.
     #[must_use]
     pub fn call_ids(&self) -> Vec<String> {
         (0..).zip(&self.calls).map(|(index, _)| self.call_id(index)).collect()
     }
 
-    /// The token counts so far, when the upstream gave them.
+    /// Returns the token counts so far, if the upstream has reported them.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.usage
     }
 
-    /// `tool_calls` when there is one, else `stop`.
+    /// Returns `tool_calls` if there is one, otherwise `stop`.
     #[must_use]
     pub fn finish_reason(&self) -> &'static str {
         if self.calls.is_empty() { "stop" } else { "tool_calls" }
     }
 
-    /// Whether the upstream has said that the answer is complete.
+    /// Returns `true` if the upstream has marked the answer as complete.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// Whether nothing has been passed on: no text, no thinking, no call. An answer that ends so is none.
+    /// Returns `true` if nothing has been emitted: no text, no thinking, no call. Ending so is a failure.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty() && self.reasoning.is_empty() && self.calls.is_empty()
     }
 
-    /// What the next message of the chat must name as its parent.
+    /// Returns the id the next message of the chat must name as its parent.
     #[must_use]
     pub fn parent_id(&self) -> Option<&str> {
         self.parent_id.as_deref()
     }
 
-    /// The upstream's id of the answer.
+    /// Returns the upstream's id of the answer.
     #[must_use]
     pub fn response_id(&self) -> Option<&str> {
         self.response_id.as_deref()
@@ -247,7 +248,7 @@ impl Answer {
         }
     }
 
-    /// A call leaves in two chunks, as OpenAI's do: id and name, then the arguments.
+    /// Emits a tool call in two chunks, like OpenAI: id and name, then the arguments.
     fn call(&mut self, call: Call, out: &mut Vec<Chunk>) {
         let index = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
         let head = ToolCallDelta {
@@ -269,13 +270,13 @@ impl Answer {
         ToolCall { id: self.call_id(index), kind: "function", function }
     }
 
-    /// The id of the call at `index`, the same whenever it is asked for.
+    /// Returns the id of the call at `index`, which is derived from the answer's id and therefore stable.
     fn call_id(&self, index: u32) -> String {
         let id = id::hash(&NAMESPACE, &format!("{}/{index}", self.id));
         format!("call_{}", &id[..8])
     }
 
-    /// A chunk that says something. The first one tells whose answer this is.
+    /// Creates a chunk with a delta. The first chunk also carries the role.
     fn chunk(&mut self, delta: Delta) -> Chunk {
         let role = (!self.begun).then(|| "assistant".to_owned());
         self.begun = true;

@@ -1,4 +1,4 @@
-//! A chat request, checked.
+//! A validated chat request.
 
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -7,28 +7,29 @@ use signalbox_core::conversation;
 use super::message::{Message, Role};
 use crate::tools::Tools;
 
-/// For requests that name no model.
+/// Model of requests that do not specify one.
 const DEFAULT_MODEL: &str = "qwen3-max";
 
 /// A request that cannot be sent to chat.qwen.ai: status 400, type `invalid_request_error`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Invalid {
-    /// One sentence for a person.
+    /// One sentence for the user.
     pub message: String,
-    /// The field at fault, such as `messages[2].content[1]`.
+    /// Field that is invalid, such as `messages[2].content[1]`.
     pub param: Option<String>,
-    /// The stable, machine-readable reason.
+    /// Stable, machine-readable error code.
     pub code: &'static str,
 }
 
 impl Invalid {
-    /// `param` breaks a rule of the API.
+    /// Creates an error for a `param` that violates a rule of the API.
     pub(super) fn request(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { message: message.into(), param: Some(param.into()), code: "invalid_request" }
     }
 
-    /// The same, with the true reason where a text in `body` cannot be read because it is cut in the middle of a character.
+    /// Replaces the error by a more specific one if `body` contains an unpaired surrogate, which makes a string
+    /// unreadable.
     pub(super) fn explained_by(self, body: &[u8]) -> Self {
         let Some(half) = half_character(body).filter(|_| self.code != "invalid_json") else { return self };
         let message = format!(
@@ -38,43 +39,43 @@ impl Invalid {
         Self { message, code: "invalid_unicode", ..self }
     }
 
-    /// The body is no JSON object.
+    /// Creates an error for a body that is not a JSON object.
     pub(super) fn json(error: &serde_json::Error) -> Self {
         let message = format!("the request body is not valid JSON: {error}");
         Self { message, param: None, code: "invalid_json" }
     }
 }
 
-/// A validated OpenAI chat request, as far as chat.qwen.ai can use it.
+/// A validated OpenAI chat request, reduced to the features of chat.qwen.ai.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// The model to ask.
+    /// Model to use.
     pub model: String,
-    /// Whether the answer is wanted as events.
+    /// Whether the response is streamed as events.
     pub stream: bool,
-    /// `stream_options.include_usage`.
+    /// Value of `stream_options.include_usage`.
     pub include_usage: bool,
-    /// The conversation so far, oldest first; at least one is the user's.
+    /// Conversation so far, oldest message first, with at least one user message.
     pub messages: Vec<Message>,
-    /// What may be called; empty also when `tool_choice` is `none`.
+    /// Tools that may be called; also empty if `tool_choice` is `none`.
     pub tools: Tools,
-    /// What must be called.
+    /// Tools that must be called.
     pub must_call: MustCall,
 }
 
-/// Which calls the client insists on (`tool_choice`).
+/// Tool calls that the client requires (`tool_choice`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum MustCall {
     /// None: the model decides.
     #[default]
     Nothing,
-    /// Some tool.
+    /// Any tool.
     Any,
-    /// This one.
+    /// The named tool.
     Tool(String),
 }
 
-/// The fields that are read, each still unread: so that what is wrong can be named.
+/// The supported fields as raw JSON, so that an error can name the invalid field.
 #[derive(Deserialize)]
 pub(super) struct Fields<'a> {
     #[serde(borrow, default)]
@@ -95,7 +96,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, Invalid> {
-        // serde would also read the fields from an array.
+        // serde would also accept an array of the fields.
         if body.trim_ascii_start().first().is_some_and(|&first| first != b'{') {
             let message = "the request body must be a JSON object";
             return Err(Invalid { message: message.into(), param: None, code: "invalid_json" });
@@ -103,7 +104,7 @@ impl<'a> Fields<'a> {
         serde_json::from_slice(body).map_err(|error| Invalid::json(&error))
     }
 
-    /// The model, `default` when none is named.
+    /// Returns the model, or `default` if none is specified.
     pub(super) fn model(&self, default: &str) -> Result<String, Invalid> {
         let model: Option<String> = read(self.model, "model", "must be a string")?;
         Ok(model.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| default.to_owned()))
@@ -126,10 +127,10 @@ impl<'a> Fields<'a> {
 }
 
 impl Ask {
-    /// Reads the body of `POST /v1/chat/completions`.
+    /// Parses the body of `POST /v1/chat/completions`.
     ///
     /// # Errors
-    /// What is wrong with it, or what chat.qwen.ai cannot do.
+    /// Returns [`Invalid`] for an invalid request, or one that chat.qwen.ai does not support.
     pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
         Self::read(body).map_err(|invalid| invalid.explained_by(body))
     }
@@ -147,38 +148,38 @@ impl Ask {
         })
     }
 
-    /// Whether nobody has answered yet.
+    /// Returns `true` if the conversation contains no answer yet.
     #[must_use]
     pub fn is_first_turn(&self) -> bool {
         self.messages.iter().all(|message| message.role != Role::Assistant)
     }
 
-    /// The text of the first user message.
+    /// Returns the text of the first user message.
     #[must_use]
     pub fn first_user_text(&self) -> &str {
         self.messages.iter().find(|message| message.role == Role::User).map_or("", |message| &message.text)
     }
 
-    /// The hash of the first exchange; `None` on a first turn.
+    /// Returns the hash of the first exchange; `None` on a first turn.
     #[must_use]
     pub fn opening_hash(&self) -> Option<String> {
         let answer = self.messages.iter().find(|message| message.role == Role::Assistant)?;
         Some(conversation::opening_hash(self.first_user_text(), &answer.text))
     }
 
-    /// The messages after the last answer: what the upstream has not seen.
+    /// Returns the messages after the last answer, which the upstream has not seen.
     pub(super) fn news(&self) -> &[Message] {
         &self.messages[self.past().len()..]
     }
 
-    /// The messages up to the last answer, which ends them; empty on a first turn.
+    /// Returns the messages up to and including the last answer; empty on a first turn.
     pub(super) fn past(&self) -> &[Message] {
         let answer = self.messages.iter().rposition(|message| message.role == Role::Assistant);
         &self.messages[..answer.map_or(0, |at| at + 1)]
     }
 }
 
-/// The first escape in a JSON text that is half of a surrogate pair without the other half.
+/// Returns the first escape of an unpaired surrogate in a JSON text.
 fn half_character(json: &[u8]) -> Option<&str> {
     let unit = |at: usize| {
         let escape = std::str::from_utf8(json.get(at..at + 6)?).ok()?;
@@ -190,7 +191,7 @@ fn half_character(json: &[u8]) -> Option<&str> {
         at += match (unit(at), unit(at + 6)) {
             (Some((0xD800..=0xDBFF, _)), Some((0xDC00..=0xDFFF, _))) => 12,
             (Some((0xD800..=0xDFFF, escape)), _) => return Some(escape),
-            // The character behind a backslash begins no escape of its own.
+            // Skip the backslash and the character it escapes.
             _ => 2.min(json.len() - at),
         };
     }
@@ -238,7 +239,7 @@ fn tools(fields: &Fields<'_>) -> Result<(Tools, MustCall), Invalid> {
     }
 }
 
-/// A field of the type that its rule asks for; absent and null are the same.
+/// Parses a field; null counts as absent. The error message contains the `rule`.
 pub(super) fn read<'a, T: Deserialize<'a>>(
     field: Option<&'a RawValue>,
     name: &str,

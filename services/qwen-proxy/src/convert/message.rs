@@ -1,4 +1,4 @@
-//! One message of a conversation, checked.
+//! A validated message of a conversation.
 
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -6,29 +6,29 @@ use serde_json::{Value, value::RawValue};
 use super::ask::Invalid;
 use crate::tools::Call;
 
-/// A message, its content made one text.
+/// A message whose content is joined into one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Who speaks.
+    /// Role of the author.
     pub role: Role,
-    /// The text; parts are joined by a line break. Empty when the message only calls tools.
+    /// Text of the message; parts are joined by a line break. Empty if the message only calls tools.
     pub text: String,
-    /// The calls an assistant made, each with its id.
+    /// Tool calls of an assistant message, each with its id.
     pub calls: Vec<(String, Call)>,
-    /// Which call a tool's result answers, and the tool's name when the message tells it.
+    /// For a tool result: the id of its call, and the name of the tool if the message specifies it.
     pub answers: Option<(String, Option<String>)>,
 }
 
-/// Who speaks.
+/// Role of a message's author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The application: `system`, or `developer`, as newer clients call it.
+    /// The application: `system`, or `developer` in newer clients.
     System,
-    /// The person.
+    /// The user.
     User,
     /// The model.
     Assistant,
-    /// A tool's result.
+    /// A tool, with its result.
     Tool,
 }
 
@@ -47,7 +47,7 @@ struct Fields<'a> {
 }
 
 impl Message {
-    /// Reads the message at `index`.
+    /// Parses the message at `index`.
     pub(super) fn parse(index: usize, raw: &RawValue) -> Result<Self, Invalid> {
         let at = |field: &str| format!("messages[{index}].{field}");
         let whole = || Invalid::request(format!("messages[{index}]"), format!("messages[{index}] must be an object"));
@@ -113,7 +113,7 @@ fn text(index: usize, content: &RawValue) -> Result<String, Invalid> {
         let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
         let text = match kind {
             "text" => part.get("text"),
-            // What an assistant of OpenAI says instead of an answer.
+            // OpenAI's assistants send this in place of an answer.
             "refusal" => part.get("refusal"),
             "" => {
                 let message = format!("{at} is missing required field: type");
@@ -144,7 +144,7 @@ fn parse_calls(index: usize, calls: &Value) -> Result<Vec<(String, Call)>, Inval
             None | Some(Value::Null) => "{}".to_owned(),
             Some(Value::String(text)) if text.trim().is_empty() => "{}".to_owned(),
             Some(Value::String(text)) => text.clone(),
-            // Some clients forget to make it a text.
+            // Some clients send the arguments as JSON instead of a string.
             Some(value) => value.to_string(),
         };
         Some((id, Call { name, arguments }))

@@ -1,5 +1,7 @@
-//! What the upstream is told. It remembers a chat itself, so a later turn brings only what is new; a chat that is lost is
-//! told again as text. It takes nothing but text, and a system message only where a chat begins.
+//! The prompt that is sent upstream.
+//!
+//! The site stores the chat, so a later turn contains only what is new; a lost chat is replayed as text. The site
+//! accepts text only, and a system message only at the start of a chat.
 
 use std::collections::HashMap;
 
@@ -8,34 +10,35 @@ use super::{
     message::{Message, Role},
 };
 
-/// For requests with tools but without a system message, which the tools need.
+/// System message of requests that have tools, which require one, but no system message.
 const DEFAULT_SYSTEM: &str = "You are a helpful assistant.";
-/// Without it a model repeats a command that has no output for ever.
+/// Text of an empty tool result. Without it, the model repeats a command that has no output endlessly.
 const NO_OUTPUT: &str = "(Command completed successfully with no output)";
-/// Before new instructions in the middle of a chat.
+/// Introduction of new tool instructions in the middle of a chat.
 const NEW_TOOLS: &str = "From now on you have these tools; forget the ones you were told about before.";
-/// Instead of them when there are none.
+/// Instruction for a chat whose tools were removed.
 const NO_TOOLS: &str = "The tools you were told about are gone. Call none from now on; answer in plain text.";
-/// For a request that ends in an answer.
+/// Prompt for a request that ends in an answer.
 const GO_ON: &str = "Go on.";
 
-/// One or two messages for the upstream.
+/// The one or two messages to be sent upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
-    /// The system message; only ever where a chat begins.
+    /// System message, only at the start of a chat.
     pub system: Option<String>,
-    /// The user's message.
+    /// User message.
     pub user: String,
 }
 
 impl Ask {
-    /// The first turn of a chat.
+    /// Returns the prompt of the first turn of a chat.
     #[must_use]
     pub fn opening_prompt(&self) -> Prompt {
         Prompt { system: self.system(), user: self.user(None, true) }
     }
 
-    /// A later turn: everything after the last answer. With `tools_changed` the model learns what it may call from now on.
+    /// Returns the prompt of a later turn: everything after the last answer. With `tools_changed` it also contains the
+    /// present tool instructions.
     #[must_use]
     pub fn next_prompt(&self, tools_changed: bool) -> Prompt {
         let tools = tools_changed.then(|| match self.tools.is_empty() {
@@ -45,7 +48,7 @@ impl Ask {
         Prompt { system: None, user: self.user(tools, false) }
     }
 
-    /// A later turn whose chat is lost: the system message and the whole history, as text.
+    /// Returns the prompt of a later turn whose chat is lost: the system message and the whole history, as text.
     #[must_use]
     pub fn replay_prompt(&self) -> Prompt {
         if self.is_first_turn() {
@@ -66,7 +69,7 @@ impl Ask {
         Prompt { system: self.system(), user: self.user(Some(history), true) }
     }
 
-    /// All system messages and the tools.
+    /// Joins all system messages and the tool instructions.
     fn system(&self) -> Option<String> {
         let texts = self.messages.iter().filter(|message| message.role == Role::System).map(|message| &*message.text);
         let mut parts: Vec<&str> = texts.filter(|text| !text.trim().is_empty()).collect();
@@ -80,14 +83,14 @@ impl Ask {
         (!parts.is_empty()).then(|| parts.join("\n\n"))
     }
 
-    /// `messages`, a part of these, with what each says; results in the order of their calls.
+    /// Returns the text of each of `messages`, a part of the history, with tool results in the order of their calls.
     fn told<'a>(&'a self, messages: &'a [Message]) -> impl Iterator<Item = (&'a Message, String)> {
         let calls = Calls::of(self.past());
         calls.in_order(messages).into_iter().map(move |message| (message, said(message, &calls)))
     }
 
-    /// The user's message: `before`, what the client insists on, and what is new. System messages are in it when the upstream
-    /// does not get them apart.
+    /// Builds the user message: `before`, the required tool calls, and what is new. It includes the system messages
+    /// unless they are sent separately (`system_apart`).
     fn user(&self, before: Option<String>, system_apart: bool) -> String {
         let news = self.told(self.news()).filter(|(message, _)| !(system_apart && message.role == Role::System));
         let mut news: Vec<String> = news.map(|(_, text)| text).filter(|text| !text.trim().is_empty()).collect();
@@ -103,7 +106,7 @@ impl Ask {
     }
 }
 
-/// What a message says. A result names its tool.
+/// Returns the text of a message. A tool result names its tool.
 fn said(message: &Message, calls: &Calls<'_>) -> String {
     match message.role {
         Role::System | Role::User => message.text.clone(),
@@ -122,7 +125,7 @@ fn said(message: &Message, calls: &Calls<'_>) -> String {
     }
 }
 
-/// The calls of a history by their ids; of calls with the same id the newest counts.
+/// Tool calls of a history by id; among calls with the same id the newest is used.
 struct Calls<'a>(HashMap<&'a str, NamedCall<'a>>);
 
 struct NamedCall<'a> {
@@ -136,15 +139,15 @@ impl<'a> Calls<'a> {
         Self(calls.map(|(place, (id, call))| (id.as_str(), NamedCall { place, tool: &call.name })).collect())
     }
 
-    /// The tool whose result `result` is.
+    /// Returns the name of the tool that produced `result`.
     fn tool_of<'b>(&'b self, result: &'b Message) -> Option<&'b str> {
         let (id, name) = result.answers.as_ref()?;
         let called = self.0.get(id.as_str()).map(|call| call.tool);
         called.or(name.as_deref()).filter(|name| !name.is_empty())
     }
 
-    /// Clients send the results of parallel calls in the order in which the tools finished; the model reads them in the order
-    /// in which it called.
+    /// Sorts consecutive tool results into the order of their calls. Clients send results of parallel calls in the
+    /// order in which the tools finished; the model expects the order of its calls.
     fn in_order<'b>(&self, messages: &'b [Message]) -> Vec<&'b Message> {
         let place = |message: &Message| {
             let (id, _) = message.answers.as_ref()?;

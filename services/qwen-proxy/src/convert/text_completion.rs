@@ -1,4 +1,4 @@
-//! The older `/v1/completions`: one prompt, one text. It is asked and answered like a chat and framed differently.
+//! The older API `/v1/completions`: one prompt, one text. Processed like a chat, with a different response format.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::tools::Tools;
 
-/// For requests that name no model.
+/// Model of requests that do not specify one.
 const DEFAULT_MODEL: &str = "qwen-max";
 
-/// A text, or the next piece of one: `text_completion`.
+/// A `text_completion`: the complete text, or a chunk of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TextCompletion {
     id: String,
@@ -35,10 +35,10 @@ struct TextChoice {
 }
 
 impl Ask {
-    /// Reads the body of `POST /v1/completions`.
+    /// Parses the body of `POST /v1/completions`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Returns [`Invalid`] for an invalid request.
     pub fn parse_prompt(body: &[u8]) -> Result<Self, Invalid> {
         Self::read_prompt(body).map_err(|invalid| invalid.explained_by(body))
     }
@@ -67,7 +67,7 @@ impl Ask {
 }
 
 impl TextCompletion {
-    /// A chunk of the answer; `None` when there is no text in it, such as one that thinks.
+    /// Converts a chunk of the answer; `None` if it contains no text, for instance only thinking.
     #[must_use]
     pub fn from_chunk(chunk: Chunk) -> Option<Self> {
         let choices = chunk.choices.into_iter().filter_map(|choice| {
@@ -85,7 +85,7 @@ impl TextCompletion {
         says.then(|| Self::new(chunk.id, chunk.created, chunk.model, choices, chunk.usage))
     }
 
-    /// The whole answer.
+    /// Converts the complete answer.
     #[must_use]
     pub fn from_completion(Completion { completion, .. }: Completion) -> Self {
         let choices = completion.choices.into_iter().map(|choice| TextChoice {

@@ -23,7 +23,7 @@ async fn store(logins: &Logins, token: &str, expires_at: Option<i64>) -> i64 {
     credentials::put(&logins.store, &logins.sealer, &new, 1).await.unwrap()
 }
 
-/// The token that is sent.
+/// Returns the token that is sent with this login.
 fn token(login: &Result<Login, NoLogin>) -> String {
     let mut headers = HeaderMap::new();
     login.as_ref().unwrap().add_to(&mut headers);

@@ -1,7 +1,7 @@
-//! A browser of our own: started, looked into, closed.
+//! A browser process controlled by this program: start, queries, close.
 //!
-//! We talk with it over a pair of pipes and not over a port, because anybody on this machine could ask a port for the
-//! cookies. When its end of the pipe closes, the browser leaves: it does not outlive us, however we end.
+//! It is controlled over a pair of pipes instead of a port, because every process on this machine could query a port
+//! for the cookies. When its end of the pipe is closed, the browser exits, so it never outlives this process.
 
 mod devtools;
 mod find;
@@ -26,19 +26,19 @@ pub(super) use self::find::find;
 pub(super) use self::profile::Profile;
 use super::cookies::Cookie;
 
-/// How long the browser may take to put its own things away.
+/// Maximum time the browser may take to shut down.
 const LEAVING: Duration = Duration::from_secs(5);
 
-/// What is started, and how.
+/// Parameters of the browser process.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub(super) program: &'a Path,
-    /// The page it opens.
+    /// Page to open.
     pub(super) url: &'a str,
     pub(super) headless: bool,
 }
 
-/// Our browser while it runs.
+/// A running browser.
 #[derive(Debug)]
 pub(super) struct Browser {
     child: Child,
@@ -46,7 +46,7 @@ pub(super) struct Browser {
     profile: Profile,
 }
 
-/// Why a browser cannot be used.
+/// Reason why a browser cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("cannot start the browser {}: {error}: name another one with --browser, or use --paste", program.display())]
@@ -77,7 +77,7 @@ struct Target {
 // === impl Browser ===
 
 impl Browser {
-    /// Starts it on an empty profile.
+    /// Starts the browser with an empty profile.
     pub(super) async fn start(plan: &Plan<'_>, profile: Profile) -> Result<Self, Failure> {
         match Self::spawn(plan, &profile) {
             Ok((child, tools)) => Ok(Self { child, tools, profile }),
@@ -95,35 +95,35 @@ impl Browser {
         let mut user_data = std::ffi::OsString::from("--user-data-dir=");
         user_data.push(profile.path());
         command.arg("--remote-debugging-pipe").arg(user_data);
-        // No questions of a first start; and no keyring, because nothing is left that it could protect.
+        // Skip first-start dialogues, and use no keyring, because the profile is deleted afterwards.
         command.args(["--no-first-run", "--no-default-browser-check", "--password-store=basic", "--use-mock-keychain"]);
         if plan.headless {
             command.arg("--headless=new");
         }
         if geteuid().is_root() {
-            // For root it starts in no other way.
+            // As root the browser starts only without its sandbox.
             command.arg("--no-sandbox");
         }
         command.arg(plan.url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(profile.create_log()?);
-        // The numbers the browser expects: it reads from 3 and writes to 4.
+        // File descriptors defined by the browser: it reads from 3 and writes to 4.
         let mappings = vec![
             FdMapping { parent_fd: its_input.into(), child_fd: 3 },
             FdMapping { parent_fd: its_output.into(), child_fd: 4 },
         ];
         command.fd_mappings(mappings).map_err(|_| io::Error::other("its pipes collide"))?;
         let mut command = Command::from(command);
-        // A group of its own: Ctrl-C is for us, and whoever it starts is found again.
+        // A process group of its own: Ctrl-C does not reach it, and its child processes can be killed with it.
         let child = command.process_group(0).kill_on_drop(true).spawn()?;
         Ok((child, DevTools::new(our_input, our_output)?))
     }
 
-    /// All cookies it has, of every site.
+    /// Returns all cookies of the browser, of every site.
     pub(super) async fn cookies(&mut self) -> Result<Vec<Cookie>, Failure> {
         let Cookies { cookies } = self.call("Storage.getCookies").await?;
         Ok(cookies)
     }
 
-    /// How many pages are open, in windows and tabs.
+    /// Returns the number of open pages, in windows and tabs.
     pub(super) async fn pages(&mut self) -> Result<usize, Failure> {
         let Targets { target_infos } = self.call("Target.getTargets").await?;
         Ok(target_infos.iter().filter(|target| target.kind == "page").count())
@@ -134,7 +134,7 @@ impl Browser {
             Ok(result) => return Ok(result),
             Err(error) => error,
         };
-        // That it has ended is the better explanation of a silent pipe. It closes the pipe a little earlier.
+        // If the browser has ended, that explains a closed pipe better. It closes the pipe slightly before it exits.
         match error {
             devtools::Failure::HungUp | devtools::Failure::Pipe(_) => match timeout(LEAVING, self.child.wait()).await {
                 Ok(Ok(status)) => Err(Failure::Ended { status, said: self.profile.last_words() }),
@@ -144,13 +144,13 @@ impl Browser {
         }
     }
 
-    /// Closes it, with everybody it has started, and forgets what it knew.
+    /// Closes the browser and its child processes, and deletes the profile.
     pub(super) async fn close(mut self) {
-        // One that does not listen any more is closed below.
+        // If it does not respond, it is killed below.
         let asked = timeout(LEAVING, self.tools.tell("Browser.close")).await;
         let left = matches!(asked, Ok(Ok(()))) && timeout(LEAVING, self.child.wait()).await.is_ok();
         if let Some(group) = self.child.id().and_then(|pid| i32::try_from(pid).ok()).filter(|_| !left) {
-            // It may be gone by now.
+            // The group may have ended meanwhile.
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
         if let Err(error) = self.child.wait().await {
@@ -160,7 +160,7 @@ impl Browser {
     }
 }
 
-/// What the browser last said about itself.
+/// Formats the last line of the browser's log for an error message.
 fn last_words(said: &Option<String>) -> String {
     said.as_ref().map(|said| format!(", saying `{said}`")).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! From the cookies of a browser, or from a pasted header, to what requests to chat.qwen.ai carry.
+//! Conversion of browser cookies, or of a pasted header, to a login for requests to chat.qwen.ai.
 
 #[cfg(any(unix, test))]
 use serde::Deserialize;
@@ -6,37 +6,37 @@ use signalbox_core::secret::Secret;
 
 use super::token::{self, Claims};
 
-/// Holds the person's token; a visitor may have one, too, but nobody's.
+/// Cookie with the user's token. Visitors may have such a cookie too, with a guest token.
 const TOKEN: &str = "token";
-/// Wins over the token in the header of that name, as chat.qwen.ai's own page has it.
+/// Cookie whose value takes precedence over the token in the header of the same name, as on chat.qwen.ai's own page.
 const UMID: &str = "bx-umidtoken";
-/// How long a login is taken to hold where nothing says so: 30 days.
+/// Assumed lifetime in seconds of a login without an expiry: 30 days.
 const ASSUMED: i64 = 30 * 24 * 60 * 60;
 
-/// A cookie as the browser tells it, where there is one that we can open.
+/// A cookie as reported by the browser.
 #[cfg(any(unix, test))]
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Cookie {
     pub(super) name: String,
     pub(super) value: Secret<String>,
-    /// With a dot in front, it goes to the hosts below, too.
+    /// With a leading dot, the cookie is also sent to subdomains.
     pub(super) domain: String,
-    /// Unix seconds; -1 for one that ends with the browser.
+    /// Expiry in Unix seconds; -1 for a session cookie.
     #[serde(default)]
     pub(super) expires: f64,
 }
 
-/// A login, ready to be stored.
+/// A login ready to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) token: Secret<String>,
-    /// All cookies as one header.
+    /// All cookies in the format of the header.
     pub(super) cookies: Secret<String>,
-    /// Unix seconds.
+    /// Expiry in Unix seconds.
     pub(super) expires_at: i64,
 }
 
-/// Why a pasted text is no login.
+/// Reason why a pasted text is not a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Mistake {
     #[error(
@@ -55,9 +55,10 @@ pub(super) enum Mistake {
     Expired,
 }
 
-/// The login in a browser's cookies. `None` until somebody has logged in at `host`: a visitor has cookies, too.
+/// Extracts the login from a browser's cookies. Returns `None` until a user has logged in at `host`; visitors have
+/// cookies too.
 ///
-/// Taken is what the browser itself would send to `host`.
+/// The result contains the cookies that the browser itself would send to `host`.
 #[cfg(any(unix, test))]
 pub(super) fn login(jar: &[Cookie], host: &str, now: i64) -> Option<Login> {
     let sent: Vec<&Cookie> = jar.iter().filter(|cookie| goes_to(cookie, host)).collect();
@@ -67,7 +68,7 @@ pub(super) fn login(jar: &[Cookie], host: &str, now: i64) -> Option<Login> {
     assemble(&pairs, ends, now).ok()
 }
 
-/// The login in a pasted header, with or without `Cookie:` in front.
+/// Parses a pasted header, with or without the leading `Cookie:`.
 pub(super) fn pasted(text: &str, now: i64) -> Result<Login, Mistake> {
     let text = text.trim();
     let bare = match text.split_at_checked("cookie:".len()) {
@@ -89,7 +90,7 @@ pub(super) fn pasted(text: &str, now: i64) -> Result<Login, Mistake> {
     assemble(&pairs, None, now)
 }
 
-/// `ends` is when the last cookie does, for tokens that do not say when they do.
+/// Builds a login. `ends` is the latest expiry of the cookies, used for tokens without one.
 fn assemble(pairs: &[(&str, &str)], ends: Option<i64>, now: i64) -> Result<Login, Mistake> {
     let value_of = |name: &str| pairs.iter().find(|(known, value)| *known == name && !value.is_empty());
     let (_, token) = value_of(TOKEN).ok_or(Mistake::Guest)?;
@@ -103,12 +104,13 @@ fn assemble(pairs: &[(&str, &str)], ends: Option<i64>, now: i64) -> Result<Login
     Ok(Login { token: Secret::new(sent.to_owned()), cookies: Secret::new(header.join("; ")), expires_at })
 }
 
-/// The token knows best. It is always the person's: whatever is sent in its place says nothing about the login.
+/// Returns the expiry of the login: that of the user's token, if it has one. The token sent in its place
+/// (`bx-umidtoken`) says nothing about the login.
 fn expiry(claims: Claims, ends: Option<i64>, now: i64) -> i64 {
     claims.expires_at.or(ends).unwrap_or(now + ASSUMED)
 }
 
-/// Whether a browser sends this cookie to `host`.
+/// Returns `true` if a browser sends this cookie to `host`.
 #[cfg(any(unix, test))]
 fn goes_to(cookie: &Cookie, host: &str) -> bool {
     match cookie.domain.strip_prefix('.') {

@@ -1,4 +1,4 @@
-//! `qwen-proxy credentials`: the logins that are stored, without their secrets.
+//! `qwen-proxy credentials`: management of the stored logins, without showing their secrets.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use signalbox_store::{Error, Store};
 
 use super::{date, failed, now, open, say};
 
-/// What `qwen-proxy credentials` takes.
+/// Subcommands of `qwen-proxy credentials`.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
     /// List the stored logins, the active one first
@@ -26,10 +26,10 @@ pub enum Command {
     },
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// One sentence with what to do.
+/// Returns one sentence with a remedy.
 pub async fn run(command: Command, common: Common, shutdown: Shutdown) -> Result<(), Exit> {
     let store = open(&common).await?;
     let done = tokio::select! {
@@ -73,7 +73,7 @@ fn table(rows: &[Credential], now: i64) -> String {
     for row in rows {
         let mark = if row.active { '*' } else { ' ' };
         let until = row.expires_at.map_or_else(|| "unknown".to_owned(), date);
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(table, "{mark} {:>4}  {:width$}  {until:20}  {}", row.id, row.label, state(row, now));
     }
     table
@@ -88,7 +88,7 @@ fn state(row: &Credential, now: i64) -> String {
             (false, None) => "stored".to_owned(),
         };
     if let Some(error) = &row.last_error {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(state, "; last error: {error}");
     }
     state

@@ -1,25 +1,25 @@
-//! The token of chat.qwen.ai: a JSON web token. Its signature is none of our business; what it says is.
+//! The token of chat.qwen.ai, a JSON Web Token. Only its claims are read; the signature is not verified.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-/// What a token says about itself.
+/// Claims of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claims {
-    /// When it ends, in Unix seconds; `None` where it does not say.
+    /// Expiry in Unix seconds, if specified.
     pub(super) expires_at: Option<i64>,
-    /// Whether it stands for a person who has logged in, rather than for a visitor.
+    /// Whether it belongs to a logged-in user rather than a guest.
     pub(super) is_user: bool,
 }
 
-/// Reads a token; `None` if the text is no JSON web token.
+/// Decodes a token; `None` if the text is not a JSON Web Token.
 pub(super) fn claims(token: &str) -> Option<Claims> {
     let mut parts = token.split('.');
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return None;
     };
-    // Some writers pad, though the standard says not to.
+    // Some issuers add padding, although the standard forbids it.
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     let payload: Value = serde_json::from_slice(&payload).ok().filter(Value::is_object)?;
     let is_somebody = [&payload["id"], &payload["sub"]].into_iter().any(names_somebody);
@@ -40,7 +40,7 @@ fn names_somebody(id: &Value) -> bool {
     }
 }
 
-/// Whole seconds. A moment outside of what a calendar knows is a mistake of its writer, not a date.
+/// Converts to whole seconds; `None` outside the range of calendar dates, which indicates an invalid value.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 pub(super) fn seconds(seconds: f64) -> Option<i64> {
     /// The end of the year 9999.
@@ -54,7 +54,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A token with this payload and a signature that nobody checks.
+    /// Returns a token with this payload and a dummy signature.
     pub(crate) fn token(payload: &Value) -> String {
         format!("eyJhbGciOiJIUzI1NiJ9.{}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode(payload.to_string()))
     }
@@ -78,7 +78,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_payload_is_base64_for_urls_padded_or_not() {
-        // `??>` and `~~~` become `-` and `_` in this alphabet.
+        // `??>` and `~~~` are encoded with `-` and `_` in this alphabet.
         let payload = json!({"id": "??>~~~??>", "exp": 1_800_000_000});
         let bare = token(&payload);
         assert!(bare.contains(['-', '_']), "{bare}");

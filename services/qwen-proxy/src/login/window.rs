@@ -1,4 +1,4 @@
-//! Looking at the cookies of an open window until they are those of a person.
+//! Polling of the cookies of an open browser window until they contain a login.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::browser::{Browser, Failure};
 use super::cookies::{self, Cookie, Login};
 
-/// From one look to the next.
+/// Polling interval.
 const LOOK: Duration = Duration::from_secs(1);
-/// After a login, the page goes on to set cookies. After so many looks they are taken as they are.
+/// Maximum polls after a login while the page continues to set cookies; then the present cookies are used.
 const PATIENCE: u32 = 10;
 
-/// Waits for a login at `host`, and then until no further cookies come.
+/// Waits for a login at `host`, and then until no further cookies are set.
 pub(super) async fn watch(browser: &mut Browser, host: &str) -> Result<Login, Exit> {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -30,7 +30,7 @@ pub(super) async fn watch(browser: &mut Browser, host: &str) -> Result<Login, Ex
                     return Ok(login);
                 }
             }
-            // Closing the last window ends the browser on most systems.
+            // On most systems, closing the last window ends the browser.
             Err(Failure::Ended { .. }) if opened => return Err(closed()),
             Err(failure) => return Err(Exit::CannotOpen(failure.to_string())),
         }
@@ -48,7 +48,7 @@ fn closed() -> Exit {
     )
 }
 
-/// Whether two looks in a row saw the same cookies.
+/// Detector of two consecutive polls with the same cookies.
 #[derive(Debug, Default)]
 struct Settling {
     names: BTreeSet<String>,

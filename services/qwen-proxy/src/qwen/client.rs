@@ -1,7 +1,8 @@
 //! Calls to chat.qwen.ai.
 //!
-//! A call is repeated only where that can help and cannot annoy: when no connection could be made, or after a status of
-//! 500 or more; then a few times with growing pauses. What the firewall or a limit has said stands.
+//! A call is retried only if that can help and does not burden the site: when no connection could be made, or after a
+//! status of 500 or more; then up to the configured number of times, with exponential back-off. Responses of the
+//! firewall and of rate limits are final.
 
 use std::{future::poll_fn, pin::Pin, sync::Arc};
 
@@ -21,36 +22,36 @@ use super::{
 };
 use crate::metrics::{Endpoint, Metrics};
 
-/// The firewall turns larger requests away.
+/// Maximum bytes of a request. The site's firewall rejects larger ones.
 pub const MAX_REQUEST: usize = 128 << 10;
 
-/// Maximum bytes of an answer that is read whole.
+/// Maximum bytes of a response that is read as a whole.
 const MAX_WHOLE: usize = 8 << 20;
 
-/// Maximum bytes of a completion that comes whole instead of as events.
+/// Maximum bytes of a completion that comes as one body instead of as events.
 const MAX_COMPLETION: usize = 64 << 20;
 
-/// A refusal is read up to here.
+/// Maximum bytes read of an error response.
 const MAX_REFUSAL: usize = 64 << 10;
 
-/// How to reach the site.
+/// Settings for access to the site.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// Where it is.
+    /// Base URL of the site.
     pub target: Target,
-    /// What browser we say we are.
+    /// Value of the `User-Agent` header.
     pub user_agent: HeaderValue,
-    /// How long it may take.
+    /// Deadlines of a call.
     pub deadlines: Deadlines,
-    /// How often a call is repeated.
+    /// Maximum retries of a call.
     pub max_retries: u32,
-    /// The first pause before a repetition; each one doubles it.
+    /// Delay before the first retry; it doubles with each one.
     pub retry_delay: Duration,
-    /// The longest pause.
+    /// Maximum delay between retries.
     pub max_retry_delay: Duration,
 }
 
-/// The client of chat.qwen.ai.
+/// Client of chat.qwen.ai.
 #[derive(Debug)]
 pub struct Qwen {
     client: Client,
@@ -59,16 +60,16 @@ pub struct Qwen {
 }
 
 impl Qwen {
-    /// A client that goes this way.
+    /// Creates a client with these settings.
     #[must_use]
     pub const fn new(client: Client, access: Access, metrics: Arc<Metrics>) -> Self {
         Self { client, access, metrics }
     }
 
-    /// Opens a chat; answers its id.
+    /// Opens a chat and returns its id.
     ///
     /// # Errors
-    /// What the site said instead.
+    /// Returns the failure reported by the site.
     pub async fn new_chat(&self, login: &Login, chat: &NewChat<'_>) -> Result<String, Failure> {
         let response = self.call(Endpoint::NewChat, login, Method::POST, "/api/v2/chats/new", json(chat)).await?;
         let body = self.whole(response, login).await?;
@@ -79,10 +80,10 @@ impl Qwen {
         opened.ok_or_else(|| Failure::Unreadable("missing chat ID in the answer to a new chat".to_owned()))
     }
 
-    /// Asks for an answer: its events, once the site has begun to answer. Answers with what was sent, too, for the log.
+    /// Requests an answer. Returns its events once the site has begun to answer, and the request body for the log.
     ///
     /// # Errors
-    /// What the site said instead; [`Failure::TooLong`] without having asked.
+    /// Returns the failure reported by the site, or [`Failure::TooLong`] without sending the request.
     pub async fn complete(
         &self,
         login: &Login,
@@ -94,7 +95,7 @@ impl Qwen {
         let response = self.call(Endpoint::Completion, login, Method::POST, &path, body.clone()).await?;
         let (head, upstream) = response.into_parts();
         let mut events = Events::new(upstream, login.clone());
-        // Refusals come with status 200 and any content type; events do, too.
+        // Errors come with status 200 and any content type; so do events.
         let content_type = content_type(&head.headers);
         match events.kind().await? {
             Kind::Events => return Ok((events, body)),
@@ -116,16 +117,16 @@ impl Qwen {
         Ok((Events::whole(upstream, login.clone(), whole.into_iter()), body))
     }
 
-    /// The list of models, as the site has it.
+    /// Returns the list of models in the site's format.
     ///
     /// # Errors
-    /// What the site said instead.
+    /// Returns the failure reported by the site.
     pub async fn models(&self, login: &Login) -> Result<Bytes, Failure> {
         let response = self.call(Endpoint::Models, login, Method::GET, "/api/models", Bytes::new()).await?;
         self.whole(response, login).await
     }
 
-    /// Sends a request until there is the head of an answer whose status is no failure.
+    /// Sends a request, with retries, and returns the response head once its status is a success.
     async fn call(
         &self,
         endpoint: Endpoint,
@@ -187,10 +188,10 @@ impl Qwen {
     }
 }
 
-/// The request as it is sent, if the firewall lets it through.
+/// Serialises a request and checks its size.
 ///
 /// # Errors
-/// [`Failure::TooLong`].
+/// Returns [`Failure::TooLong`] if the site's firewall would reject it.
 pub fn checked(ask: &Completion<'_>) -> Result<Bytes, Failure> {
     let body = json(ask);
     if body.len() > MAX_REQUEST {
@@ -199,7 +200,7 @@ pub fn checked(ask: &Completion<'_>) -> Result<Bytes, Failure> {
     Ok(body)
 }
 
-/// Passes an answer whose status is good; reads what another one says.
+/// Returns a response with a success status; converts any other into a failure.
 async fn refusal(response: Response<Body>) -> Result<Response<Body>, Failure> {
     if response.status().is_success() {
         return Ok(response);
@@ -210,7 +211,7 @@ async fn refusal(response: Response<Body>) -> Result<Response<Body>, Failure> {
     Err(judge(head.status, &content_type(&head.headers), retry_after(&head.headers), &said).unwrap_or_else(unreadable))
 }
 
-/// Reads `limit` bytes at most.
+/// Reads the body up to `limit` bytes; the rest is dropped.
 async fn read(begun: Bytes, body: &mut Body, limit: usize) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::from(&*begun);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
@@ -226,7 +227,7 @@ async fn read(begun: Bytes, body: &mut Body, limit: usize) -> Result<Bytes, Fail
 }
 
 fn json(value: &impl Serialize) -> Bytes {
-    // There are only texts and numbers in it.
+    // Serialising strings and numbers never fails.
     serde_json::to_vec(value).unwrap_or_default().into()
 }
 
@@ -234,7 +235,7 @@ fn content_type(headers: &HeaderMap) -> String {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Seconds to wait; the site gives no dates.
+/// Parses `Retry-After` in seconds; the site sends no dates.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))

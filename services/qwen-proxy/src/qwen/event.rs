@@ -1,9 +1,9 @@
-//! The events of an answer of chat.qwen.ai, decoded.
+//! Decoder of the events of an answer.
 //!
-//! An answer is a stream of server-sent events: the first names the ids of the answer, the others bring text with the token
-//! counts so far, the last says that it is finished. Nothing marks the end of the stream but its end.
+//! An answer is a stream of server-sent events: the first one contains the ids of the answer, the following ones text
+//! and the token counts so far, and the last one marks it as finished. The end of the stream has no marker.
 //!
-//! Decoding is lenient field by field: an unusable `usage` costs the token counts and never the text beside it. Unknown
+//! Decoding is lenient per field: an invalid `usage` loses the token counts, but never the text beside it. Unknown
 //! fields and events are ignored.
 
 mod content;
@@ -16,66 +16,66 @@ use signalbox_core::openai::Usage;
 use self::content::{HalfCharacter, scalar, texts};
 use super::failure::{Failure, details, of_json};
 
-/// One event.
+/// An event of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The answer begins. All three may be empty when the upstream leaves them out.
+    /// The answer begins. The upstream may omit ids, which are then empty.
     Created {
-        /// The chat it belongs to.
+        /// Id of the chat.
         chat_id: String,
-        /// What the next message of this chat must name as its parent.
+        /// Id the next message of this chat must name as its parent.
         parent_id: String,
-        /// The answer's own id.
+        /// Id of the answer.
         response_id: String,
     },
-    /// More text; it may be empty.
+    /// More text, possibly empty.
     Delta {
-        /// What is new.
+        /// The new text.
         text: String,
-        /// Where it belongs.
+        /// Part of the answer it belongs to.
         phase: Phase,
-        /// The token counts so far, when they came along.
+        /// Token counts so far, if included.
         usage: Option<Usage>,
     },
     /// The answer is complete.
     Finished {
-        /// What is new, usually nothing.
+        /// The new text, usually empty.
         text: String,
-        /// The final token counts, when they came along.
+        /// Final token counts, if included.
         usage: Option<Usage>,
     },
-    /// The upstream reports an error instead.
+    /// The upstream reports an error.
     Failure(Failure),
 }
 
-/// To which part of an answer a text belongs.
+/// Part of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// What the user asked for.
+    /// The answer proper.
     Answer,
-    /// What the model thinks, searches or looks up on the way there: every phase that does not call itself the answer.
+    /// Intermediate output such as thinking or search: every phase not named `answer`.
     Thinking,
 }
 
-/// Decodes the events of one answer, in order: a character may be cut in two between two of them.
+/// Stateful decoder of the events of one answer, in order: a character may be split across two of them.
 #[derive(Debug, Default)]
 pub struct Decoder {
     answer: HalfCharacter,
     thinking: HalfCharacter,
-    /// An event was no JSON; once per answer that is worth a line in the log.
+    /// Whether an event that is not JSON has been logged; only the first one per answer is.
     has_warned: bool,
 }
 
-/// The members of a JSON object, still unread. Of members with the same name the last one counts.
+/// Members of a JSON object as raw JSON. Among members with the same name the last one is used.
 type Members<'a> = HashMap<String, &'a RawValue>;
 
-/// The members by which an event may report an error beside a text.
+/// Members by which an event may report an error besides its text.
 const REPORTS: [&str; 4] = ["error", "success", "ret", "base_resp"];
 
 // === impl Decoder ===
 
 impl Decoder {
-    /// Adds what the data of one server-sent event says to `out`. `is_error` tells that the event is named `error`.
+    /// Decodes the data of one server-sent event into `out`. `is_error` tells whether the event is named `error`.
     pub fn decode(&mut self, data: &[u8], is_error: bool, out: &mut VecDeque<Event>) {
         let data = String::from_utf8_lossy(data);
         let data = data.trim_start_matches('\u{FEFF}').trim();
@@ -96,7 +96,7 @@ impl Decoder {
         if !has_text && usage.is_some() {
             out.push_back(Event::Delta { text: String::new(), phase: Phase::Answer, usage });
         }
-        // Most events are text; they are not read twice.
+        // Most events contain only text and are not parsed a second time.
         let is_suspect = is_error || !has_text || REPORTS.iter().any(|name| event.contains_key(*name)) || {
             choice.is_some_and(|choice| ["error", "finish_reason"].iter().any(|name| choice.contains_key(*name)))
         };
@@ -105,11 +105,11 @@ impl Decoder {
         if is_unreadable && failure.is_none() && !std::mem::replace(&mut self.has_warned, true) {
             tracing::warn!(bytes = data.len(), "an event of chat.qwen.ai is no JSON object and is ignored");
         }
-        // What came with an error was said before it.
+        // Text that came with an error precedes it.
         out.extend(failure.map(Event::Failure));
     }
 
-    /// Adds what the first choice says; false if it says nothing.
+    /// Decodes the first choice into `out`; returns `false` if it contains nothing.
     fn choice(&mut self, choice: &Members<'_>, usage: Option<Usage>, out: &mut VecDeque<Event>) -> bool {
         let delta = ["delta", "message"].iter().find_map(|name| members(choice.get(*name)?.get()));
         let reason = choice.get("finish_reason").and_then(|reason| scalar(reason)).unwrap_or_default();
@@ -128,7 +128,7 @@ impl Decoder {
             out.push_back(Event::Delta { text: thought, phase: Phase::Thinking, usage: None });
         }
         let content = delta.get("content").map(|content| texts(content)).unwrap_or_default();
-        // Every phase finishes; with that of the answer everything does.
+        // Every phase reports that it is finished; the answer is complete when the phase `answer` does.
         let is_finished = word("status") == "finished" || is_over;
         match phase {
             Phase::Answer if is_finished => {
@@ -143,8 +143,8 @@ impl Decoder {
     }
 }
 
-/// Decodes an answer that came whole, although a stream was asked for: `{"success":true,"data":{…,"choices":[…]}}`.
-/// Empty when it is something else.
+/// Decodes an answer that came as one body although a stream was requested:
+/// `{"success":true,"data":{…,"choices":[…]}}`. Returns no events for any other body.
 #[must_use]
 pub fn whole(body: &[u8]) -> VecDeque<Event> {
     let body = String::from_utf8_lossy(body);
@@ -170,12 +170,12 @@ pub fn whole(body: &[u8]) -> VecDeque<Event> {
     events
 }
 
-/// The members of the object that `json` is, if it is one.
+/// Parses an object into its members; `None` for any other JSON.
 fn members(json: &str) -> Option<Members<'_>> {
     serde_json::from_str(json).ok()
 }
 
-/// The first element of an array of objects, or the object that stands in its place.
+/// Returns the first element of an array of objects, or the object itself if there is no array.
 fn first_object(json: &RawValue) -> Option<Members<'_>> {
     match serde_json::from_str::<Vec<&RawValue>>(json.get()) {
         Ok(elements) => members(elements.first()?.get()),
@@ -183,7 +183,7 @@ fn first_object(json: &RawValue) -> Option<Members<'_>> {
     }
 }
 
-/// The token counts, if there are any: whole numbers, or what can be read as such.
+/// Parses the token counts: integers, or values that can be read as such. Returns `None` if both are missing.
 fn counts(usage: &RawValue) -> Option<Usage> {
     let usage = members(usage.get())?;
     let count = |names: [&str; 2]| names.iter().find_map(|name| number(usage.get(*name)?));
@@ -203,7 +203,7 @@ fn number(json: &RawValue) -> Option<i64> {
     let text = text.trim();
     text.parse().ok().or_else(|| {
         let number = text.parse::<f64>().ok()?.round();
-        // Token counts are far below 2^53; what is not is no count.
+        // Token counts are far below 2^53; larger values are invalid.
         (0.0..=9_007_199_254_740_992.0).contains(&number).then(|| format!("{number:.0}").parse().ok())?
     })
 }

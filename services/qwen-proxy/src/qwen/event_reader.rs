@@ -1,4 +1,4 @@
-//! Bytes of an answer in, its events out; nothing depends on how the bytes were cut or joined on their way.
+//! Conversion of the bytes of an answer to its events, independent of how the bytes were split into reads.
 
 use std::collections::VecDeque;
 
@@ -10,10 +10,11 @@ use super::{
     failure::Failure,
 };
 
-/// Maximum bytes of one event: as many as a whole answer may have.
+/// Maximum bytes of one event, equal to the limit of a whole answer.
 const MAX_EVENT: usize = 64 << 20;
 
-/// Reads the events of one answer: [`push`](Self::push) bytes as they come, then [`pop`](Self::pop) until there are none.
+/// Incremental reader of the events of one answer: [`push`](Self::push) bytes as they arrive, then [`pop`](Self::pop)
+/// until there are none.
 #[derive(Debug)]
 pub struct EventReader {
     splitter: Splitter,
@@ -24,16 +25,16 @@ pub struct EventReader {
 // === impl EventReader ===
 
 impl EventReader {
-    /// Returns a reader that has read nothing.
+    /// Creates an empty reader.
     #[must_use]
     pub fn new() -> Self {
         Self { splitter: Splitter::new(MAX_EVENT), decoder: Decoder::default(), ready: VecDeque::new() }
     }
 
-    /// Takes the next bytes and reads all events that are complete with them.
+    /// Processes the next bytes and decodes all events they complete.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`] when an event grows past its limit. The events before it can still be popped.
+    /// Returns [`Failure::Unreadable`] when an event exceeds its limit. The events before it can still be popped.
     pub fn push(&mut self, bytes: Bytes) -> Result<(), Failure> {
         self.splitter.push(bytes);
         let too_long = |FrameTooLong { limit }| Failure::Unreadable(format!("an event of more than {limit} bytes"));
@@ -43,24 +44,24 @@ impl EventReader {
         Ok(())
     }
 
-    /// Ends the stream: what is left of it is read as its last event.
+    /// Ends the stream: the remaining bytes are decoded as its last event.
     pub fn finish(&mut self) {
         while let Some(frame) = self.splitter.finish() {
             self.read(&frame);
         }
     }
 
-    /// Takes the next event.
+    /// Removes and returns the next event.
     pub fn pop(&mut self) -> Option<Event> {
         self.ready.pop_front()
     }
 
-    /// Puts events before all others.
+    /// Inserts events before all others.
     pub fn put_first(&mut self, events: impl DoubleEndedIterator<Item = Event>) {
         events.rev().for_each(|event| self.ready.push_front(event));
     }
 
-    /// Puts an event behind all others.
+    /// Appends an event after all others.
     pub fn put_last(&mut self, event: Event) {
         self.ready.push_back(event);
     }

@@ -1,4 +1,4 @@
-//! The events of an answer as they come in.
+//! The stream of events of an answer.
 
 use std::{future::poll_fn, pin::Pin};
 
@@ -8,40 +8,41 @@ use signalbox_upstream::Body;
 
 use super::{event::Event, event_reader::EventReader, failure::Failure, login::Login};
 
-/// An answer on its way here. Dropping it hangs up.
+/// An answer being received. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Events {
     body: Body,
     login: Login,
     reader: EventReader,
-    /// The body has been read to its end.
+    /// Whether the body has been read to its end.
     has_ended: bool,
-    /// What was read to see what it is, and has not been given to the reader yet.
+    /// Bytes that were read to detect the kind of the body, and have not been passed to the reader yet.
     begun: Bytes,
 }
 
-/// What a body holds, by its beginning.
+/// Kind of a body, detected from its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Server-sent events.
     Events,
-    /// Nothing but white space.
+    /// Only white space.
     Nothing,
-    /// JSON, a page, or any other text.
+    /// JSON, a web page, or any other text.
     Text,
 }
 
 impl Events {
-    /// The events in this body, which is for this login.
+    /// Creates a stream of the events in this body, requested with this login.
     #[must_use]
     pub fn new(body: Body, login: Login) -> Self {
         Self { body, login, reader: EventReader::new(), has_ended: false, begun: Bytes::new() }
     }
 
-    /// Reads until it is clear what the body holds. Content types are not asked: errors come as events and events as text.
+    /// Reads until the kind of the body is known. The content type is not used, because errors may be declared as
+    /// events and events as text.
     ///
     /// # Errors
-    /// The connection broke.
+    /// Returns a failure when the connection breaks.
     pub async fn kind(&mut self) -> Result<Kind, Failure> {
         loop {
             if let Some(kind) = kind_of(&self.begun) {
@@ -53,18 +54,18 @@ impl Events {
                 None if self.begun.is_empty() => return Ok(Kind::Nothing),
                 None => return Ok(Kind::Text),
             }
-            // However much of it comes, it is not kept.
+            // Discard leading white space, so that no amount of it uses memory.
             let blank = self.begun.len() - without_blank(&self.begun).len();
             self.begun.advance(blank);
         }
     }
 
-    /// What has been looked at, and what is left.
+    /// Returns the bytes read so far and the rest of the body.
     pub fn into_rest(self) -> (Bytes, Body) {
         (self.begun, self.body)
     }
 
-    /// An answer that came whole: these events, and nothing else.
+    /// Creates a stream of exactly these events, for an answer that came as one body.
     #[must_use]
     pub fn whole(body: Body, login: Login, events: impl DoubleEndedIterator<Item = Event>) -> Self {
         let mut whole = Self { has_ended: true, ..Self::new(body, login) };
@@ -72,25 +73,25 @@ impl Events {
         whole
     }
 
-    /// Waits until there is an event, or none comes any more.
+    /// Waits until there is an event, or the end of the stream.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Same as [`next`](Self::next).
     pub async fn wait(&mut self) -> Result<(), Failure> {
         let first = self.next().await?;
         self.reader.put_first(first.into_iter());
         Ok(())
     }
 
-    /// Reads the rest and forgets it.
+    /// Reads and discards the rest of the body.
     pub async fn drain(&mut self) {
         while matches!(self.data().await, Ok(Some(_))) {}
     }
 
-    /// The next event; `None` at the end. Every event that came before an error is returned before it.
+    /// Returns the next event; `None` at the end. Events received before an error are returned before it.
     ///
     /// # Errors
-    /// The site reported one, or the connection broke.
+    /// Returns the error reported by the site, or a failure when the connection breaks.
     pub async fn next(&mut self) -> Result<Option<Event>, Failure> {
         loop {
             match self.reader.pop() {
@@ -125,7 +126,7 @@ impl Events {
     }
 }
 
-/// What a body with this beginning holds; `None` while that is open.
+/// Detects the kind of a body from its beginning; `None` if more bytes are needed.
 fn kind_of(begun: &[u8]) -> Option<Kind> {
     let begun = without_blank(begun);
     if begun.is_empty() || b"\xEF\xBB\xBF".starts_with(begun) {
@@ -146,7 +147,7 @@ fn kind_of(begun: &[u8]) -> Option<Kind> {
     (!kinds.contains(&None)).then_some(Kind::Text)
 }
 
-/// A text without the white space and the byte order mark before it.
+/// Strips leading white space and a byte order mark.
 fn without_blank(text: &[u8]) -> &[u8] {
     let text = text.trim_ascii_start();
     text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start()

@@ -1,8 +1,8 @@
-//! What can go wrong at chat.qwen.ai, and what the user can do about it. Pure.
+//! Failures of calls to chat.qwen.ai, with a remedy for the user. Pure functions.
 //!
-//! The site says no in many voices: statuses, JSON with `success:false` and status 200, pages of its firewall, pages that
-//! ask for a login. [`judge`] and [`of_json`] find out which one it is. A challenge of the firewall is the user's to pass, in
-//! a browser: nothing here tries to.
+//! The site reports errors in several forms: statuses, JSON with `success:false` and status 200, pages of its firewall,
+//! pages that ask for a login. [`judge`] and [`of_json`] classify them. A challenge of the firewall is left to the
+//! user, who can pass it in a browser; the service never tries to.
 
 mod report;
 
@@ -12,16 +12,16 @@ use tokio::time::Duration;
 use self::report::Report;
 use super::login::Login;
 
-/// How much of what the site says is repeated to the user, in characters.
+/// Maximum characters of the site's message that are quoted to the user.
 const QUOTED: usize = 300;
 
-/// The site did not answer the question. The message is for the user.
+/// A failed call to the site. The message is addressed to the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// A page of the firewall, where JSON was expected.
+    /// A page of the firewall instead of JSON.
     #[error("chat.qwen.ai answered with a page of its firewall instead of an answer: {CHALLENGE}")]
     Firewall,
-    /// The firewall wants to see a person.
+    /// The firewall requires a captcha.
     #[error("chat.qwen.ai asks for a captcha: {CHALLENGE}")]
     Captcha,
     /// A page that asks for a login, or status 401.
@@ -33,18 +33,18 @@ pub enum Failure {
     /// Status 429.
     #[error("chat.qwen.ai's rate limit is exceeded: wait{} and try again", wait(*retry_after))]
     RateLimited {
-        /// How long the site asks to wait.
+        /// Time to wait as requested by the site.
         retry_after: Option<Duration>,
     },
-    /// The account has used up what it may use.
+    /// The account's quota is used up.
     #[error("the account at chat.qwen.ai has used up its quota ({details}): wait{}, or use another login", wait(*retry_after))]
     Quota {
-        /// When there is more.
+        /// Time until quota is available again.
         retry_after: Option<Duration>,
-        /// In the site's words.
+        /// Message of the site.
         details: String,
     },
-    /// The chat, or the message that is answered, is not there. Conversations recover from it.
+    /// The chat or the parent message does not exist. Conversations recover from this.
     #[error("chat.qwen.ai has lost the conversation ({0}): send the request again to begin a new one")]
     ChatLost(String),
     /// Status 404.
@@ -58,46 +58,46 @@ pub enum Failure {
         quoted(details)
     )]
     Status {
-        /// The status.
+        /// Status of the response.
         status: u16,
-        /// In the site's words.
+        /// Message of the site.
         details: String,
     },
     /// A status of 500 or more.
     #[error("chat.qwen.ai has trouble (server error {status}{}): try again later", quoted(details))]
     Server {
-        /// The status.
+        /// Status of the response.
         status: u16,
-        /// In the site's words.
+        /// Message of the site.
         details: String,
     },
     /// `success:false` for any other reason.
     #[error("chat.qwen.ai refused the request{}: change it or try again later", quoted(.0))]
     Refused(String),
-    /// Something that is neither an answer nor an error.
+    /// A response that is neither an answer nor a known error.
     #[error("chat.qwen.ai sent something that is no answer ({0}): try again, and update this program if it stays so")]
     Unreadable(String),
-    /// An answer without anything in it.
+    /// An empty answer.
     #[error("chat.qwen.ai sent an empty answer: try again, or begin a new conversation")]
     Empty,
-    /// The stream ended in the middle.
+    /// The stream ended prematurely.
     #[error("chat.qwen.ai's answer broke off before its end ({0}): what has come so far is incomplete, ask again")]
     BrokenOff(String),
-    /// No connection.
+    /// No connection could be made.
     #[error("unable to connect to chat.qwen.ai ({0}): check the network and `upstream.base_url`")]
     Unreachable(String),
-    /// No answer in time.
+    /// A deadline was exceeded.
     #[error("chat.qwen.ai did not answer in time ({0}): try again, or raise `upstream.timeout`")]
     TimedOut(String),
-    /// The request is larger than the firewall lets through.
+    /// The request is larger than the firewall permits.
     #[error(
         "the prompt is too long: it makes a request of {size} bytes, and chat.qwen.ai takes {limit} at most; shorten the \
          messages or begin a new conversation"
     )]
     TooLong {
-        /// Bytes of the request.
+        /// Size of the request in bytes.
         size: usize,
-        /// How many it may have.
+        /// Maximum size in bytes.
         limit: usize,
     },
 }
@@ -106,7 +106,8 @@ const CHALLENGE: &str =
     "open https://chat.qwen.ai in your browser, pass its check, then log in again (`qwen-proxy login`)";
 const LOGIN: &str = "log in again (`qwen-proxy login`, or the dashboard)";
 
-/// Judges an answer by its status, its content type and the beginning of its body. `None` is no failure: JSON or events.
+/// Classifies a response by its status, content type and the beginning of its body. Returns `None` for a success: JSON
+/// or events.
 #[must_use]
 pub fn judge(status: StatusCode, content_type: &str, retry_after: Option<Duration>, body: &[u8]) -> Option<Failure> {
     let page = is_page(content_type, body).then(|| of_page(body));
@@ -116,7 +117,7 @@ pub fn judge(status: StatusCode, content_type: &str, retry_after: Option<Duratio
             details: if page.is_some() { String::new() } else { words_of(body) },
         }),
         429 => Some(Failure::RateLimited { retry_after }),
-        // The firewall's own status is 405, sometimes 403.
+        // The firewall uses status 405, sometimes 403.
         403 | 405 if page == Some(Failure::Firewall) => page,
         401 => Some(Failure::Login),
         403 => Some(of_json(body).filter(Failure::is_challenge).unwrap_or(Failure::Forbidden)),
@@ -128,13 +129,13 @@ pub fn judge(status: StatusCode, content_type: &str, retry_after: Option<Duratio
                 .filter(|failure| !matches!(failure, Failure::Refused(_)))
                 .unwrap_or_else(|| Failure::Status { status: status.as_u16(), details: words_of(body) }),
         ),
-        // Nobody is sent elsewhere but to log in.
+        // The site redirects only to its login page.
         300..=399 => Some(Failure::Login),
         _ => page.or_else(|| of_json(body)),
     }
 }
 
-/// Whether a JSON text reports a failure, and which. The shapes that are read are those of [`Report`].
+/// Returns the failure reported by a JSON text, if any. See [`Report`] for the recognised formats.
 #[must_use]
 pub fn of_json(text: &[u8]) -> Option<Failure> {
     let value = report::parse(text)?;
@@ -148,7 +149,7 @@ pub fn of_json(text: &[u8]) -> Option<Failure> {
     } else if says(&["is not exist", "does not exist", "not_found"]) && says(&["chat", "parent"]) {
         Failure::ChatLost(details)
     } else if code.contains("ratelimit") || says(&["upper limit", "quota", "usage limit"]) {
-        // The site counts in hours.
+        // The site specifies the wait in hours.
         let hours = report.wait_hours().filter(|hours| (1..=24 * 31).contains(hours));
         Failure::Quota { retry_after: hours.map(|hours| Duration::from_secs(hours * 3600)), details }
     } else if says(&["too many requests", "rate limit"]) {
@@ -169,7 +170,7 @@ pub fn of_json(text: &[u8]) -> Option<Failure> {
     })
 }
 
-/// Whether an answer is a page for people.
+/// Returns `true` if the response is an HTML page.
 #[must_use]
 pub fn is_page(content_type: &str, body: &[u8]) -> bool {
     content_type.starts_with("text/html") || body.trim_ascii_start().first() == Some(&b'<')
@@ -187,14 +188,14 @@ fn of_page(body: &[u8]) -> Failure {
     }
 }
 
-/// The words of an error body: those of a known shape, or the text itself.
+/// Returns the message of an error body: that of a known format, or the text itself.
 fn words_of(body: &[u8]) -> String {
     let value = report::parse(body);
     let said = value.as_ref().and_then(Report::read).and_then(|report| report.words());
     said.unwrap_or_else(|| details(body))
 }
 
-/// The beginning of a text, without control characters, to be quoted.
+/// Returns the beginning of a text for quotation, without control characters.
 pub(super) fn details(body: &[u8]) -> String {
     cut(&String::from_utf8_lossy(body))
 }
@@ -218,11 +219,11 @@ fn wait(retry_after: Option<Duration>) -> String {
 // === impl Failure ===
 
 impl Failure {
-    /// The status the client sees.
+    /// Returns the status of the response to the client.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            // Not a status that clients repeat by themselves.
+            // Chosen because clients do not retry it automatically.
             Self::Firewall | Self::Captcha | Self::Login => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::RateLimited { .. } | Self::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -239,7 +240,7 @@ impl Failure {
         }
     }
 
-    /// OpenAI's class of error.
+    /// Returns OpenAI's error type.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -252,7 +253,7 @@ impl Failure {
         }
     }
 
-    /// The stable name of the failure.
+    /// Returns the stable error code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -272,12 +273,12 @@ impl Failure {
             Self::BrokenOff(_) => "upstream_truncated",
             Self::Unreachable(_) => "upstream_unreachable",
             Self::TimedOut(_) => "upstream_timeout",
-            // The code agents look for to shorten their history.
+            // Agents recognise this code and shorten their history.
             Self::TooLong { .. } => "context_length_exceeded",
         }
     }
 
-    /// After which time the same request may succeed.
+    /// Returns the time after which the same request may succeed.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -288,19 +289,20 @@ impl Failure {
         }
     }
 
-    /// How long the login has to rest. A quota is that of a model: another one may be asked at once.
+    /// Returns the cool-down time of the login. A quota applies to one model, so it causes no cool-down: another model
+    /// may be used at once.
     #[must_use]
     pub fn rest(&self) -> Option<Duration> {
         self.retry_after().filter(|_| matches!(self, Self::RateLimited { .. }))
     }
 
-    /// Whether it is the login that has to be seen to.
+    /// Returns `true` if the login has to be renewed.
     #[must_use]
     pub const fn blames_login(&self) -> bool {
         matches!(self, Self::Login | Self::Forbidden) || self.is_challenge()
     }
 
-    /// The same without any part of the login in it.
+    /// Masks all parts of the login in the message.
     #[must_use]
     pub fn scrubbed(self, login: &Login) -> Self {
         match self {
@@ -313,7 +315,7 @@ impl Failure {
         }
     }
 
-    /// Whether the firewall wants to see a person.
+    /// Returns `true` if the firewall requires an interactive check.
     #[must_use]
     pub const fn is_challenge(&self) -> bool {
         matches!(self, Self::Firewall | Self::Captcha)

@@ -1,45 +1,45 @@
-//! Who we are at chat.qwen.ai.
+//! The authentication of requests to chat.qwen.ai.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use signalbox_core::secret::{MASK, Secret};
 
 const TOKEN: HeaderName = HeaderName::from_static("bx-umidtoken");
 
-/// The headers of a login, and where they come from.
+/// Authentication headers of a login, with their source.
 #[derive(Clone, Debug)]
 pub struct Login {
-    /// Where it comes from.
+    /// Source of the login.
     pub source: Source,
     token: Secret<String>,
     cookies: Secret<String>,
 }
 
-/// Where a login comes from.
+/// Source of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The database: the row's number, and whether it is known to have failed the last time.
+    /// A row of the database.
     Stored {
-        /// The row.
+        /// Id of the row.
         id: i64,
-        /// Its last use failed.
+        /// Whether its last use failed.
         failed: bool,
     },
     /// The configuration or the environment.
     Configured,
-    /// Nobody has logged in.
+    /// No login: guest access.
     Guest,
 }
 
 // === impl Login ===
 
 impl Login {
-    /// A login of these values; an empty one is not sent.
+    /// Creates a login from these values; an empty one is not sent.
     #[must_use]
     pub const fn new(source: Source, token: Secret<String>, cookies: Secret<String>) -> Self {
         Self { source, token, cookies }
     }
 
-    /// Adds the headers. A value that no header can carry is left out; the site will say that something is missing.
+    /// Adds the headers. A value that is not valid in a header is omitted; the site then reports a missing login.
     pub fn add_to(&self, headers: &mut HeaderMap) {
         for (name, value) in [(TOKEN, &self.token), (header::COOKIE, &self.cookies)] {
             let value = value.expose().trim();
@@ -52,13 +52,13 @@ impl Login {
         }
     }
 
-    /// The text without any part of the login: sites repeat in their errors what they were sent.
+    /// Masks all parts of the login in a text, because the site may quote a request in its errors.
     #[must_use]
     pub fn scrub(&self, text: String) -> String {
         let cookies = self.cookies.expose().split(';').filter_map(|cookie| cookie.split_once('='));
         let values =
             cookies.map(|(_, value)| value.trim()).chain([self.cookies.expose().trim(), self.token.expose().trim()]);
-        // A value of a few characters is no secret, and its letters occur everywhere.
+        // Values shorter than 8 bytes are not secret, and would match everywhere.
         values.filter(|value| value.len() >= 8).fold(text, |text, value| match text.contains(value) {
             true => text.replace(value, MASK),
             false => text,

@@ -1,4 +1,4 @@
-//! What is sent to chat.qwen.ai, and the short answers it gives. Pure.
+//! The request bodies for chat.qwen.ai, and its short responses. Pure functions.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,23 +6,23 @@ use signalbox_core::id;
 
 use crate::convert::Prompt;
 
-/// The site has other modes for people who are logged in; this one works for both.
+/// Chat mode that works with and without a login; the site has others for logged-in users.
 const CHAT_MODE: &str = "guest";
-/// Text to text.
+/// Text-to-text chat.
 const CHAT_TYPE: &str = "t2t";
 
-/// Opens a chat.
+/// Request to open a chat.
 #[derive(Debug, Serialize)]
 pub struct NewChat<'a> {
     title: &'a str,
     models: [&'a str; 1],
     chat_mode: &'static str,
     chat_type: &'static str,
-    /// Unix milliseconds; everywhere else the site counts seconds.
+    /// Unix milliseconds; all other timestamps of the site are in seconds.
     timestamp: i64,
 }
 
-/// Asks for the next answer of a chat.
+/// Request for the next answer of a chat.
 #[derive(Debug, Serialize)]
 pub struct Completion<'a> {
     stream: bool,
@@ -30,7 +30,7 @@ pub struct Completion<'a> {
     chat_id: &'a str,
     chat_mode: &'static str,
     model: &'a str,
-    /// The answer this continues; null where the chat begins.
+    /// Id of the answer to be continued; null at the start of a chat.
     parent_id: Option<&'a str>,
     /// Unix seconds.
     timestamp: i64,
@@ -77,14 +77,14 @@ struct Meta {
 // === impl NewChat ===
 
 impl<'a> NewChat<'a> {
-    /// A chat with this model, at this time (Unix milliseconds).
+    /// Creates a request for a chat with this model at this time (Unix milliseconds).
     #[must_use]
     pub const fn new(title: &'a str, model: &'a str, now_ms: i64) -> Self {
         Self { title, models: [model], chat_mode: CHAT_MODE, chat_type: CHAT_TYPE, timestamp: now_ms }
     }
 }
 
-/// The id of the chat that was opened, from the answer to [`NewChat`]. It becomes part of a path, so it has to be usable as one.
+/// Returns the id of the opened chat from the response to [`NewChat`]. Rejects ids that cannot be used in a path.
 #[must_use]
 pub fn opened_chat(answer: &[u8]) -> Option<String> {
     let answer: Value = serde_json::from_slice(answer).ok()?;
@@ -101,8 +101,8 @@ pub fn opened_chat(answer: &[u8]) -> Option<String> {
 // === impl Completion ===
 
 impl<'a> Completion<'a> {
-    /// The prompt as the next message after `parent`, at this time (Unix seconds). Always streamed: only a stream tells the
-    /// token counts.
+    /// Creates a request that sends the prompt as the next message after `parent`, at this time (Unix seconds). The
+    /// answer is always streamed, because only a stream contains the token counts.
     #[must_use]
     pub fn new(chat_id: &'a str, model: &'a str, parent: Option<&'a str>, prompt: &'a Prompt, now_s: i64) -> Self {
         let message = |role, content, parent| Message {

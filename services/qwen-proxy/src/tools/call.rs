@@ -1,20 +1,20 @@
-//! A tool call, and the form in which the model writes it.
+//! A tool call, and its format in the model's text.
 
 use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-/// One call of a tool.
+/// A call of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// The tool's name.
+    /// Name of the tool.
     pub name: String,
-    /// The JSON text of its arguments, an object.
+    /// Arguments as JSON text, an object.
     pub arguments: String,
 }
 
 impl Call {
-    /// The call as the model would have written it. Arguments that are no object are shown as they are.
+    /// Returns the call in the format of the model. Arguments that are not an object are inserted unchanged.
     #[must_use]
     pub fn to_tags(&self) -> String {
         match serde_json::from_str::<Map<String, Value>>(&self.arguments) {
@@ -24,12 +24,13 @@ impl Call {
     }
 }
 
-/// A call of `name` in tags. A value of several lines gets lines of its own, so that its first and last line break count.
+/// Formats a call of `name` as tags. A multi-line value is put on lines of its own, so that its first and last line
+/// break are preserved.
 pub(super) fn tags<'a>(name: &str, arguments: impl Iterator<Item = (&'a str, String)>) -> String {
     let mut text = format!("<{name}>\n");
     for (parameter, value) in arguments {
         let lines = if value.contains('\n') { "\n" } else { "" };
-        // Writing into a string cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "<{parameter}>{lines}{value}{lines}</{parameter}>");
     }
     let _ = write!(text, "</{name}>");

@@ -1,4 +1,4 @@
-//! The words that teach a model to call tools in text.
+//! The instructions that teach a model to call tools in its text.
 
 use std::fmt::Write;
 
@@ -25,16 +25,16 @@ Usage. This is the only form that is understood: no JSON call, no function-call 
 8. When no tool is needed, answer in plain text.
 ";
 
-/// The whole section for a system message.
+/// Returns the complete section for a system message.
 pub(super) fn write(tools: &[Tool]) -> String {
     let sections: Vec<String> = tools.iter().map(section).collect();
     format!("{RULES}\n<tools>\n{}</tools>", sections.join("\n"))
 }
 
-/// What is said of one tool; ends with a line break.
+/// Returns the description of one tool, which ends with a line break.
 pub(super) fn section(tool: &Tool) -> String {
     let mut text = format!("## {}\n", tool.name);
-    // Writing into a string cannot fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(text, "Description: {}", tool.description.as_deref().unwrap_or("No description"));
     if tool.parameters.is_empty() {
         text.push_str("Parameters: None\n");

@@ -1,19 +1,19 @@
-//! Finding calls in text that arrives piece by piece.
+//! Incremental detection of tool calls in text that arrives in pieces.
 //!
-//! A call is `<tool>`, one `<parameter>value</parameter>` per argument, `</tool>`, white space between them at will. Only
-//! declared tools are looked for; everything else is text and leaves at once. A `<` is held back only as long as it may
-//! begin a declared tool's tag, and a tag only as long as a parameter or the tool's end follows: a tool that is merely
-//! mentioned is text. [`markup`] decides where a value ends.
+//! A call is `<tool>`, one `<parameter>value</parameter>` per argument, `</tool>`, with optional white space between
+//! them. Only declared tools are recognised; everything else is text and is emitted at once. A `<` is held back only as
+//! long as it may begin the tag of a declared tool, and a tag only until it is clear whether a parameter or the tool's
+//! end follows: a tool that is merely mentioned is text. [`markup`] decides where a value ends.
 //!
-//! White space before the first call of an answer, between calls and after the last one is layout, not text, when nothing
-//! else is there. All other text passes byte for byte, also behind a call.
+//! White space before the first call of an answer, between calls and after the last one is dropped as layout if it is
+//! not adjacent to other text. All other text is emitted unchanged, also after a call.
 
 mod markup;
 
 use self::markup::{Markup, Progress};
 use super::{Call, Tools};
 
-/// What an answer consists of.
+/// A part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     /// Text for the user.
@@ -22,23 +22,23 @@ pub enum Piece {
     Call(Call),
 }
 
-/// Takes an answer apart. Without tools it passes everything on as it comes.
+/// Scanner that splits an answer into text and calls. Without tools it emits the text unchanged.
 ///
-/// The work is linear in the length of the answer, however it is cut and whatever the model writes: no part of the text is
-/// looked at more than a fixed number of times.
+/// The work is linear in the length of the answer for any input and any split: no part of the text is examined more
+/// than a fixed number of times.
 #[derive(Debug)]
 pub struct Scanner {
     tools: Tools,
-    /// What has not left yet, from `start` on: nothing, white space that may be layout, the beginning of a tag, or all of a
-    /// call so far.
+    /// Buffer. From `start` on it contains what has not been emitted: nothing, white space that may be layout, the
+    /// beginning of a tag, or an incomplete call.
     held: String,
-    /// Where the part of `held` begins that has not left.
+    /// Start of the part of `held` that has not been emitted.
     start: usize,
-    /// Up to where `held` is known to be text.
+    /// Position up to which `held` is known to be text.
     text: usize,
-    /// Up to where that text is known to be white space.
+    /// Position up to which that text is known to be white space.
     blank: usize,
-    /// The call that `held` has behind its text.
+    /// The incomplete call after the text in `held`.
     call: Option<Markup>,
     /// Whether there was no text since the beginning or the last call.
     bare: bool,
@@ -46,18 +46,18 @@ pub struct Scanner {
     called: bool,
 }
 
-/// How often a text whose calls do not match up may be read once more to its end.
+/// Maximum number of times the rest of a text with unmatched calls is read again.
 const MAX_REREADS: usize = 8;
 
 impl Scanner {
-    /// A scanner for calls of `tools`.
+    /// Creates a scanner for calls of `tools`.
     #[must_use]
     pub fn new(tools: &Tools) -> Self {
         let tools = tools.clone();
         Self { tools, held: String::new(), start: 0, text: 0, blank: 0, call: None, bare: true, called: false }
     }
 
-    /// Takes the next piece of the answer and adds what is certain to `out`.
+    /// Processes the next piece of the answer and appends what is certain to `out`.
     pub fn push(&mut self, text: &str, out: &mut Vec<Piece>) {
         if self.tools.is_empty() {
             add_text(text, out);
@@ -68,22 +68,22 @@ impl Scanner {
         self.compact();
     }
 
-    /// Ends the answer and adds what was held back to `out`. `complete` tells that the model came to its end: only then is a
-    /// call whose tags don't match up still read as one, where that is possible; else it is text.
+    /// Ends the answer and appends what was held back to `out`. If the answer is `complete`, a call with unmatched tags
+    /// is still interpreted as a call where possible; otherwise it is text.
     pub fn finish(&mut self, complete: bool, out: &mut Vec<Piece>) {
         let mut left = (self.held.len() - self.start).saturating_mul(MAX_REREADS);
         while complete && let Some(markup) = &self.call {
             let Some((call, length)) = markup.settle(&self.held[self.text..], &self.tools) else { break };
             self.take_call(call, length, out);
             let rest = self.held.len() - self.start;
-            // Each call that does not match up makes the next ones be read to the end of the text before they are settled,
-            // too. Where there are many, that is left out.
+            // Each unmatched call makes the following ones be read to the end of the text before they are settled. The
+            // number of such passes is limited, to keep the work linear.
             left = left.saturating_sub(rest);
             self.scan_for(if left == 0 { Reading::Settling } else { Reading::Streaming }, out);
         }
         self.call = None;
         self.text = self.held.len();
-        // White space is an answer, too, when there is nothing else.
+        // White space alone is emitted if the answer contains nothing else.
         self.bare &= self.called;
         self.release(out);
         self.held.clear();
@@ -94,7 +94,7 @@ impl Scanner {
         self.scan_for(Reading::Streaming, out);
     }
 
-    /// Goes on until more has to be seen. Settling, it stops at the beginning of each call.
+    /// Scans until more input is needed. In the mode `Settling`, stops at the beginning of each call.
     fn scan_for(&mut self, reading: Reading, out: &mut Vec<Piece>) {
         loop {
             if let Some(call) = &mut self.call {
@@ -125,12 +125,12 @@ impl Scanner {
         }
     }
 
-    /// Whether a parameter or the end follows the opening tag that was just found.
+    /// Returns `true` if a parameter or the end follows the opening tag that was just found.
     fn begins_call(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.is_begun(&self.held[self.text..], &self.tools))
     }
 
-    /// Lets the text go, but for white space that may be layout.
+    /// Emits the text, except for white space that may be layout.
     fn release(&mut self, out: &mut Vec<Piece>) {
         if self.bare {
             let looked_at = self.blank.max(self.start);
@@ -151,7 +151,7 @@ impl Scanner {
         (self.call, self.text, self.blank, self.bare, self.called) = (None, self.start, self.start, true, true);
     }
 
-    /// Forgets what has left, once that is at least as much as what is held.
+    /// Discards the emitted part of the buffer, once it is at least as large as the rest.
     fn compact(&mut self) {
         if self.start >= self.held.len() - self.start {
             self.held.drain(..self.start);
@@ -162,12 +162,12 @@ impl Scanner {
     }
 }
 
-/// How calls are read.
+/// Mode in which calls are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
-    /// As they come.
+    /// Read calls as the text arrives.
     Streaming,
-    /// Only to be settled.
+    /// Stop at each call, so that it can be settled.
     Settling,
 }
 

@@ -1,4 +1,4 @@
-//! What the values of a parameter look like, as far as its JSON schema tells: enough to make JSON of a text.
+//! The JSON schema of a parameter, used to convert the text of a value to JSON.
 
 mod example;
 mod inline;
@@ -7,14 +7,14 @@ use serde_json::{Map, Value, value::RawValue};
 
 pub(super) use self::inline::inline;
 
-/// The JSON schema of a parameter, references resolved.
+/// The JSON schema of a parameter, with references resolved.
 #[derive(Clone, Debug)]
 pub(super) struct Schema {
     json: Value,
     types: Types,
 }
 
-/// The JSON types a value may have. None at all means any.
+/// JSON types a value may have. An empty set means any type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Types {
     string: bool,
@@ -33,33 +33,33 @@ impl Schema {
         Self { json, types }
     }
 
-    /// That of a parameter nobody declared.
+    /// Returns the schema of an undeclared parameter.
     pub(super) fn any() -> Self {
         Self::new(Value::Object(Map::new()))
     }
 
-    /// The declared description, if there is one.
+    /// Returns the declared description, if any.
     pub(super) fn description(&self) -> Option<&str> {
         self.json.get("description").and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
     }
 
-    /// The types in words, such as `string` or `integer or null`; `any` when nothing is said.
+    /// Returns the types in words, such as `string` or `integer or null`; `any` if none is declared.
     pub(super) fn type_name(&self) -> String {
         let names = self.types.names();
         if names.is_empty() { "any".into() } else { names.join(" or ") }
     }
 
-    /// The values that are allowed, when only some are.
+    /// Returns the allowed values, if they are enumerated.
     pub(super) fn choices(&self) -> Option<&Vec<Value>> {
         self.json.get("enum").and_then(Value::as_array).filter(|values| !values.is_empty())
     }
 
-    /// The whole schema, where more is inside than a type tells.
+    /// Returns the whole schema, if it declares more than a type.
     pub(super) fn inside(&self) -> Option<&Value> {
         has_parts(&self.json).then_some(&self.json)
     }
 
-    /// A value as one may write it.
+    /// Returns an example value, as it would be written in a call.
     pub(super) fn example(&self) -> String {
         match example::of(&self.json) {
             Value::String(text) => text,
@@ -67,11 +67,11 @@ impl Schema {
         }
     }
 
-    /// The JSON text of the value that was written as `text`. What may be a string is one, even when it looks like a
-    /// number; what is not of any other allowed type is a string, too, so that nothing is lost. Numbers keep their digits.
+    /// Converts the text of a value to JSON text. A value that may be a string is one, even if it looks like a number;
+    /// a value of none of the allowed types is a string, too, so that nothing is lost. Numbers keep their digits.
     ///
-    /// Where no type is declared, only `true`, `false` and plain numbers are not strings: the JSON text of a file to be
-    /// written must not become an object.
+    /// If no type is declared, everything but `true`, `false` and plain numbers is a string: the JSON text of a file to
+    /// be written must not become an object.
     pub(super) fn read(&self, text: &str) -> String {
         let types = self.types;
         if types == Types::default() {
@@ -149,7 +149,7 @@ impl Types {
     }
 }
 
-/// Whether values have items or fields of a known form.
+/// Returns `true` if the schema declares items or properties.
 fn has_parts(schema: &Value) -> bool {
     schema.get("items").is_some() || schema.get("properties").is_some() || alternatives(schema).any(has_parts)
 }
@@ -169,18 +169,19 @@ fn name_of(value: &Value) -> &'static str {
     }
 }
 
-/// How many digits every reader of JSON numbers keeps.
+/// Maximum digits that every JSON parser preserves.
 const MAX_DIGITS: usize = 15;
 
-/// Whether a text is a JSON number without an exponent that every reader reads alike. Longer ones are ids rather than
-/// quantities.
+/// Returns `true` for a JSON number without an exponent that every JSON parser represents exactly. Longer ones are ids
+/// rather than quantities.
 fn is_plain_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && digits.len() <= MAX_DIGITS + 1;
     is_number && serde_json::from_str::<f64>(text).is_ok() && digits.replace('.', "").len() <= MAX_DIGITS
 }
 
-/// Whether a JSON number has no fraction. One with more digits than a float holds is whole when it is written so.
+/// Returns `true` if a JSON number has no fraction. A number with more digits than a float can represent is whole if it
+/// is written without a fraction.
 fn is_whole(number: &str) -> bool {
     let digits = number.strip_prefix('-').unwrap_or(number);
     digits.bytes().all(|byte| byte.is_ascii_digit()) || number.parse::<f64>().is_ok_and(|value| value.fract() == 0.0)

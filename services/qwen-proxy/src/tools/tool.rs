@@ -1,4 +1,4 @@
-//! One declared tool.
+//! A declared tool.
 
 use std::collections::HashMap;
 
@@ -9,71 +9,71 @@ use super::schema::{Schema, inline};
 /// A function the model may call.
 #[derive(Clone, Debug)]
 pub struct Tool {
-    /// Its name, also that of its tag.
+    /// Name of the tool and of its tag.
     pub name: String,
-    /// What it does.
+    /// Description of the tool.
     pub description: Option<String>,
-    /// What it takes: the required parameters in the order of the declaration, then the others.
+    /// Parameters: the required ones in the order of their declaration, then the others.
     pub parameters: Vec<Parameter>,
-    /// The tag that begins a call.
+    /// Opening tag of a call.
     pub(super) opening: String,
-    /// The tag that ends it.
+    /// Closing tag of a call.
     pub(super) closing: String,
 }
 
-/// One argument of a tool.
+/// A parameter of a tool.
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    /// Its name, also that of its tag.
+    /// Name of the parameter and of its tag.
     pub name: String,
-    /// Whether every call must have it.
+    /// Whether every call must contain it.
     pub required: bool,
-    /// What its values look like.
+    /// Schema of its values.
     pub(super) schema: Schema,
-    /// The tag that begins its value.
+    /// Opening tag of its value.
     pub(super) opening: String,
 }
 
-/// Why a declaration cannot be used.
+/// Reason why a declaration is rejected.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ToolError {
-    /// Something else than a function, such as a tool that only OpenAI hosts.
+    /// The tool is not a function, for instance one that is hosted by OpenAI.
     #[error(
         "`tools[{index}].type` is not supported by chat.qwen.ai: declare tools as {{\"type\":\"function\",\"function\":{{\"name\":…}}}}"
     )]
     NotAFunction {
-        /// Its place in the list.
+        /// Index in the list.
         index: usize,
     },
-    /// No name, or one that is no tag.
+    /// The name is missing or not usable as a tag.
     #[error(
         "`tools[{index}].function.name` is missing or not usable: give it letters, digits, `_`, `-`, `.` or `:`, at most {MAX_NAME}"
     )]
     Name {
-        /// Its place in the list.
+        /// Index in the list.
         index: usize,
     },
-    /// A second tool of the same name.
+    /// Another tool has the same name.
     #[error("`tools[{index}]` declares `{name}` a second time: give every tool a name of its own")]
     Twice {
-        /// Its place in the list.
+        /// Index in the list.
         index: usize,
-        /// The name.
+        /// Name of the tool.
         name: String,
     },
-    /// Parameters that are no JSON schema of an object.
+    /// The parameters are not a JSON schema of an object.
     #[error("`tools[{index}].function.parameters` must be a JSON schema of type `object`")]
     Parameters {
-        /// Its place in the list.
+        /// Index in the list.
         index: usize,
     },
 }
 
-/// Of a name, in bytes.
+/// Maximum length of a name in bytes.
 const MAX_NAME: usize = 128;
 
 impl ToolError {
-    /// The request field at fault.
+    /// Returns the request field that is invalid.
     #[must_use]
     pub fn param(&self) -> String {
         match self {
@@ -101,13 +101,13 @@ impl Tool {
         Ok(Self { name, description, parameters, opening, closing })
     }
 
-    /// The parameter called `name`.
+    /// Returns the parameter with this name.
     pub(super) fn parameter(&self, name: &str) -> Option<&Parameter> {
         self.parameters.iter().find(|parameter| parameter.name == name)
     }
 }
 
-/// Whether `name` can be a tag's name. Parameters are called as they like, tools as the rules say.
+/// Returns `true` if `name` is usable as a tag. Applies to names of tools; those of parameters are not restricted.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_name_byte)
 }

@@ -6,7 +6,7 @@ use signalbox_core::openai::{DONE_EVENT, fold_stream};
 use super::*;
 use crate::qwen::{Failure, event_reader::EventReader};
 
-/// What chat.qwen.ai sent, the tools of the request, and what becomes of it, streamed and whole.
+/// A recorded response of chat.qwen.ai, the tools of the request, and the expected output, streamed and complete.
 struct Golden {
     name: &'static str,
     upstream: &'static str,
@@ -66,7 +66,7 @@ fn whole_answers_are_as_they_were() {
         events(golden.upstream).iter().for_each(|event| answer.push(event, &mut chunks));
         answer.finish(&mut chunks);
         let whole = serde_json::to_string_pretty(&answer.into_completion()).unwrap() + "\n";
-        // GOLDEN_OUT=<folder> writes them anew, to be read before they are kept.
+        // With GOLDEN_OUT=<folder> the files are written anew, to be reviewed before they are committed.
         if let Ok(folder) = std::env::var("GOLDEN_OUT") {
             std::fs::write(format!("{folder}/{}.stream.sse", golden.name), sse(&chunks) + DONE_EVENT).unwrap();
             std::fs::write(format!("{folder}/{}.json", golden.name), &whole).unwrap();
@@ -157,7 +157,7 @@ fn calls_have_ids_of_their_own() {
     assert!(one[0].len() == "call_".len() + 8 && one[0].starts_with("call_"));
 }
 
-/// Pieces of answers, calls and near-calls among them.
+/// Generates pieces of answers, including calls and malformed calls.
 fn pieces() -> impl Strategy<Value = Vec<(bool, &'static str)>> {
     let piece = prop::sample::select(vec![
         "text ",
@@ -193,7 +193,7 @@ proptest! {
         let mut whole = serde_json::to_value(answer.into_completion()).unwrap();
         whole.as_object_mut().unwrap().remove("_qwen_metadata");
         whole["object"] = streamed["object"].clone();
-        // The fold cannot tell an empty text beside calls from none.
+        // The folded stream cannot distinguish an empty text beside calls from an absent one.
         let content = &mut whole["choices"][0]["message"]["content"];
         if content == "" && streamed["choices"][0]["message"]["content"].is_null() {
             *content = Value::Null;

@@ -235,14 +235,14 @@ fn half_a_character_is_named() {
     for whole in [r#""a \ud83d\ude00""#, r#""C:\\ud83d""#, r#""\\\ud83d\ude00\\""#] {
         assert!(Ask::parse(body(whole).as_bytes()).is_ok(), "{whole}");
     }
-    // Elsewhere it is nobody's business, and no excuse for another mistake.
+    // In an ignored field an unpaired surrogate is accepted, and does not change the error for another field.
     let body = br#"{"messages":[{"role":"user","content":"hi"}],"metadata":"\ud83d"}"#;
     assert!(Ask::parse(body).is_ok());
 }
 
 #[test]
 fn results_of_many_calls_are_told_in_linear_time() {
-    // With a search through all calls for each result this would take hours.
+    // Quadratic work (a search through all calls for each result) would take hours.
     let calls: Vec<Value> = (0..60_000)
         .map(|n| json!({"id": format!("call_{n}"), "type": "function", "function": {"name": "a", "arguments": ""}}))
         .collect();

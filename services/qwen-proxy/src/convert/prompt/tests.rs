@@ -19,7 +19,7 @@ fn call(id: &str, name: &str, arguments: &str) -> Value {
     json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
 }
 
-/// Two calls, answered in the wrong order, one without output.
+/// Two calls whose results are in the wrong order, one of them empty.
 fn two_results() -> Value {
     json!([
         {"role": "system", "content": "Be brief."},
@@ -150,7 +150,7 @@ fn a_first_turn_told_again_is_a_first_turn() {
     assert_eq!(first.replay_prompt(), first.opening_prompt());
 }
 
-/// Histories of every kind, also of the kind that is refused.
+/// Generates histories, including invalid ones.
 fn history() -> impl Strategy<Value = Value> {
     let text = prop::sample::select(vec!["", " ", "hi", "\n\n", "<read>", "\u{0}"]).prop_map(Value::from);
     let content = prop_oneof![4 => text.clone(), 1 => Just(Value::Null), 1 => text.prop_map(|text| json!([{"type": "text", "text": text}]))];

@@ -1,4 +1,4 @@
-//! The DevTools protocol over a pair of pipes: JSON messages, each followed by a zero byte.
+//! The DevTools protocol over a pair of pipes: JSON messages, each terminated by a zero byte.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
-/// Our ends of the pipes.
+/// A connection to the browser.
 #[derive(Debug)]
 pub(super) struct DevTools {
     output: Sender,
     input: BufReader<Receiver>,
-    /// How many messages were sent; each has its number.
+    /// Number of messages sent, which is the id of the last one.
     sent: u64,
 }
 
-/// Why a call has no result. None of them repeats an answer: answers hold cookies.
+/// Reason why a call failed. Responses are never quoted, because they may contain cookies.
 #[derive(Debug, thiserror::Error)]
 pub(in super::super) enum Failure {
     #[error("{0}")]
@@ -34,7 +34,7 @@ pub(in super::super) enum Failure {
 
 #[derive(Deserialize)]
 struct Message<'a> {
-    /// Events have none.
+    /// `None` for events.
     id: Option<u64>,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
@@ -54,7 +54,7 @@ impl DevTools {
         Ok(Self { output, input: BufReader::new(input), sent: 0 })
     }
 
-    /// Calls a method of the browser and waits for its result; events in between are passed over.
+    /// Calls a method of the browser and waits for its result, ignoring events in between.
     pub(super) async fn call<R: DeserializeOwned>(
         &mut self,
         method: &'static str,
@@ -79,7 +79,7 @@ impl DevTools {
         }
     }
 
-    /// Calls a method whose answer nobody waits for.
+    /// Calls a method without waiting for its result.
     pub(super) async fn tell(&mut self, method: &'static str) -> Result<(), Failure> {
         self.send(method, json!({})).await.map(drop)
     }
@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// Our side, and a browser that answers each message with these.
+    /// Returns a connection to a fake browser that answers each message with the next of `answers`.
     fn against(answers: &'static [&'static str]) -> (DevTools, std::thread::JoinHandle<Vec<Value>>) {
         let (its_input, our_output) = io::pipe().unwrap();
         let (our_input, mut its_output) = io::pipe().unwrap();

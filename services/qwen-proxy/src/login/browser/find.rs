@@ -1,11 +1,11 @@
-//! Where browsers are installed.
+//! Search for an installed browser.
 
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Programs on the search path, the best first: Chrome's packages run with any profile directory, while Chromium is a
-/// confined package on some systems.
+/// Program names on the search path, in order of preference: Chrome's packages support any profile directory, while
+/// Chromium is a confined package on some systems.
 const NAMES: [&str; 8] = [
     "google-chrome",
     "google-chrome-stable",
@@ -17,7 +17,7 @@ const NAMES: [&str; 8] = [
     "brave",
 ];
 
-/// Applications of macOS, below `/Applications` of the system or of the user.
+/// Application bundles on macOS, below `/Applications` of the system or of the user.
 const APPLICATIONS: [&str; 4] = [
     "Google Chrome.app/Contents/MacOS/Google Chrome",
     "Chromium.app/Contents/MacOS/Chromium",
@@ -25,7 +25,7 @@ const APPLICATIONS: [&str; 4] = [
     "Brave Browser.app/Contents/MacOS/Brave Browser",
 ];
 
-/// The first browser that is installed.
+/// Returns the first browser that is installed.
 pub(in super::super) fn find() -> Option<PathBuf> {
     let home = env::home_dir().unwrap_or_default();
     let path = env::var_os("PATH").unwrap_or_default();

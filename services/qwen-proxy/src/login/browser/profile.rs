@@ -1,4 +1,5 @@
-//! The browser's own directory: empty before a login, gone after it, and for nobody else's eyes in between.
+//! The profile directory of the browser: created empty for a login, accessible only to its owner, and deleted
+//! afterwards.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -6,21 +7,22 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often we try to remove it: helpers of the browser may still be writing there when it has ended.
+/// Maximum attempts to delete the directory, because helper processes may still write to it after the browser has
+/// ended.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
-/// How much of its last line is repeated.
+/// Maximum characters quoted from the last line of the log.
 const LAST_WORDS: usize = 300;
 
-/// The directory, while it is ours.
+/// A locked profile directory.
 #[derive(Debug)]
 pub(in super::super) struct Profile {
     path: PathBuf,
-    /// Held open: its lock keeps another login away.
+    /// Held open: its lock excludes other login commands.
     _lock: File,
 }
 
-/// Why there is no directory.
+/// Reason why the directory cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub(in super::super) enum Failure {
     #[error("another `qwen-proxy login` is waiting for its window: finish that one or stop it with Ctrl-C")]
@@ -32,7 +34,7 @@ pub(in super::super) enum Failure {
 // === impl Profile ===
 
 impl Profile {
-    /// Makes it in `data_dir`. What a killed login left there is removed first.
+    /// Creates the directory in `data_dir`, after deleting one left behind by a killed login command.
     pub(in super::super) fn create(data_dir: &Path) -> Result<Self, Failure> {
         let path = data_dir.join("login-browser");
         let cannot = |error| Failure::Cannot { path: path.clone(), error };
@@ -55,12 +57,12 @@ impl Profile {
         &self.path
     }
 
-    /// A file for what the browser says about itself.
+    /// Creates the file for the browser's log.
     pub(super) fn create_log(&self) -> io::Result<File> {
         File::create(self.log())
     }
 
-    /// The last line of it.
+    /// Returns the last line of the log.
     pub(super) fn last_words(&self) -> Option<String> {
         let said = fs::read(self.log()).ok()?;
         let said = String::from_utf8_lossy(&said);
@@ -68,7 +70,7 @@ impl Profile {
         Some(line.chars().filter(|char| !char.is_control()).take(LAST_WORDS).collect())
     }
 
-    /// Removes it, once nobody writes there any more.
+    /// Deletes the directory, retrying while other processes write to it.
     pub(super) async fn remove(self) {
         for attempt in 1..=TRIES {
             match tokio::fs::remove_dir_all(&self.path).await {

@@ -1,4 +1,4 @@
-//! The text of a message, in every form in which it is known to come.
+//! Extraction of the text of a message from all its known formats.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,16 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
-/// A JSON string in generalized UTF-8: halves of surrogate pairs may stand alone in it.
+/// A JSON string in generalised UTF-8, which may contain unpaired surrogates.
 struct Wide(Vec<u8>);
 
-/// The first half of a character whose second half has not come yet: JSON writes a character beyond U+FFFF as two escapes,
-/// and a stream may be cut between them.
+/// The first half of a surrogate pair whose second half has not arrived yet: JSON may encode a character beyond U+FFFF
+/// as two escapes, and a stream may be split between them.
 #[derive(Debug, Default)]
 pub(super) struct HalfCharacter(Option<u32>);
 
-/// The texts of a content: a string, a part, an array of either, or another scalar as it stands. `null` has none.
+/// Returns the texts of a content: a string, a part, an array of either, or another scalar in its JSON form. `null` has
+/// none.
 pub(super) fn texts(content: &RawValue) -> Vec<Vec<u8>> {
     match serde_json::from_str::<Vec<&RawValue>>(content.get()) {
         Ok(parts) => parts.into_iter().filter_map(part).collect(),
@@ -22,7 +23,7 @@ pub(super) fn texts(content: &RawValue) -> Vec<Vec<u8>> {
     }
 }
 
-/// The text of one part: `"…"`, `{"text":"…"}`, `{"text":{"value":"…"}}` or `{"content":"…"}`.
+/// Returns the text of one part: `"…"`, `{"text":"…"}`, `{"text":{"value":"…"}}` or `{"content":"…"}`.
 fn part(part: &RawValue) -> Option<Vec<u8>> {
     let Ok(members) = serde_json::from_str::<HashMap<String, &RawValue>>(part.get()) else { return wide(part) };
     let text = members.get("text").or_else(|| members.get("content"))?;
@@ -32,7 +33,7 @@ fn part(part: &RawValue) -> Option<Vec<u8>> {
     }
 }
 
-/// A string, number or boolean as text; `None` for anything else.
+/// Returns a string, number or boolean as text; `None` for anything else.
 pub(super) fn scalar(json: &RawValue) -> Option<String> {
     let mut half = HalfCharacter::default();
     let mut text = half.join(wide(json));
@@ -55,7 +56,7 @@ fn is_compound(json: &RawValue) -> bool {
 // === impl HalfCharacter ===
 
 impl HalfCharacter {
-    /// The next texts as one, with the half that was kept before; a half at their end is kept.
+    /// Joins the next texts, starting with the pending half of a character. A half at their end stays pending.
     pub(super) fn join(&mut self, texts: impl IntoIterator<Item = Vec<u8>>) -> String {
         let mut joined = String::new();
         for text in texts {
@@ -71,7 +72,7 @@ impl HalfCharacter {
         joined
     }
 
-    /// Ends the text: a half that stays alone becomes U+FFFD.
+    /// Ends the text: a pending half becomes U+FFFD.
     pub(super) fn flush(&mut self, text: &mut String) {
         text.extend(self.0.take().map(|_| char::REPLACEMENT_CHARACTER));
     }
@@ -109,7 +110,7 @@ impl HalfCharacter {
     }
 }
 
-/// The UTF-16 code unit whose three bytes end in these two.
+/// Returns the surrogate whose three-byte encoding ends in `a` and `b`.
 fn unit(a: u8, b: u8) -> u32 {
     0xD000 | (u32::from(a & 0x3F) << 6) | u32::from(b & 0x3F)
 }
@@ -130,7 +131,7 @@ impl<'de> Deserialize<'de> for Wide {
                 Ok(Wide(bytes.to_vec()))
             }
         }
-        // As bytes: as a string, serde_json refuses half a surrogate pair.
+        // Deserialise as bytes: for a string, serde_json rejects unpaired surrogates.
         deserializer.deserialize_bytes(Bytes)
     }
 }

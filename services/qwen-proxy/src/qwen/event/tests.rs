@@ -20,7 +20,7 @@ fn with_content(content: &str) -> String {
     format!(r#"{{"choices":[{{"delta":{{"content":{content},"phase":"answer"}}}}]}}"#)
 }
 
-/// All text of the answer, whatever the events.
+/// Joins all text of the answer.
 fn text(data: &[&str]) -> String {
     let text = |event: &Event| match event {
         Event::Delta { text, phase: Phase::Answer, .. } | Event::Finished { text, .. } => text.clone(),

@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::qwen::event::Phase;
 
-/// The events of a stream that comes in these pieces; all of a read's are taken before the next one, as at work.
+/// Returns the events of a stream that arrives in these pieces. As in production, all events of a read are taken before
+/// the next read.
 fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
     let mut reader = EventReader::new();
     let mut events = Vec::new();
@@ -41,7 +42,7 @@ fn every_join_of_events_gives_the_same_answer() {
         .collect();
     assert_eq!(text, "one two \u{1F600} three four é");
     assert_eq!(apart.last(), Some(&Event::Finished { text: String::new(), usage: None }));
-    // One bit for each place between two events: a read ends there, or it does not.
+    // Each bit stands for a boundary between two events: if it is set, both are part of the same read.
     for joins in 0..1_u32 << (stream.len() - 1) {
         let mut reads = vec![String::new()];
         for (index, event) in stream.iter().enumerate() {

@@ -1,12 +1,12 @@
-//! The shapes in which services report an error as JSON.
+//! The JSON formats in which services report errors.
 
 use serde_json::{Map, Value};
 
 use super::cut;
 
-/// A report of an error, in one of these shapes:
+/// An error report in one of these formats:
 ///
-/// | Shape | Of |
+/// | Format | Used by |
 /// |---|---|
 /// | `{"success":false,"data":{"code","details"}}`, `{"ret":[…]}` | chat.qwen.ai |
 /// | `{"error":{"code","message"}}`, `{"error":"…"}`, `{"choices":[{"error":…}]}` | OpenAI and gateways to it |
@@ -14,24 +14,24 @@ use super::cut;
 /// | `{"code","message"}`, `{"object":"error",…}`, `{"detail":…}`, `{"error_message":…}`, `{"base_resp":{"status_code","status_msg"}}` | DashScope, vLLM, FastAPI and others |
 #[derive(Debug)]
 pub(super) struct Report<'a> {
-    /// What names the code and has the words.
+    /// Value that contains the code and the message.
     source: &'a Value,
-    /// Where the words may stand, too.
+    /// The whole object, which may contain the message as well.
     top: &'a Map<String, Value>,
 }
 
-/// The members that have words for people, the best first.
+/// Members that may contain the message, in order of preference.
 const WORDS: [&str; 9] =
     ["details", "message", "msg", "detail", "status_msg", "error_message", "error_msg", "code", "ret"];
 
-/// Reads a JSON text. Half a surrogate pair in it costs that character, not the text.
+/// Parses a JSON text. An unpaired surrogate loses only that character, not the text.
 pub(super) fn parse(text: &[u8]) -> Option<Value> {
     let text = String::from_utf8_lossy(text);
     let text = text.trim_start_matches('\u{FEFF}');
     serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_surrogates(text))).ok()
 }
 
-/// The same text with U+FFFD in place of each escape of half a surrogate pair.
+/// Replaces each escape of an unpaired surrogate by U+FFFD.
 fn without_surrogates(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -39,7 +39,7 @@ fn without_surrogates(text: &str) -> String {
         let escape = rest.get(at..at + 6).unwrap_or_default();
         let is_half = escape.starts_with("\\u") && matches!(escape.as_bytes().get(2), Some(b'd' | b'D'));
         let is_half = is_half && matches!(escape.as_bytes().get(3), Some(b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F'));
-        // An escaped backslash begins no other escape.
+        // Skip an escaped backslash, which does not begin another escape.
         let length = if is_half { 6 } else { rest.len().min(at + 2) - at };
         let end = (at + length..=rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
         plain.push_str(if is_half { &rest[..at] } else { &rest[..end] });
@@ -49,7 +49,7 @@ fn without_surrogates(text: &str) -> String {
     plain + rest
 }
 
-/// Whether a member says that there is something: `"error":null`, `""`, `false`, `0` and `{}` do not.
+/// Returns `true` if a member has a value other than `null`, `""`, `false`, `0`, `[]` or `{}`.
 fn is_set(value: &&Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
@@ -64,7 +64,7 @@ fn is_set(value: &&Value) -> bool {
 // === impl Report ===
 
 impl<'a> Report<'a> {
-    /// The report that `value` is; `None` when it reports nothing.
+    /// Interprets `value` as an error report; `None` if it reports no error.
     pub(super) fn read(value: &'a Value) -> Option<Self> {
         let value = if value.is_array() { value.get(0).filter(|first| first.get("error").is_some())? } else { value };
         let top = value.as_object()?;
@@ -93,18 +93,18 @@ impl<'a> Report<'a> {
         (names_error && !is_answer).then_some(Self { source: value, top })
     }
 
-    /// What it says, for people.
+    /// Returns the message for the user.
     pub(super) fn words(&self) -> Option<String> {
         let ret = || self.top.get("ret").and_then(words);
         words(self.source).or_else(ret).or_else(|| WORDS.iter().find_map(|name| words(self.top.get(*name)?)))
     }
 
-    /// The name of the error.
+    /// Returns the error code.
     pub(super) fn code(&self) -> Option<&'a str> {
         self.source.get("code").and_then(Value::as_str)
     }
 
-    /// The HTTP status that it names.
+    /// Returns the HTTP status contained in the report.
     pub(super) fn status(&self) -> Option<u16> {
         let names = ["code", "status_code", "status", "http_status"];
         let number = |value: &Value| match value {
@@ -119,13 +119,13 @@ impl<'a> Report<'a> {
         u16::try_from(found).ok()
     }
 
-    /// How many hours the site asks to wait.
+    /// Returns the number of hours the site asks to wait.
     pub(super) fn wait_hours(&self) -> Option<u64> {
         self.source.get("num").and_then(Value::as_u64)
     }
 }
 
-/// What a value says, for people. Values are nested no deeper than serde_json allows.
+/// Returns the message in a value. The recursion depth is bounded by serde_json's limit on nesting.
 fn words(value: &Value) -> Option<String> {
     let said = match value {
         Value::String(text) => text.clone(),

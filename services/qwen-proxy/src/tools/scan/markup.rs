@@ -1,17 +1,20 @@
-//! Where a call and its values end.
+//! Detection of the end of a call and of its values.
 //!
-//! Values are written unescaped, so one may contain anything, its own closing tag and whole calls included. The rule:
+//! Values are written without escaping, so they may contain anything, including their own closing tag and complete
+//! calls. The rules:
 //!
-//! - A closing tag ends its value when the tool's closing tag follows, or the tag of a declared parameter that the call does
-//!   not have yet. Any other closing tag is part of the value.
-//! - Calls of the same tool inside a value (a document about calls) are counted as they begin and end, and belong to it.
-//! - Before another parameter, a closing tag belongs to an opening tag of the same name inside the value, if there is one.
-//! - When an answer has ended in the middle of a call, it is read once more without the third rule, and undeclared
+//! - A closing tag ends its value if it is followed by the tool's closing tag, or by the tag of a declared parameter
+//!   that the call does not have yet. Any other closing tag is part of the value.
+//! - Calls of the same tool inside a value (a document about calls) are counted as they begin and end, and belong to
+//!   the value.
+//! - Before another parameter, a closing tag belongs to an opening tag of the same name inside the value, if there is
+//!   one.
+//! - If an answer has ended in the middle of a call, the call is read again without the third rule, and undeclared
 //!   parameters end a value, too.
 //!
-//! So a call leaves the moment its last character is there. What is misread is a value with unmatched closing tags of its
-//! own parameter and tool in a row. What never matches up stays text, with all that looks like a call inside: an answer may
-//! have been cut off within a document about calls.
+//! As a result, a call is emitted as soon as its last character arrives. A value is misread only if it contains
+//! unmatched closing tags of its own parameter and tool in a row. A call that never matches up stays text, including
+//! everything in it that looks like a call, because the answer may have been truncated within a document about calls.
 
 mod tag;
 mod value;
@@ -24,51 +27,51 @@ use self::{
 };
 use super::super::{Call, Tools, schema::Schema, tool::Tool};
 
-/// A call being read. Positions count from the `<` of its opening tag.
+/// A call being read. Positions are relative to the `<` of its opening tag.
 #[derive(Debug)]
 pub(super) struct Markup {
-    /// Its place in the list.
+    /// Index of the tool in the list.
     tool: usize,
-    /// The values read so far.
+    /// Values read so far.
     given: Vec<(String, Range<usize>)>,
-    /// The names of their parameters.
+    /// Names of their parameters.
     names: HashSet<String>,
-    /// The value being read.
+    /// Value being read.
     value: Option<Value>,
-    /// Up to where everything has been looked at.
+    /// Position up to which everything has been examined.
     at: usize,
-    /// Up to where only white space is behind the tag at `at`.
+    /// Position up to which only white space follows the tag at `at`.
     blank: usize,
     mode: Mode,
 }
 
-/// How far a call has come.
+/// Progress of reading a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// More has to be seen.
+    /// More input is needed.
     Undecided,
-    /// It is none.
+    /// It is not a call.
     Text,
-    /// It is complete, and so many bytes long.
+    /// The call is complete, with its length in bytes.
     Call(Call, usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// More may come.
+    /// More input may follow.
     Streaming,
-    /// This is all, and it did not match up.
+    /// The input is complete, and the call did not match up.
     Settling,
 }
 
 impl Markup {
-    /// A call of the `tool`th of `tools`, whose opening tag has just been seen.
+    /// Creates a call of the `tool`th of `tools`, whose opening tag was just found.
     pub(super) fn new(tool: usize, tools: &Tools) -> Self {
         let at = tools.0[tool].opening.len();
         Self { tool, given: Vec::new(), names: HashSet::new(), value: None, at, blank: 0, mode: Mode::Streaming }
     }
 
-    /// Reads on in `text`, which begins with the opening tag and has grown since the last time.
+    /// Continues to read `text`, which begins with the opening tag and has grown since the last call.
     pub(super) fn advance(&mut self, text: &str, tools: &Tools) -> Progress {
         let tool = &tools.0[self.tool];
         loop {
@@ -96,14 +99,14 @@ impl Markup {
         }
     }
 
-    /// Whether a parameter or the end of the call follows the opening tag of `text`.
+    /// Returns `true` if a parameter or the end of the call follows the opening tag of `text`.
     pub(super) fn is_begun(&self, text: &str, tools: &Tools) -> bool {
         let tool = &tools.0[self.tool];
         let rest = text[self.at..].trim_ascii_start();
         begins(rest, &tool.closing) == Begins::Yes || parameter(rest, tool, |name| tools.get(name).is_none()).is_ok()
     }
 
-    /// Reads a call that did not come to its end, once no more will follow. Gives it and its length.
+    /// Reads an unfinished call again after the end of the input. Returns the call and its length.
     pub(super) fn settle(&self, text: &str, tools: &Tools) -> Option<(Call, usize)> {
         let mut again = Self { mode: Mode::Settling, ..Self::new(self.tool, tools) };
         match again.advance(text, tools) {
@@ -112,7 +115,7 @@ impl Markup {
         }
     }
 
-    /// Reads on in the current value; false when more has to be seen.
+    /// Continues to read the current value; returns `false` if more input is needed.
     fn read_value(&mut self, text: &str, tools: &Tools) -> bool {
         let Some(value) = &mut self.value else { return true };
         let tool = &tools.0[self.tool];
@@ -166,20 +169,20 @@ impl Markup {
     }
 }
 
-/// What is behind the tag that ends at `end` and the white space after it. `blank` remembers how far that goes, so that it
-/// is not looked at again with each new piece.
+/// Returns the text after the tag that ends at `end` and the white space behind it. `blank_to` caches the end of that
+/// white space, so that it is not examined again with each new piece.
 fn behind<'a>(text: &'a str, end: usize, blank_to: &mut usize) -> &'a str {
     let known = end.max(*blank_to);
     *blank_to = known + blank(&text[known..]);
     &text[*blank_to..]
 }
 
-/// How many bytes of white space `text` begins with.
+/// Returns the number of bytes of leading white space.
 fn blank(text: &str) -> usize {
     text.len() - text.trim_ascii_start().len()
 }
 
-/// A value without the line breaks that set it apart from its tags.
+/// Strips the line breaks that separate a value from its tags.
 fn unwrap(value: &str) -> &str {
     let value = value.strip_prefix('\n').unwrap_or(value);
     value.strip_suffix('\n').unwrap_or(value)

@@ -19,13 +19,14 @@ fn tools() -> Tools {
     .unwrap()
 }
 
-/// Time that this thread has had on a processor, where the system tells: what others do meanwhile does not count.
+/// Returns the CPU time of this thread, where the system reports it, so that other processes do not affect the
+/// measurement.
 fn processor_time() -> Option<Duration> {
     let figures = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     figures.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// Time for reading `input` in pieces of this length, the shortest of three tries.
+/// Measures the time to scan `input` in pieces of this length, the shortest of three runs.
 fn cost(input: &str, piece: usize) -> Duration {
     let pieces: Vec<&str> = input.as_bytes().chunks(piece).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
     let once = || {
@@ -44,7 +45,7 @@ fn call(name: &str, arguments: &str) -> Piece {
     Piece::Call(Call { name: name.into(), arguments: arguments.into() })
 }
 
-/// What becomes of `parts`; texts in a row are joined.
+/// Returns the pieces found in `parts`, with adjacent texts joined.
 fn scanned<'a>(parts: impl IntoIterator<Item = &'a str>, complete: bool) -> Vec<Piece> {
     let mut scanner = Scanner::new(&tools());
     let mut out = Vec::new();
@@ -222,7 +223,7 @@ fn the_work_is_linear() {
     const FACTOR: usize = 16;
     for (what, make) in inputs {
         for piece in [1, 7, usize::MAX] {
-            // The system counts in steps of up to 4 ms.
+            // The kernel updates the CPU time in steps of up to 4 ms.
             let short = cost(&make(SHORT), piece.min(SHORT)).max(Duration::from_millis(4));
             let long = cost(&make(SHORT * FACTOR), piece.min(SHORT * FACTOR));
             // Quadratic work would take 256 times as long.
@@ -279,7 +280,7 @@ fn without_tools_everything_passes() {
     }
 }
 
-/// Text with much of what a scanner looks at in it.
+/// Generates text that contains many delimiters and tags.
 fn markup() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "<",
@@ -310,7 +311,7 @@ fn markup() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
-/// `input` cut at the given places.
+/// Splits `input` at the given positions.
 fn cut<'a>(input: &'a str, places: &[prop::sample::Index]) -> Vec<&'a str> {
     let mut at: Vec<usize> = places.iter().map(|place| place.index(input.len() + 1)).collect();
     at.retain(|&at| input.is_char_boundary(at));
@@ -320,7 +321,7 @@ fn cut<'a>(input: &'a str, places: &[prop::sample::Index]) -> Vec<&'a str> {
     at.into_iter().map(|to| &input[std::mem::replace(&mut from, to)..to]).collect()
 }
 
-/// What a document about calls may contain: prose, stray closing tags, and calls whose content is such a document.
+/// Generates a document about calls: prose, unmatched closing tags, and calls that contain such documents.
 fn document() -> impl Strategy<Value = String> {
     let prose =
         prop::sample::select(vec!["word ", "\n", "<", "</content> ", "</path>", "<read><path>a</path></read>", "é"]);
@@ -369,7 +370,7 @@ proptest! {
                 Piece::Text(text) => text.as_str(),
                 Piece::Call(_) => "",
             }).collect();
-            // Held back: a tag or the beginning of one, or white space at the very beginning.
+            // Text may be held back only if it is a tag or the beginning of one, or white space at the very beginning.
             let held = &seen[left.len()..];
             prop_assert!(seen.starts_with(&left));
             let may_begin = ["<read>", "<write>", "<read_all>"].iter().any(|tag| tag.starts_with(held.trim_start()) || held.trim_start().starts_with(tag));
@@ -395,7 +396,7 @@ proptest! {
         let written = Call { name: "write".into(), arguments };
         let mut expected = vec![text(&before)];
         expected.extend(std::iter::repeat_n(Piece::Call(written), more + 1));
-        // By hand: the order of the arguments counts here.
+        // Formatted by hand, because the order of the arguments matters here.
         let tags = tags("write", [("path", path), ("content", content)].into_iter());
         let input = format!("{before}{}", vec![tags; more + 1].join("\n"));
         prop_assert_eq!(scanned([&*input], true), expected);

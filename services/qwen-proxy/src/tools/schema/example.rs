@@ -1,13 +1,13 @@
-//! An example of what a parameter takes, for the model to copy the form of.
+//! Example values for parameters, as a pattern for the model.
 
 use serde_json::Value;
 
 use super::Types;
 
-/// How deep an example goes into a schema.
+/// Maximum depth of an example.
 const DEPTH: usize = 4;
 
-/// A value that fits `schema`: its default, one of its choices, or something of its type.
+/// Returns a value that fits `schema`: its default, one of its choices, or a sample of its type.
 pub(super) fn of(schema: &Value) -> Value {
     example(schema, DEPTH)
 }

@@ -1,20 +1,21 @@
-//! A schema without references: they name what stands elsewhere in it, and only a part of it is shown to the model.
+//! Resolution of references in a schema: a reference names another part of the schema, but only a part of it is shown
+//! to the model.
 
 use serde_json::{Map, Value};
 
-/// How many values a schema may have once its references are resolved; what is beyond allows anything.
+/// Maximum number of values in a schema with resolved references; anything beyond is replaced by `{}`.
 const MAX_VALUES: usize = 5_000;
-/// How deep they may lie in each other. Whoever walks over a schema goes as deep.
+/// Maximum nesting depth, which also bounds the recursion of all functions over a schema.
 const MAX_DEPTH: usize = 64;
 
-/// `schema` with its local references (`#/$defs/…`) replaced by what they name in itself.
+/// Replaces the local references (`#/$defs/…`) in `schema` by their targets.
 pub(in crate::tools) fn inline(schema: &Value) -> Value {
     Inliner { root: schema, open: Vec::new(), left: MAX_VALUES, depth: 0 }.inline(schema)
 }
 
 struct Inliner<'a> {
     root: &'a Value,
-    /// The references being replaced: one inside itself stays open, as `{}`.
+    /// References being replaced. A recursive reference is replaced by `{}`.
     open: Vec<&'a str>,
     left: usize,
     depth: usize,
@@ -32,7 +33,7 @@ impl<'a> Inliner<'a> {
             Value::Object(fields) => {
                 let reference = fields.get("$ref").and_then(Value::as_str);
                 let mut resolved = reference.map(|reference| self.resolve(reference)).unwrap_or_default();
-                // What stands beside a reference, such as a description, counts more than what it names.
+                // Fields beside a reference, such as a description, override those of its target.
                 let beside = fields.iter().filter(|(name, field)| match name.as_str() {
                     "$ref" => !field.is_string(),
                     "$defs" | "definitions" => self.depth > 1,

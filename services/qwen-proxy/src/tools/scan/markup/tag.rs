@@ -1,17 +1,18 @@
-//! Tags, as far as they have been seen.
+//! Matching of tags in incomplete text.
 
 use crate::tools::tool::{Tool, is_name_byte};
 
-/// Whether a text begins with a tag.
+/// Result of matching a tag at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Begins {
     Yes,
     No,
-    /// It is too short to tell.
+    /// The text is too short to decide.
     Perhaps,
 }
 
-/// The name of the parameter whose opening tag `rest` begins with: a declared one, or any other that is `allowed`.
+/// Returns the name of the parameter whose opening tag `rest` begins with: a declared one, or any other that is
+/// `allowed`.
 pub(super) fn parameter<'a>(rest: &'a str, tool: &'a Tool, allowed: impl Fn(&str) -> bool) -> Result<&'a str, Begins> {
     let declared = tool.parameters.iter().map(|parameter| (begins(rest, &parameter.opening), &*parameter.name));
     match (first(declared), element(rest)) {
@@ -22,7 +23,7 @@ pub(super) fn parameter<'a>(rest: &'a str, tool: &'a Tool, allowed: impl Fn(&str
     }
 }
 
-/// The name of the parameter, a declared one or `current`, whose closing tag `rest` begins with.
+/// Returns the name of the parameter, a declared one or `current`, whose closing tag `rest` begins with.
 pub(super) fn closing<'a>(rest: &str, tool: &'a Tool, current: &'a str) -> Result<&'a str, Begins> {
     let Some(inside) = rest.strip_prefix("</") else { return Err(begins(rest, "</")) };
     let names = tool.parameters.iter().map(|parameter| &*parameter.name).chain([current]);
@@ -32,7 +33,7 @@ pub(super) fn closing<'a>(rest: &str, tool: &'a Tool, current: &'a str) -> Resul
     }))
 }
 
-/// The first name for which it is `Yes`; else whether it is `Perhaps` for any.
+/// Returns the first name that matches; otherwise `Perhaps` if any may match with more input, else `No`.
 fn first<'a>(mut candidates: impl Iterator<Item = (Begins, &'a str)>) -> Result<&'a str, Begins> {
     let mut best = Begins::No;
     let found = candidates.find(|(begins, _)| {
@@ -54,10 +55,10 @@ pub(super) fn begins(text: &str, tag: &str) -> Begins {
     }
 }
 
-/// Maximum bytes of the name of a parameter that is not declared: as many as those of tools may have.
+/// Maximum bytes of an undeclared parameter's name, equal to the limit for names of tools.
 const MAX_NAME: usize = 128;
 
-/// The name of the element whose opening tag, whatever it is called, `text` begins with.
+/// Returns the name of the element whose opening tag `text` begins with, for any name.
 fn element(text: &str) -> Result<&str, Begins> {
     let Some(inside) = text.strip_prefix('<') else {
         return Err(if text.is_empty() { Begins::Perhaps } else { Begins::No });

@@ -1,4 +1,4 @@
-//! One value: what is inside it, and whether it ends.
+//! A value being read: its nested tags, and the decision whether it ends.
 
 use std::collections::HashSet;
 
@@ -11,17 +11,17 @@ use crate::tools::{Tools, tool::Tool};
 /// A value that has begun.
 #[derive(Debug)]
 pub(super) struct Value {
-    /// The parameter.
+    /// Name of the parameter.
     pub(super) name: String,
-    /// Where it begins.
+    /// Start of the value.
     pub(super) start: usize,
-    /// How many calls of the same tool have begun inside it and not ended.
+    /// Number of open calls of the same tool inside it.
     calls: usize,
-    /// How many of its own opening tags inside it, outside such calls, wait for a closing tag.
+    /// Number of its own unclosed opening tags inside it, outside such calls.
     openings: usize,
 }
 
-/// What tells whether a value may end.
+/// Context for the decision whether a value ends.
 pub(super) struct Context<'a> {
     pub(super) tool: &'a Tool,
     pub(super) given: &'a HashSet<String>,
@@ -29,13 +29,13 @@ pub(super) struct Context<'a> {
 }
 
 impl Value {
-    /// That of the parameter `name`, which begins at `start`.
+    /// Creates the value of the parameter `name`, which begins at `start`.
     pub(super) fn new(name: &str, start: usize) -> Self {
         Self { name: name.to_owned(), start, calls: 0, openings: 0 }
     }
 
-    /// Sees a parameter's closing tag, its `own` or another's, and the `rest` behind it and its white space. Tells whether the
-    /// value ends.
+    /// Processes the closing tag of a parameter, its `own` or another's, followed by `rest` after white space. Returns
+    /// whether the value ends.
     pub(super) fn close(&mut self, own: bool, rest: &str, context: &Context<'_>) -> Begins {
         let Context { tool, given, mode } = context;
         match begins(rest, &tool.closing) {
@@ -60,8 +60,8 @@ impl Value {
         Begins::No
     }
 
-    /// Sees the tool's opening tag, and the `next` behind it and its white space. Tells how far to go on, `None` when more has
-    /// to be seen.
+    /// Processes the tool's opening tag, followed by `next` after white space. Returns the number of bytes to advance,
+    /// or `None` if more input is needed.
     pub(super) fn open_call(&mut self, rest: &str, next: &str, tool: &Tool, tools: &Tools) -> Option<usize> {
         match parameter(next, tool, |name| tools.get(name).is_none()) {
             Ok(_) => self.calls += 1,
@@ -71,8 +71,8 @@ impl Value {
         Some(tool.opening.len())
     }
 
-    /// Sees a `<` that begins no closing tag of a parameter, and a tool's opening tag only perhaps, as `call` tells. Tells how
-    /// far to go on, `None` when more has to be seen.
+    /// Processes a `<` that does not begin a closing tag of a parameter; `call` tells whether it may begin the tool's
+    /// opening tag. Returns the number of bytes to advance, or `None` if more input is needed.
     pub(super) fn open(&mut self, rest: &str, call: Begins) -> Option<usize> {
         match (call, self.own_opening(rest)) {
             (_, Begins::Yes) => {
@@ -84,7 +84,7 @@ impl Value {
         }
     }
 
-    /// Whether `rest` begins with the opening tag of this parameter.
+    /// Matches the opening tag of this parameter at the beginning of `rest`.
     fn own_opening(&self, rest: &str) -> Begins {
         let Some(inside) = rest.strip_prefix('<') else { return begins(rest, "<") };
         match inside.strip_prefix(&*self.name) {
