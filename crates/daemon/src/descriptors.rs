@@ -32,7 +32,7 @@ pub(crate) const fn room_for_connections() -> usize {
     usize::MAX
 }
 
-/// Descriptors reserved for other uses: files, the database, health checks, short peaks of connections to providers.
+/// Descriptors reserved for other uses: files, the database, health checks, and a margin for connections to providers.
 #[cfg(unix)]
 const RESERVE: u64 = 64;
 

@@ -48,6 +48,7 @@ impl Guesses {
         }
         let empty = table.get(&who).map_or(now, |empty| now.max(*empty)) + EVERY;
         let room = EVERY * BURST;
+        // The bucket overflows if it would take longer than `room` to become empty.
         match (empty - now).checked_sub(room) {
             Some(over) if !over.is_zero() => return Err(over),
             Some(_) => tracing::warn!(peer = %who, "wrong keys keep coming; for a while more are answered with 429"),

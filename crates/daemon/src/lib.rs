@@ -30,8 +30,8 @@
 //!   once.
 //! - stdout carries the status line and nothing else, logs go to stderr, and a closed pipe on either never ends the
 //!   process.
-//! - A supervised process outlives its supervisor by at most the adoption grace plus the drain timeout, even when its
-//!   runtime is deadlocked.
+//! - A supervised process outlives its supervisor by the time for an adoption and the drain, and no longer, even when
+//!   its runtime is deadlocked.
 //! - Without a client key, nothing listens beyond loopback unless `--insecure-no-auth` (or its setting) allows it
 //!   explicitly.
 

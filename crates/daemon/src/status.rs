@@ -51,7 +51,7 @@ pub(crate) fn announce(context: &Context, announce: &str) {
     service_manager::ready();
 }
 
-/// Notifications to systemd, if it started this process as `Type=notify`; a no-op when `NOTIFY_SOCKET` is not set.
+/// Notifications to systemd, if it started this process as `Type=notify`. A supervised process has no use for them.
 #[cfg(unix)]
 mod service_manager {
     use sd_notify::NotifyState;

@@ -178,7 +178,7 @@ impl Record {
         self.first_byte.get_or_insert_with(|| self.arrived.elapsed());
     }
 
-    /// Passes the entry, without the texts that must not be logged, to the writer, and waits up to [`PATIENCE`] until
+    /// Passes the entry, without the texts that must not be logged, to the writer, and waits up to `PATIENCE` until
     /// it is written.
     pub async fn end(self, log: &Log, kept: Kept, outcome: Outcome) {
         let ended = Ended {

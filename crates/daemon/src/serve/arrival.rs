@@ -48,6 +48,7 @@ impl Arrivals {
     /// size has a limit of its own.
     fn take(&self, own: u64, more: u64) -> bool {
         let before = self.held.fetch_add(more, Relaxed);
+        // `before <= own` means that no other body has reserved any bytes.
         if before <= own || before.saturating_add(more) <= self.limit {
             return true;
         }

@@ -196,6 +196,7 @@ impl Pace {
         if self.phase.load(Relaxed) == BUSY {
             return Poll::Pending;
         }
+        // Registered before the phase is loaded again, so that an eviction in between is not missed.
         self.waker.register(cx.waker());
         match self.phase.load(Relaxed) {
             BUSY => return Poll::Pending,

@@ -5,8 +5,8 @@
 //! long as it may begin the tag of a declared tool, and a tag only until it is clear whether a parameter or the tool's
 //! end follows: a tool that is merely mentioned is text. [`markup`] decides where a value ends.
 //!
-//! White space before the first call of an answer, between calls and after the last one is dropped as layout if it is
-//! not adjacent to other text. All other text is emitted unchanged, also after a call.
+//! White space before the first call of an answer, between calls and after the last one is dropped as layout if there
+//! is no other text in the same place. All other text is emitted unchanged, also after a call.
 
 mod markup;
 

@@ -86,6 +86,7 @@ impl HalfCharacter {
                 wide = &wide[valid.len()..];
                 continue;
             }
+            // In generalised UTF-8, ED A0..AF begins the first half of a pair, and ED B0..BF the second one.
             match (wide, self.0.take()) {
                 ([0xED, a @ 0xA0..=0xAF, b, rest @ ..], before) => {
                     joined.extend(before.map(|_| char::REPLACEMENT_CHARACTER));

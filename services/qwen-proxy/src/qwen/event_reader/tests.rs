@@ -42,7 +42,7 @@ fn every_join_of_events_gives_the_same_answer() {
         .collect();
     assert_eq!(text, "one two \u{1F600} three four é");
     assert_eq!(apart.last(), Some(&Event::Finished { text: String::new(), usage: None }));
-    // Each bit stands for a boundary between two events: if it is set, both are part of the same read.
+    // Each bit stands for a boundary between two events: if it is set, a read ends there.
     for joins in 0..1_u32 << (stream.len() - 1) {
         let mut reads = vec![String::new()];
         for (index, event) in stream.iter().enumerate() {

@@ -40,6 +40,7 @@ impl Value {
         let Context { tool, given, mode } = context;
         match begins(rest, &tool.closing) {
             Begins::Perhaps if *mode == Mode::Streaming => return Begins::Perhaps,
+            // The tool's closing tag ends a nested call first, and only then the call itself.
             Begins::Yes if self.calls > 0 => self.calls -= 1,
             Begins::Yes if own => return Begins::Yes,
             _ if !own || self.calls > 0 => {}
