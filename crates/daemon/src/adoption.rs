@@ -24,7 +24,7 @@
 //!   the peer end of the socket, to which the successor holds a handle before the adoption is confirmed. A process id
 //!   alone proves nothing.
 //! - Only the current user can reach the socket: the directory is closed to other users.
-//! - No operation waits longer than [`PATIENCE`] for the peer.
+//! - No single read or write of the handshake waits longer than [`PATIENCE`] for the peer.
 
 mod child;
 mod message;
@@ -55,7 +55,7 @@ pub const GRACE: &str = "SIGNALBOX_ORPHAN_GRACE";
 /// successor.
 pub const FINGERPRINT: &str = "SIGNALBOX_FINGERPRINT";
 
-/// Maximum time to wait for one message of the peer.
+/// Maximum time of one read from, or write to, the peer.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Status a child reports to its successor.

@@ -1,8 +1,8 @@
 //! Identification of processes across reuse of their ids by the operating system.
 //!
 //! An [`Identity`] is a value that can be stored and compared later. A [`Handle`] refers to a process: a signal sent
-//! through it reaches that process or none. Linux provides file descriptors for this (pidfd); on other systems the
-//! identity is compared again before each signal, which leaves a short race window.
+//! through it reaches that process or none. Linux provides file descriptors for this (pidfd). On other Unix systems a
+//! handle is only the process id, which leaves a short window in which a signal could reach another process.
 
 #[cfg(target_os = "linux")]
 #[path = "identity/linux.rs"]

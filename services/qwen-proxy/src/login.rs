@@ -52,7 +52,7 @@ pub struct Args {
 /// # Errors
 /// Returns one sentence with a remedy; nothing has been stored in that case.
 pub async fn login(args: Args, site: &str, common: Common, shutdown: Shutdown) -> Result<(), Exit> {
-    // Check the key and the database first, so that the user does not log in in vain.
+    // Check the key and the database first, so that no login is lost to an error that was there before.
     let key = sealing_key(&common.data_dir)?;
     let store = open(&common).await?;
     let stored = async {

@@ -1,4 +1,5 @@
-//! Process identity on other Unix systems, by process id only: every operation checks the id again.
+//! Process identity on other Unix systems, where the process id is all there is: a handle holds only the id, and a
+//! process that has reused it cannot be told apart.
 
 use std::io;
 use std::time::Duration;

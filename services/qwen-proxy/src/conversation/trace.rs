@@ -63,8 +63,9 @@ impl Trace {
 
     /// Selects the turns with the same history that may be continued, the best first.
     ///
-    /// These are the turns with the same last answer, the newest first; otherwise the only turn of whose answer this is
-    /// a truncation. Several such turns could belong to different conversations, so none is selected then.
+    /// These are the turns with the same last answer, the newest first. If there are none, it is the turn of whose
+    /// answer the last answer is a truncation, if there is exactly one: several could belong to different
+    /// conversations.
     #[must_use]
     pub fn choose(&self, turns: Vec<Turn>) -> Vec<Turn> {
         let alike = turns.into_iter().filter(|turn| turn.instructed == self.instructed);
