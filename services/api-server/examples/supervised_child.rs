@@ -1,6 +1,8 @@
-//! A child for the tests of the supervisor: announces the instance of its first argument and answers its health checks
-//! with the status and the instance of the other two. Called with flags, as the fleet calls a service, it is well.
-//! It serves on the sockets it was given, and ends when its standard input does, or after its last answer on SIGTERM.
+//! Child process for the tests of the supervisor.
+//!
+//! Announces the instance of its first argument, and answers health checks with the status and the instance of the
+//! other two. Called with flags, as the fleet calls a service, it is healthy. It serves on the sockets it was passed,
+//! and ends when its standard input does, or after its last answer on SIGTERM.
 
 use std::io::{Read as _, Write as _};
 
@@ -15,7 +17,7 @@ async fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
     let [mut instance, mut status, mut answered] = std::array::from_fn(|_| args.next().unwrap_or_default());
     if instance.starts_with("--") {
-        // Each process is another run.
+        // Each process is a run of its own.
         let run = std::process::id().to_string();
         [instance, status, answered] = [run.clone(), "200".to_owned(), run];
     }

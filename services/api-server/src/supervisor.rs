@@ -1,21 +1,26 @@
-//! The process-group supervisor: keeps one child process in the state somebody asked for.
+//! The process-group supervisor: keeps one child process in the state that was requested last.
 //!
 //! # Layout
-//! - [`spec`]: what to run. - [`state`]: what may follow what, as a pure table.
-//! - [`actor`]: the one task that owns a child's state. - [`run`]: one life of the child, from spawn to burial.
-//! - [`process`]: spawning, asking, ending, in the ways of Unix or of Windows. On Unix: `group`: who belongs to a process group;
-//!   `orphans`: whose parent has ended; `kin`: a family that somebody else has spawned.
-//! - [`adopt`]: what another supervisor has left behind.
-//! - [`port`]: the sockets, which are ours. - [`share`]: one port for several children. - [`stand_in`]: who answers there
-//!   while nobody serves.
-//! - [`resources`]: how much of the machine it may use.
-//! - [`output`]: status lines and the log file. - [`probe`]: is it ready, does it live? - [`exit`]: how it ended.
+//! - [`spec`]: the process to run.
+//! - [`state`]: the permitted state transitions, as a pure table.
+//! - [`actor`]: the task that owns a child's state.
+//! - [`run`]: one run of a child process, from spawn to reaping.
+//! - [`process`]: spawning, stopping and killing, on Unix or Windows. On Unix: `group`: members of a process group;
+//!   `orphans`: descendants whose parent has ended; `kin`: process families that were spawned by another supervisor.
+//! - [`adopt`]: processes left behind by another supervisor.
+//! - [`port`]: the listening sockets, which the supervisor owns.
+//! - [`share`]: one port shared by several children.
+//! - [`stand_in`]: answers on the port while no child serves.
+//! - [`resources`]: resource limits of a child.
+//! - [`output`]: status lines and the log file.
+//! - [`probe`]: readiness and liveness checks.
+//! - [`exit`]: exit statuses and causes of failures.
 //!
 //! # Theory of operation
 //! [`supervise`] starts a task and returns a [`Child`], the handle to it. A handle sends commands and gets a [`Ticket`]
-//! for each; a ticket resolves when the command has been fulfilled or can no longer be. Dropping a ticket cancels nothing.
-//! A newer command supersedes an older one that wanted the opposite. Everybody reads the same [`Snapshot`] from a `watch`,
-//! so no two answers can disagree.
+//! for each; a ticket resolves when the command has been fulfilled or can no longer be. Dropping a ticket cancels
+//! nothing. A newer command supersedes older ones that wanted the opposite. All readers share the same [`Snapshot`]
+//! through a `watch`, so no two answers can disagree.
 //!
 //! ```text
 //!              start                ready               restart: a new generation starts beside the old one, and
@@ -27,27 +32,30 @@
 //!      |               ^  |  v                 v  |
 //!      +---------------+-Stopping <---------------+
 //!        group empty   |    |
-//!                      |    +--> Failed  (8 failures in a row, or one that only a person can help with; start: to Starting)
+//!                      |    +--> Failed  (8 failures in a row, or one for the operator; start: to Starting)
 //!                      +-------> Stuck   (the group outlives SIGKILL: no second copy is started)
 //! ```
 //!
-//! A child is ready when it said so on its standard output *and* its `/health/ready` answers 200 with the instance it
-//! announced. It never becomes ready by waiting long enough. A child that ends without being asked has failed; it is started
-//! again after a delay that doubles, until it has failed too often in a row. Two ends are not counted: a ready child that leaves in
-//! good order was asked to by somebody else, and a child whose port is taken may get it back any time.
+//! A child is ready once it has announced itself on its standard output *and* its `/health/ready` answers 200 with the
+//! instance it announced. It never becomes ready by waiting long enough. A child that ends without being asked has
+//! failed; it is started again after a delay that doubles, until it has failed too often in a row. Two kinds of exit
+//! are exempt from that limit: a ready child that exits with code 0 was asked to by something other than its
+//! supervisor, and a child whose port is taken may get it back at any time.
 //!
-//! The sockets are bound here and copies are passed to the child, so that connections wait while nobody accepts them, and
-//! two generations can take turns. Nobody serves for some seconds: they get a 503. The child is stopped or has failed:
-//! the sockets are closed. On Windows no socket can be passed: a child binds the port that was found free here, and a restart
-//! ends the old generation first.
+//! The sockets are bound here and copies are passed to the child, so that connections queue while no process accepts
+//! them, and two generations can serve one after the other. If no child accepts for some seconds, clients get a 503.
+//! When the child is stopped or has failed, the sockets are closed. Windows cannot pass sockets: a child binds the port
+//! that was found free here, and a restart ends the old generation first.
 //!
 //! # Invariants
-//! - At most one process group per child serves at any time. Beside it there may be one that is getting ready, and some
-//!   that accept nothing any more and finish their streams. After a failure the old group is proven empty first.
-//! - A group is signalled only while its leader has not been reaped, so its number cannot belong to a stranger.
-//! - Dropping the task kills the group. A child whose supervisor is killed sees the end of its standard input, and leaves
-//!   unless another supervisor adopts it in time.
-//! - Nothing here knows an HTTP server, SQL, or what the children do.
+//! - At most one process group per child serves at any time. Beside it there may be one that is starting, and some that
+//!   no longer accept connections and finish their streams. After a failure the old group is proven empty before a new
+//!   one starts.
+//! - A group is signalled only while its leader has not been reaped, so its number cannot belong to an unrelated
+//!   process.
+//! - Dropping the task kills the group. A child whose supervisor is killed sees the end of its standard input, and
+//!   exits unless another supervisor adopts it in time.
+//! - This module does not depend on an HTTP server, SQL, or the purpose of the children.
 
 mod actor;
 #[cfg(unix)]
@@ -87,10 +95,10 @@ pub use self::resources::Resources;
 pub use self::share::Share;
 pub use self::spec::{Limits, Listen, Spec, inherited_env};
 
-/// Commands that wait for the actor. It takes them at once, so the bound is only a bound.
+/// Capacity of the command queue. The actor takes commands at once, so the bound is never reached in practice.
 const COMMAND_QUEUE: usize = 16;
 
-/// The handle to one supervised child.
+/// Handle to one supervised child.
 #[derive(Debug)]
 pub struct Child {
     commands: mpsc::Sender<Command>,
@@ -98,62 +106,62 @@ pub struct Child {
     task: JoinHandle<()>,
 }
 
-/// What is known about a child.
+/// State of a child at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Grows by one with every change.
+    /// Sequence number; incremented with every change.
     pub seq: u64,
-    /// Its state.
+    /// Visible state.
     pub state: Phase,
-    /// It runs, and its last health check succeeded.
+    /// Whether the child is running and its last health check succeeded.
     pub healthy: bool,
-    /// It runs, and a new generation is about to take over.
+    /// Whether the child is running and a new generation is about to take over.
     pub handing_over: bool,
-    /// The leader of its process group, while there is one.
+    /// Process id of the group leader, while there is a process.
     pub pid: Option<u32>,
-    /// Where it listens, from the moment it is ready.
+    /// Listening address, once the child is ready.
     pub addr: Option<SocketAddr>,
-    /// Where this process answers and no other: `addr` may be shared.
+    /// Address at which this process alone answers; `addr` may be shared.
     pub own_addr: Option<SocketAddr>,
-    /// When the process was spawned, while there is one.
+    /// Time of the spawn, while there is a process.
     pub since: Option<Instant>,
-    /// The number of the process among all that have been spawned so far.
+    /// Number of the process, counted over all processes spawned so far.
     pub generation: u64,
-    /// How often another process has taken the place of the last one since somebody started the child.
+    /// Number of processes that have replaced the previous one since the child was started by a command.
     pub restarts: u64,
     /// Failures in a row.
     pub failures: u32,
-    /// In [`Phase::Error`]: when it is started again, if it is.
+    /// Time of the next start, if the child is to be started again. Only in [`Phase::Error`].
     pub retry_at: Option<Instant>,
-    /// What went wrong last, since somebody started it. In [`Phase::Error`]: why it failed.
+    /// Last failure since the child was started by a command. In [`Phase::Error`]: the reason for it.
     pub cause: Option<Arc<Cause>>,
-    /// The last stop needed SIGKILL.
+    /// Whether the last stop needed SIGKILL.
     pub forced: bool,
-    /// Another supervisor has spawned the process.
+    /// Whether the process was spawned by another supervisor.
     pub adopted: bool,
 }
 
-/// The states that people see.
+/// Visible states of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Nothing runs.
+    /// No process.
     Stopped,
     /// Spawned, not ready yet.
     Starting,
     /// Ready.
     Running,
-    /// Asked to leave.
+    /// Asked to exit.
     Stopping,
-    /// It failed; [`Snapshot::cause`] says why.
+    /// Failed; [`Snapshot::cause`] holds the reason.
     Error,
 }
 
-/// Resolves when a command has been fulfilled, or can no longer be.
+/// Pending outcome of a command: resolves once the command has been fulfilled, or can no longer be.
 #[derive(Debug)]
 pub struct Ticket(oneshot::Receiver<Result<(), Unmet>>);
 
-/// Why a command was not fulfilled.
+/// Reason why a command was not fulfilled.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Unmet {
     /// A newer command wanted the opposite.
@@ -167,11 +175,11 @@ pub enum Unmet {
     Closed,
 }
 
-/// A command and who waits for it.
+/// A command, and the channels for its reply.
 #[derive(Debug)]
 struct Command {
     want: Want,
-    /// Dropped once the snapshot shows the command's effect.
+    /// Dropped once the snapshot shows the effect of the command.
     taken: oneshot::Sender<()>,
     ticket: oneshot::Sender<Result<(), Unmet>>,
 }
@@ -184,13 +192,13 @@ enum Want {
     Adopt(Box<Spec>, Box<Foundling>),
 }
 
-/// Starts the task that owns the child called `name`. Nothing is spawned until a command says so.
+/// Spawns the task that owns the child called `name`. No process is spawned before the first command.
 #[must_use]
 pub fn supervise(name: &'static str, limits: Limits) -> Child {
     supervise_with(name, limits, Share::default())
 }
 
-/// The same for one of several children that share a port.
+/// Spawns the task of one of several children that share a port; otherwise like [`supervise`].
 #[must_use]
 pub fn supervise_with(name: &'static str, limits: Limits, share: Share) -> Child {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
@@ -202,37 +210,39 @@ pub fn supervise_with(name: &'static str, limits: Limits, share: Share) -> Child
 // === impl Child ===
 
 impl Child {
-    /// Wants the child to run what `spec` says. A child that runs already, or is starting, is left as it is.
+    /// Requests that the child runs `spec`. A child that is running or starting already is left unchanged.
     ///
-    /// When this returns, as when the other commands do, the snapshot shows that the command has been taken.
+    /// When this method returns, the snapshot already shows that the command has been taken; the same holds for the
+    /// other commands.
     pub async fn start(&self, spec: Spec) -> Ticket {
         self.send(Want::Start(Box::new(spec))).await
     }
 
-    /// Wants the child to be gone: asked politely, then killed after the grace, its whole process group with it.
+    /// Requests that the child is stopped: its whole process group is asked to exit, and killed after the grace period.
     pub async fn stop(&self) -> Ticket {
         self.send(Want::Stop).await
     }
 
-    /// Wants a new process running what `spec` says, in place of the present one if there is one. The present one serves
-    /// until the new one is ready, and serves on if that never happens.
+    /// Requests a new process running `spec`, which replaces the present one, if any. The present process serves until
+    /// the new one is ready, and keeps serving if that never happens.
     pub async fn restart(&self, spec: Spec) -> Ticket {
         self.send(Want::Restart(Box::new(spec))).await
     }
 
-    /// Wants this process, which serves already, to be the child; `spec` is what it runs, or what takes its place when it
-    /// fails. A child that is not stopped is left as it is, and the process waits for another supervisor.
+    /// Requests that a process that is serving already becomes the child. `spec` describes it, and is used for its
+    /// successor when it fails. A child that is not stopped is left unchanged; the process then keeps waiting for
+    /// another supervisor.
     pub async fn adopt(&self, spec: Spec, foundling: Foundling) -> Ticket {
         self.send(Want::Adopt(Box::new(spec), Box::new(foundling))).await
     }
 
-    /// The present state, and every later one.
+    /// Returns a receiver of the present state and of every later one.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Snapshot> {
         self.published.clone()
     }
 
-    /// Stops the child and waits until it is gone and its task has ended.
+    /// Stops the child, and waits until its process and its task have ended.
     pub async fn close(self) {
         drop(self.commands);
         if let Err(error) = self.task.await {
@@ -253,7 +263,7 @@ impl Child {
 // === impl Snapshot ===
 
 impl Snapshot {
-    /// Before the first command.
+    /// Returns the state before the first command.
     pub(crate) fn idle() -> Self {
         Self {
             seq: 0,
@@ -274,13 +284,13 @@ impl Snapshot {
         }
     }
 
-    /// Whether it is ready for work.
+    /// Returns whether the child is ready to serve.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.state == Phase::Running
     }
 
-    /// Whole seconds since the process was spawned; 0 when there is none.
+    /// Returns the whole seconds since the process was spawned; 0 if there is none.
     #[must_use]
     pub fn uptime(&self) -> u64 {
         self.since.map_or(0, |since| since.elapsed().as_secs())
@@ -290,7 +300,7 @@ impl Snapshot {
 // === impl Phase ===
 
 impl Phase {
-    /// The word in the API.
+    /// Returns the name of the state in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -306,10 +316,10 @@ impl Phase {
 // === impl Ticket ===
 
 impl Ticket {
-    /// Waits for the end of the command.
+    /// Waits until the command has been fulfilled or can no longer be.
     ///
     /// # Errors
-    /// [`Unmet`] says why it was not fulfilled.
+    /// [`Unmet`] holds the reason why it was not fulfilled.
     pub async fn done(self) -> Result<(), Unmet> {
         self.0.await.unwrap_or(Err(Unmet::Closed))
     }

@@ -1,5 +1,5 @@
-//! The one task that owns a child's state: it turns commands, news and deadlines into events of the table, does what
-//! the table says, and publishes the outcome.
+//! The task that owns a child's state: turns commands, [`News`] of the process and deadlines into events of the state
+//! table, carries out the resulting effects, and publishes the outcome.
 
 mod report;
 mod spawn;
@@ -18,49 +18,49 @@ use super::share::{Serving, Share};
 use super::state::{Effect, Event, Machine, Retry, State};
 use super::{Cause, Command, Fault, Foundling, Limits, Snapshot, Spec, Want};
 
-/// See the module documentation.
+/// Task state; see the module documentation.
 pub(super) struct Actor {
     name: &'static str,
     limits: Limits,
     machine: Machine,
     inbox: mpsc::Receiver<Command>,
-    /// The handle is gone: finish, then end.
+    /// The handle was dropped: stop the child, then end.
     closed: bool,
     publish: watch::Sender<Snapshot>,
-    /// What the serving generation runs, or the next one will.
+    /// Spec of the serving generation, or of the next one.
     spec: Option<Arc<Spec>>,
-    /// Bound as long as somebody listens on it, or is about to.
+    /// Bound while a process listens on it or is about to.
     port: Option<Arc<Port>>,
-    /// With whom.
+    /// State shared with the other children of the team.
     share: Share,
-    /// While it answers clients.
+    /// Held while the child answers clients.
     serving: Option<Serving>,
     run: Option<Run>,
-    /// The process that is to be taken for ours.
+    /// Process that is to be adopted.
     foundling: Option<Foundling>,
-    /// The generation that is to take over.
+    /// New generation that is to take over.
     beside: Option<Beside>,
-    /// Old generations that finish their streams.
+    /// Old generations that are finishing their streams.
     draining: JoinSet<()>,
-    /// Since when nobody serves although somebody should.
+    /// Time since which no process serves although one should.
     dark: Option<Instant>,
-    /// The number of the serving generation.
+    /// Number of the serving generation.
     generation: u64,
-    /// How many processes have been spawned.
+    /// Number of processes spawned so far.
     spawned: u64,
     restarts: u64,
-    /// What the run that is on its way out did wrong.
+    /// Fault of the run that is ending.
     fault: Option<Fault>,
-    /// Whose command is being carried out.
+    /// Acknowledges the command being carried out, when dropped.
     taken: Option<oneshot::Sender<()>>,
     tickets: Tickets,
 }
 
-/// A new generation, and what it brings along.
+/// A new generation that has not taken over yet.
 struct Beside {
     run: Run,
     spec: Arc<Spec>,
-    /// `None`: it shares the present one.
+    /// Its own port; `None` if it shares the present one.
     port: Option<Arc<Port>>,
     generation: u64,
 }
@@ -75,7 +75,7 @@ impl Actor {
         inbox: mpsc::Receiver<Command>,
         publish: watch::Sender<Snapshot>,
     ) -> Self {
-        // Any number will do: it only has to differ from one child to the other.
+        // Any number will do: it only has to differ between children.
         let seed = uuid::Uuid::now_v7().as_u64_pair().1;
         Self {
             name,
@@ -102,7 +102,7 @@ impl Actor {
         }
     }
 
-    /// Runs until the handle is gone and so is the child.
+    /// Runs until the handle has been dropped and the child is gone.
     pub(super) async fn run(mut self) {
         while let Some(event) = self.next().await {
             self.happen(event).await;
@@ -136,11 +136,11 @@ impl Actor {
         }
     }
 
-    /// News of the serving generation.
+    /// Turns [`News`] of the serving generation into an event.
     fn hear(&mut self, news: News) -> Event {
         match news {
             News::Announced => {
-                // From here on it answers for itself.
+                // From here on it accepts connections itself.
                 self.serving = Some(self.share.serve());
                 self.dark = Some(Instant::now());
                 Event::Tick
@@ -162,7 +162,7 @@ impl Actor {
         }
     }
 
-    /// Takes a command: whoever wanted the opposite is told so.
+    /// Takes a command, and answers the tickets of older commands that wanted the opposite.
     fn accept(&mut self, command: Command) -> Event {
         let (event, goal, spec) = match command.want {
             Want::Start(spec) => (Event::Start, Goal::Up, Some(spec)),
@@ -177,7 +177,7 @@ impl Actor {
                 (Event::Adopt, Goal::Up, vacant.then_some(spec))
             }
         };
-        // A start does not change what runs already; a restart brings its spec to the generation it spawns.
+        // A start does not change a running process; a restart passes its spec to the generation it spawns.
         let serving = matches!(self.machine.state(), State::Running { .. });
         if let Some(spec) = spec
             && !(serving && goal == Goal::Up)
@@ -189,7 +189,7 @@ impl Actor {
         event
     }
 
-    /// Lets an event happen, and what follows from it.
+    /// Applies an event to the state table, and carries out the effect.
     async fn happen(&mut self, event: Event) {
         let before = self.machine.state();
         let effect = self.machine.on(event, Instant::now());
@@ -233,7 +233,7 @@ impl Actor {
         self.report(cause);
     }
 
-    /// The new generation serves. The old one has as long as if it had been stopped.
+    /// Makes the new generation the serving one. The old generation drains within the same grace period as a stop.
     fn take_over(&mut self) {
         let Some(beside) = self.beside.take() else { return };
         if let Some(old) = self.run.replace(beside.run) {
@@ -244,7 +244,7 @@ impl Actor {
         self.restarts += 1;
     }
 
-    /// The serving generation is lost; the new one is all there is.
+    /// Replaces the lost serving generation by the new one.
     async fn promote(&mut self) -> Option<Cause> {
         let cause = self.post_mortem().await;
         self.take_over();
@@ -265,8 +265,8 @@ impl Actor {
         }
     }
 
-    /// Nobody listens: the port is closed, which is the truthful answer. Nobody listens yet: after a while somebody
-    /// says so.
+    /// Closes the port when no process may listen on it, and starts the stand-in when a process has been due for too
+    /// long.
     fn mind_the_port(&mut self) {
         let state = self.machine.state();
         if !state.keeps_port() {
@@ -279,7 +279,7 @@ impl Actor {
         }
         if !state.is_dark() {
             if self.dark.take().is_some() {
-                // Another child of the team that is as badly off begins anew.
+                // Other children without a serving process start their own wait again.
                 self.share.dismiss();
             }
             return;
@@ -289,7 +289,7 @@ impl Actor {
         if now < dark + self.limits.dark_patience {
             return;
         }
-        // Looked at again after a while: whoever answers now may go.
+        // Check again after another interval: a child that serves now may stop later.
         self.dark = Some(now);
         let answered = self.share.has_stand_in() || self.share.is_served_by_others(self.serving.as_ref());
         if let Some(port) = self.port.as_ref().filter(|_| !answered)
@@ -300,7 +300,7 @@ impl Actor {
     }
 }
 
-/// The news of a run; waits for ever when there is none.
+/// Waits for the next [`News`] of a run; pending for ever if there is none.
 async fn news(run: Option<&mut Run>) -> News {
     match run {
         Some(run) => run.news().await,
@@ -308,7 +308,7 @@ async fn news(run: Option<&mut Run>) -> News {
     }
 }
 
-/// Whether starting again can help after the way it ended.
+/// Returns whether a restart can help after this exit.
 fn retry(run: Option<&Run>) -> Retry {
     run.and_then(Run::exit).map_or(Retry::Limited, super::Exit::retry)
 }

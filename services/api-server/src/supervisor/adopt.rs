@@ -1,4 +1,4 @@
-//! What a supervisor that was killed has left behind: children that serve, to be adopted, and others, to be ended.
+//! Recovery of processes left behind by a supervisor that was killed: those that serve are adopted, the others ended.
 
 use std::io;
 use std::path::Path;
@@ -13,29 +13,30 @@ use super::probe::{self, Target};
 use super::run::Run;
 use super::{Limits, Listen, Spec, group, kin};
 
-/// Between two looks at those who are being ended.
+/// Interval between checks for processes that are being ended.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Who is still there so long after SIGKILL waits for a device; no use in waiting along.
+/// Maximum wait after SIGKILL. A process that is still there is blocked in the kernel, and waiting longer is of no use.
 const KILL_WAIT: Duration = Duration::from_secs(2);
 
-/// A child that served under another supervisor, and is ours now. Dropped, it waits for yet another one.
+/// A child that served under another supervisor and is now owned by this one. When dropped, it waits for yet another
+/// supervisor.
 #[derive(Debug)]
 pub struct Foundling {
     family: String,
     adopted: Adopted,
 }
 
-/// What there is.
+/// Process families found in the run directory.
 #[derive(Debug, Default)]
 pub(crate) struct LeftBehind {
-    /// They can be adopted; the youngest first.
+    /// Families that can be adopted, the youngest first.
     pub(crate) candidates: Vec<(Family, Candidate)>,
-    /// They cannot, or are only the rest of a family.
+    /// Families that cannot be adopted, or whose leader has ended.
     pub(crate) others: Vec<Family>,
 }
 
-/// Looks for families in `run`.
+/// Looks for process families in the directory `run`.
 pub(crate) async fn look(run: &Path, key: &Key) -> io::Result<LeftBehind> {
     let (run, key) = (run.to_owned(), key.clone());
     let families =
@@ -51,7 +52,7 @@ pub(crate) async fn look(run: &Path, key: &Key) -> io::Result<LeftBehind> {
     Ok(left)
 }
 
-/// Makes a candidate ours, if its health agrees with what it says.
+/// Adopts a candidate, provided that its health endpoint confirms the instance it reported.
 pub(crate) async fn adopt(family: &Family, candidate: Candidate) -> io::Result<Foundling> {
     let status = candidate.status.clone();
     let target = Target { addr: status.probe, instance: &status.instance, path: "/health/ready" };
@@ -60,8 +61,9 @@ pub(crate) async fn adopt(family: &Family, candidate: Candidate) -> io::Result<F
     Ok(Foundling { family: family.id.clone(), adopted })
 }
 
-/// Ends who cannot be adopted, and the rest of families whose leader is gone. Who is there is asked to leave, unless he is
-/// leaving already, and killed after the grace. Their files go with the last of them.
+/// Ends the processes that cannot be adopted, and the rest of families whose leader has ended. A leader that is not
+/// exiting already is asked to, and killed after the grace period. The files of a family are removed with its last
+/// process.
 pub(crate) async fn end(others: Vec<Family>, grace: Duration) {
     for family in &others {
         if let Found::Refused(error) = &family.found {
@@ -75,7 +77,7 @@ pub(crate) async fn end(others: Vec<Family>, grace: Duration) {
     loop {
         let late = Instant::now() >= deadline;
         left.retain(|family| {
-            // Of a family whose leader is gone, nobody is worth waiting for.
+            // The remaining processes of a family without a leader get no grace period.
             if late || matches!(family.found, Found::Nobody) {
                 ask(family, Request::Die);
             }
@@ -92,7 +94,7 @@ pub(crate) async fn end(others: Vec<Family>, grace: Duration) {
     }
 }
 
-/// Asks everybody who carries the mark of the family.
+/// Sends a request to every process that carries the marker of the family.
 fn ask(family: &Family, request: Request) {
     let marker = kin::marker(&family.id);
     kin::ask(
@@ -110,7 +112,7 @@ fn ask(family: &Family, request: Request) {
 // === impl Foundling ===
 
 impl Foundling {
-    /// Its sockets, and the watch over it.
+    /// Turns the adopted process into a run and a port.
     pub(super) fn into_run(mut self, name: &'static str, spec: &Spec, limits: &Limits) -> io::Result<(Run, Port)> {
         let status = &self.adopted.status;
         let listen = Listen { host: status.host.clone(), port: status.port, auto_port: false };

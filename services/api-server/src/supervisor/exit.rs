@@ -1,4 +1,4 @@
-//! How a process ended, and how that is told.
+//! Exit statuses, and the causes of failures.
 
 use std::fmt;
 
@@ -6,80 +6,80 @@ use signalbox_daemon::listener::Holder;
 
 use super::state::Retry;
 
-/// How the leader of a group ended.
+/// Exit status of a group leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It left with this code.
+    /// Exited with this code.
     Code(i32),
-    /// This signal ended it.
+    /// Ended by this signal.
     Signal(i32),
-    /// Somebody else reaped it, so nobody knows.
+    /// Unknown, because another process reaped it.
     Unknown,
 }
 
-/// Why a child is in error.
+/// Reason for which a child is in error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// What went wrong.
+    /// Kind of failure.
     pub fault: Fault,
-    /// One sentence.
+    /// Description, one sentence.
     pub message: String,
-    /// How its process ended, if there was one.
+    /// Exit status of the process, if there was one.
     pub exit: Option<Exit>,
-    /// The end of what it wrote to its standard error, at most 64 KiB.
+    /// End of its standard error, at most 64 KiB.
     pub tail: String,
 }
 
-/// What can go wrong with a child.
+/// Kinds of failure of a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Somebody else listens on its port.
+    /// Another process listens on its port.
     PortInUse {
-        /// The port.
+        /// Port number.
         port: u16,
-        /// Who, where the operating system tells.
+        /// Process that holds it, where the operating system tells.
         holder: Option<Holder>,
     },
-    /// It could not be run.
+    /// The process could not be started.
     NotSpawned,
-    /// It ended before it was ready.
+    /// The process ended before it was ready.
     ExitedEarly,
-    /// It did not become ready in time.
+    /// The process did not become ready in time.
     NeverReady,
-    /// It ended without being asked to.
+    /// The process ended without being asked to.
     Crashed,
-    /// It left in good order, and it was not us who asked it to.
+    /// The process exited with code 0 without being asked to by the supervisor.
     Left,
-    /// It did not answer health checks.
+    /// The process did not answer health checks.
     Unhealthy,
-    /// It used too much memory.
+    /// The process exceeded its memory limit.
     Memory,
-    /// It outlives SIGKILL.
+    /// The process group outlives SIGKILL.
     Stuck,
-    /// A new generation could not take over; the old one serves on.
+    /// A new generation could not take over; the old one keeps serving.
     HandoverFailed,
 }
 
-/// Lines of [`Cause::tail`] that are shown along with the message.
+/// Maximum lines of [`Cause::tail`] shown together with the message.
 const SHOWN_LINES: usize = 10;
 
 // === impl Exit ===
 
 impl Exit {
-    /// Whether starting again can help.
+    /// Returns whether a restart can help.
     pub(super) fn retry(self) -> Retry {
         match self {
-            // A ready process does that when somebody has asked it to leave.
+            // A ready process exits like this when it was asked to from outside.
             Self::Code(0) => Retry::Uncounted,
             // Bad usage, bad configuration.
             Self::Code(64 | 78) => Retry::Never,
-            // Another program has its port.
+            // Port in use.
             Self::Code(98) => Retry::Always,
             Self::Code(_) | Self::Signal(_) | Self::Unknown => Retry::Limited,
         }
     }
 
-    /// What our binaries mean by an exit code.
+    /// Returns the meaning of an exit code of our binaries.
     fn meaning(self) -> Option<&'static str> {
         match self {
             Self::Code(64) => Some("bad usage"),
@@ -112,7 +112,7 @@ impl fmt::Display for Exit {
 // === impl Fault ===
 
 impl Fault {
-    /// The word in the API.
+    /// Returns the name of the fault in the API.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -133,12 +133,12 @@ impl Fault {
 // === impl Cause ===
 
 impl Cause {
-    /// Without a process.
+    /// Creates a cause without an exit status.
     pub(super) fn new(fault: Fault, message: impl Into<String>) -> Self {
         Self { fault, message: message.into(), exit: None, tail: String::new() }
     }
 
-    /// The same, of a generation that was to take over. A port in use stays what it is: somebody can do something about it.
+    /// Marks the cause as a failed handover. A port in use stays what it is, because the operator can act on it.
     pub(super) fn of_handover(self) -> Self {
         let message = format!("{}; the old process serves on", self.message);
         let fault =

@@ -1,12 +1,12 @@
-//! Who belongs to a process group.
+//! Membership in a process group.
 //!
-//! `killpg(group, 0)` cannot answer that: it succeeds for zombies too, and `waitpid` says nothing about processes that
-//! are not our children. Linux is asked through `/proc`. Elsewhere an error of `killpg` has to do, which is exact once
+//! `killpg(group, 0)` cannot answer that: it succeeds for zombies too, and `waitpid` reports nothing about processes
+//! that are not our children. On Linux, `/proc` is read. Elsewhere an error of `killpg` has to do, which is exact once
 //! the leader has been reaped.
 
 use nix::unistd::Pid;
 
-/// Whether no living process is left in the group; zombies do not count.
+/// Returns whether the group has no living process left; zombies do not count.
 #[cfg(target_os = "linux")]
 pub(super) fn is_empty(group: Pid) -> bool {
     members(group).is_empty()
@@ -17,19 +17,19 @@ pub(super) fn is_empty(group: Pid) -> bool {
     nix::sys::signal::killpg(group, None).is_err()
 }
 
-/// The living processes of the group.
+/// Returns the living processes of the group.
 #[cfg(target_os = "linux")]
 pub(super) fn members(group: Pid) -> Vec<Pid> {
     processes().map(Pid::from_raw).filter(|pid| is_member(*pid, group)).collect()
 }
 
-/// Elsewhere the leader has to do: it is the one that is known.
+/// Returns the leader if it is alive: without `/proc` it is the only known member.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn members(group: Pid) -> Vec<Pid> {
     if lives(group) { vec![group] } else { Vec::new() }
 }
 
-/// Whether a living process is in the group.
+/// Returns whether `pid` is a living member of the group.
 #[cfg(target_os = "linux")]
 pub(super) fn is_member(pid: Pid, group: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -41,7 +41,7 @@ pub(super) fn is_member(pid: Pid, group: Pid) -> bool {
     nix::unistd::getpgid(Some(pid)) == Ok(group)
 }
 
-/// Whether a process has this number and is no zombie.
+/// Returns whether a process with this number exists and is not a zombie.
 #[cfg(target_os = "linux")]
 pub(super) fn lives(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -53,8 +53,8 @@ pub(super) fn lives(pid: Pid) -> bool {
     nix::sys::signal::kill(pid, None).is_ok()
 }
 
-/// The living processes that carry `marker` (`NAME=value`) in the environment they were started with, wherever they
-/// moved: descendants that left the group. Best effort, and only on Linux.
+/// Returns the living processes that have `marker` (`NAME=value`) in their initial environment, including descendants
+/// that left the group. Best effort, and only on Linux.
 #[cfg(target_os = "linux")]
 pub(super) fn marked(marker: &str) -> Vec<Pid> {
     processes().map(Pid::from_raw).filter(|pid| marked_with(*pid, marker)).collect()
@@ -65,12 +65,13 @@ pub(super) fn marked(_marker: &str) -> Vec<Pid> {
     Vec::new()
 }
 
-/// Whether a living process carries the marker. A zombie, like a process of another user, has no environment to read.
+/// Returns whether a living process carries the marker. The environment of a zombie or of another user's process cannot
+/// be read.
 pub(super) fn marked_with(pid: Pid, marker: &str) -> bool {
     environment(pid).split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
 }
 
-/// Whether a living process carries any marker of this name.
+/// Returns whether a living process carries any marker of this name.
 pub(super) fn is_marked(pid: Pid, name: &str) -> bool {
     let marker = |variable: &[u8]| variable.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
     environment(pid).split(|byte| *byte == 0).any(marker)
@@ -85,15 +86,15 @@ pub(super) fn processes() -> impl Iterator<Item = i32> {
     std::fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
-/// The group of a living process.
+/// Returns the group of a process unless it is a zombie or dead.
 #[cfg(target_os = "linux")]
 fn lives_in(stat: &str) -> Option<i32> {
     let (state, _, group) = parse(stat)?;
     (!matches!(state, 'Z' | 'X')).then_some(group)
 }
 
-/// State, parent and group of a process, from the text of `/proc/<pid>/stat`: `pid (name) state ppid pgrp …`, where the
-/// name may hold anything, parentheses and spaces included.
+/// Parses state, parent and group from the text of `/proc/<pid>/stat`: `pid (name) state ppid pgrp …`, where the name
+/// may contain any characters, including parentheses and spaces.
 #[cfg(target_os = "linux")]
 pub(super) fn parse(stat: &str) -> Option<(char, i32, i32)> {
     let (_, fields) = stat.rsplit_once(')')?;

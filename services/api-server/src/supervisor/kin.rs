@@ -1,7 +1,9 @@
-//! The processes of a family whose parent we are not: found by their mark and their group, and asked one by one.
+//! Processes of a family that was spawned by another supervisor: found by their marker and group, and signalled one by
+//! one.
 //!
-//! A whole group can be signalled only while its number cannot become a stranger's, which takes a leader whom nobody else
-//! reaps. Here everybody is held first, then looked at again, and only then asked.
+//! A whole group can be signalled safely only while its number cannot be reused, which requires that no other process
+//! reaps its leader. Here each process is therefore held by a handle first, then checked again, and only then
+//! signalled.
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use signalbox_daemon::identity::{Handle, Request};
 
 use super::group;
 
-/// See above.
+/// Process family of an adopted child; see the module documentation.
 #[derive(Debug)]
 pub(super) struct Kin {
     leader: Pid,
@@ -19,12 +21,13 @@ pub(super) struct Kin {
     marker: String,
 }
 
-/// What descendants of the family have in their environment.
+/// Returns the environment variable that descendants of the family carry.
 pub(super) fn marker(family: &str) -> String {
     format!("{FAMILY}={family}")
 }
 
-/// Asks those of the processes that still are `such` when they are held; `log` hears of each. Whether there were any.
+/// Sends a request to the processes that still satisfy `such` once a handle to them is held, and calls `log` for each.
+/// Returns whether there were any.
 pub(super) fn ask(
     processes: impl IntoIterator<Item = Pid>,
     such: impl Fn(Pid) -> bool,
@@ -52,12 +55,12 @@ impl Kin {
         Self { leader, process, marker: marker(family) }
     }
 
-    /// Asks everybody.
+    /// Sends a request to every process of the family.
     pub(super) fn ask(&self, request: Request) {
         ask(self.living(), |pid| self.has(pid), request, |_| {});
     }
 
-    /// Whether nobody is left.
+    /// Returns whether no process of the family is left.
     pub(super) fn is_empty(&self) -> bool {
         self.process.has_ended() && !self.living().into_iter().any(|pid| self.has(pid))
     }
@@ -70,8 +73,10 @@ impl Kin {
         living
     }
 
-    /// While one of its members lives, the number of a group is given to nobody: whoever is in it without a process of that
-    /// number being there is of the old group.
+    /// Returns whether `pid` belongs to the family.
+    ///
+    /// The kernel does not reuse the number of a group while it has a living member: a member of a group without a
+    /// process of that number therefore belongs to the old group.
     fn has(&self, pid: Pid) -> bool {
         let group_is_ours = || !self.process.has_ended() || !group::lives(self.leader);
         group::marked_with(pid, &self.marker) || (group::is_member(pid, self.leader) && group_is_ours())

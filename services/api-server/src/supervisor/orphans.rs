@@ -1,5 +1,5 @@
-//! Descendants of our children whose parent has ended: they become our children (Linux: we are a subreaper), so that
-//! they can be found and reaped whatever they did to hide, also where process 1 reaps nobody.
+//! Descendants of our children whose parent has ended. On Linux api-server is a subreaper, so they become its children
+//! and can be found and reaped wherever they moved, even where process 1 does not reap.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,21 +8,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-/// The leaders that have not been reaped: their end is somebody else's business.
+/// Group leaders that have not been reaped; each is reaped by its own `Process`.
 static LEADERS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
-/// While it lives, orphans are reaped.
+/// Reaps orphans until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reaper(tokio::task::JoinHandle<()>);
 
-/// No process is taken for an orphan while this is held.
+/// Guard: while it is held, no process is mistaken for an orphan.
 #[derive(Debug)]
 pub(super) struct Leaders(MutexGuard<'static, BTreeSet<i32>>);
 
-/// From now on orphans come to us, and those that end are reaped.
+/// Makes this process the parent of orphans, and reaps those that end.
 ///
 /// # Errors
-/// When there can be no more signal handlers.
+/// When no further signal handler can be registered.
 #[cfg(target_os = "linux")]
 pub(crate) fn take_in() -> std::io::Result<Reaper> {
     nix::sys::prctl::set_child_subreaper(true)?;
@@ -34,13 +34,13 @@ pub(crate) fn take_in() -> std::io::Result<Reaper> {
     })))
 }
 
-/// Elsewhere process 1 takes them in.
+/// Does nothing: process 1 takes orphans in on this platform.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn take_in() -> std::io::Result<Reaper> {
     Ok(Reaper(tokio::spawn(std::future::ready(()))))
 }
 
-/// The orphans that are alive. Those that are not are reaped.
+/// Returns the living orphans, and reaps the dead ones.
 #[cfg(target_os = "linux")]
 pub(super) fn living() -> Vec<Pid> {
     let leaders = Leaders::hold();
@@ -49,7 +49,7 @@ pub(super) fn living() -> Vec<Pid> {
     for pid in super::group::processes() {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let Some((state, parent, group)) = super::group::parse(&stat) else { continue };
-        // What we have started otherwise stays in our own group.
+        // Processes started by other parts of api-server stay in our own group.
         if parent != us || group == our_group || leaders.0.contains(&pid) {
             continue;
         }

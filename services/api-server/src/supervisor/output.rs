@@ -1,7 +1,7 @@
-//! What a child says: status lines on its standard output, everything else in its log file.
+//! Output of a child: status lines on its standard output, everything else in its log file.
 //!
-//! Standard error goes straight into a file, so that a child can go on logging when we are gone. Standard output is a
-//! pipe that carries status lines only; the children ignore errors of writing to it.
+//! Standard error goes straight into a file, so that a child can go on logging after its supervisor has ended. Standard
+//! output is a pipe that carries status lines only; the children ignore errors of writing to it.
 
 use std::fs::File;
 use std::io;
@@ -14,40 +14,40 @@ use tokio::process::ChildStdout;
 
 use crate::instance::private_directory;
 
-/// A status line is about 200 bytes. Of longer lines the rest is dropped.
+/// Maximum bytes of a status line. Usual ones have about 200 bytes; the rest of longer ones is dropped.
 const LINE_LIMIT: usize = 16 * 1024;
 
-/// How much of the log is kept as the cause of a failure.
+/// Maximum bytes of the log that are kept as the cause of a failure.
 const TAIL_LIMIT: u64 = 64 * 1024;
 
-/// The status line that says: I accept connections.
+/// The status line announcing that a child accepts connections.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Listening {
-    /// Names this run of the child; its health has to answer with the same.
+    /// Identifies this run of the child; its health endpoint has to answer with the same value.
     pub(super) instance: String,
-    /// Where.
+    /// Listening address.
     pub(super) addr: SocketAddr,
 }
 
-/// The standard output, line by line.
+/// Standard output, read line by line.
 #[derive(Debug)]
 pub(super) struct Lines {
     stdout: BufReader<ChildStdout>,
     line: Vec<u8>,
 }
 
-/// The log file of one run.
+/// Log file of one run.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
-    /// Where this run began in the file, unless the file has been emptied since.
+    /// Offset at which this run began, unless the file has been truncated since.
     begin: u64,
 }
 
 // === impl Listening ===
 
 impl Listening {
-    /// Reads a status line; `None` for every other line.
+    /// Parses a status line; `None` for every other line.
     pub(super) fn parse(line: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Status<'a> {
@@ -65,10 +65,10 @@ impl Lines {
         Self { stdout: BufReader::new(stdout), line: Vec::new() }
     }
 
-    /// The next line without its end; `None` when the child has closed its standard output. Cancel safe.
+    /// Returns the next line without its line end; `None` once the child has closed its standard output. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<String> {
         loop {
-            // A pipe that cannot be read has nothing more to say.
+            // A read error is treated as the end of the pipe.
             let bytes = self.stdout.fill_buf().await.unwrap_or_default();
             if bytes.is_empty() {
                 return None;
@@ -91,7 +91,7 @@ impl Lines {
 // === impl Log ===
 
 impl Log {
-    /// Opens the file for appending, private to us, and its directory with it.
+    /// Opens the file for appending, readable by the owner only, and creates its directory if necessary.
     pub(super) fn open(path: &Path) -> io::Result<(Self, File)> {
         if let Some(directory) = path.parent() {
             private_directory(directory)?;
@@ -101,17 +101,18 @@ impl Log {
         Ok((Self { path: path.to_owned(), begin }, file))
     }
 
-    /// That of a run which somebody else began, nobody knows where: its end may tell of an older run, too.
+    /// Refers to the log of an adopted child. The offset at which its run began is unknown, so the tail may contain
+    /// lines of an older run.
     #[cfg(unix)]
     pub(super) fn of_adopted(path: &Path) -> Self {
         Self { path: path.to_owned(), begin: 0 }
     }
 
-    /// The end of what this run wrote, at most 64 KiB, beginning with a whole line.
+    /// Reads the end of the output of this run, at most 64 KiB, starting at the beginning of a line.
     pub(super) async fn tail(&self) -> io::Result<String> {
         let mut file = tokio::fs::File::open(&self.path).await?;
         let length = file.metadata().await?.len();
-        // A file that has become shorter was rotated: all that is left in it is of this run.
+        // A file that became shorter was rotated: its whole content is from this run.
         let begin = if length < self.begin { 0 } else { self.begin };
         let from = begin.max(length.saturating_sub(TAIL_LIMIT));
         file.seek(io::SeekFrom::Start(from)).await?;

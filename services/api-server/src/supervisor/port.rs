@@ -1,5 +1,5 @@
-//! The sockets of a child: bound here, so that no restart refuses anybody and nobody can take the port in between. Where no
-//! socket can be passed, they are only tried out, and the child binds them.
+//! Listening sockets of a child: bound here, so that a restart refuses no connection and no other process can take the
+//! port in between. Where sockets cannot be passed, the port is only tested here, and the child binds it.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -10,10 +10,10 @@ use signalbox_daemon::listener::Holder;
 use super::Listen;
 use super::process::PASSES_SOCKETS;
 
-/// How many ports are tried after the one that is taken; then any will do.
+/// Number of ports tried after a taken one; after that any free port is used.
 const NEXT_PORTS: u16 = 100;
 
-/// Bound sockets; none where they cannot be passed. Dropping them closes them, unless a child has copies.
+/// Bound sockets; empty where they cannot be passed. Dropping them closes them, unless a child holds copies.
 #[derive(Debug)]
 pub(super) struct Port {
     listen: Listen,
@@ -21,18 +21,18 @@ pub(super) struct Port {
     addr: SocketAddr,
 }
 
-/// Why there are none.
+/// Reason why no socket could be bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Somebody else listens there.
+    /// Another process listens on the port.
     #[error("Port {port} is already in use by {}; stop it, or choose another port", name(holder.as_ref()))]
     InUse {
-        /// The port.
+        /// Port number.
         port: u16,
-        /// Who, where the operating system tells.
+        /// Process that holds it, where the operating system tells.
         holder: Option<Holder>,
     },
-    /// The host is unknown, the port is reserved for root, …
+    /// The host is unknown, the port needs privileges, …
     #[error("{0}")]
     Impossible(String),
 }
@@ -40,7 +40,7 @@ pub enum Refused {
 // === impl Port ===
 
 impl Port {
-    /// Binds them.
+    /// Binds the sockets; with `auto_port`, also tries the ports after a taken one.
     pub(super) async fn bind(listen: &Listen) -> Result<Self, Refused> {
         let mut bound = Listener::bind(&listen.host, listen.port).await;
         if listen.auto_port {
@@ -62,19 +62,19 @@ impl Port {
         Ok(Self { listen: listen.clone(), sockets, addr })
     }
 
-    /// Those of a child that was adopted, which were bound as `listen` says.
+    /// Wraps the sockets of an adopted child, which were bound as `listen` says.
     #[cfg(unix)]
     pub(super) fn adopted(listen: Listen, sockets: Vec<TcpListener>, addr: SocketAddr) -> Self {
         Self { listen, sockets, addr }
     }
 
-    /// Whether these are what is asked for.
+    /// Returns whether these sockets serve `listen`.
     pub(super) fn suits(&self, listen: &Listen) -> bool {
         self.listen.host == listen.host && (listen.port == self.listen.port || listen.port == self.addr.port())
     }
 
-    /// Whether what is asked for cannot be bound as long as these are: another host, the same port; or the same address, where
-    /// two processes cannot share it.
+    /// Returns whether `listen` cannot be bound while these sockets are open: a different host on the same port, or the
+    /// same address on a platform where processes cannot share it.
     pub(super) fn is_in_the_way_of(&self, listen: &Listen) -> bool {
         (listen.port == self.addr.port() && !self.suits(listen)) || (!PASSES_SOCKETS && self.suits(listen))
     }
@@ -83,7 +83,7 @@ impl Port {
         &self.sockets
     }
 
-    /// The (first) address, with the port that was really bound.
+    /// Returns the first address, with the port that was actually bound.
     pub(super) fn addr(&self) -> SocketAddr {
         self.addr
     }

@@ -1,4 +1,4 @@
-//! Is a child ready, or does it still live? Its health has to say so, and has to be its own.
+//! Readiness and liveness checks: a child's health endpoint has to answer, with the instance of that child.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use serde::Deserialize;
 use signalbox_daemon::CLIENTS_WAIT;
 use tokio::net::TcpStream;
 
-/// One question may take this long.
+/// Timeout of one check.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A health answer is a few hundred bytes.
+/// Maximum bytes of a health response; usual ones have a few hundred.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// Whom to ask, and what.
+/// Target of a check.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target<'a> {
     pub(super) addr: SocketAddr,
-    /// The answer has to come from this run of the child.
+    /// Instance that the response has to name.
     pub(super) instance: &'a str,
     pub(super) path: &'static str,
 }
 
-/// Why a child is not ready.
+/// Reason why a child is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotReady {
     #[error("it has not announced its address")]
@@ -41,16 +41,16 @@ pub(super) enum NotReady {
     Stranger(Option<String>),
 }
 
-/// What a child that lives says about its clients.
+/// State of the client connections, as a live child reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Clients {
-    /// New ones get a connection.
+    /// New clients get a connection.
     Served,
-    /// All connections are busy, so new ones wait.
+    /// All connections are busy; new clients wait.
     Waiting,
 }
 
-/// Asks once.
+/// Performs one check.
 pub(super) async fn ask(child: &Target<'_>) -> Result<Clients, NotReady> {
     tokio::time::timeout(PATIENCE, exchange(child)).await.unwrap_or(Err(NotReady::Timeout))
 }
@@ -76,7 +76,7 @@ async fn exchange(child: &Target<'_>) -> Result<Clients, NotReady> {
         let body = Limited::new(answer.into_body(), BODY_LIMIT).collect().await.map_err(unreachable)?;
         Ok((status, clients, body.to_bytes()))
     };
-    // The connection has to be driven along; how it ends says nothing that the answer does not say.
+    // The connection has to be polled as well; its own outcome adds nothing to that of the response.
     let (answer, _) = tokio::join!(answer, connection);
     let (status, clients, body) = answer?;
     if status != http::StatusCode::OK {
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// Asks a server that answers one connection with `answer`.
+    /// Checks a server that answers one connection with `answer`.
     async fn asked(answer: &'static str) -> Result<Clients, NotReady> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let child = Target { addr: listener.local_addr().unwrap(), instance: "me", path: "/health/ready" };

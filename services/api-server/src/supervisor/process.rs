@@ -1,4 +1,4 @@
-//! One process and all that it starts: a group on Unix, a job on Windows.
+//! A process and all its descendants: a process group on Unix, a job on Windows.
 
 #[cfg(unix)]
 #[path = "process/unix.rs"]
@@ -14,15 +14,16 @@ use tokio::process::ChildStdout;
 
 pub(super) use self::system::{PASSES_SOCKETS, Process};
 
-/// Tells our binaries that their standard input is a lifeline and their standard output is for status lines.
+/// Environment variable telling our binaries that standard input is a lifeline and standard output is for status lines.
 const SUPERVISED: &str = "SIGNALBOX_SUPERVISED";
 
-/// A process that was just started.
+/// A process that has just been spawned.
 #[derive(Debug)]
 pub(super) struct Spawned {
     pub(super) process: Process,
-    /// Its status lines.
+    /// Pipe with its status lines.
     pub(super) stdout: ChildStdout,
-    /// A socket of its own, so that a health check reaches this process and no other; `None`: where it serves everybody.
+    /// Address of a socket of its own, for health checks that reach this process and no other; `None` if it has only
+    /// the public one.
     pub(super) probe: Option<SocketAddr>,
 }

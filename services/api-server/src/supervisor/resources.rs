@@ -1,34 +1,34 @@
-//! What a child may use of the machine.
+//! Resource limits of a child.
 
 use std::io;
 
-/// Limits of one child. `None`: what its supervisor has.
+/// Limits of one child. `None`: inherited from its supervisor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
-    /// Bytes of memory that it may use for long. Beyond that a new process takes its place.
+    /// Bytes of resident memory. A process that exceeds it for too long is replaced.
     pub memory: Option<u64>,
-    /// How many files and sockets it may open.
+    /// Maximum number of open files and sockets.
     pub open_files: Option<u64>,
-    /// Its niceness, from 0 to 19.
+    /// Niceness, from 0 to 19.
     pub niceness: Option<u8>,
 }
 
 // === impl Resources ===
 
 impl Resources {
-    /// Gives a group that has just been spawned what it may use; what it starts later inherits it.
+    /// Applies the limits to a group that has just been spawned; later descendants inherit them.
     #[cfg(unix)]
     pub(super) fn apply(&self, leader: u32) -> io::Result<()> {
         let leader = i32::try_from(leader).map_err(io::Error::other)?;
         let Some(leader) = rustix::process::Pid::from_raw(leader) else { return Ok(()) };
         if let Some(niceness) = self.niceness {
-            // Of the group: of a process it would be that of its first thread.
+            // Set on the group: on a process it would apply to its first thread only.
             rustix::process::setpriority_pgrp(Some(leader), niceness.into())?;
         }
         self.open_files.map_or(Ok(()), |files| limit_open_files(leader, files))
     }
 
-    /// Elsewhere nothing can be limited.
+    /// Fails if any limit other than memory is set: none can be applied on this platform.
     #[cfg(not(unix))]
     pub(super) fn apply(&self, _: u32) -> io::Result<()> {
         let is_limited = self.niceness.is_some() || self.open_files.is_some();
@@ -39,7 +39,7 @@ impl Resources {
         }
     }
 
-    /// Whether the process uses more memory than it may.
+    /// Returns whether the process uses more memory than it may.
     pub(super) fn is_exceeded_by(&self, pid: u32) -> bool {
         self.memory.is_some_and(|limit| resident(pid).is_some_and(|used| used > limit))
     }
@@ -58,7 +58,7 @@ fn limit_open_files(_: rustix::process::Pid, _: u64) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "open files can be limited on Linux only"))
 }
 
-/// The memory a process has in use, in bytes; `None` where the operating system does not say.
+/// Returns the resident memory of a process in bytes; `None` where the operating system does not tell.
 #[cfg(target_os = "linux")]
 fn resident(pid: u32) -> Option<u64> {
     let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;

@@ -1,4 +1,4 @@
-//! One life of a child: from spawn to burial.
+//! One run of a child process: from spawn until its group is empty.
 
 use std::future::Future;
 use std::io;
@@ -17,19 +17,20 @@ use super::process::{Process, Spawned};
 use super::{Exit, Limits, Resources, Spec};
 use crate::loopback::reachable;
 
-/// Between two questions for readiness.
+/// Interval between readiness checks.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Between two looks at a group that is being killed.
+/// Interval between checks whether a group that is being killed is empty.
 const BURIAL_PAUSE: Duration = Duration::from_millis(10);
 
-/// When a question comes back so much later than it can have taken, the machine was asleep or we were stopped.
+/// Delay of an answer, beyond what the check can have taken, from which on the machine is assumed to have been
+/// suspended or this process to have been stopped.
 const SLEEP: Duration = Duration::from_secs(5);
 
-/// A question for readiness or life and, in time, its answer.
+/// A readiness or liveness check in progress.
 type Question = Pin<Box<dyn Future<Output = Result<Clients, NotReady>> + Send>>;
 
-/// A process group and what is known about it.
+/// A process group and the supervisor's knowledge of it.
 pub(super) struct Run {
     name: &'static str,
     process: Process,
@@ -37,45 +38,45 @@ pub(super) struct Run {
     output: Option<Lines>,
     log: Log,
     since: Instant,
-    /// Where its own socket for health checks is. `None`: it has none, and has not announced another.
+    /// Address of its own socket for health checks. `None` if it has none and has not announced its public address yet.
     probe_addr: Option<SocketAddr>,
     probe_interval: Duration,
     resources: Resources,
     memory_patience: Duration,
-    /// Since when it has been using too much memory.
+    /// Time since which it has exceeded its memory limit.
     heavy: Option<Instant>,
     listening: Option<Listening>,
-    /// Whether it has been ready; from then on it is asked whether it lives.
+    /// Whether it has been ready. From then on liveness is checked instead of readiness.
     ready: bool,
-    /// The question that is under way; `None` before the announcement.
+    /// Check in progress; `None` before the announcement.
     probe: Option<Question>,
-    /// What the last answer said about its clients.
+    /// State of the client connections according to the last answer.
     clients: Clients,
-    /// When the question was posed, and how long the pause before it was.
+    /// Time at which the current check was scheduled, on both clocks, and the pause before its request.
     asked: (Instant, SystemTime, Duration),
-    /// What the last question that was not answered well came to.
+    /// Reason why the last check failed.
     not_ready: NotReady,
-    /// How the leader ended; from then on the rest is being buried.
+    /// Exit status of the leader; once it is set, the rest of the group is being killed.
     exit: Option<Exit>,
     next_look: Instant,
 }
 
-/// What happened.
+/// Events of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// It has said where it listens.
+    /// The child has announced its listening address.
     Announced,
-    /// It announced itself and its health agrees.
+    /// The child is ready: its health endpoint confirms the announcement.
     Ready,
-    /// It was ready, and still lives.
+    /// A health check of the ready child succeeded.
     Alive,
-    /// It was ready and still lives, and has been using more memory than it may for too long.
+    /// A health check of the ready child succeeded, but it has exceeded its memory limit for too long.
     Heavy,
-    /// It was ready, and did not answer. `slept`: the machine may be to blame.
+    /// A health check of the ready child failed. `slept`: a suspension of the machine may be the reason.
     Missed { slept: bool },
     /// The leader has ended.
     Exited,
-    /// Nothing is left of it.
+    /// The group is empty.
     Gone,
 }
 
@@ -111,7 +112,7 @@ impl Run {
         })
     }
 
-    /// Goes on with a child that has been serving under another supervisor.
+    /// Takes over a child that has been serving under another supervisor.
     #[cfg(unix)]
     pub(super) fn adopted(
         name: &'static str,
@@ -127,7 +128,7 @@ impl Run {
             process: Process::adopted(name, spec, family, process, status.identity.pid, lifeline)?,
             output: None,
             log: Log::of_adopted(&spec.log),
-            // Longer ago than the machine remembers is as long ago as it remembers.
+            // An uptime before the epoch of the clock counts as zero.
             since: now.checked_sub(Duration::from_millis(status.uptime_ms)).unwrap_or(now),
             probe_addr: Some(status.probe),
             probe_interval: limits.probe_interval,
@@ -147,7 +148,7 @@ impl Run {
         Ok(run)
     }
 
-    /// Waits for the next thing worth knowing. Cancel safe.
+    /// Waits for the next event of the run. Cancel safe.
     pub(super) async fn news(&mut self) -> News {
         loop {
             tokio::select! {
@@ -203,7 +204,7 @@ impl Run {
         }
     }
 
-    /// Whether it has been using too much memory for long enough; then its time begins anew.
+    /// Returns whether the memory limit has been exceeded for long enough; if so, the measurement starts again.
     fn is_heavy(&mut self) -> bool {
         if !self.resources.is_exceeded_by(self.pid()) {
             self.heavy = None;
@@ -217,14 +218,14 @@ impl Run {
         heavy
     }
 
-    /// Whether the answer to the last question took longer than it can have.
+    /// Returns whether the last answer took longer than the check itself can have.
     fn slept(&self) -> bool {
         let (asked, wall, pause) = self.asked;
-        // A clock that was put back says nothing.
+        // A wall clock that was set back yields no information.
         slept(asked.elapsed(), wall.elapsed().unwrap_or_default(), pause)
     }
 
-    /// Waits for its end: asks it to leave if it is alive, and kills it after the grace.
+    /// Ends the group and waits until it is empty: asks it to exit if it is alive, and kills it after the grace period.
     pub(super) async fn end(mut self, grace: Duration) {
         let mut deadline = Instant::now();
         if self.exit.is_none() && !grace.is_zero() {
@@ -249,13 +250,13 @@ impl Run {
         }
     }
 
-    /// Asks it to leave.
+    /// Asks the group to exit.
     pub(super) fn terminate(&mut self) {
         self.probe = None;
         self.process.terminate();
     }
 
-    /// Kills it.
+    /// Kills the group.
     pub(super) fn kill(&mut self) {
         self.probe = None;
         self.process.kill();
@@ -273,12 +274,12 @@ impl Run {
         self.process.is_adopted()
     }
 
-    /// What it says its address is.
+    /// Returns the announced listening address.
     pub(super) fn addr(&self) -> Option<SocketAddr> {
         self.listening.as_ref().map(|listening| listening.addr)
     }
 
-    /// Where it answers and no other generation or child.
+    /// Returns the address at which this process alone answers.
     pub(super) fn probe_addr(&self) -> Option<SocketAddr> {
         self.probe_addr
     }
@@ -287,7 +288,7 @@ impl Run {
         self.exit
     }
 
-    /// Whether new clients get a connection.
+    /// Returns whether new clients get a connection.
     pub(super) fn serves_clients(&self) -> bool {
         self.clients == Clients::Served
     }
@@ -296,7 +297,7 @@ impl Run {
         &self.not_ready
     }
 
-    /// The end of its log.
+    /// Reads the end of its log.
     pub(super) fn tail(&self) -> impl Future<Output = String> + Send + use<'_> {
         let (name, log) = (self.name, &self.log);
         async move {
@@ -307,7 +308,7 @@ impl Run {
         }
     }
 
-    /// Whether that was the announcement.
+    /// Handles a status line. Returns whether it was the announcement.
     fn hear(&mut self, line: &str) -> bool {
         match Listening::parse(line) {
             Some(listening) if self.listening.is_none() && self.exit.is_none() => {
@@ -337,13 +338,16 @@ impl Run {
     }
 }
 
-/// A machine that sleeps stops the monotonic clock and not the other one; a process that is stopped stops neither. To put
-/// the wall clock forward looks like a sleep, which costs one health check and nothing else: all deadlines are monotonic.
+/// Returns whether the machine was suspended or this process was stopped.
+///
+/// A suspended machine stops the monotonic clock, but not the wall clock; a stopped process stops neither. Setting the
+/// wall clock forward looks like a suspension, which forgives one health check and has no other effect: all deadlines
+/// are monotonic.
 fn slept(monotonic: Duration, wall: Duration, pause: Duration) -> bool {
     monotonic > pause + probe::PATIENCE + SLEEP || wall > monotonic + SLEEP
 }
 
-/// The next line; waits for ever when there will be none.
+/// Returns the next line; pending for ever after the last.
 async fn next_line(output: &mut Option<Lines>) -> Option<String> {
     match output {
         Some(lines) => lines.next().await,
@@ -351,7 +355,7 @@ async fn next_line(output: &mut Option<Lines>) -> Option<String> {
     }
 }
 
-/// The answer to the question under way; waits for ever when there is none.
+/// Returns the answer of the check in progress; pending for ever if there is none.
 async fn answer(probe: &mut Option<Question>) -> Result<Clients, NotReady> {
     match probe {
         Some(question) => question.await,
@@ -369,7 +373,7 @@ mod tests {
         let pause = second * 2;
         assert!(!slept(pause, pause, pause), "nothing happened");
         assert!(slept(pause, pause + hour, pause), "put forward, or asleep");
-        // Put back: no time has passed by the wall clock.
+        // Set back: no time has passed by the wall clock.
         assert!(!slept(pause, Duration::ZERO, pause));
         assert!(slept(hour, hour, pause), "the process was stopped");
     }

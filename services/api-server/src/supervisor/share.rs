@@ -1,7 +1,7 @@
-//! One port for several children: whoever needs it first binds it, the others get the same sockets.
+//! One port for several children: the first one to need it binds it, the others get the same sockets.
 //!
-//! The port is open as long as one of them keeps it. Nobody answers in the place of a child (see [`StandIn`]) while
-//! another one serves: clients have somebody to wait for.
+//! The port is open as long as one child keeps it. The [`StandIn`] does not answer while any child serves: clients then
+//! wait for that child.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,20 +12,20 @@ use super::Listen;
 use super::port::{Port, Refused};
 use super::stand_in::StandIn;
 
-/// What the children of a team have in common. Clones share it.
+/// State shared by the children of a team. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Share(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Locked while somebody binds: the others want the outcome, not a second try.
+    /// Locked while the port is bound, so that the other children use the result instead of trying again.
     port: Turn<Weak<Port>>,
-    /// A copy for each child that serves.
+    /// Cloned by each child that serves; the reference count is the number of serving children.
     serving: Arc<()>,
     stand_in: Mutex<Option<StandIn>>,
 }
 
-/// A child that serves has one.
+/// Guard held by a child that serves.
 #[derive(Debug)]
 pub(super) struct Serving {
     _mark: Arc<()>,
@@ -34,7 +34,7 @@ pub(super) struct Serving {
 // === impl Share ===
 
 impl Share {
-    /// The port that `listen` means: the present one if it suits, a new one otherwise.
+    /// Returns the port for `listen`: the present one if it suits, a new one otherwise.
     pub(super) async fn port(&self, listen: &Listen) -> Result<Arc<Port>, Refused> {
         let mut present = self.0.port.lock().await;
         if let Some(port) = present.upgrade().filter(|port| port.suits(listen)) {
@@ -45,7 +45,8 @@ impl Share {
         Ok(port)
     }
 
-    /// The port of a child that was adopted. Another one may have brought copies of the same sockets.
+    /// Returns the port of an adopted child: the present one if another child has brought copies of the same sockets
+    /// already.
     pub(super) async fn adopted(&self, port: Port) -> Arc<Port> {
         let mut present = self.0.port.lock().await;
         if let Some(same) = present.upgrade().filter(|present| present.addr() == port.addr()) {
@@ -56,19 +57,19 @@ impl Share {
         port
     }
 
-    /// Whether what is asked for cannot be bound as long as the present port is open.
+    /// Returns whether `listen` cannot be bound while the present port is open.
     pub(crate) async fn is_in_the_way_of(&self, listen: &Listen) -> bool {
         self.0.port.lock().await.upgrade().is_some_and(|port| port.is_in_the_way_of(listen))
     }
 
-    /// A child serves: nobody answers in its place any more.
+    /// Registers a serving child, and stops the stand-in.
     pub(super) fn serve(&self) -> Serving {
         let serving = Serving { _mark: Arc::clone(&self.0.serving) };
         self.dismiss();
         serving
     }
 
-    /// Whether a child serves beside the one that asks.
+    /// Returns whether any other child serves.
     pub(super) fn is_served_by_others(&self, own: Option<&Serving>) -> bool {
         Arc::strong_count(&self.0.serving) > 1 + usize::from(own.is_some())
     }
@@ -77,7 +78,7 @@ impl Share {
         self.stand_in().is_some()
     }
 
-    /// Answers in the place of the children, until one serves.
+    /// Starts the stand-in, which answers until a child serves.
     pub(super) fn stand_in_at(&self, port: &Port) -> io::Result<()> {
         *self.stand_in() = Some(StandIn::begin(port.sockets())?);
         Ok(())

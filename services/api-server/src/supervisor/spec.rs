@@ -1,4 +1,4 @@
-//! What to run, and how much patience to have with it.
+//! The process to run, and the supervisor's limits for it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,76 +9,77 @@ use signalbox_core::secret::Secret;
 
 use super::Resources;
 
-/// How one process is started. Each start brings its own, so that what changed meanwhile takes effect.
+/// Description of one process. Each start passes its own, so that changes of the configuration take effect.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// The executable.
+    /// Executable.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Arguments.
     pub args: Vec<OsString>,
-    /// Its whole environment: nothing else is inherited. See [`inherited_env`].
+    /// Complete environment: no other variable is inherited. See [`inherited_env`].
     pub env: Vec<(OsString, OsString)>,
-    /// Variables it gets on its standard input instead, because other processes can read an environment.
+    /// Variables passed through standard input, because other processes can read an environment.
     pub secrets: Vec<(String, Secret<String>)>,
-    /// Where it listens. The sockets are ours, and it gets a copy of each.
+    /// Address to listen on. The supervisor owns the sockets, and the process gets copies.
     pub listen: Listen,
-    /// What it may use of the machine.
+    /// Resource limits.
     pub resources: Resources,
-    /// Where its standard error goes; appended to, made with its directory if absent.
+    /// File for its standard error: appended to, and created with its directory if absent.
     pub log: PathBuf,
-    /// The directory of what it can be adopted through, made if absent.
+    /// Directory of the files needed for its adoption; created if absent.
     pub run: PathBuf,
-    /// How long it serves on when we were killed, waiting to be adopted. Zero: not at all.
+    /// Time it keeps serving after its supervisor was killed, waiting to be adopted. Zero: not at all.
     pub orphan_grace: Duration,
-    /// Stands for what this asks for; see [`Spec::text`]. Another supervisor that asks for the same need not restart it.
+    /// Fingerprint of this spec; see [`Spec::text`]. A supervisor with the same fingerprint need not restart the
+    /// process.
     pub fingerprint: String,
 }
 
-/// Where a child listens.
+/// Listening address of a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// An IP address, `localhost` or a host name.
+    /// IP address, `localhost` or host name.
     pub host: String,
-    /// 0 means any.
+    /// Port; 0 means any.
     pub port: u16,
-    /// Take the next free port when this one is taken.
+    /// Whether the next free port is taken when this one is in use.
     pub auto_port: bool,
 }
 
-/// How much patience to have.
+/// Timeouts and thresholds of the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From spawn to ready.
+    /// Timeout from spawn to ready.
     pub startup: Duration,
-    /// From the polite request to leave to SIGKILL.
+    /// Time from the request to exit until SIGKILL.
     pub grace: Duration,
-    /// From SIGKILL to the group being empty; after that it is called stuck.
+    /// Time from SIGKILL until the group must be empty; after that the child counts as stuck.
     pub kill_wait: Duration,
-    /// Before the first restart after a failure; doubles with each further failure.
+    /// Delay before the first restart after a failure; doubles with each further failure.
     pub restart_delay: Duration,
-    /// The longest delay before a restart.
+    /// Maximum delay before a restart.
     pub restart_delay_max: Duration,
-    /// After so many failures in a row it is not restarted any more.
+    /// Failures in a row after which a child is not restarted any more.
     pub restart_limit: u32,
-    /// Ready for so long, a child has left its old failures behind.
+    /// Time of being ready after which earlier failures no longer count.
     pub restart_reset: Duration,
-    /// Between two health checks of a ready child.
+    /// Interval between health checks of a ready child.
     pub probe_interval: Duration,
-    /// After so many failed health checks in a row a child is restarted.
+    /// Failed health checks in a row after which a child is restarted.
     pub probe_failures: u32,
-    /// A child that uses more memory than it may for so long is replaced.
+    /// Time a child may exceed its memory limit before it is replaced.
     pub memory_patience: Duration,
-    /// How long after a sleep of the machine a failed health check is forgiven; one for each sleep.
+    /// Time after a suspension of the machine within which a failed health check is forgiven; one per suspension.
     pub sleep_pardon: Duration,
-    /// How long clients wait in the queue of a socket nobody serves before they get a 503.
+    /// Time that clients wait in the queue of a socket without a serving process before they get a 503.
     pub dark_patience: Duration,
 }
 
 // === impl Spec ===
 
 impl Spec {
-    /// All that makes a difference to the child, as one text. It holds secrets, and of the environment only what was not
-    /// inherited: that depends on who started us.
+    /// Returns everything that makes a difference to the child, as one text. It contains secrets. Inherited variables
+    /// are left out, because they depend on how api-server itself was started.
     #[must_use]
     pub fn text(&self) -> Vec<u8> {
         let Listen { host, port, .. } = &self.listen;
@@ -114,8 +115,8 @@ impl Default for Limits {
     }
 }
 
-/// The variables of our own environment that a child may see. What is not named here could change what a child does
-/// behind its configuration's back (`LD_PRELOAD`, `HTTP_PROXY`), or is meant for us (`PORT`, `HOST`).
+/// Returns the variables of our own environment that a child may see. Others could change a child's behaviour behind
+/// its configuration (`LD_PRELOAD`, `HTTP_PROXY`), or are meant for api-server itself (`PORT`, `HOST`).
 #[must_use]
 pub fn inherited_env() -> Vec<(OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_inherited)).collect()
@@ -141,7 +142,7 @@ fn is_inherited(name: &str) -> bool {
         "NO_COLOR",
     ];
     const PREFIXES: [&str; 3] = ["LC_", "XDG_", "SSL_CERT_"];
-    // `Path` and `SystemRoot` on Windows, where case makes no difference.
+    // Windows spells some of them `Path` and `SystemRoot`, and ignores case.
     let upper = name.to_ascii_uppercase();
     let name = if cfg!(windows) { &*upper } else { name };
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))

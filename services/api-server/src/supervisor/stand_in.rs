@@ -1,4 +1,4 @@
-//! Answers for a child that is not there: clients of a socket that nobody serves would wait for ever.
+//! Answers 503 in place of a child that does not serve, whose clients would otherwise wait for ever.
 
 use std::io;
 use std::net::TcpListener;
@@ -10,13 +10,14 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// A request has to be read to its end before it is answered, or the client may see a reset instead. Nobody gets longer.
+/// Timeout of one exchange. The request has to be read to its end, or the client may see a reset instead of the
+/// response.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Clients that are answered at a time; more wait in the queue of the socket.
+/// Maximum clients answered concurrently; more wait in the queue of the socket.
 const AT_A_TIME: usize = 64;
 
-/// When accepting fails, as it does without descriptors.
+/// Pause after a failed accept, for example for lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 const ANSWER: &str = "HTTP/1.1 503 Service Unavailable\r\n\
@@ -24,7 +25,7 @@ const ANSWER: &str = "HTTP/1.1 503 Service Unavailable\r\n\
     {\"error\":{\"message\":\"The service is being started. Try again in a moment.\",\"type\":\"server_error\",\
     \"code\":\"service_starting\",\"param\":null}}";
 
-/// Answers until it is dropped.
+/// Answers clients until it is dropped.
 #[derive(Debug)]
 pub(super) struct StandIn {
     _tasks: JoinSet<()>,
@@ -33,7 +34,7 @@ pub(super) struct StandIn {
 // === impl StandIn ===
 
 impl StandIn {
-    /// Begins to answer on copies of these sockets.
+    /// Starts to answer on copies of these sockets.
     pub(super) fn begin(sockets: &[TcpListener]) -> io::Result<Self> {
         let mut tasks = JoinSet::new();
         let slots = Arc::new(Semaphore::new(AT_A_TIME));
@@ -52,7 +53,7 @@ async fn accept(socket: tokio::net::TcpListener, slots: Arc<Semaphore>) {
         match socket.accept().await {
             Ok((stream, _)) => {
                 answers.spawn(async move {
-                    // Whoever is too slow, or goes away, has had his chance.
+                    // Clients that are too slow or disconnect get no response.
                     tokio::time::timeout(PATIENCE, answer(stream)).await.ok();
                     drop(slot);
                 });
@@ -72,7 +73,8 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
     }
     stream.write_all(ANSWER.as_bytes()).await?;
     stream.shutdown().await?;
-    // What is left of the body; closing with unread bytes would reset the connection and take the answer along.
+    // Read the rest of the body: closing a socket with unread bytes resets the connection, which could discard the
+    // response.
     tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(drop)
 }
 

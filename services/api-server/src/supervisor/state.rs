@@ -1,4 +1,4 @@
-//! What may follow what: the life of a child as a table. No processes, no files, no clock of its own.
+//! Lifecycle of a child as a state table: which transition follows which event. Free of processes, files and clocks.
 
 mod backoff;
 mod phase;
@@ -8,54 +8,54 @@ use tokio::time::Instant;
 use self::backoff::Backoff;
 use super::Limits;
 
-/// Old generations that may be finishing their streams beside the serving one. A restart waits for one of them to end
-/// rather than make it more.
+/// Maximum old generations that may be finishing their streams beside the serving one. A further restart waits until
+/// one of them has ended.
 const MAX_DRAINING: usize = 3;
 
-/// The table and where we are in it.
+/// State table and present state.
 #[derive(Debug)]
 pub(super) struct Machine {
     state: State,
     limits: Limits,
     backoff: Backoff,
-    /// Failures since the last time it was ready for long enough, or started by hand.
+    /// Failures since the last time the child was ready for long enough or was started by a command.
     failures: u32,
-    /// Groups that are on their way out beside the one that `state` is about.
+    /// Groups that are ending beside the one in `state`.
     draining: usize,
-    /// Until then the first health check that fails is not counted.
+    /// End of the period within which the first failed health check is not counted.
     forgiving: Option<Instant>,
 }
 
-/// Where a child is in its life.
+/// States of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing runs. `forced`: the last process had to be killed.
+    /// No process. `forced`: the last one had to be killed.
     Stopped { forced: bool },
-    /// A process was spawned and is not ready; after `deadline` it is given up.
+    /// Spawned but not ready; killed at `deadline`.
     Starting { deadline: Instant },
-    /// The process is ready since then. Degraded while health checks are being missed.
+    /// Ready since `since`. Degraded while `misses` is not zero.
     Running { since: Instant, misses: u32, handover: Option<Handover> },
-    /// The group is on its way out; what happens at `deadline` depends on `stage`.
+    /// The group is ending; the action at `deadline` depends on `stage`.
     Stopping { then: Then, stage: Stage, deadline: Instant, forced: bool },
-    /// It failed, and is started again then.
+    /// Failed; started again at `until`.
     Backoff { until: Instant },
-    /// A group outlives SIGKILL. Nothing new may be spawned beside it.
+    /// A group outlives SIGKILL. No process may be spawned beside it.
     Stuck { stage: Stage },
-    /// The group is gone, that was not asked for, and it is not tried again.
+    /// Failed for good: the group is gone without a request to stop, and is not started again.
     Failed,
 }
 
-/// A new generation beside the serving one.
+/// Progress of a new generation beside the serving one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handover {
-    /// To be spawned as soon as there is room for it.
+    /// To be spawned once fewer old generations are draining.
     Wanted { since: Instant },
-    /// Spawned and not ready; after `deadline` it is given up and the old one stays. `again`: another one was asked for
+    /// Spawned but not ready; dropped at `deadline`, and the old one stays. `again`: a further restart was requested
     /// meanwhile.
     Rising { deadline: Instant, again: bool },
 }
 
-/// What follows when the group is gone.
+/// Next step after the group is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     Rest,
@@ -63,53 +63,53 @@ pub(super) enum Then {
     Fail { retry: Retry },
 }
 
-/// Whether a child that has failed is started again.
+/// Restart policy after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// Only a person can help: bad usage, bad configuration, no such program.
+    /// Final: the operator has to act (bad usage, bad configuration, no such program).
     Never,
-    /// After a growing delay, up to so many failures in a row as [`Limits::restart_limit`] says.
+    /// After a growing delay, up to [`Limits::restart_limit`] failures in a row.
     Limited,
-    /// After a growing delay, for ever: another program has its port, and may give it back.
+    /// After a growing delay, without limit: another program has its port, and may release it.
     Always,
-    /// After the shortest delay, and it is not counted: it left in good order because somebody asked it to.
+    /// After the shortest delay, and not counted as a failure: it was asked to exit from outside, and did.
     Uncounted,
 }
 
-/// How far a stop has come.
+/// Progress of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Asked to leave.
+    /// Asked to exit.
     Asked,
     /// SIGKILL was sent.
     Killed,
-    /// It is gone; older generations are still finishing their streams.
+    /// The group is gone; older generations are still finishing their streams.
     Draining,
 }
 
-/// What can happen.
+/// Inputs of the state table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Start,
     Stop,
     Restart,
-    /// A restart whose sockets cannot be bound beside those of the serving process: it has to leave first.
+    /// A restart whose sockets cannot be bound while the serving process has its own: that process has to exit first.
     Replace,
-    /// A process that served already has become ours.
+    /// A process that is serving already has been adopted.
     Adopt,
-    /// There is no process after all.
+    /// No process could be spawned.
     SpawnFailed {
         retry: Retry,
     },
-    /// It announced itself and its health agrees.
+    /// The child is ready: its health endpoint confirms the announcement.
     Ready,
     /// A health check of the ready process succeeded.
     Alive,
     /// A health check of the ready process failed.
     Missed,
-    /// It has been using more memory than it may for too long.
+    /// The memory limit has been exceeded for too long.
     Heavy,
-    /// The leader has ended; it is not reaped, and others may live in its group.
+    /// The leader has ended. It is not reaped yet, and its group may have other members.
     Exited {
         retry: Retry,
     },
@@ -121,32 +121,32 @@ pub(super) enum Event {
     BesideReady,
     /// The new generation has ended.
     BesideExited,
-    /// A group that was on its way out beside the serving one is gone.
+    /// A group that was ending beside the serving one is gone.
     Drained,
-    /// The machine was asleep, or we were stopped.
+    /// The machine was suspended, or this process was stopped.
     Slept,
     /// A deadline may have passed.
     Tick,
 }
 
-/// What has to be done about it.
+/// Action that the actor has to carry out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Nothing,
     Spawn,
-    /// Take the adopted process for the serving one.
+    /// Make the adopted process the serving one.
     TakeIn,
     /// Spawn a new generation beside the serving one.
     SpawnBeside,
-    /// The new generation serves; the old one drains.
+    /// The new generation becomes the serving one; the old one drains.
     TakeOver,
-    /// The serving generation is finished; the new one is in its place, ready or not.
+    /// The serving generation is lost; the new one replaces it, ready or not.
     Promote,
-    /// Kill the new generation; the serving one stays.
+    /// Kill the new generation; the serving one stays unchanged.
     DropBeside,
-    /// Ask the group to leave, and the new generation if there is one.
+    /// Ask the group to exit, and the new generation if there is one.
     Terminate,
-    /// SIGKILL to the group.
+    /// Send SIGKILL to the group.
     Kill,
 }
 
@@ -162,12 +162,13 @@ impl Machine {
         self.state
     }
 
-    /// Failures in a row.
+    /// Returns the number of failures in a row.
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// The table. What is not in it changes nothing: a report that comes too late is no error.
+    /// Applies an event. Combinations without an entry change nothing, because a report that arrives late is not an
+    /// error.
     pub(super) fn on(&mut self, event: Event, now: Instant) -> Effect {
         use State::{Backoff, Failed, Running, Starting, Stopped, Stopping, Stuck};
         match event {
@@ -191,7 +192,7 @@ impl Machine {
             (Starting { .. }, Event::Ready) => (running(now), Effect::Nothing),
             (Starting { .. }, Event::SpawnFailed { retry }) => (self.failed(retry, now), Effect::Nothing),
             (Starting { .. }, Event::Exited { retry }) => {
-                // Nobody can have asked it to leave before it was ready.
+                // Before it was ready it cannot have been asked to exit.
                 let retry = if retry == Retry::Uncounted { Retry::Limited } else { retry };
                 (self.killing(Then::Fail { retry }, false, now), Effect::Kill)
             }
@@ -286,7 +287,7 @@ impl Machine {
     ) -> (State, Effect) {
         let towards = |then| State::Stopping { then, stage, deadline, forced };
         match (event, stage) {
-            // Nothing of ours listens any more: a new generation need not wait for old streams.
+            // None of our processes listens any more, so a new generation need not wait for old streams.
             (Event::Start | Event::Restart | Event::Replace, Stage::Draining) => self.fresh_start(now),
             (Event::Start | Event::Restart | Event::Replace, _) => (towards(Then::Start), Effect::Nothing),
             (Event::Stop, _) => (towards(Then::Rest), Effect::Nothing),
@@ -303,7 +304,7 @@ impl Machine {
         }
     }
 
-    /// When to send the next [`Event::Tick`].
+    /// Returns the time of the next [`Event::Tick`].
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Starting { deadline } | State::Stopping { deadline, .. } => Some(deadline),
@@ -316,7 +317,7 @@ impl Machine {
         }
     }
 
-    /// By hand: old failures do not count any more.
+    /// Starts by a command: earlier failures no longer count.
     fn fresh_start(&mut self, now: Instant) -> (State, Effect) {
         self.failures = 0;
         (self.starting(now), Effect::Spawn)
@@ -342,7 +343,7 @@ impl Machine {
         }
     }
 
-    /// Whether a health check that failed is put down to a sleep; once for each sleep.
+    /// Returns whether a failed health check is attributed to a suspension; once per suspension.
     fn pardon(&mut self, now: Instant) -> bool {
         self.forgiving.take().is_some_and(|until| now < until)
     }
@@ -358,7 +359,7 @@ impl Machine {
         }
     }
 
-    /// Stopped, or nearly so: older generations may have streams to finish.
+    /// Returns the state after a stop: stopping while older generations finish their streams, stopped otherwise.
     fn rest(&mut self, forced: bool, now: Instant) -> State {
         self.failures = 0;
         if self.draining == 0 {

@@ -1,4 +1,4 @@
-//! What the actor tells: the snapshot, the causes of failures, the answers to commands.
+//! Publishes the state of the actor: the snapshot, the causes of failures, the answers to commands.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{Actor, Run};
 // === impl Actor ===
 
 impl Actor {
-    /// Remembers what a run did wrong, at the moment when the table finds out.
+    /// Records the fault of a run when the state table detects it.
     pub(super) fn note_fault(&mut self, before: State, event: Event) {
         let leaving =
             matches!(self.machine.state(), State::Stopping { then: Then::Fail { .. }, .. } | State::Starting { .. });
@@ -31,7 +31,7 @@ impl Actor {
         }
     }
 
-    /// Why the run that is gone was a failure.
+    /// Returns the cause of the failure of the run that has ended.
     pub(super) async fn post_mortem(&mut self) -> Option<Cause> {
         let fault = self.fault.take().unwrap_or(Fault::Crashed);
         let (run, spec) = (self.run.as_ref()?, self.spec.clone()?);
@@ -82,11 +82,11 @@ impl Actor {
         Cause::new(Fault::Memory, message)
     }
 
-    /// Publishes the snapshot and answers whoever waits.
+    /// Publishes the snapshot and answers the tickets that are settled.
     pub(super) fn report(&mut self, cause: Option<Cause>) {
         let cause = cause.map(Arc::new);
         match &cause {
-            // Somebody wanted that; the last lines of its log say how it was asked.
+            // The exit was requested from outside; the last lines of the child's log show how.
             Some(cause) if cause.fault == Fault::Left => tracing::warn!(child = self.name, "{}", cause.message),
             Some(cause) => tracing::error!(child = self.name, "{cause}"),
             None => {}
@@ -97,7 +97,7 @@ impl Actor {
 
     fn publish(&self, cause: Option<Arc<Cause>>) {
         let state = self.machine.state();
-        // A burial is not shown before it is over.
+        // The phase is published only after the failed group has been proven empty.
         let Some(phase) = state.phase() else { return };
         let name = self.name;
         self.publish.send_if_modified(|snapshot| {
@@ -144,14 +144,14 @@ impl Actor {
         });
     }
 
-    /// Answers the tickets whose question is settled. `cause`: what has just gone wrong.
+    /// Answers the tickets whose outcome is known. `cause` is the failure that has just happened.
     fn answer(&mut self, cause: Option<Arc<Cause>>) {
         let failed = |cause: Option<Arc<Cause>>| cause.map_or(Err(Unmet::Closed), |cause| Err(Unmet::Failed(cause)));
         let known = || self.publish.borrow().cause.clone();
         match self.machine.state() {
             State::Starting { .. } | State::Stopping { .. } => {}
             State::Running { handover: Some(_), .. } => self.tickets.answer(|goal| goal == Goal::Up, &Ok(())),
-            // The old generation serves on, but that is not what a restart wanted.
+            // The old generation keeps serving, which does not fulfil a restart.
             State::Running { handover: None, .. } => {
                 if cause.is_some() {
                     self.tickets.answer(|goal| goal == Goal::Replaced, &failed(cause));
@@ -159,7 +159,7 @@ impl Actor {
                 self.tickets.answer(|_| true, &Ok(()));
             }
             State::Stopped { .. } => self.tickets.answer(|_| true, &Ok(())),
-            // It is tried again, but whoever wanted it up should know now.
+            // A retry may follow, but the caller should learn of the failure now.
             State::Backoff { .. } | State::Stuck { .. } | State::Failed => {
                 let outcome = failed(known());
                 self.tickets.answer(|_| true, &outcome);

@@ -1,4 +1,4 @@
-//! Where processes come from.
+//! Spawning and adopting processes.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::supervisor::run::Run;
 use crate::supervisor::state::{Event, Retry};
 use crate::supervisor::{Cause, Fault};
 
-/// Why there is no process.
+/// Reason why no process was spawned.
 struct NotSpawned {
     cause: Cause,
     retry: Retry,
@@ -37,7 +37,7 @@ impl Actor {
         }
     }
 
-    /// The process that served under another supervisor is the serving generation.
+    /// Makes the adopted process the serving generation.
     pub(super) async fn take_in(&mut self) -> Option<Cause> {
         let (foundling, spec) = (self.foundling.take()?, self.spec.clone()?);
         match foundling.into_run(self.name, &spec, &self.limits) {
@@ -50,7 +50,7 @@ impl Actor {
                 None
             }
             Err(error) => {
-                // It waits for another supervisor, and leaves when none comes.
+                // The process waits for another supervisor, and exits when none adopts it.
                 self.machine.on(Event::Exited { retry: Retry::Never }, Instant::now());
                 self.machine.on(Event::Gone, Instant::now());
                 Some(Cause::new(Fault::NotSpawned, format!("cannot adopt {}: {error}", self.name)))
@@ -72,12 +72,13 @@ impl Actor {
         }
     }
 
-    /// A new process on the present port, or on a new one where the spec names another.
+    /// Spawns a process on the present port, or on a new one if the spec names another.
     async fn try_spawn(&mut self) -> Result<(Run, Option<Arc<Port>>), NotSpawned> {
         let Some(spec) = self.spec.clone() else {
             return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "nothing to run"), retry: Retry::Never });
         };
-        // Only of a process that has left can the sockets be in the way; clients are not to wait in their queue.
+        // Only the sockets of a process that has exited can conflict here. Close them, or clients would wait in their
+        // queue.
         self.port.take_if(|port| port.is_in_the_way_of(&spec.listen));
         let bound = match &self.port {
             Some(port) if port.suits(&spec.listen) => None,
@@ -100,12 +101,12 @@ fn not_bound(refused: &Refused) -> NotSpawned {
     NotSpawned { cause: Cause::new(fault, refused.to_string()), retry }
 }
 
-/// What the operating system calls a file that is no program: ENOEXEC, or ERROR_BAD_EXE_FORMAT.
+/// OS error for a file that is not an executable: ENOEXEC, or ERROR_BAD_EXE_FORMAT on Windows.
 const NO_PROGRAM: i32 = if cfg!(windows) { 193 } else { 8 };
 
 fn not_run(error: &std::io::Error) -> NotSpawned {
     use std::io::ErrorKind;
-    // Not there, not ours, not a program: trying again changes nothing. Out of memory or processes: it may.
+    // A missing, forbidden or non-executable file stays so; a lack of memory or processes may pass.
     let hopeless = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
         || error.raw_os_error() == Some(NO_PROGRAM);
     let retry = if hopeless { Retry::Never } else { Retry::Limited };

@@ -1,19 +1,19 @@
-//! Who waits for a command to be fulfilled.
+//! Callers waiting for a command to be fulfilled.
 
 use tokio::sync::oneshot;
 
 use crate::supervisor::Unmet;
 
-/// What a command wants.
+/// Goal of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
     Up,
-    /// Up, and not the one that was up.
+    /// Up, with a process other than the present one.
     Replaced,
     Down,
 }
 
-/// All who wait. They want the same: whoever wanted the opposite of the newest has been told so.
+/// All pending tickets. They never want opposite goals: a new command answers the tickets of opposite ones.
 #[derive(Debug, Default)]
 pub(super) struct Tickets(Vec<(Goal, oneshot::Sender<Result<(), Unmet>>)>);
 
@@ -26,11 +26,11 @@ impl Tickets {
         self.0.push((goal, ticket));
     }
 
-    /// Answers those whose goal is such.
+    /// Answers the tickets with a goal that satisfies `such`.
     pub(super) fn answer(&mut self, such: impl Fn(Goal) -> bool, outcome: &Result<(), Unmet>) {
         for (goal, ticket) in std::mem::take(&mut self.0) {
             if such(goal) {
-                // Nobody has to wait for an answer.
+                // The receiver may have been dropped.
                 ticket.send(outcome.clone()).ok();
             } else {
                 self.0.push((goal, ticket));

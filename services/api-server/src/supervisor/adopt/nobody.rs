@@ -1,4 +1,4 @@
-//! Where children end with their supervisor, nobody is left to be adopted.
+//! Placeholder for platforms where children end with their supervisor, so that none can be adopted.
 
 use std::convert::Infallible;
 use std::io;
@@ -7,7 +7,7 @@ use super::port::Port;
 use super::run::Run;
 use super::{Limits, Spec};
 
-/// Cannot be.
+/// An adopted process; cannot exist on this platform.
 #[derive(Debug)]
 pub struct Foundling(Infallible);
 

@@ -1,8 +1,8 @@
 //! One process group: spawned, signalled, and reaped only after it is empty.
 //!
-//! The leader is left a zombie until the rest of its group is gone, because a zombie keeps its process id, and so the
-//! group's number, from being given to a stranger. Its end is watched by a thread of its own, the keeper, that waits
-//! without reaping; tokio's child would reap as soon as it looks.
+//! The leader is left a zombie until the rest of its group is gone: a zombie keeps its process id, and therefore the
+//! group's number, from being reused. Its end is watched by a dedicated thread, the keeper, that waits without reaping;
+//! tokio's child would reap as soon as it is polled.
 
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
@@ -29,18 +29,18 @@ use crate::supervisor::orphans::{self, Leaders};
 use crate::supervisor::port::Port;
 use crate::supervisor::{Exit, Spec, group};
 
-/// The sockets are ours, and a child gets copies.
+/// Whether a child gets copies of the sockets bound by its supervisor.
 pub(in crate::supervisor) const PASSES_SOCKETS: bool = true;
 
-/// The first descriptor of those that are passed, as systemd does it.
+/// First descriptor of the passed sockets, following systemd.
 const FIRST_PASSED: i32 = 3;
 
-/// The sockets of a child.
+/// Sockets of a child.
 #[derive(Clone, Copy, Debug)]
 struct Sockets<'a> {
-    /// Shared with the generations before and after it.
+    /// Listening sockets, shared with earlier and later generations.
     public: &'a [TcpListener],
-    /// Its own.
+    /// Socket for the health checks of this process.
     probe: &'a TcpListener,
 }
 
@@ -49,18 +49,19 @@ struct Sockets<'a> {
 pub(in crate::supervisor) struct Process {
     name: &'static str,
     leader: Pid,
-    /// A value that no other process of the machine has: in the environment of the leader and its descendants, so that they
-    /// can be found wherever they went.
+    /// Unique value in the environment of the leader and its descendants, by which they can be found after leaving the
+    /// group.
     family: String,
     files: Option<Files>,
     exited: oneshot::Receiver<Exit>,
     reaped: bool,
     _lifeline: Lifeline,
-    /// Somebody else is the parent of the leader and reaps it: its number is not safe after its end.
+    /// Set if another process is the parent of the leader and reaps it: the leader's number may be reused after its
+    /// end.
     adopted: Option<Kin>,
 }
 
-/// Its end tells the child that we are gone.
+/// Stream whose end tells the child that its supervisor is gone.
 #[derive(Debug)]
 enum Lifeline {
     Pipe { _stdin: Option<ChildStdin> },
@@ -85,7 +86,7 @@ impl Process {
         let sockets = Sockets { public: port.sockets(), probe: &probe };
         let family = Uuid::now_v7().simple().to_string();
         let files = Files::of(&spec.run, &family);
-        // Made before there is anybody: whoever is left behind, however it comes about, can be found by it.
+        // Created before the process, so that a process left behind can be found in every case.
         if let Some(files) = &files {
             private_directory(&spec.run)?;
             std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&files.lock)?;
@@ -108,7 +109,7 @@ impl Process {
             .stderr(log)
             .fd_mappings(sockets.passed()?)
             .map_err(io::Error::other)?;
-        // Held until it is known as a leader: nobody must take it for an orphan in between.
+        // Held until the leader is registered, so that it is not mistaken for an orphan.
         let mut leaders = Leaders::hold();
         let mut child = command.spawn().inspect_err(|_| remove(name, files.as_ref()))?;
 
@@ -121,11 +122,11 @@ impl Process {
         if let Err(error) = spec.resources.apply(child.id()) {
             tracing::warn!(child = name, %error, "cannot limit what the child may use; it goes on without limits");
         }
-        // They fit into an empty pipe; that the child has ended already is seen elsewhere.
+        // The secrets fit into an empty pipe. If the child has ended already, the keeper reports it.
         if let (Some(secrets), Some(stdin)) = (secrets, &mut lifeline) {
             stdin.write_all(&secrets).ok();
         }
-        // From here on dropping it kills the group.
+        // From here on dropping `process` kills the group.
         let lifeline = Lifeline::Pipe { _stdin: lifeline };
         let process = Self { name, leader, family, files, exited, reaped: false, _lifeline: lifeline, adopted: None };
         std::thread::Builder::new().name(format!("keeper-{name}")).spawn(move || keep(leader, tell))?;
@@ -133,7 +134,7 @@ impl Process {
         Ok(Spawned { process, stdout: ChildStdout::from_std(stdout)?, probe: Some(probe.local_addr()?) })
     }
 
-    /// One that another supervisor has spawned, and that has proven to be ours.
+    /// Wraps a process that was spawned by another supervisor and has proven its identity.
     pub(in crate::supervisor) fn adopted(
         name: &'static str,
         spec: &Spec,
@@ -149,7 +150,7 @@ impl Process {
         let files = Files::of(&spec.run, &family);
         std::thread::Builder::new().name(format!("keeper-{name}")).spawn(move || {
             if process.wait(None) {
-                // Nobody may be left who wants to know.
+                // The receiver may have been dropped.
                 tell.send(Exit::Unknown).ok();
             }
         })?;
@@ -157,22 +158,22 @@ impl Process {
         Ok(Self { name, leader, family, files, exited, reaped: false, _lifeline: lifeline, adopted: Some(kin) })
     }
 
-    /// The number of the leader and of the group.
+    /// Returns the process id of the leader, which is also the number of the group.
     pub(in crate::supervisor) fn id(&self) -> u32 {
         self.leader.as_raw().unsigned_abs()
     }
 
-    /// Whether another supervisor has spawned it.
+    /// Returns whether another supervisor has spawned it.
     pub(in crate::supervisor) fn is_adopted(&self) -> bool {
         self.adopted.is_some()
     }
 
-    /// Waits for the leader's end; it is not reaped by that. To be called until it returned once.
+    /// Waits for the end of the leader without reaping it. Must not be called again after it has returned.
     pub(in crate::supervisor) async fn exited(&mut self) -> Exit {
         (&mut self.exited).await.unwrap_or(Exit::Unknown)
     }
 
-    /// Asks the group to leave. A stopped process could not hear that, so it is continued.
+    /// Asks the group to exit (SIGTERM). SIGCONT follows, because a stopped process would not handle the signal.
     pub(in crate::supervisor) fn terminate(&self) {
         self.signal(Request::Leave);
         self.signal(Request::Wake);
@@ -183,8 +184,8 @@ impl Process {
         self.signal(Request::Die);
     }
 
-    /// Kills what is left of the group and of those who left it, after the leader has ended. Returns whether nothing is
-    /// left; then everything has been reaped and this value is of no further use. Otherwise call it again a little later.
+    /// Kills the rest of the group and the descendants that left it, after the leader has ended. Returns whether none
+    /// is left; everything has been reaped then. Otherwise it has to be called again a little later.
     pub(in crate::supervisor) fn bury(&mut self) -> bool {
         if self.reaped {
             return true;
@@ -201,7 +202,8 @@ impl Process {
         true
     }
 
-    /// Kills those who left the group: they carry our mark, or have become our children. Whether there were any.
+    /// Kills descendants that left the group: they carry our marker, or have become our children. Returns whether there
+    /// were any.
     fn kill_escaped(&self) -> bool {
         let marker = kin::marker(&self.family);
         let strays = || orphans::living().into_iter().filter(|pid| !group::is_marked(*pid, FAMILY));
@@ -212,9 +214,9 @@ impl Process {
         })
     }
 
-    /// Reaps the leader, and with it orphans of its group that became our children (as process 1 we inherit them).
+    /// Reaps the leader, and orphans of its group that became our children (process 1 inherits them).
     fn reap(&mut self) {
-        // Held until it is over: a number that is free may become that of another leader at once.
+        // Held until reaping is complete: a freed number may be reused by another leader at once.
         let mut leaders = Leaders::hold();
         let whole_group = Pid::from_raw(-self.leader.as_raw());
         while matches!(wait::waitpid(whole_group, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
@@ -240,7 +242,7 @@ impl Process {
 // === impl Sockets ===
 
 impl Sockets<'_> {
-    /// A copy of each, and its number in the child.
+    /// Duplicates the sockets, and assigns their descriptors in the child.
     fn passed(&self) -> io::Result<Vec<FdMapping>> {
         let all = self.public.iter().chain(std::iter::once(self.probe));
         let copies = all.map(|socket| socket.as_fd().try_clone_to_owned()).collect::<io::Result<Vec<OwnedFd>>>()?;
@@ -250,7 +252,7 @@ impl Sockets<'_> {
 }
 
 impl Drop for Process {
-    /// The way of a panic or of a runtime that ends: no time for politeness, but no orphan either.
+    /// Kills and reaps without a grace period: reached on a panic or when the runtime shuts down.
     fn drop(&mut self) {
         if !self.reaped {
             self.kill();
@@ -261,14 +263,14 @@ impl Drop for Process {
     }
 }
 
-/// A socket for the health checks of one process: on loopback, on any port.
+/// Binds a socket for the health checks of one process: on loopback, on any free port.
 fn probe() -> io::Result<TcpListener> {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-/// Nobody is left who could be found by them.
+/// Removes the files of a family after its last process has ended.
 fn remove(name: &str, files: Option<&Files>) {
     if let Some(Err(error)) = files.map(Files::remove) {
         tracing::warn!(child = name, %error, "cannot remove the files of a process that is gone");
@@ -277,13 +279,13 @@ fn remove(name: &str, files: Option<&Files>) {
 
 fn log_failure(name: &str, outcome: nix::Result<()>) {
     match outcome {
-        // An empty group is what a signal wants to achieve.
+        // An empty group already has the state the signal was meant to bring about.
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(error) => tracing::warn!(child = name, %error, "cannot signal the process group"),
     }
 }
 
-/// The keeper's whole work. When nobody listens any more, the group has been killed and only the zombie is left to reap.
+/// Body of the keeper thread. If the receiver is gone, the group has been killed and only the zombie is left to reap.
 fn keep(leader: Pid, tell: oneshot::Sender<Exit>) {
     let exit = wait_for_end(leader);
     if tell.send(exit).is_err() {
@@ -302,8 +304,8 @@ fn wait_for_end(leader: Pid) -> Exit {
     }
 }
 
-/// Blocks until the leader has ended. `waitid` is missing here, so this reaps it; its group keeps the number in use as
-/// long as it has members, and signalling it afterwards finds the group or nobody.
+/// Blocks until the leader has ended. Reaps it, because `waitid` is missing on this platform: the number of the group
+/// stays in use while it has members, and a signal sent afterwards reaches the group or no process.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 fn wait_for_end(leader: Pid) -> Exit {
     loop {

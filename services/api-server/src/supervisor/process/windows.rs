@@ -1,7 +1,8 @@
-//! One job: a process and all its descendants, which nobody can leave.
+//! One job object: a process and all its descendants, none of which can leave it.
 //!
-//! The job is ended when its handle is closed, by us or by the operating system when we are gone, however that comes about: no
-//! child outlives us, and none is adopted. There are no signals: a child is asked to leave on its standard input.
+//! The job ends when its handle is closed, by api-server or by the operating system after api-server has ended for any
+//! reason: no child outlives its supervisor, and none is adopted. There are no signals: a child is asked to exit
+//! through its standard input.
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -19,7 +20,7 @@ use super::{SUPERVISED, Spawned};
 use crate::supervisor::port::Port;
 use crate::supervisor::{Exit, Spec};
 
-/// A child binds its port itself, so two generations cannot take turns on it.
+/// Whether a child gets copies of bound sockets: a child binds its port itself, so two generations cannot share it.
 pub(in crate::supervisor) const PASSES_SOCKETS: bool = false;
 
 /// A job that has not been ended.
@@ -32,7 +33,7 @@ pub(in crate::supervisor) struct Process {
     /// Tells the keeper to end the job.
     kill: Arc<Notify>,
     empty: Arc<AtomicBool>,
-    /// Has the handle of the job.
+    /// Task that owns the handle of the job.
     keeper: JoinHandle<()>,
 }
 
@@ -58,7 +59,7 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(log);
         let mut command = CommandWrap::from(command);
-        // Together they end the job with its handle.
+        // Together these two end the job when its handle is closed.
         command.wrap(KillOnDrop).wrap(JobObject);
         let mut child = command.spawn()?;
         if let Err(error) = spec.resources.apply(child.id().unwrap_or_default()) {
@@ -72,7 +73,7 @@ impl Process {
         let (kill, empty) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
         let keeper = tokio::spawn(keep(name, child, Arc::clone(&kill), tell, Arc::clone(&empty)));
         let mut lifeline = ChildStdin::from(lifeline);
-        // They fit into an empty pipe; that the child has ended already is seen elsewhere.
+        // The secrets fit into an empty pipe. If the child has ended already, the keeper reports it.
         if let Some(secrets) = secrets {
             lifeline.write_all(&secrets).ok();
         }
@@ -80,22 +81,23 @@ impl Process {
         Ok(Spawned { process, stdout, probe: None })
     }
 
-    /// The number of the process that was spawned.
+    /// Returns the process id.
     pub(in crate::supervisor) fn id(&self) -> u32 {
         self.id
     }
 
-    /// Nobody else can have spawned it.
+    /// Returns `false`: processes are not adopted on Windows.
     pub(in crate::supervisor) fn is_adopted(&self) -> bool {
         false
     }
 
-    /// Waits for the end of the process that was spawned. To be called until it returned once.
+    /// Waits for the end of the spawned process. Must not be called again after it has returned.
     pub(in crate::supervisor) async fn exited(&mut self) -> Exit {
         (&mut self.exited).await.unwrap_or(Exit::Unknown)
     }
 
-    /// Asks it to leave. The end of its standard input says the same to one that does not read lines.
+    /// Asks the process to exit: writes `shutdown` to its standard input and closes it, for processes that do not read
+    /// lines.
     pub(in crate::supervisor) fn terminate(&mut self) {
         if let Some(mut lifeline) = self.lifeline.take()
             && let Err(error) = lifeline.write_all(b"shutdown\n")
@@ -109,7 +111,7 @@ impl Process {
         self.kill.notify_one();
     }
 
-    /// Whether nothing is left of the job. What the process has left behind is being ended when it has ended itself.
+    /// Returns whether the job is empty. Its remaining processes are ended after the spawned one has ended.
     pub(in crate::supervisor) fn bury(&mut self) -> bool {
         self.empty.load(Ordering::Acquire)
     }
@@ -122,7 +124,7 @@ impl Drop for Process {
     }
 }
 
-/// The keeper's whole work: waits for the process, then ends the rest of its job.
+/// Body of the keeper task: waits for the process, then ends the rest of its job.
 async fn keep(
     name: &'static str,
     mut child: Box<dyn ChildWrapper>,
@@ -141,7 +143,7 @@ async fn keep(
             () = kill.notified() => end(&mut child),
         }
     };
-    // Nobody may be left who wants to know.
+    // The receiver may have been dropped.
     tell.send(exit).ok();
     end(&mut child);
     match child.wait().await {
@@ -154,7 +156,7 @@ fn exit_of(status: io::Result<ExitStatus>) -> Exit {
     status.ok().and_then(|status| status.code()).map_or(Exit::Unknown, Exit::Code)
 }
 
-/// The arguments, naming the port that was found free instead of the one that was wished for.
+/// Returns the arguments with the value of `--port` replaced by the port that was found free.
 fn with_port(args: &[OsString], port: u16) -> Vec<OsString> {
     let mut named = false;
     let port = OsString::from(port.to_string());

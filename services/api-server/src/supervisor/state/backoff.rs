@@ -1,13 +1,13 @@
-//! How long to wait before a child that failed is started again.
+//! Delay before a failed child is started again.
 
 use std::time::Duration;
 
-/// Of each delay, a share up to this is added or taken off, so that two children that failed together do not come back
+/// Maximum share of a delay that is added or subtracted, so that two children that failed together do not restart
 /// together.
 const JITTER: f64 = 0.2;
 
-/// The delay after each failure in a row: `first` doubling up to `longest`, give or take a fifth. Pseudo-random, from a
-/// seed, so that a life can be played again.
+/// Delay after each failure in a row: `first`, doubling up to `longest`, ±20 %. Pseudo-random from a seed, so that a
+/// history can be replayed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
     first: Duration,
@@ -22,14 +22,14 @@ impl Backoff {
         Self { first, longest, seed }
     }
 
-    /// The delay after this many failures in a row, the first being 1.
+    /// Returns the delay after this many failures in a row, starting at 1.
     pub(super) fn delay(&mut self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         let plain = self.first.saturating_mul(1 << doublings).min(self.longest);
         plain.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.roll())
     }
 
-    /// From 0 to 1, evenly (SplitMix64).
+    /// Returns a uniform pseudo-random number from 0 to 1 (SplitMix64).
     fn roll(&mut self) -> f64 {
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.seed;

@@ -1,4 +1,4 @@
-//! What people see of a state.
+//! Visible properties of a state.
 
 use tokio::time::Instant;
 
@@ -8,8 +8,8 @@ use crate::supervisor::Phase;
 // === impl State ===
 
 impl State {
-    /// The word for it; `None` while a failed child is being buried, because what people saw before stays true until its
-    /// group is proven empty and the cause is known.
+    /// Returns the visible phase; `None` while a failed child is being killed, because the phase published before stays
+    /// valid until its group is proven empty and the cause is known.
     pub(in crate::supervisor) fn phase(self) -> Option<Phase> {
         match self {
             Self::Stopped { .. } => Some(Phase::Stopped),
@@ -21,22 +21,22 @@ impl State {
         }
     }
 
-    /// Whether its health checks succeed.
+    /// Returns whether its health checks succeed.
     pub(in crate::supervisor) fn is_healthy(self) -> bool {
         matches!(self, Self::Running { misses: 0, .. })
     }
 
-    /// When it is started again, if it is.
+    /// Returns the time of the next start, if there is to be one.
     pub(in crate::supervisor) fn retry_at(self) -> Option<Instant> {
         if let Self::Backoff { until } = self { Some(until) } else { None }
     }
 
-    /// Whether it listens, or is about to again: then nobody else may have its port.
+    /// Returns whether the child listens or is about to again, so that its port has to be kept.
     pub(in crate::supervisor) fn keeps_port(self) -> bool {
         !matches!(self, Self::Stopped { .. } | Self::Failed | Self::Stopping { then: Then::Rest, .. })
     }
 
-    /// Whether it should serve and nobody does.
+    /// Returns whether the child should serve but no process does.
     pub(in crate::supervisor) fn is_dark(self) -> bool {
         match self {
             Self::Starting { .. } | Self::Backoff { .. } => true,
@@ -45,7 +45,7 @@ impl State {
         }
     }
 
-    /// Whether a new generation is to take over.
+    /// Returns whether a new generation is to take over.
     pub(in crate::supervisor) fn is_handing_over(self) -> bool {
         matches!(self, Self::Running { handover: Some(_), .. })
     }

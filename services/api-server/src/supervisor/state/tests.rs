@@ -15,7 +15,7 @@ fn machine() -> Machine {
     Machine::new(limits(), 7)
 }
 
-/// Feeds events `at` seconds after the beginning and returns the effects and the last state.
+/// Applies events `at` seconds after the beginning, and returns the effects and the last state.
 fn play(script: &[(u64, Event)]) -> (Vec<Effect>, State) {
     let begin = Instant::now();
     let mut machine = machine();
@@ -23,7 +23,7 @@ fn play(script: &[(u64, Event)]) -> (Vec<Effect>, State) {
     (effects, machine.state())
 }
 
-/// Starts it, or lets the delay pass, and lets it crash `after` being ready for so long.
+/// Starts the child, or lets the back-off pass, and crashes it after it has been ready for `after`.
 fn crash_once(machine: &mut Machine, now: &mut Instant, after: Duration) {
     match machine.state() {
         State::Backoff { until } => {
@@ -152,11 +152,11 @@ fn a_child_that_somebody_asked_to_leave_has_not_failed() {
         now = until;
         assert_eq!(machine.on(Event::Tick, now), Effect::Spawn);
     }
-    // Before it is ready nobody can have asked it.
+    // Before it is ready it cannot have been asked to exit.
     machine.on(left, now);
     machine.on(Event::Gone, now);
     assert_eq!(machine.failures(), 1);
-    // Failures before are not forgotten by it.
+    // Earlier failures still count.
     crash_once(&mut machine, &mut now, Duration::ZERO);
     let State::Backoff { until } = machine.state() else { panic!("{:?}", machine.state()) };
     machine.on(Event::Tick, until);

@@ -1,10 +1,10 @@
-//! What holds whatever happens, and in whatever order.
+//! Properties that hold for every sequence of events.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What the world can be: which processes live.
+/// Model of the outside world: which processes are alive.
 #[derive(Debug, Default)]
 struct World {
     serving: bool,
@@ -13,12 +13,12 @@ struct World {
 }
 
 impl World {
-    /// Whether such a report can come at all: processes that do not exist report nothing.
+    /// Returns whether an event can occur: processes that do not exist report nothing.
     fn can(&self, event: Event, machine: &Machine) -> bool {
         let leaving = matches!(machine.state(), State::Stopping { .. } | State::Stuck { .. });
         match event {
             Event::Ready | Event::Alive | Event::Missed | Event::Heavy | Event::Exited { .. } => self.serving,
-            // A group is proven empty only after it was on its way out.
+            // A group is proven empty only after it was ending.
             Event::Gone => self.serving && leaving,
             Event::BesideReady | Event::BesideExited | Event::NotBeside => self.beside,
             Event::Drained => self.draining > 0,
@@ -100,12 +100,13 @@ const EVENTS: [Event; 22] = [
     Event::Tick,
 ];
 
-/// What happens, and how many seconds after what happened before. Numbers rather than events: they are made faster.
+/// Generates events, and the seconds since the previous one. Indices instead of events, because they are generated
+/// faster.
 fn history(longest: usize) -> impl Strategy<Value = Vec<(usize, u64)>> {
     prop::collection::vec((0..EVENTS.len(), 0u64..20), 0..longest)
 }
 
-/// The transitions that people may see, as (e) of the design lists them.
+/// Returns whether a visible transition is permitted, as (e) of the design lists them.
 fn is_legal(before: State, after: State, event: Event) -> bool {
     use Phase::{Error, Running, Starting, Stopped, Stopping};
     let (Some(from), Some(to)) = (before.phase(), after.phase()) else { return true };
@@ -117,7 +118,7 @@ fn is_legal(before: State, after: State, event: Event) -> bool {
             (Starting, Running) => event == Event::Ready,
             (Stopped, Running) => event == Event::Adopt,
             (Starting | Running, Stopping | Error) | (Stopping, Stopped | Starting | Error) => true,
-            // A new generation that is not ready yet took the place of one that is lost.
+            // A new generation that is not ready yet replaced a lost one.
             (Running, Starting) => matches!(event, Event::Exited { .. } | Event::Missed),
             (Error, Stopped | Stopping) => matches!(event, Event::Stop),
             _ => false,
@@ -127,8 +128,8 @@ fn is_legal(before: State, after: State, event: Event) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
-    /// Whatever happens in whatever order: only legal transitions; never two processes that serve; the count of those
-    /// that drain is right; every state that something is expected of has a deadline; and at rest nothing lives.
+    /// For every sequence of events: only permitted transitions; never two serving processes; a correct count of
+    /// draining ones; a deadline in every state that waits for an event; and no process at rest.
     #[test]
     fn i6_no_history_breaks_the_table(script in history(50)) {
         let mut now = Instant::now();
@@ -157,7 +158,7 @@ proptest! {
         }
     }
 
-    /// The last command wins, whatever came before it, once everything that was asked to leave has left.
+    /// The last command wins, whatever came before it, once every process that was asked to exit has ended.
     #[test]
     fn i7_the_last_command_wins(script in history(40), up in any::<bool>()) {
         let mut now = Instant::now();
@@ -171,7 +172,7 @@ proptest! {
                 world.suffer(event, effect)?;
             }
         }
-        // From here on the world does what is asked of it.
+        // From here on every request to the outside world is fulfilled.
         for _ in 0..20 {
             let event = match machine.state() {
                 State::Starting { .. } => Event::Ready,
@@ -185,7 +186,7 @@ proptest! {
         }
         let end = machine.state();
         if up {
-            // Where a group outlived SIGKILL nothing may be started beside it.
+            // No process may be started beside a group that outlived SIGKILL.
             prop_assert!(matches!(end, State::Running { .. } | State::Failed), "{end:?}");
         } else {
             prop_assert!(matches!(end, State::Stopped { .. } | State::Failed), "{end:?}");
