@@ -1,15 +1,15 @@
-//! The REST interface: all routes on one screen, one file per resource.
+//! The REST API: routes and shared state; one file per resource.
 //!
 //! # Layout
-//! - Resources that work on the tables alone are in `signalbox-management`, which has the error shapes and extractors too.
-//!   This room has those that need the children, the router or the files of this process.
-//! - `openapi`: the document that describes all this, made of the handlers and their types; `bodies`, `refusals`: shapes for it.
+//! - Resources that only need the tables are in `signalbox-management`, which also has the error shapes and extractors.
+//!   This module has those that need the children, the router or the files of this process.
+//! - `openapi`: the OpenAPI document, generated from the handlers and their types; `bodies`, `refusals`: shapes for it.
 //!
 //! # Invariants
-//! - Times are Unix milliseconds, those of logins at chat.qwen.ai seconds; what a person may change is written through the
-//!   store and nowhere else.
-//! - A secret leaves only where somebody asked for `mask=false`, and the mask coming back never overwrites it.
-//! - Handlers do not wait for providers: a catalogue that is slow to reach must not make its own repair slow.
+//! - Times are Unix milliseconds, except those of logins at chat.qwen.ai, which are seconds. Configuration is written
+//!   through the store only.
+//! - A secret is returned only to a request with `mask=false`, and a mask that is sent back never overwrites it.
+//! - Handlers do not wait for providers: a catalogue that is slow to reach must not slow down its own repair.
 
 mod admin;
 mod bodies;
@@ -42,28 +42,28 @@ use crate::events::Extensions;
 use crate::fleet::Fleet;
 use crate::logs::LogDir;
 
-/// What handlers work with. Clones share everything.
+/// State of the handlers. Clones share it.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// What the management API works with.
+    /// State of the management API.
     pub management: signalbox_management::App,
-    /// The tables.
+    /// Database.
     pub store: Store,
-    /// The children.
+    /// Child services.
     pub fleet: Fleet,
-    /// Providers that were reloaded, by id, for who listens.
+    /// Ids of reloaded providers, for event listeners.
     pub reloads: broadcast::Sender<String>,
-    /// The browser extensions that are connected.
+    /// Connected browser extensions.
     pub extensions: Extensions,
-    /// The way to the router.
+    /// Client of the router's API.
     pub router: crate::router::RouterClient,
-    /// Encrypts logins on their way into the tables.
+    /// Encrypts logins before they are stored.
     pub sealer: Sealer,
-    /// What the services said.
+    /// Log files of the services.
     pub logs: LogDir,
-    /// Who may ask us to leave.
+    /// Decides who may request a shutdown.
     pub control: Control,
-    /// When to leave.
+    /// Starts the shutdown.
     pub shutdown: Shutdown,
 }
 
@@ -73,13 +73,13 @@ impl FromRef<App> for signalbox_management::App {
     }
 }
 
-/// All routes.
+/// Returns all routes.
 pub(crate) fn routes() -> Router<App> {
-    // Not in the document: whoever tries out all that is in there should find us afterwards.
+    // Left out of the document: a client that tries every documented route would shut the server down.
     described().split_for_parts().0.route(admin::SHUTDOWN, post(admin::shutdown))
 }
 
-/// All routes with what the document says of them. A route gets its path and its method where its handler is.
+/// Returns all documented routes. Path and method are declared at each handler.
 fn described() -> OpenApiRouter<App> {
     let router = OpenApiRouter::new()
         .routes(routes!(docs::page))
@@ -99,15 +99,15 @@ fn described() -> OpenApiRouter<App> {
     router.merge(signalbox_management::routes())
 }
 
-/// The one route that needs no client key, so that anything may ask whether we live.
+/// Path of the only route without authentication, so that any client can check liveness.
 pub(crate) const HEALTH: &str = "/api/health";
 
-/// The time of a write.
+/// Returns the present time in Unix milliseconds, as used for writes.
 fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// The time of a login, in seconds.
+/// Returns the present time in Unix seconds, as used for logins.
 fn now_s() -> i64 {
     jiff::Timestamp::now().as_second()
 }

@@ -1,8 +1,7 @@
-//! The audit log: who asked for a change is known to whoever writes it down, what came of a request that changed no table is
-//! noted, and what is old is forgotten.
+//! The audit log: records requests that changed no table, and deletes old entries.
 //!
-//! The changes themselves are written down by the database, in the transaction that makes them. Noting the rest is the
-//! work of a task: commands to the children do not wait for the tables.
+//! The changes themselves are recorded by the database, in the transaction that makes them. The other requests are
+//! recorded by a separate task, so that commands to the children do not wait for the database.
 
 use std::time::Duration;
 
@@ -13,23 +12,23 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-/// How many notes may wait for a database that is slow.
+/// Maximum notes queued for a slow database.
 const QUEUE: usize = 1024;
-/// How often what is old is looked for.
+/// Interval between deletions of old entries.
 const EVERY: Duration = Duration::from_secs(3600);
-/// How many entries one statement deletes, so that other writers get their turn in between.
+/// Maximum entries deleted by one statement, so that other writers can proceed in between.
 const BATCH: i64 = 500;
 
-/// Takes notes. Clones share the queue.
+/// Handle that queues notes. Clones share the queue.
 #[derive(Clone, Debug)]
 pub struct Auditor(mpsc::Sender<Note>);
 
-/// What writes them down.
+/// Task that writes queued notes to the database.
 #[derive(Debug)]
 pub struct Writer {
     store: Store,
     notes: mpsc::Receiver<Note>,
-    /// How long entries are kept; zero: for ever.
+    /// Retention of entries; zero: for ever.
     keep: Duration,
 }
 
@@ -40,7 +39,7 @@ struct Note {
     at_ms: i64,
 }
 
-/// An auditor, and what has to be [run](Writer::run) for it.
+/// Creates an auditor, and the writer that has to be [run](Writer::run) for it.
 #[must_use]
 pub fn open(store: Store, keep: Duration) -> (Auditor, Writer) {
     let (sender, notes) = mpsc::channel(QUEUE);
@@ -50,7 +49,7 @@ pub fn open(store: Store, keep: Duration) -> (Auditor, Writer) {
 // === impl Auditor ===
 
 impl Auditor {
-    /// Notes what came of a request.
+    /// Queues the outcome of a request.
     pub(crate) fn note(&self, actor: Actor, status: StatusCode) {
         let note = Note { actor, status, at_ms: now_ms() };
         if let Err(error) = self.0.try_send(note) {
@@ -62,7 +61,7 @@ impl Auditor {
 // === impl Writer ===
 
 impl Writer {
-    /// Writes until `closing`, and then what is left.
+    /// Writes notes until `closing`, then the remaining ones.
     pub async fn run(mut self, closing: CancellationToken) {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! `/v1/admin`, as the other two services have it: what only this machine may ask.
+//! `/v1/admin`: administration from this machine only, as in the other two services.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -7,10 +7,10 @@ use signalbox_daemon::{PeerAddr, admin};
 
 use super::{App, Error};
 
-/// Where.
+/// Path of the shutdown route.
 pub(crate) const SHUTDOWN: &str = "/v1/admin/shutdown";
 
-/// Stops the services, and leaves: as SIGTERM does, also where there are no signals.
+/// Stops the services, then this process. Equivalent to SIGTERM, also on platforms without signals.
 pub(super) async fn shutdown(State(app): State<App>, request: Request) -> Result<Json<Value>, Error> {
     admin::leave(&app.shutdown, &app.control, request.extensions().get::<PeerAddr>(), request.headers())?;
     Ok(Json(json!({ "success": true, "message": "Shutting down" })))

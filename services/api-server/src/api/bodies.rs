@@ -1,6 +1,6 @@
-//! Shapes of lifecycle commands and of the router's answers, for the OpenAPI document. No code constructs them: commands are
-//! read field by field, and answers are passed on.
-#![expect(dead_code, reason = "see above")]
+//! Shapes of lifecycle commands and of the router's responses, for the OpenAPI document. No code constructs them:
+//! commands are read field by field, and responses are passed on.
+#![expect(dead_code, reason = "no code constructs them")]
 
 use std::collections::BTreeMap;
 
@@ -8,71 +8,71 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// What became of the models of all providers.
+/// Outcome of a synchronisation of all providers' models.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Synced {
     success: bool,
     message: String,
-    /// By provider.
+    /// Outcome by provider.
     results: BTreeMap<String, Value>,
     totals: Map<String, Value>,
-    /// Why what was stored is not in force yet, if it is not.
+    /// Reason why the stored models are not in effect yet, if they are not.
     #[schema(nullable = false)]
     warning: Option<String>,
 }
 
-/// What became of the models of a provider.
+/// Outcome of a synchronisation of one provider's models.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SyncedOne {
     success: bool,
     message: String,
     result: Map<String, Value>,
-    /// Why what was stored is not in force yet, if it is not.
+    /// Reason why the stored models are not in effect yet, if they are not.
     #[schema(nullable = false)]
     warning: Option<String>,
 }
 
-/// How to start.
+/// Options of a start.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct StartCommand {
-    /// Take the next free port when one is taken.
+    /// Whether the next free port is taken when one is in use.
     #[schema(nullable = false)]
     auto_port: Option<bool>,
-    /// End the process that holds a port; goes with `expectPid`.
+    /// Whether to end the process that holds a port; requires `expectPid`.
     #[schema(nullable = false)]
     force: Option<bool>,
-    /// The `owner.pid` of the refusal `PORT_IN_USE`.
+    /// `owner.pid` of the refusal `PORT_IN_USE`.
     #[schema(nullable = false, minimum = 1, maximum = 4_294_967_295_i64)]
     expect_pid: Option<i64>,
 }
 
-/// What to restart.
+/// Options of a restart.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RestartCommand {
-    /// `provider-router` or `qwen-proxy`; both unless it is given.
+    /// `provider-router` or `qwen-proxy`; both if absent.
     #[schema(nullable = false, pattern = "^(provider-router|qwen-proxy|providerRouter|qwenProxy)$")]
     service: Option<String>,
 }
 
-/// The outcome of a test.
+/// Outcome of a provider test.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Tested {
     provider_id: String,
     healthy: bool,
     #[schema(nullable = false)]
     duration_ms: Option<i64>,
-    /// Why it is not healthy.
+    /// Reason why the provider is not healthy.
     #[schema(nullable = false)]
     error: Option<String>,
-    /// What the test may have missed, if the router could not read the newest configuration.
+    /// Warning that the test may not reflect the newest configuration, if the router could not read it.
     #[schema(nullable = false)]
     warning: Option<String>,
     timestamp: i64,
 }
 
-/// A provider that the router has read anew.
+/// A provider that the router has reloaded.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Reloaded {
     provider_id: String,

@@ -1,4 +1,4 @@
-//! `/api/config`: the catalogue as a document.
+//! `/api/config`: export and import of the catalogue as a document.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -14,10 +14,10 @@ use super::refusals::Failure;
 use super::{App, Error, now_ms};
 use crate::declared::{self, Apply, Format, References, read::read, write::comments};
 
-/// What was done, or would be: each thing by its path, such as `providers.openai`.
+/// Changes made, or to be made: each entry by its path, such as `providers.openai`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Applied {
-    /// Nothing was written.
+    /// Whether nothing was written.
     dry_run: bool,
     created: Vec<String>,
     updated: Vec<Updated>,
@@ -25,15 +25,15 @@ pub(super) struct Applied {
     unchanged: Vec<String>,
 }
 
-/// What was changed of one thing.
+/// Changes of one entry.
 #[derive(Debug, Serialize, ToSchema)]
 struct Updated {
     path: String,
-    /// Its fields.
+    /// Changed fields.
     what: Vec<String>,
 }
 
-/// Providers, models and settings as a document. Secrets are masked.
+/// Exports providers, models and settings as a document. Secrets are masked.
 #[utoipa::path(
     get, path = "/api/config/export", tag = "config",
     params(("format" = Option<String>, Query, pattern = "^(toml|yaml|json)?$",
@@ -55,7 +55,7 @@ pub(super) async fn export(State(app): State<App>, mut query: Query, headers: He
     Ok(([(header::CONTENT_TYPE, format.media_type())], text).into_response())
 }
 
-/// Makes providers, models and settings as a document says, all of it or nothing. A secret that is masked stays as it is.
+/// Applies a document to providers, models and settings, completely or not at all. A masked secret stays unchanged.
 #[utoipa::path(
     post, path = "/api/config/apply", tag = "config",
     params(
@@ -89,7 +89,7 @@ pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Req
     Ok(Json(Applied { dry_run, created, updated, deleted, unchanged }))
 }
 
-/// The format of the query, else of the header, else TOML.
+/// Returns the format of the query, else of the header, else TOML.
 fn format_of(query: &mut Query, headers: &HeaderMap, name: header::HeaderName) -> Format {
     if let Some(word) = query.text("format") {
         return Format::of_word(&word).unwrap_or_else(|| {

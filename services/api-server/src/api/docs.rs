@@ -1,4 +1,4 @@
-//! `/docs`: the OpenAPI document for people, on one page that needs nothing else.
+//! `/docs`: the OpenAPI document as a self-contained HTML page.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use super::openapi;
 
 const PAGE: &str = include_str!("docs.html");
 
-/// Every route on one page, for people.
+/// Shows all routes on one HTML page.
 #[utoipa::path(
     get, path = "/docs", tag = "documentation",
     responses((status = 200, description = "The page", content_type = "text/html", body = String)),
@@ -20,13 +20,13 @@ pub(super) async fn page() -> Html<&'static str> {
     Html(&HTML)
 }
 
-/// Draws a document.
+/// Renders a document as HTML.
 fn page_of(document: &Value) -> String {
     let empty = Map::new();
     let mut routes = String::new();
     for (path, item) in document["paths"].as_object().unwrap_or(&empty) {
         for (method, operation) in item.as_object().unwrap_or(&empty) {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = route(&mut routes, path, method, operation);
         }
     }
@@ -73,7 +73,7 @@ fn route(page: &mut String, path: &str, method: &str, operation: &Value) -> std:
     writeln!(page, "</table></details>")
 }
 
-/// A shape in a line: its name, or itself.
+/// Renders a schema in one line: its name as a link, or its text.
 fn shape(schema: &Value) -> String {
     match schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
         Some(name) => format!("<a href=\"#{0}\"><code>{0}</code></a>", escaped(name)),
@@ -81,9 +81,9 @@ fn shape(schema: &Value) -> String {
     }
 }
 
-/// JSON for people, whose references are links.
+/// Renders JSON with its references as links.
 fn json(value: &Value) -> String {
-    // Values always become JSON.
+    // A `Value` can always be serialised.
     let text = escaped(&serde_json::to_string_pretty(value).unwrap_or_default());
     let mut parts = text.split("#/components/schemas/");
     let mut linked = parts.next().unwrap_or_default().to_owned();

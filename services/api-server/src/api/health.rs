@@ -1,4 +1,4 @@
-//! `/api/health`: this process lives. What it depends on has places of its own.
+//! `/api/health`: liveness of this process, without its dependencies.
 
 use axum::Json;
 use serde::Serialize;
@@ -6,16 +6,16 @@ use utoipa::ToSchema;
 
 use super::HEALTH;
 
-/// Somebody is there.
+/// Liveness response.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
     status: &'static str,
     service: &'static str,
-    /// ISO 8601.
+    /// Present time, ISO 8601.
     timestamp: String,
 }
 
-/// Whether api-server lives. Needs no client key.
+/// Reports whether api-server is alive. Needs no authentication.
 #[utoipa::path(
     get, path = HEALTH, tag = "health",
     responses((status = 200, description = "It lives", body = Health)),

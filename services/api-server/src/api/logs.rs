@@ -1,4 +1,4 @@
-//! `/api/logs`: what the services said last.
+//! `/api/logs`: the last lines of the services' logs.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,19 +11,19 @@ use super::query::Query;
 use super::{App, Error};
 use crate::logs::{self, MAX_LINES};
 
-/// Lines that are answered unless a number is given.
+/// Default number of lines.
 const LINES: usize = 50;
 
-/// The end of a log.
+/// Last lines of a log.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LastLines {
     service: String,
-    /// The oldest first.
+    /// Lines, the oldest first.
     lines: Vec<String>,
     count: usize,
 }
 
-/// The last lines of a log, the oldest first. `combined` is all services.
+/// Returns the last lines of a log, the oldest first. `combined` merges all services.
 #[utoipa::path(
     get, path = "/api/logs/{service}", tag = "logs",
     params(

@@ -1,4 +1,4 @@
-//! `/api/models/sync`: the models that providers list become models of ours. The router asks them; it knows the way.
+//! `/api/models/sync`: adds the models that providers list to the catalogue. The router requests the lists.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,9 +11,9 @@ use super::extract::Path;
 use super::refusals::Failure;
 use super::{App, Error};
 
-/// Asks all providers for their models, and adds those that are new.
+/// Fetches the model lists of all providers, and adds new models.
 ///
-/// 200 also when some do not answer.
+/// Responds 200 even if some providers do not answer.
 #[utoipa::path(
     post, path = "/api/models/sync", tag = "model-sync",
     responses(
@@ -25,7 +25,7 @@ pub(super) async fn all(State(app): State<App>) -> Result<(StatusCode, Json<Valu
     passed_on(&app, None).await
 }
 
-/// Asks one provider for its models, and adds those that are new.
+/// Fetches the model list of one provider, and adds new models.
 #[utoipa::path(
     post, path = "/api/models/sync/{id}", tag = "model-sync",
     params(("id" = String, Path, description = "The provider")),

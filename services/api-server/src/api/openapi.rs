@@ -1,5 +1,5 @@
-//! `/openapi.json`: this interface as OpenAPI 3.1. Paths, parameters and shapes come from the handlers and their types;
-//! what all routes have in common is added here.
+//! `/openapi.json`: this API as an OpenAPI 3.1 document. Paths, parameters and schemas come from the handlers and their
+//! types; the parts that all routes share are added here.
 
 use std::sync::LazyLock;
 
@@ -11,14 +11,14 @@ use signalbox_management::SHORT;
 
 use super::HEALTH;
 
-/// What clients read.
+/// The served document.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    // Only a map whose keys are no texts could not become JSON.
+    // Serialisation can fail only for a map with non-string keys.
     let raw = serde_json::to_value(super::described().into_openapi()).unwrap_or_default();
     finished(raw)
 });
 
-/// What any request may be answered, by status.
+/// Error responses common to all routes, by status.
 const REFUSALS: [(&str, &str); 6] = [
     ("400", "Every mistake is in `errors`"),
     ("401", "The control token is needed, and was not given or is wrong"),
@@ -28,7 +28,7 @@ const REFUSALS: [(&str, &str); 6] = [
     ("503", "The database is not available at the moment; nothing was changed"),
 ];
 
-/// The document as it is served.
+/// Serves the OpenAPI document.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "documentation",
     responses((status = 200, description = "This document", content_type = "application/json", body = Value)),
@@ -38,12 +38,12 @@ pub(super) async fn serve() -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], BYTES.clone()).into_response()
 }
 
-/// The whole document.
+/// Returns the complete document.
 pub(super) fn document() -> &'static Value {
     &DOCUMENT
 }
 
-/// Adds to the routes what they have in common.
+/// Adds the parts that all routes share.
 fn finished(mut document: Value) -> Value {
     document["info"] = json!({
         "title": "Signalbox: the control API",
@@ -55,7 +55,7 @@ fn finished(mut document: Value) -> Value {
             `/api/proxy/status`.",
     });
     document["servers"] = json!([{ "url": "/" }]);
-    // The token is needed only where several people can call.
+    // The token is required only where several users can call.
     document["security"] = json!([{}, { "token": [] }, { "key": [] }]);
     document["components"]["securitySchemes"] = json!({
         "token": { "type": "http", "scheme": "bearer", "description": "The control token, which `api-server token` prints" },
@@ -63,7 +63,7 @@ fn finished(mut document: Value) -> Value {
     });
     document["components"]["schemas"]["Sendable"] = sendable();
     for (_, schema) in document["components"]["schemas"].as_object_mut().into_iter().flatten() {
-        // An empty list is one of models as well as one of linked models.
+        // An empty list is valid both as a list of models and as a list of linked models.
         if let Some(choices) = schema.as_object_mut().and_then(|schema| schema.remove("oneOf")) {
             schema["anyOf"] = choices;
         }
@@ -81,7 +81,7 @@ fn finished(mut document: Value) -> Value {
     document
 }
 
-/// Any value that can be sent to a provider; see `signalbox_core::provider_config`.
+/// Returns the schema of a value that may be sent to a provider; see `signalbox_core::provider_config`.
 fn sendable() -> Value {
     let plain = json!({ "not": { "pattern": r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]" } });
     let inner = json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Sendable" }] });
@@ -108,7 +108,7 @@ fn finish(operation: &mut Map<String, Value>, path: &str, method: &str, schemas:
     }
 
     for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-        // As a form sends it when nothing was chosen.
+        // Forms send an empty string when no option was chosen.
         let schema = &mut parameter["schema"];
         if schema["type"].as_str().is_some_and(|kind| kind == "boolean") || schema["type"][0] == "boolean" {
             *schema = json!({ "anyOf": [{ "type": "boolean" }, { "const": "" }] });
@@ -131,7 +131,7 @@ fn finish(operation: &mut Map<String, Value>, path: &str, method: &str, schemas:
         if body["content"].as_object().is_some_and(|kinds| kinds.len() == 1) {
             refusals.push(("415", "The body says that it is no JSON"));
         }
-        // No body counts as an empty object.
+        // A missing body counts as an empty object.
         let schema = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap_or_default();
         let shape = &schemas[schema.rsplit('/').next().unwrap_or_default()];
         let needed = shape.get("required").is_some() || shape.get("minProperties").is_some();
@@ -162,10 +162,10 @@ mod tests {
 
     #[test]
     fn every_route_is_described_and_nothing_else() {
-        // Its `Debug` is the only list of paths that a router gives away.
+        // `Debug` is the only way to list the paths of a router.
         let router = format!("{:?}", crate::api::routes());
         let paths = router.split('"').filter(|text| text.starts_with('/'));
-        // Where a router sends what it has no route for.
+        // Path of the router's internal fallback.
         let mut routed: BTreeSet<&str> = paths.filter(|path| *path != "/" && !path.contains("axum_fallback")).collect();
         assert!(routed.remove(crate::api::SHUTDOWN), "the one that is kept out of it");
         let described: BTreeSet<&str> = operations().into_iter().map(|(path, ..)| path).collect();

@@ -1,4 +1,4 @@
-//! `/api/providers/:id/test|reload`: what the running router makes of a provider.
+//! `/api/providers/:id/test|reload`: tests and reloads a provider in the running router.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,9 +11,9 @@ use super::extract::Path;
 use super::refusals::Failure;
 use super::{App, Error, now_ms};
 
-/// Asks it for its models, to see whether it answers.
+/// Tests a provider by requesting its models.
 ///
-/// 200 also when the provider is not well: the test went well.
+/// Responds 200 even if the provider is unhealthy, because the test itself succeeded.
 #[utoipa::path(
     post, path = "/api/providers/{id}/test", tag = "providers", params(("id" = String, Path)),
     responses(
@@ -32,7 +32,7 @@ pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Resu
     }
 }
 
-/// Has the router read its configuration anew: a change is in force when this answers, and not only within a second.
+/// Makes the router reload its configuration: a change is in effect when this responds, instead of within a second.
 #[utoipa::path(
     post, path = "/api/providers/{id}/reload", tag = "providers", params(("id" = String, Path)),
     responses(
@@ -49,7 +49,7 @@ pub(super) async fn reload(State(app): State<App>, Path(id): Path<String>) -> Re
     let answer = app.router.reload(&id).await.map_err(|error| away(error.to_string()))?;
     match answer.status {
         StatusCode::OK => {
-            // Nobody may be listening.
+            // There may be no listeners.
             app.reloads.send(id).ok();
             Ok(Json(answer.body))
         }

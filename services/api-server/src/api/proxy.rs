@@ -1,8 +1,8 @@
-//! `/api/proxy`: the two services we run.
+//! `/api/proxy`: lifecycle and status of the two services.
 //!
-//! A start answers as soon as it is under way, a stop or a restart when it is done or after [`ANSWER`]; all go on when the
-//! caller does not wait. The state of the processes does not depend on the database, so these routes answer without it:
-//! the lists are empty then, and `database` says why.
+//! A start responds as soon as it is under way, a stop or a restart when it is done or after [`ANSWER`]; all continue
+//! if the client disconnects. The state of the processes does not depend on the database, so these routes respond
+//! without it: the lists are empty then, and `database` holds the reason.
 
 mod command;
 mod overrides;
@@ -25,10 +25,10 @@ use super::{App, Error};
 use crate::fleet::{Failure, Outcome, Summary, Which, evict};
 use crate::supervisor::{Fault, Unmet};
 
-/// How long a stop or a restart may keep its caller waiting. Browsers are patient for longer.
+/// Maximum time a stop or a restart delays its response. Browsers wait longer than that.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// What runs, where, since when; providers and models.
+/// Returns the status of the services, and the providers and models.
 #[utoipa::path(
     get, path = "/api/proxy/status", tag = "proxy",
     responses((status = 200, description = "The status", body = StatusObject)),
@@ -37,9 +37,9 @@ pub(super) async fn status(State(app): State<App>) -> Json<StatusObject> {
     Json(StatusObject::of(&app).await)
 }
 
-/// Starts both services; answers at once, with the status `starting`, or says that both run already.
+/// Starts both services. Responds at once, with the status `starting`, or reports that both are running already.
 ///
-/// 409 `PORT_IN_USE` names the `owner` of a taken port; `force` ends him if he still is `expectPid`.
+/// 409 `PORT_IN_USE` names the `owner` of a taken port; `force` ends that process if its id still is `expectPid`.
 #[utoipa::path(
     post, path = "/api/proxy/start", tag = "proxy", request_body = StartCommand,
     responses(
@@ -68,7 +68,7 @@ pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Json<Sta
     }
     match begun {
         Some(Err(failure)) => Err(refusal(&app, &failure)),
-        // Which of them fails later is in the status.
+        // A later failure of either service appears in the status.
         _ => {
             let message = "Proxy servers are starting (qwen-proxy started first, provider-router starting now)";
             let mut status = StatusObject::of(&app).await.success(message);
@@ -78,7 +78,7 @@ pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Json<Sta
     }
 }
 
-/// New processes take over from the present ones, which serve until then.
+/// Restarts services: new processes take over from the present ones, which serve until then.
 #[utoipa::path(
     post, path = "/api/proxy/restart", tag = "proxy", request_body = RestartCommand,
     responses(
@@ -99,7 +99,7 @@ pub(super) async fn restart(State(app): State<App>, body: Body) -> Result<Json<S
     finished(&app, outcome, &format!("{restarted} restarted"), "Proxy servers are still restarting").await
 }
 
-/// Stops both services; answers when they are gone.
+/// Stops both services, and responds when they are gone.
 #[utoipa::path(
     post, path = "/api/proxy/stop", tag = "proxy",
     responses(
@@ -116,20 +116,20 @@ pub(super) async fn stop(State(app): State<App>) -> Result<Json<StatusObject>, E
     finished(&app, outcome, "Proxy servers stopped successfully", "Proxy servers are still stopping").await
 }
 
-/// The status as JSON.
+/// Returns the status as JSON.
 pub(crate) async fn status_value(app: &App) -> Value {
-    // Numbers, texts and lists always become JSON.
+    // Numbers, strings and lists can always be serialised.
     serde_json::to_value(StatusObject::of(app).await).unwrap_or_default()
 }
 
-/// Takes over the children of an api-server that was killed, with what the settings say about them.
+/// Adopts the children of an api-server that was killed, with the router's overrides from the settings.
 pub(crate) async fn adopt(app: &App) {
     let outcome = app.fleet.adopt(overrides::of(app).await).await;
-    // Nothing else has been wanted yet, and what comes of it is in the status.
+    // No other command was given yet, and the outcome is in the status.
     outcome.done().await.ok();
 }
 
-/// Restarts services whose executables are built anew, if that is wanted and they run.
+/// Restarts running services when their executables have been rebuilt, if `wanted`.
 pub(crate) async fn reload(app: App, wanted: bool) -> Infallible {
     if !wanted {
         return std::future::pending().await;
@@ -139,13 +139,13 @@ pub(crate) async fn reload(app: App, wanted: bool) -> Infallible {
         let which = rebuilds.next().await;
         if !app.fleet.now().is_stopped() {
             tracing::info!(?which, "an executable was built anew: restarting");
-            // What comes of it is in the log and in the status.
+            // The outcome is in the log and in the status.
             drop(app.fleet.restart(overrides::of(&app).await, which).await);
         }
     }
 }
 
-/// Starts the children with what the settings say about them.
+/// Starts the services, with the router's overrides from the settings.
 pub(crate) async fn begin(app: &App) -> Outcome {
     app.fleet.start(overrides::of(app).await).await
 }
@@ -158,7 +158,7 @@ async fn finished(app: &App, outcome: Outcome, done: &str, not_yet: &str) -> Res
     }
 }
 
-/// The port that could not be had because of this process.
+/// Returns the address that could not be bound because this process holds it.
 fn taken_by(failure: &Failure, pid: u32) -> Option<SocketAddr> {
     match failure {
         Failure::Child(Unmet::Failed(cause)) => match &cause.fault {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 pub(super) use signalbox_management::refusals::Failure;
 use utoipa::ToSchema;
 
-/// A lifecycle command that failed, with the state of both services.
+/// A failed lifecycle command, with the state of both services.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LifecycleFailure {
@@ -17,23 +17,23 @@ pub(super) struct LifecycleFailure {
     /// `crashed`, `startup_timeout`, `PORT_IN_USE`, …
     #[schema(nullable = false)]
     code: Option<String>,
-    /// The port that is taken.
+    /// Port that is in use.
     #[schema(nullable = false)]
     port: Option<u16>,
-    /// Who holds it, where the operating system tells.
+    /// Process that holds it, where the operating system tells.
     owner: Option<PortOwner>,
     provider_router: Map<String, Value>,
     qwen_proxy: Map<String, Value>,
 }
 
-/// The process that holds a port.
+/// Process that holds a port.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PortOwner {
     pid: u32,
     name: Value,
 }
 
-/// A lifecycle command that was refused.
+/// A refused lifecycle command.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Refusal {

@@ -1,19 +1,19 @@
-//! What the commands take.
+//! Request bodies of the lifecycle commands.
 
 use super::super::extract::Body;
 use crate::api::Error;
 use crate::fleet::Which;
 
-/// Of a start.
+/// Body of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StartBody {
-    /// Take the next free port when one is taken; `None`: as configured.
+    /// Whether the next free port is taken when one is in use; `None`: as configured.
     pub(super) auto_port: Option<bool>,
-    /// End this process if it holds a port we need.
+    /// Process to end if it holds a required port.
     pub(super) expect_pid: Option<u32>,
 }
 
-/// Of a restart.
+/// Body of a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RestartBody {
     pub(super) which: Which,

@@ -1,11 +1,11 @@
-//! What the settings say about the router.
+//! Settings that override the configuration of the router.
 
 use signalbox_store::settings;
 
 use crate::api::App;
 use crate::fleet::Overrides;
 
-/// Reads them. Without the database the router starts as it is configured.
+/// Reads the overrides. Without the database the router starts as configured.
 pub(super) async fn of(app: &App) -> Overrides {
     let rows = settings::list(&app.store).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "starting the services without the settings");

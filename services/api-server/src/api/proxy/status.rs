@@ -1,4 +1,4 @@
-//! What is told about the services.
+//! Status of the services.
 
 use serde::Serialize;
 use signalbox_core::schema::Provider;
@@ -10,11 +10,11 @@ use crate::api::{App, ModelView, now_ms, now_s};
 use crate::fleet::{Now, Preparation, Summary, Worker};
 use crate::supervisor::{Cause, Exit, Phase, Snapshot};
 
-/// The answer to every route of this file.
+/// Response of every route in this file.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct StatusObject {
-    /// Commands only.
+    /// Present in responses to commands only.
     #[serde(skip_serializing_if = "Option::is_none")]
     success: Option<bool>,
     pub(super) status: Summary,
@@ -28,56 +28,57 @@ pub(in crate::api) struct StatusObject {
     message: String,
 }
 
-/// provider-router. If it is several processes, the fields stand for all of them: it runs if one does, `pid`, `uptime` and
-/// `adopted` are of that one, counts are sums.
+/// Status of provider-router. With several processes, the fields stand for all of them: running if any is; `pid`,
+/// `uptime` and `adopted` are those of a running one; counts are sums, except `failures`, which is the maximum.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RouterStatus {
     #[serde(flatten)]
     all: ChildStatus,
-    /// Its processes, if it is several.
+    /// Its processes, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     workers: Vec<WorkerStatus>,
 }
 
-/// One process of several.
+/// Status of one of several processes.
 #[derive(Debug, Serialize, ToSchema)]
 struct WorkerStatus {
-    /// Of its log, and in messages.
+    /// Name, as used for its log and in messages.
     name: &'static str,
-    /// Where it answers and the others do not, such as `127.0.0.1:40001`; its own metrics are there. From the moment it is ready.
+    /// Address at which this process alone answers, such as `127.0.0.1:40001`, including its own metrics. Set once it
+    /// is ready.
     address: Option<String>,
     #[serde(flatten)]
     process: ChildStatus,
 }
 
-/// One of the two services.
+/// Status of one service.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ChildStatus {
     running: bool,
     port: u16,
     pid: Option<u32>,
-    /// Seconds.
+    /// Seconds since the start of the process.
     uptime: u64,
     state: Phase,
-    /// Why it is in error.
+    /// Reason of the state `error`.
     error: Option<String>,
-    /// It runs and answers health checks.
+    /// Whether it runs and answers health checks.
     healthy: bool,
-    /// The number of the process, counted since api-server started.
+    /// Number of the process, counted since the start of api-server.
     generation: u64,
-    /// How often another process has taken its place since somebody started it.
+    /// Number of processes that have replaced the previous one since the service was started by a command.
     restarts: u64,
     /// Failures in a row.
     failures: u32,
     will_restart: bool,
-    /// Milliseconds since 1970.
+    /// Time of the next start, Unix milliseconds.
     next_retry_at: Option<i64>,
-    /// The last thing that went wrong, also when it runs again.
+    /// Last failure, also while the service is running again.
     last_failure: Option<LastFailure>,
-    /// Another api-server has started this process; it was killed.
+    /// Whether the process was started by another api-server, which was killed.
     adopted: bool,
-    /// Grows with every change of the fields above.
+    /// Incremented with every change of the fields above.
     seq: u64,
 }
 
@@ -106,13 +107,13 @@ struct Models {
     total: i64,
 }
 
-/// The active login at chat.qwen.ai.
+/// Active login at chat.qwen.ai.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = StatusCredentials)]
 struct Credentials {
     valid: bool,
-    /// Seconds since 1970.
+    /// Unix seconds.
     expires_at: Option<i64>,
 }
 
@@ -121,7 +122,7 @@ struct Credentials {
 impl StatusObject {
     pub(super) async fn of(app: &App) -> Self {
         let lists = Lists::load(app).await;
-        // Read last: the lists may have taken their time.
+        // Read last, because loading the lists may have taken a while.
         let now = app.fleet.now();
         let (database, lists) = match lists {
             Ok(lists) => (app.store.problem().unwrap_or("ok"), lists),
@@ -219,13 +220,13 @@ impl LastFailure {
     }
 }
 
-/// A moment of the monotonic clock as people tell time.
+/// Converts a moment of the monotonic clock to Unix milliseconds.
 fn unix_ms(moment: Instant) -> i64 {
     let ahead = moment.saturating_duration_since(Instant::now()).as_millis();
     now_ms().saturating_add(i64::try_from(ahead).unwrap_or(i64::MAX))
 }
 
-/// What the database adds.
+/// Parts of the status that come from the database.
 #[derive(Debug, Default)]
 struct Lists {
     providers: Providers,
