@@ -1,19 +1,21 @@
 //! The server manager: `api-server start`, `stop`, `status` and so on.
 //!
 //! # Layout
-//! - [`installation`]: what there is in a data directory: the configuration, and the api-server that runs. - [`client`]:
-//!   asking that one. - [`output`]: for people, or as JSON. - [`ending`]: ending a process that must be the right one.
-//! - One file per command, beside `start`, which `restart` uses too.
+//! - [`installation`]: contents of a data directory: the configuration, and the record of the running api-server.
+//! - [`client`]: requests to that api-server.
+//! - [`output`]: output as text or JSON.
+//! - [`ending`]: ending a process whose identity is verified.
+//! - One file per command; `restart` is in `start`.
 //!
 //! # Theory
-//! Whether an api-server runs is asked of the lock in its data directory. If it does, the commands ask it over HTTP, and
-//! otherwise they look for themselves. Every command prints what it does as it does it, or, with `--json`, one object at
-//! the end.
+//! The lock in the data directory tells whether an api-server is running. If it is, the commands send it HTTP requests;
+//! otherwise they inspect files and processes themselves. Every command prints its steps as it performs them, or, with
+//! `--json`, one object at the end.
 //!
 //! # Invariants
-//! - A process is signalled only while its identity (number and start time) is proven, never by its name. A stranger is
-//!   signalled only if somebody has named its number, or has said yes to it.
-//! - Exit codes: 0 done, 1 failed, 3 not running, 64 usage.
+//! - A process is signalled only while its identity (number and start time) is proven, never by its name. An unrelated
+//!   process is signalled only if the user has named its number, or has confirmed it.
+//! - Exit codes: 0 success, 1 failure, 3 not running, 64 bad usage.
 
 mod cleanup;
 mod client;
@@ -41,7 +43,8 @@ use signalbox_daemon::run;
 use self::output::{Output, Verdict};
 use crate::config::{Args, SPEC};
 
-/// The control room of Signalbox: runs provider-router and qwen-proxy, and serves their configuration and log as REST.
+/// The control server of Signalbox: runs provider-router and qwen-proxy, and serves their configuration and log as
+/// REST.
 ///
 /// Without a command it runs in the foreground, as `run` does.
 #[derive(Debug, Parser)]
@@ -61,30 +64,30 @@ enum Command {
     Manage(Manage),
 }
 
-/// What is over soon.
+/// Commands that finish, in contrast to `run`.
 #[derive(Debug, Subcommand)]
 enum Manage {
     /// Start all three services in the background, and wait until they are ready
     Start(start::Start),
-    /// Stop them: politely, and by force after the grace
+    /// Stop all three services: gracefully, and by SIGKILL after the grace period
     Stop(stop::Stop),
-    /// Stop and start them
+    /// Stop and start all three services
     Restart(start::Restart),
-    /// Say what runs, and how it fares
+    /// Show the state of the server and its services
     Status(status::Status),
     /// Show the last lines of the logs
     Logs(logs::Logs),
     /// End the process that holds a port
     KillPort(kill_port::KillPort),
-    /// Show the configuration, or change it; `export` and `apply` are about providers, models and settings
+    /// Show or change the configuration; `export` and `apply` work on providers, models and settings
     Config(Box<settings::Config>),
-    /// Remove what a killed server has left behind
+    /// Remove the remains of a server that was killed
     Cleanup(cleanup::Cleanup),
-    /// Say which ports are free
+    /// Show which ports are free
     TestPorts(ports::TestPorts),
-    /// Print the control token, which callers need where client keys or `--require-token` are set
+    /// Print the control token, which clients need where client keys or `--require-token` are set
     Token(token::Token),
-    /// Put Signalbox into the hands of the machine's service manager
+    /// Install Signalbox in the service manager of this machine, or remove it
     Service(service::Service),
 }
 
@@ -92,7 +95,7 @@ enum Manage {
 struct Run {
     #[command(flatten)]
     args: Args,
-    /// Leave the terminal: `start` runs us like that.
+    /// Detach from the terminal; set by `start`.
     #[arg(long, hide = true)]
     detached: bool,
 }
@@ -100,7 +103,7 @@ struct Run {
 // === impl Cli ===
 
 impl Cli {
-    /// Does what the command line says. The code is that of the process.
+    /// Runs the command, and returns the exit code of the process.
     #[must_use]
     pub fn execute(self) -> ExitCode {
         let command = match self.command {
@@ -114,7 +117,7 @@ impl Cli {
             Some(Command::Manage(_)) if self.args.common.print_config => return serve(self.args),
             Some(Command::Manage(command)) => command,
         };
-        // The flags that may stand behind every command have arrived here, too.
+        // Flags that are accepted after every command are in `args` as well.
         let args = &self.args;
         match command {
             Manage::Start(start) => manage(start.json, async |out| start::start(start, out).await),
@@ -134,7 +137,7 @@ impl Cli {
         }
     }
 
-    /// The flags of a server that was started with these arguments.
+    /// Returns the flags of a server that was started with these arguments.
     fn args_of(arguments: &[String]) -> Option<Args> {
         let program = std::iter::once(SPEC.name.to_owned());
         let cli = Self::try_parse_from(program.chain(arguments.iter().cloned())).ok()?;
@@ -151,7 +154,7 @@ fn serve(args: Args) -> ExitCode {
     run(SPEC, args.common, overlay, crate::serve)
 }
 
-/// Runs a command that is over soon.
+/// Runs a command on a single-threaded runtime, and prints its outcome.
 fn manage(json: bool, command: impl AsyncFnOnce(&mut Output) -> anyhow::Result<Verdict>) -> ExitCode {
     let mut out = Output::new(json);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

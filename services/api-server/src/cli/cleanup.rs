@@ -1,4 +1,4 @@
-//! `cleanup`: removes what a killed server has left behind.
+//! `cleanup`: removes the remains of a server that was killed.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{ending, orphans};
 use crate::config::Args;
 use crate::instance;
 
-/// What the services may take to finish their streams.
+/// Time beyond the drain timeout before a service is killed.
 const MARGIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]

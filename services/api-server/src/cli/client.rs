@@ -1,4 +1,4 @@
-//! Asking the api-server that runs.
+//! Client of the running api-server.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use super::installation::Installation;
 use crate::instance::Record;
 use crate::loopback::{self, reachable};
 
-/// It answers from memory, or says that it cannot.
+/// Timeout of a request. The server answers from memory, or reports that it cannot.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// `GET path` of the api-server that runs.
+/// Sends `GET path` to the running api-server.
 pub(super) async fn get(installation: &Installation, server: &Record, path: &str) -> anyhow::Result<Value> {
     ask(installation, server, Method::GET, path).await
 }
 
-/// The same for any method, without a body.
+/// Sends a request without a body, and returns the JSON of the response.
 pub(super) async fn ask(
     installation: &Installation,
     server: &Record,

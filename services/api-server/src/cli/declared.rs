@@ -1,5 +1,5 @@
-//! `config export` and `config apply`: the catalogue as a document. On the database itself, so that it works whether or not
-//! anything runs; what runs notices within a second.
+//! `config export` and `config apply`: the catalogue as a document. Works on the database directly, so that it does not
+//! depend on a running server; running services notice changes within a second.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -23,28 +23,28 @@ use crate::instance::private_directory;
 pub(super) enum Command {
     /// Print providers, models and settings as a document; secrets are masked
     Export(Export),
-    /// Make providers, models and settings as a document says
+    /// Apply a document to providers, models and settings
     Apply(ApplyFile),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Export {
-    /// How it is written
+    /// Format of the document
     #[arg(long, value_enum, default_value = "toml")]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ApplyFile {
-    /// The document: a .toml, .yaml or .json file, or - for stdin
+    /// Document to apply: a .toml, .yaml or .json file, or - for stdin
     file: PathBuf,
-    /// How it is written [default: what the name of the file says, or toml]
+    /// Format of the document [default: from the extension of the file, or toml]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Only say what would change
+    /// Only show what would change
     #[arg(long)]
     dry_run: bool,
-    /// Delete what is not declared, in the sections that are there
+    /// Delete entries that are not declared, in the sections that are present
     #[arg(long)]
     prune: bool,
     /// Print one JSON object instead of text
@@ -132,7 +132,7 @@ fn text_of(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-/// All mistakes, a line each.
+/// Returns an error that lists all mistakes, one per line.
 fn refused(file: &str, mistakes: &[String]) -> anyhow::Result<Verdict> {
     let lines: Vec<String> = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
     anyhow::bail!("{file} was not applied, nothing was changed:{}", lines.concat())

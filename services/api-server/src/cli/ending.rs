@@ -1,4 +1,4 @@
-//! Ending a process: politely, then by force, and never another one.
+//! Ending a process with a verified identity: gracefully, then by SIGKILL.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use signalbox_daemon::identity::{Handle, Identity, Request};
 
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long SIGKILL may take.
+/// Timeout after SIGKILL.
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
-/// Asks the process to leave, and kills it when it is still there after `grace`. Whether it had to be killed.
+/// Asks the process to exit, and kills it if it is still running after `grace`. Returns whether it had to be killed.
 pub(super) async fn end(identity: &Identity, grace: Duration, out: &mut Output) -> anyhow::Result<bool> {
     let pid = identity.pid;
     let refused = || format!("cannot signal process {pid}; it may belong to another user");

@@ -1,4 +1,4 @@
-//! What there is in a data directory: the configuration, and the api-server that runs.
+//! Contents of a data directory: the configuration, and the record of the running api-server.
 
 use std::path::PathBuf;
 
@@ -11,19 +11,19 @@ use crate::config::{Args, Config, SPEC};
 use crate::instance::{self, Record};
 use crate::logs::LogDir;
 
-/// A data directory and what is known about it.
+/// A data directory with its configuration.
 #[derive(Debug)]
 pub(super) struct Installation {
     pub(super) common: Common,
     pub(super) config: Config,
-    /// The api-server that runs in it.
+    /// Record of the api-server that is running in it.
     pub(super) running: Option<Record>,
 }
 
 // === impl Installation ===
 
 impl Installation {
-    /// Reads what flags, environment and file say.
+    /// Reads the configuration from flags, environment and file, and the record of the running server.
     pub(super) fn read(args: &Args) -> anyhow::Result<Self> {
         let Loaded { common, own: config, .. } = loaded(args)?;
         let running = instance::running(&common.data_dir).context("cannot tell whether api-server runs")?;
@@ -34,12 +34,12 @@ impl Installation {
         LogDir::of(&self.common.data_dir)
     }
 
-    /// api-server's own log.
+    /// Returns the path of api-server's own log.
     pub(super) fn log_file(&self) -> PathBuf {
         self.logs().path().join("api-server.log")
     }
 
-    /// The three ports of the configuration, each with whose it is.
+    /// Returns the three configured ports, each with the name of its service.
     pub(super) fn ports(&self) -> [(&'static str, u16); 3] {
         let services = &self.config.services;
         [
@@ -49,10 +49,10 @@ impl Installation {
         ]
     }
 
-    /// The token that opens the control API, if there is one.
+    /// Returns the token of the control API, if there is one.
     ///
     /// # Errors
-    /// When the file of the data directory cannot be read.
+    /// When the token file in the data directory cannot be read.
     pub(super) fn token(&self) -> Result<Option<Secret<String>>, Exit> {
         if !self.config.api.token.expose().is_empty() {
             return Ok(Some(self.config.api.token.clone()));
@@ -62,7 +62,7 @@ impl Installation {
     }
 }
 
-/// The effective configuration.
+/// Loads the effective configuration.
 pub(super) fn loaded(args: &Args) -> anyhow::Result<Loaded<Config>> {
     let loaded: Loaded<Config> = load(&SPEC, &args.common, args.overlay())?;
     loaded.own.check()?;

@@ -1,4 +1,4 @@
-//! `kill-port`: ends the process that holds a port, after somebody has said yes to that very process.
+//! `kill-port`: ends the process that holds a port, after the user has confirmed it.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use super::{ending, orphans};
 use crate::config::Args;
 use signalbox_daemon::identity::Identity;
 
-/// From asking to killing.
+/// Time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct KillPort {
-    /// The port
+    /// Port whose process is to be ended
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// End it only if it is this process; then nothing is asked
+    /// End only the process with this id, without asking for confirmation
     #[arg(long, value_name = "PID")]
     expect_pid: Option<u32>,
     /// Print one JSON object instead of text
@@ -75,7 +75,7 @@ fn agreed(command: &KillPort, holder: &Holder, out: &mut Output) -> anyhow::Resu
     })
 }
 
-/// Ends the process that was seen to hold an address, if it still does.
+/// Ends the process that was found to hold an address, if it still does.
 pub(super) async fn end_holder(holder: &Holder, out: &mut Output) -> anyhow::Result<()> {
     let pid = holder.pid;
     anyhow::ensure!(pid != 1, "process 1 runs this machine: it is never ended from here");
@@ -84,7 +84,7 @@ pub(super) async fn end_holder(holder: &Holder, out: &mut Output) -> anyhow::Res
         orphans::same_user(pid),
         "process {pid} belongs to another user: run this command as that user, for example with `sudo -u`"
     );
-    // The identity first: if the process is still the holder after that, it is the one that will be signalled.
+    // Take the identity first: if the process still holds the address after that, it is the one that will be signalled.
     let Some(identity) = Identity::of(pid) else { return Ok(()) };
     anyhow::ensure!(
         holder_of(holder.addr).as_ref() == Some(holder),

@@ -1,4 +1,5 @@
-//! `logs`: the last lines, and those to come. Read from the files, so that it works whether or not anything runs.
+//! `logs`: shows the last lines of a log, and follows it. Reads the files, so that it does not depend on a running
+//! server.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,18 +12,19 @@ use super::output::{Output, Verdict};
 use crate::config::Args;
 use crate::logs::{COMBINED, Follow, LogDir, MAX_LINES, SERVICES, last_lines};
 
-/// Between two looks.
+/// Interval between reads.
 const PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Logs {
-    /// Whose log: api-server, provider-router (of further workers provider-router-2 and so on), qwen-proxy, or combined, which joins them all
+    /// Log to show: api-server, provider-router (further workers: provider-router-2 and so on), qwen-proxy, or
+    /// combined, which merges all of them
     #[arg(value_name = "SERVICE", default_value = COMBINED, value_parser = service)]
     service: String,
-    /// How many lines, at most 5000
+    /// Number of lines, at most 5000
     #[arg(long, value_name = "N", default_value = "50", value_parser = lines)]
     lines: usize,
-    /// Go on as the log grows, until Ctrl-C
+    /// Keep printing as the log grows, until Ctrl-C
     #[arg(long, short)]
     follow: bool,
     /// Print one JSON object instead of text, or one per line with --follow
@@ -31,12 +33,12 @@ pub(super) struct Logs {
 }
 
 pub(super) async fn logs(command: &Logs, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
-    // Before anything is printed: whoever has read it may interrupt us.
+    // Installed before the first output: a reader of the output may send an interrupt at once.
     let mut interrupts = interrupts()?;
     let installation = Installation::read(args)?;
     let logs = installation.logs();
     let file = logs.file(&command.service).context("there is no such log")?;
-    // Before the last lines are read: a line in between comes twice rather than never.
+    // Opened before the last lines are read: a line written in between is printed twice instead of never.
     let follow = Follow::from_end(file.clone());
     let last = last_lines(&file, command.lines).with_context(|| format!("cannot read {}", file.display()))?;
     if last.is_empty() {

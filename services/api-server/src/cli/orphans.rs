@@ -1,4 +1,4 @@
-//! Services that outlived their api-server, and are provably of this data directory.
+//! Services that outlived their api-server and provably belong to this data directory.
 
 use std::path::Path;
 
@@ -11,19 +11,19 @@ pub(super) struct Orphan {
     pub(super) name: String,
 }
 
-/// The supervised services of this data directory that run as this user. To be asked when no api-server runs. Empty off
-/// Linux, where they cannot be told.
+/// Returns the supervised services of this data directory that run as this user. Only valid while no api-server is
+/// running. Empty on platforms other than Linux, where they cannot be recognised.
 pub(super) fn of(data_dir: &Path) -> Vec<Orphan> {
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(|pid| orphan(pid, data_dir)).collect()
 }
 
-/// Whether this process is one of them. Its identity is taken first: what is read afterwards is checked against it when it
-/// is signalled.
+/// Returns the orphan with this process id, if it is one. The identity is taken first, and verified again before the
+/// process is signalled.
 fn orphan(pid: u32, data_dir: &Path) -> Option<Orphan> {
     let identity = Identity::of(pid)?;
-    // Only of our own processes can the environment be read; root has to look for itself.
+    // The environment of other users' processes cannot be read; for root, `same_user` decides below.
     let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
     let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned();
@@ -35,14 +35,14 @@ fn is_supervised(environment: &[u8]) -> bool {
     environment.split(|byte| *byte == 0).any(|variable| variable == b"SIGNALBOX_SUPERVISED=1")
 }
 
-/// Whether a command line says `--data-dir <this one>`.
+/// Returns whether a command line contains `--data-dir` with this directory.
 fn serves(command_line: &[u8], data_dir: &Path) -> bool {
     let arguments: Vec<&[u8]> = command_line.split(|byte| *byte == 0).collect();
     let ours = data_dir.as_os_str().as_encoded_bytes();
     arguments.windows(2).any(|pair| pair == [b"--data-dir", ours])
 }
 
-/// Whether a process runs as the user we run as.
+/// Returns whether a process runs as the same user as this one.
 #[cfg(unix)]
 pub(super) fn same_user(pid: u32) -> bool {
     use std::os::unix::fs::MetadataExt as _;

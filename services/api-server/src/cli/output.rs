@@ -1,4 +1,4 @@
-//! What a command says: lines as it goes along, or one JSON object at the end.
+//! Output of a command: lines as it proceeds, or one JSON object at the end.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -6,21 +6,21 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use signalbox_daemon::Stdout;
 
-/// Where a command says something.
+/// Writer for the output of a command.
 #[derive(Debug)]
 pub(super) struct Output {
     json: bool,
     stdout: Stdout,
 }
 
-/// How a command ended, short of an error.
+/// Outcome of a command that did not return an error.
 #[derive(Debug)]
 pub(super) struct Verdict {
     code: Code,
     facts: Value,
 }
 
-/// What the exit code says.
+/// Exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
     Done = 0,
@@ -35,21 +35,21 @@ impl Output {
         Self { json, stdout: Stdout::default() }
     }
 
-    /// Says something to a person.
+    /// Prints a line of text, unless the output is JSON.
     pub(super) fn line(&mut self, line: impl AsRef<str>) {
         if !self.json {
             self.stdout.print(&format!("{}\n", line.as_ref()));
         }
     }
 
-    /// Says something as JSON, in a line of its own; for commands that go on and on.
+    /// Prints one line of JSON, if the output is JSON; for commands without an end.
     pub(super) fn value(&mut self, value: &Value) {
         if self.json {
             self.stdout.print(&format!("{value}\n"));
         }
     }
 
-    /// Asks a person; `None` where there is none.
+    /// Asks for confirmation; `None` if the input is not a terminal or the output is JSON.
     pub(super) fn ask(&mut self, question: &str) -> Option<bool> {
         if self.json || !std::io::stdin().is_terminal() {
             return None;
@@ -60,12 +60,12 @@ impl Output {
         Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Says how it ended. Output that could not be written is a failure, whatever else was done.
+    /// Prints the outcome and returns the exit code. Output that could not be written counts as a failure.
     pub(super) fn finish(mut self, verdict: anyhow::Result<Verdict>) -> ExitCode {
         let verdict = verdict.unwrap_or_else(|error| {
             let error = format!("{error:#}");
             if !self.json {
-                // Where stderr is gone, too, the exit code has to do.
+                // If stderr is closed too, only the exit code reports the error.
                 let _ = writeln!(std::io::stderr(), "api-server: {error}");
             }
             Verdict::new(Code::Failed, json!({ "error": error }))
@@ -85,11 +85,11 @@ impl Output {
     }
 }
 
-/// Makes this process the leader of a new session, so that no terminal that is closed takes it along.
+/// Makes this process the leader of a new session, so that closing a terminal does not end it.
 pub(super) fn leave_terminal() {
     #[cfg(unix)]
     if let Err(error) = nix::unistd::setsid() {
-        // The leader of a group cannot, and has no need to: whoever made it one has detached it.
+        // Fails for a group leader, which has been detached already by the process that made it one.
         let _ = writeln!(std::io::stderr(), "api-server: cannot leave the terminal: {error}");
     }
 }

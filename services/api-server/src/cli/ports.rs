@@ -1,4 +1,4 @@
-//! `test-ports`: which ports are free, and who holds the others.
+//! `test-ports`: reports which ports are free, and which processes hold the others.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
@@ -11,12 +11,12 @@ use super::installation::Installation;
 use super::output::{Code, Output, Verdict};
 use crate::config::Args;
 
-/// How far upwards a free port is looked for.
+/// Number of ports above a taken one that are tried.
 const REACH: u16 = 100;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct TestPorts {
-    /// The port in question; without it, the three of the configuration
+    /// Port to test; without it, the three configured ones
     #[arg(value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// Print one JSON object instead of text
@@ -24,13 +24,13 @@ pub(super) struct TestPorts {
     pub(super) json: bool,
 }
 
-/// Whether somebody may listen on a port.
+/// Whether a process could listen on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Available,
-    /// By whom, where the operating system tells.
+    /// Taken; with the process that holds it, where the operating system tells.
     Held(Option<Holder>),
-    /// A low port and no rights, or an address of another machine.
+    /// Not permitted: a privileged port, or an address of another machine.
     Refused(String),
 }
 
@@ -39,7 +39,7 @@ pub(super) fn test_ports(command: &TestPorts, args: &Args, out: &mut Output) -> 
     let host = &installation.common.server.host;
     let asked: Vec<(&str, u16)> = match command.port {
         Some(port) => vec![("", port)],
-        // Any free port is always free.
+        // Port 0 is always available.
         None => installation.ports().into_iter().filter(|(_, port)| *port != 0).collect(),
     };
     let mut all_free = true;
@@ -66,13 +66,13 @@ pub(super) fn test_ports(command: &TestPorts, args: &Args, out: &mut Output) -> 
     Ok(Verdict::new(if all_free { Code::Done } else { Code::Failed }, json!({ "ports": facts })))
 }
 
-/// Tries to listen there, for a moment: at each address that the service would listen at.
+/// Tests a port by binding it briefly, at each address on which the service would listen.
 pub(super) fn state(host: &str, port: u16) -> anyhow::Result<State> {
     for addr in addresses(host, port)? {
         match TcpListener::bind(addr) {
             Ok(_listener) => {}
             Err(error) if error.kind() == ErrorKind::AddrInUse => return Ok(State::Held(holder_of(addr))),
-            // A machine without version 6 still has `localhost`.
+            // Without IPv6, `localhost` still has its IPv4 address.
             Err(_) if addr == SocketAddr::from((Ipv6Addr::LOCALHOST, port)) && is_localhost(host) => {}
             Err(error) => return Ok(State::Refused(error.to_string())),
         }
@@ -93,7 +93,7 @@ fn is_localhost(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
 }
 
-/// The addresses a service listens at that is told to listen at this host.
+/// Returns the addresses on which a service listens when it is configured with this host.
 fn addresses(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
     if is_localhost(host) {
         return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
@@ -144,7 +144,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn the_holder_listens_at_the_same_address() {
-        // Another program at the same port of another address, bound first.
+        // A different program listens on the same port of another address, and has bound it first.
         let there = TcpListener::bind("127.0.0.2:0").unwrap();
         let port = there.local_addr().unwrap().port();
         assert_eq!(state("127.0.0.1", port).unwrap(), State::Available);

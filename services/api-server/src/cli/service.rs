@@ -1,6 +1,6 @@
-//! `service`: puts Signalbox into the hands of the machine's service manager, and takes it out again.
+//! `service`: installs Signalbox in the service manager of the machine, and removes it.
 //!
-//! What is written are the files of `deploy/`, with the paths of this machine in them.
+//! The generated files are those of `deploy/`, with the paths of this machine.
 
 mod launchd;
 mod nssm;
@@ -29,18 +29,18 @@ pub(super) struct Service {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Write what the service manager needs, and have it start Signalbox now and with the machine
+    /// Write the files of the service manager, and have it start Signalbox now and at boot
     Install(Choice),
-    /// Stop Signalbox, and take it out of the service manager
+    /// Stop Signalbox, and remove it from the service manager
     Uninstall(Choice),
 }
 
 #[derive(Debug, clap::Args)]
 struct Choice {
-    /// Which service manager
+    /// Service manager to use
     #[arg(long, value_enum)]
     manager: Manager,
-    /// Print what would be written and run
+    /// Print the files and commands without applying them
     #[arg(long)]
     dry_run: bool,
     /// Print one JSON object instead of text
@@ -50,7 +50,7 @@ struct Choice {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Manager {
-    /// Linux; for the whole machine if run by root, else for this user
+    /// Linux; for the whole machine if run by root, otherwise for this user
     Systemd,
     /// macOS, for this user
     Launchd,
@@ -60,26 +60,26 @@ enum Manager {
     Nssm,
 }
 
-/// What the files depend on.
+/// Properties of the machine on which the files depend.
 #[derive(Clone, Debug)]
 struct Machine {
-    /// api-server's own executable; the other two lie beside it.
+    /// Executable of api-server; the other two are in the same directory.
     program: PathBuf,
-    /// Where the files of Signalbox go.
+    /// Data directory of Signalbox.
     data_dir: PathBuf,
-    /// Whether somebody asked for that directory.
+    /// Whether the data directory was given explicitly.
     data_dir_named: bool,
     home: PathBuf,
     user_id: u32,
-    /// Nothing is done, only shown.
+    /// Whether the plan is only printed.
     dry_run: bool,
 }
 
-/// What is done, in this order: commands, files, commands.
+/// Steps of a command, in this order: commands, file, commands.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plan {
     before: Vec<Vec<String>>,
-    /// With its text it is written, without it is removed.
+    /// Written if there is a text, removed otherwise.
     file: PathBuf,
     text: Option<String>,
     after: Vec<Vec<String>>,
@@ -140,7 +140,7 @@ impl Machine {
     }
 }
 
-/// A path as text, for a file that has to hold it.
+/// Returns a path as text, for use in a file.
 fn text_of(path: &Path) -> anyhow::Result<&str> {
     let text = path.to_str().with_context(|| format!("{} is not valid UTF-8", path.display()))?;
     ensure!(!text.contains(['\n', '\r']), "a path with a line end in it cannot be written down: {text:?}");
@@ -164,7 +164,7 @@ impl Plan {
 
     async fn carry_out(&self, out: &mut Output) -> anyhow::Result<()> {
         for words in &self.before {
-            // What is half removed already has to be removable, too.
+            // A partly removed installation has to be removable as well.
             if let Err(error) = run(words).await {
                 out.line(format!("Went on although {error:#}"));
             }
@@ -204,7 +204,7 @@ async fn run(words: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Commands as lists of words; no word of ours has a space in it but paths, which come as words of their own.
+/// Splits a command into words. Paths, the only words that may contain spaces, are appended separately.
 fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }

@@ -1,4 +1,4 @@
-//! `config`: shows the configuration, or writes into its file.
+//! `config`: shows the configuration, or writes to its file.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -25,7 +25,7 @@ pub(super) struct Config {
     /// Address all three services listen on
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// Least important level to log: error, warn, info, debug or trace
+    /// Least severe level to log: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
     /// Port of provider-router
@@ -34,16 +34,16 @@ pub(super) struct Config {
     /// Port of qwen-proxy
     #[arg(long, value_name = "PORT")]
     qwen_port: Option<u16>,
-    /// How many processes provider-router is, from 1 to 64
+    /// Number of provider-router processes, from 1 to 64
     #[arg(long, value_name = "N")]
     workers: Option<u16>,
-    /// Whether `run` starts the services at once; `start` always does
+    /// Whether `run` starts the services; `start` always does
     #[arg(long, value_name = "BOOL")]
     autostart: Option<bool>,
-    /// Whether a service whose executable was built anew is restarted
+    /// Whether a service is restarted when its executable has been rebuilt
     #[arg(long, value_name = "BOOL")]
     reload: Option<bool>,
-    /// Any other key: --set logs.keep=9
+    /// Set any other key, for example --set logs.keep=9
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Print one JSON object instead of text
@@ -53,7 +53,7 @@ pub(super) struct Config {
 
 pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
     let changes = command.changes()?;
-    // Here `--log-level` is a value to be written, not one to run with.
+    // Here `--log-level` is a value to write, not the level of this run.
     let common = CommonArgs { log_level: None, ..args.common.clone() };
     let args = Args { common, ..args.clone() };
     if changes.is_empty() {
@@ -69,7 +69,7 @@ pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow:
         let settings: toml::Table = text.parse().context("the configuration cannot be read back")?;
         return Ok(Verdict::done(json!({ "file": file, "settings": settings })));
     }
-    // A file that is already wrong can be mended only by hand: a change would be refused for the old mistake.
+    // A file that is already invalid has to be edited by hand: any change would be refused because of the old mistake.
     let installation = Installation::read(&args)?;
     let file = file(&args, &installation.common.data_dir);
     private_directory(&installation.common.data_dir).context("cannot make the data directory")?;
@@ -92,7 +92,7 @@ pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow:
 // === impl Config ===
 
 impl Config {
-    /// The keys that get new values.
+    /// Returns the keys to change, with their new values.
     fn changes(&self) -> anyhow::Result<Vec<(String, Value)>> {
         let flags = [
             ("server.port", self.port.map(|port| i64::from(port).into())),
@@ -112,7 +112,7 @@ impl Config {
                 .with_context(|| format!("--set takes KEY=VALUE, such as logs.keep=9, not `{assignment}`"))?;
             let key = key.trim();
             ensure!(!key.split('.').any(str::is_empty), "`{key}` is no key: write section.key, such as logs.keep");
-            // What is no value of TOML is meant as text: nobody wants to quote twice for the shell.
+            // Text that is not a TOML value is taken as a string, which saves quoting twice in a shell.
             let value = text.trim().parse().unwrap_or_else(|_| Value::from(text.trim()));
             changes.push((key.to_owned(), value));
         }
@@ -120,14 +120,14 @@ impl Config {
     }
 }
 
-/// The file that is read, and so the one that is written.
+/// Returns the configuration file that is read, and therefore written.
 fn file(args: &Args, data_dir: &Path) -> PathBuf {
     let variable = || std::env::var_os("SIGNALBOX_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
     let named = args.common.config.clone().or_else(variable);
     named.unwrap_or_else(|| data_dir.join(format!("{}.toml", SPEC.name)))
 }
 
-/// The text of the file with new values in it; comments and order stay.
+/// Returns the text of the file with the new values; comments and order are preserved.
 fn changed(file: &Path, changes: &[(String, Value)]) -> anyhow::Result<String> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
@@ -145,7 +145,7 @@ fn set(table: &mut Table, key: &str, value: Value) -> anyhow::Result<()> {
     let Some((section, rest)) = key.split_once('.') else {
         match table.get_mut(key) {
             Some(Item::Value(old)) => {
-                // The comment behind a value stays with it.
+                // Keep the comment after the value.
                 let decor = old.decor().clone();
                 *old = value;
                 *old.decor_mut() = decor;
@@ -160,7 +160,7 @@ fn set(table: &mut Table, key: &str, value: Value) -> anyhow::Result<()> {
     set(inner, rest, value)
 }
 
-/// Reads the new text as the server would, flags and environment aside.
+/// Checks the new text the way the server loads it, apart from its flags and environment.
 fn validate(args: &Args, file: &Path, text: &str) -> anyhow::Result<()> {
     let trial = file.with_extension("toml.trial");
     write_private(&trial, text).with_context(|| format!("cannot write {}", trial.display()))?;
@@ -174,11 +174,11 @@ fn validate(args: &Args, file: &Path, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whoever reads the file sees the whole of it, or the one before.
+/// Replaces the file atomically: a reader sees either the new or the old content.
 fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let unfinished = file.with_extension("toml.new");
     write_private(&unfinished, text)?;
-    // A link stays one, with its target replaced.
+    // A symbolic link is preserved, and its target replaced.
     let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     fs::rename(&unfinished, target)
 }

@@ -1,4 +1,4 @@
-//! `start`: in the background, and back when all is ready. `restart`: stop, then start.
+//! `start`: starts the server in the background, and returns when it is ready. `restart`: stops it, then starts it.
 
 mod daemon;
 mod doors;
@@ -47,7 +47,7 @@ pub(super) async fn start(command: Start, out: &mut Output) -> anyhow::Result<Ve
     bring_up(command.args, &command.force, out).await
 }
 
-/// Without flags of its own, the new server gets those of the old one.
+/// Stops and starts the server. Without own flags, the new server gets those of the old one.
 pub(super) async fn restart(command: Restart, out: &mut Output) -> anyhow::Result<Verdict> {
     let mut args = command.args;
     let installation = Installation::read(&args)?;
@@ -58,7 +58,7 @@ pub(super) async fn restart(command: Restart, out: &mut Output) -> anyhow::Resul
             if args.says_only_where() {
                 args = Cli::args_of(&server.args).unwrap_or(args);
             }
-            // What cannot be started again is not stopped either.
+            // Validate before stopping: a server that could not start again keeps running.
             Installation::read(&args)?;
             stop::stop_running(&installation, server, out).await?;
         }
@@ -69,7 +69,7 @@ pub(super) async fn restart(command: Restart, out: &mut Output) -> anyhow::Resul
 }
 
 async fn bring_up(mut args: Args, force: &doors::Force, out: &mut Output) -> anyhow::Result<Verdict> {
-    // Who starts the server wants the services.
+    // `start` implies starting the services.
     args.start_services_unless_told();
     let installation = Installation::read(&args)?;
     doors::clear(&installation, force, out).await?;
@@ -104,9 +104,9 @@ fn facts(installation: &Installation, server: &Record, message: &str) -> Value {
     })
 }
 
-/// The server that was spawned as `pid`, once it has said where it is.
+/// Returns the record of the server that was spawned as `pid`, once it has announced its address.
 fn announced(installation: &Installation, pid: u32) -> Option<Record> {
-    // While it starts, its lock may be held without a record beside it.
+    // While the server starts, its lock may be held without a record.
     let record = instance::running(&installation.common.data_dir).ok().flatten();
     record.filter(|record| record.identity.pid == pid)
 }

@@ -1,4 +1,4 @@
-//! `status`: what runs, and how it fares.
+//! `status`: shows the state of the server and its services.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::config::Args;
 use crate::instance::Record;
 use crate::loopback::reachable;
 
-/// The keys of the services in the status of the API, and their names.
+/// Key of each service in the API's status, and its name.
 const SERVICES: [(&str, &str); 2] = [("providerRouter", "provider-router"), ("qwenProxy", "qwen-proxy")];
 
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ async fn running(installation: &Installation, server: &Record, out: &mut Output)
     let processes = services.iter().flat_map(Service::processes);
     let pids: Vec<u32> = std::iter::once(pid).chain(processes.filter_map(|service| service.pid)).collect();
     let usage = usage::of(&pids).await;
-    // What clients may use; each service has another port, on which we ask whether it lives.
+    // Ports for clients only; each service has a further one for health checks.
     let mut listening = vec![server.addr.port()];
     listening.extend(services.iter().filter(|service| service.running).map(|service| service.port));
     listening.sort_unstable();
@@ -110,7 +110,7 @@ fn stopped(installation: &Installation, out: &mut Output) -> anyhow::Result<Verd
     Ok(Verdict::new(Code::NotRunning, json!({ "running": false, "ports": facts })))
 }
 
-/// A service or one of its workers, as the API tells.
+/// A service or one of its workers, according to the API.
 struct Service {
     name: String,
     running: bool,
@@ -119,7 +119,7 @@ struct Service {
     port: u16,
     uptime: u64,
     error: Option<String>,
-    /// Its processes, if it is several.
+    /// Its processes, if there are several.
     workers: Vec<Service>,
 }
 
@@ -141,7 +141,7 @@ impl Service {
         }
     }
 
-    /// Those of it that are processes.
+    /// Returns its processes: the workers, or the service itself.
     fn processes(&self) -> &[Self] {
         if self.workers.is_empty() { std::slice::from_ref(self) } else { &self.workers }
     }
@@ -192,7 +192,7 @@ impl Usage {
     }
 }
 
-/// A time as people write it.
+/// Formats a time as UTC.
 fn moment(ms: i64) -> String {
     Timestamp::from_millisecond(ms)
         .map_or_else(|_| "unknown".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())

@@ -1,4 +1,4 @@
-//! `stop`: politely, and by force after the grace.
+//! `stop`: stops the server gracefully, and by SIGKILL after the grace period.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::api::SHUTDOWN;
 use crate::config::Args;
 use crate::instance::{Record, running};
 
-/// Between two looks.
+/// Interval between checks.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a shutdown may take beyond its two deadlines.
+/// Time that a shutdown may need beyond its two deadlines.
 const MARGIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
@@ -37,13 +37,13 @@ pub(super) async fn stop(args: &Args, out: &mut Output) -> anyhow::Result<Verdic
     Ok(Verdict::done(json!({ "running": false, "pid": server.identity.pid, "forced": forced })))
 }
 
-/// Stops the server, which takes its children along. Whether it had to be killed.
+/// Stops the server, which stops its children. Returns whether it had to be killed.
 pub(super) async fn stop_running(
     installation: &Installation,
     server: &Record,
     out: &mut Output,
 ) -> anyhow::Result<bool> {
-    // It stops its children while it serves its last requests.
+    // The server stops its children while it completes its last requests.
     let deadlines = installation.common.server.drain_timeout.get() + installation.config.services.stop_grace.get() * 2;
     let forced = if cfg!(unix) {
         ending::end(&server.identity, deadlines + MARGIN, out).await?
@@ -64,7 +64,7 @@ pub(super) async fn stop_running(
     Ok(forced)
 }
 
-/// Asks the server to leave, where there are no signals, and waits until it has.
+/// Asks the server to exit, on platforms without signals, and waits until it has.
 async fn leave(
     installation: &Installation,
     server: &Record,
@@ -75,7 +75,7 @@ async fn leave(
     out.line(format!("Asking process {pid} to leave..."));
     client::ask(installation, server, Method::POST, SHUTDOWN).await?;
     let deadline = Instant::now() + patience;
-    // While it leaves it holds the lock, but may not say any more which process it is.
+    // During its shutdown it holds the lock, but may have no record of its process any more.
     while !matches!(running(&installation.common.data_dir), Ok(None)) {
         anyhow::ensure!(
             Instant::now() < deadline,

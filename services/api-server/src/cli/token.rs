@@ -1,4 +1,4 @@
-//! `token`: the control token, for whoever may read the data directory.
+//! `token`: prints the control token, which requires read access to the data directory.
 
 use serde_json::json;
 use signalbox_daemon::{CONTROL_TOKEN_FILE, control_token};

@@ -1,22 +1,22 @@
-//! What a process uses: CPU and memory, as far as the operating system tells.
+//! CPU and memory usage of processes, where the operating system tells.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// Long enough for a figure, short enough to wait for.
+/// Sampling time of the CPU usage: long enough for a meaningful figure, short enough for a command.
 const SAMPLE: Duration = Duration::from_millis(250);
 
-/// What a process uses.
+/// Resource usage of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Usage {
     /// Per cent of one core, over a quarter of a second.
     pub(super) cpu_percent: Option<f64>,
-    /// Bytes in memory.
+    /// Resident memory in bytes.
     pub(super) memory: Option<u64>,
 }
 
-/// What these processes use; nothing is known off Linux.
+/// Measures the usage of these processes; unknown on platforms other than Linux.
 pub(super) async fn of(pids: &[u32]) -> Vec<Usage> {
     let before: Vec<_> = pids.iter().map(|pid| cpu_time(*pid)).collect();
     let since = Instant::now();
@@ -31,7 +31,7 @@ pub(super) async fn of(pids: &[u32]) -> Vec<Usage> {
     pids.iter().zip(before).map(usage).collect()
 }
 
-/// Seconds of CPU since its start.
+/// Returns the CPU seconds used since the start of the process.
 #[cfg(target_os = "linux")]
 fn cpu_time(pid: u32) -> Option<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -45,7 +45,8 @@ fn cpu_time(_pid: u32) -> Option<f64> {
     None
 }
 
-/// User and system time in a `/proc/<pid>/stat`, whose name in parentheses may hold anything.
+/// Parses user and system time from the text of `/proc/<pid>/stat`, whose name in parentheses may contain any
+/// characters.
 #[cfg(target_os = "linux")]
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;

@@ -1,4 +1,4 @@
-//! NSSM: api-server as a service of Windows.
+//! NSSM: api-server as a Windows service.
 
 use std::path::PathBuf;
 
@@ -8,11 +8,11 @@ use super::{Machine, Plan, text_of, words};
 
 const INSTALL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/nssm/install.cmd"));
 
-/// Where the file says which directories it means.
+/// Lines of the file that set the directories.
 const PROGRAMS: &str = r#"if not defined BIN set "BIN=%ProgramFiles%\Signalbox""#;
 const DATA: &str = r#"if not defined DATA set "DATA=%ProgramData%\Signalbox""#;
 
-/// What the file calls the service.
+/// Name of the service in the file.
 const SERVICE: &str = "api-server";
 
 pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
@@ -25,7 +25,7 @@ pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
     let text = INSTALL
         .replace(PROGRAMS, &format!("set \"BIN={}\"", escaped(text_of(programs)?)?))
         .replace(DATA, &format!("set \"DATA={}\"", escaped(text_of(&machine.data_dir)?)?))
-        // A batch file is read by lines that end like this.
+        // Batch files need CRLF line ends.
         .replace('\n', "\r\n");
     let file = file(machine);
     let mut run = words("cmd /c");
@@ -46,7 +46,7 @@ fn file(machine: &Machine) -> PathBuf {
     machine.data_dir.join("nssm-install.cmd")
 }
 
-/// A path between quotes in a batch file.
+/// Escapes a path for use between quotes in a batch file.
 fn escaped(path: &str) -> anyhow::Result<String> {
     ensure!(!path.contains('"'), "a path with a quote in it cannot be written into a batch file: {path}");
     Ok(path.replace('%', "%%"))

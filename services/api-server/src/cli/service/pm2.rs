@@ -1,4 +1,4 @@
-//! PM2: an app of this user. That PM2 itself starts with the machine is its own command, `pm2 startup`.
+//! PM2: an app of this user. Starting PM2 itself at boot needs its own command, `pm2 startup`.
 
 use anyhow::Context as _;
 use std::path::PathBuf;
@@ -7,11 +7,11 @@ use super::{Machine, Plan, text_of, words};
 
 const ECOSYSTEM: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/pm2/ecosystem.config.js"));
 
-/// What looks for the programs.
+/// Line of the file that locates the programs.
 const SEARCH: &str =
     "const program = (name) => (process.env.SIGNALBOX_BIN ? path.join(process.env.SIGNALBOX_BIN, name) : name);";
 
-/// What starts api-server.
+/// Arguments of api-server in the file.
 const ARGUMENTS: &str = "['run', '--autostart', 'true']";
 
 pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {

@@ -1,4 +1,4 @@
-//! systemd: for the whole machine if we are root, else for this user.
+//! systemd: for the whole machine if run by root, otherwise for this user.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::{Machine, Plan, text_of, words};
 const SYSTEM: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/systemd/signalbox.service"));
 const USER: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/systemd/signalbox-user.service"));
 
-/// What stands for our executable in both.
+/// Path of the executable in both files.
 const PROGRAM: &str = "/usr/local/bin/api-server";
 
 pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
@@ -20,7 +20,7 @@ pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
             "the service of the machine runs as a user of its own, whose files lie in /var/lib/signalbox: leave out \
              --data-dir"
         );
-        // ProtectHome= hides them from the service.
+        // ProtectHome= hides these directories from the service.
         ensure!(
             !["/home", "/root", "/run/user"].iter().any(|hidden| machine.program.starts_with(hidden)),
             "{} lies in a home directory, which is hidden from the service: copy the three programs to /usr/local/bin, and \
@@ -65,7 +65,7 @@ fn systemctl(machine: &Machine, rest: &str) -> Vec<String> {
     words(&format!("systemctl{user} {rest}"))
 }
 
-/// A word of a command line in a unit, where `%` begins a specifier and `$` a variable.
+/// Quotes a word for the command line of a unit, where `%` starts a specifier and `$` a variable.
 fn quoted(word: &str) -> String {
     if word.chars().all(|char| char.is_ascii_alphanumeric() || "/._-+".contains(char)) {
         return word.to_owned();

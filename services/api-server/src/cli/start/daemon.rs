@@ -1,4 +1,4 @@
-//! The server in the background.
+//! The server as a background process.
 
 use std::fs::OpenOptions;
 use std::io::Read as _;
@@ -17,25 +17,25 @@ use crate::config::Args;
 use crate::instance::{Record, private_directory};
 use crate::supervisor::Exit;
 
-/// Between two looks.
+/// Interval between checks.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the server itself may take, beside its services.
+/// Time for the start of the server itself, in addition to that of its services.
 const OWN_START: Duration = Duration::from_secs(15);
 
-/// CREATE_NEW_PROCESS_GROUP and CREATE_NO_WINDOW: neither Ctrl-C nor the end of this console reaches it.
+/// `CREATE_NEW_PROCESS_GROUP` and `CREATE_NO_WINDOW`: protects the server from Ctrl-C and from the end of this console.
 #[cfg(windows)]
 const AWAY: u32 = 0x0800_0200;
 
-/// Lines of its log that explain a failure.
+/// Maximum lines of its log that are shown after a failure.
 const SHOWN_LINES: usize = 15;
 
-/// A server that was just spawned.
+/// A server that has just been spawned.
 #[derive(Debug)]
 pub(super) struct Daemon {
     child: Child,
     log: PathBuf,
-    /// Where its part of the log begins.
+    /// Offset at which its part of the log begins.
     begin: u64,
     deadline: Instant,
     services: bool,
@@ -44,7 +44,7 @@ pub(super) struct Daemon {
 // === impl Daemon ===
 
 impl Daemon {
-    /// Spawns it: away from this terminal, its output in the log.
+    /// Spawns the server, detached from this terminal, with its output in the log.
     pub(super) fn spawn(args: &Args, installation: &Installation) -> anyhow::Result<Self> {
         let log = installation.log_file();
         let refused = || format!("cannot write {}", log.display());
@@ -68,7 +68,7 @@ impl Daemon {
         Ok(Self { child, log, begin, deadline, services: services.autostart })
     }
 
-    /// Waits until it answers and its services run.
+    /// Waits until the server responds and its services are running.
     pub(super) async fn ready(&mut self, installation: &Installation) -> anyhow::Result<Record> {
         let mut missing = "it has not said where it listens".to_owned();
         loop {
@@ -106,7 +106,7 @@ impl Daemon {
         if word == "running" || !self.services {
             return Judgement::Ready;
         }
-        // A service that will be started again may still come.
+        // A service that will be started again may still become ready.
         let lost = ["providerRouter", "qwenProxy"].into_iter().map(|service| &status[service]);
         let mut lost = lost.filter(|service| service["state"] == "error" && service["willRestart"] != true);
         match lost.next() {
@@ -116,7 +116,7 @@ impl Daemon {
         }
     }
 
-    /// The end of what it wrote to its log.
+    /// Returns the end of its log, at most 15 lines.
     fn last_words(&self) -> String {
         let mut text = Vec::new();
         let read = OpenOptions::new().read(true).open(&self.log).and_then(|mut file| {
@@ -133,7 +133,7 @@ impl Daemon {
     }
 }
 
-/// What a status means for who waits.
+/// Progress of a start, according to the server's status.
 enum Judgement {
     Ready,
     Failed(String),

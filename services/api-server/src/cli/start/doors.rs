@@ -1,4 +1,4 @@
-//! The ports have to be free before anything is started.
+//! Ensures that the required ports are free before the server is started.
 
 use anyhow::bail;
 
@@ -8,18 +8,19 @@ use crate::cli::output::Output;
 use crate::cli::ports::{self, State};
 use crate::cli::{ending, orphans};
 
-// Flatten this into the arguments of a command.
+// Plain comment, because clap would print a doc comment. Flatten this into the arguments of a command.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Force {
-    /// Clear the ports first: end services that a killed server has left behind, and the process named with --expect-pid
+    /// Clear the ports first: end services left behind by a server that was killed, and the process named with
+    /// --expect-pid
     #[arg(long)]
     force: bool,
-    /// The stranger that may be ended if it holds one of the ports
+    /// Other process that may be ended if it holds one of the ports
     #[arg(long, value_name = "PID", requires = "force")]
     expect_pid: Option<u32>,
 }
 
-/// Makes sure that the ports are free, or held by services of ours that the new server will take over.
+/// Ensures that the ports are free, or held by our own services, which the new server will adopt.
 pub(super) async fn clear(installation: &Installation, force: &Force, out: &mut Output) -> anyhow::Result<()> {
     let host = &installation.common.server.host;
     let orphans = orphans::of(&installation.common.data_dir);
@@ -52,7 +53,7 @@ pub(super) async fn clear(installation: &Installation, force: &Force, out: &mut 
     Ok(())
 }
 
-/// What stands in front of `port` in the flag for a service's port.
+/// Returns the prefix of `port` in the flag for a service's port.
 fn flag(service: &str) -> &'static str {
     match service {
         "provider-router" => "router-",
