@@ -1,4 +1,4 @@
-//! Our own sections of the configuration; `config.default.toml` documents every key.
+//! Configuration of api-server; `config.default.toml` documents every key.
 
 mod flags;
 
@@ -16,113 +16,113 @@ use crate::logs::Retention;
 use crate::notify;
 use crate::supervisor::Resources;
 
-/// Our own sections.
+/// Sections of the configuration that belong to api-server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The services we run.
+    /// Services that api-server runs.
     pub services: Services,
-    /// The REST interface.
+    /// REST API.
     pub api: Api,
-    /// The log files.
+    /// Log files.
     pub logs: Logs,
-    /// The audit log.
+    /// Audit log.
     pub audit: Audit,
-    /// The webhook.
+    /// Webhook.
     pub notify: notify::Config,
 }
 
-/// The services we run.
+/// Services that api-server runs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Services {
-    /// provider-router's port; 0 means any.
+    /// Port of provider-router; 0 means any.
     pub router_port: u16,
-    /// qwen-proxy's port; 0 means any.
+    /// Port of qwen-proxy; 0 means any.
     pub qwen_port: u16,
-    /// How many processes provider-router is.
+    /// Number of provider-router processes.
     pub workers: usize,
-    /// Whether the next free port is taken when one is taken.
+    /// Whether the next free port is taken when one is in use.
     pub auto_port: bool,
-    /// The executable of provider-router; empty: beside our own.
+    /// Executable of provider-router; empty: next to our own.
     pub router_program: String,
-    /// The executable of qwen-proxy; empty: beside our own.
+    /// Executable of qwen-proxy; empty: next to our own.
     pub qwen_program: String,
-    /// Whether both are started at once.
+    /// Whether both services are started together with api-server.
     pub autostart: bool,
-    /// Whether the addresses and a first request are printed when they are ready.
+    /// Whether the addresses and an example request are printed once the services are ready.
     pub welcome: bool,
-    /// From start to ready.
+    /// Timeout from start to ready.
     pub startup_timeout: Duration,
-    /// From asking to leave to killing.
+    /// Time from the request to exit until a service is killed.
     pub stop_grace: Duration,
-    /// How long a service waits to be adopted when we are killed.
+    /// Time a service waits to be adopted after api-server was killed.
     pub orphan_grace: Duration,
-    /// Before the first restart after a failure.
+    /// Delay before the first restart after a failure.
     pub restart_delay: Duration,
-    /// The longest delay before a restart.
+    /// Maximum delay before a restart.
     pub restart_delay_max: Duration,
     /// Failures in a row after which a service is not restarted.
     pub restart_limit: NonZeroU32,
-    /// Being ready for so long clears old failures.
+    /// Time of being ready after which earlier failures no longer count.
     pub restart_reset: Duration,
-    /// Between two health checks.
+    /// Interval between health checks.
     pub probe_interval: Duration,
     /// Failed health checks in a row after which a service is restarted.
     pub probe_failures: NonZeroU32,
-    /// Whether a service whose executable was built anew is restarted.
+    /// Whether a service is restarted when its executable has been rebuilt.
     pub reload: bool,
-    /// Using more memory than it may for so long, a service is replaced.
+    /// Time a service may exceed its memory limit before it is replaced.
     pub memory_patience: Duration,
-    /// What provider-router may use.
+    /// Resource limits of each provider-router process.
     pub router: Usage,
-    /// What qwen-proxy may use.
+    /// Resource limits of qwen-proxy.
     pub qwen: Usage,
 }
 
-/// What a service may use of the machine. Zero is what api-server has.
+/// Resource limits of a service. Zero: inherited from api-server.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
-    /// Memory, from which on it is replaced.
+    /// Resident memory above which the service is replaced.
     pub memory_limit: Size,
-    /// Files and sockets.
+    /// Maximum open files and sockets.
     pub open_files: u64,
-    /// From 0 to 19.
+    /// Niceness, from 0 to 19.
     pub niceness: u8,
 }
 
-/// The REST interface.
+/// REST API.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Api {
-    /// The largest body.
+    /// Maximum size of a request body.
     pub body_limit: Size,
-    /// Whether callers need the control token even without client keys.
+    /// Whether clients need the control token even without client keys.
     pub require_token: bool,
-    /// The control token; empty: that of the data directory.
+    /// Control token; empty: that of the data directory.
     pub token: Secret<String>,
 }
 
-/// The audit log.
+/// Audit log.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
-    /// How long entries are kept; zero: for ever.
+    /// Retention of entries; zero: for ever.
     pub keep: Duration,
 }
 
-/// The log files.
+/// Log files.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Logs {
-    /// From which size on a file is rotated.
+    /// Size from which on a file is rotated.
     pub max_size: Size,
-    /// How many rotated files are kept.
+    /// Number of rotated files kept.
     pub keep: u32,
 }
 
-/// What the daemon is told about us.
+/// Description of api-server for the shared daemon code.
 pub const SPEC: Spec = Spec {
     name: "api-server",
     default_port: 3002,
@@ -131,16 +131,16 @@ pub const SPEC: Spec = Spec {
     env_prefix: Some("API_"),
 };
 
-/// The defaults, and their documentation.
+/// Default configuration, with its documentation.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
 // === impl Config ===
 
 impl Config {
-    /// What types cannot say.
+    /// Checks the constraints that the types do not express.
     ///
     /// # Errors
-    /// [`Exit::Config`] names the key and what it takes.
+    /// [`Exit::Config`] names the key and its permitted values.
     pub fn check(&self) -> Result<(), Exit> {
         if self.logs.max_size < MIN_LOG {
             return Err(Exit::Config("logs.max_size takes a size from 64KiB on".to_owned()));
@@ -164,16 +164,16 @@ impl Config {
     }
 }
 
-/// A smaller log would be rotated all the time.
+/// Minimum size; smaller logs would be rotated permanently.
 const MIN_LOG: Size = Size::from_bytes(64 * 1024);
 
-/// Each of them is renamed in every rotation.
+/// Maximum number of rotated files, each of which is renamed in every rotation.
 const MAX_LOGS: u32 = 1000;
 
-/// Fewer files than that do not carry a service with its database.
+/// Minimum that a service needs, including its database.
 const MIN_FILES: u64 = 64;
 
-/// Less memory is used by a service that does nothing.
+/// Minimum memory limit: an idle service uses about as much.
 const MIN_MEMORY: Size = Size::from_mib(16);
 
 // === impl Usage ===
@@ -193,7 +193,7 @@ impl Usage {
         Ok(())
     }
 
-    /// As the supervisor wants it.
+    /// Converts the limits for the supervisor.
     #[must_use]
     pub fn resources(&self) -> Resources {
         let given = |number: u64| (number > 0).then_some(number);
@@ -208,7 +208,7 @@ impl Usage {
 // === impl Logs ===
 
 impl Logs {
-    /// As the keeper wants it.
+    /// Converts the settings for the log keeper.
     #[must_use]
     pub fn retention(&self) -> Retention {
         Retention { max_size: self.max_size.bytes(), keep: self.keep }

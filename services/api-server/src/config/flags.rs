@@ -1,4 +1,4 @@
-//! What the command line and its variables say.
+//! Command line flags and their environment variables.
 
 use std::ffi::OsString;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::SPEC;
 
-// The flags of a server. Flatten them into the arguments of a command.
+// Flags of a server; flatten them into the arguments of a command.
 #[expect(missing_docs, reason = "clap would print them as the description of the whole command")]
 #[derive(Clone, Debug, Default, Parser)]
 pub struct Args {
@@ -21,28 +21,29 @@ pub struct Args {
     /// Port of qwen-proxy; 0 takes any free one [env: QWEN_PROXY_PORT] [default: 3000]
     #[arg(long, value_name = "PORT", env = "QWEN_PROXY_PORT", hide_env = true, value_parser = given::<u16>)]
     pub qwen_port: Option<Given<u16>>,
-    /// How many processes provider-router is, 1 to 64 [env: ROUTER_WORKERS] [default: 1]
+    /// Number of provider-router processes, 1 to 64 [env: ROUTER_WORKERS] [default: 1]
     #[arg(long, value_name = "N", env = "ROUTER_WORKERS", hide_env = true, value_parser = given::<u16>)]
     pub workers: Option<Given<u16>>,
-    /// Start both services at once [env: AUTO_START] [default: false]
+    /// Start both services with the server [env: AUTO_START] [default: false]
     #[arg(long, value_name = "BOOL", env = "AUTO_START", hide_env = true, value_parser = given::<bool>)]
     pub autostart: Option<Given<bool>>,
-    /// Ask every caller for the control token, as is always done where client keys are configured [env: REQUIRE_TOKEN]
+    /// Require the control token from every client, as is always the case where client keys are configured [env:
+    /// REQUIRE_TOKEN]
     #[arg(long, env = "REQUIRE_TOKEN", hide_env = true, value_parser = given::<bool>, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub require_token: Option<Given<bool>>,
-    /// Print the addresses and a first request when the started services are ready
+    /// Print the addresses and an example request when the started services are ready
     #[arg(long)]
     pub welcome: bool,
 }
 
-/// A value, or the empty text of a variable that is set to nothing, which counts as not set.
+/// A value, or the empty text of a variable, which counts as not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Given<T>(Option<T>);
 
 // === impl Args ===
 
 impl Args {
-    /// What the flags and their variables say, as it would stand in a file.
+    /// Returns the flags and their variables in the structure of the configuration file.
     #[must_use]
     pub fn overlay(&self) -> Table {
         let number = |given: Option<Given<u16>>| given?.0.map(|number| Value::Integer(number.into()));
@@ -55,7 +56,7 @@ impl Args {
         ];
         let services: Table = values.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
         let require = self.require_token.and_then(|require| require.0);
-        // There is no flag for the token itself: other users can read command lines.
+        // The token itself has no flag, because other users can read command lines.
         let token = std::env::var("API_TOKEN").ok().filter(|token| !token.is_empty());
         let values = [("require_token", require.map(Value::Boolean)), ("token", token.map(Value::String))];
         let api: Table = values.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
@@ -63,7 +64,7 @@ impl Args {
         sections.into_iter().map(|(name, section)| (name.to_owned(), Value::Table(section))).collect()
     }
 
-    /// The flags as they would be typed.
+    /// Returns the flags as command line arguments.
     #[must_use]
     pub fn to_argv(&self) -> Vec<OsString> {
         let mut argv = self.common.to_argv();
@@ -83,7 +84,8 @@ impl Args {
         argv
     }
 
-    /// Whether the command line says nothing but which installation is meant. What variables say, they say again.
+    /// Returns whether the command line only selects the installation. Values of variables are ignored, because they
+    /// apply to the new server as well.
     #[must_use]
     pub fn says_only_where(&self) -> bool {
         let variables = Self::try_parse_from([SPEC.name]).unwrap_or_default();
@@ -92,7 +94,7 @@ impl Args {
         self.to_argv() == Self { common: place, ..variables }.to_argv()
     }
 
-    /// Switches `autostart` on unless it is given.
+    /// Enables `autostart` unless it is given.
     pub fn start_services_unless_told(&mut self) {
         let told = self.autostart.is_some_and(|autostart| autostart.0.is_some());
         if !told {
