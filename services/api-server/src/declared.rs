@@ -1,9 +1,12 @@
-//! The catalogue as a document: what a person keeps under version control, and says once for all.
+//! The catalogue as a declarative document, for use under version control.
 //!
 //! # Layout
-//! - [`read`]: a text becomes a [`Document`], or a list of everything that is wrong with it. - `reference`: secrets that
-//!   stand elsewhere. - [`compare`](fn@compare): what has to be changed so that the catalogue is as the document says. - [`write`](fn@write): the
-//!   catalogue as a document. - [`format`](mod@format): TOML, YAML, JSON. `once`: no name is given twice.
+//! - [`read`]: parses a text into a [`Document`], or lists everything that is wrong with it.
+//! - `reference`: references to secrets stored elsewhere.
+//! - [`compare`](fn@compare): the changes that make the catalogue match the document.
+//! - [`write`](fn@write): the catalogue as a document.
+//! - [`format`](mod@format): TOML, YAML, JSON.
+//! - `once`: rejects duplicate names.
 //!
 //! # Theory
 //! ```toml
@@ -18,13 +21,13 @@
 //! [settings]
 //! active_provider = "openai"
 //! ```
-//! What is declared is said whole: a field that is missing is at its default. What is not declared stays as it is, unless it is
-//! to be pruned; and then only in the sections that are there.
+//! An entry is declared completely: a missing field has its default value. Entries that are not declared stay
+//! unchanged, unless pruning is requested, which deletes them in the sections that are present.
 //!
 //! # Invariants
-//! - A secret does not leave: in its place stands the mask, which coming back means "as it is".
-//! - Nothing is written unless everything is right; and then all of it is written in one transaction, on the state that was
-//!   compared.
+//! - A secret is never exported: the mask takes its place, and means "unchanged" when it is imported.
+//! - A document is applied only if all of it is valid; then it is written in one transaction, based on the state that
+//!   was compared.
 //! - Applying a document a second time changes nothing.
 
 pub mod compare;
@@ -46,95 +49,95 @@ pub use self::format::Format;
 pub use self::reference::References;
 pub use self::write::write;
 
-/// What is declared; `None` where a section is missing.
+/// Declared entries; `None` for a missing section.
 #[derive(Debug, Default)]
 pub struct Document {
-    /// By id.
+    /// Providers by id.
     pub providers: Option<BTreeMap<String, Provider>>,
-    /// By id.
+    /// Models by id.
     pub models: Option<BTreeMap<String, NewModel>>,
-    /// By key, as they are stored.
+    /// Settings by key, as they are stored.
     pub settings: Option<BTreeMap<String, String>>,
 }
 
-/// A provider.
+/// A declared provider.
 #[derive(Debug)]
 pub struct Provider {
-    /// Its row.
+    /// Row in the table of providers.
     pub row: NewProvider,
-    /// Its configuration, by key.
+    /// Configuration by key.
     pub config: BTreeMap<String, Declared>,
-    /// The models it serves, by id.
+    /// Models it serves, by id.
     pub models: BTreeMap<String, Link>,
 }
 
-/// A value of a configuration. No `Debug` shows it.
+/// A value of a provider's configuration. `Debug` does not show it.
 pub enum Declared {
-    /// It is to be this; secret, if it came by reference.
+    /// A new value; secret if it came from a reference.
     Value {
-        /// The value.
+        /// Value.
         value: Value,
-        /// Whether it came by reference.
+        /// Whether it came from a reference.
         by_reference: bool,
     },
-    /// It is to stay as it is.
+    /// The stored value stays unchanged.
     Kept,
 }
 
-/// That a provider serves a model.
+/// Link between a provider and a model it serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
-    /// See [`signalbox_core::schema::ProviderModel::is_default`].
+    /// Whether the model is the provider's default; see [`signalbox_core::schema::ProviderModel::is_default`].
     pub is_default: bool,
-    /// See [`signalbox_core::schema::ProviderModel::config`].
+    /// Configuration of the model at this provider; see [`signalbox_core::schema::ProviderModel::config`].
     pub config: Option<Map<String, Value>>,
 }
 
 impl Document {
-    /// Checks that the router could listen where the settings say, as [`check_host`] does. `guarded`: client keys are configured,
-    /// or their absence was accepted.
+    /// Checks that the router may listen on the host in the settings, as [`check_host`] does. `guarded`: client keys
+    /// are configured, or their absence was accepted.
     ///
     /// # Errors
-    /// What is wrong, with its path.
+    /// The mistakes, each with its path.
     pub async fn check_host(&self, guarded: bool) -> Result<(), Vec<String>> {
         let Some(host) = self.settings.as_ref().and_then(|settings| settings.get(HOST)) else { return Ok(()) };
         check_host(host, guarded).await.map_err(|error| vec![format!("settings.{HOST}: {error}")])
     }
 }
 
-/// How a document is to be applied.
+/// Options for applying a document.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Apply {
-    /// Only say what would change.
+    /// Whether changes are only reported.
     pub dry_run: bool,
-    /// Delete what is not declared.
+    /// Whether entries that are not declared are deleted.
     pub prune: bool,
 }
 
-/// Why a document was not applied. Nothing was changed.
+/// Reason why a document was not applied. The catalogue is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Everything that is wrong with it, each with its path.
+    /// All mistakes in the document, each with its path.
     #[error("the document has mistakes: {}", .0.join("; "))]
     Mistakes(Vec<String>),
-    /// The catalogue never stood still.
+    /// The catalogue was changed concurrently in every attempt.
     #[error("somebody else changes the configuration all the time; try again")]
     Busy,
-    /// The store's word.
+    /// Error of the store.
     #[error(transparent)]
     Store(#[from] signalbox_store::Error),
 }
 
-/// The setting that says where the router listens.
+/// Setting with the listening host of the router.
 const HOST: &str = "server.host";
 
-/// How often the catalogue may change between looking and writing.
+/// Maximum attempts if the catalogue changes between comparing and writing.
 const ATTEMPTS: usize = 5;
 
-/// Makes the catalogue as the document says; answers what was to be changed.
+/// Applies a document to the catalogue, and returns the changes.
 ///
 /// # Errors
-/// [`Error`]; nothing was changed then.
+/// [`Error`]; the catalogue is unchanged then.
 pub async fn apply(
     store: &Store,
     sealer: &Sealer,
@@ -158,7 +161,7 @@ pub async fn apply(
 // === impl Plan ===
 
 impl Plan {
-    /// As an answer.
+    /// Returns the plan as a JSON response.
     #[must_use]
     pub fn facts(&self) -> Value {
         let updated: Vec<Value> =

@@ -1,19 +1,20 @@
-//! Socket.IO: whoever listens is told what happens, whoever made it happen.
+//! Live events over Socket.IO: notifies listeners of changes, regardless of their origin.
 //!
 //! # Layout
-//! - [`audience`](Audience): who listens, and the snapshot everybody begins with.
-//! - `watch`: the tasks that notice: one looks at the children, one at the tables.
-//! - `tail`: the logs as they grow.
-//! - `changes`: what differs between two states of the tables. Pure. - `payload`: the shapes of the events. Pure.
+//! - [`audience`](Audience): the listeners, and the snapshot each receives first.
+//! - `watch`: the tasks that detect changes, one of the children, one of the tables.
+//! - `tail`: live log lines.
+//! - `changes`: differences between two states of the tables. Pure.
+//! - `payload`: the shapes of the events. Pure.
 //!
 //! # Theory
-//! Events about the children come from the same watch as the answers of `/api/proxy/status`, so they cannot disagree.
-//! Events about the tables come from comparing them with what they were: that the change was made here, by a command
-//! line, by the router or by hand makes no difference, and no writer can forget to tell.
+//! Events about the children come from the same watch as the responses of `/api/proxy/status`, so they cannot disagree.
+//! Events about the tables come from comparing them with their previous state: whether a change was made here, by a
+//! command line, by the router or directly in the database makes no difference, and no writer has to announce it.
 //!
 //! # Invariants
-//! - Nobody is waited for: a listener whose queue is full is disconnected, and gets a snapshot when it comes back.
-//! - The browser extension is not told of anything but the snapshot; it would not know what to do with it.
+//! - No listener is waited for: one whose queue is full is disconnected, and gets a snapshot when it reconnects.
+//! - The browser extension receives the snapshot only, because it has no use for other events.
 
 mod audience;
 mod changes;
@@ -33,10 +34,10 @@ pub use self::tail::Tails;
 use crate::api::App;
 use crate::logs::Written;
 
-/// The path of the protocol, below which no route of ours may be.
+/// Path prefix of the protocol; no other route may start with it.
 pub(crate) const PATH: &str = "/socket.io";
 
-/// Opens the doors. The layer answers everything below [`PATH`]; the rest is for [`publish`].
+/// Creates the Socket.IO layer, which handles everything below [`PATH`]; the other values are for [`publish`].
 #[must_use]
 pub fn open(app: &App, keys: Arc<ClientKeys>, doors: Arc<Doors>) -> (SocketIoLayer, Audience, Tails) {
     let (layer, io) = audience::server();
@@ -45,7 +46,7 @@ pub fn open(app: &App, keys: Arc<ClientKeys>, doors: Arc<Doors>) -> (SocketIoLay
     (layer, Audience::new(io), tails)
 }
 
-/// Tells the audience what happens, and those who read along what is written, until `closing`.
+/// Sends events to the audience, and log lines to the subscribers, until `closing`.
 pub async fn publish(
     app: App,
     audience: Audience,
@@ -55,7 +56,7 @@ pub async fn publish(
 ) {
     let tails = async {
         tails.run(written).await;
-        // Nothing is written any more; the rest goes on.
+        // No further log lines will be written; the other tasks continue.
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -64,6 +65,6 @@ pub async fn publish(
         () = tails => {}
         () = closing.cancelled() => {}
     }
-    // Upgraded connections are nobody else's to end.
+    // The HTTP server does not close upgraded connections.
     audience.close().await;
 }

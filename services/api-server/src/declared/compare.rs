@@ -1,4 +1,4 @@
-//! What has to be changed so that the catalogue is as a document says.
+//! Comparison of a document with the catalogue: determines the required changes.
 
 use std::collections::BTreeMap;
 
@@ -11,29 +11,30 @@ use signalbox_store::{Sealer, provider_configs};
 
 use super::{Declared, Document, Link};
 
-/// What is to be done, and how a person is told.
+/// Changes to make, and their description for the user.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// For the store.
+    /// Changes for the store.
     pub changes: Vec<Change>,
-    /// Paths of what is made.
+    /// Paths of new entries.
     pub created: Vec<String>,
-    /// Paths of what is changed, each with the fields that are.
+    /// Paths of changed entries, each with its changed fields.
     pub updated: Vec<(String, Vec<String>)>,
-    /// Paths of what is deleted.
+    /// Paths of deleted entries.
     pub deleted: Vec<String>,
-    /// Paths of what is as it should be.
+    /// Paths of entries that match the document already.
     pub unchanged: Vec<String>,
     mistakes: Vec<String>,
 }
 
-/// A provider with everything that belongs to it.
+/// A provider with its configuration and its models.
 type Row = (Provider, Vec<ProviderConfig>, Vec<LinkedModel>);
 
-/// Compares a document with the catalogue. With `prune`, what is not declared in a section that is there is deleted.
+/// Compares a document with the catalogue. With `prune`, entries that are not declared are deleted in the sections that
+/// are present.
 ///
 /// # Errors
-/// Everything that cannot be, each with its path.
+/// All contradictions, each with its path.
 pub fn compare(document: &Document, catalog: &Catalog, sealer: &Sealer, prune: bool) -> Result<Plan, Vec<String>> {
     let mut plan = Plan::default();
     plan.providers(document, catalog, sealer, prune);
@@ -76,7 +77,7 @@ impl Plan {
         }
     }
 
-    /// Names are unique.
+    /// Checks that names of providers are unique.
     fn names(&mut self, declared: &BTreeMap<String, super::Provider>, catalog: &Catalog, prune: bool) {
         let mut names: BTreeMap<&str, &str> = BTreeMap::new();
         if !prune {
@@ -90,7 +91,7 @@ impl Plan {
         }
     }
 
-    /// The keys that change.
+    /// Compares the configuration of a provider, and returns the changed keys.
     fn config(
         &mut self,
         path: &str,
@@ -113,7 +114,7 @@ impl Plan {
                 (Declared::Value { value, by_reference }, _) => (value, *by_reference),
             };
             let is_sensitive = is_sensitive_key(key) || by_reference || row.is_some_and(|row| row.is_sensitive);
-            // One that cannot be opened is not what is declared.
+            // A stored value that cannot be unsealed counts as different.
             let stored = row.and_then(|row| provider_configs::json(sealer, row).ok());
             let same = row.is_some_and(|row| row.is_sensitive == is_sensitive)
                 && stored.is_some_and(|stored| same(&stored, value, is_sensitive));
@@ -130,7 +131,7 @@ impl Plan {
         what
     }
 
-    #[expect(clippy::too_many_arguments, reason = "both sides, and what they are about")]
+    #[expect(clippy::too_many_arguments, reason = "both sides of the comparison, with their path and id")]
     fn links(
         &mut self,
         path: &str,
@@ -174,7 +175,7 @@ impl Plan {
                 let (provider_id, model_id) = (id.to_owned(), row.model.id.clone());
                 self.changes.push(Change::NoLink { provider_id, model_id });
             } else if row.is_default && new_default {
-                // The store sees to it.
+                // The store changes the default of the other links itself.
                 self.updated.push((path, vec!["default".to_owned()]));
             }
         }
@@ -231,7 +232,7 @@ fn differences(row: &Model, new: &NewModel) -> Vec<String> {
     fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field.to_owned()).collect()
 }
 
-/// An empty description is none.
+/// Treats an empty description as a missing one.
 fn described(description: Option<&str>) -> Option<&str> {
     description.filter(|text| !text.trim().is_empty())
 }
@@ -240,7 +241,7 @@ fn config_of(text: Option<&str>) -> Option<Map<String, Value>> {
     text.and_then(|text| serde_json::from_str(text).ok())
 }
 
-/// A secret that looks like a number was stored as one, and is read as the text it is.
+/// Compares two values. A secret that looks like a number was declared as one, but is stored and read back as text.
 fn same(stored: &Value, declared: &Value, is_sensitive: bool) -> bool {
     let written = declared.to_string();
     stored == declared || (is_sensitive && stored.as_str() == Some(&written))

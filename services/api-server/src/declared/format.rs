@@ -1,13 +1,13 @@
-//! TOML, YAML and JSON say the same.
+//! TOML, YAML and JSON as equivalent formats of a document.
 
 use serde_json::Value;
 
 use super::once::Twice;
 
-/// How a document is written.
+/// Format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For people, and the default.
+    /// For people; the default.
     Toml,
     /// For people.
     Yaml,
@@ -18,7 +18,7 @@ pub enum Format {
 // === impl Format ===
 
 impl Format {
-    /// The format of a word: in a query, or behind the dot of a file's name.
+    /// Returns the format for a word of a query, or for the extension of a file name.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
         match word {
@@ -29,7 +29,7 @@ impl Format {
         }
     }
 
-    /// The format of a media type, in `Accept` or `Content-Type`; the first one we know.
+    /// Returns the format of the first known media type in an `Accept` or `Content-Type` header.
     #[must_use]
     pub fn of_media_type(header: &str) -> Option<Self> {
         header.split(',').find_map(|one| match one.split(';').next().unwrap_or_default().trim() {
@@ -40,7 +40,7 @@ impl Format {
         })
     }
 
-    /// Its media type.
+    /// Returns the media type of the format.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -50,10 +50,10 @@ impl Format {
         }
     }
 
-    /// Reads a text.
+    /// Parses a document.
     ///
     /// # Errors
-    /// What is wrong and where, and every name that is given twice; nothing of a value, which may be a secret.
+    /// The syntax error with its position, or every duplicate name. Values are not shown, because they may be secrets.
     pub fn parse(self, text: &str) -> Result<Value, Vec<String>> {
         let twice = Twice::default();
         let value = self.read(text, &twice).map_err(|error| vec![error])?;
@@ -84,10 +84,10 @@ impl Format {
         }
     }
 
-    /// Writes a value, behind lines of comment where the format has them.
+    /// Prints a value, after comment lines where the format supports them.
     ///
     /// # Errors
-    /// What this format cannot say.
+    /// When the format cannot represent a value.
     pub fn print(self, value: &Value, comments: &[String]) -> Result<String, String> {
         let comments: String = comments.iter().map(|line| format!("# {line}\n")).collect();
         let cannot = |what: &str| format!("the configuration holds a value that {what} cannot say: ask for json");

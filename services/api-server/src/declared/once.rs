@@ -1,7 +1,7 @@
-//! A value of JSON or YAML in which each name stands once.
+//! JSON and YAML values without duplicate names.
 //!
-//! Both languages leave open what a name means that is given twice, and parsers take the last one. In a configuration that is a
-//! mistake: half of what was written would be lost without a word.
+//! Both formats leave the meaning of a duplicate name open, and parsers use the last one. In a configuration that is a
+//! mistake, because part of it would be discarded silently.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -11,11 +11,11 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use signalbox_core::text::quoted;
 
-/// Names that are given twice, by their paths: `providers.openai`.
+/// Collected paths of duplicate names, such as `providers.openai`.
 #[derive(Debug, Default)]
 pub(super) struct Twice(RefCell<Vec<String>>);
 
-/// Reads one value, at a path.
+/// Deserialises the value at one path.
 struct Once<'a> {
     path: String,
     twice: &'a Twice,
@@ -24,15 +24,15 @@ struct Once<'a> {
 // === impl Twice ===
 
 impl Twice {
-    /// Reads a value and notes the names that are given twice.
+    /// Reads a value, and records duplicate names.
     ///
     /// # Errors
-    /// See the deserializer.
+    /// Those of the deserialiser.
     pub(super) fn read<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Value, D::Error> {
         Once { path: String::new(), twice: self }.deserialize(deserializer)
     }
 
-    /// Returns a sentence about each name that was given twice, with its lines in `text` where they can be told.
+    /// Returns a message for each duplicate name, with its line numbers in `text` if exactly two lines match.
     pub(super) fn mistakes(self, text: &str) -> Vec<String> {
         let sentence = |path: String| {
             let name = path.rsplit('.').next().unwrap_or_default();
@@ -47,7 +47,7 @@ impl Twice {
     }
 }
 
-/// The lines that begin with a name and a colon.
+/// Returns the numbers of the lines that start with a name and a colon.
 fn lines_of(name: &str, text: &str) -> Vec<usize> {
     let begins = |line: &str| {
         let line = line.trim_start_matches([' ', '\t', '{', ',', '"', '\'']);
@@ -139,7 +139,7 @@ impl Once<'_> {
     }
 }
 
-/// A name; YAML has numbers and truth values for names, too.
+/// A name. In YAML it may also be a number or a boolean.
 struct Name(String);
 
 impl<'de> serde::Deserialize<'de> for Name {

@@ -1,4 +1,4 @@
-//! From a text to a [`Document`]: all mistakes at once, each with its path.
+//! Parser from text to [`Document`]: reports all mistakes at once, each with its path.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::reference::References;
 use super::{Declared, Document, Format, Link, Provider};
 use crate::api::settings;
 
-/// The fields that nobody has taken yet, and what was wrong with the others.
+/// Fields of an object that have not been read yet, and the mistakes found so far.
 struct Fields<'a> {
     path: &'a str,
     fields: Map<String, Value>,
@@ -24,7 +24,7 @@ struct Fields<'a> {
 /// Reads a document.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All mistakes in it.
 pub fn read(text: &str, format: Format, references: &References) -> Result<Document, Vec<String>> {
     let value = format.parse(text)?;
     let mut mistakes = Vec::new();
@@ -127,7 +127,8 @@ fn declared(key: &str, mut value: Value, references: &References) -> Result<Decl
     Ok(Declared::Value { value: check_value(key, value, &address)?, by_reference })
 }
 
-/// The rule for addresses of a document. An installation that refuses private ones does so when its router loads the provider.
+/// Checks a base URL of a provider with the default policy. An installation that refuses private addresses does so when
+/// its router loads the provider.
 fn address(base_url: &str) -> Result<(), String> {
     Target::parse(base_url, &AddressPolicy::default()).map(drop).map_err(|error| error.to_string())
 }
@@ -136,7 +137,7 @@ fn told(path: &str, mistake: &Mistake) -> String {
     format!("{path}.{}: {}", mistake.path, mistake.what)
 }
 
-/// Replaces the references in all texts of a value; whether there were any.
+/// Replaces the references in all strings of a value. Returns whether there were any.
 fn resolve(value: &mut Value, references: &References) -> Result<bool, String> {
     let mut any = false;
     match value {
@@ -204,7 +205,7 @@ impl Fields<'_> {
         }
     }
 
-    /// A text for a name.
+    /// Reads a text that is suitable as a name.
     fn line(&mut self, field: &str) -> Option<String> {
         self.text(field).inspect(|text| {
             if !is_line(text) {
@@ -213,7 +214,7 @@ impl Fields<'_> {
         })
     }
 
-    /// A text for a description.
+    /// Reads a text that is suitable as a description.
     fn prose(&mut self, field: &str) -> Option<String> {
         self.text(field).inspect(|text| {
             if !is_prose(text) {
@@ -261,7 +262,7 @@ impl Fields<'_> {
         object(&format!("{}.{field}", self.path), value, self.mistakes).unwrap_or_default()
     }
 
-    /// What nobody took is wrong: it would be lost without a word.
+    /// Reports fields that were not read as mistakes; otherwise they would be discarded silently.
     fn finish(self) {
         self.mistakes.extend(self.fields.keys().map(|field| format!("{}.{}: unknown field", self.path, quoted(field))));
     }

@@ -1,4 +1,4 @@
-//! Secrets that stand elsewhere: `${env:NAME}` and `${file:PATH}`, alone or within a text.
+//! References to secrets stored elsewhere: `${env:NAME}` and `${file:PATH}`, alone or within a text.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -6,42 +6,42 @@ use std::path::{Component, Path, PathBuf};
 
 use signalbox_daemon::{CONTROL_TOKEN_FILE, SEALING_KEY_FILE};
 
-/// A secret is not longer than this, in bytes.
+/// Maximum bytes read from a secret's file.
 const MAX: u64 = 64 * 1024;
 
-/// Variables that hold secrets of this installation itself. So do all names that begin with `SIGNALBOX_`.
+/// Variables with secrets of this installation itself, in addition to all names that start with `SIGNALBOX_`.
 const OWN: [&str; 7] =
     ["API_TOKEN", "CLIENT_KEYS", "API_CLIENT_KEYS", "DATABASE_URL", "API_DATABASE_URL", "QWEN_TOKEN", "QWEN_COOKIES"];
 
-/// Files that hold secrets of this installation itself: the control token and the sealing key.
+/// Files with secrets of this installation itself: the control token and the sealing key.
 const OWN_FILES: [&str; 2] = [CONTROL_TOKEN_FILE, SEALING_KEY_FILE];
 
-/// What may be referred to.
+/// Permitted targets of references.
 #[derive(Clone, Debug)]
 pub enum References {
-    /// Everything that the person who applies a document can read in their own process, except for secrets of the
-    /// installation: a provider would be sent those.
+    /// Everything the process of the user can read, except secrets of the installation, because the values are sent to
+    /// a provider.
     Own,
-    /// Files in this directory, and no variables: the environment of a server is not its clients' to read.
+    /// Files in this directory, and no variables, because clients must not read the environment of a server.
     Server(PathBuf),
 }
 
 // === impl References ===
 
 impl References {
-    /// The references of a server: files in `secrets` in its data directory.
+    /// Returns the references permitted on a server: files in `secrets` in its data directory.
     #[must_use]
     pub fn of_server(data_dir: &Path) -> Self {
         Self::Server(data_dir.join("secrets"))
     }
 
-    /// The text with its references replaced, and whether there were any.
+    /// Returns the text with its references replaced, and whether there were any.
     pub(super) fn resolve(&self, text: &str) -> Result<(String, bool), String> {
         let (mut resolved, mut rest, mut any) = (String::with_capacity(text.len()), text, false);
         while let Some(at) = rest.find("${") {
             let (before, from) = rest.split_at(at);
             if let Some(before) = before.strip_suffix('$') {
-                // Writing to a text cannot fail.
+                // Writing to a string cannot fail.
                 let _ = write!(resolved, "{before}${{");
                 rest = &from[2..];
                 continue;
@@ -82,7 +82,7 @@ impl References {
         let cannot = |error: &std::io::Error| format!("the file {} cannot be read: {error}", path.display());
         let found = match self {
             Self::Own => {
-                // A link is as good as what it leads to.
+                // Resolve symbolic links, so that they cannot bypass the check.
                 let found = path.canonicalize().map_err(|error| cannot(&error))?;
                 if found.file_name().is_some_and(|name| OWN_FILES.iter().any(|own| name == *own)) {
                     let shown = path.display();
@@ -98,7 +98,7 @@ impl References {
                 if !plain {
                     return Err(outside());
                 }
-                // A link could lead out of it.
+                // Resolve symbolic links, which could lead out of the directory.
                 let directory = directory.canonicalize().map_err(|error| cannot(&error))?;
                 let found = directory.join(path).canonicalize().map_err(|error| cannot(&error))?;
                 if !found.starts_with(&directory) {
@@ -115,7 +115,7 @@ impl References {
     }
 }
 
-/// A plain text as it is written, so that it is no reference.
+/// Escapes a plain text, so that no part of it is read as a reference.
 pub(super) fn escaped(text: &str) -> String {
     text.replace("${", "$${")
 }

@@ -1,4 +1,4 @@
-//! The catalogue as a document.
+//! Export of the catalogue as a document.
 
 use serde_json::{Map, Value, json};
 use signalbox_core::schema::{LinkedModel, Model, Provider, ProviderConfig};
@@ -9,7 +9,7 @@ use signalbox_store::{Error, Sealer, provider_configs};
 use super::reference::escaped;
 use crate::api::settings;
 
-/// The document, and the paths of the secrets that are not in it.
+/// Returns the document, and the paths of the secrets that are masked in it.
 ///
 /// # Errors
 /// See [`Error`].
@@ -25,7 +25,7 @@ pub fn write(catalog: &Catalog, sealer: &Sealer) -> Result<(Value, Vec<String>),
     Ok((json!({ "providers": providers, "models": models, "settings": settings }), secrets))
 }
 
-/// What a person is told at the head of the text.
+/// Returns the comment lines for the head of the text.
 #[must_use]
 pub fn comments(secrets: &[String]) -> Vec<String> {
     let mut lines = vec![
@@ -88,14 +88,14 @@ fn model(row: &Model) -> Value {
     value
 }
 
-/// An empty description is none.
+/// Sets the description, unless it is empty.
 fn describe(value: &mut Value, description: Option<&str>) {
     if let Some(text) = description.filter(|text| !text.trim().is_empty()) {
         value["description"] = text.into();
     }
 }
 
-/// A value none of whose texts is taken for a reference.
+/// Escapes all strings of a value, so that none is read as a reference.
 fn plain(value: Value) -> Value {
     match value {
         Value::String(text) => escaped(&text).into(),

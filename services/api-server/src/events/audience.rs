@@ -1,4 +1,4 @@
-//! Who listens.
+//! Listeners of the events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,31 +16,31 @@ use super::tail::{Counter, Subscription};
 use super::{PATH, payload};
 use crate::api::{App, proxy};
 
-/// More than anybody has dashboards.
+/// Maximum connected listeners, well above the expected number of dashboards.
 const MAX_LISTENERS: usize = 64;
-/// Packets that may wait for one listener. A dashboard that is this far behind wants a snapshot, not a history.
+/// Maximum packets queued for one listener. A dashboard further behind needs a snapshot, not the history.
 const QUEUE: usize = 128;
-/// Listeners say little: bytes of one message.
+/// Maximum bytes of one message from a listener; usual ones are short.
 const MAX_MESSAGE: usize = 64 * 1024;
-/// The room of the browser extensions.
+/// Socket.IO room of the browser extensions.
 const EXTENSIONS: &str = "extensions";
 
-/// How many browser extensions are connected. Clones share the count.
+/// Number of connected browser extensions. Clones share the count.
 #[derive(Clone, Debug, Default)]
 pub struct Extensions(Arc<AtomicUsize>);
 
-/// Everybody who listens. Clones share them.
+/// All listeners. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Audience(SocketIo);
 
-/// What a listener says when it connects: pages cannot set headers on a WebSocket.
+/// Authentication sent with the connect packet, because pages cannot set headers on a WebSocket.
 #[derive(Debug, Default, Deserialize)]
 struct Introduction {
     #[serde(default)]
     token: Option<String>,
 }
 
-/// Why a listener is turned away; Socket.IO's `connect_error`.
+/// Reason why a listener is refused; sent as Socket.IO's `connect_error`.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error("Unauthorized: connect with auth: {{token: \"<control token>\"}}")]
@@ -57,7 +57,7 @@ impl From<Denied> for Refusal {
     }
 }
 
-/// A server of the protocol, and the handle to it.
+/// Creates the Socket.IO server, and the handle to it.
 pub(super) fn server() -> (SocketIoLayer, SocketIo) {
     SocketIo::builder()
         .req_path(PATH)
@@ -69,7 +69,8 @@ pub(super) fn server() -> (SocketIoLayer, SocketIo) {
         .build_layer()
 }
 
-/// Lets listeners in: each gets a snapshot, and may say that it is the extension, `ping`, or that it wants to read a log along.
+/// Admits listeners: each gets a snapshot, and may identify itself as the extension, send `ping`, or subscribe to a
+/// log.
 pub(super) fn admit(io: &SocketIo, app: App, keys: Arc<ClientKeys>, logs: Counter) {
     let counted = io.clone();
     let check = async move |socket: SocketRef, TryData(introduction): TryData<Introduction>| {
@@ -108,7 +109,7 @@ async fn welcome(socket: &SocketRef, app: App, audience: Audience, logs: Counter
     });
     let (leaving, everybody) = (app.clone(), audience);
     socket.on_disconnect(async move |socket: SocketRef| {
-        // Rooms are left only after this handler.
+        // The rooms of a socket are left only after this handler.
         if is_extension(&socket) {
             leaving.extensions.0.fetch_sub(1, Ordering::Relaxed);
             everybody.tell_status(&leaving).await;
@@ -121,7 +122,7 @@ fn is_extension(socket: &SocketRef) -> bool {
     socket.rooms().iter().any(|room| room == EXTENSIONS)
 }
 
-/// Sends one event; who cannot take it is disconnected, and comes back for a snapshot.
+/// Sends one event. A listener whose queue is full is disconnected, and gets a snapshot when it reconnects.
 pub(super) fn tell(socket: &SocketRef, event: &str, payload: &Value) {
     if let Err(SendError::Socket(SocketError::InternalChannelFull)) = socket.emit(event, payload) {
         tracing::info!(id = %socket.id, "a listener is too slow and was disconnected");
@@ -132,7 +133,7 @@ pub(super) fn tell(socket: &SocketRef, event: &str, payload: &Value) {
 // === impl Extensions ===
 
 impl Extensions {
-    /// Whether one is connected.
+    /// Returns whether any extension is connected.
     #[must_use]
     pub fn connected(&self) -> bool {
         self.0.load(Ordering::Relaxed) > 0
@@ -146,19 +147,19 @@ impl Audience {
         Self(io)
     }
 
-    /// Whether nobody listens: then nothing has to be put together.
+    /// Returns whether there are no listeners, so that no event needs to be built.
     pub(super) fn is_empty(&self) -> bool {
         self.0.sockets().is_empty()
     }
 
-    /// Tells everybody but the extensions.
+    /// Sends an event to all listeners except the extensions.
     pub(super) fn tell(&self, event: &str, payload: &Value) {
         for socket in self.0.except(EXTENSIONS).sockets() {
             tell(&socket, event, payload);
         }
     }
 
-    /// Tells how everything stands.
+    /// Sends the complete status.
     pub(super) async fn tell_status(&self, app: &App) {
         self.tell(payload::PROXY_STATUS, &payload::proxy_status(proxy::status_value(app).await));
     }

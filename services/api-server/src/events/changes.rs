@@ -1,10 +1,10 @@
-//! What differs between two states of the tables.
+//! Differences between two states of the tables.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// What has been done to a thing.
+/// Kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Action {
@@ -16,10 +16,10 @@ pub(super) enum Action {
     Reloaded,
 }
 
-/// Things by their key.
+/// Entries by key.
 pub(super) type State<T> = BTreeMap<String, T>;
 
-/// What has been done to get from `old` to `new`, by key. `update` says what to call a difference.
+/// Returns the changes that lead from `old` to `new`, by key. `update` names the kind of a difference.
 pub(super) fn between<T: PartialEq>(
     old: &State<T>,
     new: &State<T>,

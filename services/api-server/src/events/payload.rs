@@ -1,4 +1,4 @@
-//! The shapes of the events. Lists come under two names, because two generations of dashboards read them.
+//! Shapes of the events. Lists appear under two names, for two generations of dashboards.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -19,33 +19,33 @@ pub(super) const LOG_SUBSCRIBED: &str = "logs:subscribed";
 pub(super) const LOG_LINE: &str = "logs:line";
 pub(super) const LOG_ERROR: &str = "logs:error";
 
-/// Now, as ISO 8601.
+/// Returns the present time as ISO 8601.
 pub(super) fn timestamp() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// The whole status, wrapped in `status`.
+/// Wraps the complete status in `status`.
 pub(super) fn proxy_status(mut status: Value) -> Value {
     let now = timestamp();
     status["timestamp"] = now.as_str().into();
     json!({ "status": status, "timestamp": now })
 }
 
-/// The whole status for a listener that has just connected: its `credentials` also say whether there is a login and whether it
+/// Returns the complete status for a new listener: its `credentials` also tell whether there is a login and whether it
 /// has expired.
 pub(super) fn snapshot(mut status: Value) -> Value {
     let credentials = &mut status["credentials"];
     let valid = credentials["valid"] == true;
-    // A login without an end is valid, so one that is neither valid nor ends is none.
+    // A login without an expiry is valid. If it is neither valid nor has an expiry, there is none.
     let exists = valid || !credentials["expiresAt"].is_null();
     credentials["hasCredentials"] = exists.into();
     credentials["isExpired"] = (exists && !valid).into();
     proxy_status(status)
 }
 
-/// The whole status with both children on top, and `lifecycle` where the router changed.
+/// Returns the complete status with both children on top, and with `lifecycle` if the router changed.
 ///
-/// There is no `lifecycle` where only qwen-proxy changed: dashboards take it for the router's.
+/// `lifecycle` is absent if only qwen-proxy changed, because dashboards take it for the router's.
 pub(super) fn lifecycle(mut status: Value, router_changed: bool) -> Value {
     if router_changed {
         let router = &status["providerRouter"];
@@ -73,7 +73,7 @@ pub(super) fn models(action: Action, id: &str, models: &[ModelView]) -> Value {
     list("models", action, "modelId", id, models).into()
 }
 
-/// `expires_at` in Unix seconds.
+/// Builds a credentials event. `expires_at` is in Unix seconds.
 pub(super) fn credentials(action: Action, valid: bool, expires_at: Option<i64>) -> Value {
     json!({
         "action": action,
@@ -82,7 +82,7 @@ pub(super) fn credentials(action: Action, valid: bool, expires_at: Option<i64>) 
     })
 }
 
-/// `value` is null where the setting went back to its default.
+/// Builds a settings event. `value` is `None` if the setting was reset to its default.
 pub(super) fn setting(action: Action, key: &str, value: Option<&str>, requires_restart: bool) -> Value {
     let value = value.map(|value| if is_sensitive_key(key) { MASK } else { value });
     json!({
@@ -94,7 +94,7 @@ pub(super) fn setting(action: Action, key: &str, value: Option<&str>, requires_r
     })
 }
 
-/// `count` requests since the last such event, the newest of them in `requests`.
+/// Builds an event for `count` requests since the last such event, with the newest of them in `requests`.
 pub(super) fn requests(count: i64, requests: &[Value]) -> Value {
     json!({ "count": count, "requests": requests, "timestamp": timestamp() })
 }

@@ -1,9 +1,9 @@
-//! The logs as they grow: who wants to read along says `logs:subscribe`.
+//! Live log lines, for listeners that send `logs:subscribe`.
 //!
-//! The keeper of the logs tells what has been written, and one task passes it on. A subscription begins with the last
-//! lines (`logs:subscribed`); what is written while they are read comes twice rather than never. Nobody is waited for:
-//! lines that do not fit into an event, or into the queue of a slow listener, are left out, and the next event says how
-//! many (`missed`).
+//! The log keeper publishes new lines, and one task forwards them. A subscription starts with the last lines
+//! (`logs:subscribed`); a line written while these are read is sent twice instead of never. No listener is waited for:
+//! lines that do not fit into an event, or into the queue of a slow listener, are left out, and the next event counts
+//! them (`missed`).
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,16 +22,16 @@ use tokio::sync::{broadcast, mpsc};
 use super::payload;
 use crate::logs::{COMBINED, LogDir, MAX_LINES, SERVICES, Written, last_lines};
 
-/// Wishes that wait. They are granted at once, so the bound is only a bound.
+/// Capacity of the queue of subscriptions. The task handles them at once, so the bound is never reached in practice.
 const WISHES: usize = 64;
-/// Lines a subscription begins with unless it says how many.
+/// Default number of lines at the start of a subscription.
 const LINES: usize = 50;
-/// Bytes of the lines of one event. 128 such events may wait for a listener.
+/// Maximum bytes of the lines in one event. Up to 128 events are queued per listener.
 const EVENT_LIMIT: usize = 64 * 1024;
-/// Bytes of the lines a subscription begins with.
+/// Maximum bytes of the lines at the start of a subscription.
 const HISTORY_LIMIT: usize = 1024 * 1024;
 
-/// What a listener says; `lines` only to begin.
+/// Message of a listener; `lines` only applies to a new subscription.
 #[derive(Debug, Deserialize)]
 pub(super) struct Subscription {
     service: String,
@@ -39,7 +39,7 @@ pub(super) struct Subscription {
     lines: Option<usize>,
 }
 
-/// Takes what listeners say. Clones lead to the same task.
+/// Handle that accepts the messages of listeners. Clones lead to the same task.
 #[derive(Clone, Debug)]
 pub(super) struct Counter {
     logs: LogDir,
@@ -47,7 +47,7 @@ pub(super) struct Counter {
     wishes: mpsc::Sender<Wish>,
 }
 
-/// Who reads along. [`super::publish`] makes it run.
+/// Subscribers of the logs; [`super::publish`] runs the task.
 #[derive(Debug)]
 pub struct Tails {
     wishes: mpsc::Receiver<Wish>,
@@ -63,19 +63,19 @@ enum Wish {
 #[derive(Debug)]
 struct Reader {
     socket: SocketRef,
-    /// Lines that found its queue full.
+    /// Lines left out because the queue of the listener was full.
     missed: usize,
 }
 
-/// The lines of an event.
+/// Lines of one event.
 #[derive(Debug, PartialEq, Eq)]
 struct Lines {
     lines: Vec<String>,
-    /// How many in front of them were left out.
+    /// Number of lines left out before them.
     missed: usize,
 }
 
-/// Where listeners are heard, and where that leads.
+/// Creates the handle for messages of listeners, and the task that handles them.
 pub(super) fn open(logs: LogDir, doors: Arc<Doors>) -> (Counter, Tails) {
     let (sender, wishes) = mpsc::channel(WISHES);
     (Counter { logs, doors, wishes: sender }, Tails { wishes, readers: HashMap::new() })
@@ -84,7 +84,7 @@ pub(super) fn open(logs: LogDir, doors: Arc<Doors>) -> (Counter, Tails) {
 // === impl Counter ===
 
 impl Counter {
-    /// Of a listener that wants to read along.
+    /// Handles `logs:subscribe`.
     pub(super) async fn begin(&self, socket: SocketRef, said: Option<Subscription>) {
         let Some(Subscription { service, lines }) = said else {
             return refuse(&socket, None, "say which log: {service: \"provider-router\", lines: 50}");
@@ -100,11 +100,11 @@ impl Counter {
             let names = SERVICES.join(", ");
             return refuse(&socket, Some(&service), &format!("there is no such log; there are {COMBINED}, {names}"));
         };
-        // Without the task the server is closing.
+        // Without the task the server is shutting down.
         self.wishes.send(Wish::Begin { socket, service, file, lines }).await.ok();
     }
 
-    /// Of a listener that has read enough.
+    /// Handles the end of a subscription.
     pub(super) async fn end(&self, socket: SocketRef, said: Option<Subscription>) {
         match said {
             Some(Subscription { service, .. }) => drop(self.wishes.send(Wish::End { socket, service }).await),
@@ -112,7 +112,8 @@ impl Counter {
         }
     }
 
-    /// Whether the page, if it is one, may read `/api/logs` too: extensions may listen, and that is all.
+    /// Returns whether the origin of the connection, if it has one, may read `/api/logs` too: extensions may only
+    /// receive events.
     fn is_open_to(&self, socket: &SocketRef) -> bool {
         let parts = socket.req_parts();
         if !parts.headers.contains_key(ORIGIN) {
@@ -128,7 +129,7 @@ impl Counter {
 // === impl Tails ===
 
 impl Tails {
-    /// Passes on what is written.
+    /// Forwards new log lines to the subscribers.
     pub(super) async fn run(mut self, mut news: broadcast::Receiver<Arc<Written>>) {
         loop {
             tokio::select! {
@@ -178,7 +179,7 @@ impl Tails {
         }
     }
 
-    /// The keeper was faster than we are. Nobody knows how many lines that were.
+    /// Tells subscribers that an unknown number of lines was left out, because this task was slower than the keeper.
     fn interrupt(&mut self) {
         let services: Vec<String> = self.readers.keys().cloned().collect();
         let note = Lines { lines: vec!["… some lines left out …".to_owned()], missed: 0 };
@@ -189,7 +190,7 @@ impl Tails {
         }
     }
 
-    /// Whether anybody is there; who has left is forgotten.
+    /// Returns whether a log has connected subscribers; removes the disconnected ones.
     fn is_read(&mut self, service: &str) -> bool {
         let Some(readers) = self.readers.get_mut(service) else { return false };
         readers.retain(|reader| reader.socket.connected());
@@ -213,7 +214,7 @@ impl Tails {
     }
 }
 
-/// The last of the lines that have room.
+/// Returns the last lines that fit into `limit` bytes.
 fn bounded(mut lines: Vec<String>, limit: usize) -> Lines {
     let mut room = limit;
     let fitting = lines.iter().rev().take_while(|line| {

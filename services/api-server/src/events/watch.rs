@@ -1,4 +1,4 @@
-//! Noticing what happens.
+//! Detection of changes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::{Audience, payload};
 use crate::api::{App, ModelView, proxy, requires_restart};
 use crate::fleet::Change;
 
-/// Four looks at the tables a second, as the router does: who sees an event finds it in force.
+/// Polling interval of the tables. The router uses the same, so that a change is in effect when its event arrives.
 const PERIOD: Duration = Duration::from_millis(250);
-/// How many of the newest requests an event names.
+/// Maximum requests named in one event.
 const NEWEST: i64 = 20;
-/// Looks from one event about requests to the next: one a second, however many there are.
+/// Polls between two events about requests: at most one event per second.
 const REQUESTS_EVERY: u32 = 4;
 
-/// Tells what becomes of the children.
+/// Publishes changes of the children.
 pub(super) async fn children(app: &App, audience: &Audience) {
     let mut fleet = app.fleet.clone();
     loop {
@@ -35,7 +35,7 @@ pub(super) async fn children(app: &App, audience: &Audience) {
     }
 }
 
-/// Tells what becomes of the tables.
+/// Publishes changes of the tables.
 pub(super) async fn tables(app: &App, audience: &Audience) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -52,7 +52,8 @@ pub(super) async fn tables(app: &App, audience: &Audience) {
                         }
                         known = Some(tables);
                     }
-                    // The status says so already; what changes meanwhile is told when the database is back.
+                    // The status shows the failure already; changes made meanwhile are published when the database is
+                    // back.
                     Err(error) => {
                         tracing::debug!(%error, "the tables cannot be watched");
                         known = seen;
@@ -74,18 +75,18 @@ pub(super) async fn tables(app: &App, audience: &Audience) {
 #[derive(Clone, Debug)]
 struct Tables {
     catalog_version: i64,
-    /// In the order in which they are shown.
+    /// Provider ids in display order.
     order: Vec<String>,
     providers: State<Watched>,
     models: Vec<signalbox_core::schema::Model>,
     settings: State<String>,
     credentials: Vec<credentials::Credential>,
     newest_request: i64,
-    /// Those that came since the last look.
+    /// Requests since the last poll.
     requests: Vec<Value>,
 }
 
-/// A provider with what belongs to it, as far as a change of it has to be noticed.
+/// A provider with its related rows, as far as their changes are published.
 #[derive(Clone, Debug, PartialEq)]
 struct Watched {
     row: Provider,
@@ -96,7 +97,7 @@ struct Watched {
 // === impl Tables ===
 
 impl Tables {
-    /// Reads what may have changed since `seen`. Of the requests only `with_requests`.
+    /// Reads the parts that may have changed since `seen`. Requests are read only if `with_requests`.
     async fn look(store: &Store, seen: Option<&Self>, with_requests: bool) -> Result<Self, Error> {
         let version = catalog::version(store).await?;
         let mut tables = match seen {
@@ -135,12 +136,12 @@ impl Tables {
         })
     }
 
-    /// The providers as they are shown.
+    /// Returns the providers in display order.
     fn rows(&self) -> Vec<Provider> {
         self.order.iter().filter_map(|id| self.providers.get(id)).map(|watched| watched.row.clone()).collect()
     }
 
-    /// Tells what differs from `before`.
+    /// Publishes the differences from `before`.
     fn tell(&self, before: &Self, audience: &Audience) {
         if audience.is_empty() {
             return;
@@ -186,7 +187,7 @@ impl Tables {
     }
 }
 
-/// A request as the event names it; its bodies are for who asks for them.
+/// Returns the fields of a request for an event; bodies are available from the API.
 fn summary(request: &requests::Newer) -> Value {
     json!({
         "id": request.id,
