@@ -1,11 +1,10 @@
-//! Which children we run, in which order.
+//! The child services: which are run, and in which order.
 //!
 //! [`launch`] starts one task that owns both services; [`Fleet`] is the handle to it. provider-router may be several
-//! processes (`team`). A command is a sequence over the
-//! children (build what is missing, start, stop one after the other) that goes on when its caller is gone, and that a
-//! newer command abandons where it stands.
+//! processes (`team`). A command is a sequence of steps on the children (build missing executables, start, stop one
+//! after the other). It continues if its caller goes away, and a newer command aborts it between two steps.
 //!
-//! Start: qwen-proxy, then provider-router, without waiting in between. Stop: provider-router first and to its end, then
+//! Start: qwen-proxy, then provider-router, without waiting in between. Stop: provider-router completely, then
 //! qwen-proxy, because the router may still be serving streams that come from it.
 
 #[cfg(unix)]
@@ -38,58 +37,59 @@ pub use self::programs::{Place, Programs};
 pub use self::reload::Rebuilds;
 pub use self::team::{MAX_WORKERS, Worker};
 
-/// Commands that wait for the task. It takes them at once, so the bound is only a bound.
+/// Capacity of the command queue. The task takes commands at once, so the bound is never reached in practice.
 const COMMAND_QUEUE: usize = 16;
 
-/// What every child needs to know.
+/// Configuration of the children.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the executables are.
+    /// Locations of the executables.
     pub programs: Programs,
-    /// What the children bind.
+    /// Host the children bind.
     pub host: String,
-    /// The router's port; 0 means any.
+    /// Port of provider-router; 0 means any.
     pub router_port: u16,
-    /// qwen-proxy's port; 0 means any.
+    /// Port of qwen-proxy; 0 means any.
     pub qwen_port: u16,
-    /// Whether they may listen where other machines can reach them: there is a client key, or consent to do without.
+    /// Whether they may listen on addresses that other machines can reach: client keys are configured, or their absence
+    /// was accepted.
     pub guarded: bool,
-    /// Take the next free port when one is taken.
+    /// Whether the next free port is taken when one is in use.
     pub auto_port: bool,
-    /// Shared by all three services. The logs of the children go to `logs/` in it.
+    /// Data directory, shared by all three services. The children log to `logs/` in it.
     pub data_dir: PathBuf,
     /// Further arguments for both.
     pub args: Vec<OsString>,
-    /// Further variables for both.
+    /// Further environment variables for both.
     pub env: Vec<(OsString, OsString)>,
-    /// Further variables for both that others must not see.
+    /// Further variables for both that are passed without appearing in the environment.
     pub secrets: Vec<(String, Secret<String>)>,
-    /// How much patience to have with them.
+    /// Timeouts and thresholds of the supervisors.
     pub limits: Limits,
-    /// How many processes provider-router is.
+    /// Number of provider-router processes.
     pub workers: usize,
-    /// What each process of provider-router may use of the machine.
+    /// Resource limits of each provider-router process.
     pub router_resources: Resources,
-    /// What qwen-proxy may use of it.
+    /// Resource limits of qwen-proxy.
     pub qwen_resources: Resources,
-    /// How long they serve on when we are killed, waiting to be adopted by our successor.
+    /// Time they keep serving after api-server was killed, waiting to be adopted.
     pub orphan_grace: Duration,
-    /// What we prove ourselves with to the children of our predecessor. `None`: we adopt nobody.
+    /// Key that authenticates us to children of an earlier api-server. `None`: no children are adopted.
     pub key: Option<Key>,
 }
 
-/// What the settings say about the router; they win over [`Config`].
+/// Settings of the router that take precedence over [`Config`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// `server.host`.
+    /// Setting `server.host`.
     pub router_host: Option<String>,
-    /// `server.port`.
+    /// Setting `server.port`.
     pub router_port: Option<u16>,
-    /// Take the next free port when one is taken.
+    /// Whether the next free port is taken when one is in use.
     pub auto_port: Option<bool>,
 }
 
-/// The handle to the fleet.
+/// Handle to the fleet.
 #[derive(Clone, Debug)]
 pub struct Fleet {
     commands: mpsc::Sender<Command>,
@@ -101,95 +101,95 @@ pub struct Fleet {
     qwen_port: u16,
 }
 
-/// How a command is getting on. Dropping it cancels nothing.
+/// Progress of a command. Dropping it cancels nothing.
 #[derive(Debug)]
 pub struct Outcome(watch::Receiver<Progress>);
 
-/// How far a command has come.
+/// Stages of a command.
 #[derive(Clone, Debug)]
 enum Progress {
-    /// Accepted, and not yet under way.
+    /// Accepted, but not started.
     Accepted,
-    /// Everything has been set in motion, and nothing has gone wrong so far.
+    /// All steps have been started, without a failure so far.
     Begun,
-    /// Fulfilled, or it cannot be any more.
+    /// Fulfilled, or can no longer be.
     Done(Result<(), Failure>),
 }
 
-/// Ends the fleet.
+/// Handle that shuts the fleet down.
 #[derive(Debug)]
 pub struct Closer {
     closing: CancellationToken,
     task: JoinHandle<()>,
 }
 
-/// What has to happen before a child can be spawned.
+/// State of the preparations before a child is spawned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Preparation {
-    /// Nothing is under way.
+    /// No preparation is in progress.
     #[default]
     Idle,
-    /// Looking for the executables, and building them in a source checkout.
+    /// Locating the executables, and building them in a source checkout.
     Preparing,
-    /// There is nothing to spawn, and why.
+    /// No executable is available; with the reason.
     Failed(Arc<str>),
 }
 
-/// Both children at one moment.
+/// State of both services at one moment.
 #[derive(Clone, Debug)]
 pub struct Now {
-    /// Before the children.
+    /// Preparations before the start of children.
     pub preparation: Preparation,
-    /// provider-router: all its processes as one.
+    /// provider-router: all its processes combined.
     pub router: Snapshot,
-    /// The processes of provider-router.
+    /// Processes of provider-router.
     pub workers: Vec<Worker>,
     /// qwen-proxy.
     pub qwen: Snapshot,
-    /// The router's port: the real one while it runs, the configured one otherwise.
+    /// Port of provider-router: the actual one while it is running, otherwise the configured one.
     pub router_port: u16,
-    /// qwen-proxy's port, likewise.
+    /// Port of qwen-proxy, as above.
     pub qwen_port: u16,
 }
 
-/// What has changed.
+/// Subject of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Something about provider-router.
+    /// provider-router.
     Router,
-    /// Something about qwen-proxy, or before the children.
+    /// qwen-proxy, or the preparations.
     Other,
 }
 
-/// Both children in one word.
+/// State of both services in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Summary {
-    /// Both run.
+    /// Both are running.
     Running,
-    /// One runs.
+    /// One of them is running.
     Partial,
-    /// None runs, and that is how it should be.
+    /// Neither is running, as requested.
     Stopped,
-    /// At least one is on its way up.
+    /// At least one is starting.
     Starting,
-    /// None runs, because one failed.
+    /// Neither is running, because of a failure.
     Error,
 }
 
-/// Why a command was not fulfilled.
+/// Reason why a command was not fulfilled.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Failure {
-    /// A newer command came in between.
+    /// A newer command superseded it.
     #[error("superseded by a newer command")]
     Superseded,
-    /// There is nothing to spawn.
+    /// No executable is available.
     #[error("{0}")]
     Unprepared(Arc<str>),
-    /// A child did not do what it should.
+    /// A child could not fulfil its part.
     #[error("{0}")]
     Child(#[from] Unmet),
-    /// api-server is ending.
+    /// api-server is shutting down.
     #[error("api-server is shutting down")]
     Closed,
 }
@@ -197,7 +197,7 @@ pub enum Failure {
 #[derive(Debug)]
 struct Command {
     want: Want,
-    /// Dropped once the command is under way, for everybody to see.
+    /// Dropped once the effect of the command is visible in the state.
     taken: oneshot::Sender<()>,
     progress: watch::Sender<Progress>,
 }
@@ -210,7 +210,7 @@ enum Want {
     Adopt(Overrides),
 }
 
-/// Which of the two a command is about.
+/// Services that a command applies to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Which {
     /// Both.
@@ -222,7 +222,7 @@ pub enum Which {
     Qwen,
 }
 
-/// Starts the task. Nothing is spawned until a command says so.
+/// Spawns the task. No child is spawned before the first command.
 #[must_use]
 pub fn launch(config: Config) -> (Fleet, Closer) {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
@@ -249,40 +249,39 @@ pub fn launch(config: Config) -> (Fleet, Closer) {
 // === impl Fleet ===
 
 impl Fleet {
-    /// Wants both to run. When this returns, [`Self::now`] shows that the command is under way.
+    /// Requests that both services run. When this returns, [`Self::now`] already shows the command.
     pub async fn start(&self, overrides: Overrides) -> Outcome {
         self.send(Want::Start(overrides)).await
     }
 
-    /// Wants both to be gone.
+    /// Requests that both services are stopped.
     pub async fn stop(&self) -> Outcome {
         self.send(Want::Stop).await
     }
 
-    /// Wants new processes in place of the present ones, which serve until the new ones are ready.
+    /// Requests new processes in place of the present ones, which serve until the new ones are ready.
     pub async fn restart(&self, overrides: Overrides, which: Which) -> Outcome {
         self.send(Want::Restart(overrides, which)).await
     }
 
-    /// Takes over what our predecessor has left behind: its children that serve go on serving, as ours; whoever else is left
-    /// is ended. To be called first.
+    /// Adopts the children of an earlier api-server that are serving, and ends the others. Has to be the first command.
     pub async fn adopt(&self, overrides: Overrides) -> Outcome {
         self.send(Want::Adopt(overrides)).await
     }
 
-    /// Each child with its name, and what becomes of it.
+    /// Returns each child's name, and a receiver of its state.
     #[must_use]
     pub fn services(&self) -> Vec<(&'static str, watch::Receiver<Snapshot>)> {
         self.router.each().chain(self.qwen.each()).collect()
     }
 
-    /// Watches the executables of the services.
+    /// Returns a watcher of the services' executables.
     #[must_use]
     pub fn rebuilds(&self) -> Rebuilds {
         Rebuilds::of(self.programs.clone())
     }
 
-    /// Both children at this moment.
+    /// Returns the present state of both services.
     #[must_use]
     pub fn now(&self) -> Now {
         let workers = self.router.now();
@@ -298,7 +297,7 @@ impl Fleet {
         }
     }
 
-    /// Resolves when something has changed since the last call; never, once the fleet is closed.
+    /// Resolves when the state has changed since the last call; pending for ever once the fleet is closed.
     pub async fn changed(&mut self) -> Change {
         let changed = tokio::select! {
             changed = self.router.changed() => changed.map(|()| Change::Router),
@@ -324,7 +323,7 @@ impl Fleet {
 // === impl Outcome ===
 
 impl Outcome {
-    /// Waits until everything has been set in motion; the outcome, if that is already known then.
+    /// Waits until all steps have been started; returns the outcome if it is known by then.
     pub async fn begun(&mut self) -> Option<Result<(), Failure>> {
         match self.0.wait_for(|progress| !matches!(progress, Progress::Accepted)).await.as_deref() {
             Ok(Progress::Done(outcome)) => Some(outcome.clone()),
@@ -333,10 +332,10 @@ impl Outcome {
         }
     }
 
-    /// Waits for the end of the command.
+    /// Waits until the command has been fulfilled or can no longer be.
     ///
     /// # Errors
-    /// [`Failure`] says why it was not fulfilled.
+    /// [`Failure`] holds the reason why it was not fulfilled.
     pub async fn done(mut self) -> Result<(), Failure> {
         match self.0.wait_for(|progress| matches!(progress, Progress::Done(_))).await.as_deref() {
             Ok(Progress::Done(outcome)) => outcome.clone(),
@@ -348,7 +347,7 @@ impl Outcome {
 // === impl Closer ===
 
 impl Closer {
-    /// Stops both children, in order, and waits until they are gone.
+    /// Stops both services, in order, and waits until they are gone.
     pub async fn close(self) {
         self.closing.cancel();
         if let Err(error) = self.task.await {
@@ -360,7 +359,7 @@ impl Closer {
 // === impl Now ===
 
 impl Now {
-    /// Both children in one word.
+    /// Summarises the state of both services.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let phases = [self.router.state, self.qwen.state];
@@ -378,7 +377,7 @@ impl Now {
         }
     }
 
-    /// Whether both are stopped and nothing is about to start them.
+    /// Returns whether both are stopped and no start is in progress.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         [self.router.state, self.qwen.state] == [Phase::Stopped; 2] && self.preparation != Preparation::Preparing

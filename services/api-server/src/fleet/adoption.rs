@@ -1,4 +1,4 @@
-//! Taking over from an api-server that was killed.
+//! Adoption of the children of an api-server that was killed.
 
 use std::io;
 
@@ -15,8 +15,8 @@ use crate::supervisor::{Child, Spec, adopt};
 // === impl Owner ===
 
 impl Owner {
-    /// Goes on with the children of our predecessor. What they run is what they were told; one that we would tell something
-    /// else is replaced by handover, as in any restart.
+    /// Adopts the children of an earlier api-server. They keep their configuration; a child whose configuration differs
+    /// from ours is replaced by handover, as in a restart.
     pub(super) async fn adopt(&self, overrides: &Overrides) {
         let Some(key) = &self.config.key else { return };
         let left = match adopt::look(&run_dir(&self.config.data_dir), key).await {
@@ -38,7 +38,7 @@ impl Owner {
         };
         let mut others = left.others;
         let mut stale = Vec::new();
-        // Who has the place that was meant for him comes before who takes any.
+        // Processes with a matching place come first; the others take any place that is left.
         let (known, unknown): (Vec<_>, Vec<_>) = left
             .candidates
             .into_iter()
@@ -54,7 +54,7 @@ impl Owner {
         let (leaving, others): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|family| matches!(family.found, Found::Leaving));
         let closing = self.closing.clone();
-        // They listen on nothing any more: nobody has to wait for them.
+        // These no longer listen, so the start need not wait for them.
         self.leaving.spawn(async move { closing.run_until_cancelled(adopt::end(leaving, grace)).await });
         adopt::end(others, grace).await;
         for (child, spec) in stale {
@@ -67,7 +67,7 @@ impl Owner {
     }
 }
 
-/// A service, and what its workers should run.
+/// A service with the spec of each of its workers.
 struct Crew<'a> {
     service: &'static str,
     places: Vec<(&'a Child, Spec)>,
@@ -78,12 +78,12 @@ impl<'a> Crew<'a> {
         Self { service, places: team.workers().iter().zip(specs).collect() }
     }
 
-    /// The worker that runs just this.
+    /// Returns the worker whose spec matches the process exactly.
     fn place_of(&self, status: &Status) -> Option<&(&'a Child, Spec)> {
         self.places.iter().find(|(_, spec)| status.service == self.service && status.fingerprint == spec.fingerprint)
     }
 
-    /// The worker that a process becomes: the one that runs just what it runs, or else any that does not run.
+    /// Returns the worker that a process can become: the one with a matching spec, otherwise any that is not running.
     fn vacancy(&self, status: &Status) -> Option<&(&'a Child, Spec)> {
         let is_vacant = |(child, _): &&(&Child, Spec)| !runs(child);
         match self.place_of(status) {
@@ -92,7 +92,7 @@ impl<'a> Crew<'a> {
         }
     }
 
-    /// Of a service that runs, all workers are to run.
+    /// Starts the missing workers of a service of which at least one is running.
     async fn complete(self) {
         if self.places.iter().any(|(child, _)| runs(child)) {
             for (child, spec) in self.places {
@@ -106,7 +106,7 @@ fn runs(child: &Child) -> bool {
     child.watch().borrow().is_running()
 }
 
-/// Adopts one; what it should run instead, if it is outdated.
+/// Adopts a process. Returns its worker and the new spec if it has to be replaced.
 async fn take_in<'a>(
     crews: &[Crew<'a>],
     family: &Family,

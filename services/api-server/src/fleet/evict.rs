@@ -1,4 +1,4 @@
-//! Ending a stranger who holds a port of ours, because somebody asked for exactly that.
+//! Ends another process that holds one of our ports, on explicit request.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,49 +7,49 @@ use std::time::Duration;
 use signalbox_daemon::identity::{Handle, Request};
 use signalbox_daemon::listener::holder_of;
 
-/// From the polite request to leave to SIGKILL.
+/// Time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// From SIGKILL to the end.
+/// Timeout after SIGKILL.
 const KILL_WAIT: Duration = Duration::from_secs(2);
 
-/// Why a process is left alone.
+/// Reason why a process was not ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Kept {
-    /// Whatever it holds, it is not for us to end.
+    /// The process must not be ended, whichever port it holds.
     #[error("process {pid} is not ended: {why}")]
     Taboo {
-        /// Its id.
+        /// Process id.
         pid: u32,
-        /// Half a sentence.
+        /// Reason, as the end of a sentence.
         why: &'static str,
     },
-    /// It holds the address no longer, or never did.
+    /// The process does not hold the address, or no longer does.
     #[error("process {pid} does not listen on {addr}; ask for the status and try again")]
     Elsewhere {
-        /// Its id.
+        /// Process id.
         pid: u32,
-        /// The address.
+        /// Address.
         addr: SocketAddr,
     },
-    /// It outlives SIGKILL.
+    /// The process outlives SIGKILL.
     #[error("process {0} survives SIGKILL; choose another port")]
     Unkillable(u32),
     /// The operating system refuses.
     #[error("process {pid} cannot be ended: {source}")]
     Refused {
-        /// Its id.
+        /// Process id.
         pid: u32,
-        /// Its word.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
-/// Ends the process that listens on `addr`, if it is this one and runs as our user: SIGTERM, after ten seconds SIGKILL.
-/// Nobody else can be hit, even when the process id is given to another process meanwhile.
+/// Ends the process `pid` if it listens on `addr` and runs as our user: SIGTERM, and SIGKILL after ten seconds. No
+/// other process can be hit, even if the id is reused meanwhile.
 ///
 /// # Errors
-/// [`Kept`]; then nobody has been ended.
+/// [`Kept`], with the reason why the process was not ended.
 pub async fn evict(pid: u32, addr: SocketAddr) -> Result<(), Kept> {
     let taboo = |why| Kept::Taboo { pid, why };
     if pid <= 1 {
@@ -60,7 +60,7 @@ pub async fn evict(pid: u32, addr: SocketAddr) -> Result<(), Kept> {
     }
     let refused = |source: io::Error| Kept::Refused { pid, source };
     let elsewhere = || Kept::Elsewhere { pid, addr };
-    // From here on the process is held. Only then is asked whether it is the right one.
+    // Hold the process by a handle first, then check that it is the right one.
     let held = Handle::open(pid).map_err(refused)?.ok_or_else(elsewhere)?;
     if holder_of(addr).is_none_or(|holder| holder.pid != pid) {
         return Err(elsewhere());

@@ -1,4 +1,4 @@
-//! The task that owns both children and carries out one command at a time.
+//! The task that owns both services, and executes one command at a time.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -14,34 +14,34 @@ use super::team::{Rest, Team};
 use super::{Command, Config, Failure, Overrides, Preparation, Progress, Want, Which, service};
 use crate::supervisor::{Spec, Unmet};
 
-/// What a command does, step by step.
+/// The steps of a command.
 type Sequence<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 
-/// The command that is being carried out.
+/// The command in progress.
 struct UnderWay<'a> {
     sequence: Sequence<'a>,
     progress: watch::Sender<Progress>,
 }
 
-/// What is going to be started.
+/// Specs of the processes to start.
 struct Specs<'a> {
-    /// One for each worker.
+    /// One per worker.
     router: Vec<Spec>,
     qwen: Vec<Spec>,
     preparing: Preparing<'a>,
 }
 
-/// While it lives, a preparation is shown; an abandoned one is over too.
+/// Guard: shows a preparation in progress until it is dropped, also when a command is aborted.
 struct Preparing<'a>(&'a watch::Sender<Preparation>);
 
-/// What the task owns.
+/// State of the task.
 #[derive(Debug)]
 pub(super) struct Owner {
     pub(super) config: Config,
     pub(super) router: Team,
     pub(super) qwen: Team,
     pub(super) preparation: watch::Sender<Preparation>,
-    /// Those of our predecessor who finish their streams.
+    /// Processes of an earlier api-server that are finishing their streams.
     pub(super) leaving: TaskTracker,
     pub(super) closing: CancellationToken,
 }
@@ -49,7 +49,7 @@ pub(super) struct Owner {
 // === impl Owner ===
 
 impl Owner {
-    /// Runs until it is closed, or until nobody can send commands any more; then stops both children.
+    /// Runs until it is closed or all handles are dropped, then stops both services.
     pub(super) async fn run(self, mut inbox: mpsc::Receiver<Command>) {
         let mut under_way: Option<UnderWay<'_>> = None;
         loop {
@@ -80,7 +80,7 @@ impl Owner {
         self.qwen.close().await;
     }
 
-    /// Begins a sequence: what people see changes now, not when the sequence is first polled.
+    /// Starts a sequence. The visible state changes here, not when the sequence is first polled.
     fn sequence(&self, want: Want, progress: watch::Sender<Progress>) -> Sequence<'_> {
         match want {
             Want::Start(overrides) => {
@@ -96,7 +96,7 @@ impl Owner {
                     both(qwen, router, &progress).await
                 })
             }
-            // Where nothing can take its place, what runs is not touched.
+            // Check first: without a possible replacement the running processes are not touched.
             Want::Restart(overrides, which) => Box::pin(async move {
                 let preparing = Preparing::begin(&self.preparation);
                 let preparing = self.check(&overrides, preparing).await?;
@@ -126,8 +126,8 @@ impl Owner {
         }
     }
 
-    /// Makes sure that the router can listen where the settings say: where the old process has to leave before the new one can bind its
-    /// sockets, it is too late to find that out afterwards.
+    /// Checks that the router can listen on the host in the settings. When the old process has to exit before the new
+    /// one can bind its sockets, a later check would be too late.
     async fn check<'a>(&self, overrides: &Overrides, preparing: Preparing<'a>) -> Result<Preparing<'a>, Failure> {
         let Some(host) = &overrides.router_host else { return Ok(preparing) };
         match check_host(host, self.config.guarded).await {
@@ -160,12 +160,12 @@ impl Owner {
     }
 }
 
-/// Both have been set in motion: waits for both, or for what goes wrong first.
+/// Waits for both services, or for the first failure.
 async fn both(qwen: Rest<'_>, router: Rest<'_>, progress: &watch::Sender<Progress>) -> Result<(), Failure> {
     begin(async { tokio::try_join!(qwen, router).map(drop) }, progress).await
 }
 
-/// Says that the command is under way, unless it has failed already.
+/// Reports that the command has begun, unless it has failed already.
 async fn begin(
     children: impl Future<Output = Result<(), Unmet>>,
     progress: &watch::Sender<Progress>,
@@ -178,7 +178,7 @@ async fn begin(
     Ok(children.await?)
 }
 
-/// The end of the command under way; waits for ever when there is none.
+/// Returns the outcome of the command in progress; pending for ever if there is none.
 async fn end(under_way: &mut Option<UnderWay<'_>>) -> Result<(), Failure> {
     match under_way {
         Some(command) => command.sequence.as_mut().await,

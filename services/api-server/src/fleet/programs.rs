@@ -1,4 +1,4 @@
-//! Where the executables of our siblings are, and how they get there in a source checkout.
+//! Locations of the services' executables, and their build in a source checkout.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,40 +8,40 @@ use std::process::{ExitStatus, Stdio};
 
 use super::service::{QWEN, ROUTER};
 
-/// Which executables to run.
+/// Executables to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Programs {
-    /// provider-router, when somebody named it.
+    /// Executable of provider-router, if configured.
     pub router: Option<PathBuf>,
-    /// qwen-proxy, likewise.
+    /// Executable of qwen-proxy, if configured.
     pub qwen: Option<PathBuf>,
-    /// Where those are that nobody named.
+    /// Location of the executables that are not configured.
     pub place: Place,
 }
 
-/// Where to look.
+/// Locations that are searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Beside our own executable, else in `$PATH`.
+    /// The directory of our own executable, then `$PATH`.
     Installed,
-    /// We were run by `cargo run` in a source checkout: cargo builds them, with our own profile, before each start, so
-    /// that they are never older than their sources.
+    /// A source checkout, from which `cargo run` started us: cargo builds the executables, with our own profile, before
+    /// each start, so that they are never older than their sources.
     Checkout {
         /// The `cargo` that runs us.
         cargo: PathBuf,
-        /// The folder of our own manifest.
+        /// Directory of our own manifest.
         manifest_dir: PathBuf,
     },
 }
 
-/// The executables.
+/// Executables of the services.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Binaries {
     pub(super) router: PathBuf,
     pub(super) qwen: PathBuf,
 }
 
-/// Why there is nothing to run.
+/// Reason why no executable is available.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Missing {
     #[error(
@@ -61,18 +61,18 @@ pub(super) enum Missing {
 // === impl Programs ===
 
 impl Programs {
-    /// Exactly these.
+    /// Uses exactly these executables.
     #[must_use]
     pub fn at(router: impl Into<PathBuf>, qwen: impl Into<PathBuf>) -> Self {
         Self { router: Some(router.into()), qwen: Some(qwen.into()), place: Place::Installed }
     }
 
-    /// Whether they are built first, which may take minutes.
+    /// Returns whether they are built before a start, which may take minutes.
     pub(super) fn are_built(&self) -> bool {
         matches!(self, Self { place: Place::Checkout { .. }, .. }) && (self.router.is_none() || self.qwen.is_none())
     }
 
-    /// Finds the executables, having built them if need be.
+    /// Finds the executables, after building them if necessary.
     pub(super) async fn ready(&self) -> Result<Binaries, Missing> {
         if let Self { router: Some(router), qwen: Some(qwen), .. } = self {
             return Ok(Binaries { router: router.clone(), qwen: qwen.clone() });
@@ -83,7 +83,7 @@ impl Programs {
         self.found()
     }
 
-    /// Finds the executables as they are.
+    /// Finds the executables without building them.
     pub(super) fn found(&self) -> Result<Binaries, Missing> {
         if let Self { router: Some(router), qwen: Some(qwen), .. } = self {
             return Ok(Binaries { router: router.clone(), qwen: qwen.clone() });
@@ -98,14 +98,14 @@ impl Programs {
 // === impl Place ===
 
 impl Place {
-    /// Decides by the environment: cargo names itself and the package to what it runs.
+    /// Detects the location from the environment: cargo passes its own path and the package to the programs it runs.
     #[must_use]
     pub fn detect() -> Self {
         Self::from_env(|name| env::var_os(name))
     }
 
     fn from_env(var: impl Fn(&str) -> Option<OsString>) -> Self {
-        // A test that starts us is run by cargo too, but then the package is another one.
+        // cargo also runs tests that start us, but then the package is another.
         let ours = var("CARGO_PKG_NAME").is_some_and(|name| name == env!("CARGO_PKG_NAME"));
         match (var("CARGO"), var("CARGO_MANIFEST_DIR")) {
             (Some(cargo), Some(dir)) if ours => Self::Checkout { cargo: cargo.into(), manifest_dir: dir.into() },
@@ -119,7 +119,7 @@ fn own_directory() -> Result<PathBuf, Missing> {
     Ok(own.parent().unwrap_or_else(|| Path::new(".")).to_owned())
 }
 
-/// Runs cargo in the foreground of our own log: people want to see what takes so long.
+/// Runs cargo with its output in our own log, so that its progress is visible.
 async fn build(cargo: &Path, manifest_dir: &Path, directory: &Path) -> Result<(), Missing> {
     tracing::info!("building {ROUTER} and {QWEN}");
     let status = tokio::process::Command::new(cargo)
@@ -134,7 +134,7 @@ async fn build(cargo: &Path, manifest_dir: &Path, directory: &Path) -> Result<()
     if status.success() { Ok(()) } else { Err(Missing::Build(status)) }
 }
 
-/// The profile whose output lies in `directory`.
+/// Returns the cargo profile whose output directory is `directory`.
 fn profile(directory: &Path) -> &str {
     match directory.file_name().and_then(|name| name.to_str()) {
         None | Some("debug") => "dev",

@@ -1,4 +1,4 @@
-//! Executables that are built anew while they run.
+//! Detection of executables that were rebuilt while they run.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use super::programs::Binaries;
 use super::{Programs, Which};
 
-/// Between two looks. What looks the same twice has been written to its end.
+/// Polling interval. A file that is unchanged in two polls is considered complete.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Watches the executables of the services.
+/// Watcher of the services' executables.
 #[derive(Debug)]
 pub struct Rebuilds {
     programs: Programs,
@@ -17,16 +17,16 @@ pub struct Rebuilds {
     qwen: Watched,
 }
 
-/// One executable.
+/// State of one executable.
 #[derive(Debug)]
 struct Watched {
-    /// What was started last.
+    /// Fingerprint of the file that was started last.
     started: Option<Print>,
-    /// What the last look has seen.
+    /// Fingerprint of the file in the last poll.
     seen: Option<Print>,
 }
 
-/// What tells one file from another that has its name, or its content from another.
+/// Fingerprint of a file: distinguishes replaced files of the same name, and changed contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Print {
     modified: SystemTime,
@@ -37,14 +37,14 @@ struct Print {
 // === impl Rebuilds ===
 
 impl Rebuilds {
-    /// From now on.
+    /// Starts to watch from the present state.
     #[must_use]
     pub fn of(programs: Programs) -> Self {
         let (router, qwen) = prints(&programs);
         Self { programs, router: Watched::new(router), qwen: Watched::new(qwen) }
     }
 
-    /// Waits until an executable has changed, and tells which services are to be restarted. Cancel safe.
+    /// Waits until an executable has changed, and returns the services to restart. Cancel safe.
     pub async fn next(&mut self) -> Which {
         loop {
             tokio::time::sleep(PAUSE).await;
@@ -60,7 +60,7 @@ impl Rebuilds {
 }
 
 fn prints(programs: &Programs) -> (Option<Print>, Option<Print>) {
-    // While cargo links, there may be none.
+    // The files may be missing while cargo links.
     programs.found().map_or((None, None), |Binaries { router, qwen }| (Print::of(&router), Print::of(&qwen)))
 }
 
@@ -71,7 +71,7 @@ impl Watched {
         Self { started: print, seen: print }
     }
 
-    /// Whether there is another one, written to its end. Says so once.
+    /// Returns whether there is a new, complete file. Reports each file once.
     fn is_new(&mut self, print: Option<Print>) -> bool {
         let settled = print.is_some() && print == self.seen;
         self.seen = print;
@@ -97,7 +97,7 @@ fn inode(file: &std::fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::ino(file)
 }
 
-/// Time and length have to do.
+/// No inode on this platform: time and length have to suffice.
 #[cfg(not(unix))]
 const fn inode(_: &std::fs::Metadata) -> u64 {
     0
@@ -117,7 +117,7 @@ mod tests {
         let quiet = Duration::from_secs(60);
         tokio::time::timeout(quiet, rebuilds.next()).await.unwrap_err();
 
-        // As cargo does it: gone, then there again.
+        // As cargo does it: the file disappears, then reappears.
         std::fs::remove_file(&qwen).unwrap();
         tokio::time::timeout(quiet, rebuilds.next()).await.unwrap_err();
         std::fs::write(&qwen, "22").unwrap();

@@ -1,4 +1,4 @@
-//! How each of our services is started.
+//! Specs of the services' processes.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use super::team::router_name;
 use super::{Config, Overrides};
 use crate::supervisor::{Listen, Resources, Spec, inherited_env};
 
-/// The name of the router: of its executable, its log and its messages.
+/// Name of provider-router: of its executable, its log and in messages.
 pub(super) const ROUTER: &str = "provider-router";
 
-/// The name of qwen-proxy, likewise.
+/// Name of qwen-proxy, as above.
 pub(super) const QWEN: &str = "qwen-proxy";
 
-/// One for each worker; they differ in where they write their log.
+/// Returns the specs of the workers, which differ in their log files.
 pub(super) fn routers(config: &Config, overrides: &Overrides, program: &Path) -> Vec<Spec> {
     (0..config.workers).map(|worker| router(config, overrides, program.to_owned(), router_name(worker))).collect()
 }
@@ -44,7 +44,7 @@ fn service(config: &Config, overrides: &Overrides, name: &str, program: PathBuf,
     args.extend_from_slice(&config.args);
     let mut env = inherited_env();
     env.extend_from_slice(&config.env);
-    // Never ours: api-server's own `PORT` given to both would be one port for three servers.
+    // Replaces api-server's own `PORT`, which would otherwise be the port of all three servers.
     env.extend([("HOST".into(), host.into()), ("PORT".into(), port_text.into())]);
     let listen = Listen { host: host.to_owned(), port, auto_port: overrides.auto_port.unwrap_or(config.auto_port) };
     Spec {
@@ -64,7 +64,7 @@ fn service(config: &Config, overrides: &Overrides, name: &str, program: PathBuf,
 // === impl Spec ===
 
 impl Spec {
-    /// With the fingerprint of the rest.
+    /// Adds the fingerprint of the other fields.
     fn printed(mut self, config: &Config) -> Self {
         self.fingerprint = config.key.as_ref().map(|key| key.fingerprint(&self.text())).unwrap_or_default();
         self

@@ -1,7 +1,8 @@
 //! The workers of one service: processes that accept from the same sockets.
 //!
-//! A service of one worker is a team, too. A restart replaces one worker after the other, each by handover, so that as
-//! many serve as before at every moment; one that fails ends the sequence, and the rest stays as it is.
+//! A service with a single worker is a team, too. A restart replaces one worker after the other, each by handover, so
+//! that the number of serving workers never drops; a failure ends the sequence, and the remaining workers stay
+//! unchanged.
 
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -11,33 +12,33 @@ use tokio::sync::watch;
 
 use crate::supervisor::{Child, Limits, Phase, Share, Snapshot, Spec, Ticket, Unmet, supervise_with};
 
-/// The most workers of a service.
+/// Maximum workers of a service.
 pub const MAX_WORKERS: usize = 64;
 
-/// The rest of a command that has been set in motion.
+/// Remaining part of a command that has been started.
 pub(super) type Rest<'a> = Pin<Box<dyn Future<Output = Result<(), Unmet>> + Send + 'a>>;
 
-/// The processes of one service.
+/// Processes of one service.
 #[derive(Debug)]
 pub(super) struct Team {
     workers: Vec<Child>,
     share: Share,
 }
 
-/// What is known about them.
+/// Receivers of the workers' states.
 #[derive(Clone, Debug)]
 pub(super) struct Watchers(Vec<(&'static str, watch::Receiver<Snapshot>)>);
 
-/// One of several processes of a service.
+/// State of one of several processes of a service.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// The name of its log and in messages: that of the service, and from the second on a number.
+    /// Name of the service, followed by a number from the second worker on; used for its log and in messages.
     pub name: &'static str,
-    /// What is known about it.
+    /// State of the process.
     pub snapshot: Snapshot,
 }
 
-/// The name of the router's workers: the first has that of the program.
+/// Returns the name of a router worker; the first has the name of the program.
 pub(super) fn router_name(worker: usize) -> &'static str {
     static NAMES: LazyLock<Vec<String>> =
         LazyLock::new(|| (2..=MAX_WORKERS).map(|n| format!("{}-{n}", super::service::ROUTER)).collect());
@@ -47,7 +48,7 @@ pub(super) fn router_name(worker: usize) -> &'static str {
 // === impl Team ===
 
 impl Team {
-    /// One worker for each name.
+    /// Creates one worker per name.
     pub(super) fn new(names: &[&'static str], limits: Limits) -> (Self, Watchers) {
         let share = Share::default();
         let workers: Vec<Child> = names.iter().map(|name| supervise_with(name, limits, share.clone())).collect();
@@ -55,13 +56,13 @@ impl Team {
         (Self { workers, share }, Watchers(watchers))
     }
 
-    /// All workers.
+    /// Returns all workers.
     #[cfg(unix)]
     pub(super) fn workers(&self) -> &[Child] {
         &self.workers
     }
 
-    /// Starts those that do not run. `specs`: one for each worker.
+    /// Starts the workers that are not running. `specs`: one per worker.
     pub(super) async fn start(&self, specs: Vec<Spec>) -> Rest<'_> {
         let mut tickets = Vec::new();
         for (worker, spec) in self.workers.iter().zip(specs) {
@@ -70,22 +71,22 @@ impl Team {
         all(tickets)
     }
 
-    /// Stops all of them at once.
+    /// Stops all workers concurrently.
     pub(super) async fn stop(&self) -> Rest<'_> {
         let mut tickets = Vec::new();
         for worker in &self.workers {
             tickets.push(worker.stop().await);
         }
-        // Of a worker that survives SIGKILL is told when the others are gone.
+        // A worker that survives SIGKILL is reported only after the others are gone.
         Box::pin(async { join_all(tickets.into_iter().map(Ticket::done)).await.into_iter().collect() })
     }
 
-    /// Replaces those that run, one after the other, and starts those that do not.
+    /// Replaces the running workers, one after the other, and starts the others.
     pub(super) async fn restart(&self, specs: Vec<Spec>) -> Rest<'_> {
         if let ([_, _, ..], Some(first)) = (self.workers.as_slice(), specs.first())
             && self.share.is_in_the_way_of(&first.listen).await
         {
-            // The new sockets can be bound only when the last worker has left the old ones.
+            // The new sockets can be bound only after the last worker has released the old ones.
             let stopped = self.stop().await;
             return Box::pin(async move {
                 stopped.await?;
@@ -110,13 +111,13 @@ impl Team {
         })
     }
 
-    /// Stops all and waits until they are gone.
+    /// Stops all workers, and waits until they are gone.
     pub(super) async fn close(self) {
         join_all(self.workers.into_iter().map(Child::close)).await;
     }
 }
 
-/// Waits for all, or for the first that goes wrong.
+/// Waits for all tickets, or for the first failure.
 fn all<'a>(tickets: Vec<Ticket>) -> Rest<'a> {
     Box::pin(async { try_join_all(tickets.into_iter().map(Ticket::done)).await.map(drop) })
 }
@@ -124,30 +125,30 @@ fn all<'a>(tickets: Vec<Ticket>) -> Rest<'a> {
 // === impl Watchers ===
 
 impl Watchers {
-    /// Each worker with its name, and what becomes of it.
+    /// Returns each worker's name, and a receiver of its state.
     pub(super) fn each(&self) -> impl Iterator<Item = (&'static str, watch::Receiver<Snapshot>)> {
         self.0.iter().cloned()
     }
 
-    /// All workers at this moment.
+    /// Returns the present state of all workers.
     pub(super) fn now(&self) -> Vec<Worker> {
         self.0.iter().map(|(name, watch)| Worker { name, snapshot: watch.borrow().clone() }).collect()
     }
 
-    /// Resolves when one has changed since the last call; `Err` once it is closed. Cancel safe.
+    /// Resolves when any state has changed since the last call; `Err` once the team is closed. Cancel safe.
     pub(super) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
         select_all(self.0.iter_mut().map(|(_, watch)| Box::pin(watch.changed()))).await.0
     }
 }
 
-/// The service as if it were one process: it runs if a worker does, and is healthy if every worker is that is not on its
-/// way up. Counts are those of all workers together.
+/// Combines the workers into one snapshot: running if any worker is, and healthy if every worker is that is neither
+/// starting nor stopping. Counts are sums over all workers, except `failures`, which is the maximum.
 pub(super) fn as_one(workers: &[Worker]) -> Snapshot {
     const BEST_FIRST: [Phase; 5] = [Phase::Running, Phase::Starting, Phase::Stopping, Phase::Error, Phase::Stopped];
     let all = || workers.iter().map(|worker| &worker.snapshot);
     let best = BEST_FIRST.into_iter().find_map(|phase| all().find(|worker| worker.state == phase));
     let best = best.cloned().unwrap_or_else(Snapshot::idle);
-    // What is in the way of a worker counts for more than what another one has left behind.
+    // The present failure of a worker takes precedence over a past failure of another.
     let broken = || all().filter(|worker| worker.state == Phase::Error);
     let causes = broken().chain(all()).filter_map(|worker| worker.cause.as_ref());
     Snapshot {
