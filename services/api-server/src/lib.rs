@@ -1,25 +1,33 @@
-//! The control room: runs the two other services, and serves what they are configured with and what they have logged.
+//! The control server: runs the two other services, and serves their configuration and their logs.
 //!
 //! # Layout
-//! - [`serve`](fn@serve): the one assembly point. - [`config`]: flags and our own sections of the configuration.
-//! - [`cli`]: the server manager, and the way to `serve`.
-//! - [`server`]: the stack, layer by layer. - [`api`]: all routes; those that work on the tables alone are `signalbox-management`'s.
-//! - [`audit`]: who changed what.
-//! - [`events`]: Socket.IO, told what happens.
-//! - [`declared`]: the catalogue as a document. - [`router`]: what provider-router says of its providers. - [`loopback`]: one question to a service of ours.
-//! - [`instance`]: the one api-server of a data directory.
-//! - [`logs`]: the files the three services write. - [`notify`]: a webhook for what happens to them. - `welcome`: what somebody sees who starts everything by hand.
-//! - [`fleet`]: which children we run, in which order. - [`supervisor`]: keeping one child in the state it should be in.
+//! - [`serve`](fn@serve): assembles the process.
+//! - [`config`]: flags, and the configuration sections of api-server.
+//! - [`cli`]: the server manager, which also starts `serve`.
+//! - [`server`]: the middleware stack, layer by layer.
+//! - [`api`]: all routes; those that only need the tables are in `signalbox-management`.
+//! - [`audit`]: the audit log.
+//! - [`events`]: live events over Socket.IO.
+//! - [`declared`]: the catalogue as a document.
+//! - [`router`]: client of provider-router's API.
+//! - [`loopback`]: single HTTP requests to our own services.
+//! - [`instance`]: the lock that permits one api-server per data directory.
+//! - [`logs`]: the log files of the three services.
+//! - [`notify`]: a webhook for events of the services.
+//! - `welcome`: the message on a terminal after a manual start.
+//! - [`fleet`]: the child services, and the order of their starts and stops.
+//! - [`supervisor`]: keeps one child process in the requested state.
 //!
 //! # Theory
-//! A lifecycle command goes from a route to the fleet's task, and from there to the task of each child; what they do is
-//! published, and every answer about a child is read from there. Configuration goes into the tables and nowhere else:
-//! the router sees a change there within a second.
+//! A lifecycle command goes from a route to the fleet's task, and from there to the task of each child; these publish
+//! their state, from which every response about a child is read. Configuration is written to the tables only: the
+//! router picks up a change within a second.
 //!
 //! # Invariants
-//! - However this process ends, the children end: in order when it is asked to leave, killed with the runtime when
-//!   something panics, by themselves when it is killed and no other api-server adopts them in time.
-//! - Reading and changing the tables never waits for a child or a provider, and commanding a child never for the tables.
+//! - However this process ends, the children end as well: in order on a graceful shutdown, killed with the runtime
+//!   after a panic, and by themselves after it was killed, unless another api-server adopts them in time.
+//! - Reading and changing the tables never waits for a child or a provider, and commanding a child never waits for the
+//!   tables.
 
 pub mod api;
 pub mod audit;
@@ -68,13 +76,13 @@ use self::router::RouterClient;
 use self::server::Entrance;
 use self::supervisor::Limits;
 
-/// How long the last notes of the audit log may take.
+/// Timeout for the last notes of the audit log.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Runs the service until it is asked to leave.
+/// Runs the service until a shutdown is requested.
 ///
 /// # Errors
-/// [`Exit::CannotOpen`] or [`Exit::Temporary`] when the database cannot be opened; otherwise what the daemon says.
+/// [`Exit::CannotOpen`] or [`Exit::Temporary`] when the database cannot be opened; otherwise the error of the daemon.
 pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let sealer = Sealer::new(&sealing_key(&context.common.data_dir)?);
     config.check()?;
@@ -90,7 +98,7 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let writers = std::iter::once(config::SPEC.name).chain(fleet.services().into_iter().map(|(name, _)| name));
     let keeper = logs::keep(&LogDir::of(data_dir), writers, config.logs.retention());
     let notifier = notify::launch(&config.notify, &fleet.services())?;
-    // Whatever happens in there, the children are stopped before we leave; at best while the last requests are served.
+    // The children are stopped in every case, also after a panic; normally while the last requests are served.
     let served =
         AssertUnwindSafe(work(&config, &context, store.clone(), sealer, fleet, keeper.read_along())).catch_unwind();
     let leave = async {
@@ -160,7 +168,7 @@ async fn work(
     api::proxy::adopt(&app).await;
     let mut started = None;
     if config.services.autostart {
-        // What comes of it is in the log and in the status.
+        // The outcome is in the log and in the status.
         started = Some(api::proxy::begin(&app).await);
     } else {
         tracing::info!(
@@ -202,8 +210,8 @@ async fn work(
     served
 }
 
-/// The token that opens this API, where one is needed. Client keys are handed to whoever may ask models; who may change where
-/// the keys of providers go is another question.
+/// Returns the control token of this API, if one is required. Client keys do not open it: they permit the use of
+/// models, but not changing where the providers' keys are sent.
 fn control_keys(config: &Config, context: &Context) -> Result<ClientKeys, Exit> {
     let Context { common, .. } = context;
     if !requires_token(config, context) {
@@ -220,12 +228,12 @@ fn control_keys(config: &Config, context: &Context) -> Result<ClientKeys, Exit> 
     Ok(ClientKeys::of(&[token]))
 }
 
-/// Returns whether callers need the control token.
+/// Returns whether clients need the control token.
 fn requires_token(config: &Config, context: &Context) -> bool {
     config.api.require_token || !context.common.auth.client_keys.is_empty()
 }
 
-/// What others find us by.
+/// Returns the record by which other processes find this server.
 fn record(config: &Config, context: &Context) -> Record {
     Record {
         identity: Identity::own(),
@@ -237,7 +245,7 @@ fn record(config: &Config, context: &Context) -> Record {
     }
 }
 
-/// Seals what was stored before there was sealing. Where the database is busy, the next start is soon enough.
+/// Seals secrets that were stored before sealing was introduced. If the database is busy, the next start tries again.
 async fn seal(store: &Store, sealer: &Sealer) {
     let sealed = async {
         let logins = credentials::seal_all(store, sealer).await?;
@@ -254,13 +262,13 @@ fn cannot_open(error: &StoreError) -> Exit {
     Exit::of_database(error.exit_code(), format!("the database cannot be used: {error}"))
 }
 
-/// What we prove ourselves with to the children of our predecessor.
+/// Returns the key that authenticates us to children of an earlier api-server.
 #[cfg(unix)]
 fn adoption_key(data_dir: &Path) -> Result<Option<Key>, Exit> {
     Key::load(&signalbox_daemon::adoption::run_dir(data_dir)).map(Some)
 }
 
-/// There are none.
+/// Returns `None`: children are not adopted on this platform.
 #[cfg(not(unix))]
 const fn adoption_key(_: &Path) -> Result<Option<Key>, Exit> {
     Ok(None)
@@ -285,7 +293,7 @@ fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::
     let mut env: Vec<(OsString, OsString)> =
         lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name.into(), list.into())).collect();
     let keys: Vec<&str> = common.auth.client_keys.iter().map(|key| key.expose().as_str()).collect();
-    // Among them a password, perhaps.
+    // The URL may contain a password.
     let mut secrets = vec![("DATABASE_URL".to_owned(), common.database.url.clone())];
     if !keys.is_empty() {
         secrets.push(("CLIENT_KEYS".to_owned(), Secret::new(keys.join(","))));

@@ -1,13 +1,14 @@
-//! The log files: kept short, joined into one, and read from their ends.
+//! Log files: rotated, merged into one, and read from their ends.
 //!
-//! Every process writes its standard error straight into `logs/<name>.log`, so that it can go on logging, and never waits,
-//! when nobody reads. The [`Keeper`] follows those files from outside: it joins them into `logs/combined.log` and rotates
-//! what has grown too long. Because a writer holds its file open, rotating copies the file and empties the original;
-//! writers append, so they go on at the new beginning.
+//! Every process writes its standard error straight into `logs/<name>.log`, so that it can go on logging without a
+//! reader, and never waits for one. The [`Keeper`] follows those files from outside: it merges them into
+//! `logs/combined.log`, and rotates files that have grown too long. Because a writer holds its file open, rotating
+//! copies the file and truncates the original; writers append, so they continue at the new beginning.
 //!
 //! # Invariants
-//! - Nobody waits for the keeper. What it cannot keep up with is left out, and counted in the place where it is missing.
-//! - A log takes at most `(keep + 1) × max_size`, plus what a writer adds between two looks.
+//! - No writer waits for the keeper. Output that it cannot keep up with is left out, and counted at the place where it
+//!   is missing.
+//! - A log takes at most `(keep + 1) × max_size`, plus the output of a writer between two polls.
 
 mod follow;
 mod keeper;
@@ -22,64 +23,64 @@ pub use self::follow::{Follow, News};
 pub use self::keeper::{Keeper, Written, keep};
 pub use self::last::last_lines;
 
-/// The programs that write logs, by the names of their files. Of several workers of provider-router, the second writes
-/// `provider-router-2`, and so on.
+/// Programs that write logs, by the names of their files. Further workers of provider-router write `provider-router-2`,
+/// and so on.
 pub const SERVICES: [&str; 3] = ["api-server", "provider-router", "qwen-proxy"];
 
-/// The name of what joins them.
+/// Name of the merged log.
 pub const COMBINED: &str = "combined";
 
-/// The most lines that can be asked for at once.
+/// Maximum lines per request.
 pub const MAX_LINES: usize = 5000;
 
-/// The directory of the logs.
+/// Directory of the logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogDir(PathBuf);
 
-/// How much is kept of each log.
+/// Retention of each log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Bytes of a file, from which on it is rotated.
+    /// Size in bytes from which on a file is rotated.
     pub max_size: u64,
-    /// How many rotated files are kept.
+    /// Number of rotated files kept.
     pub keep: u32,
 }
 
 // === impl LogDir ===
 
 impl LogDir {
-    /// The one in this data directory.
+    /// Returns the log directory of a data directory.
     #[must_use]
     pub fn of(data_dir: &Path) -> Self {
         Self(data_dir.join("logs"))
     }
 
-    /// The file of a service or worker, or of [`COMBINED`]; `None` for any other name.
+    /// Returns the log file of a service or worker, or of [`COMBINED`]; `None` for any other name.
     #[must_use]
     pub fn file(&self, name: &str) -> Option<PathBuf> {
         (SERVICES.contains(&name) || name == COMBINED || is_worker(name)).then(|| self.0.join(format!("{name}.log")))
     }
 
-    /// The data directory it is in.
+    /// Returns the data directory.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         self.0.parent().unwrap_or(&self.0)
     }
 
-    /// The directory itself.
+    /// Returns the path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 }
 
-/// Whether that is the name of a further worker.
+/// Returns whether this is the name of a second or later worker.
 fn is_worker(name: &str) -> bool {
     let number = name.strip_prefix("provider-router-").filter(|number| !number.starts_with(['0', '+']));
     number.and_then(|number| number.parse().ok()).is_some_and(|number| (2..=MAX_WORKERS).contains(&number))
 }
 
-/// The `generation`th rotated file of a log, 1 being the youngest: `provider-router.log.1`.
+/// Returns the path of the `generation`th rotated file of a log, 1 being the newest: `provider-router.log.1`.
 fn rotated(file: &Path, generation: u32) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(format!(".{generation}"));

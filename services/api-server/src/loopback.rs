@@ -1,4 +1,5 @@
-//! One question to a service of ours, over a connection of its own: they are near, and their answers are short.
+//! Single HTTP requests to our own services. Each uses its own connection, because the services are local and their
+//! responses short.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,24 +13,24 @@ use hyper_util::rt::TokioIo;
 pub(crate) use signalbox_daemon::instance::reachable;
 use tokio::net::TcpStream;
 
-/// What a service says about itself is shorter.
+/// Maximum bytes of a response, above those of all endpoints in use.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// Why there is no answer.
+/// Reason why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
-    /// Nobody listens there, or it hung up.
+    /// The connection was refused or closed.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
-    /// It kept us waiting.
+    /// The timeout has elapsed.
     #[error("it has not answered within {} s", .0.as_secs_f32())]
     Silent(Duration),
 }
 
-/// Sends `request`, whose URI is a path, to `addr`, and returns the whole answer.
+/// Sends `request`, whose URI is a path, to `addr`, and returns the whole response.
 ///
 /// # Errors
-/// [`Unanswered`], also when the answer is longer than 1 MiB or takes longer than `patience`.
+/// [`Unanswered`], also if the response is longer than 1 MiB or takes longer than `patience`.
 pub async fn ask(addr: SocketAddr, request: Request<Bytes>, patience: Duration) -> Result<Response<Bytes>, Unanswered> {
     let answered = tokio::time::timeout(patience, exchange(addr, request)).await;
     answered.unwrap_or(Err(Unanswered::Silent(patience)))
@@ -47,7 +48,7 @@ async fn exchange(addr: SocketAddr, request: Request<Bytes>) -> Result<Response<
         let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(unreachable)?;
         Ok(Response::from_parts(head, body.to_bytes()))
     };
-    // The connection has to be driven along; how it ends says nothing that the answer does not say.
+    // The connection has to be polled as well; its own outcome adds nothing to that of the response.
     let (answer, _) = tokio::join!(answer, connection);
     answer
 }

@@ -1,4 +1,4 @@
-//! `api-server`: the control room, and its manager on the command line.
+//! `api-server`: the control server and its command line manager.
 
 use std::process::ExitCode;
 

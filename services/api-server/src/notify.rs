@@ -1,18 +1,19 @@
-//! Telling somebody far away what happened to the services: a webhook.
+//! Webhook notifications about events of the services.
 //!
 //! # Layout
-//! - [`event`]: what is worth telling, as a pure function of two looks at a service. - [`delivery`]: the queue, and trying
-//!   again. - [`signature`]: how a receiver knows that it was us.
+//! - [`event`]: events worth reporting, as a pure function of two states of a service.
+//! - [`delivery`]: the queue, with retries.
+//! - [`signature`]: authentication of messages.
 //!
 //! # Theory
-//! One task watches the services and puts what is worth telling into a bounded queue; another one takes from it and tries
-//! until the receiver has said 2xx. Neither ever makes a service or a command wait: when the queue is full, what is new is
-//! dropped, counted and logged.
+//! One task watches the services, and puts events into a bounded queue; another takes messages from it, and retries
+//! until the receiver has responded 2xx. Neither ever delays a service or a command: when the queue is full, new
+//! messages are dropped, counted and logged.
 //!
 //! # Invariants
-//! - A receiver gets the events in the order in which they happened, with an id that stays the same when one is sent
-//!   again.
-//! - The URL, which may carry a token, and the secret are in no log.
+//! - A receiver gets the events in the order in which they happened, with an id that stays the same when a message is
+//!   repeated.
+//! - The URL, which may contain a token, and the secret are never logged.
 
 mod delivery;
 mod event;
@@ -33,39 +34,39 @@ use crate::supervisor::Snapshot;
 pub use self::event::Kind;
 pub use self::signature::sign;
 
-/// Messages that wait while the receiver does not answer.
+/// Maximum messages queued while the receiver does not respond.
 const QUEUE: usize = 64;
 
-/// A shorter secret could be guessed.
+/// Minimum length of the secret; shorter ones could be guessed.
 const MIN_SECRET: usize = 16;
 
-/// `[notify]` of the configuration.
+/// Section `[notify]` of the configuration.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where messages go; empty: nowhere.
+    /// URL that receives messages; empty: disabled.
     pub webhook_url: Secret<String>,
-    /// What messages are signed with.
+    /// Key that messages are signed with.
     pub secret: Secret<String>,
-    /// What is told.
+    /// Events that are reported.
     pub events: Vec<Kind>,
-    /// How often one message is tried.
+    /// Maximum attempts per message.
     pub attempts: u32,
-    /// How long the receiver may take for an answer.
+    /// Timeout for the receiver's response.
     pub timeout: Duration,
 }
 
-/// Ends the tasks.
+/// Handle that shuts the tasks down.
 #[derive(Debug)]
 pub struct Notifier {
     closing: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Starts to watch these services, unless nobody wants to know.
+/// Starts to watch these services, unless no webhook is configured.
 ///
 /// # Errors
-/// [`Exit::Config`] when the configuration cannot work.
+/// [`Exit::Config`] when the configuration is invalid.
 pub fn launch(config: &Config, services: &[(&'static str, watch::Receiver<Snapshot>)]) -> Result<Notifier, Exit> {
     let closing = CancellationToken::new();
     let Some(target) = config.target()? else { return Ok(Notifier { closing, tasks: Vec::new() }) };
@@ -83,10 +84,10 @@ pub fn launch(config: &Config, services: &[(&'static str, watch::Receiver<Snapsh
 // === impl Config ===
 
 impl Config {
-    /// What types cannot say.
+    /// Checks the constraints that the types do not express.
     ///
     /// # Errors
-    /// [`Exit::Config`] names the key and what it takes.
+    /// [`Exit::Config`] names the key and its permitted values.
     pub fn check(&self) -> Result<(), Exit> {
         self.target().map(drop)
     }
@@ -105,7 +106,7 @@ impl Config {
         if self.attempts == 0 || self.timeout.get().is_zero() {
             return Err(Exit::Config("notify.attempts and notify.timeout take values above zero".to_owned()));
         }
-        // The receiver may well be a neighbour.
+        // The receiver may be on this machine or in a private network.
         let policy = AddressPolicy { allow_private: true, allow_loopback: true };
         let target =
             Target::parse(url, &policy).map_err(|error| Exit::Config(format!("notify.webhook_url: {error}")))?;
@@ -116,7 +117,7 @@ impl Config {
 // === impl Notifier ===
 
 impl Notifier {
-    /// Sends what is still to be sent, for a moment, and ends. To be called when the services are gone.
+    /// Sends the remaining messages within a short timeout, and ends. To be called after the services have ended.
     pub async fn close(self) {
         self.closing.cancel();
         for task in self.tasks {
@@ -127,7 +128,7 @@ impl Notifier {
     }
 }
 
-/// Watches one service.
+/// Watcher of one service.
 struct Watcher {
     name: &'static str,
     events: Vec<Kind>,

@@ -1,4 +1,5 @@
-//! What provider-router says of its providers. The tables hold the plan; what has become of it, only the router knows.
+//! Client of provider-router's API: the tables hold the configuration of providers, but only the router knows their
+//! state.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,37 +19,38 @@ use signalbox_management::{Runtime, Statuses};
 use crate::fleet::{Fleet, Now};
 use crate::loopback::{self, Unanswered};
 
-/// What it knows by heart comes at once; a list must not wait for a router that hangs.
+/// Timeout for answers from memory, so that a list does not wait for a router that hangs.
 const BY_HEART: Duration = Duration::from_millis(500);
-/// Of a provider that is in use.
+/// Status of a provider that is in use.
 const LOADED: &str = "loaded";
-/// A test asks the provider, and the router bounds that.
+/// Timeout of a test, during which the router sends a bounded request to the provider.
 const TEST: Duration = Duration::from_secs(20);
-/// Some providers after the others, each for 15 s at most.
+/// Timeout of a synchronisation, which queries providers in turn, for at most 15 s each.
 const SYNC: Duration = Duration::from_secs(120);
 
-/// The way to the router, wherever it runs at the moment.
+/// Client that follows the router to its present address.
 #[derive(Clone, Debug)]
 pub struct RouterClient {
     fleet: Fleet,
-    /// Where it listens if we have not started it.
+    /// Address of a router that was not started by us.
     otherwise: SocketAddr,
     key: Option<Secret<String>>,
 }
 
-/// An answer: its status and its JSON, null if it was none.
+/// A response with its status and its JSON body, null if it had none.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status.
+    /// Status.
     pub status: StatusCode,
-    /// The body.
+    /// Body.
     pub body: Value,
 }
 
 // === impl RouterClient ===
 
 impl RouterClient {
-    /// `host` and `port` are where it listens if it was not started by `fleet`; `key` is a client key, if it wants one.
+    /// Creates a client. `host` and `port` are the address of a router that was not started by `fleet`; `key` is a
+    /// client key, if the router needs one.
     #[must_use]
     pub fn new(fleet: Fleet, host: &str, port: u16, key: Option<Secret<String>>) -> Self {
         let host = host.parse().ok().filter(|host: &IpAddr| !host.is_unspecified());
@@ -56,7 +58,7 @@ impl RouterClient {
         Self { fleet, otherwise, key }
     }
 
-    /// What it says of each provider it has loaded: `loaded` or `error`. Empty if it does not answer.
+    /// Returns the status of each loaded provider: `loaded` or `error`. Empty if the router does not answer.
     async fn each_status(&self) -> Statuses {
         #[derive(Deserialize)]
         struct List {
@@ -73,7 +75,7 @@ impl RouterClient {
             let list = answer.ok().and_then(|answer| serde_json::from_value::<List>(answer.body).ok());
             for provider in list.map(|list| list.providers).unwrap_or_default() {
                 let status = statuses.entry(provider.id).or_insert_with(|| provider.runtime_status.clone());
-                // One worker in which something is wrong is more worth telling than another one in which it is not.
+                // The status of a worker with an error takes precedence over that of one without.
                 if provider.runtime_status != LOADED {
                     *status = provider.runtime_status;
                 }
@@ -82,7 +84,7 @@ impl RouterClient {
         statuses
     }
 
-    /// Has it test a provider. `provider` is an id of the tables: nothing in it needs escaping.
+    /// Tests a provider. `provider` is an id of the tables, which needs no escaping.
     ///
     /// # Errors
     /// When the router does not answer.
@@ -90,7 +92,7 @@ impl RouterClient {
         self.ask(Method::POST, &format!("/v1/providers/{provider}/test"), TEST).await
     }
 
-    /// Has it read its catalogue now; every worker of it, of whose answers the worst counts.
+    /// Reloads the catalogue in every worker, and returns the first failed response, if any.
     ///
     /// # Errors
     /// When the router does not answer.
@@ -102,7 +104,7 @@ impl RouterClient {
         answers.swap_remove(worst.unwrap_or_default())
     }
 
-    /// Has it ask a provider which models there are: OpenAI's list.
+    /// Requests the model list of a provider, in OpenAI's format.
     ///
     /// # Errors
     /// When the router does not answer.
@@ -110,7 +112,7 @@ impl RouterClient {
         self.ask(Method::GET, &format!("/v1/models?provider={provider}"), TEST).await
     }
 
-    /// Has it ask one provider, or all, which models there are, and add those that are new.
+    /// Fetches the model list of one provider, or of all, and adds new models.
     ///
     /// # Errors
     /// When the router does not answer.
@@ -124,7 +126,7 @@ impl RouterClient {
         self.ask_at(addr, method, path, patience).await
     }
 
-    /// Where each worker answers for itself; where it listens, if there is only one. Never empty.
+    /// Returns the own address of each worker, or the listening address if there is only one. Never empty.
     fn each(&self) -> Vec<SocketAddr> {
         let Now { router, workers, .. } = self.fleet.now();
         let own: Vec<SocketAddr> = workers.iter().filter_map(|worker| worker.snapshot.own_addr).collect();
@@ -158,13 +160,13 @@ impl Runtime for RouterClient {
 // === impl Answer ===
 
 impl Answer {
-    /// The code of an error, empty if it is none.
+    /// Returns the code of an error; empty if it has none.
     #[must_use]
     pub fn code(&self) -> &str {
         self.body["error"]["code"].as_str().unwrap_or_default()
     }
 
-    /// The sentence of an error.
+    /// Returns the message of an error.
     #[must_use]
     pub fn message(&self) -> String {
         let error = &self.body["error"];

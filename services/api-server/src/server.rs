@@ -1,4 +1,4 @@
-//! The stack: every layer a request goes through, from the outside in, each with its reason.
+//! The middleware stack: every layer a request passes, from the outside in.
 
 mod doors;
 mod keys;
@@ -21,18 +21,18 @@ use crate::audit::Auditor;
 
 pub use self::doors::of as doors;
 
-/// Who may call, and by which name.
+/// Access control of the server.
 #[derive(Clone, Debug)]
 pub struct Entrance {
-    /// Names we answer to, and pages that may change something: see [`doors()`].
+    /// Permitted hosts and origins: see [`doors()`].
     pub doors: Arc<Doors>,
-    /// Keys that callers present.
+    /// Tokens that clients present.
     pub keys: Arc<ClientKeys>,
-    /// Notes what they asked for.
+    /// Records their requests.
     pub auditor: Auditor,
 }
 
-/// The whole server as one service.
+/// Assembles the whole server as one service.
 pub fn app(app: App, entrance: &Entrance, sockets: SocketIoLayer) -> Router {
     api::routes()
         .fallback(no_route)
@@ -40,15 +40,17 @@ pub fn app(app: App, entrance: &Entrance, sockets: SocketIoLayer) -> Router {
         .with_state(app)
         // Innermost: everything below `/socket.io` ends here.
         .layer(sockets)
-        // A handler that panics costs its own request and answers in our shape; the daemon's own net has another.
+        // A panic in a handler fails its own request, with a response in our format; that of the daemon's catch-all
+        // differs.
         .layer(CatchPanicLayer::custom(panicked))
-        // Inside the refusals: strangers cannot fill the audit log.
+        // Inside the access checks, so that refused clients cannot fill the audit log.
         .layer(from_fn_with_state(entrance.auditor.clone(), record::note))
-        // Inside the doors, so that strangers cannot try keys through a browser.
+        // Inside the origin checks, so that foreign pages cannot try tokens through a browser.
         .layer(from_fn_with_state(Arc::clone(&entrance.keys), keys::require))
-        // DNS rebinding, CSRF, hijacked sockets: in front of everything that answers. Preflights, which carry no key, are answered here.
+        // Against DNS rebinding, CSRF and hijacked sockets: outside everything that responds. Answers preflights, which
+        // carry no token.
         .layer(from_fn_with_state(Arc::clone(&entrance.doors), doors::require))
-        // Outermost: every answer carries an id that people can quote.
+        // Outermost: every response carries an id that can be quoted in reports.
         .layer(from_fn(request_id::add))
 }
 
@@ -60,7 +62,7 @@ async fn no_method(request: Request) -> Error {
     Error::NoMethod(request.method().clone())
 }
 
-/// The panic itself was logged by the daemon's hook.
+/// Responds to a panic, which the daemon's hook has logged.
 fn panicked(_: Box<dyn Any + Send>) -> Response {
     Error::Panic.into_response()
 }

@@ -1,4 +1,4 @@
-//! What somebody sees who starts everything by hand: where things are, and a first request that works.
+//! Message on a terminal after a manual start: addresses, and an example request that works.
 
 use std::io::{IsTerminal as _, Write};
 use std::net::SocketAddr;
@@ -7,16 +7,17 @@ use signalbox_core::secret::Secret;
 
 use crate::fleet::{Fleet, Now, Outcome};
 
-/// Waits for the services and prints it.
+/// Waits for the services, and prints the message.
 pub(crate) async fn print(api: SocketAddr, fleet: &Fleet, started: Outcome) {
     match started.done().await {
-        // A terminal that is gone needs no welcome.
+        // A closed terminal is not an error.
         Ok(()) => drop(std::io::stdout().write_all(text(api, &fleet.now()).as_bytes())),
         Err(failure) => tracing::error!(error = %failure, "the services could not be started"),
     }
 }
 
-/// Shows a new control token to the person who started us. Not to a log: those are kept, and others read them.
+/// Prints a new control token if stdout is a terminal. It is not logged, because logs are kept, and others can read
+/// them.
 pub(crate) fn print_token(token: &Secret<String>) {
     let mut stdout = std::io::stdout();
     if stdout.is_terminal() {

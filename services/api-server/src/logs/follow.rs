@@ -1,46 +1,46 @@
-//! Following a file that grows, is emptied, or is not there yet.
+//! Follows a file that grows, is truncated, or does not exist yet.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-/// What one look takes at most; of more than that the end counts.
+/// Maximum bytes read per poll. If more were written, only the end is read.
 const LOOK_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// A longer line is passed on in pieces.
+/// Maximum bytes of a line. A longer line is passed on in pieces.
 const LINE_LIMIT: usize = 64 * 1024;
 
-/// A place in a growing file.
+/// A position in a growing file.
 #[derive(Debug)]
 pub struct Follow {
     path: PathBuf,
     offset: u64,
-    /// The beginning of a line whose end has not been written.
+    /// Beginning of a line that is not complete yet.
     open: Vec<u8>,
 }
 
-/// What one look found.
+/// Result of one poll.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// Whole lines, each with its end.
+    /// Complete lines, each with its line end.
     pub text: Vec<u8>,
-    /// Bytes in front of them that were too many to look at.
+    /// Number of bytes before them that were skipped.
     pub left_out: u64,
-    /// How long the file is.
+    /// Length of the file.
     pub length: u64,
 }
 
 // === impl Follow ===
 
 impl Follow {
-    /// From the present end of the file on.
+    /// Follows a file from its present end.
     #[must_use]
     pub fn from_end(path: PathBuf) -> Self {
         let offset = std::fs::metadata(&path).map_or(0, |file| file.len());
         Self { path, offset, open: Vec::new() }
     }
 
-    /// The rest of what was copied away, when the file has been emptied: what came between the last look and the copy.
+    /// Reads the end of the copy after the file was truncated: output between the last poll and the copy.
     pub(super) fn rest_of(&mut self, copy: PathBuf) -> io::Result<News> {
         let open = std::mem::take(&mut self.open);
         let mut rest = Self { path: copy, offset: std::mem::take(&mut self.offset), open };
@@ -49,10 +49,10 @@ impl Follow {
         news
     }
 
-    /// What has been written since the last look.
+    /// Reads the output since the last poll.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When the file exists but cannot be read.
     pub fn look(&mut self) -> io::Result<News> {
         let length = match std::fs::metadata(&self.path) {
             Ok(file) => file.len(),
@@ -60,7 +60,7 @@ impl Follow {
             Err(error) => return Err(error),
         };
         if length < self.offset {
-            // Emptied, by us or by somebody else: what is there now is new.
+            // Truncated, by us or by another process: the content is new.
             self.offset = 0;
         }
         let left_out = (length - self.offset).saturating_sub(LOOK_LIMIT);

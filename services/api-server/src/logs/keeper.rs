@@ -1,4 +1,4 @@
-//! The task that joins and rotates the logs.
+//! The task that merges and rotates the logs.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -13,24 +13,24 @@ use tokio_util::sync::CancellationToken;
 use super::follow::{Follow, News};
 use super::{COMBINED, LogDir, Retention, rotate, rotated};
 
-/// Between two looks. A person who reads along hardly notices; a look at a quiet log is one system call.
+/// Polling interval: short enough for a live view, and a poll of an idle log costs one system call.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Looks that may wait for somebody who reads along, some seconds of all logs.
+/// Capacity of the channel to live readers, in poll results: some seconds of all logs.
 const READ_ALONG: usize = 64;
 
-/// What a look found in one log.
+/// Result of a poll of one log.
 #[derive(Debug)]
 pub struct Written {
-    /// Whose log.
+    /// Name of the log.
     pub name: &'static str,
-    /// Whole lines, each with its end.
+    /// Complete lines, each with its line end.
     pub text: Vec<u8>,
-    /// Bytes in front of them that were too many.
+    /// Number of bytes before them that were skipped.
     pub left_out: u64,
 }
 
-/// Ends the task.
+/// Handle that shuts the task down.
 #[derive(Debug)]
 pub struct Keeper {
     written: broadcast::Sender<Arc<Written>>,
@@ -38,18 +38,18 @@ pub struct Keeper {
     task: JoinHandle<()>,
 }
 
-/// What the task works with.
+/// State of the task.
 #[derive(Debug)]
 struct Desk {
     retention: Retention,
     sources: Vec<Source>,
     path: PathBuf,
-    /// For those who read along.
+    /// Channel to live readers.
     written_to: broadcast::Sender<Arc<Written>>,
     /// `None` until there is something to write, and after a rotation.
     combined: Option<File>,
     written: u64,
-    /// A refusal of the disk is told once, not four times a second.
+    /// Whether a disk error was logged, so that it is not repeated in every poll.
     troubled: bool,
 }
 
@@ -60,7 +60,7 @@ struct Source {
     follow: Follow,
 }
 
-/// Starts the task. `writers` are the names of the logs it looks after. What stands in the files already is old news.
+/// Starts the task. `writers` are the names of the logs it follows. Existing content is not read.
 #[must_use]
 pub fn keep(logs: &LogDir, writers: impl IntoIterator<Item = &'static str>, retention: Retention) -> Keeper {
     let closing = CancellationToken::new();
@@ -73,7 +73,7 @@ pub fn keep(logs: &LogDir, writers: impl IntoIterator<Item = &'static str>, rete
 async fn work(mut desk: Desk, closing: CancellationToken) {
     let mut last = false;
     while !last {
-        // Once more after the end, for the last words of the children.
+        // Poll once more after the end, for the last output of the children.
         last = tokio::time::timeout(PAUSE, closing.cancelled()).await.is_ok();
         let looked = tokio::task::spawn_blocking(move || {
             desk.look();
@@ -92,13 +92,13 @@ async fn work(mut desk: Desk, closing: CancellationToken) {
 // === impl Keeper ===
 
 impl Keeper {
-    /// What is written from now on.
+    /// Returns a receiver of the output from now on.
     #[must_use]
     pub fn read_along(&self) -> broadcast::Receiver<Arc<Written>> {
         self.written.subscribe()
     }
 
-    /// Looks a last time and ends. To be called when the children are gone.
+    /// Polls a last time, and ends. To be called after the children have ended.
     pub async fn close(self) {
         self.closing.cancel();
         if let Err(error) = self.task.await {
@@ -179,16 +179,16 @@ impl Desk {
     }
 }
 
-/// Tells those who read along, if there are any.
+/// Sends new output to the live readers, if there are any.
 fn tell(written: &broadcast::Sender<Arc<Written>>, name: &'static str, news: News) {
     let News { text, left_out, .. } = news;
     if written.receiver_count() > 0 && (!text.is_empty() || left_out > 0) {
-        // The last of them may have left just now.
+        // The last receiver may just have been dropped.
         written.send(Arc::new(Written { name, text, left_out })).ok();
     }
 }
 
-/// Adds lines, each with the name of who wrote it.
+/// Appends lines, each prefixed with the name of its log.
 fn join(name: &str, news: &News, joined: &mut Vec<u8>) {
     if news.left_out > 0 {
         joined.extend_from_slice(format!("[{name}] … {} bytes left out …\n", news.left_out).as_bytes());
@@ -199,7 +199,7 @@ fn join(name: &str, news: &News, joined: &mut Vec<u8>) {
     }
 }
 
-/// Opens a file of our own for appending.
+/// Opens a file for appending, readable by its owner only.
 fn append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);

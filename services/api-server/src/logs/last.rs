@@ -1,4 +1,4 @@
-//! The last lines of a log, rotated files included.
+//! The last lines of a log, including its rotated files.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -7,17 +7,17 @@ use std::path::Path;
 
 use super::rotated;
 
-/// What one reading may cost, whatever the lines are like.
+/// Maximum bytes read per call, whatever the length of the lines.
 const BYTE_LIMIT: u64 = 8 * 1024 * 1024;
 
-/// One step backwards.
+/// Bytes read per step backwards.
 const STEP: u64 = 64 * 1024;
 
-/// The last `count` lines of the log at `file`, oldest first; fewer when there are not so many, or when they take more
-/// than 8 MiB. No file means no lines.
+/// Returns the last `count` lines of the log at `file`, oldest first; fewer if the log has fewer, or if they take more
+/// than 8 MiB. A missing file has no lines.
 ///
 /// # Errors
-/// When a file that is there cannot be read.
+/// When an existing file cannot be read.
 pub fn last_lines(file: &Path, count: usize) -> io::Result<Vec<String>> {
     let mut lines = VecDeque::new();
     let mut budget = BYTE_LIMIT;
@@ -26,7 +26,7 @@ pub fn last_lines(file: &Path, count: usize) -> io::Result<Vec<String>> {
         let path = if generation == 0 { file.to_owned() } else { rotated(file, generation) };
         match File::open(&path) {
             Ok(file) => budget -= collect(file, count - lines.len(), budget, &mut lines)?,
-            // Right after a rotation the file may be missing while older ones are there.
+            // Right after a rotation the file may be missing although rotated ones exist.
             Err(error) if error.kind() == ErrorKind::NotFound && generation == 0 => {}
             Err(error) if error.kind() == ErrorKind::NotFound => break,
             Err(error) => return Err(error),
@@ -36,12 +36,12 @@ pub fn last_lines(file: &Path, count: usize) -> io::Result<Vec<String>> {
     Ok(lines.into())
 }
 
-/// Puts at most `count` lines in front, and returns how many bytes were read for it.
+/// Prepends at most `count` lines, and returns the number of bytes read.
 fn collect(mut file: File, count: usize, budget: u64, lines: &mut VecDeque<String>) -> io::Result<u64> {
     let end = file.seek(SeekFrom::End(0))?;
     let mut begin = end;
     let mut bytes = Vec::new();
-    // One more line end than lines, so that the first line is a whole one.
+    // One more line end than lines, so that the first line is complete.
     while begin > 0 && end - begin < budget && memchr::memchr_iter(b'\n', &bytes).count() <= count {
         let step = STEP.min(begin).min(budget - (end - begin));
         begin -= step;

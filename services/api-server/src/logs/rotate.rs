@@ -1,4 +1,4 @@
-//! Rotating a file that somebody else holds open.
+//! Rotation of a file that another process holds open.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -6,13 +6,14 @@ use std::path::Path;
 
 use super::{Retention, rotated};
 
-/// Copies the file away and empties it. Of a file much longer than `max_size` only the end is kept.
+/// Copies the file and truncates it; with `keep = 0`, only truncates it. Only the last `2 × max_size` bytes of a longer
+/// file are kept.
 ///
-/// Returns how many bytes were left out. A line that is written in the very moment between the end of the copy and the
-/// emptying is lost; the copy goes on until there is nothing to add, to keep that moment short.
+/// Returns the number of bytes left out. A line written between the end of the copy and the truncation is lost; copying
+/// continues until no more data arrives, to keep that interval short.
 ///
 /// # Errors
-/// When the disk refuses; the file is not emptied then, and grows on.
+/// When writing fails; the file is not truncated then, and keeps growing.
 pub(super) fn by_copy(file: &Path, retention: &Retention) -> io::Result<u64> {
     if retention.keep == 0 {
         let left_out = fs::metadata(file)?.len();
@@ -29,7 +30,7 @@ pub(super) fn by_copy(file: &Path, retention: &Retention) -> io::Result<u64> {
         writeln!(copy, "… {left_out} bytes left out …")?;
     }
     let copied = copy_to_end(&mut source, &mut copy, length - left_out).inspect_err(|_| {
-        // What is unfinished would only take room on a full disk.
+        // An incomplete copy would only take space on a full disk.
         fs::remove_file(&unfinished).ok();
     })?;
     source.set_len(0)?;
@@ -39,7 +40,7 @@ pub(super) fn by_copy(file: &Path, retention: &Retention) -> io::Result<u64> {
     Ok(left_out)
 }
 
-/// Moves the file away; for one that only we write.
+/// Renames the file; for files without other writers.
 pub(super) fn by_rename(file: &Path, retention: &Retention) -> io::Result<()> {
     if retention.keep == 0 {
         return fs::remove_file(file);
@@ -48,7 +49,7 @@ pub(super) fn by_rename(file: &Path, retention: &Retention) -> io::Result<()> {
     fs::rename(file, rotated(file, 1))
 }
 
-/// Makes room for a new first one.
+/// Renumbers the rotated files to make room for a new first one.
 fn shift(file: &Path, keep: u32) -> io::Result<()> {
     for generation in (1..keep).rev() {
         match fs::rename(rotated(file, generation), rotated(file, generation + 1)) {
@@ -59,7 +60,7 @@ fn shift(file: &Path, keep: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies until there is nothing more, but not for ever: who writes as fast as we copy is cut off at twice the length.
+/// Copies until no more data arrives. Stops at twice the length, because a writer may be as fast as the copy.
 fn copy_to_end(source: &mut File, copy: &mut File, length: u64) -> io::Result<u64> {
     let limit = length.saturating_mul(2);
     let mut copied = 0;
@@ -72,7 +73,7 @@ fn copy_to_end(source: &mut File, copy: &mut File, length: u64) -> io::Result<u6
     }
 }
 
-/// Makes a file for its owner alone.
+/// Creates a file that only its owner can read.
 fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);

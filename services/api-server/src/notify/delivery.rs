@@ -1,4 +1,4 @@
-//! The queue, and trying again.
+//! The message queue, with retries.
 
 use std::time::Duration;
 
@@ -17,34 +17,34 @@ use uuid::Uuid;
 use super::{Config, Kind, sign};
 use crate::supervisor::{Exit, Snapshot};
 
-/// Before the second try; doubled before each further one.
+/// Delay before the second attempt; doubled before each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What is left at the end is tried for so long.
+/// Timeout for the remaining messages at shutdown.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 
-/// Lines of the log that go along.
+/// Maximum log lines included in a message.
 const LINES: usize = 20;
 
-/// One message, as it is sent.
+/// A message in its serialised form.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Message {
-    /// The same whenever it is sent again.
+    /// Id, the same in every attempt.
     id: String,
     event: Kind,
     service: &'static str,
-    /// Milliseconds since 1970.
+    /// Unix milliseconds.
     at: i64,
     message: String,
     exit_code: Option<i32>,
-    /// The number of the process among all since api-server was started.
+    /// Number of the process, counted since the start of api-server.
     generation: u64,
     last_lines: Vec<String>,
 }
 
-/// Takes messages to the receiver, one after the other.
+/// Delivers messages to the receiver, one after the other.
 pub(super) struct Courier {
     client: Client,
     target: Target,
@@ -53,13 +53,13 @@ pub(super) struct Courier {
     deadlines: Deadlines,
 }
 
-/// How a try ended.
+/// Outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
     Taken,
-    /// Worth another try.
+    /// Temporary failure; try again.
     Later(String),
-    /// The receiver does not want it.
+    /// Permanently refused by the receiver.
     Refused(StatusCode),
 }
 
@@ -100,14 +100,14 @@ impl Courier {
         Self { client, target, secret: config.secret.clone(), attempts: config.attempts, deadlines }
     }
 
-    /// Runs until nobody can post any more, or a moment longer than `closing`.
+    /// Runs until all senders are dropped; after `closing`, at most 2 s longer.
     pub(super) async fn run(self, mut inbox: mpsc::Receiver<Message>, closing: CancellationToken) {
         let mut under_way = None;
         tokio::select! {
             () = self.work(&mut inbox, &mut under_way) => return,
             () = closing.cancelled() => inbox.close(),
         }
-        // What was under way is tried once more at once; the receiver knows it by its id.
+        // The message in progress is tried once more at once; the receiver recognises it by its id.
         if timeout(LAST_MOMENT, self.work(&mut inbox, &mut under_way)).await.is_err() {
             tracing::warn!(lost = inbox.len() + 1, "the webhook did not take all messages before the end");
         }
@@ -162,7 +162,7 @@ impl Courier {
         match self.client.send(&self.target, request, &self.deadlines).await {
             Ok(answer) => {
                 let status = answer.status();
-                // Read to its end, so that the connection can be used again; what it says does not matter.
+                // Read to its end, so that the connection can be reused; the content is ignored.
                 let _ = answer.into_body().collect().await;
                 judge(status)
             }

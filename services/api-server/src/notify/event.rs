@@ -1,34 +1,34 @@
-//! What is worth telling.
+//! Events worth reporting.
 
 use serde::{Deserialize, Serialize};
 
 use crate::supervisor::{Fault, Phase, Snapshot};
 
-/// What happened to a service.
+/// Kinds of events of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// It ran, and ended without being asked to.
+    /// It was running, and ended without being asked to.
     Crashed,
-    /// It is down, and stays down until somebody does something.
+    /// It is down, and stays down without intervention.
     Failed,
-    /// It runs again.
+    /// It is running again.
     Recovered,
-    /// It runs, and does not answer its health check.
+    /// It is running, but does not answer its health check.
     Degraded,
 }
 
-/// What has been seen of a service so far.
+/// Last known state of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     phase: Phase,
     healthy: bool,
-    /// It is down, and will be started again.
+    /// Whether it is down and will be started again.
     retrying: bool,
     generation: u64,
-    /// The process of this generation has run.
+    /// Whether the process of this generation has been running.
     was_ready: bool,
-    /// Somebody has been told of trouble, and not of its end.
+    /// Whether a failure was reported, but not its end.
     troubled: bool,
 }
 
@@ -46,14 +46,14 @@ impl Seen {
         }
     }
 
-    /// Looks again: what is known then, and what is worth telling.
+    /// Compares with a newer state. Returns the new last known state, and the event to report, if any.
     pub(super) fn look(self, now: &Snapshot) -> (Self, Option<Kind>) {
         let kind = self.judge(now);
         let next = Self::of(now);
         let troubled = match kind {
             Some(Kind::Recovered) => false,
             Some(_) => true,
-            // Whoever stops a service knows that it does not run.
+            // An explicit stop needs no report of a recovery.
             None => self.troubled && now.state != Phase::Stopped,
         };
         let was_ready = next.was_ready || (self.was_ready && self.generation == now.generation);
@@ -75,7 +75,7 @@ impl Seen {
     }
 }
 
-/// Somebody has asked it to leave: he knows.
+/// Returns whether the process was asked to exit from outside, which needs no report.
 fn has_left(now: &Snapshot) -> bool {
     now.cause.as_ref().is_some_and(|cause| cause.fault == Fault::Left)
 }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::supervisor::{Limits, supervise};
 
-    /// A look at a service: its state, the number of its process, and whether it will be started again.
+    /// State of a service, whether it is healthy, and whether it will be started again.
     const STARTING: (Phase, bool, bool) = (Phase::Starting, false, false);
     const RUNNING: (Phase, bool, bool) = (Phase::Running, true, false);
     const SICK: (Phase, bool, bool) = (Phase::Running, false, false);
@@ -96,7 +96,7 @@ mod tests {
     const RETRYING: (Phase, bool, bool) = (Phase::Error, false, true);
     const DOWN: (Phase, bool, bool) = (Phase::Error, false, false);
 
-    /// What is told of such a life; each start is a new process.
+    /// Returns the events reported for a sequence of states; each start is a new process.
     async fn told(life: &[(Phase, bool, bool)]) -> Vec<Kind> {
         let idle = supervise("service", Limits::default()).watch().borrow().clone();
         let (mut seen, mut generation, mut told) = (Seen::of(&idle), 0, Vec::new());

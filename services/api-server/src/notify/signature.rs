@@ -1,11 +1,11 @@
-//! How a receiver knows that a message is from us, and not an old one played again.
+//! Message signatures: prove the sender of a message, and reveal replayed ones.
 
 use std::fmt::Write as _;
 
 use ring::hmac;
 
-/// The header `X-Signalbox-Signature`: `t=<seconds since 1970>,v1=<HMAC-SHA256 in hex>`, over the time, a full stop and
-/// the body.
+/// Returns the header `X-Signalbox-Signature`: `t=<seconds since 1970>,v1=<HMAC-SHA256 in hex>`, computed over the
+/// time, a full stop and the body.
 #[must_use]
 pub fn sign(secret: &str, seconds: i64, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
@@ -14,7 +14,7 @@ pub fn sign(secret: &str, seconds: i64, body: &[u8]) -> String {
     context.update(body);
     let mut header = format!("t={seconds},v1=");
     for byte in context.sign().as_ref() {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(header, "{byte:02x}");
     }
     header
@@ -24,7 +24,7 @@ pub fn sign(secret: &str, seconds: i64, body: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// `printf '17.{}' | openssl dgst -sha256 -hmac secret`
+    /// Expected value: `printf '17.{}' | openssl dgst -sha256 -hmac secret`
     #[test]
     fn others_come_to_the_same_signature() {
         let expected = "t=17,v1=8af83b0673ef7fdabfca93bc1f9c0893a4de95938051a9959b16f9e2a9e16802";

@@ -1,8 +1,9 @@
-//! The names and the pages that may come in, as in all services, with what is special here.
+//! Permitted hosts and origins, as in all services, with the exceptions of this server.
 //!
-//! Browser extensions come to one route only, the one that takes a login, and may listen. Which extension it is says little: an unpacked
-//! one has any id, and a person has more of them than they think of. One that plants a login of its own can be seen and
-//! undone; one that could change providers would send every prompt, and every key, where it likes.
+//! Browser extensions may use only the route that accepts a login, and receive events. Their ids prove little: an
+//! unpacked extension can have any id, and users have more extensions installed than they are aware of. A login planted
+//! by one is visible and can be undone; an extension that could change providers could redirect every prompt and every
+//! key.
 
 use std::sync::Arc;
 
@@ -15,10 +16,10 @@ use signalbox_daemon::{Doors, Exit, doors};
 use crate::api::{CREDENTIALS, Error};
 use crate::events;
 
-/// The doors of a server on this host, with further names and pages.
+/// Returns the access rules of a server on this host, with further hosts and origins.
 ///
 /// # Errors
-/// [`Exit::Config`] when all pages would be let in: each could then change where every key goes.
+/// [`Exit::Config`] when all origins are permitted: each could then redirect every key.
 pub fn of(host: &str, hosts: &[String], origins: &[String]) -> Result<Doors, Exit> {
     if origins.iter().any(|origin| origin == "*") {
         return Err(Exit::Config(
@@ -43,13 +44,13 @@ pub(super) async fn require(State(doors): State<Arc<Doors>>, request: Request, n
     response
 }
 
-/// Whether this is an extension at a route where extensions may be.
+/// Returns whether an origin is an extension, on a path that extensions may use.
 fn is_guest(origin: &str, path: &str) -> bool {
     origin.strip_prefix("chrome-extension://").is_some_and(is_extension_id)
         && (path == CREDENTIALS || path.starts_with(events::PATH))
 }
 
-/// Chrome's ids are 32 letters from a to p.
+/// Returns whether this is an extension id of Chrome: 32 letters from a to p.
 fn is_extension_id(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(|byte| (b'a'..=b'p').contains(&byte))
 }

@@ -1,7 +1,7 @@
-//! The control token, where one is needed: on every route but the one that asks whether we live, and those of Socket.IO,
-//! which asks for the token itself: pages cannot set headers on a WebSocket.
+//! Control token check, on every route except the liveness check and Socket.IO, which checks the token itself, because
+//! pages cannot set headers on a WebSocket.
 //!
-//! A person who opens a page of ours in a browser is asked for it by the browser, which sends it along from then on.
+//! Browsers ask the user for the token on opening a page, and send it with every further request.
 
 use std::sync::Arc;
 

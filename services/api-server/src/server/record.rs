@@ -1,4 +1,4 @@
-//! Says for whom a request writes, and notes what came of it: see [`crate::audit`].
+//! Attributes the writes of a request to its sender, and records the outcome: see [`crate::audit`].
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -11,7 +11,7 @@ use super::request_id::RequestId;
 use crate::audit::Auditor;
 use crate::events;
 
-/// How much of a path is kept.
+/// Maximum characters of a path that are kept.
 const PATH: usize = 500;
 
 pub(super) async fn note(State(auditor): State<Auditor>, request: Request, next: Next) -> Response {
@@ -28,7 +28,7 @@ pub(super) async fn note(State(auditor): State<Auditor>, request: Request, next:
 fn actor(request: &Request) -> Actor {
     let peer = request.extensions().get::<PeerAddr>();
     let sender = peer.map_or_else(|| "api".to_owned(), |PeerAddr(peer)| format!("api:{}", peer.ip().to_canonical()));
-    // A caller is only what the sender claims, so the sender is named as well.
+    // The caller is only claimed by the sender, so the sender is named as well.
     let name = match forwarded::caller(request.headers()) {
         Some(caller) => format!("{sender} for {caller}"),
         None => sender,

@@ -1,14 +1,14 @@
-//! `X-Request-ID` on every answer.
+//! Adds `X-Request-ID` to every response.
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue};
 
-/// The header.
+/// Name of the header.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of a request, among its extensions.
+/// Id of a request, stored in its extensions.
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) String);
 
