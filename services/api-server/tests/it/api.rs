@@ -1,4 +1,4 @@
-//! `/api`.
+//! Tests of `/api`.
 
 mod activity;
 mod audit;

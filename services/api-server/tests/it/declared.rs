@@ -1,4 +1,4 @@
-//! The catalogue as a document: round trips, and what is the same said twice.
+//! Tests of documents: round trips, and equivalent formats.
 
 use api_server::declared::{self, Apply, Document, Format, Plan, References, read::read, write::comments};
 use proptest::collection::btree_map;
@@ -43,7 +43,7 @@ fn texts() -> impl Strategy<Value = String> {
         Just("true".to_owned()),
         Just("0x1F".to_owned())
     ]
-    // What is no reference must not look like one, and no text may break its line.
+    // Plain text must not look like a reference, and must not contain line separators.
     .prop_map(|text| text.replace("${", "$${").replace(['\u{2028}', '\u{2029}'], ""))
 }
 
@@ -78,7 +78,7 @@ fn entries() -> impl Strategy<Value = (String, Value)> {
 /// Name, type, whether it is enabled, priority and description of a provider.
 type Facts = (String, String, bool, i32, Option<String>);
 
-/// With its configuration, which models it serves, and how.
+/// A provider with its configuration, the models it serves, and their configuration.
 type Given = (Facts, Vec<(String, Value)>, u8, Option<Value>);
 
 prop_compose! {
@@ -142,7 +142,7 @@ proptest! {
             let unchanged = apply(&here, &parsed(&exported, other), WHOLE).await;
             assert!(unchanged.changes.is_empty(), "{:?} of\n{exported}", unchanged.facts());
             assert!(!exported.contains(&std::env::var("PATH").unwrap()), "a secret in\n{exported}");
-            // Elsewhere the secrets have to be said.
+            // A different store needs the secrets themselves.
             let said = exported.replace(MASK, "${env:PATH}");
             apply(&there, &parsed(&said, other), WHOLE).await;
             assert_eq!(export(&there, other).await, exported);
@@ -162,7 +162,7 @@ async fn a_secret_is_stored_sealed_and_stays_when_it_is_masked() {
     let rows = provider_configs::list(&store, "p").await.unwrap();
     let opened = |at: usize| provider_configs::json(&sealer(), &rows[at]).unwrap();
     assert_eq!((opened(0), opened(1)), (json!(path), json!(format!("x-{path}"))));
-    // What came by reference is a secret, whatever its key is called.
+    // A value from a reference is secret, whatever its key.
     assert!(rows.iter().all(|row| row.is_sensitive && !row.value.expose().contains(&path)));
     let kept = "[providers.p]\ntype = \"openai\"\npriority = 5\nconfig.apiKey = \"***MASKED***\"\nconfig.region = \"***MASKED***\"\n";
     let plan = apply(&store, &parsed(kept, Format::Toml), WHOLE).await;

@@ -1,4 +1,4 @@
-//! Who may call: hosts, origins, keys, and what browsers are told.
+//! Tests of access control: hosts, origins, tokens, and headers for browsers.
 
 use axum::body::Body;
 use http::{Method, Request};
@@ -57,7 +57,7 @@ async fn foreign_pages_change_nothing() {
         let body = send(&site, method, "/api/providers/echo", &headers).await.expect(403);
         assert_eq!(body["error"]["type"], "permission_error");
     }
-    // Reading is harmless: the browser keeps the answer from the page.
+    // Reading is harmless: the browser withholds the response from the page.
     let read = send(&site, Method::GET, "/api/providers", &[OURS, ("origin", "https://evil.example")]).await;
     assert_eq!(read.status, 200);
     assert!(read.headers.get("access-control-allow-origin").is_none());
@@ -101,7 +101,7 @@ async fn keys_open_everything_and_health_needs_none() {
 #[tokio::test]
 async fn only_programs_of_this_machine_may_ask_us_to_leave() {
     let site = Site::new().await;
-    // Nobody knows where this request came from.
+    // The address of the sender is unknown.
     let body = send(&site, Method::POST, "/v1/admin/shutdown", &[OURS]).await.expect(403);
     assert_eq!((&body["error"]["type"], &body["error"]["code"]), (&"permission_error".into(), &"not_local".into()));
 }

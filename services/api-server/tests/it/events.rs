@@ -1,4 +1,4 @@
-//! The doors of Socket.IO, packet by packet.
+//! Tests of the Socket.IO endpoint at packet level.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::site::{Site, test_children};
 
-/// A listener that polls.
+/// A listener with the polling transport.
 struct Listener<'a> {
     site: &'a Site,
     headers: &'a [(&'a str, &'a str)],
@@ -17,7 +17,7 @@ struct Listener<'a> {
 }
 
 impl<'a> Listener<'a> {
-    /// Shakes hands; it has not said who it is.
+    /// Opens a session, without the connect packet.
     async fn connect(site: &'a Site, headers: &'a [(&'a str, &'a str)]) -> Self {
         let mut listener = Self { site, headers, sid: String::new() };
         let (status, open) = listener.ask(None).await;
@@ -27,7 +27,7 @@ impl<'a> Listener<'a> {
         listener
     }
 
-    /// Introduces itself and waits for the snapshot; from then on it is heard.
+    /// Connects, and waits for the snapshot; from then on messages are handled.
     async fn welcome(site: &'a Site, headers: &'a [(&'a str, &'a str)]) -> Self {
         let listener = Self::connect(site, headers).await;
         listener.say("40".to_owned()).await;
@@ -35,7 +35,7 @@ impl<'a> Listener<'a> {
         listener
     }
 
-    /// Sends a packet, or fetches those that wait.
+    /// Sends a packet, or fetches the queued ones.
     async fn ask(&self, said: Option<String>) -> (u16, String) {
         let uri = format!("/socket.io/?EIO=4&transport=polling{}", self.sid);
         let mut request = Request::builder().uri(uri).header("host", "127.0.0.1:3002");
@@ -53,7 +53,7 @@ impl<'a> Listener<'a> {
         assert_eq!(self.ask(Some(packet)).await, (200, "ok".to_owned()));
     }
 
-    /// The data of the events of this name among those that wait; waits until there is one.
+    /// Returns the data of queued events of this name; waits until there is one.
     async fn hear(&self, name: &str) -> Vec<Value> {
         loop {
             let (_, packets) = self.ask(None).await;
@@ -67,7 +67,7 @@ impl<'a> Listener<'a> {
     }
 }
 
-/// Introduces itself with `auth`; answers the packet that comes back.
+/// Connects with `auth`, and returns the response packet.
 async fn introduced(site: &Site, headers: &[(&str, &str)], auth: &str) -> String {
     let listener = Listener::connect(site, headers).await;
     listener.say(format!("40{auth}")).await;
@@ -111,7 +111,7 @@ async fn who_reads_too_slowly_is_told_how_much_was_missed() {
     let begun = listener.hear("logs:subscribed").await;
     assert_eq!((&begun[0]["lines"], &begun[0]["missed"]), (&json!([]), &json!(0)));
 
-    // Nobody fetches them, and yet nobody waits.
+    // The events are not fetched, and the sender still does not wait.
     let write = async |text: String| {
         keeper.send(Arc::new(Written { name: "qwen-proxy", text: text.into_bytes(), left_out: 0 })).unwrap();
         while !keeper.is_empty() {

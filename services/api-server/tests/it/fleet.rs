@@ -1,4 +1,4 @@
-//! The fleet with real processes.
+//! Tests of the fleet with real processes.
 
 use api_server::fleet::{Failure, Fleet, Overrides, Place, Preparation, Programs, Summary, launch};
 use api_server::supervisor::Phase;
@@ -71,7 +71,7 @@ async fn closing_stops_both_and_refuses_more() {
 #[tokio::test]
 async fn what_cannot_be_built_is_an_error_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
-    // `false` fails like a build.
+    // `false` fails like a failed build.
     let place = Place::Checkout { cargo: "/bin/false".into(), manifest_dir: dir.path().to_owned() };
     let programs = Programs { router: None, qwen: None, place };
     let (fleet, closer) = launch(config(&dir, programs));

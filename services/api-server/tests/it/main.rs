@@ -1,5 +1,5 @@
 //! The tests of api-server, in one binary. `api` mirrors the tree of URLs.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step should panic where it happens")]
 
 mod api;
 mod declared;

@@ -1,4 +1,4 @@
-//! The webhook, with real processes and a receiver of our own.
+//! Tests of the webhook, with real processes and a local receiver.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::site::{fleet_config, test_children};
 
 const SECRET: &str = "a secret of sixteen or more";
 
-/// Takes one message, answers with `status`, and returns its signature and its body.
+/// Receives one message, responds with `status`, and returns its signature and its body.
 async fn take(receiver: &TcpListener, status: &str) -> (String, Vec<u8>) {
     let (stream, _) = tokio::time::timeout(Duration::from_secs(30), receiver.accept()).await.unwrap().unwrap();
     let mut stream = BufReader::new(stream);

@@ -1,4 +1,4 @@
-//! The whole server in this process, over a database of its own: no sockets.
+//! The whole server in this process, over a database of its own, without sockets.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,26 +28,26 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-/// A server and what it stands on.
+/// A server with its resources.
 pub(crate) struct Site {
     pub(crate) store: Store,
     router: Router,
     closer: Option<Closer>,
-    /// Until somebody publishes.
+    /// `None` once [`Self::publish`] was called.
     audience: Option<(App, Audience, Tails)>,
-    /// The data directory.
+    /// Data directory.
     pub(crate) dir: TempDir,
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
-    /// Null when the body is empty.
+    /// Null if the body is empty.
     pub(crate) body: Value,
 }
 
-/// Runs functions from [`Site`] as tests, each over a database of either kind.
+/// Runs functions that take a [`Site`] as tests, on each kind of database.
 macro_rules! on_both {
     ($($test:ident),+ $(,)?) => {
         mod sqlite {
@@ -82,13 +82,13 @@ pub(crate) async fn on_postgres(test: impl AsyncFnOnce(&Site)) {
     site.close().await;
 }
 
-/// Children that become ready.
+/// Returns children that become ready.
 pub(crate) fn test_children() -> Programs {
     let child = test_child();
     Programs::at(child.clone(), child)
 }
 
-/// The example `supervised_child`, which cargo builds along with the tests.
+/// Returns the path of the example `supervised_child`, which cargo builds together with the tests.
 pub(crate) fn test_child() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let child = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/supervised_child");
@@ -96,7 +96,7 @@ pub(crate) fn test_child() -> PathBuf {
     child
 }
 
-/// A fleet on any ports, which knows no patience with orphans.
+/// Returns the configuration of a fleet on any ports, without a grace period for orphans.
 pub(crate) fn fleet_config(dir: &TempDir, programs: Programs) -> fleet::Config {
     fleet::Config {
         programs,
@@ -122,7 +122,7 @@ fn no_programs() -> Programs {
     Programs::at("/nonexistent/provider-router", "/nonexistent/qwen-proxy")
 }
 
-/// The times of a body, which no test can know, as 0.
+/// Replaces the times in a body, which vary, by 0.
 pub(crate) fn timeless(mut body: Value) -> Value {
     match &mut body {
         Value::Object(fields) => {
@@ -140,12 +140,12 @@ pub(crate) fn timeless(mut body: Value) -> Value {
 // === impl Site ===
 
 impl Site {
-    /// Over a new SQLite file.
+    /// Creates a server over a new SQLite file.
     pub(crate) async fn new() -> Self {
         Self::with(&[], no_programs()).await
     }
 
-    /// Over a new SQLite file, with these client keys and children.
+    /// Creates a server over a new SQLite file, with these client keys and children.
     pub(crate) async fn with(keys: &[&str], programs: Programs) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/test.db", dir.path().display());
@@ -180,7 +180,7 @@ impl Site {
         };
         let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();
         let (auditor, writer) = audit::open(store.clone(), std::time::Duration::ZERO);
-        // It ends with the last auditor.
+        // The task ends with the last auditor.
         tokio::spawn(writer.run(CancellationToken::new()));
         let entrance = Entrance {
             auditor,
@@ -197,7 +197,7 @@ impl Site {
         self.store.close().await;
     }
 
-    /// Tells the audience what happens, until the returned token is cancelled; the logs are what `written` says.
+    /// Publishes events until the returned token is cancelled; `written` supplies the log lines.
     pub(crate) fn publish(&mut self, written: broadcast::Receiver<Arc<Written>>) -> CancellationToken {
         let closing = CancellationToken::new();
         let (app, audience, tails) = self.audience.take().unwrap();
@@ -205,14 +205,14 @@ impl Site {
         closing
     }
 
-    /// As when the process leaves: the children are gone, requests are still served.
+    /// Closes the fleet as in a shutdown: the children are gone, requests are still served.
     pub(crate) async fn close_fleet(&mut self) {
         if let Some(closer) = self.closer.take() {
             closer.close().await;
         }
     }
 
-    /// Any request; what it lacks is up to the test.
+    /// Sends a request as it is, without adding anything.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
@@ -221,7 +221,7 @@ impl Site {
         Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 
-    /// An answer that is not JSON.
+    /// Sends a request, and returns a response that is not JSON.
     pub(crate) async fn text(&self, request: Request<Body>) -> (u16, String) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
@@ -259,14 +259,14 @@ impl Site {
 // === impl Answer ===
 
 impl Answer {
-    /// The body of an answer with this status, without times.
+    /// Returns the body of a response with this status, without times.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         timeless(self.body)
     }
 
-    /// The mistakes of a refusal.
+    /// Returns the mistakes of a refused request.
     #[track_caller]
     pub(crate) fn mistakes(self) -> Vec<String> {
         let error = self.expect(400)["error"].take();
@@ -274,7 +274,7 @@ impl Answer {
         serde_json::from_value(error["errors"].clone()).unwrap()
     }
 
-    /// The code of an error with this status.
+    /// Returns the code of an error with this status.
     #[track_caller]
     pub(crate) fn code(self, status: u16) -> String {
         self.expect(status)["error"]["code"].as_str().unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! The supervisor with real processes.
+//! Tests of the supervisor with real processes.
 
 mod failures;
 mod handover;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::site::test_child;
 
-/// A child that becomes ready.
+/// Script of a child that becomes ready.
 const READY: &str = r#"exec "$CHILD" me 200 me"#;
 
 struct Room {
@@ -31,7 +31,7 @@ impl Room {
         Self { dir: tempfile::tempdir().unwrap(), child: supervise("child", limits) }
     }
 
-    /// A spec that runs a shell script; `$CHILD` is the test child.
+    /// Returns a spec that runs a shell script; `$CHILD` is the test child.
     fn script(&self, script: &str) -> Spec {
         let mut env = inherited_env();
         env.push(("CHILD".into(), test_child().into()));
@@ -57,7 +57,7 @@ impl Room {
         self.child.watch().borrow().clone()
     }
 
-    /// Starts the script and waits until it is ready.
+    /// Starts the script, and waits until it is ready.
     async fn up(&self, script: &str) -> Snapshot {
         self.child.start(self.script(script)).await.done().await.unwrap();
         self.now()
@@ -68,7 +68,7 @@ impl Room {
         self.child.watch().wait_for(such).await.unwrap().clone()
     }
 
-    /// The failure of starting the script.
+    /// Returns the failure of starting the script.
     async fn failure(&self, script: &str) -> String {
         match self.child.start(self.script(script)).await.done().await {
             Err(Unmet::Failed(cause)) => cause.to_string(),
@@ -88,13 +88,13 @@ fn signal(pid: u32, signal: nix::sys::signal::Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
-/// Whether a process lives; zombies do not.
+/// Returns whether a process is alive; zombies are not.
 fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, fields)| !matches!(fields.trim_start().chars().next(), Some('Z' | 'X')))
 }
 
-/// Numbers that a script printed to its log.
+/// Returns the numbers that a script printed to its log.
 fn numbers(log: &str) -> Vec<u32> {
     log.lines().filter_map(|line| line.parse().ok()).collect()
 }
@@ -239,7 +239,7 @@ fn a_runtime_that_ends_leaves_no_orphan() {
     });
     let family = numbers(&room.log());
     drop(runtime);
-    // SIGKILL has been sent to the group; death takes the kernel a moment.
+    // SIGKILL has been sent to the group; the kernel takes a moment.
     let mut alive = true;
     for _ in 0..1_000_000 {
         alive = lives(pid) || lives(family[0]);
@@ -275,7 +275,7 @@ async fn fc_25_many_callers_never_get_two_processes() {
             cmdline.contains("supervised_child") && log.starts_with(&marker)
         })
     };
-    // Generations that were replaced may take a moment to leave.
+    // Replaced generations may take a moment to exit.
     while children().count() != 1 {
         tokio::task::yield_now().await;
     }
@@ -284,10 +284,10 @@ async fn fc_25_many_callers_never_get_two_processes() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn fc_02_fc_30_who_left_the_group_without_a_trace_is_found_and_nobody_stays_a_zombie() {
-    // As api-server does: then orphans come to us.
+    // As api-server does: orphans then become our children.
     nix::sys::prctl::set_child_subreaper(true).unwrap();
     let room = Room::new();
-    // A session of its own, an empty environment, and a parent that is gone.
+    // A session of its own, an empty environment, and a parent that has ended.
     let stray = "(setsid env -i sh -c 'echo $$ >&2; exec sleep 1000' &)";
     room.up(&format!("{stray}; {READY}")).await;
     let escaped = loop {
@@ -305,7 +305,7 @@ async fn fc_02_fc_30_who_left_the_group_without_a_trace_is_found_and_nobody_stay
 #[tokio::test]
 async fn fc_29_a_child_gets_no_more_than_it_may_use() {
     let room = Room::new();
-    // The limits come right after the spawn: a shell that is faster than we are asks again.
+    // The limits are applied right after the spawn; a faster shell polls for them.
     let script = "until [ $(ulimit -n) = 123 ] && [ $(nice) = 7 ]; do :; done; ulimit -Hn >&2";
     let mut spec = room.script(&format!("{script}; {READY}"));
     spec.resources = Resources { memory: None, open_files: Some(123), niceness: Some(7) };
@@ -323,7 +323,7 @@ async fn fc_29_who_uses_too_much_memory_is_replaced_and_nobody_notices() {
     };
     let room = Room::with(limits);
     let mut spec = room.script(READY);
-    // More than nothing is too much.
+    // Any process exceeds one byte.
     spec.resources.memory = Some(1);
     room.child.start(spec).await.done().await.unwrap();
     let first = room.now();

@@ -1,4 +1,4 @@
-//! `/api/activity`.
+//! Tests of `/api/activity`.
 
 use serde_json::json;
 

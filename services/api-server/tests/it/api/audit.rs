@@ -26,7 +26,7 @@ async fn changes_and_refusals_are_told(site: &Site) {
     }
     assert!(!json!(of_request).to_string().contains("canary"), "{of_request:?}");
 
-    // What is refused changes no table; it is noted by a task.
+    // A refused request changes no table; a task records it.
     let refused = site.post("/api/providers", provider).await;
     let request_id = refused.headers["x-request-id"].to_str().unwrap().to_owned();
     refused.expect(409);
@@ -42,7 +42,7 @@ async fn changes_and_refusals_are_told(site: &Site) {
     site.post("/api/providers/p/disable", json!({})).await.expect(200);
     let changed = entries(site, "resource=provider&resource_id=p&action=updated").await;
     assert_eq!((&changed[0]["before"]["enabled"], &changed[0]["after"]["enabled"]), (&true.into(), &false.into()));
-    // Who only looks leaves no trace.
+    // Reads are not recorded.
     let total = |body: Value| body["total"].as_i64().unwrap();
     let before = total(site.get("/api/audit?limit=1").await.expect(200));
     site.get("/api/providers").await.expect(200);

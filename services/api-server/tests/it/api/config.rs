@@ -1,4 +1,4 @@
-//! `/api/config`.
+//! Tests of `/api/config`.
 
 use axum::body::Body;
 use http::{Method, Request};

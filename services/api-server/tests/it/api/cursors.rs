@@ -1,11 +1,11 @@
-//! Lists go on behind the last row that was shown.
+//! Tests of cursors: a list continues after the last row of the previous page.
 
 use super::log::{answered, now, record};
 use crate::site::{Site, on_both};
 
 on_both!(every_list_is_read_to_its_end, rows_that_come_move_no_page, garbage_is_refused);
 
-/// The lists, and the field of their rows that names them.
+/// Lists, with the name of the array and of the identifying field of its rows.
 const LISTS: [(&str, &str, &str); 9] = [
     ("/api/requests?model=echo", "requests", "request_id"),
     ("/api/responses?has_error=false", "responses", "response_id"),
@@ -18,7 +18,7 @@ const LISTS: [(&str, &str, &str); 9] = [
     ("/api/models?", "models", "id"),
 ];
 
-/// Seven requests, some of them at the same time, of two sessions.
+/// Records seven requests in two sessions, some of them at the same time.
 async fn fill(site: &Site) {
     let at = now();
     let log: Vec<_> = (0..7).map(|number| answered(&format!("r{number}"), at + number / 3)).collect();
@@ -60,7 +60,7 @@ async fn rows_that_come_move_no_page(site: &Site) {
     let ids: std::collections::BTreeSet<&str> = rows.iter().map(|row| row["request_id"].as_str().unwrap()).collect();
     assert_eq!((ids.len(), ids.contains("newer")), (6, false));
     assert_eq!((&second["total"], &second["has_more"]), (&9.into(), &true.into()));
-    // Behind the cursor, an offset skips as it does elsewhere.
+    // After a cursor, an offset skips rows as usual.
     let skipped = site.get(&format!("/api/requests?limit=1&offset=2&cursor={cursor}")).await.expect(200);
     assert_eq!(skipped["requests"][0], second["requests"][2]);
 }

@@ -1,4 +1,4 @@
-//! `/api/health`.
+//! Tests of `/api/health`.
 
 use crate::site::Site;
 

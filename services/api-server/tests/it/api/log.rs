@@ -1,4 +1,4 @@
-//! A request log for the tests of its routes.
+//! Request log for the tests of its routes.
 
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::RequestStatus;
@@ -6,12 +6,12 @@ use signalbox_store::exchanges::{self, Begun, Ended, Exchange, SessionRef, Sourc
 
 use crate::site::Site;
 
-/// When the logged requests arrived, in milliseconds: now, so that their sessions have not expired.
+/// Returns the time of the logged requests in milliseconds: the present, so that their sessions have not expired.
 pub(super) fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// A request of session `s1` that was answered.
+/// Returns an answered request of session `s1`.
 pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
     Exchange {
         begun: Begun {
@@ -46,7 +46,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
     }
 }
 
-/// A request of session `s2` that asked for a stream and failed.
+/// Returns a failed streaming request of session `s2`.
 pub(super) fn failed(request_id: &str, at: i64) -> Exchange {
     let mut exchange = answered(request_id, at);
     exchange.begun.stream = true;

@@ -1,4 +1,4 @@
-//! `/api/logs`: what the services said last.
+//! Tests of `/api/logs`.
 
 use std::fs;
 

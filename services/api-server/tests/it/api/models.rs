@@ -1,4 +1,4 @@
-//! `/api/models`.
+//! Tests of `/api/models`.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ async fn one_is_made_read_changed_and_deleted(site: &Site) {
     assert_eq!(site.post("/api/models", body.clone()).await.expect(201), json!({"model": model}));
     assert_eq!(site.post("/api/models", body).await.code(409), "model_exists");
 
-    // As it is shown it may come back.
+    // The response format is accepted as input.
     let form = json!({"id": "gpt-4.1", "status": "active", "description": "d", "capabilities": "[\"chat\"]"});
     model["description"] = "d".into();
     model["capabilities"] = "[\"chat\"]".into();

@@ -1,4 +1,4 @@
-//! `/api/providers/:id/config`, and the same at `/api/:id/config`.
+//! Tests of `/api/providers/:id/config`, and of its alias `/api/:id/config`.
 
 use serde_json::json;
 
@@ -50,7 +50,7 @@ async fn keys_are_patched_and_deleted(site: &Site) {
         patched.expect(200),
         json!({"provider_id": "echo", "key": "region", "value": "***MASKED***", "is_sensitive": true, "updated_at": 0})
     );
-    // Once a secret, always a secret.
+    // A secret stays secret.
     let again = site.patch(&format!("{CONFIG}/region"), json!({"value": "us"})).await.expect(200);
     assert_eq!(again["is_sensitive"], true);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! `/api/providers/:id/models`, and the same at `/api/:id/models`.
+//! Tests of `/api/providers/:id/models`, and of its alias `/api/:id/models`.
 
 use serde_json::{Value, json};
 

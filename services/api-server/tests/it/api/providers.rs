@@ -1,4 +1,4 @@
-//! `/api/providers`.
+//! Tests of `/api/providers`.
 
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ async fn one_is_made_read_changed_and_deleted(site: &Site) {
     let mut changed = made;
     changed["name"] = "Acme 2".into();
     changed["description"] = Value::Null;
-    // A form sends back what it has read.
+    // Forms send back the fields they have read.
     let form = json!({"id": "acme", "created_at": 1, "name": "Acme 2", "description": null});
     assert_eq!(site.put("/api/providers/acme", form).await.expect(200), changed);
 
@@ -79,7 +79,7 @@ async fn every_mistake_is_reported(site: &Site) {
         ]
     );
     assert_eq!(site.put("/api/providers/echo", json!({})).await.mistakes(), ["No valid fields to update"]);
-    // Accepting this would lose it without a word.
+    // Accepting this would discard it silently.
     let config = json!({"name": "n", "config": {"baseURL": "x"}});
     assert_eq!(site.put("/api/providers/echo", config).await.mistakes(), ["unknown field: config"]);
     let null = json!({"id": "a", "name": "a", "type": "a", "config": {"baseURL": null}});

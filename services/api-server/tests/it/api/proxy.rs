@@ -1,4 +1,4 @@
-//! `/api/proxy`, with children that become ready.
+//! Tests of `/api/proxy`, with children that become ready.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ async fn until(site: &Site, status: &str) -> Value {
             return body;
         }
         assert_ne!(body["status"], "error", "{body}");
-        // Without the database nothing in there ever waits.
+        // Without the database the request never waits, so yield explicitly.
         tokio::task::yield_now().await;
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/qwen/credentials`.
+//! Tests of `/api/qwen/credentials`.
 
 use axum::body::Body;
 use http::{Method, Request};
@@ -19,7 +19,7 @@ on_both!(
 
 const PATH: &str = "/api/qwen/credentials";
 
-/// In seconds.
+/// Returns an expiry in Unix seconds, an hour ahead.
 fn soon() -> i64 {
     now() / 1000 + 3600
 }
@@ -28,7 +28,7 @@ fn login(label: &str) -> Value {
     json!({"token": "canary-token", "cookies": "token=canary-cookie; b=2", "expiresAt": soon(), "label": label})
 }
 
-/// The labels, the active one marked, in the order of the list.
+/// Returns the labels in the order of the list, with the active one marked.
 async fn labels(site: &Site) -> Vec<String> {
     let body = site.get(PATH).await.expect(200);
     let label = |row: &Value| {

@@ -1,4 +1,4 @@
-//! What every route refuses in the same way.
+//! Tests of refusals that all routes have in common.
 
 use axum::body::Body;
 use http::{Method, Request};
@@ -61,7 +61,7 @@ async fn what_says_that_it_is_no_json_is_415() {
         Some("application/json"),
         Some("Application/JSON; charset=utf-8"),
         Some("application/merge-patch+json"),
-        // As curl calls whatever it is told to send.
+        // The type curl sends by default.
         Some("application/x-www-form-urlencoded"),
     ] {
         send(kind, json).await.expect(200);
@@ -78,7 +78,7 @@ async fn what_says_that_it_is_no_json_is_415() {
         assert_eq!(body["error"]["type"], "unsupported_media_type", "{kind}");
         assert!(body["error"]["message"].as_str().unwrap().contains("application/json"), "{body}");
     }
-    // What is not there is of no kind.
+    // An empty body has no type.
     let nothing = send(Some("text/plain"), "").await.expect(400);
     assert_eq!(nothing, json!({"error": "Validation failed", "message": "Setting value is required"}));
 }

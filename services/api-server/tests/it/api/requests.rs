@@ -1,4 +1,4 @@
-//! `/api/requests`.
+//! Tests of `/api/requests`.
 
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ async fn filters_combine(site: &Site) {
 
     let body = site.get("/api/requests?status=pending").await.expect(200);
     assert_eq!(body["requests"][0]["response_summary"], Value::Null);
-    // A body that was no JSON is shown as the text it was.
+    // A body that was not JSON is shown as text.
     assert_eq!(body["requests"][0]["openai_request"], "not JSON");
 }
 
@@ -92,7 +92,7 @@ async fn what_was_said_is_found_page_by_page(site: &Site) {
     let last = page(&format!("&cursor={cursor}")).await;
     assert_eq!((found(&last), last["next_cursor"].clone()), (vec![], Value::Null));
     assert_eq!(facts(&last), [json!(40), json!(5), json!(true), json!(false), json!(2)]);
-    // What other filters leave out is not even read.
+    // Requests excluded by other filters are not even scanned.
     let narrow = page(&format!("&end_date={}&session_id=s1", at + 9)).await;
     assert_eq!((found(&narrow), &narrow["scanned"]), (vec!["r05".to_owned()], &json!(10)));
     assert_eq!(page("&session_id=s2").await["scanned"], 0);

@@ -1,4 +1,4 @@
-//! `/api/responses`.
+//! Tests of `/api/responses`.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! `/api/sessions`.
+//! Tests of `/api/sessions`.
 
 use serde_json::json;
 

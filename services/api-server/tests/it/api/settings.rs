@@ -1,4 +1,4 @@
-//! `/api/settings`.
+//! Tests of `/api/settings`.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Writes of every resource: all mistakes at once, no field that is lost without a word, nothing half done.
+//! Tests of writes to every resource: all mistakes are reported at once, no field is ignored, and no change is partial.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::site::{Site, on_both};
 
 on_both!(every_mistake_is_told_and_nothing_is_changed, an_empty_change_is_a_mistake);
 
-/// Something of every kind, to be spoilt.
+/// Creates an entry of every kind, to be modified.
 async fn furnish(site: &Site) {
     let provider =
         json!({"id": "mine", "name": "Mine", "type": "openai", "config": {"apiKey": "sk-1", "timeout": 5000}});
@@ -18,7 +18,7 @@ async fn furnish(site: &Site) {
     site.post("/api/qwen/credentials", json!({"token": "t", "cookies": "c=1"})).await.expect(200);
 }
 
-/// All that writes can change.
+/// Returns everything that writes can change.
 async fn everything(site: &Site) -> Vec<Value> {
     let mut all = Vec::new();
     for path in ["/api/config/export?format=json", "/api/providers/mine/config?mask=false", "/api/qwen/credentials"] {
@@ -112,12 +112,12 @@ async fn every_mistake_is_told_and_nothing_is_changed(site: &Site) {
     ] {
         let mut found = site.call(method.clone(), path, Some(body)).await.mistakes();
         let mut expected: Vec<String> = mistakes.into_iter().map(str::to_owned).collect();
-        // The order is that in which fields are looked at.
+        // Mistakes come in the order in which fields are checked.
         found.sort_unstable();
         expected.sort_unstable();
         assert_eq!(found, expected, "{method} {path}");
     }
-    // The settings have one sentence for all of it.
+    // Settings report all mistakes in one sentence.
     let refused = site.put("/api/settings/server.port", json!({"value": 0, "restart": true})).await.expect(400);
     assert_eq!(
         refused,

@@ -1,4 +1,4 @@
-//! Children that fail, and what is done about it.
+//! Tests of children that fail.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use super::port::free_port;
 use super::{READY, Room, lives, numbers, signal};
 
-/// Delays that a test can wait for.
+/// Returns delays that are short enough for a test.
 fn hasty() -> Limits {
     Limits {
         restart_delay: Duration::from_millis(10),
@@ -18,7 +18,7 @@ fn hasty() -> Limits {
     }
 }
 
-/// Failures are not mended while a test looks at them.
+/// Returns delays that are too long for a restart within a test.
 fn patient() -> Limits {
     Limits {
         restart_delay: Duration::from_secs(1000),
@@ -111,7 +111,7 @@ async fn fc_19_a_crash_loop_ends_after_eight_failures_in_a_row() {
     assert_eq!((end.failures, end.generation), (8, 8));
     assert_eq!(room.log().lines().count(), 8);
 
-    // A person may try again, and the count begins anew.
+    // A start by a command resets the count of failures.
     room.up(READY).await;
     assert_eq!((room.now().failures, room.now().cause), (0, None));
 }

@@ -1,4 +1,4 @@
-//! Restarts that nobody notices.
+//! Tests of restarts by handover.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -94,7 +94,7 @@ async fn i11_i21_nobody_is_refused_during_restarts_and_nothing_is_left_behind() 
                     let mut stream = TcpStream::connect(addr).await.unwrap();
                     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
                     let mut answer = String::new();
-                    // The child closes after its answer; killed on the way it would leave us without one.
+                    // The child closes the connection after its answer; if it were killed before, there would be none.
                     stream.read_to_string(&mut answer).await.unwrap();
                     answered.fetch_add(usize::from(answer.starts_with("HTTP/1.1 200 ")), Ordering::Relaxed);
                 }
@@ -110,7 +110,7 @@ async fn i11_i21_nobody_is_refused_during_restarts_and_nothing_is_left_behind() 
         client.await.unwrap();
     }
     assert!(answered.load(Ordering::Relaxed) >= 10);
-    // Old generations leave on their own time; what they held goes with them.
+    // Old generations exit asynchronously, and their descriptors are closed then.
     while descriptors() > before {
         tokio::task::yield_now().await;
     }

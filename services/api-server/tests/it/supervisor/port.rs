@@ -1,4 +1,4 @@
-//! Who listens, and who answers when nobody does.
+//! Tests of the listening port, and of the stand-in.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::{READY, Room, signal};
 
-/// A port that is free at this moment.
+/// Returns a port that is free at the moment.
 pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -42,7 +42,7 @@ async fn a_child_whose_port_is_taken_at_its_start_comes_up_when_the_port_is_free
     spec.listen.port = stranger.local_addr().unwrap().port();
     let outcome = room.child.start(spec).await.done().await;
     assert!(outcome.unwrap_err().to_string().contains("is already in use by"));
-    // Beyond the limit of failures of other kinds, and shown all the time.
+    // Beyond the limit for other kinds of failures, and still visible.
     room.until(|now| now.failures > 5).await;
     let waiting = room.now();
     assert!(waiting.state == Phase::Error && waiting.retry_at.is_some(), "{waiting:?}");
@@ -76,7 +76,7 @@ async fn whoever_would_wait_too_long_is_told_to_come_back() {
     let answer = ask(running.addr.unwrap()).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1"), "{answer}");
 
-    // Started by hand it answers for itself again.
+    // Once started again, the child answers itself.
     room.up(READY).await;
     assert!(ask(room.now().addr.unwrap()).await.unwrap().starts_with("HTTP/1.1 200 "));
 }
@@ -90,7 +90,7 @@ async fn fc_12_fc_15_a_taken_port_is_named_and_nothing_is_spawned() {
     spec.listen.port = port;
     room.child.start(spec.clone()).await.done().await.unwrap_err();
     let now = room.now();
-    // The port may become free: it is tried again.
+    // The port may become free, so the start is retried.
     assert_eq!((now.state, now.retry_at.is_some(), now.generation), (Phase::Error, true, 0));
     let Fault::PortInUse { port: taken, holder } = now.cause.unwrap().fault.clone() else { panic!() };
     assert_eq!((taken, holder.unwrap().pid), (port, std::process::id()));
@@ -99,7 +99,7 @@ async fn fc_12_fc_15_a_taken_port_is_named_and_nothing_is_spawned() {
     room.child.start(spec.clone()).await.done().await.unwrap();
     let chosen = room.now().addr.unwrap();
     assert_ne!(chosen.port(), port);
-    // It is kept: the next process gets the same socket, although the first choice is free again.
+    // The port is kept: the next process gets the same socket, although the first choice is free again.
     drop(stranger);
     room.child.restart(spec).await.done().await.unwrap();
     assert_eq!(room.now().addr, Some(chosen));
