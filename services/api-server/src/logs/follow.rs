@@ -72,6 +72,7 @@ impl Follow {
         let mut bytes = if left_out > 0 { Vec::new() } else { std::mem::take(&mut self.open) };
         let read = file.take(length - self.offset - left_out).read_to_end(&mut bytes)?;
         self.offset += left_out + read as u64;
+        // After skipped bytes, start at the next complete line.
         let begin = if left_out > 0 { memchr::memchr(b'\n', &bytes).map_or(0, |end| end + 1) } else { 0 };
         let end = memchr::memrchr(b'\n', &bytes).map_or(begin, |end| end + 1).max(begin);
         self.open = bytes.split_off(end);

@@ -107,6 +107,7 @@ impl Actor {
         while let Some(event) = self.next().await {
             self.happen(event).await;
             self.taken = None;
+            // A group that outlives SIGKILL is not waited for.
             if self.closed && matches!(self.machine.state(), State::Stuck { .. }) {
                 break;
             }
@@ -279,7 +280,7 @@ impl Actor {
         }
         if !state.is_dark() {
             if self.dark.take().is_some() {
-                // Other children without a serving process start their own wait again.
+                // A child that still has no serving process starts the stand-in again after its own wait.
                 self.share.dismiss();
             }
             return;

@@ -71,6 +71,7 @@ impl Share {
 
     /// Returns whether any other child serves.
     pub(super) fn is_served_by_others(&self, own: Option<&Serving>) -> bool {
+        // `Shared` itself holds one reference.
         Arc::strong_count(&self.0.serving) > 1 + usize::from(own.is_some())
     }
 

@@ -103,6 +103,7 @@ impl Actor {
         self.publish.send_if_modified(|snapshot| {
             let run = self.run.as_ref();
             let serving = phase == Phase::Running;
+            // The last cause stays visible until the child is stopped or started by a command.
             let forget = phase == Phase::Stopped || (phase == Phase::Starting && self.restarts == 0);
             let addr = if serving { self.port.as_ref().map(|port| port.addr()) } else { None };
             let new = Snapshot {
