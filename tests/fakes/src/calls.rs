@@ -1,4 +1,4 @@
-//! Everything that was asked of the fake, and how it ended.
+//! Log of the requests that a fake received and of how each answer ended.
 
 use std::{
     collections::VecDeque,
@@ -14,29 +14,29 @@ use tokio::sync::watch;
 
 use crate::http::Request;
 
-/// How many calls are kept; older ones are forgotten.
+/// Maximum number of calls kept; the oldest are dropped.
 pub const KEPT: usize = 4096;
-/// How many bytes of bodies are kept; the oldest calls are forgotten first.
+/// Maximum total size of the kept bodies in bytes; the oldest calls are dropped first.
 pub const KEPT_BYTES: usize = 256 << 20;
 
-/// One request that the fake got, as it is known at this moment.
+/// Snapshot of one request that the fake received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// The number of its arrival in the order of everything that happened.
+    /// Sequence number of its arrival, from the counter shared by all events of the fake.
     pub arrived: u64,
-    /// `POST`.
+    /// Method, such as `POST`.
     pub method: String,
-    /// With the query, as the client sent it.
+    /// Path and query, as the client sent them.
     pub path: String,
-    /// Names in lower case, in the order they came.
+    /// Header names in lower case and values, in the order received.
     pub headers: Vec<(String, String)>,
-    /// As it came, without its transfer encoding.
+    /// Body, without its transfer encoding.
     pub body: Bytes,
-    /// `model` of the body; empty when there is none.
+    /// `model` of the body; empty if missing.
     pub model: String,
-    /// How many events have been written completely; 1 for a whole body.
+    /// Number of events written completely; 1 for a whole body.
     pub events_sent: u64,
-    /// Set once the answer is over: its number in the order of everything that happened, and how it ended.
+    /// Set once the answer is over: the sequence number of its end, and how it ended.
     pub ended: Option<(u64, End)>,
 }
 
@@ -44,15 +44,15 @@ pub struct Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// Everything that the script says was written.
+    /// Everything in the script was written.
     Completed,
-    /// The fake broke it off, as the script says.
+    /// The fake broke the answer off, as scripted.
     Broken,
-    /// The client closed the connection before the end.
+    /// The client closed the connection before the end of the answer.
     ClientLeft,
 }
 
-/// The log of one fake.
+/// The call log of one fake.
 #[derive(Debug)]
 pub(crate) struct CallLog {
     order: AtomicU64,
@@ -66,7 +66,7 @@ struct Kept {
     bytes: usize,
 }
 
-/// A call in the log, which its connection keeps up to date.
+/// A call in the log, updated by its connection.
 #[derive(Debug)]
 pub(crate) struct Entry {
     arrived: u64,
@@ -79,13 +79,13 @@ pub(crate) struct Entry {
 // === impl Call ===
 
 impl Call {
-    /// The first value of the header `name`, given in lower case.
+    /// Returns the first value of the header `name`, which must be given in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// How it ended, if it has.
+    /// Returns how the answer ended, or `None` while it is in flight.
     #[must_use]
     pub fn end(&self) -> Option<End> {
         self.ended.map(|(_, end)| end)
@@ -101,7 +101,7 @@ impl Default for CallLog {
 }
 
 impl CallLog {
-    /// The next number of the order of everything that happens.
+    /// Returns the next sequence number.
     pub(crate) fn tick(&self) -> u64 {
         self.order.fetch_add(1, Ordering::SeqCst)
     }
@@ -132,7 +132,7 @@ impl CallLog {
         self.changed.send_replace(());
     }
 
-    /// Wakes whoever waits for a change, of the log or of what belongs to it.
+    /// Wakes all tasks that wait for a change of the log or of the state that belongs to it.
     pub(crate) fn touch(&self) {
         self.changed.send_replace(());
     }
@@ -147,7 +147,7 @@ impl CallLog {
         kept.entries.iter().map(|entry| entry.call()).collect()
     }
 
-    /// Wakes at every change of the log.
+    /// Returns a receiver that is notified at every change of the log.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }

@@ -1,4 +1,4 @@
-//! What a chat answer consists of: the request that is understood, and the JSON of streamed and of whole answers.
+//! Chat answers: the parsed request, and the JSON of streamed and whole answers.
 
 mod events;
 mod whole;
@@ -13,12 +13,12 @@ use crate::script::{Chat, Text, Usage};
 pub(crate) use events::Events;
 pub(crate) use whole::whole;
 
-/// Unix time of all answers; a test that compares bytes must not depend on when it ran.
+/// Unix time of all answers; fixed so that tests can compare bytes.
 const CREATED: u32 = 1_700_000_000;
 const ID: &str = "chatcmpl-fake0000000000000001";
 const PROMPT_TOKENS: u32 = 10;
 
-/// What is read of a chat request.
+/// The fields of a chat request that the fake uses.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Asked<'a> {
     #[serde(borrow, default)]
@@ -29,7 +29,7 @@ pub(crate) struct Asked<'a> {
     n: Option<u32>,
     #[serde(default)]
     stream_options: Option<StreamOptions>,
-    /// Read further only by an echo: the prompt may be megabytes.
+    /// Kept raw and parsed only for an echo, because the prompt may be megabytes long.
     #[serde(borrow, default)]
     messages: Option<&'a RawValue>,
 }
@@ -59,7 +59,7 @@ impl Asked<'_> {
         }
     }
 
-    /// The words of the answer, with the spaces after them. Endless text and ticks are not made here.
+    /// Returns the words of the answer, each with its trailing space. Endless text and ticks are generated elsewhere.
     fn words(&self, text: &Text) -> Vec<String> {
         let text = match text {
             Text::Fixed(text) => text.clone(),
@@ -69,7 +69,7 @@ impl Asked<'_> {
         text.split_inclusive(' ').map(str::to_owned).collect()
     }
 
-    /// The text parts of the last user message; empty if there is none.
+    /// Returns the text parts of the last user message; empty if there is none.
     fn last_user_text(&self) -> String {
         let messages = self.messages.map(RawValue::get).and_then(|raw| serde_json::from_str::<Vec<Value>>(raw).ok());
         let message = messages.unwrap_or_default().into_iter().rfind(|message| message["role"] == "user");
@@ -86,7 +86,7 @@ fn finish_reason(chat: &Chat) -> &str {
     chat.finish_reason.as_deref().unwrap_or(usual)
 }
 
-/// A word that tells when it was made: nanoseconds of the clock that all processes of a machine share.
+/// Returns a word with its creation time: nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine share.
 pub(crate) fn tick() -> String {
     let clock = nix::time::ClockId::CLOCK_MONOTONIC;
     let now = nix::time::clock_gettime(clock).map_or(0, |t| t.tv_sec() * 1_000_000_000 + t.tv_nsec());

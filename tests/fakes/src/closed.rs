@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::net::TcpSocket;
 
-/// A port that is taken but never listened on: connecting to it is refused, and nobody else can get it meanwhile.
+/// A port that is bound but never listened on: connections to it are refused, and no other process can take it.
 #[derive(Debug)]
 pub struct ClosedPort {
     socket: TcpSocket,
@@ -13,20 +13,20 @@ pub struct ClosedPort {
 // === impl ClosedPort ===
 
 impl ClosedPort {
-    /// Takes a port of 127.0.0.1.
+    /// Binds a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// When the system has no port left.
+    /// Fails if the system has no free port.
     pub fn take() -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(([127, 0, 0, 1], 0).into())?;
         Ok(Self { socket })
     }
 
-    /// The base URL of a provider that would live there, `http://127.0.0.1:PORT/v1`.
+    /// Returns the base URL of a provider on this port, `http://127.0.0.1:PORT/v1`.
     ///
     /// # Errors
-    /// When the system cannot say which port it is.
+    /// Fails if the system cannot tell the port number.
     pub fn url(&self) -> io::Result<String> {
         Ok(format!("http://{}/v1", self.socket.local_addr()?))
     }

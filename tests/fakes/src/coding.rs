@@ -1,4 +1,4 @@
-//! Compressing a body while it is sent.
+//! Compression of a body while it is sent.
 
 use std::{
     io::{self, Write},
@@ -12,16 +12,16 @@ use flate2::{
 
 use crate::script::Coding;
 
-/// Size of brotli's buffer in bytes, its quality and the base-2 logarithm of its window: quick, and small.
+/// Brotli's buffer size in bytes, quality, and base-2 logarithm of the window size; chosen for speed and little memory.
 const BROTLI: (usize, u32, u32) = (4096, 4, 18);
 
-/// Encodes the pieces of one body; without a coding they stay as they are.
+/// Encodes the pieces of one body; without a coding they pass unchanged.
 pub(crate) struct Encoder {
     encoder: Option<Box<dyn Write + Send>>,
     encoded: Buffer,
 }
 
-/// Bytes that an encoder has written and nobody has taken yet.
+/// Encoded bytes that have not been taken yet.
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 
@@ -43,15 +43,15 @@ impl Encoder {
         Ok(Self { encoder, encoded })
     }
 
-    /// The encoded bytes of the next piece, all of them.
+    /// Encodes the next piece and returns all of its bytes.
     pub(crate) fn piece(&mut self, bytes: &[u8]) -> Vec<u8> {
         let Some(encoder) = &mut self.encoder else { return bytes.to_vec() };
-        // Writing to memory does not fail.
+        // Writing to memory cannot fail.
         let _ = encoder.write_all(bytes).and_then(|()| encoder.flush());
         self.encoded.take()
     }
 
-    /// The bytes that end the coding.
+    /// Finishes the coding and returns its last bytes.
     pub(crate) fn end(&mut self) -> Vec<u8> {
         drop(self.encoder.take());
         self.encoded.take()

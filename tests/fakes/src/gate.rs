@@ -1,12 +1,12 @@
-//! Releasing an answer step by step.
+//! Gates that release an answer step by step.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// The test's end of a gated answer: each event of it (or each whole body) waits here until it is released.
+/// The test's handle of a gated answer: each event (or whole body) waits for a release.
 ///
-/// Releases are kept: one that comes before the event waits for it. All calls of the same model share the gate.
+/// Releases accumulate: a release before the event lets that event pass at once. All calls of a model share one gate.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Semaphore>);
 
@@ -22,14 +22,14 @@ impl Gate {
         self.0.add_permits(n);
     }
 
-    /// Lets everything pass from now on.
+    /// Lets all events pass from now on.
     pub fn open(&self) {
         self.0.close();
     }
 
-    /// Waits for a release and uses it up.
+    /// Waits for a release and consumes it.
     pub(crate) async fn pass(&self) {
-        // A closed semaphore is an open gate: whoever waits, and whoever comes, passes.
+        // A closed semaphore is an open gate: `acquire` then fails, and every present and future waiter passes.
         if let Ok(permit) = self.0.acquire().await {
             permit.forget();
         }

@@ -1,4 +1,4 @@
-//! Reading one HTTP/1.1 request.
+//! A parser for single HTTP/1.1 requests.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -8,25 +8,25 @@ const HEAD_LIMIT: usize = 64 << 10;
 const BODY_LIMIT: usize = 256 << 20;
 const HEADERS: usize = 100;
 
-/// A request, read completely.
+/// A request that has been read completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// With the query.
+    /// Path with the query.
     pub(crate) path: String,
-    /// Names in lower case.
+    /// Header names in lower case, and values.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
-    /// Whether the client wants to send another request on this connection.
+    /// Whether the client may send another request on this connection.
     pub(crate) keep_alive: bool,
 }
 
-/// Why there is no request.
+/// Reasons why no request could be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NoRequest {
     /// The client closed the connection, in the middle of a request or between two.
     Gone,
-    /// What came is not HTTP, or too much of it.
+    /// The input is not valid HTTP or exceeds a limit.
     Bad(&'static str),
 }
 
@@ -106,7 +106,7 @@ impl Head {
     }
 }
 
-/// The next `len` bytes of the connection.
+/// Reads the next `len` bytes of the connection.
 async fn take(wire: &mut Wire, len: usize) -> Result<Bytes, NoRequest> {
     if len > BODY_LIMIT {
         return Err(NoRequest::Bad("the body is too long"));
@@ -142,7 +142,7 @@ async fn read_chunked(wire: &mut Wire) -> Result<Bytes, NoRequest> {
         if size > BODY_LIMIT.saturating_sub(body.len()) {
             return Err(NoRequest::Bad("the body is too long"));
         }
-        // A trailer section is not read: nobody sends one to a provider, and it would show up as a bad next request.
+        // Trailer sections are not supported: clients send none to a provider, and one would be rejected here.
         let chunk = take(wire, size + 2).await?;
         if !chunk.ends_with(b"\r\n") {
             return Err(NoRequest::Bad("a chunk does not end where it says"));

@@ -1,27 +1,30 @@
-//! Scriptable stand-ins for the services that tests cannot reach.
+//! Scriptable stand-ins for the external services that tests cannot use.
 //!
-//! [`FakeProvider`] is an OpenAI-compatible provider that does what it is told: answer well, answer badly, break off,
-//! stall, or wait for the test at every step. [`FakeQwen`] is the same for chat.qwen.ai. The binaries `fake-provider` and
-//! `fake-qwen` are the same things for a shell and for load tests.
+//! [`FakeProvider`] is an OpenAI-compatible provider that follows a script: it can answer correctly or incorrectly,
+//! break off, stall, or wait for the test at every step. [`FakeQwen`] does the same for chat.qwen.ai. The binaries
+//! `fake-provider` and `fake-qwen` provide both for shells and load tests.
 //!
 //! # Layout
-//! - [`provider`]: the handle a test holds. [`script`]: what to do, as data; [`script::names`]: scripts that are model names.
-//! - [`qwen`]: chat.qwen.ai, its chats and its troubles.
-//! - `server`: accepting, what all fakes have in common. `wire`: bytes in and out of one connection. `http`: reading a request from it.
+//! - [`provider`]: the handle used by tests. [`script`]: behaviour as data; [`script::names`]: scripts selected by
+//!   model names.
+//! - [`qwen`]: chat.qwen.ai with its chats and its faults.
+//! - `server`: accepting connections, and code common to all fakes. `wire`: the bytes of one connection. `http`:
+//!   parsing requests.
 //! - `coding`: compressed bodies.
-//! - `chat`: what a chat answer consists of. `play`: performing one turn of a script on a wire.
-//! - [`calls`]: everything that was asked, and how it ended. [`gate`]: releasing a stream step by step.
+//! - `chat`: the JSON of chat answers. `play`: writing one turn of a script to a connection.
+//! - [`calls`]: the log of requests and of how they ended. [`gate`]: releasing a stream step by step.
 //! - [`closed`]: an address that refuses connections.
 //!
 //! # Theory
-//! A fake that has to break the protocol cannot stand on a library that keeps it: answers are written to the socket
-//! byte by byte as the script says, without an HTTP server library. That also makes the path without faults cheap, so
-//! the same fake can be the upstream of a benchmark.
+//! A fake that has to violate the protocol cannot use an HTTP server library that enforces it: answers are written to
+//! the socket byte by byte as scripted. This also keeps the path without faults cheap, so that the same fake can be the
+//! upstream of a benchmark.
 //!
 //! # Invariants
-//! - Order is told without clocks: everything that happens gets the next number of one counter, and a gated answer sends
-//!   its next event only when the test releases it.
-//! - Memory is bounded: a request has a size limit, only the newest calls are kept, and an endless answer is made while it is sent.
+//! - Order is recorded without clocks: every event takes the next number of one counter, and a gated answer sends its
+//!   next event only after the test has released it.
+//! - Memory is bounded: requests have a size limit, only the newest calls are kept, and endless answers are generated
+//!   while they are sent.
 
 pub mod calls;
 mod chat;

@@ -1,4 +1,4 @@
-//! Performing one turn of a script on a wire.
+//! Writes one turn of a script to a connection.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -14,17 +14,17 @@ use crate::{
 
 const ENDLESS: [u8; 1024] = [b'x'; 1024];
 
-/// The events of a streamed answer, made one at a time.
+/// The events of a streamed answer, generated one at a time.
 pub(crate) trait Stream {
-    /// An event that has not been written down yet.
+    /// An event that has not been rendered yet.
     type Piece;
 
-    /// What a body is for which something goes wrong that only streams can express.
+    /// Body of a whole answer whose scripted fault can only be expressed in a stream.
     const ERROR_BODY: &'static str;
 
     fn next(&mut self) -> Option<Self::Piece>;
 
-    /// Whether it is one of the words that a paced stream spreads over time.
+    /// Returns whether the event is one of the words that a paced stream spreads over time.
     fn is_word(&self, piece: &Self::Piece) -> bool;
 
     /// Appends the bytes of an event.
@@ -34,13 +34,13 @@ pub(crate) trait Stream {
     fn render_error(&self, out: &mut String);
 }
 
-/// What is performed.
+/// The answer to be written.
 pub(crate) enum Answer<S> {
     Stream(S),
     Whole { content_type: Option<String>, body: String },
 }
 
-/// Everything a performance needs.
+/// Everything needed to write one turn.
 pub(crate) struct Stage<'a, C> {
     pub(crate) wire: &'a mut Wire,
     pub(crate) turn: &'a Turn<C>,
@@ -49,17 +49,17 @@ pub(crate) struct Stage<'a, C> {
     pub(crate) entry: &'a Entry,
 }
 
-/// How a performance ended.
+/// How the turn ended, and what happens to the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Over {
     pub(crate) end: End,
     pub(crate) then: Then,
 }
 
-/// What becomes of the connection.
+/// What to do with the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// Another request may come.
+    /// Wait for another request.
     Reuse,
     Close,
     Reset,
@@ -117,7 +117,7 @@ impl<C: Sync> Stage<'_, C> {
             }
         }
         self.send_joined(&mut encoder, &mut text, &mut joined).await?;
-        // A stream that has fewer events than the fault wanted still fails.
+        // If the stream has fewer events than the fault requires, it fails at its end.
         if let Some((_, kind)) = fault {
             return self.spoil(kind, &events, encoder).await;
         }
@@ -126,7 +126,7 @@ impl<C: Sync> Stage<'_, C> {
         Ok(COMPLETED)
     }
 
-    /// Sends the events that have been joined, if there are any.
+    /// Sends the joined events, if any.
     async fn send_joined(&mut self, encoder: &mut Encoder, text: &mut String, joined: &mut usize) -> Result<(), Gone> {
         if text.is_empty() {
             return Ok(());
@@ -142,7 +142,7 @@ impl<C: Sync> Stage<'_, C> {
         Ok(())
     }
 
-    /// Lets a stream go wrong.
+    /// Applies a fault to a stream.
     async fn spoil(&mut self, kind: FaultKind, events: &impl Stream, mut encoder: Encoder) -> Result<Over, Gone> {
         if let Some(over) = self.break_off(kind).await? {
             return Ok(over);
@@ -194,7 +194,7 @@ impl<C: Sync> Stage<'_, C> {
         Ok(if off_by == 0 { COMPLETED } else { Over { end: End::Broken, then: Then::Close } })
     }
 
-    /// Does what ends the connection; `None` if `kind` does not.
+    /// Applies a fault that ends the connection; returns `None` for other kinds.
     async fn break_off(&mut self, kind: FaultKind) -> Result<Option<Over>, Gone> {
         match kind {
             FaultKind::Reset => Ok(Some(Over { end: End::Broken, then: Then::Reset })),
@@ -245,7 +245,7 @@ impl<C: Sync> Stage<'_, C> {
         let coding = delivery.coding.map(|coding| ("content-encoding", coding.name()));
         let usual = content_type.map(|value| ("content-type", value)).into_iter().chain(coding);
         for (name, value) in usual.chain(self.headers()) {
-            // Writing to a string cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(head, "{name}: {value}\r\n");
         }
         head.push_str("\r\n");

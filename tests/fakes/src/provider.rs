@@ -1,4 +1,4 @@
-//! The handle a test holds.
+//! The handle of a fake provider in a test.
 
 mod api;
 
@@ -25,18 +25,18 @@ pub struct FakeProvider {
 // === impl FakeProvider ===
 
 impl FakeProvider {
-    /// Starts one on a free port of 127.0.0.1.
+    /// Starts a fake provider on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// When no port can be listened on.
+    /// Fails if no port can be listened on.
     pub async fn start() -> io::Result<Self> {
         Self::start_on(([127, 0, 0, 1], 0).into()).await
     }
 
-    /// Starts one on `addr`.
+    /// Starts a fake provider on `addr`.
     ///
     /// # Errors
-    /// When `addr` cannot be listened on.
+    /// Fails if `addr` cannot be listened on.
     pub async fn start_on(addr: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let (addr, shared) = (listener.local_addr()?, Arc::new(Shared::default()));
@@ -44,62 +44,63 @@ impl FakeProvider {
         Ok(Self { addr, shared, server })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Its base URL, `http://127.0.0.1:PORT/v1`.
+    /// Returns its base URL, `http://127.0.0.1:PORT/v1`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.addr)
     }
 
-    /// Lets calls of `model` follow `script`, from its first turn. The gate is for turns that are gated.
+    /// Makes calls of `model` follow `script`, starting with its first turn. The returned gate applies to gated turns.
     ///
-    /// A script wins over what the name of the model says. Without either, a model is an echo.
+    /// A script takes precedence over the model name. Without a script and without a known name, the model is an echo.
     pub fn script(&self, model: impl Into<String>, script: impl Into<Script>) -> Gate {
         self.shared.script(model.into(), script.into())
     }
 
-    /// Lets the list of models be what `script` says, from its first turn: its answers are raw, or the list that it is anyway.
+    /// Makes the list of models follow `script`, starting with its first turn. Raw bodies replace the list; other turns
+    /// send the default list.
     pub fn lists(&self, script: impl Into<Script>) -> Gate {
         self.script(MODELS_PATH, script)
     }
 
-    /// The newest calls, oldest first (see [`crate::calls::KEPT`]), but for those of the list of models, which routers ask for
-    /// whenever they like.
+    /// Returns the newest calls, oldest first (see [`crate::calls::KEPT`]), without those of the list of models, which
+    /// routers request at times of their own.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.shared.calls.calls().into_iter().filter(|call| call.model != MODELS_PATH).collect()
     }
 
-    /// The calls of the list of models, oldest first.
+    /// Returns the calls of the list of models, oldest first.
     #[must_use]
     pub fn list_calls(&self) -> Vec<Call> {
         self.shared.calls.calls().into_iter().filter(|call| call.model == MODELS_PATH).collect()
     }
 
-    /// The calls of `model`, oldest first.
+    /// Returns the calls of `model`, oldest first.
     #[must_use]
     pub fn calls_of(&self, model: &str) -> Vec<Call> {
         self.calls().into_iter().filter(|call| call.model == model).collect()
     }
 
-    /// The next number of the order of everything that happens, to place something in it that the fake cannot see.
+    /// Returns the next sequence number, to order an event that the fake cannot see among those that it does.
     #[must_use]
     pub fn tick(&self) -> u64 {
         self.shared.calls.tick()
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections()
     }
 
-    /// Waits until `reached` says so; it is asked at every change of what the fake has seen. Has no deadline of its own.
+    /// Waits until `reached` returns true, checking at every change of the fake's state. Has no deadline of its own.
     pub async fn until(&self, reached: impl Fn(&Self) -> bool) {
         let mut changes = self.shared.calls.changes();
         while !reached(self) {

@@ -1,8 +1,8 @@
-//! A chat.qwen.ai that does what it is told: the site that qwen-proxy speaks with.
+//! A scriptable stand-in for chat.qwen.ai, the site that qwen-proxy calls.
 //!
-//! It knows what is known of the site's wire format and refuses everything else: a request without a browser's headers gets
-//! the firewall's page, a wrong field is a complaint, a turn has to name the answer before it. What the user says decides
-//! what it answers ([`mind`]); a script, or the name of the model, decides what goes wrong ([`trouble`]).
+//! It implements the known wire format of the site and refuses everything else: a request without a browser's headers
+//! gets the firewall's page, a wrong field is recorded as a complaint, and a turn has to name the preceding answer. The
+//! user's text determines the answer ([`mind`]); a script or the model name determines the faults ([`trouble`]).
 
 mod answer;
 mod api;
@@ -30,12 +30,12 @@ use crate::{
 };
 use chats::Chats;
 
-/// What one call gets.
+/// The answer to one call.
 pub type Turn = script::Turn<Reply>;
-/// What one kind of calls gets, call after call.
+/// The answers to the calls of one kind, in order.
 pub type Script = script::Script<Reply>;
 
-/// The kinds of calls that the site knows.
+/// The kinds of calls that the site supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `GET /api/models`; `models` in a script.
@@ -46,46 +46,47 @@ pub enum Endpoint {
     Completion,
 }
 
-/// An answer to a completion, as far as it is not the user's text that decides.
+/// An answer to a completion, as far as it is not determined by the user's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reply {
-    /// What it says, whatever the user said.
+    /// Text of the answer, in place of the one determined by the user's text.
     pub text: Option<String>,
-    /// What it thinks before that.
+    /// Reasoning text before the answer.
     pub thinking: Option<String>,
-    /// How many characters an event has. Without it an event is a word.
+    /// Characters per event. If `None`, each event is a word.
     pub pieces: Option<usize>,
-    /// What a stream does not have, although it should.
+    /// Parts to be left out of a stream that normally has them.
     pub without: Vec<Part>,
-    /// What a stream has, although it should not.
+    /// Extra content that a stream normally does not have.
     pub extra: Option<Extra>,
-    /// Sent as `usage` with every event of a stream, the last one too, instead of the token counts.
+    /// Sent as `usage` with every event of a stream, including the last, instead of the token counts.
     pub usage: Option<Value>,
-    /// The form of `content` in a stream.
+    /// Form of `content` in a stream.
     pub content: Content,
-    /// Writes characters beyond U+FFFF as two escapes and cuts the text between them: each half is in an event of its own.
+    /// Writes characters beyond U+FFFF as two escapes and cuts the text between them, so that the halves are in
+    /// different events.
     pub halves: bool,
 }
 
-/// The form of `content` in the events of a stream.
+/// Form of `content` in the events of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// `"text"`, and `""` where there is none: the site's own.
+    /// `"text"`, and `""` if empty: the site's own form.
     #[default]
     Text,
-    /// `[{"type":"text","text":"text"}]`, and `null` where there is none.
+    /// `[{"type":"text","text":"text"}]`, and `null` if empty.
     Parts,
-    /// `["text"]`, and `[]` where there is none.
+    /// `["text"]`, and `[]` if empty.
     Texts,
 }
 
-/// What a stream has besides its text.
+/// Parts of a stream besides its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// The first event, which names the answer.
+    /// The first event, with the ids of the answer.
     Created,
     /// The token counts.
     Usage,
@@ -93,13 +94,13 @@ pub enum Part {
     Finished,
 }
 
-/// What a stream does not need.
+/// Unneeded content of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extra {
-    /// Comments and events that nobody knows, before each event: harmless.
+    /// Comments and unknown events before each event, which clients must ignore.
     Unknown,
-    /// An event that is no JSON, before each event: a proxy has changed the stream.
+    /// An event that is not JSON before each event, as if a proxy had changed the stream.
     Garbage,
 }
 
@@ -111,12 +112,12 @@ pub struct FakeQwen {
     server: JoinHandle<()>,
 }
 
-/// What all its connections share.
+/// State shared by all connections.
 #[derive(Debug, Default)]
 pub(crate) struct Site {
     shared: Shared<Reply>,
     chats: Chats,
-    /// The only token that is logged in; any is when there is none.
+    /// The only accepted token; if `None`, any token is accepted.
     token: Mutex<Option<String>>,
     complaints: Mutex<Vec<String>>,
 }
@@ -124,7 +125,7 @@ pub(crate) struct Site {
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// Its name in a script.
+    /// Returns its name in a script.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -134,7 +135,7 @@ impl Endpoint {
         }
     }
 
-    /// What is asked for with this method at this path, without its query.
+    /// Returns the kind of call with this method and path (without query).
     #[must_use]
     pub fn of(method: &str, path: &str) -> Option<Self> {
         match (method, path) {
@@ -157,7 +158,7 @@ impl From<Reply> for Turn {
 // === impl Reply ===
 
 impl Reply {
-    /// Says this, whatever the user said.
+    /// Returns a turn with this text, whatever the user's text is.
     #[must_use]
     pub fn says(text: impl Into<String>) -> Turn {
         Self { text: Some(text.into()), ..Self::default() }.into()
@@ -167,18 +168,18 @@ impl Reply {
 // === impl FakeQwen ===
 
 impl FakeQwen {
-    /// Starts one on a free port of 127.0.0.1.
+    /// Starts a fake on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// When no port can be listened on.
+    /// Fails if no port can be listened on.
     pub async fn start() -> io::Result<Self> {
         Self::start_on(([127, 0, 0, 1], 0).into()).await
     }
 
-    /// Starts one on `addr`.
+    /// Starts a fake on `addr`.
     ///
     /// # Errors
-    /// When `addr` cannot be listened on.
+    /// Fails if `addr` cannot be listened on.
     pub async fn start_on(addr: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let (addr, site) = (listener.local_addr()?, Arc::new(Site::default()));
@@ -186,21 +187,22 @@ impl FakeQwen {
         Ok(Self { addr, site, server })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Its base URL, `http://127.0.0.1:PORT`.
+    /// Returns its base URL, `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Lets calls of this kind follow `script`, from its first turn. The gate is for turns that are gated.
+    /// Makes calls of this kind follow `script`, starting with its first turn. The returned gate applies to gated
+    /// turns.
     ///
-    /// A script wins over what the name of the model says.
+    /// A script takes precedence over the model name.
     pub fn script(&self, endpoint: Endpoint, script: impl Into<Script>) -> Gate {
         self.site.shared.script(endpoint.name().to_owned(), script.into())
     }
@@ -210,43 +212,43 @@ impl FakeQwen {
         self.site.chats.forget();
     }
 
-    /// Accepts only this token from now on: every other login is answered with 401.
+    /// Accepts only this token from now on: requests with any other get 401.
     pub fn accept_only(&self, token: &str) {
         self.site.accept_only(Some(token.to_owned()));
     }
 
-    /// What was wrong with requests, in words, oldest first. A good client leaves this empty.
+    /// Returns the errors found in requests, in words, oldest first. A correct client causes none.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         self.site.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The newest calls, oldest first (see [`crate::calls::KEPT`]).
+    /// Returns the newest calls, oldest first (see [`crate::calls::KEPT`]).
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.site.shared.calls.calls()
     }
 
-    /// The calls of this kind, oldest first.
+    /// Returns the calls of this kind, oldest first.
     #[must_use]
     pub fn calls_of(&self, endpoint: Endpoint) -> Vec<Call> {
         let path = |call: &Call| call.path.split('?').next().unwrap_or_default().to_owned();
         self.calls().into_iter().filter(|call| Endpoint::of(&call.method, &path(call)) == Some(endpoint)).collect()
     }
 
-    /// The next number of the order of everything that happens, to place something in it that the fake cannot see.
+    /// Returns the next sequence number, to order an event that the fake cannot see among those that it does.
     #[must_use]
     pub fn tick(&self) -> u64 {
         self.site.shared.calls.tick()
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.site.shared.connections()
     }
 
-    /// Waits until `reached` says so; it is asked at every change of what the fake has seen. Has no deadline of its own.
+    /// Waits until `reached` returns true, checking at every change of the fake's state. Has no deadline of its own.
     pub async fn until(&self, reached: impl Fn(&Self) -> bool) {
         let mut changes = self.site.shared.calls.changes();
         while !reached(self) {

@@ -1,7 +1,8 @@
-//! What a model does when it is called, as data.
+//! The behaviour of a model, as data.
 //!
-//! A [`Script`] is a list of [`Turn`]s, one for each call; the last one repeats. A turn is an answer ([`Body`]), the way it
-//! is delivered ([`Delivery`]) and at most one [`Fault`]. In JSON, everything that is left out has its default:
+//! A [`Script`] is a list of [`Turn`]s, one for each call; the last one repeats. A turn consists of an answer
+//! ([`Body`]), the way it is delivered ([`Delivery`]) and at most one [`Fault`]. In JSON, missing fields have their
+//! defaults:
 //!
 //! ```json
 //! {"turns": [{"status": 503, "body": {"raw": {"content_type": "text/plain", "body": "busy"}}},
@@ -17,39 +18,39 @@ use serde::{Deserialize, Serialize};
 
 pub use self::dialect::Dialect;
 
-/// What a model does, call after call.
+/// The behaviour of a model, call by call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, bound(deserialize = "C: Default + Deserialize<'de>"))]
 pub struct Script<C = Chat> {
-    /// One for each call; the last one repeats. No turns at all is the default turn.
+    /// One turn for each call; the last one repeats. An empty list means the default turn.
     pub turns: Vec<Turn<C>>,
 }
 
-/// What one call gets. `C` is what the fake says of itself, if nothing else is said.
+/// The answer to one call. `C` is the fake's own form of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, bound(deserialize = "C: Default + Deserialize<'de>"))]
 pub struct Turn<C = Chat> {
-    /// The status of the answer.
+    /// Status of the answer.
     pub status: u16,
-    /// Headers besides those that the answer needs anyway.
+    /// Additional headers.
     pub headers: Vec<(String, String)>,
-    /// The answer.
+    /// The answer itself.
     pub body: Body<C>,
-    /// How its bytes leave.
+    /// How the bytes are sent.
     pub delivery: Delivery,
-    /// What goes wrong.
+    /// Fault to be applied.
     pub fault: Option<Fault>,
 }
 
-/// What is answered.
+/// The body of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body<C = Chat> {
     /// A chat answer, streamed if the request asks for it.
     Chat(C),
-    /// These bytes, whatever was asked for.
+    /// Fixed bytes, whatever the request.
     Raw {
-        /// Left out of the head when `None`.
+        /// `content-type` header; omitted if `None`.
         content_type: Option<String>,
         /// The bytes.
         body: String,
@@ -60,15 +61,15 @@ pub enum Body<C = Chat> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Chat {
-    /// What it says.
+    /// Text of the answer.
     pub text: Text,
-    /// What it thinks first.
+    /// Reasoning text before the answer.
     pub reasoning: Option<String>,
-    /// The function it calls after the text.
+    /// Function call after the text.
     pub tool: Option<Tool>,
-    /// `stop`, or `tool_calls` if there is a tool, unless it is said here.
+    /// Finish reason; by default `tool_calls` if there is a tool, otherwise `stop`.
     pub finish_reason: Option<String>,
-    /// How many answers; `n` of the request unless it is said here.
+    /// Number of choices; by default `n` of the request.
     pub choices: Option<u32>,
     /// Whether the token counts are reported.
     pub usage: Usage,
@@ -78,66 +79,66 @@ pub struct Chat {
     pub crlf: bool,
     /// Whether a comment line precedes each event of a stream.
     pub comments: bool,
-    /// How the chunks of a stream deviate from OpenAI's own.
+    /// How the chunks of a stream deviate from OpenAI's.
     pub dialect: Dialect,
 }
 
-/// What an answer says. In a stream every word is an event.
+/// The text of an answer. In a stream, each word is an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Text {
-    /// What the last user message says.
+    /// The last user message.
     Echo,
-    /// This.
+    /// A fixed text.
     Fixed(String),
-    /// So many words, each `t=<nanoseconds of CLOCK_MONOTONIC> `, written down when it is sent.
+    /// This number of words, each `t=<nanoseconds of CLOCK_MONOTONIC> `, rendered when it is sent.
     Ticks(u32),
-    /// Words without an end, if the answer is a stream; otherwise one word.
+    /// An unlimited number of words if the answer is a stream; otherwise one word.
     Endless,
 }
 
-/// A call of a function.
+/// A function call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
-    /// The name of the function.
+    /// Name of the function.
     pub name: String,
-    /// The JSON text of the arguments; a stream sends it in pieces of eight characters.
+    /// JSON text of the arguments; a stream sends it in pieces of eight characters.
     pub arguments: String,
 }
 
-/// Whether a stream reports the token counts. An answer that is not streamed does, except for `never`.
+/// Whether a stream reports the token counts. Whole answers report them, except for `never`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Usage {
-    /// If the request has `stream_options.include_usage`.
+    /// Only if the request has `stream_options.include_usage`.
     #[default]
     Asked,
-    /// Asked for or not.
+    /// Whether requested or not.
     Always,
-    /// Not even if asked for.
+    /// Never, even if requested.
     Never,
 }
 
-/// How the bytes of an answer leave.
+/// How the bytes of an answer are sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Delivery {
-    /// Milliseconds before each word of a stream but the first, and before a whole body.
+    /// Delay in milliseconds before each word of a stream but the first, and before a whole body.
     pub delay_ms: u64,
-    /// Whether each event of a stream (the first and `[DONE]` too), and each whole body, waits for its release.
+    /// Whether each event of a stream (including the first and `[DONE]`) and each whole body waits for its release.
     pub gated: bool,
-    /// Events of a stream per write; `None` is one. Joined events are not counted as sent before their write.
+    /// Events of a stream per write; `None` means 1. Joined events are not counted as sent before their write.
     pub join: Option<usize>,
-    /// Cuts each write into writes (and HTTP chunks) of at most this many bytes. With `join`, cuts fall across events.
+    /// Maximum bytes per write (and HTTP chunk). With `join`, cuts fall across events.
     pub split: Option<usize>,
-    /// Compresses the body and says so in `content-encoding`. Every write of a stream is flushed.
+    /// Compresses the body and sets `content-encoding`. Every write of a stream is flushed.
     pub coding: Option<Coding>,
-    /// The `content-type` of the answer instead of the right one; empty leaves the header out.
+    /// `content-type` in place of the correct one; an empty value omits the header.
     pub content_type: Option<String>,
-    /// Sends everything, the head too, byte by byte with so many milliseconds after each.
+    /// Sends everything, including the head, byte by byte with a pause of this many milliseconds after each.
     pub drip_ms: Option<u64>,
-    /// Declares a `content-length` that is off by so much; a body without a stream only. The connection closes after it.
+    /// Error of the declared `content-length` in bytes; whole bodies only. The connection closes afterwards.
     pub length_off_by: i64,
 }
 
@@ -147,7 +148,7 @@ pub struct Delivery {
 pub enum Coding {
     /// `gzip`.
     Gzip,
-    /// `deflate`, with the zlib header that RFC 9110 asks for.
+    /// `deflate` with the zlib header that RFC 9110 requires.
     Deflate,
     /// `deflate` without a header, as some servers send it.
     RawDeflate,
@@ -157,17 +158,18 @@ pub enum Coding {
     Zstd,
 }
 
-/// Something goes wrong.
+/// A fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// After how many events of a stream, all kinds counted. 0 is after the head; `None` is before it.
+    /// Number of events of a stream, of all kinds, after which the fault occurs: 0 is directly after the head, `None`
+    /// before it.
     pub after: Option<u64>,
-    /// What goes wrong.
+    /// Kind of fault.
     pub kind: FaultKind,
 }
 
-/// What goes wrong.
+/// Kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
@@ -175,34 +177,35 @@ pub enum FaultKind {
     Reset,
     /// The connection is closed (FIN) in the middle of the body.
     Close,
-    /// Nothing more comes until the client leaves.
+    /// Nothing more is sent until the client disconnects.
     Stall,
-    /// An event with an error comes, and then the proper end of the body, without `[DONE]`.
+    /// An error event is sent, then the proper end of the body without `[DONE]`.
     ErrorEvent,
-    /// A line without an end comes, until the client leaves.
+    /// A line without an end is sent until the client disconnects.
     EndlessLine,
-    /// The connection is closed before the head if it has carried a request before; on a fresh connection nothing goes
-    /// wrong. This is what a client sees of a server whose idle timeout expires while the next request is on its way.
+    /// The connection is closed before the head if it has carried a request before; on a fresh connection the answer is
+    /// correct. Clients see this when a server's idle timeout expires while their next request is on its way.
     IdleClose,
 }
 
 // === impl Script ===
 
 impl<C: Clone + Default> Script<C> {
-    /// `times` calls get `turn`, then comes what [`then`](Self::then) adds. If nothing is added, `turn` repeats.
+    /// Creates a script with `turn` for the first `times` calls. The turns added by [`then`](Self::then) follow;
+    /// without any, `turn` repeats.
     #[must_use]
     pub fn first(times: usize, turn: Turn<C>) -> Self {
         Self { turns: vec![turn; times] }
     }
 
-    /// Adds one more turn, which the following calls get if none is added after it.
+    /// Appends a turn. The last turn applies to all further calls.
     #[must_use]
     pub fn then(mut self, turn: Turn<C>) -> Self {
         self.turns.push(turn);
         self
     }
 
-    /// The turn of the call number `call`, counted from 0.
+    /// Returns the turn of the call number `call`, counted from 0.
     #[must_use]
     pub fn turn(&self, call: usize) -> Turn<C> {
         self.turns.get(call).or_else(|| self.turns.last()).cloned().unwrap_or_default()
@@ -231,26 +234,26 @@ impl From<Chat> for Turn {
 }
 
 impl Turn {
-    /// Says what the last user message says.
+    /// Echoes the last user message.
     #[must_use]
     pub fn echo() -> Self {
         Self::default()
     }
 
-    /// Says this.
+    /// Answers with a fixed text.
     #[must_use]
     pub fn says(text: impl Into<String>) -> Self {
         Chat { text: Text::Fixed(text.into()), ..Chat::default() }.into()
     }
 
-    /// Calls this function, and says nothing.
+    /// Calls this function, without any text.
     #[must_use]
     pub fn calls(name: impl Into<String>, arguments: impl Into<String>) -> Self {
         let tool = Some(Tool { name: name.into(), arguments: arguments.into() });
         Chat { text: Text::Fixed(String::new()), tool, ..Chat::default() }.into()
     }
 
-    /// An error as the API shapes it, with `type` and `code` after the status.
+    /// Answers with an error in OpenAI's format whose `type` and `code` depend on the status.
     #[must_use]
     pub fn error(status: u16) -> Self {
         let (kind, code) = match status {
@@ -268,7 +271,7 @@ impl Turn {
 }
 
 impl<C: Default> Turn<C> {
-    /// These bytes with status 200.
+    /// Answers with these bytes and status 200.
     #[must_use]
     pub fn raw(content_type: &str, body: impl Into<String>) -> Self {
         Self { body: Body::Raw { content_type: Some(content_type.to_owned()), body: body.into() }, ..Self::default() }
@@ -281,21 +284,21 @@ impl<C: Default> Turn<C> {
         self
     }
 
-    /// Waits so long before each word but the first, and before a whole body.
+    /// Waits this long before each word but the first, and before a whole body.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delivery.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         self
     }
 
-    /// Sends each event (each whole body) only when the test releases it.
+    /// Sends each event (or whole body) only after the test has released it.
     #[must_use]
     pub fn gated(mut self) -> Self {
         self.delivery.gated = true;
         self
     }
 
-    /// Cuts the body into writes of `bytes` bytes.
+    /// Splits the body into writes of at most `bytes` bytes.
     #[must_use]
     pub fn split(mut self, bytes: usize) -> Self {
         self.delivery.split = Some(bytes);
@@ -316,28 +319,28 @@ impl<C: Default> Turn<C> {
         self
     }
 
-    /// Declares the body as `media_type`; an empty one leaves the header out.
+    /// Declares the body as `media_type`; an empty value omits the header.
     #[must_use]
     pub fn typed(mut self, media_type: &str) -> Self {
         self.delivery.content_type = Some(media_type.to_owned());
         self
     }
 
-    /// `kind` goes wrong before the head.
+    /// Applies the fault before the head.
     #[must_use]
     pub fn before_head(mut self, kind: FaultKind) -> Self {
         self.fault = Some(Fault { after: None, kind });
         self
     }
 
-    /// `kind` goes wrong after so many events of a stream, or with 0 between head and body of any answer.
+    /// Applies the fault after this many events of a stream; with 0, between head and body of any answer.
     #[must_use]
     pub fn after(mut self, events: u64, kind: FaultKind) -> Self {
         self.fault = Some(Fault { after: Some(events), kind });
         self
     }
 
-    /// Changes the chat answer; an answer of raw bytes stays as it is.
+    /// Changes the chat answer; an answer of raw bytes is left unchanged.
     #[must_use]
     pub fn chat(mut self, change: impl FnOnce(&mut C)) -> Self {
         if let Body::Chat(chat) = &mut self.body {
@@ -350,10 +353,10 @@ impl<C: Default> Turn<C> {
 // === impl Coding ===
 
 impl Coding {
-    /// Every coding.
+    /// All codings.
     pub const ALL: [Self; 5] = [Self::Gzip, Self::Deflate, Self::RawDeflate, Self::Br, Self::Zstd];
 
-    /// Its name in `content-encoding`.
+    /// Returns its name in `content-encoding`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Accepting connections, and what all fakes have in common.
+//! Accepting connections, and state common to all fakes.
 
 pub(crate) mod control;
 
@@ -25,9 +25,9 @@ use crate::{
     wire::Wire,
 };
 
-/// What is at which path.
+/// The endpoints of a fake.
 pub(crate) trait Api: Send + Sync + 'static {
-    /// What the fake says of itself.
+    /// The fake's own form of an answer.
     type Chat: Send + Sync;
 
     fn shared(&self) -> &Shared<Self::Chat>;
@@ -35,7 +35,7 @@ pub(crate) trait Api: Send + Sync + 'static {
     fn answer(&self, wire: &mut Wire, request: Request) -> impl Future<Output = Then> + Send;
 }
 
-/// What all connections of a fake share.
+/// State shared by all connections of a fake.
 #[derive(Debug)]
 pub(crate) struct Shared<C> {
     pub(crate) calls: CallLog,
@@ -43,7 +43,7 @@ pub(crate) struct Shared<C> {
     connections: AtomicUsize,
 }
 
-/// A script and how far it is.
+/// A script and its progress.
 #[derive(Debug)]
 struct Scripted<C> {
     script: Script<C>,
@@ -51,7 +51,7 @@ struct Scripted<C> {
     gate: Gate,
 }
 
-/// Counts a connection while it lives.
+/// Counts a connection as open until it is dropped.
 struct Open<A: Api>(Arc<A>);
 
 // === impl Shared ===
@@ -63,7 +63,7 @@ impl<C> Default for Shared<C> {
 }
 
 impl<C: Clone + Default> Shared<C> {
-    /// Lets the calls of `name` follow `script`, from its first turn.
+    /// Makes the calls of `name` follow `script`, starting with its first turn.
     pub(crate) fn script(&self, name: String, script: Script<C>) -> Gate {
         let gate = Gate::closed();
         let scripted = Arc::new(Scripted { script, calls: AtomicUsize::new(0), gate: gate.clone() });
@@ -80,7 +80,7 @@ impl<C: Clone + Default> Shared<C> {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// What the script of `name` has for its next call; `None` if there is no script.
+    /// Returns the turn of the next call of `name` and its gate; `None` if there is no script.
     pub(crate) fn next_turn(&self, name: &str) -> Option<(Turn<C>, Gate)> {
         let scripted = self.scripts.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()?;
         let call = scripted.calls.fetch_add(1, Ordering::SeqCst);
@@ -105,7 +105,7 @@ impl<A: Api> Drop for Open<A> {
     }
 }
 
-/// Serves until it is dropped, and all its connections with it.
+/// Serves until dropped, which also ends all its connections.
 pub(crate) async fn serve<A: Api>(listener: TcpListener, api: Arc<A>) {
     let mut connections = JoinSet::new();
     loop {
@@ -114,7 +114,7 @@ pub(crate) async fn serve<A: Api>(listener: TcpListener, api: Arc<A>) {
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, Arc::clone(&api)));
                 }
-                // Most likely out of file descriptors: do not spin.
+                // Most likely out of file descriptors: pause instead of spinning.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -122,7 +122,7 @@ pub(crate) async fn serve<A: Api>(listener: TcpListener, api: Arc<A>) {
     }
 }
 
-/// One connection. Its errors are the client's doing and are told by the log of calls.
+/// Serves one connection. Its errors are caused by the client and recorded in the call log.
 async fn connection<A: Api>(stream: TcpStream, api: Arc<A>) -> io::Result<()> {
     let _open = Open::new(Arc::clone(&api));
     let mut wire = Wire::new(stream)?;
@@ -162,7 +162,7 @@ fn plain(status: u16, body: &str) -> String {
     format!("HTTP/1.1 {status} Plain\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n{body}")
 }
 
-/// An error in OpenAI's shape.
+/// Returns an error body in OpenAI's format.
 pub(crate) fn error(code: &str, message: &str) -> String {
     let kind = "invalid_request_error";
     serde_json::json!({"error": {"message": message, "type": kind, "param": null, "code": code}}).to_string()

@@ -1,4 +1,4 @@
-//! The bytes of one connection, in and out.
+//! The bytes of one connection, in both directions.
 
 use std::{io, time::Duration};
 
@@ -9,22 +9,22 @@ use tokio::{
     time::sleep,
 };
 
-/// Bytes of a next request that are kept while an answer is being written.
+/// Maximum bytes of a next request that are buffered while an answer is being written.
 const READ_AHEAD: usize = 64 << 10;
 
 /// One accepted connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
     stream: TcpStream,
-    /// What came and has not been understood yet.
+    /// Bytes received and not parsed yet.
     pub(crate) input: BytesMut,
-    /// When set, every byte is a write of its own, and this long apart.
+    /// If set, every byte is a separate write, with this pause after it.
     pub(crate) drip: Option<Duration>,
-    /// Requests that were read from it.
+    /// Number of requests read from the connection.
     pub(crate) requests: u64,
 }
 
-/// The client closed the connection, or it broke.
+/// Error: the client closed the connection, or the connection failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gone;
 
@@ -32,17 +32,17 @@ pub(crate) struct Gone;
 
 impl Wire {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
-        // Each write is to leave at once: the point of a streamed event.
+        // Streamed events must leave without delay.
         stream.set_nodelay(true)?;
         Ok(Self { stream, input: BytesMut::with_capacity(4096), drip: None, requests: 0 })
     }
 
-    /// Whether a request came before the one that is being answered.
+    /// Returns whether the connection carried a request before the current one.
     pub(crate) const fn is_reused(&self) -> bool {
         self.requests > 1
     }
 
-    /// Reads more input; the number of bytes, 0 at its end.
+    /// Reads more input and returns the number of bytes, 0 at the end of input.
     pub(crate) async fn fill(&mut self) -> Result<usize, Gone> {
         self.stream.read_buf(&mut self.input).await.map_err(|_| Gone)
     }
@@ -58,7 +58,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Waits for `event`, but no longer than the client stays.
+    /// Waits for `event`, but fails as soon as the client disconnects.
     pub(crate) async fn unless_gone<T>(&mut self, event: impl Future<Output = T>) -> Result<T, Gone> {
         let mut event = std::pin::pin!(event);
         while self.input.len() < READ_AHEAD {
@@ -74,12 +74,12 @@ impl Wire {
         Ok(event.await)
     }
 
-    /// Closes with a reset instead of an end.
+    /// Closes the connection with a reset (RST).
     pub(crate) fn reset(self) -> io::Result<()> {
         self.stream.set_zero_linger()
     }
 
-    /// Closes properly: what was written still arrives, even when the client has sent more than was read.
+    /// Closes the connection properly: written data still arrives, even if the client has sent more than was read.
     pub(crate) async fn close(mut self) -> io::Result<()> {
         self.stream.shutdown().await
     }

@@ -1,5 +1,5 @@
-//! `bad-child`: a service that misbehaves as the file `bad-child` in its data directory says, to be run by api-server in
-//! the place of a real one. Each start reads the file anew; without it the service is well-behaved.
+//! `bad-child`: a service that api-server can run in place of a real one and that misbehaves as configured in the file
+//! `bad-child` of its data directory. The file is read at each start; without it the service behaves correctly.
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -25,13 +25,13 @@ const HELP: &str = "Words for the file, any number of them:
   stranger    its health answers with another instance
   deadlock    is ready, and then answers nothing any more";
 
-/// A service that misbehaves as the file `bad-child` in its data directory says.
+/// A service that misbehaves as configured in the file `bad-child` of its data directory.
 #[derive(Debug, Parser)]
 #[command(name = "bad-child", version, after_help = HELP)]
 struct Args {
     #[arg(long)]
     data_dir: PathBuf,
-    /// What api-server tells any service.
+    /// Arguments that api-server passes to every service; ignored.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     _rest: Vec<String>,
     #[arg(long, hide = true)]
@@ -40,7 +40,7 @@ struct Args {
     port: Option<String>,
 }
 
-/// What the file says.
+/// Contents of the configuration file: words separated by white space.
 #[derive(Clone, Debug)]
 struct Manners(String);
 
@@ -96,7 +96,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A reader that went away is no reason to end.
+/// Writes to stderr and ignores errors: a closed pipe must not end the process.
 fn eprintln_bytes(bytes: &[u8]) {
     std::io::stderr().write_all(bytes).ok();
 }

@@ -1,4 +1,4 @@
-//! `fake-provider`: an OpenAI-compatible provider that does what the model name says.
+//! `fake-provider`: an OpenAI-compatible provider whose behaviour is selected by the model name.
 
 use std::{
     io::Write as _,
@@ -9,17 +9,17 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use signalbox_fakes::{FakeProvider, script::names::NAMES};
 
-/// An OpenAI-compatible provider that does what the model name says.
+/// An OpenAI-compatible provider whose behaviour is selected by the model name.
 #[derive(Debug, Parser)]
 #[command(name = "fake-provider", version)]
 struct Args {
-    /// The port to listen on; 0 is any free one.
+    /// Port to listen on; 0 selects any free port.
     #[arg(long, default_value_t = 9100)]
     port: u16,
-    /// The address to listen on.
+    /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
     host: IpAddr,
-    /// Threads that serve. One is best when the fake shares few cores with what is measured.
+    /// Number of serving threads. Use 1 when the fake shares few cores with the process under measurement.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
 }

@@ -1,4 +1,4 @@
-//! `fake-qwen`: a chat.qwen.ai that does what the user's text and the model name say.
+//! `fake-qwen`: a stand-in for chat.qwen.ai whose behaviour is selected by the user's text and the model name.
 
 use std::{
     io::Write as _,
@@ -24,16 +24,16 @@ Commands, each a line of the last paragraph of what the user says:
 A text without a command is said back.
 ";
 
-/// A chat.qwen.ai that does what the user's text and the model name say.
+/// A stand-in for chat.qwen.ai whose behaviour is selected by the user's text and the model name.
 ///
-/// Give its address to qwen-proxy as QWEN_BASE_URL, and any QWEN_TOKEN and QWEN_COOKIES.
+/// Pass its address to qwen-proxy as QWEN_BASE_URL, with any QWEN_TOKEN and QWEN_COOKIES.
 #[derive(Debug, Parser)]
 #[command(name = "fake-qwen", version)]
 struct Args {
-    /// The port to listen on; 0 is any free one.
+    /// Port to listen on; 0 selects any free port.
     #[arg(long, default_value_t = 9200)]
     port: u16,
-    /// The address to listen on.
+    /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
     host: IpAddr,
 }

@@ -1,4 +1,4 @@
-//! The events of a streamed answer, made one at a time.
+//! The events of a streamed answer, generated one at a time.
 
 use std::{collections::VecDeque, fmt::Write as _};
 
@@ -12,12 +12,12 @@ use crate::{
 
 const ARGUMENT_PIECE: usize = 8;
 
-/// What comes next in a stream.
+/// The next event of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// A part of a choice: its index, its delta, its finish reason.
+    /// Part of a choice: its index, its delta and its finish reason.
     Choice(u32, Delta, Option<String>),
-    /// The token counts; the number is that of the words.
+    /// Token counts; the number is the count of words.
     Usage(u32),
     /// `[DONE]`.
     Done,
@@ -30,15 +30,15 @@ pub(crate) enum Delta {
     Other(Value),
 }
 
-/// The rest of a stream.
+/// The remaining events of a stream.
 #[derive(Debug)]
 pub(crate) struct Events {
-    /// Everything of an event up to its choices, and after them.
+    /// The JSON of an event up to its choices.
     prefix: String,
     line_end: &'static str,
     comments: bool,
     dialect: Dialect,
-    /// The name of the function that the answer calls.
+    /// Name of the function that the answer calls.
     function: String,
     choices: u32,
     before: VecDeque<Piece>,
@@ -49,7 +49,7 @@ pub(crate) struct Events {
 #[derive(Debug)]
 struct Words {
     source: Source,
-    /// The choice whose turn it is to get the current word.
+    /// Index of the choice that receives the current word next.
     choice: u32,
     sent: u32,
 }
@@ -160,7 +160,7 @@ impl Stream for Events {
             Piece::Usage(words) => {
                 out.push_str(&self.prefix);
                 let total = PROMPT_TOKENS + words;
-                // Writing to a string cannot fail.
+                // Writing to a `String` cannot fail.
                 let _ = write!(
                     out,
                     r#"],"usage":{{"prompt_tokens":{PROMPT_TOKENS},"completion_tokens":{words},"total_tokens":{total}}}}}"#

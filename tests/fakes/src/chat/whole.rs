@@ -1,11 +1,11 @@
-//! An answer that is not streamed.
+//! Answers that are not streamed.
 
 use serde_json::{Value, json};
 
 use super::{Asked, CREATED, ID, PROMPT_TOKENS, finish_reason, tick};
 use crate::script::{Chat, Text};
 
-/// The JSON text of the answer.
+/// Returns the JSON text of the answer.
 pub(crate) fn whole(asked: &Asked<'_>, chat: &Chat) -> String {
     let words = match chat.text {
         Text::Ticks(n) => (0..n).map(|_| tick()).collect(),

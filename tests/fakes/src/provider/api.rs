@@ -1,4 +1,4 @@
-//! What a provider has at which path.
+//! The endpoints of an OpenAI-compatible provider.
 
 use crate::{
     chat::{Asked, Events, whole},
@@ -10,7 +10,7 @@ use crate::{
     wire::Wire,
 };
 
-/// What a script for the list of models is called.
+/// Name of the script for the list of models.
 pub(super) const MODELS_PATH: &str = "/v1/models";
 
 const MODELS: &str = r#"{"object":"list","data":[{"id":"fake-echo","object":"model","created":1700000000,"owned_by":"fake"},{"id":"fake-60x100","object":"model","created":1700000000,"owned_by":"fake"}]}"#;
@@ -43,7 +43,7 @@ impl Api for Shared<Chat> {
     }
 }
 
-/// The list, unless a script for [`MODELS_PATH`] says something else.
+/// Sends the list of models, unless a script for [`MODELS_PATH`] replaces it.
 async fn models(wire: &mut Wire, request: Request, shared: &Shared<Chat>) -> Then {
     let entry = shared.calls.begin(request, MODELS_PATH.to_owned());
     let over = match shared.next_turn(MODELS_PATH) {
@@ -73,7 +73,7 @@ async fn chat(wire: &mut Wire, request: Request, shared: &Shared<Chat>) -> Then 
         }
     };
     let entry = shared.calls.begin(request, asked.model.clone().into_owned());
-    // Its script, else what its name says, else an echo.
+    // Precedence: the script, then the model name, then an echo.
     let scripted = shared.next_turn(&asked.model);
     let (turn, gate) = scripted.unwrap_or_else(|| (names::turn(&asked.model).unwrap_or_default(), Gate::closed()));
     let stage = Stage { wire, turn: &turn, gate: &gate, calls: &shared.calls, entry: &entry };

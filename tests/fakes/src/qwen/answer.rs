@@ -1,4 +1,4 @@
-//! An answer as the site sends it, streamed or whole.
+//! The site's answers, streamed or whole.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use super::{
     mind::Thought,
 };
 
-/// The rest of a streamed answer.
+/// The remaining events of a streamed answer.
 #[derive(Debug)]
 pub(super) struct Events {
     pieces: VecDeque<Piece>,
@@ -24,21 +24,21 @@ pub(super) struct Events {
 #[derive(Debug)]
 pub(super) enum Piece {
     Created(Value),
-    /// A part of the text: what it adds, in which phase, and how many tokens and characters there are with it.
+    /// Part of the text: the added text, its phase, and the numbers of tokens and characters so far.
     Delta {
         text: String,
         phase: &'static str,
         tokens: usize,
         characters: usize,
     },
-    /// A word that tells when it was written down.
+    /// A word with the time at which it is rendered.
     Tick {
         tokens: usize,
     },
     Finished(&'static str),
 }
 
-/// The answer in one piece, as the site sends it when no stream is asked for: without token counts.
+/// Returns a whole answer, which the site sends when no stream is requested; it has no token counts.
 pub(super) fn whole(thought: &Thought, ids: &Ids) -> String {
     let message = json!({"role": "assistant", "content": thought.text});
     let data = json!({
@@ -48,7 +48,7 @@ pub(super) fn whole(thought: &Thought, ids: &Ids) -> String {
     json!({"success": true, "request_id": new_id(), "data": data}).to_string()
 }
 
-/// How many tokens a text has: a word is one.
+/// Returns the number of tokens of a text, where each word is one token.
 pub(super) fn tokens(text: &str) -> usize {
     text.split_whitespace().count()
 }
@@ -66,7 +66,7 @@ fn cut(text: &str, size: Option<usize>) -> Vec<String> {
 // === impl Events ===
 
 impl Events {
-    /// `input` is the number of tokens that were read.
+    /// Creates the events of an answer. `input` is the number of prompt tokens.
     pub(super) fn new(chat_id: &str, ids: &Ids, thought: &Thought, reply: &Reply, input: usize) -> Self {
         let has = |part| !reply.without.contains(&part);
         let mut pieces = VecDeque::new();
@@ -118,7 +118,7 @@ impl Events {
         }
     }
 
-    /// The JSON of `content` for this text: one, or more where it is cut within characters.
+    /// Returns the JSON values of `content` for this text: one, or several if characters are cut into halves.
     fn contents(&self, text: &str) -> Vec<String> {
         let (mut texts, mut current) = (Vec::new(), String::new());
         for character in text.chars() {
@@ -147,7 +147,7 @@ impl Events {
     }
 }
 
-/// Stands for a content that is no `Value`: half a character cannot be in one.
+/// Placeholder for the content, because a `Value` cannot hold half a surrogate pair.
 const CONTENT: &str = "the content";
 
 fn event(data: &Value, out: &mut String) {

@@ -1,12 +1,13 @@
-//! What the site has at which path.
+//! The endpoints of the site.
 //!
-//! Besides what every fake has below `/_fake/` (see `server/control.rs`; `call` is `models`, `new_chat` or `completion`):
+//! In addition to the control endpoints of all fakes below `/_fake/` (see `server/control.rs`; `call` is `models`,
+//! `new_chat` or `completion`):
 //!
 //! | Request | Body | Answer |
 //! |---|---|---|
-//! | `POST /_fake/forget` | | `{"ok":true}`; no chat is known any more |
-//! | `POST /_fake/token` | `{"token": …}` | `{"ok":true}`; only this login is accepted, with null any |
-//! | `GET /_fake/complaints` | | `[…]`, what was wrong with requests |
+//! | `POST /_fake/forget` | | `{"ok":true}`; all chats are forgotten |
+//! | `POST /_fake/token` | `{"token": …}` | `{"ok":true}`; only this token is accepted, or any if null |
+//! | `GET /_fake/complaints` | | `[…]`, the errors found in requests |
 
 use std::sync::PoisonError;
 
@@ -120,7 +121,7 @@ impl Site {
         let input = heard.system.iter().chain(&heard.user).copied().chain(answers).map(tokens).sum();
         let mut thought = think(&heard);
         if asked.parent_id.is_some() && asked.system.is_some() {
-            // What the site does then has no explanation, but it is always the same.
+            // The site answers such a request with an empty text; the cause is unknown, but it always does.
             self.note("a message of the system came after the first turn");
             thought = Thought::default();
         }

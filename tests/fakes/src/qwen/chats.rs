@@ -1,4 +1,4 @@
-//! The chats of the site, and what each answer remembers.
+//! The chats of the site, and the conversation that each answer refers to.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,20 +7,20 @@ use std::{
 
 use uuid::Uuid;
 
-/// All chats there are.
+/// All chats, by id.
 #[derive(Debug, Default)]
 pub(super) struct Chats(Mutex<HashMap<String, Chat>>);
 
 /// The answers of one chat.
 #[derive(Debug, Default)]
 struct Chat {
-    /// By the id that the next turn has to name.
+    /// Answers by the id that the next turn has to name.
     answers: HashMap<String, Arc<Exchange>>,
-    /// The ids of the answers as messages: a turn may name one, but then nothing is remembered.
+    /// Message ids of the answers. A turn may name one as its parent, but then has no history.
     messages: HashSet<String>,
 }
 
-/// One turn: what the user said, and what was answered. It hangs on the turn before it.
+/// One turn: the user's text and the answer, linked to the preceding turn.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     pub(super) before: Option<Arc<Self>>,
@@ -32,12 +32,12 @@ pub(super) struct Exchange {
 /// The ids of a new answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ids {
-    /// What the next turn has to name.
+    /// Id that the next turn has to name.
     pub(super) parent: String,
     pub(super) message: String,
 }
 
-/// Why there is nothing to hang a turn on.
+/// Reasons why a turn has no predecessor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
     Chat,
@@ -47,7 +47,7 @@ pub(super) enum Lost {
 // === impl Chats ===
 
 impl Chats {
-    /// A new, empty chat: its id.
+    /// Creates an empty chat and returns its id.
     pub(super) fn open(&self) -> String {
         let id = new_id();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Chat::default());
@@ -58,7 +58,7 @@ impl Chats {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The turn that a new one hangs on: none at the beginning of a chat, and none if its parent is a mere message.
+    /// Returns the predecessor of a new turn: `None` at the beginning of a chat, and if the parent is a message id.
     pub(super) fn before(&self, chat: &str, parent: Option<&str>) -> Result<Option<Arc<Exchange>>, Lost> {
         let chats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let chat = chats.get(chat).ok_or(Lost::Chat)?;
@@ -70,10 +70,10 @@ impl Chats {
         }
     }
 
-    /// Keeps a turn: the ids of its answer.
+    /// Stores a turn and returns the ids of its answer.
     pub(super) fn keep(&self, chat: &str, exchange: Exchange) -> Ids {
         let ids = Ids { parent: new_id(), message: new_id() };
-        // A chat that was forgotten meanwhile stays forgotten.
+        // A chat that was forgotten in the meantime stays forgotten.
         if let Some(chat) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(chat) {
             chat.answers.insert(ids.parent.clone(), Arc::new(exchange));
             chat.messages.insert(ids.message.clone());
@@ -82,7 +82,7 @@ impl Chats {
     }
 }
 
-/// An id that no other run of the fake gives away.
+/// Returns an id that is unique across runs of the fake.
 pub(super) fn new_id() -> String {
     Uuid::now_v7().to_string()
 }
@@ -90,7 +90,7 @@ pub(super) fn new_id() -> String {
 // === impl Exchange ===
 
 impl Exchange {
-    /// The turns from the first one up to `last`.
+    /// Returns the turns from the first one up to and including `last`.
     pub(super) fn chain(last: Option<&Arc<Self>>) -> Vec<&Self> {
         let mut chain: Vec<&Self> =
             std::iter::successors(last.map(AsRef::as_ref), |exchange| exchange.before.as_deref()).collect();

@@ -1,11 +1,11 @@
-//! What a request has to look like. Everything that is wrong with one is told at once.
+//! Validation of request bodies. All errors of a request are reported together.
 
 use serde_json::Value;
 
-/// Unix time: what is more is milliseconds, what is less seconds.
+/// Limit between Unix times in seconds (below) and milliseconds.
 const SECONDS_END: u64 = 100_000_000_000;
 
-/// What a completion asks for.
+/// The validated fields of a completion request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) chat_id: String,
@@ -15,14 +15,14 @@ pub(super) struct Asked {
     pub(super) user: String,
 }
 
-/// Collects what is wrong.
+/// Collects the errors of a body.
 struct Check<'a> {
     body: &'a Value,
     at: String,
     wrong: Vec<String>,
 }
 
-/// What is wrong with the body of a new chat.
+/// Validates the body of a new chat and returns its errors.
 pub(super) fn new_chat(body: &Value) -> Vec<String> {
     let mut check = Check { body, at: String::new(), wrong: Vec::new() };
     check.that("title", "a text", |title| title.as_str().is_some_and(|title| !title.is_empty()));
@@ -33,7 +33,7 @@ pub(super) fn new_chat(body: &Value) -> Vec<String> {
     check.wrong
 }
 
-/// What a completion asks for, or what is wrong with it. `query` is the chat that its address names.
+/// Validates the body of a completion, where `query` is the chat id of the URL.
 pub(super) fn completion(body: &Value, query: &str) -> Result<Asked, Vec<String>> {
     let mut check = Check { body, at: String::new(), wrong: Vec::new() };
     check.that("stream", "true or false", Value::is_boolean);
@@ -66,7 +66,7 @@ pub(super) fn completion(body: &Value, query: &str) -> Result<Asked, Vec<String>
 
 fn wrong_with(message: &Value, index: usize, body: &Value) -> Vec<String> {
     let mut check = Check { body: message, at: format!("messages[{index}]."), wrong: Vec::new() };
-    // A message of the system is always the first of a chat.
+    // A system message is always the first of a chat.
     let parent = if message["role"] == "system" { &Value::Null } else { &body["parent_id"] };
     check.that("fid", "a new UUID", |id| id.as_str().is_some_and(|id| uuid::Uuid::parse_str(id).is_ok()));
     check.that("parentId", "the parent_id of the turn", |id| id == parent);
@@ -105,7 +105,7 @@ fn is_seconds(time: &Value) -> bool {
 // === impl Check ===
 
 impl Check<'_> {
-    /// A field has to be there, and `right`.
+    /// Requires that a field is present and `right` returns true for it.
     fn that(&mut self, field: &str, what: &str, right: impl FnOnce(&Value) -> bool) {
         if !self.body.get(field).is_some_and(right) {
             self.wrong.push(format!("{}{field} has to be {what}", self.at));

@@ -1,18 +1,19 @@
-//! Who is let in: the firewall before the site, and the site's own login.
+//! Access checks: the firewall in front of the site, and the site's own login.
 
 use crate::http::Request;
 
 use super::{Endpoint, Turn, trouble};
 
-/// The firewall takes a longer body for an attack.
+/// Maximum body size in bytes; the firewall takes a longer body for an attack.
 pub(super) const LONGEST: usize = 128 << 10;
 
-/// What a request gets that is not let in; `None` if it is. `token` is the only one that is logged in, if there is such.
+/// Returns the answer to a request that is refused, or `None` if it is accepted. `token` is the only accepted token, if
+/// set.
 pub(super) fn turned_away(endpoint: Endpoint, request: &Request, token: Option<&str>) -> Option<Turn> {
     let browser = request.header("user-agent").is_some_and(|agent| agent.starts_with("Mozilla/"));
     let cookies = request.header("cookie").is_some_and(|cookies| cookies.contains('='));
     let umidtoken = request.header("bx-umidtoken").filter(|token| !token.is_empty());
-    // The list of models is public as far as the firewall goes, but it wants a browser with cookies.
+    // The firewall requires no token for the list of models, but does require a browser with cookies.
     let known = endpoint == Endpoint::Models || umidtoken.is_some();
     if !(browser && cookies && known) || request.body.len() > LONGEST {
         return Some(trouble::waf_page());

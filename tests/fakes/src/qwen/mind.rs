@@ -1,50 +1,50 @@
-//! What the site answers: decided by the user's text alone, so that a test can ask for anything through any client.
+//! The site's answers, determined by the user's text alone, so that a test can request any answer through any client.
 //!
-//! The lines of the text's last paragraph are commands, if they begin with the name of one. A label before it, as in
+//! Each line of the text's last paragraph is a command if it begins with the name of one. A label before it, as in
 //! `User: recall 1`, is ignored.
 //!
 //! | Command | What it does |
 //! |---|---|
-//! | `remember K=V` | says `noted K`. It counts anywhere in a text, so also in a history that is told again |
-//! | `recall K` | says what the conversation knows of `K`: the last `V`, or `K is unknown` |
+//! | `remember K=V` | says `noted K`. Also recognised anywhere in a text, such as a history that is sent again |
+//! | `recall K` | says the last value `V` of `K` in the conversation, or `K is unknown` |
 //! | `say TEXT` | says the text; a text in double quotes is a JSON string |
-//! | `repeat` | says what the user said, all of it |
-//! | `ticks N` | says `N` words of the form `t=<nanoseconds of CLOCK_MONOTONIC> `, each written down when it is sent |
-//! | `draw` | says `drew N`, another `N` each time, as a model answers one question in many ways |
-//! | `call NAME {…}` | calls a tool in the form it was told to use: `<NAME>`, a tag for each argument, `</NAME>` |
-//! | `think TEXT` | thinks this before it says anything |
+//! | `repeat` | says the complete text of the user |
+//! | `ticks N` | says `N` words of the form `t=<nanoseconds of CLOCK_MONOTONIC> `, each rendered when it is sent |
+//! | `draw` | says `drew N` with a new `N` each time, as a model answers the same question differently |
+//! | `call NAME {…}` | calls a tool in the form given in the prompt: `<NAME>`, a tag for each argument, `</NAME>` |
+//! | `think TEXT` | sends this text as reasoning before the answer |
 //! | `pieces N` | cuts the answer into events of `N` characters |
-//! | `then` | what follows is for the next turn that has no command of its own, such as the results of a tool |
+//! | `then` | the commands after it apply to the next turn without commands of its own, such as the results of a tool |
 //!
-//! A text without commands is said back, unless something is left to be done `then`. A tool has to have been told of in this
-//! conversation: the mind looks for its tag, `<NAME>`, in what came before.
+//! A text without commands is echoed, unless commands after an earlier `then` apply. A tool is only called if the
+//! conversation has introduced it: the preceding texts have to contain its tag, `<NAME>`.
 
 use serde_json::Value;
 
-/// An answer tells the time so often at most.
+/// Maximum number of ticks in an answer.
 const MOST_TICKS: u32 = 100_000;
 
-/// What has been said to the mind.
+/// The conversation so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heard<'a> {
-    /// The texts of the system.
+    /// System texts.
     pub system: Vec<&'a str>,
-    /// The texts of the user, the current one last.
+    /// User texts, the current one last.
     pub user: Vec<&'a str>,
-    /// A number that nobody else gets.
+    /// A number that is unique to this call.
     pub number: u64,
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Thought {
-    /// What is thought before.
+    /// Reasoning text before the answer.
     pub thinking: String,
-    /// What is said.
+    /// Text of the answer.
     pub text: String,
-    /// How many characters an event has.
+    /// Characters per event; `None` for one word per event.
     pub pieces: Option<usize>,
-    /// How many words that tell their time come after the text.
+    /// Number of ticks (words with their send time) after the text.
     pub ticks: u32,
 }
 
@@ -89,14 +89,14 @@ pub fn answer(heard: &Heard<'_>) -> Thought {
     thought
 }
 
-/// The commands for the last of these texts: its own, or what an earlier one has left for it.
+/// Returns the commands for the last of these texts: its own, or those after a `then` of an earlier text.
 fn due<'a>(texts: &[&'a str]) -> Option<Vec<Command<'a>>> {
     texts.iter().rev().enumerate().find_map(|(turns_ago, text)| {
         let commands = commands(text);
         if commands.is_empty() {
             return None;
         }
-        // An earlier text that has nothing left is the end of the search, too.
+        // The search ends at the first text with commands, even if it has none left for this turn.
         Some(commands.split(|command| *command == Command::Then).nth(turns_ago).map(<[_]>::to_vec))
     })?
 }

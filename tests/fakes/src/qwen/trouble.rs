@@ -1,4 +1,4 @@
-//! What goes wrong with the site, ready-made; and the model names that ask for it.
+//! Ready-made faults of the site, and the model names that select them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::script::{
 
 use super::{Endpoint, Extra, Part, Reply, Turn};
 
-/// The firewall's challenge: a page instead of an answer, with status 200.
+/// Returns the firewall's challenge: a page instead of an answer, with status 200.
 #[must_use]
 pub fn waf_page() -> Turn {
     let page = "<!doctypehtml><html><head><meta charset=\"utf-8\"><title></title></head>\n<body><textarea id=\"renderData\" \
@@ -20,7 +20,7 @@ pub fn waf_page() -> Turn {
     Turn::raw("text/html; charset=utf-8", page)
 }
 
-/// The firewall's challenge as JSON, with status 200.
+/// Returns the firewall's challenge as JSON, with status 200.
 #[must_use]
 pub fn captcha() -> Turn {
     let ret = ["FAIL_SYS_USER_VALIDATE", "RGV587_ERROR::SM::\u{54ce}\u{54df}\u{5582},\u{88ab}\u{6324}\u{7206}\u{5566}"];
@@ -29,7 +29,7 @@ pub fn captcha() -> Turn {
     Turn::raw("application/json;charset=utf-8", json!({"ret": ret, "data": {"url": url}}).to_string())
 }
 
-/// The site's login page, with status 200.
+/// Returns the site's login page, with status 200.
 #[must_use]
 pub fn login_page() -> Turn {
     let page = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Qwen Chat</title></head><body><div id=\"root\"></div>\
@@ -37,14 +37,14 @@ pub fn login_page() -> Turn {
     Turn::raw("text/html", page)
 }
 
-/// An error as the site words it: `success` is false, the status is 200.
+/// Returns an error in the site's format: `success` is false, the status is 200.
 #[must_use]
 pub fn refused(code: &str, details: &str) -> Turn {
     let data = json!({"code": code, "details": details});
     Turn::raw("application/json", json!({"success": false, "request_id": "0", "data": data}).to_string())
 }
 
-/// The end of what an account may ask for in a day.
+/// Returns the error for an account whose daily quota is used up.
 #[must_use]
 pub fn quota() -> Turn {
     let details = "You have reached the daily usage limit. Please wait 17 hours before trying again.";
@@ -52,7 +52,7 @@ pub fn quota() -> Turn {
     Turn::raw("application/json", json!({"success": false, "request_id": "0", "data": data}).to_string())
 }
 
-/// An error with this status.
+/// Returns an error with this status.
 #[must_use]
 pub fn status(status: u16) -> Turn {
     if status >= 500 {
@@ -65,26 +65,26 @@ pub fn status(status: u16) -> Turn {
     Turn { status, ..Turn::raw("application/json", body) }
 }
 
-/// Too many requests, with the seconds to wait if they are told.
+/// Returns status 429, with `Retry-After` in seconds if given.
 #[must_use]
 pub fn too_many(retry_after: Option<u32>) -> Turn {
     let turn = status(429);
     retry_after.map_or_else(|| turn.clone(), |seconds| turn.clone().header("retry-after", &seconds.to_string()))
 }
 
-/// A stream that ends properly, but without the event that says so.
+/// Returns a stream that ends properly, but without the finishing event.
 #[must_use]
 pub fn unfinished() -> Turn {
     Reply { without: vec![Part::Finished], ..Reply::default() }.into()
 }
 
-/// A stream with these events between its own.
+/// Returns a stream with these additional events.
 #[must_use]
 pub fn mixed_with(extra: Extra) -> Turn {
     Reply { extra: Some(extra), ..Reply::default() }.into()
 }
 
-/// All patterns of model names. `K` and `MS` are numbers.
+/// All patterns of model names. `K` and `MS` stand for numbers.
 pub const NAMES: &[Name] = &[
     name("fake-waf", "fake-waf", "the firewall's page, with status 200"),
     name("fake-captcha", "fake-captcha", "the firewall's challenge as JSON, with status 200"),
@@ -106,7 +106,7 @@ pub const NAMES: &[Name] = &[
     name("fake-new-…", "fake-new-waf", "the same, but when a chat is opened"),
 ];
 
-/// What a model of this name does to such a call; `None` if the name says nothing about it.
+/// Returns the turn that the model name selects for a call of this kind, or `None` if it selects none.
 #[must_use]
 pub fn turn(endpoint: Endpoint, model: &str) -> Option<Turn> {
     let name = model.strip_prefix("fake-")?;

@@ -1,34 +1,34 @@
-//! Ways in which providers' chunks deviate from OpenAI's own, each seen of a real provider.
+//! Deviations of providers' chunks from OpenAI's; each has been observed on a real provider.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// How the chunks of a stream deviate from OpenAI's own. What they say stays the same.
+/// How the chunks of a stream deviate from OpenAI's. The meaning stays the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
-    /// Not at all.
+    /// No deviation.
     #[default]
     Standard,
     /// `id`, `model`, `created` and `object` are null.
     NullHead,
     /// `id`, `model`, `created` and `object` are missing.
     NoHead,
-    /// `id` is a number, `created` a text.
+    /// `id` is a number, `created` a string.
     TypedHead,
     /// Token counts are floating-point numbers.
     FloatUsage,
-    /// Token counts are texts.
+    /// Token counts are strings.
     TextUsage,
     /// Every chunk has a `usage`, which is null until the last one.
     NullUsage,
-    /// The `index` of choices is null, and tool calls have none: each new call has a new `id`.
+    /// The `index` of choices is null, and tool calls have none: a new `id` marks each new call.
     NoIndex,
-    /// `finish_reason` is an empty text until the last chunk.
+    /// `finish_reason` is an empty string until the last chunk.
     EmptyFinish,
     /// Pieces of tool calls without a function have `"function": null`.
     NullFunction,
-    /// Thoughts come as `reasoning` and as `reasoning_content`.
+    /// Reasoning text is sent both as `reasoning` and as `reasoning_content`.
     TwoReasonings,
     /// `content` is a list of parts.
     ContentParts,
@@ -36,16 +36,16 @@ pub enum Dialect {
     RepeatedName,
     /// The last chunk of a choice has `"delta": null`.
     NullDelta,
-    /// Keys occur twice.
+    /// Keys are duplicated.
     DuplicateKeys,
-    /// Unknown fields and events come between the usual ones.
+    /// Unknown fields and events are mixed with the usual ones.
     UnknownFields,
 }
 
 // === impl Dialect ===
 
 impl Dialect {
-    /// Every dialect.
+    /// All dialects.
     pub const ALL: [Self; 16] = [
         Self::Standard,
         Self::NullHead,
@@ -65,8 +65,8 @@ impl Dialect {
         Self::UnknownFields,
     ];
 
-    /// Rewrites the JSON text of a chunk that says the same in OpenAI's own way. `name` and `id` are those of the function
-    /// that the answer calls.
+    /// Rewrites the JSON text of a chunk from OpenAI's format into this dialect. `name` and `id` are those of the
+    /// function call of the answer.
     pub(crate) fn apply(self, chunk: &str, name: &str, id: &str) -> String {
         let Ok(mut value) = serde_json::from_str::<Value>(chunk) else { return chunk.to_owned() };
         match self {

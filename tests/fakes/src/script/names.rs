@@ -1,15 +1,15 @@
-//! Scripts that are model names, so that the fake can be told what to do by hand and by a benchmark.
+//! Scripts selected by model names, for use of the fake by hand and in benchmarks.
 
 use super::{Chat, Coding, Delivery, Dialect, FaultKind, Text, Tool, Turn, Usage};
 
-/// A pattern of names, an example of it, and what it does. `K`, `N` and `MS` are numbers.
+/// A pattern of model names, an example, and its effect. `K`, `N` and `MS` stand for numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// As it is shown to people.
+    /// The pattern, for display.
     pub pattern: &'static str,
-    /// A name that fits the pattern.
+    /// A name that matches the pattern.
     pub example: &'static str,
-    /// What a model of that name does.
+    /// Description of a model with such a name.
     pub does: &'static str,
 }
 
@@ -54,7 +54,7 @@ pub const NAMES: &[Name] = &[
     name("fake-long", "fake-long", "a content-length that is 10 bytes too big (not streamed)"),
 ];
 
-/// What a model of this name does; `None` if the name says nothing. Anything up to the last `/` is ignored.
+/// Returns the turn that a model name selects, or `None` if it selects none. Anything up to the last `/` is ignored.
 #[must_use]
 pub fn turn(model: &str) -> Option<Turn> {
     let name = model.rsplit('/').next()?.strip_prefix("fake-")?;
@@ -107,7 +107,7 @@ fn off_by(bytes: i64) -> Turn {
     Turn { delivery: Delivery { length_off_by: bytes, ..Delivery::default() }, ..Turn::echo() }
 }
 
-/// A dialect by the name that it has in a script.
+/// Parses a dialect from its name in scripts.
 fn dialect(name: &str) -> Option<Turn> {
     let name = name.strip_prefix("dialect-")?;
     let dialect: Dialect = serde_json::from_value(name.into()).ok()?;

@@ -1,4 +1,4 @@
-//! `/_fake/`: telling the fake what to do, and asking what it saw, from another process.
+//! The endpoints below `/_fake/`, with which another process scripts the fake and reads its call log.
 //!
 //! | Request | Body | Answer |
 //! |---|---|---|
@@ -7,7 +7,7 @@
 //! | `GET /_fake/calls` | | `{"connections": n, "calls": […]}`, oldest first |
 //! | `DELETE /_fake/calls` | | `{"ok":true}` |
 //!
-//! `fake-qwen` scripts kinds of calls, not models: it has `call` where `model` is here.
+//! `fake-qwen` scripts kinds of calls instead of models: its bodies have `call` in place of `model`.
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{Shared, error};
 use crate::{calls::Call, http::Request, script::Script};
 
-/// How much of a body is shown; its length and its checksum are those of the whole body.
+/// Maximum bytes of a body that are shown; the length and checksum shown are those of the whole body.
 const SHOWN: usize = 64 << 10;
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! A client that sees every byte, because bytes are what the fake is about.
+//! A client that exposes every byte, because these tests check bytes.
 
 use std::{io, net::SocketAddr};
 
@@ -13,12 +13,12 @@ pub(crate) struct Client {
     input: Vec<u8>,
 }
 
-/// An answer, with its HTTP chunks as they were cut.
+/// An answer, with its HTTP chunks as received.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) head: String,
     pub(crate) chunks: Vec<Vec<u8>>,
-    /// Whether the body ended as its head announced.
+    /// Whether the body ended as announced by its head.
     pub(crate) whole: bool,
 }
 
@@ -50,12 +50,12 @@ impl Client {
         self.post("/v1/chat/completions", &body).await;
     }
 
-    /// Reads more; the number of bytes, 0 at the end.
+    /// Reads more input and returns the number of bytes, 0 at the end.
     async fn fill(&mut self) -> io::Result<usize> {
         self.stream.read_buf(&mut self.input).await
     }
 
-    /// Everything up to and including `end`; an error with what came instead.
+    /// Reads up to and including `end`; on failure returns the bytes received so far and the cause.
     pub(crate) async fn until(&mut self, end: &str) -> Result<Vec<u8>, (Vec<u8>, io::Result<usize>)> {
         loop {
             if let Some(at) = self.input.windows(end.len()).position(|window| window == end.as_bytes()) {
@@ -83,7 +83,7 @@ impl Client {
         String::from_utf8(self.until("\r\n\r\n").await.unwrap()).unwrap()
     }
 
-    /// The next HTTP chunk: `None` if the body broke, empty at its end.
+    /// Reads the next HTTP chunk: `None` if the body broke off, empty at its end.
     pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
         let line = String::from_utf8(self.until("\r\n").await.ok()?).unwrap();
         let size = usize::from_str_radix(line.trim(), 16).unwrap();
@@ -111,13 +111,13 @@ impl Client {
         Answer { head, chunks, whole }
     }
 
-    /// What comes after an answer: nothing and the end, or an error.
+    /// Reads once after an answer: 0 at the end of the connection, or an error.
     pub(crate) async fn end(&mut self) -> io::Result<usize> {
         self.fill().await
     }
 }
 
-/// Asks on a connection of its own.
+/// Sends a request on a new connection.
 pub(crate) async fn ask(fake: &FakeProvider, model: &str, stream: bool) -> Answer {
     let mut client = Client::connect(fake).await;
     client.ask(model, stream).await;

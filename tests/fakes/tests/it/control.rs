@@ -1,4 +1,4 @@
-//! Another process can script the fake and ask it.
+//! Another process can script the fake and read its log.
 
 use serde_json::{Value, json};
 use signalbox_fakes::FakeProvider;

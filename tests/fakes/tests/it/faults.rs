@@ -1,4 +1,4 @@
-//! Each fault is on the wire as it is called.
+//! Each fault appears on the wire as specified.
 
 use std::io::ErrorKind;
 
@@ -37,9 +37,9 @@ async fn an_early_close_is_an_end_without_a_terminator() {
     let answer = ask(&fake, "fake-close-3", true).await;
     assert_eq!((answer.chunks.len(), answer.whole), (3, false));
     assert!(!answer.text().contains("[DONE]"));
-    // More events than the stream has: it still breaks.
+    // The fault is after more events than the stream has: it still occurs.
     assert!(!ask(&fake, "fake-close-99", true).await.whole);
-    // Not streamed: a head without the body it announces.
+    // Not streamed: only the head is sent, without the announced body.
     let answer = ask(&fake, "fake-close-0", false).await;
     assert_eq!((answer.body().len(), answer.whole), (0, false));
 }

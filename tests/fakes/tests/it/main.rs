@@ -1,4 +1,4 @@
-//! The fakes keep their promises: everything else in the tests rests on them.
+//! Tests of the fakes themselves, on which all other tests rely.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The order of things is told without clocks.
+//! The order of events is recorded without clocks.
 
 use signalbox_fakes::{End, FakeProvider, Turn, script::FaultKind};
 

@@ -1,4 +1,4 @@
-//! The fake of chat.qwen.ai keeps the site's rules.
+//! The fake of chat.qwen.ai enforces the rules of the site.
 
 use serde_json::{Value, json};
 use signalbox_fakes::{
@@ -11,7 +11,7 @@ use crate::client::{Answer, Client};
 
 const BROWSER: &str = "user-agent: Mozilla/5.0 (X11)\r\ncookie: token=a; x-ap=b\r\nbx-umidtoken: T2gA\r\n";
 
-/// One visitor of the site, who follows one chat.
+/// A client of the site that continues one chat.
 struct Visitor<'a> {
     fake: &'a FakeQwen,
     headers: &'static str,
@@ -74,7 +74,7 @@ impl<'a> Visitor<'a> {
         self.post(&self.path(), &self.body(model, None, user)).await
     }
 
-    /// Says something, hangs the next turn on the answer, and hands the answer's text out.
+    /// Sends a turn, makes its answer the parent of the next turn, and returns the text of the answer.
     async fn say(&mut self, system: Option<&str>, user: &str) -> String {
         let events = events(&self.post(&self.path(), &self.body("qwen3-max", system, user)).await);
         self.parent = events[0]["response.created"]["parent_id"].clone();

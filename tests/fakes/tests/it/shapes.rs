@@ -1,4 +1,4 @@
-//! Good answers have the shape that clients of the API expect.
+//! Correct answers have the format that clients of the API expect.
 
 use serde_json::Value;
 use signalbox_fakes::{
@@ -99,7 +99,7 @@ async fn a_connection_serves_many_requests() {
         client.ask("m", stream).await;
         assert!(client.answer().await.whole);
     }
-    // Sent in one go, answered in order.
+    // Sent together, answered in order.
     client.ask("first", false).await;
     client.ask("second", false).await;
     assert!(client.answer().await.text().contains("first"));
