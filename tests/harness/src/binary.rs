@@ -1,14 +1,15 @@
-//! Finding the binaries under test.
+//! Locates the binaries under test.
 
 use std::{
     env::{self, consts::EXE_SUFFIX},
     path::PathBuf,
 };
 
-/// The binary `name` of the same build as the running test: `target/<profile>/<name>`, beside the test's `deps/`.
+/// Returns the path of the binary `name` of the same build as the running test: `target/<profile>/<name>`, beside the
+/// `deps/` of the test.
 ///
 /// # Panics
-/// When it has not been built.
+/// Panics if it has not been built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let test = env::current_exe().expect("the test knows its own path");

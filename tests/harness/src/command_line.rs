@@ -1,4 +1,4 @@
-//! Typing commands, as a user of a shell does.
+//! Runs commands as a user does in a shell.
 
 use std::{
     env,
@@ -13,46 +13,47 @@ use serde_json::Value;
 
 use crate::{binary::binary, home::Home, processes, waiting::eventually};
 
-/// A shell in a [`Home`]: what is typed there means the data directory of that home. What it leaves running ends with it.
+/// A shell in a [`Home`]: commands use the data directory of that home. Processes that are still running end when it is
+/// dropped.
 #[derive(Debug)]
 pub struct CommandLine {
     home: Home,
     env: Vec<(String, String)>,
 }
 
-/// A command that has ended.
+/// A finished command.
 #[derive(Clone, Debug)]
 pub struct Typed {
-    /// Its exit code.
+    /// Exit code.
     pub code: Option<i32>,
-    /// What it wrote to stdout.
+    /// Captured stdout.
     pub stdout: String,
-    /// What it wrote to stderr.
+    /// Captured stderr.
     pub stderr: String,
 }
 
 // === impl CommandLine ===
 
 impl CommandLine {
-    /// A shell in this home.
+    /// Creates a shell in this home.
     #[must_use]
     pub fn new(home: &Home) -> Self {
         Self { home: home.clone(), env: Vec::new() }
     }
 
-    /// Sets a variable for all commands.
+    /// Sets an environment variable for all commands.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// Types `api-server` with these words, and waits for its end. Nobody sits at the terminal.
+    /// Runs `api-server` with these arguments, without a terminal, and waits for its end.
     pub async fn api_server(&self, words: &[&str]) -> Typed {
         Self::ended("api-server", words, self.begin(words)).await
     }
 
-    /// Types `provider-router` with these words, and waits for its end. Nobody sits at the terminal.
+    /// Runs `provider-router` with these arguments, without a terminal, and waits for its end.
     pub async fn provider_router(&self, words: &[&str]) -> Typed {
         let child = self.command("provider-router", words).spawn().expect("provider-router starts");
         Self::ended("provider-router", words, child).await
@@ -60,23 +61,23 @@ impl CommandLine {
 
     async fn ended(program: &str, words: &[&str], mut child: Child) -> Typed {
         let what = format!("the end of `{program} {}`", words.join(" "));
-        // Its output is short: it fits into the pipes.
+        // The output is short enough to fit into the pipes.
         eventually(&what, async || child.try_wait().expect("a child can be asked")).await;
         let output = child.wait_with_output().expect("the output of a child");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Typed { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
-    /// Types `api-server` with these words, and does not wait.
+    /// Starts `api-server` with these arguments and does not wait.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     #[must_use]
     pub fn begin(&self, words: &[&str]) -> Child {
         self.command("api-server", words).spawn().expect("api-server starts")
     }
 
-    /// The command as it would be typed, for tests that have more to say about its start.
+    /// Builds the command, for tests that need further settings.
     #[must_use]
     pub fn command(&self, program: &str, words: &[&str]) -> Command {
         let mut command = Command::new(binary(program));
@@ -91,7 +92,7 @@ impl CommandLine {
 impl Drop for CommandLine {
     fn drop(&mut self) {
         for orphan in processes::of(&self.home) {
-            // It may end at this very moment.
+            // The process may have ended in the meantime.
             let _ = i32::try_from(orphan).map(|pid| signal::kill(Pid::from_raw(pid), Signal::SIGKILL));
         }
     }
@@ -100,20 +101,20 @@ impl Drop for CommandLine {
 // === impl Typed ===
 
 impl Typed {
-    /// The command itself, if it has ended with this code.
+    /// Returns the command itself if it ended with this code.
     ///
     /// # Panics
-    /// When it has ended otherwise.
+    /// Panics if it ended otherwise.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
         self
     }
 
-    /// The rest of the first line that begins with `prefix`.
+    /// Returns the rest of the first line of stdout that begins with `prefix`.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if there is no such line.
     #[track_caller]
     #[must_use]
     pub fn after(&self, prefix: &str) -> &str {
@@ -121,10 +122,10 @@ impl Typed {
         found.unwrap_or_else(|| panic!("no line `{prefix}…` in\n{}{}", self.stdout, self.stderr))
     }
 
-    /// What it wrote, as JSON.
+    /// Parses stdout as JSON.
     ///
     /// # Panics
-    /// When it is none.
+    /// Panics if it is not valid JSON.
     #[track_caller]
     #[must_use]
     pub fn json(&self) -> Value {

@@ -8,17 +8,18 @@ use std::{
 
 use tempfile::TempDir;
 
-/// A temporary directory with the data and the output of one installation. Clones share it; the last one removes it.
+/// A temporary directory with the data and output of one installation. Clones share it; it is removed with the last
+/// one.
 #[derive(Clone, Debug)]
 pub struct Home(Arc<TempDir>);
 
 // === impl Home ===
 
 impl Home {
-    /// An empty one.
+    /// Creates an empty directory.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// Panics if the directory cannot be created.
     #[must_use]
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("signalbox-").tempdir().expect("a temporary directory");
@@ -28,25 +29,25 @@ impl Home {
         Self(Arc::new(dir))
     }
 
-    /// The directory itself.
+    /// Returns the path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// What is given to `--data-dir`.
+    /// Returns the data directory, for `--data-dir`.
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.path().join("data")
     }
 
-    /// Where the output of processes is kept.
+    /// Returns the directory for the output of processes.
     #[must_use]
     pub fn output(&self) -> PathBuf {
         self.path().join("output")
     }
 
-    /// Gives everything in it to another user.
+    /// Changes the owner of the directory and its subdirectories to another user.
     pub(crate) fn give_to(&self, uid: u32) {
         for path in [self.path().to_owned(), self.data(), self.output()] {
             chown(&path, Some(uid), Some(uid)).expect("only root can start services as another user");

@@ -1,6 +1,6 @@
-//! A client that shows everything, broken answers too.
+//! An HTTP client that exposes everything, including broken answers.
 //!
-//! Each request has a connection of its own: nothing is reused, retried or hidden.
+//! Each request uses a new connection: nothing is reused, retried or hidden.
 
 mod events;
 
@@ -31,77 +31,77 @@ pub struct Client {
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status.
+    /// Status code.
     pub status: u16,
-    /// The headers.
+    /// Headers.
     pub headers: HeaderMap,
-    /// The body, or as much of it as came.
+    /// Body, or the part of it that was received.
     pub body: Bytes,
-    /// Whether the body ended as it should.
+    /// Whether the body ended properly.
     pub complete: bool,
 }
 
 // === impl Client ===
 
 impl Client {
-    /// A client of the service on this port of 127.0.0.1.
+    /// Creates a client of the service on this port of 127.0.0.1.
     #[must_use]
     pub fn new(port: u16) -> Self {
         Self { addr: ([127, 0, 0, 1], port).into(), key: None }
     }
 
-    /// The same client, with a client key on every request.
+    /// Returns the same client, which sends this client key with every request.
     #[must_use]
     pub const fn with_key(mut self, key: Option<&'static str>) -> Self {
         self.key = key;
         self
     }
 
-    /// The service's port.
+    /// Returns the service's port.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.addr.port()
     }
 
-    /// The service's address as a URL, without a path.
+    /// Returns the base URL of the service, without a path.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// `GET path`.
+    /// Sends `GET path`.
     pub async fn get(&self, path: &str) -> Answer {
         self.request(Method::GET, path, Bytes::new()).await
     }
 
-    /// `POST path` with a JSON body.
+    /// Sends `POST path` with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.request(Method::POST, path, body.to_string()).await
     }
 
-    /// `PUT path` with a JSON body.
+    /// Sends `PUT path` with a JSON body.
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
         self.request(Method::PUT, path, body.to_string()).await
     }
 
-    /// `DELETE path`.
+    /// Sends `DELETE path`.
     pub async fn delete(&self, path: &str) -> Answer {
         self.request(Method::DELETE, path, Bytes::new()).await
     }
 
-    /// Any request. A body is declared as JSON.
+    /// Sends a request. A body that is not empty is declared as JSON.
     ///
     /// # Panics
-    /// When there is no answer at all.
+    /// Panics if there is no answer.
     pub async fn request(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
         let answer = self.try_request(method.clone(), path, body).await;
         answer.unwrap_or_else(|error| panic!("{method} {}{path} has no answer: {error}", self.url()))
     }
 
-    /// Any request. A body is declared as JSON.
+    /// Sends a request. A body that is not empty is declared as JSON.
     ///
     /// # Errors
-    /// In words, when there is no answer at all.
+    /// Returns a description if there is no answer.
     pub async fn try_request(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Answer, String> {
         let response = self.open(method, path, body.into()).await?;
         let (head, mut incoming) = response.into_parts();
@@ -115,10 +115,10 @@ impl Client {
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: body.freeze(), complete })
     }
 
-    /// `POST path` with a JSON body, the answer to be read event by event.
+    /// Sends `POST path` with a JSON body; the answer is read event by event.
     ///
     /// # Panics
-    /// When there is no answer at all.
+    /// Panics if there is no answer.
     pub async fn stream(&self, path: &str, body: &Value) -> Events {
         let response = self.open(Method::POST, path, body.to_string().into()).await;
         Events::new(response.unwrap_or_else(|error| panic!("POST {}{path} has no answer: {error}", self.url())))
@@ -127,24 +127,24 @@ impl Client {
     /// Sends these bytes and reads until the service closes the connection.
     ///
     /// # Panics
-    /// When there is no service.
+    /// Panics if the service does not accept connections.
     pub async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.addr).await.expect("the service accepts");
         let mut answer = Vec::new();
-        // A service may answer and close before it has read everything: that is an answer, too.
+        // The service may answer and close before it has read everything, so write errors are ignored.
         let _ = stream.write_all(bytes).await;
         let _ = within("the end of the answer", stream.read_to_end(&mut answer)).await;
         answer
     }
 
-    /// Sends these bytes and says that no more will come; reads until the service closes the connection.
+    /// Sends these bytes, shuts down the sending side, and reads until the service closes the connection.
     ///
     /// # Panics
-    /// When there is no service.
+    /// Panics if the service does not accept connections.
     pub async fn raw_and_close(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.addr).await.expect("the service accepts");
         let mut answer = Vec::new();
-        // A service may answer and close before it has read everything: that is an answer, too.
+        // The service may answer and close before it has read everything, so write errors are ignored.
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
         let _ = within("the end of the answer", stream.read_to_end(&mut answer)).await;
@@ -155,7 +155,7 @@ impl Client {
         let stream = TcpStream::connect(self.addr).await.map_err(|error| error.to_string())?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-        // Ends with the answer; what breaks is seen by whoever reads the answer.
+        // The task ends with the answer; connection errors are reported to the reader of the answer.
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(path).header("host", self.addr.to_string());
         if !body.is_empty() {
@@ -172,31 +172,31 @@ impl Client {
 // === impl Answer ===
 
 impl Answer {
-    /// The body as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Panics
-    /// When it is none.
+    /// Panics if it is not valid JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// A header; empty when there is none.
+    /// Returns the value of a header; empty if missing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The answer itself, if it has this status.
+    /// Returns the answer itself if it has this status.
     ///
     /// # Panics
-    /// When it has another one.
+    /// Panics if it has another status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());

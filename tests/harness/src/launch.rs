@@ -1,13 +1,13 @@
-//! What can be set when a service is started.
+//! Settings for starting a service.
 
 use std::{env, os::unix::process::CommandExt as _, process::Command};
 
 use crate::{binary::binary, home::Home, process::Process};
 
-/// What of the test's own environment a service may see. Everything else would make a test depend on who runs it.
+/// Environment variables that a service inherits from the test. Others would make a test depend on who runs it.
 const INHERITED: [&str; 4] = ["PATH", "TMPDIR", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
 
-/// How to start a service. Without settings: SQLite in a new [`Home`], as the user that runs the test.
+/// Settings for starting a service. Default: SQLite in a new [`Home`], as the user that runs the test.
 #[derive(Clone, Debug, Default)]
 pub struct Launch {
     home: Home,
@@ -21,7 +21,7 @@ pub struct Launch {
 // === impl Launch ===
 
 impl Launch {
-    /// Starts in a directory that may already have been used.
+    /// Starts in a directory that may have been used before.
     #[must_use]
     pub fn home(mut self, home: &Home) -> Self {
         self.home = home.clone();
@@ -35,7 +35,7 @@ impl Launch {
         self
     }
 
-    /// Puts this text (TOML) where `program` looks for its configuration: the program itself, or a child of it.
+    /// Adds a configuration file (TOML) for `program`: the started program itself or one of its child processes.
     #[must_use]
     pub fn config(mut self, program: &str, toml: impl Into<String>) -> Self {
         self.configs.push((format!("{program}.toml"), toml.into()));
@@ -56,33 +56,33 @@ impl Launch {
         self
     }
 
-    /// Runs as this user; the home is given to it.
+    /// Runs as this user, who becomes the owner of the home.
     #[must_use]
     pub const fn uid(mut self, uid: u32) -> Self {
         self.uid = Some(uid);
         self
     }
 
-    /// Where it starts.
+    /// Returns the home in which the service starts.
     #[must_use]
     pub const fn home_dir(&self) -> &Home {
         &self.home
     }
 
-    /// Starts `program`, which is expected to end by itself: its exit code, and what it wrote to stderr.
+    /// Starts `program`, waits until it ends by itself, and returns its exit code and stderr.
     ///
     /// # Panics
-    /// When it does not end.
+    /// Panics if it does not end.
     pub async fn run_to_exit(self, program: &'static str) -> (Option<i32>, String) {
         let mut process = Process::spawn(program, self.command(program), &self.home);
         let exit = process.wait_exit().await;
         (exit.code(), process.stderr())
     }
 
-    /// The command that starts a program, for tests that have more to say about its start.
+    /// Builds the command that starts a program, for tests that need further settings.
     ///
     /// # Panics
-    /// When the program was not built.
+    /// Panics if the program was not built.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
         let mut command = Command::new(binary(name));

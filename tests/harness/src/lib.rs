@@ -1,18 +1,21 @@
-//! Starts the three real binaries, and a PostgreSQL, for tests.
+//! Starts the three real binaries, and a PostgreSQL server, for tests.
 //!
 //! # Layout
-//! - [`Stack`]: api-server with its two children, as a user starts it. [`Router`], [`QwenProxy`]: one service alone.
-//! - [`CommandLine`]: the server manager, as a user types it. - [`Launch`]: what can be set when a service is started. [`Home`]: its directory, which may outlive it.
-//! - [`Process`]: one running binary; signals, exit, output. [`processes`]: who else is alive.
-//! - [`mod@binary`]: where the binaries are. - [`http`]: a client that shows everything, broken answers too. [`postgres`]: a PostgreSQL of its own.
-//! - [`eventually`], [`steadily`], [`within`]: waiting without guessing how long.
+//! - [`Stack`]: api-server with its two child processes, as users start it. [`Router`], [`QwenProxy`]: a single
+//!   service.
+//! - [`CommandLine`]: the server manager's commands. - [`Launch`]: settings for starting a service. [`Home`]: its
+//!   directory, which may outlive it.
+//! - [`Process`]: one running binary with its signals, exit status and output. [`processes`]: other live processes.
+//! - [`mod@binary`]: paths of the binaries. - [`http`]: a client that exposes everything, including broken answers.
+//!   [`postgres`]: a PostgreSQL server.
+//! - [`eventually`], [`steadily`], [`within`]: waiting with a deadline.
 //!
 //! # Invariants
-//! - Everything is on a free port and in a temporary directory: tests run side by side.
-//! - Nothing outlives its test: a handle that is dropped ends its processes, and their children, whatever happened.
+//! - Every service uses a free port and a temporary directory, so tests can run in parallel.
+//! - Nothing outlives its test: dropping a handle ends its processes and their children in all cases.
 //! - A failing test prints the output of its services.
 //!
-//! Failing to do what a test asked for fails the test: the harness panics, with the reason.
+//! If an operation that a test requested fails, the harness panics with the reason, which fails the test.
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness fails its test by panicking")]
 
 mod binary;

@@ -1,9 +1,8 @@
 //! PostgreSQL for tests.
 //!
-//! Each test gets a database of its own, on a server it shares with the tests that run at the same time; a test that
-//! wants to stop its server gets one of its own. Making a cluster takes seconds, so that is done once per machine and
-//! user; servers run on copies of it, in temporary directories, on free ports.
-//!
+//! Each test gets its own database, on a server shared by the tests that run at the same time; a test that has to stop
+//! its server gets its own server. Creating a cluster takes seconds, so it is done once per machine and user; servers
+//! run on copies of it, in temporary directories, on free ports.
 mod cluster;
 mod installation;
 mod shared;
@@ -16,18 +15,18 @@ use cluster::Cluster;
 use installation::Installation;
 use shared::Shared;
 
-/// A PostgreSQL server that trusts everybody on this machine.
+/// A PostgreSQL server that accepts all local connections without a password.
 #[derive(Debug)]
 pub struct Postgres {
     installation: Installation,
     server: Server,
-    /// Made by [`Postgres::create_database`]; dropped at the end unless the server goes with them.
+    /// Databases created by [`Postgres::create_database`]; dropped at the end unless the whole server is removed.
     databases: Mutex<Vec<String>>,
 }
 
 #[derive(Debug)]
 enum Server {
-    /// `TEST_DATABASE_URL`.
+    /// The server of `TEST_DATABASE_URL`.
     Foreign(String),
     Shared(Shared),
     Own(Cluster),
@@ -36,12 +35,13 @@ enum Server {
 // === impl Postgres ===
 
 impl Postgres {
-    /// The server that `TEST_DATABASE_URL` names, or one that the running tests share.
+    /// Returns the server of `TEST_DATABASE_URL`, or else one shared by the running tests.
     ///
-    /// `None` if neither is to be had: the test should return. Where `CI` or `REQUIRE_PG` is set, that is a failure.
+    /// Returns `None` if neither is available; the test should then return. If `CI` or `REQUIRE_PG` is set, it panics
+    /// instead.
     ///
     /// # Panics
-    /// If the server cannot be started, or has to be there and is not.
+    /// Panics if the server cannot be started, or is required and not available.
     pub async fn launch() -> Option<Self> {
         let installation = Installation::find_or_skip()?;
         match std::env::var("TEST_DATABASE_URL") {
@@ -53,7 +53,7 @@ impl Postgres {
         }
     }
 
-    /// A new server, which may be stopped. `None`: see [`Postgres::launch`].
+    /// Starts a new server, which the test may stop. `None`: see [`Postgres::launch`].
     ///
     /// # Panics
     /// See [`Postgres::launch`].
@@ -63,7 +63,7 @@ impl Postgres {
         Some(Self::new(installation, Server::Own(cluster)))
     }
 
-    /// The server's own database, as `postgres://…`.
+    /// Returns the URL of the server's default database, `postgres://…`.
     #[must_use]
     pub fn url(&self) -> String {
         match &self.server {
@@ -73,13 +73,14 @@ impl Postgres {
         }
     }
 
-    /// A new, empty database; answers its URL.
+    /// Creates an empty database and returns its URL.
     ///
     /// # Panics
-    /// If the server does not make it.
+    /// Panics if the server cannot create it.
     pub async fn create_database(&self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // A process that was killed has left its databases, and its number may come again.
+        // A killed process leaves its databases behind, and its process id may be reused, so the name includes the
+        // time.
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{}_{since_1970}_{number}", std::process::id());
@@ -91,18 +92,18 @@ impl Postgres {
         url
     }
 
-    /// Stops the server, as an administrator would: connections break, data stays.
+    /// Stops the server as an administrator would: connections break, data is kept.
     ///
     /// # Panics
-    /// If the server is not ours, see [`Postgres::launch_own`].
+    /// Panics if the server was not started by [`Postgres::launch_own`].
     pub async fn stop(&mut self) {
         self.cluster().stop().await.expect("PostgreSQL stops");
     }
 
-    /// Starts it again: same port, same data.
+    /// Starts the server again with the same port and data.
     ///
     /// # Panics
-    /// If the server is not ours, or does not start.
+    /// Panics if the server was not started by [`Postgres::launch_own`], or does not start.
     pub async fn start(&mut self) {
         let installation = self.installation.clone();
         let cluster = self.cluster();
@@ -129,13 +130,13 @@ impl Drop for Postgres {
         for name in self.databases.get_mut().map(std::mem::take).unwrap_or_default() {
             let mut command = self.installation.command("dropdb");
             command.arg("--maintenance-db").arg(self.url()).args(["--force", "--if-exists", &name]);
-            // The test may be panicking already, and what stays behind is one unused database.
+            // The test may be panicking already, and an unused database does no harm.
             drop(command.output());
         }
     }
 }
 
-/// The same server, another database: the path of the URL is replaced.
+/// Replaces the database (the path) of a server's URL.
 fn with_database(url: &str, name: &str) -> String {
     let (address, parameters) = url.split_once('?').map_or((url, None), |(address, rest)| (address, Some(rest)));
     let authority = address.find("://").map_or(0, |at| at + 3);

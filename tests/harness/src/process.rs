@@ -1,4 +1,4 @@
-//! One running binary.
+//! A running binary.
 
 use std::{
     fs::{self, File},
@@ -15,15 +15,15 @@ use nix::{
 
 use crate::{home::Home, processes, waiting::eventually};
 
-/// How long a process may take to end after TERM when its handle is dropped. Short, since a destructor keeps the test's
-/// runtime from running, and with it the fakes that the process may be waiting for; nothing is lost by a KILL after a test.
+/// Maximum time for a process to end after SIGTERM when its handle is dropped. Short, because a destructor blocks the
+/// test's runtime and with it the fakes that the process may be waiting for; SIGKILL loses nothing after a test.
 const GRACE: Duration = Duration::from_secs(3);
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// A started binary. Its output goes to files in its home, which are printed, with those of its children, when the test
+/// A started binary. Its output goes to files in its home; they are printed, with the logs of its children, if the test
 /// panics.
 ///
-/// Dropping it ends it: TERM, after a grace KILL, and then everybody whom it started and who is still there.
+/// Dropping it sends SIGTERM, then SIGKILL after [`GRACE`], and finally kills its remaining descendants.
 #[derive(Debug)]
 pub struct Process {
     name: &'static str,
@@ -37,7 +37,7 @@ pub struct Process {
 
 impl Process {
     pub(crate) fn spawn(name: &'static str, mut command: Command, home: &Home) -> Self {
-        // A service may be started several times in one home: each start has its own files.
+        // A service may be started several times in one home: each start gets its own files.
         let number = fs::read_dir(home.output()).expect("the home has a directory for output").count() / 2;
         let file = |kind: &str| home.output().join(format!("{number}-{name}.{kind}"));
         let (stdout, stderr) = (file("stdout"), file("stderr"));
@@ -47,34 +47,34 @@ impl Process {
         Self { name, child, home: home.clone(), stdout, stderr }
     }
 
-    /// Its process id.
+    /// Returns the process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has written to stdout.
+    /// Returns the output on stdout so far.
     #[must_use]
     pub fn stdout(&self) -> String {
         fs::read(&self.stdout).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
-    /// What it has written to stderr.
+    /// Returns the output on stderr so far.
     #[must_use]
     pub fn stderr(&self) -> String {
         fs::read(&self.stderr).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
-    /// The rest of the first line of stdout that begins with `prefix`.
+    /// Waits for a line of stdout that begins with `prefix` and returns the rest of it.
     ///
     /// # Panics
-    /// When the process ends without such a line.
+    /// Panics if the process ends without such a line.
     pub async fn line_after(&mut self, prefix: &str) -> String {
         let what = format!("a line `{prefix}…` of {}", self.name);
         eventually(&what, async || {
             let exited = self.child.try_wait().expect("a child can be asked");
             let stdout = self.stdout();
-            // Without its end a line may be half a line.
+            // The last line may be incomplete until its line end is written.
             let complete = stdout.rfind('\n').map_or("", |end| &stdout[..end]);
             if let Some(found) = complete.lines().find_map(|line| line.strip_prefix(prefix)) {
                 return Some(found.to_owned());
@@ -88,30 +88,30 @@ impl Process {
     /// Sends a signal.
     ///
     /// # Panics
-    /// When the process is gone already.
+    /// Panics if the process has ended.
     pub fn signal(&self, signal: Signal) {
         signal::kill(pid(self.pid()), signal).expect("the process is there");
     }
 
-    /// Ends it as `kill -9` does, and waits until it is gone.
+    /// Kills the process with SIGKILL and waits until it has ended.
     ///
     /// # Panics
-    /// When it cannot be killed.
+    /// Panics if it cannot be killed.
     pub async fn kill9(&mut self) {
         self.child.kill().expect("a child can be killed");
         self.wait_exit().await;
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has ended by itself.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not end.
     pub async fn wait_exit(&mut self) -> ExitStatus {
         let what = format!("the end of {}", self.name);
         eventually(&what, async || self.child.try_wait().expect("a child can be asked")).await
     }
 
-    /// Whether it has not ended.
+    /// Returns whether the process is still running.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -119,7 +119,7 @@ impl Process {
     #[expect(clippy::disallowed_methods, reason = "a destructor cannot await")]
     fn end(&mut self) {
         if self.is_running() {
-            // It may end at this very moment; what counts is that it is gone afterwards.
+            // It may end before the signal arrives; only the result matters.
             let _ = signal::kill(pid(self.pid()), Signal::SIGTERM);
             for _ in 0..GRACE.as_millis() / INTERVAL.as_millis() {
                 if !self.is_running() {
@@ -130,7 +130,8 @@ impl Process {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // Twice nobody: a process that is just being replaced (exec) has no command line for a moment.
+        // Requires two empty lists in a row, because a process in the middle of `exec` has no command line for a
+        // moment.
         let mut nobody = 0;
         for _ in 0..GRACE.as_millis() / INTERVAL.as_millis() {
             if nobody == 2 {
@@ -147,7 +148,7 @@ impl Process {
 
     fn print_output(&self) {
         let mut out = std::io::stderr().lock();
-        // A test that fails already must not fail to print.
+        // A failing test must not panic again while printing.
         let _ = writeln!(out, "--- {} (pid {}), stdout\n{}", self.name, self.pid(), self.stdout());
         let _ = writeln!(out, "--- {} (pid {}), stderr\n{}", self.name, self.pid(), self.stderr());
         for log in fs::read_dir(self.home.data().join("logs")).into_iter().flatten().flatten() {

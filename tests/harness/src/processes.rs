@@ -1,11 +1,11 @@
-//! Who is alive on this machine (Linux).
+//! Live processes of this machine (Linux).
 
 use std::{fs, path::Path};
 
 use crate::home::Home;
 
-/// The processes that were started in `home` and are alive, whoever is their parent now: their command line or their
-/// environment names it. Zombies are not alive.
+/// Returns the live processes that were started in `home`, whatever their parent is now: those whose command line or
+/// environment names it. Zombies do not count as alive.
 #[must_use]
 pub fn of(home: &Home) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
@@ -14,16 +14,16 @@ pub fn of(home: &Home) -> Vec<u32> {
     pids.filter(|pid| *pid != me && names(*pid, home.path()) && is_alive(*pid)).collect()
 }
 
-/// Whether there is such a process and it is no zombie.
+/// Returns whether the process exists and is not a zombie.
 #[must_use]
 pub fn is_alive(pid: u32) -> bool {
-    // The name of a process, in brackets, may contain anything; the state follows the last bracket.
+    // The process name, in brackets, may contain anything; the state follows the last bracket.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
     state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
-/// The zombies among the children of this process.
+/// Returns the number of zombies among the children of this process.
 #[must_use]
 pub fn zombies_of(parent: u32) -> usize {
     let Ok(entries) = fs::read_dir("/proc") else { return 0 };

@@ -16,10 +16,10 @@ pub struct QwenProxy {
 // === impl QwenProxy ===
 
 impl QwenProxy {
-    /// Starts it and waits until it listens.
+    /// Starts qwen-proxy and waits until it listens.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not listen.
     pub async fn start(launch: Launch) -> Self {
         let home = launch.home_dir().clone();
         let mut command = launch.command("qwen-proxy");

@@ -16,10 +16,10 @@ pub struct Router {
 // === impl Router ===
 
 impl Router {
-    /// Starts it and waits until it listens.
+    /// Starts provider-router and waits until it listens.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not listen.
     pub async fn start(launch: Launch) -> Self {
         let home = launch.home_dir().clone();
         let mut command = launch.command("provider-router");

@@ -1,4 +1,4 @@
-//! api-server with its two children, as a user starts it.
+//! api-server with its two child processes, as users start it.
 
 use serde_json::{Value, json};
 
@@ -13,16 +13,16 @@ use crate::{
 /// All three services.
 #[derive(Debug)]
 pub struct Stack {
-    /// api-server's process.
+    /// The process of api-server.
     pub process: Process,
     /// A client of api-server.
     pub api: Client,
-    /// Their directory.
+    /// The shared directory.
     pub home: Home,
     client_key: Option<&'static str>,
 }
 
-/// How to start a [`Stack`].
+/// Settings for starting a [`Stack`].
 #[derive(Clone, Debug)]
 pub struct StackBuilder {
     launch: Launch,
@@ -40,14 +40,15 @@ impl StackBuilder {
         self
     }
 
-    /// Whether api-server starts its children at once (it does), or on request.
+    /// Sets whether api-server starts its children at once (the default) or on request.
     #[must_use]
     pub const fn autostart(mut self, autostart: bool) -> Self {
         self.autostart = autostart;
         self
     }
 
-    /// provider-router and qwen-proxy ask for this client key, api-server for the same text as its token, and their clients present it.
+    /// Makes provider-router and qwen-proxy require this client key, and api-server the same text as its token; their
+    /// clients send it.
     #[must_use]
     pub fn client_key(mut self, key: &'static str) -> Self {
         self.launch = self.launch.env("CLIENT_KEYS", key).env("API_TOKEN", key);
@@ -55,10 +56,10 @@ impl StackBuilder {
         self
     }
 
-    /// Starts api-server, and waits until it listens and its children run, if they are started at once.
+    /// Starts api-server and waits until it listens and, with autostart, its children are running.
     ///
     /// # Panics
-    /// When that does not happen.
+    /// Panics if that does not happen.
     pub async fn start(self) -> Stack {
         let home = self.launch.home_dir().clone();
         let mut command = self.launch.command("api-server");
@@ -78,23 +79,23 @@ impl StackBuilder {
 // === impl Stack ===
 
 impl Stack {
-    /// How to start one.
+    /// Returns the default settings.
     #[must_use]
     pub fn builder() -> StackBuilder {
         StackBuilder { launch: Launch::default(), autostart: true, client_key: None }
     }
 
-    /// Starts one without settings.
+    /// Starts a stack with the default settings.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
 
-    /// `GET /api/proxy/status`.
+    /// Returns the answer to `GET /api/proxy/status`.
     pub async fn status(&self) -> Value {
         self.api.get("/api/proxy/status").await.expect(200).json()
     }
 
-    /// Waits until both children run; the status then.
+    /// Waits until both children are running and returns the status.
     pub async fn running(&self) -> Value {
         eventually("status `running`", async || {
             let status = self.status().await;
@@ -103,20 +104,20 @@ impl Stack {
         .await
     }
 
-    /// A client of provider-router, which has to run.
+    /// Returns a client of provider-router, which has to be running.
     pub async fn router(&self) -> Client {
         self.child("providerRouter").await
     }
 
-    /// A client of qwen-proxy, which has to run.
+    /// Returns a client of qwen-proxy, which has to be running.
     pub async fn qwen(&self) -> Client {
         self.child("qwenProxy").await
     }
 
-    /// Adds an OpenAI-compatible provider, enabled, with a key, and waits until the router knows it.
+    /// Adds an enabled OpenAI-compatible provider with a key and waits until the router has it.
     ///
     /// # Panics
-    /// When api-server refuses it, or the router does not hear of it.
+    /// Panics if api-server refuses it, or the router does not get it.
     pub async fn add_provider(&self, id: &str, base_url: &str) {
         self.create_provider(id, base_url).await.expect(201);
         let router = self.router().await;
@@ -129,7 +130,7 @@ impl Stack {
         .await;
     }
 
-    /// `POST /api/providers`, whatever comes of it.
+    /// Sends `POST /api/providers` and returns the answer, whatever its status.
     pub async fn create_provider(&self, id: &str, base_url: &str) -> Answer {
         let provider = json!({
             "id": id, "name": id, "type": "openai", "enabled": true, "priority": 50,
@@ -138,7 +139,7 @@ impl Stack {
         self.api.post("/api/providers", &provider).await
     }
 
-    /// The recorded request with this id, once it has an end.
+    /// Waits until the request with this id has ended in the log and returns it.
     pub async fn recorded(&self, request_id: &str) -> Value {
         let what = format!("the end of request {request_id} in the log");
         eventually(&what, async || {

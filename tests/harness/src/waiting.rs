@@ -1,17 +1,17 @@
-//! Waiting without guessing how long.
+//! Waiting with a deadline instead of fixed times.
 
 use std::{fmt::Debug, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
-/// Longer than anything takes on a busy machine; only a failing test ever waits so long.
+/// Longer than any operation takes on a busy machine; only failing tests reach it.
 const DEADLINE: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Asks again and again until there is an answer.
+/// Repeats `check` until it returns `Some`.
 ///
 /// # Panics
-/// When there is none after 30 seconds; `what` is the end of the sentence "… did not happen".
+/// Panics if it has not after 30 seconds; `what` is the beginning of the sentence "… did not happen".
 pub async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -23,11 +23,11 @@ pub async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>
     }
 }
 
-/// Asks again and again until there is an answer, however long that takes, as long as it comes nearer: meanwhile `check`
-/// says how far it is.
+/// Repeats `check` until it returns `Ok`, without a total deadline as long as there is progress: `Err` holds the state
+/// reached so far.
 ///
 /// # Panics
-/// When that has not changed for 30 seconds; `what` is the end of the sentence "… did not happen".
+/// Panics if that state has not changed for 30 seconds; `what` is the beginning of the sentence "… did not happen".
 pub async fn steadily<T, P: PartialEq + Debug>(what: &str, mut check: impl AsyncFnMut() -> Result<T, P>) -> T {
     let mut reached = None;
     let mut deadline = Instant::now() + DEADLINE;
@@ -47,7 +47,7 @@ pub async fn steadily<T, P: PartialEq + Debug>(what: &str, mut check: impl Async
 /// Waits for `event`.
 ///
 /// # Panics
-/// When it has not come after 30 seconds.
+/// Panics if it does not complete within 30 seconds.
 pub async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
     match timeout(DEADLINE, event).await {
         Ok(done) => done,

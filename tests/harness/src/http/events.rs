@@ -1,4 +1,4 @@
-//! A streamed answer, event by event.
+//! Streamed answers, read event by event.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -11,15 +11,15 @@ use signalbox_core::{
 
 use crate::waiting::within;
 
-/// No event of a test is longer.
+/// Maximum event size in bytes; larger than any event of the tests.
 const LONGEST: usize = 16 << 20;
 
 /// A streamed answer. Dropping it before its end closes the connection.
 #[derive(Debug)]
 pub struct Events {
-    /// The status.
+    /// Status code.
     pub status: u16,
-    /// The headers.
+    /// Headers.
     pub headers: HeaderMap,
     body: Incoming,
     splitter: Splitter,
@@ -37,10 +37,10 @@ impl Events {
         Self { status, headers: head.headers, body, splitter, raw: BytesMut::new(), over: None }
     }
 
-    /// The next event; `None` at the end of the answer, however it ended.
+    /// Returns the next event, or `None` at the end of the answer, whether proper or not.
     ///
     /// # Panics
-    /// When nothing comes for 30 seconds.
+    /// Panics if nothing is received for 30 seconds.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = self.splitter.next_frame().expect("no event is that long") {
@@ -51,7 +51,7 @@ impl Events {
         }
     }
 
-    /// The text that the next event with a text adds to the first choice; `None` at the end of the answer.
+    /// Returns the content that the next event with any adds to the first choice; `None` at the end of the answer.
     pub async fn next_text(&mut self) -> Option<String> {
         loop {
             let frame = self.next().await?;
@@ -70,7 +70,7 @@ impl Events {
         Finished { folded: openai::fold_stream(&raw), raw, complete: self.over == Some(true) }
     }
 
-    /// The header `name`; empty when there is none.
+    /// Returns the value of the header `name`; empty if missing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
@@ -92,13 +92,13 @@ impl Events {
     }
 }
 
-/// A streamed answer that is over.
+/// A finished streamed answer.
 #[derive(Debug)]
 pub struct Finished {
     /// All bytes of the body.
     pub raw: Bytes,
-    /// Whether the body ended as it should, and not with a broken connection.
+    /// Whether the body ended properly rather than with a broken connection.
     pub complete: bool,
-    /// What its events say.
+    /// The answer folded from its events.
     pub folded: openai::Answer,
 }

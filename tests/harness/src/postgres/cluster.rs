@@ -1,7 +1,7 @@
-//! A running server with its data.
+//! A running PostgreSQL server with its data.
 //!
-//! The server runs under a shell that reads from a pipe whose other end is ours. However this process ends, the pipe
-//! breaks: the shell stops the server and removes its directory.
+//! The server runs under a shell that reads from a pipe held open by this process. However this process ends, the pipe
+//! is closed: the shell then stops the server and removes its directory.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -14,11 +14,12 @@ use tempfile::TempDir;
 
 use super::installation::Installation;
 
-/// How long a server may take to start.
+/// Maximum time for a server to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
-/// `$1` is the directory to remove, the rest is the server. A line says: stop, but keep the directory.
+/// `$1` is the directory to remove, the rest is the server command. A line on stdin means: stop, but keep the
+/// directory.
 const SHELL: &str = r#"
 directory=$1; shift
 "$@" >>"$directory/log" 2>&1 </dev/null &
@@ -29,7 +30,7 @@ wait "$server"
 [ -n "$keep" ] || rm -rf "$directory"
 "#;
 
-/// Data of tests need not survive anything.
+/// Durability is switched off: the data of tests is temporary.
 const SETTINGS: [&str; 8] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
@@ -58,7 +59,7 @@ impl Cluster {
         loop {
             cluster.port = free_port()?;
             match cluster.start(installation).await {
-                // Somebody else took the port before the server did.
+                // Another process took the port before the server did.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
                 started => return started.map(|()| cluster),
             }
@@ -74,7 +75,7 @@ impl Cluster {
         self.directory.path()
     }
 
-    /// Starts the server, unless it runs, and waits until it takes connections.
+    /// Starts the server, unless it is running, and waits until it accepts connections.
     pub(super) async fn start(&mut self, installation: &Installation) -> io::Result<()> {
         if self.shell.is_some() {
             return Ok(());
@@ -89,7 +90,7 @@ impl Cluster {
         started
     }
 
-    /// Stops the server, if it runs: connections break, data stays.
+    /// Stops the server, if it is running: connections break, data is kept.
     pub(super) async fn stop(&mut self) -> io::Result<()> {
         let Some(mut shell) = self.shell.take() else { return Ok(()) };
         if let Some(pipe) = &mut shell.stdin {
@@ -101,7 +102,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // `wait` closes the pipe first. A failure means that the shell is gone already, which is what we want.
+        // `wait` closes the pipe first. It only fails if the shell has ended already, which is the goal.
         if let Some(mut shell) = self.shell.take() {
             drop(shell.wait());
         }
@@ -116,7 +117,7 @@ pub(super) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Runs the server on the `data` of a directory, under a shell.
+/// Runs the server on the `data` subdirectory of a directory, under a shell.
 pub(super) fn spawn(installation: &Installation, shell: &str, directory: &Path, port: u16) -> io::Result<Child> {
     let mut command = installation.command("sh");
     command.args(["-c", shell, "sh"]).arg(directory).arg(installation.program("postgres"));
@@ -124,11 +125,11 @@ pub(super) fn spawn(installation: &Installation, shell: &str, directory: &Path, 
     for setting in SETTINGS {
         command.args(["-c", setting]);
     }
-    // A group of its own, so that a signal to the test's group leaves the shell alive to clean up.
+    // A separate process group, so that a signal to the test's group leaves the shell alive to clean up.
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
-/// Waits until the server takes connections. What its log said before `seen` was about an earlier start.
+/// Waits until the server accepts connections. Log output before the offset `seen` belongs to an earlier start.
 pub(super) async fn ready(directory: &Path, seen: usize) -> io::Result<()> {
     let started = async {
         while !is_ready(directory) {
@@ -150,13 +151,14 @@ pub(super) async fn ready(directory: &Path, seen: usize) -> io::Result<()> {
     }
 }
 
-/// What the server writes into its pid file: only ours writes there, while anybody might answer on the port.
+/// Returns whether the server is ready according to its pid file: unlike the port, that file can only belong to this
+/// server.
 pub(super) fn is_ready(directory: &Path) -> bool {
     let file = read(&directory.join("data/postmaster.pid"));
     file.lines().nth(7).is_some_and(|line| line.trim() == "ready")
 }
 
-/// A file that may not be there yet.
+/// Reads a file that may not exist yet.
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

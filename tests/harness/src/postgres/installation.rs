@@ -1,4 +1,4 @@
-//! The PostgreSQL of this machine, and a freshly made cluster to copy from.
+//! The installed PostgreSQL, and a new cluster that serves as a template.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -10,21 +10,21 @@ use std::process::{Command, Output};
 use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
-/// Where Debian keeps its versions; they are not on the path.
+/// Debian's directory of PostgreSQL versions, which are not on the path.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// The programs, and who runs them.
+/// The programs, and the user that runs them.
 #[derive(Clone, Debug)]
 pub(super) struct Installation {
     programs: PathBuf,
-    /// PostgreSQL refuses to run as root; then it runs as `postgres`.
+    /// User and group id of `postgres` if this process runs as root, as which PostgreSQL refuses to run.
     user: Option<(u32, u32)>,
 }
 
 // === impl Installation ===
 
 impl Installation {
-    /// `None`, with a loud line, if there is no PostgreSQL and none is demanded.
+    /// Finds PostgreSQL; if it is missing and not required, prints a line and returns `None`.
     pub(super) fn find_or_skip() -> Option<Self> {
         let found = find_programs().zip(find_user());
         if let Some((programs, user)) = found {
@@ -43,11 +43,11 @@ impl Installation {
         self.programs.join(name)
     }
 
-    /// Runs `name` as the user of the server: one of its programs, or else one on the path.
+    /// Builds a command that runs as the server's user: a PostgreSQL program, or else one on the path.
     pub(super) fn command(&self, name: &str) -> Command {
         let program = self.program(name);
         let mut command = Command::new(if program.is_file() { program } else { name.into() });
-        // The directory of the test may be closed to that user.
+        // The current directory may not be accessible to that user.
         command.current_dir("/").env("LC_ALL", "C");
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
@@ -55,7 +55,7 @@ impl Installation {
         command
     }
 
-    /// A directory with a new cluster in its `data`, which belongs to the user of the server.
+    /// Creates a directory with a copy of the template in `data`, owned by the server's user.
     pub(super) async fn copy_template(&self) -> io::Result<TempDir> {
         let this = self.clone();
         let template = tokio::task::spawn_blocking(move || this.template()).await??;
@@ -67,19 +67,19 @@ impl Installation {
         Ok(directory)
     }
 
-    /// A directory of this user and this version, for what is made once.
+    /// Returns the directory of this user and version for files that are created once.
     pub(super) fn home(&self) -> io::Result<PathBuf> {
         let home = std::env::temp_dir().join(format!("signalbox-postgres-{}-{}", self.owner(), self.version()?));
         self.take(&home)?;
         Ok(home)
     }
 
-    /// Who runs the server.
+    /// Returns the id of the user that runs the server.
     fn owner(&self) -> u32 {
         self.user.map_or_else(|| geteuid().as_raw(), |(uid, _)| uid)
     }
 
-    /// Makes `directory` and gives it to the user of the server, unless that has been done.
+    /// Creates `directory` and makes the server's user its owner, unless that has been done.
     pub(super) fn take(&self, directory: &Path) -> io::Result<()> {
         match fs::create_dir(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -87,13 +87,13 @@ impl Installation {
         }
         match fs::symlink_metadata(directory)?.uid() {
             uid if uid == self.owner() => Ok(()),
-            // Just made: here, or by a test beside this one which has not given it away yet.
+            // Just created, here or by a concurrent test that has not changed the owner yet.
             uid if uid == geteuid().as_raw() => self.give(directory),
             _ => Err(io::Error::other(format!("{} belongs to somebody else", directory.display()))),
         }
     }
 
-    /// The cluster to copy from, made by whoever comes first.
+    /// Returns the template cluster; the first caller creates it, under a lock.
     fn template(&self) -> io::Result<PathBuf> {
         let home = self.home()?;
         let lock = File::create(home.join("lock"))?;
@@ -105,7 +105,7 @@ impl Installation {
             }
             let mut command = self.command("initdb");
             command.args(["--no-locale", "--encoding=UTF8", "--username=postgres", "--auth=trust", "--no-sync"]);
-            // The log of a copy is copied too: small segments make small copies.
+            // The write-ahead log is copied too, so small segments make small copies.
             command.arg("--wal-segsize=1").arg("-D").arg(&unfinished);
             succeed(command.output()?)?;
             fs::rename(&unfinished, &template)?;
@@ -123,7 +123,7 @@ impl Installation {
             .collect())
     }
 
-    /// Makes a directory the private one of the server's user.
+    /// Makes a directory private to the server's user.
     fn give(&self, directory: &Path) -> io::Result<()> {
         fs::set_permissions(directory, Permissions::from_mode(0o700))?;
         match self.user {
@@ -133,7 +133,7 @@ impl Installation {
     }
 }
 
-/// Runs a command to its end, without keeping a worker waiting.
+/// Runs a command to its end without blocking a worker thread.
 pub(super) async fn run(mut command: Command) -> io::Result<Output> {
     tokio::task::spawn_blocking(move || succeed(command.output()?)).await?
 }
@@ -145,7 +145,7 @@ fn succeed(output: Output) -> io::Result<Output> {
     Err(io::Error::other(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr))))
 }
 
-/// The newest version of Debian's, or what is on the path.
+/// Finds the newest version in Debian's directory, or else the programs on the path.
 fn find_programs() -> Option<PathBuf> {
     let versions = fs::read_dir(DEBIAN).into_iter().flatten().flatten();
     let numbered = versions.filter_map(|entry| {
@@ -163,7 +163,7 @@ fn is_complete(programs: &Path) -> bool {
     ["initdb", "postgres", "createdb"].iter().all(|name| programs.join(name).is_file())
 }
 
-/// `Some(None)`: we run it ourselves. `None`: nobody can.
+/// Returns `Some(None)` if the server can run as the current user, and `None` if there is no suitable user.
 fn find_user() -> Option<Option<(u32, u32)>> {
     if !geteuid().is_root() {
         return Some(None);

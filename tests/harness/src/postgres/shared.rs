@@ -1,9 +1,9 @@
-//! One server for all tests that run at about the same time, in whatever process.
+//! One server shared by all tests that run at about the same time, in any process.
 //!
-//! Starting a server costs a second or more, so the first test that needs one starts it and later ones join. Whoever
-//! uses it holds a pipe open for writing, and the kernel counts them: when the last one has gone, however it ended, the
-//! shell at the other end reads the end of the file. It lingers, because the next test may be about to start; then it
-//! takes the pipe's name away, so that nobody can join any more, waits for those who were quicker, stops the server and
+//! Starting a server takes a second or more, so the first test that needs it starts it and later ones join. Each user
+//! holds a pipe open for writing, and the kernel counts the writers: after the last one has ended, for whatever reason,
+//! the shell at the reading end sees the end of file. It waits a little because the next test may be about to start;
+//! then it renames the pipe so that no more tests can join, waits for those that joined before, stops the server and
 //! removes its directory.
 
 use std::fs::{self, File, OpenOptions};
@@ -16,7 +16,7 @@ use nix::libc::O_NONBLOCK;
 use super::cluster;
 use super::installation::{self, Installation};
 
-/// `$1` is the directory, the rest is the server. Whoever joins writes a byte.
+/// `$1` is the directory, the rest is the server command. Each user that joins writes a byte.
 const SHELL: &str = r#"
 directory=$1; shift
 exec 3<"$directory/users"
@@ -34,11 +34,11 @@ wait "$server"
 rm -rf "$directory"
 "#;
 
-/// A part in the shared server.
+/// A share in the shared server.
 #[derive(Debug)]
 pub(super) struct Shared {
     port: u16,
-    /// While it is open, the server stays.
+    /// The server is kept running while this pipe is open.
     _users: File,
 }
 
@@ -48,7 +48,7 @@ impl Shared {
     pub(super) async fn join(installation: &Installation) -> io::Result<Self> {
         let this = installation.clone();
         let home = tokio::task::spawn_blocking(move || this.home()).await??;
-        // One at a time, so that only one starts a server.
+        // Lock, so that only one process at a time starts a server.
         let turn = File::create(home.join("turn"))?;
         let turn = tokio::task::spawn_blocking(move || turn.lock().map(|()| turn)).await??;
         let current = home.join("current");
@@ -67,7 +67,7 @@ impl Shared {
     async fn start(installation: &Installation, current: &Path) -> io::Result<Self> {
         loop {
             match Self::try_start(installation, current).await {
-                // Somebody else took the port before the server did. The shell cleans up.
+                // Another process took the port before the server did. The shell cleans up.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
                 started => return started,
             }
@@ -81,7 +81,7 @@ impl Shared {
         let mut mkfifo = installation.command("mkfifo");
         mkfifo.arg(&pipe);
         installation::run(mkfifo).await?;
-        // For reading as well, because opening only for writing would wait for the shell.
+        // Opened for reading as well, because opening only for writing would block until the shell opens the pipe.
         let users = OpenOptions::new().read(true).write(true).open(&pipe)?;
         let port = cluster::free_port()?;
         cluster::spawn(installation, SHELL, &directory, port)?;
@@ -94,10 +94,10 @@ impl Shared {
     }
 }
 
-/// A part in the server that runs already, if there is one.
+/// Joins the running server, if any.
 fn join_running(current: &Path) -> Option<Shared> {
     let directory = fs::read_to_string(current).ok().map(PathBuf::from)?;
-    // This fails at once if nobody reads any more. From here on the shell waits for us.
+    // Fails at once if the pipe has no reader. Afterwards the shell waits for this process.
     let mut users = OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(directory.join("users")).ok()?;
     users.write_all(b"x").ok()?;
     let port = fs::read_to_string(directory.join("port")).ok()?.parse().ok()?;

@@ -23,7 +23,7 @@ fn a_directory_that_a_neighbour_has_only_just_made_is_taken() {
     for _ in 0..2 {
         installation.take(&home).expect("it is ours");
     }
-    // Only root can make a directory that belongs to somebody else.
+    // Only root can create a directory owned by another user.
     if nix::unistd::geteuid().is_root() {
         std::os::unix::fs::chown(&home, Some(u32::MAX - 1), None).expect("root may");
         installation.take(&home).expect_err("it is not ours");
