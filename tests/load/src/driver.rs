@@ -1,14 +1,14 @@
-//! The driver: starts everything, lets the targets take turns, and makes one table of it.
+//! The driver: starts everything, measures the targets in turn, and produces one table.
 //!
 //! # Layout
-//! [`scenario`]: what is asked. [`target`]: who is asked, in [`process`]es on [`cores`]. [`measure`]: one scenario with one
-//! target, with single questions from [`probe`]; [`others`] who use the machine meanwhile are noticed. [`results`] become a
-//! [`table`] and a [`picture`].
+//! [`scenario`]: the requests. [`target`]: the programs under measurement, run as [`process`]es on [`cores`].
+//! [`measure`]: one scenario with one target, with single requests from [`probe`]; [`others`] detects other load on the
+//! machine. [`results`] are shown as a [`table`] and a [`picture`].
 //!
 //! # Invariants
-//! - Dropping the future of [`run`], as an interrupt does, kills every process and removes every file it has made.
-//! - Whoever is not being measured stands still.
-//! - What is left out is said, in the results too.
+//! - Dropping the future of [`run`], as an interrupt does, kills every process and removes every file of the run.
+//! - Targets that are not being measured are paused.
+//! - Everything left out is reported, also in the results.
 
 pub mod cores;
 pub mod measure;
@@ -36,42 +36,43 @@ use tokio::{process::Command, time::Duration, time::sleep};
 
 use crate::{descriptors, prompt::Pool};
 
-/// What to measure, and how long.
+/// Options of a run.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// One short round, without D, E and L: shows that everything works, and nothing else
+    /// One short round, without D, E and L: only shows that everything works
     #[arg(long)]
     pub quick: bool,
     /// Only these scenarios: A, B, C, D2k, D8k, E, F, L, Q, Q50, Q500, R100, R2000 (repeatable)
     #[arg(long)]
     pub scenario: Vec<String>,
-    /// Rounds; the figures are their medians
+    /// Number of rounds; the figures are their medians
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub rounds: u32,
-    /// Seconds of a scenario in one round
+    /// Seconds per scenario and round
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
-    /// Where `provider-router`, `qwen-proxy`, `null-proxy`, `mock-upstream`, `fake-qwen` and `load` are; default: beside this program
+    /// Directory of `provider-router`, `qwen-proxy`, `null-proxy`, `mock-upstream`, `fake-qwen` and `load`; default:
+    /// that of this program
     #[arg(long)]
     pub binaries: Option<PathBuf>,
 }
 
-/// A run that goes on.
+/// A run in progress.
 struct Bench {
     site: Site,
     targets: Vec<Target>,
     results: Results,
     options: Options,
-    /// What is asked in the end: the mock, the fake of chat.qwen.ai.
+    /// The upstreams: the mock and the fake of chat.qwen.ai.
     upstreams: [Process; 2],
-    /// Last, so that nobody writes there any more when it goes.
+    /// Last field, so that it is removed after the processes that write to it.
     _dir: TempDir,
 }
 
 /// Starts everything, measures, and stops everything.
 ///
 /// # Errors
-/// When something that has to work does not.
+/// Fails if a required step fails.
 pub async fn run(options: Options) -> anyhow::Result<Results> {
     if let Some(unknown) =
         options.scenario.iter().find(|name| *name != START && !SCENARIOS.iter().any(|scenario| scenario.name == **name))
@@ -142,7 +143,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Fresh connections, cold caches and journal segments that nobody has written to yet are no one's usual state.
+    /// Measures each target once, because fresh connections, cold caches and new journal segments are not
+    /// representative.
     async fn warm_up(&mut self) -> anyhow::Result<()> {
         for target in &mut self.targets {
             let first = SCENARIOS.iter().find(|scenario| scenario.targets.contains(&target.kind));
@@ -177,7 +179,7 @@ impl Bench {
         Ok(())
     }
 
-    /// One scenario with everybody whom it is for; each round somebody else is first.
+    /// Runs one scenario with all of its targets; the first target changes with each round.
     async fn round(&mut self, scenario: &Scenario, round: usize) -> anyhow::Result<()> {
         for turn in 0..scenario.targets.len() {
             let kind = scenario.targets[(turn + round) % scenario.targets.len()];
@@ -190,7 +192,7 @@ impl Bench {
             let sample = match measured {
                 Ok(sample) => Sample { noise: noise?, ..sample },
                 Err(error) => {
-                    // The others are worth their minutes all the same.
+                    // The other measurements are still worth taking.
                     let failure = format!("{} of {}: {error:#}", scenario.name, kind.name());
                     say(&format!("FAILED: {failure}"));
                     self.results.failures.push(failure);
@@ -218,7 +220,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Stops everything, and looks what is in the databases then.
+    /// Stops everything and then counts the rows in the databases.
     async fn audit(mut self) -> anyhow::Result<Results> {
         for target in &mut self.targets {
             target.process().map_or(Ok(()), Process::resume)?;
@@ -238,12 +240,12 @@ impl Bench {
     }
 }
 
-/// Whose work belongs to a measurement of `target`, beside what this process starts for it.
+/// Returns the processes that belong to a measurement of `target`, besides those started for it.
 fn ours<'a>(upstreams: &'a [Process], target: &'a Target) -> Vec<&'a Process> {
     target.process().into_iter().chain(upstreams).collect()
 }
 
-/// Starts `program`, and waits until it answers anything at all.
+/// Starts `program` and waits until it answers a request.
 async fn upstream(program: &'static str, args: &[&str], port: u16, site: &Site) -> anyhow::Result<Process> {
     let mut command = Command::new(site.binaries.join(program));
     command.args(args);
@@ -257,13 +259,13 @@ async fn upstream(program: &'static str, args: &[&str], port: u16, site: &Site) 
     anyhow::bail!("{program} does not answer: {}", process.last_words())
 }
 
-/// Leaves something out, loudly.
+/// Records and reports that something is left out.
 fn note(results: &mut Results, why: String) {
     say(&format!("LEFT OUT: {why}"));
     results.notes.push(why);
 }
 
-/// Tells how it goes. Who has closed stderr does not want to know.
+/// Reports progress on stderr and ignores errors, such as a closed stderr.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

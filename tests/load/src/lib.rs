@@ -1,20 +1,21 @@
-//! The project's own benchmark. `README.md` says what is measured and how to read it.
+//! The benchmark of this project. `README.md` describes the measurements and how to read them.
 //!
 //! # Layout
 //! - [`mock`]: the upstream. [`load`]: the client. Both speak HTTP over [`wire`], byte by byte, so that the core they
-//!   share is never the narrow place. [`prompt`]: what the client says.
-//! - [`driver`]: starts everything, lets the targets take turns, and makes one table of it.
-//! - [`operation`]: single parts of the router's work, for counting instructions.
-//! - The binaries `mock-upstream`, `null-proxy`, `load`, `bench` and `instructions` are thin.
+//!   share is never the bottleneck. [`prompt`]: the requests of the client.
+//! - [`driver`]: starts everything, measures the targets in turn, and produces one table.
+//! - [`operation`]: parts of the router's work, for counting instructions.
+//! - The binaries `mock-upstream`, `null-proxy`, `load`, `bench` and `instructions` are thin wrappers.
 //!
 //! # Theory
-//! A figure in requests per second belongs to one machine and one hour. So every target is measured beside the same null
-//! proxy, the least that the same HTTP library can do, in rounds that take turns; what is published is the ratio. Client
-//! and upstream share one core and the target has the other one alone: the target is what is exhausted first.
+//! A figure in requests per second is only valid for one machine at one time. Therefore every target is measured next
+//! to the same null proxy, the minimal proxy of the same HTTP library, in alternating rounds, and the ratio is
+//! published. Client and upstream share one core and the target has another core to itself, so that the target is the
+//! first to be saturated.
 //!
 //! # Invariants
-//! - Everything is on loopback, and bounded in count and in time.
-//! - No process outlives the driver's run, and no directory does.
+//! - All connections use loopback, and are bounded in number and time.
+//! - No process and no directory outlives a run of the driver.
 
 pub mod clock;
 pub mod descriptors;

@@ -1,13 +1,13 @@
-//! The client.
+//! The load generator.
 //!
-//! One thread, one task per connection. Three ways to ask: *closed*, where every connection sends its next request when
-//! it has its answer, for throughput; *open*, at a fixed rate, for latency; *streams*, one stream per connection, all at
-//! the same time, for memory.
+//! One thread with one task per connection. Three modes: *closed*, in which every connection sends its next request
+//! after its answer, for throughput; *open*, at a fixed rate, for latency; *streams*, with one stream per connection,
+//! all at the same time, for memory.
 //!
 //! # Theory
-//! At a fixed rate a request has a time at which it is due. When the target has stalled, those behind it leave late and
-//! are timed from when they were due, so that a stall counts for everybody who had to wait for it (no coordinated
-//! omission). One that leaves on time is timed from when its timer let it go: the timer's slack is not the target's.
+//! At a fixed rate every request has a due time. If the target stalls, the requests behind it leave late and are timed
+//! from their due time, so that a stall counts for every request that had to wait (no coordinated omission). A request
+//! that leaves on time is timed from when its timer fired: the slack of the timer is not caused by the target.
 
 mod exchange;
 mod qwen;
@@ -31,58 +31,58 @@ use crate::{
 /// How requests follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// Each connection sends again as soon as it has its answer.
+    /// Each connection sends its next request as soon as it has its answer.
     Closed,
-    /// At a fixed rate.
+    /// Requests are sent at a fixed rate.
     Open,
-    /// One stream per connection, all at once.
+    /// One stream per connection, all at the same time.
     Streams,
 }
 
-/// Which API is spoken.
+/// The API of the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Api {
     /// OpenAI's.
     Openai,
-    /// That of chat.qwen.ai's web page, as a client without any proxy would have to.
+    /// The API of chat.qwen.ai's web page, as used by a client without a proxy.
     Qwen,
 }
 
-/// What to ask, and how often.
+/// Settings of a run.
 #[derive(Args, Clone, Debug)]
 pub struct Load {
     /// How requests follow each other
     pub mode: Mode,
-    /// The API that is spoken
+    /// API of the requests
     #[arg(long, value_enum, default_value_t = Api::Openai)]
     pub api: Api,
-    /// The port of 127.0.0.1 that is asked
+    /// Port on 127.0.0.1
     #[arg(long)]
     pub port: u16,
-    /// Connections
+    /// Number of connections
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub connections: u32,
-    /// How long to ask (closed, open), or over how long the streams begin
+    /// Duration in seconds (closed, open), or period over which the streams begin
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
     /// Requests per second (open)
     #[arg(long, default_value_t = 1000.0)]
     pub rate: f64,
-    /// What is said
+    /// Kind of prompt
     #[arg(long, value_enum, default_value_t = Kind::Short)]
     pub prompt: Kind,
-    /// The model: `mock-CHUNKSxMILLISECONDS`
+    /// Model: `mock-CHUNKSxMILLISECONDS`
     #[arg(long, default_value = "mock-100x0")]
     pub model: String,
-    /// Ask for streams
+    /// Request streams
     #[arg(long)]
     pub stream: bool,
-    /// How many seconds one answer may take
+    /// Maximum seconds for an answer
     #[arg(long, default_value_t = 30.0)]
     pub patience: f64,
 }
 
-/// One connection and its books.
+/// One connection with its statistics.
 struct Worker {
     load: Rc<Load>,
     tally: Rc<RefCell<Tally>>,
@@ -93,7 +93,7 @@ struct Worker {
 // === impl Load ===
 
 impl Load {
-    /// The command line that says the same.
+    /// Returns the equivalent command line.
     #[must_use]
     pub fn to_args(&self) -> Vec<String> {
         let word = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
@@ -118,7 +118,7 @@ impl Load {
         args
     }
 
-    /// Asks, and counts what comes back.
+    /// Sends the requests and collects statistics.
     pub async fn run(self) -> Report {
         let pool = Pool::new();
         let tally = Rc::new(RefCell::new(Tally::new()));
@@ -166,7 +166,7 @@ impl Worker {
         }
     }
 
-    /// One request, timed from `start`.
+    /// Sends one request, timed from `start`.
     async fn ask(&mut self, start: Instant) {
         self.tally.borrow_mut().began();
         let patience = Duration::from_secs_f64(self.load.patience);

@@ -1,8 +1,8 @@
-//! The upstream: an OpenAI-compatible provider that costs as little as possible.
+//! The upstream: an OpenAI-compatible provider with minimal cost.
 //!
-//! `fake-provider` notes down every call, which a benchmark would pay for; this one keeps nothing. The name of the model
-//! says what a stream looks like: `mock-<chunks>x<milliseconds between them>`. Every chunk is a write of its own and
-//! carries its send time, `t=<CLOCK_MONOTONIC in ns> `, so that the client can tell how long it was on its way.
+//! `fake-provider` records every call, which would distort a benchmark; this provider keeps nothing. The model name
+//! determines the shape of a stream: `mock-<chunks>x<milliseconds between them>`. Every chunk is a separate write and
+//! carries its send time, `t=<CLOCK_MONOTONIC in ns> `, from which the client computes its latency.
 
 use std::{io::Write as _, str, time::Duration};
 
@@ -18,9 +18,9 @@ use crate::{
     wire::{Framing, Peer, Wire},
 };
 
-/// `model` and `stream` are looked for in so many bytes: the load generator sends them first.
+/// Number of bytes searched for `model` and `stream`, which the load generator sends first.
 const LOOKED_AT: usize = 512;
-/// A stream may have so many chunks.
+/// Maximum number of chunks in a stream.
 const MAX_CHUNKS: u32 = 100_000;
 
 /// About 1 KB, a short answer of a chat.
@@ -37,19 +37,19 @@ const COMPLETION: &str = concat!(
     r#""usage":{"prompt_tokens":12,"completion_tokens":150,"total_tokens":162}}"#
 );
 
-/// What a stream looks like.
+/// The shape of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Chunks with content.
+    /// Number of chunks with content.
     pub chunks: u32,
-    /// The time between two of them.
+    /// Time between two chunks.
     pub delay: Duration,
 }
 
 // === impl Shape ===
 
 impl Shape {
-    /// Reads the name of a model; anything up to the last `/` is ignored.
+    /// Parses a model name; anything up to the last `/` is ignored.
     #[must_use]
     pub fn of_model(model: &str) -> Option<Self> {
         let (chunks, delay) = model.rsplit('/').next()?.strip_prefix("mock-")?.split_once('x')?;
@@ -58,15 +58,15 @@ impl Shape {
     }
 }
 
-/// Serves until it is dropped, and all its connections with it.
+/// Serves until dropped, which also ends all connections.
 pub async fn serve(listener: TcpListener) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                // How a connection ends is the client's business, which counts its errors.
+                // Connection errors are counted by the client.
                 Ok((stream, _)) => { connections.spawn(async { drop(connection(stream).await) }); }
-                // Most likely out of file descriptors: do not spin.
+                // Most likely out of file descriptors: pause instead of spinning.
                 Err(_) => sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -94,7 +94,7 @@ async fn connection(stream: TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The text that begins behind `key`, as far as its closing quote.
+/// Returns the text from the end of `key` to the next quote.
 fn text<'a>(json: &'a [u8], key: &[u8]) -> Option<&'a str> {
     let rest = &json[memchr::memmem::find(json, key)? + key.len()..];
     str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()
@@ -118,7 +118,7 @@ async fn answer(wire: &mut Wire, model: &str, shape: Shape) -> std::io::Result<(
     let mut due = Instant::now();
     for _ in 0..shape.chunks {
         if shape.delay.is_zero() {
-            // As other streams have their turn at a provider, so here.
+            // Let other streams run, as a real provider does.
             yield_now().await;
         } else {
             sleep_until(due).await;
@@ -135,7 +135,7 @@ async fn answer(wire: &mut Wire, model: &str, shape: Shape) -> std::io::Result<(
     send(wire, &mut out, "data: [DONE]\n\n", b"0\r\n\r\n").await
 }
 
-/// Writes what waits in `out` and `event` as a chunk, in one call.
+/// Writes the pending bytes in `out`, then `event` as a chunk, in one call.
 async fn send(wire: &mut Wire, out: &mut Vec<u8>, event: &str, after: &[u8]) -> std::io::Result<()> {
     write!(out, "{:x}\r\n{event}\r\n", event.len())?;
     out.extend_from_slice(after);

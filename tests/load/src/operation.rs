@@ -1,4 +1,4 @@
-//! The parts of the router's work for one request, one at a time, for counting instructions.
+//! Single parts of the router's work for a request, for counting instructions.
 
 mod record;
 mod stream;
@@ -27,26 +27,26 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::prompt::{Kind, Pool, Prompts};
 
-/// One of them.
+/// A part of the router's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Operation {
-    /// Reads the fields of a body of 200 bytes.
+    /// Parses the fields of a body of 200 bytes.
     EnvelopeShort,
-    /// Reads the fields of a body of 100 KB.
+    /// Parses the fields of a body of 100 KB.
     EnvelopeLarge,
-    /// Finds the providers of a model.
+    /// Looks up the providers of a model.
     Route,
-    /// Writes down a request of 200 bytes and its answer of 1 KB.
+    /// Writes a request of 200 bytes and its answer of 1 KB to the journal.
     Journal,
-    /// Writes down a request of 100 KB and its answer of 1 KB.
+    /// Writes a request of 100 KB and its answer of 1 KB to the journal.
     JournalLarge,
-    /// Asks a provider for a stream of 100 chunks and relays it, journal included.
+    /// Requests a stream of 100 chunks from a provider and relays it, including the journal.
     Stream,
-    /// Puts a request of 200 bytes and its answer of 1 KB into the database.
+    /// Writes a request of 200 bytes and its answer of 1 KB to the database.
     Record,
 }
 
-/// A journal in a directory of its own. Nobody loads it.
+/// A journal in its own directory, without a loader.
 struct Log {
     journal: Journal,
     permits: Arc<Semaphore>,
@@ -56,16 +56,16 @@ struct Log {
 // === impl Operation ===
 
 impl Operation {
-    /// Its name on the command line.
+    /// Returns its name on the command line.
     #[must_use]
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Does it so many times.
+    /// Runs the operation `times` times.
     ///
     /// # Errors
-    /// When something that has to work does not.
+    /// Fails if a required step fails.
     pub async fn repeat(self, times: u64) -> anyhow::Result<()> {
         match self {
             Self::EnvelopeShort => read(&body(Kind::Short), times),
@@ -79,7 +79,7 @@ impl Operation {
     }
 }
 
-/// The body of a request.
+/// Returns the body of a request.
 fn body(kind: Kind) -> Bytes {
     let mut prompts = Prompts::new(kind, &Pool::new(), 1, "mock-100x0", true, 1);
     let mut request = prompts.request();
@@ -144,7 +144,7 @@ impl Log {
         Ok(Self { journal, permits: Arc::new(Semaphore::new(1)), _dir: dir })
     }
 
-    /// What the router does when it has read a request.
+    /// Does the router's work after reading a request.
     fn begin(&self, body: &Bytes) -> anyhow::Result<Exchange> {
         let begin = Begin {
             received_at: 1_700_000_000_000,

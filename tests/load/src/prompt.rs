@@ -1,7 +1,7 @@
-//! What the client says.
+//! The requests of the client.
 //!
-//! A large prompt is put together from pieces that are in memory already and goes out in one vectored write, so that the
-//! load generator hardly pays for its size.
+//! A large prompt is composed of pieces already in memory and sent in one vectored write, so that its size costs the
+//! load generator little.
 
 use std::rc::Rc;
 
@@ -10,17 +10,17 @@ use clap::ValueEnum;
 
 use crate::mock::Shape;
 
-/// What kind of requests are made.
+/// Kinds of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// 200 bytes.
     Short,
-    /// 100 KB that nobody has seen before.
+    /// 100 KB of new text.
     Fresh,
-    /// 200 bytes that ask the fake of chat.qwen.ai for a stream of the shape that the model's name says.
+    /// 200 bytes that request a stream of the model's shape from the fake of chat.qwen.ai.
     Ticking,
-    /// A coding agent's conversation, which is sent whole with every turn: 80 KB at first, 120 KB in the end, then another
-    /// one. The system prompt is the same in all. So nine tenths of what is sent has been sent before.
+    /// A coding agent's conversation, sent completely with every turn: 80 KB at the beginning, 120 KB at the end, then
+    /// a new conversation. All have the same system prompt. Nine tenths of each request have been sent before.
     Conversation,
 }
 
@@ -28,43 +28,43 @@ const SHORT: usize = 200;
 const FRESH: usize = 100_000;
 const SYSTEM: usize = 20_000;
 const OPENING: usize = 60_000;
-/// A turn of a conversation: what the model said, what the tool answered.
+/// A turn of a conversation: the answer of the model and the result of the tool.
 const ANSWER: usize = 1_000;
 const RESULT: usize = 4_000;
 const LONGEST: usize = 120_000;
-/// Of so many bytes of text every prompt is a piece.
+/// Size of the text from which prompts are cut, in bytes.
 const POOL: usize = 4 << 20;
 
 /// The text of all prompts.
 #[derive(Clone, Debug)]
 pub struct Pool(Rc<[u8]>);
 
-/// Requests, one after the other; those of one connection.
+/// The sequence of requests of one connection.
 #[derive(Debug)]
 pub struct Prompts {
     kind: Kind,
     pool: Pool,
     random: Random,
-    /// What the fake of chat.qwen.ai is asked for: the model that paces its answer, and how the prompt ends.
+    /// For the fake of chat.qwen.ai: the model that sets the pace of the answer, and the end of the prompt.
     ticks: (String, String),
-    /// Up to the value of `content-length`.
+    /// The head up to the value of `content-length`.
     head: Vec<u8>,
     /// The body up to its first message.
     opening: Vec<u8>,
-    /// The head and what else is made anew for this request.
+    /// The head, and the other parts that are new in each request.
     front: Vec<u8>,
-    /// The body of a conversation so far, without its end.
+    /// The body of the conversation so far, without its end.
     history: Vec<u8>,
 }
 
-/// A small generator of numbers (xorshift64*): a run is to be repeatable.
+/// A small generator of pseudo-random numbers (xorshift64*), so that runs are reproducible.
 #[derive(Clone, Debug)]
 struct Random(u64);
 
 // === impl Pool ===
 
 impl Pool {
-    /// Writes the text: words, which compress about as well as people's do.
+    /// Generates text of words that compress about as well as natural language.
     #[must_use]
     pub fn new() -> Self {
         const SYLLABLES: [&str; 16] =
@@ -99,7 +99,7 @@ impl Default for Pool {
 // === impl Prompts ===
 
 impl Prompts {
-    /// Requests to the service at `port` of 127.0.0.1. Different seeds say different things.
+    /// Creates requests to the service at `port` of 127.0.0.1. Different seeds yield different texts.
     #[must_use]
     pub fn new(kind: Kind, pool: &Pool, port: u16, model: &str, stream: bool, seed: u64) -> Self {
         let head = format!(
@@ -121,7 +121,7 @@ impl Prompts {
         }
     }
 
-    /// The next request, head and body.
+    /// Returns the next request, head and body.
     pub fn request(&mut self) -> impl Buf + '_ {
         let Self { kind, pool, random, ticks, head, opening, front, history } = self;
         let (body, end): (&[u8], &[u8]) = match kind {
@@ -146,7 +146,7 @@ impl Prompts {
         front.as_slice().chain(body).chain(end)
     }
 
-    /// The next text for the fake of chat.qwen.ai, as the inside of a JSON string, and the model that is to answer.
+    /// Returns the model and the next text for the fake of chat.qwen.ai, escaped for a JSON string.
     pub fn ticking(&mut self) -> (String, String) {
         let (model, end) = &self.ticks;
         let text = String::from_utf8_lossy(self.pool.piece(&mut self.random, SHORT));
@@ -154,7 +154,7 @@ impl Prompts {
     }
 }
 
-/// Which model of the fake paces its answer so, and how the prompt, a message of the user, ends then.
+/// Returns the model of the fake that sets the pace of `shape`, and the end of a prompt that requests its chunks.
 fn ticks(shape: Shape) -> (String, String) {
     let model = match shape.delay.as_millis() {
         0 => "qwen3-max".to_owned(),
@@ -163,7 +163,7 @@ fn ticks(shape: Shape) -> (String, String) {
     (model, format!(r#"\n\nticks {}"}}]}}"#, shape.chunks))
 }
 
-/// Adds the next turn to a conversation; after the last one another conversation begins.
+/// Appends the next turn to a conversation, or begins a new one after the last turn.
 fn turn(history: &mut Vec<u8>, opening: &[u8], pool: &Pool, random: &mut Random) {
     if history.is_empty() || history.len() > LONGEST {
         history.clear();
@@ -204,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    /// The bodies of the first `count` requests.
+    /// Returns the bodies of the first `count` requests.
     fn bodies(kind: Kind, count: usize) -> Vec<Vec<u8>> {
         let mut prompts = Prompts::new(kind, &Pool::new(), 1, "mock-1x0", true, 7);
         let mut body = || {

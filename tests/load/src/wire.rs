@@ -1,7 +1,8 @@
-//! One HTTP/1.1 connection, read and written without an HTTP library.
+//! An HTTP/1.1 connection, read and written without an HTTP library.
 //!
-//! A library's client and server would cost about as much as the proxy between them. This is what the benchmark's two
-//! ends need of the protocol and no more: `content-length`, chunked bodies without extensions or trailers, keep-alive.
+//! The client and server of a library would cost about as much as the proxy between them. This module implements the
+//! part of the protocol that the benchmark needs: `content-length`, chunked bodies without extensions or trailers, and
+//! keep-alive.
 
 use std::{io, ops::Range};
 
@@ -11,55 +12,55 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The largest head, and the largest line of a chunked body.
+/// Maximum size of a head, and of a line in a chunked body, in bytes.
 const MAX_HEAD: usize = 16 << 10;
-/// The largest body that is held at once.
+/// Maximum size of a body in memory, in bytes.
 const MAX_BODY: usize = 4 << 20;
 const MAX_HEADERS: usize = 48;
 
-/// One connection.
+/// A connection.
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
     input: BytesMut,
 }
 
-/// How the end of a body is told.
+/// How the end of a body is indicated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// So many bytes.
+    /// A length in bytes.
     Length(usize),
-    /// Chunks.
+    /// Chunked encoding.
     Chunked,
 }
 
-/// The head of a message.
+/// Head of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The path of a request; empty in an answer.
+    /// Path of a request; empty in a response.
     pub path: String,
-    /// The status of an answer; 0 in a request.
+    /// Status of a response; 0 in a request.
     pub status: u16,
-    /// What follows.
+    /// Framing of the body.
     pub framing: Framing,
 }
 
-/// Which side of the connection wrote a message.
+/// The peer whose messages are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// The other side sends requests.
+    /// The peer sends requests.
     Client,
-    /// The other side sends answers.
+    /// The peer sends responses.
     Server,
 }
 
 // === impl Wire ===
 
 impl Wire {
-    /// Takes an open connection. Every write leaves at once.
+    /// Takes an open connection and disables Nagle's algorithm.
     ///
     /// # Errors
-    /// When the connection is already broken.
+    /// Fails if the connection is already broken.
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self { stream, input: BytesMut::with_capacity(4096) })
@@ -68,23 +69,23 @@ impl Wire {
     /// Connects to a port of 127.0.0.1.
     ///
     /// # Errors
-    /// When nobody listens.
+    /// Fails if no process listens there.
     pub async fn connect(port: u16) -> io::Result<Self> {
         Self::new(TcpStream::connect(("127.0.0.1", port)).await?)
     }
 
-    /// Writes all of it; several pieces go in one call to the operating system.
+    /// Writes all bytes; several pieces are written in one system call.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// Fails if the connection breaks.
     pub async fn write(&mut self, mut bytes: impl Buf) -> io::Result<()> {
         self.stream.write_all_buf(&mut bytes).await
     }
 
-    /// The next head; `None` when the other side has closed the connection instead.
+    /// Reads the next head; `None` if the peer has closed the connection.
     ///
     /// # Errors
-    /// When the connection breaks, or what comes is not HTTP.
+    /// Fails if the connection breaks, or the input is not valid HTTP.
     pub async fn head(&mut self, peer: Peer) -> io::Result<Option<Head>> {
         loop {
             if let Some((head, len)) = parse(&self.input, peer)? {
@@ -100,10 +101,10 @@ impl Wire {
         }
     }
 
-    /// Waits until a body of `len` bytes is there. It stays until [`Self::consume`].
+    /// Waits until a body of `len` bytes has been received. It remains in the buffer until [`Self::consume`].
     ///
     /// # Errors
-    /// When the connection breaks, or the body is larger than a few megabytes.
+    /// Fails if the connection breaks, or the body is larger than 4 MiB.
     pub async fn body(&mut self, len: usize) -> io::Result<&[u8]> {
         if len > MAX_BODY {
             return Err(bad("the body is too large"));
@@ -114,11 +115,11 @@ impl Wire {
         Ok(&self.input[..len])
     }
 
-    /// Waits until a chunk is there: where it lies, and how many bytes [`Self::consume`] has to drop then. The last chunk
-    /// is empty.
+    /// Waits until a chunk has been received; returns its range in the buffer and the number of bytes to pass to
+    /// [`Self::consume`] afterwards. The last chunk is empty.
     ///
     /// # Errors
-    /// When the connection breaks, or what comes is not a chunk.
+    /// Fails if the connection breaks, or the input is not a chunk.
     pub async fn chunk(&mut self) -> io::Result<(Range<usize>, usize)> {
         let (start, len) = loop {
             if let Some(end) = memchr::memmem::find(&self.input, b"\r\n") {
@@ -138,13 +139,13 @@ impl Wire {
         Ok((start..start + len, whole))
     }
 
-    /// What has come and is not consumed.
+    /// Returns the received bytes that have not been consumed.
     #[must_use]
     pub fn input(&self) -> &[u8] {
         &self.input
     }
 
-    /// Drops the first `len` bytes of what has come.
+    /// Drops the first `len` received bytes.
     pub fn consume(&mut self, len: usize) {
         self.input.advance(len);
     }
@@ -166,7 +167,7 @@ fn bad(reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// The head at the beginning of `input` and its length, once all of it is there.
+/// Parses the head at the beginning of `input` and returns it with its length; `None` if it is incomplete.
 fn parse(input: &[u8], peer: Peer) -> io::Result<Option<(Head, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let (parsed, path, status) = match peer {

@@ -1,4 +1,4 @@
-//! `bench`: measures provider-router beside a proxy that does nothing; `scripts/bench` builds and runs it.
+//! `bench`: measures provider-router against a minimal proxy; `scripts/bench` builds and runs it.
 
 use std::{fs, io::Write as _, path::PathBuf};
 
@@ -7,16 +7,16 @@ use clap::Parser;
 use signalbox_load::driver::{Options, picture, run, table};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Measures provider-router beside a proxy that does nothing.
+/// Measures provider-router against a minimal proxy.
 #[derive(Parser)]
 #[command(name = "bench")]
 struct Args {
     #[command(flatten)]
     options: Options,
-    /// Where result.json and result.md go
+    /// Directory for result.json and result.md
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
-    /// Where the picture goes, if it is to be drawn
+    /// File for the picture; not drawn by default
     #[arg(long)]
     picture: Option<PathBuf>,
 }
@@ -27,7 +27,7 @@ async fn main() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let results = tokio::select! {
         results = run(args.options) => results?,
-        // The processes and files of the run go with its future.
+        // Dropping the future of the run ends its processes and removes its files.
         _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
         _ = terminate.recv() => anyhow::bail!("terminated"),
     };

@@ -1,8 +1,8 @@
-//! `instructions`: how many instructions the router's work for one request takes.
+//! `instructions`: counts the instructions of the router's work for one request.
 //!
-//! Time is noise on a shared machine; instructions are not. Every operation runs under callgrind twice, with different
-//! counts, in a process of its own; the difference divided by the difference of the counts is what one operation takes,
-//! without what it takes to start. The kernel's part is not counted.
+//! Time is noisy on a shared machine; instruction counts are not. Every operation runs under callgrind in two processes
+//! with different counts; the difference of the instructions divided by the difference of the counts is the cost of one
+//! operation, without start-up. Work of the kernel is not counted.
 
 use std::{fs, io::Write as _, path::PathBuf, process::Command};
 
@@ -21,13 +21,13 @@ const MANY: u64 = 250;
 #[derive(Parser)]
 #[command(name = "instructions")]
 struct Args {
-    /// Do this, without counting …
+    /// Run this operation without counting …
     #[arg(long, value_enum, requires = "times")]
     operation: Option<Operation>,
-    /// … so many times
+    /// … this number of times
     #[arg(long, requires = "operation")]
     times: Option<u64>,
-    /// Where instructions.json goes
+    /// Directory for instructions.json
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
 }
@@ -50,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
     fs::write(&path, serde_json::to_string_pretty(&counts)?).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// What a process takes that does `operation` so many times.
+/// Returns the instructions of a process that runs `operation` `times` times.
 fn count(operation: &str, times: u64) -> anyhow::Result<u64> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

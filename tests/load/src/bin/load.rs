@@ -1,4 +1,4 @@
-//! `load`: asks a chat service on 127.0.0.1 and prints what it has seen as JSON.
+//! `load`: sends requests to a chat service on 127.0.0.1 and prints the results as JSON.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use signalbox_load::{descriptors, load::Load};
 #[global_allocator]
 static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
 
-/// Asks a chat service on 127.0.0.1 and prints what it has seen as JSON; times are microseconds.
+/// Sends requests to a chat service on 127.0.0.1 and prints the results as JSON; times are microseconds.
 #[derive(Parser)]
 #[command(name = "load")]
 struct Args {

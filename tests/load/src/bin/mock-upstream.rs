@@ -7,7 +7,7 @@ use tokio::net::TcpSocket;
 #[global_allocator]
 static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
 
-/// Thousands of streams begin within a second or two.
+/// Listen backlog: thousands of streams begin within a second or two.
 const BACKLOG: u32 = 4096;
 
 #[tokio::main(flavor = "current_thread")]

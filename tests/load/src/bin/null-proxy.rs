@@ -1,7 +1,7 @@
-//! `null-proxy PORT UPSTREAM_PORT`: the least that a reverse proxy of hyper and hyper-util can do.
+//! `null-proxy PORT UPSTREAM_PORT`: the minimal reverse proxy of hyper and hyper-util.
 //!
-//! It forwards everything unchanged over pooled connections, reads nothing and notes nothing. What it costs is what the
-//! stack costs; everything else is measured against it.
+//! It forwards everything unchanged over pooled connections and neither reads nor records anything. Its cost is that of
+//! the HTTP stack; all other targets are measured against it.
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<()> {
     let mut port = |which: &'static str| ports.next().context(which)?.context(which);
     let (port, upstream) = (port("which port?")?, port("which port has the upstream?")?);
     descriptors::raise_limit().context("cannot raise the limit of open files")?;
-    // As many threads as this process may have cores, as every service of this stack does it.
+    // One worker thread per available core, as in every service of this stack.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(port, upstream))
 }
@@ -56,7 +56,7 @@ async fn serve(port: u16, upstream: u16) -> anyhow::Result<()> {
     let listener = socket.listen(BACKLOG)?;
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Most likely out of file descriptors: do not spin.
+            // Most likely out of file descriptors: pause instead of spinning.
             sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -64,7 +64,7 @@ async fn serve(port: u16, upstream: u16) -> anyhow::Result<()> {
         let (client, upstream) = (client.clone(), upstream.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| forward(request, client.clone(), upstream.clone()));
-            // A broken connection is the client's business, which counts it.
+            // Connection errors are counted by the client.
             drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
     }
@@ -78,7 +78,7 @@ async fn forward(
     let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::builder().scheme(Scheme::HTTP).authority(upstream).path_and_query(path).build()?;
     end_to_end(request.headers_mut());
-    // The client writes the upstream's.
+    // The upstream client sets its own.
     request.headers_mut().remove(HOST);
     match client.request(request).await {
         Ok(mut answer) => {
@@ -92,7 +92,7 @@ async fn forward(
     }
 }
 
-/// Drops what is about one connection only.
+/// Removes hop-by-hop headers.
 fn end_to_end(headers: &mut HeaderMap) {
     headers.remove(CONNECTION);
     headers.remove(UPGRADE);

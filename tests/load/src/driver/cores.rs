@@ -1,4 +1,4 @@
-//! Who runs where.
+//! Assignment of processes to cores.
 
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
@@ -8,19 +8,19 @@ use nix::{
 /// The two cores of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cores {
-    /// Of the load generator and the upstream.
+    /// Core of the load generator and the upstream.
     pub load: usize,
-    /// Of whoever is measured, alone.
+    /// Core reserved for the target being measured.
     pub target: usize,
 }
 
 // === impl Cores ===
 
 impl Cores {
-    /// The first two cores this process may use; `None` if there is only one.
+    /// Returns the first two cores that this process may use; `None` if there is only one.
     ///
     /// # Errors
-    /// When the operating system does not tell.
+    /// Fails if the operating system does not report the cores.
     pub fn choose() -> nix::Result<Option<Self>> {
         let allowed = sched_getaffinity(Pid::from_raw(0))?;
         let mut usable = (0..CpuSet::count()).filter(|&core| allowed.is_set(core).unwrap_or(false));
@@ -28,10 +28,10 @@ impl Cores {
     }
 }
 
-/// Does `act`, with everything that it starts bound to `core`.
+/// Runs `act` with this thread, and everything it starts, bound to `core`.
 ///
 /// # Errors
-/// When the operating system refuses.
+/// Fails if the operating system refuses.
 pub fn on_core<T>(core: Option<usize>, act: impl FnOnce() -> T) -> nix::Result<T> {
     let Some(core) = core else { return Ok(act()) };
     let this_thread = Pid::from_raw(0);

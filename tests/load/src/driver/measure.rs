@@ -1,4 +1,4 @@
-//! One scenario with one target.
+//! Measures one scenario with one target.
 
 use anyhow::Context as _;
 use tokio::{
@@ -15,27 +15,27 @@ use super::{
 };
 use crate::load::{Load, Report};
 
-/// A target works off what the last scenario has left for so long at most.
+/// Maximum time for a target to finish the work of the last scenario.
 const SETTLING: Duration = Duration::from_secs(5);
-/// What the journal has is to be loaded within so long; then the measurement goes on without waiting.
+/// Maximum time for loading the journal; afterwards the measurement continues without waiting.
 const DRAINING: Duration = Duration::from_secs(20);
-/// In the end it may take longer; what is missing then is missing.
+/// Maximum time for loading the journal at the end of the run; requests not loaded by then count as missing.
 const FINISHING: Duration = Duration::from_secs(120);
-/// Between two looks at the journal of a target that is busy, …
+/// Interval between looks at the journal while the target is under load.
 const LOOK: Duration = Duration::from_millis(250);
-/// … and of one that works off its journal.
+/// Interval between looks at the journal while it is being loaded.
 const LOOK_AFTER: Duration = Duration::from_millis(20);
-/// How long an allocator takes to give memory back.
+/// Time for an allocator to return memory.
 const GIVING_BACK: Duration = Duration::from_secs(3);
-/// Beyond what a scenario should take, before it is given up.
+/// Seconds beyond the expected duration before a scenario is aborted.
 const LATENESS: f64 = 60.0;
 
 /// Runs `scenario` once.
 ///
 /// # Errors
-/// When the load generator or the target fails.
+/// Fails if the load generator or the target fails.
 pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seconds: f64) -> anyhow::Result<Sample> {
-    // Who takes short rounds is in a hurry.
+    // Short rounds get a shorter deadline.
     let patience = DRAINING.min(Duration::from_secs_f64(seconds * 10.0));
     let load = scenario.load(target, seconds);
     let Some(process) = target.process() else {
@@ -48,13 +48,13 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
     let has_journal = target.kind.has_journal();
     let before = if has_journal { probe::journal(target.port).await? } else { probe::JournalState::default() };
     let (report, most_bytes) = tokio::try_join!(run_load(site, &load), async {
-        // Looking at it must not disturb what is measured in milliseconds.
+        // Skipped in latency scenarios, where the looks would disturb measurements in milliseconds.
         if has_journal && scenario.is_looked_at() { watch_backlog(target.port, load.seconds).await } else { Ok(0) }
     })?;
     let journal =
         if has_journal { Some(drain(target.port, before, most_bytes, report.ok, patience).await?) } else { None };
     if !has_journal {
-        // What is done behind the answers belongs to them.
+        // Include work that is done after the answers.
         sleep(Duration::from_millis(200)).await;
     }
     let grown_kb = process.peak_kb()? - memory;
@@ -72,10 +72,10 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
     Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal, noise: 0.0 })
 }
 
-/// Waits until the database has everything that `target` has answered since it was started.
+/// Waits until the database has all requests that `target` has answered since it was started.
 ///
 /// # Errors
-/// When it does not say how far it is.
+/// Fails if the target does not report the state of its journal.
 pub async fn finish_loading(target: &Target) -> anyhow::Result<()> {
     let begin = Instant::now();
     loop {
@@ -87,10 +87,10 @@ pub async fn finish_loading(target: &Target) -> anyhow::Result<()> {
     }
 }
 
-/// Starts `target` anew: how long until its first answer, and its memory a second later.
+/// Restarts `target` and measures the time to its first answer and its memory one second later.
 ///
 /// # Errors
-/// When it does not start again.
+/// Fails if it does not start again.
 pub async fn restart(site: &Site, target: &mut Target) -> anyhow::Result<Option<StartSample>> {
     target.stop().await?;
     let Start::Ready(after) = target.start(site).await? else { return Ok(None) };
@@ -111,7 +111,7 @@ async fn run_load(site: &Site, load: &Load) -> anyhow::Result<Report> {
     serde_json::from_slice(&output.stdout).context("the load generator's report cannot be read")
 }
 
-/// Waits until a target has nothing to do any more.
+/// Waits until a target is idle.
 async fn settle(process: &Process) -> anyhow::Result<()> {
     let begin = Instant::now();
     loop {
@@ -123,7 +123,7 @@ async fn settle(process: &Process) -> anyhow::Result<()> {
     }
 }
 
-/// The most bytes that were seen waiting while the load ran.
+/// Returns the maximum size of the journal observed while the load ran.
 async fn watch_backlog(port: u16, seconds: f64) -> anyhow::Result<u64> {
     let (begin, seconds) = (Instant::now(), Duration::from_secs_f64(seconds));
     let mut most = 0;
@@ -134,7 +134,7 @@ async fn watch_backlog(port: u16, seconds: f64) -> anyhow::Result<u64> {
     Ok(most)
 }
 
-/// Waits until everything that was answered is in the database.
+/// Waits until all answered requests are in the database.
 async fn drain(
     port: u16,
     before: probe::JournalState,

@@ -1,4 +1,4 @@
-//! Whether others used the machine meanwhile.
+//! Detection of other load on the machine.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::process::Process;
 
-/// A look at the machine, to be compared with a later one.
+/// A measurement of the machine's load, to be compared with a later one.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     begin: Instant,
@@ -22,18 +22,18 @@ pub struct Watch {
 // === impl Watch ===
 
 impl Watch {
-    /// Begins to watch. This process, its children that end meanwhile and `ours` are not the others.
+    /// Starts a measurement. This process, its children that end in the meantime, and `ours` do not count as others.
     ///
     /// # Errors
-    /// When the operating system does not tell.
+    /// Fails if the operating system does not report the times.
     pub fn begin(ours: &[&Process]) -> anyhow::Result<Self> {
         Ok(Self { begin: Instant::now(), machine: machine()?, ours: used_by(ours)? })
     }
 
-    /// How many cores others kept busy since the beginning, on average.
+    /// Returns the average number of cores kept busy by others since the start.
     ///
     /// # Errors
-    /// When the operating system does not tell.
+    /// Fails if the operating system does not report the times.
     pub fn end(self, ours: &[&Process]) -> anyhow::Result<f64> {
         let now = Self::begin(ours)?;
         let others = (now.machine - self.machine).saturating_sub(now.ours.saturating_sub(self.ours));
@@ -41,8 +41,8 @@ impl Watch {
     }
 }
 
-/// The time that all cores together were busy with programs since the machine was started, those of other machines on the
-/// same hardware included. What the kernel does between programs cannot be told apart, so it is left out.
+/// Returns the time that all cores together have spent on programs since boot, including steal time of other virtual
+/// machines on the same hardware. Interrupt time cannot be attributed to programs and is left out.
 fn machine() -> anyhow::Result<Duration> {
     let stat = std::fs::read_to_string("/proc/stat")?;
     // user nice system idle iowait irq softirq steal

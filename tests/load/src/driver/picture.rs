@@ -1,4 +1,4 @@
-//! The picture of the README: throughput as a share of the null proxy's.
+//! The picture in the README: throughput as a share of the null proxy's.
 
 use std::fmt::Write as _;
 
@@ -36,7 +36,7 @@ const BARS: [(Kind, &str, &str); 5] = [
 ];
 const WIDTH: u32 = 820;
 const LABELS: u32 = 300;
-/// Pixels of a bar as long as the null proxy's.
+/// Length in pixels of the null proxy's bar.
 const ONE: f64 = 340.0;
 const BAR: u32 = 20;
 const STEP: u32 = 26;
@@ -46,7 +46,7 @@ const STYLE: &str = "text{font:13px system-ui,-apple-system,'Segoe UI',sans-seri
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.foot{fill:#8d96a0}.null,.peer{fill:#545d68}\
 .off,.power{fill:#316dca}.on{fill:#58a6ff}}";
 
-/// An SVG; `None` when something it shows was not measured.
+/// Draws the results as SVG; `None` if a figure was not measured.
 #[must_use]
 pub fn svg(results: &Results) -> Option<String> {
     let mut body = String::new();
@@ -56,7 +56,7 @@ pub fn svg(results: &Results) -> Option<String> {
         let null = median(Null)?;
         median(JournalOn)?;
         y += 24;
-        // Writing to a string cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(body, r#"<text class="title" x="16" y="{y}">{}</text>"#, group.title);
         y += 10;
         let top = y;

@@ -1,4 +1,4 @@
-//! Single questions to a target.
+//! Single requests to a target.
 
 use std::{io, time::Duration};
 
@@ -14,30 +14,30 @@ use crate::{
 /// Longer than any single answer takes on loopback.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How the router's request log is doing.
+/// State of the router's request log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalState {
-    /// Bytes in segments that are not wholly in the database.
+    /// Bytes in segments that are not completely in the database.
     pub bytes: u64,
-    /// Requests it has put into the database since it was started.
+    /// Requests written to the database since the router was started.
     pub loaded: u64,
     /// Requests that were served without being logged.
     pub unlogged: u64,
 }
 
-/// Makes one short request: the status of its answer.
+/// Sends one short request and returns the status of the answer.
 ///
 /// # Errors
-/// When nobody answers, or in time.
+/// Fails if there is no answer within the timeout.
 pub async fn chat(port: u16, pool: &Pool) -> io::Result<u16> {
     let mut prompts = Prompts::new(Kind::Short, pool, port, "mock-1x0", false, 0);
     exchange(port, prompts.request()).await.map(|(status, _)| status)
 }
 
-/// Asks the router how its journal is doing.
+/// Requests the state of the router's journal.
 ///
 /// # Errors
-/// When it does not say.
+/// Fails if the router does not report it.
 pub async fn journal(port: u16) -> io::Result<JournalState> {
     let request = format!("GET /health HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n");
     let (_, body) = exchange(port, request.as_bytes()).await?;

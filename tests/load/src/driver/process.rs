@@ -1,4 +1,4 @@
-//! One running program, and what it costs.
+//! A running program and its resource usage.
 
 use std::{
     fs::{self, File},
@@ -19,16 +19,16 @@ use tokio::{
 
 use super::cores::on_core;
 
-/// A program that drains has ten seconds for it, and a few more to load its journal.
+/// Maximum time to stop: ten seconds for draining, and a few more for loading the journal.
 const GRACE: Duration = Duration::from_secs(20);
 /// The unit of times in `/proc`: a hundredth of a second on every Linux.
 const TICK: Duration = Duration::from_millis(10);
-/// So much of a program's output is told when it fails.
+/// Maximum characters of a program's output in an error.
 const TOLD: usize = 600;
-/// So many of its complaints.
+/// Maximum number of reported log lines.
 const COMPLAINTS: usize = 5;
 
-/// One running program. Dropping it kills it.
+/// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
     name: &'static str,
@@ -43,7 +43,7 @@ impl Process {
     /// Starts `command` on `core`; its output goes to a file in `dir`.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// Fails if it cannot be started.
     pub fn spawn(name: &'static str, mut command: Command, core: Option<usize>, dir: &Path) -> anyhow::Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -53,22 +53,22 @@ impl Process {
         Ok(Self { name, child, pid, log })
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status, or `None` while the program is running.
     ///
     /// # Errors
-    /// When the operating system does not tell.
+    /// Fails if the operating system does not report it.
     pub fn exited(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// The end of its output.
+    /// Returns the end of the output.
     #[must_use]
     pub fn last_words(&self) -> String {
         let output = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&output[output.len().saturating_sub(TOLD)..]).trim().to_owned()
     }
 
-    /// The first few warnings and errors in its output, if it logs as this project's programs do.
+    /// Returns the first few warnings and errors in the output, in the log format of this project's programs.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let output = fs::read(&self.log).unwrap_or_default();
@@ -77,62 +77,62 @@ impl Process {
         complaints.take(COMPLAINTS).map(|line| line.chars().take(TOLD).collect()).collect()
     }
 
-    /// The time it has spent on a core, in itself and in the kernel.
+    /// Returns the processor time used so far, in user and kernel mode.
     ///
     /// # Errors
-    /// When it is gone.
+    /// Fails if the process has ended.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
         let stat = self.proc("stat")?;
-        // The name of the program stands in brackets and may hold anything.
+        // The program name, in brackets, may contain anything.
         let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
         let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>();
         Ok(TICK * ticks.with_context(|| format!("/proc says nothing about the time of {}", self.name))?)
     }
 
-    /// How much memory it has now, in KB.
+    /// Returns the resident memory in KB.
     ///
     /// # Errors
-    /// When it is gone.
+    /// Fails if the process has ended.
     pub fn resident_kb(&self) -> anyhow::Result<f64> {
         self.status("VmRSS:")
     }
 
-    /// The most memory it has had since [`Self::reset_peak`], in KB.
+    /// Returns the peak of resident memory since [`Self::reset_peak`] in KB.
     ///
     /// # Errors
-    /// When it is gone.
+    /// Fails if the process has ended.
     pub fn peak_kb(&self) -> anyhow::Result<f64> {
         self.status("VmHWM:")
     }
 
-    /// Forgets the most memory it has had.
+    /// Resets the peak of resident memory.
     ///
     /// # Errors
-    /// When it is gone.
+    /// Fails if the process has ended.
     pub fn reset_peak(&self) -> anyhow::Result<()> {
         fs::write(format!("/proc/{}/clear_refs", self.pid), "5").with_context(|| format!("{} is gone", self.name))
     }
 
-    /// Lets it stand still, so that it takes nothing from whoever is measured.
+    /// Stops the process with SIGSTOP, so that it takes no time from the target being measured.
     ///
     /// # Errors
-    /// When it is gone.
+    /// Fails if the process has ended.
     pub fn pause(&self) -> anyhow::Result<()> {
         self.signal(Signal::SIGSTOP)
     }
 
-    /// Lets it go on after [`Self::pause`]. One that goes on already just does.
+    /// Continues the process after [`Self::pause`]. Has no effect on a running process.
     ///
     /// # Errors
-    /// When it is gone.
+    /// Fails if the process has ended.
     pub fn resume(&self) -> anyhow::Result<()> {
         self.signal(Signal::SIGCONT)
     }
 
-    /// Asks it to end, and waits; kills it if it does not.
+    /// Sends SIGTERM and waits; kills the process if it does not end.
     ///
     /// # Errors
-    /// When it had to be killed.
+    /// Fails if the process had to be killed.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         if self.exited()?.is_none() {
             self.signal(Signal::SIGTERM)?;

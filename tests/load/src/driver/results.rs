@@ -1,4 +1,4 @@
-//! What a run has shown.
+//! Results of a run.
 
 use std::collections::BTreeMap;
 
@@ -7,106 +7,106 @@ use serde::{Deserialize, Serialize};
 use super::{probe::JournalState, target::Kind};
 use crate::load::Report;
 
-/// Everything; written as `result.json`.
+/// All results; written as `result.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Results {
-    /// Scenario, target, one sample per round.
+    /// One sample per round, by scenario and target.
     pub samples: BTreeMap<String, BTreeMap<String, Vec<Sample>>>,
-    /// Target, one entry per start.
+    /// One entry per start, by target.
     pub starts: BTreeMap<String, Vec<StartSample>>,
-    /// Target: what is in its database in the end.
+    /// Final contents of the database, by target.
     pub audits: BTreeMap<String, Audit>,
-    /// What was left out, and why.
+    /// Scenarios and targets left out, with reasons.
     pub notes: Vec<String>,
-    /// What routers warned of, without which a fault could not be understood.
+    /// Warnings logged by routers, which help to explain faults.
     #[serde(default)]
     pub complaints: Vec<String>,
-    /// What could not be measured although it should.
+    /// Measurements that failed.
     pub failures: Vec<String>,
 }
 
 /// One round of one scenario with one target.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sample {
-    /// What the client has seen.
+    /// Results of the client.
     pub load: Report,
-    /// Microseconds of processor time per good answer, loading the database included; 0 without a proxy.
+    /// Microseconds of processor time per successful answer, including loading into the database; 0 without a proxy.
     pub cpu_us: f64,
-    /// The most memory beyond what it had before, in KB.
+    /// Peak memory above the initial value, in KB.
     pub grown_kb: f64,
-    /// What of that was left a few seconds later, in KB. Only measured where many streams were open at once.
+    /// The part of that still in use a few seconds later, in KB. Only measured with many concurrent streams.
     pub kept_kb: f64,
-    /// The request log, where there is one.
+    /// The request log, if any.
     pub journal: Option<Drain>,
-    /// How many cores others kept busy meanwhile, on average.
+    /// Average number of cores kept busy by others during the measurement.
     pub noise: f64,
 }
 
-/// How the database got what the journal had.
+/// Progress of loading the journal into the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Drain {
-    /// The most bytes that the journal was seen to hold.
+    /// Maximum observed size of the journal in bytes.
     pub most_bytes: u64,
-    /// Seconds from the last answer until nothing waited.
+    /// Seconds from the last answer until nothing was left to load.
     pub seconds: f64,
-    /// As it was then.
+    /// State of the journal at that time.
     pub after: JournalState,
-    /// Whether everything was loaded before patience ended.
+    /// Whether everything was loaded before the timeout.
     pub complete: bool,
 }
 
 /// One start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StartSample {
-    /// Milliseconds to the first good answer.
+    /// Milliseconds to the first successful answer.
     pub first_answer_ms: f64,
-    /// Memory a second later, in KB.
+    /// Memory one second later, in KB.
     pub idle_kb: f64,
 }
 
-/// What is in the database of a router when all is over.
+/// Contents of a router's database at the end of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
-    /// Good answers that clients have seen.
+    /// Successful answers received by clients.
     pub answered: u64,
-    /// Rows.
+    /// Rows of requests.
     pub rows: u64,
-    /// Rows of requests that completed.
+    /// Rows of completed requests.
     pub completed: u64,
 }
 
-/// So many busy cores make figures doubtful.
+/// Number of cores kept busy by others above which figures are doubtful.
 const DISTURBING: f64 = 0.15;
 
 // === impl Results ===
 
 impl Results {
-    /// The samples of one target in one scenario.
+    /// Returns the samples of one target in one scenario.
     #[must_use]
     pub fn of(&self, scenario: &str, kind: Kind) -> &[Sample] {
         self.samples.get(scenario).and_then(|targets| targets.get(kind.name())).map_or(&[], Vec::as_slice)
     }
 
-    /// The median of a figure over all rounds.
+    /// Returns the median of a figure over all rounds.
     #[must_use]
     pub fn median(&self, scenario: &str, kind: Kind, figure: fn(&Sample) -> f64) -> Option<f64> {
         median(self.of(scenario, kind).iter().map(figure))
     }
 
-    /// The median of a figure over all starts.
+    /// Returns the median of a figure over all starts.
     #[must_use]
     pub fn median_start(&self, kind: Kind, figure: fn(&StartSample) -> f64) -> Option<f64> {
         median(self.starts.get(kind.name())?.iter().map(figure))
     }
 
-    /// Requests of `kind` that went wrong, in all scenarios.
+    /// Returns the number of failed requests of `kind` in all scenarios.
     #[must_use]
     pub fn failed(&self, kind: Kind) -> u64 {
         let samples = self.samples.values().filter_map(|targets| targets.get(kind.name())).flatten();
         samples.map(|sample| sample.load.failed()).sum()
     }
 
-    /// Everything that must not happen in any run, however slow the machine is.
+    /// Returns all findings that must not occur in any run, however slow the machine is.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.failures.clone();
@@ -119,7 +119,7 @@ impl Results {
         faults
     }
 
-    /// How many samples were taken while others used the machine, and how many were taken at all.
+    /// Returns the number of samples taken under other load, and the total number of samples.
     #[must_use]
     pub fn disturbed(&self) -> (usize, usize) {
         let noises = self.samples.values().flat_map(BTreeMap::values).flatten().map(|sample| sample.noise);
@@ -130,14 +130,14 @@ impl Results {
 // === impl Audit ===
 
 impl Audit {
-    /// Answers that a client has seen and the log has not.
+    /// Returns the number of answers that a client received and the log does not have.
     #[must_use]
     pub fn missing(&self) -> u64 {
         self.answered.saturating_sub(self.completed)
     }
 }
 
-/// The middle one; of two in the middle the mean. `None` of nothing.
+/// Returns the median: the middle value, or the mean of the two middle values. `None` if there are no values.
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! What is asked of the targets.
+//! The scenarios: the requests sent to the targets.
 
 use crate::{
     driver::target::{
@@ -12,11 +12,11 @@ use crate::{
 /// One scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
-    /// Its short name.
+    /// Short name.
     pub name: &'static str,
-    /// What it is.
+    /// Description.
     pub title: &'static str,
-    /// Who is asked, in the order of the first round.
+    /// Targets, in the order of the first round.
     pub targets: &'static [Kind],
     mode: Mode,
     connections: u32,
@@ -24,20 +24,20 @@ pub struct Scenario {
     prompt: prompt::Kind,
     stream: bool,
     model: &'static str,
-    /// How it is run.
+    /// When the scenario is run.
     pub run: Run,
 }
 
-/// How a scenario is run.
+/// When a scenario is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Run {
     /// In every round.
     Rounds,
-    /// As that, but after all the lighter ones: it leaves much for the database.
+    /// In every round, but after all lighter scenarios, because it leaves much work for the database.
     HeavyRounds,
-    /// Once, after all rounds: it takes its own time.
+    /// Once, after all rounds, with its own duration.
     Once,
-    /// Once, and for twenty times as long as a round.
+    /// Once, for twenty times the duration of a round.
     Long,
 }
 
@@ -57,7 +57,7 @@ const PLAIN: Scenario = Scenario {
     run: Run::Rounds,
 };
 
-/// All of them, in the order in which they are run.
+/// All scenarios, in the order in which they are run.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "A", title: "1 KB answers, 64 connections", ..PLAIN },
     Scenario {
@@ -165,18 +165,19 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// The name under which starting and idling are asked for.
+/// Name under which the measurement of start-up and idle memory is selected.
 pub const START: &str = "E";
 
 // === impl Scenario ===
 
 impl Scenario {
-    /// What the load generator has to do, for `seconds`.
+    /// Returns the settings of the load generator for a run of `seconds`.
     #[must_use]
     pub fn load(&self, target: &Target, seconds: f64) -> Load {
         let seconds = match self.run {
             Run::Rounds | Run::HeavyRounds => seconds,
-            // The streams of the second begin while those of the first still run, and all run at once for a while.
+            // Period over which the streams begin; shorter than a stream, so that all of them run at the same time for
+            // a while.
             Run::Once => f64::from(self.connections) / 2000.0 + 1.0,
             Run::Long => 20.0 * seconds,
         };
@@ -194,19 +195,20 @@ impl Scenario {
         }
     }
 
-    /// How many files a proxy needs open for it.
+    /// Returns the number of files that a proxy needs open.
     #[must_use]
     pub fn descriptors(&self) -> u64 {
         u64::from(self.connections) * 2 + 500
     }
 
-    /// Whether the journal may be looked at meanwhile; a look costs what the fast lane of a latency would notice.
+    /// Returns whether the journal may be polled during the scenario; in the latency scenarios polling would disturb
+    /// the figures.
     #[must_use]
     pub fn is_looked_at(&self) -> bool {
         self.mode == Mode::Closed
     }
 
-    /// Whether it is about many streams at once.
+    /// Returns whether the scenario is about many concurrent streams.
     #[must_use]
     pub fn is_crowd(&self) -> bool {
         self.mode == Mode::Streams

@@ -1,4 +1,4 @@
-//! The one table: figures as ratios to the null proxy, with the goals beside them.
+//! The result table: figures as ratios to the null proxy, with their goals.
 
 mod qwen;
 mod rows;
@@ -14,16 +14,16 @@ use super::{
 
 const COLUMNS: [Kind; 5] = [Null, Nginx, JournalOff, JournalPower, JournalOn];
 
-/// A bound that a figure has to keep.
+/// A bound for a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
-    /// Not less.
+    /// Lower bound.
     AtLeast(f64),
-    /// Not more.
+    /// Upper bound.
     AtMost(f64),
 }
 
-/// Markdown, which can also be read as it is.
+/// Formats the results as Markdown that is also readable as plain text.
 #[must_use]
 pub fn markdown(results: &Results) -> String {
     let mut lines: Vec<Vec<String>> = Vec::new();
@@ -72,7 +72,7 @@ fn was_measured(results: &Results, kind: Kind) -> bool {
 }
 
 fn mark(goal: Option<Goal>, value: f64) -> &'static str {
-    // What is shown as 0.75 is 0.75.
+    // Compare the rounded value, so that the mark agrees with the figure shown.
     let value = (value * 100.0).round() / 100.0;
     match goal {
         None => "",
@@ -109,7 +109,7 @@ fn render(lines: &[Vec<String>]) -> String {
     let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
         for (cell, width) in line.iter().zip(&widths) {
-            // Writing to a string cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(text, "| {cell:<width$} ");
         }
         text.push_str("|\n");

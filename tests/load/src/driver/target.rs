@@ -1,4 +1,4 @@
-//! Who is measured, and how it is started.
+//! The targets of a measurement, and how they are started.
 
 mod settings;
 
@@ -21,15 +21,15 @@ use tokio::{
 use super::{cores::Cores, probe, process::Process};
 use crate::prompt::Pool;
 
-/// Longer than any of them takes to start.
+/// Longer than any target takes to start.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The exit code of the router that refuses its configuration.
+/// Exit code of the router for an invalid configuration.
 const BAD_CONFIG: i32 = 78;
 
-/// Who is measured.
+/// The kinds of targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Nobody: the client asks the upstream itself, on the core they share.
+    /// No proxy: the client sends requests to the upstream itself, on the core that both share.
     Direct,
     /// The null proxy.
     Null,
@@ -37,61 +37,61 @@ pub enum Kind {
     Nginx,
     /// provider-router without its request log.
     JournalOff,
-    /// provider-router as it comes.
+    /// provider-router with its default settings.
     JournalOn,
-    /// provider-router whose log survives a power failure.
+    /// provider-router with a log that survives a power failure.
     JournalPower,
-    /// Nobody: the client asks the fake of chat.qwen.ai itself.
+    /// No proxy: the client sends requests to the fake of chat.qwen.ai itself.
     QwenSite,
-    /// qwen-proxy as it comes.
+    /// qwen-proxy with its default settings.
     QwenProxy,
 }
 
-/// What all targets of a run share.
+/// State shared by all targets of a run.
 #[derive(Debug)]
 pub struct Site {
-    /// Where the binaries are.
+    /// Directory of the binaries.
     pub binaries: PathBuf,
-    /// Where everything is written.
+    /// Directory for all files of the run.
     pub dir: PathBuf,
-    /// Who runs where; `None` if there is one core only.
+    /// Assignment to cores; `None` if there is only one core.
     pub cores: Option<Cores>,
-    /// The upstream's port.
+    /// Port of the upstream.
     pub upstream: u16,
-    /// The port of the fake of chat.qwen.ai.
+    /// Port of the fake of chat.qwen.ai.
     pub qwen: u16,
-    /// The text of prompts.
+    /// Text of the prompts.
     pub pool: Pool,
 }
 
-/// One target.
+/// A target.
 #[derive(Debug)]
 pub struct Target {
-    /// Who it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Where it listens.
+    /// Port on which it listens.
     pub port: u16,
-    /// Requests that it has answered well, since its directory was made.
+    /// Requests answered successfully since its directory was created.
     pub answered: u64,
-    /// How many of them its present process has answered.
+    /// Requests answered successfully by its current process.
     pub answered_by_process: u64,
     dir: PathBuf,
     process: Option<Process>,
 }
 
-/// How a start went.
+/// Outcome of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// It answers; so long after it was started.
+    /// The target answers; the duration of the start.
     Ready(Duration),
-    /// It is left out of this run, for this reason.
+    /// The target is left out of this run, for this reason.
     LeftOut(String),
 }
 
 // === impl Kind ===
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 8] = [
         Self::Direct,
         Self::Null,
@@ -103,7 +103,7 @@ impl Kind {
         Self::QwenProxy,
     ];
 
-    /// Its name in files.
+    /// Returns its name in files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -118,7 +118,7 @@ impl Kind {
         }
     }
 
-    /// Its name for people.
+    /// Returns its name for display.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -133,19 +133,19 @@ impl Kind {
         }
     }
 
-    /// Whether it is measured with the fake of chat.qwen.ai behind it.
+    /// Returns whether it is measured with the fake of chat.qwen.ai as its upstream.
     #[must_use]
     pub fn is_qwen(self) -> bool {
         matches!(self, Self::QwenSite | Self::QwenProxy)
     }
 
-    /// Whether what it is asked is in its database in the end.
+    /// Returns whether its database has all requests at the end.
     #[must_use]
     pub fn is_logged(self) -> bool {
         self.has_journal() || self == Self::QwenProxy
     }
 
-    /// Whether it keeps a journal.
+    /// Returns whether it has a journal.
     #[must_use]
     pub fn has_journal(self) -> bool {
         matches!(self, Self::JournalOn | Self::JournalPower)
@@ -163,10 +163,10 @@ impl Kind {
 // === impl Target ===
 
 impl Target {
-    /// A target that does not run yet, and its directory with what it needs.
+    /// Creates a target that is not running yet, and its directory with its files.
     ///
     /// # Errors
-    /// When that cannot be written.
+    /// Fails if the files cannot be written.
     pub async fn prepare(kind: Kind, site: &Site) -> anyhow::Result<Self> {
         let dir = site.dir.join(kind.name());
         fs::create_dir_all(&dir)?;
@@ -182,7 +182,7 @@ impl Target {
             Kind::JournalOff | Kind::JournalOn | Kind::JournalPower => {
                 fs::write(dir.join("provider-router.toml"), router_toml(kind.journal()))?;
                 let store = open(&dir).await?;
-                // Nothing of it is a secret, so that it does not matter with which key.
+                // The database holds no secrets, so any key will do.
                 let sealer = Sealer::new(&Secret::new([0; 32]));
                 providers::insert(&store, &sealer, &provider(), &[base_url(site.upstream)], 0).await?;
                 store.close().await;
@@ -191,10 +191,10 @@ impl Target {
         Ok(Self { kind, port, answered: 0, answered_by_process: 0, dir, process: None })
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts the target and waits until it answers.
     ///
     /// # Errors
-    /// When it does not, for another reason than that it is not there or refuses its configuration.
+    /// Fails if it does not answer, unless it is not installed or rejects its configuration.
     pub async fn start(&mut self, site: &Site) -> anyhow::Result<Start> {
         let Some(command) = self.command(site) else { return Ok(Start::Ready(Duration::ZERO)) };
         if self.kind == Kind::Nginx && !installed(&command) {
@@ -222,16 +222,16 @@ impl Target {
         }
     }
 
-    /// Its process; without one it is the upstream itself.
+    /// Returns its process; `None` for the upstreams.
     #[must_use]
     pub fn process(&self) -> Option<&Process> {
         self.process.as_ref()
     }
 
-    /// Stops it.
+    /// Stops the target.
     ///
     /// # Errors
-    /// When it had to be killed.
+    /// Fails if it had to be killed.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         match self.process.take() {
             Some(process) => process.stop().await,
@@ -239,10 +239,10 @@ impl Target {
         }
     }
 
-    /// How many requests its database has, and how many of those completed. It must not run.
+    /// Returns the numbers of all requests and of completed requests in its database. The target must not be running.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// Fails if the database cannot be read.
     pub async fn rows(&self) -> anyhow::Result<(u64, u64)> {
         let store = open(&self.dir).await?;
         let nothing = Page { limit: 0, offset: 0 };
@@ -274,23 +274,23 @@ impl Target {
                 command.env_clear().arg("--data-dir").arg(&self.dir).args(["--port", &self.port.to_string()]);
             }
         }
-        // nginx is where only administrators look.
+        // nginx is in a directory that is only on the path of administrators.
         command.env("PATH", "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin");
         Some(command)
     }
 }
 
-/// Whether the program of `command` can be found at all.
+/// Returns whether the program of `command` is on its path.
 fn installed(command: &Command) -> bool {
     let path = command.as_std().get_envs().find_map(|(name, value)| (name == "PATH").then_some(value)?);
     let program = command.as_std().get_program();
     path.is_some_and(|path| std::env::split_paths(path).any(|dir| dir.join(program).is_file()))
 }
 
-/// A port that nobody has at this moment.
+/// Returns a port that is free at the moment.
 ///
 /// # Errors
-/// When there is none.
+/// Fails if there is none.
 pub fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())

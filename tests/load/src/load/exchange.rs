@@ -1,4 +1,4 @@
-//! One request and its answer.
+//! A request and its answer, in OpenAI's API.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::{
     wire::{Framing, Peer, Wire},
 };
 
-/// So much of an error's body is told.
+/// Maximum characters of an error body in a report.
 const TOLD: usize = 160;
-/// How a stream ends.
+/// End of a stream.
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
-/// Sends one request and reads its answer to the end; a connection that is still good is kept.
+/// Sends one request and reads the complete answer; keeps the connection if it can be reused.
 pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
     let mut wire = match worker.kept.take() {
         Some(wire) => wire,
@@ -47,9 +47,9 @@ pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads a body; says whether it was whole, that is, whether it closes with `end`.
+/// Reads a body and returns whether it was complete, that is, whether it ends with `end`.
 pub(super) async fn read_chunks(worker: &Worker, wire: &mut Wire, end: &[u8]) -> std::io::Result<bool> {
-    // The newest bytes: a proxy may cut anywhere.
+    // Keep the newest bytes, because a proxy may cut chunks anywhere.
     let mut newest = Vec::with_capacity(2 * end.len());
     loop {
         let (at, len) = wire.chunk().await?;
@@ -67,7 +67,8 @@ pub(super) async fn read_chunks(worker: &Worker, wire: &mut Wire, end: &[u8]) ->
     }
 }
 
-/// The upstream puts its clock into every chunk. One that a proxy has cut in two is not timed.
+/// Records the latency of the chunks: the upstream puts its clock into each. Chunks that a proxy has cut in two are
+/// skipped.
 fn note_stamps(worker: &Worker, chunk: &[u8]) {
     let now = monotonic_ns();
     for at in memmem::find_iter(chunk, b"\"t=") {

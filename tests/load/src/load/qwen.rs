@@ -1,16 +1,16 @@
-//! One turn with chat.qwen.ai itself: what qwen-proxy does for its clients, without qwen-proxy.
+//! A turn with chat.qwen.ai itself: the calls that qwen-proxy makes for its clients.
 //!
-//! As there, a turn that begins a conversation is two calls: one opens a chat, one asks in it.
+//! As in qwen-proxy, a turn that begins a conversation consists of two calls: one creates a chat, one sends the prompt.
 
 use super::{Worker, exchange::read_chunks};
 use crate::wire::{Framing, Head, Peer, Wire};
 
-/// A browser that is logged in; the fake site asks for no more.
+/// Headers of a browser with a login, as required by the fake site.
 const HEADERS: &str = "host: 127.0.0.1\r\nuser-agent: Mozilla/5.0\r\ncookie: a=b\r\nbx-umidtoken: any\r\ncontent-type: application/json\r\n";
-/// The fake wants to be told a time, and believes any.
+/// The fake requires a time and accepts any.
 const SECONDS: u32 = 1_700_000_000;
 
-/// Opens a chat, asks, and reads the answer to the end; a connection that is still good is kept.
+/// Creates a chat, sends the prompt and reads the complete answer; keeps the connection if it can be reused.
 pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
     let mut wire = match worker.kept.take() {
         Some(wire) => wire,
@@ -36,7 +36,7 @@ pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
     Ok(())
 }
 
-/// How a whole answer ends.
+/// End of a complete answer.
 const FINISHED: &[u8] = b"\"status\":\"finished\"}}]}\n\n";
 
 async fn post(wire: &mut Wire, path: &str, body: &str) -> Result<Head, String> {
@@ -47,7 +47,7 @@ async fn post(wire: &mut Wire, path: &str, body: &str) -> Result<Head, String> {
     head.ok_or_else(|| "closed instead of answering".to_owned())
 }
 
-/// The id of the chat that was opened.
+/// Returns the id of the new chat.
 fn id(body: &[u8]) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     Some(body["data"]["id"].as_str()?.to_owned())

@@ -1,4 +1,4 @@
-//! What the client has seen.
+//! Statistics of the client.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,37 +6,37 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// What a run has shown. Times are microseconds.
+/// Results of a run. Times are microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Requests that were answered well.
+    /// Successful requests.
     pub ok: u64,
-    /// Those that were not, by reason.
+    /// Failed requests, by reason.
     pub errors: BTreeMap<String, u64>,
-    /// Requests per second, up to the last good answer.
+    /// Requests per second, up to the last successful answer.
     pub per_second: f64,
-    /// The most that were in flight at once.
+    /// Maximum number of requests in flight.
     pub peak: u64,
-    /// From the start to the last byte.
+    /// Time from the start of a request to the last byte of its answer.
     pub total: Quantiles,
-    /// From the provider's writing of a chunk to the client's reading of it.
+    /// Time from the upstream's write of a chunk to the client's read.
     pub lag: Quantiles,
 }
 
-/// Microseconds.
+/// Quantiles in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
-    /// How many were measured.
+    /// Number of values.
     pub count: u64,
-    /// The median.
+    /// Median.
     pub p50: f64,
-    /// One in a hundred is above it.
+    /// 99th percentile.
     pub p99: f64,
-    /// The largest.
+    /// Maximum.
     pub max: f64,
 }
 
-/// The books of a run.
+/// Statistics of a run in progress.
 #[derive(Debug)]
 pub(super) struct Tally {
     ok: u64,
@@ -48,19 +48,19 @@ pub(super) struct Tally {
     lag: Nanos,
 }
 
-/// A histogram of nanoseconds, three digits exact; longer than its range counts as its end.
+/// A histogram of nanoseconds with three significant digits; values beyond its range count as its maximum.
 #[derive(Debug)]
 struct Nanos(Option<Histogram<u64>>);
 
 /// Ten minutes: longer than any run.
 const LONGEST_NS: u64 = 600_000_000_000;
-/// Kinds of errors that are told apart; an answer could put anything into the text of one.
+/// Maximum number of different errors: error texts contain parts of answers, which may vary arbitrarily.
 const MAX_KINDS: usize = 16;
 
 // === impl Report ===
 
 impl Report {
-    /// How many requests went wrong.
+    /// Returns the number of failed requests.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
@@ -109,7 +109,7 @@ impl Tally {
         Report {
             ok: self.ok,
             errors: self.errors.clone(),
-            #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+            #[expect(clippy::cast_precision_loss, reason = "display only")]
             per_second: if seconds > 0.0 { self.ok as f64 / seconds } else { 0.0 },
             peak: self.peak,
             total: self.total.quantiles(),

@@ -1,4 +1,4 @@
-//! What the loader does with whole exchanges: all are first turns of conversations of their own.
+//! The loader's work for complete exchanges, all of them first turns of new conversations.
 
 use signalbox_core::{conversation::opening_hash, id, openai::Usage, schema::RequestStatus};
 use signalbox_store::{
@@ -6,10 +6,10 @@ use signalbox_store::{
     exchanges::{self, Begun, Ended, Exchange, SessionRef, Source},
 };
 
-/// So many rows the loader puts into one transaction when it is busy.
+/// Number of exchanges that a busy loader puts into one transaction.
 const BATCH: usize = 512;
 
-/// Puts so many exchanges into a new database.
+/// Writes `times` exchanges to a new database.
 pub(super) async fn record(body: &[u8], times: u64) -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let store = Store::open(&format!("sqlite://{}", dir.path().join("log.db").display())).await?;

@@ -1,5 +1,5 @@
-//! A stream of 100 chunks, from a provider that has written all of it before the router reads: so the router reads it in
-//! the same pieces every time.
+//! A stream of 100 chunks, from a provider that writes all of it before the router reads, so that the router always
+//! reads it in the same pieces.
 
 use std::{
     future::poll_fn,
@@ -20,7 +20,7 @@ use super::Log;
 
 const CHUNKS: usize = 100;
 
-/// Asks for the stream and relays it, so many times.
+/// Requests and relays the stream `times` times.
 pub(super) async fn relay(log: &Log, body: &Bytes, times: u64) -> anyhow::Result<()> {
     let port = provider(body.len(), times)?;
     let target = Target::parse(&format!("http://127.0.0.1:{port}/v1"), &AddressPolicy::default())?;
@@ -52,7 +52,7 @@ pub(super) async fn relay(log: &Log, body: &Bytes, times: u64) -> anyhow::Result
     Ok(())
 }
 
-/// Answers so many requests on one connection, each in one write.
+/// Serves `times` requests on one connection, each answered with one write.
 fn provider(body_len: usize, times: u64) -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = listener.local_addr()?.port();
@@ -62,7 +62,7 @@ fn provider(body_len: usize, times: u64) -> anyhow::Result<u16> {
             let (mut stream, _) = listener.accept()?;
             let (mut input, mut len) = ([0; 8192], 0);
             for _ in 0..times {
-                // A request is its head, an empty line and the body.
+                // A request consists of its head, an empty line and the body.
                 let whole = |input: &[u8]| {
                     memchr::memmem::find(input, b"\r\n\r\n").is_some_and(|at| input.len() == at + 4 + body_len)
                 };

@@ -1,4 +1,4 @@
-//! qwen-proxy has a table of its own: what it adds to asking the site itself, a fake on this machine.
+//! The table of qwen-proxy: the overhead compared with direct requests to the fake of chat.qwen.ai.
 
 use super::{
     Kind, Results,
@@ -9,13 +9,13 @@ use crate::driver::{
     target::Kind::{QwenProxy, QwenSite},
 };
 
-/// One line.
+/// One line of the table.
 struct Row {
     what: &'static str,
     scenario: &'static str,
     figure: fn(&Sample) -> f64,
     unit: &'static str,
-    /// Whether asking without a proxy has it, too.
+    /// Whether the figure also exists for requests without a proxy.
     both: bool,
 }
 
@@ -39,7 +39,7 @@ const ROWS: &[Row] = &[
 
 const Q: Row = Row { what: "", scenario: "Q", figure: per_second, unit: " µs", both: true };
 
-/// The cells, the titles first; `None` if nothing of it was measured.
+/// Returns the cells, headings first; `None` if no figure was measured.
 pub(super) fn lines(results: &Results) -> Option<Vec<Vec<String>>> {
     let titles = ["figure", QwenSite.label(), QwenProxy.label(), "added"];
     let mut lines = vec![titles.map(str::to_owned).to_vec()];

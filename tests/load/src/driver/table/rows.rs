@@ -1,4 +1,4 @@
-//! Which figures are shown, and how far they should go.
+//! The figures of the table, with their goals.
 
 use super::{Direct, Goal, JournalOff, JournalOn, JournalPower, Kind, Null, Results};
 use crate::driver::results::Sample;
@@ -8,29 +8,29 @@ pub(super) struct Row {
     pub(super) what: &'static str,
     figure: Figure,
     pub(super) show: Show,
-    /// The unit of absolute values.
+    /// Unit of absolute values.
     unit: &'static str,
     goals: &'static [(Kind, Goal)],
 }
 
-/// Where a value comes from.
+/// Source of a value.
 enum Figure {
     /// The median over the rounds of a scenario.
     Of(&'static str, fn(&Sample) -> f64),
-    /// Computed from several.
+    /// Computed from several figures.
     From(fn(&Results, Kind) -> Option<f64>),
 }
 
-/// How it is shown. The null proxy's own value always is what it is.
+/// How a value is shown. The null proxy's own value is always shown unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Show {
-    /// As a multiple of the null proxy's.
+    /// As a ratio to the null proxy's value.
     Ratio,
-    /// As the difference to the null proxy's.
+    /// As the difference to the null proxy's value.
     Difference,
-    /// As the multiple of what the null proxy adds to no proxy at all.
+    /// As the ratio of the overheads over no proxy: the target's to the null proxy's.
     AddedRatio,
-    /// As it is.
+    /// Unchanged.
     Absolute,
 }
 
@@ -70,7 +70,7 @@ fn kept_mb(sample: &Sample) -> f64 {
     sample.kept_kb.max(0.0) / 1024.0
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for people")]
+#[expect(clippy::cast_precision_loss, reason = "display only")]
 fn backlog_mb(sample: &Sample) -> f64 {
     sample.journal.map_or(0.0, |journal| journal.most_bytes as f64 / f64::from(1 << 20))
 }
@@ -173,7 +173,7 @@ fn idle_mb(results: &Results, kind: Kind) -> Option<f64> {
 // === impl Row ===
 
 impl Row {
-    /// What stands in the column of `kind`.
+    /// Returns the value in the column of `kind`.
     pub(super) fn value(&self, results: &Results, kind: Kind) -> Option<f64> {
         let of = |kind| match self.figure {
             Of(scenario, figure) => results.median(scenario, kind, figure),
@@ -198,7 +198,7 @@ impl Row {
         self.goals.iter().find(|(of, _)| *of == kind).map(|(_, goal)| *goal)
     }
 
-    /// The goals for people.
+    /// Formats the goals.
     pub(super) fn goal_text(&self) -> String {
         let plus = if self.show == Show::Difference { "+" } else { "" };
         let unit = if matches!(self.show, Show::Absolute | Show::Difference) { self.unit } else { "" };
@@ -213,7 +213,7 @@ impl Row {
         self.goals.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
-    /// A value for people.
+    /// Formats a value.
     pub(super) fn text(&self, kind: Kind, value: f64) -> String {
         let unit = self.unit;
         match self.show {
@@ -227,7 +227,7 @@ impl Row {
     }
 }
 
-/// A whole number with its thousands apart.
+/// Formats a whole number with thousands separators.
 pub(super) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! A run that never was, as a table.
+//! Tests of the table with made-up results.
 
 use super::*;
 use crate::{
@@ -24,7 +24,7 @@ fn results(rows: &[(&str, Kind, Sample)]) -> Results {
     results
 }
 
-/// The cells of the line that begins with `what`.
+/// Returns the cells of the line that begins with `what`.
 fn line(text: &str, what: &str) -> Vec<String> {
     let line = text.lines().find(|line| line.starts_with(&format!("| {what}"))).expect(what);
     line.trim_matches('|').split('|').skip(1).map(|cell| cell.trim().to_owned()).collect()

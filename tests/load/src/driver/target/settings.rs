@@ -1,11 +1,11 @@
-//! What targets are told before they start.
+//! Configurations of the targets.
 
 use signalbox_core::{
     schema::{ConfigValue, NewProvider},
     secret::Secret,
 };
 
-/// Providers without linked models are asked for every model that nobody else has.
+/// A provider without linked models receives requests for every model that no other provider has.
 pub(super) fn provider() -> NewProvider {
     NewProvider {
         id: "mock".to_owned(),
@@ -22,21 +22,21 @@ pub(super) fn base_url(upstream: u16) -> ConfigValue {
     ConfigValue { key: "baseURL".to_owned(), value: Secret::new(value), is_sensitive: false }
 }
 
-/// As it comes, but for limits that would turn 8,000 clients away.
+/// Default settings, except for limits that would turn 8,000 clients away.
 pub(super) fn router_toml(journal: &str) -> String {
     format!(
         "[server]\nworker_threads = 1\nmax_connections = 20000\n\n[limits]\nmax_in_flight = 20000\n\n[journal]\n{journal}\n"
     )
 }
 
-/// As it comes, logged in at the fake.
+/// Default settings, with a login at the fake.
 pub(super) fn qwen_toml(qwen: u16) -> String {
     format!(
         "[server]\nworker_threads = 1\n\n[upstream]\nbase_url = \"http://127.0.0.1:{qwen}\"\n\n[login]\ntoken = \"any\"\ncookies = \"a=b\"\n"
     )
 }
 
-/// A plain reverse proxy for streams: one process, nothing buffered, connections kept, nothing logged.
+/// A plain reverse proxy for streams: one process, no buffering, persistent connections, no log.
 pub(super) fn nginx_conf(port: u16, upstream: u16) -> String {
     format!(
         "daemon off;
