@@ -1,4 +1,4 @@
-//! qwen-proxy alone, with a chat.qwen.ai behind it that does what it is told.
+//! qwen-proxy alone, with a scriptable fake of chat.qwen.ai.
 
 mod bad_input;
 mod conversations;
@@ -23,15 +23,15 @@ use crate::gateway::CHAT;
 const TOKEN: &str = "T2gAtest0123456789";
 const COOKIES: &str = "token=eyJ0ZXN0.eyJ0ZXN0.test0123456789; x-ap=ap-southeast-1";
 
-/// qwen-proxy, the site behind it, and a login of the environment.
+/// qwen-proxy, the fake site, and a login in the environment.
 pub(crate) struct LoneQwen {
     launch: Launch,
-    /// `None` between its end and the next start.
+    /// `None` between a stop and the next start.
     proxy: Option<QwenProxy>,
     pub(crate) site: FakeQwen,
 }
 
-/// What a client knows of a conversation: everything that was said.
+/// The client's state of a conversation: all messages so far.
 #[derive(Clone)]
 struct Talk {
     model: String,
@@ -50,14 +50,14 @@ impl LoneQwen {
         Launch::default().env("QWEN_TOKEN", TOKEN).env("QWEN_COOKIES", COOKIES)
     }
 
-    /// Starts it with these settings, and without a login if they have none.
+    /// Starts it with these settings; without a login if they have none.
     async fn launch(launch: Launch) -> Self {
         let site = FakeQwen::start().await.unwrap();
         let url = site.url();
         Self::launch_at(launch, site, &url).await
     }
 
-    /// Starts it with these settings, and the site at another address than its own.
+    /// Starts it with these settings and with another address for the site.
     async fn launch_at(launch: Launch, site: FakeQwen, url: &str) -> Self {
         let launch = launch.env("QWEN_BASE_URL", url);
         let proxy = Some(QwenProxy::start(launch.clone()).await);
@@ -68,7 +68,7 @@ impl LoneQwen {
         self.proxy.as_ref().unwrap().client
     }
 
-    /// Ends it as a service manager does.
+    /// Stops qwen-proxy with SIGTERM, as a service manager does.
     async fn stop(&mut self) {
         if let Some(mut proxy) = self.proxy.take() {
             proxy.process.signal(Signal::SIGTERM);
@@ -76,7 +76,7 @@ impl LoneQwen {
         }
     }
 
-    /// Ends it, and starts it again on what it left.
+    /// Stops qwen-proxy and starts it again in the same home.
     async fn restart(&mut self) {
         self.stop().await;
         self.proxy = Some(QwenProxy::start(self.launch.clone()).await);
@@ -86,29 +86,29 @@ impl LoneQwen {
         format!("sqlite://{}", self.launch.home_dir().data().join("signalbox.db").display())
     }
 
-    /// Its database, as another process sees it.
+    /// Opens the database, as another process would.
     async fn database(&self) -> SqliteConnection {
         SqliteConnection::connect(&self.database_url()).await.unwrap()
     }
 
-    /// Asks for a whole answer.
+    /// Requests a whole answer.
     async fn ask(&self, model: &str, text: &str) -> Answer {
         self.client().post(CHAT, &request(model, false, text)).await
     }
 
-    /// How often the site has been asked this.
+    /// Returns the number of calls of this kind that the site received.
     fn asked(&self, endpoint: Endpoint) -> usize {
         self.site.calls_of(endpoint).len()
     }
 
-    /// The last text of the user that the site has got.
+    /// Returns the last user text that the site received.
     fn last_prompt(&self) -> String {
         let call = self.site.calls_of(Endpoint::Completion).pop().unwrap();
         let body: Value = serde_json::from_slice(&call.body).unwrap();
         body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned()
     }
 
-    /// The site has had nothing to complain of.
+    /// Asserts that the site recorded no complaints.
     fn is_content(&self) {
         assert_eq!(self.site.complaints(), Vec::<String>::new());
     }
@@ -127,19 +127,19 @@ impl Talk {
         Self { tools: Some(tools), ..Self::default() }
     }
 
-    /// One of an application that has this to say to the model.
+    /// Creates a conversation with this system message.
     fn instructed(system: &str) -> Self {
         Self { messages: vec![json!({"role": "system", "content": system})], ..Self::default() }
     }
 
-    /// Says something, and keeps the answer.
+    /// Sends a user message and returns the text of the answer, which is added to the conversation.
     async fn say(&mut self, client: Client, stream: bool, text: &str) -> String {
         self.messages.push(json!({"role": "user", "content": text}));
         let message = self.go_on(client, stream).await;
         message["content"].as_str().unwrap().to_owned()
     }
 
-    /// Asks for the next message, and keeps it.
+    /// Requests the next message and adds it to the conversation.
     async fn go_on(&mut self, client: Client, stream: bool) -> Value {
         let folded = self.answer(client, stream).await;
         assert!(folded.error.is_none(), "{:?}", folded.error);

@@ -1,4 +1,4 @@
-//! What a client gets wrong is told to it, by name, and never sent to the site.
+//! Client errors are reported with the name of the field, and such requests are never sent to the site.
 
 use serde_json::{Value, json};
 use signalbox_fakes::qwen::Endpoint;

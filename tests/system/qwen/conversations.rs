@@ -1,4 +1,5 @@
-//! A conversation stays one: across modes, restarts, lost chats and others that begin alike.
+//! A conversation stays in one chat: across modes, restarts, lost chats and other conversations with the same
+//! beginning.
 
 use std::collections::HashSet;
 
@@ -22,7 +23,7 @@ async fn five_turns(mut lone: LoneQwen) {
     lone.restart().await;
     assert_eq!(talk.say(lone.client(), true, "recall one\nrecall two").await, "1\n2");
     assert_eq!(lone.asked(Endpoint::NewChat), 1, "a conversation is one chat");
-    // What the site knows already is not told again.
+    // The site does not receive again what it already has.
     assert_eq!(lone.last_prompt(), "recall one\nrecall two");
     lone.is_content();
 }
@@ -53,7 +54,7 @@ async fn a_locked_database_breaks_no_conversation() {
     lone.is_content();
 }
 
-/// A conversation that begins with `first`, remembers `secret`, and is asked for it at the end.
+/// Runs a conversation that begins with `first`, remembers `secret`, and recalls it at the end.
 async fn keeps(client: Client, first: &str, secret: usize) {
     let mut talk = Talk::default();
     let stream = secret.is_multiple_of(2);
@@ -72,7 +73,8 @@ async fn conversations_that_begin_alike_are_never_mixed() {
         talks.spawn(keeps(lone.client(), "draw", secret));
     }
     talks.join_all().await;
-    // More than that is right, too: where a busy database has not noted a turn in time, it is told anew.
+    // More chats are correct, too: if a busy database has not recorded a turn in time, its history is sent to a new
+    // chat.
     assert!(lone.asked(Endpoint::NewChat) >= AT_ONCE);
     lone.is_content();
 }
@@ -95,7 +97,7 @@ async fn another_application_s_instructions_are_never_taken_over() {
     alpha.say(lone.client(), true, "say hello").await;
     sqlx::query("UPDATE sessions SET expires_at = 1").execute(&mut lone.database().await).await.unwrap();
     beta.say(lone.client(), true, "say hello").await;
-    // The only chat that began like this and can be continued is the other one's.
+    // The only chat with this beginning that can be continued belongs to the other application.
     assert_eq!(alpha.say(lone.client(), true, "call alpha").await, "<alpha>\n</alpha>");
     assert_eq!(beta.say(lone.client(), true, "call beta").await, "<beta>\n</beta>");
     lone.is_content();
@@ -109,7 +111,7 @@ async fn a_history_from_elsewhere_takes_no_chat_of_another() {
     ours.messages.push(json!({"role": "user", "content": "call look {\"at\":\"a\"}"}));
     let mut theirs = ours.clone();
     ours.go_on(lone.client(), false).await;
-    // The same question, which another provider has answered with another call.
+    // The same question, answered by another provider with a different call.
     let call = json!({"id": "call_elsewhere", "type": "function", "function": {"name": "look", "arguments": "{}"}});
     theirs.messages.extend([
         json!({"role": "assistant", "content": null, "tool_calls": [call]}),
@@ -141,12 +143,12 @@ async fn a_lost_chat_is_told_again() {
         talk.say(lone.client(), stream, "remember two=2").await;
         lone.site.forget_chats();
         assert_eq!(talk.say(lone.client(), stream, "recall one\nrecall two").await, "1\n2");
-        // And the new chat is the one from now on.
+        // The conversation continues in the new chat.
         assert_eq!(talk.say(lone.client(), !stream, "recall two").await, "2");
         assert_eq!(lone.last_prompt(), "recall two");
     }
     assert_eq!(lone.asked(Endpoint::NewChat), 4);
-    // A history that this proxy has never seen.
+    // A history that is new to this proxy.
     let mut talk = Talk::default();
     talk.say(lone.client(), true, "remember one=1").await;
     lone.stop().await;

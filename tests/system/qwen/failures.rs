@@ -1,4 +1,4 @@
-//! Every trouble of the site becomes an error that says what to do: never an empty success, never a storm of repetitions.
+//! Every fault of the site becomes an error that says what to do: never an empty success, never a burst of retries.
 
 use serde_json::Value;
 use signalbox_fakes::{
@@ -11,13 +11,13 @@ use signalbox_harness::Answer;
 use super::{LoneQwen, request};
 use crate::gateway::{CHAT, error_of};
 
-/// What the client gets for a trouble.
+/// The expected result of a fault.
 struct Expected {
     status: u16,
     code: &'static str,
-    /// What the message has to contain: what to do.
+    /// Text that the message has to contain: the remedy.
     says: &'static str,
-    /// How often the site may be asked.
+    /// Maximum number of calls to the site.
     asks: usize,
 }
 
@@ -25,7 +25,7 @@ const fn expect(status: u16, code: &'static str, says: &'static str, asks: usize
     Expected { status, code, says, asks }
 }
 
-/// Troubles before the first event. The same when a chat is opened as when it is asked.
+/// Returns faults before the first event. They apply to creating a chat and to completions alike.
 fn troubles() -> Vec<(&'static str, Turn, Expected)> {
     let expired = trouble::refused("Unauthorized", "The token has expired.");
     vec![
@@ -47,7 +47,7 @@ fn troubles() -> Vec<(&'static str, Turn, Expected)> {
     ]
 }
 
-/// A proxy that has not met any trouble yet.
+/// Starts a proxy whose site has this fault.
 async fn with(endpoint: Endpoint, turn: &Turn) -> LoneQwen {
     let lone = LoneQwen::start().await;
     lone.site.script(endpoint, turn.clone());
@@ -162,7 +162,7 @@ async fn a_prompt_that_the_firewall_would_stop_is_not_sent() {
     let error = error_of(&lone.ask("qwen3-max", &"long ".repeat(30_000)).await, 400);
     assert_eq!(error["code"], "context_length_exceeded");
     assert_eq!(lone.site.calls().len(), 0);
-    // Almost as long is sent.
+    // A slightly shorter text is sent.
     let text = format!("{}\n\nsay fine", "long ".repeat(25_000));
     let answer = lone.ask("qwen3-max", &text).await.expect(200).json();
     assert_eq!(answer["choices"][0]["message"]["content"], "fine");

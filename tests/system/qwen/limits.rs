@@ -1,4 +1,4 @@
-//! More than the limits allow is refused at once, and nobody else notices.
+//! Requests above the limits are refused at once, and other requests are not affected.
 
 use serde_json::json;
 use signalbox_fakes::{
@@ -10,7 +10,7 @@ use signalbox_harness::within;
 use super::{LoneQwen, request};
 use crate::gateway::{CHAT, error_of};
 
-/// The answer to a chat request with this header, as text.
+/// Returns the response to a chat request with this header, as text.
 async fn with_header(lone: &LoneQwen, header: &str) -> String {
     let body = request("qwen3-max", false, "hello").to_string();
     let head = format!(
@@ -26,7 +26,7 @@ async fn one_request_too_many_is_503_until_another_has_ended() {
     let lone = LoneQwen::launch(LoneQwen::logged_in().config("qwen-proxy", "[api]\nmax_in_flight = 2\n")).await;
     let (mut gates, mut streams) = (Vec::new(), Vec::new());
     for _ in 0..LIMIT {
-        // A gate for each stream: what is released is meant for this one.
+        // A separate gate for each stream, so that releases apply to this stream only.
         let gate = lone.site.script(Endpoint::Completion, Turn::default().gated());
         // The ids, and the first word.
         gate.release(2);

@@ -1,4 +1,4 @@
-//! Logins: none, a new one, one that has to rest, one that has expired; and what is kept of it all over a restart.
+//! Logins: missing, new, rate-limited and expired ones, and what is kept of them across a restart.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ use signalbox_store::{
 use super::{LoneQwen, Talk, request};
 use crate::gateway::{CHAT, error_of};
 
-/// The key of the installation, in base64, and the bytes it stands for.
+/// The installation's key in base64, and its bytes.
 const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 const KEY_BYTES: [u8; 32] = [7; 32];
 
@@ -29,7 +29,7 @@ fn now_s() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
-/// Logs in, as the dashboard and the command line do.
+/// Stores a login, as the dashboard and the command line do.
 async fn log_in(lone: &LoneQwen, label: &str, token: &str, expires_at: Option<i64>) {
     let store = Store::open(&lone.database_url()).await.unwrap();
     let new = NewCredential {
@@ -154,6 +154,6 @@ async fn a_restart_deletes_nothing() {
     let session = client.get("/v1/sessions").await.expect(200).json()["data"][0]["id"].as_str().unwrap().to_owned();
     let stats = client.get(&format!("/v1/sessions/{session}/stats")).await.expect(200).json();
     assert_eq!(stats["usage"]["total_responses"], 2, "{stats}");
-    // The end of a session is not the end of its log.
+    // Deleting a session does not delete its log.
     client.delete(&format!("/v1/sessions/{session}")).await.expect(200);
 }

@@ -1,4 +1,4 @@
-//! What there is besides chats: old completions, models, health and figures.
+//! The routes besides chats: legacy completions, models, health and statistics.
 
 use serde_json::{Value, json};
 use signalbox_fakes::qwen::{Endpoint, trouble};
@@ -87,7 +87,7 @@ async fn what_is_not_to_be_logged_is_not_soon_after_it_was_said() {
     assert_eq!([&asked, &sent, &first, &answered.unwrap_or_default()], ["null", "null", "", ""]);
     assert_eq!(finish_reason.as_deref(), Some("stop"));
 
-    // The report of an error has no text of the request either.
+    // The error report must not contain the request's text either.
     assert_eq!(lone.ask("fake-503", "canary").await.status, 503);
     let report = eventually("a report", async || {
         let found: Option<(Option<String>,)> =

@@ -1,4 +1,4 @@
-//! qwen-proxy behind provider-router, as most users have it: a stream passes, and an exchange is logged once.
+//! qwen-proxy behind provider-router, the most common setup: streams pass through, and each exchange is logged once.
 
 use serde_json::{Value, json};
 use signalbox_fakes::{
@@ -51,7 +51,7 @@ async fn a_conversation_passes_through_the_router_and_is_logged_once() {
     let finished = events.finish().await;
     assert_eq!((finished.folded.text.as_str(), finished.folded.done), ("one two three", true));
     stack.recorded(&routed).await;
-    // Whatever qwen-proxy has to write of the two, it has written when it writes a third one.
+    // When a third request is in the log, qwen-proxy has written everything about the first two.
     stack.qwen().await.post(CHAT, &request("qwen3-max", false, "directly")).await.expect(200);
     let total = eventually("the log of a direct request", async || Some(logged(&stack).await).filter(|all| *all > 2));
     assert_eq!(total.await, 3);

@@ -1,4 +1,4 @@
-//! A site that breaks every habit: the text arrives all the same, and what went wrong is told in the site's own words.
+//! A site with unusual formats: the text still arrives, and errors are reported in the site's own words.
 
 use serde_json::{Value, json};
 use signalbox_fakes::qwen::{Content, Endpoint, Reply, Turn};
@@ -8,7 +8,7 @@ use crate::gateway::{CHAT, error_of};
 
 const TEXT: &str = "één, 二 and \u{1F600}\u{1F480}; done";
 
-/// The events of an answer as one text.
+/// Returns the events of an answer as one text.
 fn events(words: &[&str]) -> String {
     let mut stream =
         format!("data: {}\n\n", json!({"response.created": {"chat_id": "c", "parent_id": "p", "response_id": "r"}}));
@@ -21,7 +21,7 @@ fn events(words: &[&str]) -> String {
     stream + &format!("data: {}\n\n", json!({"choices": [{"delta": finished}]}))
 }
 
-/// Asks for `text` in both modes; both times it has to arrive, and to be in the log as complete.
+/// Requests `text` in both modes; both times it has to arrive and to be logged as complete.
 async fn arrives(lone: &LoneQwen, what: &str, text: &str, asked: &str) {
     let streamed = lone.client().stream(CHAT, &request("qwen3-max", true, asked)).await;
     assert_eq!(streamed.status, 200, "{what}");
@@ -46,7 +46,7 @@ async fn events_may_be_joined_and_cut_anywhere() {
     let words = ["one ", "two ", "three ", "four ", "five"];
     let stream = events(&words);
     let event = stream.len() / (words.len() + 2);
-    // All in one write; several events and a part of the next one; about one; less than one; a byte.
+    // All in one write; several events and part of the next; about one; less than one; one byte.
     for size in [stream.len(), 3 * event, 2 * event - 7, event, event / 2, 1] {
         for (ends, stream) in [("lf", stream.clone()), ("crlf", stream.replace('\n', "\r\n"))] {
             lone.site.script(Endpoint::Completion, Turn::raw("text/event-stream", stream).split(size));
@@ -123,7 +123,7 @@ async fn an_error_in_a_200_is_told_with_its_status_and_words() {
         (json!({"base_resp": {"status_code": 1004, "status_msg": words}}), 502),
         (json!({"choices": [{"finish_reason": "error", "error": {"code": 502, "message": words}}]}), 502),
         (json!({"success": false, "data": {"code": "Bad", "details": words}}), 502),
-        // The last one: the login rests after it.
+        // Must be last, because it puts the login into its back-off period.
         (json!({"choices": null, "error": {"message": words, "code": 429}}), 429),
     ];
     for (what, turn) in [

@@ -1,4 +1,4 @@
-//! Streaming is streaming: a text leaves as soon as it is known to be no part of a tool's tag.
+//! Streaming without delay: text is sent as soon as it cannot be part of a tool's tag.
 
 use serde_json::{Value, json};
 use signalbox_fakes::{
@@ -34,7 +34,7 @@ async fn each_delta_leaves_before_the_next_one_enters() {
             gate.release(1);
         }
         assert_eq!(events.next_text().await.as_deref(), Some(word));
-        // The client has it, and the site cannot have sent more than it.
+        // The client has received it, and the site cannot have sent more.
         sent(&lone, 2 + number as u64).await;
     }
     gate.open();
@@ -48,11 +48,11 @@ async fn only_what_may_be_a_tag_of_a_declared_tool_waits() {
     gate.release(1);
     let mut request = request("qwen3-max", true, "pieces 1\nsay a<b <r.");
     request["tools"] = json!([{"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}]);
-    // The head comes with the first event, whatever that is.
+    // The response head is sent with the first event of any kind.
     gate.release(1);
     let mut events = lone.client().stream(CHAT, &request).await;
     assert_eq!(events.next_text().await.as_deref(), Some("a"));
-    // No tool begins with b: what waited goes with it.
+    // No tool name begins with b, so the held text is sent.
     gate.release(2);
     assert_eq!(events.next_text().await.as_deref(), Some("<b"));
     gate.release(1);

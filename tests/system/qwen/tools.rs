@@ -1,4 +1,4 @@
-//! Tools: what is declared is called, what is not is text, and every result arrives.
+//! Tools: declared tools are called, others are treated as text, and every result is delivered.
 
 use serde_json::{Value, json};
 use signalbox_fakes::qwen::{Endpoint, Reply, Turn};
@@ -103,7 +103,7 @@ async fn other_tools_in_the_middle_of_a_conversation_take_effect() {
     let message = talk.go_on(lone.client(), false).await;
     assert_eq!(function(&message["tool_calls"][0]), ("run", json!({"path": "a"})));
     assert_eq!(lone.asked(Endpoint::NewChat), 1);
-    // The site would answer nothing to a late message of the system.
+    // The site would answer a late system message with an empty text.
     lone.is_content();
 }
 
@@ -119,7 +119,7 @@ async fn tool_results_survive_a_lost_chat() {
     assert_eq!(talk.go_on(lone.client(), true).await["content"], "7");
     let prompt = lone.last_prompt();
     assert!(prompt.contains("the file") && prompt.contains("remember n=7"), "{prompt}");
-    // And the tools are known in the new chat.
+    // The new chat has the tools as well.
     talk.messages.push(json!({"role": "user", "content": "call read {\"path\":\"b\"}"}));
     let message = talk.go_on(lone.client(), true).await;
     assert_eq!(function(&message["tool_calls"][0]), ("read", json!({"path": "b"})));
