@@ -1,7 +1,7 @@
-//! The router is killed again and again under traffic: what a client saw complete is in the log as the client saw it, every
-//! call of a provider has a row, and every row reaches one end.
+//! The router is killed repeatedly under traffic: every answer that a client saw complete is in the log unchanged,
+//! every call of a provider has a row, and every row reaches exactly one final state.
 //!
-//! `CHAOS_KILLS` says how often (`scripts/chaos` takes its time), `CHAOS_SEED` repeats a run.
+//! `CHAOS_KILLS` sets the number of kills (`scripts/chaos` runs many), `CHAOS_SEED` repeats a run.
 
 mod client;
 mod disturbances;
@@ -18,9 +18,9 @@ use client::Asker;
 use ledger::Ledger;
 
 const CLIENTS: usize = 32;
-/// Kills come after this many complete answers at most: the fake remembers the calls of longer.
+/// Maximum number of complete answers before a kill, because the fake keeps a limited number of calls.
 const ANSWERS: usize = 300;
-/// Kills when nobody says how many.
+/// Default number of kills.
 const QUICK: usize = 5;
 
 async fn survives(mut lone: LoneRouter, kills: usize) {
@@ -39,7 +39,7 @@ async fn survives(mut lone: LoneRouter, kills: usize) {
         for _ in 0..dice.below(ANSWERS) {
             ledger.seen.extend(answers.recv().await);
         }
-        // Everybody is at another point; and one more or less is reached by going on for a few turns.
+        // All clients are at different points; yielding a random number of times varies the moment of the kill further.
         for _ in 0..dice.below(50) {
             tokio::task::yield_now().await;
         }

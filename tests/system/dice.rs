@@ -1,13 +1,13 @@
-//! Chance that can be repeated.
+//! Reproducible random numbers.
 
-/// A sequence of numbers that its seed decides (SplitMix64).
+/// A pseudo-random sequence determined by its seed (SplitMix64).
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 
-/// Something a test does as often as the environment says, and otherwise as often as is quick.
+/// Returns the repetitions of a test: the number in the environment variable, or else the quick default.
 ///
 /// # Panics
-/// When the environment says something else than a number.
+/// Panics if the value of the variable is not a number.
 pub(crate) fn times(variable: &str, quick: usize) -> usize {
     std::env::var(variable).map_or(quick, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
 }
@@ -15,8 +15,9 @@ pub(crate) fn times(variable: &str, quick: usize) -> usize {
 // === impl Dice ===
 
 impl Dice {
-    /// Dice with the seed in `CHAOS_SEED`, or with one of their own; it is printed, which a test that fails shows.
-    #[expect(clippy::print_stderr, reason = "whoever reads about a failure needs the seed")]
+    /// Creates a generator with the seed in `CHAOS_SEED`, or a new one; the seed is printed, for repeating a failed
+    /// test.
+    #[expect(clippy::print_stderr, reason = "the seed is needed to reproduce a failure")]
     pub(crate) fn new() -> Self {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap();
         let seed = times("CHAOS_SEED", usize::try_from(now.as_micros() & 0xFFFF_FFFF).unwrap());
@@ -24,17 +25,17 @@ impl Dice {
         Self(seed as u64)
     }
 
-    /// Other dice, which go on independently.
+    /// Returns another, independent generator.
     pub(crate) fn split(&mut self) -> Self {
         Self(self.next())
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    /// One of these.
+    /// Returns a random element.
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }

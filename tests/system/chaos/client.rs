@@ -1,4 +1,4 @@
-//! A client that asks without a pause, and keeps only what it saw complete.
+//! A client that sends requests without pause and reports the answers that it saw complete.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,19 +8,19 @@ use tokio::sync::mpsc;
 
 use crate::{dice::Dice, gateway::CHAT};
 
-/// An answer of which a client has the end.
+/// An answer that a client has received completely.
 #[derive(Debug)]
 pub(super) struct Seen {
     /// `x-request-id`.
     pub(super) id: String,
     pub(super) stream: bool,
-    /// Of the bytes of the request.
+    /// Hash of the request body.
     pub(super) request: u64,
-    /// Of the [`Gist`] of a stream, and of the bytes of a whole answer.
+    /// Hash of the [`Gist`] of a stream, or of the body of a whole answer.
     pub(super) answer: u64,
 }
 
-/// What a chat answer says, in whatever way it came.
+/// The content of a chat answer, independent of the way it was delivered.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Gist {
     text: String,
@@ -28,30 +28,30 @@ pub(super) struct Gist {
     tool: String,
     arguments: String,
     pub(super) finish_reason: Option<String>,
-    /// Of the prompt, and of the answer.
+    /// Tokens of the prompt and of the answer.
     pub(super) tokens: Option<(i64, i64)>,
 }
 
-/// Asks until the router is gone, or nobody takes the answers any more.
+/// Sends requests until the router is gone or the answers are no longer received.
 pub(super) struct Asker {
     router: Client,
     dice: Dice,
     complete: mpsc::Sender<Seen>,
-    /// The conversation so far, which goes with every request.
+    /// The conversation so far, which is sent with every request.
     messages: Vec<Value>,
 }
 
-/// What is asked for: answers of a word and of many journal records, quick ones and slow ones.
-/// `fake-idleclose` closes a reused connection as if its idle timeout had expired just then.
+/// Models for answers of one word and of many journal records, fast and slow. `fake-idleclose` closes a reused
+/// connection as if its idle timeout had just expired.
 const MODELS: [&str; 8] =
     ["m", "m", "fake-tool", "fake-reasoning", "fake-usage", "fake-8x2", "fake-cut-40", "fake-idleclose"];
-/// Words of a prompt, which the model `m` says again.
+/// Words of a prompt, which the model `m` echoes.
 const LENGTHS: [usize; 8] = [1, 1, 10, 10, 100, 100, 1000, 4000];
 
-/// Messages of a conversation before it is over.
+/// Maximum number of messages in a conversation.
 const TURNS: usize = 8;
 
-/// A stream that stays open: only the death of the router ends it.
+/// A stream that stays open until the router dies.
 pub(super) const STALLED: &str = "fake-stall-3";
 
 // === impl Asker ===
@@ -61,7 +61,7 @@ impl Asker {
         Self { router, dice, complete, messages: Vec::new() }
     }
 
-    /// Asks for this and that. The number of requests that were sent.
+    /// Sends different requests and returns how many were sent.
     pub(super) async fn ask(mut self) -> usize {
         let mut sent = 0;
         loop {
@@ -76,7 +76,7 @@ impl Asker {
         }
     }
 
-    /// Asks once, and waits. The number of requests that were sent.
+    /// Sends one request, waits, and returns the number of requests sent.
     pub(super) async fn ask_for_an_end_that_never_comes(self) -> usize {
         let messages = json!([{"role": "user", "content": "one two three"}]);
         let request = json!({"model": format!("fake/{STALLED}"), "stream": true, "messages": messages}).to_string();
@@ -86,7 +86,7 @@ impl Asker {
         1
     }
 
-    /// The next turn of a conversation, or the first of another.
+    /// Returns the next turn of the conversation, or the first turn of a new one.
     fn request(&mut self, stream: bool) -> String {
         let model = format!("fake/{}", self.dice.pick(&MODELS));
         let words: Vec<String> =
@@ -114,7 +114,7 @@ impl Asker {
 // === impl Seen ===
 
 impl Seen {
-    /// `None` when the end is missing.
+    /// Returns `None` if the answer is incomplete.
     fn of(request: &str, answer: &Answer, stream: bool) -> Option<Self> {
         let whole = if stream { answer.body.ends_with(b"data: [DONE]\n\n") } else { answer.complete };
         whole.then(|| Self {
@@ -126,7 +126,7 @@ impl Seen {
     }
 }
 
-/// As a client notes it, and as it is computed of a row.
+/// Hashes a request or an answer, as received by a client or as computed from a row.
 pub(super) fn hash(what: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
@@ -136,7 +136,7 @@ pub(super) fn hash(what: &(impl Hash + ?Sized)) -> u64 {
 // === impl Gist ===
 
 impl Gist {
-    /// Put together here, and not by the code that the log is made with.
+    /// Parsed here, independently of the code that writes the log.
     fn of_stream(body: &[u8]) -> Self {
         let mut gist = Self::default();
         for event in String::from_utf8_lossy(body).lines().filter_map(|line| line.strip_prefix("data: ")) {
@@ -146,7 +146,7 @@ impl Gist {
         gist
     }
 
-    /// Of a `chat.completion`.
+    /// Returns the gist of a `chat.completion`.
     pub(super) fn of_whole(answer: &Value) -> Self {
         let mut gist = Self::default();
         gist.add(&answer["choices"][0]["message"], answer);

@@ -1,5 +1,5 @@
-//! The router lives on while what is around it fails and heals under traffic: the disk, the file of its database, and clients
-//! that never finish their requests. The bookkeeping is that of the kills.
+//! The router survives failures around it under traffic and recovers from them: of the disk, of the database file, and
+//! of clients that never finish their requests. The checks are those of the kills.
 
 use std::{fs, time::Duration};
 
@@ -19,12 +19,13 @@ use crate::{
     unwritable::SmallDisk,
 };
 
-/// Connections that hold an unfinished request body.
+/// Number of connections that hold an unfinished request body.
 const STALLED_BODIES: usize = 200;
-/// Clients that ask while a disk is full: the fake and the router share two cores with them.
+/// Number of clients while a disk is full; small, because the fake, the router and the clients share two cores.
 const FEW: usize = 8;
 
-/// Has clients ask until this many answers were complete at the latest, then until `act` is over; the ledger has them all.
+/// Runs clients until up to [`ANSWERS`] answers are complete (a random number) and then until `act` is over; adds all
+/// answers to the ledger.
 async fn traffic(lone: &LoneRouter, ledger: &mut Ledger, dice: &mut Dice, clients: usize, act: impl AsyncFnOnce()) {
     let (sender, mut answers) = mpsc::channel(clients);
     let mut asking = JoinSet::new();
@@ -43,7 +44,7 @@ async fn traffic(lone: &LoneRouter, ledger: &mut Ledger, dice: &mut Dice, client
             answer = answers.recv() => ledger.seen.extend(answer),
         }
     }
-    // No answer is asked for any more; those under way are still noted.
+    // No new requests are sent; answers in flight are still recorded.
     answers.close();
     while let Some(answer) = answers.recv().await {
         ledger.seen.push(answer);
@@ -52,7 +53,8 @@ async fn traffic(lone: &LoneRouter, ledger: &mut Ledger, dice: &mut Dice, client
     ledger.note_calls(&lone.fake);
 }
 
-/// Waits until the log has everything that the journal had: a router that is started again loads what the one before left.
+/// Waits until the complete journal is in the database, by restarting the router, which loads the journal of its
+/// predecessor.
 async fn everything_is_loaded(lone: &mut LoneRouter) {
     lone.becomes_idle().await;
     lone.kill9().await;
@@ -70,7 +72,7 @@ async fn i2_i19_a_disk_that_is_full_for_a_moment_costs_what_is_counted_and_nothi
     for _ in 0..times("CHAOS_KILLS", QUICK).div_ceil(3) {
         traffic(&lone, &mut ledger, &mut dice, FEW, async || {
             disk.fill();
-            // Full until the log notices, or for as long as it has room of its own.
+            // Full until the log notices it, or for as long as the log has spare room.
             tokio::time::timeout(Duration::from_secs(2), async {
                 while lone.health().await["status"] == "ok" {
                     tokio::task::yield_now().await;
@@ -97,7 +99,7 @@ async fn i2_a_database_that_is_replaced_by_its_backup_has_every_answer() {
     for _ in 0..times("CHAOS_KILLS", QUICK).div_ceil(3) {
         traffic(&lone, &mut ledger, &mut dice, CLIENTS, async || {}).await;
         everything_is_loaded(&mut lone).await;
-        // Nothing is asked between the backup and its return, so that it lacks nothing.
+        // No requests are sent between the backup and its restoration, so it is complete.
         lone.store.backup(&backup).await.unwrap();
         fs::rename(&backup, &database).unwrap();
         traffic(&lone, &mut ledger, &mut dice, CLIENTS, async || {}).await;
@@ -121,7 +123,7 @@ async fn i2_clients_that_never_finish_a_request_stop_no_other() {
             held.push(client);
         }
         traffic(&lone, &mut ledger, &mut dice, CLIENTS, async || {}).await;
-        // They are still waited for, or were told that they are too slow; none was taken for a request.
+        // These connections are still open or were timed out; none was treated as a complete request.
         for mut client in held {
             let mut answer = [0; 12];
             let read = tokio::time::timeout(Duration::ZERO, client.read(&mut answer)).await;

@@ -1,4 +1,4 @@
-//! What clients and the provider know, held against the log.
+//! Compares the knowledge of the clients and the provider with the log.
 
 use std::collections::HashMap;
 
@@ -9,21 +9,21 @@ use signalbox_fakes::{FakeProvider, calls::KEPT};
 use super::client::{Gist, STALLED, Seen, hash};
 use crate::lone_router::LoneRouter;
 
-/// What happened, without the log.
+/// The events as seen by clients and the provider, independent of the log.
 #[derive(Default)]
 pub(super) struct Ledger {
-    /// How many requests clients sent, answered or not.
+    /// Number of requests sent by clients, answered or not.
     pub(super) sent: usize,
-    /// What clients saw complete.
+    /// Answers that clients saw complete.
     pub(super) seen: Vec<Seen>,
-    /// The ids of the calls that reached the provider, and their models.
+    /// Ids of the calls that reached the provider, with their models.
     called: HashMap<String, String>,
 }
 
 // === impl Ledger ===
 
 impl Ledger {
-    /// Takes down what the provider has been asked since the last time.
+    /// Adds the calls that the provider received since the last time.
     pub(super) fn note_calls(&mut self, fake: &FakeProvider) {
         let known = self.called.len();
         let calls = fake.calls().into_iter().filter(|call| call.method == "POST");
@@ -31,13 +31,13 @@ impl Ledger {
         assert!(self.called.len() - known < KEPT, "the fake has forgotten calls");
     }
 
-    /// Compares with the log, in which nothing may be missing, different, twice, or without an end.
+    /// Compares with the log, in which nothing may be missing, different, duplicated or unfinished.
     pub(super) async fn check(&self, lone: &LoneRouter) {
         self.check_all_but(lone, 0).await;
         assert!(self.stalled(lone).await > 0, "no request was open at any kill");
     }
 
-    /// Compares with the log, in which exactly this many answers may be missing, and nothing else may be wrong.
+    /// Compares with the log, in which exactly `unlogged` answers may be missing and nothing else may be wrong.
     pub(super) async fn check_all_but(&self, lone: &LoneRouter, unlogged: usize) {
         assert!(!self.seen.is_empty(), "no client saw an answer");
         assert_eq!(lone.rows(Some(RequestStatus::Pending)).await, 0, "requests without an end");
@@ -49,7 +49,7 @@ impl Ledger {
             };
             assert_eq!((request.status, request.stream), (RequestStatus::Completed, seen.stream), "{}", seen.id);
             assert_eq!(hash(request.openai_request.as_str()), seen.request, "{} asked for something else", seen.id);
-            // An answer that did not fit on the disk leaves a row without it.
+            // If the disk was full, a row may lack its answer.
             match response.as_ref().filter(|response| response.openai_response.is_some()) {
                 Some(response) => seen.compare(response),
                 None => missing.push(&seen.id),
@@ -61,7 +61,8 @@ impl Ledger {
         assert!(self.called.len() <= rows + unlogged, "{rows} rows of {} calls", self.called.len());
     }
 
-    /// Checks the end of every call that reached the provider; the number of those that were open at a kill.
+    /// Checks the final state of every call that reached the provider; returns the number of calls that were open at a
+    /// kill.
     async fn stalled(&self, lone: &LoneRouter) -> usize {
         let mut stalled = 0;
         for (id, model) in &self.called {
@@ -79,7 +80,7 @@ impl Ledger {
 // === impl Seen ===
 
 impl Seen {
-    /// Holds an answer against its row.
+    /// Compares an answer with its row.
     fn compare(&self, row: &Response) {
         let text = row.openai_response.as_deref().unwrap();
         let gist = Gist::of_whole(&serde_json::from_str::<Value>(text).unwrap());
