@@ -1,1 +1,1 @@
-//! System tests live in `system/`.
+//! Empty library; the system tests are in `system/`.

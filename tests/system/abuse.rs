@@ -1,4 +1,4 @@
-//! What hostile input gets: a clear refusal, and nothing else.
+//! Hostile input is refused clearly and has no effect.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -7,12 +7,12 @@ use signalbox_harness::{Client, Launch, Stack, eventually};
 
 use crate::gateway::{CHAT, chat, error_of};
 
-/// A provider with this configuration.
+/// Returns a provider with this configuration.
 fn provider(id: &str, config: &Value) -> Value {
     json!({"id": id, "name": id, "type": "openai", "enabled": true, "config": config})
 }
 
-/// Such a provider is refused, with a reason.
+/// Asserts that such a provider is refused, with a reason.
 async fn is_refused(api: &Client, body: &Value) {
     let refused = api.post("/api/providers", body).await.expect(400).json();
     assert_eq!(refused["error"]["type"], "validation_error", "{body}");
@@ -128,7 +128,7 @@ async fn fc_74_sql_is_a_text_like_others() {
 #[tokio::test]
 async fn fc_75_no_page_posts_without_saying_where_it_comes_from() {
     let stack = Stack::builder().autostart(false).start().await;
-    // What a form of a foreign page sends; no browser leaves both headers out.
+    // Headers that a browser adds to a form of a foreign page; no browser omits both.
     for origin in ["origin: https://evil.test", "sec-fetch-site: cross-site"] {
         for kind in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"] {
             for path in ["/api/proxy/start", "/api/proxy/stop", "/api/providers/echo/disable", "/api/qwen/credentials"]
@@ -166,7 +166,7 @@ async fn fc_82_addresses_that_are_nobodys_model_server_are_not_called() {
         let answer =
             stack.api.post("/api/providers", &provider("ssrf", &json!({"baseURL": url, "apiKey": "sk-x"}))).await;
         if answer.status == 201 {
-            // Written down, but never called.
+            // Stored, but never called.
             let router = stack.router().await;
             let refused = eventually("the arrival of the provider", async || {
                 let answer = router.post("/v1/providers/ssrf/test", &json!({})).await;
@@ -254,7 +254,7 @@ async fn fc_84_who_keeps_guessing_is_told_to_wait_and_nobody_else_is() {
         assert!((1..=3).contains(&wait), "{wait}");
         assert_eq!(refused.json()["error"]["code"], "too_many_wrong_keys");
         let right = client.with_key(Some(KEY)).get("/v1/models").await;
-        // qwen-proxy has no login at chat.qwen.ai, and says so only to those who may know.
+        // qwen-proxy has no login at chat.qwen.ai; only authorised clients are told.
         assert!(right.status != 429 && !right.text().contains("_key"), "{}", right.text());
         assert_eq!(client.with_key(None).get("/v1/models").await.status, 401, "that is no guess");
     }
@@ -273,7 +273,7 @@ async fn fc_85_settings_take_what_they_should() {
     ] {
         let answer = stack.api.put(&format!("/api/settings/{key}"), &json!({"value": value})).await;
         assert!(matches!(answer.status, 400 | 404), "{key} {value}: {}", answer.text());
-        // Of many, what is wrong is told key by key, as the original does.
+        // The bulk endpoint reports errors by key, as the Node.js version does.
         let bulk = stack.api.post("/api/settings/bulk", &json!({"settings": {key: value}})).await.expect(200).json();
         assert_eq!((&bulk["updated"], &bulk["errors"][0]["key"]), (&json!([]), &json!(key)), "{bulk}");
     }

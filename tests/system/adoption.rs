@@ -1,4 +1,5 @@
-//! api-server is killed, and its services serve on: for the next api-server, or for a while.
+//! After api-server has been killed, its services continue until the next api-server adopts them or a grace period
+//! ends.
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -9,12 +10,12 @@ use crate::gateway::{CHAT, Gateway, chat};
 
 const CHILDREN: [&str; 2] = ["providerRouter", "qwenProxy"];
 
-/// How often api-server is killed; `SIGNALBOX_SUPERVISOR_KILLS` for more.
+/// Returns how often api-server is killed; set by `SIGNALBOX_SUPERVISOR_KILLS`.
 fn kills() -> usize {
     std::env::var("SIGNALBOX_SUPERVISOR_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(2)
 }
 
-/// The next api-server of the same home.
+/// Starts the next api-server in the same home.
 async fn successor(stack: &Stack) -> Stack {
     Stack::builder().launch(Launch::default().home(&stack.home)).start().await
 }
@@ -23,7 +24,7 @@ fn pids(status: &Value) -> [u64; 2] {
     CHILDREN.map(|child| status[child]["pid"].as_u64().unwrap_or_else(|| panic!("{child} has no process: {status}")))
 }
 
-/// Settings with which nobody waits to be adopted for long.
+/// Settings with a short grace period for adoption.
 fn brief() -> Launch {
     Launch::default().config("api-server", "[services]\norphan_grace = \"300ms\"\n")
 }
@@ -40,7 +41,7 @@ async fn fc_04_the_next_api_server_adopts_and_no_stream_ends() {
     let mut killed = Vec::new();
     for _ in 0..kills() {
         gateway.stack.process.kill9().await;
-        // Nobody is there who could restart anything, and yet it is served.
+        // Without api-server no service can be restarted, but requests are served.
         gateway.ask("echo").await.expect(200);
         let next = successor(&gateway.stack).await;
         killed.push(std::mem::replace(&mut gateway.stack, next));
@@ -57,7 +58,7 @@ async fn fc_04_the_next_api_server_adopts_and_no_stream_ends() {
     let finished = events.finish().await;
     assert!(finished.complete && finished.folded.done, "the stream was cut");
 
-    // Adopted with everything that belongs to it: a restart is a handover on the same sockets, a stop a stop.
+    // Adoption is complete: a restart hands over the same sockets, and a stop ends the services.
     let restarted = gateway.stack.api.post("/api/proxy/restart", &json!({})).await.expect(200).json();
     let after = gateway.stack.running().await;
     for (child, (old, new)) in CHILDREN.iter().zip(pids(&before).into_iter().zip(pids(&after))) {
@@ -75,7 +76,7 @@ async fn fc_04_the_next_api_server_adopts_and_no_stream_ends() {
     assert_eq!(left_in_run(&gateway.stack), ["adoption.key", "api-server.lock"]);
 }
 
-/// The files of the directory `run`.
+/// Returns the names of the files in the directory `run`.
 fn left_in_run(stack: &Stack) -> Vec<String> {
     let files = std::fs::read_dir(stack.home.data().join("run")).unwrap();
     let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
@@ -135,7 +136,7 @@ async fn fc_05_fc_13_who_does_not_know_the_key_is_ended_and_not_adopted() {
 
 #[tokio::test]
 async fn i4_every_second_kill_is_followed_by_nobody_and_then_nobody_stays() {
-    // Long enough for a successor on a busy machine; a test has to wait for it to be over.
+    // Long enough for the next api-server to start on a busy machine; short enough for a test to wait for its end.
     let launch = || Launch::default().config("api-server", "[services]\norphan_grace = \"3s\"\n");
     let mut gateway = Gateway::launch(launch()).await;
     let mut killed = Vec::new();
@@ -171,7 +172,7 @@ async fn fc_06_who_is_not_adopted_serves_for_the_grace_and_leaves() {
     let mut stack = Stack::builder().launch(brief()).start().await;
     stack.process.kill9().await;
     eventually("the end of everybody", async || processes::of(&stack.home).is_empty().then_some(())).await;
-    // What they leave behind confuses nobody.
+    // Files left behind do not affect the next start.
     let next = successor(&stack).await;
     assert_eq!(next.status().await["providerRouter"]["adopted"], false);
 }

@@ -1,4 +1,4 @@
-//! What the client gets wrong is told in OpenAI's shape, with the right status.
+//! Client errors are reported in OpenAI's format, with the correct status.
 
 use signalbox_harness::Stack;
 
@@ -67,12 +67,12 @@ async fn fc_67_a_body_beyond_the_limit_is_413_however_it_is_sent() {
     let body = chat("fake/m", false).to_string().replace("one two", &"x".repeat(33 << 20));
     let answer = gateway.router.request("POST".parse().unwrap(), CHAT, body).await;
     error_of(&answer, 413);
-    // Announced, and not sent: the answer does not wait for it.
+    // Announced but not sent: the response does not wait for the body.
     let head =
         format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 34603008\r\n\r\n{{");
     let answer = gateway.router.raw(head.as_bytes()).await;
     assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
-    // Not announced: counted as it comes.
+    // Not announced: counted while it is received.
     let mut chunked =
         format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n")
             .into_bytes();

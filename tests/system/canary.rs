@@ -1,5 +1,5 @@
-//! No secret leaves: markers in place of all secrets, the services at their most talkative, and a search for the markers in
-//! everything that comes out of them.
+//! No secret leaks: every secret is a marker, the services log at their highest level, and all of their output is
+//! searched for the markers.
 
 use std::fs;
 use std::path::Path;
@@ -14,16 +14,16 @@ use crate::gateway::{CHAT, chat};
 
 const CLIENT_KEY: &str = "sk-canary-client-5b1f0e7d2c9a4e63";
 const API_KEY: &str = "sk-canary-provider-8d3c6a1f9e4b7052";
-/// In a header of the user's own.
+/// In a header configured by the user.
 const HEADER: &str = "canary-header-1f7e5d9c3b8a6420";
 const TOKEN: &str = "canary-token-3e9b7d5f1a8c6024";
 const COOKIE: &str = "canary-cookie-6c4a2e8f0b9d7153";
-/// What nobody configured, but what somebody sent in a wrong place.
+/// Never configured, but sent in a wrong place.
 const STRAY: &str = "canary-stray-9f8e7d6c5b4a3210";
 
 const ALL: [&str; 6] = [CLIENT_KEY, API_KEY, HEADER, TOKEN, COOKIE, STRAY];
 
-/// What has been found, where.
+/// The markers found, and where.
 #[derive(Debug, Default)]
 struct Search {
     found: Vec<String>,
@@ -50,20 +50,20 @@ impl Search {
         self.bytes(place, &answer.body);
     }
 
-    /// Everything below a directory: logs, outputs, the database with its write-ahead log, the journal.
+    /// Searches all files below a directory: logs, outputs, the database with its write-ahead log, the journal.
     fn files(&mut self, path: &Path) {
         if path.is_dir() {
             for entry in fs::read_dir(path).unwrap() {
                 self.files(&entry.unwrap().path());
             }
         } else {
-            // Some come and go while the services run.
+            // Some files come and go while the services run.
             self.bytes(&path.display().to_string(), &fs::read(path).unwrap_or_default());
         }
     }
 
-    /// What other programs can see of ours. Client keys stand in the environment: that is where the user puts them, and
-    /// only the user can read it.
+    /// Searches what other programs can see of the processes. Client keys are expected in the environment, where the
+    /// user puts them and which only the user can read.
     fn processes(&mut self, home: &Home) {
         for pid in processes::of(home) {
             for (file, allowed) in [("cmdline", &[][..]), ("comm", &[]), ("environ", &[CLIENT_KEY])] {
@@ -74,7 +74,7 @@ impl Search {
     }
 }
 
-/// The requests of one run, each of whose answers is searched.
+/// The requests of a run; each answer is searched.
 struct Calls<'a> {
     search: &'a mut Search,
 }
@@ -95,7 +95,7 @@ impl Calls<'_> {
     }
 }
 
-/// Stores every secret, and shows what is stored.
+/// Stores every secret and reads it back.
 async fn configure(calls: &mut Calls<'_>, stack: &Stack, provider: &FakeProvider) {
     let api = &stack.api;
     let login = json!({"token": TOKEN, "cookies": format!("token={COOKIE}; a=1"), "expiresAt": 4_000_000_000_u32});
@@ -111,7 +111,7 @@ async fn configure(calls: &mut Calls<'_>, stack: &Stack, provider: &FakeProvider
     let patch = json!({"value": API_KEY});
     calls.json(api, Method::PATCH, "/api/providers/fake/config/apiKey", &patch).await.expect(200);
 
-    // Mistakes, some of them in the middle of a secret.
+    // Invalid requests, some of them truncated in the middle of a secret.
     for (path, body) in [
         ("/api/qwen/credentials", json!({"token": [TOKEN], "cookies": COOKIE}).to_string()),
         ("/api/qwen/credentials", format!("{{\"token\": \"{TOKEN}\", \"cookies\": \"{COOKIE}")),
@@ -143,7 +143,7 @@ async fn configure(calls: &mut Calls<'_>, stack: &Stack, provider: &FakeProvider
     }
 }
 
-/// Uses the secrets, well and badly.
+/// Uses the secrets in valid and invalid requests.
 async fn work(calls: &mut Calls<'_>, stack: &Stack) {
     let (router, qwen) = (stack.router().await, stack.qwen().await);
     for model in ["fake/m", "fake/leaky", "fake/fake-401", "fake/fake-error-2", "fake/fake-html", "dead/m", "no/such"] {
@@ -165,7 +165,7 @@ async fn work(calls: &mut Calls<'_>, stack: &Stack) {
     for path in ["/api/providers/fake/test", "/api/providers/dead/test", "/api/providers/fake/reload"] {
         calls.send(&stack.api, Method::POST, path, "").await;
     }
-    // With a wrong key, and with a secret where it does not belong.
+    // With a wrong key, and with a secret in a place where it does not belong.
     for client in [&stack.api, &router, &qwen] {
         let stranger = client.with_key(Some(STRAY));
         calls.json(&stranger, Method::POST, CHAT, &chat("fake/m", false)).await.expect(401);
@@ -174,7 +174,7 @@ async fn work(calls: &mut Calls<'_>, stack: &Stack) {
     }
 }
 
-/// The log, as it is shown: compressed in the database, it hides from a search there.
+/// Reads the log through the API, because the compressed data in the database cannot be searched.
 async fn read_log(calls: &mut Calls<'_>, stack: &Stack) {
     let api = &stack.api;
     for path in ["/api/requests", "/api/responses", "/api/sessions", "/api/audit?limit=1000"] {
@@ -210,7 +210,7 @@ async fn i15_no_secret_leaves() {
     work(&mut calls, &stack).await;
     read_log(&mut calls, &stack).await;
 
-    // The markers were really used: the fake has seen them.
+    // The markers were really used: the fake has received them.
     let sent = provider.calls_of("m");
     assert_eq!(sent[0].header("authorization"), Some(format!("Bearer {API_KEY}").as_str()));
     assert_eq!(sent[0].header("x-secret"), Some(HEADER));

@@ -1,4 +1,4 @@
-//! The catalogue is hot: a change is in force without a restart, whoever committed it.
+//! Changes of the catalogue take effect without a restart, whichever process commits them.
 
 use serde_json::json;
 use signalbox_fakes::FakeProvider;
@@ -7,13 +7,13 @@ use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::gateway::{CHAT, Gateway, chat};
 
-/// The connection of another process to the database of the services.
+/// Opens a connection to the database of the services, as another process would.
 pub(crate) async fn database(home: &Home) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(home.data().join("signalbox.db"));
     SqliteConnection::connect_with(&options).await.unwrap()
 }
 
-/// Waits until asking for `model` has this status.
+/// Waits until requests for `model` get this status.
 async fn status_becomes(stack: &Stack, model: &str, status: u16) {
     let router = stack.router().await;
     let what = format!("status {status} of {model}");

@@ -1,4 +1,4 @@
-//! The server manager, command by command, as its users type it.
+//! The commands of the server manager, as users run them.
 
 mod strangers;
 
@@ -10,13 +10,13 @@ use nix::unistd::Pid;
 use serde_json::json;
 use signalbox_harness::{Client, CommandLine, Home, eventually, processes};
 
-/// Ports that are free at this moment.
+/// Returns ports that are free at the moment.
 fn free_ports<const N: usize>() -> [u16; N] {
     let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
-/// A home whose services take any free port.
+/// Creates a home whose services use any free port.
 fn anywhere() -> (Home, CommandLine) {
     let home = Home::new();
     let shell =

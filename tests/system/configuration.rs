@@ -1,19 +1,19 @@
-//! One rule for a provider's configuration, whichever way it comes in: REST, a document over HTTP, a document on the command
-//! line, the flags of the provider CLI, the variables of an old installation.
+//! The same rules apply to a provider's configuration on every way in: REST, a document over HTTP, a document on the
+//! command line, the flags of the provider CLI, and the environment variables of an old installation.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use signalbox_harness::{CommandLine, Home, Stack, Typed};
 
-/// The ways in, over one database.
+/// All ways to set a configuration, over one database.
 struct Ways {
     stack: Stack,
     shell: CommandLine,
     count: usize,
 }
 
-/// What a way in said, in words; `Ok` is what was stored.
+/// The response of a way in: `Ok` with the stored value, or the error text.
 type Verdict = Result<Value, String>;
 
 // === impl Ways ===
@@ -36,7 +36,8 @@ impl Ways {
         path
     }
 
-    /// Every way in that can say this, by name. The text is what a flag or a variable says, the value what JSON says.
+    /// Sets a key on every way that can express it and returns the results by name. `text` is used for flags and
+    /// variables, `value` for JSON.
     async fn verdicts(&mut self, key: &str, value: &Value) -> Vec<(&'static str, Verdict)> {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut verdicts = vec![
@@ -46,7 +47,7 @@ impl Ways {
             ("document over HTTP", self.apply(key, value).await),
             ("document on the command line", self.apply_file(key, value).await),
         ];
-        // A NUL stands in no argument, and no file of variables has lines within a value.
+        // Arguments cannot contain NUL, and values in files of variables cannot contain line breaks.
         if !text.contains('\0') {
             verdicts.push(("flags", self.flags(key, &text).await));
         }
@@ -102,7 +103,7 @@ impl Ways {
     }
 
     async fn migrate(&mut self, variable: &str, text: &str) -> Verdict {
-        // Each in a home of its own: what is there already is left as it is.
+        // Each uses a new home, because existing configurations are left unchanged.
         let home = Home::new();
         let shell = CommandLine::new(&home);
         let file = self.file("old.env", &format!("LM_STUDIO_BASE_URL=http://127.0.0.1:9\n{variable}='{text}'\n"));
@@ -133,7 +134,7 @@ impl Ways {
             return Ok(stored.unwrap().1[key].clone());
         }
         assert!(stored.is_none_or(|(_, config)| config.get(key).is_none()), "{id}: refused and stored: {said}");
-        // JSON escapes what a terminal shows.
+        // Undo JSON escapes, so that the text can be compared with the terminal output.
         Err(serde_json::from_str(&said).map_or(said, |answer: Value| answer["error"]["errors"][0].to_string()))
     }
 }
@@ -142,7 +143,7 @@ fn document(id: &str, key: &str, value: &Value) -> Value {
     json!({"providers": {id: {"type": "lm-studio", "config": {key: value}}}})
 }
 
-/// The variable that an old installation says a key with.
+/// Returns the environment variable of the key in an old installation.
 fn variable(key: &str) -> Option<&'static str> {
     match key {
         "baseURL" => Some("LM_STUDIO_BASE_URL"),
@@ -347,7 +348,7 @@ async fn output_that_cannot_be_written_is_a_failure() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{program} {words:?}: {said}");
         assert!(said.contains("cannot write to standard output"), "{program} {words:?}: {said}");
-        // A reader that went away is none.
+        // A reader that closes the pipe is not an error.
         let mut command = shell.command(program, words);
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

@@ -1,5 +1,5 @@
-//! The router is dead, and something happens to its files before it starts again: what is whole is loaded, and what is
-//! not is kept for a person to look at.
+//! Files of a killed router are damaged before it starts again: intact records are loaded, and damaged data is kept for
+//! inspection.
 
 use std::{fs, path::PathBuf};
 
@@ -16,18 +16,18 @@ use crate::{
     lone_router::{LoneRouter, text_of},
 };
 
-/// How many requests are in the segment.
+/// Number of requests in the segment.
 const REQUESTS: usize = 12;
-/// Magic and generation of a segment.
+/// Bytes of a segment's header: magic number and generation.
 const HEADER: usize = 16;
-/// How many places of a file are tried.
+/// Number of places in a file that are tried.
 const PLACES: usize = 4;
 
-/// One segment, left behind by a router that was killed before any of it was in the database.
+/// A segment left behind by a router that was killed before any of it was in the database.
 struct Estate {
     lone: LoneRouter,
     segment: PathBuf,
-    /// The requests in their order, and how long the file was when each was over.
+    /// Ids of the requests in order, with the length of the file at the end of each.
     requests: Vec<(String, usize)>,
 }
 
@@ -71,14 +71,14 @@ impl Estate {
         self.requests[REQUESTS - 1].1
     }
 
-    /// Starts the next router after `damage` was done to the bytes of the segment, waits until it has loaded what there
-    /// is, and answers which requests are whole in the log. None of the others looks as if it were.
+    /// Applies `damage` to the bytes of the segment, starts the next router, waits until it has loaded the segment, and
+    /// returns for each request whether it is complete in the log. Incomplete requests must not appear complete.
     async fn load(&mut self, damage: impl FnOnce(&mut Vec<u8>)) -> Vec<bool> {
         let mut bytes = fs::read(&self.segment).unwrap();
         damage(&mut bytes);
         fs::write(&self.segment, bytes).unwrap();
         self.lone.start_again().await;
-        // The loader takes what was left behind first: what comes now is loaded after it.
+        // The loader processes the old segment first, so a new request is loaded after it.
         let id = ask(self.lone.client(), "afterwards").await;
         assert_eq!(self.lone.recorded(&id).await.0.status, RequestStatus::Completed);
         assert_eq!(self.lone.rows(Some(RequestStatus::Pending)).await, 0);
@@ -111,7 +111,7 @@ async fn a_flipped_byte_costs_one_request_and_the_file_is_kept() {
     let mut dice = Dice::new();
     for _ in 0..PLACES {
         let mut estate = Estate::new().await;
-        // What follows the last request could not be told from a record that was being written.
+        // Damage to the last request could not be distinguished from a record that was being written.
         let at = HEADER + dice.below(estate.requests[REQUESTS - 2].1 - HEADER);
         let flip = u8::try_from(1 + dice.below(255)).unwrap();
         let whole = estate.load(|bytes| bytes[at] ^= flip).await;
@@ -143,7 +143,8 @@ async fn a_segment_of_nonsense_costs_nothing_else() {
     assert_eq!(whole, [false; REQUESTS]);
 }
 
-/// A database of yesterday: what it has lost is lost; what is in the journal comes again, and the rest goes on.
+/// A database restored from an older backup: lost rows stay lost, requests in the journal are loaded again, and
+/// operation continues.
 #[tokio::test]
 async fn a_database_restored_from_an_older_backup_takes_what_the_journal_has() {
     let mut lone = LoneRouter::launch(Launch::default()).await;
@@ -155,7 +156,7 @@ async fn a_database_restored_from_an_older_backup_takes_what_the_journal_has() {
     sqlx::query("VACUUM INTO $1").bind(backup).execute(&mut locker).await.unwrap();
     let after = ask(router, "after the backup").await;
     lone.recorded(&after).await;
-    // The end of this one is loaded by the next router; its beginning is in the lost part of the database.
+    // The end of this request is loaded by the next router; its beginning is in the lost part of the database.
     let gate = lone.fake.script("open", Turn::echo().gated());
     gate.release(3);
     let mut open = router.stream(CHAT, &chat("fake/open", true)).await;
@@ -183,7 +184,7 @@ async fn a_database_restored_from_an_older_backup_takes_what_the_journal_has() {
         assert_eq!((request.status, text_of(response.as_ref()).as_str()), (RequestStatus::Completed, text));
     }
     assert_eq!(lone.recorded(&interrupted).await.0.status, RequestStatus::Interrupted);
-    // Whether the journal still had this one depends on how full its segment was; half of it would be wrong.
+    // Whether the journal still has this request depends on how full its segment was; half of it would be an error.
     if let Some((request, response)) = lone.ended(&after).await {
         assert_eq!((request.status, text_of(response.as_ref())), (RequestStatus::Completed, "after the backup".into()));
     }

@@ -1,4 +1,4 @@
-//! The files of `deploy/`, held against the tools they are written for.
+//! The files of `deploy/`, checked with the tools they are written for.
 
 mod pm2;
 
@@ -17,7 +17,7 @@ fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
 }
 
-/// A tool, if it is installed; in CI it has to be.
+/// Returns a tool if it is installed; in CI it is required.
 fn tool(path: PathBuf, remedy: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
@@ -35,12 +35,12 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// The text of a file in `deploy/`.
+/// Reads a file of `deploy/`.
 fn read(file: &str) -> String {
     fs::read_to_string(deploy().join(file)).unwrap()
 }
 
-/// What `systemd-analyze verify` complains about; what older versions of systemd do not know is left out.
+/// Returns the complaints of `systemd-analyze verify`, without those about settings that older versions do not know.
 fn complaints(units: &[(&str, String)]) -> Option<Vec<String>> {
     let analyze = tool("/usr/bin/systemd-analyze".into(), "install systemd")?;
     let home = Home::new();
@@ -50,7 +50,7 @@ fn complaints(units: &[(&str, String)]) -> Option<Vec<String>> {
     command.args(["verify", "--man=no", "--recursive-errors=no"]).env("XDG_RUNTIME_DIR", runtime);
     for (name, unit) in units {
         let file = home.path().join(name);
-        // The programs are not installed here; any that is there will do.
+        // The programs are not installed here, so any existing program takes their place.
         let unit = unit
             .replace("/usr/local/bin/api-server", "/bin/true")
             .replace("/usr/local/bin/provider-router", "/bin/true");
@@ -80,7 +80,7 @@ async fn systemd_accepts_what_is_installed() {
     let shell = CommandLine::new(&home);
     let dry = shell.api_server(&["service", "install", "--manager", "systemd", "--dry-run", "--json"]).await;
     if nix::unistd::geteuid().is_root() && dry.code == Some(1) {
-        // The checkout lies in a home directory, where the service of the machine could not reach it.
+        // The checkout is in a home directory, which a system service cannot access.
         assert!(dry.json()["error"].as_str().unwrap().contains("/usr/local/bin"), "{}", dry.stdout);
         return;
     }
@@ -114,7 +114,7 @@ async fn launchd_gets_a_property_list() {
     }
 }
 
-/// The words of a line of a batch file.
+/// Splits a line of a batch file into words.
 fn batch_words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -131,7 +131,7 @@ fn batch_words(line: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn nssm_is_told_only_what_it_knows_and_only_on_windows() {
-    // From NSSM's own documentation.
+    // From the documentation of NSSM.
     const PARAMETERS: [&str; 10] = [
         "AppEnvironmentExtra",
         "AppDirectory",

@@ -1,6 +1,7 @@
-//! Clients leave at any point of an answer: the provider is told, nothing of them is held, and the log has what there was.
+//! Clients disconnect at any point of an answer: the provider's call is cancelled, all resources are released, and the
+//! log has the part received.
 //!
-//! `DISCONNECTS` says how many.
+//! `DISCONNECTS` sets the number of clients.
 
 use std::collections::HashMap;
 
@@ -17,10 +18,10 @@ use crate::{
 };
 
 const AT_ONCE: usize = 50;
-/// Words of an answer that nobody stays for.
+/// Words of an answer that no client reads to its end.
 const WORDS: usize = 100_000;
 
-/// Reads so many words of a stream and leaves. The request, and what was read.
+/// Reads this number of words of a stream and disconnects; returns the request id and the text.
 async fn leaves_a_stream(router: Client, words: usize) -> (String, String) {
     let mut events = router.stream(CHAT, &request("fake/m", true)).await;
     let mut read = String::new();
@@ -30,7 +31,7 @@ async fn leaves_a_stream(router: Client, words: usize) -> (String, String) {
     (events.header("x-request-id").to_owned(), read)
 }
 
-/// Leaves before there is any answer, when `sent` bytes of the request have been written.
+/// Disconnects before there is any answer, after `sent` bytes of the request have been written.
 async fn leaves_a_request(router: Client, sent: usize) {
     let body = request("fake/fake-stall", false).to_string();
     let head = format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
@@ -63,7 +64,7 @@ async fn i12_fc_63_fc_64_many_clients_that_leave_leave_nothing_behind() {
         let read: HashMap<String, String> = streams.join_all().await.into_iter().collect();
         requests.join_all().await;
         lone.becomes_idle().await;
-        // Every call that was made has been left, none has been let run.
+        // Every call was cancelled, and none ran to its end.
         let left = |fake: &signalbox_fakes::FakeProvider| {
             fake.calls().iter().filter(|call| call.method == "POST").all(|call| call.end() == Some(End::ClientLeft))
         };
@@ -79,7 +80,7 @@ async fn i12_fc_63_fc_64_many_clients_that_leave_leave_nothing_behind() {
             assert_eq!(request.status, RequestStatus::ClientDisconnected, "{id}");
             assert!(text.starts_with(&recorded), "{id} has another text: {recorded}");
             assert!(recorded.starts_with(read.as_str()), "{id} has less than its client: {recorded}");
-            // The first event is the role, and has no word.
+            // The first event is the role, without a word.
             let words = recorded.split_inclusive(' ').count() as u64;
             assert!(words < call.events_sent.max(1), "{id} has {words} words of {} events", call.events_sent);
         }

@@ -1,4 +1,4 @@
-//! Who may come in, at the doors of all three services: the names they answer to, and the pages that may use them.
+//! Access control of all three services: the host names they answer to, and the web pages that may use them.
 
 mod browser;
 mod token;
@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 
 use signalbox_harness::{Client, Launch, Router, Stack};
 
-/// No service has it: whoever comes in is told 404.
+/// A path of no service: an accepted request gets 404.
 const NOWHERE: &str = "/nothing/here";
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
-/// A host, with `PORT` for the service's, and what comes of it whatever else is said.
+/// Host headers, with `PORT` for the service's port, and the status that they cause regardless of other headers.
 const HOSTS: [(&str, Option<u16>); 15] = [
     ("localhost:PORT", None),
     ("LocalHost.:PORT", None),
@@ -31,7 +31,7 @@ const HOSTS: [(&str, Option<u16>); 15] = [
     ("localhost@evil.test", Some(400)),
 ];
 
-/// What a browser says of the page, and whether the page is let in.
+/// Headers that a browser sends for a page, and whether the page is allowed.
 const PAGES: [(&str, bool); 9] = [
     ("origin: http://localhost:5173\r\n", true),
     ("origin: https://127.0.0.1\r\n", true),
@@ -44,7 +44,7 @@ const PAGES: [(&str, bool); 9] = [
     ("sec-fetch-site: same-origin\r\n", true),
 ];
 
-/// One request by hand: its status, and the origin that may read the answer.
+/// Sends a request and returns its status and the origin that may read the answer.
 async fn ask(client: &Client, method: &str, path: &str, headers: &str) -> (u16, Option<String>) {
     let preflight = if method == "OPTIONS" { "access-control-request-method: POST\r\n" } else { "" };
     let request =
@@ -56,13 +56,13 @@ async fn ask(client: &Client, method: &str, path: &str, headers: &str) -> (u16, 
     (status.unwrap_or_else(|| panic!("no answer to {request}: {answer}")), readable.map(str::to_owned))
 }
 
-/// What has to come of it.
+/// Returns the expected result.
 fn expected(service: &str, method: &str, fate: Option<u16>, page: &str, allowed: bool) -> (u16, Option<String>) {
     let origin = page.strip_prefix("origin: ").and_then(|rest| rest.split("\r\n").next());
     let readable = origin.filter(|_| allowed).map(str::to_owned);
     let status = match (fate, method) {
         (Some(fate), _) => fate,
-        // The original answers so.
+        // As in the Node.js version.
         (None, "OPTIONS") if service == "qwen-proxy" => 200,
         (None, "OPTIONS") => 204,
         (None, "GET" | "HEAD") => 404,
@@ -155,7 +155,7 @@ async fn the_refusal_says_what_to_do_and_wrong_settings_are_refused() {
     let answer = router.client.raw(b"GET /health HTTP/1.1\r\nhost: router.lan\r\nconnection: close\r\n\r\n").await;
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.contains("421") && answer.contains("router.lan") && answer.contains("ALLOWED_HOSTS"), "{answer}");
-    // A load balancer's check.
+    // The health check of a load balancer.
     let answer = router.client.raw(b"GET /health/live HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with(b"HTTP/1.0 200 "), "{}", String::from_utf8_lossy(&answer));
 

@@ -1,4 +1,4 @@
-//! Socket.IO, as the real client hears it.
+//! Socket.IO events, as received by the real client.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -16,10 +16,11 @@ use crate::{
     sdk::{clients, is_installed},
 };
 
-/// What a process may hold more after half of the reconnects: pages of its allocator, and a connection to the database or two.
+/// Allowed growth of a process during the second half of the reconnects, in bytes and descriptors: pages of its
+/// allocator, and a few connections to the database.
 const SLACK: (u64, usize) = (8 << 20, 8);
 
-/// The real client in a process of its own.
+/// The real client in its own process.
 struct Listener {
     _child: Child,
     says: Lines<BufReader<ChildStdout>>,
@@ -27,7 +28,7 @@ struct Listener {
 }
 
 impl Listener {
-    /// Connects; the snapshot has not been read yet. `None` where the client is not installed.
+    /// Connects without reading the snapshot. Returns `None` if the client is not installed.
     async fn connect(api: &Client, transport: &str) -> Option<Self> {
         if !is_installed("node_modules/socket.io-client", "listen.mjs") {
             return None;
@@ -48,14 +49,14 @@ impl Listener {
         self.ear.write_all(format!("{word}\n").as_bytes()).await.unwrap();
     }
 
-    /// The next event of all.
+    /// Returns the next event.
     async fn next(&mut self) -> (String, Value) {
         let line = within("an event", self.says.next_line()).await.unwrap().unwrap();
         let mut event: Value = serde_json::from_str(&line).unwrap();
         (event["event"].as_str().unwrap().to_owned(), event["data"].take())
     }
 
-    /// The data of the next event that is wanted; others are passed over.
+    /// Returns the data of the next matching event and skips all others.
     async fn until(&mut self, wanted: impl Fn(&str, &Value) -> bool) -> Value {
         loop {
             let (event, data) = self.next().await;
@@ -65,7 +66,7 @@ impl Listener {
         }
     }
 
-    /// The states of the router up to `last`, each as it is told.
+    /// Returns the reported states of the router, up to and including `last`.
     async fn lifecycle_until(&mut self, last: &str) -> Vec<String> {
         let mut states: Vec<String> = Vec::new();
         while states.last().is_none_or(|state| state != last) {
@@ -82,7 +83,7 @@ impl Listener {
     }
 }
 
-/// What `GET /api/proxy/status` says, without what passes by itself.
+/// Removes the fields of `GET /api/proxy/status` that change with time.
 fn lasting(mut status: Value) -> Value {
     status.as_object_mut().unwrap().remove("timestamp");
     for child in ["providerRouter", "qwenProxy"] {
@@ -92,7 +93,7 @@ fn lasting(mut status: Value) -> Value {
     status
 }
 
-/// `SIGNALBOX_RECONNECTS=1000` says how often, over each transport.
+/// `SIGNALBOX_RECONNECTS` sets the number of reconnects over each transport; 1,000 for a long run.
 #[tokio::test]
 async fn i8_a_snapshot_comes_first_and_again_after_each_reconnect_and_nothing_is_left_behind() {
     let stack = Stack::start().await;
@@ -112,7 +113,7 @@ async fn i8_a_snapshot_comes_first_and_again_after_each_reconnect_and_nothing_is
             let snapshot = listener.until(|event, _| event == "proxy:status").await;
             let status = stack.api.get("/api/proxy/status").await.expect(200).json();
             let mut told = snapshot["status"].clone();
-            // Only a snapshot says these two.
+            // Only the snapshot has these two fields.
             for (field, value) in [("hasCredentials", false), ("isExpired", false)] {
                 assert_eq!(
                     told["credentials"].as_object_mut().unwrap().remove(field),
@@ -204,14 +205,14 @@ async fn the_extension_is_counted_and_told_nothing() {
     dashboard.until(connected(false)).await;
 }
 
-/// Adds lines to a log, as its service does.
+/// Appends lines to a log, as the service would.
 fn say(stack: &Stack, service: &str, text: &str) {
     let file = stack.home.data().join("logs").join(format!("{service}.log"));
     let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 
-/// The lines of the log events up to the one that holds `last`, and how many were left out among them.
+/// Returns the lines of the log events up to the one that contains `last`, and how many lines were omitted among them.
 async fn lines_until(listener: &mut Listener, service: &str, last: &str) -> (Vec<String>, u64) {
     let (mut lines, mut missed): (Vec<String>, u64) = (Vec::new(), 0);
     while !lines.iter().any(|line| line == last) {
@@ -239,7 +240,7 @@ async fn logs_are_read_along_by_whoever_asks() {
         say(&stack, "qwen-proxy", "o\n");
         assert_eq!(lines_until(&mut listener, "qwen-proxy", "two").await, (vec!["two".to_owned()], 0));
 
-        // All logs at once, each line with its speaker; the single one is not told any more.
+        // All logs at once, each line with the name of its service; the single subscription has ended.
         listener.tell(r#"logs:unsubscribe {"service": "qwen-proxy"}"#).await;
         listener.tell(r#"logs:subscribe {"service": "combined", "lines": 0}"#).await;
         let begun = listener.until(|event, _| event == "logs:subscribed").await;
@@ -247,7 +248,7 @@ async fn logs_are_read_along_by_whoever_asks() {
         say(&stack, "qwen-proxy", "the last line\n");
         lines_until(&mut listener, "combined", "[qwen-proxy] the last line").await;
 
-        // Of a flood the end is told, and how much was in front of it.
+        // Of a flood of lines, only the end is sent, with the number of lines omitted before it.
         let flood: String = (1..=5000).map(|n| format!("line {n:05} {}\n", "x".repeat(89))).collect();
         say(&stack, "provider-router", &format!("{flood}over {transport}\n"));
         let (lines, missed) =

@@ -1,4 +1,5 @@
-//! A model of two providers: any failure before the first byte is made good by the other one, none after it.
+//! Fallback between two providers of a model: any failure before the first byte is retried with the second provider,
+//! and none after it.
 
 use serde_json::json;
 use signalbox_fakes::{FakeProvider, Turn, script::FaultKind};
@@ -6,7 +7,7 @@ use signalbox_harness::{Client, Stack, eventually};
 
 use crate::gateway::{CHAT, chat, error_of, recorded_text, request_id};
 
-/// Two providers that are linked to the model `shared`; `first` is asked first.
+/// Two providers linked to the model `shared`; `first` is tried first.
 struct Pair {
     stack: Stack,
     router: Client,
@@ -27,7 +28,7 @@ impl Pair {
             stack.api.post(&format!("/api/providers/{id}/models"), &json!({"model_id": "shared"})).await.expect(201);
         }
         let router = stack.router().await;
-        // Once the second answers when the first fails, the router knows of both links.
+        // When a failure of the first is answered by the second, the router has both links.
         first.script("shared", Turn::error(503));
         eventually("an answer of the second provider", async || {
             (router.post(CHAT, &chat("shared", false)).await.status == 200).then_some(())

@@ -1,4 +1,4 @@
-//! What a provider does wrong is told to the client, recorded, and never looks like a complete answer.
+//! Faults of a provider are reported to the client, recorded, and never look like a complete answer.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::gateway::{CHAT, Gateway, chat, error_of, recorded_text, request_id};
 
-/// Asks for `model` both ways, and checks the error and the row. Nothing of an answer has been seen by the client.
+/// Requests `model` in both modes and checks the error and the row. The client receives no part of an answer.
 async fn refused(gateway: &Gateway, model: &str, status: u16, code: Option<&str>) {
     for stream in [true, false] {
         let answer = gateway.router.post(CHAT, &chat(model, stream)).await;
@@ -22,7 +22,7 @@ async fn refused(gateway: &Gateway, model: &str, status: u16, code: Option<&str>
     }
 }
 
-/// Reads a stream that breaks after `words` words, and checks what the client and the log see.
+/// Reads a stream that breaks after `words`, and checks the client's view and the log.
 async fn breaks(gateway: &Gateway, mut events: Events, words: &[&str]) {
     assert_eq!(events.status, 200);
     let id = events.header("x-request-id").to_owned();
@@ -57,7 +57,7 @@ async fn fc_50_a_reset_or_a_close_before_the_head_is_502() {
 #[tokio::test]
 async fn fc_51_a_reset_in_mid_stream_is_an_error_event_and_a_broken_connection() {
     let gateway = Gateway::start().await;
-    // The reset must not overtake what was sent before it.
+    // The reset must not overtake the data sent before it.
     let gate = gateway.fake.script("m", Turn::echo().gated().after(3, FaultKind::Reset));
     gate.release(2);
     let events = gateway.router.stream(CHAT, &chat("fake/m", true)).await;
@@ -124,7 +124,7 @@ async fn odd_chunks_without_an_end_event_are_complete_whatever_the_log_keeps() {
 #[tokio::test]
 async fn an_error_event_before_anything_else_is_an_error_answer() {
     let gateway = Gateway::start().await;
-    // Its code says what it means: overloaded.
+    // The code of the error, overloaded, determines the status.
     refused(&gateway, "fake/fake-error", 503, None).await;
 }
 
@@ -196,7 +196,7 @@ async fn fc_57_an_answer_of_single_bytes_arrives_whole() {
 async fn fc_58_a_whole_answer_without_an_end_is_502() {
     let gateway = Gateway::start().await;
     let answer = gateway.ask("fake/fake-endlessline").await;
-    // It is no JSON, which its first bytes tell.
+    // The first bytes show that it is not JSON.
     assert_eq!(error_of(&answer, 502)["code"], "upstream_invalid_response");
     gateway.fake.until(|fake| fake.calls_of("fake-endlessline")[0].end() == Some(End::ClientLeft)).await;
     assert_eq!(gateway.stack.recorded(&request_id(&answer)).await["status"], "failed");
@@ -218,7 +218,7 @@ async fn fc_59_a_wrong_content_length_is_502() {
         error_of(&answer, 502);
         assert_eq!(gateway.stack.recorded(&request_id(&answer)).await["status"], "failed", "{model}");
     }
-    // What came too much is no answer to the next request.
+    // Excess bytes must not be taken for the answer to the next request.
     assert_eq!(gateway.ask("fake/m").await.expect(200).json()["model"], "m");
 }
 
@@ -248,7 +248,7 @@ async fn fc_63_a_client_that_leaves_in_mid_stream_cancels_the_provider() {
     assert_eq!(events.next_text().await.as_deref(), Some("one "));
     assert_eq!(events.next_text().await.as_deref(), Some("two "));
     drop(events);
-    // Nothing more is released: only the client's leaving can end this call.
+    // Nothing more is released: only the disconnect of the client can end this call.
     gateway.fake.until(|fake| fake.calls_of("m")[0].end() == Some(End::ClientLeft)).await;
     let row = gateway.stack.recorded(&id).await;
     assert_eq!((row["status"].as_str(), recorded_text(&row).as_str()), (Some("client_disconnected"), "one two "));
@@ -292,7 +292,7 @@ async fn fc_65_a_client_that_does_not_read_holds_the_provider_back() {
     let mut events = gateway.router.stream(CHAT, &chat("fake/fake-endless", true)).await;
     events.next_text().await.unwrap();
     let sent = || gateway.fake.calls_of("fake-endless")[0].events_sent;
-    // The provider sends as fast as it may; once all buffers on the way are full, it cannot send any more.
+    // The provider sends as fast as possible; once all buffers on the way are full, it cannot send more.
     signalbox_harness::eventually("a provider that is held back", async || {
         let before = sent();
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -1,4 +1,4 @@
-//! With nothing configured, the whole path works, and the log shows it.
+//! Without any configuration the whole path works, and the log shows it.
 
 use serde_json::json;
 use signalbox_harness::{Launch, Stack, postgres::Postgres};

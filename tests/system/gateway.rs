@@ -1,13 +1,13 @@
-//! A running gateway with one provider, the fake: where most tests begin.
+//! A running gateway with a fake provider, as used by most tests.
 
 use serde_json::{Value, json};
 use signalbox_fakes::FakeProvider;
 use signalbox_harness::{Answer, Client, Launch, Stack};
 
-/// The path that most tests are about.
+/// The path used by most tests.
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 
-/// The three services, and a provider `fake` that they know: its model `m` is asked for as `fake/m`.
+/// The three services with a fake provider named `fake`: its model `m` is requested as `fake/m`.
 pub(crate) struct Gateway {
     pub(crate) stack: Stack,
     pub(crate) router: Client,
@@ -29,18 +29,18 @@ impl Gateway {
         Self { stack, router, fake }
     }
 
-    /// Asks a model for a whole answer.
+    /// Requests a whole answer from a model.
     pub(crate) async fn ask(&self, model: &str) -> Answer {
         self.router.post(CHAT, &chat(model, false)).await
     }
 }
 
-/// A chat request with the user message `one two three`.
+/// Returns a chat request with the user message `one two three`.
 pub(crate) fn chat(model: &str, stream: bool) -> Value {
     json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "one two three"}]})
 }
 
-/// Checks that an answer is an error in OpenAI's shape, and hands out its `error`.
+/// Asserts that an answer is an error in OpenAI's format and returns its `error`.
 #[track_caller]
 pub(crate) fn error_of(answer: &Answer, status: u16) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text());
@@ -54,7 +54,7 @@ pub(crate) fn error_of(answer: &Answer, status: u16) -> Value {
     error
 }
 
-/// The id under which a request is in the log.
+/// Returns the id of a request in the log.
 #[track_caller]
 pub(crate) fn request_id(answer: &Answer) -> String {
     let id = answer.header("x-request-id");
@@ -62,16 +62,16 @@ pub(crate) fn request_id(answer: &Answer) -> String {
     id.to_owned()
 }
 
-/// How many requests the log has, of any status.
+/// Returns the number of requests in the log, of any status.
 pub(crate) async fn logged(stack: &Stack) -> u64 {
     stack.api.get("/api/requests").await.expect(200).json()["total"].as_u64().unwrap()
 }
 
-/// The text of the first choice of a recorded answer.
+/// Returns the text of the first choice of a recorded answer.
 #[track_caller]
 pub(crate) fn recorded_text(row: &Value) -> String {
     let answer = &row["response"]["openai_response"];
-    // The log may hand out the answer as JSON or as the text of it.
+    // The API may return the answer as JSON or as its text.
     let parsed = answer.as_str().map(|text| serde_json::from_str(text).unwrap());
     let answer = parsed.as_ref().unwrap_or(answer);
     let text = answer["choices"][0]["message"]["content"].as_str();

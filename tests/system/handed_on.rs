@@ -1,4 +1,4 @@
-//! What api-server hands on to its services: all that they read, and secrets where others do not see them.
+//! api-server passes all settings to its services, and secrets in a way that other users cannot see.
 
 use std::fs;
 
@@ -38,7 +38,7 @@ async fn secrets_reach_the_services_and_not_their_environment() {
     // With the login of the environment.
     let health: Value = stack.qwen().await.get("/health").await.expect(200).json();
     assert!(!health.to_string().contains("missing"), "{health}");
-    // The key came as well: none had to be made.
+    // The key was passed as well, so none had to be generated.
     assert!(!stack.home.data().join("secret.key").exists());
 }
 

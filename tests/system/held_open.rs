@@ -1,4 +1,4 @@
-//! Clients that begin a request and do not go on hold up nobody, on any of the three services.
+//! Clients that begin a request and never finish it do not affect other clients, on all three services.
 
 use serde_json::{Value, json};
 use signalbox_harness::{Client, Launch, Router, Stack, within};
@@ -8,10 +8,10 @@ use tokio::net::TcpStream;
 use crate::gateway::{CHAT, chat};
 use crate::lone_router::LoneRouter;
 
-/// More than the connections a service has.
+/// More than the maximum number of connections of a service.
 const HELD: usize = 2_100;
 
-/// The ways to leave a body unfinished, behind the request line.
+/// Unfinished bodies, following the request line.
 const UNFINISHED: [&str; 5] = [
     "content-length: 100\r\n\r\n",
     "content-length: 100\r\n\r\n{",
@@ -20,13 +20,13 @@ const UNFINISHED: [&str; 5] = [
     "content-length: 100\r\nexpect: 100-continue\r\n\r\n",
 ];
 
-/// A route of each service that reads a body, and one that tells whether it lives.
+/// For each service, a route that reads a body and a health route.
 const ROUTES: [(&str, &str); 3] = [(CHAT, "/health/live"), (CHAT, "/health/live"), ("/api/providers", "/api/health")];
 
 async fn hold(client: &Client, path: &str, unfinished: &str) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(("127.0.0.1", client.port())).await.ok()?;
     let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{unfinished}");
-    // It may have been closed to make room: it tried.
+    // The connection may have been closed to make room.
     stream.write_all(head.as_bytes()).await.ok();
     Some(stream)
 }
@@ -43,7 +43,7 @@ async fn fc_71_bodies_that_never_come_hold_nobody_up() {
         for number in 0..HELD {
             held.extend(hold(client, path, UNFINISHED[number % UNFINISHED.len()]).await);
         }
-        // Longer than it takes the supervisor to find out that a service does not answer it.
+        // Longer than the supervisor takes to detect an unresponsive service.
         for _ in 0..50 {
             client.get(health).await.expect(200);
             stack.api.get("/api/health").await.expect(200);
@@ -76,7 +76,7 @@ async fn fc_71_a_late_body_is_answered_with_408_in_the_shape_of_the_service() {
             assert!(error["error"]["message"].as_str().unwrap().contains("did not arrive in time"), "{answer}");
             assert!(error.to_string().contains("request_timeout"), "{answer}");
         }
-        // One that drips, a byte at a time and faster than the silence that is allowed, is late as well.
+        // A client that sends a byte at a time, faster than the idle timeout, also exceeds the deadline.
         let mut stream = hold(client, path, UNFINISHED[0]).await.unwrap();
         let drips = async {
             let mut read = [0; 1];

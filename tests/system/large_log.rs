@@ -1,4 +1,4 @@
-//! A log of large bodies can be looked through in bounded memory.
+//! A log of large bodies can be read in bounded memory.
 
 use serde_json::{Value, json};
 use signalbox_core::schema::RequestStatus;
@@ -10,10 +10,10 @@ use signalbox_store::{
 
 const REQUESTS: usize = 12;
 const MIB: usize = 1 << 20;
-/// Bytes of each request; an answer is half as long.
+/// Bytes of each request; answers are half as long.
 const BODY: usize = 10 * MIB;
 
-/// Text that compresses little, different for each `seed`.
+/// Returns text that hardly compresses, different for each `seed`.
 fn noise(length: usize, seed: u64) -> String {
     let mut state = seed;
     let mut next = || {
@@ -60,7 +60,7 @@ fn exchange(number: usize) -> Exchange {
     Exchange { begun, ended: Some(ended) }
 }
 
-/// The most memory that the process has used, in bytes.
+/// Returns the peak of resident memory of the process in bytes.
 fn peak(stack: &Stack) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", stack.process.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

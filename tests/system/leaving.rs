@@ -1,4 +1,4 @@
-//! Who may ask a service to leave, and what comes of it.
+//! Authorisation and effect of requests to shut a service down.
 
 use serde_json::{Value, json};
 use signalbox_harness::{Client, Home, Launch, Router, Stack, eventually};
@@ -8,7 +8,7 @@ use crate::gateway::error_of;
 const SHUTDOWN: &str = "/v1/admin/shutdown";
 const KEY: &str = "sk-open-sesame-0123456789";
 
-/// The status of the answer to a request with these header lines.
+/// Returns the status of a request with these header lines.
 async fn ask(client: &Client, headers: &str) -> u16 {
     let request = format!("POST {SHUTDOWN} HTTP/1.1\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n");
     let answer = String::from_utf8_lossy(&client.raw(request.as_bytes()).await).into_owned();

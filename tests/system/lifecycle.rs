@@ -1,4 +1,4 @@
-//! Starting, stopping, dying: nobody is left behind, and the log stays whole.
+//! Start, stop and crash: no process is left behind, and the log stays complete.
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `qwen-proxy login`, with a real Chromium and a page that plays chat.qwen.ai.
+//! `qwen-proxy login`, with a real Chromium and a page that imitates chat.qwen.ai.
 
 mod page;
 
@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 
 use self::page::{EXPIRES_AT, Page, TOKEN};
 
-/// Chromium, if it is installed; in CI it has to be.
+/// Returns whether Chromium is installed; in CI it is required.
 pub(crate) fn has_chromium() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     if std::env::split_paths(&path).any(|dir| dir.join("chromium").is_file()) {
@@ -28,19 +28,19 @@ pub(crate) fn has_chromium() -> bool {
     false
 }
 
-/// `qwen-proxy login` in this home, with these arguments, both outputs piped.
+/// Starts `qwen-proxy login` in this home with these arguments and both outputs piped.
 fn start(home: &Home, args: &[&str], stdin: Stdio) -> Child {
     let launch = args.iter().fold(Launch::default().home(home).arg("login"), |launch, arg| launch.arg(*arg));
     let mut command = Command::from(launch.command("qwen-proxy"));
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
 }
 
-/// A window on this page.
+/// Opens a login window on this page.
 fn open_window(home: &Home, page: &Page) -> Child {
     start(home, &["--headless", "--browser", "chromium", "--url", &page.url()], Stdio::null())
 }
 
-/// Its exit code and what it said, stdout first.
+/// Waits for the end and returns the exit code and the output, stdout first.
 async fn ended(child: Child) -> (Option<i32>, String) {
     let output = within("the end of the login", child.wait_with_output()).await.unwrap();
     let said = [output.stdout, output.stderr].concat();
@@ -51,7 +51,7 @@ fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), signal).unwrap();
 }
 
-/// The active login: token, cookies, and when it ends.
+/// Returns the active login: token, cookies, and expiry.
 async fn stored(home: &Home) -> Option<(String, String, Option<i64>)> {
     let store = Store::open(&format!("sqlite://{}", home.data().join("signalbox.db").display())).await.unwrap();
     let sealer = Sealer::new(&sealing_key(&home.data()).unwrap());
@@ -60,13 +60,13 @@ async fn stored(home: &Home) -> Option<(String, String, Option<i64>)> {
     active.map(|active| (active.token.expose().clone(), active.cookies.expose().clone(), active.row.expires_at))
 }
 
-/// Whether this is the part of a browser that leaves when it has no more others to watch: it stands still for ever when it is
-/// told to end in the moment in which they do.
+/// Returns whether this is the browser's crash handler, which normally exits when no other browser process is left, but
+/// hangs forever if it gets a SIGTERM at that moment.
 fn is_crash_handler(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains("crashpad"))
 }
 
-/// Nobody is alive there, nothing of the browser is left, and no file holds the token.
+/// Asserts that no process is alive, no file of the browser is left, and no file contains the token.
 async fn assert_nothing_left(home: &Home) {
     eventually("the end of the browser", async || processes::of(home).is_empty().then_some(())).await;
     assert!(!home.data().join("login-browser").exists());
@@ -89,7 +89,7 @@ async fn the_login_is_taken_once_the_person_has_logged_in_and_not_before() {
     }
     let (home, page) = (Home::new(), Page::open().await);
     let mut login = open_window(&home, &page);
-    // The page asks every half second whether it may go on. A login that takes a visitor for a person would be over by now.
+    // The page polls every half second. A login that mistakes a visitor for a logged-in user would be over by now.
     within("a visitor who stays for a while", page.asked(8)).await;
     assert!(matches!(login.try_wait(), Ok(None)));
     page.log_in();
@@ -146,7 +146,7 @@ async fn a_browser_does_not_outlive_a_login_that_was_killed() {
     within("a visitor", page.asked(1)).await;
     login.kill().await.unwrap();
     eventually("the end of the browser", async || processes::of(&home).is_empty().then_some(())).await;
-    // What it left behind is removed by the next one.
+    // The next login removes what the killed one left behind.
     assert!(home.data().join("login-browser").exists());
     let again = start(&home, &["--headless", "--browser", "/bin/false"], Stdio::null());
     let (code, said) = ended(again).await;
@@ -165,7 +165,7 @@ async fn a_closed_window_and_a_second_one_are_told() {
     let (code, said) = ended(open_window(&home, &page)).await;
     assert!(code == Some(73) && said.contains("another `qwen-proxy login`"), "{said}");
     for pid in processes::of(&home).into_iter().filter(|pid| Some(*pid) != login.id() && !is_crash_handler(*pid)) {
-        // Its parts go with it, some before we come to them.
+        // Some of the browser's processes end with their parent before they are signalled here.
         let _ = kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGTERM);
     }
     let (code, said) = ended(login).await;
@@ -224,7 +224,7 @@ async fn cookies_are_pasted_through_a_pipe_or_a_terminal_that_does_not_show_them
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(stored(&home).await.unwrap().1, header("typed"), "no limit of a terminal's lines cuts it");
     assert!(shows(), "the terminal is as it was");
-    // What has been shown waits to be read, up to what is typed last.
+    // The echo can be read up to the last input.
     master.write_all(b"end\n").unwrap();
     let mut shown = [0; 256];
     let len = master.read(&mut shown).unwrap();

@@ -1,4 +1,4 @@
-//! provider-router alone, with one provider, the fake: it can be killed and started again, and nobody else does that.
+//! provider-router alone, with a fake provider and without a supervisor, so that tests can kill and restart it.
 
 use serde_json::{Value, json};
 use signalbox_core::{
@@ -13,13 +13,13 @@ use signalbox_store::{
     requests::{self, Filter, RequestKey},
 };
 
-/// The router, its database, and a provider `fake` that it knows: its model `m` is asked for as `fake/m`.
+/// The router, its database, and a fake provider named `fake`: its model `m` is requested as `fake/m`.
 pub(crate) struct LoneRouter {
     launch: Launch,
     database: String,
-    /// `None` between its death and the next start.
+    /// `None` between a kill and the next start.
     router: Option<Router>,
-    /// The log, as anybody else reads it.
+    /// The log, opened independently of the router.
     pub(crate) store: Store,
     pub(crate) fake: FakeProvider,
 }
@@ -27,25 +27,25 @@ pub(crate) struct LoneRouter {
 // === impl LoneRouter ===
 
 impl LoneRouter {
-    /// Starts one on SQLite in the home of `launch`.
+    /// Starts it on SQLite in the home of `launch`.
     pub(crate) async fn launch(launch: Launch) -> Self {
         let database = format!("sqlite://{}", launch.home_dir().data().join("signalbox.db").display());
         Self::begin(launch, database).await
     }
 
-    /// Starts one on PostgreSQL.
+    /// Starts it on PostgreSQL.
     pub(crate) async fn launch_on(database: String, launch: Launch) -> Self {
         Self::begin(launch.database(&database), database).await
     }
 
-    /// Starts one on SQLite with this configuration (TOML).
+    /// Starts it on SQLite with this configuration (TOML).
     pub(crate) async fn configured(toml: &str) -> Self {
         Self::launch(Launch::default().config("provider-router", toml)).await
     }
 
     async fn begin(launch: Launch, database: String) -> Self {
         let fake = FakeProvider::start().await.unwrap();
-        // The router first: the files of its database are to be its own, whoever runs it.
+        // The router is started first so that its user owns the database files.
         let router = Router::start(launch.clone()).await;
         let store = Store::open(&database).await.unwrap();
         let lone = Self { launch, database, router: Some(router), store, fake };
@@ -53,15 +53,15 @@ impl LoneRouter {
         lone
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the router with SIGKILL.
     pub(crate) async fn kill9(&mut self) {
-        // The handle goes too: dropped later, it would end whoever lives in this home then.
+        // Drop the handle as well: dropped later, it would end the next process in this home.
         if let Some(mut router) = self.router.take() {
             router.process.kill9().await;
         }
     }
 
-    /// Starts it again, on what is in its directory now.
+    /// Starts the router again with the present contents of its directory.
     pub(crate) async fn start_again(&mut self) {
         assert!(self.router.is_none(), "it runs");
         self.router = Some(Router::start(self.launch.clone()).await);
@@ -69,7 +69,7 @@ impl LoneRouter {
         self.store = Store::open(&self.database).await.unwrap();
     }
 
-    /// Adds a provider, and waits until the router knows it.
+    /// Adds a provider and waits until the router has it.
     pub(crate) async fn add_provider(&self, id: &str, base_url: &str) {
         let provider = NewProvider {
             id: id.into(),
@@ -114,14 +114,14 @@ impl LoneRouter {
         self.client().get("/health").await.expect(200).json()
     }
 
-    /// The value of a metric without labels.
+    /// Returns the value of a metric without labels.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
         let text = self.client().get("/metrics").await.expect(200).text();
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("no metric {name} in\n{text}")).parse().unwrap()
     }
 
-    /// Waits until nothing of any request is held: no permit, and no connection to a provider that is in use.
+    /// Waits until no request holds any resource: neither a permit nor a connection to a provider in use.
     pub(crate) async fn becomes_idle(&self) {
         eventually("an idle router", async || {
             let connections = self.health().await["connections"].clone();
@@ -131,7 +131,7 @@ impl LoneRouter {
         .await;
     }
 
-    /// What the log has of a request; `None` when it has nothing, or no end of it.
+    /// Returns a request from the log; `None` if it is missing or unfinished.
     pub(crate) async fn ended(&self, id: &str) -> Option<(Request, Option<Response>)> {
         match requests::get(&self.store, &RequestKey::Uuid(id.to_owned())).await {
             Ok(found) => Some(found).filter(|(request, _)| request.status != RequestStatus::Pending),
@@ -140,19 +140,19 @@ impl LoneRouter {
         }
     }
 
-    /// What the log has of a request, once that has an end in it.
+    /// Waits until a request has ended in the log and returns it.
     pub(crate) async fn recorded(&self, id: &str) -> (Request, Option<Response>) {
         eventually(&format!("the end of request {id} in the log"), async || self.ended(id).await).await
     }
 
-    /// How many rows the log has: all, or those with a status.
+    /// Returns the number of rows in the log: all, or those with a status.
     pub(crate) async fn rows(&self, status: Option<RequestStatus>) -> usize {
         let filter = Filter { status, ..Filter::default() };
         let page = Page { limit: 0, offset: 0 };
         usize::try_from(requests::list(&self.store, &filter, page).await.unwrap().total).unwrap()
     }
 
-    /// Waits until the journals of all dead routers are loaded and gone. After many deaths that may be much.
+    /// Waits until the journals of all killed routers are loaded and removed. After many kills they may be large.
     pub(crate) async fn inherits_everything(&self) {
         let journal = self.home().data().join("journal");
         steadily("an end of the journals left behind", async || {
@@ -166,7 +166,7 @@ impl LoneRouter {
     }
 }
 
-/// The text of the first choice of a recorded answer; empty when there is none, or only a piece of it.
+/// Returns the text of the first choice of a recorded answer; empty if the answer is missing or incomplete.
 pub(crate) fn text_of(response: Option<&Response>) -> String {
     let json = response.and_then(|response| response.openai_response.as_deref()).unwrap_or("null");
     let answer: Value = serde_json::from_str(json).unwrap_or_default();

@@ -1,6 +1,7 @@
-//! What the product promises, asked of the three real binaries.
+//! System tests: the guarantees of the product, checked on the three real binaries.
 //!
-//! Each room is one promise. Build the binaries first: `cargo build -p api-server -p provider-router -p qwen-proxy`.
+//! Each module covers one guarantee. Build the binaries first: `cargo build -p api-server -p provider-router -p
+//! qwen-proxy`.
 //! Names that begin with `fc_` and a number are cases of the fault catalogue.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The management API on the router's port: the same routes, whether api-server runs or not, and never for a client key.
+//! The management API on the router's port: the same routes with or without api-server, and never with a client key.
 
 use std::fs;
 
@@ -9,13 +9,13 @@ use signalbox_harness::{
     postgres::Postgres,
 };
 
-/// Asks one route.
+/// A request to one route.
 struct Ask {
     method: Method,
     path: &'static str,
     body: Value,
     status: u16,
-    /// Fields of the answer.
+    /// Expected fields of the response.
     expected: Value,
 }
 
@@ -23,7 +23,7 @@ fn ask(method: Method, path: &'static str, body: Value, status: u16, expected: V
     Ask { method, path, body, status, expected }
 }
 
-/// Every management route, in an order in which each can succeed, and bad input.
+/// Returns requests for every management route, in an order in which each can succeed, and invalid requests.
 fn routes() -> Vec<Ask> {
     let none = Value::Null;
     let provider = json!({"id": "p", "name": "P", "type": "openai", "config": {"baseURL": "http://127.0.0.1:9/v1", "apiKey": "sk-canary"}});
@@ -72,12 +72,12 @@ fn routes() -> Vec<Ask> {
         ),
         ask(Method::GET, "/v1/providers/p/models", none.clone(), 200, json!({"total": 1})),
         ask(Method::PUT, "/v1/providers/p/models/org%2Fm:1/default", none.clone(), 200, json!({"provider_id": "p"})),
-        // The router's own list has it at once: nobody waits for its next look at the tables.
+        // The router's own list has it immediately, without waiting for its next poll of the tables.
         ask(Method::GET, "/v1/models/org/m:1", none.clone(), 200, json!({"id": "org/m:1"})),
         ask(Method::GET, "/v1/providers/p", none.clone(), 200, json!({"priority": 7})),
         ask(Method::DELETE, "/v1/providers/p/models/org%2Fm:1", none.clone(), 200, json!({"success": true})),
         ask(Method::DELETE, "/v1/models/org/m:1", none.clone(), 200, json!({"success": true})),
-        // A provider without models of its own takes any.
+        // A provider without linked models accepts any.
         ask(Method::GET, "/v1/models/org/m:1", none.clone(), 200, json!({"created": 0})),
         ask(Method::GET, "/v1/settings", none.clone(), 200, json!({"category": "all"})),
         ask(Method::PUT, "/v1/settings/active_model", json!({"value": "m"}), 200, json!({"value": "m"})),
@@ -117,7 +117,7 @@ fn routes() -> Vec<Ask> {
     ]
 }
 
-/// Whether `found` has all that `expected` has.
+/// Returns whether `found` contains everything in `expected`.
 fn has(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
         (Value::Object(found), Value::Object(expected)) => {
@@ -142,7 +142,7 @@ async fn every_route_answers(client: &Client) {
     assert_eq!(large.status, 413, "{}", large.text());
 }
 
-/// Who changed the provider, by the audit log.
+/// Returns the actors of the changes to the provider, from the audit log.
 async fn actors(answer: Answer) -> Vec<String> {
     let entries = answer.expect(200).json();
     let entries = entries["entries"].as_array().unwrap();

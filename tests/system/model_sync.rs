@@ -1,4 +1,4 @@
-//! Models that providers list become models of the catalogue.
+//! Models listed by providers are added to the catalogue.
 
 use serde_json::{Value, json};
 use signalbox_fakes::{ClosedPort, FakeProvider, Turn};
@@ -26,10 +26,11 @@ async fn what_providers_list_can_be_asked_for_and_nobody_waits_for_the_dead() {
     assert_eq!(models[0]["description"], format!("{model} - Discovered from fake"));
     let capabilities: Value = serde_json::from_str(models[0]["capabilities"].as_str().unwrap()).unwrap();
     assert_eq!(capabilities, json!(["chat", "completion"]));
-    // It is in force when the answer comes.
+    // The model is usable as soon as the response arrives.
     router.post(CHAT, &chat(model, false)).await.expect(200);
 
-    // The original's route, all providers at once: what is there stays, and the dead one is told.
+    // The route of the Node.js version, for all providers at once: existing models are kept, and the unreachable
+    // provider is reported.
     let all = router.post("/v1/models/sync", &json!({})).await.expect(200).json();
     assert_eq!((&all["success"], &all["message"]), (&false.into(), &"Model sync completed with errors".into()));
     assert_eq!((&all["results"]["fake"]["success"], &all["results"]["fake"]["modelsAdded"]), (&true.into(), &0.into()));
@@ -57,7 +58,7 @@ async fn who_cannot_be_synced_is_told_so() {
     assert_eq!(away["error"]["code"], "router_unavailable");
 }
 
-/// Every shape of list that services are known to have, and what becomes of it.
+/// All formats of model lists known from real services, and the result for each.
 #[tokio::test]
 async fn lists_of_every_shape_are_synced_and_the_rest_is_named() {
     let gateway = Gateway::start().await;
@@ -90,7 +91,7 @@ async fn lists_of_every_shape_are_synced_and_the_rest_is_named() {
     assert_eq!((&result["success"], &result["totalModels"], &result["skipped"]), (&json!(true), &json!(1), &json!(3)));
     assert!(result["skippedModels"].to_string().contains("not a name"), "{result}");
 
-    // What people have chosen stays, whatever the list says first.
+    // A default chosen by the user is kept, whatever the list has first.
     let default = async || {
         let models = gateway.stack.api.get("/api/providers/fake/models").await.expect(200).json();
         let models = models["models"].as_array().unwrap().clone();

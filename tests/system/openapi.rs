@@ -1,5 +1,5 @@
-//! What `/openapi.json` promises is kept: schemathesis makes requests of the document, good ones and bad ones, and
-//! compares the answers with it.
+//! The API conforms to `/openapi.json`: schemathesis generates valid and invalid requests from the document and checks
+//! the responses against it.
 
 use std::process::Stdio;
 
@@ -11,11 +11,11 @@ use tokio::{
 
 use crate::sdk::{clients, is_installed};
 
-/// For a hundred routes' worth of requests on a busy machine, and for each further request of an operation.
+/// Timeout for the requests of about a hundred routes on a busy machine, and for each further request per operation.
 const PATIENCE: Duration = Duration::from_secs(600);
 const PER_CASE: Duration = Duration::from_secs(10);
 
-/// How many requests are made for each operation, beside those for the borders of its values. `SIGNALBOX_CASES=400` makes
+/// Returns the number of requests for each operation, besides those for boundary values. `SIGNALBOX_CASES=400` makes
 /// 20,000 in all.
 fn cases() -> u32 {
     std::env::var("SIGNALBOX_CASES").map_or(5, |cases| cases.parse().unwrap())
@@ -41,7 +41,7 @@ async fn i18_the_document_is_true() {
         &cases().to_string(),
     ]);
     command.args(["--generation-database", "none"]);
-    // A proxy that is set for the developer's own use must not stand between the two.
+    // The developer's own proxy settings must not apply to local requests.
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         command.env_remove(name);
     }
@@ -52,6 +52,6 @@ async fn i18_the_document_is_true() {
     let output = output.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    // That it passed says nothing if it tried nothing.
+    // A pass is only valid if requests were made.
     assert!(said.contains("Coverage") && said.contains("Fuzzing") && !said.contains("Tested: 0"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! The database goes away under traffic: answers continue, and the rows come when it is back.
+//! The database becomes unavailable under traffic: answers continue, and the rows are written when it is back.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -11,10 +11,10 @@ use crate::{
     gateway::{CHAT, Gateway, chat, recorded_text, request_id},
 };
 
-/// A user that is not root, for whom permissions mean something.
+/// A user other than root, for whom permissions apply.
 const NOBODY: u32 = 65_534;
 
-/// Chats, streamed and not: all are answered. The ids under which the log will have them.
+/// Sends chat requests, streamed and not, all of which must succeed; returns their ids in the log.
 async fn answers_continue(gateway: &Gateway, rounds: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..rounds {
@@ -64,7 +64,8 @@ async fn fc_38_a_locked_sqlite_delays_only_the_log() {
 #[tokio::test]
 async fn fc_40_a_directory_without_permissions_delays_only_the_log() {
     if !nix::unistd::geteuid().is_root() {
-        // Any other user cannot start the services as somebody else, and is refused by the same permissions itself.
+        // Other users cannot start the services as a different user, and would be affected by the changed permissions
+        // themselves.
         assert!(std::env::var_os("CI").is_none(), "this test has to run as root in CI");
         return;
     }

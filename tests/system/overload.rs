@@ -1,4 +1,4 @@
-//! More than the limits allow is refused at once, in the shape clients know, and nobody else notices.
+//! Requests above the limits are refused at once, in the format clients expect, and other requests are not affected.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn one_request_too_many_is_503_and_a_permit_that_is_free_is_free_at_once()
     for number in 0..LIMIT {
         let model = format!("m{number}");
         let gate = lone.fake.script(&model, Turn::echo().gated());
-        // Its first event: before that, the client sees nothing.
+        // Release the first event, because the client receives nothing before it.
         gate.release(1);
         streams.push((router.stream(CHAT, &chat(&format!("fake/{model}"), true)).await, gate));
     }
@@ -37,7 +37,7 @@ async fn one_request_too_many_is_503_and_a_permit_that_is_free_is_free_at_once()
         assert_eq!(lone.metric("signalbox_requests_refused_total").await, refused);
     }
     assert!(lone.fake.calls_of("other").is_empty());
-    // A request that is refused, and every other route, takes no permit.
+    // Refused requests and other routes take no permit.
     assert_eq!(lone.health().await["status"], "ok");
 
     drop(streams.pop());
@@ -88,7 +88,7 @@ async fn connections_beyond_the_limit_wait_for_one_to_close() {
     };
     let connect = || TcpStream::connect(("127.0.0.1", lone.client().port()));
     let mut open = Vec::new();
-    // Busy ones: others would make room.
+    // Busy connections, because idle ones would be closed to make room.
     for _ in 0..LIMIT {
         lone.fake.script("slow", Turn::echo().gated()).release(1);
         let mut stream = connect().await.unwrap();
@@ -100,7 +100,7 @@ async fn connections_beyond_the_limit_wait_for_one_to_close() {
         open.push(stream);
     }
     let mut waiting = connect().await.unwrap();
-    // Too short a time can only hide an answer that should not come; none comes too late.
+    // A short timeout can only miss an unexpected answer; it cannot fail a correct run.
     assert!(timeout(Duration::from_millis(100), ask(&mut waiting)).await.is_err());
     drop(open.pop());
     let mut begin = [0; 12];
@@ -123,7 +123,7 @@ async fn fc_71_heads_that_are_never_finished_are_cut_off_and_hold_nobody_up() {
     }
     for mut stream in drips {
         let mut rest = Vec::new();
-        // Closed with or without a word, but closed.
+        // Closed with or without a response.
         let end = within("the end of a connection", stream.read_to_end(&mut rest)).await;
         assert!(
             end.is_err() || rest.is_empty() || rest.starts_with(b"HTTP/1.1 408 "),

@@ -1,4 +1,4 @@
-//! The provider CLI, command by command, as its users type it: beside a router that runs, and without one.
+//! The commands of the provider CLI, as users run them, with and without a running router.
 
 mod migrate;
 mod terminal;
@@ -13,7 +13,7 @@ use crate::gateway::{CHAT, chat};
 
 const KEY: &str = "sk-canary-0123456789";
 
-/// What is stored: the provider, and its configuration opened.
+/// Returns the stored provider and its decrypted configuration.
 pub(crate) async fn stored(home: &Home, id: &str) -> Option<(Value, Value)> {
     let store = Store::open(&format!("sqlite://{}", home.data().join("signalbox.db").display())).await.unwrap();
     let sealer = Sealer::new(&sealing_key(&home.data()).unwrap());
@@ -25,7 +25,7 @@ pub(crate) async fn stored(home: &Home, id: &str) -> Option<(Value, Value)> {
     row.map(|row| (json!(row), config))
 }
 
-/// Nothing that was said holds the key.
+/// Asserts that the output does not contain the key.
 #[track_caller]
 pub(crate) fn discreet(typed: Typed) -> Typed {
     assert!(!typed.stdout.contains("canary") && !typed.stderr.contains("canary"), "{}{}", typed.stdout, typed.stderr);

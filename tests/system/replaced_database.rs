@@ -1,4 +1,4 @@
-//! The file of the database is deleted or replaced under the running services.
+//! The database file is deleted or replaced while the services are running.
 
 use std::{fs, path::PathBuf};
 
@@ -30,7 +30,7 @@ async fn ask(gateway: &Gateway, times: usize) -> Vec<String> {
     ids
 }
 
-/// A copy of the database as it is now, beside it.
+/// Creates a copy of the database beside it.
 async fn back_up(gateway: &Gateway) -> PathBuf {
     let path = gateway.stack.home.data().join("backup.db");
     let text = format!("VACUUM INTO '{}'", path.display());
@@ -42,7 +42,7 @@ fn file(gateway: &Gateway) -> PathBuf {
     gateway.stack.home.data().join("signalbox.db")
 }
 
-/// A provider that is acknowledged is there for the router, too.
+/// Adds a provider and waits until the router has it.
 async fn a_provider_is_added(gateway: &Gateway, id: &str) {
     eventually("an acknowledged provider", async || {
         let status = gateway.stack.create_provider(id, &gateway.fake.url()).await.status;
@@ -77,7 +77,7 @@ async fn fc_44_a_backup_that_is_moved_into_place_is_used_by_all_services() {
     fs::rename(backup, file(&gateway)).unwrap();
     let ids = ask(&gateway, 40).await;
     a_provider_is_added(&gateway, "after").await;
-    // The three of before the exchange may be in either file.
+    // The three requests before the replacement may be in either file.
     let both = eventually("the rows of the new file", async || {
         gateway.stack.recorded(ids.last()?).await;
         Some(logged(&gateway.stack).await)
@@ -93,7 +93,7 @@ async fn fc_44_a_backup_that_is_moved_into_place_is_used_by_all_services() {
         (qwen.get("/health").await.expect(200).json()["checks"]["database"] == "ok").then_some(())
     })
     .await;
-    // Whoever opens the file of that name finds it all, and it is sound.
+    // The file at that path has all rows and is sound.
     let mut reader = database(&gateway.stack.home).await;
     let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM requests").fetch_one(&mut reader).await.unwrap();
     assert_eq!(u64::try_from(rows).unwrap(), both);

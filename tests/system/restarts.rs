@@ -11,18 +11,19 @@ use crate::{
     gateway::{CHAT, Gateway, chat},
 };
 
-/// Half a second of stream: longer than a restart takes, shorter than the grace.
+/// A stream of half a second: longer than a restart takes, shorter than the drain timeout.
 const STREAM: &str = "fake/fake-25x20";
 
-/// Bytes. The allocator keeps what it has had; 500 restarts that lost 16 KiB each would be more.
+/// Allowed growth in bytes. The allocator keeps memory; a leak of 16 KiB per restart would exceed it after 500
+/// restarts.
 const GROWTH: u64 = 8 << 20;
 
-/// How many restarts; `SIGNALBOX_RESTARTS` for more.
+/// Returns the number of restarts; set by `SIGNALBOX_RESTARTS`.
 fn restarts() -> usize {
     std::env::var("SIGNALBOX_RESTARTS").ok().and_then(|count| count.parse().ok()).unwrap_or(10)
 }
 
-/// Asks until told to stop; how often, and what went wrong.
+/// Sends requests until `over` is set; returns their number and the errors.
 async fn client(router: Client, streams: bool, over: Arc<AtomicBool>) -> (usize, Vec<String>) {
     let (mut asked, mut wrong) = (0, Vec::new());
     while !over.load(Ordering::Relaxed) {
@@ -58,7 +59,7 @@ async fn i11_i21_restarts_under_load_refuse_nobody_cut_no_stream_and_leave_nothi
         let service = json!({"service": "provider-router"});
         let answer = gateway.stack.api.post("/api/proxy/restart", &service).await.expect(200).json();
         assert_eq!(answer["status"], "running", "{answer}");
-        // What is needed once has been needed by then.
+        // By now all one-time allocations have been made.
         if n == restarts() / 2 {
             memory = resident(api);
         }
@@ -80,7 +81,7 @@ async fn i11_i21_restarts_under_load_refuse_nobody_cut_no_stream_and_leave_nothi
     assert_eq!(router(&after, "port"), router(&before, "port"));
     assert_eq!(after["qwenProxy"]["pid"], before["qwenProxy"]["pid"]);
     eventually("the end of what was replaced", async || {
-        // api-server, its two children; a connection of the harness more or less.
+        // api-server and its two children; one or two connections of the harness may be open.
         let left = processes::of(&gateway.stack.home).len() == 3 && processes::zombies_of(api) == 0;
         (left && descriptors(api) <= open + 2).then_some(())
     })
@@ -91,7 +92,7 @@ async fn i11_i21_restarts_under_load_refuse_nobody_cut_no_stream_and_leave_nothi
 async fn a_router_that_cannot_start_does_not_replace_the_one_that_runs() {
     let gateway = Gateway::start().await;
     let before = gateway.stack.status().await;
-    // Who reads that cannot start.
+    // With this configuration the new process cannot start.
     std::fs::write(gateway.stack.home.data().join("provider-router.toml"), "[nonsense]\n").unwrap();
     let refused =
         gateway.stack.api.post("/api/proxy/restart", &json!({"service": "provider-router"})).await.expect(500);

@@ -1,7 +1,7 @@
-//! Providers that keep no rule: whatever the cuts, joins, codings and dialects of an answer, the client gets all of it, and
-//! the log has what the client got.
+//! Providers with unusual formats: however an answer is cut, joined, encoded or formatted, the client gets all of it,
+//! and the log has what the client got.
 //!
-//! What the client got is read here by a strict reader of its own, which shares no code with the one that makes the log.
+//! The client's view is parsed here by a strict parser that shares no code with the log's.
 
 use serde_json::{Value, json};
 use signalbox_fakes::{
@@ -12,7 +12,7 @@ use signalbox_harness::Client;
 
 use crate::gateway::{CHAT, Gateway, chat};
 
-/// Ways in which the same answer is delivered.
+/// Returns different deliveries of the same answer.
 pub(crate) fn deliveries(turn: &Turn) -> Vec<(String, Turn)> {
     let mut ways = vec![("politely".to_owned(), turn.clone()), ("joined".into(), turn.clone().join(usize::MAX))];
     ways.extend([2, 3].map(|events| (format!("{events} at once"), turn.clone().join(events))));
@@ -28,7 +28,8 @@ pub(crate) fn deliveries(turn: &Turn) -> Vec<(String, Turn)> {
     ways
 }
 
-/// Answers of every kind: text of many scripts, thoughts, tool calls, several choices, with and without `[DONE]`.
+/// Returns answers of every kind: text in many scripts, reasoning, tool calls, several choices, with and without
+/// `[DONE]`.
 fn answers() -> Vec<(&'static str, Turn)> {
     let text = "één, 二 and \u{1F600}; done";
     vec![
@@ -41,11 +42,11 @@ fn answers() -> Vec<(&'static str, Turn)> {
     ]
 }
 
-/// What the events of a stream say, choice by choice, in the words of `chat.completion`.
+/// The content of a stream by choice, in the terms of `chat.completion`.
 #[derive(Debug, Default, PartialEq)]
 struct Said {
     choices: Vec<Choice>,
-    /// Of the prompt, of the answer.
+    /// Tokens of the prompt and of the answer.
     tokens: Option<(u64, u64)>,
 }
 
@@ -59,7 +60,7 @@ struct Choice {
 }
 
 impl Said {
-    /// Reads every `data:` line of a stream that has LF lines. Panics at anything it does not know.
+    /// Parses every `data:` line of a stream with LF line ends. Panics at unknown content.
     fn in_stream(raw: &[u8]) -> Self {
         let mut said = Self::default();
         for line in std::str::from_utf8(raw).unwrap().lines() {
@@ -77,7 +78,7 @@ impl Said {
         said
     }
 
-    /// Reads a `chat.completion`.
+    /// Parses a `chat.completion`.
     fn in_completion(answer: &Value) -> Self {
         let mut said = Self::default();
         said.count(&answer["usage"]);
@@ -130,7 +131,7 @@ impl Choice {
     }
 }
 
-/// The answer that the log has of a request.
+/// Returns the recorded answer of a request, and its row.
 async fn logged(gateway: &Gateway, id: &str) -> (Value, Value) {
     let row = gateway.stack.recorded(id).await;
     let answer = &row["response"]["openai_response"];
@@ -201,7 +202,7 @@ async fn a_whole_answer_is_the_same_whatever_its_coding_and_type() {
 async fn a_provider_that_closes_idle_connections_is_asked_again() {
     let gateway = Gateway::start().await;
     for stream in [true, false].repeat(4) {
-        // A connection that carried an answer goes back to the pool, and the next request finds it closed.
+        // A used connection returns to the pool, and the next request finds it closed.
         gateway.ask("fake/fake-echo").await.expect(200);
         let answer = gateway.router.post(CHAT, &chat("fake/fake-idleclose", stream)).await;
         assert_eq!(answer.status, 200, "{}", answer.text());

@@ -1,4 +1,4 @@
-//! The official SDKs work through the router and with qwen-proxy, unchanged.
+//! The official SDKs work with the router and with qwen-proxy without changes.
 
 use std::{
     io::Write as _,
@@ -15,15 +15,15 @@ use tokio::{
 
 use crate::{gateway::Gateway, qwen::LoneQwen};
 
-/// A script makes dozens of requests, one after the other.
+/// Timeout of a script, which makes dozens of requests in sequence.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where the client scripts are.
+/// Returns the directory of the client scripts.
 pub(crate) fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
-/// Whether what `script` needs is installed; in CI it has to be.
+/// Returns whether the requirements of `script` are installed; in CI they are required.
 pub(crate) fn is_installed(package: &str, script: &str) -> bool {
     let installed = clients().join(package).exists();
     if !installed {
@@ -34,13 +34,13 @@ pub(crate) fn is_installed(package: &str, script: &str) -> bool {
     installed
 }
 
-/// Runs one of the client scripts. One that hangs fails.
+/// Runs one of the client scripts, with a timeout.
 async fn run(script: &str, url: &str, prefix: &str) {
     let python = clients().join(".venv/bin/python");
     let program = if script.ends_with(".py") { python.as_path() } else { Path::new("node") };
     let mut command = Command::new(program);
     command.current_dir(clients()).arg(script).arg(url).arg(prefix);
-    // A proxy that is set for the developer's own use must not stand between the client and the service.
+    // The developer's own proxy settings must not apply to local requests.
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NODE_OPTIONS", "OPENAI_BASE_URL"] {
         command.env_remove(name);
     }
@@ -57,7 +57,7 @@ async fn through_the_router(client: &str, script: &str) {
     }
     let gateway = Gateway::start().await;
     run(script, &format!("{}/v1", gateway.router.url()), "fake/").await;
-    // What the script did not read to its end was cancelled all the way.
+    // A stream that the script did not read to its end was cancelled at the provider.
     let left = |end: Option<End>| end == Some(End::ClientLeft);
     within("the close of the aborted stream", gateway.fake.until(|fake| left(fake.calls_of("fake-endless")[0].end())))
         .await;

@@ -1,4 +1,4 @@
-//! Settings do what their names say, in programs that run.
+//! Settings take effect as described, in running programs.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use signalbox_harness::{Launch, Stack};
 
 use crate::gateway::{CHAT, Gateway, chat, error_of, recorded_text, request_id};
 
-/// Sets it, and does not wait for the second within which it comes into force by itself.
+/// Changes a setting and reloads, instead of waiting up to a second until it takes effect.
 async fn set(stack: &Stack, key: &str, value: Value) {
     stack.api.put(&format!("/api/settings/{key}"), &json!({ "value": value })).await.expect(200);
     stack.api.post("/api/providers/fake/reload", &json!({})).await.expect(200);
@@ -24,7 +24,7 @@ async fn a_provider_may_be_silent_for_as_long_as_the_setting_says_and_a_stream_m
     let finished = events.finish().await;
     assert!(!finished.complete && finished.folded.error.is_some() && !finished.folded.done);
 
-    // What a provider says of itself goes before.
+    // The configuration of a provider takes precedence.
     let own = json!({"config": {"timeout": 300}});
     gateway.stack.api.put("/api/providers/fake/config", &own).await.expect(200);
     set(&gateway.stack, "server.timeout", json!(600_000)).await;
@@ -42,7 +42,7 @@ async fn what_is_not_to_be_logged_is_in_no_file_and_in_no_row() {
     };
 
     set(stack, "logging.logRequests", json!(false)).await;
-    // The fake repeats what it is asked: so its answers are not kept either.
+    // The fake echoes the request, so its answers are excluded as well.
     set(stack, "logging.logResponses", json!(false)).await;
     for stream in [false, true] {
         let row = ask("canary-neither", stream).await;
@@ -121,7 +121,7 @@ async fn of_some_keys_less_is_kept_than_of_others() {
     assert!(has("canary-full") && !has("canary-redact") && !has("canary-off"));
 }
 
-/// The contents of all files below a directory.
+/// Reads all files below a directory.
 pub(crate) fn files(dir: &Path) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {

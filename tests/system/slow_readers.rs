@@ -1,6 +1,6 @@
-//! Clients that stop reading hold back their own provider, and nobody else; and not for ever.
+//! Clients that stop reading hold back only their own provider, and only for a limited time.
 //!
-//! `SLOW_READERS` says how many. Each takes two descriptors of the test, and two of the router.
+//! `SLOW_READERS` sets their number. Each takes two descriptors of the test and two of the router.
 
 mod flood;
 
@@ -25,16 +25,16 @@ use crate::{
 };
 use flood::Flood;
 
-/// What all of them together may cost.
+/// Maximum additional memory for all clients together, in bytes.
 const ROOM: u64 = 256 << 20;
-/// What differs from wave to wave.
+/// Allowed difference between two waves, in bytes.
 const SLACK: u64 = 16 << 20;
 const REQUESTS: usize = 100;
 
-/// A client that has asked for a flood, has seen that it begins, and reads no more.
+/// Opens a connection that requests a flood, reads its beginning, and then stops reading.
 async fn stalled(port: u16) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
-    // Segments as they are on a network: with those of loopback, the kernel holds megabytes for each client.
+    // Segments of a size common on networks: with loopback's, the kernel buffers megabytes for each client.
     setsockopt(&socket, TcpMaxSeg, &1400).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
@@ -47,8 +47,8 @@ async fn stalled(port: u16) -> TcpStream {
     stream
 }
 
-/// Many clients stall at the same time, while another one asks on; until the last of them is cut off. The memory that the
-/// router needed at most.
+/// Stalls many clients at the same time while another one sends requests, until the last stalled client is
+/// disconnected. Returns the peak memory of the router.
 async fn wave(lone: &LoneRouter, flood: &Flood, readers: usize) -> u64 {
     let (router, pid) = (lone.client(), lone.process().pid());
     let mut clients = Vec::new();
@@ -73,7 +73,7 @@ async fn wave(lone: &LoneRouter, flood: &Flood, readers: usize) -> u64 {
 #[tokio::test]
 async fn fc_56_fc_65_i13_readers_that_stall_cost_little_and_not_for_ever() {
     let readers = times("SLOW_READERS", 100);
-    // Long enough for all of them to stall at the same time, also on a machine that does other things.
+    // Long enough for all clients to stall at the same time, even on a busy machine.
     let patience = (readers / 20).max(10);
     let lone = LoneRouter::configured(&format!("[server]\nwrite_timeout = \"{patience}s\"\n")).await;
     let flood = Flood::start();
@@ -83,7 +83,7 @@ async fn fc_56_fc_65_i13_readers_that_stall_cost_little_and_not_for_ever() {
     }
     let base = resident(lone.process().pid());
 
-    // One that reads all that comes, without an end.
+    // A client that reads an endless answer.
     let more = Turn::from(Chat { text: Text::Endless, ..Chat::default() });
     lone.fake.script("more", more.delay(Duration::from_millis(1)));
     let mut endless = lone.client().stream(CHAT, &chat("fake/more", true)).await;
@@ -96,6 +96,6 @@ async fn fc_56_fc_65_i13_readers_that_stall_cost_little_and_not_for_ever() {
 
     let [first, second] = peaks.map(|peak| peak.saturating_sub(base));
     assert!(first <= ROOM && second <= ROOM, "{} and {} MiB more than before", first >> 20, second >> 20);
-    // The allocator may keep what it has for the next wave; the next wave may not need more.
+    // The allocator may keep memory for the next wave, but the next wave must not need more.
     assert!(second <= first + first / 4 + SLACK, "{} MiB, then {} MiB", first >> 20, second >> 20);
 }

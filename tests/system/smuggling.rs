@@ -1,18 +1,18 @@
-//! Nobody hides one request in another: whatever the framing, what two readers could read in two ways is refused, and what goes
-//! out to a provider is framed in one way only.
+//! Request smuggling is impossible: requests with ambiguous framing are refused, and requests to providers always have
+//! the same framing.
 
 use serde_json::json;
 use signalbox_harness::{Client, Stack};
 
 use crate::gateway::{CHAT, Gateway, chat};
 
-/// Bytes that are one request with something hidden behind or in it.
+/// Bytes that form one request with another hidden behind or inside it.
 struct Case {
     name: String,
     bytes: Vec<u8>,
 }
 
-/// Lengths that are none, or that are more than one.
+/// Invalid, repeated or contradictory lengths.
 const LENGTHS: [&str; 24] = [
     "content-length: 5\r\ncontent-length: LEN",
     "content-length: LEN\r\ncontent-length: 5",
@@ -40,7 +40,7 @@ const LENGTHS: [&str; 24] = [
     "content-length\0: 5",
 ];
 
-/// Codings that are none, or that contradict a length.
+/// Invalid transfer codings, or codings that contradict a length.
 const CODINGS: [&str; 34] = [
     "content-length: 5\r\ntransfer-encoding: chunked",
     "transfer-encoding: chunked\r\ncontent-length: 5",
@@ -78,7 +78,7 @@ const CODINGS: [&str; 34] = [
     "transfer-encoding: xchunked",
 ];
 
-/// Chunks that are none, in a request that is otherwise in order; `HIDDEN` is what is hidden in them.
+/// Invalid chunks in an otherwise valid request; `HIDDEN` stands for the hidden request.
 const CHUNKS: [&str; 25] = [
     "0x5\r\nhello\r\n0\r\n\r\nHIDDEN",
     "+5\r\nhello\r\n0\r\n\r\nHIDDEN",
@@ -107,7 +107,7 @@ const CHUNKS: [&str; 25] = [
     "0\r\na\0b: x\r\n\r\nHIDDEN",
 ];
 
-/// Request lines that are none, before a request that would be in order.
+/// Invalid request lines before an otherwise valid request.
 const LINES: [&str; 19] = [
     "POST  PATH HTTP/1.1\r\n",
     "POST\tPATH\tHTTP/1.1\r\n",
@@ -130,13 +130,13 @@ const LINES: [&str; 19] = [
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 ];
 
-/// All cases: a harmless request to `outer`, and `hidden` where only a careless reader sees a request.
+/// Returns all cases: a harmless request to `outer`, with `hidden` where only a lenient parser sees a request.
 fn cases(outer: &str, hidden: &str) -> Vec<Case> {
     let start = format!("POST {outer} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
     let mut cases = Vec::new();
     let mut add = |name: &str, text: String| cases.push(Case { name: name.to_owned(), bytes: text.into_bytes() });
     for framing in LENGTHS.iter().chain(&CODINGS) {
-        // Read by its chunks it ends before what is hidden; read by its length, in the middle of it or after it.
+        // Read by its chunks it ends before the hidden request; read by its length, inside or after it.
         let body = format!("0\r\n\r\n{hidden}");
         let framing = framing.replace("LEN", &body.len().to_string());
         add(&framing, format!("{start}{framing}\r\n\r\n{body}"));
@@ -152,7 +152,7 @@ fn cases(outer: &str, hidden: &str) -> Vec<Case> {
         "upgrade: websocket\r\nconnection: upgrade",
         "upgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: x",
     ] {
-        // Not to be taken at its word: what follows is the body of the first request.
+        // The header must be ignored: the following bytes are the body of the first request.
         let length = hidden.len();
         add(extra, format!("{start}{extra}\r\ncontent-length: {length}\r\n\r\n{hidden}"));
     }
@@ -164,7 +164,7 @@ fn cases(outer: &str, hidden: &str) -> Vec<Case> {
     cases
 }
 
-/// Sends all of them, some at a time: each has a connection of its own.
+/// Sends all cases, 16 at a time, each on its own connection.
 async fn send(client: Client, cases: Vec<Case>) -> String {
     let mut wrong = String::new();
     let mut cases = cases.into_iter().peekable();
@@ -173,7 +173,7 @@ async fn send(client: Client, cases: Vec<Case>) -> String {
         let sent = batch.into_iter().map(|case| {
             tokio::spawn(async move {
                 let mut bytes = case.bytes;
-                // Whoever waits for more sees the end.
+                // Completes the request for parsers that wait for more.
                 bytes.extend_from_slice(b"\r\n\r\n");
                 let answer = client.raw_and_close(&bytes).await;
                 let answers = String::from_utf8_lossy(&answer).matches("HTTP/1.").count();
@@ -200,7 +200,7 @@ async fn i17_nothing_is_smuggled_to_a_provider() {
     assert!(wrong.is_empty(), "{wrong}");
     assert!(gateway.fake.calls().is_empty(), "{:?}", gateway.fake.calls());
 
-    // However a request was framed that is in order, it goes out in one way.
+    // All valid requests are forwarded with the same framing, however they were framed.
     let chunked = format!(
         "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\nconnection: close, x-mine\r\nx-mine: 1\r\n\r\n{:x};ext=1\r\n{body}\r\n0\r\nx-trailer: 1\r\n\r\n",
         body.len()

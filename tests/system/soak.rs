@@ -1,6 +1,6 @@
-//! The router is used for long, in every way: what it holds does not grow with what it has done.
+//! Under long and varied use of the router, its resource usage does not grow.
 //!
-//! `SOAK_REQUESTS` says how many requests; `SOAK_REQUESTS=50000` takes ten minutes and more.
+//! `SOAK_REQUESTS` sets the number of requests; `SOAK_REQUESTS=50000` takes more than ten minutes.
 
 use serde_json::{Value, json};
 use signalbox_core::schema::RequestStatus;
@@ -15,11 +15,11 @@ use crate::{
 };
 
 const CLIENTS: usize = 16;
-/// The run is looked at so often. The first half is for getting warm.
+/// Number of measurements during the run. The first half is for warming up.
 const LOOKS: usize = 16;
-/// What a look may differ from another: pages of allocators and of SQLite's cache.
+/// Allowed difference between measurements in bytes: pages of allocators and of SQLite's cache.
 const SLACK: u64 = 12 << 20;
-/// Whole answers and streams, good ones and bad ones.
+/// Models for whole answers and streams, successful and failing.
 const MODELS: [&str; 10] = [
     "m",
     "m",
@@ -34,10 +34,10 @@ const MODELS: [&str; 10] = [
 ];
 /// Words of a message.
 const LENGTHS: [usize; 6] = [1, 10, 10, 100, 1000, 8000];
-/// Messages of a conversation before it is over.
+/// Maximum number of messages in a conversation.
 const TURNS: usize = 12;
 
-/// What a process holds.
+/// Resource usage of a process.
 #[derive(Clone, Copy, Debug)]
 struct Look {
     memory: u64,
@@ -52,7 +52,7 @@ impl Look {
     }
 }
 
-/// Asks so many times, in conversations; leaves some of the streams before their end.
+/// Sends this number of requests in conversations, and cancels some of the streams.
 async fn client(router: Client, mut dice: Dice, requests: usize) {
     let mut messages: Vec<Value> = Vec::new();
     for _ in 0..requests {
@@ -67,7 +67,7 @@ async fn client(router: Client, mut dice: Dice, requests: usize) {
             let mut events = router.stream(CHAT, &request).await;
             events.next_text().await;
         } else {
-            // How it ends is what other tests ask.
+            // The result is covered by other tests.
             drop(router.try_request("POST".parse().unwrap(), CHAT, request.to_string()).await);
         }
         messages.push(json!({"role": "assistant", "content": "so be it"}));

@@ -1,4 +1,4 @@
-//! Each service also runs alone, and says clearly why it does not.
+//! Each service also runs alone, and reports clearly why it cannot start.
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -32,7 +32,7 @@ async fn a_service_leaves_when_a_program_of_this_machine_asks() {
     let mut router = Router::start(Launch::default()).await;
     let mut qwen = QwenProxy::start(Launch::default()).await;
     for (client, process) in [(router.client, &mut router.process), (qwen.client, &mut qwen.process)] {
-        // Such a page may call other routes.
+        // A page of an allowed origin may call other routes, but not this one.
         let request = "POST /v1/admin/shutdown HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost:3002\r\nconnection: close\r\n\r\n";
         let answer = String::from_utf8(client.raw(request.as_bytes()).await).unwrap();
         assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("not_local"), "{answer}");
@@ -42,7 +42,7 @@ async fn a_service_leaves_when_a_program_of_this_machine_asks() {
         assert_eq!(answer["success"], true);
         assert!(process.wait_exit().await.success(), "{}", process.stderr());
     }
-    // Where there are client keys, it takes one.
+    // If client keys are configured, one is required.
     let guarded = Router::start(Launch::default().env("CLIENT_KEYS", "sk-open-sesame-0123456789")).await;
     guarded.client.post("/v1/admin/shutdown", &json!({})).await.expect(401);
 }

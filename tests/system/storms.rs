@@ -1,4 +1,4 @@
-//! Many commands at once.
+//! Many concurrent commands.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,18 +9,18 @@ use std::time::Duration;
 use serde_json::json;
 use signalbox_harness::{Client, Launch, Stack, eventually, processes, within};
 
-/// How many commands in a storm; `SIGNALBOX_COMMANDS` for more.
+/// Returns the number of commands in a test; set by `SIGNALBOX_COMMANDS`.
 fn commands() -> usize {
     std::env::var("SIGNALBOX_COMMANDS").ok().and_then(|count| count.parse().ok()).unwrap_or(50)
 }
 
-/// Callers that command at the same time.
+/// Number of concurrent callers.
 const CALLERS: usize = 10;
 
-/// Between two looks.
+/// Interval between two samples.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The sockets that listen on a port, by their inodes.
+/// Returns the inodes of the sockets that listen on a port.
 fn listening(port: u16) -> HashSet<String> {
     let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let suffix = format!(":{port:04X}");
@@ -30,14 +30,14 @@ fn listening(port: u16) -> HashSet<String> {
     found.map(|row| row[9].to_owned()).collect()
 }
 
-/// The processes that are a router of this home.
+/// Returns the number of router processes in this home.
 fn routers(stack: &Stack) -> usize {
     let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    // The kernel cuts names off after 15 bytes.
+    // The kernel truncates process names to 15 bytes.
     processes::of(&stack.home).iter().filter(|pid| name(pid).starts_with("provider-router"[..15].trim_end())).count()
 }
 
-/// A stack whose router listens where the test knows, and that port.
+/// Starts a stack whose router uses a known port, and returns that port.
 async fn known_port() -> (Stack, u16) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let stack = Stack::builder().launch(Launch::default()).autostart(false).start().await;
@@ -48,11 +48,11 @@ async fn known_port() -> (Stack, u16) {
 async fn command(api: Client, command: &str) {
     let path = format!("/api/proxy/{command}");
     let answer = within("the answer to a command", api.post(&path, &json!({}))).await;
-    // A restart that is abandoned for a stop may find that the process it waited for is gone.
+    // A restart that is superseded by a stop may find that the process it waited for is gone.
     assert!(matches!(answer.status, 200 | 409), "{command}: {} {}", answer.status, answer.text());
 }
 
-/// Ten callers at once, round after round. After each round one more command: that is the last, and has to win.
+/// Runs ten callers at once, round after round. After each round a final command follows, whose result must prevail.
 async fn storm(stack: &Stack, words: &'static [&'static str]) {
     for round in 0..commands().div_ceil(CALLERS) {
         let callers: Vec<_> = (0..CALLERS)
@@ -70,7 +70,7 @@ async fn storm(stack: &Stack, words: &'static [&'static str]) {
     }
 }
 
-/// Looks again and again while something goes on: how often, and the most there was.
+/// Takes samples while `storm` runs; returns their number and the largest value.
 async fn during(storm: impl Future<Output = ()>, look: impl Fn() -> usize) -> (usize, usize) {
     let (mut samples, mut most) = (0, 0);
     let mut storm = pin!(storm);

@@ -1,4 +1,4 @@
-//! Streaming is streaming: nothing waits for what comes after it, and no byte changes.
+//! Streaming without delay: no event waits for the next one, and no byte changes.
 
 use signalbox_fakes::{Turn, script::Chat};
 use signalbox_harness::Client;
@@ -9,7 +9,7 @@ use crate::gateway::{CHAT, Gateway, chat};
 async fn each_event_leaves_before_the_next_one_enters() {
     let gateway = Gateway::start().await;
     let gate = gateway.fake.script("m", Turn::echo().gated());
-    // Of an answer that has not begun, the client sees nothing: the router waits for its first event.
+    // The router waits for the first event before it sends anything to the client.
     gate.release(1);
     let mut events = gateway.router.stream(CHAT, &chat("fake/m", true)).await;
     for event in 1..=6 {
@@ -18,7 +18,7 @@ async fn each_event_leaves_before_the_next_one_enters() {
         }
         let frame = events.next().await.unwrap();
         assert_eq!(frame.is_done(), event == 6);
-        // The client has this event, and the provider cannot have sent more than it.
+        // The client has received this event, and the provider cannot have sent more.
         gateway.fake.until(|fake| fake.calls_of("m")[0].events_sent == event).await;
     }
     assert!(events.finish().await.complete);

@@ -1,4 +1,4 @@
-//! What api-server makes of a service that misbehaves. Names are cases of the fault catalogue.
+//! Supervision of a misbehaving service by api-server. Names are cases of the fault catalogue.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use signalbox_harness::{Launch, Stack, binary, eventually, processes};
 
-/// api-server with a `bad-child` in the place of the router, and settings that a test can wait for.
+/// api-server with a `bad-child` in place of the router, and with short intervals.
 struct Ward {
     stack: Stack,
 }
@@ -24,7 +24,7 @@ impl Ward {
         Self { stack }
     }
 
-    /// From the next start on.
+    /// Sets the behaviour of the child from its next start on.
     fn manners(&self, words: &str) {
         std::fs::write(self.stack.home.data().join("bad-child"), words).unwrap();
     }
@@ -33,7 +33,7 @@ impl Ward {
         self.stack.api.post("/api/proxy/start", &json!({})).await.expect(200);
     }
 
-    /// Starts, and waits until it runs.
+    /// Starts the child and waits until it is running.
     async fn up(&self, words: &str) -> Value {
         self.manners(words);
         self.start().await;
@@ -44,7 +44,7 @@ impl Ward {
         self.stack.api.post("/api/proxy/stop", &json!({})).await.expect(200);
     }
 
-    /// The child's part of the status, once it is such.
+    /// Waits until the child's part of the status matches, and returns it.
     async fn until(&self, such: impl Fn(&Value) -> bool) -> Value {
         eventually("the state of the child", async || {
             let child = self.stack.status().await["providerRouter"].take();
@@ -53,14 +53,14 @@ impl Ward {
         .await
     }
 
-    /// Starts what never becomes ready: what is told about it.
+    /// Starts a child that never becomes ready and returns its status in the error state.
     async fn failure(&self, words: &str) -> Value {
         self.manners(words);
         self.start().await;
         self.until(|child| child["state"] == "error").await
     }
 
-    /// Stops, and proves that nobody is left: no process of the home but api-server, no zombie.
+    /// Stops the child and asserts that only api-server is left in the home, without zombies.
     async fn nobody_is_left(self) {
         self.stop().await;
         let api = self.stack.process.pid();
@@ -71,7 +71,7 @@ impl Ward {
     }
 }
 
-/// Who holds a port and has nothing to do with us. It ends with the test.
+/// An unrelated process that holds a port. It ends with the test.
 struct Stranger(Child);
 
 impl Stranger {
@@ -83,7 +83,7 @@ impl Stranger {
 
 impl Drop for Stranger {
     fn drop(&mut self) {
-        // It may have been ended already: that is what the test is about.
+        // The process may have been ended by the tested code.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -102,7 +102,7 @@ fn kill9(pid: u32) {
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
 }
 
-/// api-server, qwen-proxy, the child itself.
+/// api-server, qwen-proxy and the child itself.
 const USUAL: usize = 3;
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn fc_12_a_taken_port_is_named_avoided_or_taken_back() {
     assert_ne!(elsewhere["port"], port);
     ward.stop().await;
 
-    // Only who was named is ended.
+    // Only the process named by the caller is ended.
     start(json!({"force": true})).await.expect(400);
     start(json!({"force": true, "expectPid": std::process::id()})).await.expect(409);
     assert!(stranger.0.try_wait().unwrap().is_none());

@@ -1,4 +1,4 @@
-//! The active provider: a switch moves every model that the provider serves or may serve, and the list of models with it.
+//! The active provider: a switch affects all models that the provider serves or may serve, and the list of models.
 
 use serde_json::{Value, json};
 use signalbox_fakes::{FakeProvider, Turn, script::FaultKind};
@@ -7,8 +7,8 @@ use signalbox_harness::{Client, Home, Launch, Stack, eventually};
 use crate::gateway::{CHAT, chat, error_of, request_id};
 use crate::lone_router::LoneRouter;
 
-/// The providers of a new installation, with fakes where they are expected: `lm-studio-default` has no linked model, and
-/// `qwen-proxy-default` has `qwen3-max`.
+/// The providers of a new installation, with fakes at their default addresses: `lm-studio-default` has no linked model,
+/// and `qwen-proxy-default` has `qwen3-max`.
 struct Fresh {
     stack: Stack,
     router: Client,
@@ -44,12 +44,12 @@ impl Fresh {
         self.reload().await;
     }
 
-    /// What was changed is in force after this.
+    /// Reloads the catalogue, so that earlier changes are in effect.
     async fn reload(&self) {
         self.stack.api.post("/api/providers/echo/reload", &json!({})).await.expect(200);
     }
 
-    /// The provider that answers a request for `model`.
+    /// Returns the provider that answers a request for `model`.
     async fn answers(&self, model: &str) -> String {
         let answer = self.router.post(CHAT, &chat(model, false)).await.expect(200);
         let row = self.stack.recorded(&request_id(&answer)).await;
@@ -57,7 +57,7 @@ impl Fresh {
     }
 }
 
-/// The ids that `GET /v1/models` lists, in order.
+/// Returns the ids listed by `GET /v1/models`, in order.
 async fn listed(router: &Client) -> Vec<String> {
     let list = router.get("/v1/models").await.expect(200).json();
     assert_eq!(list["object"], "list");
@@ -97,7 +97,7 @@ async fn a_switch_moves_linked_models_too_and_what_fails_falls_back_to_the_links
         assert!(fresh.studio.calls_of("qwen3-max").len() > asked, "the active provider was not asked first");
     }
 
-    // A disabled one is not asked at all; enabled again, it is.
+    // A disabled provider gets no requests; once enabled again, it does.
     fresh.enable("lm-studio-default", false).await;
     let asked = fresh.studio.calls().len();
     assert_eq!(fresh.answers("qwen3-max").await, "qwen-proxy-default");
@@ -106,7 +106,7 @@ async fn a_switch_moves_linked_models_too_and_what_fails_falls_back_to_the_links
     fresh.studio.script("qwen3-max", Turn::echo());
     assert_eq!(fresh.answers("qwen3-max").await, "lm-studio-default");
 
-    // Once it has links, they and its own list say what it serves.
+    // With links, a provider serves the linked models and those of its own list.
     fresh.studio.lists(models(&["local"]));
     fresh.stack.api.post("/api/models/sync/lm-studio-default", &json!({})).await.expect(200);
     assert_eq!(fresh.answers("local").await, "lm-studio-default");
@@ -124,10 +124,10 @@ async fn the_list_begins_with_the_models_of_the_active_provider() {
     fresh.qwen.lists(models(&["qwen3-max", "qwen3-coder"]));
     fresh.switch("qwen-proxy-default").await;
     list_begins(&fresh.router, &["qwen3-max", "qwen3-coder", "echo"]).await;
-    // It is not linked to it, and lists it.
+    // The model is not linked to the provider, but the provider lists it.
     assert_eq!(fresh.answers("qwen3-coder").await, "qwen-proxy-default");
 
-    // Another address has another list.
+    // A new address has a new list.
     let moved = FakeProvider::start().await.unwrap();
     moved.lists(models(&["moved"]));
     let config = json!({"config": {"baseURL": moved.url().trim_end_matches("/v1")}});
@@ -177,11 +177,11 @@ async fn a_list_outlives_its_provider_and_the_router() {
     let model = lone.client().get("/v1/models/vendor%2Fmodel-2999:free").await.expect(200).json();
     assert_eq!(model["id"], "vendor/model-2999:free");
 
-    // An error, nonsense, silence: the last good list stays, and nobody waits for another one.
+    // An error, an invalid list, a timeout: the last good list is kept, and requests do not wait for a new one.
     for turn in [Turn::error(500), Turn::raw("text/html", "<p>"), Turn::raw("application/json", r#"{"error":"no"}"#)] {
         lone.fake.lists(turn);
         let asked = lone.fake.list_calls().len();
-        // A change of the provider has the list asked for.
+        // A change of the provider triggers a new request of its list.
         save_again(lone.home()).await;
         lone.fake.until(|fake| fake.list_calls().iter().filter(|call| call.ended.is_some()).count() > asked).await;
         assert_eq!(listed(&lone.client()).await.len(), 3002);
@@ -200,7 +200,7 @@ async fn a_list_outlives_its_provider_and_the_router() {
     assert_eq!(named["data"][0]["id"], "echo");
 }
 
-/// Saves the provider `fake` again, as it is.
+/// Updates the provider `fake` without changing it.
 async fn save_again(home: &Home) {
     let mut database = crate::catalog::database(home).await;
     let touch = "UPDATE providers SET updated_at = updated_at + 1 WHERE id = 'fake'";
@@ -237,7 +237,7 @@ async fn a_request_without_a_model_means_the_default_of_the_active_provider() {
     ask().await.expect(200);
     assert_eq!(fresh.studio.calls_of("my-default").len(), 1);
 
-    // A default link is one, too; and so is what qwen-proxy takes by itself.
+    // A default link counts as a link, and so do the models that qwen-proxy accepts by itself.
     fresh.switch("qwen-proxy-default").await;
     ask().await.expect(200);
     assert_eq!(fresh.qwen.calls_of("qwen3-max").len(), 1);

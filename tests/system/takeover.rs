@@ -1,4 +1,5 @@
-//! Three services that are started at once on a file of the original: one of them takes it over, and the others wait.
+//! Three services are started at once on a database of the Node.js version: one of them migrates it, and the others
+//! wait.
 
 use std::{fs, path::Path};
 
@@ -11,7 +12,7 @@ use sqlx::{
 
 const ORIGINAL: &str = include_str!("takeover/original.sql");
 
-/// How often it is tried: who is first is chance.
+/// Number of attempts, because the order of the services is random.
 const ROUNDS: usize = 3;
 
 async fn make(path: &Path) {

@@ -1,4 +1,5 @@
-//! The journal cannot be written: the router serves on and counts, or refuses, as it is told; and recovers by itself.
+//! When the journal cannot be written, the router either serves and counts the requests or refuses them, as configured,
+//! and recovers by itself.
 
 mod small_disk;
 mod whole_disk;
@@ -19,13 +20,13 @@ use crate::{
 };
 pub(crate) use small_disk::SmallDisk;
 
-/// A user that is not root, for whom permissions mean something.
+/// A user other than root, for whom permissions apply.
 const NOBODY: u32 = 65_534;
-/// Small segments; and one thread, so that all requests go into the same one.
+/// Small segments, and one thread so that all requests go to the same segment.
 const SERVE: &str = "[server]\nworker_threads = 1\n[journal]\non_failure = \"serve\"\nsegment_bytes = \"64KiB\"\n";
 const REFUSE: &str = "[server]\nworker_threads = 1\n[journal]\non_failure = \"refuse\"\nsegment_bytes = \"64KiB\"\n";
 
-/// More than fits into the rest of a page of a file that exists already.
+/// Returns a text longer than the rest of a page of an existing file.
 fn long_text() -> String {
     "0123456 ".repeat(2500)
 }
@@ -39,7 +40,7 @@ async fn unlogged(lone: &LoneRouter) -> u64 {
     lone.health().await["journal"]["unlogged"].as_u64().unwrap()
 }
 
-/// What `/health` calls the whole, and the journal.
+/// Returns the overall status and that of the journal from `/health`.
 async fn statuses(lone: &LoneRouter) -> (String, String) {
     let health = lone.health().await;
     let word = |value: &Value| value.as_str().unwrap().to_owned();
@@ -56,7 +57,7 @@ async fn health_becomes_ok(lone: &LoneRouter) {
     eventually("health `ok`", async || (statuses(lone).await == ok).then_some(())).await;
 }
 
-/// With `on_failure = "serve"`: all are served, and those that are not in the log are counted, exactly.
+/// With `on_failure = "serve"`: all requests are served, and those missing in the log are counted exactly.
 async fn serves_on(lone: &LoneRouter, mend: impl AsyncFnOnce()) {
     let before = unlogged(lone).await;
     for number in 1..=6 {
@@ -74,7 +75,7 @@ async fn serves_on(lone: &LoneRouter, mend: impl AsyncFnOnce()) {
     assert_eq!(unlogged(lone).await, before + 6);
 }
 
-/// With `on_failure = "refuse"`: 503 before any provider is asked.
+/// With `on_failure = "refuse"`: 503 before any provider is called.
 async fn refuses(lone: &LoneRouter, mend: impl AsyncFnOnce()) {
     let calls = lone.fake.calls_of("m").len();
     for stream in [false, true] {
@@ -91,7 +92,7 @@ async fn refuses(lone: &LoneRouter, mend: impl AsyncFnOnce()) {
     assert_eq!(lone.fake.calls_of("m").len(), calls + 1);
 }
 
-/// A router whose journal's directory is read-only from now on.
+/// A router whose journal directory has been made read-only.
 struct ReadOnly {
     lone: LoneRouter,
     instance: PathBuf,
@@ -114,7 +115,7 @@ impl ReadOnly {
         fs::set_permissions(&self.instance, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Has the router write until it has no more files that it could write to. The database must not free any.
+    /// Sends requests until the router has no writable journal files left. The database must not free any.
     async fn use_up_spare_files(&self) {
         for _ in 0..100 {
             if ask(&self.lone, false).await.status == 503 || unlogged(&self.lone).await > 0 {
@@ -161,7 +162,7 @@ async fn fc_40_a_journal_that_is_read_only_is_refused_where_that_is_asked_for() 
     refuses(&read_only.lone, mend).await;
 }
 
-/// A router whose journal has a disk of 1 MiB.
+/// Starts a router whose journal is on a disk of 1 MiB.
 async fn on_a_small_disk(config: &str) -> Option<(LoneRouter, SmallDisk)> {
     let home = Home::new();
     let disk = SmallDisk::mount(&home.data().join("journal"))?;
@@ -198,7 +199,7 @@ async fn i19_a_disk_that_is_full_at_any_moment_loses_what_is_counted_and_nothing
             let request = json!({"model": "fake/m", "stream": number % 2 == 0, "messages": [{"role": "user", "content": long_text()}]});
             asking.spawn(async move { router.post(CHAT, &request).await.expect(200) });
         }
-        // Full in the middle of these requests, each time at another point of them.
+        // The disk is filled in the middle of these requests, at a different point each time.
         let calls = lone.fake.calls_of("m").len() + dice.below(CLIENTS);
         lone.fake.until(|fake| fake.calls_of("m").len() >= calls).await;
         disk.fill();

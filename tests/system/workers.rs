@@ -1,4 +1,4 @@
-//! Several processes of provider-router behind one port.
+//! Several worker processes of provider-router behind one port.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ fn workers(number: usize) -> Launch {
     Launch::default().arg("--workers").arg(number.to_string())
 }
 
-/// A gateway with so many workers, each of which knows the provider.
+/// Starts a gateway with this number of workers, each of which has the provider.
 async fn gateway(number: usize) -> Gateway {
     start(workers(number), number).await
 }
@@ -48,7 +48,7 @@ fn signal(pid: u64, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
-/// Once all of them run.
+/// Waits until all workers are running.
 async fn complete(stack: &Stack, number: usize) -> Value {
     eventually("all workers", async || {
         let status = stack.status().await;
@@ -57,7 +57,7 @@ async fn complete(stack: &Stack, number: usize) -> Value {
     .await
 }
 
-/// The port of the worker's own address.
+/// Returns a client for the worker's own address.
 fn own(worker: &Value) -> Client {
     let port = worker["address"].as_str().and_then(|address| address.rsplit_once(':')).unwrap().1;
     Client::new(port.parse().unwrap())
@@ -74,7 +74,7 @@ async fn workers_share_the_port_and_each_is_told_of() {
     assert!(each(&status).iter().all(|worker| worker["port"] == router["port"]), "{router}");
     assert_eq!(processes::of(&gateway.stack.home).len(), OTHERS + 3);
 
-    // Each answers for itself, and writes a log of its own.
+    // Each worker answers on its own address and writes its own log.
     let mut instances: Vec<String> = Vec::new();
     for worker in each(&status) {
         let health = own(&worker).get("/health").await.expect(200).json();
@@ -102,14 +102,14 @@ async fn a_worker_that_dies_takes_only_its_own_streams_along_and_they_are_in_the
     let before = complete(&gateway.stack, 2).await;
     let gate = gateway.fake.script("m", Turn::echo().gated());
     gate.release(2);
-    // Asked at its own address, so that it is known whose stream it is.
+    // Requested at the worker's own address, so that it is known which worker has the stream.
     let victim = own(&each(&before)[0]);
     let mut cut = victim.stream(CHAT, &chat("fake/m", true)).await;
     let id = cut.header("x-request-id").to_owned();
     assert_eq!(cut.next_text().await.as_deref(), Some("one "));
     signal(pids(&before)[0], Signal::SIGKILL);
     assert!(!cut.finish().await.complete);
-    // The other one serves, whatever has become of the first.
+    // The other worker serves, whatever the state of the first.
     for _ in 0..20 {
         gateway.ask("echo").await.expect(200);
     }
@@ -172,7 +172,7 @@ async fn the_next_api_server_adopts_every_worker_and_ends_those_it_does_not_want
     assert_eq!(pids(&after), pids(&before), "each in its place");
     assert!(each(&after).iter().all(|worker| worker["adopted"] == true), "{after}");
 
-    // The next one wants fewer, the one after that more.
+    // The next start configures fewer workers, the one after it more.
     next.process.kill9().await;
     let mut fewer = Stack::builder().launch(workers(2).home(&stack.home)).start().await;
     let now = complete(&fewer, 2).await;
@@ -199,7 +199,7 @@ async fn fc_33_connections_do_not_take_the_last_descriptors() {
         crowd.push(TcpStream::connect(("127.0.0.1", gateway.router.port())).await.unwrap());
     }
     let held = |worker: &Value| descriptors(worker["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap());
-    // Of 128 descriptors 32 are for connections; the others wait at the door.
+    // Of 128 descriptors 32 are for connections; further clients wait in the listen queue.
     eventually("a crowd in both", async || each(&before).iter().all(|worker| held(worker) > 48).then_some(())).await;
     for worker in each(&before) {
         for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! Whose processes may be ended: ours, and those that somebody has named.
+//! Only processes of this installation, or those named explicitly, are ended.
 
 use signalbox_harness::{CommandLine, Home, Launch, Router, eventually, processes};
 
@@ -66,7 +66,7 @@ async fn kill_port_does_not_end_the_server_itself() {
 async fn cleanup_ends_the_orphans_of_this_directory_only() {
     let (home, shell) = anywhere();
     let (other_home, other_shell) = anywhere();
-    // Long streams keep an orphan; here its grace does.
+    // An orphaned service lives on for its grace period, as it does for long streams.
     let started = shell.api_server(&["start"]).await.expect(0);
     other_shell.api_server(&["start"]).await.expect(0);
     let others = processes::of(&other_home);

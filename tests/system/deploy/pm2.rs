@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use super::{deploy, installed};
 
-/// A PM2 with a daemon of its own.
+/// A PM2 instance with its own daemon.
 struct Pm2 {
     program: PathBuf,
     home: Home,
@@ -46,10 +46,10 @@ impl Pm2 {
         self.run(&[&["start", ecosystem.to_str().unwrap()], words].concat()).await;
     }
 
-    /// The names of the apps that are online, with their process ids.
+    /// Returns the names of the apps that are online, with their process ids.
     async fn online(&self) -> Vec<(String, u32)> {
         let said = self.run(&["jlist"]).await;
-        // What else it has to say, it says in lines before.
+        // Other output comes on earlier lines.
         let list = said.lines().rev().find(|line| line.starts_with('[')).unwrap_or("[]");
         let apps: Vec<Value> = serde_json::from_str(list).unwrap();
         let online = apps.iter().filter(|app| app["pm2_env"]["status"] == "online");
@@ -60,7 +60,7 @@ impl Pm2 {
         online
     }
 
-    /// Ends the apps and the daemon; nobody may be left.
+    /// Ends the apps and the daemon; no process may remain.
     async fn end(&self) {
         self.run(&["delete", "all"]).await;
         self.run(&["kill"]).await;

@@ -1,4 +1,4 @@
-//! A page in a real Chromium whose name was made to point to this machine (DNS rebinding), and that tries everything.
+//! A page in a real Chromium whose host name was rebound to this machine (DNS rebinding) tries all kinds of requests.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use crate::login::has_chromium;
 
-/// Tries every port, in every way a page can, and reports what it saw.
+/// Tries every port in every way available to a page, and reports the results.
 const PAGE: &str = "<script>
 const tries = [
     ['GET', '/api/providers'], ['GET', '/v1/models'], ['GET', '/health'], ['GET', '/'],
@@ -40,7 +40,7 @@ function listen(port) {
 })();
 </script>";
 
-/// Chromium with a home of its own, for which `evil.test` is this machine.
+/// Builds a command for Chromium with its own home, in which `evil.test` resolves to this machine.
 fn chromium(home: &Home, args: &[&str]) -> Command {
     let mut command = Command::new("chromium");
     command
@@ -55,7 +55,7 @@ fn chromium(home: &Home, args: &[&str]) -> Command {
     command
 }
 
-/// Serves the page, until it reports.
+/// Serves the page until it sends its report.
 async fn report(listener: TcpListener, page: String) -> Vec<String> {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -65,7 +65,7 @@ async fn report(listener: TcpListener, page: String) -> Vec<String> {
     }
 }
 
-/// Answers one request; the body, if it is the report. A browser opens connections that it does not use.
+/// Answers one request and returns its body if it is the report. Browsers also open connections that they do not use.
 async fn serve(mut stream: TcpStream, page: &str) -> Option<String> {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -108,12 +108,12 @@ async fn fc_76_a_page_that_was_rebound_to_this_machine_gets_nothing() {
     assert_eq!(seen.len(), 3 * (2 * 7 + 1));
     assert!(seen.iter().all(|seen| seen == "unread"), "{seen:#?}");
 
-    // What was done blindly was not done.
+    // Requests whose answers the page could not read had no effect either.
     assert_eq!(stack.api.get("/api/providers").await.expect(200).json(), providers);
     let logged = stack.api.get("/api/requests").await.expect(200).json();
     assert_eq!(logged["total"], Value::from(0));
 
-    // And as a document of the same origin, which is what a page becomes when its name moves while it is open.
+    // Also as a document of the same origin, which a page becomes if its name is rebound while it is open.
     for client in clients {
         let home = Home::new();
         let url = format!("http://evil.test:{}/health", client.port());

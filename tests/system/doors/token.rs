@@ -1,4 +1,4 @@
-//! The control token: who has it may change things, and nobody else.
+//! Only holders of the control token may make changes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,17 +8,17 @@ use signalbox_harness::{Client, CommandLine, Home, Launch, Stack};
 
 use super::ask;
 
-/// The token of a home, once it has one.
+/// Reads the token of a home.
 fn token_of(home: &Home) -> String {
     fs::read_to_string(home.data().join("control.token")).unwrap().trim().to_owned()
 }
 
-/// The status of a `GET` with these headers.
+/// Returns the status of a `GET` with these headers.
 async fn get(client: &Client, path: &str, headers: &str) -> u16 {
     ask(client, "GET", path, &format!("host: localhost\r\n{headers}")).await.0
 }
 
-/// What Socket.IO answers to somebody who introduces themselves like that, over polling.
+/// Returns the answer of Socket.IO, over polling, to a handshake with this authentication.
 async fn introduce(client: &Client, auth: &str) -> String {
     let request = |method: &str, sid: &str, body: &str| {
         let length = body.len();
@@ -35,7 +35,7 @@ async fn introduce(client: &Client, auth: &str) -> String {
     loop {
         let answer = text(request("GET", &sid, "")).await;
         let packets = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
-        // A ping may come before it, or stand before it.
+        // A ping may come before it.
         if packets != "2" {
             return packets.to_owned();
         }
@@ -45,7 +45,7 @@ async fn introduce(client: &Client, auth: &str) -> String {
 #[tokio::test]
 async fn fc_79_on_a_shared_machine_everything_needs_the_token() {
     let home = Home::new();
-    // At the level at which everything is said.
+    // With the most verbose log level.
     let launch = Launch::default().home(&home).arg("--require-token").arg("--log-level").arg("trace");
     let mut stack = Stack::builder().launch(launch).autostart(false).start().await;
     let token = token_of(&home);
@@ -66,7 +66,7 @@ async fn fc_79_on_a_shared_machine_everything_needs_the_token() {
     let preflight = "host: localhost\r\norigin: http://localhost:5173\r\n";
     assert_eq!(ask(&stack.api, "OPTIONS", "/api/providers", preflight).await.0, 204, "preflights have none either");
 
-    // A person who opens a page is asked by the browser; a script is not.
+    // A person who opens a page gets a password prompt of the browser; a script does not.
     for (mode, challenge) in [("navigate", "www-authenticate: basic "), ("cors", "www-authenticate: bearer")] {
         let request =
             format!("GET /docs HTTP/1.1\r\nhost: localhost\r\nsec-fetch-mode: {mode}\r\nconnection: close\r\n\r\n");
@@ -80,7 +80,7 @@ async fn fc_79_on_a_shared_machine_everything_needs_the_token() {
         assert!(answer.split('\u{1e}').any(|packet| packet.starts_with(told)), "{auth}: {answer}");
     }
 
-    // The commands of the same directory find it by themselves, and print it if they are asked to.
+    // Commands in the same directory find the token themselves, and print it on request.
     let shell = CommandLine::new(&home);
     assert!(shell.api_server(&["status"]).await.expect(0).stdout.contains("RUNNING"));
     assert_eq!(shell.api_server(&["token"]).await.expect(0).stdout.trim(), token);
@@ -88,7 +88,7 @@ async fn fc_79_on_a_shared_machine_everything_needs_the_token() {
     let stranger = other_shell.api_server(&["status"]).await;
     assert!(format!("{stranger:?}").contains("API_TOKEN"), "{stranger:?}");
 
-    // It is nowhere but in its file.
+    // The token is only in its file.
     stack.process.signal(Signal::SIGTERM);
     assert!(stack.process.wait_exit().await.success());
     assert!(stack.process.stderr().contains("TRACE") || stack.process.stderr().contains("DEBUG"));

@@ -1,4 +1,4 @@
-//! A page that plays chat.qwen.ai: a visitor gets cookies at once, and a token when the test says that they have logged in.
+//! A page that imitates chat.qwen.ai: a visitor gets cookies at once, and a token after the test has logged in.
 
 use std::sync::{
     Arc,
@@ -10,19 +10,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// The token of the person. Its payload is `{"id":"u-1","exp":1900000000}`.
+/// The token of the logged-in user. Its payload is `{"id":"u-1","exp":1900000000}`.
 pub(super) const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJpZCI6InUtMSIsImV4cCI6MTkwMDAwMDAwMH0.bm9ib2R5IGNoZWNrcyBpdA";
-/// When it ends, in Unix seconds.
+/// Expiry of the token, in Unix seconds.
 pub(super) const EXPIRES_AT: i64 = 1_900_000_000;
 
-/// The visitor's page: it asks every half second whether somebody has logged in, and goes on then.
+/// The page for visitors: polls every half second for a login and then continues.
 const VISITOR: &str = "<script>setInterval(async () => {
     if (await (await fetch('/asked')).text() === 'yes') location = '/home'
 }, 500)</script>";
-/// The person's page: it sets one more cookie, a moment later.
+/// The page after the login: sets one more cookie after a delay.
 const HOME: &str = "<script>setTimeout(() => { document.cookie = 'late=1' }, 700)</script>";
 
-/// The page, until it is dropped.
+/// A server of the page, until dropped.
 #[derive(Debug)]
 pub(super) struct Page {
     port: u16,
@@ -53,12 +53,12 @@ impl Page {
         format!("http://127.0.0.1:{}/", self.port)
     }
 
-    /// Waits until the visitor's page has asked so often.
+    /// Waits until the page for visitors has polled `times` times.
     pub(super) async fn asked(&self, times: usize) {
         self.asked.clone().wait_for(|asked| *asked >= times).await.unwrap();
     }
 
-    /// The person logs in.
+    /// Simulates the user's login.
     pub(super) fn log_in(&self) {
         self.logged_in.store(true, Ordering::Relaxed);
     }
@@ -70,7 +70,7 @@ impl Drop for Page {
     }
 }
 
-/// One request, one answer. A browser opens connections that it does not use, and leaves when it likes.
+/// Answers one request. Browsers also open connections that they do not use, and close them at any time.
 async fn answer(mut stream: TcpStream, asks: watch::Sender<usize>, logged_in: Arc<AtomicBool>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! `migrate`: the environment of the original becomes rows, once.
+//! `migrate`: the environment of the Node.js version is imported once.
 
 use std::fs;
 
@@ -84,7 +84,7 @@ async fn what_makes_no_sense_is_told_and_legacy_stays_legacy() {
 #[tokio::test]
 async fn at_the_first_start_the_file_of_the_original_is_taken_over_once() {
     let home = Home::new();
-    // As in the original's checkout.
+    // The layout of a checkout of the Node.js version.
     let data = home.path().join("provider-router/data");
     fs::create_dir_all(&data).unwrap();
     fs::write(home.path().join("provider-router/.env"), FILE).unwrap();
@@ -107,7 +107,7 @@ async fn at_the_first_start_the_file_of_the_original_is_taken_over_once() {
     router.process.signal(Signal::SIGTERM);
     assert!(router.process.wait_exit().await.success());
 
-    // What people make of it afterwards stays as they made it.
+    // Later changes by the user are kept.
     let store = Store::open(&url).await.unwrap();
     signalbox_store::providers::delete(&store, "qwen-direct-default").await.unwrap();
     credentials::delete_all(&store).await.unwrap();

@@ -1,4 +1,4 @@
-//! Somebody sits at a terminal and is asked.
+//! Interactive questions at a terminal.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -14,13 +14,13 @@ use signalbox_harness::{CommandLine, Home, eventually};
 
 use super::{KEY, stored};
 
-/// A command at a terminal, and what has been shown there.
+/// A command at a terminal, and its output.
 struct Sitting {
     child: Child,
     keyboard: File,
     slave: std::os::fd::OwnedFd,
     screen: Arc<Mutex<Vec<u8>>>,
-    /// How much of it has been looked at.
+    /// Length of the output that has been examined.
     seen: usize,
 }
 
@@ -47,7 +47,7 @@ impl Sitting {
         String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned()
     }
 
-    /// Waits for a question, and answers it.
+    /// Waits for a question and types the answer.
     async fn answer(&mut self, question: &str, answer: &str) {
         let what = format!("the question {question:?}");
         self.seen = eventually(&what, async || {

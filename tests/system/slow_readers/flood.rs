@@ -1,4 +1,4 @@
-//! A provider that sends without an end.
+//! A provider that sends without end.
 
 use std::{
     io::Write as _,
@@ -14,15 +14,15 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// It sends as fast as it may, and has the kernel keep little of what it sent: the fake, with its usual buffers, would
-/// have to send megabytes for each reader before it is held back.
+/// Sends as fast as possible with small kernel buffers: the fake provider, with default buffers, would have to send
+/// megabytes for each reader before it is held back.
 pub(super) struct Flood {
     port: u16,
     open: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
-/// Of the kernel, for each connection.
+/// Size of the kernel's send buffer for each connection, in bytes.
 const BUFFER: u32 = 16 << 10;
 const EVENT: usize = 4 << 10;
 
@@ -43,7 +43,7 @@ impl Flood {
         format!("http://127.0.0.1:{}/v1", self.port)
     }
 
-    /// How many connections it has.
+    /// Returns the number of open connections.
     pub(super) fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
@@ -59,7 +59,7 @@ async fn serve(listener: TcpListener, open: Arc<AtomicUsize>) {
     while let Ok((stream, _)) = listener.accept().await {
         let open = Arc::clone(&open);
         tokio::spawn(async move {
-            // Ends only when the router closes the connection.
+            // The answer is endless: it only ends when the router closes the connection.
             assert!(flood(stream, &open).await.is_err());
         });
     }

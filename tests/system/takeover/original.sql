@@ -1,4 +1,5 @@
--- A file that both programs of the original have used, in its last state; see `crates/store/tests/it/original` for the others.
+-- A database file used by both programs of the Node.js version, in its last state; see `crates/store/tests/it/original`
+-- for the others.
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL, updated_at INTEGER NOT NULL DEFAULT (strftime('%s', 'now')));
 CREATE TABLE schema_version (version INTEGER PRIMARY KEY, applied_at INTEGER DEFAULT (strftime('%s', 'now')));
 CREATE TABLE metadata (key TEXT PRIMARY KEY, value TEXT NOT NULL, updated_at INTEGER NOT NULL);
@@ -39,7 +40,7 @@ CREATE TABLE errors (id INTEGER PRIMARY KEY AUTOINCREMENT, error_id TEXT NOT NUL
 INSERT INTO schema_version VALUES (1, 1), (2, 1), (3, 1), (4, 1), (5, 1);
 INSERT INTO metadata VALUES ('schema_version', '5', 1700000000000);
 INSERT INTO settings VALUES ('server.timeout', '120000.0', 1700000001), ('logging.level', 'debug', 1700000002);
--- The log is of now: what is older than the retention says would be forgotten.
+-- The timestamps are current, because entries older than the retention would be deleted.
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
 INSERT INTO sessions SELECT 'session-' || i, 'chat-' || i, NULL, 'Hello ' || i, 1, strftime('%s', 'now') * 1000 + i,
     strftime('%s', 'now') * 1000 + i, strftime('%s', 'now') * 1000 + 86400000, NULL, 'hash-' || i FROM n;

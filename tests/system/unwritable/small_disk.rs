@@ -1,4 +1,4 @@
-//! A file system that is full soon.
+//! A small file system that a test can fill.
 
 use std::{
     fs::{self, File},
@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-/// A small tmpfs. Dropping it unmounts it.
+/// A small tmpfs, unmounted when dropped.
 pub(crate) struct SmallDisk {
     at: PathBuf,
 }
@@ -15,13 +15,13 @@ pub(crate) struct SmallDisk {
 // === impl SmallDisk ===
 
 impl SmallDisk {
-    /// Mounts one of 1 MiB.
+    /// Mounts a file system of 1 MiB.
     pub(crate) fn mount(at: &Path) -> Option<Self> {
         Self::mount_sized(at, "1m")
     }
 
-    /// Mounts one. Only root can: for others the test is skipped, which `CI` does not allow.
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    /// Mounts a file system. Requires root: otherwise the test is skipped, or fails if `CI` is set.
+    #[expect(clippy::print_stderr, reason = "a skipped test should be visible")]
     pub(crate) fn mount_sized(at: &Path, size: &str) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none(), "this test has to run as root in CI");
@@ -35,7 +35,7 @@ impl SmallDisk {
         Some(Self { at: at.to_owned() })
     }
 
-    /// Leaves no room at all.
+    /// Fills the file system completely.
     pub(crate) fn fill(&self) {
         let mut ballast = File::create(self.ballast()).unwrap();
         loop {
@@ -47,7 +47,7 @@ impl SmallDisk {
         }
     }
 
-    /// Makes room again.
+    /// Frees the space again.
     pub(crate) fn free(&self) {
         fs::remove_file(self.ballast()).unwrap();
     }
@@ -59,7 +59,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // At once for everybody who looks for it, and in fact when the last file in it is closed.
+        // A lazy unmount detaches the file system at once; it is released when its last file is closed.
         let unmounted = Command::new("umount").arg("--lazy").arg(&self.at).status();
         assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
     }

@@ -1,4 +1,4 @@
-//! The disk of all services is full for a moment: the database as well as the journal.
+//! The disk of all services is full for a while: both the database and the journal.
 
 use serde_json::Value;
 use signalbox_harness::{Home, Launch, eventually};
@@ -6,7 +6,7 @@ use signalbox_harness::{Home, Launch, eventually};
 use super::SmallDisk;
 use crate::gateway::{CHAT, Gateway, chat, logged, recorded_text, request_id};
 
-/// Requests while the disk is full.
+/// Number of requests while the disk is full.
 const REQUESTS: usize = 10;
 
 async fn health(gateway: &Gateway) -> Value {
@@ -26,13 +26,13 @@ async fn fc_37_after_a_full_disk_every_service_writes_again() {
         for _ in 0..REQUESTS {
             ids.push(request_id(&gateway.ask("fake/m").await.expect(200)));
         }
-        // The loader has met the full disk, and so does a write of api-server. One may still fit into a page that is there.
+        // The loader fails on the full disk, and so do writes of api-server; some may still fit into an allocated page.
         for number in 0..5 {
             let status =
                 gateway.stack.create_provider(&format!("full-{round}-{number}"), &gateway.fake.url()).await.status;
             assert!([201, 503].contains(&status), "{status}");
         }
-        // Without a login it is an error, which is written down.
+        // Without a login this request causes an error, which is recorded.
         qwen.post(CHAT, &chat("qwen3-max", false)).await;
         eventually("a loader that cannot write", async || {
             let health = health(&gateway).await;
@@ -45,7 +45,7 @@ async fn fc_37_after_a_full_disk_every_service_writes_again() {
 
         eventually("a write of api-server", async || {
             let answer = gateway.stack.create_provider(&format!("after-{round}"), &gateway.fake.url()).await;
-            // What was answered 503 was not done.
+            // A request answered with 503 had no effect.
             (answer.status == 201).then_some(())
         })
         .await;
@@ -62,7 +62,7 @@ async fn fc_37_after_a_full_disk_every_service_writes_again() {
         qwen.post(CHAT, &chat("qwen3-max", false)).await;
         eventually("an error that qwen-proxy writes down", async || errors().await.filter(|now| *now > known)).await;
 
-        // Each answer is in the log, once, or it was counted.
+        // Each answer is in the log once, or was counted as unlogged.
         let journal = health(&gateway).await["journal"].clone();
         let unlogged = journal["unlogged"].as_u64().unwrap() - before.1;
         let expected = before.0 + REQUESTS as u64 + 1 - unlogged;
