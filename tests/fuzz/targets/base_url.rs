@@ -1,4 +1,4 @@
-//! Addresses of providers: what is taken can be called, and hides no name and no password.
+//! Base URLs of providers: every accepted URL can be called and contains no user name and no password.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Bodies of requests and answers, as the request log reads them.
+//! Request and response bodies, as the request log parses them.
 #![no_main]
 
 use bytes::Bytes;

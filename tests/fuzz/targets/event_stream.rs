@@ -1,4 +1,4 @@
-//! Event streams, whole and in pieces: every cut of the same bytes gives the same events.
+//! Event streams, whole and in pieces: the same bytes yield the same events however they are split.
 #![no_main]
 
 use bytes::Bytes;
@@ -6,7 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use signalbox_core::openai::{EndScanner, read_event};
 use signalbox_core::sse::Splitter;
 
-/// All events of the bytes in pieces of this length, with what is left at the end; `None` if one is too long.
+/// Returns all events of the bytes, fed in pieces of this length, and the rest at the end; `None` if an event is too
+/// long.
 fn events(bytes: &[u8], piece: usize) -> Option<Vec<Option<Vec<u8>>>> {
     let (mut splitter, mut events) = (Splitter::new(1 << 16), Vec::new());
     for piece in bytes.chunks(piece) {
@@ -28,7 +29,7 @@ fn events(bytes: &[u8], piece: usize) -> Option<Vec<Option<Vec<u8>>>> {
 fuzz_target!(|bytes: &[u8]| {
     let Some((piece, bytes)) = bytes.split_first() else { return };
     let piece = usize::from(*piece).max(1);
-    // When an event is too long is seen sooner in small pieces than in large ones.
+    // Small pieces detect an overlong event earlier than large ones, so compare only if neither fails.
     if let (Some(pieces), Some(whole)) = (events(bytes, piece), events(bytes, bytes.len().max(1))) {
         assert_eq!(pieces, whole);
     }
