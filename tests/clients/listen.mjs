@@ -1,6 +1,6 @@
-// Listens to the control room with the real socket.io-client and prints every event as one line of JSON.
-// Usage: node listen.mjs <address> <websocket|polling> [token]. A line on stdin is something to say: an event to emit, with
-// its data as JSON behind it if there is any, or `reconnect`. Ends with its stdin.
+// Listens to api-server with the real socket.io-client and prints every event as one line of JSON.
+// Usage: node listen.mjs <address> <websocket|polling> [token]. A line on stdin is an event to emit, followed by its
+// data as JSON, if any, or `reconnect`. Ends at the end of stdin.
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
 

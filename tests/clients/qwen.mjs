@@ -89,7 +89,7 @@ await run({
     assert.ok(ids.some((id) => id.endsWith("qwen3-max")), ids.join());
   },
 
-  // The last one: a login that has asked too much rests for a while.
+  // Must be last: too many requests put the login into its back-off period.
   async errors() {
     const expected = { "fake-503": OpenAI.InternalServerError, "fake-429": OpenAI.RateLimitError };
     for (const [model, kind] of Object.entries(expected)) {

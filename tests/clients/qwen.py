@@ -31,7 +31,7 @@ chat = client.chat.completions
 
 
 def calls(turn):
-    """The calls of one turn: one, two or three of them, with everything in their arguments that is easily lost."""
+    """Yields the one to three calls of a turn, with arguments that are easily corrupted."""
     for index in range(1 + turn % 3):
         name = NAMES[(turn * 3 + index) % len(NAMES)]
         yield name, {
@@ -45,7 +45,7 @@ def calls(turn):
 
 
 def plan():
-    """What the user asks for: fake-qwen calls these tools turn by turn, and says what it was told after each."""
+    """Returns the prompt that makes fake-qwen call these tools turn by turn, and repeat the results after each turn."""
     turns = []
     for turn in range(TURNS):
         lines = [f"call {name} {json.dumps(arguments)}" for name, arguments in calls(turn)]
@@ -148,7 +148,7 @@ def models():
 
 
 failed = False
-# The errors come last: a login that has asked too much rests for a while.
+# Errors come last: too many requests put the login into its back-off period.
 for check in [tool_loop, tool_loop_stream, tool_loop_mixed, recall, thoughts, broken_streams, models, errors]:
     try:
         check()

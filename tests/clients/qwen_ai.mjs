@@ -1,4 +1,4 @@
-// The Vercel AI SDK against qwen-proxy, with fake-qwen behind it: its own loop calls the tools.
+// The Vercel AI SDK against qwen-proxy, with fake-qwen behind it: the SDK's own loop calls the tools.
 //
 // Usage: qwen_ai.mjs BASE_URL [MODEL_PREFIX]. Prints one line for each check; the exit status is 1 if one failed.
 

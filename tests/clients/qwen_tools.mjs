@@ -1,4 +1,4 @@
-// The work that the tool loops do: what the model is told to call, and what each call has to bring.
+// The tool loops: the calls that the model is told to make, and the expected content of each call.
 
 import assert from "node:assert/strict";
 
