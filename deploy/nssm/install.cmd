@@ -1,7 +1,7 @@
 @echo off
-rem Signalbox on Windows, by NSSM: api-server as a service, which starts, watches and stops the other two. For those alone, without
-rem it: set "SERVICES=qwen-proxy provider-router". Run this as administrator, with nssm in the PATH.
-rem Never run on Windows by the tests of this project, which read it only.
+rem Signalbox on Windows with NSSM: installs api-server as a service, which starts, supervises and stops the other two.
+rem To install those without api-server: set "SERVICES=qwen-proxy provider-router". Run as administrator, with nssm in
+rem the PATH. The tests of this project only read this file; it has never been run on Windows.
 setlocal
 if not defined BIN set "BIN=%ProgramFiles%\Signalbox"
 if not defined DATA set "DATA=%ProgramData%\Signalbox"
@@ -12,16 +12,16 @@ exit /b 0
 
 :service
 nssm install %1 "%BIN%\%1.exe" || exit /b 1
-rem One database for all. AUTO_START is for api-server. Further settings are a file there, %1.toml.
+rem All services share one database. AUTO_START applies to api-server. Further settings go into %1.toml in that directory.
 nssm set %1 AppEnvironmentExtra "DATA_DIR=%DATA%" AUTO_START=true || exit /b 1
 nssm set %1 AppDirectory "%DATA%" || exit /b 1
 nssm set %1 AppStderr "%DATA%\logs\%1.log" || exit /b 1
 nssm set %1 AppRotateFiles 1 || exit /b 1
 nssm set %1 AppRotateOnline 1 || exit /b 1
 nssm set %1 AppRotateBytes 10485760 || exit /b 1
-rem Ctrl-C begins the drain: 10 s at most, and 12 s for the services of api-server; only then the process is ended.
+rem Ctrl-C starts the drain: at most 10 s, and 12 s for the services of api-server; afterwards the process is killed.
 nssm set %1 AppStopMethodConsole 25000 || exit /b 1
-rem Bad usage, no permission, bad configuration: a person has to change something first.
+rem Bad usage, missing permission, bad configuration: no restart, because the user has to make a change first.
 nssm set %1 AppExit Default Restart || exit /b 1
 for %%C in (0 64 77 78) do nssm set %1 AppExit %%C Exit || exit /b 1
 nssm set %1 AppRestartDelay 500 || exit /b 1

@@ -1,5 +1,5 @@
 @echo off
-rem Stops the services of install.cmd and takes them out. The data stays. Run this as administrator.
+rem Stops and removes the services of install.cmd. The data is kept. Run as administrator.
 if not defined SERVICES set "SERVICES=api-server"
 for %%S in (%SERVICES%) do (
     nssm stop %%S
