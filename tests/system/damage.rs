@@ -143,7 +143,7 @@ async fn a_segment_of_nonsense_costs_nothing_else() {
     assert_eq!(whole, [false; REQUESTS]);
 }
 
-/// A database restored from an older backup: lost rows stay lost, requests in the journal are loaded again, and
+/// Restores the database from an older backup: lost rows stay lost, requests in the journal are loaded again, and
 /// operation continues.
 #[tokio::test]
 async fn a_database_restored_from_an_older_backup_takes_what_the_journal_has() {

@@ -248,7 +248,7 @@ async fn logs_are_read_along_by_whoever_asks() {
         say(&stack, "qwen-proxy", "the last line\n");
         lines_until(&mut listener, "combined", "[qwen-proxy] the last line").await;
 
-        // Of a flood of lines, only the end is sent, with the number of lines omitted before it.
+        // Only the end of a flood of lines is sent, with the number of lines omitted before it.
         let flood: String = (1..=5000).map(|n| format!("line {n:05} {}\n", "x".repeat(89))).collect();
         say(&stack, "provider-router", &format!("{flood}over {transport}\n"));
         let (lines, missed) =

@@ -1,8 +1,8 @@
 //! System tests: the guarantees of the product, checked on the three real binaries.
 //!
-//! Each module covers one guarantee. Build the binaries first: `cargo build -p api-server -p provider-router -p
-//! qwen-proxy`.
-//! Names that begin with `fc_` and a number are cases of the fault catalogue.
+//! Each module covers one guarantee. Names that begin with `fc_` and a number are cases of the fault catalogue. Build
+//! the binaries first:
+//! `cargo build -p api-server -p provider-router -p qwen-proxy`.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod abuse;

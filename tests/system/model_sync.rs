@@ -58,7 +58,7 @@ async fn who_cannot_be_synced_is_told_so() {
     assert_eq!(away["error"]["code"], "router_unavailable");
 }
 
-/// All formats of model lists known from real services, and the result for each.
+/// Covers all formats of model lists known from real services.
 #[tokio::test]
 async fn lists_of_every_shape_are_synced_and_the_rest_is_named() {
     let gateway = Gateway::start().await;

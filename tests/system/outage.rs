@@ -11,7 +11,7 @@ use crate::{
     gateway::{CHAT, Gateway, chat, recorded_text, request_id},
 };
 
-/// A user other than root, for whom permissions apply.
+/// Id of a user other than root, so that file permissions apply.
 const NOBODY: u32 = 65_534;
 
 /// Sends chat requests, streamed and not, all of which must succeed; returns their ids in the log.

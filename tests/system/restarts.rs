@@ -14,8 +14,7 @@ use crate::{
 /// A stream of half a second: longer than a restart takes, shorter than the drain timeout.
 const STREAM: &str = "fake/fake-25x20";
 
-/// Allowed growth in bytes. The allocator keeps memory; a leak of 16 KiB per restart would exceed it after 500
-/// restarts.
+/// Allowed growth in bytes. The allocator keeps memory; a leak of 17 KiB per restart would exceed it in 500 restarts.
 const GROWTH: u64 = 8 << 20;
 
 /// Returns the number of restarts; set by `SIGNALBOX_RESTARTS`.

@@ -20,7 +20,7 @@ use crate::{
 };
 pub(crate) use small_disk::SmallDisk;
 
-/// A user other than root, for whom permissions apply.
+/// Id of a user other than root, so that file permissions apply.
 const NOBODY: u32 = 65_534;
 /// Small segments, and one thread so that all requests go to the same segment.
 const SERVE: &str = "[server]\nworker_threads = 1\n[journal]\non_failure = \"serve\"\nsegment_bytes = \"64KiB\"\n";
@@ -57,7 +57,7 @@ async fn health_becomes_ok(lone: &LoneRouter) {
     eventually("health `ok`", async || (statuses(lone).await == ok).then_some(())).await;
 }
 
-/// With `on_failure = "serve"`: all requests are served, and those missing in the log are counted exactly.
+/// Asserts that with `on_failure = "serve"` all requests are served, and those missing in the log are counted exactly.
 async fn serves_on(lone: &LoneRouter, mend: impl AsyncFnOnce()) {
     let before = unlogged(lone).await;
     for number in 1..=6 {
@@ -75,7 +75,7 @@ async fn serves_on(lone: &LoneRouter, mend: impl AsyncFnOnce()) {
     assert_eq!(unlogged(lone).await, before + 6);
 }
 
-/// With `on_failure = "refuse"`: 503 before any provider is called.
+/// Asserts that with `on_failure = "refuse"` requests get 503 before any provider is called.
 async fn refuses(lone: &LoneRouter, mend: impl AsyncFnOnce()) {
     let calls = lone.fake.calls_of("m").len();
     for stream in [false, true] {

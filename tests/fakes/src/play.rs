@@ -56,10 +56,10 @@ pub(crate) struct Over {
     pub(crate) then: Then,
 }
 
-/// What to do with the connection after an answer.
+/// The action on the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// Wait for another request.
+    /// The connection is kept for another request.
     Reuse,
     Close,
     Reset,

@@ -3,8 +3,8 @@
 //! # Layout
 //! - [`Stack`]: api-server with its two child processes, as users start it. [`Router`], [`QwenProxy`]: a single
 //!   service.
-//! - [`CommandLine`]: the server manager's commands. - [`Launch`]: settings for starting a service. [`Home`]: its
-//!   directory, which may outlive it.
+//! - [`CommandLine`]: the server manager's commands.
+//! - [`Launch`]: settings for starting a service. [`Home`]: its directory, which may outlive it.
 //! - [`Process`]: one running binary with its signals, exit status and output. [`processes`]: other live processes.
 //! - [`mod@binary`]: paths of the binaries. - [`http`]: a client that exposes everything, including broken answers.
 //!   [`postgres`]: a PostgreSQL server.

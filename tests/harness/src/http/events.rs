@@ -51,7 +51,7 @@ impl Events {
         }
     }
 
-    /// Returns the content that the next event with any adds to the first choice; `None` at the end of the answer.
+    /// Returns the content added to the first choice by the next event that has any; `None` at the end of the answer.
     pub async fn next_text(&mut self) -> Option<String> {
         loop {
             let frame = self.next().await?;

@@ -24,11 +24,11 @@ enum Figure {
 /// How a value is shown. The null proxy's own value is always shown unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Show {
-    /// As a ratio to the null proxy's value.
+    /// Ratio to the null proxy's value.
     Ratio,
-    /// As the difference to the null proxy's value.
+    /// Difference to the null proxy's value.
     Difference,
-    /// As the ratio of the overheads over no proxy: the target's to the null proxy's.
+    /// Ratio of the overheads over no proxy: the target's to the null proxy's.
     AddedRatio,
     /// Unchanged.
     Absolute,
