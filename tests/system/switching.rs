@@ -7,8 +7,8 @@ use signalbox_harness::{Client, Home, Launch, Stack, eventually};
 use crate::gateway::{CHAT, chat, error_of, request_id};
 use crate::lone_router::LoneRouter;
 
-/// The providers of a new installation, with fakes at their default addresses: `lm-studio-default` has no linked model,
-/// and `qwen-proxy-default` has `qwen3-max`.
+/// The providers of a new installation, reconfigured to call fakes: `lm-studio-default` has no linked model, and
+/// `qwen-proxy-default` has `qwen3-max`.
 struct Fresh {
     stack: Stack,
     router: Client,
