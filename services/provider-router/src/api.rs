@@ -1,8 +1,8 @@
-//! All routes.
+//! HTTP routes of the router.
 //!
-//! | Route | Room |
+//! | Route | Module |
 //! |---|---|
-//! | `POST /v1/chat/completions` | [`chat_completions`], reached directly: the hot path does not pass axum's router |
+//! | `POST /v1/chat/completions` | [`chat_completions`], called directly: the hot path bypasses axum's router |
 //! | `GET /v1/models`, `GET /v1/models/{id}` | [`models`] |
 //! | `POST /v1/models/sync`, `POST /v1/models/sync/{provider}` | [`model_sync`] |
 //! | `GET /v1/providers`, `GET /v1/providers/{id}`, `POST /v1/providers/{id}/test` and `/reload` | [`providers`] |
@@ -31,10 +31,10 @@ use axum::{
 
 use crate::app::App;
 
-/// The path of the hot route.
+/// Path of chat completions, the hot path.
 pub const CHAT_COMPLETIONS: &str = "/v1/chat/completions";
 
-/// Everything but the hot route.
+/// Builds the routes, except chat completions.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(root::describe))

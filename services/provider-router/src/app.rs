@@ -1,4 +1,4 @@
-//! What every request needs, made once at start.
+//! State shared by all requests, built once at start-up.
 
 use std::sync::Arc;
 
@@ -18,53 +18,53 @@ use crate::{
     private_keys::PrivateKeys,
 };
 
-/// The parts of the router that requests share.
+/// Shared state of the router.
 #[derive(Debug)]
 pub struct App {
-    /// Who can answer what.
+    /// Current snapshot of providers, models and settings.
     pub catalog: Arc<Catalog>,
-    /// What brings the catalogue up to date when somebody cannot wait.
+    /// Refreshes `catalog` on demand, between its periodic checks.
     pub refresher: Arc<Refresher>,
-    /// The way out.
+    /// HTTP client for providers and api-server.
     pub client: Client,
     /// The request log.
     pub journal: Journal,
-    /// The database, for what is told about it.
+    /// The database. Requests use it only to report its state.
     pub store: Store,
-    /// Signs what is asked of other services of this installation.
+    /// Signs requests to other services of this installation.
     pub signer: RequestSigner,
-    /// By which names, and from which pages.
+    /// Check of the `Host` and `Origin` headers.
     pub doors: Doors,
-    /// Who may ask.
+    /// Accepted client keys.
     pub keys: ClientKeys,
-    /// Who of them is logged with less.
+    /// Client keys whose requests are logged in less detail.
     pub private_keys: PrivateKeys,
-    /// How long providers may take, where neither they nor a setting says so; see [`App::deadlines`].
+    /// Configured deadlines, used where neither the provider nor a setting overrides them; see [`App::deadlines`].
     pub configured: Deadlines,
-    /// How long the comments before the first event of a stream are held back.
+    /// Maximum time for which the comments before the first event of a stream are held back.
     pub max_preamble: Duration,
-    /// What is counted.
+    /// Counters and histograms.
     pub metrics: Arc<Metrics>,
-    /// How many requests may be in flight.
+    /// Maximum number of requests in flight.
     pub max_in_flight: usize,
-    /// One permit per request in flight, held to the end of its answer.
+    /// One permit per request in flight, held until the end of its answer.
     pub in_flight: Arc<Semaphore>,
-    /// The largest request body, in bytes.
+    /// Maximum size of a request body, in bytes.
     pub max_body: usize,
-    /// Cancelled when streams have to end now.
+    /// Cancelled when running streams must be cut.
     pub cut: CancellationToken,
-    /// When to leave.
+    /// Shutdown signal of the process.
     pub shutdown: Shutdown,
-    /// Who may ask for that.
+    /// Authorises shutdown requests.
     pub control: Control,
-    /// This run of the service.
+    /// Identifier of this run of the service.
     pub instance: String,
-    /// When it began.
+    /// Time of the start.
     pub started: Instant,
 }
 
 impl App {
-    /// How long providers may take at the moment, where they do not say so themselves.
+    /// Returns the current deadlines for providers that configure none of their own.
     #[must_use]
     pub fn deadlines(&self) -> Deadlines {
         self.catalog.current().settings().deadlines(self.configured)

@@ -1,15 +1,15 @@
-//! Wall-clock time, for what people read. Everything that is measured uses tokio's monotonic clock.
+//! Wall-clock time, for timestamps only. Durations are measured with tokio's monotonic clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Unix milliseconds.
+/// Returns the current time in Unix milliseconds; 0 if the clock is before 1970.
 #[must_use]
 pub fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A span in milliseconds.
+/// Converts a duration to milliseconds, saturating at `i64::MAX`.
 #[must_use]
 pub fn millis(span: std::time::Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)

@@ -1,4 +1,4 @@
-//! The router's own configuration; the sections every service has are the daemon's.
+//! Configuration of the router. The sections that all services share are defined in `signalbox_daemon`.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -15,13 +15,14 @@ use crate::{
     private_keys::PrivateKeysConfig,
 };
 
-/// The defaults, which are also the documentation.
+/// Default configuration, which also documents every key.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 
-/// What the router's own flag and variable set, as it would stand in a file. An empty variable counts as unset.
+/// Returns the configuration that the router's own flag and environment variable set, in the form of a configuration
+/// file. An empty variable counts as unset.
 ///
 /// # Errors
-/// [`Exit::Config`] names the variable and what it takes.
+/// Returns [`Exit::Config`], which names the variable and its accepted values.
 pub fn overlay(deny_private: bool, variable: impl Fn(&str) -> Option<String>) -> Result<Table, Exit> {
     let given = variable("DENY_PRIVATE_UPSTREAMS").filter(|given| !given.is_empty());
     let deny_private = match given.as_deref() {
@@ -36,21 +37,21 @@ pub fn overlay(deny_private: bool, variable: impl Fn(&str) -> Option<String>) ->
     Ok(Table::from_iter([("upstream".to_owned(), Value::Table(upstream))]))
 }
 
-/// All sections.
+/// All sections of the configuration that belong to the router.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// What a client may ask of us.
+    /// Limits on requests from clients.
     pub limits: Limits,
-    /// What we ask of providers.
+    /// Connections to providers.
     pub upstream: Upstream,
     /// The request log.
     pub journal: JournalConfig,
-    /// Who is logged with less.
+    /// Client keys whose requests are logged in less detail.
     pub private_keys: PrivateKeysConfig,
     /// The management routes.
     pub management: Management,
-    /// How long it is kept.
+    /// How long the request log is kept.
     pub retention: RetentionConfig,
 }
 
@@ -58,9 +59,9 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// The largest request body.
+    /// Maximum size of a request body.
     pub max_body: Size,
-    /// Requests in flight.
+    /// Maximum number of requests in flight.
     pub max_in_flight: usize,
 }
 
@@ -80,7 +81,7 @@ pub struct Upstream {
     headers_timeout: Duration,
     idle_timeout: Duration,
     total_timeout: Duration,
-    /// How long the comments before the first event of a stream are held back.
+    /// Maximum time for which the comments before the first event of a stream are held back.
     pub preamble_timeout: Duration,
     max_idle_connections: usize,
     idle_connection_timeout: Duration,
@@ -89,7 +90,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// The deadlines of an exchange.
+    /// Returns the deadlines of a request to a provider.
     #[must_use]
     pub fn deadlines(&self) -> Deadlines {
         Deadlines {
@@ -100,7 +101,7 @@ impl Upstream {
         }
     }
 
-    /// The client of a router that listens on `own_addresses`.
+    /// Returns the client configuration of a router that listens on `own_addresses`.
     #[must_use]
     pub fn client(&self, own_addresses: Vec<SocketAddr>) -> ClientConfig {
         ClientConfig {
@@ -111,7 +112,7 @@ impl Upstream {
         }
     }
 
-    /// Which addresses may be called.
+    /// Returns which addresses of providers are allowed.
     #[must_use]
     pub fn policy(&self) -> AddressPolicy {
         AddressPolicy { allow_private: !self.deny_private, ..AddressPolicy::default() }

@@ -1,18 +1,19 @@
 //! provider-router: one OpenAI-compatible endpoint in front of many providers.
 //!
-//! # The life of a request
-//! [`server`] checks the client's key and sends the hot route to [`api::chat_completions`], which reads the body and opens
-//! its [`envelope`]. [`route`] finds the candidates in the [`catalog`]'s newest snapshot; the [`journal`] writes down that
-//! the request has begun; [`dispatch`] asks one [`provider`] after the other until one answers well. A stream then passes
-//! through [`relay`]. The books of the request, from arrival to end, are its [`exchange`].
+//! # Life of a request
+//! [`server`] checks the client's key and passes chat requests to [`api::chat_completions`], which reads the body and
+//! parses its [`envelope`]. [`route`] determines the candidates from the newest snapshot of the [`catalog`]. The
+//! [`journal`] records that the request has begun. [`dispatch`] calls one [`provider`] after another until one
+//! succeeds. A stream then passes through [`relay`]. The [`exchange`] tracks the request from arrival to end.
 //!
-//! [`cli`] is the other half of the program: who answers is said there, and how it went is read.
+//! [`cli`] contains the commands that configure providers and models, and that show the request log.
 //!
 //! # Invariants
 //! - No request waits for the database.
-//! - Every request that reaches a provider has begun in the journal before, and ends in it exactly once, before its last
-//!   byte is released.
-//! - After the first byte has gone to the client no other provider is asked, and a stream that breaks off says so.
+//! - Every request that reaches a provider has a begin record in the journal before, and gets exactly one end record,
+//!   before its last byte is released.
+//! - After the first byte has been sent to the client, no other provider is tried, and a stream that breaks off ends
+//!   with an error.
 
 pub mod api;
 pub mod app;

@@ -1,16 +1,18 @@
 //! The management API on the router's port: providers, models, settings, logins and the request log.
 //!
 //! # Theory
-//! While an api-server runs in the same data directory, it is the one that writes what is configured, so requests are
-//! forwarded to it, with the address of the caller for its audit log. Where none runs, the same handlers ([`signalbox_management`]) answer from the
-//! store here. Either way the router's own snapshot is refreshed before a write is answered.
+//! An api-server that runs in the same data directory is the only writer of the configuration, so requests are
+//! forwarded to it, with the address of the caller for its audit log. If none is running, the same handlers
+//! ([`signalbox_management`]) answer from the store in this process. In both cases the router's own snapshot is
+//! refreshed before a write is answered.
 //!
 //! # Invariants
-//! - A client key never opens these routes. Where api-server requires the control token, it checks it itself; where this router
-//!   requires it (see [`Token`]), it is checked here first.
-//! - Pages are let in by their exact origin only: `*` in `server.allowed_origins` does not count here.
-//! - A supervised router never answers from the store: while its api-server is away, nobody could say what that requires.
-//! - A request is forwarded at most once: one that arrives marked as forwarded is refused.
+//! - A client key never authorises these routes. If api-server requires the control token, api-server checks it. If
+//!   this router requires it (see [`Token`]), it is checked here first.
+//! - Web pages are admitted only if their exact origin is listed: `*` in `server.allowed_origins` does not apply here.
+//! - A supervised router never answers from the store: while its api-server is away, it is unknown whether that
+//!   requires the control token.
+//! - A request is forwarded at most once: a request that arrives marked as forwarded is refused.
 
 mod forward;
 mod paths;
@@ -41,28 +43,28 @@ use crate::{
     provider::Adapter,
 };
 
-/// The id of a request, on its answer.
+/// Response header with the id of the request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Maximum bytes of a request body that is answered here.
+/// Maximum bytes of a request body that is handled in this process.
 const MAX_BODY: usize = 1 << 20;
 
 /// Maximum characters of a path in the audit log.
 const MAX_AUDITED_PATH: usize = 500;
 
-/// Why a management request is not answered.
+/// Reason why a management request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It has been forwarded already.
+    /// The request has been forwarded already.
     #[error("the request was forwarded already: the record of the running api-server names this router")]
     Circle,
-    /// The process that has to answer it is not there at the moment.
+    /// The responsible api-server is temporarily unavailable.
     #[error("api-server cannot be asked: {0}; try again in a moment")]
     Away(String),
     /// The control token is required and cannot be read.
     #[error("management needs the control token, and it cannot be read: {0}")]
     NoToken(String),
-    /// The control token is required, and was not given or is wrong.
+    /// The control token is required, and is missing or wrong.
     #[error(
         "management needs the control token, not a client key: send what `api-server token` prints as \
          `Authorization: Bearer <token>`"
@@ -70,7 +72,7 @@ pub enum Refused {
     Unauthorized,
 }
 
-/// What the management routes work with.
+/// Handler of the management routes.
 #[derive(Debug)]
 pub struct Management {
     local: Router,
@@ -84,21 +86,22 @@ pub struct Management {
     max_body: usize,
 }
 
-/// Whether callers need the control token: beyond loopback, where there are client keys, and where the configuration says so.
+/// Whether callers need the control token. It is required beyond loopback, if there are client keys, and if the
+/// configuration says so.
 #[derive(Debug)]
 enum Token {
     NotRequired,
     Required(ClientKeys),
-    /// Required, and unknown: nobody is let in.
+    /// Required but unreadable: every caller is refused.
     Unreadable(String),
 }
 
-/// What this router has loaded.
+/// Providers that this router has loaded.
 #[derive(Debug)]
 struct Loaded(Arc<Catalog>);
 
 impl Management {
-    /// Builds the routes over `store`.
+    /// Creates the handler, with local routes on `store`.
     #[must_use]
     pub fn new(
         config: &Config,
@@ -137,13 +140,13 @@ impl Management {
         }
     }
 
-    /// Returns who may come in to these routes.
+    /// Returns the check of `Host` and `Origin` headers for these routes.
     #[must_use]
     pub fn doors(&self) -> &Doors {
         &self.doors
     }
 
-    /// Answers a request that came through [`Self::doors`]; `path` is its [`api_path`].
+    /// Answers a request that has passed [`Self::doors`]. `path` is its [`api_path`].
     pub async fn answer(&self, request: Request<RequestBody>, path: &str) -> Response<ResponseBody> {
         let id = signalbox_core::id::request_id().to_string();
         let answered = self.answered(request, path, &id).await;
@@ -163,6 +166,7 @@ impl Management {
         if request.headers().contains_key(FORWARDED) {
             return Err(Refused::Circle.into());
         }
+        // An api-server that requires the token checks it itself, after forwarding.
         let server = self.api_server().await?;
         if !server.as_ref().is_some_and(|server| server.requires_token) {
             self.token.admit(request.headers(), request.extensions().get())?;
@@ -175,20 +179,20 @@ impl Management {
             None => self.local(request, &path, id).await?,
         };
         if writes && response.status().is_success() {
-            // What is wrong has been logged, once, and is told by `/health`.
+            // `refresh` logs the failure itself, and `/health` reports it.
             self.refresher.refresh().await.ok();
         }
         Ok(response)
     }
 
-    /// Returns the api-server that runs in this data directory.
+    /// Returns the record of the api-server that runs in this data directory, if any.
     async fn api_server(&self) -> Result<Option<Record>, Refused> {
         let data_dir = self.data_dir.clone();
         let looked = tokio::task::spawn_blocking(move || instance::running(&data_dir)).await;
         looked.map_err(|error| Refused::Away(error.to_string()))?.map_err(|error| Refused::Away(error.to_string()))
     }
 
-    /// Answers from the store. A write is in the audit log under the caller's address.
+    /// Answers from the store. Writes are recorded in the audit log with the caller's address.
     async fn local(
         &self,
         mut request: Request<RequestBody>,
@@ -279,7 +283,7 @@ impl Runtime for Loaded {
 // === impl Refused ===
 
 impl Refused {
-    /// Returns the status of the answer.
+    /// Returns the status of the response.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
@@ -289,7 +293,7 @@ impl Refused {
         }
     }
 
-    /// Returns the class of the error.
+    /// Returns the type of the error, in the categories of the OpenAI API.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -299,7 +303,7 @@ impl Refused {
         }
     }
 
-    /// Returns the stable name of the error.
+    /// Returns the stable code of the error.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {

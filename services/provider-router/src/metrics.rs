@@ -1,8 +1,9 @@
-//! Every metric: its name, labels, unit and buckets.
+//! All metrics of the router: names, labels, units and buckets.
 //!
-//! Where OpenTelemetry's conventions for generative AI have a metric, its name and its buckets are used (in the spelling of
-//! Prometheus); the others begin with `signalbox_`. A label never carries what a client made up, so that the number of
-//! series is bounded by the catalogue. What requests touch is looked up once per change of the catalogue.
+//! Where OpenTelemetry's semantic conventions for generative AI define a metric, its name (in Prometheus spelling) and
+//! its buckets are used. All other names begin with `signalbox_`. No label contains text supplied by a client, so the
+//! catalogue bounds the number of series. The series that requests update are looked up once per change of the
+//! catalogue, not per request.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -17,13 +18,13 @@ use prometheus_client::{
 use signalbox_core::{openai::Usage, schema::RequestStatus};
 use tokio::time::Duration;
 
-/// Seconds; of the conventions' `gen_ai.server.request.duration`.
+/// Buckets of `gen_ai.server.request.duration` in the conventions, in seconds.
 const DURATION_BUCKETS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
-/// Seconds; of the conventions' `gen_ai.server.time_to_first_token`.
+/// Buckets of `gen_ai.server.time_to_first_token` in the conventions, in seconds.
 const FIRST_TOKEN_BUCKETS: [f64; 16] =
     [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-/// Tokens; of the conventions' `gen_ai.client.token.usage`.
+/// Buckets of `gen_ai.client.token.usage` in the conventions, in tokens.
 const TOKEN_BUCKETS: [f64; 14] = [
     1.0,
     4.0,
@@ -85,35 +86,35 @@ pub struct Metrics {
     database_up: Gauge,
 }
 
-/// The metrics of one provider, found once.
+/// Metrics of one provider, looked up once.
 #[derive(Clone, Debug)]
 pub struct ProviderMetrics {
-    /// In the order of [`RequestStatus::ALL`].
+    /// One counter per status, in the order of [`RequestStatus::ALL`].
     requests: Vec<Counter>,
     duration: Histogram,
     first_token: Histogram,
 }
 
-/// What is read when somebody asks for the metrics.
+/// Values that are read at the time of a scrape.
 #[derive(Clone, Copy, Debug)]
 pub struct Gauges {
     /// Requests in flight.
     pub in_flight: usize,
-    /// Connections to providers that wait for a request.
+    /// Idle connections to providers.
     pub idle_connections: usize,
-    /// All connections to providers.
+    /// All connections to providers, idle or in use.
     pub open_connections: usize,
-    /// Requests sent to a provider a second time since the start.
+    /// Requests sent to a provider a second time, since the start.
     pub resent_requests: u64,
-    /// Bytes of the journal that are not in the database.
+    /// Bytes of the journal that are not in the database yet.
     pub journal_bytes: u64,
-    /// Requests that are not, or not wholly, in the journal.
+    /// Requests that are missing or incomplete in the journal.
     pub unlogged: u64,
-    /// Requests that the database refuses.
+    /// Requests that the database currently refuses.
     pub log_refused: u64,
-    /// Files of the journal that were set aside.
+    /// Journal files that were set aside.
     pub set_aside: u64,
-    /// Entries of the journal's directory that cannot be looked at.
+    /// Entries of the journal's directory that cannot be inspected.
     pub skipped: u64,
     /// Whether the database answers.
     pub database_up: bool,
@@ -183,7 +184,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The metrics of one provider.
+    /// Returns the metrics of one provider, creating them on first use.
     #[must_use]
     pub fn provider(&self, id: &str) -> ProviderMetrics {
         let outcome = |(_, status): &(RequestStatus, &'static str)| {
@@ -197,22 +198,22 @@ impl Metrics {
         }
     }
 
-    /// Notes the tokens of an answer.
+    /// Records the token usage of an answer.
     pub fn tokens(&self, provider: &str, usage: &Usage) {
         for (gen_ai_token_type, tokens) in [("input", usage.prompt_tokens), ("output", usage.completion_tokens)] {
             let labels = TokenLabels { gen_ai_provider_name: provider.into(), gen_ai_token_type };
-            // Token counts are far below what a float holds exactly.
+            // `u32` converts to `f64` without loss. A count outside its range is recorded as 0.
             let tokens = u32::try_from(tokens).unwrap_or_default();
             self.tokens.get_or_create(&labels).observe(tokens.into());
         }
     }
 
-    /// Notes a request that was refused because of overload.
+    /// Counts a request that was refused because of overload.
     pub fn refused(&self) {
         self.refused.inc();
     }
 
-    /// Everything as text, in the format of Prometheus.
+    /// Renders all metrics in the text format of Prometheus.
     #[must_use]
     pub fn text(&self, gauges: &Gauges) -> String {
         let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -229,14 +230,14 @@ impl Metrics {
         self.database_up.set(gauges.database_up.into());
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        // Writing into a string cannot fail.
+        // Writing to a string cannot fail.
         let _ = encode(&mut text, &registry);
         text
     }
 }
 
 impl ProviderMetrics {
-    /// Notes a request that ended.
+    /// Records a request that has ended. `first_byte` is the time to the first byte of the answer, if there was one.
     pub fn ended(&self, status: RequestStatus, duration: Duration, first_byte: Option<Duration>) {
         let position = RequestStatus::ALL.iter().position(|(known, _)| *known == status);
         if let Some(requests) = position.and_then(|position| self.requests.get(position)) {

@@ -1,8 +1,9 @@
-//! A provider's list of models, in whatever shape it comes. Pure.
+//! Parser of providers' model lists, in all shapes in use. Performs no I/O.
 //!
-//! OpenAI's shape is `{"object": "list", "data": [{"id": …}]}`. Others in use: a bare array (Together AI), `data: null`
-//! (a server without models), `{"models": [{"name": …}]}` (Ollama; Google, whose names begin with `models/`), names alone,
-//! and objects whose keys are the ids. One entry that is unreadable does not spoil the others: it is counted and named.
+//! OpenAI's shape is `{"object": "list", "data": [{"id": …}]}`. Other shapes in use are a bare array (Together AI),
+//! `data: null` (a server without models), `{"models": [{"name": …}]}` (Ollama; Google, whose names begin with
+//! `models/`), plain names, and objects whose keys are the ids. An unreadable entry does not invalidate the rest of the
+//! list: it is skipped and reported.
 
 use std::collections::HashSet;
 
@@ -11,34 +12,34 @@ use signalbox_core::openai::Model;
 
 /// Maximum number of models in a list.
 pub const MAX_MODELS: usize = 5000;
-/// Maximum bytes of a model's id.
+/// Maximum bytes of a model id.
 const MAX_ID: usize = 256;
-/// Maximum characters of a provider's own words, or of an entry, in a message.
+/// Maximum characters of a provider's own message, or of an entry, that are quoted in an error.
 const MAX_QUOTED: usize = 200;
-/// Keys under which the entries may be.
+/// Keys that may contain the entries.
 const FRAMES: [&str; 3] = ["data", "models", "result"];
 
-/// What a list says.
+/// Contents of a list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Listed {
-    /// The models, each once, in the provider's order.
+    /// The models without duplicates, in the provider's order.
     pub models: Vec<Model>,
-    /// The entries that are no models, and why.
+    /// The entries that are not models, each with the reason.
     pub skipped: Vec<String>,
-    /// Whether the list has OpenAI's shape, with nothing skipped: it can be passed on as it is.
+    /// Whether the list has OpenAI's shape and nothing was skipped, so that it can be passed on unchanged.
     pub as_openai: bool,
 }
 
-/// Why an answer is no list of models.
+/// Reason why an answer is not a list of models.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
     /// The answer is not JSON.
     #[error("its list is not JSON: {0}")]
     NotJson(String),
-    /// The answer is an error, in the provider's words.
+    /// The answer is an error, with the provider's message.
     #[error("it answered with an error: {0}")]
     Refused(String),
-    /// The answer is JSON of another kind.
+    /// The answer is other JSON.
     #[error("its list is not one of models: it is {0}")]
     Other(&'static str),
     /// None of the entries names a model.
@@ -49,10 +50,10 @@ pub enum ListError {
     TooMany(usize),
 }
 
-/// Reads a list. `owner` owns the models that name no owner themselves.
+/// Parses a list. `owner` is the owner of models that do not name one.
 ///
 /// # Errors
-/// [`ListError`].
+/// Returns [`ListError`] if the answer is not a list of models, or is too long.
 pub fn read(list: &[u8], owner: &str) -> Result<Listed, ListError> {
     let list: Value = serde_json::from_slice(list).map_err(|error| ListError::NotJson(error.to_string()))?;
     let openai = list["object"] == "list" && list["data"].is_array();
@@ -79,7 +80,7 @@ pub fn read(list: &[u8], owner: &str) -> Result<Listed, ListError> {
     Ok(listed)
 }
 
-/// The entries of the list: of an object whose keys are the ids, its values with their keys as ids.
+/// Returns the entries of the list. If the list is an object keyed by id, these are its values, with their keys as ids.
 fn entries(mut list: Value) -> Result<Vec<Value>, ListError> {
     let is_empty = |inside: &Value| inside.as_array().map_or_else(|| inside.is_null(), Vec::is_empty);
     let full = FRAMES.into_iter().find(|frame| list.get(frame).is_some_and(|inside| !is_empty(inside)));
@@ -101,7 +102,7 @@ fn entries(mut list: Value) -> Result<Vec<Value>, ListError> {
     })
 }
 
-/// Whether the keys of an object are ids: each value describes something, and none is an error.
+/// Returns whether the keys of an object are model ids: every value is an object, and none looks like an error.
 fn is_keyed(object: &Map<String, Value>, framed: bool) -> bool {
     const NOT_OF_A_MODEL: [&str; 7] = ["message", "msg", "code", "status", "status_code", "status_msg", "detail"];
     let describes = |entry: &Value| match entry {
@@ -121,7 +122,8 @@ fn with_id(id: String, mut entry: Value) -> Value {
     entry
 }
 
-/// The key of the ids: `id`, if any entry has one; the names of others are for people only then.
+/// Returns the key that contains the ids: `id` if any entry has it, else `model`, else `name`. With `id` present,
+/// `name` is only a display name.
 fn key_of_ids(entries: &[Value]) -> &'static str {
     let has = |key: &&str| entries.iter().any(|entry| entry.get(*key).is_some_and(Value::is_string));
     ["id", "model", "name"].into_iter().find(has).unwrap_or("id")
@@ -138,7 +140,7 @@ fn model(entry: &Value, key: &str, owner: &str) -> Result<Model, &'static str> {
         _ => return Err("it is neither an object nor a name"),
     };
     let owned_by = entry["owned_by"].as_str().filter(|owner| !owner.is_empty());
-    // Google's own name for it is a path; the name that its API takes is what follows.
+    // Google lists a model under a resource path; its API takes the part after `models/`.
     let googles = key == "name" || owned_by == Some("google");
     let id = id.strip_prefix("models/").filter(|_| googles).unwrap_or(id);
     if id.trim().is_empty() {
@@ -156,7 +158,7 @@ fn model(entry: &Value, key: &str, owner: &str) -> Result<Model, &'static str> {
     Ok(Model::new(id, created.unwrap_or_default(), owned_by.unwrap_or(owner)))
 }
 
-/// The provider's own words for what went wrong, if there are any.
+/// Returns the provider's own error message, if there is one.
 fn words(answer: &Value) -> Option<String> {
     let places = [
         "/error/message",
@@ -177,7 +179,7 @@ fn quoted(entry: &Value) -> String {
     cut(named.map_or_else(|| entry.to_string(), |name| Value::from(name).to_string()).as_str())
 }
 
-/// A bounded piece of a text without control characters.
+/// Returns the text without control characters, cut to [`MAX_QUOTED`] characters.
 fn cut(text: &str) -> String {
     let mut cut: String = text.chars().filter(|char| !char.is_control()).take(MAX_QUOTED + 1).collect();
     if let Some((at, _)) = cut.char_indices().nth(MAX_QUOTED) {

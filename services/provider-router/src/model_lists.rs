@@ -1,8 +1,9 @@
-//! The lists of models that providers answer with: asking for them, and keeping the last good ones.
+//! Fetches the model lists of providers, and keeps the last valid list of each.
 //!
-//! No request waits for a list. [`keep`] asks in the background: each enabled provider at start, when it is made, enabled or
-//! changed, and when it becomes the active one; the active one also when somebody reads `GET /v1/models`. The last good list
-//! of each is in the database and in the catalogue's snapshot, until the provider answers with another one.
+//! No request waits for a list. [`keep`] fetches lists in the background: from each enabled provider at start, and when
+//! it is created, enabled, changed or made active; from the active provider also when a client reads `GET /v1/models`.
+//! The last valid list of each provider is stored in the database and in the catalogue's snapshot until the provider
+//! returns another one.
 
 mod schedule;
 
@@ -23,22 +24,22 @@ use crate::{
     provider::{Adapter, Provider},
 };
 
-/// Maximum time a provider may take to answer with its list.
+/// Maximum time a provider may take to return its list.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A provider's answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// As it was sent.
+    /// The body as received.
     pub(crate) raw: Bytes,
-    /// As it was understood.
+    /// The parsed list.
     pub(crate) listed: Listed,
 }
 
-/// Asks a provider for its list; `None` for a built-in one, which has none.
+/// Fetches a provider's list. Returns `None` for a built-in provider, which has no list.
 ///
 /// # Errors
-/// Why there is none, in words, without the provider's secrets.
+/// Returns the reason in words, without the provider's secrets.
 pub(crate) async fn ask(app: &App, provider: &Provider) -> Result<Option<Answer>, String> {
     let openai = match &provider.adapter {
         Adapter::Echo(_) => return Ok(None),
@@ -56,7 +57,7 @@ pub(crate) async fn ask(app: &App, provider: &Provider) -> Result<Option<Answer>
     answer.map_err(|reason| openai.masker.mask_text(&reason).into_owned())
 }
 
-/// Keeps the lists up to date, until it is dropped.
+/// Keeps the lists up to date until the future is dropped.
 pub(crate) async fn keep(app: Arc<App>) {
     let (mut schedule, mut asking) = (Schedule::default(), JoinSet::new());
     loop {
@@ -81,7 +82,7 @@ pub(crate) async fn keep(app: Arc<App>) {
     }
 }
 
-/// Asks one provider and keeps its list; answers whether there is one.
+/// Fetches and stores one provider's list. Returns whether that succeeded.
 async fn update(app: &App, provider: &Provider) -> bool {
     let listed = match ask(app, provider).await {
         Ok(answer) => answer.map(|answer| answer.listed).unwrap_or_default(),

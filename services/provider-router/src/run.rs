@@ -1,4 +1,4 @@
-//! From configuration to a served listener, and back.
+//! Start and stop of the service: assembles the router, serves until shutdown, and closes the journal and the database.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -25,14 +25,14 @@ use crate::{
     server::Server,
 };
 
-/// How long a stopping router waits for the database to take the rest of the journal; what is left is loaded at the next
-/// start.
+/// Maximum time for which shutdown waits until the database has taken the rest of the journal. The remainder is loaded
+/// at the next start.
 const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Serves until the context says stop.
+/// Serves until shutdown.
 ///
 /// # Errors
-/// What keeps the router from starting, with its exit code.
+/// Returns the reason why the router cannot start, with its exit code.
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let keys = config.private_keys.beside(&context.common.auth)?;
     let key = sealing_key(&context.common.data_dir)?;
@@ -105,7 +105,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     });
     let served = signalbox_daemon::serve(&context, &announce, service).await;
 
-    // Every connection is gone and with them every entry: the loader sees the end of the journal.
+    // All connections are closed, and with them all journal entries, so the loader reaches the end of the journal.
     watch.abort();
     lists.abort();
     level.abort();
@@ -114,8 +114,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     served
 }
 
-/// Seals what was stored before there was sealing: the database may have been the original's. Where it is busy, the next start
-/// is soon enough.
+/// Seals secrets that an older version, such as the Node.js version, stored in plain text. If the database is busy, the
+/// next start tries again.
 async fn seal(store: &Store, sealer: &Sealer) {
     let sealed = async {
         let logins = credentials::seal_all(store, sealer).await?;

@@ -1,4 +1,4 @@
-//! `/v1/admin`: what only this machine may ask.
+//! `/v1/admin`: routes for operators on this machine, or with the control token.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use signalbox_daemon::{PeerAddr, admin};
 use super::error::ApiError;
 use crate::app::App;
 
-/// `POST /v1/admin/shutdown`: accepts nothing any more, finishes what runs, and ends, as SIGTERM does. Under api-server a new
-/// process takes its place; `POST /api/proxy/stop` there ends it for good.
+/// `POST /v1/admin/shutdown`: stops accepting connections, drains and exits, as after SIGTERM. A supervising api-server
+/// starts a new process instead; `POST /api/proxy/stop` of api-server stops the router permanently.
 pub(super) async fn shutdown(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, ApiError> {
     admin::leave(&app.shutdown, &app.control, request.extensions().get::<PeerAddr>(), request.headers())?;
     Ok(Json(json!({ "success": true, "message": "Shutting down" })))

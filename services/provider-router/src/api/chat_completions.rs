@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`.
+//! `POST /v1/chat/completions`: admission, logging and routing of a chat request.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use signalbox_core::id;
@@ -20,21 +20,22 @@ use crate::{
 };
 use signalbox_core::schema::RequestStatus;
 
-/// Tells the client, and the provider, which request in the log this is.
+/// Header with the id of the request in the log, for the client and for the provider.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A client that knows the conversation says so here; else the router finds out by its opening.
+/// Header with which a client names the conversation. Without it, the conversation is recognised by its opening
+/// messages.
 const SESSION_HEADER: &str = "x-session-id";
 
-/// Answers one request.
+/// Answers a request. Errors become responses, too.
 pub async fn chat_completions(app: &App, request: Request<RequestBody>) -> Response<ResponseBody> {
     let id = id::request_id();
     let mut response = answer(app, request, id).await.unwrap_or_else(|error| error.response());
-    // The id under which the request is in the log, if it is.
+    // The log uses the same id, if it contains the request.
     identify(response.headers_mut(), || id);
     response
 }
 
-/// Adds `x-request-id` to the headers of a response that has none yet.
+/// Sets `x-request-id` on a response that does not have it.
 pub(crate) fn identify(headers: &mut HeaderMap, id: impl FnOnce() -> Uuid) {
     if !headers.contains_key(REQUEST_ID)
         && let Ok(value) = HeaderValue::from_str(&id().to_string())
@@ -50,7 +51,7 @@ async fn answer(app: &App, request: Request<RequestBody>, id: Uuid) -> Result<Re
         app.metrics.refused();
         ApiError::Overloaded
     };
-    // Where there is no room now, nobody need send a body.
+    // Refuses early at the limit, before the client has to send the body.
     if app.in_flight.available_permits() == 0 {
         return Err(overloaded());
     }
@@ -62,7 +63,7 @@ async fn answer(app: &App, request: Request<RequestBody>, id: Uuid) -> Result<Re
         return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
     }
     let body = without_bom(collect(&head.headers, body, app.max_body).await?);
-    // Only now: a client that is slow to send its body holds none of them.
+    // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
     let envelope = Envelope::parse(&body)?;
     let (candidates, settings) = {
@@ -70,7 +71,7 @@ async fn answer(app: &App, request: Request<RequestBody>, id: Uuid) -> Result<Re
         (route::candidates(&catalog, envelope.model.as_deref()), catalog.settings())
     };
 
-    // From here on the request is in the log, also when nobody serves its model: that is what people look for there.
+    // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
     let begin = Begin {
         received_at,
         path: CHAT_COMPLETIONS.to_owned(),
@@ -95,7 +96,7 @@ async fn answer(app: &App, request: Request<RequestBody>, id: Uuid) -> Result<Re
     }
 }
 
-/// The session the client names, if the name can be one.
+/// Returns the session id that the client supplied, if it is a valid id.
 fn session(headers: &HeaderMap) -> Option<String> {
     let name = headers.get(SESSION_HEADER)?.to_str().ok()?;
     id::is_resource_id(name).then(|| name.to_owned())

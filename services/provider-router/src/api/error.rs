@@ -1,4 +1,4 @@
-//! What goes wrong before a provider is asked, in OpenAI's shape. The one place that knows these statuses.
+//! Errors that occur before a provider is called, in OpenAI's format. All statuses and codes are defined here.
 
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
@@ -9,72 +9,72 @@ use crate::{
     body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused, management, route::RouteError,
 };
 
-/// A request that is refused.
+/// Reason why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// Somebody else is meant, or a page that may not asks.
+    /// The `Host` header is for another server, or the `Origin` is not allowed.
     #[error(transparent)]
     Door(#[from] doors::Refused),
-    /// No key, or a wrong one.
+    /// The client key is missing or wrong, or the client has failed too often.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// A request to leave, from somebody who may not ask for that.
+    /// A shutdown request that is not authorised.
     #[error(transparent)]
     NotLocal(#[from] admin::Refused),
-    /// The query is not what it should be.
+    /// The query is invalid.
     #[error("{0}")]
     Query(#[from] QueryRejection),
-    /// The body is not what it should be.
+    /// The body is not a valid chat request.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
-    /// Nobody serves the model.
+    /// No provider serves the model.
     #[error(transparent)]
     Route(#[from] RouteError),
-    /// The body cannot be had.
+    /// The body cannot be read.
     #[error(transparent)]
     Body(#[from] BodyError),
     /// The body is compressed.
     #[error("request bodies must not be compressed (Content-Encoding: {0})")]
     Encoded(String),
-    /// The request has come through too many routers.
+    /// The request has passed through too many routers.
     #[error("the request goes in a circle: a provider's `baseURL` leads back to a router that asks it")]
     Loop,
-    /// Too much is going on.
+    /// The limit of requests in flight is reached.
     #[error("the router is at its limit of requests in flight; try again in a moment")]
     Overloaded,
-    /// The request cannot be logged, and the router is told to refuse it then.
+    /// The request cannot be logged, and `journal.on_failure` is `refuse`.
     #[error(transparent)]
     Unlogged(#[from] Refused),
-    /// The provider that was named does not exist, or is disabled.
+    /// The named provider does not exist, or is disabled.
     #[error("there is no enabled provider `{0}`")]
     UnknownProvider(String),
-    /// The provider that was named cannot be asked.
+    /// The named provider cannot be asked.
     #[error("the provider `{provider}` cannot be asked: {reason}")]
     Provider {
-        /// Its id.
+        /// Id of the provider.
         provider: String,
-        /// What is wrong.
+        /// Reason of the failure.
         reason: String,
     },
-    /// The provider that was named is disabled.
+    /// The named provider is disabled.
     #[error("the provider `{0}` is disabled")]
     ProviderDisabled(String),
-    /// What was asked is in the database only.
+    /// The database, which is needed for the answer, is away.
     #[error("the database is away: {0}")]
     DatabaseAway(#[from] Away),
-    /// A management request that is not answered.
+    /// A management request that is refused.
     #[error(transparent)]
     Management(#[from] management::Refused),
-    /// No such route.
+    /// No route matches the path.
     #[error("no route for {0} {1}")]
     NotFound(Method, String),
-    /// The route has other methods.
+    /// The route does not support the method.
     #[error("{0} is not allowed on {1}")]
     MethodNotAllowed(Method, String),
 }
 
 impl ApiError {
-    /// The status of the response.
+    /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -98,7 +98,7 @@ impl ApiError {
         }
     }
 
-    /// The body of the response.
+    /// Returns the body of the response.
     #[must_use]
     pub fn body(&self) -> ErrorBody {
         const REQUEST: &str = "invalid_request_error";
@@ -132,7 +132,7 @@ impl ApiError {
         }
     }
 
-    /// The whole response.
+    /// Builds the complete response.
     #[must_use]
     pub fn response(&self) -> Response<ResponseBody> {
         let mut response = Response::new(ResponseBody::whole(self.body().to_json()));
@@ -166,12 +166,12 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// For every path that is no route.
+/// Handles every path without a route.
 pub async fn not_found(method: Method, uri: Uri) -> ApiError {
     ApiError::NotFound(method, uri.path().to_owned())
 }
 
-/// For every route that has other methods.
+/// Handles methods that a route does not support.
 pub async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
     ApiError::MethodNotAllowed(method, uri.path().to_owned())
 }

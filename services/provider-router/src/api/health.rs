@@ -1,7 +1,7 @@
-//! How the router is doing.
+//! Health of the router.
 //!
-//! Nothing here asks a provider or the database: probes must neither cost nor hang. What is told is what the traffic and
-//! the background tasks have noticed.
+//! These routes call neither providers nor the database, because probes must not cost anything and must not hang. They
+//! report what requests and background tasks have observed.
 
 use std::sync::Arc;
 
@@ -11,21 +11,22 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 
-/// The process answers.
+/// `GET /health/live`: the process responds.
 pub async fn live(State(app): State<Arc<App>>) -> Json<Value> {
     Json(json!({"status": "ok", "instance": app.instance}))
 }
 
-/// Requests can be served: the catalogue is loaded, and the service is not on its way out.
+/// `GET /health/ready`: requests can be served, because the catalogue is loaded and streams are not being cut yet.
 pub async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    // The catalogue is loaded before the listener accepts; draining listeners accept nothing new. What may still come in
-    // is a request on an open connection while streams are being cut.
+    // The catalogue is loaded before the listener accepts, and a draining listener accepts no connections. New requests
+    // can still arrive on open connections while streams are being cut.
     let (status, word) =
         if app.cut.is_cancelled() { (StatusCode::SERVICE_UNAVAILABLE, "stopping") } else { (StatusCode::OK, "ok") };
     (status, Json(json!({"status": word, "instance": app.instance})))
 }
 
-/// Everything in one answer; 200 also when degraded, since requests are served.
+/// `GET /health`: the complete state. The status is 200 even if the router is degraded, because it still serves
+/// requests.
 pub async fn health(State(app): State<Arc<App>>) -> Json<Value> {
     let snapshot = app.catalog.current();
     let providers: Map<String, Value> = snapshot
@@ -40,7 +41,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Json<Value> {
     let loader = app.journal.loader_status();
     let problem = app.store.problem();
     let database_ok = app.catalog.database_ok() && loader.database_ok() && problem.is_none();
-    // What was set aside is safe and is tried again; what cannot be looked at needs a person.
+    // Segments set aside are safe and are retried, so they do not degrade the router. Skipped entries need an operator.
     let journal_ok = !app.journal.is_failing() && loader.skipped() == 0;
     let word = |ok: bool| if ok { "ok" } else { "degraded" };
     Json(json!({

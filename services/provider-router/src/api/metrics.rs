@@ -1,4 +1,4 @@
-//! `GET /metrics`: for Prometheus.
+//! `GET /metrics`: metrics for Prometheus.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use signalbox_daemon::exposition;
 
 use crate::{app::App, metrics::Gauges};
 
-/// Everything as text.
+/// Returns all metrics as text.
 pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let loader = app.journal.loader_status();
     let gauges = Gauges {

@@ -1,7 +1,8 @@
-//! `POST /v1/models/sync[/{provider}]`: the models that providers list become models of the catalogue.
+//! `POST /v1/models/sync[/{provider}]`: adds the models that providers list to the catalogue.
 //!
-//! Providers are asked side by side, each within a time of its own, so that one that is slow holds up nobody else. What is
-//! written is one transaction for each provider. Entries of a list that are no models are counted and named in the result.
+//! Providers are asked concurrently, each with its own timeout, so that a slow provider does not delay the others. The
+//! models and links of each provider are written in one transaction. List entries that are not models are counted and
+//! named in the result.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,24 +20,24 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use super::{error::ApiError, path::Path, providers::loaded};
 use crate::{app::App, catalog::Away, model_list::Listed, model_lists, provider::Provider};
 
-/// How many providers are asked at once.
+/// Maximum number of providers asked at once.
 const AT_ONCE: usize = 8;
-/// How many entries that are no models are named.
+/// Maximum number of skipped entries named in a result.
 const MAX_NAMED: usize = 20;
 
-/// What has come of one provider.
+/// Result for one provider.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Outcome {
     success: bool,
     models_added: u64,
     links_added: u64,
-    /// How many models it lists that the catalogue can hold.
+    /// Number of listed models that are valid in the catalogue.
     total_models: usize,
-    /// How many entries of its list were left out.
+    /// Number of skipped list entries.
     #[serde(skip_serializing_if = "is_zero")]
     skipped: usize,
-    /// The first of them, each with the reason.
+    /// The first skipped entries, each with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     skipped_models: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +48,7 @@ const fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// `POST /v1/models/sync`: 200 also when some providers do not answer; `results` says which.
+/// `POST /v1/models/sync`: syncs all providers. The status is 200 even if some do not answer; see `results`.
 pub(super) async fn all(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     app.refresher.refresh().await?;
     let providers: Vec<_> = app.catalog.current().providers().to_vec();
@@ -55,7 +56,7 @@ pub(super) async fn all(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiE
     for provider in providers {
         let (app, permits) = (Arc::clone(&app), Arc::clone(&permits));
         asking.spawn(async move {
-            // It is never closed.
+            // The semaphore is never closed.
             let _permit = permits.acquire().await;
             (provider.id.clone(), sync(&app, &provider).await)
         });
@@ -82,9 +83,9 @@ pub(super) async fn all(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiE
     Ok(Json(answer))
 }
 
-/// `POST /v1/models/sync/{provider}`.
+/// `POST /v1/models/sync/{provider}`: syncs one provider.
 pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Response {
-    // Somebody who has just made a provider means that one, as it is stored.
+    // The provider may have been created a moment ago.
     if let Err(away) = app.refresher.refresh().await {
         return refusal(&away.into());
     }
@@ -105,13 +106,13 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Response
     Json(answer).into_response()
 }
 
-/// What to tell a caller whose change is stored while requests are still routed as before.
+/// Returns a warning if a change is stored but routing still uses the previous snapshot.
 fn not_in_force(refreshed: Result<(), Away>) -> Option<String> {
     let error = refreshed.err()?;
     Some(format!("What was stored is not in force yet: {error}. It will be once the database answers again."))
 }
 
-/// The original's shape, with a status that says what is wrong.
+/// Returns an error in the response shape of the Node.js version, with the status of the error.
 fn refusal(error: &ApiError) -> Response {
     let body = json!({ "success": false, "error": error.to_string() });
     (error.status(), Json(body)).into_response()
@@ -143,7 +144,7 @@ async fn sync(app: &App, provider: &Provider) -> Outcome {
     }
 }
 
-/// The ids that can become models of the catalogue, and what cannot, with the reason.
+/// Returns the ids that are valid in the catalogue, and all skipped entries with the reason.
 fn for_catalogue(listed: &Listed) -> (Vec<String>, Vec<String>) {
     let (good, bad): (Vec<&str>, Vec<&str>) =
         listed.models.iter().map(|model| &*model.id).partition(|id| is_resource_id(id));

@@ -1,4 +1,4 @@
-//! `GET /v1/models`: what can be asked for.
+//! `GET /v1/models`: the models that requests may name.
 
 use std::sync::Arc;
 
@@ -20,16 +20,17 @@ use crate::{
     route,
 };
 
-/// The query of the list.
+/// Query of the list.
 #[derive(Debug, Deserialize)]
 pub struct Filter {
-    /// Ask this provider, now, instead of reading the catalogue.
+    /// Provider to ask now, instead of reading the catalogue.
     provider: Option<String>,
 }
 
-/// The models of the active provider, then the others of the catalogue; or those that one provider lists when it is asked.
+/// `GET /v1/models`: lists the models of the active provider first, then all others of the catalogue. With `provider`,
+/// returns the list of that provider, requested from it now.
 ///
-/// Without `provider` the answer comes from memory. It makes the router ask the active provider again in the background.
+/// Without `provider` the answer comes from memory, and the list of the active provider is refreshed in the background.
 pub async fn list(
     State(app): State<Arc<App>>,
     filter: Result<Query<Filter>, QueryRejection>,
@@ -52,7 +53,7 @@ pub async fn list(
     }
 }
 
-/// One model: every name that a request may ask for is one, `provider/model` too.
+/// `GET /v1/models/{id}`: returns one model. Every name that requests may use is found, including `provider/model`.
 pub async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Model>, ApiError> {
     let snapshot = app.catalog.current();
     let candidates = route::candidates(&snapshot, Some(&id))?;
@@ -60,13 +61,13 @@ pub async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Mod
     if let Some(model) = known(&id) {
         return Ok(Json(model.clone()));
     }
-    // The name with its provider in front is the one that was asked for, and the one that requests may use.
+    // The id keeps the provider prefix of the request, because requests may use that name.
     let created = id.split_once('/').and_then(|(_, name)| known(name)).map_or(0, |model| model.created);
     let owner = candidates.first().map_or("", |candidate| &candidate.provider.id);
     Ok(Json(Model::new(&id, created, owner)))
 }
 
-/// The last good list of a provider that does not answer.
+/// Returns the last valid list of a provider that does not answer.
 fn kept(app: &App, provider: &Provider, reason: String) -> Result<Json<ModelList>, ApiError> {
     let snapshot = app.catalog.current();
     match snapshot.own_list(provider) {

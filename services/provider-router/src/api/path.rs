@@ -1,11 +1,11 @@
-//! The name in a path. Axum's own refusal is plain text, and clients of this API read JSON.
+//! Path parameter extractor. It exists because axum rejects invalid paths with plain text, while clients expect JSON.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 use super::error::ApiError;
 
-/// The one segment that a route leaves open, percent-decoded.
+/// Single parameter of the path, percent-decoded.
 #[derive(Debug)]
 pub struct Path(pub String);
 
@@ -14,7 +14,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Path {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let segment = axum::extract::Path::from_request_parts(parts, state).await;
-        // What is no UTF-8 names nothing.
+        // A segment that is not valid UTF-8 matches no resource.
         let nobody = |_| ApiError::NotFound(parts.method.clone(), parts.uri.path().to_owned());
         segment.map(|axum::extract::Path(name)| Self(name)).map_err(nobody)
     }

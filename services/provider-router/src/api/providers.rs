@@ -1,6 +1,6 @@
-//! `/v1/providers`: the providers as this router has loaded them.
+//! `/v1/providers`: the providers that this router has loaded.
 //!
-//! What is configured is api-server's business; these routes tell what has become of it here. Nothing secret is shown.
+//! The configuration belongs to api-server. These routes show how this router has loaded it, without secrets.
 
 use std::sync::Arc;
 
@@ -22,51 +22,51 @@ use crate::{
     provider::{Adapter, Provider},
 };
 
-/// Which providers are listed; each field that is absent takes all.
+/// Query of the list. An absent field matches every provider.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Filter {
-    /// Only those of this type.
+    /// Type of the provider.
     #[serde(rename = "type")]
     kind: Option<String>,
-    /// `true` takes the enabled ones, any other word those that are not.
+    /// `true` matches enabled providers, any other value disabled ones.
     enabled: Option<String>,
 }
 
-/// A provider and what has become of it.
+/// A provider and its state in this router.
 #[derive(Debug, Serialize)]
 pub(super) struct LoadedProvider {
     #[serde(flatten)]
     row: schema::Provider,
-    /// `loaded`, `error` when its configuration makes no sense, or `not_loaded` when it is disabled.
+    /// `loaded`; `error` if its configuration is invalid; `not_loaded` if it is disabled.
     runtime_status: &'static str,
-    /// What is wrong with its configuration.
+    /// Reason why the configuration is invalid.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// Whether its last request went well.
+    /// Whether its last request succeeded.
     healthy: bool,
     #[serde(rename = "baseURL")]
     base_url: String,
-    /// The models it is linked to.
+    /// Ids of the models linked to it.
     models: Vec<String>,
 }
 
-/// The outcome of a test; 200 also when the provider is not well, because the test went well.
+/// Result of a test. The status is 200 even if the provider is unhealthy, because the test itself succeeded.
 #[derive(Debug, Serialize)]
 pub(super) struct Tested {
     provider_id: String,
     healthy: bool,
     duration_ms: u128,
-    /// Why it is not healthy.
+    /// Reason why the provider is unhealthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// What the test may have missed.
+    /// Set if the latest changes could not be loaded before the test.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
-    /// Unix milliseconds.
+    /// Time of the test, in Unix milliseconds.
     timestamp: i64,
 }
 
-/// `GET /v1/providers`: in the order in which they are tried.
+/// `GET /v1/providers`: lists the providers in the order in which they are tried.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     filter: Result<Query<Filter>, QueryRejection>,
@@ -78,15 +78,15 @@ pub(super) async fn list(
     Ok(Json(json!({"total": loaded.len(), "providers": loaded})))
 }
 
-/// `GET /v1/providers/{id}`.
+/// `GET /v1/providers/{id}`: returns one provider.
 pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<LoadedProvider>, ApiError> {
     let provider = loaded(&app, &id).await?;
     Ok(Json(LoadedProvider::of(&app.catalog.current(), &provider)))
 }
 
-/// `POST /v1/providers/{id}/test`: asks the provider for its models, which costs no tokens.
+/// `POST /v1/providers/{id}/test`: requests the provider's model list, which costs no tokens.
 pub(super) async fn test(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Tested>, ApiError> {
-    // Somebody who has just saved a change means the provider with the change.
+    // A caller that has just saved a change expects the test to include it.
     let refreshed = app.refresher.refresh().await;
     let warning = refreshed.err().map(|error| format!("Tested as it was last loaded, without later changes: {error}."));
     let provider = loaded(&app, &id).await?;
@@ -103,7 +103,7 @@ pub(super) async fn test(State(app): State<Arc<App>>, Path(id): Path) -> Result<
     }))
 }
 
-/// `POST /v1/providers/{id}/reload`: what is in the database is in force when this answers.
+/// `POST /v1/providers/{id}/reload`: loads the current rows of the database before it answers.
 pub(super) async fn reload(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
     app.refresher.refresh().await?;
     let provider = loaded(&app, &id).await?;
@@ -116,7 +116,10 @@ pub(super) async fn reload(State(app): State<Arc<App>>, Path(id): Path) -> Resul
     })))
 }
 
-/// The provider, or why it is not loaded.
+/// Returns a loaded provider.
+///
+/// # Errors
+/// Returns the reason why the provider is not loaded: it is disabled, it does not exist, or the database is away.
 pub(super) async fn loaded(app: &App, id: &str) -> Result<Arc<Provider>, ApiError> {
     if let Some(provider) = app.catalog.current().provider(id) {
         return Ok(Arc::clone(provider));
@@ -140,7 +143,7 @@ impl Filter {
 // === impl LoadedProvider ===
 
 impl LoadedProvider {
-    /// A provider that may be disabled, and is not loaded then.
+    /// Describes a stored provider, which is not loaded if it is disabled.
     fn of_row(snapshot: &Snapshot, row: &schema::Provider) -> Self {
         match snapshot.provider(&row.id) {
             Some(provider) => Self::of(snapshot, provider),

@@ -1,4 +1,4 @@
-//! `GET /`: what this is.
+//! `GET /`: description of the service.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 
-/// Names the service and its routes.
+/// Returns the name of the service, its routes and its providers.
 pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
     let providers: Vec<String> = app.catalog.current().providers().iter().map(|provider| provider.id.clone()).collect();
     Json(json!({

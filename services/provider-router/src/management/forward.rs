@@ -1,4 +1,4 @@
-//! Forwarding a request to api-server over loopback.
+//! Forwarding of management requests to api-server over loopback.
 
 use axum::body::Body;
 use http::{HeaderName, Request, Response, header};
@@ -10,11 +10,11 @@ use tokio::time::Duration;
 use super::{Management, Refused};
 use crate::{api::error::ApiError, body::ResponseBody};
 
-/// The headers that api-server reads. `Origin` is not among them: the page was checked here.
+/// Request headers that api-server reads. `Origin` is left out, because this router has checked it already.
 const FORWARDED_HEADERS: [HeaderName; 4] =
     [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-api-key")];
 
-/// Deadlines of a question to api-server, which is near and asks no provider for these routes.
+/// Deadlines of a request to api-server, which is local and calls no provider for these routes.
 const DEADLINES: Deadlines = Deadlines {
     connect: Duration::from_secs(2),
     headers: Duration::from_secs(30),
@@ -23,10 +23,10 @@ const DEADLINES: Deadlines = Deadlines {
 };
 
 impl Management {
-    /// Sends the request on and passes the answer back while it arrives.
+    /// Forwards the request, and streams the answer back.
     ///
     /// # Errors
-    /// [`Refused::Away`] when api-server does not answer; what is wrong with the body of the request.
+    /// Returns [`Refused::Away`] if api-server does not answer, or the error of reading the request body.
     pub(super) async fn forward(
         &self,
         server: &Record,

@@ -1,13 +1,15 @@
-//! Which requests are management, and the path of each below `/api`.
+//! Recognition of management requests, and their paths below `/api`.
 
 use http::Method;
 
-/// Whole subtrees of `/v1` that are management.
+/// Subtrees of `/v1` that belong completely to management.
 const SUBTREES: [&str; 5] = ["settings", "sessions", "requests", "responses", "qwen/credentials"];
 
-/// Returns the path below `/api` that answers this request; `None` if it is not management. The query is not looked at.
+/// Returns the path below `/api` that answers this request, or `None` if it is not a management request. `path` has no
+/// query.
 ///
-/// `GET /v1/models…`, `GET /v1/providers`, `GET /v1/providers/{id}`, and the tests, reloads and syncs are the router's own.
+/// `GET /v1/models…`, `GET /v1/providers`, `GET /v1/providers/{id}`, and the tests, reloads and syncs are the router's
+/// own.
 #[must_use]
 pub fn api_path(method: &Method, path: &str) -> Option<String> {
     if let Some(rest) = path.strip_prefix("/api/v1/activity/") {
@@ -33,7 +35,7 @@ pub fn api_path(method: &Method, path: &str) -> Option<String> {
     claimed.then(|| format!("/api/{path}"))
 }
 
-/// Models have slashes in their ids, which are one segment below `/api`.
+/// Model ids may contain slashes, which are escaped: below `/api` an id is a single segment.
 fn model_path(method: &Method, rest: &str) -> Option<String> {
     let Some(id) = rest.strip_prefix('/') else {
         return (rest.is_empty() && method == Method::POST).then(|| "/api/models".to_owned());

@@ -35,7 +35,7 @@ fn every_shape_in_use_is_read() {
         json!({"models": {"b": {}, "a": {}}}),
     ] {
         let mut found = ids(&list);
-        // The keys of an object come in no order.
+        // `serde_json` does not preserve the order of an object's keys.
         found.sort_unstable_by(|a, b| b.cmp(a));
         assert_eq!(found, ["b", "a"], "{list}");
     }

@@ -1,29 +1,29 @@
-//! When which provider is asked for its list. Pure: the time is given.
+//! Schedule of when to fetch the list of which provider. Performs no I/O; the caller passes the time.
 
 use std::collections::HashMap;
 
 use tokio::time::{Duration, Instant};
 
-/// How many are asked at once.
+/// Maximum number of lists fetched at once.
 const AT_ONCE: usize = 8;
-/// Pause after the first failure; it doubles with each that follows.
+/// Delay after the first failure. It doubles with each consecutive failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause after failures.
+/// Maximum delay after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-/// How old the active provider's list is at least when it is asked again because somebody reads it.
+/// Minimum age of the active provider's list before a reader causes it to be fetched again.
 const FRESH: Duration = Duration::from_secs(10);
-/// How long nothing is due at most.
+/// Time until the next check if no provider is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// A provider that can be asked.
+/// A provider whose list can be fetched.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate<'a> {
     pub(super) id: &'a str,
-    /// Changes with everything that its list may depend on.
+    /// Changes with everything that may affect the list.
     pub(super) fingerprint: u64,
 }
 
-/// Who has been asked, and who is to be asked when.
+/// State of each provider, and when its list is due.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     known: HashMap<String, State>,
@@ -42,9 +42,10 @@ struct State {
 // === impl Schedule ===
 
 impl Schedule {
-    /// Returns who is to be asked now. Each of them is reported to [`Self::note`] once it has answered.
+    /// Returns the providers whose lists are to be fetched now. The caller reports the outcome of each to
+    /// [`Self::note`].
     ///
-    /// `looked` tells that somebody has read the list of `active`, the active provider.
+    /// `looked` is `true` if a client has read the list of `active`, the active provider.
     pub(super) fn due<'a>(
         &mut self,
         candidates: impl Iterator<Item = Candidate<'a>>,
@@ -76,7 +77,7 @@ impl Schedule {
         due
     }
 
-    /// Notes that a provider has answered with a list, or has not.
+    /// Records the outcome of a fetch: whether the provider returned a list.
     pub(super) fn note(&mut self, id: &str, listed: bool, now: Instant) {
         let Some(state) = self.known.get_mut(id) else { return };
         state.asking = false;
@@ -85,15 +86,15 @@ impl Schedule {
         } else {
             let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(16)).min(LONGEST_PAUSE);
             state.failures += 1;
-            // A change that came meanwhile does not wait.
+            // If the provider was changed during the fetch, it is due already and is not delayed.
             state.due.get_or_insert(now + pause);
         }
     }
 
-    /// When [`Self::due`] is to be called next, if nothing else happens.
+    /// Returns the time of the next call of [`Self::due`], if nothing else causes one.
     pub(super) fn next(&self, now: Instant) -> Instant {
         let waiting = self.known.values().filter(|state| !state.asking).filter_map(|state| state.due);
-        // Those that are due already wait for one that is being asked.
+        // Providers that are due already wait for a running fetch to end, not for a time.
         waiting.filter(|due| *due > now).min().unwrap_or(now + IDLE)
     }
 }
@@ -104,7 +105,7 @@ mod tests {
 
     const S: Duration = Duration::from_secs(1);
 
-    /// A schedule, and the moment it is at.
+    /// A schedule and its current time.
     struct Clock(Schedule, Instant);
 
     impl Clock {
