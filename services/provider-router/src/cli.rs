@@ -1,16 +1,17 @@
-//! The provider CLI: who answers requests, which models they serve, and how it went; on the database itself, so that it works
-//! whether or not a router runs. One that does notices a change within a second.
+//! Commands that configure providers and models, and that show the request log. They use the database directly, so they
+//! work whether or not a router is running. A running router applies changes within a second.
 //!
 //! # Layout
-//! - [`desk`]: what commands work with. - [`output`], [`table`]: for people, or as JSON. - [`prompt`]: asking a person.
-//! - [`provider`], [`model`]: the nouns. [`active`]: the provider of the setting `active_provider`. [`log`]: the request log.
-//!   [`migrate`]: the environment of the original.
+//! - [`desk`]: state shared by commands. [`output`], [`table`]: text or JSON output. [`prompt`]: interactive questions.
+//! - [`provider`], [`model`]: subcommands of the same names. [`active`]: the provider in the setting `active_provider`.
+//!   [`log`]: the request log. [`migrate`]: import of the environment variables of the Node.js version.
 //!
 //! # Invariants
-//! - A command asks everything it has to know before it writes, and writes once: all, or nothing.
-//! - A secret is never printed, and never shown while it is typed.
-//! - Where nobody sits at the terminal, nothing is asked: what is missing is an error that names the flag.
-//! - Exit codes: 0 done, 1 not done, 64 usage, 78 configuration, 130 interrupted.
+//! - A command asks all its questions before it writes, and writes in a single transaction. Only [`migrate`] uses two: it
+//!   stores the login separately.
+//! - Secrets are never printed, and not echoed while they are typed.
+//! - Without a terminal, no questions are asked: a missing value is an error that names the flag.
+//! - Exit codes: 0 success, 1 failure, 64 usage, 78 configuration, 130 interrupted.
 
 mod active;
 mod desk;
@@ -45,7 +46,7 @@ use crate::{
 pub struct Cli {
     #[command(flatten)]
     common: CommonArgs,
-    /// Refuse providers in private networks, for installations that others configure (env DENY_PRIVATE_UPSTREAMS)
+    /// Refuse providers in private networks, for installations that other people configure (env DENY_PRIVATE_UPSTREAMS)
     #[arg(long)]
     deny_private_upstreams: bool,
     #[command(subcommand)]
@@ -56,41 +57,41 @@ pub struct Cli {
 enum Command {
     /// List, add, edit, remove, switch and test providers
     Provider(Noun<provider::Command>),
-    /// List and add models, say who serves them
+    /// List and add models, and link them to providers
     Model(Noun<model::Command>),
-    /// Choose the provider that answers what nobody is linked to
+    /// Choose the active provider, which is tried first
     Set(active::Set),
-    /// List the providers, the active one marked
+    /// List the providers, and mark the active one
     #[command(alias = "ls")]
     List(Plain),
-    /// Say which provider is active
+    /// Show which provider is active
     Status(Plain),
-    /// Ask a provider whether it answers; without a name, the active one
+    /// Test whether a provider answers; without a name, the active one
     Test(active::Test),
     /// Show the newest requests
     History(log::History),
-    /// Show how much each provider has answered
+    /// Show statistics for each provider
     Stats(Plain),
-    /// Take over what the original kept in its environment: providers, the active one, the login at chat.qwen.ai
+    /// Import the variables of the Node.js version: providers, the active provider, the login at chat.qwen.ai
     Migrate(migrate::Migrate),
     /// Print a completion script: `provider-router completions bash > /etc/bash_completion.d/provider-router`
     Completions {
-        /// Which shell
+        /// Shell to print the script for
         shell: Shell,
     },
 }
 
-/// A noun and what is to be done with it.
+/// A subcommand group, such as `provider`, and its `--json` flag.
 #[derive(Debug, clap::Args)]
 struct Noun<C: Subcommand> {
-    /// Print one JSON object instead of text, and ask nothing
+    /// Print one JSON object instead of text, and ask no questions
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     command: C,
 }
 
-/// A command that needs to know nothing.
+/// Arguments of a command that has only a `--json` flag.
 #[derive(Debug, clap::Args)]
 struct Plain {
     /// Print one JSON object instead of text
@@ -101,15 +102,15 @@ struct Plain {
 // === impl Cli ===
 
 impl Cli {
-    /// The command line of this process.
+    /// Parses the command line of this process.
     ///
     /// # Errors
-    /// The code to leave with, everything having been printed.
+    /// Returns the exit code after printing the message.
     pub fn of_process() -> Result<Self, ExitCode> {
         parse_args_from(as_we_say(std::env::args_os().collect()))
     }
 
-    /// Does what the command line says. The code is that of the process.
+    /// Runs the command, or the service if there is none. Returns the exit code of the process.
     #[must_use]
     pub fn execute(self, spec: Spec) -> ExitCode {
         let Self { common, deny_private_upstreams, command } = self;
@@ -124,7 +125,8 @@ impl Cli {
             None => signalbox_daemon::run(spec, common, overlay, run),
             Some(Command::Completions { shell }) => completions(shell),
             Some(command) => {
-                // The work has said how it went; what the frame says on its own comes first.
+                // The command reports its own result. An error of the framework, such as an interruption, takes
+                // precedence.
                 let mut code = ExitCode::SUCCESS;
                 let said = &mut code;
                 let framed = run_command(spec, common, overlay, async |config, common, shutdown| {
@@ -137,10 +139,11 @@ impl Cli {
     }
 }
 
-/// The original promised `provider add --config KEY=VALUE`. Here `--config FILE` is every program's, so behind `provider add`
-/// and `provider edit` what has a `=` in it is `--set`.
+/// Renames `--config KEY=VALUE` after `provider add` and `provider edit` to `--set`, for compatibility with the Node.js
+/// version. In this program `--config FILE` is the configuration file, so only arguments that contain `=` are renamed.
 fn as_we_say(mut words: Vec<OsString>) -> Vec<OsString> {
     let is = |at: usize, wanted: &[&str]| words.get(at).is_some_and(|word| wanted.iter().any(|wanted| word == wanted));
+    // The index of the verb, which follows `provider` directly or after `--json`.
     let verb = (0..words.len()).find(|at| is(*at, &["add", "edit"]) && *at > 1 && is(*at - 1, &["provider", "--json"]));
     let assigns = |word: &OsString| word.to_str().is_some_and(|word| word.contains('='));
     for at in verb.unwrap_or(words.len())..words.len() {

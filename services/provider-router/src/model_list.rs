@@ -83,6 +83,7 @@ pub fn read(list: &[u8], owner: &str) -> Result<Listed, ListError> {
 /// Returns the entries of the list. If the list is an object keyed by id, these are its values, with their keys as ids.
 fn entries(mut list: Value) -> Result<Vec<Value>, ListError> {
     let is_empty = |inside: &Value| inside.as_array().map_or_else(|| inside.is_null(), Vec::is_empty);
+    // A key with entries takes precedence over an empty one: some servers send `"data": []` next to `"models"`.
     let full = FRAMES.into_iter().find(|frame| list.get(frame).is_some_and(|inside| !is_empty(inside)));
     let frame = full.or_else(|| FRAMES.into_iter().find(|frame| list.get(frame).is_some()));
     let framed = match frame {

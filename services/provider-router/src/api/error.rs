@@ -15,7 +15,7 @@ pub enum ApiError {
     /// The `Host` header is for another server, or the `Origin` is not allowed.
     #[error(transparent)]
     Door(#[from] doors::Refused),
-    /// The client key is missing or wrong, or the client has failed too often.
+    /// The client key is missing or wrong, or too many wrong keys came from the client's address.
     #[error(transparent)]
     Denied(#[from] Denied),
     /// A shutdown request that is not authorised.

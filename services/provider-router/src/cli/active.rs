@@ -1,4 +1,4 @@
-//! The active provider: the one that is tried first.
+//! Commands for the active provider, which is tried first.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ pub(super) async fn set(command: &Set, desk: &Desk, out: &mut Output) -> Done {
     let (row, ..) = find(&catalog, &command.provider)?;
     let before = active(&catalog).map(|setting| setting.value.clone());
     let facts = json!({ "from": before, "to": row.id, "changed": before.as_ref() != Some(&row.id) });
-    // Choosing what the new database was given is a choice, too.
+    // Setting the same provider still counts as a choice if the current value is only the default of a new database.
     if before.as_ref() == Some(&row.id) && !desk.active_is_seeded().await? {
         out.coloured(Colour::Yellow, &format!("Provider is already set to: {}", row.id));
         return Ok(Verdict::done(facts));
@@ -120,7 +120,7 @@ pub(super) async fn test(command: &Test, desk: &Desk, out: &mut Output) -> Done 
     }
 }
 
-/// Where a provider is: as it is configured, or as its kind says.
+/// Returns the base URL of a provider: the configured one, or the default of its type.
 pub(super) fn base_url(desk: &Desk, row: &schema::Provider, configs: &[ProviderConfig]) -> String {
     let of_kind = if row.kind == ECHO { "built in" } else { provider_type(&row.kind).base_url.unwrap_or("none") };
     let configured = configs.iter().filter(|config| config.key == "baseURL");
@@ -128,7 +128,7 @@ pub(super) fn base_url(desk: &Desk, row: &schema::Provider, configs: &[ProviderC
     opened.get("baseURL").and_then(Value::as_str).filter(|url| !url.is_empty()).unwrap_or(of_kind).to_owned()
 }
 
-/// Unix milliseconds as a person reads them.
+/// Formats Unix milliseconds as a UTC date and time.
 pub(super) fn moment(ms: i64) -> String {
     Timestamp::from_millisecond(ms)
         .map_or_else(|_| "unknown".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())

@@ -1,4 +1,4 @@
-//! What commands work with.
+//! State and helpers shared by all commands.
 
 use anyhow::{Context as _, bail};
 use signalbox_core::schema::{self, ProviderConfig};
@@ -18,21 +18,21 @@ use crate::{
     provider::{self, Adapter, Provider},
 };
 
-/// The database, and how it is to be used.
+/// Database, keys and configuration that commands use.
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) store: Store,
     pub(super) sealer: Sealer,
     pub(super) config: Config,
     pub(super) data_dir: std::path::PathBuf,
-    /// Whether a person can be asked.
+    /// Whether the user can be asked questions.
     pub(super) asks: bool,
 }
 
 // === impl Desk ===
 
 impl Desk {
-    /// Opens the database; `may_ask` if questions are welcome.
+    /// Opens the database. Questions are asked only if `may_ask` is `true` and there is a terminal.
     pub(super) async fn open(config: Config, common: &Common, may_ask: bool) -> anyhow::Result<Self> {
         let sealer = Sealer::new(&sealing_key(&common.data_dir)?);
         let store = Store::open(common.database.url.expose()).await;
@@ -40,12 +40,15 @@ impl Desk {
         Ok(Self { store, sealer, config, data_dir: common.data_dir.clone(), asks: may_ask && terminal::is_there() })
     }
 
-    /// The catalogue as it is now.
+    /// Loads the current catalogue.
     pub(super) async fn catalog(&self) -> anyhow::Result<catalog::Catalog> {
         Ok(catalog::load(&self.store).await?)
     }
 
-    /// Makes changes of the catalogue as it was at `version`, all or none.
+    /// Makes all changes in one transaction, provided that the catalogue still has the given version.
+    ///
+    /// # Errors
+    /// Fails without changing anything if the catalogue has changed since, a name is taken, or the database refuses.
     pub(super) async fn change(&self, version: i64, changes: &[Change]) -> anyhow::Result<()> {
         match catalog::change(&self.store, &self.sealer, version, changes, clock::unix_ms()).await {
             Ok(true) => Ok(()),
@@ -59,27 +62,27 @@ impl Desk {
         }
     }
 
-    /// Whether nobody has chosen the active provider yet: it is the one that the new database was given.
+    /// Returns `true` if the active provider is still the default of a new database, not a choice of the user.
     pub(super) async fn active_is_seeded(&self) -> anyhow::Result<bool> {
         Ok(settings::is_seeded(&self.store, ACTIVE_PROVIDER).await?)
     }
 
-    /// The configuration of a provider, opened.
+    /// Returns the configuration of a provider, decrypted.
     pub(super) fn opened(&self, rows: &[ProviderConfig]) -> anyhow::Result<provider::Config> {
         rows.iter().map(|row| Ok((row.key.clone(), provider_configs::json(&self.sealer, row)?))).collect()
     }
 
-    /// A provider as the router would load it.
+    /// Loads a provider as the router does.
     pub(super) fn load(&self, row: &schema::Provider, config: &provider::Config) -> Provider {
         Provider::new(row, config, None, &self.config.upstream.policy(), &Metrics::default())
     }
 
-    /// The rule for addresses: what this installation lets the router call.
+    /// Checks that this installation allows the router to call an address.
     pub(super) fn address(&self, base_url: &str) -> Result<(), String> {
         Target::parse(base_url, &self.config.upstream.policy()).map(drop).map_err(|error| error.to_string())
     }
 
-    /// Says no to a configuration that the router could not use.
+    /// Checks that the router can use a configuration.
     pub(super) fn judge(&self, row: &schema::Provider, config: &provider::Config) -> anyhow::Result<()> {
         match self.load(row, config).adapter {
             Adapter::Misconfigured(reason) => bail!("this configuration cannot work: {reason}; nothing was changed"),
@@ -88,12 +91,15 @@ impl Desk {
     }
 }
 
-/// The provider that the setting names, whether or not there is one.
+/// Returns the setting that names the active provider, whether or not that provider exists.
 pub(super) fn active(catalog: &catalog::Catalog) -> Option<&schema::Setting> {
     catalog.settings.iter().find(|setting| setting.key == ACTIVE_PROVIDER)
 }
 
-/// One provider of the catalogue with its configuration and models, or who else there is.
+/// Finds a provider with its configuration and models.
+///
+/// # Errors
+/// Fails with the ids of all existing providers.
 pub(super) fn find<'a>(
     catalog: &'a catalog::Catalog,
     id: &str,

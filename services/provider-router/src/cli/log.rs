@@ -1,4 +1,4 @@
-//! The request log.
+//! Commands for the request log: `history` and `stats`.
 
 use serde_json::json;
 use signalbox_core::schema::Request;
@@ -14,13 +14,13 @@ use super::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct History {
-    /// How many requests, at most 1000
+    /// Number of requests, at most 1000
     #[arg(long, short, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
     limit: i64,
-    /// Only those that this provider answered, or was the last to try
+    /// Only requests that this provider answered, or was the last to try
     #[arg(long, short, value_name = "ID")]
     provider: Option<String>,
-    /// Only those in which this was said, in a message or in the answer, in upper or lower case
+    /// Only requests with this text in a message or in the answer, regardless of case
     #[arg(long, short, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     search: Option<String>,
     /// Print one JSON object instead of text
@@ -28,10 +28,10 @@ pub(super) struct History {
     pub(super) json: bool,
 }
 
-/// A request and the short of its answer.
+/// A request and the summary of its answer.
 type Row = (Request, Option<requests::ResponseSummary>);
 
-/// How many requests are read at once for a search; between two such pieces it can be interrupted.
+/// Number of requests read per step of a search. The search can be interrupted between steps.
 const PIECE: usize = 2000;
 
 pub(super) async fn history(command: &History, desk: &Desk, out: &mut Output) -> Done {
@@ -92,7 +92,7 @@ pub(super) async fn history(command: &History, desk: &Desk, out: &mut Output) ->
     Ok(Verdict::done(json!({ "requests": facts, "total": total })))
 }
 
-/// The newest requests in which the text was said, and among how many they were looked for.
+/// Returns the newest requests that contain the text, and the number of all requests that match `filter`.
 async fn search(desk: &Desk, mut filter: requests::Filter, text: &str, page: Page) -> anyhow::Result<(Vec<Row>, i64)> {
     let wanted = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let mut items = Vec::new();
@@ -120,7 +120,7 @@ pub(super) async fn stats(desk: &Desk, out: &mut Output) -> Done {
     let mut facts = Vec::new();
     let mut rows = Vec::new();
     for provider in &providers {
-        // Tenths of a percent, rounded, without floating point.
+        // Tenths of a percent, rounded, in integer arithmetic.
         let tenths = (provider.requests * 1000 + total / 2) / total;
         rows.push([
             provider.provider_id.clone().unwrap_or_else(|| "none".to_owned()),

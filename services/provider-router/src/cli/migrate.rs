@@ -1,4 +1,4 @@
-//! `migrate`: what the original kept in its environment and its `.env` becomes rows.
+//! `migrate`: imports the environment variables and the `.env` file of the Node.js version into the database.
 
 mod first_start;
 
@@ -36,10 +36,11 @@ use crate::clock;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Migrate {
-    /// Say what would be done, and do nothing
+    /// Show the changes without making them
     #[arg(long, short)]
     dry_run: bool,
-    /// The original's file of variables; those of the environment win [default: `.env`, if there is one]
+    /// The `.env` file of the Node.js version; variables of the environment take precedence [default: `.env`, if it
+    /// exists]
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// Print one JSON object instead of text
@@ -47,22 +48,22 @@ pub(super) struct Migrate {
     pub(super) json: bool,
 }
 
-/// The variables.
+/// Variables of the Node.js version.
 struct Variables(HashMap<String, String>);
 
-/// A provider that the variables describe.
+/// A provider described by the variables.
 struct Found {
     provider: NewProvider,
     config: Vec<(&'static str, Value)>,
     model: Option<String>,
 }
 
-/// What is to be done.
+/// Changes to be made.
 #[derive(Default)]
 struct Plan {
     changes: Vec<Change>,
     login: Option<NewCredential>,
-    /// What a person is told, line by line.
+    /// Messages for the user, line by line.
     told: Vec<String>,
 }
 
@@ -100,7 +101,7 @@ pub(super) async fn migrate(command: &Migrate, desk: &Desk, out: &mut Output) ->
     Ok(facts(true, backup.as_ref()))
 }
 
-/// A copy of a SQLite file as it is now.
+/// Backs up a SQLite database. Returns the path of the copy, or `None` for another kind of database.
 async fn backup(desk: &Desk) -> anyhow::Result<Option<PathBuf>> {
     if desk.store.kind() != Kind::Sqlite {
         return Ok(None);
@@ -128,7 +129,7 @@ impl Variables {
         let entries = dotenvy::from_path_iter(path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut variables = HashMap::new();
         for (at, entry) in entries.enumerate() {
-            // What the parser says would repeat the line, which may hold a secret.
+            // The parser's own error is dropped: it quotes the line, which may contain a secret.
             let (name, value) =
                 entry.map_err(|_| anyhow::anyhow!("{}: its entry {} is no NAME=VALUE", path.display(), at + 1))?;
             variables.insert(name, value);
@@ -136,7 +137,7 @@ impl Variables {
         Ok(Self(variables))
     }
 
-    /// Whether the original was told not to make rows of them.
+    /// Returns `true` if the Node.js version was configured to use the variables themselves instead of the database.
     fn is_legacy(&self) -> bool {
         self.get("USE_LEGACY_CONFIG") == Some("true")
     }
@@ -145,7 +146,7 @@ impl Variables {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// The providers the original would have made of them, under the ids it gave them.
+    /// Returns the providers that the Node.js version created from these variables, with the same ids.
     fn providers(&self) -> Vec<Found> {
         let timeout = self.get("REQUEST_TIMEOUT");
         let found = |id: &str, name: &str, kind: &str, priority, mut config: Vec<(&'static str, Value)>, model| {
@@ -168,7 +169,7 @@ impl Variables {
         }
         if let Some(key) = self.get("QWEN_API_KEY") {
             let mut config = vec![("apiKey", key.into())];
-            // qwen-proxy reads the same name, for chat.qwen.ai, which knows no keys.
+            // qwen-proxy uses the same variable for chat.qwen.ai, which does not accept API keys.
             let url = self.get("QWEN_BASE_URL").filter(|url| !url.contains("chat.qwen.ai"));
             config.extend(url.map(|url| ("baseURL", url.into())));
             all.push(found("qwen-direct-default", "Qwen Direct Default", "dashscope", 8, config, None));
@@ -181,7 +182,10 @@ impl Variables {
     }
 }
 
-/// The values as they are to be stored.
+/// Converts the values to their stored form.
+///
+/// # Errors
+/// Returns all mistakes at once.
 fn checked(id: &str, config: Vec<(&'static str, Value)>, desk: &Desk) -> anyhow::Result<Vec<(&'static str, Value)>> {
     let (mut values, mut mistakes) = (Vec::with_capacity(config.len()), Vec::new());
     for (key, value) in config {
@@ -199,7 +203,7 @@ fn checked(id: &str, config: Vec<(&'static str, Value)>, desk: &Desk) -> anyhow:
 // === impl Plan ===
 
 impl Plan {
-    /// What is to be done in the catalogue of the version that comes with it.
+    /// Builds the plan, and returns it with the version of the catalogue to which it applies.
     async fn of(variables: &Variables, desk: &Desk) -> anyhow::Result<(Self, i64)> {
         let catalog = desk.catalog().await?;
         let mut plan = Self::default();
@@ -217,7 +221,7 @@ impl Plan {
         self.changes.is_empty() && self.login.is_none()
     }
 
-    /// Does it.
+    /// Makes the changes.
     async fn carry_out(&self, version: i64, desk: &Desk) -> anyhow::Result<()> {
         if !self.changes.is_empty() {
             desk.change(version, &self.changes).await?;
@@ -234,7 +238,7 @@ impl Plan {
         let config = checked(&id, config, desk)?;
         let existing = catalog.providers.iter().find(|(row, ..)| row.id == id);
         if let Some((row, configs, links)) = existing {
-            // Once somebody has touched it, it is theirs.
+            // A row that was changed after its creation belongs to the user, and is not overwritten.
             let touched = |config: &ProviderConfig| config.updated_at != row.created_at;
             if row.updated_at != row.created_at || configs.iter().any(touched) {
                 self.told.push(format!("{id}: there already, and left as it is"));
@@ -315,7 +319,7 @@ impl Plan {
         Ok(())
     }
 
-    /// What is no row: what still works as a variable, and what never did.
+    /// Adds messages about variables that do not become rows: those that are still in use, and those without effect.
     fn notes(&mut self, variables: &Variables) {
         for name in ["PORT", "HOST", "LOG_LEVEL"] {
             if variables.get(name).is_some() {

@@ -1,4 +1,4 @@
-//! `model …`: the names that requests may ask for, and who serves them.
+//! `model …`: commands for models, and for the links between models and providers.
 
 use anyhow::{bail, ensure};
 use clap::Subcommand;
@@ -25,36 +25,36 @@ pub(super) enum Command {
     /// List the models
     #[command(alias = "ls")]
     List {
-        /// Only those with this capability
+        /// Only models with this capability
         #[arg(long, short, value_name = "NAME")]
         capability: Option<String>,
     },
-    /// Add a model; what flags do not say is asked for
+    /// Add a model; asks for values that are not given as flags
     Add(Add),
-    /// Say that a provider serves a model
+    /// Link a model to a provider that serves it
     Link(Link),
-    /// Say that a provider serves a model no longer
+    /// Remove the link between a model and a provider
     Unlink(Unlink),
 }
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Add {
-    /// The name in requests: letters, digits and . _ : / @ + -
+    /// Name in requests: letters, digits and . _ : / @ + -
     #[arg(long)]
     id: Option<String>,
-    /// For people [default: the id]
+    /// Display name [default: the id]
     #[arg(long)]
     name: Option<String>,
-    /// For people
+    /// Description
     #[arg(long)]
     description: Option<String>,
-    /// What it can do, separated by commas [default: chat]
+    /// Capabilities, separated by commas [default: chat]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     capabilities: Vec<String>,
-    /// A provider that serves it
+    /// Provider that serves the model
     #[arg(long, value_name = "ID")]
     provider: Option<String>,
-    /// It is the model that is meant when a request names only that provider
+    /// Make it the default model of that provider
     #[arg(long, requires = "provider")]
     default: bool,
 }
@@ -65,10 +65,10 @@ pub(super) struct Link {
     provider: String,
     /// Id of the model
     model: String,
-    /// It is the model that is meant when a request names only the provider
+    /// Make it the default model of the provider
     #[arg(long)]
     default: bool,
-    /// The name the provider knows it by [default: the id]
+    /// Name of the model at the provider [default: the id]
     #[arg(long, value_name = "NAME")]
     upstream_model: Option<String>,
 }
@@ -79,7 +79,7 @@ pub(super) struct Unlink {
     provider: String,
     /// Id of the model
     model: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
 }
@@ -182,7 +182,8 @@ fn check(model: &NewModel) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who serves it, if anybody does yet.
+/// Asks for the provider that serves the model, and whether it is the default there. Returns `None` for an empty
+/// answer.
 async fn ask_link(catalog: &Catalog) -> anyhow::Result<Option<(String, bool)>> {
     let known = |id: &str| match id {
         "" => Ok(None),
@@ -237,7 +238,7 @@ fn known(catalog: &Catalog, id: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What stands between commas.
+/// Splits a text at commas, and drops empty parts.
 fn words(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

@@ -1,4 +1,4 @@
-//! What a command says: lines as it goes along, or one JSON object at the end.
+//! Output of commands: lines of text while they run, or one JSON object at the end.
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -8,10 +8,10 @@ use std::{
 use serde_json::{Value, json};
 use signalbox_daemon::Stdout;
 
-/// How a command went.
+/// Result of a command.
 pub(super) type Done = anyhow::Result<Verdict>;
 
-/// Where a command says something.
+/// Destination of the output of a command.
 #[derive(Debug)]
 pub(super) struct Output {
     json: bool,
@@ -19,14 +19,14 @@ pub(super) struct Output {
     stdout: Stdout,
 }
 
-/// How a command ended, short of an error.
+/// Outcome of a command that ended without an error.
 #[derive(Debug)]
 pub(super) struct Verdict {
     done: bool,
     facts: Value,
 }
 
-/// A colour of the terminal.
+/// Terminal colour.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Colour {
     Green,
@@ -42,14 +42,14 @@ impl Output {
         Self { json, colours: wanted && std::io::stdout().is_terminal(), stdout: Stdout::default() }
     }
 
-    /// Says something to a person.
+    /// Prints a line of text, unless the output is JSON.
     pub(super) fn line(&mut self, line: impl AsRef<str>) {
         if !self.json {
             self.stdout.print(&format!("{}\n", line.as_ref()));
         }
     }
 
-    /// Says something in a colour, where the terminal has them.
+    /// Prints a line in a colour if the terminal supports it.
     pub(super) fn coloured(&mut self, colour: Colour, line: &str) {
         let number = match colour {
             Colour::Green => 32,
@@ -59,7 +59,8 @@ impl Output {
         if self.colours { self.line(format!("\x1b[{number}m{line}\x1b[0m")) } else { self.line(line) }
     }
 
-    /// Says how it ended. Output that could not be written is a failure, whatever else was done.
+    /// Prints the outcome and returns the exit code. Output that could not be written counts as a failure, whatever the
+    /// command did.
     pub(super) fn finish(mut self, done: Done) -> ExitCode {
         let verdict = done.unwrap_or_else(|error| {
             let error = format!("{error:#}");
@@ -81,7 +82,7 @@ impl Output {
     }
 }
 
-/// Says what is wrong, to a person. Where stderr is gone, too, the exit code has to do.
+/// Prints an error to stderr. If stderr cannot be written either, only the exit code reports the failure.
 pub(super) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -89,12 +90,12 @@ pub(super) fn complain(line: &str) {
 // === impl Verdict ===
 
 impl Verdict {
-    /// Everything was done.
+    /// Creates the outcome of a command that succeeded.
     pub(super) const fn done(facts: Value) -> Self {
         Self { done: true, facts }
     }
 
-    /// It was not; a person has been told why.
+    /// Creates the outcome of a command that failed and has already printed the reason.
     pub(super) const fn failed(facts: Value) -> Self {
         Self { done: false, facts }
     }

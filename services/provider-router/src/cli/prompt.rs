@@ -1,10 +1,10 @@
-//! Asking a person. An answer that makes no sense is asked for again, with the reason.
+//! Interactive questions. An invalid answer is reported with the reason, and the question is asked again.
 
 use anyhow::Context as _;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::terminal;
 
-/// A line that `check` accepts; an empty one is `default`, where there is one.
+/// Asks until `check` accepts the answer. An empty answer stands for `default`, if there is one.
 pub(super) async fn ask<T>(
     question: &str,
     default: Option<&str>,
@@ -22,7 +22,7 @@ pub(super) async fn ask<T>(
     }
 }
 
-/// Yes or no.
+/// Asks a yes-or-no question.
 pub(super) async fn confirm(question: &str, default: bool) -> anyhow::Result<bool> {
     let hint = if default { "Y/n" } else { "y/N" };
     ask(question, Some(hint), |answer| match answer.to_ascii_lowercase().as_str() {
@@ -34,7 +34,7 @@ pub(super) async fn confirm(question: &str, default: bool) -> anyhow::Result<boo
     .await
 }
 
-/// A secret, which is not shown; an empty one is none.
+/// Asks for a secret without echoing it. The secret may be empty.
 pub(super) async fn secret(question: &str) -> anyhow::Result<Secret<String>> {
     terminal::read_optional_secret(&format!("{question} (it is not shown): ")).await.context("cannot read the secret")
 }

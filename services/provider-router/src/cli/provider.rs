@@ -1,4 +1,4 @@
-//! `provider …`: who answers requests.
+//! `provider …`: commands for providers.
 
 mod add;
 mod edit;
@@ -27,37 +27,37 @@ pub(super) enum Command {
     /// List the providers, in the order in which they are tried
     #[command(alias = "ls")]
     List {
-        /// Only those of this type
+        /// Only providers of this type
         #[arg(long = "type", short = 't', value_name = "TYPE")]
         kind: Option<String>,
-        /// Only those that are enabled
+        /// Only enabled providers
         #[arg(long, short)]
         enabled: bool,
     },
-    /// Add a provider; what flags do not say is asked for
+    /// Add a provider; asks for values that are not given as flags
     Add(Box<add::Add>),
-    /// Change a provider; without flags, it is asked what
+    /// Change a provider; without flags, asks what to change
     Edit(Box<edit::Edit>),
-    /// Remove a provider with its configuration and links; what it answered stays in the log
+    /// Remove a provider with its configuration and links; its answers remain in the log
     #[command(alias = "rm")]
     Remove {
         /// Id of the provider
         id: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },
-    /// Let a provider receive requests
+    /// Enable a provider
     Enable {
         /// Id of the provider
         id: String,
     },
-    /// Let a provider receive no more requests
+    /// Disable a provider, so that it receives no requests
     Disable {
         /// Id of the provider
         id: String,
     },
-    /// Ask a provider for its models, which costs nothing
+    /// Test a provider by requesting its models, which costs nothing
     Test {
         /// Id of the provider
         id: String,
@@ -149,7 +149,7 @@ async fn switch(id: &str, enabled: bool, desk: &Desk, out: &mut Output) -> Done 
 }
 
 async fn test(id: &str, desk: &Desk, out: &mut Output) -> Done {
-    /// So many models are shown.
+    /// Maximum number of models shown.
     const SHOWN: usize = 5;
     let catalog = desk.catalog().await?;
     let (row, configs, _) = find(&catalog, id)?;
@@ -170,7 +170,7 @@ async fn test(id: &str, desk: &Desk, out: &mut Output) -> Done {
     Ok(Verdict::done(probed.facts(id)))
 }
 
-/// The row as it would be written again.
+/// Returns the row in the form in which it is written.
 fn new_of(row: &schema::Provider) -> NewProvider {
     NewProvider {
         id: row.id.clone(),
@@ -182,7 +182,7 @@ fn new_of(row: &schema::Provider) -> NewProvider {
     }
 }
 
-/// A row that is not in the table yet.
+/// Returns the row of a provider that is not in the table yet.
 pub(super) fn row_of(new: &NewProvider) -> schema::Provider {
     schema::Provider {
         id: new.id.clone(),
@@ -196,7 +196,7 @@ pub(super) fn row_of(new: &NewProvider) -> schema::Provider {
     }
 }
 
-/// A configuration without its secrets. A value that cannot be opened is one.
+/// Returns the configuration with its secrets masked. Values that cannot be decrypted are masked, too.
 fn shown(desk: &Desk, configs: &[ProviderConfig]) -> Value {
     let value = |config: &ProviderConfig| {
         let secret = config.is_sensitive || is_sensitive_key(&config.key);

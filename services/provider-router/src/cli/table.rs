@@ -1,11 +1,11 @@
-//! Tables with borders.
+//! Tables with borders for the terminal.
 
 use std::borrow::Cow;
 
-/// The longest cell, in characters; longer ones are cut.
+/// Maximum width of a cell in characters; longer texts are cut.
 const MAX_CELL: usize = 50;
 
-/// The rows below their heads.
+/// Renders rows below a header row.
 pub(super) fn table<const WIDTH: usize>(heads: [&str; WIDTH], rows: &[[String; WIDTH]]) -> String {
     let rows: Vec<[String; WIDTH]> = std::iter::once(heads.map(str::to_owned))
         .chain(rows.iter().map(|row| row.each_ref().map(|text| cell(text))))
@@ -28,13 +28,13 @@ pub(super) fn table<const WIDTH: usize>(heads: [&str; WIDTH], rows: &[[String; W
     lines.join("\n")
 }
 
-/// A title in a box.
+/// Renders a title in a box.
 pub(super) fn boxed(title: &str) -> String {
     let line = "═".repeat(title.chars().count() + 2);
     format!("╔{line}╗\n║ {title} ║\n╚{line}╝")
 }
 
-/// A text in a cell: what would move the cursor or change colours is shown, not obeyed.
+/// Returns the text of a cell: without control characters, and cut to [`MAX_CELL`] characters.
 fn cell(text: &str) -> String {
     let text = plain(text);
     if text.chars().count() <= MAX_CELL {
@@ -43,7 +43,7 @@ fn cell(text: &str) -> String {
     text.chars().take(MAX_CELL - 1).chain(['…']).collect()
 }
 
-/// A text that somebody else has written, for a terminal.
+/// Replaces control characters, so that text from other sources cannot control the terminal.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_control) {
         text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>().into()

@@ -1,4 +1,4 @@
-//! What is said about a provider's configuration on the command line: keys, and where their values come from.
+//! Flags that set values of a provider's configuration, directly or from variables and files.
 
 use std::path::PathBuf;
 
@@ -11,19 +11,19 @@ use signalbox_core::{
     secret::{Secret, is_sensitive_key},
 };
 
-/// A secret in a file is not longer than this.
+/// Maximum bytes read from a file that contains a value.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// The flags.
+/// Flags for configuration values.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Values {
-    /// A value of its configuration; other users can read command lines, so rather no secret. Repeat for more
+    /// Set a configuration value. Not for secrets: other users can read command lines. Can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A value that stands in an environment variable: `--set-env apiKey=OPENAI_API_KEY`
+    /// Set a value from an environment variable: `--set-env apiKey=OPENAI_API_KEY`
     #[arg(long, value_name = "KEY=VARIABLE")]
     set_env: Vec<String>,
-    /// A value that stands in the first line of a file: `--set-file apiKey=/run/secrets/openai`
+    /// Set a value from the first line of a file: `--set-file apiKey=/run/secrets/openai`
     #[arg(long, value_name = "KEY=FILE")]
     set_file: Vec<String>,
 }
@@ -31,15 +31,15 @@ pub(super) struct Values {
 // === impl Values ===
 
 impl Values {
-    /// Whether anything is said.
+    /// Returns `true` if no flag was given.
     pub(super) fn is_empty(&self) -> bool {
         self.set.is_empty() && self.set_env.is_empty() && self.set_file.is_empty()
     }
 
-    /// The keys and values as they are to be stored.
+    /// Returns the keys with their values in stored form.
     ///
     /// # Errors
-    /// Everything that is wrong with them, without the values, which may be secrets.
+    /// Returns all mistakes, without the values, which may be secrets.
     pub(super) fn read(&self, kind: ProviderType, address: AddressRule<'_>) -> anyhow::Result<Vec<(String, Value)>> {
         let mut texts = Vec::new();
         for (key, text) in split("--set", &self.set)? {
@@ -66,10 +66,10 @@ impl Values {
     }
 }
 
-/// The value that a text means for a key, as it is to be stored.
+/// Converts a text to the value type of a key.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns the mistakes in the value.
 pub(super) fn typed(
     kind: ProviderType,
     key: &str,
@@ -80,12 +80,15 @@ pub(super) fn typed(
     check_value(key, value_of_text(key, field.map(|field| field.kind), text), address)
 }
 
-/// All mistakes in one text.
+/// Joins all mistakes into one text.
 pub(super) fn told(mistakes: &[Mistake]) -> String {
     mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Says no if something that is needed is missing.
+/// Checks that no required value is missing.
+///
+/// # Errors
+/// Names the missing keys, and a flag that sets the first one.
 pub(super) fn complete<'a>(kind: ProviderType, has: impl Fn(&str) -> bool + 'a) -> anyhow::Result<()> {
     let missing: Vec<Field> = kind.fields().into_iter().filter(|field| field.required && !has(field.name)).collect();
     let Some(first) = missing.first() else { return Ok(()) };
@@ -98,7 +101,7 @@ pub(super) fn complete<'a>(kind: ProviderType, has: impl Fn(&str) -> bool + 'a) 
     bail!("a provider of the type {} needs {}: give it with {how}", kind.value, names.join(", "))
 }
 
-/// As it is stored. Once a secret, always a secret.
+/// Creates the row of a value. A key that was stored as a secret remains one.
 pub(super) fn stored(key: &str, value: &Value, existing: &[ProviderConfig]) -> ConfigValue {
     let was_secret = existing.iter().any(|row| row.key == key && row.is_sensitive);
     ConfigValue {
@@ -110,7 +113,7 @@ pub(super) fn stored(key: &str, value: &Value, existing: &[ProviderConfig]) -> C
 
 fn split<'a>(flag: &str, given: &'a [String]) -> anyhow::Result<Vec<(&'a str, &'a str)>> {
     let each = |given: &'a String| {
-        // What stands behind the sign may be a secret, and without the sign, nobody knows what it is.
+        // Errors must not quote the argument: the text after `=` may be a secret, and so may an argument without `=`.
         let (key, value) = given.split_once('=').with_context(|| format!("{flag} takes KEY=…"))?;
         check_key(key.trim()).map_err(|mistake| anyhow::anyhow!("{flag}: {mistake}"))?;
         Ok((key.trim(), value))

@@ -64,6 +64,7 @@ impl Schedule {
             let mut state = State { fingerprint, ..found.unwrap_or_default() };
             let is_active = active == Some(id);
             let stale = state.asked.is_none_or(|asked| now >= asked + FRESH) && !state.asking;
+            // A change, a switch of the active provider or a reader ends the delay after failures.
             if changed || (is_active && (switched || (looked && stale))) {
                 (state.due, state.failures) = (Some(now), 0);
             }

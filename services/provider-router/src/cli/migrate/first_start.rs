@@ -1,9 +1,9 @@
-//! The first start of a router where the original was: its `.env` is taken over without anybody asking for it, once.
+//! Automatic import of the `.env` file of the Node.js version at the first start of the router in its place.
 //!
-//! It is looked for in the data directory and where the original had it: beside its database, or above the directory `data` with
-//! the database in it. A file in the data directory remembers that it was done; what people change or delete afterwards
-//! stays as they made it. The environment of the process is not looked at: who starts a router may have such variables for
-//! other programs.
+//! The file is looked for in the data directory and where the Node.js version had it: beside its database, or above the
+//! directory `data` that contains the database. A marker file in the data directory records that the import is done, so
+//! that later changes and deletions by the user are kept. The environment of the process is not imported, because it
+//! may contain such variables for other programs; only `USE_LEGACY_CONFIG` is read from it.
 
 use std::{
     fs::OpenOptions,
@@ -17,10 +17,11 @@ use signalbox_store::{Sealer, Store};
 use super::{Desk, Plan, Variables};
 use crate::config::Config;
 
-/// Remembers that an `.env` has been taken over.
+/// Name of the marker file that records the import.
 const DONE: &str = "env-taken-over";
 
-/// Takes it over if it is there and has not been. That it cannot be done keeps nobody from starting: the next start tries again.
+/// Imports the file if it exists and was not imported before. A failure is only logged: the router starts, and the next
+/// start tries again.
 pub(crate) async fn take_over(store: &Store, sealer: &Sealer, config: &Config, common: &Common) {
     let done = common.data_dir.join(DONE);
     let file = places(common).into_iter().find(|place| place.is_file());
@@ -38,7 +39,7 @@ pub(crate) async fn take_over(store: &Store, sealer: &Sealer, config: &Config, c
                 tracing::info!(file = %file.display(), "taken over from the original's variables: {line}");
             }
         }
-        // Another router of this installation was faster.
+        // Another router of this installation has done the import.
         Err(_) if done.exists() => {}
         Err(error) => {
             tracing::warn!(file = %file.display(), "the original's variables cannot be taken over; the next start tries again: {error:#}");
@@ -55,7 +56,7 @@ async fn attempt(desk: &Desk, file: &Path, done: &Path) -> anyhow::Result<Vec<St
     }
     let (plan, version) = Plan::of(&variables, desk).await?;
     plan.carry_out(version, desk).await?;
-    // Whoever was faster has written the same.
+    // If another router has created the marker meanwhile, it has written the same content.
     match OpenOptions::new().write(true).create_new(true).open(done) {
         Ok(mut done) => writeln!(done, "{}", file.display())?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -64,7 +65,7 @@ async fn attempt(desk: &Desk, file: &Path, done: &Path) -> anyhow::Result<Vec<St
     Ok(plan.told)
 }
 
-/// Where it can be, the most deliberate place first.
+/// Returns the possible locations of the file, in order of preference.
 fn places(common: &Common) -> Vec<PathBuf> {
     let mut dirs = vec![common.data_dir.clone()];
     let database = common.database.url.expose().strip_prefix("sqlite://").map(Path::new).and_then(Path::parent);

@@ -1,4 +1,4 @@
-//! `provider add`.
+//! `provider add`: creates a provider.
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
@@ -24,29 +24,29 @@ use crate::cli::{
 
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli) struct Add {
-    /// Lowercase letters, digits and hyphens
+    /// Id: lowercase letters, digits and hyphens
     #[arg(long)]
     id: Option<String>,
-    /// For people; unique [default: what the type is called]
+    /// Display name; unique [default: the id]
     #[arg(long)]
     name: Option<String>,
-    /// Its kind: openai, lm-studio, …; any other word speaks OpenAI's API at a baseURL
+    /// Type: openai, lm-studio, …; any other word stands for a provider with OpenAI's API at a baseURL
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
-    /// For people
+    /// Description
     #[arg(long)]
     description: Option<String>,
-    /// Higher is tried first [default: 0]
+    /// Priority; higher is tried first [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i64>,
-    /// It receives no requests yet
+    /// Create it disabled: it receives no requests
     #[arg(long)]
     disabled: bool,
     #[command(flatten)]
     values: Values,
 }
 
-/// What is to be made.
+/// Provider to be created.
 struct Plan {
     provider: NewProvider,
     config: Vec<(String, Value)>,
@@ -54,7 +54,7 @@ struct Plan {
 
 pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
     let catalog = desk.catalog().await?;
-    // Who says a flag that is needed has a script, or knows what they want.
+    // With an id, a type or a value as a flag, nothing is asked, for scripts.
     let asks = desk.asks && command.id.is_none() && command.kind.is_none() && command.values.is_empty();
     let plan = if asks { asked(&command, &catalog, desk, out).await? } else { told(&command, &catalog, desk)? };
     let Some(Plan { provider, config }) = plan else {
@@ -69,7 +69,7 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
             .iter()
             .map(|(key, value)| Change::Config { provider_id: provider_id.clone(), value: stored(key, value, &[]) }),
     );
-    // The first provider of a new installation is what people want to use; later ones are a choice of theirs.
+    // The first provider of a new installation becomes active, because the user wants to use it. Later ones do not.
     let becomes_active = provider.enabled && provider.kind != ECHO && desk.active_is_seeded().await?;
     if becomes_active {
         changes.push(Change::Setting { key: ACTIVE_PROVIDER.to_owned(), value: provider_id.clone() });
@@ -93,7 +93,7 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
     })))
 }
 
-/// What the flags say.
+/// Builds the plan from the flags.
 fn told(command: &Add, catalog: &Catalog, desk: &Desk) -> anyhow::Result<Option<Plan>> {
     let id = command.id.as_deref().context("say the id of the provider with --id")?;
     new_id(catalog, id)?;
@@ -119,7 +119,7 @@ fn told(command: &Add, catalog: &Catalog, desk: &Desk) -> anyhow::Result<Option<
     }))
 }
 
-/// What a person says; nothing if they change their mind.
+/// Builds the plan by asking the user. Returns `None` if the user declines.
 async fn asked(command: &Add, catalog: &Catalog, desk: &Desk, out: &mut Output) -> anyhow::Result<Option<Plan>> {
     let said = |error: anyhow::Error| error.to_string();
     out.line("Kinds of provider:");
@@ -170,7 +170,7 @@ async fn asked(command: &Add, catalog: &Catalog, desk: &Desk, out: &mut Output) 
     Ok(Some(Plan { provider: NewProvider { id, name, kind, enabled, priority, description }, config }))
 }
 
-/// The value of one field; nothing if an optional one is left empty.
+/// Asks for the value of one field. Returns `None` if an optional one is left empty.
 pub(super) async fn value(row: ProviderType, field: Field, desk: &Desk) -> anyhow::Result<Option<(String, Value)>> {
     let name = field.name.to_owned();
     let question = format!("{} - {}", field.name, field.description);
@@ -190,7 +190,7 @@ pub(super) async fn value(row: ProviderType, field: Field, desk: &Desk) -> anyho
     Ok(value.map(|value| (name, value)))
 }
 
-/// Any word may be a kind; those that are not in the table speak OpenAI's API.
+/// Looks up a type. Any other valid word is a type, too: such a provider has OpenAI's API.
 pub(super) fn known_kind(kind: &str) -> anyhow::Result<ProviderType> {
     check_type(kind).map_err(|mistake| anyhow::anyhow!("{mistake}"))?;
     Ok(provider_type(kind))
@@ -210,7 +210,10 @@ pub(in crate::cli) fn prose(text: &str) -> anyhow::Result<String> {
     Ok(text.to_owned())
 }
 
-/// Says no to a name that is empty, not one line, or another provider's.
+/// Checks a name.
+///
+/// # Errors
+/// Fails if the name is empty, is not a single line, or belongs to another provider.
 pub(super) fn new_name(catalog: &Catalog, id: &str, name: &str) -> anyhow::Result<()> {
     ensure!(!name.trim().is_empty(), "a name cannot be empty");
     ensure!(is_line(name), "name {NOT_A_LINE}");

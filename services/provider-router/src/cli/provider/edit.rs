@@ -1,4 +1,4 @@
-//! `provider edit`.
+//! `provider edit`: changes a provider.
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -20,26 +20,26 @@ use crate::cli::{
 pub(in crate::cli) struct Edit {
     /// Id of the provider
     id: String,
-    /// For people; unique
+    /// Display name; unique
     #[arg(long)]
     name: Option<String>,
-    /// Its kind
+    /// Type of the provider
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
-    /// For people; "" for none
+    /// Description; "" for none
     #[arg(long)]
     description: Option<String>,
-    /// Higher is tried first
+    /// Priority; higher is tried first
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i64>,
     #[command(flatten)]
     values: Values,
-    /// A key of its configuration to forget. Repeat for more
+    /// Remove a key from its configuration. Can be repeated
     #[arg(long, value_name = "KEY")]
     unset: Vec<String>,
 }
 
-/// How it is to be.
+/// Changes to be made.
 struct Plan {
     provider: NewProvider,
     set: Vec<(String, Value)>,
@@ -110,7 +110,7 @@ impl Edit {
             ..before
         };
         add::new_name(catalog, &provider.id, &provider.name)?;
-        // What is there already may be kept, whatever it is.
+        // An existing type or description is kept even if it is invalid.
         if let Some(kind) = &self.kind {
             add::known_kind(kind)?;
         }
@@ -157,7 +157,7 @@ async fn asked(
         let now = shown(desk, configs);
         let row = provider_type(&provider.kind);
         for mut field in row.fields() {
-            // An empty answer keeps what is there.
+            // An empty answer keeps the existing value.
             let known = now.get(field.name);
             field.required &= known.is_none();
             field.default = None;

@@ -1,4 +1,4 @@
-//! Asking a provider for its models, which costs no tokens.
+//! Test of a provider by requesting its model list, which costs no tokens.
 
 use serde_json::{Value, json};
 use signalbox_core::schema::{self, ProviderConfig};
@@ -8,19 +8,19 @@ use tokio::time::{Duration, Instant, timeout};
 use super::Desk;
 use crate::{clock, model_list, probe::list_models, provider::Adapter};
 
-/// Who tests a provider wants to know soon.
+/// Maximum duration of a test. Short, because the user is waiting.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What came of it.
+/// Result of a test.
 #[derive(Debug)]
 pub(in crate::cli) struct Probed {
-    /// Why it does not work, if it does not.
+    /// Reason of the failure, if any.
     pub(in crate::cli) failure: Option<String>,
     pub(in crate::cli) duration_ms: i64,
     pub(in crate::cli) models: Vec<String>,
 }
 
-/// Asks a provider as the router would.
+/// Tests a provider with the same client and deadlines as the router.
 pub(in crate::cli) async fn probe(
     desk: &Desk,
     row: &schema::Provider,
@@ -47,7 +47,7 @@ pub(in crate::cli) async fn probe(
     })
 }
 
-/// The ids of a list of models.
+/// Parses a model list and returns the ids.
 fn ids(list: &[u8], owner: &str) -> Result<Vec<String>, String> {
     let listed = model_list::read(list, owner).map_err(|error| error.to_string())?;
     Ok(listed.models.into_iter().map(|model| model.id).collect())
