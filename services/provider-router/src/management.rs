@@ -9,7 +9,7 @@
 //! # Invariants
 //! - A client key never authorises these routes. If api-server requires the control token, api-server checks it. If
 //!   this router requires it (see [`Token`]), it is checked here first.
-//! - Web pages are admitted only if their exact origin is listed: `*` in `server.allowed_origins` does not apply here.
+//! - Web pages are admitted by their exact origin only: `*` in `server.allowed_origins` does not apply here.
 //! - A supervised router never answers from the store: while its api-server is away, it is unknown whether that
 //!   requires the control token.
 //! - A request is forwarded at most once: a request that arrives marked as forwarded is refused.

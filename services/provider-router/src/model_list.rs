@@ -154,7 +154,7 @@ fn model(entry: &Value, key: &str, owner: &str) -> Result<Model, &'static str> {
         return Err("its id has control characters");
     }
     let created = &entry["created"];
-    #[expect(clippy::cast_possible_truncation, reason = "seconds; what is no time becomes one that is none either")]
+    #[expect(clippy::cast_possible_truncation, reason = "seconds; saturates only for values that are no times")]
     let created = created.as_i64().or_else(|| created.as_f64().map(|seconds| seconds as i64));
     Ok(Model::new(id, created.unwrap_or_default(), owned_by.unwrap_or(owner)))
 }

@@ -122,7 +122,7 @@ fn a_long_list_is_read_and_a_longer_one_is_refused() {
 }
 
 proptest! {
-    /// However entries are mixed, each good one is read and each other one is named.
+    /// For every mix of entries, each valid one is parsed and each invalid one is reported.
     #[test]
     fn good_entries_survive_bad_ones(entries in prop::collection::vec(prop::option::of("[a-z]{1,8}"), 1..20), frame in 0..4_usize) {
         let bad = [json!(null), json!({"id": 7}), json!({"object": "model"}), json!([1])];
