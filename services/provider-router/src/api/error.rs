@@ -1,4 +1,4 @@
-//! Errors that occur before a provider is called, in OpenAI's format. All statuses and codes are defined here.
+//! Errors that occur before a provider is called, in OpenAI's format. Only this module maps them to statuses and codes.
 
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
