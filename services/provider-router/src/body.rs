@@ -1,4 +1,4 @@
-//! The body of every response of this service.
+//! The response body type of this service.
 
 use std::{
     pin::Pin,
@@ -10,22 +10,22 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::relay::Relay;
 
-/// What makes hyper close a connection in the middle of a body.
+/// Error that makes hyper abort the connection in the middle of a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Known at once, relayed, or made by a management route.
+/// A response body: complete bytes, a relayed stream, or a body built by axum.
 #[derive(Debug)]
 pub enum ResponseBody {
-    /// All of it.
+    /// Complete body; `None` once its only frame has been polled.
     Whole(Option<Bytes>),
-    /// A stream that passes through.
+    /// Stream relayed from a provider.
     Relay(Box<Relay>),
-    /// From axum.
+    /// Body of a management route, built by axum.
     Api(axum::body::Body),
 }
 
 impl ResponseBody {
-    /// A body of these bytes.
+    /// Creates a body of complete `bytes`.
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         Self::Whole(Some(bytes.into()))
     }

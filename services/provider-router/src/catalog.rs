@@ -1,8 +1,8 @@
-//! The catalogue in memory: an immutable snapshot that every request reads, and what keeps it fresh.
+//! In-memory catalogue: an immutable snapshot that every request reads, and the task that refreshes it.
 //!
-//! No request ever waits for the database. A change, whoever commits it, bumps a version by a trigger in the database; the
-//! [`Refresher`] reads that number four times a second and builds a new snapshot when it has moved. While the database
-//! is away the last snapshot stays in force.
+//! No request ever waits for the database. A trigger in the database increments a version number with every committed
+//! change, regardless of which process made it; the [`Refresher`] reads that number four times a second and builds a
+//! new snapshot when it has changed. While the database is unavailable, the last snapshot stays in force.
 
 mod refresh;
 mod settings;
@@ -19,18 +19,18 @@ pub use settings::Settings;
 pub use snapshot::{Link, Snapshot};
 use tokio::sync::Notify;
 
-/// Where requests find the newest snapshot.
+/// Holder of the current snapshot, shared by all requests.
 #[derive(Debug)]
 pub struct Catalog {
     current: ArcSwap<Snapshot>,
     database_ok: AtomicBool,
-    /// Whether somebody has read the list of models since it was last asked for.
+    /// Whether the list of models has been read since [`Catalog::take_looked`] was last called.
     looked: AtomicBool,
     stirred: Notify,
 }
 
 impl Catalog {
-    /// A catalogue that begins with `snapshot`.
+    /// Creates a catalogue with `snapshot` as its first state.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
         Self {
@@ -41,35 +41,35 @@ impl Catalog {
         }
     }
 
-    /// Puts `snapshot` in force.
+    /// Makes `snapshot` the current one, and wakes the waiter in [`Self::stirred`].
     fn replace(&self, snapshot: Snapshot) {
         self.current.store(Arc::new(snapshot));
         self.stirred.notify_one();
     }
 
-    /// Notes that somebody reads the list of models, so that it is brought up to date behind their back.
+    /// Records that a client reads the list of models, so that it is refreshed in the background.
     pub(crate) fn look(&self) {
         self.looked.store(true, Ordering::Relaxed);
         self.stirred.notify_one();
     }
 
-    /// Whether [`Self::look`] was called since the last time.
+    /// Returns whether [`Self::look`] was called since the last call, and resets the flag.
     pub(crate) fn take_looked(&self) -> bool {
         self.looked.swap(false, Ordering::Relaxed)
     }
 
-    /// Waits until there is another snapshot, or somebody looks at the list of models. For one waiter.
+    /// Waits until the snapshot is replaced or [`Self::look`] is called. Supports a single waiter.
     pub(crate) async fn stirred(&self) {
         self.stirred.notified().await;
     }
 
-    /// The newest snapshot. Do not keep the guard across an await.
+    /// Returns the current snapshot. Do not hold the guard across an await point.
     #[must_use]
     pub fn current(&self) -> Guard<Arc<Snapshot>> {
         self.current.load()
     }
 
-    /// Whether the database answered the last time it was asked.
+    /// Returns whether the last query to the database succeeded.
     #[must_use]
     pub fn database_ok(&self) -> bool {
         self.database_ok.load(Ordering::Relaxed)

@@ -1,8 +1,8 @@
-//! The attempt loop: providers are tried in order until one answers well.
+//! The attempt loop: tries providers in order until one returns a usable response.
 //!
-//! Any number of providers may be tried *before* the first byte has gone to the client, and none after it. An answer is
-//! good when its head is good and its body begins well: of a stream the first event is awaited, any other answer is read
-//! to its end (bounded) before it is passed on.
+//! Any number of providers may be tried *before* the first byte has been sent to the client, and none after it. A
+//! response is usable when its head and the beginning of its body are: for a stream, the loop waits for the first
+//! event; any other response is read to its end (bounded) before it is passed on.
 
 mod attempt;
 mod failure;
@@ -23,28 +23,28 @@ use crate::{
     route::Candidate,
 };
 
-/// A request that is ready to be answered.
+/// A parsed request, ready to be forwarded.
 #[derive(Debug)]
 pub struct Call {
-    /// Its books.
+    /// Journal entry and counters of the request.
     pub exchange: Exchange,
-    /// Its headers, as the client sent them.
+    /// Headers as sent by the client.
     pub headers: HeaderMap,
-    /// Its body, as the client sent it.
+    /// Body as sent by the client.
     pub body: Bytes,
-    /// What was read of the body.
+    /// Fields parsed from the body.
     pub envelope: Envelope,
 }
 
-/// An answer worth passing on.
+/// A response that may be passed on to the client.
 enum Good {
-    /// A stream, what was read of it, and its head.
+    /// A stream: its headers, the pieces already read, and the remaining source.
     Stream { headers: HeaderMap, begun: Vec<Bytes>, rest: Source },
-    /// A whole answer.
+    /// A complete response.
     Whole { headers: HeaderMap, body: Bytes },
 }
 
-/// Answers `call` by one of `candidates`, which are not empty.
+/// Answers `call` from the first of `candidates` that returns a usable response. `candidates` must not be empty.
 pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Response<ResponseBody> {
     let Call { mut exchange, headers, body, envelope } = call;
     let mut failure = None;

@@ -1,4 +1,4 @@
-//! Keeping the snapshot fresh.
+//! Polls the database and replaces the snapshot when the catalogue has changed.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -10,14 +10,14 @@ use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
 use super::{Catalog, Snapshot, snapshot::address};
 use crate::{clock::unix_ms, metrics::Metrics, provider::Provider};
 
-/// Four looks a second: a change is in force well within the promised second.
+/// Polling interval: four times a second, so that a change takes effect well within the promised second.
 const PERIOD: Duration = Duration::from_millis(250);
-/// A database that takes longer counts as away.
+/// Timeout of a read; a database that takes longer counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Writing a long list waits for other writers, too.
+/// Timeout of a write; longer, because writing a long list also waits for other writers.
 const WRITING: Duration = Duration::from_secs(20);
 
-/// Reads the database and replaces the snapshot when the catalogue has changed.
+/// Background task that reads the database and replaces the snapshot when the catalogue has changed.
 #[derive(Debug)]
 pub struct Refresher {
     catalog: Arc<Catalog>,
@@ -27,19 +27,19 @@ pub struct Refresher {
     metrics: Arc<Metrics>,
 }
 
-/// Why the catalogue could not be read.
+/// Error of a read or write of the catalogue.
 #[derive(Debug, thiserror::Error)]
 pub enum Away {
-    /// The database said so.
+    /// The database returned an error.
     #[error(transparent)]
     Failed(#[from] Error),
-    /// It said nothing.
+    /// The database did not respond within the timeout.
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Silent,
 }
 
 impl Refresher {
-    /// Fills `catalog` from `store`.
+    /// Creates a refresher that updates `catalog` from `store`.
     #[must_use]
     pub fn new(
         catalog: Arc<Catalog>,
@@ -51,21 +51,21 @@ impl Refresher {
         Self { catalog, store, sealer, policy, metrics }
     }
 
-    /// Watches the database for changes, until it is dropped.
+    /// Polls the database for changes. Never returns; cancelled by dropping the future.
     pub async fn watch(&self) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            // What is wrong has been logged, once, and is told by `/health`.
+            // `refresh` has logged the error once, and `/health` reports it.
             self.refresh().await.ok();
         }
     }
 
-    /// Brings the snapshot up to date now.
+    /// Updates the snapshot now, if the catalogue has changed.
     ///
     /// # Errors
-    /// [`Away`]; the last snapshot stays in force then.
+    /// Returns [`Away`] when the database cannot be read; the last snapshot then stays in force.
     pub async fn refresh(&self) -> Result<(), Away> {
         let known = self.catalog.current().version();
         let looked = timeout(PATIENCE, self.look(known)).await.map_err(|_elapsed| Away::Silent);
@@ -85,40 +85,41 @@ impl Refresher {
         Ok(())
     }
 
-    /// Whether the database has the provider, enabled or not.
+    /// Returns whether the database has the provider, enabled or not.
     ///
     /// # Errors
-    /// [`Away`].
+    /// Returns [`Away`] when the database cannot be read.
     pub async fn knows(&self, provider: &str) -> Result<bool, Away> {
         let found = timeout(PATIENCE, providers::get(&self.store, provider)).await.map_err(|_elapsed| Away::Silent)?;
         match found {
             Ok(_) => Ok(true),
-            // What cannot be an id is none.
+            // A string that is not a valid id cannot name a provider.
             Err(Error::NotFound { .. } | Error::Invalid(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Makes and links the models that a provider lists.
+    /// Creates and links the models that `provider` lists.
     ///
     /// # Errors
-    /// [`Away`]; nothing was changed then, or it will be seen.
+    /// Returns [`Away`] when the database cannot be written. A change that was committed after the timeout is picked up
+    /// by the next refresh.
     pub async fn sync(&self, provider: &str, listed: &[String]) -> Result<provider_models::Synced, Away> {
         let synced = provider_models::sync(&self.store, provider, listed, unix_ms());
         Ok(timeout(WRITING, synced).await.map_err(|_elapsed| Away::Silent)??)
     }
 
-    /// Keeps the list that a provider has answered with, beyond a restart, and puts it in force.
+    /// Stores the list of models that `provider` returned, so that it survives a restart, and refreshes the snapshot.
     ///
     /// # Errors
-    /// [`Away`]; the list is not in force then.
+    /// Returns [`Away`] when the list cannot be stored or the snapshot cannot be refreshed.
     pub async fn keep_list(&self, provider: &Provider, models: &[Model]) -> Result<(), Away> {
         let kept = model_lists::put(&self.store, &provider.id, address(provider), models, unix_ms());
         timeout(WRITING, kept).await.map_err(|_elapsed| Away::Silent)??;
         self.refresh().await
     }
 
-    /// A new snapshot, if there is one.
+    /// Loads a new snapshot; `None` if the version of the catalogue is still `known`.
     async fn look(&self, known: i64) -> Result<Option<Snapshot>, Error> {
         if catalog::version(&self.store).await? == known {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The settings that requests obey, read once per change of the catalogue.
+//! Settings that apply to requests, read once per change of the catalogue.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use signalbox_upstream::Deadlines;
 
 use crate::journal::{Bodies, Kept};
 
-/// How long a provider may be silent, in milliseconds.
+/// Key of the setting for the maximum silence of a provider, in milliseconds.
 const TIMEOUT: &str = "server.timeout";
 
-/// What people have set. What nobody has set is left to the configuration.
+/// Settings stored in the database. The configuration applies where a setting is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     timeout: Option<Duration>,
@@ -29,8 +29,8 @@ impl Settings {
         }
     }
 
-    /// How long providers may take which do not say so themselves. The setting is about silence, before an answer and within
-    /// it: it ends no answer that goes on.
+    /// Returns the deadlines for providers without a timeout of their own. The setting bounds only silence, before the
+    /// response and within it; it never ends a response that is still sending.
     #[must_use]
     pub fn deadlines(self, configured: Deadlines) -> Deadlines {
         match self.timeout {
@@ -39,7 +39,7 @@ impl Settings {
         }
     }
 
-    /// What the log keeps of an exchange of which it would otherwise keep `bodies`.
+    /// Returns how much of an exchange the log keeps, where the configuration and the provider allow `bodies`.
     #[must_use]
     pub fn kept(self, bodies: Bodies) -> Kept {
         let unless = |on: bool| if on { bodies } else { Bodies::Off };
@@ -53,7 +53,8 @@ impl Default for Settings {
     }
 }
 
-/// The original stored numbers as doubles.
+/// Parses a positive number of milliseconds. The Node.js version stored numbers as doubles, so a trailing `.0` is
+/// accepted.
 fn millis(value: &str) -> Option<Duration> {
     let whole = value.strip_suffix(".0").unwrap_or(value);
     let millis = whole.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis);

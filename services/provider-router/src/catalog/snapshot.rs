@@ -1,4 +1,4 @@
-//! One state of the catalogue, indexed for requests.
+//! One state of the catalogue, indexed for request routing.
 
 use std::{
     cmp::Reverse,
@@ -19,47 +19,47 @@ use crate::{
     provider::{Adapter, Config, Provider},
 };
 
-/// One state of the catalogue. Requests see enabled providers only.
+/// Immutable state of the catalogue. Requests see enabled providers only.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     version: i64,
-    /// The rows of all providers, disabled ones too, by priority, highest first; then by name.
+    /// Rows of all providers, including disabled ones, by descending priority, then by name.
     rows: Vec<schema::Provider>,
-    /// The enabled ones, in the same order.
+    /// Enabled providers, in the same order.
     providers: Vec<Arc<Provider>>,
     links: HashMap<String, Vec<Link>>,
     open: Vec<Arc<Provider>>,
-    /// By provider.
+    /// Lists of models that the providers return themselves, by provider id.
     lists: HashMap<String, OwnList>,
-    /// By model: the providers whose own list names it, in the order in which they are tried.
+    /// Providers whose own list contains the model, by model id, in routing order.
     offers: HashMap<String, Vec<Arc<Provider>>>,
     active: Option<Arc<Provider>>,
-    /// The setting `active_provider`, whatever it names.
+    /// Value of the setting `active_provider`, whatever it names.
     chosen: Option<String>,
     models: Vec<Model>,
     settings: Settings,
 }
 
-/// A provider that serves a model.
+/// A provider linked to a model.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// The provider.
+    /// The linked provider.
     pub provider: Arc<Provider>,
-    /// The name it knows the model by.
+    /// Name of the model at the provider.
     pub upstream_model: String,
 }
 
-/// What an enabled provider says of its models.
+/// List of models that an enabled provider returns itself.
 #[derive(Debug)]
 struct OwnList {
-    /// Changes with everything that its list may depend on.
+    /// Changes with everything that the list may depend on.
     fingerprint: u64,
-    /// The last good list; `None` while it has never answered at this address.
+    /// Last list that was read successfully; `None` if there has been none from the current address.
     models: Option<Vec<Model>>,
 }
 
 impl Snapshot {
-    /// Indexes what the database has.
+    /// Indexes the rows of the database.
     #[must_use]
     pub fn new(catalog: Catalog, sealer: &Sealer, policy: &AddressPolicy, metrics: &Metrics) -> Self {
         let settings = Settings::read(&catalog.settings);
@@ -114,106 +114,106 @@ impl Snapshot {
         }
     }
 
-    /// The version of the catalogue it was made from.
+    /// Returns the version of the catalogue that this snapshot was built from.
     #[must_use]
     pub fn version(&self) -> i64 {
         self.version
     }
 
-    /// The enabled providers, in the order in which they are tried.
+    /// Returns the enabled providers, in routing order.
     #[must_use]
     pub fn providers(&self) -> &[Arc<Provider>] {
         &self.providers
     }
 
-    /// How many providers are enabled.
+    /// Returns the number of enabled providers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.providers.len()
     }
 
-    /// Whether no provider is enabled.
+    /// Returns whether no provider is enabled.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.providers.is_empty()
     }
 
-    /// An enabled provider.
+    /// Returns the enabled provider with this id.
     #[must_use]
     pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| provider.id == id)
     }
 
-    /// The provider of the setting `active_provider`, if it is enabled.
+    /// Returns the provider named by the setting `active_provider`, if it is enabled.
     #[must_use]
     pub fn active(&self) -> Option<&Arc<Provider>> {
         self.active.as_ref()
     }
 
-    /// The id that the setting `active_provider` names, whether or not such a provider is enabled.
+    /// Returns the id in the setting `active_provider`, whether or not an enabled provider has it.
     #[must_use]
     pub fn chosen(&self) -> Option<&str> {
         self.chosen.as_deref()
     }
 
-    /// The rows of all providers, disabled ones too, in the order in which they are tried.
+    /// Returns the rows of all providers, including disabled ones, in routing order.
     #[must_use]
     pub fn rows(&self) -> &[schema::Provider] {
         &self.rows
     }
 
-    /// The providers linked to a model, in the order in which they are tried.
+    /// Returns the providers linked to `model`, in routing order.
     #[must_use]
     pub fn linked(&self, model: &str) -> &[Link] {
         self.links.get(model).map_or(&[], Vec::as_slice)
     }
 
-    /// Providers without any linked model.
+    /// Returns the enabled providers without any linked model.
     #[must_use]
     pub fn open(&self) -> &[Arc<Provider>] {
         &self.open
     }
 
-    /// The providers whose own list names `model`, in the order in which they are tried.
+    /// Returns the providers whose own list contains `model`, in routing order.
     #[must_use]
     pub fn offering(&self, model: &str) -> &[Arc<Provider>] {
         self.offers.get(model).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether `provider` is linked to `model`, or lists it itself.
+    /// Returns whether `provider` is linked to `model` or contains it in its own list.
     #[must_use]
     pub fn serves(&self, provider: &Provider, model: &str) -> bool {
         self.linked(model).iter().any(|link| link.provider.id == provider.id)
             || self.offering(model).iter().any(|offering| offering.id == provider.id)
     }
 
-    /// Whether `provider` has no linked model, so that it may serve any.
+    /// Returns whether `provider` has no linked model, in which case it may serve any model.
     #[must_use]
     pub fn is_open(&self, provider: &Provider) -> bool {
         self.open.iter().any(|open| open.id == provider.id)
     }
 
-    /// A number that changes with everything that the own list of `provider` may depend on.
+    /// Returns a number that changes with everything that the own list of `provider` may depend on.
     #[must_use]
     pub fn fingerprint(&self, provider: &Provider) -> Option<u64> {
         self.lists.get(&provider.id).map(|list| list.fingerprint)
     }
 
-    /// The last good list that `provider` has answered with.
+    /// Returns the last list that was read successfully from `provider`.
     #[must_use]
     pub fn own_list(&self, provider: &Provider) -> Option<&[Model]> {
         self.lists.get(&provider.id)?.models.as_deref()
     }
 
-    /// The name `provider` knows `model` by.
+    /// Returns the name of `model` at `provider`.
     #[must_use]
     pub fn upstream_name<'a>(&'a self, provider: &Provider, model: &'a str) -> &'a str {
         let link = self.linked(model).iter().find(|link| link.provider.id == provider.id);
         link.map_or(model, |link| &link.upstream_model)
     }
 
-    /// Returns the models that can be asked for by name, as OpenAI lists them: those of the active provider first, as it lists
-    /// them itself, then the others of the catalogue by id.
+    /// Returns the models that can be requested by name, in OpenAI's list format: those of the active provider first,
+    /// in the order of its own list, then the remaining models of the catalogue by id.
     #[must_use]
     pub fn models(&self) -> ModelList {
         let mut seen = HashSet::new();
@@ -223,7 +223,7 @@ impl Snapshot {
         ModelList::new(all.cloned().collect())
     }
 
-    /// Returns the models that `provider` lists itself, then the others it is linked to, as OpenAI lists them.
+    /// Returns the models of the provider's own list, then the remaining ones linked to it, in OpenAI's list format.
     #[must_use]
     pub fn models_of(&self, provider: &Provider) -> ModelList {
         let mut seen = HashSet::new();
@@ -231,27 +231,28 @@ impl Snapshot {
         ModelList::new(own.chain(self.links_of(provider)).filter(|model| seen.insert(&*model.id)).cloned().collect())
     }
 
-    /// Returns the models that `provider` is linked to, by id.
+    /// Returns the models linked to `provider`, by id.
     pub fn links_of(&self, provider: &Provider) -> impl Iterator<Item = &Model> {
         let linked = |model: &&Model| self.linked(&model.id).iter().any(|link| link.provider.id == provider.id);
         self.models.iter().filter(linked)
     }
 
-    /// Returns what is known of a model that `provider` serves.
+    /// Returns the entry of a model that `provider` serves; its own list takes precedence.
     #[must_use]
     pub fn model(&self, provider: &Provider, id: &str) -> Option<&Model> {
         let own = self.own_list(provider).and_then(|list| list.iter().find(|model| model.id == id));
         own.or_else(|| self.links_of(provider).find(|model| model.id == id))
     }
 
-    /// What people have set.
+    /// Returns the settings that apply to requests.
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.settings
     }
 }
 
-/// What can be read, and why the rest cannot. One provider whose secrets are lost does not keep the others away.
+/// Unseals the configuration. Returns the readable values, and the error of an unreadable one: a provider whose secrets
+/// are lost is disabled on its own, without affecting the other providers.
 fn read(configs: &[ProviderConfig], sealer: &Sealer) -> (Config, Option<String>) {
     let (mut config, mut sealed) = (Config::new(), None);
     for row in configs {
@@ -263,13 +264,13 @@ fn read(configs: &[ProviderConfig], sealer: &Sealer) -> (Config, Option<String>)
     (config, sealed)
 }
 
-/// Returns where a provider is asked: as it is configured, or as its kind says.
+/// Returns the base URL of a provider: the configured one, or else the default of its type.
 pub(super) fn address(provider: &Provider) -> &str {
     let of_kind = provider_type(&provider.row.kind).base_url.unwrap_or_default();
     if provider.base_url.is_empty() { of_kind } else { &provider.base_url }
 }
 
-/// Hashes a provider's row and its configuration as it is stored, secrets sealed.
+/// Hashes a provider's row and its stored configuration, with the secrets still sealed.
 fn fingerprint(row: &schema::Provider, configs: &[ProviderConfig]) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&row.kind, row.updated_at).hash(&mut hasher);
@@ -279,7 +280,7 @@ fn fingerprint(row: &schema::Provider, configs: &[ProviderConfig]) -> u64 {
     hasher.finish()
 }
 
-/// `upstream_model` of a link's configuration, else the model's own id.
+/// Returns `upstream_model` of the link's configuration, or else the model's own id.
 fn upstream_name(model: &str, config: Option<&str>) -> String {
     let config: Option<Config> = config.and_then(|config| serde_json::from_str(config).ok());
     let name = config.as_ref().and_then(|config| config.get("upstream_model")).and_then(serde_json::Value::as_str);

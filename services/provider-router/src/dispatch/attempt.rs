@@ -1,4 +1,4 @@
-//! One attempt: build, send, judge.
+//! A single attempt: builds the request, sends it, and checks the response.
 
 use std::{borrow::Cow, future::poll_fn};
 
@@ -25,16 +25,16 @@ use crate::{
     route::Candidate,
 };
 
-/// A whole answer larger than this is not passed on.
+/// Maximum bytes of a complete response; a larger one is not passed on.
 const MAX_WHOLE: usize = 64 << 20;
-/// An error body is cut here.
+/// Maximum bytes of an error body; the rest is cut off.
 const MAX_ERROR: usize = 1 << 20;
-/// Maximum bytes of a stream before its first chunk that are held back …
+/// Maximum bytes of a stream held back before its first chunk.
 const MAX_PREAMBLE: usize = 64 << 10;
-/// … and maximum events that are no chunks. After that the stream passes, whatever comes.
+/// Maximum number of events without a chunk that are held back. Past either limit the stream is passed on as it is.
 const MAX_PREAMBLE_EVENTS: usize = 16;
 
-/// Asks one provider.
+/// Sends the request to one provider and checks its response.
 pub(super) async fn attempt(
     app: &App,
     candidate: &Candidate,
@@ -66,8 +66,8 @@ pub(super) async fn attempt(
     }
 }
 
-/// The deadlines of an attempt that begins `elapsed` after the request arrived: all attempts share one total. A provider's own
-/// `timeout` bounds its silence, before its answer and within it, as the setting `server.timeout` does.
+/// Returns the deadlines of an attempt that begins `elapsed` after the request arrived; all attempts share one total. A
+/// provider's own `timeout` bounds its silence before and within the response, as the setting `server.timeout` does.
 fn deadlines(app: &App, openai: &OpenAi, elapsed: Duration) -> Deadlines {
     let base = app.deadlines();
     let (headers, idle) = openai.timeout.map_or((base.headers, base.idle), |timeout| (timeout, timeout));
@@ -87,7 +87,8 @@ fn repeat(echo: &Echo, id: &str, model: &str, body: &Bytes, envelope: &Envelope)
     Good::Whole { headers, body: echo.completion(id, model, created, body) }
 }
 
-/// Says whether an answer may go to the client. A stream may begin with comments for as long as `max_preamble`.
+/// Decides whether a response may be passed on to the client. The preamble of a stream is held back for at most
+/// `max_preamble`.
 async fn judge(
     response: Response<signalbox_upstream::Body>,
     stream: bool,
@@ -120,7 +121,7 @@ async fn judge(
         }
         (false, Framing::Events) => {
             let stream = read_whole(begun, &mut source).await?;
-            // An error in it is found as it is in a stream that was asked for.
+            // An error event fails the attempt here, as it does in a stream that the client requested.
             judge_events(&stream)?;
             let body = framing::whole_of(&stream)
                 .ok_or_else(|| Failure::Invalid { reason: "it is an event stream that ended too early".into() })?;
@@ -130,7 +131,7 @@ async fn judge(
     }
 }
 
-/// Reads as much of an answer as shows how it is framed. Its content type counts only where its bytes do not tell.
+/// Reads a response until its framing is known. The content type decides only where the bytes do not.
 async fn recognise(source: &mut Source, headers: &HeaderMap) -> Result<(Bytes, Framing), Failure> {
     let mut begun = Bytes::new();
     loop {
@@ -155,19 +156,19 @@ async fn recognise(source: &mut Source, headers: &HeaderMap) -> Result<(Bytes, F
     }
 }
 
-/// The failure of an answer that is neither JSON nor an event stream.
+/// Returns the failure for a response that is neither JSON nor an event stream.
 fn neither(body: &Bytes) -> Failure {
     let reason = if body.trim_ascii().is_empty() { "it is empty".to_owned() } else { json::why_not(body) };
     Failure::Invalid { reason: format!("it is neither JSON nor an event stream: {reason}") }
 }
 
-/// Reads an answer to its end.
+/// Reads a response to its end, up to [`MAX_WHOLE`] bytes.
 async fn read_whole(begun: Bytes, source: &mut Source) -> Result<Bytes, Failure> {
     let (body, complete) = read(begun, source, MAX_WHOLE).await?;
     if complete { Ok(body) } else { Err(Failure::TooLarge { limit: MAX_WHOLE }) }
 }
 
-/// Reads a whole answer and makes sure that it is one.
+/// Reads a complete response and checks that it is a chat completion.
 async fn whole(begun: Bytes, source: &mut Source) -> Result<Bytes, Failure> {
     let body = read_whole(begun, source).await?;
     let reason = match read_event(&body) {
@@ -181,11 +182,12 @@ async fn whole(begun: Bytes, source: &mut Source) -> Result<Bytes, Failure> {
     Err(Failure::Invalid { reason })
 }
 
-/// Reads up to `limit` bytes of an answer that begins with `begun`; says whether that was all.
+/// Reads up to `limit` bytes of a response that begins with `begun`. Returns the bytes, and whether the response was
+/// complete.
 async fn read(begun: Bytes, source: &mut Source, limit: usize) -> Result<(Bytes, bool), signalbox_upstream::Error> {
     let mut first = begun;
     let mut whole: Option<BytesMut> = None;
-    // Most answers come in one piece, which is then passed on without being copied.
+    // Most responses arrive in one piece, which is then passed on without a copy.
     while let Some(more) = poll_fn(|cx| source.poll_data(cx)).await.transpose()? {
         if first.is_empty() {
             first = more;
@@ -200,10 +202,10 @@ async fn read(begun: Bytes, source: &mut Source, limit: usize) -> Result<(Bytes,
     Ok((whole.map_or(first, BytesMut::freeze), true))
 }
 
-/// Reads a stream up to its first chunk. A stream that fails before it, or ends without one, is no answer.
+/// Reads a stream up to its first chunk. A stream that fails before it, or ends without one, is a failure.
 ///
-/// What comes before is held back, because another provider may still be asked; but not beyond `held_until`, once anything has
-/// come: a client that hears nothing takes the connection for dead.
+/// The events before the first chunk are held back, because another provider may still be tried; but once any bytes
+/// have arrived, not beyond `held_until`, because a client that receives nothing takes the connection for dead.
 async fn first_event(begun: Bytes, source: &mut Source, held_until: Instant) -> Result<Vec<Bytes>, Failure> {
     let mut judge = Preamble { splitter: Splitter::new(MAX_PREAMBLE), len: 0, events: 0 };
     let mut pieces = Vec::new();
@@ -221,7 +223,7 @@ async fn first_event(begun: Bytes, source: &mut Source, held_until: Instant) -> 
     judge.ended().map(|()| pieces)
 }
 
-/// Looks for an error in a stream that is there to its end.
+/// Checks a complete event stream for error events.
 fn judge_events(stream: &Bytes) -> Result<(), Failure> {
     let mut splitter = Splitter::new(usize::MAX);
     splitter.push(stream.clone());
@@ -231,7 +233,7 @@ fn judge_events(stream: &Bytes) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a stream has before its first chunk.
+/// State of a stream before its first chunk.
 struct Preamble {
     splitter: Splitter,
     len: usize,
@@ -239,13 +241,13 @@ struct Preamble {
 }
 
 impl Preamble {
-    /// Whether the stream may pass now that these bytes have come.
+    /// Takes the next bytes, and returns whether the stream may be passed on now.
     fn passes(&mut self, bytes: Bytes) -> Result<bool, Failure> {
         self.splitter.push(bytes);
         loop {
             match self.splitter.next_frame() {
                 Ok(None) => return Ok(false),
-                // An enormous first event cannot be judged; it is not an error event.
+                // A first event beyond the limit cannot be parsed; it is too large for an error event.
                 Err(_) => return Ok(true),
                 Ok(Some(frame)) if judge_event(&frame)? => return Ok(true),
                 Ok(Some(frame)) => {
@@ -259,7 +261,7 @@ impl Preamble {
         }
     }
 
-    /// The stream has ended: was its rest a chunk?
+    /// Handles the end of the stream: fails unless the remaining bytes contain a chunk.
     fn ended(mut self) -> Result<(), Failure> {
         while let Some(frame) = self.splitter.finish() {
             if judge_event(&frame)? {
@@ -270,7 +272,7 @@ impl Preamble {
     }
 }
 
-/// Whether an event is a piece of an answer; an error if it reports one.
+/// Returns whether an event is a chunk with choices; fails if it reports an error.
 fn judge_event(frame: &Frame) -> Result<bool, Failure> {
     let Some(data) = frame.data() else { return Ok(false) };
     match read_event(&data) {
@@ -287,13 +289,13 @@ fn judge_event(frame: &Frame) -> Result<bool, Failure> {
     }
 }
 
-/// Whether an event says by its name that it is an error.
+/// Returns whether the event's name is `error`.
 fn is_error_event(frame: &Frame) -> bool {
     let mut lines = frame.raw().split(|&byte| byte == b'\n' || byte == b'\r');
     lines.any(|line| line.strip_prefix(b"event:").is_some_and(|name| name.trim_ascii() == b"error"))
 }
 
-/// `type/subtype` of the content type, in lower case, without parameters.
+/// Returns `type/subtype` of the content type, in lower case, without parameters.
 fn media_type(headers: &HeaderMap) -> Cow<'_, str> {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = value.split(';').next().unwrap_or_default().trim();

@@ -1,4 +1,5 @@
-//! An attempt that failed: whether another provider may be tried, and what the client is told if none is left.
+//! Failure of an attempt: whether another provider may be tried, and the error that the client receives if none is
+//! left.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -12,14 +13,14 @@ use signalbox_core::{
 
 use crate::{body::ResponseBody, exchange::Exchange};
 
-/// Why an attempt failed.
+/// Reason why an attempt failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("{0}")]
     Transport(#[from] signalbox_upstream::Error),
     #[error("the provider answered with status {status}")]
     Status { status: StatusCode, headers: Box<HeaderMap>, body: Bytes },
-    /// Some providers report errors with status 200, whole or as the first event of a stream.
+    /// Error reported with status 200, as the whole body or as the first event of a stream; some providers do this.
     #[error("the provider reported an error: {}", error.message)]
     Reported { error: Box<ProviderError>, body: Bytes },
     #[error("the provider's answer cannot be used: {reason}")]
@@ -33,7 +34,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The same without the provider's credentials, which some providers repeat.
+    /// Removes the provider's credentials, which some providers repeat in their errors.
     pub(super) fn masked(mut self, masker: &Masker) -> Self {
         match &mut self {
             Self::Status { headers, body, .. } => {
@@ -55,7 +56,7 @@ impl Failure {
         self
     }
 
-    /// The status that the provider gave or meant.
+    /// Returns the provider's status, or the one named in its error body.
     fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Status { status, .. } => Some(*status),
@@ -70,14 +71,14 @@ impl Failure {
         }
     }
 
-    /// Whether another provider may do better: not when the request itself is at fault.
+    /// Returns whether another provider may succeed; it cannot where the request itself is invalid.
     pub(super) fn allows_another(&self) -> bool {
         self.status().is_none_or(|status| {
             !matches!(status.as_u16(), 400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 417 | 422)
         })
     }
 
-    /// Whether it says something about the provider's health.
+    /// Returns whether the failure counts against the provider's health.
     pub(super) fn blames_provider(&self) -> bool {
         match self.status() {
             Some(status) => matches!(status.as_u16(), 401 | 403) || !status.is_client_error(),
@@ -85,7 +86,7 @@ impl Failure {
         }
     }
 
-    /// Returns what the client is told. Writes the end of the request first.
+    /// Builds the response for the client, after the end of the request has been written to the journal.
     pub(super) async fn into_response(self, mut exchange: Exchange) -> Response<ResponseBody> {
         let (status, headers, body, message) = self.shown();
         exchange.head(status.as_u16(), false);
@@ -94,7 +95,7 @@ impl Failure {
         response_of(status, headers, body)
     }
 
-    /// What the client is told, and the sentence for the log.
+    /// Returns status, headers and body for the client, and the message for the log.
     fn shown(self) -> (StatusCode, HeaderMap, Bytes, String) {
         let message = self.to_string();
         let (status, mut headers, body, message) = match (self.status().filter(|status| may_pass(*status)), self) {
@@ -131,7 +132,7 @@ impl Failure {
     }
 }
 
-/// Whether a provider's status may go to the client as it is: an error, of those that HTTP has.
+/// Returns whether a provider's status may be sent to the client unchanged: only 4xx and 5xx.
 fn may_pass(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
 }
@@ -141,20 +142,20 @@ fn response_of(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     if status.canonical_reason().is_none() {
-        // hyper would write `<none>`.
+        // hyper would write `<none>` as the reason phrase.
         response.extensions_mut().insert(ReasonPhrase::from_static(b"Provider Error"));
     }
     response
 }
 
-/// Leaves a body without secrets as it is, byte by byte.
+/// Masks secrets; a body without any stays identical, byte for byte.
 fn mask(body: &mut Bytes, masker: &Masker) {
     if let Some(masked) = masker.mask(body) {
         *body = masked.into();
     }
 }
 
-/// What a provider says in an error, also where the error stands within a choice.
+/// Returns the error that a provider reports, even inside a choice.
 fn words_of(body: &[u8]) -> Option<ProviderError> {
     provider_error(body).or_else(|| match read_event(body) {
         StreamEvent::Error(error) => Some(error),
@@ -162,7 +163,8 @@ fn words_of(body: &[u8]) -> Option<ProviderError> {
     })
 }
 
-/// The provider's own body if it is shaped like OpenAI's errors; else its words in that shape, or one that quotes it.
+/// Returns the provider's own body if it has the shape of OpenAI's errors; otherwise its message in that shape, or an
+/// error that quotes the first 300 characters of the body.
 fn error_body(status: StatusCode, body: Bytes, said: Option<&ProviderError>) -> Bytes {
     #[derive(Deserialize)]
     struct OpenAiError {
@@ -170,7 +172,7 @@ fn error_body(status: StatusCode, body: Bytes, said: Option<&ProviderError>) -> 
     }
     #[derive(Deserialize)]
     struct Message {
-        #[expect(dead_code, reason = "its presence is the point")]
+        #[expect(dead_code, reason = "only its presence is checked")]
         message: IgnoredAny,
     }
     if serde_json::from_slice::<OpenAiError>(&body).is_ok_and(|shape| matches!(shape.error, Message { .. })) {
@@ -184,7 +186,7 @@ fn error_body(status: StatusCode, body: Bytes, said: Option<&ProviderError>) -> 
     let message = if said.is_empty() {
         format!("the provider answered with status {status} and said nothing")
     } else if said.chars().any(|char| char.is_control() && !char.is_whitespace()) {
-        // Such as a body that is compressed in a way nobody knows.
+        // For example, a body in an unknown compression format.
         format!("the provider answered with status {status} and {} bytes that are no text", body.len())
     } else {
         format!("the provider answered with status {status}: {said}")
@@ -272,7 +274,7 @@ mod tests {
         let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"\x1f\x9d\x90\x00 noise"), None);
         let shown = String::from_utf8_lossy(&shown);
         assert!(shown.contains("10 bytes that are no text") && !shown.contains("noise"), "{shown}");
-        // Latin-1 is text.
+        // Latin-1 counts as text.
         let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"gest\xf6rt"), None);
         assert!(String::from_utf8_lossy(&shown).contains("gest\u{fffd}rt"));
     }

@@ -4,16 +4,16 @@ use signalbox_store::Store;
 use super::*;
 use crate::journal::Bodies;
 
-/// A provider of a test: models with the name the provider knows them by; the first is its default.
+/// Provider row of a test. `models` are pairs of id and upstream name; the first is the default model.
 pub(crate) struct Row<'a> {
     pub(crate) id: &'a str,
     pub(crate) priority: i64,
     pub(crate) models: &'a [(&'a str, Option<&'a str>)],
     pub(crate) enabled: bool,
     pub(crate) kind: &'a str,
-    /// What it lists itself, if it has ever answered.
+    /// The provider's own list, if it has been read.
     pub(crate) list: Option<&'a [&'a str]>,
-    /// `defaultModel` of its configuration.
+    /// `defaultModel` of the provider's configuration.
     pub(crate) default: Option<&'a str>,
 }
 

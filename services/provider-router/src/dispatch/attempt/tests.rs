@@ -1,4 +1,4 @@
-//! Answers as they come over the wire, and what is made of them.
+//! Tests of single attempts against responses sent over a real connection.
 
 use http::Request;
 use http_body_util::BodyExt;
@@ -15,10 +15,10 @@ const CHUNK: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"
 const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 const WHOLE: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
 
-/// An answer that may go to the client: its headers and all of its bytes.
+/// Headers and all bytes of a response that may be passed on to the client.
 type Passed = (HeaderMap, Vec<u8>);
 
-/// Judges an answer with these headers and pieces, the last of which ends it.
+/// Checks a response with these headers and pieces; the last piece ends it.
 async fn judged(stream: bool, headers: &str, pieces: &[&str]) -> Result<Passed, Failure> {
     let (_release, released) = oneshot::channel();
     let (good, rest) = begun(stream, headers, pieces, released, Duration::from_secs(60)).await;
@@ -34,7 +34,7 @@ async fn judged(stream: bool, headers: &str, pieces: &[&str]) -> Result<Passed, 
     Ok((headers, bytes))
 }
 
-/// Judges an answer that ends when `released` says so or is dropped.
+/// Checks a response that is kept open until `released` resolves.
 async fn begun(
     stream: bool,
     headers: &str,
@@ -60,7 +60,7 @@ async fn begun(
         if hold {
             let _ = released.await;
         }
-        // The client may have had enough.
+        // The client may have closed the connection already.
         let _ = peer.write_all(b"0\r\n\r\n").await;
     });
     let target = Target::parse(&url, &AddressPolicy::default()).unwrap();
@@ -190,7 +190,7 @@ async fn comments_are_held_back_for_a_while_only() {
     assert_eq!(pieces.concat(), b": ping\n\n");
     release.send(()).unwrap();
     rest.await.unwrap();
-    // By bytes and by events as well.
+    // The limits on bytes and on events apply as well.
     let comment = format!(": {}\n\n", "x".repeat(1000));
     for preamble in [comment.repeat(70), "event: ping\ndata: {}\n\n".repeat(20)] {
         let (_, bytes) = judged(true, kind, &[&format!("{preamble}data: {{\"error\":\"late\"}}\n\n")]).await.unwrap();
