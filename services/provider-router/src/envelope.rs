@@ -1,40 +1,40 @@
-//! The few fields of a request body that the router has to know, read without building a tree of it.
+//! Reads the few fields of a request body that routing needs, without building a tree of the document.
 
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 use signalbox_core::json::{self, Reader};
 
-/// What was found in a body.
+/// Fields of a chat request, and the position of its model name.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// `model`, unescaped; `None` when it is absent, null or empty.
+    /// `model`, unescaped; `None` if it is absent, null or empty.
     pub model: Option<String>,
-    /// `stream`; absent and null mean no.
+    /// `stream`; false if it is absent or null.
     pub stream: bool,
-    /// Whether the stream's last chunk shall carry the usage (`stream_options.include_usage`).
+    /// `stream_options.include_usage`: whether the stream's last chunk must contain the usage.
     pub include_usage: bool,
-    /// Where the value of `model` stands in the body: a string with its quotes, or `null`.
+    /// Byte range of the value of `model` in the body: a string with its quotes, or `null`.
     model_at: Option<Range<usize>>,
-    /// Where a first field could be inserted: behind the opening brace.
+    /// Byte position right after the opening brace, where a first field can be inserted.
     insert_at: usize,
 }
 
-/// Why a body is no chat request.
+/// Reason why a body is not a chat request.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Not JSON, or not an object, or a field twice, or a field of the wrong type.
+    /// The body is not a JSON object, or one of the fields is repeated or has the wrong type.
     #[error("the request body is not valid JSON for a chat completion: {0}")]
     Malformed(String),
     /// `messages` is absent or null.
     #[error("`messages` is missing: send an array with at least one message")]
     MissingMessages,
-    /// `messages` is something else than an array with something in it.
+    /// `messages` is not an array, or is empty.
     #[error("`messages` must be an array with at least one message")]
     InvalidMessages,
 }
 
-/// The values of the fields as they stand in the body, `null` included.
+/// Raw values of the fields, as written in the body, including `null`.
 #[derive(Default)]
 struct Fields<'a> {
     model: Option<&'a [u8]>,
@@ -49,7 +49,7 @@ impl Envelope {
     /// Reads the fields of a chat request.
     ///
     /// # Errors
-    /// [`EnvelopeError`] says what is wrong with the body.
+    /// Returns an [`EnvelopeError`] if the body is not a chat request.
     pub fn parse(body: &[u8]) -> Result<Self, EnvelopeError> {
         let fields = Fields::find(body).map_err(EnvelopeError::Malformed)?;
         let wrong = |what: &str| EnvelopeError::Malformed(what.into());
@@ -77,24 +77,24 @@ impl Envelope {
         Ok(Self { model, stream, include_usage, model_at, insert_at })
     }
 
-    /// The body with `model` as its model name: the same bytes but for that value.
+    /// Returns the body with `model` as its model name; all other bytes stay identical.
     #[must_use]
     pub fn with_model(&self, body: &Bytes, model: &str) -> Bytes {
         if self.model.as_deref() == Some(model) {
             return body.clone();
         }
-        // A string always becomes JSON.
+        // Serialising a string cannot fail.
         let name = serde_json::to_string(model).unwrap_or_default();
         let (at, name) = match &self.model_at {
             Some(at) => (at.clone(), name),
-            // The body has at least `messages`, so a comma may follow.
+            // The object is not empty, because it has `messages`, so a comma may follow.
             None => (self.insert_at..self.insert_at, format!("\"model\":{name},")),
         };
         [&body[..at.start], name.as_bytes(), &body[at.end..]].concat().into()
     }
 }
 
-/// The body without the byte order mark that some editors and Windows programs put in front of UTF-8. JSON has none, and
+/// Removes the UTF-8 byte order mark that some editors and Windows programs write. JSON does not allow it, and
 /// providers refuse it.
 #[must_use]
 pub fn without_bom(body: Bytes) -> Bytes {
@@ -104,7 +104,8 @@ pub fn without_bom(body: Bytes) -> Bytes {
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
-    /// Finds them in a body, which has to be a JSON object that has each of them once; or says why it is none.
+    /// Finds the fields in the body, which must be a valid JSON object with each of them at most once. Fails with a
+    /// message for the client.
     fn find(body: &'a [u8]) -> Result<Self, String> {
         simdutf8::compat::from_utf8(body).map_err(|error| error.to_string())?;
         let (mut reader, mut fields, mut twice) = (Reader::new(body), Self::default(), None);
@@ -131,7 +132,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// `true` or `false`; false where there is none, and `None` where there is something else.
+/// Parses `true` or `false`. Absent and null are false; returns `None` for any other value.
 fn flag(raw: Option<&[u8]>) -> Option<bool> {
     match raw {
         None | Some(b"false" | b"null") => Some(false),
@@ -188,7 +189,7 @@ mod tests {
         ] {
             assert!(matches!(parse(body), Err(EnvelopeError::Malformed(_))), "{body}");
         }
-        // Providers say themselves what they think of half a surrogate pair in a message.
+        // Half a surrogate pair in a message is left to the provider to judge.
         for half in [r#"["\ud83d"]"#, r#"[{"role":"user","content":"a \ude00"}]"#, r#"[{"\ud83d":"\ud83d\ud83d"}]"#] {
             assert!(parse(&format!(r#"{{"model":"a","messages":{half}}}"#)).is_ok(), "{half}");
         }
@@ -246,7 +247,7 @@ mod tests {
                 assert_eq!(envelope.with_model(&body, "m"), format!("{{{before}\"model\":\"m\"{after}}}"));
             }
         }
-        // The name of a field may be spelt with escapes.
+        // The name of the field may be written with escapes.
         let body = Bytes::from_static(br#"{"mod\u0065l":null,"messages":[1]}"#);
         let envelope = Envelope::parse(&body).unwrap();
         assert_eq!(envelope.with_model(&body, "m"), br#"{"mod\u0065l":"m","messages":[1]}"#.as_slice());

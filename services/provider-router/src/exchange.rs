@@ -1,4 +1,4 @@
-//! The books of one request, from its arrival to its end.
+//! State of one request, from its arrival to the end written to the journal.
 
 use std::{pin::Pin, sync::Arc, task::Context};
 
@@ -20,16 +20,16 @@ use crate::{
     route::Candidate,
 };
 
-/// Maximum bytes of an answer that wait in memory before they are handed to the journal …
+/// Maximum bytes of a response buffered in memory before they are appended to the journal.
 const PART: usize = 4 << 10;
-/// … and how long fewer than that wait, counted from the first pause of the stream after they came.
+/// Maximum time that fewer bytes stay buffered, counted from the first pause of the stream after they arrived.
 const PART_AFTER: Duration = Duration::from_millis(250);
 
-/// The books of one request. Dropping it before [`Exchange::finish`] means that the client has left: the end is written
-/// then, so that every request ends exactly once.
+/// State of one request. Dropping it before [`Exchange::finish`] means that the client has disconnected; the end is
+/// then written by `drop`, so that every request ends exactly once.
 #[derive(Debug)]
 pub struct Exchange {
-    /// `None` once the end is written.
+    /// Journal entry; `None` once the end is written.
     entry: Option<Entry>,
     arrived: Instant,
     provider: Option<Arc<Provider>>,
@@ -38,22 +38,23 @@ pub struct Exchange {
     status_code: Option<u16>,
     first_byte: Option<Duration>,
     streamed: bool,
-    /// The newest bytes of the answer, which the journal does not have yet.
+    /// Newest bytes of the response, not yet in the journal.
     answer: Vec<u8>,
-    /// When they are handed over if no more come; only streams that pause have one.
+    /// Timer for appending them to the journal; created at the first pause of a stream.
     part_due: Option<Pin<Box<Sleep>>>,
     is_part_due_set: bool,
     answer_len: u64,
-    /// What was read of the answer while it passed.
+    /// Usage, finish reason and failure, as far as the relay has read them.
     ending: Ending,
     max_answer_len: u64,
     kept: Kept,
-    /// Its place among the requests in flight.
+    /// Permit of the limit on requests in flight.
     _permit: OwnedSemaphorePermit,
 }
 
 impl Exchange {
-    /// Opens the books. Of an answer, `max_answer_len` bytes are kept, as `kept` has it.
+    /// Creates the state of a request. At most `max_answer_len` bytes of the response are kept, in the detail given by
+    /// `kept`.
     #[must_use]
     pub fn new(entry: Entry, arrived: Instant, max_answer_len: u64, kept: Kept, permit: OwnedSemaphorePermit) -> Self {
         Self {
@@ -76,44 +77,44 @@ impl Exchange {
         }
     }
 
-    /// The request's id; nil once it is over.
+    /// Returns the request's id; nil once the end is written.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.entry.as_ref().map_or(Uuid::nil(), Entry::id)
     }
 
-    /// What keeps the credentials of the provider that is being asked out of what it says.
+    /// Returns the masker that removes the current provider's credentials from its responses.
     #[must_use]
     pub fn masker(&self) -> &Masker {
         self.provider.as_ref().map_or(&NO_SECRETS, |provider| provider.masker())
     }
 
-    /// When it arrived.
+    /// Returns the time at which the request arrived.
     #[must_use]
     pub fn arrived(&self) -> Instant {
         self.arrived
     }
 
-    /// A provider is going to be asked.
+    /// Records an attempt with `candidate`. `asked_for` is the model that the client named.
     pub fn attempt(&mut self, candidate: &Candidate, asked_for: Option<&str>) {
         self.attempts += 1;
         self.provider = Some(Arc::clone(&candidate.provider));
         self.upstream_model = candidate.model.as_ref().filter(|model| asked_for != Some(model)).cloned();
     }
 
-    /// The head of the answer is going to the client.
+    /// Records the status of the response, and the time to its first byte.
     pub fn head(&mut self, status: u16, streamed: bool) {
         self.status_code = Some(status);
         self.streamed = streamed;
         self.first_byte = Some(self.arrived.elapsed());
     }
 
-    /// More of the answer is going to the client.
+    /// Records the next bytes of the response, and appends them to the journal once a stream has [`PART`] of them.
     pub fn answer(&mut self, bytes: &[u8]) {
         let room = self.max_answer_len.saturating_sub(self.answer_len);
         let kept = usize::try_from(room).map_or(bytes, |room| &bytes[..bytes.len().min(room)]);
         if kept.len() < bytes.len() && self.answer_len == 0 && !self.streamed {
-            // The counts of a whole answer stand behind its text, where the journal does not see them.
+            // In a complete response, the usage may follow the text and so be beyond the part that is kept.
             self.summarize(bytes);
         }
         self.answer_len += bytes.len() as u64;
@@ -123,7 +124,8 @@ impl Exchange {
         }
     }
 
-    /// The stream has paused: hands what has waited long enough to the journal, or wakes the task when it is time.
+    /// Called when the stream pauses: appends the buffered bytes to the journal once [`PART_AFTER`] has passed, or
+    /// registers the waker for that time.
     pub fn poll_part(&mut self, cx: &mut Context<'_>) {
         if self.answer.is_empty() || self.kept.answer != Bodies::Full {
             return;
@@ -143,15 +145,15 @@ impl Exchange {
         }
     }
 
-    /// What the relay has read of the answer's end so far.
+    /// Takes over what the relay has read of the response's end so far.
     pub fn observe(&mut self, ending: &Ending) {
         if self.ending != *ending {
             self.ending.clone_from(ending);
         }
     }
 
-    /// Hands what waits to the journal. What is not to be kept as it is has to be understood first, and stays in memory
-    /// until the end.
+    /// Appends the buffered bytes to the journal. A response that is to be redacted or dropped stays in memory until
+    /// its end, because it has to be parsed as a whole.
     fn part(&mut self) {
         if self.kept.answer == Bodies::Full
             && let Some(entry) = &mut self.entry
@@ -168,7 +170,7 @@ impl Exchange {
         }
     }
 
-    /// Writes the end. The last byte may be released to the client when [`Written`] is ready.
+    /// Writes the end of the request to the journal. The last byte may be sent to the client once [`Written`] is ready.
     pub fn finish(&mut self, status: RequestStatus, error: Option<String>) -> Written {
         let Some(entry) = self.entry.take() else { return Written::default() };
         let duration = self.arrived.elapsed();
@@ -177,7 +179,7 @@ impl Exchange {
         }
         let Kept { request, answer } = self.kept;
         let streamed = self.streamed && answer == Bodies::Full;
-        // Providers quote what they were sent in their errors.
+        // Providers quote the request in their errors.
         let quotable = request.max(answer) == Bodies::Full;
         let error = error.map(|error| if quotable { error } else { "not kept".to_owned() });
         let truncated = self.answer_len > self.max_answer_len;
@@ -210,11 +212,12 @@ impl Drop for Exchange {
         let status = match (self.status_code, &failure, finish_reason) {
             (None, ..) => RequestStatus::Cancelled,
             (Some(_), Some(_), _) => RequestStatus::Failed,
-            // Many clients hang up on the finish reason and do not wait for `[DONE]`: they had the whole answer.
+            // Many clients close the connection after the finish reason without waiting for `[DONE]`; they have the
+            // whole response.
             (Some(_), None, Some(_)) => RequestStatus::Completed,
             (Some(_), None, None) => RequestStatus::ClientDisconnected,
         };
-        // Nobody waits for this end.
+        // No client is waiting for this write.
         drop(self.finish(status, failure));
     }
 }

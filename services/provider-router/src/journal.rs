@@ -1,23 +1,25 @@
-//! The journal: every inference request is written down before a provider is called, and its end before the client sees
-//! its last byte.
+//! Request journal: writes every inference request to disk before a provider is called, and its end before the client
+//! receives the last byte.
 //!
 //! # Theory
-//! Records are appended to segment files ([`segment`]), framed and checksummed ([`record`]). An append is one `write` into
-//! the page cache: it survives the death of the process, and costs a few microseconds. A thread of its own, the
-//! [`loader`], reads behind the writers and moves whole exchanges into the database in batches; a segment is used
-//! again ([`pool`]) only when everything in it is committed. The database may be away for hours: only the loader waits.
+//! Records are appended to segment files ([`segment`]), framed and checksummed ([`record`]). An append is a single
+//! `write` to the page cache: it survives the death of the process, and costs a few microseconds. A separate thread,
+//! the [`loader`], reads behind the writers and moves complete exchanges into the database in batches; a segment is
+//! reused ([`pool`]) only after everything in it is committed. The database may be unavailable for hours: only the
+//! loader waits.
 //!
-//! Every process writes into a directory of its own, `journal/<instance>`, and holds the lock in it. A directory whose
-//! lock is free belongs to a dead process: the next one loads what is left and marks what had not ended `interrupted`.
+//! Every process writes to its own directory, `journal/<instance>`, and holds the lock in it. A directory whose lock is
+//! free belongs to a dead process: the next process to find it loads the remaining records and marks unfinished
+//! requests as `interrupted`.
 //!
-//! A write survives the death of the process. Where it has to survive a power failure too, [`sync`] makes the last byte
-//! wait for the disk, many requests at a time.
+//! An append survives the death of the process. If it has to survive a power failure as well, [`sync`] delays the last
+//! byte until the file is synced to disk, for many requests at a time.
 //!
 //! # Invariants
 //! - [`Journal::begin`] returns before any provider is called; [`Entry::end`] returns before the last byte is released.
-//! - All records of a request are in one shard, in order; so they are read in order.
-//! - Loading twice is the same as loading once: rows are keyed by request id.
-//! - What cannot be written is counted exactly in [`Journal::unlogged`].
+//! - All records of a request are written to one shard, in order, and are therefore read in order.
+//! - Loading is idempotent: rows are keyed by request id.
+//! - Requests that cannot be written are counted exactly in [`Journal::unlogged`].
 
 mod bodies;
 mod intake;
@@ -61,43 +63,43 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JournalConfig {
-    /// Whether there is a request log at all.
+    /// Whether requests are logged at all.
     pub enabled: bool,
-    /// What an end that was written survives.
+    /// Failures that a written end survives.
     pub durability: Durability,
-    /// How much of requests and answers is kept; a provider may be stricter.
+    /// How much of requests and responses is kept; a provider may be stricter.
     pub bodies: Bodies,
-    /// When a segment is left for a new one.
+    /// Size in bytes at which a new segment is started.
     pub segment_bytes: Size,
-    /// How much may wait for the database before requests go unlogged (or are refused).
+    /// Maximum bytes waiting for the database; beyond it requests go unlogged or are refused.
     pub max_bytes: Size,
-    /// How much of an answer is kept.
+    /// Maximum bytes of a response that are kept.
     pub max_answer_bytes: Size,
-    /// What to do when a request cannot be written down.
+    /// How to handle a request that cannot be written.
     pub on_failure: OnFailure,
 }
 
-/// What an end that was written survives.
+/// Failures that a written end survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// The death of the process.
+    /// Death of the process.
     Process,
-    /// A power failure too: the last byte waits until the disk has the end of the request.
+    /// Power failure as well: the last byte is held back until the end of the request is synced to disk.
     Power,
 }
 
-/// What to do when a request cannot be written down.
+/// How to handle a request that cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
-    /// Serve it, count it, and say `degraded`.
+    /// Serve the request, count it, and report `degraded`.
     Serve,
-    /// Answer 503 before any provider is called.
+    /// Respond with status 503 before any provider is called.
     Refuse,
 }
 
-/// The journal of this process. Cheap to clone.
+/// Handle to the journal of this process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Journal(Arc<Inner>);
 
@@ -107,9 +109,9 @@ struct Inner {
     shards: Box<[Mutex<Shard>]>,
     to_loader: mpsc::Sender<ToLoader>,
     status: Arc<Status>,
-    /// Makes what was written survive a power failure, where that is asked for.
+    /// Syncs files to disk; present only with [`Durability::Power`].
     syncer: Option<Syncer>,
-    /// Held as long as the process lives: it says whose directory this is.
+    /// Lock of this process's directory, held as long as the process lives.
     _lock: File,
 }
 
@@ -119,35 +121,35 @@ struct Shard {
     scratch: Vec<u8>,
 }
 
-/// What the writers tell the loader.
+/// Message from a writer to the loader.
 #[derive(Debug)]
 enum ToLoader {
-    /// A new segment has its first record.
+    /// A new segment was opened and has its first record.
     Opened(Arc<Segment>),
-    /// The end of a request that began in the journal could not be written to it.
+    /// The end of a request whose beginning is in the journal, but which could not be written there itself.
     Lost(Uuid, Box<End>),
 }
 
-/// What writers, loader and `/health` share.
+/// Counters and flags shared by the writers, the loader and `/health`.
 #[derive(Debug, Default)]
 struct Status {
-    /// Bytes in segments that are not in the database.
+    /// Bytes in segments that are not in the database yet.
     backlog: AtomicU64,
-    /// Requests that are not, or not wholly, in the journal.
+    /// Number of requests that are missing from the journal, wholly or in part.
     unlogged: AtomicU64,
-    /// The last append failed.
+    /// Whether the last append failed.
     failing: AtomicBool,
-    /// Messages about lost ends that the loader has not read.
+    /// Number of [`ToLoader::Lost`] messages that the loader has not received yet.
     lost: AtomicUsize,
     loader: LoaderStatus,
 }
 
-/// The journal could not take a request, and is configured to refuse it then.
+/// The request could not be written to the journal, and the configuration refuses such requests.
 #[derive(Debug, thiserror::Error)]
 #[error("the request log cannot be written: {0}")]
 pub struct Refused(String);
 
-/// A request that has begun. Exactly one [`Entry::end`] belongs to it.
+/// A request whose beginning has been recorded. Exactly one [`Entry::end`] follows.
 #[derive(Debug)]
 pub struct Entry {
     inner: Arc<Inner>,
@@ -160,20 +162,21 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Logged {
     Nothing,
-    /// Its beginning, and a gap later on.
+    /// The beginning, with a gap after it.
     Partly,
+    /// Everything so far, without a gap.
     SoFar,
 }
 
-/// What was needed in a rush is kept for the next one, up to this part of what may wait for the database …
+/// Divisor of `max_bytes`: free segments from a burst of requests are kept for the next burst up to this share …
 const KEPT_FREE: u64 = 8;
-/// … and so many files, each of which is open twice.
+/// … and up to this number of files, each of which is open twice.
 const MOST_FREE: u64 = 64;
 
-/// How many ends that could not be written are kept in memory for the loader: some 10 MB.
+/// Maximum number of lost ends kept in memory for the loader, about 10 MB.
 const MOST_LOST: usize = 16_384;
 
-/// The directory of one process within the journal's.
+/// Returns the directory of one process below the journal's directory.
 pub(crate) fn instance_dir(data_dir: &Path, instance: &str) -> PathBuf {
     data_dir.join("journal").join(instance)
 }
@@ -181,7 +184,7 @@ pub(crate) fn instance_dir(data_dir: &Path, instance: &str) -> PathBuf {
 // === impl JournalConfig ===
 
 impl JournalConfig {
-    /// How many segments are kept to be written over, beside those that are kept anyway.
+    /// Returns how many free segments are kept for reuse, in addition to the spare ones.
     fn free_segments(&self) -> usize {
         let most = self.max_bytes.bytes() / KEPT_FREE / self.segment_bytes.bytes().max(1);
         usize::try_from(most.min(MOST_FREE)).unwrap_or_default()
@@ -191,10 +194,12 @@ impl JournalConfig {
 // === impl Journal ===
 
 impl Journal {
-    /// Opens a journal for this process below `data_dir`, with `shards` independent writers, and the loader for it.
+    /// Opens the journal of this process below `data_dir`, with `shards` independent writers. Returns it with its
+    /// loader.
     ///
     /// # Errors
-    /// When the directory cannot be made or locked.
+    /// Fails if the directory or a file in it cannot be created, if the directory is locked, or if the sync thread
+    /// cannot be spawned.
     pub fn open(data_dir: &Path, instance: &str, shards: usize, config: JournalConfig) -> io::Result<(Self, Loader)> {
         let dir = instance_dir(data_dir, instance);
         let lock = lock::claim(&dir)?;
@@ -209,10 +214,11 @@ impl Journal {
         Ok((Self(Arc::new(Inner { config, shards, to_loader, status, syncer, _lock: lock })), loader))
     }
 
-    /// Writes down that a request has arrived.
+    /// Records that a request has arrived.
     ///
     /// # Errors
-    /// [`Refused`] when it cannot be written and `on_failure` is `refuse`; the request must not be served then.
+    /// Returns [`Refused`] if the record cannot be written and `on_failure` is `refuse`; the request must not be served
+    /// then.
     pub fn begin(&self, id: Uuid, begin: &Begin, body: &[u8]) -> Result<Entry, Refused> {
         let inner = Arc::clone(&self.0);
         if !inner.config.enabled {
@@ -230,37 +236,37 @@ impl Journal {
         Ok(Entry { inner, id, shard, logged })
     }
 
-    /// How much of requests and answers is kept, where no provider is stricter.
+    /// Returns how much of requests and responses is kept, unless a provider is stricter.
     #[must_use]
     pub fn bodies(&self) -> Bodies {
         self.0.config.bodies
     }
 
-    /// How many bytes of an answer are kept.
+    /// Returns how many bytes of a response are kept.
     #[must_use]
     pub fn max_answer_bytes(&self) -> u64 {
         self.0.config.max_answer_bytes.bytes()
     }
 
-    /// How many requests are not, or not wholly, in the journal; exact.
+    /// Returns the exact number of requests that are missing from the journal, wholly or in part.
     #[must_use]
     pub fn unlogged(&self) -> u64 {
         self.0.status.unlogged.load(Ordering::Relaxed)
     }
 
-    /// How many bytes wait for the database.
+    /// Returns how many bytes wait for the database.
     #[must_use]
     pub fn backlog_bytes(&self) -> u64 {
         self.0.status.backlog.load(Ordering::Relaxed)
     }
 
-    /// Whether the last append failed.
+    /// Returns whether the last append failed.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.0.status.failing.load(Ordering::Relaxed)
     }
 
-    /// How the loader is doing.
+    /// Returns the status of the loader.
     #[must_use]
     pub fn loader_status(&self) -> &LoaderStatus {
         &self.0.status.loader
@@ -270,7 +276,8 @@ impl Journal {
 // === impl Inner ===
 
 impl Inner {
-    /// Threads are spread over the shards, so that workers rarely meet at one lock.
+    /// Returns the shard of the calling thread. Threads are spread over the shards, so that workers rarely contend for
+    /// a lock.
     fn shard_of_thread(&self) -> usize {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed));
@@ -303,25 +310,26 @@ impl Inner {
         head: Option<&impl serde::Serialize>,
         body: &[u8],
     ) -> io::Result<Arc<File>> {
-        // Ends are few bytes, and they free what the bound is about: only beginnings are held up by it.
+        // Parts and ends are written even beyond the limit: ends are small, and let the loader free segments.
         if kind == Kind::Begin && self.status.backlog.load(Ordering::Relaxed) >= self.config.max_bytes.bytes() {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "journal.max_bytes is reached"));
         }
-        // A panic cannot leave the shard half changed: the writer keeps its books by whole records.
+        // A panic cannot leave the shard inconsistent, because the writer advances by whole records.
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
         let Shard { writer, scratch } = &mut *shard;
         encode(scratch, kind, id, head, body)?;
         let appended = writer.append(scratch, body)?;
         self.status.backlog.fetch_add((scratch.len() + body.len()) as u64, Ordering::Relaxed);
         if let Some(segment) = appended.opened {
-            // A loader that is gone reads nothing more in this process; the next one finds the file.
+            // If the loader has exited, the next process loads the segment.
             let _ = self.to_loader.send(ToLoader::Opened(segment));
         }
         Ok(appended.file)
     }
 
-    /// Hands the end of a request to the loader in memory. While it waits for a database and the disk fails again and again,
-    /// there would be ever more of them: beyond a bound the request stays pending, and is `interrupted` in the end.
+    /// Passes the end of a request to the loader in memory. At most [`MOST_LOST`] ends are held, because their number
+    /// would grow without limit if the disk kept failing while the database is unavailable. Beyond the limit, the
+    /// request stays pending and becomes `interrupted` in the end.
     fn lose(&self, id: Uuid, end: End) {
         if self.status.lost.fetch_add(1, Ordering::Relaxed) >= MOST_LOST {
             self.status.lost.fetch_sub(1, Ordering::Relaxed);
@@ -334,25 +342,25 @@ impl Inner {
 // === impl Entry ===
 
 impl Entry {
-    /// The request.
+    /// Returns the request's id.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// Writes down the next bytes of a long answer, so that they need not be kept in memory until its end.
+    /// Appends the next bytes of a long response, so that they need not stay in memory until its end.
     pub fn part(&mut self, body: &[u8]) {
         if self.logged == Logged::SoFar
             && self.inner.append(self.shard, Kind::Part, self.id, None::<&()>, body).is_err()
         {
-            // Nothing may follow a gap: the row will have what came before it, and the end.
+            // No part may follow a gap: the row gets the parts before it, and the end.
             self.logged = Logged::Partly;
             self.inner.status.unlogged.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Writes down how the request ended; `body` is the answer, or what of it no [`Self::part`] has. The last byte may be
-    /// released when [`Written`] says so.
+    /// Writes the end of the request. `body` is the response, or the bytes of it that were not passed to
+    /// [`Self::part`]. The last byte may be released once [`Written`] is ready.
     pub fn end(self, mut end: End, body: &[u8]) -> Written {
         let Self { inner, id, shard, logged } = self;
         match logged {
@@ -365,7 +373,7 @@ impl Entry {
                 }
             },
         }
-        // The row must not look as if the client had got no more than it shows.
+        // Mark the row as incomplete: the client may have received more than the row contains.
         end.truncated = true;
         end.error.get_or_insert_with(|| "the request log could not be written to its end".to_owned());
         inner.lose(id, end);

@@ -1,23 +1,24 @@
-//! Whether an answer is a stream or whole, and turning one into the other.
+//! Detects whether a response is an event stream or a complete document, and converts between the two.
 //!
-//! Servers send event streams as plain text, JSON as octets, and a whole answer to whoever asked for a stream. The first bytes
-//! of an answer tell more than its content type.
+//! Some servers declare event streams as plain text and JSON as octets, or send a complete response to a request for a
+//! stream. The first bytes of a response are more reliable than its content type.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use signalbox_core::openai::{DONE_EVENT, fold_stream};
 
-/// How an answer is framed.
+/// Framing of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// As an event stream.
+    /// An event stream.
     Events,
-    /// As one JSON document.
+    /// A single JSON document.
     Json,
 }
 
 impl Framing {
-    /// Recognises an answer by its first bytes. `None` when they show neither; `Some(None)` when more bytes have to come.
+    /// Detects the framing from the first bytes. Returns `None` if they match neither, `Some(None)` if more bytes are
+    /// needed.
     pub(super) fn of(begun: &[u8], ended: bool) -> Option<Option<Self>> {
         const FIELDS: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];
         let begun = begun.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(begun).trim_ascii_start();
@@ -34,7 +35,7 @@ impl Framing {
         }
     }
 
-    /// The content type that clients expect of it.
+    /// Returns the content type that clients expect for this framing.
     pub(super) const fn content_type(self) -> &'static str {
         match self {
             Self::Events => "text/event-stream",
@@ -43,7 +44,8 @@ impl Framing {
     }
 }
 
-/// The stream that says what a whole answer says: one chunk with all of it, and the end. `None` if it is no answer.
+/// Converts a complete response to a stream of one chunk and the `[DONE]` event. Returns `None` if it is not a chat
+/// completion.
 pub(super) fn stream_of(whole: &[u8]) -> Option<Bytes> {
     let mut answer: Map<String, Value> = serde_json::from_slice(whole).ok()?;
     let choices = answer.get_mut("choices")?.as_array_mut()?;
@@ -66,7 +68,7 @@ pub(super) fn stream_of(whole: &[u8]) -> Option<Bytes> {
     Some(format!("data: {}\n\n{DONE_EVENT}", Value::Object(answer)).into())
 }
 
-/// The whole answer that a stream says. `None` if the stream is not complete.
+/// Assembles a complete response from a stream. Returns `None` if the stream reports an error or is incomplete.
 pub(super) fn whole_of(stream: &Bytes) -> Option<Bytes> {
     let answer = fold_stream(stream);
     if answer.error.is_some() || !answer.done && answer.finish_reason.is_none() {

@@ -1,16 +1,16 @@
-//! Which headers of a provider's answer the client gets.
+//! Selects the headers of a provider's response that are passed on to the client.
 //!
-//! An allow-list, because most headers speak about the provider's own site: cookies, caches, redirects, permissions of pages
-//! and how to log in. What clients read is little: how long to wait, what is left of a limit, and what to quote to the
+//! An allow-list, because most headers describe the provider's own site: cookies, caches, redirects, page permissions
+//! and authentication. Clients read only a few: how long to wait, what is left of a limit, and the id to quote to the
 //! provider's support.
 
 use http::{HeaderMap, HeaderName, header};
 
-/// The provider's own id of an answer whose `x-request-id` is the router's.
+/// Carries the provider's `x-request-id`; the header `x-request-id` itself holds the router's id.
 pub(super) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 
-/// Returns the headers of a provider's answer that its client may see. The provider's `x-request-id` is renamed, because the
-/// router's own stands there.
+/// Returns the headers of a provider's response that the client may see. The provider's `x-request-id` is renamed,
+/// because that header holds the router's own id.
 pub(super) fn passed_on(headers: &HeaderMap) -> HeaderMap {
     let mut passed = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {

@@ -1,6 +1,6 @@
-//! How much of requests and answers the log keeps.
+//! How much of requests and responses the log keeps.
 //!
-//! What is not kept never reaches a disk: it is left out before the record is written.
+//! Content that is not kept never reaches the disk: it is removed before the record is written.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -10,33 +10,33 @@ use signalbox_core::{
     openai::{Answer, fold_completion, fold_stream},
 };
 
-/// How much of requests and answers the log keeps. The stricter of two is the greater.
+/// Detail in which the log keeps bodies. The stricter of two values is the greater one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Bodies {
-    /// All of it.
+    /// The complete body.
     #[default]
     Full,
-    /// Their shape: texts, images and arguments are replaced by their length.
+    /// The structure of the body: texts, images and arguments are replaced by their length.
     Redact,
-    /// Nothing but model, usage and finish reason.
+    /// Only model, usage and finish reason.
     Off,
 }
 
-/// What the log keeps of one exchange.
+/// Detail in which the log keeps one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Of the request.
+    /// Detail of the request.
     pub request: Bodies,
-    /// Of its answer.
+    /// Detail of the response.
     pub answer: Bodies,
 }
 
-/// Fields of a request that say how, not what: they are kept by [`Bodies::Redact`] as they are.
+/// String fields without user content, which [`Bodies::Redact`] keeps as they are.
 const PLAIN: [&str; 5] = ["role", "type", "model", "finish_reason", "object"];
 
 impl Bodies {
-    /// The word of a provider's configuration.
+    /// Parses a value of a provider's configuration.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         match word {
@@ -47,7 +47,7 @@ impl Bodies {
         }
     }
 
-    /// What is kept of a request.
+    /// Returns the part of a request that is kept.
     #[must_use]
     pub fn of_request(self, body: &Bytes) -> Bytes {
         match self {
@@ -57,7 +57,7 @@ impl Bodies {
         }
     }
 
-    /// What is kept of an answer, as one JSON document.
+    /// Returns the part of a response that is kept, as one JSON document.
     #[must_use]
     pub fn of_answer(self, raw: &[u8], streamed: bool) -> Vec<u8> {
         let raw = Bytes::copy_from_slice(raw);
@@ -72,7 +72,7 @@ impl Bodies {
     }
 }
 
-/// An answer without what it says.
+/// Returns the metadata of a response without its content.
 fn outline(answer: &Answer) -> Value {
     let choice =
         json!({"index": 0, "message": {"role": "assistant", "content": null}, "finish_reason": answer.finish_reason});
@@ -81,7 +81,7 @@ fn outline(answer: &Answer) -> Value {
     json!({"id": answer.id, "object": "chat.completion", "choices": [choice], "usage": answer.usage, "error": error})
 }
 
-/// Replaces what is said by how long it is.
+/// Replaces every string, except those in [`PLAIN`] fields, by its length.
 fn redact(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(format!("[{} characters]", text.chars().count())),

@@ -1,7 +1,7 @@
-//! Putting records together again: from segments to whole exchanges.
+//! Reassembles the records of the segments into complete exchanges.
 //!
-//! Of a request that goes on, the places of its records are kept, and what it asks while there is room for it; all other
-//! bytes stay in the segments until the end comes.
+//! For a request in flight, the positions of its records are kept, and its beginning as long as there is room; all
+//! other bytes stay in the segments until the end arrives.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -23,89 +23,91 @@ use super::{
     transcript::Transcript,
 };
 
-/// A request that goes on is shown as pending after this time; most are over before, and cost one row less.
+/// Time after which a request in flight is stored as pending. Most requests end earlier, which saves a row write.
 const SHOW_PENDING_AFTER: Duration = Duration::from_secs(1);
 
-/// Rows of about so many new bytes are held at once: an answer comes into memory when its request ends, and a thousand may
-/// end together. While it is folded and written, there are several copies of it.
+/// New bytes at which a batch is full. A response is read into memory when its request ends; a thousand may end
+/// together, and there are several copies of each while it is folded and written.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
-/// Rows of requests of so many bytes are held at once, new or not: what is not new is there once, and is not written.
+/// Bytes of request bodies at which a batch is full, new or not. The repeated part of a body is in memory once, and is
+/// not written.
 const MAX_BATCH_ASKED: usize = 16 << 20;
 
-/// How many rows go into one transaction at most; a multiple of what the store puts into one statement, because the few
-/// that are left over cost it as many statements as all the others.
+/// Maximum number of rows in one transaction. A multiple of the number of rows that the store puts into one statement,
+/// because a remainder costs as many statements as all the other rows.
 pub(crate) const MAX_BATCH: usize = 2048;
 
-/// So many bytes of requests that go on are kept, because most end soon; the others are read again when they end.
+/// Maximum bytes of beginnings kept for requests in flight, because most end soon; the others are read again when they
+/// end.
 const MAX_KEPT_BYTES: usize = 16 << 20;
 
-/// So many records are followed before requests may go first: some 50 µs.
+/// Number of records processed between two yields to request threads, about 50 µs.
 const RECORDS_AT_ONCE: usize = 8;
 
-/// The number of a segment, in the order in which they came.
+/// Number of a segment, in order of arrival.
 type SegmentNo = u64;
 
-/// Everything that has been read and is not in the database.
+/// All records that have been read and are not in the database yet.
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
     tails: BTreeMap<SegmentNo, Tail>,
     next: SegmentNo,
     open: HashMap<Uuid, Open>,
-    /// What was read when the batch was full already.
+    /// Records that were read when the batch was already full.
     unfollowed: VecDeque<(SegmentNo, Uuid, Event, Place)>,
-    /// Rows to write, and for each the segments that may go when it is written.
+    /// Rows to write. `batch_pins` has, for each row, the segments that it releases once it is written.
     batch: Vec<Exchange>,
     batch_pins: Vec<Vec<SegmentNo>>,
-    /// What is new in the batch: answers, and requests but for what they repeat.
+    /// New bytes in the batch: responses, and requests without their repeated parts.
     batch_bytes: usize,
-    /// Its requests.
+    /// Bytes of request bodies in the batch.
     batch_asked: usize,
-    /// Of the records of [`Open::transcript`].
+    /// Bytes of the records behind [`Open::transcript`].
     kept_bytes: usize,
-    /// What the next body may repeat.
+    /// Recent request bodies, whose contents the next one may repeat.
     recent: Recent,
     buffer: Window,
-    /// What is read again.
+    /// Buffer for records that are read again.
     spare: Window,
-    /// Requests go before their log.
+    /// Whether the loader yields to request threads.
     pub(crate) courteous: bool,
-    /// How many files were set aside.
+    /// Number of files that were set aside.
     set_aside: u64,
 }
 
-/// A request that goes on.
+/// A request in flight.
 #[derive(Debug)]
 struct Open {
     begin: (SegmentNo, Place),
-    /// What `begin` says, if there was room for it.
+    /// Parsed beginning, if there was room for it.
     transcript: Option<Transcript>,
     parts: Vec<(SegmentNo, Place)>,
-    /// The segments its records are in, each once.
+    /// Segments that contain its records, without duplicates.
     pins: Vec<SegmentNo>,
     since: Instant,
     shown: bool,
 }
 
-/// What a record means, without its bytes.
+/// Content of a record, without its bytes.
 #[derive(Debug)]
 enum Event {
     Begin,
     Part,
-    /// `None` if its words are not ours.
+    /// `None` if the head cannot be parsed.
     End(Option<End>),
 }
 
 impl Intake {
-    /// Takes a segment in.
+    /// Adds a segment.
     pub(crate) fn add(&mut self, segment: Arc<Segment>) {
         self.tails.insert(self.next, Tail::new(segment));
         self.next += 1;
     }
 
-    /// Reads a chunk of the oldest segment that has more, and of those behind it only when it has no more: a request may
-    /// begin in one segment and end in the next. Returns whether there is nothing more for now; a [full](Self::is_full)
-    /// batch has to be taken before there is.
+    /// Reads one chunk of the oldest segment with unread records; later segments are read only after it is exhausted,
+    /// because a request may begin in one segment and end in the next. Returns whether everything available has been
+    /// read; a [full](Self::is_full) batch has to be taken before that can happen.
     pub(crate) fn read(&mut self) -> bool {
         if !self.follow_all() {
             return false;
@@ -135,12 +137,13 @@ impl Intake {
         true
     }
 
-    /// The end of a request that could not be written to the journal.
+    /// Handles the end of a request that could not be written to the journal.
     pub(crate) fn lost(&mut self, id: Uuid, end: End) {
         self.end(id, end, None);
     }
 
-    /// Ends the requests that go on, for their process is dead, until the batch is full. Returns whether none is left.
+    /// Ends the open requests of a dead process as interrupted, until the batch is full. Returns whether all of them
+    /// are ended.
     pub(crate) fn interrupt(&mut self) -> bool {
         let ids: Vec<Uuid> = self.open.keys().copied().collect();
         for id in ids {
@@ -157,7 +160,8 @@ impl Intake {
         true
     }
 
-    /// Shows requests that go on for a while as pending; those that a full batch has no room for, the next time.
+    /// Adds pending rows for requests that have been in flight for [`SHOW_PENDING_AFTER`]. Requests beyond a full batch
+    /// are added by the next call.
     pub(crate) fn show_pending(&mut self, now: Instant) {
         let due: Vec<(Uuid, (SegmentNo, Place))> = self
             .open
@@ -177,39 +181,40 @@ impl Intake {
         }
     }
 
-    /// The rows that wait to be written; [`Self::settle`] says that they are.
+    /// Takes the rows to write. [`Self::settle`] must be called once they are written.
     pub(crate) fn take_rows(&mut self) -> Vec<Exchange> {
         (self.batch_bytes, self.batch_asked) = (0, 0);
         std::mem::take(&mut self.batch)
     }
 
-    /// Forgets what bodies may repeat, when none has come for a while.
+    /// Clears the recent bodies, after a while without requests.
     pub(crate) fn rest(&mut self) {
         self.recent.clear();
     }
 
-    /// How many bytes have been read of segments that are not let go of.
+    /// Returns the bytes that have been read of the segments still held.
     pub(crate) fn passed(&self) -> u64 {
         self.tails.values().map(Tail::passed).sum()
     }
 
-    /// How many files have been set aside, because something in them could not be read or loaded.
+    /// Returns the number of files that were set aside because something in them could not be read or loaded.
     pub(crate) const fn set_aside(&self) -> u64 {
         self.set_aside
     }
 
-    /// How many requests have begun and are not over.
+    /// Returns the number of requests that have begun and not ended.
     pub(crate) fn open(&self) -> usize {
         self.open.len()
     }
 
-    /// How much of what was asked is in memory, of requests that go on.
+    /// Returns the bytes of beginnings kept in memory for requests in flight.
     #[cfg(test)]
     pub(crate) const fn kept_bytes(&self) -> usize {
         self.kept_bytes
     }
 
-    /// The rows of the batch are written (`kept_out`: but for these, which the database refused for good).
+    /// Releases the segments of the written batch. `kept_out` has the indices of rows that the database refused
+    /// permanently; their segments are kept.
     pub(crate) fn settle(&mut self, kept_out: &[usize]) {
         for (n, pins) in std::mem::take(&mut self.batch_pins).into_iter().enumerate() {
             for number in pins {
@@ -221,10 +226,10 @@ impl Intake {
         }
     }
 
-    /// Lets go of segments that have given everything, to `pool` if it wants them, and returns how many bytes that freed.
+    /// Releases exhausted segments, to `pool` if it has room, and returns the number of bytes freed.
     pub(crate) fn retire(&mut self, pool: &Pool) -> u64 {
         let mut freed = 0;
-        // What has not been followed has pinned nothing yet.
+        // Records that are not processed yet have not pinned their segment.
         let unfollowed: HashSet<SegmentNo> = self.unfollowed.iter().map(|(number, ..)| *number).collect();
         self.tails.retain(|number, tail| {
             let stays = !tail.is_exhausted() || tail.pins > 0 || unfollowed.contains(number);
@@ -238,6 +243,7 @@ impl Intake {
         freed
     }
 
+    /// Adds a row to the batch. Only the part of its request body that no recent body contains counts as new.
     fn push(&mut self, id: Uuid, mut exchange: Exchange, pins: Vec<SegmentNo>) {
         let body = &exchange.begun.openai_request;
         let shared = self.recent.find(id, body);
@@ -250,17 +256,17 @@ impl Intake {
         self.batch_pins.push(pins);
     }
 
-    /// Whether the batch has to be taken before more is read.
+    /// Returns whether the batch has to be taken before more is read.
     pub(crate) fn is_full(&self) -> bool {
         self.batch.len() >= MAX_BATCH || self.batch_bytes >= MAX_BATCH_BYTES || self.batch_asked >= MAX_BATCH_ASKED
     }
 
-    /// Follows what was read until the batch is full. Returns whether nothing is left.
+    /// Processes the records read so far until the batch is full. Returns whether all of them are processed.
     fn follow_all(&mut self) -> bool {
         while !self.is_full() {
             let Some((number, id, event, place)) = self.unfollowed.pop_front() else { return true };
             self.follow(number, id, event, place);
-            // Where cores are few, requests wait behind this thread.
+            // With few cores, request threads wait for this one.
             if self.courteous && self.unfollowed.len().is_multiple_of(RECORDS_AT_ONCE) {
                 std::thread::yield_now();
             }
@@ -337,7 +343,7 @@ impl Intake {
         Ok(transcript.ended(end, answer))
     }
 
-    /// Gives up on a request whose records cannot be read again; their files are kept.
+    /// Gives up a request whose records cannot be read again; its segments are kept on disk.
     fn damaged(&mut self, id: Uuid, error: &io::Error) {
         tracing::error!(%id, %error, "a request's records cannot be read; its segments are kept");
         let Some(mut open) = self.open.remove(&id) else { return };
@@ -350,7 +356,8 @@ impl Intake {
         }
     }
 
-    /// Reads a beginning while it is in memory anyway. One that cannot be read is noticed when its end comes.
+    /// Parses a beginning while its bytes are still in memory. A read error is ignored here, and reported when the end
+    /// arrives.
     fn keep(&mut self, id: Uuid, begin: (SegmentNo, Place)) -> Option<Transcript> {
         if self.kept_bytes + begin.1.len > MAX_KEPT_BYTES {
             return None;
