@@ -109,7 +109,7 @@ impl Exchange {
         self.first_byte = Some(self.arrived.elapsed());
     }
 
-    /// Records the next bytes of the response, and appends them to the journal once a stream has [`PART`] of them.
+    /// Records the next bytes of the response, and appends them to the journal once a stream has `PART` of them.
     pub fn answer(&mut self, bytes: &[u8]) {
         let room = self.max_answer_len.saturating_sub(self.answer_len);
         let kept = usize::try_from(room).map_or(bytes, |room| &bytes[..bytes.len().min(room)]);
@@ -124,7 +124,7 @@ impl Exchange {
         }
     }
 
-    /// Called when the stream pauses: appends the buffered bytes to the journal once [`PART_AFTER`] has passed, or
+    /// Called when the stream pauses: appends the buffered bytes to the journal once `PART_AFTER` has passed, or
     /// registers the waker for that time.
     pub fn poll_part(&mut self, cx: &mut Context<'_>) {
         if self.answer.is_empty() || self.kept.answer != Bodies::Full {

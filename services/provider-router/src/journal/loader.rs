@@ -1,4 +1,4 @@
-//! The thread that moves exchanges from the journal into the database.
+//! Loader thread: moves exchanges from the journal into the database.
 
 mod inherit;
 mod status;
@@ -33,35 +33,37 @@ pub use status::LoaderStatus;
 
 use crate::metrics::Metrics;
 
-/// How often the segments are looked at.
+/// Interval at which the segments are polled.
 const POLL: Duration = Duration::from_millis(100);
-/// How long one transaction may take.
+/// Timeout of one transaction.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
-/// So much of the journal may be unread while requests go first.
+/// Maximum unread bytes of the journal with which the loader still yields to requests.
 const NEAR: u64 = 16 << 20;
-/// For so long of a transaction, requests go first. On a machine that is busy with other things it would take ages otherwise.
+/// Maximum time for which a transaction yields to requests. Without a limit it would starve on a machine with other
+/// load.
 const COURTESY: Duration = Duration::from_millis(250);
-/// Without requests for this long, what they might repeat is forgotten.
+/// Time without requests after which the recent request bodies and the extra free segments are released.
 const REST_AFTER: Duration = Duration::from_secs(300);
-/// How many refused requests are known by name.
+/// Maximum number of refused requests remembered by id.
 const MOST_REFUSED: usize = 10_000;
-/// Between attempts while the database is away.
+/// Pause between attempts while the database is unavailable.
 const RETRY: Duration = Duration::from_millis(500);
-/// Between looks at what dead processes left behind and at what was set aside: at first, and in the long run.
+/// Pause between surveys of left-behind and set-aside files. It doubles from this value …
 const SURVEY: Duration = Duration::from_secs(10);
+/// … to this one.
 const SURVEY_LATER: Duration = Duration::from_secs(600);
 
-/// The loader before it runs.
+/// The loader before its thread is spawned.
 #[derive(Debug)]
 pub struct Loader {
     dir: PathBuf,
     from_writers: Receiver<ToLoader>,
     status: Arc<Status>,
-    /// Where segments go that have given everything.
+    /// Takes exhausted segments for reuse.
     pool: Arc<Pool>,
 }
 
-/// The loader while it runs.
+/// Handle to the running loader.
 #[derive(Debug)]
 pub struct Running {
     thread: JoinHandle<()>,
@@ -74,23 +76,24 @@ struct Work {
     metrics: Arc<Metrics>,
     runtime: Handle,
     give_up: Arc<AtomicBool>,
-    /// All writers are gone.
+    /// Whether all writers have been dropped.
     writers_gone: bool,
     intake: Intake,
-    /// Ends that are not in the journal. What these requests do have in it comes first.
+    /// Ends that could not be written to the journal. They are handled after the records of their requests have been
+    /// read.
     lost: Vec<(Uuid, Box<End>)>,
-    /// When there was last something to write.
+    /// Time at which there was last something to write.
     busy: Instant,
     retention: Retention,
     survey: Survey,
     surveyed: Instant,
-    /// Until the next look.
+    /// Time until the next survey.
     pause: Duration,
-    /// Requests that the database refused, so that each counts once however often it is tried.
+    /// Ids of requests that the database refuses, so that each is counted once, however often it is retried.
     refused: HashSet<String>,
 }
 
-/// The database is away and the loader has been told not to wait for it.
+/// The database is unavailable, and the loader has been told to stop waiting for it.
 struct GaveUp;
 
 // === impl Loader ===
@@ -100,10 +103,11 @@ impl Loader {
         Self { dir: dir.to_owned(), from_writers, status, pool }
     }
 
-    /// Starts the thread. It ends by itself when every [`super::Journal`] and [`super::Entry`] is gone and all is loaded.
+    /// Spawns the thread. It exits once every [`super::Journal`] and [`super::Entry`] is dropped and everything is
+    /// loaded.
     ///
     /// # Errors
-    /// When no thread can be made.
+    /// Fails if the thread cannot be spawned.
     pub fn spawn(
         self,
         store: Store,
@@ -135,8 +139,8 @@ impl Loader {
 }
 
 impl Running {
-    /// Waits until everything is loaded, or `patience` is over; then the rest stays for the next start. Every journal and
-    /// entry must have been dropped.
+    /// Waits until everything is loaded, at most `patience`; the rest stays on disk for the next start. Every journal
+    /// and entry must have been dropped before, because the thread is joined.
     pub async fn finish(self, patience: Duration) {
         let Self { thread, give_up } = self;
         let deadline = Instant::now() + patience;
@@ -170,7 +174,7 @@ impl Work {
                     }
                 }
                 self.intake.show_pending(Instant::now());
-                // A transaction costs much less for each row when it has many.
+                // Large transactions cost much less per row, so collect rows for up to `POLL`.
                 if !done && !self.intake.is_full() && since.elapsed() < POLL {
                     continue;
                 }
@@ -194,7 +198,7 @@ impl Work {
                 self.surveyed = Instant::now();
             }
             if self.writers_gone {
-                // Nobody is left to end what is open: a handler died with its entry.
+                // No writer is left to end the open requests: their handlers died without writing an end.
                 while !self.intake.interrupt() {
                     if self.commit().is_err() {
                         return;
@@ -210,7 +214,7 @@ impl Work {
         }
     }
 
-    /// Waits a moment, and takes in what the writers said meanwhile.
+    /// Waits up to [`POLL`] for a message, then takes in all messages that have arrived.
     fn receive(&mut self) {
         let mut message = self.loader.from_writers.recv_timeout(POLL).map_err(|error| match error {
             RecvTimeoutError::Timeout => TryRecvError::Empty,
@@ -233,7 +237,7 @@ impl Work {
         }
     }
 
-    /// Writes the batch, however long the database is away.
+    /// Writes the batch, waiting for the database as long as necessary.
     fn commit(&mut self) -> Result<(), GaveUp> {
         let rows: Vec<exchanges::Exchange> = self.intake.take_rows();
         if rows.is_empty() {
@@ -246,7 +250,7 @@ impl Work {
         self.busy = Instant::now();
         let mut refused = Vec::new();
         for (n, chunk) in rows.chunks(MAX_BATCH).enumerate() {
-            // One row must not keep the others out.
+            // A single row must not keep the others out of the database.
             if self.write(chunk)?.is_err() {
                 for (m, row) in chunk.iter().enumerate() {
                     if !self.write_one(row)? {
@@ -259,8 +263,8 @@ impl Work {
         Ok(())
     }
 
-    /// Writes one row; answers whether the database has it. One that it refuses is set aside with its segments: where the
-    /// database would take no row at all, it is waited for instead.
+    /// Writes a single row. Returns false if the database refuses this row but accepts others; its segments are then
+    /// set aside. If the database accepts no row at all, waits and retries.
     fn write_one(&mut self, row: &exchanges::Exchange) -> Result<bool, GaveUp> {
         loop {
             let error = match self.write(std::slice::from_ref(row))? {
@@ -292,7 +296,8 @@ impl Work {
         self.status().loader.refused.store(self.refused.len() as u64, Ordering::Relaxed);
     }
 
-    /// One transaction: written, or refused. Waits while the database is away.
+    /// Writes the rows in one transaction. The inner error means that the database refused them. Waits while the
+    /// database is unavailable.
     fn write(&self, rows: &[exchanges::Exchange]) -> Result<Result<(), signalbox_store::Error>, GaveUp> {
         loop {
             if self.is_near() {
@@ -316,7 +321,7 @@ impl Work {
         }
     }
 
-    /// Waits a moment for the database, unless the loader has been told to leave.
+    /// Waits [`RETRY`] for the database, unless the loader has been told to stop.
     fn wait(&self) -> Result<(), GaveUp> {
         if self.give_up.load(Ordering::Relaxed) {
             return Err(GaveUp);
@@ -343,10 +348,10 @@ impl Work {
         }
     }
 
-    /// Whether the loader is close enough behind the writers to let requests go first. If it always did, it would never catch
-    /// up with a rush.
+    /// Returns whether the loader is close enough behind the writers to yield to requests. If it always yielded, it
+    /// would never catch up after a burst.
     fn is_near(&self) -> bool {
-        // Segments count as a whole until they are let go of, and each writer has one.
+        // The backlog counts segments as a whole until they are released, and each writer holds one.
         self.status().backlog.load(Ordering::Relaxed).saturating_sub(self.intake.passed()) <= NEAR
     }
 

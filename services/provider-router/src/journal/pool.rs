@@ -1,6 +1,7 @@
-//! Segment files that wait to be written over: fresh page cache costs several times what a used page costs.
+//! Free segment files kept for reuse: a fresh page of the page cache costs several times as much as a reused one.
 //!
-//! They stay open, so that a directory which loses its permissions or its disk's last bytes does not end the log at once.
+//! The files stay open, so that the log survives for a while when the directory loses its permissions or the disk is
+//! full.
 
 use std::{
     io,
@@ -18,19 +19,19 @@ use super::segment::SegmentFile;
 pub(crate) struct Pool {
     dir: PathBuf,
     free: Mutex<Vec<SegmentFile>>,
-    /// How many are kept however quiet it is.
+    /// Number of files kept at all times.
     spare: usize,
-    /// How many more are kept after a rush.
+    /// Number of additional files kept after a burst.
     more: usize,
-    /// The number of the next file.
+    /// Number in the name of the next file.
     next: AtomicU64,
 }
 
 // === impl Pool ===
 
 impl Pool {
-    /// A pool of files in `dir`, with `spare` of them made at once. Up to so many `more` that a rush has needed are kept
-    /// until it [rests](Self::rest).
+    /// Creates a pool in `dir` with `spare` files. Up to `more` additional files from a burst are kept until
+    /// [`rest`](Self::rest) is called.
     pub(crate) fn new(dir: &Path, more: usize, spare: usize) -> io::Result<Self> {
         let pool = Self { dir: dir.to_owned(), free: Mutex::default(), spare, more, next: AtomicU64::new(0) };
         for _ in 0..spare {
@@ -40,8 +41,8 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Takes a file in, or says that it has enough. Its header is wiped, so that whoever inherits it does not load again
-    /// what has been loaded.
+    /// Takes a file back, or returns it if the pool is full or the file cannot be wiped. The header is wiped, so that a
+    /// later process does not load its records again.
     pub(crate) fn put(&self, file: SegmentFile) -> Result<(), SegmentFile> {
         let mut free = self.free();
         if free.len() >= self.spare + self.more || file.wipe().is_err() {
@@ -51,18 +52,18 @@ impl Pool {
         Ok(())
     }
 
-    /// A file that may be overwritten, or a new one.
+    /// Returns a free file, or creates one.
     pub(crate) fn take(&self) -> io::Result<SegmentFile> {
         let free = self.free().pop();
         free.map_or_else(|| self.create(), Ok)
     }
 
-    /// Removes what only a rush has needed.
+    /// Removes the additional files.
     pub(crate) fn rest(&self) {
         self.keep(self.spare);
     }
 
-    /// Removes all files, when nobody is going to write any more.
+    /// Removes all files, after the last writer is gone.
     pub(crate) fn clear(&self) {
         self.keep(0);
     }

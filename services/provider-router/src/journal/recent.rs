@@ -1,35 +1,36 @@
-//! Recent request bodies, in which the beginning of the next one is looked for.
+//! Recent request bodies, with which the next body is compared.
 //!
-//! An agent resends its whole history with every turn: most of a body has been seen before. A body is compared with recent
-//! ones, and only what is new of it goes into the database.
+//! An agent resends its whole history with every turn, so most of a body has been seen before. Each body is compared
+//! with recent ones, and only its new part is written to the database.
 //!
-//! Which body to compare with? If a new body shares at least the first half of an old one, then the bytes in the middle of
-//! the old one stand at the same place in the new one. Looking at those few bytes of each recent body is cheap; only where
-//! they match is the whole compared.
+//! To choose the body to compare with: if a new body shares at least the first half of an old one, the bytes in the
+//! middle of the old one are at the same position in the new one. Comparing those few bytes of each recent body is
+//! cheap; only where they match are the bodies compared in full.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use signalbox_core::alike;
 use uuid::Uuid;
 
-/// Bodies shorter than this share nothing worth the trouble.
+/// Minimum length of a body in bytes; sharing parts of shorter bodies is not worth the cost.
 const MIN_LEN: usize = 4 << 10;
-/// How many bodies are remembered, and how many bytes of them.
+/// Maximum number of bodies remembered.
 const MAX_BODIES: usize = 256;
+/// Maximum total bytes of the bodies remembered.
 const MAX_BYTES: usize = 32 << 20;
-/// How many bytes in the middle of a body have to match.
+/// Number of bytes in the middle of a body that have to match.
 const ANCHOR: usize = 32;
-/// How many candidates are compared in full: many conversations begin with the same system message.
+/// Maximum number of candidates compared in full: many conversations begin with the same system message.
 const MAX_COMPARED: usize = 4;
 
-/// The bodies, oldest first.
+/// Recent bodies, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     bodies: VecDeque<(Uuid, Arc<str>)>,
     bytes: usize,
 }
 
-/// An earlier body that shares its first `prefix` and last `suffix` bytes.
+/// An earlier body with the same first `prefix` and last `suffix` bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shared {
     pub(crate) with: Uuid,
@@ -38,8 +39,8 @@ pub(crate) struct Shared {
 }
 
 impl Recent {
-    /// The recent body that shares most with `body`, at least its own first half. Not the same request's: one that was
-    /// shown as pending comes again when it is over.
+    /// Returns the recent body that shares the most bytes with `body`, at least 2 KiB at its beginning. Skips the body
+    /// of the same request, which is written twice if the request was stored as pending.
     pub(crate) fn find(&self, id: Uuid, body: &str) -> Option<Shared> {
         let new = body.as_bytes();
         let candidates = self.bodies.iter().rev().filter(|(other, old)| {
@@ -54,12 +55,12 @@ impl Recent {
         shared.filter(|shared| shared.prefix >= MIN_LEN / 2).max_by_key(|shared| shared.prefix + shared.suffix)
     }
 
-    /// Remembers a body that is going into the database.
+    /// Adds a body that is being written to the database.
     pub(crate) fn remember(&mut self, id: Uuid, body: &Arc<str>, shared: Option<Shared>) {
         if body.len() < MIN_LEN || self.bodies.iter().any(|(other, _)| *other == id) {
             return;
         }
-        // A later turn of a conversation takes the place of the one before.
+        // A later turn of a conversation replaces the turn before it.
         if let Some(shared) = shared
             && let Some(position) = self.bodies.iter().position(|(id, _)| *id == shared.with)
             && self.bodies[position].1.len() <= shared.prefix + shared.suffix + MIN_LEN
@@ -76,7 +77,7 @@ impl Recent {
         }
     }
 
-    /// Forgets everything, when nothing has come for a while.
+    /// Clears everything, after a while without requests.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

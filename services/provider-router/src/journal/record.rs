@@ -1,13 +1,13 @@
-//! The records of the journal, and how they become bytes.
+//! Records of the journal, and their encoding.
 //!
 //! ```text
 //! record  = length: u32 LE of payload · crc32: u32 LE of the segment's generation (u64 LE) and payload · payload
 //! payload = kind: u8 · request id: 16 bytes · rest
 //! rest    = Begin, End: length: u32 LE of head · head (JSON) · body bytes      Part: body bytes
 //! ```
-//! The head is JSON so that a record can be read by eye and a field can be added; the bodies are the bytes as they were
-//! on the wire. A record is complete or it is not there. The generation is in the checksum, so that what a recycled
-//! segment still has of its former life is no record.
+//! The head is JSON, so that a record can be read by eye and fields can be added; the body has the bytes as sent on the
+//! wire. A record is either complete or absent. The checksum covers the generation, so that records from an earlier use
+//! of a recycled segment are invalid.
 
 use std::io;
 
@@ -15,45 +15,45 @@ use serde::{Deserialize, Serialize};
 use signalbox_core::{openai::Usage, schema::RequestStatus};
 use uuid::Uuid;
 
-/// Length and checksum.
+/// Bytes of length and checksum.
 pub(crate) const FRAME_LEN: usize = 8;
-/// Kind and request id.
+/// Bytes of kind and request id.
 const PREFIX_LEN: usize = 17;
-/// Bytes of payload beyond which a record cannot say how long it is. What can be written can be read, however large
+/// Maximum bytes of a payload, given by its length field. Everything that can be written can be read, whatever
 /// `limits.max_body` is.
 const MAX_PAYLOAD: usize = u32::MAX as usize;
 
-/// What is known when a request arrives.
+/// Head of a `Begin` record: the request on arrival.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begin {
-    /// Unix milliseconds.
+    /// Time of arrival, in Unix milliseconds.
     pub received_at: i64,
-    /// The path of the request.
+    /// Path of the request.
     pub path: String,
-    /// The model that was asked for.
+    /// Model that the client asked for.
     pub model: String,
-    /// Whether a stream was asked for.
+    /// Whether the client asked for a stream.
     pub stream: bool,
-    /// The session the client named, if it did.
+    /// Session named by the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
 }
 
-/// What is known when it is over.
+/// Head of a `End` record: the outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// How it ended.
+    /// Outcome of the request.
     #[serde(with = "status_word")]
     pub status: RequestStatus,
-    /// Unix milliseconds.
+    /// Time of the end, in Unix milliseconds.
     pub ended_at: i64,
-    /// The provider that answered, or was tried last.
+    /// Provider that responded or was tried last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
-    /// The model name the provider was given, where it is not the one that was asked for.
+    /// Model name sent to the provider, if it differs from the requested one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_model: Option<String>,
-    /// The status the client saw, if it saw one.
+    /// HTTP status sent to the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
     /// Milliseconds from arrival to the last byte.
@@ -61,28 +61,28 @@ pub struct End {
     /// Milliseconds from arrival to the first byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<i64>,
-    /// How many providers were tried.
+    /// Number of providers tried.
     pub attempts: i64,
-    /// What went wrong, in words.
+    /// Error message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Whether the answer is an event stream.
+    /// Whether the response is an event stream.
     pub streamed: bool,
-    /// Whether the answer was longer than the journal keeps.
+    /// Whether the response was longer than the part kept in the journal.
     #[serde(default)]
     pub truncated: bool,
-    /// What was read of such an answer while it passed.
+    /// Metadata of a truncated response, read while it was relayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
 }
 
-/// What stands at the end of an answer.
+/// Metadata from the end of a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Token counts.
+    /// Token usage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// Why the answer ended.
+    /// Finish reason of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
 }
@@ -91,7 +91,7 @@ mod status_word {
     use serde::{Deserialize, Deserializer, Serializer};
     use signalbox_core::schema::RequestStatus;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde defines the signature")]
     pub(super) fn serialize<S: Serializer>(status: &RequestStatus, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(status.as_str())
     }
@@ -102,7 +102,7 @@ mod status_word {
     }
 }
 
-/// The kinds of record, as the first byte of a payload.
+/// Kind of a record; the first byte of its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Begin = 1,
@@ -116,23 +116,23 @@ impl Kind {
     }
 }
 
-/// A record as it was read; `head` and `body` lie within the payload.
+/// A decoded record; `head` and `body` borrow from the payload.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
     pub(crate) id: Uuid,
     pub(crate) kind: Kind,
-    /// Empty in a part.
+    /// Empty in a [`Kind::Part`] record.
     head: &'a [u8],
     pub(crate) body: &'a [u8],
 }
 
-/// The bytes of a record up to its body, which the writer appends without copying it.
+/// Encodes a record up to its body, which the writer appends without a copy.
 ///
-/// `scratch` is cleared and filled, so that a writer needs no allocation per record. Its checksum is still missing: see
-/// [`seal`].
+/// Clears and fills `scratch`, so that a writer does not allocate per record. The checksum is left out; [`seal`] adds
+/// it.
 ///
 /// # Errors
-/// [`io::ErrorKind::FileTooLarge`] where the record would be longer than 4 GiB.
+/// Returns [`io::ErrorKind::FileTooLarge`] if the record would be longer than 4 GiB.
 pub(crate) fn encode(
     scratch: &mut Vec<u8>,
     kind: Kind,
@@ -147,7 +147,7 @@ pub(crate) fn encode(
     if let Some(head) = head {
         let at = scratch.len();
         scratch.extend_from_slice(&[0; 4]);
-        // Writing strings and numbers into memory cannot fail.
+        // Serialising strings and numbers to memory cannot fail.
         let _ = serde_json::to_writer(&mut *scratch, head);
         let len = length(scratch.len() - at - 4)?;
         scratch[at..at + 4].copy_from_slice(&len);
@@ -157,7 +157,7 @@ pub(crate) fn encode(
     Ok(())
 }
 
-/// Puts the checksum into an encoded record that goes into a segment of this generation.
+/// Adds the checksum to an encoded record that is appended to a segment of this generation.
 pub(crate) fn seal(front: &mut [u8], body: &[u8], generation: u64) {
     let crc = checksum(generation, &[&front[FRAME_LEN..], body]);
     front[4..FRAME_LEN].copy_from_slice(&crc.to_le_bytes());
@@ -176,18 +176,18 @@ fn length(len: usize) -> io::Result<[u8; 4]> {
     Ok(u32::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?.to_le_bytes())
 }
 
-/// What stands at the beginning of `bytes`.
+/// Result of decoding the beginning of `bytes`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decoded<'a> {
-    /// A whole record, and how many bytes it takes.
+    /// A complete record, and its length in bytes.
     Record(Record<'a>, usize),
-    /// The beginning of a record that takes at least this many bytes in all.
+    /// The beginning of a record of at least this total length in bytes.
     Incomplete(usize),
-    /// No record: the end of what was written, a torn tail, or damage.
+    /// Not a record: the end of the written part, a torn tail, or damage.
     Invalid,
 }
 
-/// Reads the record at the beginning of `bytes`, from a segment of this generation.
+/// Decodes the record at the beginning of `bytes`, from a segment of this generation.
 pub(crate) fn decode(bytes: &[u8], generation: u64) -> Decoded<'_> {
     let Some((len, rest)) = take_u32(bytes) else { return Decoded::Incomplete(FRAME_LEN) };
     let Some((crc, rest)) = take_u32(rest) else { return Decoded::Incomplete(FRAME_LEN) };
@@ -202,7 +202,7 @@ pub(crate) fn decode(bytes: &[u8], generation: u64) -> Decoded<'_> {
     parse(payload).map_or(Decoded::Invalid, |record| Decoded::Record(record, FRAME_LEN + len))
 }
 
-/// How many bytes a record takes that may begin here, by its length and kind alone, and is whole.
+/// Returns the length of a complete record that may begin here, judging by its length and kind only.
 pub(crate) fn plausible(bytes: &[u8]) -> Option<usize> {
     let (len, rest) = take_u32(bytes)?;
     let len = len as usize;
@@ -211,7 +211,7 @@ pub(crate) fn plausible(bytes: &[u8]) -> Option<usize> {
     (whole && Kind::of(kind).is_some()).then_some(FRAME_LEN + len)
 }
 
-/// Takes a record apart that was decoded before: its checksum is not computed again.
+/// Parses a record that was decoded before, without verifying its checksum again.
 pub(crate) fn decoded(bytes: &[u8]) -> Option<Record<'_>> {
     parse(bytes.get(FRAME_LEN..)?)
 }
@@ -230,12 +230,12 @@ fn parse(payload: &[u8]) -> Option<Record<'_>> {
 }
 
 impl Record<'_> {
-    /// What the record of a beginning says; `None` if it is none, or says it in words that are not ours.
+    /// Returns the head of a `Begin` record; `None` for other kinds, or if the head cannot be parsed.
     pub(crate) fn begin(&self) -> Option<Begin> {
         (self.kind == Kind::Begin).then(|| serde_json::from_slice(self.head).ok()).flatten()
     }
 
-    /// As [`Self::begin`], of an end.
+    /// Returns the head of an `End` record; `None` for other kinds, or if the head cannot be parsed.
     pub(crate) fn end(&self) -> Option<End> {
         (self.kind == Kind::End).then(|| serde_json::from_slice(self.head).ok()).flatten()
     }

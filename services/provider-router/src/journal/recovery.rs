@@ -1,9 +1,9 @@
-//! What dead processes left behind, and what was set aside.
+//! Finds the segments of dead processes, and files that were set aside.
 //!
-//! The journal's directory has one directory for each process. Only directories, and regular files in them, are looked at:
-//! what else stands there is somebody else's, and is named in a warning. A file that could not be loaded whole is set aside
-//! as `.damaged`, and tried again from time to time: rows that the database refused may be taken by a later version or by
-//! another database.
+//! The journal's directory has one subdirectory per process. Only directories, and regular files in them, are read;
+//! anything else is foreign, and is named in a warning. A file that could not be loaded completely is set aside as
+//! `.damaged`, and retried from time to time: a later version or another database may accept the rows that were
+//! refused.
 
 use std::{
     collections::HashSet,
@@ -18,38 +18,38 @@ use super::{
     segment::{LeftBehind, Segment},
 };
 
-/// What a segment is called while it is used.
+/// File extension of a segment in use.
 const SEGMENT: &str = "seg";
-/// What it is called when something in it could not be loaded.
+/// File extension of a segment that was set aside.
 const SET_ASIDE: &str = "damaged";
 
-/// Time a process may take from making its directory to its first file.
+/// Maximum time between the creation of a process's directory and its first file.
 const START: Duration = Duration::from_secs(60);
 
-/// The directory of a dead process, ours to load and remove.
+/// Directory of a dead process, locked for loading and removal.
 #[derive(Debug)]
 pub(crate) struct Estate {
     pub(crate) dir: PathBuf,
-    /// What has never been loaded.
+    /// Segments that have never been loaded.
     pub(crate) segments: Vec<Segment>,
-    /// What has been tried before.
+    /// Segments from earlier, incomplete attempts.
     pub(crate) set_aside: Vec<Segment>,
-    /// Held while we load, so that no third process does the same.
+    /// Held during the load, so that no third process loads the same files.
     _lock: File,
 }
 
-/// Looks at the journal's directory, and remembers what it has complained about.
+/// Scans the journal's directory, and remembers the entries it has warned about.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     named: HashSet<PathBuf>,
-    /// What could not be looked at this time.
+    /// Number of entries that could not be read in the current survey.
     skipped: u64,
 }
 
 // === impl Survey ===
 
 impl Survey {
-    /// All directories beside `own` whose process is dead.
+    /// Claims all directories next to `own` whose process is dead.
     pub(crate) fn estates(&mut self, own: &Path) -> Vec<Estate> {
         self.skipped = 0;
         let Some(journal) = own.parent() else { return Vec::new() };
@@ -70,18 +70,19 @@ impl Survey {
         estates
     }
 
-    /// The segments in `dir` that were set aside, in the order of their records.
+    /// Returns the set-aside segments in `dir`, by generation.
     pub(crate) fn set_aside(&mut self, dir: &Path) -> Vec<Segment> {
         let paths = self.entries(dir);
         self.segments(paths.iter().filter(|path| has_extension(path, SET_ASIDE)))
     }
 
-    /// How much could not be looked at.
+    /// Returns the number of entries that could not be read.
     pub(crate) const fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// `None` where a process lives, or may just be starting: its directory is still empty then, and its lock is left to it.
+    /// Claims a directory. Returns `None` if its process is alive or may just be starting; the directory is still empty
+    /// then, and its lock must be left to that process.
     fn estate(&mut self, dir: PathBuf) -> Option<Estate> {
         let holds = |path: &PathBuf| has_extension(path, SEGMENT) || has_extension(path, SET_ASIDE);
         if is_fresh(&dir) && !self.entries(&dir).iter().any(holds) {
@@ -89,7 +90,7 @@ impl Survey {
         }
         let lock = match claim(&dir) {
             Ok(lock) => lock,
-            // Whoever holds the lock is alive.
+            // A held lock means that the process is alive.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
             Err(error) => {
                 self.skip(&dir, &error);
@@ -147,7 +148,7 @@ impl Survey {
     }
 }
 
-/// Of the file in which [`super::retention`] remembers the time.
+/// File extension of the file in which [`super::retention`] stores the time.
 pub(crate) const CLOCK_EXTENSION: &str = "clock";
 
 fn is_fresh(dir: &Path) -> bool {
@@ -159,7 +160,7 @@ fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension().is_some_and(|extension| extension == wanted)
 }
 
-/// Keeps a file that could not be loaded whole, under another name.
+/// Renames a file that could not be loaded completely, so that it is kept.
 pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
     let kept = path.with_extension(SET_ASIDE);
     if kept == path {
@@ -173,14 +174,14 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
     fs::rename(path, kept)
 }
 
-/// How many files are set aside in `dir`.
+/// Returns the number of set-aside files in `dir`.
 pub(crate) fn count_set_aside(dir: &Path) -> u64 {
     let count =
         |entries: fs::ReadDir| entries.flatten().filter(|entry| has_extension(&entry.path(), SET_ASIDE)).count() as u64;
     fs::read_dir(dir).map_or(0, count)
 }
 
-/// Removes a directory that has been loaded. What was set aside keeps it.
+/// Removes a loaded directory, unless it has files other than the lock, such as set-aside segments.
 pub(crate) fn remove(dir: &Path) {
     let only_lock = fs::read_dir(dir)
         .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lock")));

@@ -1,5 +1,7 @@
-//! Forgetting what is old, a little at a time, between two batches of the loader: one writer writes and forgets, so that the
-//! two never wait for each other. What is old depends on the clock, so a clock that jumped is not obeyed: see [`clock`].
+//! Deletes expired rows and bodies in small steps, between two batches of the loader.
+//!
+//! The loader's thread does both, so that the two writers never wait for each other. Expiry depends on the wall clock,
+//! so a clock that jumped ahead is not trusted: see [`clock`].
 
 mod clock;
 
@@ -20,44 +22,44 @@ use self::clock::{Clock, Verdict};
 use super::recovery::CLOCK_EXTENSION;
 use crate::clock::{millis, unix_ms};
 
-/// Between two looks at whether something is old enough.
+/// Interval between two checks for expired rows.
 const PERIOD: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Between two times that the time is written down.
+/// Interval at which the current time is stored.
 const REMEMBER: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// Section `[retention]` of the configuration. Zero keeps for ever.
+/// Section `[retention]` of the configuration. Zero means no limit.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetentionConfig {
-    /// How long requests are kept.
+    /// Maximum age of requests.
     pub requests: Duration,
-    /// How long the long bodies of requests and answers are kept.
+    /// Maximum age of the long bodies of requests and responses.
     pub bodies: Duration,
-    /// How much these may be together, compressed.
+    /// Maximum total bytes of these bodies, compressed.
     pub max_body_bytes: Size,
 }
 
-/// Knows when to forget.
+/// Schedules the deletion.
 #[derive(Debug)]
 pub(crate) struct Retention {
     config: RetentionConfig,
     due: Instant,
     clock: Clock,
-    /// Where the time that was believed last is remembered.
+    /// File that stores the last trusted time.
     remembered: Option<PathBuf>,
-    /// When it was written there.
+    /// Time at which the file was last written.
     written: Option<Instant>,
 }
 
 impl Retention {
-    /// `journal` is the directory in which the time is remembered from run to run.
+    /// Creates the scheduler. `journal` is the directory of the file that stores the last trusted time across restarts.
     pub(crate) fn new(config: RetentionConfig, journal: Option<&Path>) -> Self {
         let remembered = journal.map(|journal| journal.join("retention").with_extension(CLOCK_EXTENSION));
         Self { config, due: Instant::now(), clock: Clock::default(), remembered, written: None }
     }
 
-    /// Removes a small batch, when it is time. What cannot be removed now is still there the next time.
+    /// Deletes a small batch, when due. Rows that cannot be deleted now are left for the next step.
     pub(crate) async fn step(&mut self, store: &Store) {
         let now_ms = unix_ms();
         let policy = self.policy(now_ms);
@@ -78,7 +80,7 @@ impl Retention {
         }
     }
 
-    /// Whether the wall clock can be believed; says so when that changes.
+    /// Returns whether the wall clock is trusted; logs a warning when it stops being so.
     async fn believes(&mut self, store: &Store, now_ms: i64) -> bool {
         let now = Instant::now();
         let verdict = if self.clock.is_new() {
@@ -127,7 +129,7 @@ impl Retention {
         }
         let mut options = signalbox_private_files::options();
         let file = signalbox_private_files::open_regular(options.write(true).create(true).truncate(true), path);
-        // Where it cannot be written, the newest request says what time it was.
+        // If the file cannot be written, the newest request provides the last known time.
         let _ = file.and_then(|mut file| writeln!(file, "{now_ms}"));
         self.written = Some(now);
     }

@@ -1,4 +1,4 @@
-//! Loading what nobody writes any more: the segments of dead processes, and what was set aside.
+//! Loads segments without a writer: those of dead processes, and those that were set aside.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -6,7 +6,7 @@ use super::{GaveUp, Work};
 use crate::journal::{recovery, segment::Segment};
 
 impl Work {
-    /// Loads what dead processes left behind, and tries again what was set aside.
+    /// Loads the segments of dead processes, and retries those that were set aside.
     pub(super) fn inherit(&mut self) -> Result<(), GaveUp> {
         let own = self.loader.dir.clone();
         let (estates, mut set_aside) = (self.survey.estates(&own), 0);
@@ -29,8 +29,8 @@ impl Work {
         Ok(())
     }
 
-    /// Loads these segments, which nobody writes any more, apart from those of requests that go on. Answers how many of
-    /// their requests had no end.
+    /// Loads segments without a writer, separately from the requests in flight. Returns how many of their requests had
+    /// no end.
     fn load(&mut self, segments: Vec<Segment>) -> Result<usize, GaveUp> {
         if segments.is_empty() {
             return Ok(0);

@@ -1,8 +1,8 @@
-//! How the loader is doing, for `/health` and the metrics.
+//! Status of the loader, for `/health` and the metrics.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// How the loader is doing.
+/// Status of the loader.
 #[derive(Debug)]
 pub struct LoaderStatus {
     pub(super) database_ok: AtomicBool,
@@ -27,31 +27,32 @@ impl Default for LoaderStatus {
 }
 
 impl LoaderStatus {
-    /// Whether the last transaction went through.
+    /// Returns whether the last transaction succeeded.
     #[must_use]
     pub fn database_ok(&self) -> bool {
         self.database_ok.load(Ordering::Relaxed)
     }
 
-    /// How many exchanges this process has put into the database.
+    /// Returns how many exchanges this process has written to the database.
     #[must_use]
     pub fn loaded(&self) -> u64 {
         self.loaded.load(Ordering::Relaxed)
     }
 
-    /// How many exchanges the database refuses at the moment; their segments are set aside, and tried again.
+    /// Returns how many exchanges the database currently refuses; their segments are set aside and retried.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// How many files of the journal are set aside as `.damaged`, in the directories that this process may look at.
+    /// Returns how many journal files are set aside as `.damaged`, in the directories that this process may read.
     #[must_use]
     pub fn set_aside(&self) -> u64 {
         self.set_aside.load(Ordering::Relaxed)
     }
 
-    /// How many entries of the journal's directory could not be looked at: of another user, or no files of ours.
+    /// Returns how many entries of the journal's directory could not be read: entries of another user, or foreign
+    /// files.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)

@@ -1,12 +1,13 @@
-//! Whether the wall clock can be believed.
+//! Decides whether the wall clock can be trusted.
 //!
-//! A clock that is a year ahead for a minute would make everything old. So it is compared with time that cannot jump:
-//! - While the process runs, the wall clock may gain an hour on the monotonic clock, not more.
-//! - At the start it may be a week after the time that the last run believed, which is in a file of the journal; without
-//!   one, a week after the newest request.
+//! A clock that is a year ahead for a minute would make everything expire. It is therefore compared with time that
+//! cannot jump:
+//! - While the process runs, the wall clock may gain at most an hour on the monotonic clock.
+//! - At the start, it may be at most a week after the last trusted time of the previous run, which is stored in a file
+//!   of the journal, or without that file, a week after the newest request.
 //!
-//! A clock that is further ahead is doubted, and nothing is forgotten. It is believed once it has gone on without another
-//! jump for a day, as after a machine was switched off for long, or as soon as it is put back.
+//! A clock that is further ahead is not trusted, and nothing is deleted. It is trusted again once it has run for a day
+//! without another jump, as after a machine was switched off for long, or as soon as it is set back.
 
 use std::time::Duration;
 
@@ -14,34 +15,34 @@ use tokio::time::Instant;
 
 use crate::clock::millis;
 
-/// Gain on the monotonic clock that is no jump: corrections, and leaps.
+/// Gain on the monotonic clock that does not count as a jump: corrections and leap seconds.
 const GAIN: Duration = Duration::from_secs(3600);
-/// Time between two runs that is nothing unusual.
+/// Time between two runs that is not suspicious.
 const ABSENCE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// After so long without another jump a new time is believed.
+/// Time without another jump after which a new wall time is trusted.
 const PROBATION: Duration = Duration::from_secs(24 * 3600);
 
-/// A wall time, and when that was on the monotonic clock.
+/// A wall time, and the monotonic time at which it was read.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     ms: i64,
     at: Instant,
 }
 
-/// Compares the clocks.
+/// Compares the wall clock with the monotonic clock.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    /// Believed.
+    /// Last trusted time.
     believed: Option<Mark>,
-    /// Since when it has gone on after a jump.
+    /// Time of the last jump, while the clock is not trusted.
     doubted: Option<Mark>,
 }
 
-/// What a look says.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Believed,
-    /// Ahead by so much; `new` the first time.
+    /// The clock is ahead by this much; `new` is true on the first check after the clock was trusted.
     Ahead {
         by: Duration,
         new: bool,
@@ -51,19 +52,19 @@ pub(super) enum Verdict {
 // === impl Clock ===
 
 impl Clock {
-    /// Whether it has been looked at.
+    /// Returns whether the clock has not been checked yet.
     pub(super) const fn is_new(&self) -> bool {
         self.believed.is_none() && self.doubted.is_none()
     }
 
-    /// Looks at the wall clock for the first time. `last` is what it said before, if anybody knows.
+    /// Checks the wall clock for the first time. `last` is the last known time, in Unix milliseconds.
     pub(super) fn start(&mut self, last: Option<i64>, now_ms: i64, now: Instant) -> Verdict {
         let earliest = last.map_or(now_ms, |last| last.saturating_add(millis(ABSENCE)));
         self.believed = Some(Mark { ms: earliest.min(now_ms), at: now });
         self.look(now_ms, now)
     }
 
-    /// Looks at the wall clock again.
+    /// Checks the wall clock again.
     pub(super) fn look(&mut self, now_ms: i64, now: Instant) -> Verdict {
         let this = Mark { ms: now_ms, at: now };
         let by = self.believed.map_or(Duration::ZERO, |mark| mark.gain(this));
@@ -79,7 +80,7 @@ impl Clock {
                 }
                 Verdict::Ahead { by, new: false }
             }
-            // Another jump: the day begins again.
+            // After another jump, the day starts again.
             other => {
                 self.doubted = Some(this);
                 Verdict::Ahead { by, new: other.is_none() }
@@ -95,12 +96,12 @@ impl Mark {
         self.ms.saturating_add(millis(at.duration_since(self.at)))
     }
 
-    /// How much the wall clock has gained.
+    /// Returns the wall clock's gain on the monotonic clock since this mark; zero if it lost time.
     fn gain(self, later: Self) -> Duration {
         Duration::from_millis(later.ms.saturating_sub(self.expected(later.at)).try_into().unwrap_or(0))
     }
 
-    /// How much it has lost.
+    /// Returns the wall clock's loss against the monotonic clock since this mark; zero if it gained time.
     fn loss(self, later: Self) -> Duration {
         Duration::from_millis(self.expected(later.at).saturating_sub(later.ms).try_into().unwrap_or(0))
     }
@@ -114,7 +115,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     const START: i64 = 1_700_000_000_000;
 
-    /// A machine whose clocks are moved by hand.
+    /// Machine whose clocks are set by the test.
     struct Machine {
         clock: Clock,
         ms: i64,
