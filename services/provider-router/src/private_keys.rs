@@ -1,4 +1,4 @@
-//! Client keys whose requests are logged with less than those of others.
+//! Client keys whose requests are logged in less detail.
 
 use http::HeaderMap;
 use serde::Deserialize;
@@ -11,13 +11,13 @@ use crate::journal::Bodies;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PrivateKeysConfig {
-    /// Of their requests the shape is kept.
+    /// Keys whose requests are logged with their structure only.
     pub redact: Vec<Secret<String>>,
-    /// Of their requests no text is kept at all.
+    /// Keys whose requests are logged without any text.
     pub off: Vec<Secret<String>>,
 }
 
-/// The keys, as digests.
+/// Digests of the keys.
 #[derive(Clone, Debug)]
 pub struct PrivateKeys {
     redact: ClientKeys,
@@ -25,10 +25,11 @@ pub struct PrivateKeys {
 }
 
 impl PrivateKeysConfig {
-    /// All keys that open the door: those of the configuration every service has, and these.
+    /// Returns all keys that are accepted: those common to all services, and the private ones.
     ///
     /// # Errors
-    /// [`Exit::Config`]: one of these is empty, or there are only these. Then nobody else could call, api-server neither.
+    /// Returns [`Exit::Config`] if a private key is empty, or if there are only private keys: api-server could not call
+    /// this service then, nor could any other client.
     pub fn beside(&self, auth: &AuthConfig) -> Result<ClientKeys, Exit> {
         let own = || self.redact.iter().chain(&self.off);
         if own().any(|key| key.expose().trim().is_empty()) {
@@ -45,13 +46,13 @@ impl PrivateKeysConfig {
 }
 
 impl PrivateKeys {
-    /// The keys of the configuration.
+    /// Creates the digests of the configured keys.
     #[must_use]
     pub fn new(config: &PrivateKeysConfig) -> Self {
         Self { redact: ClientKeys::of(&config.redact), off: ClientKeys::of(&config.off) }
     }
 
-    /// How much of a request with these headers may be kept.
+    /// Returns how much of a request with these headers may be logged.
     #[must_use]
     pub fn bodies(&self, headers: &HeaderMap) -> Bodies {
         if self.off.opens(headers) {

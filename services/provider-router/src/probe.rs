@@ -1,6 +1,7 @@
-//! Asking a provider which models it has: it costs no tokens, and tells whether the provider can be reached and accepts us.
+//! Requests a provider's list of models, which costs no tokens and shows whether the provider is reachable and accepts
+//! the credentials.
 //!
-//! REST, the command line and the router itself ask by this one function, so that they agree about a provider.
+//! The REST API, the command line and the router itself all use this function, so that their results agree.
 
 mod words;
 
@@ -16,16 +17,16 @@ use crate::{provider::OpenAi, relay::Source};
 /// Maximum bytes of a list of models.
 const MAX_LIST: usize = 8 << 20;
 
-/// Keys under which providers put the models of their list.
+/// Keys under which providers return the models of their list.
 const FRAMES: [&str; 3] = ["data", "models", "result"];
 
-/// Maximum bytes of an error that are read for its words.
+/// Maximum bytes of an error body that are searched for its message.
 const MAX_ERROR: usize = 64 << 10;
 
-/// Returns a provider's own list, as it sent it: JSON that may be a list of models.
+/// Returns the provider's own list, as it was sent: JSON that may be a list of models.
 ///
 /// # Errors
-/// Why there is none, in words, the provider's own where it has said some, without its secrets.
+/// Returns the reason as text, with the provider's own message if there is one, and with its credentials masked.
 pub(crate) async fn list_models(client: &Client, deadlines: &Deadlines, openai: &OpenAi) -> Result<Bytes, String> {
     let listed = ask(client, deadlines, openai).await;
     listed.map_err(|reason| openai.masker.mask_text(&reason).into_owned())
@@ -36,7 +37,7 @@ async fn ask(client: &Client, deadlines: &Deadlines, openai: &OpenAi) -> Result<
     let (head, body) = response.into_parts();
     let mut source = Source::Upstream(body);
     if !head.status.is_success() {
-        // What cannot be read of an error changes nothing about the status.
+        // If the error body cannot be read, the status is reported without it.
         let (error, _) = read(&mut source, MAX_ERROR).await.unwrap_or_default();
         return Err(refusal(head.status, &error));
     }
@@ -44,7 +45,7 @@ async fn ask(client: &Client, deadlines: &Deadlines, openai: &OpenAi) -> Result<
     if is_whole { judged(list) } else { Err(format!("its list is larger than {MAX_LIST} bytes")) }
 }
 
-/// Reads a body up to a bound, and whether that is all of it.
+/// Reads a body until it exceeds `most` bytes. Returns the bytes, and whether they are the whole body.
 async fn read(source: &mut Source, most: usize) -> Result<(Bytes, bool), String> {
     let mut all = BytesMut::new();
     while let Some(bytes) = poll_fn(|cx| source.poll_data(cx)).await.transpose().map_err(|e| e.to_string())? {
@@ -56,7 +57,7 @@ async fn read(source: &mut Source, most: usize) -> Result<(Bytes, bool), String>
     Ok((all.freeze(), true))
 }
 
-/// What an answer with another status than success says.
+/// Formats an error response for the user.
 fn refusal(status: StatusCode, body: &[u8]) -> String {
     let hint = match status.as_u16() {
         401 | 403 => ". Check apiKey or headers",
@@ -69,7 +70,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> String {
     }
 }
 
-/// The list, unless it is an error in the form of a success, or no list at all.
+/// Returns the list unless it is an error with a success status, or not a list.
 fn judged(list: Bytes) -> Result<Bytes, String> {
     let value: serde_json::Value =
         serde_json::from_slice(&list).map_err(|error| format!("its list is not JSON: {error}"))?;
@@ -81,7 +82,7 @@ fn judged(list: Bytes) -> Result<Bytes, String> {
         return Err(format!("it answered with an error: {words}"));
     }
     match &value {
-        // A list without models, or models by name.
+        // An empty list, or an object with the models' names as keys.
         serde_json::Value::Object(fields)
             if FRAMES.iter().any(|frame| fields.contains_key(*frame))
                 || (!fields.is_empty() && fields.values().all(serde_json::Value::is_object)) =>

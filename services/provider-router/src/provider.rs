@@ -1,8 +1,8 @@
-//! Providers: who answers, and how to speak to them.
+//! Providers and their adapters.
 //!
-//! An adapter is pure: it builds a request, and says what an answer means. Sending, retrying and logging belong to
-//! [`crate::dispatch`]. A provider that speaks OpenAI's API is a row of
-//! [`signalbox_core::provider_type`], not a file.
+//! An adapter has no side effects: it builds requests, and interprets responses. Sending, retrying and logging belong
+//! to [`crate::dispatch`]. A provider with an OpenAI-compatible API needs only a row in
+//! [`signalbox_core::provider_type`], no file here.
 
 mod echo;
 mod openai;
@@ -24,42 +24,42 @@ use crate::{
     metrics::{Metrics, ProviderMetrics},
 };
 
-/// A provider as requests meet it: everything parsed and checked, once per change of the catalogue.
+/// A provider prepared for requests: parsed and checked once per change of the catalogue.
 #[derive(Debug)]
 pub struct Provider {
-    /// Its id.
+    /// Id of the provider.
     pub id: String,
-    /// The row it was made of.
+    /// Database row of the provider.
     pub row: schema::Provider,
-    /// The address people recognise it by; empty for a built-in one.
+    /// Configured base URL, for display; empty if the type's default applies.
     pub base_url: String,
-    /// The model that is meant when a request names none: `defaultModel` of the configuration, else the default link.
+    /// Model for requests that name none: `defaultModel` of the configuration, or else the default link.
     pub default_model: Option<String>,
-    /// How to speak to it.
+    /// Builds the requests to the provider.
     pub adapter: Adapter,
-    /// How much of what goes to it is logged.
+    /// How much of the provider's requests and responses is logged.
     pub log_bodies: Bodies,
-    /// What is counted of it.
+    /// Metrics of the provider.
     pub metrics: ProviderMetrics,
     healthy: AtomicBool,
 }
 
-/// How to speak to a provider.
+/// Protocol of a provider.
 #[derive(Debug)]
 pub enum Adapter {
-    /// Over HTTP, in OpenAI's words.
+    /// OpenAI's API over HTTP.
     OpenAi(Box<OpenAi>),
-    /// Built in: repeats the last user message.
+    /// Built-in provider that repeats the last user message.
     Echo(Echo),
-    /// Its configuration makes no sense; the reason is for the user.
+    /// The configuration is invalid, for the reason given, which is shown to the user.
     Misconfigured(String),
 }
 
-/// A provider's configuration: key to value.
+/// Configuration of a provider, by key.
 pub type Config = Map<String, Value>;
 
 impl Provider {
-    /// Reads a provider's row and configuration.
+    /// Parses a provider's row and configuration.
     #[must_use]
     pub fn new(
         row: &schema::Provider,
@@ -81,7 +81,8 @@ impl Provider {
             row: row.clone(),
             base_url: text(config, "baseURL").ok().flatten().unwrap_or_default().to_owned(),
             default_model: text(config, "defaultModel").ok().flatten().map(str::to_owned).or(default_link),
-            // Who wants something left out of the log, and we do not know what, gets nothing logged and nothing served.
+            // With an invalid `logBodies` it is unknown what to leave out of the log, so nothing is logged and nothing
+            // is served.
             adapter: log_bodies.map_err(str::to_owned).and(adapter).unwrap_or_else(Adapter::Misconfigured),
             log_bodies: log_bodies.unwrap_or(Bodies::Off),
             metrics: metrics.provider(&row.id),
@@ -89,13 +90,13 @@ impl Provider {
         }
     }
 
-    /// Whether its last request went well; a provider nobody has asked yet counts as healthy.
+    /// Returns whether the last request succeeded. A provider without requests so far counts as healthy.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.healthy.load(Ordering::Relaxed) && !matches!(self.adapter, Adapter::Misconfigured(_))
     }
 
-    /// What keeps its credentials out of what it says.
+    /// Returns the masker that removes the provider's credentials from its responses.
     #[must_use]
     pub fn masker(&self) -> &Masker {
         match &self.adapter {
@@ -104,13 +105,13 @@ impl Provider {
         }
     }
 
-    /// Notes how a request went.
+    /// Records whether the last request succeeded.
     pub fn note(&self, healthy: bool) {
         self.healthy.store(healthy, Ordering::Relaxed);
     }
 }
 
-/// A text value of a configuration; empty counts as absent.
+/// Returns a text value of a configuration; an empty one counts as absent.
 fn text<'a>(config: &'a Config, key: &str) -> Result<Option<&'a str>, String> {
     match config.get(key) {
         None | Some(Value::Null) => Ok(None),
@@ -119,7 +120,7 @@ fn text<'a>(config: &'a Config, key: &str) -> Result<Option<&'a str>, String> {
     }
 }
 
-/// A number of milliseconds in a configuration; text that is a number is accepted, as the original did.
+/// Returns a number of milliseconds from a configuration. Numeric text is accepted, as in the Node.js version.
 fn millis(config: &Config, key: &str) -> Result<Option<std::time::Duration>, String> {
     let number = match config.get(key) {
         None | Some(Value::Null) => return Ok(None),

@@ -1,15 +1,15 @@
-//! A streamed answer on its way to the client.
+//! Relays a streamed response to the client.
 //!
-//! Bytes pass as they come. Only the event `data: [DONE]` is held, for as long as it takes to write the end of the request
-//! into the journal; what stands before it in the same piece passes at once, and what comes after it is dropped. A stream
-//! that breaks off ends in an error event and a broken connection, never as if it were complete. Where the provider reports
-//! an error itself, that is the error event: nothing follows it, and the response ends as it should, because clients that
-//! are told twice, or see the connection break, take the whole response for damaged.
+//! Bytes are passed on as they arrive. Only the event `data: [DONE]` is held back until the end of the request is
+//! written to the journal; bytes before it in the same piece are passed on at once, and bytes after it are dropped. A
+//! stream that breaks off ends with an error event and an aborted connection, never as if it were complete. If the
+//! provider itself reports an error, its error event is the last: nothing follows it, and the response ends normally,
+//! because clients that receive two errors, or see the connection break, discard the whole response as damaged.
 //!
-//! An unfinished event that may turn out to be an error is withheld until it is complete, up to 64 KiB, because providers quote
-//! the key they refuse, and a key that is cut is not found. Clients cannot use such an event earlier anyway.
+//! An unfinished event that may be an error is withheld until it is complete, up to 64 KiB, because providers quote the
+//! key they refuse, and a key split across pieces would not be found. Clients cannot use such an event earlier anyway.
 //!
-//! The end is recognised in the bytes that pass ([`EndScanner`]). What the log keeps of them has no part in it.
+//! The end is recognised in the relayed bytes ([`EndScanner`]), independently of what the log keeps of them.
 
 mod drain;
 mod line_end;
@@ -31,64 +31,65 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{body::BoxError, exchange::Exchange, journal::Written, provider::EchoBody};
 
-/// Maximum bytes of one event, as of a whole answer. It is counted, not kept.
+/// Maximum bytes of one event, the same as for a complete response. They are counted, not buffered.
 const MAX_EVENT: usize = 64 << 20;
-/// How much of what follows the end is read and dropped, so that the connection can be used again …
+/// Maximum bytes after the end event that are read and dropped, so that the connection can be reused.
 const MAX_DRAINED: usize = 64 << 10;
-/// … and how long the end of the response waits for that.
+/// Maximum time for which the end of the response waits for that.
 const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Where the bytes come from.
+/// Source of the bytes of a response.
 #[derive(Debug)]
 pub enum Source {
-    /// A provider.
+    /// A provider's response body.
     Upstream(signalbox_upstream::Body),
-    /// The provider that is built in.
+    /// The built-in echo provider.
     Echo(EchoBody),
-    /// What a test wants to be read.
+    /// Steps scripted by a test.
     #[cfg(test)]
-    #[expect(private_interfaces, reason = "only the tests of this room make one")]
+    #[expect(private_interfaces, reason = "only the tests construct this variant")]
     Scripted(tests::Script),
 }
 
-/// A stream that passes through.
+/// A stream being relayed.
 pub struct Relay {
-    /// Before the source: when a client leaves, its permit is free by the time the provider hears of it.
+    /// Declared before `source` to be dropped first: when a client disconnects, its permit is free before the
+    /// connection to the provider is closed.
     exchange: Exchange,
     source: Source,
-    /// What was read of the stream before it was decided to relay it.
+    /// Pieces read before the decision to relay the stream.
     prefix: std::vec::IntoIter<Bytes>,
     scanner: EndScanner,
-    /// Perhaps the beginning of the end event.
+    /// Possible beginning of the end event.
     held: Bytes,
-    /// An unfinished event that may turn out to be an error. It stands before what is held.
+    /// An unfinished event that may be an error. It precedes the bytes in `held`.
     withheld: BytesMut,
     phase: Phase,
-    /// The end is written but perhaps not on the disk yet; these are the bytes that wait for it.
+    /// The end is written, but perhaps not synced yet; the bytes are released once it is.
     last: Option<(Written, Bytes)>,
-    /// The line ends of the end event that have been released, while its blank line is missing.
+    /// Line ends of the end event released so far, while its blank line is incomplete.
     line_end: Option<&'static str>,
-    /// When the provider is given up that does not end its stream.
+    /// Time at which a provider that does not end its stream is given up.
     drained_by: Option<Pin<Box<Sleep>>>,
-    /// The service is ending and waits no longer.
+    /// Cancelled when the shutdown stops waiting for streams.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Bytes pass.
+    /// Bytes are passed on.
     Passing,
-    /// The client has everything; the provider may still end its stream, having so many bytes left for that.
+    /// The client has everything; the provider may still send `left` bytes before it has to end its stream.
     Draining { left: usize },
-    /// The error event has been handed over and is to be flushed.
+    /// The error event has been handed to hyper and has to be flushed.
     Broken,
-    /// It has been flushed: now break the connection.
+    /// The error event has been flushed; the connection is aborted next.
     Breaking,
-    /// Nothing follows.
+    /// The response has ended.
     Over,
 }
 
-/// Why a stream broke off.
+/// Reason why a stream broke off.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
     #[error("the provider's answer broke off: {0}")]
@@ -106,7 +107,7 @@ enum Broken {
 // === impl Source ===
 
 impl Source {
-    /// The next bytes; `None` at the end.
+    /// Polls for the next bytes; `None` at the end.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, signalbox_upstream::Error>>> {
         match self {
             Self::Echo(echo) => echo.poll_event(cx).map(|event| event.map(Ok)),
@@ -116,7 +117,7 @@ impl Source {
                 match ready!(Pin::new(&mut *body).poll_frame(cx)) {
                     None => return Poll::Ready(None),
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                    // Trailers say nothing that a client of this API could use.
+                    // Trailers have no use for clients of this API.
                     Some(Ok(frame)) => {
                         if let Ok(data) = frame.into_data() {
                             return Poll::Ready(Some(Ok(data)));
@@ -140,7 +141,7 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Relays `prefix` and what `source` has after it. `cut` ends it early.
+    /// Relays `prefix` and then `source`. Cancelling `cut` ends the stream early.
     #[must_use]
     pub fn new(prefix: Vec<Bytes>, source: Source, exchange: Exchange, cut: CancellationToken) -> Self {
         Self {
@@ -158,7 +159,7 @@ impl Relay {
         }
     }
 
-    /// As [`Body::poll_frame`].
+    /// Polls for the next frame; see [`Body::poll_frame`].
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
             if let Some((written, _)) = &mut self.last {
@@ -171,7 +172,7 @@ impl Relay {
             match self.phase {
                 Phase::Over => return Poll::Ready(None),
                 Phase::Broken => {
-                    // Being pending once makes hyper write out the error event before the connection is broken.
+                    // Returning `Pending` once makes hyper flush the error event before the connection is aborted.
                     self.phase = Phase::Breaking;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -214,7 +215,7 @@ impl Relay {
         }
     }
 
-    /// Bytes have come: what of them may go?
+    /// Processes the next bytes, and returns those that may be passed on.
     fn pass(&mut self, bytes: Bytes) -> Option<Result<Frame<Bytes>, BoxError>> {
         let mut bytes = if self.held.is_empty() { bytes } else { join(&std::mem::take(&mut self.held), &bytes) };
         let scan = self.scanner.scan(&bytes);
@@ -254,7 +255,7 @@ impl Relay {
         Some(Ok(Frame::data(bytes)))
     }
 
-    /// Keeps the end of `bytes` if it belongs to an event that may turn out to be an error; returns what may go.
+    /// Withholds the end of `bytes` if it belongs to an event that may be an error, and returns the rest.
     fn withhold(&mut self, mut bytes: Bytes) -> Bytes {
         let unfinished = self.scanner.event_len();
         if unfinished == 0 {
@@ -272,20 +273,20 @@ impl Relay {
             return bytes;
         }
         let released = self.released(bytes);
-        // It is a chunk, or has become too long to wait for.
+        // The event is a chunk, or too long to be withheld further.
         self.exchange.masker().mask(&released).map_or(released, Bytes::from)
     }
 
-    /// What was withheld, and `bytes` behind it.
+    /// Returns the withheld bytes, followed by `bytes`.
     fn released(&mut self, bytes: Bytes) -> Bytes {
         if self.withheld.is_empty() { bytes } else { join(&std::mem::take(&mut self.withheld), &bytes) }
     }
 
-    /// The provider has ended its stream. Some never send `[DONE]`: then the finish reason is what tells.
-    /// `None` when there is nothing to say but what waits in `last`.
+    /// Handles the end of the provider's stream. Some providers never send `[DONE]`; the finish reason then shows
+    /// whether the response is complete. Returns `None` if only the bytes in `last` remain to be sent.
     fn ended(&mut self) -> Option<Result<Frame<Bytes>, BoxError>> {
         let held = std::mem::take(&mut self.held);
-        // Clients drop an event that lacks its blank line.
+        // Clients drop an event without its blank line.
         let blank_line = if held.is_empty() && self.scanner.event_len() == 0 { "" } else { "\n\n" };
         let failed = self.scanner.end(&held);
         let held = self.released(held);
@@ -306,7 +307,7 @@ impl Relay {
         None
     }
 
-    /// Writes the end of an answer that is complete; `last` is released when it is written.
+    /// Writes the end of a complete response; `last` is released once it is written.
     fn complete(&mut self, last: Bytes) {
         let failure = self.scanner.ending().failure.as_deref();
         let failure = failure.map(|failure| self.exchange.masker().mask_text(failure).into_owned());
@@ -315,8 +316,8 @@ impl Relay {
         self.phase = Phase::Draining { left: MAX_DRAINED };
     }
 
-    /// Ends the request with the provider's own error event, which `bytes` end with. Clients that would not recognise it
-    /// are told by one that they know.
+    /// Ends the request with the provider's own error event, the last one in `bytes`. An event in OpenAI's format
+    /// follows if clients would not recognise the provider's format.
     fn failed(&mut self, bytes: &[u8], blank_line: &str, failed: &Failed) -> Result<Frame<Bytes>, BoxError> {
         let mut last = [bytes, blank_line.as_bytes()].concat();
         if !failed.is_plain {
@@ -328,25 +329,25 @@ impl Relay {
         let logged = masker.mask(bytes);
         let last = masker.mask(&last).unwrap_or(last);
         self.exchange.answer(logged.as_deref().unwrap_or(bytes));
-        // Nothing was complete: there is no last byte to hold back.
+        // The response is incomplete anyway, so no last byte has to be held back.
         drop(self.exchange.finish(RequestStatus::Failed, Some(message)));
         self.phase = Phase::Draining { left: MAX_DRAINED };
         Ok(Frame::data(last.into()))
     }
 
-    /// Ends the request as broken off; the answer is the error event for the client.
+    /// Ends the request as broken off, and returns the error event for the client.
     fn broken(&mut self, why: &Broken) -> Result<Frame<Bytes>, BoxError> {
-        // Nothing was complete: there is no last byte to hold back.
+        // The response is incomplete anyway, so no last byte has to be held back.
         drop(self.exchange.finish(why.status(), Some(why.to_string())));
         self.phase = Phase::Broken;
         let body = ErrorBody::new("upstream_error", why.code(), why.to_string());
-        // A blank line first: the break may have come in the middle of an event.
+        // Start with a blank line, because the stream may have broken off in the middle of an event.
         Ok(Frame::data(format!("\n\n{}", body.to_event()).into()))
     }
 }
 
 impl Broken {
-    /// How the request ends in the log.
+    /// Returns the status of the request in the log.
     fn status(&self) -> RequestStatus {
         match self {
             Self::Failed(_) => RequestStatus::Failed,

@@ -1,36 +1,37 @@
-//! From a model name to the providers that may answer, in the order in which they are tried. Pure.
+//! Selects the providers that may serve a model, in routing order. Pure.
 //!
-//! `provider/model` names an enabled provider, and `model` is the name it is given; nobody else is tried. Any other name goes
-//! 1. to the active provider (setting `active_provider`), if it serves the model, or may serve it;
-//! 2. to the providers that are linked to the model, highest priority first;
-//! 3. if there is none of these: to the providers whose own list names the model, then to those that may serve it.
+//! `provider/model` names an enabled provider, and `model` is the model name sent to it; no other provider is tried. A
+//! request for any other name goes
+//! 1. to the active provider (setting `active_provider`), if it serves the model or may serve it;
+//! 2. to the providers linked to the model, highest priority first;
+//! 3. if there are none of these, to the providers whose own list contains the model, then to those that may serve it.
 //!
-//! A provider *serves* the models it is linked to and those that its own list names. It *may serve* any model while it is
-//! linked to none; once it has links, they and its list say what it has.
+//! A provider *serves* the models linked to it and those in its own list. It *may serve* any model while no model is
+//! linked to it.
 //!
-//! A request without a name means the default model of the active provider: `defaultModel` of its configuration, else its
-//! default link. A qwen-proxy without either gets the request as it is, and takes its own default.
+//! A request without a model name means the default model of the active provider: `defaultModel` of its configuration,
+//! or else its default link. A qwen-proxy without either receives the request unchanged, and applies its own default.
 
 use std::sync::Arc;
 
 use crate::{catalog::Snapshot, provider::Provider};
 
-/// The kind of provider that knows what to do with a request that names no model.
+/// Type of provider that accepts a request without a model name.
 const HAS_A_DEFAULT: &str = "qwen-proxy";
 
-/// A provider to try, and the name it knows the model by.
+/// A provider to try, and the model name to send to it.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// The provider.
+    /// The provider to try.
     pub provider: Arc<Provider>,
-    /// The value of `model` in the request it gets; `None` leaves the request as it is, without a name.
+    /// Value of `model` in the request to the provider; `None` sends the request unchanged, without a name.
     pub model: Option<String>,
 }
 
-/// Why no provider can answer.
+/// Reason why no provider can serve a request.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    /// No provider has the model.
+    /// No enabled provider serves the model.
     #[error("The model `{0}` does not exist: no enabled provider serves it. `GET /v1/models` lists what there is.")]
     UnknownModel(String),
     /// The request names no model, and there is no default.
@@ -38,13 +39,13 @@ pub enum RouteError {
     MissingModel(NoDefault),
 }
 
-/// Why there is no default model, and what to do about it.
+/// Reason why there is no default model, with advice for the user.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoDefault {
     /// The setting `active_provider` is not set.
     #[error("no provider is active. Name a model, or set `active_provider` to the id of a provider")]
     NoneActive,
-    /// The setting names a provider that is not enabled, or is not there.
+    /// The setting names a provider that is disabled or does not exist.
     #[error(
         "the active provider `{0}` is not enabled. Name a model, enable it, or set `active_provider` to another one"
     )]
@@ -54,17 +55,17 @@ pub enum NoDefault {
     NotSet(String),
 }
 
-/// Returns who may answer a request for `model`, in the order in which they are tried; never empty.
+/// Returns the providers that may serve a request for `model`, in routing order; never empty.
 ///
 /// # Errors
-/// [`RouteError`] when no provider can.
+/// Returns a [`RouteError`] if there are none.
 pub fn candidates(snapshot: &Snapshot, model: Option<&str>) -> Result<Vec<Candidate>, RouteError> {
     let Some(model) = model else { return unnamed(snapshot) };
     if let Some((provider, name)) = model.split_once('/')
         && let Some(provider) = snapshot.provider(provider)
         && !name.is_empty()
     {
-        // Some providers list their models with their own name in front.
+        // Some providers list their models with their own name as a prefix.
         let name = if snapshot.serves(provider, model) { model } else { name };
         return Ok(vec![candidate(snapshot, provider, name)]);
     }
@@ -73,7 +74,7 @@ pub fn candidates(snapshot: &Snapshot, model: Option<&str>) -> Result<Vec<Candid
     if found.is_empty() { Err(RouteError::UnknownModel(model.into())) } else { Ok(found) }
 }
 
-/// The active provider, asked for its default model; behind it, whoever is linked to that.
+/// Returns the active provider with its default model, followed by the other providers linked to that model.
 fn unnamed(snapshot: &Snapshot) -> Result<Vec<Candidate>, RouteError> {
     let none = || snapshot.chosen().map_or(NoDefault::NoneActive, |id| NoDefault::NotEnabled(id.into()));
     let active = snapshot.active().ok_or_else(|| RouteError::MissingModel(none()))?;
@@ -84,7 +85,8 @@ fn unnamed(snapshot: &Snapshot) -> Result<Vec<Candidate>, RouteError> {
     }
 }
 
-/// `first`, then those that are linked to the model; without any of these, those that offer it, then those that may have it.
+/// Returns `first` and the providers linked to the model; without any of these, the providers that list the model, then
+/// those without links.
 fn named(snapshot: &Snapshot, model: &str, first: Option<&Arc<Provider>>) -> Vec<Candidate> {
     let linked = snapshot.linked(model);
     let mut found: Vec<Candidate> = Vec::with_capacity(linked.len() + 1);

@@ -1,15 +1,19 @@
-//! The stack, top to bottom.
+//! Request handling of the service, from the outermost layer to the innermost.
 //!
-//! The accept loop (header deadline, connection cap, catch-panic, drain) is the daemon's. Within a connection, per request:
+//! The accept loop (header deadline, connection limit, panic handler, drain) belongs to the daemon crate. Within a
+//! connection, each request passes through:
 //!
-//! 1. **Doors**: the names we answer to, the pages that may ask; preflights, which carry no key, are answered here.
-//! 2. **Client key**, on everything but the health routes, which supervisors and load balancers ask without one, and on the
-//!    request to leave, which needs more than that; wrong ones are counted.
-//! 3. **The hot route**, matched by comparing two strings: it takes hyper's request as it is, no extractor, no boxed body.
-//! 4. **Management**, which has doors and keys of its own and is told apart before the client key is asked for.
-//! 5. **Everything else**, by axum's router.
+//! 1. **Host and origin checks** (`doors`): the host names that are served, and the web pages that may send requests.
+//!    Preflights carry no key and are answered here.
+//! 2. **Client key**, on all routes except the health routes, which supervisors and load balancers call without a key,
+//!    and the shutdown route, which requires more than a client key. Wrong keys are counted.
+//! 3. **Chat completions**, the hot route, matched by comparing two strings: it takes hyper's request as it is, without
+//!    extractors and without a boxed body.
+//! 4. **Management**, which has its own host and origin checks and keys, and is separated before the client key is
+//!    checked.
+//! 5. **All other routes**, by axum's router.
 //!
-//! Every response carries `x-request-id`, errors and preflights included.
+//! Every response carries `x-request-id`, including errors and preflights.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -27,7 +31,7 @@ use crate::{
     management::{self, Management},
 };
 
-/// Answers requests. Cheap to clone.
+/// Request handler of the service. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Server {
     app: Arc<App>,
@@ -36,14 +40,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server of `app`.
+    /// Creates a handler for `app`.
     #[must_use]
     pub fn new(app: Arc<App>, management: Arc<Management>) -> Self {
         let router = api::router(Arc::clone(&app));
         Self { app, management, router }
     }
 
-    /// Answers one request.
+    /// Handles one request.
     pub async fn answer(self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let path = request.uri().path();
         let managed = if path == api::CHAT_COMPLETIONS { None } else { management::api_path(request.method(), path) };
@@ -52,7 +56,7 @@ impl Server {
         let mut response = match (doors.check(&request), managed) {
             (Err(refused), _) => ApiError::Door(refused).response(),
             (Ok(()), _) if doors::is_preflight(&request) => preflight(),
-            // Boxed, so that the futures of all other requests stay small.
+            // Boxed to keep the futures of all other requests small.
             (Ok(()), Some(path)) => Box::pin(self.management.answer(request, &path)).await,
             (Ok(()), None) => self.admitted(request).await,
         };
@@ -63,7 +67,7 @@ impl Server {
         response
     }
 
-    /// Answers a request that came through the doors.
+    /// Handles a request that has passed the host and origin checks.
     async fn admitted(self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let path = request.uri().path();
         let open = path.starts_with("/health") || path == SHUTDOWN_PATH;
@@ -85,7 +89,7 @@ impl Server {
     }
 }
 
-/// What a page may do stands in headers.
+/// Builds the response to a preflight; its permissions are added as headers by the caller.
 fn preflight() -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::whole(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;

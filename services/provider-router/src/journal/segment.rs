@@ -1,12 +1,14 @@
-//! Segment files: where records are appended.
+//! Segment files, to which records are appended.
 //!
 //! ```text
 //! segment = "signalbx" · generation: u64 LE · crc32 of both: u32 LE · records
 //! ```
-//! Generations grow, so that they tell the order of segments as well as their records from older ones.
+//! Generations increase, so that they order the segments and distinguish current records from those of an earlier use
+//! of the file.
 //!
-//! One writer appends; the loader reads behind it, never past [`Segment::written`]. A segment is sealed when it is full.
-//! When everything in it is in the database it goes to the [`Pool`], to be overwritten in place with a new generation.
+//! A single writer appends; the loader reads behind it, never past [`Segment::written`]. A segment is sealed when it is
+//! full. Once everything in it is in the database, its file goes to the [`Pool`], to be overwritten in place with a new
+//! generation.
 
 use std::{
     fs::{File, OpenOptions},
@@ -24,40 +26,41 @@ use super::{pool::Pool, record::seal};
 use crate::clock;
 
 const MAGIC: [u8; 8] = *b"signalbx";
-/// Magic, generation and checksum.
+/// Bytes of magic, generation and checksum.
 pub(crate) const HEADER_LEN: u64 = HEADER as u64;
 const HEADER: usize = MAGIC.len() + size_of::<u64>() + size_of::<u32>();
 
-/// The header of a file that waits to be used again.
+/// Header of a free file in the pool.
 const FREE: [u8; HEADER] = [0; HEADER];
 
-/// A segment as writer and loader share it.
+/// A segment, shared by writer and loader.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    /// What it is written in.
+    /// File that contains the segment.
     pub(crate) file: SegmentFile,
-    /// Tells its records from those of the file's former lives.
+    /// Distinguishes the segment's records from those of an earlier use of the file.
     pub(crate) generation: u64,
-    /// How far it holds whole records.
+    /// Offset up to which the file has complete records.
     written: AtomicU64,
-    /// Nothing will be appended any more.
+    /// Whether the writer has stopped appending.
     sealed: AtomicBool,
-    /// Whether `written` is only how long the file is: what a dead process wrote last may be torn, and older than that.
+    /// Whether the segment is from a dead process. `written` is only the file's length then: the last record may be
+    /// torn, and older records may follow it.
     pub(crate) left_behind: bool,
 }
 
-/// A file in the directory of a dead process.
+/// Contents of a file in the directory of a dead process.
 #[derive(Debug)]
 pub(crate) enum LeftBehind {
-    /// It has no header yet, or none any more: there is nothing in it.
+    /// The header is missing or wiped, so the file has no records.
     Unborn,
-    /// It has a header, so there may be something in it.
+    /// The header is valid, so the file may have records.
     Segment(Segment),
-    /// The header is damaged. Without the generation, no record can be told from an older one.
+    /// The header is damaged. Without the generation, the records cannot be distinguished from older ones.
     Damaged,
 }
 
-/// A file, open for the one who writes and for the one who reads.
+/// A file, opened once for the writer and once for the reader.
 #[derive(Clone, Debug)]
 pub(crate) struct SegmentFile {
     pub(crate) path: PathBuf,
@@ -65,7 +68,7 @@ pub(crate) struct SegmentFile {
     writer: Arc<File>,
 }
 
-/// Appends records to the newest segment of one shard.
+/// Appends records to the current segment of one shard.
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {
     max_len: u64,
@@ -73,19 +76,19 @@ pub(crate) struct SegmentWriter {
     open: Option<Arc<Segment>>,
 }
 
-/// A record that was appended.
+/// Result of an append.
 #[derive(Debug)]
 pub(crate) struct Appended {
-    /// The segment that had to be opened for it.
+    /// Segment that was opened for the record, if any.
     pub(crate) opened: Option<Arc<Segment>>,
-    /// The file it is in.
+    /// File that contains the record.
     pub(crate) file: Arc<File>,
 }
 
 // === impl Segment ===
 
 impl Segment {
-    /// Opens what another process left behind; it is sealed by that process's death.
+    /// Opens a file of a dead process. The segment counts as sealed.
     pub(crate) fn left_behind(path: PathBuf) -> io::Result<LeftBehind> {
         let mut file = open_regular(OpenOptions::new().read(true), &path)?;
         if let Err(error) = tighten(&path) {
@@ -114,17 +117,17 @@ impl Segment {
         }))
     }
 
-    /// How far the loader may read.
+    /// Returns the offset up to which the loader may read.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
 
-    /// How many bytes of records it holds.
+    /// Returns the number of bytes of records.
     pub(crate) fn len(&self) -> u64 {
         self.written() - HEADER_LEN
     }
 
-    /// Whether the writer has left it. Read this before [`Self::written`] to know that the latter is final.
+    /// Returns whether the segment is sealed. Call this before [`Self::written`] to know whether the latter is final.
     pub(crate) fn is_sealed(&self) -> bool {
         self.sealed.load(Ordering::Acquire)
     }
@@ -133,14 +136,14 @@ impl Segment {
 // === impl SegmentFile ===
 
 impl SegmentFile {
-    /// Makes an empty one.
+    /// Creates an empty file.
     pub(super) fn create(path: PathBuf) -> io::Result<Self> {
         let writer = Arc::new(private_files::options().write(true).create_new(true).open(&path)?);
         let reader = Arc::new(open_regular(OpenOptions::new().read(true), &path)?);
         Ok(Self { path, reader, writer })
     }
 
-    /// Says that nothing is in it any more.
+    /// Overwrites the header, so that the file counts as empty.
     pub(super) fn wipe(&self) -> io::Result<()> {
         let mut writer = &*self.writer;
         writer.seek(SeekFrom::Start(0))?;
@@ -151,7 +154,7 @@ impl SegmentFile {
 // === impl SegmentWriter ===
 
 impl SegmentWriter {
-    /// A writer of segments of `max_len` bytes, the first of which is taken from `pool` when it is needed.
+    /// Creates a writer of segments of `max_len` bytes. The first file is taken from `pool` with the first record.
     pub(crate) fn new(max_len: u64, pool: Arc<Pool>) -> Self {
         Self { max_len, pool, open: None }
     }
@@ -159,7 +162,8 @@ impl SegmentWriter {
     /// Appends one record, given as its encoded front and its body.
     ///
     /// # Errors
-    /// Whatever the file system says. What was written of the record will be overwritten, so the segment stays readable.
+    /// Returns the error of the file system. A partly written record is overwritten by the next one, so the segment
+    /// stays readable.
     pub(crate) fn append(&mut self, front: &mut [u8], body: &[u8]) -> io::Result<Appended> {
         let len = (front.len() + body.len()) as u64;
         let full = self.open.as_ref().is_some_and(|segment| {
@@ -180,7 +184,7 @@ impl SegmentWriter {
         seal(front, body, segment.generation);
         if let Err(error) = write_all(&file, front, body) {
             if (&*file).seek(SeekFrom::Start(segment.written())).is_err() {
-                // A torn record in the middle would hide all later ones: go on in another file.
+                // A torn record in the middle would hide all later ones, so continue in another file.
                 self.leave();
             }
             return Err(error);
@@ -189,21 +193,21 @@ impl SegmentWriter {
         Ok(Appended { opened, file })
     }
 
-    /// Leaves the current segment; the next record opens another.
+    /// Seals the current segment; the next record opens another.
     fn leave(&mut self) {
         if let Some(segment) = self.open.take() {
             segment.sealed.store(true, Ordering::Release);
         }
     }
 
-    /// Writes the header of a new segment over whatever the file held before.
+    /// Opens a new segment by writing its header over the previous contents of the file.
     fn begin(&self) -> io::Result<Segment> {
         let file = self.pool.take()?;
         let generation = next_generation();
         let mut writer = &*file.writer;
         let written = writer.seek(SeekFrom::Start(0)).and_then(|_| writer.write_all(&header(generation)));
         if let Err(error) = written {
-            // The file is as good as before; the pool has room for what it just gave.
+            // The file is unchanged or will be overwritten; the pool has room for a file it has just given out.
             let _ = self.pool.put(file);
             return Err(error);
         }
@@ -232,14 +236,14 @@ pub(crate) fn header(generation: u64) -> [u8; HEADER] {
     header
 }
 
-/// Greater than all before it, also those of earlier processes as long as the clock is not put back; the latter matters
-/// to nobody, since every process has its own directory.
+/// Returns a generation greater than all earlier ones, including those of earlier processes unless the clock was set
+/// back. That case is harmless, because every process has its own directory.
 fn next_generation() -> u64 {
     static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(clock::unix_ms().unsigned_abs() << 20));
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// One system call in the common case: a record is never half there because the process died between two writes.
+/// Writes a record, normally with a single system call, so that the death of the process does not leave half a record.
 fn write_all(mut file: &File, front: &[u8], body: &[u8]) -> io::Result<()> {
     let (mut front, mut body) = (front, body);
     while !front.is_empty() || !body.is_empty() {
@@ -315,7 +319,7 @@ mod tests {
         assert_eq!(bytes[8..16], new.generation.to_le_bytes());
     }
 
-    /// Where a directory can be removed while files in it are open.
+    /// Runs where a directory can be removed while files in it are open.
     #[cfg(unix)]
     #[test]
     fn without_its_directory_the_log_goes_on_in_what_is_open_and_then_says_so() {

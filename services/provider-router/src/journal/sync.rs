@@ -1,7 +1,7 @@
-//! Making writes survive a power failure, many at a time.
+//! Syncs appended records to disk, for many requests at a time.
 //!
-//! A thread of its own calls `fdatasync`: everything that was written when it begins is on the disk when it returns, so
-//! all requests that ended meanwhile share the next call.
+//! A separate thread calls `fdatasync`: everything written before the call is on disk when it returns, so all requests
+//! that end during a call share the next one.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// The thread that syncs.
+/// Handle to the sync thread.
 #[derive(Debug)]
 pub(super) struct Syncer {
     requests: mpsc::Sender<Request>,
@@ -26,7 +26,7 @@ struct Request {
     done: oneshot::Sender<()>,
 }
 
-/// Ready when the end of a request is as durable as it was asked to be; at once unless a disk has to be waited for.
+/// Future that is ready once the end of a request is as durable as configured; immediately, unless it has to be synced.
 #[derive(Debug, Default)]
 #[must_use = "the last byte must not be released before"]
 pub struct Written(Option<oneshot::Receiver<()>>);
@@ -34,18 +34,18 @@ pub struct Written(Option<oneshot::Receiver<()>>);
 // === impl Syncer ===
 
 impl Syncer {
-    /// Starts the thread; it ends when the syncer is dropped.
+    /// Spawns the thread; it exits when the syncer is dropped.
     pub(super) fn spawn() -> io::Result<Self> {
         let (requests, queue) = mpsc::channel();
         std::thread::Builder::new().name("journal-sync".into()).spawn(move || run(&queue))?;
         Ok(Self { requests })
     }
 
-    /// Asks for what has been written to `file` to be on the disk. The queue holds one entry per request whose last byte
-    /// waits, so it is as short as the list of requests in flight.
+    /// Requests that everything written to `file` be synced to disk. The queue has one entry per request whose last
+    /// byte is held back, so the number of requests in flight bounds it.
     pub(super) fn sync(&self, file: Arc<File>) -> Written {
         let (done, wait) = oneshot::channel();
-        // Without the thread nothing can be waited for.
+        // Without the thread, do not wait.
         Written(self.requests.send(Request { file, done }).is_ok().then_some(wait))
     }
 }
@@ -63,7 +63,7 @@ fn run(queue: &mpsc::Receiver<Request>) {
         for file in files {
             let result = file.sync_data();
             match &result {
-                // The answer is served on: what is in the page cache survives everything but the power failure.
+                // The response is completed anyway: data in the page cache survives everything except a power failure.
                 Err(error) if !failing => tracing::error!(%error, "the request log cannot be synced to the disk"),
                 Ok(()) if failing => tracing::info!("the request log can be synced again"),
                 _ => {}
@@ -71,7 +71,7 @@ fn run(queue: &mpsc::Receiver<Request>) {
             failing = result.is_err();
         }
         for request in batch {
-            // Whoever has left needs no answer.
+            // The receiver is gone if the client has disconnected.
             let _ = request.done.send(());
         }
     }

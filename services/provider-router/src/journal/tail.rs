@@ -1,4 +1,4 @@
-//! Reading a segment behind its writer.
+//! Reads a segment behind its writer.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -10,34 +10,34 @@ use super::{
     segment::{HEADER_LEN, Segment},
 };
 
-/// How much is read at once.
+/// Bytes read at once.
 const CHUNK: usize = 1 << 20;
-/// How many times as much is summed up behind damage, in search of the next record.
+/// Limit of the checksum work during a search for the next record after damage, as a multiple of the remaining bytes.
 const SEARCH: usize = 64;
 
-/// A place in a segment: offset and length of a record.
+/// Position of a record in a segment: offset and length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) offset: u64,
     pub(crate) len: usize,
 }
 
-/// What was read last, kept because most requests end a moment after they began: then nothing has to be read twice.
+/// Buffer of the bytes read last. Most requests end shortly after they begin, so their records need not be read twice.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     bytes: Vec<u8>,
-    /// The generation of the segment and the offset in it; `None` after a failed read.
+    /// Generation of the segment, and offset in it; `None` after a failed read.
     of: Option<(u64, u64)>,
 }
 
-/// A segment and how far it has been read.
+/// A segment, and the position up to which it has been read.
 #[derive(Debug)]
 pub(crate) struct Tail {
     pub(crate) segment: Arc<Segment>,
     position: u64,
-    /// Requests with a record here that are not in the database yet.
+    /// Number of requests with records here that are not in the database yet.
     pub(crate) pins: usize,
-    /// Something here could not be read, or could not be loaded: the file is kept for a person to look at.
+    /// Whether something here could not be read or loaded; the file is then set aside instead of reused.
     pub(crate) keep: bool,
 }
 
@@ -46,8 +46,8 @@ impl Tail {
         Self { segment, position: HEADER_LEN, pins: 0, keep: false }
     }
 
-    /// Reads the next chunk of what has been written into `buffer` and calls `each` per record. Returns whether there is
-    /// nothing more for now. The records stay in the buffer: see [`Window`].
+    /// Reads the next chunk into `buffer` and calls `each` for every record in it. Returns whether everything written
+    /// so far has been read. The records stay in the buffer: see [`Window`].
     pub(crate) fn read(&mut self, buffer: &mut Window, mut each: impl FnMut(Record<'_>, Place)) -> io::Result<bool> {
         let mut needed = CHUNK;
         loop {
@@ -72,9 +72,9 @@ impl Tail {
             match incomplete {
                 _ if rest == 0 => return Ok(true),
                 Some(needs) if needs as u64 <= rest && at > 0 => return Ok(false),
-                // A record larger than a chunk: read again, all of it.
+                // The record is larger than a chunk: read again, all of it.
                 Some(needs) if needs as u64 <= rest => needed = needs,
-                // Damage, a torn tail, or what is left of the file's former life.
+                // Damage, a torn tail, or the remains of an earlier use of the file.
                 _ => {
                     self.skip(buffer)?;
                     needed = CHUNK;
@@ -83,8 +83,8 @@ impl Tail {
         }
     }
 
-    /// Moves on to the next record that checks out, or to the end. A record behind damage means that something was lost:
-    /// the file is kept then.
+    /// Skips to the next valid record, or to the end. A record after damage means that data was lost; the file is then
+    /// kept.
     fn skip(&mut self, buffer: &mut Window) -> io::Result<()> {
         let (from, to) = (self.position, self.segment.written());
         self.position = to;
@@ -98,15 +98,15 @@ impl Tail {
         Ok(())
     }
 
-    /// Reads nothing more; the file is kept.
+    /// Skips the rest of the segment, and keeps its file.
     pub(crate) fn give_up(&mut self) {
         self.position = self.segment.written();
         self.keep = true;
     }
 
-    /// One record again: out of `buffer` if that still has it, else read into `spare`.
+    /// Returns a record again: from `buffer` if it is still there, otherwise read into `spare`.
     pub(crate) fn reread<'a>(&self, buffer: &'a Window, spare: &'a mut Window, place: Place) -> io::Result<Record<'a>> {
-        // Generations of other processes may be the same as ours.
+        // A left-behind segment may have the same generation as one of this process.
         if !self.segment.left_behind
             && let Some(record) = buffer.at(self.segment.generation, place).and_then(decoded)
         {
@@ -119,12 +119,12 @@ impl Tail {
         }
     }
 
-    /// How many bytes of records have been read.
+    /// Returns the number of bytes of records that have been read.
     pub(crate) const fn passed(&self) -> u64 {
         self.position - HEADER_LEN
     }
 
-    /// Whether the file has given all it will ever give.
+    /// Returns whether the segment is sealed and has been read to its end.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.segment.is_sealed() && self.position == self.segment.written()
     }
@@ -140,8 +140,8 @@ impl Tail {
     }
 }
 
-/// Where the next record begins behind damage. What looks like the beginning of one has to be summed up to be told from one,
-/// and every byte of a body may be made to look so: when the work is used up, only short ones are found.
+/// Finds the next record after damage. Each candidate has to be checksummed, and any bytes of a body can look like a
+/// candidate, so `work` bounds the total. Once it is used up, only short records are found.
 fn next_record(bytes: &[u8], generation: u64, work: &mut usize) -> Option<usize> {
     (1..bytes.len()).find(|&at| {
         let Some(len) = plausible(&bytes[at..]).filter(|&len| len <= *work) else { return false };
@@ -220,12 +220,12 @@ mod tests {
 
     #[test]
     fn a_search_behind_damage_takes_time_in_proportion() {
-        // Each four bytes say that a record of a megabyte begins here.
+        // Every third group of four bytes looks like the beginning of a record of one megabyte.
         let trap: Vec<u8> = [0x00, 0x00, 0x10, 0x00, 1, 1, 1, 1, 1, 1, 1, 1].repeat(200_000);
         let bytes = [trap.as_slice(), &records(&[b"behind"], GENERATION)].concat();
         let mut work = 4 << 20;
         assert_eq!(next_record(&bytes, GENERATION, &mut work), Some(trap.len()));
-        // It was used up by the traps, four megabytes of them instead of 200,000, and left enough for a short record.
+        // The candidates used up four megabytes of work instead of 200,000, and left enough for a short record.
         assert!(work < 1 << 20, "{work}");
         let (_dir, mut tail) = tail(&bytes);
         assert_eq!(read_all(&mut tail), [b"behind"]);

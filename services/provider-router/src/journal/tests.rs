@@ -1,4 +1,4 @@
-//! The journal over a real database file.
+//! Tests of the journal with a real database file.
 
 mod segments;
 #[cfg(unix)]
@@ -144,7 +144,7 @@ async fn a_request_that_goes_on_is_shown_as_pending() {
     assert!(response.openai_response.as_ref().unwrap().contains("done"));
 }
 
-/// As if the process had been killed: its files stay, its lock is free, nobody has read them.
+/// Simulates a killed process: its files stay, its lock is free, and nothing has been loaded.
 fn die(journal: Journal, loader: Loader) {
     drop(loader);
     drop(journal);
@@ -159,7 +159,7 @@ async fn the_next_process_loads_what_a_dead_one_left() {
     let mut cut = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
     cut.part(&event("half an answer"));
     std::mem::forget(cut);
-    // The kernel closes a dead process's files; here the lock has to be given back by hand.
+    // The kernel would close a dead process's files; here the lock has to be released explicitly.
     journal.0._lock.unlock().unwrap();
     let torn = world.segments("dead").pop().unwrap();
     let mut bytes = std::fs::read(&torn).unwrap();

@@ -1,4 +1,4 @@
-//! From records to rows: what the database is told about a request.
+//! Converts the records of a request to database rows.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -14,10 +14,10 @@ use uuid::Uuid;
 use super::record::{Begin, End};
 use crate::envelope;
 
-/// How much of the first message a session shows, in characters.
+/// Maximum length of a session's first message, in characters.
 const FIRST_MESSAGE: usize = 4096;
 
-/// What the journal has of one request.
+/// Beginning of one request, as read from the journal.
 #[derive(Debug)]
 pub(crate) struct Transcript {
     id: Uuid,
@@ -26,18 +26,18 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
-    /// Of the record of its beginning.
+    /// Creates a transcript from the record of a request's beginning.
     pub(crate) fn new(id: Uuid, begin: Begin, request: &[u8]) -> Self {
         Self { id, begin, request: text(request).into() }
     }
 
-    /// The rows of a request that goes on.
+    /// Returns the rows of a request in flight.
     pub(crate) fn begun(self) -> Exchange {
         let opening = Opening::of(self.request.as_bytes());
         Exchange { begun: self.begun_row(&opening), ended: None }
     }
 
-    /// The rows of a request that is over; `answer` is all the provider sent of it.
+    /// Returns the rows of an ended request; `answer` has all bytes of the response that were kept.
     pub(crate) fn ended(self, end: End, answer: Vec<u8>) -> Exchange {
         let opening = Opening::of(self.request.as_bytes());
         let upstream_request = end.upstream_model.and_then(|model| {
@@ -49,7 +49,7 @@ impl Transcript {
         let folded = if end.streamed { Some(fold_stream(&raw)) } else { fold_completion(&raw) };
         let mut answer = folded.unwrap_or_default();
         if let Some(summary) = end.summary {
-            // The journal has only the beginning of the answer.
+            // The journal has only the beginning of the response.
             answer.usage = summary.usage.or(answer.usage);
             answer.finish_reason = summary.finish_reason.or(answer.finish_reason);
         }
@@ -79,7 +79,7 @@ impl Transcript {
         Exchange { begun, ended: Some(ended) }
     }
 
-    /// The end of a request whose process died.
+    /// Returns the end of a request whose process died.
     pub(crate) fn interrupted(&self) -> End {
         End {
             status: RequestStatus::Interrupted,
@@ -120,7 +120,8 @@ impl Transcript {
     }
 }
 
-/// Many clients hang up on the finish reason and do not wait for `[DONE]`: they had the whole answer.
+/// Corrects the status of disconnected clients: many close the connection after the finish reason, without waiting for
+/// `[DONE]`, and have the whole response.
 fn final_status(status: RequestStatus, answer: &Answer) -> RequestStatus {
     let RequestStatus::ClientDisconnected = status else { return status };
     match answer.finish_reason.as_deref() {
@@ -131,7 +132,7 @@ fn final_status(status: RequestStatus, answer: &Answer) -> RequestStatus {
     }
 }
 
-/// Text that every database takes: valid UTF-8 without NUL, which PostgreSQL refuses.
+/// Converts bytes to text that every database accepts: valid UTF-8 without NUL, which PostgreSQL refuses.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     let text = simdutf8::basic::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
     match memchr::memchr(0, text.as_bytes()) {

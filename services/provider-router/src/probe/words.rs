@@ -1,12 +1,12 @@
-//! The words of an error, wherever providers put them.
+//! Extracts the message of an error from the formats that providers use.
 
 use serde_json::Value;
 use signalbox_core::text::is_line;
 
-/// Maximum characters of a provider's words in a message.
+/// Maximum characters of a provider's message.
 const MAX: usize = 300;
 
-/// Where the words of an error are: OpenAI, others with `message` alone, FastAPI, JSON:API, MiniMax.
+/// JSON pointers to the message of an error: OpenAI, others with only `message`, FastAPI, JSON:API, MiniMax.
 const PLACES: [&str; 9] = [
     "/error/message",
     "/error",
@@ -19,7 +19,7 @@ const PLACES: [&str; 9] = [
     "/base_resp/status_msg",
 ];
 
-/// Returns the words of an error, on one line; of an error without words, the error itself. Nothing for a page of HTML.
+/// Returns the message of an error on a single line, or the error object if it has no message. Returns `None` for HTML.
 pub(super) fn words(body: &[u8]) -> Option<String> {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         let text = String::from_utf8_lossy(body);
@@ -31,7 +31,7 @@ pub(super) fn words(body: &[u8]) -> Option<String> {
     PLACES.iter().find_map(said).or_else(error).map(|text| shown(&text))
 }
 
-/// What kind of value this is, for people.
+/// Names the kind of a JSON value, for messages.
 pub(super) const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -43,7 +43,7 @@ pub(super) const fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A bounded piece of a text, on one line.
+/// Returns the first [`MAX`] characters of a text, on a single line.
 fn shown(text: &str) -> String {
     let printable = |c: char| if is_line(c.encode_utf8(&mut [0; 4])) { c } else { ' ' };
     let mut shown: String = text.chars().take(MAX).map(printable).collect();

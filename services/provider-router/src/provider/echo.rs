@@ -1,4 +1,4 @@
-//! The built-in provider that repeats the last user message, so that the whole path can be seen to work without any key.
+//! Built-in provider that repeats the last user message, to test the whole path without an API key.
 
 use std::{
     collections::VecDeque,
@@ -15,18 +15,18 @@ use tokio::time::{Duration, Instant, Sleep};
 use super::{Config, millis};
 use crate::envelope::Envelope;
 
-/// Between two words: slow enough to be seen, fast enough not to be waited for.
+/// Default delay between two words: slow enough to see the streaming, and fast enough not to be a nuisance.
 const DELAY: Duration = Duration::from_millis(30);
-/// What is said to someone who says nothing.
+/// Response to a message without text.
 const SILENCE: &str = "(the last message has no text)";
 
-/// The provider.
+/// The echo provider.
 #[derive(Debug)]
 pub struct Echo {
     delay: Duration,
 }
 
-/// Its streamed answer: the events, and when the next one is due.
+/// A streamed response: the remaining events, and the timer of the next one.
 #[derive(Debug)]
 pub struct EchoBody {
     events: VecDeque<Bytes>,
@@ -38,12 +38,12 @@ impl Echo {
     /// Reads `delay`, the milliseconds between two words.
     ///
     /// # Errors
-    /// A sentence for the user.
+    /// Returns a message for the user if the value is invalid.
     pub fn new(config: &Config) -> Result<Self, String> {
         Ok(Self { delay: millis(config, "delay")?.unwrap_or(DELAY) })
     }
 
-    /// The whole answer as a `chat.completion`; `created` in Unix seconds.
+    /// Returns the whole response as a `chat.completion`; `created` is in Unix seconds.
     #[must_use]
     pub fn completion(&self, id: &str, model: &str, created: i64, body: &[u8]) -> Bytes {
         let (text, usage) = answer(body);
@@ -56,11 +56,11 @@ impl Echo {
             choices: vec![Choice { index: 0, message, finish_reason: Some("stop".into()) }],
             usage: Some(usage),
         };
-        // Strings and numbers always become JSON.
+        // Serialising strings and numbers cannot fail.
         serde_json::to_vec(&completion).unwrap_or_default().into()
     }
 
-    /// The same answer as a stream, word by word.
+    /// Returns the same response as a stream, word by word.
     #[must_use]
     pub fn stream(&self, id: &str, model: &str, created: i64, body: &[u8], envelope: &Envelope) -> EchoBody {
         let (text, usage) = answer(body);
@@ -93,7 +93,7 @@ impl Echo {
 }
 
 impl EchoBody {
-    /// The next event when it is due; `None` after the last.
+    /// Polls for the next event, which is ready once it is due; `None` after the last one.
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.events.is_empty() {
             return Poll::Ready(None);
@@ -105,7 +105,7 @@ impl EchoBody {
     }
 }
 
-/// The text to answer with, and its length in words: whoever counts tokens here wants to see figures, not to pay.
+/// Returns the text of the response, and a usage that counts words instead of tokens.
 fn answer(body: &[u8]) -> (String, Usage) {
     let chat: ChatRequest = serde_json::from_slice(body).unwrap_or_default();
     let text = chat.last_text("user").filter(|text| !text.trim().is_empty()).unwrap_or_else(|| SILENCE.into());

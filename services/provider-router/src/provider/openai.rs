@@ -1,4 +1,4 @@
-//! Providers that speak OpenAI's API over HTTP.
+//! Providers with OpenAI's API over HTTP.
 
 use bytes::Bytes;
 use http::{
@@ -14,8 +14,8 @@ use tokio::time::Duration;
 use super::{Config, millis, text};
 use crate::hops;
 
-/// Request headers of the caller that the provider gets too, and the beginnings of further ones; all others stay here,
-/// credentials above all.
+/// Allow-list of the client's request headers that are forwarded to the provider. All others are dropped, credentials
+/// above all.
 const FORWARDED: [&str; 13] = [
     "http-referer",
     "idempotency-key",
@@ -31,28 +31,30 @@ const FORWARDED: [&str; 13] = [
     "x-session-id",
     "x-title",
 ];
+/// Prefixes of further header names that are forwarded, unless the name looks like that of a credential.
 const FORWARDED_PREFIXES: [&str; 4] = ["anthropic-", "x-claude-code-", "x-openrouter-", "x-stainless-"];
 
-/// How many headers a request has at most beside its provider's own and those of the caller.
+/// Maximum number of headers added to the provider's own and the client's.
 const ADDED: usize = 9;
 
-/// What the router calls itself where the caller does not say what it is.
+/// `User-Agent` for requests whose client sends none.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION")));
 
-/// How to reach one.
+/// Address, credentials and paths of a provider.
 #[derive(Debug)]
 pub struct OpenAi {
-    /// Where it is.
+    /// Address of the provider.
     pub target: Target,
-    /// How long it may take to begin to answer; `None` leaves it to the router's own setting.
+    /// Maximum silence of the provider, before its response and within it; `None` applies the router's own setting.
     pub timeout: Option<Duration>,
     chat: PathAndQuery,
     models: PathAndQuery,
-    /// Whether it is a qwen-proxy, which is told that the request is in the router's log, so that it is not logged twice.
+    /// Whether the provider is a qwen-proxy. The router tells it that the request is already in the log, so that it is
+    /// not logged twice.
     pub is_qwen_proxy: bool,
-    /// Keeps its credentials out of what it says.
+    /// Removes the provider's credentials from its responses.
     pub masker: Masker,
-    /// Credentials and the user's own headers.
+    /// Credentials, and the headers configured by the user.
     headers: HeaderMap,
 }
 
@@ -60,7 +62,7 @@ impl OpenAi {
     /// Reads `baseURL`, `apiKey`, `headers` and `timeout` (milliseconds).
     ///
     /// # Errors
-    /// A sentence for the user.
+    /// Returns a message for the user if a value is invalid.
     pub fn new(kind: ProviderType, config: &Config, policy: &AddressPolicy) -> Result<Self, String> {
         let base_url = text(config, "baseURL")?.or(kind.base_url).ok_or("`baseURL` is missing")?;
         let target = Target::parse(base_url, policy).map_err(|error| format!("`baseURL` cannot be used: {error}"))?;
@@ -84,7 +86,7 @@ impl OpenAi {
         Ok(Self { target, timeout: millis(config, "timeout")?, masker, chat, models, is_qwen_proxy, headers })
     }
 
-    /// The request for a chat completion. `caller` are the headers the client sent.
+    /// Builds the request for a chat completion. `caller` has the headers sent by the client.
     #[must_use]
     pub fn chat(&self, body: Bytes, stream: bool, caller: &HeaderMap, id: &str) -> Request<Bytes> {
         let mut request = self.request(Method::POST, &self.chat, body, caller.len());
@@ -95,12 +97,13 @@ impl OpenAi {
         if let Ok(id) = HeaderValue::from_str(id) {
             headers.insert(HeaderName::from_static("x-request-id"), id);
         }
-        // Whoever has come through too many was turned away on arrival.
+        // A request with too many hops was already refused on arrival.
         if let Some(count) = hops::next(caller) {
             headers.insert(hops::HOPS, count.clone());
         }
         for (name, value) in caller {
-            // The user's own configuration wins over what a client asks for, and its first word over the others.
+            // The configured headers take precedence over the client's, and the first value of a repeated header over
+            // the others.
             if is_forwarded(name.as_str()) && !headers.contains_key(name) && !is_nominated(caller, name) {
                 headers.insert(name, value.clone());
             }
@@ -109,7 +112,7 @@ impl OpenAi {
         request
     }
 
-    /// The request for the list of models.
+    /// Builds the request for the list of models.
     #[must_use]
     pub fn models(&self) -> Request<Bytes> {
         let mut request = self.request(Method::GET, &self.models, Bytes::new(), 0);
@@ -122,14 +125,14 @@ impl OpenAi {
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from(path.clone());
         let headers = request.headers_mut();
-        // Room for all that will be added, at once.
+        // Reserve capacity for all headers at once.
         headers.reserve(self.headers.len() + ADDED + caller_headers);
         headers.extend(self.headers.clone());
         request
     }
 }
 
-/// Returns a key without the blanks and the `Bearer` that are copied along with it.
+/// Returns a key without the white space and the `Bearer` that are often copied along with it.
 fn bare_key(key: &str) -> &str {
     const SCHEME: &str = "Bearer";
     let key = key.trim();
@@ -143,10 +146,10 @@ fn bare_key(key: &str) -> &str {
     }
 }
 
-/// What must not come back out of the provider's answers: the values of its headers, as far as they are long enough to be
-/// secrets, a key without the word in front of it.
+/// Returns the values to mask in the provider's responses: its header values that are long enough to be secrets,
+/// without their authentication scheme.
 fn secrets(headers: &HeaderMap) -> impl Iterator<Item = String> {
-    /// Shorter ones are switches and names.
+    /// Minimum bytes of a secret; shorter values are flags and names.
     const SHORTEST: usize = 8;
     const SCHEMES: [&str; 5] = ["Bearer", "Basic", "Token", "Key", "ApiKey"];
     let values = headers.values().filter_map(|value| value.to_str().ok());
@@ -162,7 +165,7 @@ fn is_forwarded(name: &str) -> bool {
         || FORWARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !is_sensitive_key(name)
 }
 
-/// Whether the caller's `Connection` header says that this header is for the router alone (RFC 9110, section 7.6.1).
+/// Returns whether the client's `Connection` header restricts this header to the current hop (RFC 9110, section 7.6.1).
 fn is_nominated(caller: &HeaderMap, header: &HeaderName) -> bool {
     caller.get_all(CONNECTION).iter().any(|value| {
         let mut names = value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
@@ -170,9 +173,9 @@ fn is_nominated(caller: &HeaderMap, header: &HeaderName) -> bool {
     })
 }
 
-/// The object `headers`: names and text values.
+/// Parses the configuration value `headers`, an object of names and text values.
 fn custom_headers(config: &Config) -> Result<HeaderMap, String> {
-    // A sensitive value comes as the text it was stored as.
+    // A value that is stored as sensitive is a string of JSON.
     let parsed = match config.get("headers") {
         Some(Value::String(text)) if !text.is_empty() => serde_json::from_str(text).ok(),
         Some(Value::Object(object)) => Some(object.clone()),

@@ -1,4 +1,4 @@
-//! Reading on behind the end event: the rest of its blank line passes, everything else is dropped.
+//! Reads the stream after the end event: passes on the rest of its blank line, and drops everything else.
 
 use std::task::{Context, Poll, ready};
 
@@ -10,7 +10,7 @@ use super::{
 };
 
 impl Relay {
-    /// The rest of the end event's blank line as the provider sends it, or as it should have.
+    /// Polls for the rest of the end event's blank line, which is supplied if the provider does not send it.
     pub(super) fn poll_line_end(&mut self, begun: &'static str, cx: &mut Context<'_>) -> Poll<Bytes> {
         loop {
             let next = match self.prefix.next() {
@@ -40,7 +40,7 @@ impl Relay {
         }
     }
 
-    /// Ready when the service is ending or the provider has had its time to end its stream.
+    /// Ready once the service is shutting down or the time for the provider to end its stream is over.
     fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.cut.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
@@ -49,14 +49,14 @@ impl Relay {
         by.as_mut().poll(cx)
     }
 
-    /// Reads on until the provider ends its stream, which lets its connection be used again; not for long.
+    /// Reads until the provider ends its stream, so that its connection can be reused; bounded in bytes and time.
     pub(super) fn poll_drained(&mut self, mut left: usize, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let dropped = match self.prefix.next() {
                 Some(bytes) => bytes.len(),
                 None => match self.source.poll_data(cx) {
                     Poll::Ready(Some(Ok(bytes))) => bytes.len(),
-                    // The client has everything; that the provider hangs up badly is nobody's concern.
+                    // The client has everything, so an error of the provider's connection does not matter.
                     Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
                     Poll::Pending => break,
                 },

@@ -1,14 +1,14 @@
-//! The line ends behind the end event: passed on as the provider writes them, and supplied where it forgets them.
+//! Line ends after the end event: passed on as the provider sends them, and supplied where they are missing.
 
 use bytes::Bytes;
 
 use super::join;
 
-/// Ways to end the last line of an event and the blank line after it.
+/// Valid line ends of an event: the end of its last line, and the blank line.
 const BLANK_LINES: [&str; 3] = ["\n\n", "\r\n\r\n", "\r\r"];
 
-/// The end event alone: what `bytes` begin with, as far as its blank line has come, and the line ends in it. The blank line is
-/// added where something else has come in its place.
+/// Splits the end event off the beginning of `bytes`. Returns it with the part of its blank line that has arrived, and
+/// the line ends in it. The blank line is completed if other bytes follow instead.
 pub(super) fn end_event(bytes: &Bytes) -> (Bytes, &'static str) {
     let line = memchr::memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
     let (taken, begun) = go_on("", &bytes[line..]);
@@ -19,7 +19,7 @@ pub(super) fn end_event(bytes: &Bytes) -> (Bytes, &'static str) {
     (join(&bytes[..end], missing(begun).as_bytes()), BLANK_LINES[0])
 }
 
-/// Number of bytes that continue the line ends that have begun, and the line ends with them.
+/// Returns the number of bytes that continue the line ends in `begun`, and the line ends including them.
 pub(super) fn go_on(mut begun: &'static str, bytes: &[u8]) -> (usize, &'static str) {
     let mut taken = 0;
     for byte in bytes {
@@ -35,7 +35,7 @@ pub(super) fn is_blank_line(line_ends: &str) -> bool {
     BLANK_LINES.contains(&line_ends)
 }
 
-/// The shortest way to finish the line ends that have begun.
+/// Returns the shortest completion of the line ends in `begun`.
 pub(super) fn missing(begun: &str) -> &'static str {
     BLANK_LINES.into_iter().find_map(|way| way.strip_prefix(begun)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A relay between a scripted provider and a client that polls by hand.
+//! Tests of a relay between a scripted provider and a client that is polled by hand.
 
 mod withheld;
 
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::*;
 use crate::journal::{Begin, Bodies, Durability, Journal, JournalConfig, Kept, OnFailure};
 
-/// What comes: bytes, or nothing yet, or a failure. After the last step the stream ends.
+/// Steps of a scripted source: bytes, a pending poll, or an error. The stream ends after the last step.
 #[derive(Debug)]
 pub(super) struct Script(VecDeque<Step>);
 
@@ -41,7 +41,7 @@ impl Script {
     }
 }
 
-/// What the client sees when it polls once.
+/// Result of a single poll by the client.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     Bytes(String),
@@ -61,7 +61,7 @@ impl Client {
         Self::logged(steps, "1MiB", Bodies::Full)
     }
 
-    /// The log keeps so much of the answer, and so much of what it keeps.
+    /// Creates a client whose response is logged up to `max_answer` bytes, in the detail of `bodies`.
     fn logged(steps: impl IntoIterator<Item = Step>, max_answer: &str, bodies: Bodies) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let size = signalbox_daemon::config::Size::from_mib;
@@ -105,7 +105,7 @@ impl Client {
         seen
     }
 
-    /// What came until the end, joined, and how it ended.
+    /// Polls to the end; returns the concatenated bytes, and how the stream ended.
     fn text(&mut self) -> (String, Seen) {
         let (mut text, mut last) = (String::new(), Seen::Pending);
         for seen in self.all() {
@@ -117,7 +117,7 @@ impl Client {
         (text, last)
     }
 
-    /// The journal's files, as they are on disk now.
+    /// Returns the current contents of the journal's files.
     fn written(&self) -> String {
         let files = std::fs::read_dir(self.journal.path().join("journal/test")).unwrap();
         let texts =
@@ -125,7 +125,7 @@ impl Client {
         texts.collect()
     }
 
-    /// The status words in the journal.
+    /// Returns the statuses in the journal.
     fn statuses(&self) -> Vec<String> {
         let text = self.written();
         text.split(r#""status":""#).skip(1).map(|rest| rest[..rest.find('"').unwrap()].to_owned()).collect()
@@ -156,7 +156,7 @@ async fn the_blank_line_behind_the_end_event_passes_however_it_is_cut() {
         vec![B(b"data: [DONE]"), B(b"\r"), B(b"\n"), B(b"\r"), B(b"\n"), B(b"more")],
         vec![B(b"data: [DONE]\r"), Wait, B(b""), Wait, B(b"\n\r\nmore")],
         vec![B(b"data: [DONE]\r\n\r\n"), Fail],
-        // What is missing is supplied.
+        // Missing line ends are supplied.
         vec![B(b"data: [DONE]\r\n"), B(b"")],
         vec![B(b"data: [DONE]\r\n\r"), B(b"more")],
     ] {
@@ -269,7 +269,7 @@ async fn odd_fields_do_not_hide_the_end() {
         assert_eq!(client.text(), (stream, Seen::End));
         assert_eq!(client.statuses(), ["completed"]);
     }
-    // The blank line that clients need is added.
+    // A missing blank line, which clients need, is added.
     let mut client = Client::new([Step::Text(format!("data: {}", &FINISH[6..FINISH.len() - 2]))]);
     assert_eq!(client.text(), (FINISH.to_owned(), Seen::End));
 }

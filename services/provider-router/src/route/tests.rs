@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::tests::{Row, snapshot};
 
-/// Who is tried, as `provider:model`, in order.
+/// Returns the providers tried, as `provider:model`, in order.
 fn tried(rows: &[Row<'_>], active: Option<&str>, model: Option<&str>) -> Result<Vec<String>, RouteError> {
     let found = candidates(&snapshot(rows, active), model)?;
     let name = |candidate: &Candidate| candidate.model.clone().unwrap_or_else(|| "(none)".into());
@@ -26,13 +26,13 @@ fn without_an_active_provider_a_linked_model_goes_to_its_providers_by_priority()
 
 #[test]
 fn the_active_provider_comes_first_if_it_serves_the_model_or_may_serve_it() {
-    // It is linked to it.
+    // Linked to the model.
     assert_eq!(tried(ROWS, Some("second"), Some("gpt")).unwrap(), ["second:gpt", "first:gpt-upstream"]);
     assert_eq!(tried(ROWS, Some("first"), Some("gpt")).unwrap(), ["first:gpt-upstream", "second:gpt"]);
-    // It is linked to nothing, so it may serve anything.
+    // Without links, and may therefore serve any model.
     assert_eq!(tried(ROWS, Some("open"), Some("gpt")).unwrap(), ["open:gpt", "first:gpt-upstream", "second:gpt"]);
     assert_eq!(tried(ROWS, Some("open"), Some("new")).unwrap(), ["open:new"]);
-    // Its own list names it.
+    // Lists the model itself.
     assert_eq!(tried(ROWS, Some("second"), Some("listed")).unwrap(), ["second:listed"]);
 }
 
@@ -77,7 +77,7 @@ fn no_model_means_the_default_of_the_active_provider() {
             Row { id: "active", kind, default, models: &[("gpt", None), ("other", Some("o"))], ..Row::ENABLED };
         [active, Row { id: "behind", models: &[("other", None)], ..Row::ENABLED }]
     };
-    // What is configured wins over the default link; it may be any name.
+    // The configured default takes precedence over the default link, and may be any name.
     assert_eq!(tried(&rows("echo", Some("other")), Some("active"), None).unwrap(), ["active:o", "behind:other"]);
     assert_eq!(tried(&rows("echo", Some("a/b")), Some("active"), None).unwrap(), ["active:a/b"]);
     assert_eq!(tried(&rows("echo", Some("")), Some("active"), None).unwrap(), ["active:gpt"]);
@@ -101,8 +101,8 @@ fn without_a_default_the_refusal_says_what_to_set() {
 }
 
 proptest! {
-    /// Whatever is linked, listed, active or disabled: nobody is tried twice, nobody who is disabled is tried, the active one is
-    /// first or left out, and everyone who is linked is tried, by priority.
+    /// For all combinations of linked, listed, active and disabled providers: no provider is tried twice, no disabled
+    /// one is tried, the active one is first or left out, and every linked one is tried, by priority.
     #[test]
     fn the_order_always_holds(
         providers in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_i64), 1..6),

@@ -1,4 +1,4 @@
-//! What becomes of segments: recycled, left behind, damaged, freed.
+//! Tests of segments that are recycled, left behind, damaged or released.
 
 use super::*;
 
@@ -24,7 +24,7 @@ async fn segments_are_recycled_and_what_they_held_before_is_never_read_again() {
     let names = world.segments("a");
     assert!(names.len() <= 12, "{names:?}");
     assert!(journal.backlog_bytes() < 50 * 1024, "{}", journal.backlog_bytes());
-    // The loader must not take a recycled file's former records for new ones.
+    // The loader must not read the old records of a recycled file as new ones.
     drop(journal);
     running.finish(Duration::from_secs(60)).await;
     assert_eq!(world.rows().await.len(), 500);
@@ -58,7 +58,7 @@ async fn a_request_is_put_together_over_segments_however_far_the_loader_is_behin
         let body = vec![b'x'; bytes];
         drop(journal.begin(Uuid::now_v7(), &begin(), &body).unwrap().end(end(RequestStatus::Completed), b""));
     };
-    // Begins deep in the first segment, ends at the beginning of the second.
+    // The request begins deep in the first segment and ends at the beginning of the second.
     filler(3 << 20);
     let open = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
     let id = open.id().to_string();
@@ -100,7 +100,7 @@ async fn answers_that_end_together_come_into_memory_a_few_at_a_time() {
     for entry in &mut entries {
         entry.part(&event(&"x".repeat(1 << 20)));
     }
-    // Half of them end, one record behind the other; the rest is open when the process dies.
+    // Half of the requests end, one right after the other; the rest are open when the process dies.
     for entry in entries.drain(..20) {
         drop(entry.end(end(RequestStatus::Completed), b""));
     }
@@ -164,7 +164,7 @@ async fn transactions_are_full_and_segments_go_as_soon_as_theirs_are_written() {
         }
     }
     assert_eq!(batches, [intake::MAX_BATCH, intake::MAX_BATCH, 100]);
-    // Those of the first batch are gone before the second is written, but for one that they share.
+    // The segments of the first batch are removed before the second is written, except for one shared by both.
     assert!(left[0] < paths.len() * 6 / 10 && left[1] < left[0], "{left:?} of {}", paths.len());
     assert_eq!(left[2], 0);
 }
@@ -179,7 +179,7 @@ async fn what_is_asked_is_kept_within_bounds_and_read_again_beyond_them() {
     let entries: Vec<Entry> =
         (0..20).map(|n| journal.begin(Uuid::from_u128(n.into()), &begin(), &body(n)).unwrap()).collect();
     let path = world.segments("dead").remove(0);
-    // The loader reads the beginnings before there are ends.
+    // The loader reads the beginnings before any end is written.
     let begun = std::fs::metadata(&path).unwrap().len();
     entries.into_iter().for_each(|entry| drop(entry.end(end(RequestStatus::Completed), b"")));
     let whole = std::fs::read(&path).unwrap();

@@ -1,4 +1,4 @@
-//! What stands in the journal's directory and is not ours, cannot be read, or was set aside.
+//! Tests of files in the journal's directory that are foreign, unreadable or set aside.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -8,7 +8,7 @@ fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// Leaves a journal with one request behind, and answers where.
+/// Leaves a journal with one request behind, and returns its directory.
 fn leave_one(world: &World, name: &str) -> PathBuf {
     let (journal, loader) = world.journal(name);
     drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), &event("x")));
@@ -91,7 +91,7 @@ async fn what_was_set_aside_is_loaded_once_by_itself() {
     assert_eq!(load_all(&world, "next").await, (0, 0));
     assert!(!dir.exists(), "nothing is left of it");
     assert_eq!(world.rows().await.len(), 1);
-    // Again, as from a backup.
+    // Restore the files, as from a backup.
     std::fs::create_dir_all(&dir).unwrap();
     for (path, bytes) in copies {
         std::fs::write(path, bytes).unwrap();
@@ -114,7 +114,7 @@ async fn what_cannot_be_read_stays_set_aside_and_is_counted() {
     }
 }
 
-/// The database refuses one request of three, and takes it later.
+/// The database refuses one of three requests at first, and accepts it later.
 #[tokio::test]
 async fn a_refused_request_keeps_no_other_out_and_is_loaded_when_it_can_be() {
     let world = World::new().await;

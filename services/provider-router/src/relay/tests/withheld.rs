@@ -1,4 +1,4 @@
-//! Error events that are withheld until a key in them can be found.
+//! Tests of error events that are withheld until a key in them can be found.
 
 use signalbox_core::{schema::Provider, secret::MASK};
 use signalbox_upstream::AddressPolicy;
@@ -8,7 +8,7 @@ use crate::{metrics::Metrics, provider, route::Candidate};
 
 const KEY: &str = "sk-canary-0123456789";
 
-/// A client of a provider that has a key.
+/// Creates a client of a provider with an API key.
 fn keyed(pieces: impl IntoIterator<Item = String>) -> Client {
     let mut client = Client::new(pieces.into_iter().flat_map(|piece| [Step::Text(piece), Wait]));
     let config = serde_json::from_str(&format!(r#"{{"baseURL":"http://127.0.0.1:9","apiKey":"{KEY}"}}"#)).unwrap();
@@ -57,17 +57,17 @@ async fn a_key_in_an_error_event_is_masked_wherever_the_event_is_cut() {
 
 #[tokio::test]
 async fn only_what_may_be_an_error_is_withheld_and_not_without_end() {
-    // A chunk goes on as soon as it shows that it is one.
+    // A chunk is passed on once it is recognised as such.
     let mut client = keyed(["data: {\"choices\":[{\"del", "ta\":{\"content\":\"a", "b\"}}]}\n\n"].map(str::to_owned));
     let mut seen: Vec<Seen> = (0..5).map(|_| client.poll()).collect();
     seen.retain(|seen| *seen != Seen::Pending);
     assert_eq!(seen, [bytes("data: {\"choices\":[{\"delta\":{\"content\":\"a"), bytes("b\"}}]}\n\n")]);
 
-    // A comment is no event.
+    // A comment is not an event, and is passed on at once.
     let mut client = keyed([": still here\n".to_owned()]);
     assert_eq!(client.poll(), bytes(": still here\n"));
 
-    // Whatever it is, it comes out in order and whole.
+    // Unrecognised events arrive complete and in order.
     let long = format!("data: {{\"x\":\"{}\"}}\n\n{FINISH}", "y".repeat(100_000));
     for size in [1000, 60_000, 70_000] {
         let pieces = long.as_bytes().chunks(size).map(|piece| String::from_utf8(piece.to_vec()).unwrap());
@@ -84,7 +84,7 @@ async fn only_what_may_be_an_error_is_withheld_and_not_without_end() {
         assert!(most <= 64 << 10, "{size}: {most}");
     }
 
-    // A key that was quoted before an event became too long to wait for is masked as well.
+    // A key in an event that became too long to be withheld is masked as well.
     let error = format!("data: {{\"error\":{{\"message\":\"{KEY} {}\"}}}}\n\n", "y".repeat(100_000));
     let pieces = error.as_bytes().chunks(20_000).map(|piece| String::from_utf8(piece.to_vec()).unwrap());
     let (text, _) = keyed(pieces).text();
