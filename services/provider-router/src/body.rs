@@ -13,14 +13,14 @@ use crate::relay::Relay;
 /// Error that makes hyper abort the connection in the middle of a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A response body: complete bytes, a relayed stream, or a body built by axum.
+/// A response body: complete bytes, a relayed stream, or a body of axum's type.
 #[derive(Debug)]
 pub enum ResponseBody {
     /// Complete body; `None` once its only frame has been polled.
     Whole(Option<Bytes>),
     /// Stream relayed from a provider.
     Relay(Box<Relay>),
-    /// Body of a management route, built by axum.
+    /// Body of axum's type, from its router or a management route.
     Api(axum::body::Body),
 }
 

@@ -1,8 +1,8 @@
 //! The attempt loop: tries providers in order until one returns a usable response.
 //!
 //! Any number of providers may be tried *before* the first byte has been sent to the client, and none after it. A
-//! response is usable when its head and the beginning of its body are: for a stream, the loop waits for the first
-//! event; any other response is read to its end (bounded) before it is passed on.
+//! response is usable if its status is a success and its body begins without an error: a stream is read up to its first
+//! event, any other response to its end (bounded), before it is passed on.
 
 mod attempt;
 mod failure;

@@ -90,7 +90,8 @@ impl Provider {
         }
     }
 
-    /// Returns whether the last request succeeded. A provider without requests so far counts as healthy.
+    /// Returns whether the last request succeeded. A provider without requests so far counts as healthy, a
+    /// misconfigured one does not.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.healthy.load(Ordering::Relaxed) && !matches!(self.adapter, Adapter::Misconfigured(_))

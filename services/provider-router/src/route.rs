@@ -1,4 +1,4 @@
-//! Selects the providers that may serve a model, in routing order. Pure.
+//! Selects the providers that may serve a model, in routing order. Has no side effects.
 //!
 //! `provider/model` names an enabled provider, and `model` is the model name sent to it; no other provider is tried. A
 //! request for any other name goes
@@ -7,7 +7,7 @@
 //! 3. if there are none of these, to the providers whose own list contains the model, then to those that may serve it.
 //!
 //! A provider *serves* the models linked to it and those in its own list. It *may serve* any model while no model is
-//! linked to it.
+//! linked to it; after that, only its links and its list count.
 //!
 //! A request without a model name means the default model of the active provider: `defaultModel` of its configuration,
 //! or else its default link. A qwen-proxy without either receives the request unchanged, and applies its own default.

@@ -252,7 +252,7 @@ impl Snapshot {
 }
 
 /// Unseals the configuration. Returns the readable values, and the error of an unreadable one: a provider whose secrets
-/// are lost is disabled on its own, without affecting the other providers.
+/// are lost becomes misconfigured, without affecting the other providers.
 fn read(configs: &[ProviderConfig], sealer: &Sealer) -> (Config, Option<String>) {
     let (mut config, mut sealed) = (Config::new(), None);
     for row in configs {

@@ -39,7 +39,7 @@ pub struct Begin {
     pub session: Option<String>,
 }
 
-/// Head of a `End` record: the outcome of a request.
+/// Head of an `End` record: the outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// Outcome of the request.

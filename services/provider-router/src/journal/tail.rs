@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_search_behind_damage_takes_time_in_proportion() {
-        // Every third group of four bytes looks like the beginning of a record of one megabyte.
+        // A record of one megabyte seems to begin every twelve bytes.
         let trap: Vec<u8> = [0x00, 0x00, 0x10, 0x00, 1, 1, 1, 1, 1, 1, 1, 1].repeat(200_000);
         let bytes = [trap.as_slice(), &records(&[b"behind"], GENERATION)].concat();
         let mut work = 4 << 20;
