@@ -6,6 +6,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod abuse;
+mod access_log;
 mod adoption;
 mod bad_input;
 mod canary;
@@ -17,6 +18,7 @@ mod damage;
 mod deploy;
 mod dice;
 mod disconnects;
+mod documents;
 mod doors;
 mod events;
 mod fallback;

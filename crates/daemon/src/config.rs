@@ -98,6 +98,8 @@ pub struct LogConfig {
     pub level: LogLevel,
     /// Format of a log line.
     pub format: LogFormat,
+    /// Requests that get a line in the access log.
+    pub access: AccessLog,
 }
 
 /// Level of a log line.
@@ -126,6 +128,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// Requests that get a line in the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLog {
+    /// All requests.
+    All,
+    /// Requests that failed: the status is 400 or above, or the answer broke off.
+    Errors,
+    /// None.
+    Off,
+}
+
 /// Settings of client authentication.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,6 +148,20 @@ pub struct AuthConfig {
     pub client_keys: Vec<Secret<String>>,
     /// Whether the service may be reachable from other machines without a key.
     pub insecure_no_auth: bool,
+}
+
+// === impl AccessLog ===
+
+impl AccessLog {
+    /// Returns the name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Errors => "errors",
+            Self::Off => "off",
+        }
+    }
 }
 
 // === impl Common ===

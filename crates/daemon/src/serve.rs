@@ -36,7 +36,7 @@ use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::ServerConfig;
+use crate::config::{AccessLog, Common, ServerConfig};
 use crate::context::Context;
 use crate::descriptors;
 use crate::exit::Exit;
@@ -63,6 +63,7 @@ const PROBE_CONNECTIONS: usize = 8;
 #[derive(Clone)]
 struct House {
     server: ServerConfig,
+    access: AccessLog,
     places: Arc<Places>,
     arrivals: Arc<Arrivals>,
     /// Connection slots reported in responses: those of clients, even on the sockets of the supervisor.
@@ -96,11 +97,11 @@ where
     if sockets.is_empty() {
         return Err(Exit::Temporary("the sockets are being served already".to_owned()));
     }
-    let house = House::new(&context.common.server, context.shutdown.drain_token());
+    let house = House::new(&context.common, context.shutdown.drain_token());
     if !context.shutdown.is_draining() {
         status::announce(context, announce);
     }
-    let probes = House { places: Arc::new(Places::new(PROBE_CONNECTIONS, 0)), ..house.clone() };
+    let probes = House { places: Arc::new(Places::new(PROBE_CONNECTIONS, 0)), access: AccessLog::Off, ..house.clone() };
     tokio::join!(
         accept::until_draining(sockets, &house, &service),
         accept::until_draining(context.listener.take_probes(), &probes, &service),
@@ -133,7 +134,8 @@ async fn drain(context: &Context, house: &House) {
 // === impl House ===
 
 impl House {
-    fn new(server: &ServerConfig, draining: CancellationToken) -> Self {
+    fn new(common: &Common, draining: CancellationToken) -> Self {
+        let server = &common.server;
         // Connections must not use up all descriptors: journal files and health checks need some, too.
         let room = descriptors::room_for_connections();
         if room < server.max_connections {
@@ -149,6 +151,7 @@ impl House {
             places,
             arrivals: Arc::new(Arrivals::new(server.max_arriving.bytes())),
             server: server.clone(),
+            access: common.log.access,
             open: TaskTracker::new(),
             draining,
             evict: CancellationToken::new(),

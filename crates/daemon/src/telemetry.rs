@@ -9,6 +9,7 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::request::ACCESS_TARGET;
 
 /// Targets that log at the configured level: the crates of this workspace, by prefix. Dependencies log warnings and
 /// errors only, because at lower levels they print the data that passes through them, including keys and tokens.
@@ -89,7 +90,10 @@ fn targets(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(OWN.map(|target| (target, level)))
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_targets(OWN.map(|target| (target, level)))
+        .with_target(ACCESS_TARGET, LevelFilter::INFO)
 }
 
 #[cfg(test)]

@@ -289,6 +289,7 @@ fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::
     let lists = [
         ("ALLOWED_HOSTS", common.server.allowed_hosts.join(",")),
         ("ALLOWED_ORIGINS", common.server.allowed_origins.join(",")),
+        ("LOG_ACCESS", common.log.access.as_str().to_owned()),
     ];
     let mut env: Vec<(OsString, OsString)> =
         lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name.into(), list.into())).collect();

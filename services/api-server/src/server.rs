@@ -3,14 +3,13 @@
 mod doors;
 mod keys;
 mod record;
-mod request_id;
 
 use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use signalbox_daemon::{ClientKeys, Doors};
 use socketioxide::layer::SocketIoLayer;
@@ -50,8 +49,6 @@ pub fn app(app: App, entrance: &Entrance, sockets: SocketIoLayer) -> Router {
         // Against DNS rebinding, CSRF and hijacked sockets: outside everything that responds. Answers preflights, which
         // carry no token.
         .layer(from_fn_with_state(Arc::clone(&entrance.doors), doors::require))
-        // Outermost: every response carries an id that can be quoted in reports.
-        .layer(from_fn(request_id::add))
 }
 
 async fn no_route(request: Request) -> Error {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use failure::Failure;
 use http::{HeaderMap, Response, StatusCode};
 use signalbox_core::schema::RequestStatus;
+use tracing::Instrument as _;
 
 use crate::{
     app::App,
@@ -49,15 +50,16 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
     let Call { mut exchange, headers, body, envelope } = call;
     let mut failure = None;
     for candidate in candidates {
-        exchange.attempt(&candidate, envelope.model.as_deref());
-        match attempt::attempt(app, &candidate, &exchange, &headers, &body, &envelope).await {
+        let span = exchange.attempt(&candidate, envelope.model.as_deref());
+        let attempt = attempt::attempt(app, &candidate, &exchange, &headers, &body, &envelope);
+        match attempt.instrument(span.clone()).await {
             Ok(good) => {
                 candidate.provider.note(true);
                 return answer(app, good, exchange).await;
             }
             Err(failed) => {
                 candidate.provider.note(!failed.blames_provider());
-                tracing::debug!(provider = candidate.provider.id, error = %failed, "an attempt failed");
+                span.in_scope(|| tracing::debug!(error = %failed, "an attempt failed"));
                 let try_next = failed.allows_another();
                 failure = Some(failed);
                 if !try_next || exchange.arrived().elapsed() >= app.configured.total {

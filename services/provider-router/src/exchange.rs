@@ -4,13 +4,15 @@ use std::{pin::Pin, sync::Arc, task::Context};
 
 use signalbox_core::{
     masking::{Masker, NO_SECRETS},
-    openai::{ChunkView, Ending},
+    openai::{ChunkView, Ending, Usage},
     schema::RequestStatus,
 };
+use signalbox_daemon::RequestContext;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Duration, Instant, Sleep},
 };
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::{
@@ -31,7 +33,7 @@ const PART_AFTER: Duration = Duration::from_millis(250);
 pub struct Exchange {
     /// Journal entry; `None` once the end is written.
     entry: Option<Entry>,
-    arrived: Instant,
+    context: RequestContext,
     provider: Option<Arc<Provider>>,
     upstream_model: Option<String>,
     attempts: i64,
@@ -56,10 +58,16 @@ impl Exchange {
     /// Creates the state of a request. At most `max_answer_len` bytes of the response are kept, in the detail given by
     /// `kept`.
     #[must_use]
-    pub fn new(entry: Entry, arrived: Instant, max_answer_len: u64, kept: Kept, permit: OwnedSemaphorePermit) -> Self {
+    pub fn new(
+        entry: Entry,
+        context: RequestContext,
+        max_answer_len: u64,
+        kept: Kept,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         Self {
             entry: Some(entry),
-            arrived,
+            context,
             provider: None,
             upstream_model: None,
             attempts: 0,
@@ -92,21 +100,24 @@ impl Exchange {
     /// Returns the time at which the request arrived.
     #[must_use]
     pub fn arrived(&self) -> Instant {
-        self.arrived
+        self.context.arrived()
     }
 
-    /// Records an attempt with `candidate`. `asked_for` is the model that the client named.
-    pub fn attempt(&mut self, candidate: &Candidate, asked_for: Option<&str>) {
+    /// Records an attempt with `candidate`, and returns its span. `asked_for` is the model that the client named.
+    #[must_use]
+    pub fn attempt(&mut self, candidate: &Candidate, asked_for: Option<&str>) -> Span {
         self.attempts += 1;
         self.provider = Some(Arc::clone(&candidate.provider));
         self.upstream_model = candidate.model.as_ref().filter(|model| asked_for != Some(model)).cloned();
+        let n = u64::try_from(self.attempts).unwrap_or_default();
+        self.context.attempt_span(n, &candidate.provider.id, candidate.model.as_deref())
     }
 
     /// Records the status of the response, and the time to its first byte.
     pub fn head(&mut self, status: u16, streamed: bool) {
         self.status_code = Some(status);
         self.streamed = streamed;
-        self.first_byte = Some(self.arrived.elapsed());
+        self.first_byte = Some(self.context.arrived().elapsed());
     }
 
     /// Records the next bytes of the response, and appends them to the journal once a stream has `PART` of them.
@@ -170,13 +181,37 @@ impl Exchange {
         }
     }
 
+    /// Sets the facts for the access log, if a line will be written.
+    fn tell_details(&mut self, status: RequestStatus, error: Option<&str>) {
+        if !self.context.needs_details(status) {
+            return;
+        }
+        // The relay reads the token counts of streams; those of a whole response are otherwise only read by the loader.
+        if self.ending.usage.is_none() && !self.streamed && self.status_code == Some(200) {
+            let answer = std::mem::take(&mut self.answer);
+            self.summarize(&answer);
+            self.answer = answer;
+        }
+        let tokens = |count: fn(&Usage) -> i64| u64::try_from(self.ending.usage.as_ref().map(count)?).ok();
+        self.context.update_details(|details| {
+            details.provider = self.provider.as_ref().map(|provider| provider.id.clone());
+            details.attempts = u64::try_from(self.attempts).unwrap_or_default();
+            details.first_byte = self.first_byte;
+            details.input_tokens = tokens(|usage| usage.prompt_tokens);
+            details.output_tokens = tokens(|usage| usage.completion_tokens);
+            details.outcome = Some(status);
+            details.error = error.map(str::to_owned);
+        });
+    }
+
     /// Writes the end of the request to the journal. The last byte may be sent to the client once [`Written`] is ready.
     pub fn finish(&mut self, status: RequestStatus, error: Option<String>) -> Written {
         let Some(entry) = self.entry.take() else { return Written::default() };
-        let duration = self.arrived.elapsed();
+        let duration = self.context.arrived().elapsed();
         if let Some(provider) = &self.provider {
             provider.metrics.ended(status, duration, self.first_byte);
         }
+        self.tell_details(status, error.as_deref());
         let Kept { request, answer } = self.kept;
         let streamed = self.streamed && answer == Bodies::Full;
         // Providers quote the request in their errors.

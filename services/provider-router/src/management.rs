@@ -23,10 +23,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use signalbox_daemon::forwarded::FORWARDED;
 use signalbox_daemon::instance::{self, Record};
-use signalbox_daemon::{ClientKeys, Context, Denied, Doors, PeerAddr, RequestBody, control_token};
+use signalbox_daemon::{ClientKeys, Context, Denied, Doors, PeerAddr, RequestBody, RequestContext, control_token};
 use signalbox_management::{Runtime, Statuses};
 use signalbox_store::audit::{self, Actor, RequestLine, acting};
 use signalbox_store::{Sealer, Store};
@@ -42,9 +42,6 @@ use crate::{
     config::Config,
     provider::Adapter,
 };
-
-/// Response header with the id of the request.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Maximum bytes of a request body that is handled in this process.
 const MAX_BODY: usize = 1 << 20;
@@ -148,13 +145,8 @@ impl Management {
 
     /// Answers a request that has passed [`Self::doors`]. `path` is its [`api_path`].
     pub async fn answer(&self, request: Request<RequestBody>, path: &str) -> Response<ResponseBody> {
-        let id = signalbox_core::id::request_id().to_string();
-        let answered = self.answered(request, path, &id).await;
-        let mut response = answered.unwrap_or_else(|error| error.response());
-        if let Ok(id) = HeaderValue::try_from(id) {
-            response.headers_mut().entry(REQUEST_ID).or_insert(id);
-        }
-        response
+        let id = RequestContext::of(request.extensions()).id().to_string();
+        self.answered(request, path, &id).await.unwrap_or_else(|error| error.response())
     }
 
     async fn answered(

@@ -20,7 +20,6 @@ use std::{convert::Infallible, sync::Arc};
 use axum::Router;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use signalbox_core::id;
 use signalbox_daemon::{RequestBody, admin::SHUTDOWN_PATH, doors};
 use tower::ServiceExt;
 
@@ -63,7 +62,6 @@ impl Server {
         if let Some(page) = page {
             page.may_read(response.headers_mut());
         }
-        chat_completions::identify(response.headers_mut(), id::request_id);
         response
     }
 

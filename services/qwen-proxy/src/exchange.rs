@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use signalbox_core::{conversation::opening_hash, openai::Chunk, schema::RequestStatus};
+use signalbox_core::{
+    conversation::opening_hash,
+    openai::{Chunk, Usage},
+    schema::RequestStatus,
+};
+use signalbox_daemon::RequestContext;
 
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -37,6 +42,9 @@ pub struct Exchange {
     record: Option<Record>,
     /// Time of the last data sent to the client, if any.
     told: Option<Instant>,
+    /// Time from the arrival of the request to the first part of the answer.
+    first_byte: Option<Duration>,
+    context: RequestContext,
     /// Held until the answer has ended.
     _permit: OwnedSemaphorePermit,
 }
@@ -63,10 +71,10 @@ impl Exchange {
         ask: Ask,
         login: Login,
         record: Option<Record>,
-        permit: OwnedSemaphorePermit,
+        (context, permit): (RequestContext, OwnedSemaphorePermit),
     ) -> Self {
         let answer = Some(Answer::new(id, clock::unix_ms() / 1000, ask.model.clone(), &ask.tools));
-        Self { app, ask, login, turn: None, answer, record, told: None, _permit: permit }
+        Self { app, ask, login, turn: None, answer, record, told: None, first_byte: None, context, _permit: permit }
     }
 
     /// Sends the request to the site. Returns once the site has begun to answer.
@@ -98,6 +106,7 @@ impl Exchange {
         match self.advance().await {
             Ok(step) => {
                 self.told = Some(Instant::now());
+                self.first_byte.get_or_insert_with(|| self.context.arrived().elapsed());
                 if self.ask.stream
                     && let Some(record) = &mut self.record
                 {
@@ -122,9 +131,27 @@ impl Exchange {
         let nothing = Outcome { finish_reason: Some("error".to_owned()), ..Outcome::default() };
         let partial = self.answer.take().map_or(nothing, partial);
         let outcome = Outcome { status, status_code: Some(code), error: Some(failure.to_string()), ..partial };
+        self.tell_details(&outcome);
         if let Some(record) = self.record.take() {
             record.end(&self.app.log, self.app.keeping.now(), outcome).await;
         }
+    }
+
+    /// Sets the facts for the access log, if a line will be written.
+    fn tell_details(&self, outcome: &Outcome) {
+        if !self.context.needs_details(outcome.status) {
+            return;
+        }
+        let tokens = |count: fn(&Usage) -> i64| u64::try_from(outcome.usage.as_ref().map(count)?).ok();
+        self.context.update_details(|details| {
+            details.provider = Some("chat.qwen.ai".to_owned());
+            details.attempts = 1;
+            details.first_byte = self.first_byte;
+            details.input_tokens = tokens(|usage| usage.prompt_tokens);
+            details.output_tokens = tokens(|usage| usage.completion_tokens);
+            details.outcome = Some(outcome.status);
+            details.error.clone_from(&outcome.error);
+        });
     }
 
     /// Returns `true` if the client has received at least the response head.
@@ -197,10 +224,11 @@ impl Exchange {
         let opening_hash =
             self.ask.opening_hash().or_else(|| Some(opening_hash(self.ask.first_user_text(), answer.text())));
         let completion = answer.into_completion();
+        let outcome =
+            Outcome { status: RequestStatus::Completed, status_code: Some(200), opening_hash, ..of(&completion) };
+        self.tell_details(&outcome);
         if let Some(mut record) = self.record.take() {
             record.first_byte();
-            let outcome =
-                Outcome { status: RequestStatus::Completed, status_code: Some(200), opening_hash, ..of(&completion) };
             record.end(&self.app.log, kept, outcome).await;
         }
         Ok(Step { chunks, whole: Some(completion) })
@@ -215,6 +243,7 @@ impl Drop for Exchange {
         let partial = self.answer.take().map(partial).unwrap_or_default();
         let status_code = left.then_some(200);
         let outcome = Outcome { status, status_code, ..partial };
+        self.tell_details(&outcome);
         let (log, kept) = (self.app.log.clone(), self.app.keeping.now());
         self.app.tasks.spawn(async move { record.end(&log, kept, outcome).await });
     }

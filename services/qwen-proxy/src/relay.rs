@@ -30,6 +30,16 @@ pub enum Form {
     Text,
 }
 
+impl Form {
+    /// Returns the name of the API in logs and traces.
+    pub const fn surface(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Text => "completions",
+        }
+    }
+}
+
 /// Error type that makes hyper abort a connection in the middle of a body.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -22,15 +22,11 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use signalbox_core::id;
 use signalbox_daemon::admin::SHUTDOWN_PATH;
 use tokio::time::Instant;
 
 use crate::{
-    api::{
-        chat_completions::identify,
-        error::{ApiError, Asked, Refusal},
-    },
+    api::error::{ApiError, Asked, Refusal},
     app::App,
 };
 
@@ -55,7 +51,6 @@ pub(crate) async fn stack(State(app): State<Arc<App>>, request: Request, next: N
     if let Some(page) = page {
         page.may_read(response.headers_mut());
     }
-    identify(response.headers_mut(), id::request_id);
     app.metrics.answered(method.as_str(), &path, response.status().as_u16(), arrived.elapsed());
     response
 }

@@ -15,15 +15,15 @@ use provider_router::{
     route,
 };
 use signalbox_core::{
-    id,
     schema::{ConfigValue, NewProvider, RequestStatus},
     secret::Secret,
 };
+use signalbox_daemon::{RequestContext, config::AccessLog};
 use signalbox_store::{Sealer, Store, catalog, providers};
 use signalbox_upstream::AddressPolicy;
 use std::{hint::black_box, sync::Arc};
 use tempfile::TempDir;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 
 use crate::prompt::{Kind, Pool, Prompts};
 
@@ -154,9 +154,10 @@ impl Log {
             session: None,
         };
         let kept = Settings::default().kept(self.journal.bodies());
-        let entry = self.journal.begin(id::request_id(), &begin, &kept.request.of_request(body))?;
+        let context = RequestContext::new(AccessLog::Errors);
+        let entry = self.journal.begin(context.id(), &begin, &kept.request.of_request(body))?;
         let permit = Arc::clone(&self.permits).try_acquire_owned()?;
-        Ok(Exchange::new(entry, Instant::now(), self.journal.max_answer_bytes(), kept, permit))
+        Ok(Exchange::new(entry, context, self.journal.max_answer_bytes(), kept, permit))
     }
 }
 

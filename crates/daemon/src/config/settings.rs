@@ -56,6 +56,7 @@ const SETTINGS: &[Setting] = &[
         key: "log.format",
         read: format,
     },
+    Setting { flag: None, env: &["LOG_ACCESS"], key: "log.access", read: access },
     Setting { flag: None, env: &["ALLOWED_HOSTS"], key: "server.allowed_hosts", read: list },
     Setting { flag: None, env: &["ALLOWED_ORIGINS"], key: "server.allowed_origins", read: list },
     Setting { flag: None, env: &["CLIENT_KEYS"], key: "auth.client_keys", read: list },
@@ -140,6 +141,10 @@ fn level(value: &str) -> Result<Value, &'static str> {
 
 fn format(value: &str) -> Result<Value, &'static str> {
     if ["human", "json"].contains(&value) { Ok(Value::from(value)) } else { Err("human or json") }
+}
+
+fn access(value: &str) -> Result<Value, &'static str> {
+    if ["all", "errors", "off"].contains(&value) { Ok(Value::from(value)) } else { Err("all, errors or off") }
 }
 
 fn switch(value: &str) -> Result<Value, &'static str> {

@@ -17,11 +17,13 @@ use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use signalbox_core::openai::ErrorBody;
+use tracing::Instrument;
 
 use super::arrival::RequestBody;
 use super::pace::{Busy, Pace};
 use super::path;
 use super::{House, PeerAddr};
+use crate::request::{AccessEntry, REQUEST_ID, RequestContext};
 
 /// Header of a response to the supervisor, present when clients have to wait for a connection.
 pub const CLIENTS_WAIT: HeaderName = HeaderName::from_static("x-signalbox-clients-wait");
@@ -34,11 +36,13 @@ pin_project_lite::pin_project! {
         #[pin]
         body: Either<B, Full<Bytes>>,
         _busy: Busy,
+        _access: Option<AccessEntry>,
     }
 }
 
 /// Wraps a service: adds the client's address to each request, bounds its body, converts a panic into a 500, joins
-/// doubled slashes in the path, and keeps the pace informed.
+/// doubled slashes in the path, gives each request its context and each response its `x-request-id`, and keeps the pace
+/// informed.
 pub(super) fn guard<S, B>(
     service: S,
     peer: SocketAddr,
@@ -59,15 +63,20 @@ where
     let arrivals = Arc::clone(&house.arrivals);
     // The slots differ from those of clients only on the sockets of the supervisor.
     let of_clients = (!Arc::ptr_eq(&house.places, &house.of_clients)).then(|| Arc::clone(&house.of_clients));
+    let access = house.access;
     service_fn(move |request: Request<Incoming>| {
         let busy = pace.busy();
         let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&pace), Arc::clone(&arrivals)));
         path::join_slashes(request.uri_mut());
+        let context = RequestContext::new(access);
+        let mut entry = AccessEntry::begin(&context, request.method(), request.uri(), PeerAddr(peer));
         request.extensions_mut().insert(PeerAddr(peer));
+        request.extensions_mut().insert(context.clone());
         // Any state the panic leaves inconsistent belongs to the service, which is responsible for sharing it safely.
         let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
         let full = of_clients.as_ref().is_some_and(|places| places.is_full());
-        async move {
+        let (id, span) = (context.id(), context.span().clone());
+        let answer = async move {
             let answered = match called {
                 Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
                 Err(panic) => Err(panic),
@@ -82,8 +91,17 @@ where
             if full {
                 response.headers_mut().insert(CLIENTS_WAIT, HeaderValue::from_static("1"));
             }
-            Ok(response.map(|body| Answer { body, _busy: busy }))
-        }
+            if !response.headers().contains_key(REQUEST_ID)
+                && let Ok(id) = HeaderValue::from_str(&id.to_string())
+            {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
+            if let Some(entry) = &mut entry {
+                entry.answered(response.status().as_u16());
+            }
+            Ok(response.map(|body| Answer { body, _busy: busy, _access: entry }))
+        };
+        answer.instrument(span)
     })
 }
 

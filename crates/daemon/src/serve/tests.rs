@@ -29,9 +29,9 @@ fn secs(secs: u64) -> Duration {
 }
 
 fn house(change: impl FnOnce(&mut ServerConfig)) -> House {
-    let mut server = Common::detached(std::path::Path::new("/nowhere"), &Environment::empty()).unwrap().server;
-    change(&mut server);
-    House::new(&server, CancellationToken::new())
+    let mut common = Common::detached(std::path::Path::new("/nowhere"), &Environment::empty()).unwrap();
+    change(&mut common.server);
+    House::new(&common, CancellationToken::new())
 }
 
 fn text(text: &'static str) -> Response<Body> {

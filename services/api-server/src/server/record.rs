@@ -4,10 +4,9 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::Method;
-use signalbox_daemon::{PeerAddr, forwarded};
+use signalbox_daemon::{PeerAddr, RequestContext, forwarded};
 use signalbox_store::audit::{Actor, RequestLine, acting};
 
-use super::request_id::RequestId;
 use crate::audit::Auditor;
 use crate::events;
 
@@ -33,7 +32,7 @@ fn actor(request: &Request) -> Actor {
         Some(caller) => format!("{sender} for {caller}"),
         None => sender,
     };
-    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let id = RequestContext::of(request.extensions()).id().to_string();
     let path = request.uri().path().chars().take(PATH).collect();
     Actor { name, request: Some(RequestLine { id, method: request.method().to_string(), path }) }
 }

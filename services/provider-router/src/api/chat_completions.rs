@@ -1,10 +1,8 @@
 //! `POST /v1/chat/completions`: admission, logging and routing of a chat request.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderMap, Request, Response, header};
 use signalbox_core::id;
-use signalbox_daemon::{RequestBody, collect};
-use tokio::time::Instant;
-use uuid::Uuid;
+use signalbox_daemon::{RequestBody, RequestContext, collect};
 
 use super::{CHAT_COMPLETIONS, error::ApiError};
 use crate::{
@@ -20,32 +18,23 @@ use crate::{
 };
 use signalbox_core::schema::RequestStatus;
 
-/// Header with the id of the request in the log, for the client and for the provider.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Name of this API in logs and traces.
+const SURFACE: &str = "chat";
 /// Header with which a client names the conversation. Without it, the conversation is recognised by its opening
 /// messages.
 const SESSION_HEADER: &str = "x-session-id";
 
 /// Answers a request. Errors become responses, too.
 pub async fn chat_completions(app: &App, request: Request<RequestBody>) -> Response<ResponseBody> {
-    let id = id::request_id();
-    let mut response = answer(app, request, id).await.unwrap_or_else(|error| error.response());
-    // The log uses the same id, if it contains the request.
-    identify(response.headers_mut(), || id);
-    response
+    let context = RequestContext::of(request.extensions());
+    answer(app, request, context).await.unwrap_or_else(|error| error.response())
 }
 
-/// Sets `x-request-id` on a response that does not have it.
-pub(crate) fn identify(headers: &mut HeaderMap, id: impl FnOnce() -> Uuid) {
-    if !headers.contains_key(REQUEST_ID)
-        && let Ok(value) = HeaderValue::from_str(&id().to_string())
-    {
-        headers.insert(REQUEST_ID, value);
-    }
-}
-
-async fn answer(app: &App, request: Request<RequestBody>, id: Uuid) -> Result<Response<ResponseBody>, ApiError> {
-    let arrived = Instant::now();
+async fn answer(
+    app: &App,
+    request: Request<RequestBody>,
+    context: RequestContext,
+) -> Result<Response<ResponseBody>, ApiError> {
     let received_at = clock::unix_ms();
     let overloaded = || {
         app.metrics.refused();
@@ -66,6 +55,7 @@ async fn answer(app: &App, request: Request<RequestBody>, id: Uuid) -> Result<Re
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
     let envelope = Envelope::parse(&body)?;
+    context.record_inference(SURFACE, envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let (candidates, settings) = {
         let catalog = app.catalog.current();
         (route::candidates(&catalog, envelope.model.as_deref()), catalog.settings())
@@ -82,8 +72,8 @@ async fn answer(app: &App, request: Request<RequestBody>, id: Uuid) -> Result<Re
     let asked = candidates.iter().flatten().map(|candidate| candidate.provider.log_bodies);
     let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(app.private_keys.bodies(&head.headers));
     let kept = settings.kept(bodies);
-    let entry = app.journal.begin(id, &begin, &kept.request.of_request(&body))?;
-    let mut exchange = Exchange::new(entry, arrived, app.journal.max_answer_bytes(), kept, permit);
+    let entry = app.journal.begin(context.id(), &begin, &kept.request.of_request(&body))?;
+    let mut exchange = Exchange::new(entry, context, app.journal.max_answer_bytes(), kept, permit);
     match candidates {
         Ok(candidates) => Ok(dispatch(app, Call { exchange, headers: head.headers, body, envelope }, candidates).await),
         Err(error) => {

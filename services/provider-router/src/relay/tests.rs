@@ -4,12 +4,10 @@ mod withheld;
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
+use signalbox_daemon::{RequestContext, config::AccessLog};
 use signalbox_upstream::Error;
 use tempfile::TempDir;
-use tokio::{
-    sync::Semaphore,
-    time::{Duration, Instant},
-};
+use tokio::{sync::Semaphore, time::Duration};
 use uuid::Uuid;
 
 use super::*;
@@ -79,7 +77,8 @@ impl Client {
         let entry = journal.begin(Uuid::now_v7(), &begin, b"{}").unwrap();
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let kept = Kept { request: Bodies::Full, answer: bodies };
-        let mut exchange = Exchange::new(entry, Instant::now(), journal.max_answer_bytes(), kept, permit);
+        let mut exchange =
+            Exchange::new(entry, RequestContext::new(AccessLog::Off), journal.max_answer_bytes(), kept, permit);
         exchange.head(200, true);
         let cut = CancellationToken::new();
         let script = Source::Scripted(Script(steps.into_iter().collect()));

@@ -10,11 +10,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header, request::Parts};
-use signalbox_core::id;
-use signalbox_daemon::hops;
-use signalbox_daemon::trusted_request;
-use uuid::Uuid;
+use http::{HeaderName, HeaderValue, Request, header, request::Parts};
+use signalbox_daemon::{RequestContext, hops, trusted_request};
 
 use super::{
     body,
@@ -29,9 +26,6 @@ use crate::{
     relay::{self, Form},
 };
 
-/// Header that tells the client the id of its request in the log.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 pub(super) async fn chat(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     serve(app, request, Form::Chat).await
 }
@@ -41,30 +35,25 @@ pub(super) async fn text(State(app): State<Arc<App>>, request: Request<Body>) ->
 }
 
 async fn serve(app: Arc<App>, request: Request<Body>, form: Form) -> Response {
-    let id = id::request_id();
+    let context = RequestContext::of(request.extensions());
     let (head, body) = request.into_parts();
     let read = match hops::next(&head.headers) {
         None => Err(ApiError::Loop),
         Some(_) => body::collect(&head.headers, body, app.max_body).await.map(without_bom),
     };
-    let mut response = match read {
+    match read {
         Err(error) => error.into_response(),
-        Ok(body) => answer(&app, &head, &body, form, id).await.unwrap_or_else(|error| error.refusal(body)),
-    };
-    identify(response.headers_mut(), || id);
-    response
-}
-
-/// Adds `x-request-id` to the headers of a response, unless it is already present.
-pub(crate) fn identify(headers: &mut HeaderMap, id: impl FnOnce() -> Uuid) {
-    if !headers.contains_key(REQUEST_ID)
-        && let Ok(value) = HeaderValue::from_str(&id().to_string())
-    {
-        headers.insert(REQUEST_ID, value);
+        Ok(body) => answer(&app, &head, &body, form, context).await.unwrap_or_else(|error| error.refusal(body)),
     }
 }
 
-async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes, form: Form, id: Uuid) -> Result<Response, ApiError> {
+async fn answer(
+    app: &Arc<App>,
+    head: &Parts,
+    body: &Bytes,
+    form: Form,
+    context: RequestContext,
+) -> Result<Response, ApiError> {
     // Take the permit only after the body has arrived, so that a client that never sends its body occupies none.
     let permit = Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
     let login = app.logins.current(clock::unix_ms()).await?;
@@ -73,9 +62,11 @@ async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes, form: Form, id: Uuid
         Form::Text => (Ask::parse_prompt(body)?, "cmpl"),
     };
     let stream = ask.stream;
+    let id = context.id();
+    context.record_inference(form.surface(), &ask.model, stream);
     let logged = trusted_request(&head.headers, &app.signer).is_some();
     let record = (!logged).then(|| Record::new(id, head.uri.path(), body, &ask));
-    let mut exchange = Exchange::new(Arc::clone(app), format!("{prefix}-{id}"), ask, login, record, permit);
+    let mut exchange = Exchange::new(Arc::clone(app), format!("{prefix}-{id}"), ask, login, record, (context, permit));
     exchange.begin().await?;
     let mut step = exchange.next().await?;
     if stream {

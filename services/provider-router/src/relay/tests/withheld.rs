@@ -23,7 +23,7 @@ fn keyed(pieces: impl IntoIterator<Item = String>) -> Client {
         updated_at: 0,
     };
     let provider = provider::Provider::new(&row, &config, None, &AddressPolicy::default(), &Metrics::default());
-    client.relay.exchange.attempt(&Candidate { provider: Arc::new(provider), model: None }, None);
+    let _span = client.relay.exchange.attempt(&Candidate { provider: Arc::new(provider), model: None }, None);
     client
 }
 

@@ -1,0 +1,217 @@
+//! A request as logs and traces show it: its id, its span, and its line in the access log.
+//!
+//! The names of all fields are defined here, so that the three services and both outputs agree on them.
+//!
+//! # Layout
+//! - `request` span: `id`, `surface`, `key`, `model`, `stream`. Entered while the response is prepared; the body of a
+//!   streamed response is polled outside it, and logs about it name the span as their parent.
+//! - `attempt` span, child of `request`: `n`, `provider`, `upstream_model`.
+//! - access line, target [`ACCESS_TARGET`]: one per request, written when the last byte of the response was handed to
+//!   the connection or the client has disconnected.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{Extensions, HeaderName, Method, Uri};
+use signalbox_core::{id, schema::RequestStatus};
+use tokio::time::{Duration, Instant};
+use tracing::{Span, field::Empty};
+use uuid::Uuid;
+
+use crate::config::AccessLog;
+use crate::serve::PeerAddr;
+
+/// Header of every response with the id of its request.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Target of the access lines. `log.access` alone decides whether they are written, whatever `log.level` is.
+pub const ACCESS_TARGET: &str = "signalbox_access";
+
+/// Identity of a request, shared by everything that works on it. Stored in the extensions of the request.
+#[derive(Clone, Debug)]
+pub struct RequestContext(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: Uuid,
+    arrived: Instant,
+    span: Span,
+    access: AccessLog,
+    details: Mutex<Details>,
+}
+
+/// Facts for the access line that only the service knows.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    /// Requested model.
+    pub model: Option<String>,
+    /// Provider that answered, or was asked last.
+    pub provider: Option<String>,
+    /// Providers that were asked, repetitions included.
+    pub attempts: u64,
+    /// Time from the arrival of the request to the head of its answer.
+    pub first_byte: Option<Duration>,
+    /// Tokens of the prompt, as counted by the provider.
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer, as counted by the provider.
+    pub output_tokens: Option<u64>,
+    /// How the request ended.
+    pub outcome: Option<RequestStatus>,
+    /// Reason of a failure.
+    pub error: Option<String>,
+}
+
+/// A response on its way to the client. Dropping it writes the access line.
+#[derive(Debug)]
+pub(crate) struct AccessEntry {
+    context: RequestContext,
+    method: Method,
+    uri: Uri,
+    client: PeerAddr,
+    /// `None` until the head of the response is known: the connection was closed before it.
+    status: Option<u16>,
+}
+
+// === impl RequestContext ===
+
+impl RequestContext {
+    /// Creates the context of a request that has just arrived.
+    #[must_use]
+    pub fn new(access: AccessLog) -> Self {
+        let id = id::request_id();
+        let span = tracing::info_span!(
+            target: "signalbox_request",
+            "request",
+            %id,
+            surface = Empty,
+            key = Empty,
+            model = Empty,
+            stream = Empty,
+        );
+        Self(Arc::new(Inner { id, arrived: Instant::now(), span, access, details: Mutex::default() }))
+    }
+
+    /// Returns the context of a request, or a new one without access log if it did not pass the listener.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> Self {
+        extensions.get().cloned().unwrap_or_else(|| Self::new(AccessLog::Off))
+    }
+
+    /// Returns the id: in the log of requests, in `x-request-id`, in spans.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.0.id
+    }
+
+    /// Returns the time of arrival.
+    #[must_use]
+    pub fn arrived(&self) -> Instant {
+        self.0.arrived
+    }
+
+    /// Returns the span.
+    #[must_use]
+    pub fn span(&self) -> &Span {
+        &self.0.span
+    }
+
+    /// Records the API the client speaks, such as `chat`, and the model it asks for.
+    pub fn record_inference(&self, surface: &'static str, model: &str, stream: bool) {
+        if !self.0.span.is_disabled() {
+            self.0.span.record("surface", surface).record("model", model).record("stream", stream);
+        }
+        if self.0.access != AccessLog::Off {
+            self.update_details(|details| details.model = Some(model.to_owned()));
+        }
+    }
+
+    /// Records the fingerprint of the client key.
+    pub fn record_key(&self, fingerprint: &str) {
+        self.0.span.record("key", fingerprint);
+    }
+
+    /// Returns whether an access line needs [`Details`] of a request that ended like this.
+    #[must_use]
+    pub fn needs_details(&self, outcome: RequestStatus) -> bool {
+        match self.0.access {
+            AccessLog::All => true,
+            AccessLog::Errors => outcome.has_failed(),
+            AccessLog::Off => false,
+        }
+    }
+
+    /// Changes the details.
+    pub fn update_details(&self, change: impl FnOnce(&mut Details)) {
+        change(&mut self.0.details.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Returns the span of one attempt to get an answer from a provider; `n` counts from 1.
+    #[must_use]
+    pub fn attempt_span(&self, n: u64, provider: &str, upstream_model: Option<&str>) -> Span {
+        tracing::info_span!(
+            target: "signalbox_request",
+            parent: &self.0.span,
+            "attempt",
+            n,
+            provider,
+            upstream_model,
+        )
+    }
+}
+
+// === impl AccessEntry ===
+
+impl AccessEntry {
+    /// Begins the entry of a request; `None` if no line will be written, whatever comes.
+    pub(crate) fn begin(context: &RequestContext, method: &Method, uri: &Uri, client: PeerAddr) -> Option<Self> {
+        (context.0.access != AccessLog::Off).then(|| Self {
+            context: context.clone(),
+            method: method.clone(),
+            uri: uri.clone(),
+            client,
+            status: None,
+        })
+    }
+
+    /// Sets the status of the response.
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for AccessEntry {
+    fn drop(&mut self) {
+        let inner = &self.context.0;
+        let failed = {
+            let details = inner.details.lock().unwrap_or_else(PoisonError::into_inner);
+            self.status.is_some_and(|status| status >= 400) || details.outcome.is_some_and(RequestStatus::has_failed)
+        };
+        if inner.access == AccessLog::Errors && !failed {
+            return;
+        }
+        let details = std::mem::take(&mut *inner.details.lock().unwrap_or_else(PoisonError::into_inner));
+        // Without the query: it may hold what clients search for, or keys they should have sent in a header.
+        tracing::info!(
+            target: ACCESS_TARGET,
+            parent: None,
+            id = %inner.id,
+            method = %self.method,
+            path = self.uri.path(),
+            status = self.status,
+            model = details.model,
+            provider = details.provider,
+            attempts = (details.attempts > 0).then_some(details.attempts),
+            ttfb_ms = details.first_byte.map(millis),
+            duration_ms = millis(inner.arrived.elapsed()),
+            input_tokens = details.input_tokens,
+            output_tokens = details.output_tokens,
+            client = %self.client.0.ip().to_canonical(),
+            outcome = details.outcome.map(RequestStatus::as_str),
+            error = details.error,
+            "access"
+        );
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
