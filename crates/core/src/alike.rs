@@ -38,7 +38,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_if_counted_byte_by_byte(same in 0..800_usize, a in "[ab]{0,40}", b in "[ab]{0,40}") {
+        fn matches_a_bytewise_comparison(same in 0..800_usize, a in "[ab]{0,40}", b in "[ab]{0,40}") {
             let same = vec![b'x'; same];
             let (front_a, front_b) = ([&same, a.as_bytes()].concat(), [&same, b.as_bytes()].concat());
             let counted = front_a.iter().zip(&front_b).take_while(|(a, b)| a == b).count();

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_later_turn_finds_the_opening() {
+    fn a_later_turn_has_the_same_opening() {
         let first = Opening::of(br#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"hi "}]}"#);
         assert_eq!((first.user.as_deref(), first.hash()), (Some("hi "), None));
         let second = Opening::of(
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_only_calls_tools_is_an_answer() {
+    fn an_answer_with_only_tool_calls_counts_as_an_answer() {
         let opening = Opening::of(
             br#"{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":null,"tool_calls":[]},{"role":"tool","content":"x"}]}"#,
         );
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chat_request_has_no_opening() {
+    fn other_documents_have_no_opening() {
         for body in [b"".as_slice(), b"{}", b"[1]", br#"{"messages":7}"#, br#"{"messages":["a",{"role":"user"},null]"#]
         {
             assert_eq!(Opening::of(body).hash(), None);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_texts_cost_a_character_and_odd_parts_themselves() {
+    fn invalid_characters_are_replaced_and_invalid_parts_skipped() {
         let opening = Opening::of(
             b"{\"\xFF\":1,\"messages\":[{\"role\":\"user\",\"content\":\"a\\ud83d\xFF\"},{\"role\":\"assistant\",\"content\":[7,{\"text\":null},{\"type\":null,\"text\":\"b\"},{\"text\":\"c\"}]}]}",
         );
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_messages_are_passed_over() {
+    fn invalid_messages_are_skipped() {
         let opening = Opening::of(
             br#"{"messages":[1,null,{"role":7},{"role":"user","content":7},{"role":"user","content":"b"}]}"#,
         );
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_is_counted_in_characters() {
+    fn a_prefix_is_measured_in_characters() {
         for (chars, text) in [(0, ""), (1, "a"), (2, "aé"), (3, "aé日"), (4, "aé日b"), (9, "aé日b")] {
             assert_eq!(beginning("aé日b", chars), text);
         }

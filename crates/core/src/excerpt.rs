@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cut_is_closed() {
+    fn a_truncated_document_is_closed() {
         for (start, expected) in [
             (r#"{"a":[{"b":"long te"#, r#"{"a":[{"b":"long te"}],"truncated":true}"#),
             ("{", r#"{"truncated":true}"#),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_text() {
+    fn other_documents_become_text() {
         for start in ["[1,2", "\"text", "plain", "", "{]", &"{\"a\":".repeat(200)] {
             assert_eq!(excerpt(start), format!("{start}{CUT}"), "{start}");
         }
@@ -230,7 +230,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_cut_of_an_object_is_an_object(inner in json(), pretty: bool) {
+        fn every_excerpt_of_an_object_is_an_object(inner in json(), pretty: bool) {
             let object = serde_json::json!({"model": "m", "messages": inner});
             let text = if pretty { serde_json::to_string_pretty(&object) } else { serde_json::to_string(&object) }.unwrap();
             for end in (1..text.len()).filter(|end| text.is_char_boundary(*end)) {
@@ -240,7 +240,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_taken(text in any::<String>(), json in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,60}") {
+        fn any_text_is_accepted(text in any::<String>(), json in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,60}") {
             for start in [text, json] {
                 let shown = excerpt(&start);
                 prop_assert!(shown.ends_with(CUT) || serde_json::from_str::<Value>(&shown).is_ok());

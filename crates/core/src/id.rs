@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resource_ids_are_an_allow_list() {
+    fn resource_ids_contain_allowed_characters_only() {
         for good in ["gpt-4o", "qwen/qwen3-max:free", "a", "A_b.c"] {
             assert!(is_resource_id(good), "{good}");
         }
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_a_uuid_of_version_5() {
+    fn a_hash_is_a_version_5_uuid() {
         // The example of RFC 9562, appendix A.4.
         assert_eq!(hash(&Uuid::NAMESPACE_DNS, "www.example.com"), "2ed6657de927568b95e12665a8aea6a2");
     }

@@ -43,10 +43,10 @@ pub fn why_not(json: &[u8]) -> String {
     match serde_json::from_slice::<IgnoredAny>(json) {
         Err(error) => error.to_string(),
         Ok(_) if json.trim_ascii_start().starts_with(b"{") => match Reader::new(json).skip() {
-            Some(()) => "a name in it has half a surrogate pair".into(),
-            None => format!("it is nested deeper than {MAX_DEPTH}"),
+            Some(()) => "a field name contains an unpaired surrogate".into(),
+            None => format!("it is nested deeper than {MAX_DEPTH} levels"),
         },
-        Ok(_) => "it is no object".into(),
+        Ok(_) => "it is not a JSON object".into(),
     }
 }
 

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_masked_however_it_is_written() {
+    fn a_secret_is_masked_in_every_spelling() {
         for spelling in [
             KEY.to_owned(),
             KEY.replace('-', r"\u002d"),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn every_secret_is_masked_and_everything_else_stays() {
+    fn every_secret_is_masked_and_other_text_is_kept() {
         assert_eq!(
             masked(r#"{"x\"\n":"second-canary, second\u002dcanary and 100%, \ud83d\ude00 \u0"}"#),
             format!(r#"{{"x\"\n":"{MASK}, {MASK} and 100%, \ud83d\ude00 \u0"}}"#)
@@ -252,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_and_a_key_in_it_is_found(before in any::<String>(), after in any::<String>(), json in any::<bool>()) {
+        fn a_key_is_found_in_any_text(before in any::<String>(), after in any::<String>(), json in any::<bool>()) {
             let text = format!("{before}{KEY}{after}");
             let text = if json { serde_json::to_string(&text).unwrap() } else { text };
             let masked = masked(&text);

@@ -108,10 +108,7 @@ pub fn check_link(config: &Map<String, Value>) -> Result<(), Mistake> {
         None | Some(Value::Null) => {}
         Some(Value::String(name)) if !name.trim().is_empty() && is_line(name) => {}
         Some(_) => {
-            return mistake(
-                "config.upstream_model",
-                "must be the name that the provider has for the model: text on one line",
-            );
+            return mistake("config.upstream_model", "must be the provider's name for the model, as text on one line");
         }
     }
     if config.iter().all(|(key, value)| is_line(key) && is_sendable(value)) {
@@ -150,11 +147,11 @@ fn api_key(value: Value) -> Result<Value, String> {
     };
     let first = key.split_ascii_whitespace().next().unwrap_or_default();
     if first.eq_ignore_ascii_case("bearer") && first.len() < key.len() {
-        return Err("must be the key alone: leave out the word Bearer, which is added to it".to_owned());
+        return Err("must be the key alone: remove the word Bearer, which is added automatically".to_owned());
     }
     not_a_reference(&key)?;
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("must be one word of ASCII characters: blanks, line breaks and others cannot be sent".to_owned());
+        return Err("must be one word of ASCII characters, without blanks or line breaks".to_owned());
     }
     Ok(key.into())
 }
@@ -213,7 +210,7 @@ fn headers(value: Value) -> Result<Value, Vec<Mistake>> {
             if names.insert(name.to_ascii_lowercase()) {
                 header_value(value)
             } else {
-                Err("is given twice: upper and lower case are the same in the name of a header".to_owned())
+                Err("is given twice: header names are case-insensitive".to_owned())
             }
         });
         match checked {
@@ -232,7 +229,7 @@ fn header_name(name: &str) -> Result<(), String> {
     }
     let lower = name.to_ascii_lowercase();
     if CONNECTION_HEADERS.contains(&&*lower) || lower.starts_with("proxy-") {
-        return Err("must be left out: this header belongs to the connection and is set for each request".to_owned());
+        return Err("must be left out: the router sets this header for each request".to_owned());
     }
     Ok(())
 }
@@ -248,7 +245,8 @@ fn header_value(value: Value) -> Result<String, String> {
 fn not_a_reference(text: &str) -> Result<(), String> {
     if text.contains("${env:") || text.contains("${file:") {
         return Err(
-            "must not be a reference: `api-server config apply` reads those, and `provider-router provider` has --set-env and --set-file"
+            "must not be a reference: only `api-server config apply` resolves those, `provider-router provider` takes \
+            --set-env or --set-file"
                 .to_owned(),
         );
     }

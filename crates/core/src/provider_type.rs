@@ -63,7 +63,7 @@ pub struct Field {
 pub const GENERIC: ProviderType = ProviderType {
     value: "openai-compatible",
     label: "OpenAI-compatible",
-    description: "Anything that speaks OpenAI's chat completions API: say where it is.",
+    description: "Any server with OpenAI's chat completions API; requires a base URL.",
     base_url: None,
     path_prefix: "",
     api_key: ApiKey::Optional,
@@ -79,26 +79,26 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         "anthropic",
         "Anthropic",
         "https://api.anthropic.com/v1",
-        "Claude, by Anthropic's OpenAI-compatible endpoint.",
+        "Claude models through Anthropic's OpenAI-compatible endpoint.",
     ),
     hosted(
         "gemini",
         "Google Gemini",
         "https://generativelanguage.googleapis.com/v1beta/openai",
-        "Gemini, by Google's OpenAI-compatible endpoint.",
+        "Gemini models through Google's OpenAI-compatible endpoint.",
     ),
     hosted(
         "dashscope",
         "Alibaba DashScope",
         "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-        "Qwen models by the official API, with a key; `qwen-proxy` uses a login at chat.qwen.ai instead.",
+        "Qwen models through the official API with a key; `qwen-proxy` uses a login at chat.qwen.ai instead.",
     ),
     hosted("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DeepSeek's own API."),
     hosted("groq", "Groq", "https://api.groq.com/openai/v1", "Open models on Groq's hardware."),
     hosted("mistral", "Mistral", "https://api.mistral.ai/v1", "Mistral's own API."),
-    hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "Models of many providers behind one key."),
+    hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "Models of many providers with one key."),
     hosted("together", "Together AI", "https://api.together.xyz/v1", "Open models, hosted by Together AI."),
-    hosted("xai", "xAI", "https://api.x.ai/v1", "Grok, by xAI's own API."),
+    hosted("xai", "xAI", "https://api.x.ai/v1", "Grok models through xAI's own API."),
     local("lm-studio", "LM Studio", "http://127.0.0.1:1234/v1", "Models on your own machine, served by LM Studio."),
     local("ollama", "Ollama", "http://127.0.0.1:11434/v1", "Models on your own machine, served by Ollama."),
     local("llama-cpp", "llama.cpp", "http://127.0.0.1:8080/v1", "Models on your own machine, served by llama-server."),
@@ -106,7 +106,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     ProviderType {
         value: "qwen-proxy",
         label: "Qwen Proxy",
-        description: "chat.qwen.ai with your own login, by the qwen-proxy beside the router.",
+        description: "chat.qwen.ai with your own login, through the qwen-proxy service.",
         base_url: Some("http://127.0.0.1:3000"),
         path_prefix: "/v1",
         api_key: ApiKey::Optional,
@@ -115,7 +115,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     ProviderType {
         value: ECHO,
         label: "Echo",
-        description: "Built in: repeats the last user message, so that the whole path can be tried without a key.",
+        description: "Built in: repeats the last user message, for tests without a key.",
         base_url: None,
         path_prefix: "",
         api_key: ApiKey::None,
@@ -154,23 +154,26 @@ impl ProviderType {
     pub fn fields(&self) -> Vec<Field> {
         let mut fields = vec![Field {
             default: Some("full"),
-            ..Field::text("logBodies", "How much of what goes to it is logged: full, redact or off.")
+            ..Field::text("logBodies", "How much of its requests and answers is logged: full, redact or off.")
         }];
         if self.value == ECHO {
             let delay = Field {
                 kind: "number",
                 default: Some("30"),
-                ..Field::text("delay", "Milliseconds between two words.")
+                ..Field::text("delay", "Delay between two words, in milliseconds.")
             };
             fields.insert(0, delay);
             return fields;
         }
         fields.extend([
-            Field { kind: "number", ..Field::text("timeout", "Milliseconds until it has to begin to answer.") },
+            Field {
+                kind: "number",
+                ..Field::text("timeout", "Maximum time until the provider begins to answer, in milliseconds.")
+            },
             Field {
                 kind: "object",
                 sensitive: true,
-                ..Field::text("headers", "Headers to send along: an object of names and values.")
+                ..Field::text("headers", "Additional request headers: an object of names and values.")
             },
         ]);
         if self.api_key != ApiKey::None {
@@ -186,7 +189,11 @@ impl ProviderType {
             required: self.base_url.is_none(),
             ..Field::text(
                 "baseURL",
-                if self.path_prefix.is_empty() { "With `/v1` or the like." } else { "Without `/v1`." },
+                if self.path_prefix.is_empty() {
+                    "Including the version path, such as `/v1`."
+                } else {
+                    "Without `/v1`."
+                },
             )
         });
         fields.reverse();
@@ -217,14 +224,14 @@ mod tests {
     use crate::id::is_slug;
 
     #[test]
-    fn every_kind_is_there_once() {
+    fn every_type_is_listed_once() {
         let values: HashSet<_> = PROVIDER_TYPES.iter().map(|row| row.value).collect();
         assert_eq!(values.len(), PROVIDER_TYPES.len());
         assert!(values.into_iter().all(is_slug));
     }
 
     #[test]
-    fn an_unknown_kind_must_say_where_it_is() {
+    fn an_unknown_type_requires_a_base_url() {
         let required = |value: &str| -> Vec<&str> {
             provider_type(value).fields().iter().filter(|field| field.required).map(|field| field.name).collect()
         };

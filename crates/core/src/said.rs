@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_is_found_wherever_it_was_said() {
+    fn text_is_found_in_every_message_and_answer() {
         let parts =
             json!([{"type": "text", "text": "a cat \"Tom\""}, {"type": "image_url", "image_url": {"url": "data:dog"}}]);
         for body in [
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_and_other_alphabets_are_understood() {
+    fn escapes_and_other_scripts_are_matched() {
         assert!(Needle::new("cat").is_said_in(r#"{"messages":[{"content":"\u0063at"}]}"#));
         assert!(Needle::new("\u{e9}T\u{c9}").is_said_in(r#"{"messages":[{"content":"un \u00e9t\u00e9"}]}"#));
         assert!(Needle::new("\u{4f60}\u{597d}").is_said_in("{\"messages\":[{\"content\":\"\u{4f60}\u{597d}\"}]}"));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn case_is_the_same_in_every_script() {
+    fn case_is_ignored_in_every_script() {
         for (text, needle) in [
             ("\u{130}stanbul", "istanbul"),
             ("istanbul", "\u{130}STANBUL"),
@@ -189,7 +189,7 @@ mod tests {
         ] {
             let body = json!({"messages": [{"role": "user", "content": format!("x {text} y")}]});
             assert!(said(needle, &body), "{needle} in {text}");
-            assert!(Needle::new(needle).is_said_in(text), "{needle} in {text}, which is no JSON");
+            assert!(Needle::new(needle).is_said_in(text), "{needle} in {text}, which is not JSON");
             // The same text, as written by clients that send only ASCII.
             let units = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
             let body = format!("{{\"messages\":[{{\"content\":\"{units}\"}}]}}");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_is_passed_over_or_a_text() {
+    fn unusual_values_are_skipped_or_read_as_text() {
         for body in ["null", "7", "{}", r#"{"messages":7}"#, r#"{"messages":[null,7,{"content":{"cat":1}}]}"#, ""] {
             assert!(!Needle::new("cat").is_said_in(body), "{body}");
         }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_redacted_is_not_known() {
+    fn redacted_text_is_not_found() {
         let body = json!({"messages": [{"content": "[6 characters]"}, {"content": "[six characters]"}]});
         assert!(!said("6 characters", &body) && said("six characters", &body));
     }

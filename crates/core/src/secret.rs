@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_the_mask_only() {
+    fn debug_output_shows_only_the_mask() {
         assert_eq!(format!("{:?}", Secret::new("sk-canary")), MASK);
     }
 

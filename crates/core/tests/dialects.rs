@@ -276,7 +276,7 @@ fn ending(stream: &[u8], size: usize) -> Ending {
 }
 
 #[test]
-fn every_dialect_is_understood() {
+fn every_dialect_is_parsed() {
     for dialect in &DIALECTS {
         let Dialect { name, events, says: (text, reason, total), keeps, .. } = dialect;
         let answer = fold_stream(&dialect.stream());
@@ -293,7 +293,7 @@ fn every_dialect_is_understood() {
 }
 
 #[test]
-fn every_dialect_ends_the_same_in_all_pieces() {
+fn every_dialect_ends_the_same_at_any_chunk_boundaries() {
     for dialect in &DIALECTS {
         let Dialect { name, says: (_, reason, total), .. } = dialect;
         let stream = dialect.stream();

@@ -8,7 +8,7 @@ fn accepts(json: &[u8]) -> bool {
 }
 
 #[test]
-fn reads_what_is_asked_for() {
+fn reads_the_requested_fields() {
     let mut reader = Reader::new(br#" {"a" : [1, "x\ny", null], "skipped": {"a": [{}]}, "t": "e", "n": null} "#);
     let (mut seen, mut texts) = (Vec::new(), Vec::new());
     let done = reader.object(|name, value| match name {
@@ -30,7 +30,7 @@ fn reads_what_is_asked_for() {
 }
 
 #[test]
-fn names_may_be_escaped_too() {
+fn escaped_names_are_matched() {
     let mut found = None;
     let read = Reader::new(br#"{"mod\u0065l": "x"}"#).object(|name, value| {
         found = Some(name.to_owned());
@@ -40,7 +40,7 @@ fn names_may_be_escaped_too() {
 }
 
 #[test]
-fn is_as_strict_as_serde() {
+fn accepts_the_same_documents_as_serde() {
     for json in [
         "",
         " ",
@@ -108,7 +108,7 @@ fn depth_is_bounded() {
     let deep = nested(1_000_000);
     assert!(!accepts(deep.as_bytes()));
     assert!(why_not(format!("{{\"a\":{}}}", nested(MAX_DEPTH)).as_bytes()).contains("deeper"));
-    assert!(why_not(br#"{"a":"\ud83d","\ud83d":1}"#).contains("half a surrogate pair"));
+    assert!(why_not(br#"{"a":"\ud83d","\ud83d":1}"#).contains("unpaired surrogate"));
     assert!(why_not(b"[]").contains("object"));
     assert!(why_not(b"{").contains("EOF"));
 }
@@ -132,14 +132,14 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
 
 proptest! {
     #[test]
-    fn any_text_is_read_as_it_is(text in ".{0,200}") {
+    fn any_text_is_read_unchanged(text in ".{0,200}") {
         let json = serde_json::to_string(&text).unwrap();
         let read = Reader::new(json.as_bytes()).string();
         prop_assert_eq!(read.as_deref(), Some(text.as_str()));
     }
 
     #[test]
-    fn any_document_and_any_damage_to_it_is_judged_as_serde_does(
+    fn any_document_and_any_damage_is_judged_like_serde(
         value in json(), at in any::<prop::sample::Index>(), byte in prop_oneof![Just(b'"'), Just(b'\\'), Just(b','), Just(b'}'), 0_u8..0x80]
     ) {
         let mut json = value.to_string().into_bytes();
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_ends_where_it_ends(bytes in prop::collection::vec(prop_oneof![9 => 0x20_u8..0x7f, 1 => any::<u8>()], 0..200)) {
+    fn a_string_ends_at_its_closing_quote(bytes in prop::collection::vec(prop_oneof![9 => 0x20_u8..0x7f, 1 => any::<u8>()], 0..200)) {
         let end = bytes.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
         prop_assert_eq!(super::plain_len(&bytes), end.unwrap_or(bytes.len()));
     }

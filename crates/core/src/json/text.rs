@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_of_a_character_are_joined_and_lone_ones_are_replaced() {
+    fn surrogate_pairs_are_joined_and_lone_surrogates_replaced() {
         let mut text = TextBuf::default();
         for piece in [r#""a\ud83d""#.as_bytes(), br#""\ude00b""#, br#""\udc00\ud800c""#, b"\"\xC3\"", b"\"\xA9\xFF\""] {
             text.push(read(piece));
@@ -167,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn valid_text_is_read_as_serde_reads_it(text in any::<String>(), escaped in any::<bool>()) {
+        fn valid_text_is_read_like_serde(text in any::<String>(), escaped in any::<bool>()) {
             let json = if escaped {
                 let units: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
                 format!("\"{}\"", units.concat())
@@ -178,7 +178,7 @@ mod tests {
         }
 
         #[test]
-        fn every_cut_of_escapes_gives_the_same_text(text in "[a\u{1F600}\u{10FFFF}\u{D7FF}\u{E000}\n]{1,6}", at in any::<prop::sample::Index>()) {
+        fn escapes_may_be_split_at_any_byte(text in "[a\u{1F600}\u{10FFFF}\u{D7FF}\u{E000}\n]{1,6}", at in any::<prop::sample::Index>()) {
             let units: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
             let at = at.index(units.len() + 1);
             let mut joined = TextBuf::default();

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_of_parts_leaves_images_out() {
+    fn the_text_of_parts_excludes_images() {
         let request: ChatRequest = serde_json::from_str(
             r#"{"messages":[{"role":"user","content":"first"},{"role":"assistant","content":null},
                 {"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:x"}},{"type":"text","text":"b"}]}]}"#,

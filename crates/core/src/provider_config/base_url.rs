@@ -41,7 +41,7 @@ fn well_formed(url: &str) -> Result<(), String> {
     let parsed = Url::parse(url).map_err(|error| match error {
         ParseError::InvalidPort => BAD_PORT.to_owned(),
         ParseError::EmptyHost => NO_HOST.to_owned(),
-        error => format!("must name a host that exists: {error}"),
+        error => format!("must name a host with a valid name or address: {error}"),
     })?;
     if parsed.host().is_none() {
         return Err(NO_HOST.to_owned());
@@ -52,9 +52,9 @@ fn well_formed(url: &str) -> Result<(), String> {
     Ok(())
 }
 
-const NO_HOST: &str = "must name a host behind http:// or https://";
+const NO_HOST: &str = "must name a host after http:// or https://";
 
-const BAD_PORT: &str = "must have a port from 1 to 65535 behind the colon, or none";
+const BAD_PORT: &str = "must have a port from 1 to 65535 after the colon, or none";
 
 /// Returns the part of a URL after `http://` or `https://`.
 fn after_scheme(url: &str) -> Option<&str> {

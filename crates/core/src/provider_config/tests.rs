@@ -9,7 +9,7 @@ fn check(key: &str, value: Value) -> Result<Value, String> {
 }
 
 #[test]
-fn good_values_are_stored_in_one_form() {
+fn valid_values_are_stored_in_normal_form() {
     for (key, given, stored) in [
         ("baseURL", json!("https://api.example.com/v1"), json!("https://api.example.com/v1")),
         ("baseURL", json!("  http://[::1]:8080/v1/ \n"), json!("http://[::1]:8080/v1/")),
@@ -40,7 +40,7 @@ fn good_values_are_stored_in_one_form() {
 }
 
 #[test]
-fn bad_values_are_refused_with_what_to_do() {
+fn invalid_values_are_refused_with_a_hint() {
     for (key, value, told) in [
         ("baseURL", json!("api.example.com/v1"), "must begin with http:// or https://"),
         ("baseURL", json!("localhost:1234/v1"), "must begin with http:// or https://"),
@@ -69,8 +69,8 @@ fn bad_values_are_refused_with_what_to_do() {
         ("baseURL", json!("http://${env:HOST}/v1"), "must not be a reference"),
         ("baseURL", json!(7), "must be text"),
         ("baseURL", json!(null), "must not be null"),
-        ("apiKey", json!("Bearer canary"), "leave out the word Bearer"),
-        ("apiKey", json!("bearer\tcanary"), "leave out the word Bearer"),
+        ("apiKey", json!("Bearer canary"), "remove the word Bearer"),
+        ("apiKey", json!("bearer\tcanary"), "remove the word Bearer"),
         ("apiKey", json!("sk canary"), "one word of ASCII"),
         ("apiKey", json!("sk\ncanary"), "one word of ASCII"),
         ("apiKey", json!("sk-\u{e4}"), "one word of ASCII"),
@@ -113,13 +113,13 @@ fn bad_values_are_refused_with_what_to_do() {
 }
 
 #[test]
-fn every_header_is_judged_at_once() {
+fn all_invalid_headers_are_reported() {
     let error = check("headers", json!({"a b": "1", "ok": "2", "c": 3})).unwrap_err();
     assert_eq!(error.matches("config.headers.").count(), 2, "{error}");
 }
 
 #[test]
-fn types_are_words() {
+fn a_type_is_one_word() {
     for good in ["openai", "lm-studio", "my_own.v2", "OpenAI"] {
         assert_eq!(check_type(good), Ok(()), "{good}");
     }
@@ -131,7 +131,7 @@ fn types_are_words() {
 }
 
 #[test]
-fn keys_are_short_lines() {
+fn a_key_is_one_short_line() {
     assert_eq!(check_key("baseURL"), Ok(()));
     assert_eq!(check_key(&"ä".repeat(MAX_KEY)), Ok(()));
     assert_eq!(check_key("a\nb").unwrap_err().to_string(), format!("config.a\\u{{a}}b {NOT_A_LINE}"));
@@ -141,7 +141,7 @@ fn keys_are_short_lines() {
 }
 
 #[test]
-fn texts_mean_what_their_key_wants() {
+fn text_values_are_converted_to_the_type_of_their_key() {
     for (key, kind, text, value) in [
         ("timeout", Some("number"), "5000", json!("5000")),
         ("headers", Some("object"), "{\"a\":\"b\"}", json!("{\"a\":\"b\"}")),

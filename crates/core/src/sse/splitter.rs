@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_the_standard_lists() {
+    fn parses_the_examples_of_the_standard() {
         let stream = b"\xEF\xBB\xBFdata: one\n\n: keep-alive\n\nevent: x\r\ndata:two\r\ndata:  three\r\n\r\ndata: four\r\rdata: [DONE]\n\n";
         let frames = frames(&[stream]);
         let texts: Vec<String> = frames.iter().map(data_of).collect();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_blank_line_at_the_end_is_forgiven() {
+    fn a_missing_final_blank_line_is_tolerated() {
         assert!(frames(&[b"data: [DONE]"])[0].is_done());
     }
 
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_were_not_taken_come_before_those_that_are_pushed() {
+    fn pending_frames_come_before_pushed_ones() {
         let mut splitter = Splitter::new(64);
         splitter.push(Bytes::from_static(b"data: a\n\ndata: b\n\ndata: c\n\n"));
         let mut texts = Vec::new();
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_data_of_many_lines_takes_linear_time() {
+    fn many_data_lines_take_linear_time() {
         let lines = format!("{}\n", "data:x\n".repeat(1 << 17));
         let frames = frames(&[lines.as_bytes()]);
         assert_eq!(frames[0].data().unwrap().len(), (2 << 17) - 1);
@@ -316,7 +316,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_cut_in_two_gives_the_same_frames(stream in streams()) {
+        fn splitting_the_input_gives_the_same_frames(stream in streams()) {
             let whole = frames(&[&stream]);
             let joined: Vec<u8> = whole.iter().flat_map(|f| f.raw().to_vec()).collect();
             prop_assert_eq!(&joined, &stream);
@@ -326,7 +326,7 @@ mod tests {
         }
 
         #[test]
-        fn frames_are_the_same_whenever_they_are_taken(
+        fn frames_do_not_depend_on_when_they_are_taken(
             stream in streams(), size in 1_usize..40, takes in prop::collection::vec(prop_oneof![Just(0_usize), 1_usize..4], 1..6),
         ) {
             let pieces: Vec<&[u8]> = stream.chunks(size).collect();
@@ -334,7 +334,7 @@ mod tests {
         }
 
         #[test]
-        fn byte_by_byte_gives_the_same_frames(stream in streams()) {
+        fn bytewise_input_gives_the_same_frames(stream in streams()) {
             let bytes: Vec<&[u8]> = stream.chunks(1).collect();
             prop_assert_eq!(frames(&bytes), frames(&[&stream]));
         }

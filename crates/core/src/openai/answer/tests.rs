@@ -31,14 +31,14 @@ fn tool_calls_are_joined_by_index() {
 }
 
 #[test]
-fn an_error_inside_a_stream_is_seen_whatever_its_shape() {
+fn an_error_in_a_stream_is_detected_in_every_shape() {
     let error = |json: &str| fold_stream(&Bytes::from(format!("data: {json}\n\n"))).error.unwrap();
     assert_eq!(error(r#"{"error":{"message":"quota","code":"insufficient_quota"}}"#).message, "quota");
     assert_eq!(error(r#"{"error":"plain"}"#).message, "plain");
 }
 
 #[test]
-fn a_whole_answer_keeps_its_bytes() {
+fn a_non_streamed_answer_is_kept_unchanged() {
     let raw = br#"{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"hi","extra":1},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}"#;
     let answer = fold_completion(raw).unwrap();
     assert_eq!((answer.text.as_str(), answer.usage.unwrap().prompt_tokens), ("hi", 5));
@@ -46,7 +46,7 @@ fn a_whole_answer_keeps_its_bytes() {
 }
 
 #[test]
-fn what_is_no_answer_is_none() {
+fn other_bodies_are_no_answer() {
     assert!(fold_completion(b"<html>").is_none());
     assert!(fold_completion(b"{}").is_none());
     assert!(fold_completion(br#"{"error":{"message":"no"}}"#).unwrap().error.is_some());
@@ -66,7 +66,7 @@ fn message(deltas: &[&str]) -> serde_json::Value {
 }
 
 #[test]
-fn odd_fields_cost_no_text() {
+fn fields_of_other_types_do_not_lose_text() {
     let whole = fold(&[
         r#"{"id":null,"created":1.5,"model":null,"choices":[{"index":null,"delta":{"role":"assistant","content":"a\ud83d"}}]}"#,
         r#"{"choices":[{"index":"0","delta":{"content":"\ude00","content":"\ude00b"}}],"usage":{"prompt_tokens":1.0,"completion_tokens":null}}"#,
@@ -86,7 +86,7 @@ fn odd_fields_cost_no_text() {
 }
 
 #[test]
-fn a_bad_byte_costs_a_character() {
+fn an_invalid_byte_is_replaced_by_one_character() {
     let raw =
         Bytes::from_static(b"data: {\"choices\":[{\"delta\":{\"content\":\"a\xFFb\"}}],\"x\":\"\xFF\\ud83d\"}\n\n");
     let answer = fold_stream(&raw);
@@ -95,7 +95,7 @@ fn a_bad_byte_costs_a_character() {
 }
 
 #[test]
-fn events_that_are_not_understood_are_kept_as_they_came() {
+fn unknown_events_are_kept_unchanged() {
     let chunk = r#"{"choices":[{"delta":{"content":"a"}}]}"#;
     let whole = fold(&[chunk, r#"{"type":"ping"}"#, r#"{"choices":[{"delta":{"content":7}}]}"#, "{broken", chunk]);
     assert_eq!(whole["choices"][0]["message"]["content"], "aa");
@@ -104,7 +104,7 @@ fn events_that_are_not_understood_are_kept_as_they_came() {
 }
 
 #[test]
-fn an_error_is_kept_beside_what_came_before_it() {
+fn an_error_is_kept_with_the_preceding_events() {
     let chunk = r#"{"choices":[{"delta":{"content":"a"}}]}"#;
     let whole = fold(&[chunk, r#"{"error":{"message":"no","metadata":{"a":1}}}"#]);
     assert_eq!(
@@ -120,7 +120,7 @@ fn an_error_is_kept_beside_what_came_before_it() {
 }
 
 #[test]
-fn tool_calls_are_told_apart_without_an_index() {
+fn tool_calls_without_an_index_are_distinguished() {
     let calls = |deltas: &[&str]| -> Vec<String> {
         let deltas: Vec<String> = deltas.iter().map(|calls| format!(r#"{{"tool_calls":{calls}}}"#)).collect();
         let deltas: Vec<&str> = deltas.iter().map(String::as_str).collect();
@@ -170,7 +170,7 @@ fn tool_calls_are_told_apart_without_an_index() {
 }
 
 #[test]
-fn fields_of_every_kind_grow() {
+fn fields_of_every_type_are_accumulated() {
     let whole = message(&[
         r#"{"refusal":"I ","audio":{"id":"a","transcript":"ha","data":"AA"},"images":[{"index":0,"image_url":{"url":"u1"}}]}"#,
         r#"{"refusal":"can't","audio":{"transcript":"ha","data":"BB"},"images":[{"index":0,"image_url":{"url":"u2"}}]}"#,
@@ -195,7 +195,7 @@ fn fields_of_every_kind_grow() {
 }
 
 #[test]
-fn probabilities_details_of_usage_and_fields_beside_are_kept() {
+fn logprobs_usage_details_and_extra_fields_are_kept() {
     let whole = fold(&[
         r#"{"choices":[{"delta":{"content":"a"},"logprobs":{"content":[{"token":"a"}]}}],"system_fingerprint":"f"}"#,
         r#"{"choices":[{"delta":{"content":"b"},"logprobs":{"content":[{"token":"b"}]},"native_finish_reason":"end","finish_reason":"stop"}],"system_fingerprint":"f"}"#,
@@ -211,7 +211,7 @@ fn probabilities_details_of_usage_and_fields_beside_are_kept() {
 }
 
 #[test]
-fn counts_are_found_wherever_they_are() {
+fn token_counts_are_found_in_every_place() {
     let usage = r#"{"prompt_tokens":1,"completion_tokens":2}"#;
     for chunk in [
         format!(r#"{{"choices":[],"x_groq":{{"id":"r","usage":{usage}}}}}"#),
@@ -223,7 +223,7 @@ fn counts_are_found_wherever_they_are() {
 }
 
 #[test]
-fn thoughts_in_parts_and_a_message_that_repeats_are_understood() {
+fn reasoning_parts_and_a_repeated_message_are_read() {
     let whole = message(&[
         r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"th"}]}]}"#,
         r#"{"content":[{"type":"thinking","thinking":"ink","signature":"s"},{"type":"text","text":"a"},"b",{"type":"image_url","image_url":{"url":"u"}}]}"#,
@@ -238,7 +238,7 @@ fn thoughts_in_parts_and_a_message_that_repeats_are_understood() {
 }
 
 #[test]
-fn a_whole_answer_with_odd_fields_keeps_the_others() {
+fn a_non_streamed_answer_with_an_invalid_field_keeps_the_rest() {
     for odd in
         [r#""id":null,"#, r#""usage":{"prompt_tokens":"5","completion_tokens":1.0},"created":"x","#, r#""model":{},"#]
     {
@@ -269,7 +269,7 @@ fn folding_takes_linear_time_and_memory() {
 
 proptest::proptest! {
     #[test]
-    fn any_bytes_fold_into_json_or_nothing(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64), json in "[\\{\\}\\[\\]\"\\\\u:,d8a0 ]{0,40}") {
+    fn any_bytes_fold_into_json_or_none(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64), json in "[\\{\\}\\[\\]\"\\\\u:,d8a0 ]{0,40}") {
         let chunk = [b"data: {\"choices\":[{\"delta\":{\"x\":\"", json.as_bytes(), b"\",\"content\":\"", &bytes, b"\"}}]}\n\n"].concat();
         let twice = [chunk.as_slice(), &chunk].concat();
         for stream in [bytes, chunk, twice] {

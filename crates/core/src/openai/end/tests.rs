@@ -58,7 +58,7 @@ fn finds_the_end_event_only_at_the_start_of_a_line() {
 }
 
 #[test]
-fn delays_nothing_else() {
+fn does_not_delay_other_bytes() {
     let mut scanner = EndScanner::default();
     assert_eq!(scanner.scan(b"data: {\"a\":1}\n\n"), Scan::Pass);
     assert_eq!(scanner.scan(b"data: {\"a\":"), Scan::Pass);
@@ -77,7 +77,7 @@ fn counts_the_bytes_of_an_endless_event() {
 }
 
 #[test]
-fn a_finish_reason_is_found_in_every_odd_chunk() {
+fn a_finish_reason_is_found_in_unusual_chunks() {
     for odd in [
         r#","finish_reason":"stop""#,
         r#","finish_reason" : "stop""#,
@@ -99,7 +99,7 @@ fn a_finish_reason_is_found_in_every_odd_chunk() {
 }
 
 #[test]
-fn what_is_no_finish_is_none() {
+fn other_events_have_no_finish_reason() {
     for none in [
         String::new(),
         chunk(r#","finish_reason":"""#),
@@ -115,7 +115,7 @@ fn what_is_no_finish_is_none() {
 }
 
 #[test]
-fn failures_are_seen_in_every_shape() {
+fn failures_are_detected_in_every_shape() {
     let failing = [
         (r#"{"error":{"message":"no"}}"#, true),
         (r#"{"choices":[{"delta":{},"finish_reason":"error"}],"error":{"code":502,"message":"no"}}"#, true),
@@ -143,7 +143,7 @@ fn failures_are_seen_in_every_shape() {
 }
 
 #[test]
-fn a_failure_of_one_choice_stops_nothing() {
+fn a_failed_choice_does_not_end_the_stream() {
     for failing in [
         chunk(r#","finish_reason":"error""#),
         chunk(r#","error":{"message":"no"}"#),
@@ -158,7 +158,7 @@ fn a_failure_of_one_choice_stops_nothing() {
 }
 
 #[test]
-fn counts_come_with_the_finish_reason_or_after_it() {
+fn token_counts_come_with_the_finish_reason_or_later() {
     let usage = r#""usage":{"prompt_tokens":1,"completion_tokens":"2"}"#;
     let with = format!(r#"data: {{"choices":[{{"finish_reason":"stop"}}],{usage}}}"#);
     let after = format!("{}data: {{\"choices\":[],{usage}}}\n\n", chunk(r#","finish_reason":"stop""#));
@@ -168,7 +168,7 @@ fn counts_come_with_the_finish_reason_or_after_it() {
 }
 
 #[test]
-fn a_long_event_is_followed() {
+fn a_long_event_is_scanned() {
     let image = "A".repeat(GATHERED);
     for (tail, reason, failure, failed) in [
         (
@@ -222,7 +222,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn every_cut_and_every_join_gives_the_same_end(
+    fn chunk_boundaries_do_not_change_the_end(
         events in events(), size in prop_oneof![1_usize..9, 9_usize..200, Just(GATHERED)],
     ) {
         let stream = events.concat().into_bytes();
@@ -234,7 +234,7 @@ proptest! {
     }
 
     #[test]
-    fn a_long_event_is_read_as_a_short_one(event in "[\\{\\}\\[\\],: a\"\\\\]{0,40}", reason in "[a-z]{0,3}", at in 0_usize..4) {
+    fn a_long_event_is_read_like_a_short_one(event in "[\\{\\}\\[\\],: a\"\\\\]{0,40}", reason in "[a-z]{0,3}", at in 0_usize..4) {
         let text = serde_json::to_string(&event).unwrap();
         let mut fields = [format!("\"delta\":{{\"content\":{text}}}"), format!("\"finish_reason\":\"{reason}\""), format!("\"x\":[{text}]")];
         fields.rotate_left(at % 3);
@@ -249,7 +249,7 @@ proptest! {
 }
 
 #[test]
-fn an_unfinished_event_may_fail_until_it_shows_that_it_is_a_chunk() {
+fn an_incomplete_event_may_be_an_error_until_it_proves_to_be_a_chunk() {
     for (begun, may) in [
         ("data: {", true),
         ("data: {\"id\":\"c\",\"choices\":[{\"index\":0,", true),

@@ -24,7 +24,7 @@ fn odd(place: usize, field: &str) -> String {
 }
 
 #[test]
-fn an_odd_field_costs_that_field_alone() {
+fn an_invalid_field_loses_only_that_field() {
     let odd_values = ["null", "7", "7.5", "\"7\"", "true", "{}", "[]", r#"{"a":[null]}"#, r#""\ud83d""#];
     let fields = [
         (0, "id"),
@@ -55,13 +55,13 @@ fn an_odd_field_costs_that_field_alone() {
 }
 
 #[test]
-fn bad_bytes_cost_a_character() {
+fn invalid_bytes_are_replaced_by_one_character() {
     assert_eq!(said(b"{\"id\":\"\xFF\",\"choices\":[{\"delta\":{\"content\":\"a\xFFb\"}}]}").1, "a\u{FFFD}b");
     assert_eq!(said(b"{\"\xFF\":1,\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}").1, "hi");
 }
 
 #[test]
-fn counts_are_read_in_every_shape() {
+fn token_counts_are_read_in_every_shape() {
     for (json, expected) in [
         (r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}"#, Some((1, 2, 3))),
         (r#"{"prompt_tokens":1.0,"completion_tokens":2.5e0,"total_tokens":"3"}"#, Some((1, 2, 3))),
@@ -76,7 +76,7 @@ fn counts_are_read_in_every_shape() {
 }
 
 #[test]
-fn errors_are_told_from_chunks() {
+fn errors_are_distinguished_from_chunks() {
     for (data, expected) in [
         ("[DONE]", "done"),
         (" [DONE]\n", "done"),
@@ -110,7 +110,7 @@ fn errors_are_told_from_chunks() {
 }
 
 #[test]
-fn a_finish_reason_is_a_text_that_says_something() {
+fn a_finish_reason_is_a_non_empty_text() {
     let reason = |value: &str| {
         let json = format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":{value}}}]}}"#);
         ChunkView::read(json.as_bytes()).unwrap().finish_reason().map(Cow::into_owned)
@@ -141,7 +141,7 @@ fn parts_calls_and_whole_messages_are_found() {
 
 proptest! {
     #[test]
-    fn nothing_is_too_odd_to_be_read(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn any_json_event_is_read(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let _ = read_event(&bytes);
         let _ = read_event(&[br#"{"choices":[{"delta":"#, bytes.as_slice(), b"}]}"].concat());
     }

@@ -146,7 +146,7 @@ const CASES: [Case; 31] = [
 ];
 
 #[test]
-fn every_shape_gives_its_words_and_its_status() {
+fn every_shape_yields_its_message_and_status() {
     for (body, message, status, code, kind) in CASES {
         let error = provider_error(body.as_bytes());
         let error = error.as_ref().map(|e| (e.message.as_str(), e.status, e.code.as_deref(), e.kind.as_deref()));
@@ -155,7 +155,7 @@ fn every_shape_gives_its_words_and_its_status() {
 }
 
 #[test]
-fn an_answer_and_other_documents_are_no_errors() {
+fn answers_and_other_documents_are_not_errors() {
     for body in [
         r#"{"choices":[{"message":{"content":"hi"}}],"error":null}"#,
         r#"{"choices":[{"message":{"content":"hi"}}],"error":{},"message":"fine","code":500}"#,
@@ -178,7 +178,7 @@ fn an_answer_and_other_documents_are_no_errors() {
 }
 
 #[test]
-fn bytes_that_are_no_text_and_long_values_are_quoted() {
+fn binary_and_long_values_are_quoted() {
     assert_eq!(provider_error(b"\xEF\xBB\xBF {\"error\":{\"message\":\"n\xFFo\"}}").unwrap().message, "n\u{FFFD}o");
     assert_eq!(provider_error(br#"{"error":{"message":"\ud83d!"}}"#).unwrap().message, "\u{FFFD}!");
     let long = format!(r#"{{"error":[{}7]}}"#, "7,".repeat(1 << 20));
@@ -186,7 +186,7 @@ fn bytes_that_are_no_text_and_long_values_are_quoted() {
 }
 
 #[test]
-fn it_has_the_shape_of_openai_too() {
+fn the_error_also_has_the_openai_shape() {
     let object = provider_error(br#"{"error":{"message":"no","code":429}}"#).unwrap().to_object();
     assert_eq!((object.kind.as_ref(), object.code.as_deref()), ("upstream_error", Some("429")));
 }
