@@ -24,20 +24,22 @@ const FORWARDED: [&str; 6] = ["forwarded", "via", "x-real-ip", "x-client-ip", "t
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The control token is required, and is missing or wrong.
-    #[error("send the control token, which `api-server token` prints, as `Authorization: Bearer <token>`")]
+    #[error(
+        "a shutdown needs the control token: send it as `Authorization: Bearer <token>`; `api-server token` prints it"
+    )]
     Token,
     /// The client is on another machine, or its address is unknown.
-    #[error("only processes of this machine may ask the service to leave without the control token")]
+    #[error("a shutdown from another machine needs the control token, which `api-server token` prints")]
     Remote,
     /// The request came through a proxy.
-    #[error("requests that come through a proxy need the control token, which `api-server token` prints")]
+    #[error("a shutdown through a proxy needs the control token, which `api-server token` prints")]
     Forwarded,
     /// The `Host` header is not a loopback name. A web page may have pointed its own name at this machine (DNS
     /// rebinding).
-    #[error("address the service as localhost or by a loopback address")]
+    #[error("a shutdown must be sent to localhost or a loopback address; use such a URL or the control token")]
     Host,
     /// The request was sent by a web page.
-    #[error("pages may not ask the service to leave")]
+    #[error("web pages may not shut down the service")]
     Origin,
 }
 
@@ -62,7 +64,7 @@ pub fn leave(
     headers: &HeaderMap,
 ) -> Result<(), Refused> {
     control.admit(peer, headers)?;
-    tracing::info!("asked to leave over HTTP");
+    tracing::info!("shutdown requested over HTTP");
     shutdown.trigger();
     Ok(())
 }
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_this_machine_may() {
+    fn local_programs_may_request_shutdown() {
         for (peer, host) in
             [("127.0.0.1:9", "localhost:3001"), ("[::1]:9", "[::1]:3001"), ("[::ffff:127.0.0.1]:9", "127.0.0.1")]
         {
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_may() {
+    fn other_callers_may_not_request_shutdown() {
         let here = Some("127.0.0.1:9");
         let ask = |peer, headers: &[_]| ask(&open(), peer, headers);
         assert_eq!(ask(Some("192.168.1.7:9"), &[("host", "localhost")]), Err(Refused::Remote));
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn where_keys_are_needed_a_client_key_is_not_enough_and_the_control_token_is() {
+    fn with_client_keys_shutdown_requires_the_control_token() {
         let dir = tempfile::tempdir().unwrap();
         let client = Secret::new("client-key".to_owned());
         let control = Control::new(dir.path(), &ClientKeys::of(std::slice::from_ref(&client)));

@@ -32,7 +32,7 @@ pub enum Denied {
     Unknown,
     /// The key is wrong, and too many wrong ones came from the same address before it.
     #[error(
-        "too many wrong keys came from your address; a right one is let in, another wrong one is looked at in {} s",
+        "too many wrong keys were sent from your address; send a valid key, or try again in {} s",
         seconds(*retry_after)
     )]
     TooMany {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_keys_are_counted_and_right_ones_pass_all_the_same() {
+    fn wrong_keys_are_counted_and_valid_keys_always_pass() {
         let (keys, peer) = (keys(&["sk-one"]), PeerAddr("192.0.2.1:5000".parse().unwrap()));
         let (wrong, right) = (headers("x-api-key", "sk-two"), headers("x-api-key", "sk-one"));
         let mut denied = (0..100).map(|_| keys.admit(&wrong, Some(&peer)).unwrap_err());
@@ -212,13 +212,17 @@ mod tests {
         assert!(denied.all(|denied| matches!(denied.retry_after(), Some(1..=3))));
         assert_eq!(keys.clone().admit(&right, Some(&peer)), Ok(()));
         assert!(keys.admit_with(&HeaderMap::new(), Some("sk-three"), Some(&peer)).unwrap_err().retry_after().is_some());
-        assert_eq!(keys.admit(&headers("x-api-key", ""), Some(&peer)), Err(Denied::Unknown), "that was no guess");
+        assert_eq!(
+            keys.admit(&headers("x-api-key", ""), Some(&peer)),
+            Err(Denied::Unknown),
+            "a missing key does not count as a wrong one"
+        );
         let other = PeerAddr("192.0.2.2:5000".parse().unwrap());
         assert_eq!(keys.admit(&wrong, Some(&other)), Err(Denied::Unknown));
     }
 
     #[test]
-    fn any_configured_key_opens_in_either_header() {
+    fn any_configured_key_is_accepted_in_either_header() {
         let keys = keys(&["sk-one", "sk-two"]);
         assert!(admits(&keys, &headers("authorization", "Bearer sk-one")));
         assert!(admits(&keys, &headers("authorization", "bearer  sk-two ")));
@@ -248,12 +252,12 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_everybody_may_call() {
+    fn without_keys_every_request_is_admitted() {
         assert!(keys(&[]).is_empty() && admits(&keys(&[]), &HeaderMap::new()));
     }
 
     #[test]
-    fn debug_shows_no_key() {
+    fn debug_output_hides_keys() {
         assert!(!format!("{:?}", keys(&["sk-canary"])).contains("canary"));
     }
 }

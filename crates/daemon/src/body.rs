@@ -43,7 +43,7 @@ pub enum BodyError {
         limit: usize,
     },
     /// The client disconnected, or sent a malformed body.
-    #[error("the request body broke off")]
+    #[error("the request body is incomplete or malformed")]
     Broken,
 }
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_cut_gives_the_same_body() {
+    async fn chunk_boundaries_do_not_change_the_body() {
         let text: &'static [u8] = b"abcdefgh";
         for cut in 0..=text.len() {
             for second in cut..=text.len() {
@@ -173,11 +173,15 @@ mod tests {
         assert_eq!(collect(&HeaderMap::new(), pieces(Vec::new()), 0).await.unwrap(), "");
         let one = Bytes::from_static(text);
         let pointer = one.as_ptr();
-        assert_eq!(collect(&HeaderMap::new(), Full::new(one), 8).await.unwrap().as_ptr(), pointer, "it was copied");
+        assert_eq!(
+            collect(&HeaderMap::new(), Full::new(one), 8).await.unwrap().as_ptr(),
+            pointer,
+            "the body was copied"
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_oversized_body_that_stops_is_not_waited_for_long() {
+    async fn a_stalled_oversized_body_is_abandoned_soon() {
         let silent = |headers: HeaderMap| async move {
             let begun = Instant::now();
             let body = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"12345")))]);
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_oversized_body_without_end_is_read_for_a_while_only() {
+    async fn an_endless_oversized_body_is_abandoned_after_a_limit() {
         let begun = Instant::now();
         let drops = stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn our_own_errors_are_found_under_others() {
+    async fn own_errors_are_found_in_the_source_chain() {
         #[derive(Debug, thiserror::Error)]
         #[error("wrapped")]
         struct Wrapped(#[source] BodyError);

@@ -209,7 +209,7 @@ impl Common {
         }
         settings::database_url(self.database.url.expose()).map_err(|takes| format!("database.url takes {takes}"))?;
         if self.auth.client_keys.iter().any(|key| key.expose().trim().is_empty()) {
-            return Err("auth.client_keys takes keys that are not empty".to_owned());
+            return Err("auth.client_keys must not contain empty keys".to_owned());
         }
         Ok(())
     }

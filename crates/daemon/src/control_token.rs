@@ -55,7 +55,8 @@ fn read_token(path: &Path) -> Result<Secret<String>, Exit> {
     let token = read(path).map_err(|error| refused(path, &error))?.trim().to_owned();
     if token.len() < MIN_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Exit::Config(format!(
-            "the token file {} takes a line of at least {MIN_TOKEN} visible characters; delete it to get a new one",
+            "the token file {} must contain a line of at least {MIN_TOKEN} visible characters; delete it to get a new \
+            token",
             path.display()
         )));
     }
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_made_once_for_its_owner_alone() {
+    fn the_token_is_created_once_with_access_for_its_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let (token, made) = control_token(dir.path()).unwrap();
         assert!(made && token.expose().len() == PREFIX.len() + 43);
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_and_not_repeated() {
+    fn an_invalid_token_is_refused_and_not_printed() {
         let dir = tempfile::tempdir().unwrap();
         for text in ["", "canary", "canary canary canary"] {
             let path = dir.path().join(CONTROL_TOKEN_FILE);

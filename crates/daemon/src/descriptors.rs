@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn some_descriptors_are_kept_back() {
+    fn some_descriptors_are_reserved() {
         assert_eq!([0, 64, 128, 1024, 4224].map(room), [1, 16, 32, 480, 2080]);
         assert!(room(u64::MAX) > 1 << 20);
     }

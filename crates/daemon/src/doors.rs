@@ -36,13 +36,12 @@ pub enum Refused {
     #[error("the request names no host, or more than one")]
     UnclearHost,
     /// The request is for another host.
-    #[error(
-        "this server does not answer for the host {0:?}; if the name is its own, add it to `server.allowed_hosts` (ALLOWED_HOSTS)"
-    )]
+    #[error("requests for the host {0:?} are refused; to allow them, add it to `server.allowed_hosts` (ALLOWED_HOSTS)")]
     ForeignHost(String),
     /// A browser sent the request on behalf of a page whose origin is not allowed.
     #[error(
-        "pages of {0} may not use this server; to let them, add the origin to `server.allowed_origins` (ALLOWED_ORIGINS)"
+        "pages of {0} may not use this server; to allow them, add the origin to `server.allowed_origins` \
+        (ALLOWED_ORIGINS)"
     )]
     ForeignOrigin(String),
 }

@@ -34,10 +34,10 @@ pub enum Exit {
         holder: Option<Holder>,
     },
     /// 110: the supervisor is gone.
-    #[error("the supervisor is gone")]
+    #[error("the supervisor has exited")]
     Orphaned,
     /// 130: a command was interrupted before it was complete.
-    #[error("stopped before it was done")]
+    #[error("interrupted before it was complete")]
     Interrupted,
 }
 
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_held_port_says_by_whom() {
+    fn a_held_port_names_its_holder() {
         let known = Exit::PortInUse {
             port: 3001,
             holder: Some(Holder { pid: 7, addr: ([127, 0, 0, 1], 3001).into(), name: "nginx".into() }),

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn openmetrics_is_for_who_asks_for_it() {
+    fn openmetrics_is_sent_on_request() {
         for plain in
             [&[][..], &["*/*"], &["text/plain"], &["text/html, */*;q=0.8"], &["application/openmetrics-text;q=0"]]
         {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn families_are_named_as_their_samples_in_plain_text() {
+    fn plain_text_families_are_named_like_their_samples() {
         let openmetrics = "\
 # HELP calls Calls.
 # TYPE calls counter

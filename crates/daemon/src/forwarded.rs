@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_of_a_caller_comes_through() {
+    fn the_caller_address_is_forwarded() {
         let after = |value| caller(&HeaderMap::from_iter([(FORWARDED, value)])).map(|address| address.to_string());
         let sent = |peer: &str| after(value(Some(&PeerAddr(peer.parse().unwrap()))));
         assert_eq!(sent("192.0.2.7:5000").as_deref(), Some("192.0.2.7"));

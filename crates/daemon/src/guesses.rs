@@ -51,7 +51,7 @@ impl Guesses {
         // The bucket overflows if it would take longer than `room` to become empty.
         match (empty - now).checked_sub(room) {
             Some(over) if !over.is_zero() => return Err(over),
-            Some(_) => tracing::warn!(peer = %who, "wrong keys keep coming; for a while more are answered with 429"),
+            Some(_) => tracing::warn!(peer = %who, "too many wrong keys, further ones are answered with 429"),
             None => {}
         }
         table.insert(who, empty);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_fills_and_leaks_and_is_nobody_elses() {
+    fn each_address_has_its_own_leaky_bucket() {
         let (guesses, start) = (Guesses::default(), Instant::now());
         for _ in 0..BURST {
             assert_eq!(count(&guesses, "10.0.0.1", start), Ok(()));
@@ -85,15 +85,15 @@ mod tests {
         assert_eq!(count(&guesses, "10.0.0.1", start), Err(EVERY));
         assert_eq!(count(&guesses, "::ffff:10.0.0.1", start + Duration::from_secs(1)), Err(Duration::from_secs(2)));
         assert_eq!(count(&guesses, "10.0.0.2", start), Ok(()));
-        assert_eq!(count(&guesses, "10.0.0.1", start + EVERY), Ok(()), "refused ones are not counted");
+        assert_eq!(count(&guesses, "10.0.0.1", start + EVERY), Ok(()), "rejected keys are not counted");
         assert_eq!(count(&guesses, "10.0.0.1", start + EVERY), Err(EVERY));
         for _ in 0..BURST {
-            assert_eq!(count(&guesses, "10.0.0.1", start + EVERY * (BURST + 1)), Ok(()), "all has leaked out");
+            assert_eq!(count(&guesses, "10.0.0.1", start + EVERY * (BURST + 1)), Ok(()), "the bucket is empty again");
         }
     }
 
     #[test]
-    fn a_network_of_version_6_is_one() {
+    fn an_ipv6_network_shares_one_bucket() {
         let (guesses, start) = (Guesses::default(), Instant::now());
         for host in 0..BURST {
             assert_eq!(count(&guesses, &format!("2001:db8::{host:x}"), start), Ok(()));
@@ -103,12 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_addresses_costs_a_bounded_amount_of_memory() {
+    fn memory_is_bounded_for_any_number_of_addresses() {
         let (guesses, start) = (Guesses::default(), Instant::now());
         let refused = (0..100_000_u32).filter(|n| guesses.count(IpAddr::from(n.to_be_bytes()), start).is_err()).count();
-        assert_eq!(refused, 100_000 - MOST - BURST as usize, "those without a place of their own share one");
+        assert_eq!(refused, 100_000 - MOST - BURST as usize, "addresses without their own entry share one");
         assert_eq!(guesses.0.lock().unwrap().len(), MOST + 1);
         assert_eq!(count(&guesses, "203.0.113.1", start + EVERY * (BURST + 1)), Ok(()));
-        assert!(guesses.0.lock().unwrap().len() < 10, "who has stopped is forgotten");
+        assert!(guesses.0.lock().unwrap().len() < 10, "entries of inactive addresses are removed");
     }
 }

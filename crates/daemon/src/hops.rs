@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fifth_router_is_one_too_many() {
+    fn the_fifth_hop_is_refused() {
         let after = |hops: &'static str| next(&HeaderMap::from_iter([(HOPS, HeaderValue::from_static(hops))]));
         assert_eq!(next(&HeaderMap::new()), Some(&HeaderValue::from_static("1")));
         assert_eq!(after("1"), Some(&HeaderValue::from_static("2")));

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_ends_through_its_handle() {
+    fn a_process_is_terminated_through_its_handle() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let identity = Identity::of(child.id()).unwrap();
         let handle = identity.open().unwrap().unwrap();
@@ -136,7 +136,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn fc_08_a_number_that_is_given_away_is_not_signalled() {
+    fn fc_08_a_reused_pid_is_not_signalled() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let held = Handle::open(child.id()).unwrap().unwrap();
         held.ask(Request::Die).unwrap();
@@ -150,7 +150,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn fc_08_a_stranger_with_the_number_is_never_reached() {
+    fn fc_08_another_process_with_the_pid_is_never_signalled() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let real = Identity::of(child.id()).unwrap();
         let other_boot = Identity { boot_id: Some("another".to_owned()), ..real };
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_process_is_nobody() {
+    fn a_missing_process_is_none() {
         for pid in [0, u32::MAX] {
             assert!(Handle::open(pid).unwrap().is_none(), "{pid}");
         }

@@ -138,8 +138,8 @@ pub fn running(data_dir: &Path) -> io::Result<Option<Record>> {
     match read(&record_path(data_dir)).filter(|record| record.identity.is_alive()) {
         Some(record) => Ok(Some(record)),
         None => Err(io::Error::other(format!(
-            "an api-server holds the lock of {} and does not say which process it is: it is just starting or ending, so try \
-             again; if that does not help, look for it with your system's tools",
+            "an api-server holds the lock of {}, but its record is missing: it may be starting or ending, so try \
+            again; if the error persists, find the process with the tools of the operating system",
             data_dir.display()
         ))),
     }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fc_10_the_second_one_is_turned_away_and_nothing_is_changed() {
+    async fn fc_10_a_second_instance_is_refused_without_changes() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(running(dir.path()).unwrap(), None);
         let first = Instance::acquire(dir.path(), &record()).await.unwrap();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fc_09_a_record_without_a_lock_is_nobody() {
+    async fn fc_09_a_record_without_a_lock_is_ignored() {
         let dir = tempfile::tempdir().unwrap();
         drop(Instance::acquire(dir.path(), &record()).await.unwrap());
         for garbage in [&b""[..], b"{", b"\x00\xff", br#"{"pid": 1}"#, &serde_json::to_vec(&record()).unwrap()] {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lock_without_a_record_is_trouble_and_not_nobody() {
+    async fn a_lock_without_a_record_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let _first = Instance::acquire(dir.path(), &record()).await.unwrap();
         fs::write(record_path(dir.path()), "{").unwrap();

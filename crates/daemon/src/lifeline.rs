@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_of_stdin_drains_and_orphans() {
+    async fn the_end_of_stdin_drains_and_exits_as_orphaned() {
         let (reader, writer) = pipe();
         let shutdown = Shutdown::new();
         let lifeline = Lifeline::watch(reader, NoSuccessors, shutdown.clone(), Duration::from_secs(60), never).unwrap();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_drains_and_whoever_gave_it_may_go() {
+    async fn after_a_drain_command_the_supervisor_may_exit() {
         use std::io::Write;
         let (reader, mut writer) = pipe();
         let shutdown = Shutdown::new();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_process_is_ended_from_outside() {
+    fn a_stuck_process_is_terminated_by_a_separate_thread() {
         let (killed, kill) = mpsc::channel();
         let kill_test = move || killed.send(()).unwrap();
         let lifeline = Lifeline::watch(std::io::empty(), NoSuccessors, Shutdown::new(), Duration::ZERO, kill_test);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_no_endless_buffer() {
+    fn an_endless_line_is_buffered_within_a_limit() {
         let shutdown = Shutdown::new();
         read_commands(std::io::repeat(b'x').take(LINE_LIMIT * 10), &shutdown);
         assert!(!shutdown.is_draining());

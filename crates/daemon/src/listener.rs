@@ -208,7 +208,9 @@ fn refusal(addr: SocketAddr, error: &io::Error) -> Exit {
     match error.kind() {
         ErrorKind::AddrInUse => Exit::PortInUse { port: addr.port(), holder: holder_of(addr) },
         ErrorKind::PermissionDenied => Exit::Permission(format!("not allowed to listen on {addr}: {error}")),
-        ErrorKind::AddrNotAvailable => Exit::Config(format!("cannot listen on {addr}: no address of this machine")),
+        ErrorKind::AddrNotAvailable => {
+            Exit::Config(format!("cannot listen on {addr}: it is not an address of this machine"))
+        }
         _ => Exit::Temporary(format!("cannot listen on {addr}: {error}")),
     }
 }
@@ -218,7 +220,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_held_port_is_refused_and_its_holder_named() {
+    async fn a_held_port_is_refused_with_its_holder() {
         let first = Listener::bind("127.0.0.1", 0).await.unwrap();
         let port = first.local_addr().port();
         let exit = Listener::bind("127.0.0.1", port).await.unwrap_err();
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn localhost_is_one_port_on_every_address() {
+    async fn localhost_binds_one_port_on_every_address() {
         let listener = Listener::bind("localhost", 0).await.unwrap();
         let port = listener.local_addr().port();
         assert_ne!(port, 0);
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hosts_are_read() {
+    async fn hosts_are_parsed() {
         assert_eq!(resolve("127.0.0.2").await.unwrap(), ["127.0.0.2".parse::<IpAddr>().unwrap()]);
         assert_eq!(resolve("[::1]").await.unwrap(), [IpAddr::from(Ipv6Addr::LOCALHOST)]);
         assert_eq!(resolve("LocalHost").await.unwrap().len(), 2);
@@ -248,13 +250,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_of_another_machine_is_a_mistake_in_the_configuration() {
+    async fn an_address_of_another_machine_is_a_configuration_error() {
         // 192.0.2.0/24 is reserved for documentation (RFC 5737), so no machine has this address.
         assert_eq!(Listener::bind("192.0.2.1", 0).await.unwrap_err().code(), 78);
     }
 
     #[tokio::test]
-    async fn a_host_is_checked_before_it_is_used() {
+    async fn a_host_is_validated_before_use() {
         for host in ["127.0.0.1", "localhost", "::1"] {
             assert_eq!(check_host(host, false).await, Ok(()), "{host}");
         }
@@ -266,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_address_is_beyond_loopback() {
+    async fn unspecified_addresses_are_not_loopback() {
         let listener = Listener::bind("0.0.0.0", 0).await.unwrap();
         assert_eq!(listener.beyond_loopback(), Some(listener.local_addr()));
     }

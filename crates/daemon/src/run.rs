@@ -181,7 +181,7 @@ async fn acquire(common: &Common) -> Result<Listener, Exit> {
             Err(Exit::Config(listener::exposed(ip)))
         }
         Some(ip) if common.auth.client_keys.is_empty() => {
-            tracing::warn!(%ip, "other machines can reach this port, and everybody may call");
+            tracing::warn!(%ip, "other machines can reach this port, and no client key is required");
             Ok(())
         }
         _ => Ok(()),

@@ -77,7 +77,7 @@ mod tests {
     use crate::secret_file::write;
 
     #[test]
-    fn the_environment_comes_first() {
+    fn the_environment_takes_precedence() {
         let dir = tempfile::tempdir().unwrap();
         let env = Environment::from([(VARIABLE, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]);
         assert_eq!(load(dir.path(), &env).unwrap().expose(), &[0; LENGTH]);
@@ -89,11 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_made_once_for_its_owner_alone() {
+    fn the_file_is_created_once_with_access_for_its_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let key = load(dir.path(), &Environment::empty()).unwrap();
         assert_eq!(load(dir.path(), &Environment::empty()).unwrap(), key);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the draft is gone");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the temporary file is removed");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn all_who_make_it_at_once_agree() {
+    fn concurrent_creation_yields_one_key() {
         let dir = tempfile::tempdir().unwrap();
         let keys: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| load(dir.path(), &Environment::empty()))).collect();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_file_is_refused_and_left_as_it_is() {
+    fn an_invalid_file_is_refused_and_left_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         write(&dir.path().join(SEALING_KEY_FILE), "canary").unwrap();
         let exit = load(dir.path(), &Environment::empty()).unwrap_err();
@@ -124,7 +124,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_others_can_read_is_refused() {
+    fn a_file_readable_by_other_users_is_refused() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         load(dir.path(), &Environment::empty()).unwrap();

@@ -38,7 +38,9 @@ pub(crate) fn make(path: &Path, text: &str) -> io::Result<bool> {
 /// Returns 32 bytes from the random number generator of the system.
 pub(crate) fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("the system gave no randomness"))?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| io::Error::other("the operating system returned no random bytes"))?;
     Ok(bytes)
 }
 

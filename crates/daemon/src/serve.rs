@@ -95,7 +95,7 @@ where
 {
     let sockets = context.listener.take();
     if sockets.is_empty() {
-        return Err(Exit::Temporary("the sockets are being served already".to_owned()));
+        return Err(Exit::Temporary("the sockets are already being served".to_owned()));
     }
     let house = House::new(&context.common, context.shutdown.drain_token());
     if !context.shutdown.is_draining() {
@@ -127,7 +127,7 @@ async fn drain(context: &Context, house: &House) {
     tracing::warn!(open = house.open.len(), "dropping connections that did not end in time");
     house.evict.cancel();
     if tokio::time::timeout(AFTER_CUT, house.open.wait()).await.is_err() {
-        tracing::warn!(open = house.open.len(), "upgraded connections end with the process");
+        tracing::warn!(open = house.open.len(), "upgraded connections will end with the process");
     }
 }
 

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_supervisor_reads_json_and_a_person_reads_words() {
+    async fn the_status_is_json_for_a_supervisor_and_text_for_a_terminal() {
         let dir = tempfile::tempdir().unwrap();
         let mut context = Context::detached(dir.path().to_owned()).await.unwrap();
         assert_eq!(line(&context, "Server listening on port 1"), "Server listening on port 1");

@@ -24,7 +24,7 @@ impl Stdout {
     /// Returns a message about the first failure, if the output is incomplete.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        self.failure.as_ref().map(|error| format!("cannot write to standard output: {error}; the output is not whole"))
+        self.failure.as_ref().map(|error| format!("cannot write to standard output: {error}; the output is incomplete"))
     }
 }
 
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_reader_that_went_away_is_no_failure() {
+    fn only_a_closed_pipe_is_not_a_failure() {
         assert!(print_to(&mut Broken(ErrorKind::BrokenPipe), "x").is_ok());
         assert!(print_to(&mut Broken(ErrorKind::StorageFull), "x").is_err());
         assert!(print_to(&mut Broken(ErrorKind::WriteZero), "x").is_err());
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told() {
+    fn a_failure_is_reported() {
         let stdout = Stdout { failure: Some(ErrorKind::StorageFull.into()) };
         assert!(stdout.failure().unwrap().starts_with("cannot write to standard output: "));
         assert_eq!(Stdout::default().failure(), None);

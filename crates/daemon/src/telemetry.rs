@@ -67,7 +67,7 @@ pub(crate) fn install(config: &LogConfig) -> LogHandle {
         LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
     };
     if let Err(error) = tracing_subscriber::registry().with(filter).with(lines).try_init() {
-        tracing::warn!(%error, "somebody else has set up logging already");
+        tracing::warn!(%error, "another logger is already installed");
     }
     std::panic::set_hook(Box::new(log_panic));
     LogHandle { filter: Some(handle) }
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dependencies_are_quiet_and_ours_are_heard() {
+    fn dependencies_log_less_than_own_crates() {
         let targets = targets(LogLevel::Debug);
         assert!(targets.would_enable("signalbox_daemon::serve", &Level::DEBUG));
         assert!(!targets.would_enable("signalbox_daemon::serve", &Level::TRACE));
@@ -117,12 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn dependencies_are_not_louder_than_asked() {
+    fn dependencies_never_exceed_the_configured_level() {
         assert!(!targets(LogLevel::Error).would_enable("hyper", &Level::WARN));
     }
 
     #[test]
-    fn the_level_changes_while_it_runs() {
+    fn the_level_changes_at_run_time() {
         let (filter, handle) = reload::Layer::new(targets(LogLevel::Info));
         let log = LogHandle { filter: Some(handle) };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(filter), || {

@@ -82,7 +82,7 @@ fn first_line(input: impl BufRead, blank: Blank) -> io::Result<Secret<String>> {
             byte => line.push(byte),
         }
     }
-    String::from_utf8(line).map(Secret::new).map_err(|_| io::Error::other("what was given is no text"))
+    String::from_utf8(line).map(Secret::new).map_err(|_| io::Error::other("the input is not valid UTF-8 text"))
 }
 
 #[cfg(unix)]
@@ -127,7 +127,7 @@ mod quiet {
     impl Quiet {
         pub(super) fn new() -> io::Result<Self> {
             Err(io::Error::other(
-                "a terminal would show the secret here: pipe it in, as in `Get-Clipboard | qwen-proxy login --paste`",
+                "the terminal would show the secret: pipe it in, as in `Get-Clipboard | qwen-proxy login --paste`",
             ))
         }
     }
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_counts_whoever_ends_it() {
+    fn the_first_line_counts_with_any_line_end() {
         for text in ["a=1; b=2\n", "a=1; b=2", "a=1; b=2\r\nrest", "\n\na=1; b=2\u{4}rest"] {
             assert_eq!(first_line(text.as_bytes(), Blank::Skipped).unwrap().expose(), "a=1; b=2", "{text:?}");
         }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn long_headers_are_read_whole() {
+    fn long_headers_are_read_completely() {
         let long = "c=".to_owned() + &"x".repeat(20_000);
         assert_eq!(first_line(format!("{long}\n").as_bytes(), Blank::Skipped).unwrap().expose(), &long);
     }

@@ -97,7 +97,7 @@ pub(crate) fn received() -> Result<&'static BTreeMap<String, String>, Exit> {
         serde_json::from_str(&line).ok()
     };
     let received = RECEIVED.get_or_init(read).as_ref();
-    received.ok_or_else(|| Exit::Temporary("the supervisor did not send what it announced".to_owned()))
+    received.ok_or_else(|| Exit::Temporary("the supervisor did not send the announced secrets".to_owned()))
 }
 
 // === impl Variable ===
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_one_line_whatever_is_in_them() {
+    fn secrets_with_any_content_are_one_line() {
         let secrets = [("A".to_owned(), Secret::new("x\n\"y\u{2028}".to_owned())), ("B".to_owned(), Secret::default())];
         let line = secrets_line(&secrets).unwrap().unwrap();
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
@@ -128,8 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn only_listed_variables_are_read() {
+    fn only_forwarded_variables_are_read() {
         assert!(variable("QWEN_TOKEN").is_none_or(|token| !token.is_empty()));
-        assert!(std::panic::catch_unwind(|| variable("PATH")).is_err(), "tests are to find it");
+        assert!(std::panic::catch_unwind(|| variable("PATH")).is_err(), "tests must find it");
     }
 }

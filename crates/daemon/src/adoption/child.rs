@@ -90,17 +90,18 @@ impl Adoptable {
         match Self::new(&run_dir(data_dir), family, grace, fingerprint) {
             Ok(adoptable) => Ok(Some(adoptable)),
             Err(error) => {
-                tracing::warn!(%error, "this process ends with its supervisor, because no other one could adopt it");
+                tracing::warn!(%error, "cannot prepare for adoption, this process will end with its supervisor");
                 Ok(None)
             }
         }
     }
 
     pub(super) fn new(run: &Path, family: &str, grace: Duration, fingerprint: String) -> Result<Self, Exit> {
-        let files = Files::of(run, family).ok_or_else(|| Exit::Config(format!("{FAMILY}: `{family}` is no name")))?;
+        let files =
+            Files::of(run, family).ok_or_else(|| Exit::Config(format!("{FAMILY}: `{family}` is not a valid name")))?;
         let refused = |error: io::Error| {
             Exit::CannotOpen(format!(
-                "cannot listen on {}: {error}; a shorter path of the data directory may help",
+                "cannot listen on {}: {error}; a shorter data directory path may help",
                 files.socket.display()
             ))
         };

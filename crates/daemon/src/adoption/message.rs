@@ -99,7 +99,7 @@ pub(super) fn receive<M: DeserializeOwned>(stream: &UnixStream) -> io::Result<(M
         }
         line.extend_from_slice(&piece[..received.bytes]);
         if line.len() > LINE_LIMIT {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "an endless line"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the line is too long"));
         }
     }
     Ok((serde_json::from_slice(&line)?, sockets))

@@ -40,7 +40,7 @@ impl Key {
     /// Returns [`Exit::Config`] for an invalid key, [`Exit::Permission`] for a file that other users can read,
     /// [`Exit::CannotOpen`] for a file that cannot be read or created.
     pub fn load(run: &Path) -> Result<Self, Exit> {
-        let key = sealing_key::of_file(&run.join(FILE), "remove it, and restart api-server")?;
+        let key = sealing_key::of_file(&run.join(FILE), "remove it and restart api-server")?;
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose())))
     }
 
@@ -74,7 +74,9 @@ fn covered(side: Side, challenges: Challenges<'_>, text: &str) -> Vec<u8> {
 /// Returns a random challenge of 32 bytes in base64.
 pub(super) fn challenge() -> std::io::Result<String> {
     let mut bytes = [0; 32];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| std::io::Error::other("the system gave no randomness"))?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| std::io::Error::other("the operating system returned no random bytes"))?;
     Ok(STANDARD.encode(bytes))
 }
 
@@ -83,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proof_fits_one_side_one_conversation_and_one_text() {
+    fn a_proof_is_bound_to_one_side_one_handshake_and_one_text() {
         let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let key = Key::load(here.path()).unwrap();
         let (child, successor) = (challenge().unwrap(), challenge().unwrap());
         let now = Challenges { child: &child, successor: &successor };
         let proof = key.prove(Side::Child, now, "text");
-        assert!(Key::load(here.path()).unwrap().accepts(&proof, Side::Child, now, "text"), "the key is kept");
+        assert!(Key::load(here.path()).unwrap().accepts(&proof, Side::Child, now, "text"), "the key is persistent");
         assert!(!key.accepts(&proof, Side::Successor, now, "text"));
         assert!(!key.accepts(&proof, Side::Child, Challenges { child: &successor, successor: &child }, "text"));
         assert!(!key.accepts(&proof, Side::Child, now, "texts"));
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn others_cannot_read_the_key() {
+    fn the_key_file_is_private() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         Key::load(dir.path()).unwrap();

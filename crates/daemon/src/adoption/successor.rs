@@ -107,16 +107,20 @@ impl Candidate {
         send(&stream, &Claim { challenge: own.clone(), proof }, &[])?;
         let (introduction, sockets) = receive::<Introduction>(&stream)?;
         if !key.accepts(&introduction.proof, Side::Child, challenges, &introduction.status) {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it does not know the key"));
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the process did not prove that it has the key",
+            ));
         }
         let status: Status = serde_json::from_str(&introduction.status)?;
-        let stranger = || io::Error::new(io::ErrorKind::PermissionDenied, "it is not the process it says it is");
+        let stranger =
+            || io::Error::new(io::ErrorKind::PermissionDenied, "the process is not the one that it claims to be");
         if !is_peer(&stream, status.identity.pid)? {
             return Err(stranger());
         }
         let process = status.identity.open()?.ok_or_else(stranger)?;
         if sockets.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it came without its sockets"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the process sent no sockets"));
         }
         Ok(Self { status, process, sockets, stream })
     }

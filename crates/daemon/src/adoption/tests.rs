@@ -51,7 +51,7 @@ impl Room {
 }
 
 #[test]
-fn who_knows_the_key_becomes_the_lifeline_and_gets_the_sockets() {
+fn a_successor_with_the_key_receives_the_lifeline_and_the_sockets() {
     let room = Room::new();
     thread::scope(|scope| {
         let child = scope.spawn(|| room.child.wait_for_successor(&room.shutdown));
@@ -80,19 +80,19 @@ fn who_knows_the_key_becomes_the_lifeline_and_gets_the_sockets() {
 }
 
 #[test]
-fn a_candidate_that_is_left_waits_for_another() {
+fn a_child_whose_candidate_disconnects_waits_for_another() {
     let room = Room::new();
     thread::scope(|scope| {
         let child = scope.spawn(|| room.child.wait_for_successor(&room.shutdown).is_some());
         assert!(matches!(room.found(), Found::Candidate(_)));
-        let Found::Candidate(candidate) = room.found() else { panic!("it is still there") };
+        let Found::Candidate(candidate) = room.found() else { panic!("the child is still waiting") };
         candidate.adopt().unwrap();
         assert!(child.join().unwrap());
     });
 }
 
 #[test]
-fn fc_05_neither_side_believes_who_does_not_know_the_key() {
+fn fc_05_a_peer_without_the_key_is_rejected_by_both_sides() {
     let room = Room::new();
     let elsewhere = tempfile::tempdir().unwrap();
     let wrong = Key::load(elsewhere.path()).unwrap();
@@ -105,7 +105,7 @@ fn fc_05_neither_side_believes_who_does_not_know_the_key() {
         UnixStream::connect(&files.socket).unwrap().write_all(b"shutdown\n{}\n").unwrap();
         drop(UnixStream::connect(&files.socket).unwrap());
         room.shutdown.trigger();
-        assert!(!child.join().unwrap(), "nobody was taken for a successor");
+        assert!(!child.join().unwrap(), "no process was accepted as a successor");
     });
 
     // A process that listens on the socket, but does not know the key.
@@ -121,7 +121,7 @@ fn fc_05_neither_side_believes_who_does_not_know_the_key() {
 }
 
 #[test]
-fn fc_06_nobody_waits_longer_than_the_grace_or_before_he_listens() {
+fn fc_06_a_child_without_status_or_after_its_grace_stops_waiting() {
     let room = Room::with(Duration::from_millis(1));
     assert!(room.child.wait_for_successor(&room.shutdown).is_none());
     let room = Room::new();
@@ -130,7 +130,7 @@ fn fc_06_nobody_waits_longer_than_the_grace_or_before_he_listens() {
 }
 
 #[test]
-fn a_leader_that_is_gone_is_nobody() {
+fn a_dead_child_is_not_found() {
     let room = Room::new();
     let files = room.child.files();
     let Room { dir, child, .. } = room;
@@ -145,7 +145,7 @@ fn a_leader_that_is_gone_is_nobody() {
 }
 
 #[test]
-fn a_family_has_a_name() {
+fn a_family_requires_a_valid_name() {
     for bad in ["", "..", "../x", "a/b", "api-server"] {
         assert_eq!(Files::of(Path::new("/run"), bad), None, "{bad}");
     }

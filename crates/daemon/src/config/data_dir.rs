@@ -20,7 +20,7 @@ pub(super) fn of_platform(env: &Environment) -> Result<PathBuf, Exit> {
         }
     };
     base.map(|base| base.join("signalbox")).ok_or_else(|| {
-        Exit::Config("no home directory is known: name a data directory with --data-dir or DATA_DIR".to_owned())
+        Exit::Config("the home directory is unknown: set a data directory with --data-dir or DATA_DIR".to_owned())
     })
 }
 
@@ -53,18 +53,18 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn is_made_for_its_owner_alone() {
+    fn is_created_with_access_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;
         let parent = tempfile::tempdir().unwrap();
         let dir = parent.path().join("a/b");
         prepare(&dir).unwrap();
         assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
-        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "the probe is gone");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "the probe file is removed");
         prepare(&dir).unwrap();
     }
 
     #[test]
-    fn an_impossible_one_is_named() {
+    fn an_unusable_directory_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let dir = file.path().join("data");
         let exit = prepare(&dir).unwrap_err();

@@ -81,14 +81,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn parses_common_spellings() {
         for (text, millis) in [("500ms", 500), ("10s", 10_000), ("2 m", 120_000), ("1h", 3_600_000), ("0s", 0)] {
             assert_eq!(text.parse(), Ok(Duration::from_millis(millis)), "{text}");
         }
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn refuses_other_texts() {
         for text in [
             "",
             "10",
@@ -109,13 +109,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(millis in any::<u64>()) {
+        fn formatted_values_parse_back(millis in any::<u64>()) {
             let duration = Duration::from_millis(millis);
             prop_assert_eq!(duration.to_string().parse(), Ok(duration));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in ".*") {
+        fn never_panics(text in ".*") {
             let _ = text.parse::<Duration>();
         }
     }

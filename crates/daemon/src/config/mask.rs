@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_go_and_the_rest_stays() {
+    fn secrets_are_masked_and_other_values_kept() {
         let mut table: Table = toml::from_str(
             r#"
             max_tokens = 7
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn an_awkward_password_stays_covered() {
+    fn a_password_with_special_characters_is_masked() {
         assert_eq!(mask_url("postgres://me:p@ss/w:rd@db/x"), "postgres://me:***MASKED***@db/x");
         for plain in ["sqlite:///a/b.db", "text", "http://user@host/"] {
             assert_eq!(mask_url(plain), plain);

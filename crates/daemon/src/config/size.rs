@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn parses_common_spellings() {
         for (text, bytes) in [("0B", 0), ("512B", 512), ("64KiB", 65_536), ("16 MiB", 16 << 20), ("1GB", 1_000_000_000)]
         {
             assert_eq!(text.parse(), Ok(Size::from_bytes(bytes)), "{text}");
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn refuses_other_texts() {
         for text in ["", "10", "B", "-1B", "1.5MiB", "10mib", "10M", "18446744073709551615KiB"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
         }
@@ -105,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(bytes in any::<u64>()) {
+        fn formatted_values_parse_back(bytes in any::<u64>()) {
             let size = Size::from_bytes(bytes);
             prop_assert_eq!(size.to_string().parse(), Ok(size));
         }

@@ -65,7 +65,7 @@ fn refused(result: Result<Loaded<Own>, Exit>) -> (String, u8) {
 }
 
 #[test]
-fn the_defaults_parse_and_hold_in_an_empty_home() {
+fn the_defaults_apply_in_an_empty_home() {
     let home = Home::with("");
     let loaded = home.plain().unwrap();
     let server = &loaded.common.server;
@@ -82,7 +82,7 @@ fn the_defaults_parse_and_hold_in_an_empty_home() {
 }
 
 #[test]
-fn every_key_has_a_comment_of_its_own() {
+fn every_key_has_its_own_comment() {
     let home = Home::with("");
     let effective: Table = home.plain().unwrap().to_masked_toml().parse().unwrap();
     let mut keys = Vec::new();
@@ -103,7 +103,7 @@ fn every_key_has_a_comment_of_its_own() {
 }
 
 #[test]
-fn the_later_source_wins() {
+fn later_sources_take_precedence() {
     let home = Home::with("[server]\nport = 1\n");
     let port = |env: &Environment, args| home.load(env, args, "").unwrap().common.server.port;
     let none = Environment::empty();
@@ -116,7 +116,7 @@ fn the_later_source_wins() {
 }
 
 #[test]
-fn an_overlay_sets_the_services_own_keys() {
+fn an_overlay_sets_keys_of_the_service() {
     let home = Home::with("[greeter]\ngreeting = \"hi\"\npatience = \"2s\"\n");
     let loaded = home.load(&Environment::empty(), CommonArgs::default(), "[greeter]\ngreeting = \"hey\"").unwrap();
     assert_eq!(loaded.own.greeter.greeting, "hey");
@@ -124,7 +124,7 @@ fn an_overlay_sets_the_services_own_keys() {
 }
 
 #[test]
-fn an_unknown_key_is_refused_with_its_name_and_its_file() {
+fn an_unknown_key_is_refused_with_key_and_file() {
     for (file, key) in [
         ("prot = 1", "prot"),
         ("[server]\nprot = 1", "prot"),
@@ -141,7 +141,7 @@ fn an_unknown_key_is_refused_with_its_name_and_its_file() {
 }
 
 #[test]
-fn a_bad_value_in_the_file_is_the_files_fault() {
+fn an_invalid_value_in_the_file_names_the_file() {
     for (file, says) in [
         ("[server]\nport = 70000", "server.port"),
         ("[server]\nheader_timeout = 10", "server.header_timeout"),
@@ -151,7 +151,7 @@ fn a_bad_value_in_the_file_is_the_files_fault() {
         ("[server]\nsend_buffer = \"1KiB\"", "from 4KiB"),
         ("[log]\nlevel = \"loud\"", "`warn`"),
         ("[database]\nurl = \"mysql://x\"", "sqlite:"),
-        ("[auth]\nclient_keys = [\"\"]", "not empty"),
+        ("[auth]\nclient_keys = [\"\"]", "empty keys"),
         ("server = 1", "server"),
         ("[server\n", "line 1"),
     ] {
@@ -169,7 +169,7 @@ fn a_broken_line_with_a_secret_is_not_quoted() {
 }
 
 #[test]
-fn a_bad_variable_is_named() {
+fn an_invalid_variable_is_named() {
     let home = Home::with("");
     for (name, value, takes) in [
         ("PORT", "abc", "0 to 65535, not `abc`"),
@@ -189,7 +189,7 @@ fn a_bad_variable_is_named() {
 }
 
 #[test]
-fn a_bad_flag_is_a_mistake_of_usage() {
+fn an_invalid_flag_is_a_usage_error() {
     let home = Home::with("");
     let (message, code) = refused(home.load(&Environment::empty(), args(|args| args.port = Some("-1".into())), ""));
     assert_eq!((code, message.as_str()), (64, "--port takes a number from 0 to 65535, not `-1`"));
@@ -207,7 +207,7 @@ fn an_empty_variable_counts_as_unset() {
 }
 
 #[test]
-fn a_path_names_its_file_whatever_is_in_it() {
+fn any_path_becomes_a_url_of_its_file() {
     let env = Environment::from([("DATABASE_PATH", "/a b/50%?#.db")]);
     let loaded = Home::with("").load(&env, CommonArgs::default(), "").unwrap();
     let url = loaded.common.database.url.expose();
@@ -215,7 +215,7 @@ fn a_path_names_its_file_whatever_is_in_it() {
 }
 
 #[test]
-fn two_databases_at_once_are_refused() {
+fn two_database_settings_are_refused() {
     let home = Home::with("");
     let env = Environment::from([("DATABASE_URL", "postgres://h/d"), ("DB_PATH", "/x.db")]);
     let (message, code) = refused(home.load(&env, CommonArgs::default(), ""));
@@ -234,7 +234,7 @@ fn client_keys_are_separated_by_commas() {
 }
 
 #[test]
-fn what_is_printed_can_be_read_back_and_holds_no_secret() {
+fn printed_configuration_parses_back_without_secrets() {
     let home = Home::with("[auth]\nclient_keys = [\"canary\"]\n[greeter]\napi_key = \"canary\"\n");
     let loaded = home.plain().unwrap();
     assert_eq!(loaded.own.greeter.api_key.as_deref(), Some("canary"));

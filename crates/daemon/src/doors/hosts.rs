@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_ours_and_names_are_not() {
+    fn loopback_hosts_are_accepted_and_other_names_refused() {
         let hosts = hosts("127.0.0.1", &[]);
         for ours in [
             "localhost",
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn configured_names_are_ours() {
+    fn configured_names_are_accepted() {
         let hosts = hosts("192.168.1.7", &["Box.lan", "[fd00::7]", "*.svc.cluster.local"]);
         for ours in
             ["192.168.1.7", "box.lan", "BOX.LAN.", "[fd00::7]", "router.svc.cluster.local", "a.b.SVC.cluster.local"]
@@ -180,25 +180,25 @@ mod tests {
         {
             assert!(!hosts.answer_to(foreign), "{foreign}");
         }
-        assert!(Hosts::new("::1", &["*".to_owned()]).answer_to("evil.example"), "if that was asked for");
+        assert!(Hosts::new("::1", &["*".to_owned()]).answer_to("evil.example"), "`*` allows every host");
     }
 
     #[test]
-    fn everywhere_means_every_address_but_no_name() {
+    fn listening_everywhere_accepts_addresses_but_no_names() {
         let hosts = hosts("0.0.0.0", &[]);
         assert!(hosts.answer_to("192.168.1.7") && hosts.answer_to("[fd00::1]"));
         assert!(!hosts.answer_to("evil.example"));
     }
 
     #[test]
-    fn a_name_to_listen_on_has_some_address() {
+    fn listening_on_a_name_accepts_the_name_and_addresses() {
         let named = hosts("Box.lan", &[]);
         assert!(named.answer_to("box.lan") && named.answer_to("192.168.1.7") && !named.answer_to("evil.example"));
         assert!(!hosts("localhost", &[]).answer_to("192.168.1.7"));
     }
 
     #[test]
-    fn an_entry_is_a_name() {
+    fn an_allowed_host_is_a_name() {
         for entry in ["box.lan", "192.168.1.7", "[fd00::1]", "*", "*.box.lan", "under_score"] {
             assert!(Hosts::takes(entry), "{entry}");
         }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_is_named_and_nothing_else() {
+    fn exactly_one_host_is_required() {
         let host_in = |version, target: &str, hosts: &[&str]| {
             let mut request = Request::get(target).version(version);
             for host in hosts {

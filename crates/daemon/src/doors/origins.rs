@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_is_allowed() {
+    fn local_origins_are_allowed() {
         let origins = Origins::default();
         for origin in [
             "http://localhost:5173",
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_else_is_not() {
+    fn other_origins_are_refused() {
         let origins = Origins::default();
         for origin in [
             "null",
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_an_origin() {
+    fn an_allowed_origin_is_an_origin() {
         for entry in
             ["*", "https://a.example", "https://a.example:8443/", "app://obsidian.md", "chrome-extension://abc"]
         {

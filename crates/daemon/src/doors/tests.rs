@@ -23,7 +23,7 @@ fn check(method: &str, path: &str, headers: &[(&str, &str)]) -> Result<(), Refus
 }
 
 #[test]
-fn asking_is_free_and_doing_is_not() {
+fn reads_are_open_and_writes_are_checked() {
     for method in ["GET", "HEAD", "OPTIONS"] {
         assert_eq!(check(method, "/", &[("origin", EVIL)]), Ok(()), "{method}");
         assert!(check(method, "/socket/", &[("origin", EVIL)]).is_err(), "{method}");
@@ -44,7 +44,7 @@ fn asking_is_free_and_doing_is_not() {
 }
 
 #[test]
-fn a_browser_that_hides_the_origin_still_tells_the_site() {
+fn fetch_metadata_is_checked_when_the_origin_is_hidden() {
     for (site, allowed) in [("cross-site", false), ("same-site", false), ("same-origin", true), ("none", true)] {
         assert_eq!(check("POST", "/", &[("sec-fetch-site", site)]).is_ok(), allowed, "{site}");
     }
@@ -53,7 +53,7 @@ fn a_browser_that_hides_the_origin_still_tells_the_site() {
 }
 
 #[test]
-fn guests_come_to_their_path() {
+fn guests_may_call_their_path_only() {
     assert_eq!(check("POST", "/guests", &[("origin", "guest://one")]), Ok(()));
     for (path, origin) in [("/", "guest://one"), ("/guests/", "guest://one"), ("/guests", "guest://two")] {
         assert!(check("POST", path, &[("origin", origin)]).is_err(), "{path} {origin}");
@@ -61,7 +61,7 @@ fn guests_come_to_their_path() {
 }
 
 #[test]
-fn only_pages_that_are_let_in_may_read() {
+fn only_allowed_pages_may_read_responses() {
     let read = |origin: &str, more: &[(&str, &str)]| {
         let headers: Vec<(&str, &str)> = [("origin", origin)].into_iter().chain(more.iter().copied()).collect();
         let mut headers_out = HeaderMap::new();
@@ -80,7 +80,7 @@ fn only_pages_that_are_let_in_may_read() {
 }
 
 #[test]
-fn refusals_name_the_setting_and_repeat_little() {
+fn refusals_name_the_setting_and_quote_at_most_an_excerpt() {
     let host = "x".repeat(5000);
     let refused = Doors::of("127.0.0.1", &[], &[]).check(&Request::get("/").header("host", host).body(()).unwrap());
     let refused = refused.unwrap_err();
@@ -92,7 +92,7 @@ fn refusals_name_the_setting_and_repeat_little() {
 
 proptest! {
     #[test]
-    fn i18_any_host_and_any_origin_is_let_in_or_refused(
+    fn i18_any_host_and_any_origin_is_allowed_or_refused(
         host in proptest::collection::vec(any::<u8>(), 0..40),
         origin in proptest::collection::vec(any::<u8>(), 0..40),
         name in "[a-zA-Z0-9.:@%/\\[\\]-]{0,30}",
@@ -101,7 +101,7 @@ proptest! {
             let (Ok(host), Ok(origin)) = (HeaderValue::from_bytes(host), HeaderValue::from_bytes(origin)) else { continue };
             let request = Request::post("/").header("host", host).header("origin", origin).body(()).unwrap();
             if doors().check(&request).is_ok() {
-                prop_assert!(doors().page(&request).is_some(), "whoever may change something may read the answer");
+                prop_assert!(doors().page(&request).is_some(), "a page that may write may also read the answer");
             }
         }
     }

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_start_is_read_behind_a_hostile_name() {
+    fn the_start_time_is_parsed_after_a_hostile_process_name() {
         let rest = "S 1 7 7 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 987654 1000 50";
         assert_eq!(start_ticks(&format!("7 (a) b) {rest}")), Some(987_654));
         assert_eq!(start_ticks(&format!("7 (sh) Z{}", &rest[1..])), None);

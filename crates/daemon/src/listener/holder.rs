@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_read_as_the_kernel_writes_them() {
+    fn addresses_are_parsed_in_kernel_notation() {
         let native = |words: &[u32]| -> String {
             words.iter().map(|word| format!("{:08X}", u32::from_ne_bytes(word.to_be_bytes()))).collect()
         };
@@ -155,7 +155,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn an_address_leads_to_its_process() {
+    fn the_process_of_an_address_is_found() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         assert_eq!(holder_of(addr).unwrap().pid, std::process::id());

@@ -38,7 +38,10 @@ where
 {
     for socket in &sockets {
         if let Err(error) = bound_send_buffers(socket, house.server.send_buffer) {
-            tracing::warn!(%error, "the memory of the operating system for clients that do not read is not bounded");
+            tracing::warn!(
+                %error,
+                "cannot set the send buffer, kernel memory for clients that do not read is not limited"
+            );
         }
     }
     let mut turn = 0;

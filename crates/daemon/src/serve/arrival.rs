@@ -102,7 +102,7 @@ impl Body for RequestBody {
             }
             Some(Err(error)) => {
                 self.pace.body_arrived(0);
-                tracing::debug!(%error, "a request body broke off");
+                tracing::debug!(%error, "request body is incomplete or malformed");
                 Some(Err(BodyError::Broken))
             }
             None => {
@@ -135,10 +135,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_memory_of_all_bodies_is_bounded_and_one_alone_may_use_more() {
+    fn total_body_memory_is_bounded_except_for_a_single_body() {
         let arrivals = Arrivals::new(100);
         assert!(arrivals.take(0, 80));
-        assert!(arrivals.take(80, 80), "nobody else is there");
+        assert!(arrivals.take(80, 80), "no other body is being received");
         assert!(!arrivals.take(0, 1), "the next one");
         arrivals.give_back(160);
         assert!(arrivals.take(0, 60) && arrivals.take(0, 40));

@@ -89,7 +89,7 @@ where
         End::Closed(Ok(())) => {}
         // Disconnects and malformed requests are normal, so they are logged at debug level.
         End::Closed(Err(error)) => tracing::debug!(%peer, %error, "connection ended"),
-        End::Overdue => tracing::debug!(%peer, "connection closed: the client took too long"),
-        End::Evicted => tracing::debug!(%peer, "connection dropped: the drain is over"),
+        End::Overdue => tracing::debug!(%peer, "connection closed, the client was too slow"),
+        End::Evicted => tracing::debug!(%peer, "connection dropped at the end of the drain"),
     }
 }

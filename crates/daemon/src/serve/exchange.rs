@@ -107,7 +107,7 @@ where
 
 /// Returns the response for a request whose handler panicked. The hook has already logged the panic and its location.
 fn after_panic(_: &Box<dyn Any + Send>) -> Response<Full<Bytes>> {
-    let error = ErrorBody::new("server_error", "internal_error", "Internal error. The log of the server tells more.");
+    let error = ErrorBody::new("server_error", "internal_error", "Internal error. See the log of the server.");
     let mut response = Response::new(Full::from(error.to_json()));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repeated_slashes_are_one_and_the_rest_is_untouched() {
+    fn repeated_slashes_are_merged_and_the_rest_is_unchanged() {
         for (before, after) in [
             ("/v1/models", "/v1/models"),
             ("//v1/chat/completions", "/v1/chat/completions"),

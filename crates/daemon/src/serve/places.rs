@@ -149,12 +149,12 @@ impl Places {
             }
             if let Ok(slot) = timeout(LOOK, Arc::clone(&self.slots).acquire_owned()).await {
                 if self.full.swap(false, Relaxed) {
-                    tracing::info!("clients get connections again");
+                    tracing::info!("connections are available again");
                 }
                 return slot.ok();
             }
             if since.elapsed() >= PATIENCE && !self.full.swap(true, Relaxed) {
-                tracing::warn!("all connections are being answered: clients have to wait for one");
+                tracing::warn!("all connections are busy, new clients have to wait");
             }
         }
     }
@@ -212,7 +212,11 @@ impl Table {
     fn warn(&mut self, address: IpAddr, most: usize) {
         if self.warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) {
             self.warned = Some(Instant::now());
-            tracing::warn!(%address, most, "an address has all the connections it may have; more are refused with 503");
+            tracing::warn!(
+                %address,
+                most,
+                "connection limit of an address reached, further connections are refused with 503"
+            );
         }
     }
 }

@@ -118,14 +118,14 @@ async fn is_open_after(client: &mut DuplexStream, wait: Duration) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_client_loses_its_connection() {
+async fn a_silent_client_is_disconnected() {
     let (mut client, _) = connect(&house(|_| {})).await;
     assert!(is_open_after(&mut client, secs(9)).await);
     assert!(!is_open_after(&mut client, secs(2)).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn dripping_a_head_gains_no_time() {
+async fn dripping_a_head_does_not_extend_its_deadline() {
     for reused in [false, true] {
         let (mut client, _) = connect(&house(|_| {})).await;
         if reused {
@@ -140,7 +140,7 @@ async fn dripping_a_head_gains_no_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_lives_long_and_a_half_head_on_it_does_not() {
+async fn idle_connections_outlive_incomplete_heads() {
     let (mut client, _) = connect(&house(|_| {})).await;
     for _ in 0..3 {
         assert!(ask(&mut client, "/hello", "hello").await.starts_with("HTTP/1.1 200"));
@@ -152,7 +152,7 @@ async fn an_idle_connection_lives_long_and_a_half_head_on_it_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_does_not_live_for_ever() {
+async fn idle_connections_expire() {
     let (mut client, _) = connect(&house(|_| {})).await;
     ask(&mut client, "/hello", "hello").await;
     assert!(is_open_after(&mut client, secs(89)).await);
@@ -160,18 +160,18 @@ async fn an_idle_connection_does_not_live_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_answer_is_nobodys_delay() {
+async fn a_long_answer_is_not_a_timeout() {
     let (mut client, _) = connect(&house(|_| {})).await;
     assert!(ask(&mut client, "/slow", "at last").await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_takes_nothing_is_not_waited_for() {
+async fn a_client_that_does_not_read_is_disconnected() {
     let (mut client, task) = connect(&house(|_| {})).await;
     client.write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     for _ in 0..3 {
         sleep(secs(59)).await;
-        assert!(!task.is_finished(), "each read gains time");
+        assert!(!task.is_finished(), "each read extends the deadline");
         client.read_exact(&mut [0; 48 << 10]).await.unwrap();
     }
     sleep(secs(61)).await;
@@ -179,7 +179,7 @@ async fn a_reader_that_takes_nothing_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_oversized_head_gets_431() {
+async fn an_oversized_head_is_answered_with_431() {
     let (mut client, _) = connect(&house(|server| server.max_header_bytes = Size::from_bytes(1024))).await;
     let head = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(1024));
     client.write_all(head.as_bytes()).await.unwrap();
@@ -188,7 +188,7 @@ async fn an_oversized_head_gets_431() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_costs_one_request() {
+async fn a_panic_fails_only_one_request() {
     let (mut client, _) = connect(&house(|_| {})).await;
     let answer = ask(&mut client, "/panic", "}}").await;
     assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
@@ -200,19 +200,19 @@ async fn a_panic_costs_one_request() {
 async fn until(mut holds: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + secs(10);
     while !holds() {
-        assert!(tokio::time::Instant::now() < deadline, "it never came true");
+        assert!(tokio::time::Instant::now() < deadline, "the condition was never met");
         sleep(Duration::from_millis(1)).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_know_their_client() {
+async fn requests_carry_the_client_address() {
     let (mut client, _) = connect(&house(|_| {})).await;
     ask(&mut client, "/peer", "192.0.2.7:4711").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn draining_ends_idle_connections_soon_and_busy_ones_after_their_answer() {
+async fn draining_closes_idle_connections_and_lets_busy_ones_finish() {
     let house = house(|_| {});
     let (mut idle, _) = connect(&house).await;
     ask(&mut idle, "/hello", "hello").await;
@@ -228,7 +228,7 @@ async fn draining_ends_idle_connections_soon_and_busy_ones_after_their_answer() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_on_its_way_when_draining_begins_is_answered() {
+async fn a_request_in_transit_when_draining_begins_is_answered() {
     let house = house(|_| {});
     let (mut fresh, _) = connect(&house).await;
     let (mut idle, _) = connect(&house).await;
@@ -243,7 +243,7 @@ async fn a_request_that_is_on_its_way_when_draining_begins_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn eviction_ends_what_survived_the_cut() {
+async fn eviction_drops_connections_that_survived_the_cut() {
     let house = house(|_| {});
     let (mut client, task) = connect(&house).await;
     client.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -256,7 +256,7 @@ async fn eviction_ends_what_survived_the_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upgraded_connection_holds_its_slot_until_it_is_closed() {
+async fn an_upgraded_connection_keeps_its_slot_until_closed() {
     let house = house(|server| server.max_connections = 1);
     let (mut client, task) = connect(&house).await;
     let request = b"GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
@@ -266,7 +266,7 @@ async fn an_upgraded_connection_holds_its_slot_until_it_is_closed() {
     client.write_all(b"echo").await.unwrap();
     assert_eq!(read_until(&mut client, "echo").await, "echo");
     assert_eq!((house.open.len(), house.places.free()), (1, 0));
-    assert!(is_open_after(&mut client, secs(600)).await, "no deadline of HTTP holds any more");
+    assert!(is_open_after(&mut client, secs(600)).await, "HTTP deadlines no longer apply");
 
     drop(client);
     house.open.close();
@@ -300,7 +300,7 @@ async fn beyond_the_limit_connections_wait_for_a_slot() {
 }
 
 #[tokio::test]
-async fn accepted_connections_inherit_the_bound_of_what_they_hold() {
+async fn accepted_connections_inherit_the_send_buffer_limit() {
     let bound = 32 << 10;
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     accept::bound_send_buffers(&socket, Size::from_bytes(bound)).unwrap();
@@ -311,7 +311,7 @@ async fn accepted_connections_inherit_the_bound_of_what_they_hold() {
 }
 
 #[test]
-fn a_client_that_went_away_does_not_stop_the_loop() {
+fn a_disconnected_client_does_not_stop_the_accept_loop() {
     use accept::concerns_one_connection;
     assert!(concerns_one_connection(&ErrorKind::ConnectionAborted.into()));
     assert!(!concerns_one_connection(&std::io::Error::from_raw_os_error(24)), "out of descriptors");

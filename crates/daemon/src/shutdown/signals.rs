@@ -32,7 +32,7 @@ impl Signals {
             tracing::info!(signal = first.name, "draining");
             shutdown.trigger();
             let second = source.next().await;
-            tracing::warn!(signal = second.name, "cutting what still runs");
+            tracing::warn!(signal = second.name, "ending running requests");
             shutdown.trigger_cut();
             let third = source.next().await;
             std::process::exit(third.code);

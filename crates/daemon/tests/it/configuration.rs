@@ -3,7 +3,7 @@ use std::net::TcpListener;
 use crate::program::{Program, get};
 
 #[test]
-fn a_flag_beats_the_file() {
+fn a_flag_overrides_the_file() {
     let greeting = |program: Program| {
         let running = program.start();
         get(&mut running.connect(), "/hello", "!")
@@ -14,7 +14,7 @@ fn a_flag_beats_the_file() {
 }
 
 #[test]
-fn the_prefixed_variable_wins_and_the_flag_wins_over_it() {
+fn the_prefixed_variable_overrides_the_plain_one_and_the_flag_overrides_both() {
     let program = || Program::new().env("HOST", "192.0.2.1").env("HELLO_HOST", "127.0.0.1");
     let running = program().start();
     assert!(running.status.starts_with("Server listening on http://127.0.0.1:"), "{}", running.status);
@@ -24,7 +24,7 @@ fn the_prefixed_variable_wins_and_the_flag_wins_over_it() {
 }
 
 #[test]
-fn an_unknown_key_ends_with_78_and_names_key_and_file() {
+fn an_unknown_key_exits_with_78_and_names_key_and_file() {
     let program = Program::new().file("[server]\nprot = 1\n");
     let file = program.home().join("hello.toml");
     let ended = program.end();
@@ -35,7 +35,7 @@ fn an_unknown_key_ends_with_78_and_names_key_and_file() {
 }
 
 #[test]
-fn a_named_file_is_read_and_must_exist() {
+fn an_explicit_file_is_read_and_must_exist() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("mine.toml");
     let program = |file: &std::path::Path| Program::new().env("SIGNALBOX_CONFIG", file).arg("--print-config");
@@ -45,7 +45,7 @@ fn a_named_file_is_read_and_must_exist() {
 }
 
 #[test]
-fn print_config_shows_everything_but_secrets_and_touches_nothing() {
+fn print_config_shows_everything_but_secrets_without_side_effects() {
     let program = Program::new()
         .env("CLIENT_KEYS", "sk-canary")
         .env("DATABASE_URL", "postgres://me:canary@db/signalbox")
@@ -63,7 +63,7 @@ fn print_config_shows_everything_but_secrets_and_touches_nothing() {
 }
 
 #[test]
-fn mistakes_on_the_command_line_end_with_64() {
+fn usage_errors_exit_with_64() {
     let bad_port = Program::new().arg("--port=abc").end();
     assert_eq!(bad_port.code, Some(64));
     assert_eq!(bad_port.stderr, "hello: --port takes a number from 0 to 65535, not `abc`\n");
@@ -75,14 +75,14 @@ fn mistakes_on_the_command_line_end_with_64() {
 }
 
 #[test]
-fn a_bad_variable_ends_with_78() {
+fn an_invalid_variable_exits_with_78() {
     let ended = Program::new().env("PORT", "abc").end();
     assert_eq!(ended.code, Some(78));
     assert_eq!(ended.stderr, "hello: PORT takes a number from 0 to 65535, not `abc`\n");
 }
 
 #[test]
-fn a_data_directory_that_cannot_be_made_ends_with_73_and_its_path() {
+fn a_data_directory_that_cannot_be_created_exits_with_73_and_its_path() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let program = Program::new().file(&format!("data_dir = \"{}/data\"\n", file.path().display()));
     // Without the flag, which would override the file.
@@ -93,7 +93,7 @@ fn a_data_directory_that_cannot_be_made_ends_with_73_and_its_path() {
 }
 
 #[test]
-fn a_held_port_ends_with_98_and_its_holder() {
+fn a_held_port_exits_with_98_and_its_holder() {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port();
     let ended = Program::new().env("PORT", port.to_string()).end();
@@ -106,7 +106,7 @@ fn a_held_port_ends_with_98_and_its_holder() {
 }
 
 #[test]
-fn other_machines_need_a_key_or_a_clear_word() {
+fn listening_beyond_loopback_requires_a_key_or_an_explicit_flag() {
     let ended = Program::new().arg("--host=0.0.0.0").arg("--port=0").end();
     assert_eq!(ended.code, Some(78));
     assert!(ended.stderr.contains("--insecure-no-auth"), "{}", ended.stderr);
@@ -114,11 +114,11 @@ fn other_machines_need_a_key_or_a_clear_word() {
     let keyed = Program::new().arg("--host=0.0.0.0").env("CLIENT_KEYS", "sk-1").start();
     get(&mut keyed.connect(), "/hello", "hello");
     let mut insecure = Program::new().arg("--host=0.0.0.0").arg("--insecure-no-auth").start();
-    insecure.wait_for_log("everybody may call");
+    insecure.wait_for_log("no client key is required");
 }
 
 #[test]
-fn a_reader_of_the_configuration_may_leave_early() {
+fn a_closed_pipe_does_not_fail_print_config() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let home = tempfile::tempdir().unwrap();

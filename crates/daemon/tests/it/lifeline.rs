@@ -22,7 +22,7 @@ fn the_status_line_is_for_the_supervisor() {
 }
 
 #[test]
-fn asked_to_shut_down_it_drains_and_ends_with_0() {
+fn a_shutdown_command_drains_and_exits_with_0() {
     let mut running = supervised().start();
     let mut stream = running.connect();
     get(&mut stream, "/until-draining", "begun\n\r\n");
@@ -33,7 +33,7 @@ fn asked_to_shut_down_it_drains_and_ends_with_0() {
 }
 
 #[test]
-fn left_alone_it_drains_and_ends_with_110() {
+fn an_orphaned_process_drains_and_exits_with_110() {
     let mut running = supervised().start();
     let mut stream = running.connect();
     get(&mut stream, "/until-draining", "begun\n\r\n");
@@ -44,14 +44,14 @@ fn left_alone_it_drains_and_ends_with_110() {
 }
 
 #[test]
-fn fc_35a_left_alone_it_ends_although_its_runtime_hangs() {
+fn fc_35a_an_orphaned_process_exits_with_a_hanging_runtime() {
     let file = "[server]\ndrain_timeout = \"10ms\"\n[hello]\nmode = \"hang\"\n";
     let ended = supervised().file(file).stdin(Stdio::null()).arg("--port=0").end();
     assert_eq!(ended.code, Some(110), "{}", ended.stderr);
 }
 
 #[test]
-fn standing_alone_it_does_not_look_at_stdin() {
+fn without_a_supervisor_stdin_is_ignored() {
     let running = Program::new().stdin(Stdio::null()).start();
     get(&mut running.connect(), "/hello", "hello");
     running.signal(nix::sys::signal::Signal::SIGTERM);
@@ -59,7 +59,7 @@ fn standing_alone_it_does_not_look_at_stdin() {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_does_not_kill_it() {
+fn a_closed_stderr_does_not_end_the_process() {
     let mut running = supervised().env("LOG_LEVEL", "debug").start();
     running.close_stderr();
     let answer = get(&mut running.connect(), "/panic", "}}");

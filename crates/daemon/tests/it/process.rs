@@ -7,7 +7,7 @@ use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM};
 use crate::program::{Program, get, read_to_end, read_until};
 
 #[test]
-fn each_signal_ends_it_cleanly() {
+fn each_signal_shuts_down_cleanly() {
     for signal in [SIGTERM, SIGINT, SIGHUP] {
         let running = Program::new().start();
         get(&mut running.connect(), "/hello", "hello");
@@ -19,7 +19,7 @@ fn each_signal_ends_it_cleanly() {
 }
 
 #[test]
-fn a_running_stream_finishes_and_nobody_else_gets_in() {
+fn a_running_stream_finishes_and_new_connections_are_refused() {
     let running = Program::new().start();
     let port = running.port;
     let mut stream = running.connect();
@@ -32,7 +32,7 @@ fn a_running_stream_finishes_and_nobody_else_gets_in() {
 }
 
 #[test]
-fn at_the_deadline_streams_end_themselves() {
+fn streams_end_at_the_drain_deadline() {
     let running = Program::new().file("[server]\ndrain_timeout = \"50ms\"\n").start();
     let mut stream = running.connect();
     get(&mut stream, "/until-cut", "begun\n\r\n");
@@ -42,19 +42,19 @@ fn at_the_deadline_streams_end_themselves() {
 }
 
 #[test]
-fn what_does_not_end_is_dropped() {
+fn connections_that_do_not_end_are_dropped() {
     let running = Program::new().file("[server]\ndrain_timeout = \"50ms\"\n").start();
     let mut stream = running.connect();
     get(&mut stream, "/for-ever", "begun\n\r\n");
     running.signal(SIGTERM);
-    assert_eq!(read_to_end(&mut stream), "", "broken off, not ended: there is no last chunk");
+    assert_eq!(read_to_end(&mut stream), "", "interrupted, not complete: there is no last chunk");
     let ended = running.ended();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("did not end in time"), "{}", ended.stderr);
 }
 
 #[test]
-fn a_second_signal_cuts_at_once() {
+fn a_second_signal_cuts_streams_at_once() {
     let mut running = Program::new().file("[server]\ndrain_timeout = \"1h\"\n").start();
     let mut stream = running.connect();
     get(&mut stream, "/until-cut", "begun\n\r\n");
@@ -67,7 +67,7 @@ fn a_second_signal_cuts_at_once() {
 }
 
 #[test]
-fn a_third_signal_ends_it_where_it_stands() {
+fn a_third_signal_exits_at_once() {
     let mut running = Program::new().file("[hello]\nmode = \"linger\"\n").start();
     running.signal(SIGTERM);
     running.wait_for_log("draining");
@@ -79,7 +79,7 @@ fn a_third_signal_ends_it_where_it_stands() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn under_nohup_the_end_of_the_terminal_is_nothing() {
+fn under_nohup_sighup_is_ignored() {
     let mut running = Program::new().through("trap '' HUP").start();
     running.signal(SIGHUP);
     get(&mut running.connect(), "/hello", "hello");
@@ -89,7 +89,7 @@ fn under_nohup_the_end_of_the_terminal_is_nothing() {
 }
 
 #[test]
-fn a_panic_at_start_ends_with_70() {
+fn a_panic_at_start_exits_with_70() {
     let ended = Program::new().file("[hello]\nmode = \"panic\"\n").arg("--port=0").end();
     assert_eq!(ended.code, Some(70));
     assert!(ended.stderr.contains("on request") && ended.stderr.contains("hello.rs"), "{}", ended.stderr);

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal::SIGTERM;
 use crate::program::{Program, connect, get, read_to_end};
 
 #[test]
-fn port_0_is_told_by_the_status_line() {
+fn the_status_line_reports_the_chosen_port() {
     let running = Program::new().start();
     assert_eq!(running.status, format!("Server listening on http://127.0.0.1:{}", running.port));
     get(&mut running.connect(), "/hello", "hello");
@@ -23,22 +23,22 @@ fn one_connection_carries_many_requests() {
 }
 
 #[test]
-fn half_a_head_is_not_waited_for() {
+fn an_incomplete_head_times_out() {
     let running = Program::new().file("[server]\nheader_timeout = \"50ms\"\n").start();
     let mut stream = running.connect();
     stream.write_all(b"GET /hello HTTP/1.1\r\nHos").unwrap();
     assert_eq!(read_to_end(&mut stream), "");
-    assert_eq!(read_to_end(&mut running.connect()), "", "nor is silence");
+    assert_eq!(read_to_end(&mut running.connect()), "", "a silent connection is closed, too");
 }
 
 #[test]
-fn a_panic_is_one_answer_500_and_logged_with_its_place() {
+fn a_panic_is_answered_with_500_and_logged_with_its_location() {
     let mut running = Program::new().start();
     let mut stream = running.connect();
     let answer = get(&mut stream, "/panic", "}}");
     assert!(answer.starts_with("HTTP/1.1 500") && answer.contains("\"internal_error\""), "{answer}");
     running.wait_for_log("hello.rs:");
-    assert!(get(&mut stream, "/hello", "hello").starts_with("HTTP/1.1 200"), "the connection lives on");
+    assert!(get(&mut stream, "/hello", "hello").starts_with("HTTP/1.1 200"), "the connection stays usable");
 }
 
 #[test]
@@ -71,14 +71,14 @@ fn accept(socket: &TcpListener) -> (std::net::TcpStream, std::net::SocketAddr) {
 }
 
 #[test]
-fn a_descriptor_that_is_no_socket_is_refused() {
+fn a_descriptor_that_is_not_a_socket_is_refused() {
     let ended = Program::new().env("LISTEN_FDS", "1").env("LISTEN_FDS_FIRST_FD", "0").end();
     assert_eq!(ended.code, Some(78));
     assert!(ended.stderr.contains("LISTEN_FDS"), "{}", ended.stderr);
 }
 
 #[test]
-fn the_soft_limit_of_descriptors_is_no_limit() {
+fn the_soft_descriptor_limit_is_raised() {
     let running = Program::new().through("ulimit -S -n 24").start();
     let mut crowd: Vec<_> = (0..64).map(|_| running.connect()).collect();
     for stream in &mut crowd {
@@ -90,7 +90,7 @@ fn the_soft_limit_of_descriptors_is_no_limit() {
 /// descriptors. The test therefore lowers the descriptor limit afterwards.
 #[cfg(target_os = "linux")]
 #[test]
-fn out_of_descriptors_it_waits_and_recovers() {
+fn accepting_resumes_after_descriptor_exhaustion() {
     use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
     let mut running = Program::new().start();

@@ -31,19 +31,19 @@ fn secs(secs: u64) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_of_which_nothing_comes_is_late_after_the_timeout() {
+async fn a_silent_body_is_late_after_the_timeout() {
     let pace = pace();
     let busy = pace.busy();
     pace.waits_for_body();
     assert!(!is_overdue_after(&pace, secs(29)).await && !pace.is_late());
     assert!(!is_overdue_after(&pace, secs(2)).await);
-    assert!(pace.is_late() && busy.is_last(), "the service is told first");
+    assert!(pace.is_late() && busy.is_last(), "the service is notified first");
     drop(busy);
     assert!(!pace.is_late() && !pace.is_busy());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_does_not_answer_a_late_body_loses_the_connection() {
+async fn an_unanswered_late_body_closes_the_connection() {
     let pace = pace();
     let _busy = pace.busy();
     pace.waits_for_body();
@@ -52,7 +52,7 @@ async fn a_service_that_does_not_answer_a_late_body_loses_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dripping_a_body_gains_what_it_brings() {
+async fn a_dripping_body_extends_its_deadline_by_its_bytes() {
     for (per_second, ends) in [(1, true), (1000, true), (1024, false), (4096, false)] {
         let pace = pace();
         let _busy = pace.busy();
@@ -73,7 +73,7 @@ async fn dripping_a_body_gains_what_it_brings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_come_fast_does_not_allow_a_longer_silence() {
+async fn fast_bytes_do_not_allow_a_longer_silence() {
     let pace = pace();
     let _busy = pace.busy();
     pace.waits_for_body();
@@ -84,7 +84,7 @@ async fn what_has_come_fast_does_not_allow_a_longer_silence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_in_which_nobody_reads_is_not_the_clients() {
+async fn time_without_a_reader_does_not_count_against_the_client() {
     let pace = pace();
     let busy = pace.busy();
     pace.waits_for_body();
@@ -98,7 +98,7 @@ async fn time_in_which_nobody_reads_is_not_the_clients() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_request_of_a_connection_has_the_whole_time() {
+async fn each_request_of_a_connection_has_the_full_timeout() {
     let pace = pace();
     for _ in 0..3 {
         let busy = pace.busy();
@@ -110,10 +110,10 @@ async fn each_request_of_a_connection_has_the_whole_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_waiting_makes_room_and_idle_goes_first() {
+async fn only_waiting_connections_are_evicted_idle_ones_first() {
     let now = Instant::now;
     let pace = pace();
-    assert_eq!(pace.waiting(now()), None, "its head is on its way");
+    assert_eq!(pace.waiting(now()), None, "its head is arriving");
     advance(SPARED).await;
     assert_eq!(pace.waiting(now()).unwrap().0, Waiting::Head);
     let busy = pace.busy();
@@ -130,13 +130,13 @@ async fn only_waiting_makes_room_and_idle_goes_first() {
     advance(secs(1)).await;
     assert_eq!(pace.waiting(now()), Some((Waiting::Request, idle)));
     pace.heard();
-    assert!(!pace.make_room(Waiting::Request), "a head has begun");
+    assert!(!pace.make_room(Waiting::Request), "a head has begun to arrive");
     assert!(pace.make_room(Waiting::Head) && is_overdue_after(&pace, Duration::ZERO).await);
     assert!(Waiting::Request < Waiting::Head && Waiting::Head < Waiting::Body);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_comes_while_room_is_made_is_answered_and_is_the_last() {
+async fn a_request_that_arrives_during_eviction_is_answered_as_the_last() {
     let pace = pace();
     drop(pace.busy());
     assert!(pace.make_room(Waiting::Request));
@@ -148,7 +148,7 @@ async fn a_request_that_comes_while_room_is_made_is_answered_and_is_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_for_a_body_is_answered_before_it_makes_room() {
+async fn a_request_waiting_for_its_body_is_answered_before_eviction() {
     let pace = pace();
     let busy = pace.busy();
     pace.waits_for_body();
@@ -160,7 +160,7 @@ async fn whoever_waits_for_a_body_is_answered_before_it_makes_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn making_room_wakes_the_connection() {
+async fn eviction_wakes_the_connection() {
     let pace = pace();
     drop(pace.busy());
     let waits = tokio::spawn({

@@ -11,7 +11,7 @@ const HEADS: [&[u8]; 5] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_stops_is_answered_with_408_and_the_connection_closed() {
+async fn a_stalled_body_is_answered_with_408_and_disconnected() {
     for head in HEADS {
         let (mut client, task) = connect(&house(|_| {})).await;
         client.write_all(head).await.unwrap();
@@ -24,7 +24,7 @@ async fn a_body_that_stops_is_answered_with_408_and_the_connection_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leave_to_send_a_body_is_given_and_not_waited_for_longer_than_the_body() {
+async fn a_missing_body_after_100_continue_times_out() {
     let (mut client, _) = connect(&house(|_| {})).await;
     let head = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     client.write_all(head).await.unwrap();
@@ -34,14 +34,14 @@ async fn leave_to_send_a_body_is_given_and_not_waited_for_longer_than_the_body()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_drips_is_late_and_a_slow_one_is_not() {
+async fn a_dripping_body_times_out_and_a_slow_one_does_not() {
     let (mut client, _) = connect(&house(|_| {})).await;
     client.write_all(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n").await.unwrap();
     let mut seconds = 0;
     while timeout(secs(1), client.read_u8()).await.is_err() {
         client.write_all(b"x").await.unwrap();
         seconds += 1;
-        assert!(seconds < 40, "it may drip for ever");
+        assert!(seconds < 40, "a dripping body is never ended");
     }
     assert!(read_until(&mut client, "request_timeout.").await.contains(" 408 "));
     let (mut client, _) = connect(&house(|_| {})).await;
@@ -54,7 +54,7 @@ async fn a_body_that_drips_is_late_and_a_slow_one_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_heads_and_bodies_leave_the_next_request_its_time() {
+async fn slow_heads_and_bodies_do_not_shorten_the_next_request() {
     let (mut client, _) = connect(&house(|_| {})).await;
     for _ in 0..3 {
         client.write_all(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n").await.unwrap();
@@ -66,7 +66,7 @@ async fn slow_heads_and_bodies_leave_the_next_request_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn large_bodies_beyond_the_memory_for_them_are_refused_and_small_ones_pass() {
+async fn large_bodies_beyond_the_memory_limit_are_refused_and_small_ones_pass() {
     let house = house(|server| server.max_arriving = Size::from_bytes(100 << 10));
     let mut clients = Vec::new();
     for _ in 0..2 {
@@ -96,7 +96,7 @@ async fn large_bodies_beyond_the_memory_for_them_are_refused_and_small_ones_pass
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_connections_make_room_the_oldest_first_and_busy_ones_never_do() {
+async fn idle_connections_are_evicted_oldest_first_and_busy_ones_never() {
     let house = house(|server| server.max_connections = 3);
     let (mut oldest, _) = connect(&house).await;
     ask(&mut oldest, "/hello", "hello").await;
@@ -107,7 +107,7 @@ async fn idle_connections_make_room_the_oldest_first_and_busy_ones_never_do() {
     busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     sleep(secs(1)).await;
 
-    let (mut fresh, _) = timeout(secs(1), connect(&house)).await.expect("nobody made room");
+    let (mut fresh, _) = timeout(secs(1), connect(&house)).await.expect("no connection was evicted");
     assert!(!is_open_after(&mut oldest, secs(1)).await);
     ask(&mut fresh, "/hello", "hello").await;
     ask(&mut younger, "/hello", "hello").await;
@@ -115,7 +115,7 @@ async fn idle_connections_make_room_the_oldest_first_and_busy_ones_never_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_whose_bodies_are_missing_make_room_and_are_told() {
+async fn clients_with_missing_bodies_are_answered_and_evicted() {
     let house = house(|server| server.max_connections = 4);
     let mut held = Vec::new();
     for head in &HEADS[..4] {
@@ -124,14 +124,14 @@ async fn clients_whose_bodies_are_missing_make_room_and_are_told() {
         sleep(secs(1)).await;
         held.push(client);
     }
-    let (mut fresh, _) = timeout(secs(1), connect(&house)).await.expect("nobody made room");
+    let (mut fresh, _) = timeout(secs(1), connect(&house)).await.expect("no connection was evicted");
     ask(&mut fresh, "/hello", "hello").await;
     assert!(read_until(&mut held[0], "request_timeout.").await.starts_with("HTTP/1.1 408"));
     assert!(is_open_after(&mut held[1], secs(1)).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_has_so_many_places_and_others_have_theirs() {
+async fn connections_are_limited_per_address() {
     let places = Arc::new(Places::new(64, 4));
     let of = |text: &str| text.parse::<std::net::IpAddr>().unwrap();
     let house = house(|_| {});
@@ -155,12 +155,12 @@ async fn an_address_has_so_many_places_and_others_have_theirs() {
         assert!(places.take(of(address), &busy().1).await.is_none(), "{address}");
     }
     held.remove(0);
-    assert!(places.take(of("192.0.2.1"), &busy().1).await.is_some(), "a place that was given back");
+    assert!(places.take(of("192.0.2.1"), &busy().1).await.is_some(), "the slot was not released");
     assert!(places.take(of("192.0.2.2"), &busy().1).await.is_some());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_with_too_many_connections_loses_its_own_idle_ones() {
+async fn an_address_over_its_limit_loses_its_own_idle_connections() {
     let places = Arc::new(Places::new(64, 2));
     let house = house(|_| {});
     let (here, there) = (std::net::IpAddr::from([192, 0, 2, 1]), std::net::IpAddr::from([192, 0, 2, 2]));
@@ -173,8 +173,8 @@ async fn an_address_with_too_many_connections_loses_its_own_idle_ones() {
     let _other = places.take(there, &paces[0]).await.unwrap();
     let first = places.take(here, &paces[1]).await.unwrap();
     let _second = places.take(here, &paces[2]).await.unwrap();
-    let _third = places.take(here, &paces[3]).await.expect("its own idle one makes room");
-    assert!(paces[0].waiting(tokio::time::Instant::now()).is_some(), "another address is left alone");
+    let _third = places.take(here, &paces[3]).await.expect("an idle connection of the same address is evicted");
+    assert!(paces[0].waiting(tokio::time::Instant::now()).is_some(), "connections of another address are kept");
     let gone: Vec<_> = (1..4).filter(|n| paces[*n].waiting(tokio::time::Instant::now()).is_none()).collect();
     assert_eq!(gone.len(), 1, "{gone:?}");
     // A connection that was evicted and then closed is subtracted only once.
@@ -186,7 +186,7 @@ async fn an_address_with_too_many_connections_loses_its_own_idle_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_supervisor_is_told_when_clients_have_to_wait() {
+async fn the_supervisor_is_notified_when_clients_wait() {
     let of_clients = house(|server| server.max_connections = 1);
     let probes = House { places: Arc::new(Places::new(1, 0)), ..of_clients.clone() };
     let (mut busy, task) = connect(&of_clients).await;
@@ -207,7 +207,7 @@ async fn the_supervisor_is_told_when_clients_have_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn doubled_slashes_in_a_path_count_once() {
+async fn repeated_slashes_in_a_path_count_once() {
     for path in ["/v1/hello", "//v1/hello", "/v1//hello", "///v1///hello?a=//b", "//v1//hello?"] {
         let (mut client, _) = connect(&house(|_| {})).await;
         assert!(ask(&mut client, path, "v1").await.starts_with("HTTP/1.1 200"), "{path}");
