@@ -86,9 +86,9 @@ struct Figures {
     params(
         Pages,
         ("cursor" = Option<String>, Query, pattern = "^(q[0-9a-f]{32})?$",
-         description = "`next_cursor` of the answer before; none begins"),
+         description = "`next_cursor` of the previous page; omit it for the first page"),
     ),
-    responses((status = 200, description = "The newest first", body = Recent)),
+    responses((status = 200, description = "The latest requests, newest first", body = Recent)),
 )]
 pub(super) async fn recent(State(app): State<App>, mut query: Query) -> Result<Json<Recent>, Error> {
     let (page, after) = query.piece(cursor::REQUESTS, RECENT);
@@ -105,7 +105,7 @@ pub(super) async fn recent(State(app): State<App>, mut query: Query) -> Result<J
 /// Returns statistics of all requests, and of the last hour and day.
 #[utoipa::path(
     get, path = "/api/activity/stats", tag = "activity",
-    responses((status = 200, description = "All of it numbers", body = ActivityStats)),
+    responses((status = 200, description = "Counts and rates", body = ActivityStats)),
 )]
 pub(super) async fn stats(State(app): State<App>) -> Result<Json<ActivityStats>, Error> {
     let stats = activity::stats(&app.store, now_ms()).await?;
@@ -171,7 +171,7 @@ mod tests {
     use super::ago;
 
     #[test]
-    fn times_are_said_in_their_largest_unit() {
+    fn times_are_shown_in_their_largest_unit() {
         let cases = [
             (-5, "0 seconds ago"),
             (1000, "1 second ago"),

@@ -27,9 +27,9 @@ pub(super) struct Audit {
     params(
         AuditFilter, Pages,
         ("cursor" = Option<String>, Query, pattern = "^(a[0-9a-f]{32})?$",
-         description = "`next_cursor` of the answer before; none begins"),
+         description = "`next_cursor` of the previous page; omit it for the first page"),
     ),
-    responses((status = 200, description = "A piece of the list", body = Audit)),
+    responses((status = 200, description = "One page of the list", body = Audit)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Audit>, Error> {
     let outcome = query.text("outcome");

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_comes_back_as_it_went() {
+    fn a_cursor_round_trips() {
         for (at, id) in [(0, 0), (1_760_000_000_000, 7), (-1, i64::MAX), (i64::MIN, i64::MIN)] {
             let after = After { at, id };
             assert_eq!(REQUESTS.parse(&REQUESTS.text(&after)), Some(after));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_none() {
+    fn invalid_text_is_none() {
         let good = REQUESTS.text(&After { at: 1, id: 2_i64 });
         let mut bad = vec!["", "q", "é", "q+000000000000001", &good[..32]];
         let (long, upper, other) = (format!("{good}0"), good.replace('2', "A"), good.replace('q', "r"));
@@ -123,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn i18_any_text_is_a_cursor_or_none(text in any::<String>(), hex in "[qrsap][0-9a-f]{0,40}") {
+        fn i18_any_text_parses_as_a_cursor_or_none(text in any::<String>(), hex in "[qrsap][0-9a-f]{0,40}") {
             for cursor in [text, hex] {
                 parse_place(&cursor);
                 for list in [REQUESTS, RESPONSES, SESSIONS, AUDIT] {

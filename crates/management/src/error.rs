@@ -61,7 +61,7 @@ pub enum Error {
     #[error("The provider {0} is disabled; enable it first")]
     Disabled(String),
     /// The router does not respond.
-    #[error("provider-router does not answer ({0}); what is saved takes effect when it runs")]
+    #[error("provider-router does not answer ({0}); saved changes take effect when it runs again")]
     RouterAway(String),
     /// A lifecycle command failed; in the format that the Node.js version has for this case.
     #[error("{error}")]

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_can_be_asked_for() {
+    fn every_status_is_a_valid_filter() {
         let words: Vec<&str> = RequestStatus::ALL.iter().map(|(_, word)| *word).collect();
         let parameters = serde_json::to_value(RequestFilter::into_params(|| None)).unwrap();
         let status = parameters.as_array().unwrap().iter().find(|parameter| parameter["name"] == "status").unwrap();

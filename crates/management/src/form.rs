@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_come_at_once() {
+    fn all_mistakes_are_reported_at_once() {
         let mut form = form(json!({"name": " ", "enabled": "yes", "priority": 1.5, "extra": 1}));
         form.required_text("id", "id is required");
         form.text("name", "name is blank");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn good_fields_are_taken() {
+    fn valid_fields_are_accepted() {
         let mut form = form(json!({"name": "n", "priority": 5.0, "description": null, "config": {"a": 1}}));
         assert_eq!(form.required_text("name", ""), "n");
         assert_eq!(form.integer("priority"), Some(5));

@@ -101,9 +101,9 @@ pub(super) struct OneWholeModel {
     params(
         ModelFilter, Pages,
         ("cursor" = Option<String>, Query, pattern = "^(p[0-7][0-9a-f]{15})?$",
-         description = "`next_cursor` of the answer before; none begins"),
+         description = "`next_cursor` of the previous page; omit it for the first page"),
     ),
-    responses((status = 200, description = "A piece of the list", body = ModelList)),
+    responses((status = 200, description = "One page of the list", body = ModelList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ModelList>, Error> {
     let capability = query.text("capability");
@@ -197,7 +197,7 @@ pub(super) async fn update(
 #[utoipa::path(
     delete, path = "/api/models/{id}", tag = "models",
     params(("id" = String, Path)),
-    responses((status = 200, description = "It is gone", body = Done)),
+    responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     models::delete(&app.store, &id).await.or_missing(Thing::Model, &id)?;

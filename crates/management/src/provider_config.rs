@@ -128,7 +128,7 @@ pub(super) async fn patch(
 /// Deletes one key.
 #[utoipa::path(
     delete, path = "/api/providers/{id}/config/{key}", tag = "provider-config", params(("id" = String, Path), ("key" = String, Path)),
-    responses((status = 200, description = "It is gone", body = Done)),
+    responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(
     State(app): State<App>,

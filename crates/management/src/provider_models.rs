@@ -112,7 +112,7 @@ pub(super) async fn link(
 /// Removes a link.
 #[utoipa::path(
     delete, path = "/api/providers/{id}/models/{model}", tag = "provider-models", params(("id" = String, Path), ("model" = String, Path)),
-    responses((status = 200, description = "It is gone", body = Done)),
+    responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn unlink(
     State(app): State<App>,

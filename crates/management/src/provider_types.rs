@@ -30,7 +30,7 @@ struct TypeInfo {
 /// Lists the provider types and their configuration fields.
 #[utoipa::path(
     get, path = "/api/providers/types", tag = "provider-types",
-    responses((status = 200, description = "All of them", body = TypeList)),
+    responses((status = 200, description = "All provider types", body = TypeList)),
 )]
 pub(super) async fn list() -> Json<TypeList> {
     let types: Vec<_> = PROVIDER_TYPES.iter().map(TypeInfo::of).collect();

@@ -78,9 +78,9 @@ pub(super) struct ProviderList {
     params(
         ProviderFilter, Pages,
         ("cursor" = Option<String>, Query, pattern = "^(p[0-7][0-9a-f]{15})?$",
-         description = "`next_cursor` of the answer before; none begins"),
+         description = "`next_cursor` of the previous page; omit it for the first page"),
     ),
-    responses((status = 200, description = "A piece of the list", body = ProviderList)),
+    responses((status = 200, description = "One page of the list", body = ProviderList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ProviderList>, Error> {
     let filter = providers::Filter {
@@ -176,7 +176,7 @@ pub(super) async fn update(
 /// Deletes a provider with its configuration and its links.
 #[utoipa::path(
     delete, path = "/api/providers/{id}", tag = "providers", params(("id" = String, Path)),
-    responses((status = 200, description = "It is gone", body = Done)),
+    responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     providers::delete(&app.store, &id).await.or_missing(Thing::Provider, &id)?;

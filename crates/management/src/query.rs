@@ -15,7 +15,7 @@ use super::cursor::{self, Id, List};
 /// Maximum number of rows in a page.
 const MAX_LIMIT: i64 = 1000;
 
-const CURSOR: &str = "cursor must be the next_cursor of an answer to the same list";
+const CURSOR: &str = "cursor must be the next_cursor of a previous page of the same list";
 
 /// The parameters of a query string. Unknown parameters are ignored; of a repeated one, the last value applies.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_limits() {
+    fn the_page_size_is_limited() {
         assert_eq!(query(&[]).page(50), Page { limit: 50, offset: 0 });
         assert_eq!(query(&[]).page(Page::ALL.limit), Page::ALL);
         assert_eq!(query(&[("limit", "7"), ("offset", "3")]).page(50), Page { limit: 7, offset: 3 });
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_has_limits() {
+    fn the_count_is_limited() {
         assert_eq!(query(&[]).count("lines", 50, 5000), 50);
         assert_eq!(query(&[("lines", "5000")]).count("lines", 50, 5000), 5000);
         for value in ["", "0", "5001", "-1", "1.5", "many", "99999999999999999999"] {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_piece_has_no_more() {
+    fn the_last_page_has_no_cursor() {
         let page = Page { limit: 2, offset: 2 };
         let position = |items: &[i32]| {
             let mut list = Listed { items: items.to_vec(), total: 9 };

@@ -78,7 +78,7 @@ pub(super) struct CredentialsActivated {
 /// Returns whether there is a login at chat.qwen.ai. No secret is returned.
 #[utoipa::path(
     get, path = CREDENTIALS, tag = "qwen-credentials",
-    responses((status = 200, description = "The active login, and all of them", body = StoredCredentials)),
+    responses((status = 200, description = "The active login and all stored logins", body = StoredCredentials)),
 )]
 pub(super) async fn get(State(app): State<App>) -> Result<Json<StoredCredentials>, Error> {
     let now = now_s();
@@ -97,7 +97,7 @@ pub(super) async fn get(State(app): State<App>) -> Result<Json<StoredCredentials
 /// Stores a login, replacing the login with the same label, and makes it the active one.
 #[utoipa::path(
     post, path = CREDENTIALS, tag = "qwen-credentials", request_body = CredentialsToPut,
-    responses((status = 200, description = "It is stored, encrypted", body = CredentialsPut)),
+    responses((status = 200, description = "The login is stored, encrypted", body = CredentialsPut)),
 )]
 pub(super) async fn put(State(app): State<App>, body: Body) -> Result<Json<CredentialsPut>, Error> {
     let mut form = body.form();
@@ -116,7 +116,7 @@ pub(super) async fn put(State(app): State<App>, body: Body) -> Result<Json<Crede
 /// Deletes all logins.
 #[utoipa::path(
     delete, path = CREDENTIALS, tag = "qwen-credentials",
-    responses((status = 200, description = "They are gone", body = CredentialsDeleted)),
+    responses((status = 200, description = "Deleted", body = CredentialsDeleted)),
 )]
 pub(super) async fn delete_all(State(app): State<App>) -> Result<Json<CredentialsDeleted>, Error> {
     let deleted = credentials::delete_all(&app.store).await.or_code("credentials_delete_failed")?;
@@ -128,7 +128,7 @@ pub(super) async fn delete_all(State(app): State<App>) -> Result<Json<Credential
 #[utoipa::path(
     delete, path = "/api/qwen/credentials/{id}", tag = "qwen-credentials",
     params(("id" = i64, Path)),
-    responses((status = 200, description = "It is gone", body = CredentialsDeleted)),
+    responses((status = 200, description = "Deleted", body = CredentialsDeleted)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<CredentialsDeleted>, Error> {
     let deleted = credentials::delete(&app.store, id).await;
@@ -140,7 +140,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<i64>) -> Resul
 #[utoipa::path(
     post, path = "/api/qwen/credentials/{id}/activate", tag = "qwen-credentials",
     params(("id" = i64, Path)),
-    responses((status = 200, description = "It is active", body = CredentialsActivated)),
+    responses((status = 200, description = "The login is active", body = CredentialsActivated)),
 )]
 pub(super) async fn activate(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<CredentialsActivated>, Error> {
     let activated = credentials::activate(&app.store, id).await;

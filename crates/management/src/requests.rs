@@ -100,11 +100,11 @@ const MAX_SOUGHT: usize = 500;
     params(
         RequestFilter, Pages,
         ("q" = Option<String>, Query, max_length = 500,
-         description = "Only those in which this was said, in a message or in the answer, in upper or lower case. `offset` skips requests, found or not"),
+         description = "Only requests with this text in a message or in the answer, ignoring case. `offset` counts all requests, matching or not"),
         ("cursor" = Option<String>, Query, pattern = "^(q[0-9a-f]{32})?$",
-         description = "`next_cursor` of the answer before; none begins"),
+         description = "`next_cursor` of the previous page; omit it for the first page"),
     ),
-    responses((status = 200, description = "A piece of the log", body = RequestList)),
+    responses((status = 200, description = "One page of the log", body = RequestList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<RequestList>, Error> {
     let filter = Filter {
@@ -160,7 +160,7 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
 #[utoipa::path(
     delete, path = "/api/requests/{id}", tag = "requests",
     params(("id" = String, Path, description = "A number or a UUID")),
-    responses((status = 200, description = "It is gone", body = Done)),
+    responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     requests::delete(&app.store, &key(&id)).await.or_missing(Thing::Request, &id)?;

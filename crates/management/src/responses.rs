@@ -92,9 +92,9 @@ struct ShortRequest {
     params(
         ResponseFilter, Pages,
         ("cursor" = Option<String>, Query, pattern = "^(r[0-9a-f]{32})?$",
-         description = "`next_cursor` of the answer before; none begins"),
+         description = "`next_cursor` of the previous page; omit it for the first page"),
     ),
-    responses((status = 200, description = "A piece of the list", body = ResponseList)),
+    responses((status = 200, description = "One page of the list", body = ResponseList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ResponseList>, Error> {
     let filter = Filter {
@@ -115,9 +115,9 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     params(
         ("id" = String, Path, description = "The session"), Pages,
         ("cursor" = Option<String>, Query, pattern = "^(r[0-9a-f]{32})?$",
-         description = "`next_cursor` of the answer before; none begins"),
+         description = "`next_cursor` of the previous page; omit it for the first page"),
     ),
-    responses((status = 200, description = "A piece of the list", body = ResponseList)),
+    responses((status = 200, description = "One page of the list", body = ResponseList)),
 )]
 pub(super) async fn of_session(
     State(app): State<App>,
@@ -143,8 +143,8 @@ pub(super) async fn of_request(State(app): State<App>, Path(id): Path<String>) -
 /// Returns counts, token sums and the mean duration.
 #[utoipa::path(
     get, path = "/api/responses/stats", tag = "responses",
-    params(("session_id" = Option<String>, Query, description = "Only of this session")),
-    responses((status = 200, description = "The sums", body = ResponseStats)),
+    params(("session_id" = Option<String>, Query, description = "Only answers of this session")),
+    responses((status = 200, description = "The totals", body = ResponseStats)),
 )]
 pub(super) async fn stats(State(app): State<App>, mut query: Query) -> Result<Json<ResponseStats>, Error> {
     let session_id = query.text("session_id");
@@ -186,7 +186,7 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
 #[utoipa::path(
     delete, path = "/api/responses/{id}", tag = "responses",
     params(("id" = String, Path, description = "A number or a UUID")),
-    responses((status = 200, description = "It is gone", body = Done)),
+    responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     responses::delete(&app.store, &key(&id)).await.or_missing(Thing::Response, &id)?;

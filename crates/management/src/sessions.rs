@@ -73,9 +73,9 @@ pub(super) struct CleanedUp {
     params(
         SessionOrder, Pages,
         ("cursor" = Option<String>, Query, pattern = "^(s[0-9a-f]{16}(0[1-9a-f]|[1-9a-f][0-9a-f])*)?$",
-         description = "`next_cursor` of the answer before; none begins"),
+         description = "`next_cursor` of the previous page; omit it for the first page"),
     ),
-    responses((status = 200, description = "A piece of the list", body = SessionList)),
+    responses((status = 200, description = "One page of the list", body = SessionList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<SessionList>, Error> {
     let sort = match query.text("sort").as_deref() {
@@ -104,8 +104,8 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
 /// 100 characters.
 #[utoipa::path(
     get, path = "/api/sessions/chat/{id}", tag = "sessions",
-    params(("id" = String, Path, description = "The chat")),
-    responses((status = 200, description = "Its sessions; none for an unknown chat", body = ChatSessions)),
+    params(("id" = String, Path, description = "Id of the chat")),
+    responses((status = 200, description = "Sessions of the chat; empty for an unknown chat", body = ChatSessions)),
 )]
 pub(super) async fn of_chat(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ChatSessions>, Error> {
     let mut sessions = sessions::of_chat(&app.store, &id, MOST_OF_CHAT).await?;
@@ -135,9 +135,9 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     params(
         ("id" = String, Path), Pages,
         ("cursor" = Option<String>, Query, pattern = "^(q[0-9a-f]{32})?$",
-         description = "`next_cursor` of the answer before; none begins"),
+         description = "`next_cursor` of the previous page; omit it for the first page"),
     ),
-    responses((status = 200, description = "A piece of the list", body = SessionRequests)),
+    responses((status = 200, description = "One page of the list", body = SessionRequests)),
 )]
 pub(super) async fn requests(
     State(app): State<App>,
@@ -157,7 +157,7 @@ pub(super) async fn requests(
 #[utoipa::path(
     delete, path = "/api/sessions/{id}", tag = "sessions",
     params(("id" = String, Path)),
-    responses((status = 200, description = "It is gone", body = Done)),
+    responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     sessions::delete(&app.store, &id).await.or_missing(Thing::Session, &id)?;
@@ -167,7 +167,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
 /// Deletes the expired conversations.
 #[utoipa::path(
     delete, path = "/api/sessions", tag = "sessions",
-    responses((status = 200, description = "They are gone", body = CleanedUp)),
+    responses((status = 200, description = "Deleted", body = CleanedUp)),
 )]
 pub(super) async fn delete_expired(State(app): State<App>) -> Result<Json<CleanedUp>, Error> {
     let now = now_ms();

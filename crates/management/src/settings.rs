@@ -106,7 +106,7 @@ pub(super) struct ResetSetting {
 /// Lists the settings, including defaults.
 #[utoipa::path(
     get, path = "/api/settings", tag = "settings",
-    params(("category" = Option<String>, Query, description = "What stands before the first dot of the keys")),
+    params(("category" = Option<String>, Query, description = "Only keys with this part before the first dot")),
     responses((status = 200, description = "The settings", body = SettingList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<SettingList>, Error> {
@@ -129,7 +129,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     get, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path)),
     responses(
     (status = 200, description = "The setting", body = OneSetting),
-    (status = 404, description = "Nobody has set it, and it has no default", body = MissingSetting),
+    (status = 404, description = "The setting has no value and no default", body = MissingSetting),
     ),
 )]
 pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Result<Json<OneSetting>, Error> {
@@ -156,7 +156,7 @@ pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Resu
     put, path = "/api/settings/{key}", tag = "settings", request_body = SettingToPut, params(("key" = inline(crate::bodies::schemas::Key), Path)),
     responses(
     (status = 200, description = "The setting", body = WrittenSetting),
-    (status = 400, description = "The value is not what it should be", body = SettingRefusal),
+    (status = 400, description = "The value is invalid", body = SettingRefusal),
     ),
 )]
 pub(super) async fn put(
@@ -189,8 +189,8 @@ pub(super) async fn put(
 #[utoipa::path(
     post, path = "/api/settings/bulk", tag = "settings", request_body = SettingsToPut,
     responses(
-    (status = 200, description = "What was written, and what was not", body = WrittenSettings),
-    (status = 400, description = "There are no settings in it", body = SettingRefusal),
+    (status = 200, description = "The settings that were written, and those that were refused", body = WrittenSettings),
+    (status = 400, description = "The body contains no settings", body = SettingRefusal),
     ),
 )]
 pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<WrittenSettings>, Error> {

@@ -107,7 +107,7 @@ fn not_regular(metadata: &Metadata) -> io::Error {
         () if kind.is_dir() => "a directory",
         () => "neither a file nor a directory",
     };
-    io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, and only a regular file is read here"))
+    io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}; a regular file is required"))
 }
 
 #[cfg(all(test, unix))]
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_is_for_its_owner() {
+    fn created_files_are_private() {
         let directory = tempfile::tempdir().unwrap();
         let (dir, file) = (directory.path().join("a/b"), directory.path().join("a/b/file"));
         own_dir(&dir).unwrap();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_to_others_is_closed() {
+    fn permissions_of_others_are_removed() {
         let directory = tempfile::tempdir().unwrap();
         for (before, after) in [(0o777, 0o700), (0o755, 0o700), (0o1770, 0o1700), (0o500, 0o500)] {
             let dir = directory.path().join(format!("{before:o}"));

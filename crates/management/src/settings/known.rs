@@ -65,15 +65,11 @@ pub fn requires_restart(key: &str) -> bool {
 /// Returns the reason why a setting of the Node.js version has no effect any more, and its replacement.
 pub(crate) fn deprecation(key: &str) -> Option<&'static str> {
     match key {
-        "system.autoStart" => {
-            Some("Nothing reads it. `api-server service install` starts the services with the machine.")
-        }
-        "system.minimizeToTray" => Some("Nothing reads it. There is no icon in a tray."),
-        "system.checkUpdates" => Some("Nothing reads it. Signalbox does not look for updates."),
-        "database.path" => {
-            Some("Nothing reads it. Say where the database is with --db-path or --database-url at start.")
-        }
-        "active_model" => Some("Nothing reads it. A request names its model, or the active provider's default counts."),
+        "system.autoStart" => Some("It has no effect. Use `api-server service install` to start the services at boot."),
+        "system.minimizeToTray" => Some("It has no effect: there is no tray icon."),
+        "system.checkUpdates" => Some("It has no effect: Signalbox does not check for updates."),
+        "database.path" => Some("It has no effect. Set the database at start with --db-path or --database-url."),
+        "active_model" => Some("It has no effect. A request without a model uses the default of the active provider."),
         _ => None,
     }
 }
@@ -294,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn known_keys_come_back_typed() {
+    fn known_keys_are_returned_with_their_type() {
         assert_eq!(typed("server.port", "3001.0".to_owned()), json!(3001));
         assert_eq!(typed("logging.logRequests", "false".to_owned()), json!(false));
         assert_eq!(typed("anything", "7".to_owned()), json!("7"));

@@ -69,7 +69,11 @@ async fn garbage_is_refused(site: &Site) {
     for (list, ..) in LISTS {
         for garbage in ["x", "q1", "%C3%A9", "p-1", "q0000000000000000000000000000000G"] {
             let mistakes = site.get(&format!("{list}&cursor={garbage}")).await.mistakes();
-            assert_eq!(mistakes, ["cursor must be the next_cursor of an answer to the same list"], "{list} {garbage}");
+            assert_eq!(
+                mistakes,
+                ["cursor must be the next_cursor of a previous page of the same list"],
+                "{list} {garbage}"
+            );
         }
     }
 }

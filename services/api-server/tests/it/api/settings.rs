@@ -49,7 +49,7 @@ async fn one_is_put_read_and_reset(site: &Site) {
     assert_eq!(active["deprecated"], true);
     for key in ["active_model", "system.autoStart"] {
         let shown = site.get(&format!("/api/settings/{key}")).await.expect(200);
-        assert!(shown["deprecated"] == true && shown["deprecation"].as_str().unwrap().starts_with("Nothing reads it."));
+        assert!(shown["deprecated"] == true && shown["deprecation"].as_str().unwrap().starts_with("It has no effect"));
     }
     assert_eq!(site.delete("/api/settings/active_model").await.expect(200)["value"], serde_json::Value::Null);
 }
