@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn success_is_rounded_and_full_when_nothing_went_wrong() {
+    fn the_success_rate_is_rounded_and_100_without_errors() {
         let percent = |answers_last_day, errors_last_day| {
             Stats { answers_last_day, errors_last_day, ..Stats::default() }.success_percent()
         };

@@ -96,7 +96,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<A
 /// See [`Error`].
 pub async fn note(store: &Store, actor: &Actor, status: u16, at_ms: i64) -> Result<(), Error> {
     let Some(request) = &actor.request else {
-        return Err(Error::Invalid("only requests are noted".to_owned()));
+        return Err(Error::Invalid("only requests are recorded".to_owned()));
     };
     let outcome = match status {
         ..400 => "done",

@@ -115,7 +115,7 @@ pub(crate) async fn check(tx: &mut Transaction) -> Result<(), Error> {
     }
     let names = tables.iter().take(5).map(|table| table.0.as_str()).collect::<Vec<_>>().join(", ");
     Err(Error::Incompatible(format!(
-        "the database holds tables that this program did not make ({names}); it was left as it is: give an empty one"
+        "the database has tables of another program ({names}) and was not changed: use an empty database"
     )))
 }
 
@@ -125,7 +125,8 @@ async fn check_version(tx: &mut Transaction) -> Result<(), Error> {
     let known = VERSIONS.last().map_or(0, |version| version.number);
     if applied > known {
         return Err(Error::Incompatible(format!(
-            "the database has version {applied}, this program knows up to {known}: use a newer program"
+            "the database has version {applied}, this program supports up to {known}: use a newer version of the \
+            program"
         )));
     }
     Ok(())

@@ -69,7 +69,7 @@ impl FromRow for ModelList {
         let (provider_id, models) = (row.text("provider_id")?, row.text("models")?);
         // A list can be fetched again, so a damaged one must not make the whole catalogue unreadable.
         let models = serde_json::from_str(&models).unwrap_or_else(|error| {
-            tracing::warn!(provider = provider_id, %error, "the stored list of models is unreadable and is ignored");
+            tracing::warn!(provider = provider_id, %error, "stored model list is unreadable and is ignored");
             Vec::new()
         });
         Ok(Self { provider_id, base_url: row.text("base_url")?, models, updated_at: row.int("updated_at")? })

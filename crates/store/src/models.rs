@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capabilities_encoded_once_or_twice_are_read() {
+    fn capabilities_encoded_once_or_twice_are_parsed() {
         let both = ["chat".to_owned(), "vi\"sion".to_owned()];
         let once = write_capabilities(&both);
         let twice = serde_json::Value::from(once.clone()).to_string();

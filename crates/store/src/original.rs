@@ -70,8 +70,8 @@ pub(crate) async fn recognise(tx: &mut Transaction) -> Result<Option<Original>, 
         }
         if let Some(column) = known.needed.iter().find(|needed| !columns.iter().any(|column| column == *needed)) {
             return Err(Error::Incompatible(format!(
-                "the database looks like one of the original, but has no column {name}.{column}; it was left as it is: start \
-                 the original once, so that it brings its database up to date, or give an empty one"
+                "the database looks like one of the Node.js version, but has no column {name}.{column}, and was not \
+                changed: start the Node.js version once to update it, or use an empty database"
             )));
         }
         tables.push((name, columns));
@@ -85,8 +85,8 @@ pub(crate) async fn recognise(tx: &mut Transaction) -> Result<Option<Original>, 
 
 fn unknown(what: &str) -> Error {
     Error::Incompatible(format!(
-        "the database looks like one of the original, but holds {what}, which the original did not make; it was left as it is: \
-         remove that from a copy and give the copy, or give an empty database"
+        "the database looks like one of the Node.js version, but has {what}, which that version does not create, and \
+        was not changed: remove it from a copy and use the copy, or use an empty database"
     ))
 }
 
@@ -140,7 +140,7 @@ impl Original {
 async fn run(tx: &mut Transaction, text: String) -> Result<(), Error> {
     match tx {
         Transaction::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **tx).await.map(drop)?,
-        Transaction::Postgres(_) => return Err(Error::Internal("the original knew no server".into())),
+        Transaction::Postgres(_) => return Err(Error::Internal("the Node.js version supports SQLite only".into())),
     }
     Ok(())
 }

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_read_and_bare_text_is_a_string() {
+    fn json_is_parsed_and_bare_text_is_a_string() {
         for (text, value) in [
             ("\"http://x\"", json!("http://x")),
             ("120000", json!(120_000)),

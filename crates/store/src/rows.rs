@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_go_in_groups_of_few_sizes() {
+    fn rows_are_batched_in_few_sizes() {
         assert!(groups(0, 1).is_empty());
         assert_eq!(groups(1, 1), [1]);
         assert_eq!(groups(70, 1), [64, 4, 1, 1]);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn heavy_rows_go_in_smaller_groups() {
+    fn large_rows_are_batched_in_smaller_groups() {
         assert_eq!(groups(18, HEAVY / 16), [16, 1, 1]);
         assert_eq!(groups(5, HEAVY / 3), [1; 5]);
         assert_eq!(groups(2, HEAVY + 1), [1, 1]);

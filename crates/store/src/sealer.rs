@@ -56,7 +56,7 @@ impl Sealer {
 
     /// Encrypts a text for storage at `place`.
     pub(crate) fn seal(&self, place: Place<'_>, text: &str) -> Result<String, Error> {
-        let refused = || Error::Internal("the system gave no randomness to seal a secret with".into());
+        let refused = || Error::Internal("cannot seal a secret: the operating system returned no random bytes".into());
         let mut nonce = [0; NONCE];
         SystemRandom::new().fill(&mut nonce).map_err(|_| refused())?;
         let context = self.context(place);
@@ -72,8 +72,8 @@ impl Sealer {
         let unreadable = |why: &str| {
             let Place { table, row, column } = place;
             Error::Sealed(format!(
-                "the secret {table}.{column} of row {row} {why}: bring the right key back (SIGNALBOX_KEY, or the file \
-                 secret.key in the data directory), or store the secret anew"
+                "the secret {table}.{column} of row {row} {why}: restore the right key (SIGNALBOX_KEY, or the file \
+                secret.key in the data directory), or store the secret again"
             ))
         };
         let (key, data) = rest.split_once(':').unwrap_or_default();
@@ -111,22 +111,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_can_be_opened_and_not_be_read() {
+    fn sealed_secrets_can_be_opened_but_not_read() {
         for text in ["", "canary", "ключ \u{1F511}"] {
             let sealed = sealer(1).seal(HERE, text).unwrap();
             assert!(is_sealed(&sealed) && (text.is_empty() || !sealed.contains(text)), "{sealed}");
             assert_eq!(sealer(1).open(HERE, &sealed).unwrap().expose(), text);
-            assert_ne!(sealer(1).seal(HERE, text).unwrap(), sealed, "a nonce is never used twice");
+            assert_ne!(sealer(1).seal(HERE, text).unwrap(), sealed, "a nonce is never reused");
         }
     }
 
     #[test]
-    fn a_text_from_before_is_itself() {
+    fn an_unsealed_text_is_returned_unchanged() {
         assert_eq!(sealer(1).open(HERE, "plain").unwrap().expose(), "plain");
     }
 
     #[test]
-    fn elsewhere_or_with_another_key_or_damaged_it_stays_closed() {
+    fn a_sealed_secret_is_bound_to_its_row_and_key_and_detects_damage() {
         let sealed = sealer(1).seal(HERE, "canary").unwrap();
         for place in [Place { row: "8", ..HERE }, Place { column: "d", ..HERE }, Place { table: "u", ..HERE }] {
             assert!(sealer(1).open(place, &sealed).unwrap_err().to_string().contains("is damaged"));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_key() {
+    fn debug_output_hides_keys() {
         assert!(!format!("{:?}", sealer(b'k')).contains("kkkk"));
     }
 }

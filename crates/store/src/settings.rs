@@ -98,7 +98,7 @@ pub fn is_on(key: &str, value: Option<&str>) -> bool {
         None | Some("true") => true,
         Some("false") => false,
         Some(value) => {
-            tracing::warn!(key, value, "a setting takes true or false; it counts as false");
+            tracing::warn!(key, value, "setting is not true or false and counts as false");
             false
         }
     }

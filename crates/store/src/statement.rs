@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_numbered_where_numbers_cost_nothing() {
+    fn postgres_rows_are_numbered_and_sqlite_rows_are_not() {
         let text = Text::Rows { head: "VALUES ".into(), width: 2, tail: ";" };
         assert_eq!(text.for_postgres(4), "VALUES ($1, $2), ($3, $4);");
         assert_eq!(text.for_sqlite(4), "VALUES (?, ?), (?, ?);");
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_texts_of_a_column_are_shared() {
+    fn equal_texts_of_a_column_share_memory() {
         let mut texts = Texts::new(&Text::Rows { head: "".into(), width: 2, tail: "" });
         let row = |texts: &mut Texts, row: usize, (a, b)| (texts.shared(row * 2, a), texts.shared(row * 2 + 1, b));
         let first = row(&mut texts, 0, ("a", "b"));

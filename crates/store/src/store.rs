@@ -91,7 +91,9 @@ impl Store {
     pub async fn backup(&self, path: &Path) -> Result<(), Error> {
         match &self.pool {
             Pool::Sqlite(database) => database.backup(path).await,
-            Pool::Postgres(_) => Err(Error::Invalid("only a database in a file is copied here".to_owned())),
+            Pool::Postgres(_) => {
+                Err(Error::Invalid("only a SQLite database in a file can be backed up here".to_owned()))
+            }
         }
     }
 
@@ -232,7 +234,7 @@ mod tests {
     fn is_send<T: Send>(_: &T) {}
 
     #[tokio::test]
-    async fn what_reads_and_writes_can_be_spawned() {
+    async fn store_futures_are_send() {
         let store = Store::open("sqlite::memory:").await.unwrap();
         is_send(&store.read());
         is_send(&store.write());

@@ -37,7 +37,7 @@ pub(super) enum Unreadable {
     Empty,
     #[error("unknown codec {0}")]
     Codec(u8),
-    #[error("it does not say how long it is, or says more than a body can be")]
+    #[error("its length is missing or too large")]
     Length,
     #[error("{0}")]
     Zstd(#[from] std::io::Error),
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_encoded_is_decoded() {
+    fn encoded_chunks_round_trip() {
         for text in ["", "a", &"hello ".repeat(10_000), "\u{10ffff}é"] {
             assert_eq!(decode(&encode(text)).unwrap(), text.as_bytes());
         }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_start_of_a_chunk_is_read_from_its_first_bytes() {
+    fn the_head_of_a_chunk_is_parsed_from_its_first_bytes() {
         let mut state = 1_u64;
         let mut random = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_noticed_and_costs_no_memory() {
+    fn damage_is_detected_without_allocating() {
         let whole = encode(&"hello ".repeat(10_000));
         assert!(matches!(decode(&[]), Err(Unreadable::Empty)));
         assert!(matches!(decode(&[7, 1]), Err(Unreadable::Codec(7))));

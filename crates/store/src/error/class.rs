@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sqlite_codes_are_sorted() {
+    fn sqlite_codes_are_classified() {
         // https://www.sqlite.org/rescode.html, including extended codes.
         for (code, name) in [
             (5, "BUSY"),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn postgres_codes_are_sorted() {
+    fn postgres_codes_are_classified() {
         for code in [
             "53100", "53200", "53300", "53400", "40P01", "40001", "25006", "25P02", "08000", "08003", "08006", "08P01",
             "57014", "57P01", "57P02", "57P03", "57P05", "55P03", "55006", "58030", "0A000", "26000", "3D000", "28P01",
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_cannot_be_used_is_no_reason_to_give_up_a_row() {
+    fn a_broken_connection_is_not_a_refused_row() {
         for error in [
             sqlx::Error::InvalidSavePointStatement,
             sqlx::Error::BeginFailed,

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_others_wrote_is_read_and_the_oldest_is_forgotten() {
+    async fn openings_of_other_processes_are_read_and_the_oldest_evicted() {
         let store = Store::open("sqlite::memory:").await.unwrap();
         let mut openings = Openings::default();
         let read = async |openings: &mut Openings| {

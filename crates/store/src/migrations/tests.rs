@@ -31,7 +31,7 @@ struct Reference {
 }
 
 #[test]
-fn both_folders_hold_the_versions_this_program_knows() {
+fn both_directories_contain_all_known_versions() {
     let known: BTreeSet<String> = VERSIONS
         .iter()
         .map(|version| format!("{:04}_{}.sql", version.number, version.name.replace(' ', "_")))
@@ -46,7 +46,7 @@ fn both_folders_hold_the_versions_this_program_knows() {
 }
 
 #[tokio::test]
-async fn both_databases_end_with_the_same_schema() {
+async fn both_databases_reach_the_same_schema() {
     let Some(postgres) = Postgres::launch().await else { return };
     let sqlite = Store::open("sqlite::memory:").await.unwrap();
     let postgres = Store::open(&postgres.create_database().await).await.unwrap();

@@ -18,7 +18,7 @@ pub(super) fn sqlite(pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
             connection.ping().await?;
             let stuck = connection.is_in_transaction();
             if stuck {
-                tracing::debug!("a connection whose transaction could not be ended is closed");
+                tracing::debug!("connection closed, its transaction could not be ended");
             }
             Ok(!stuck)
         })
@@ -34,7 +34,7 @@ pub(super) fn postgres(pool: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
             let row = connection.fetch_one(sqlx::raw_sql("SELECT now() = statement_timestamp() AS idle")).await?;
             let idle: bool = row.try_get("idle")?;
             if !idle || connection.is_in_transaction() {
-                tracing::debug!("a connection whose transaction could not be ended is closed");
+                tracing::debug!("connection closed, its transaction could not be ended");
                 return Ok(false);
             }
             Ok(true)
@@ -134,19 +134,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_that_ended_by_itself_is_followed_by_others() {
+    async fn a_connection_is_usable_after_an_automatic_rollback() {
         on_both(a_transaction_that_ended_by_itself_spoils_nothing).await;
     }
 
     #[tokio::test]
-    async fn cancelled_calls_are_followed_by_others() {
+    async fn a_connection_is_usable_after_a_cancelled_call() {
         on_both(cancelled_calls_spoil_nothing).await;
     }
 
     /// Covers the case in which SQLite itself ends a transaction: a statement without a statement journal finds no
     /// space.
     #[tokio::test]
-    async fn a_full_file_is_written_to_again_when_there_is_room() {
+    async fn writing_resumes_when_a_full_disk_has_space() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite://{}/test.db", directory.path().display())).await.unwrap();
         let insert = "INSERT INTO openings (hash, session_id, created_at) VALUES ($1, 's', 1)";

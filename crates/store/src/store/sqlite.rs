@@ -36,7 +36,8 @@ const READERS: u32 = 4;
 /// Minimum version. Earlier versions can lose committed writes if one process checkpoints while another one commits
 /// ("WAL reset"), which is exactly how the three services use the file.
 const OLDEST: (i64, i64, i64) = (3, 51, 3);
-const _: () = assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= 3_051_003, "this SQLite can lose committed writes");
+const _: () =
+    assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= 3_051_003, "this version of SQLite can lose committed writes");
 
 /// Page size of a new file in bytes; an existing file keeps its own. Rows of the log have about two kilobytes: in pages
 /// of 4096 bytes most of them would overflow or leave a gap, and half as many large pages cost less to verify, to log
@@ -155,7 +156,7 @@ async fn look(options: &SqliteConnectOptions, path: &Path) -> Result<Option<Orig
         Ok(original) => original,
         Err(Error::Corrupt(why)) => {
             let why = format!(
-                "{why}; {} was left as it is: bring back a copy of it, or let `sqlite3 FILE .recover` save what can be read",
+                "{why}; {} was not changed: restore a backup, or save the readable rows with `sqlite3 FILE .recover`",
                 path.display()
             );
             return Err(Error::Corrupt(why.into()));
@@ -166,7 +167,7 @@ async fn look(options: &SqliteConnectOptions, path: &Path) -> Result<Option<Orig
         let mut copy = path.to_owned().into_os_string();
         copy.push(Original::copy_suffix(&mut tx).await?);
         drop(tx);
-        tracing::info!(copy = %copy.display(), "this is a database of the original: copying it, then taking it over");
+        tracing::info!(copy = %copy.display(), "database of the Node.js version found, backing it up and importing it");
         backup::backup(&look, Path::new(&copy)).await?;
     } else {
         drop(tx);
@@ -293,7 +294,7 @@ impl Pools {
     /// Closes all connections before the file is reopened, because two logs at once would share one index.
     async fn leave(&self) -> Result<(), Error> {
         let closed = timeout(PATIENCE, self.close()).await;
-        closed.map_err(|_| Error::Unavailable("calls on the old connections do not end".into()))
+        closed.map_err(|_| Error::Unavailable("calls on the old connections did not end".into()))
     }
 }
 

@@ -126,7 +126,7 @@ async fn secrets_stay_where_they_are(database: &Database) {
     let actions: Vec<_> = about(database, "credential", &id.to_string()).await.into_iter().map(|e| e.1).collect();
     assert_eq!(actions.first().map(String::as_str), Some("created"));
     assert_eq!(actions.last().map(String::as_str), Some("deleted"));
-    assert!(actions.len() >= 4, "a login that was replaced is seen, a rest is not: {actions:?}");
+    assert!(actions.len() >= 4, "a replaced login is recorded, leftovers are not: {actions:?}");
 }
 
 async fn requests_are_noted_once(database: &Database) {

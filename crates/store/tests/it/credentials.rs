@@ -63,7 +63,7 @@ async fn the_newest_is_active_until_the_user_says_otherwise(database: &Database)
     for missing in [credentials::activate(store, 99).await, credentials::delete(store, 99).await] {
         assert!(matches!(missing, Err(Error::NotFound { what: "credential" })), "{missing:?}");
     }
-    assert_eq!(active(database).await.as_deref(), Some("t1"), "a mistake changes nothing");
+    assert_eq!(active(database).await.as_deref(), Some("t1"), "an invalid change has no effect");
     credentials::delete(store, one).await.unwrap();
     assert_eq!(active(database).await, None);
     assert_eq!(credentials::delete_all(store).await.unwrap(), 1);

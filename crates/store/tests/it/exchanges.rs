@@ -328,7 +328,7 @@ async fn loaders_take_turns(database: &Database) {
 }
 
 #[tokio::test]
-async fn a_request_that_vanishes_in_between_is_tried_again() {
+async fn a_request_deleted_concurrently_is_retried() {
     crate::fixture::on_sqlite(async |database: &Database| {
         let vanish = "CREATE TRIGGER vanish BEFORE INSERT ON responses
                       BEGIN DELETE FROM requests WHERE id = NEW.id; END";

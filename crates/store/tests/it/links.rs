@@ -127,7 +127,11 @@ async fn a_list_adds_and_changes_nothing_else(database: &Database) {
         all.into_iter().map(|linked| (linked.model.id, linked.is_default)).collect::<Vec<_>>()
     };
     let row = |id: &str, default| (id.to_owned(), default);
-    assert_eq!(linked().await, [row("b", true), row("a", false)], "the first listed is the default of who has none");
+    assert_eq!(
+        linked().await,
+        [row("b", true), row("a", false)],
+        "the first listed model is the default of a provider without one"
+    );
     let model = models::get(store, "a").await.unwrap();
     assert_eq!(model.description.as_deref(), Some("a - Discovered from p"));
     assert_eq!(model.capabilities, ["chat", "completion"]);

@@ -23,7 +23,7 @@ async fn providers_in(store: &Store) -> i64 {
 }
 
 #[tokio::test]
-async fn urls_that_name_no_database_are_refused_without_repeating_them() {
+async fn invalid_urls_are_refused_without_quoting_them() {
     for url in ["", "mysql://u:canary@h/d", "/canary.db", "sqlite:", "sqlite:///tmp/canary.db?mode=rwc", "postgres://["]
     {
         let error = Store::open(url).await.unwrap_err();
@@ -33,7 +33,7 @@ async fn urls_that_name_no_database_are_refused_without_repeating_them() {
 }
 
 #[tokio::test]
-async fn memory_is_a_database_of_its_own() {
+async fn each_memory_database_is_separate() {
     let one = Store::open("sqlite::memory:").await.unwrap();
     let two = Store::open("sqlite::memory:").await.unwrap();
     settings::put(&one, &[("k".to_owned(), "v".to_owned())], 1).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_new_file_is_private() {
 }
 
 #[tokio::test]
-async fn opening_again_finds_everything_and_seeds_nothing() {
+async fn reopening_keeps_all_rows_and_seeds_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let url = url(&directory.path().join("test.db"));
     let store = Store::open(&url).await.unwrap();
@@ -78,7 +78,7 @@ async fn opening_again_finds_everything_and_seeds_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_of_another_program_is_left_as_it_is() {
+async fn a_file_of_another_program_is_left_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("other.db");
     on_file(&path, "CREATE TABLE cats (name TEXT); INSERT INTO cats VALUES ('Tom')").await;
@@ -89,7 +89,7 @@ async fn a_file_of_another_program_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_file_of_a_newer_version_is_left_as_it_is() {
+async fn a_file_of_a_newer_version_is_left_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("newer.db");
     Store::open(&url(&path)).await.unwrap().close().await;
@@ -106,7 +106,7 @@ async fn a_file_of_a_newer_version_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_left_as_it_is() {
+async fn a_file_that_is_not_a_database_is_left_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("novel.txt");
     std::fs::write(&path, "It was a dark and stormy night. ".repeat(100)).unwrap();
@@ -117,7 +117,7 @@ async fn a_file_that_is_no_database_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_place_that_cannot_be_written_is_named() {
+async fn an_unwritable_path_is_named() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("file"), "").unwrap();
     let error = Store::open(&url(&directory.path().join("file/test.db"))).await.unwrap_err();
@@ -172,7 +172,7 @@ async fn three_may_open_a_new_postgres_database_at_once() {
 }
 
 #[tokio::test]
-async fn a_postgres_database_that_is_not_ours_is_left_as_it_is() {
+async fn a_foreign_postgres_database_is_left_unchanged() {
     let Some(postgres) = Postgres::launch().await else { return };
     let url = postgres.create_database().await;
     let mut connection = PgConnection::connect(&url).await.unwrap();

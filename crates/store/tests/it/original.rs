@@ -107,7 +107,7 @@ async fn seen(path: &Path, state: &State, pick: impl Fn(&Pair) -> &'static str) 
 }
 
 #[tokio::test]
-async fn every_state_is_taken_over_without_losing_a_row() {
+async fn every_version_is_imported_without_losing_a_row() {
     for state in STATES {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("provider-router.db");
@@ -136,13 +136,13 @@ async fn every_state_is_taken_over_without_losing_a_row() {
         assert_eq!(total, if state.has("catalogue") { 2 } else { 3 }, "{}", state.name);
         store.close().await;
         Store::open(&url(&path)).await.unwrap().close().await;
-        assert_eq!(copies(&path), copy, "{}: it is taken over once", state.name);
+        assert_eq!(copies(&path), copy, "{}: imported only once", state.name);
         assert_eq!(seen(&path, state, |pair| pair.ours).await, after, "{}", state.name);
     }
 }
 
 #[tokio::test]
-async fn what_the_original_meant_is_understood() {
+async fn values_of_the_nodejs_version_are_interpreted() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("provider-router.db");
     STATES.last().unwrap().make(&path).await;
@@ -150,9 +150,9 @@ async fn what_the_original_meant_is_understood() {
 
     let setting = async |key: &str| settings::get(&store, key).await.unwrap().map(|setting| setting.value);
     assert_eq!(setting("server.port").await.unwrap(), "3001");
-    assert_eq!(setting("active_provider").await.unwrap(), "lm-studio-default", "a kind is no id");
+    assert_eq!(setting("active_provider").await.unwrap(), "lm-studio-default", "a type is not an id");
     assert_eq!(setting("my 'own' key").await.unwrap(), "Größe 1.50");
-    assert_eq!(setting("server.host").await, None, "it was its default, which listens to everybody");
+    assert_eq!(setting("server.host").await, None, "it was the default, which listens on all addresses");
     assert_eq!(setting("original.server.host").await.unwrap(), "0.0.0.0");
     let at = settings::get(&store, "logging.level").await.unwrap().unwrap().updated_at;
     assert_eq!(at, 1_700_000_002_000);
@@ -182,7 +182,7 @@ async fn what_the_original_meant_is_understood() {
 }
 
 #[tokio::test]
-async fn the_oldest_log_becomes_requests() {
+async fn the_oldest_log_format_becomes_requests() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("provider-router.db");
     STATES[0].make(&path).await;
@@ -212,7 +212,7 @@ async fn the_oldest_log_becomes_requests() {
 }
 
 #[tokio::test]
-async fn secrets_are_sealed_and_nothing_of_them_stays() {
+async fn secrets_are_sealed_and_leave_no_plain_text() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("provider-router.db");
     STATES.last().unwrap().make(&path).await;
@@ -246,7 +246,7 @@ async fn the_copy_is_private() {
 }
 
 #[tokio::test]
-async fn what_would_be_lost_is_refused_and_the_file_left_as_it_is() {
+async fn unknown_tables_and_columns_are_refused_and_the_file_left_unchanged() {
     for (text, told) in [
         ("CREATE TABLE cats (name TEXT)", "a table cats"),
         ("ALTER TABLE sessions ADD COLUMN mood TEXT", "a column sessions.mood"),
@@ -266,7 +266,7 @@ async fn what_would_be_lost_is_refused_and_the_file_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_refused_with_instructions_and_left_as_it_is() {
+async fn a_damaged_file_is_refused_with_instructions_and_left_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("provider-router.db");
     STATES.last().unwrap().make(&path).await;
@@ -284,7 +284,7 @@ async fn a_damaged_file_is_refused_with_instructions_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn three_processes_may_take_it_over_at_once() {
+async fn three_processes_may_import_it_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("provider-router.db");
     let state = STATES.last().unwrap();
@@ -310,7 +310,7 @@ async fn three_processes_may_take_it_over_at_once() {
 }
 
 #[tokio::test]
-#[ignore = "run by three_processes_may_take_it_over_at_once"]
+#[ignore = "run by three_processes_may_import_it_at_once"]
 async fn as_a_child() {
     Store::open(&std::env::var(CHILD_URL).unwrap()).await.unwrap().close().await;
 }

@@ -8,7 +8,7 @@ use sqlx::{Connection, SqliteConnection};
 use crate::exchanges::whole;
 
 #[tokio::test]
-async fn a_postgres_that_was_restarted_is_found_again() {
+async fn a_restarted_postgres_is_reconnected() {
     let Some(mut postgres) = Postgres::launch_own().await else { return };
     let store = Store::open(&postgres.create_database().await).await.unwrap();
     let (batch, pair) = ([whole("a", 1, SessionRef::Opens)], [("k".to_owned(), "v".to_owned())]);
@@ -34,7 +34,7 @@ async fn a_postgres_that_was_restarted_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_foreign_writer_makes_sqlite_unavailable_for_writers_only() {
+async fn an_external_writer_makes_sqlite_unavailable_for_writers_only() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/test.db", directory.path().display());
     let store = Store::open(&url).await.unwrap();

@@ -93,7 +93,7 @@ fn log_of(path: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_backup_that_is_moved_into_place_is_opened_by_itself() {
+async fn a_backup_moved_into_place_is_opened_automatically() {
     let world = World::new().await;
     let before = catalog::version(&world.stores[0]).await.unwrap();
     fs::rename(&world.backup, world.path()).unwrap();
@@ -101,12 +101,12 @@ async fn a_backup_that_is_moved_into_place_is_opened_by_itself() {
     assert!(error.to_string().contains("db_replaced"), "{error}");
     assert_eq!((error.class(), world.stores[0].problem()), (Class::Transient, Some("db_replaced")));
     until(async || put(&world.stores[0], "before").await).await;
-    assert_ne!(catalog::version(&world.stores[0]).await.unwrap(), before, "who looks at it reads all again");
+    assert_ne!(catalog::version(&world.stores[0]).await.unwrap(), before, "readers reload everything");
     world.go_on(&["before"], 1).await;
 }
 
 #[tokio::test]
-async fn a_backup_that_comes_with_its_log_keeps_it() {
+async fn a_backup_with_its_wal_keeps_it() {
     let world = World::new().await;
     let url = format!("sqlite://{}", world.backup.display());
     let other = Store::open(&url).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_backup_that_comes_with_its_log_keeps_it() {
 }
 
 #[tokio::test]
-async fn without_its_file_nothing_is_acknowledged_and_what_is_open_can_be_read() {
+async fn with_a_deleted_file_writes_fail_and_reads_work() {
     let world = World::new().await;
     let aside = world.directory.path().join("aside.db");
     fs::rename(world.path(), &aside).unwrap();
@@ -134,13 +134,13 @@ async fn without_its_file_nothing_is_acknowledged_and_what_is_open_can_be_read()
         // No further connection can be opened, so a read may have to wait for an open one.
         until(async || settings::list(&world.stores[1]).await.map(drop)).await;
     }
-    assert!(!world.path().exists(), "nobody makes another one");
+    assert!(!world.path().exists(), "no other file is created");
     fs::rename(&aside, world.path()).unwrap();
     world.go_on(&["before", "lost"], 2).await;
 }
 
 #[tokio::test]
-async fn a_deleted_file_gives_way_to_the_backup() {
+async fn a_deleted_file_is_replaced_by_the_backup() {
     let world = World::new().await;
     fs::remove_file(world.path()).unwrap();
     put(&world.stores[0], "to nowhere").await.unwrap_err();
@@ -149,7 +149,7 @@ async fn a_deleted_file_gives_way_to_the_backup() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_left_alone() {
+async fn a_replacement_that_is_not_a_database_is_left_unchanged() {
     let world = World::new().await;
     let aside = world.directory.path().join("aside.db");
     fs::rename(world.path(), &aside).unwrap();
@@ -169,7 +169,7 @@ async fn a_file_that_is_no_database_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_is_only_in_a_deleted_log_is_saved() {
+async fn rows_in_a_deleted_wal_are_saved() {
     let world = World::new().await;
     fs::remove_file(log_of(&world.path())).unwrap();
     world.go_on(&["before", "lost"], 2).await;

@@ -48,8 +48,8 @@ async fn what_was_said_is_found_in_every_place_a_body_can_be(database: &Database
     let everywhere = ["not-answered", "in-a-long-answer", "in-its-answer", "in-its-row", "in-pieces", "in-a-chunk"];
     assert_eq!(found(database, "needle").await, everywhere);
     assert_eq!(found(database, "THIMBLE").await, ["in-pieces"]);
-    assert_eq!(found(database, "6 characters").await, [""; 0], "the length of a text was not said");
-    assert_eq!(found(database, "assistant").await, [""; 0], "nor was a role");
+    assert_eq!(found(database, "6 characters").await, [""; 0], "the length of a text is not searched");
+    assert_eq!(found(database, "assistant").await, [""; 0], "a role is not searched");
     let filter = Filter { session_id: Some("in-pieces".to_owned()), ..Filter::default() };
     let narrow = search(&database.store, &filter, "needle", 0, WIDE).await.unwrap();
     assert_eq!((narrow.items.len(), narrow.read, narrow.total), (1, 1, 1));
@@ -73,7 +73,7 @@ async fn a_search_stops_and_goes_on(database: &Database) {
         let (mut filter, mut ids, mut read) = (Filter::default(), Vec::new(), 0);
         loop {
             let found = search(&database.store, &filter, "NUMBER 7", 0, bounds).await.unwrap();
-            assert!(found.read > 0 || found.next.is_none(), "it comes further");
+            assert!(found.read > 0 || found.next.is_none(), "the search advances");
             assert_eq!(found.total, 100);
             assert!(found.read < bounds.read.saturating_add(16) && found.items.len() <= bounds.found, "{bounds:?}");
             read += found.read;

@@ -22,7 +22,7 @@ fn pair(key: &str, value: &str) -> (String, String) {
 
 async fn written_read_reset(database: &Database) {
     let store = &database.store;
-    assert!(settings::delete(store, ACTIVE_PROVIDER).await.unwrap(), "what every new database holds");
+    assert!(settings::delete(store, ACTIVE_PROVIDER).await.unwrap(), "the defaults of every new database");
     assert_eq!(settings::list(store).await.unwrap(), []);
     assert_eq!(settings::get(store, "server.port").await.unwrap(), None);
     settings::put(store, &[pair("server.port", "3001"), pair("logging.level", "info")], 1).await.unwrap();
@@ -65,10 +65,10 @@ async fn the_first_login_replaces_the_active_provider_that_nobody_chose(database
     assert_eq!(active(store).await, ("qwen-proxy-default".to_owned(), false));
     settings::put(store, &[pair(ACTIVE_PROVIDER, "lm-studio-default")], 1).await.unwrap();
     login(store, "b").await;
-    assert_eq!(active(store).await, ("lm-studio-default".to_owned(), false), "it was chosen");
+    assert_eq!(active(store).await, ("lm-studio-default".to_owned(), false), "a value was chosen");
     settings::delete(store, ACTIVE_PROVIDER).await.unwrap();
     login(store, "c").await;
-    assert_eq!(settings::get(store, ACTIVE_PROVIDER).await.unwrap(), None, "so was none");
+    assert_eq!(settings::get(store, ACTIVE_PROVIDER).await.unwrap(), None, "no value was chosen");
 }
 
 async fn a_choice_is_kept_even_if_it_is_what_was_seeded(database: &Database) {

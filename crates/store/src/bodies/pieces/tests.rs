@@ -27,7 +27,7 @@ fn lists_are_compact_json() {
 }
 
 #[test]
-fn a_body_is_the_beginning_and_the_end_of_another_and_something_new() {
+fn a_body_shares_the_prefix_and_suffix_of_another() {
     let chunk = "héllo wörld ".repeat(500);
     let base = [Piece::Chunk(1, 1, 0, chunk.len())];
     // These lengths cut through characters.
@@ -44,7 +44,7 @@ fn a_body_is_the_beginning_and_the_end_of_another_and_something_new() {
 }
 
 #[test]
-fn what_does_not_fit_is_not_shared() {
+fn bodies_that_do_not_match_are_not_shared() {
     let text = "x".repeat(5000);
     let base = [Piece::Chunk(1, 1, 0, 3000), Piece::Text("y".repeat(100))];
     let try_share = |prefix, suffix| share(&base, &text, (prefix, suffix), any);
@@ -64,7 +64,7 @@ fn what_does_not_fit_is_not_shared() {
 }
 
 #[test]
-fn lists_do_not_grow_for_ever() {
+fn piece_lists_are_bounded() {
     let base: Vec<Piece> = (0..128).map(|request| Piece::Chunk(1, request, 0, 100)).collect();
     let text = "x".repeat(12_900);
     assert!(share(&base[..127], &text, (12_700, 0), any).is_some());
@@ -72,7 +72,7 @@ fn lists_do_not_grow_for_ever() {
 }
 
 #[test]
-fn neighbours_become_one() {
+fn adjacent_pieces_are_merged() {
     let base = [Piece::Chunk(1, 1, 0, 2000)];
     let text = "x".repeat(2000);
     let sharing = share(&base, &text, (1500, 500), any).unwrap();
@@ -81,7 +81,7 @@ fn neighbours_become_one() {
 }
 
 #[test]
-fn what_a_provider_received_is_described_by_what_the_client_sent() {
+fn the_upstream_body_is_stored_relative_to_the_client_body() {
     let body = format!(r#"{{"model":"é","messages":"{}"}}"#, "long ".repeat(500));
     let text = body.replace(r#""model":"é""#, r#""model":"è-2""#);
     let json = relative(&body, &text).unwrap();

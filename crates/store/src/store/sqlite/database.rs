@@ -124,7 +124,11 @@ impl Database {
             && linked.lost() == Some(Lost::Replaced)
             && let Err(error) = linked.move_log_aside()
         {
-            tracing::warn!(%error, path = %linked.path().display(), "the log of a replaced database cannot be moved aside");
+            tracing::warn!(
+                %error,
+                path = %linked.path().display(),
+                "cannot move the WAL file of a replaced database aside"
+            );
         }
     }
 
@@ -140,7 +144,7 @@ impl Database {
         let Some(linked) = &pools.linked else { return };
         tracing::error!(
             path = %linked.path().display(),
-            "{}; nothing is written until the file of that name can be opened, which is tried by itself",
+            "{}; nothing is written until the file can be opened, which is retried automatically",
             linked.error(lost)
         );
     }
@@ -167,7 +171,11 @@ impl Database {
             Ok(pools) => pools,
             Err(error) => {
                 *turn = None;
-                tracing::warn!(%error, path = %linked.path().display(), "the file that has replaced the database cannot be used");
+                tracing::warn!(
+                    %error,
+                    path = %linked.path().display(),
+                    "cannot use the file that replaced the database"
+                );
                 return Err(Error::Unavailable(format!("{}; it cannot be used: {error}", linked.error(lost)).into()));
             }
         };
@@ -175,9 +183,9 @@ impl Database {
         *self.0.pools.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pools);
         self.0.reopened.fetch_add(1, Ordering::Release);
         self.0.is_lost.store(false, Ordering::Relaxed);
-        tracing::warn!(path = %linked.path().display(), "the database was opened again: another file has its name");
+        tracing::warn!(path = %linked.path().display(), "database reopened, its file was replaced");
         if timeout(LEAVE, old.close()).await.is_err() {
-            tracing::warn!("calls on the database that was replaced do not end; they are left to themselves");
+            tracing::warn!("calls on the replaced database did not end in time and are no longer awaited");
         }
         Ok(())
     }

@@ -23,8 +23,8 @@ pub(super) fn create_private(path: &Path) -> Result<(), Error> {
     if file.metadata().is_ok_and(|metadata| signalbox_private_files::is_wide(&metadata)) {
         tracing::warn!(
             path = %path.display(),
-            "other users have rights to the database; if they should not see what is asked, run `chmod 600` on it and on the \
-             files beside it"
+            "other users can access the database; to keep its contents private, run `chmod 600` on it and on the files \
+            beside it"
         );
     }
     Ok(())
@@ -50,7 +50,9 @@ pub(super) async fn lock(path: &Path) -> Result<File, Error> {
     };
     match tokio::time::timeout(PATIENCE, waiting).await {
         Ok(locked) => locked.map(|()| file),
-        Err(_) => Err(Error::Unavailable("another process is bringing the database up to date for too long".into())),
+        Err(_) => Err(Error::Unavailable(
+            "another process is taking too long to migrate the database; try again later".into(),
+        )),
     }
 }
 

@@ -27,7 +27,7 @@ fn old_versions_are_refused() {
 }
 
 #[tokio::test]
-async fn each_pool_has_the_durability_it_promises() {
+async fn each_pool_has_its_documented_durability() {
     let directory = tempfile::tempdir().unwrap();
     let (_database, pools) = open_pools(&format!("sqlite://{}/test.db", directory.path().display())).await;
     // FULL is 2, NORMAL is 1.
@@ -48,7 +48,7 @@ async fn each_pool_has_the_durability_it_promises() {
 }
 
 #[tokio::test]
-async fn the_log_lets_others_go_first_while_it_is_asked_to() {
+async fn the_log_yields_to_other_writers_on_request() {
     const WORK: &str = "WITH RECURSIVE n (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM n WHERE n < 100000)
         INSERT INTO settings (key, value, updated_at) SELECT 'n' || n, '', 0 FROM n WHERE TRUE ON CONFLICT (key) DO NOTHING";
     let directory = tempfile::tempdir().unwrap();
@@ -70,7 +70,7 @@ async fn the_log_lets_others_go_first_while_it_is_asked_to() {
 }
 
 #[tokio::test]
-async fn a_new_file_has_large_pages_and_an_old_one_keeps_its_own() {
+async fn a_new_file_has_large_pages_and_an_existing_one_keeps_its_size() {
     let directory = tempfile::tempdir().unwrap();
     for (name, size) in [("new.db", i64::from(PAGE)), ("old.db", 4096)] {
         let path = directory.path().join(name);
@@ -90,7 +90,7 @@ async fn a_new_file_has_large_pages_and_an_old_one_keeps_its_own() {
 }
 
 #[tokio::test]
-async fn a_full_database_is_unavailable_and_nothing_is_lost() {
+async fn a_full_database_is_unavailable_without_data_loss() {
     let (_database, pools) = open_pools("sqlite::memory:").await;
     let pages = pragma(&pools.write, "PRAGMA page_count").await;
     let limit = AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
@@ -115,7 +115,7 @@ async fn a_full_database_is_unavailable_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_drive_begins_the_path_of_windows() {
+fn a_windows_path_begins_with_a_drive() {
     assert_eq!(on_drive("/C:/data/signalbox.db"), Some("C:/data/signalbox.db"));
     assert_eq!(on_drive("/c:"), Some("c:"));
     for elsewhere in ["C:/data", "/data/C:/x", "/1:/x", "//server/share", "/", ""] {
