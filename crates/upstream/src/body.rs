@@ -28,7 +28,7 @@ use crate::pool::Pool;
 /// the next request; if it is dropped earlier, the connection is closed at once. The end is `None`, or
 /// [`is_end_stream`](http_body::Body::is_end_stream) returning `true` after the last frame of a body with a declared
 /// length. An error ends the body as well.
-#[must_use = "a body that is dropped closes its connection"]
+#[must_use = "a dropped body closes its connection"]
 pub struct Body(Inner);
 
 enum Inner {

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns_and_nothing_is_lost() {
+    fn address_families_alternate_and_no_address_is_lost() {
         for (given, ordered) in [
             (&["::1", "::2", "::3", "1.1.1.1"][..], &["::1", "1.1.1.1", "::2", "::3"][..]),
             (&["1.1.1.1", "::1", "::2"], &["1.1.1.1", "::1", "::2"]),
@@ -164,20 +164,20 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_worth_what_it_resolves_to() {
+    fn a_name_is_judged_by_its_addresses() {
         let origin = origin(AddressPolicy::default());
         let mixed = allowed(&origin, addresses(&["169.254.169.254", "1.1.1.1", "fe80::1"])).unwrap();
         assert_eq!(mixed, addresses(&["1.1.1.1"]));
         let error = allowed(&origin, addresses(&["169.254.169.254", "::"])).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "provider.test is not called: the address 169.254.169.254 is link-local, which is not allowed"
+            "cannot connect to provider.test: the address 169.254.169.254 is link-local, which is not allowed"
         );
         assert!(error.may_retry());
     }
 
     #[tokio::test]
-    async fn a_name_without_address_is_a_dns_error() {
+    async fn a_name_without_addresses_is_a_dns_error() {
         // Resolvers reject a name with an empty label without sending a query.
         let nobody = Origin { host: HostName::Name("no..such".into()), ..origin(AddressPolicy::default()) };
         let error = resolve(&nobody).await.unwrap_err();

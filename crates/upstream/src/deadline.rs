@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_timer_follows_deadlines_both_ways() {
+    async fn the_timer_follows_earlier_and_later_deadlines() {
         let start = Instant::now();
         let mut timer = Timer::default();
         let mut at = async |seconds| {
@@ -140,11 +140,11 @@ mod tests {
         };
         assert_eq!(at(10).await, 10);
         assert_eq!(at(30).await, 30);
-        assert_eq!(at(20).await, 30, "a deadline that has passed is over at once");
+        assert_eq!(at(20).await, 30, "a past deadline expires at once");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_deadline_moved_nearer_or_later_before_it_fires_is_obeyed() {
+    async fn a_deadline_moved_before_it_fires_is_honoured() {
         for (first, second) in [(60, 5), (5, 60)] {
             let start = Instant::now();
             let mut timer = Timer::default();

@@ -20,7 +20,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The name only resolves to addresses that may not be called.
-    #[error("{host} is not called: {source}")]
+    #[error("cannot connect to {host}: {source}")]
     Policy {
         /// The name.
         host: String,
@@ -111,7 +111,7 @@ pub enum Error {
     #[error("the provider switched to another protocol")]
     SwitchedProtocols,
     /// Informational responses (1xx) keep arriving, but no final response.
-    #[error("the provider sends provisional responses without an end instead of a response")]
+    #[error("the provider sent too many provisional responses and no final one")]
     NoAnswer,
 }
 

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_headers_of_the_message_survive() {
+    fn only_end_to_end_headers_are_kept() {
         let mut headers = HeaderMap::new();
         for name in [
             "te",

@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_range_has_its_reach() {
+    fn every_address_range_is_classified() {
         let table: &[(Reach, &[&str])] = &[
             (Reach::Public, &["1.1.1.1", "172.15.0.1", "172.32.0.1", "100.63.0.1", "100.128.0.1", "169.253.0.1"]),
             (Reach::Public, &["2606:4700::1111", "64:ff9b::1.1.1.1", "::ffff:1.1.1.1", "2002:101:101::"]),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_decides_about_private_and_loopback_only() {
+    fn the_policy_applies_to_private_and_loopback_addresses_only() {
         for allow_private in [false, true] {
             for allow_loopback in [false, true] {
                 let policy = AddressPolicy { allow_private, allow_loopback };

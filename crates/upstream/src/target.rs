@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_names_a_port_only_where_needed() {
+    fn the_authority_contains_only_a_non_default_port() {
         for (url, authority) in [
             ("https://API.Example.com/v1", "api.example.com"),
             ("https://api.example.com:443", "api.example.com"),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base_url_is_refused() {
+    fn invalid_base_urls_are_refused() {
         for (url, error) in [
             ("ftp://example.com", TargetError::Scheme("ftp".into())),
             ("file:///etc/passwd", TargetError::Scheme("file".into())),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn no_spelling_of_a_forbidden_address_passes() {
+    fn forbidden_addresses_are_refused_in_every_spelling() {
         for host in [
             "169.254.169.254",
             "2852039166",
@@ -251,7 +251,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn i18_any_text_is_an_address_or_refused(
+        fn i18_any_text_is_a_base_url_or_refused(
             text in any::<String>(),
             host in "[a-z0-9.@:%\\[\\]-]{0,30}",
             path in "[ -~]{0,20}",

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bad_ca_file_is_an_error_and_not_ignored() {
+    fn an_invalid_ca_file_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ca.pem");
         assert!(matches!(connector(Some(&path)), Err(ConfigError::CaFile { .. })));

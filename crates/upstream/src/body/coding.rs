@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_head_gives_a_hint_and_loses_what_is_no_longer_true() {
+    fn the_head_hints_at_the_coding_and_loses_stale_headers() {
         for (values, hint) in [
             (&[][..], None),
             (&["identity"], None),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_recognised_whatever_the_head_says() {
+    fn plain_text_is_recognised_despite_the_head() {
         for text in
             ["{\"choices\":[]}   ", "data: {\"choices\"", "\u{feff}[{\"id\":\"m\"}]  ", "\n\n<html>überall", "[]", ""]
         {
@@ -165,13 +165,13 @@ mod tests {
             }
         }
         assert_eq!(Hint::Brotli.judge(b"data: ", false), Verdict::Undecided);
-        assert_eq!(Hint::Marked.judge(b"d", false), Verdict::Plain, "nothing is held back without need");
+        assert_eq!(Hint::Marked.judge(b"d", false), Verdict::Plain, "nothing is withheld unnecessarily");
         assert_eq!(Hint::Marked.judge(b"(", false), Verdict::Undecided);
         assert_eq!(Hint::Marked.judge(b"(x", false), Verdict::Plain);
     }
 
     #[test]
-    fn codings_are_recognised_by_their_marks() {
+    fn codings_are_recognised_by_their_magic_bytes() {
         for hint in [Hint::Brotli, Hint::Deflate, Hint::Marked] {
             assert_eq!(hint.judge(b"\x1f\x8b\x08", false), Verdict::Encoded(Coding::Gzip));
             assert_eq!(hint.judge(b"\x28\xb5\x2f\xfd", false), Verdict::Encoded(Coding::Zstd));

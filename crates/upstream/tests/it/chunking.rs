@@ -99,7 +99,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_cut_delivers_the_same_bytes(
+    fn chunk_boundaries_do_not_change_the_bytes(
         script in Script::any(&[Framing::Length, Framing::Chunked, Framing::UntilClose]),
     ) {
         let (bytes, end) = script.play(&client(), 0..script.wire().len());
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn half_a_response_never_looks_whole(
+    fn a_partial_response_never_looks_complete(
         script in Script::any(&[Framing::Length, Framing::Chunked]),
         cut in any::<proptest::sample::Index>(),
     ) {

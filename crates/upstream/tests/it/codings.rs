@@ -83,7 +83,7 @@ async fn receive(client: &Client, name: &str, pieces: &[Vec<u8>], chunked: bool)
 }
 
 #[tokio::test]
-async fn every_coding_is_decoded_however_it_is_cut() {
+async fn every_coding_is_decoded_at_any_chunk_boundaries() {
     let client = client();
     let text = format!(r#"{{"choices":[{{"message":{{"content":"{}"}}}}]}}"#, "höher und ".repeat(9000));
     for coding in CODINGS {
@@ -129,7 +129,7 @@ async fn each_event_of_an_encoded_stream_arrives_before_the_next_is_sent() {
 }
 
 #[tokio::test]
-async fn what_is_not_encoded_passes_whatever_its_head_says() {
+async fn unencoded_bodies_pass_despite_the_head() {
     let client = client();
     for text in [r#"{"error":{"message":"no"}}"#, "data: {\"choices\":[]}\n\n", "[]", "", "Ungültig"] {
         for name in ["gzip", "br", "deflate", "zstd", "\"gzip\"", "\"\"", "none", "utf-8", "identity, gzip", "8bit"] {
@@ -144,7 +144,7 @@ async fn what_is_not_encoded_passes_whatever_its_head_says() {
 }
 
 #[tokio::test]
-async fn a_coding_is_known_by_its_bytes_where_the_head_says_something_else() {
+async fn a_coding_is_recognised_despite_a_wrong_head() {
     let client = client();
     for (coding, name) in
         [("gzip", "utf-8"), ("gzip", "\"gzip\""), ("gzip", "br"), ("zstd", "none"), ("zlib", "\"deflate\"")]
@@ -157,7 +157,7 @@ async fn a_coding_is_known_by_its_bytes_where_the_head_says_something_else() {
 }
 
 #[tokio::test]
-async fn several_members_are_one_body() {
+async fn concatenated_gzip_members_are_one_body() {
     for coding in ["gzip", "zstd"] {
         let pieces = [encode(coding, &[b"one, "]).await, encode(coding, &[b"two"]).await].concat();
         let (received, end) = receive(&client(), coding, &pieces, true).await;
@@ -167,7 +167,7 @@ async fn several_members_are_one_body() {
 }
 
 #[tokio::test]
-async fn a_bomb_is_decoded_only_as_fast_as_it_is_read() {
+async fn a_decompression_bomb_is_decoded_only_as_fast_as_it_is_read() {
     let zeros = vec![b' '; 1 << 20];
     for coding in CODINGS {
         let bomb = encode(coding, &[&zeros[..]; 2]).await.concat();
@@ -188,7 +188,7 @@ async fn a_bomb_is_decoded_only_as_fast_as_it_is_read() {
 }
 
 #[tokio::test]
-async fn what_is_cut_or_damaged_is_no_complete_body() {
+async fn a_truncated_or_damaged_body_is_an_error() {
     let text = "what is said ".repeat(300);
     for coding in CODINGS {
         let whole = encode(coding, &[text.as_bytes()]).await.concat();
@@ -208,7 +208,7 @@ async fn what_is_cut_or_damaged_is_no_complete_body() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_within_an_encoded_body_is_a_reset() {
+async fn a_reset_within_an_encoded_body_is_a_reset() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let piece = encode("gzip", &[b"data: 1\n\n", b"data: 2\n\n"]).await.swap_remove(0);
@@ -221,7 +221,7 @@ async fn a_connection_that_breaks_within_an_encoded_body_is_a_reset() {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_after_an_encoded_body() {
+async fn a_connection_is_reused_after_an_encoded_body() {
     let client = client();
     for coding in ["gzip", "zstd"] {
         let pieces = encode(coding, &[b"ok"]).await;

@@ -52,7 +52,7 @@ async fn silence_before_the_head_is_a_headers_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dripping_head_does_not_move_its_deadline() {
+async fn a_dripping_head_does_not_extend_its_deadline() {
     for beginning in [&b"HTTP/1.1 200 OK\r\nx-slow: "[..], b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nx-slow: "]
     {
         let (server, client) = (Server::bind().await, client());
@@ -74,7 +74,7 @@ async fn a_dripping_head_does_not_move_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sending_the_request_is_part_of_the_headers_deadline() {
+async fn the_headers_deadline_includes_sending_the_request() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let deadlines = Deadlines { headers: MINUTE, ..NEVER };
@@ -85,7 +85,7 @@ async fn sending_the_request_is_part_of_the_headers_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_total_deadline_holds_before_the_head_too() {
+async fn the_total_deadline_applies_before_the_head() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let deadlines = Deadlines { total: MINUTE, ..NEVER };
@@ -136,7 +136,7 @@ async fn a_dripping_body_is_not_idle_but_ends_at_the_total_deadline() {
 }
 
 #[tokio::test]
-async fn the_readers_own_pauses_do_not_count_as_idle() {
+async fn pauses_of_the_reader_do_not_count_as_idle() {
     let (server, client) = (Server::bind().await, client());
     let deadlines = Deadlines { idle: MINUTE, ..NEVER };
     let (mut body, mut peer) = begun(&client, &server, &deadlines).await;
@@ -152,7 +152,7 @@ async fn the_readers_own_pauses_do_not_count_as_idle() {
 }
 
 #[tokio::test]
-async fn a_stream_without_pauses_ends_at_the_total_deadline() {
+async fn a_steady_stream_ends_at_the_total_deadline() {
     let (server, client) = (Server::bind().await, client());
     let deadlines = Deadlines { total: MINUTE, ..NEVER };
     let (mut body, mut peer) = begun(&client, &server, &deadlines).await;
@@ -170,14 +170,14 @@ async fn a_stream_without_pauses_ends_at_the_total_deadline() {
                 return error;
             }
         }
-        unreachable!("the stream goes on after its deadline");
+        unreachable!("the stream continues after its deadline");
     };
     let (error, ()) = tokio::join!(read, flood);
     assert!(matches!(error, Error::TotalTimeout { after: MINUTE }), "{error:?}");
 }
 
 #[tokio::test]
-async fn the_total_deadline_needs_no_timer() {
+async fn the_total_deadline_is_checked_without_its_timer() {
     let (server, client) = (Server::bind().await, client());
     let deadlines = Deadlines { total: MINUTE, ..NEVER };
     let (mut body, _peer) = begun(&client, &server, &deadlines).await;
@@ -191,7 +191,7 @@ async fn the_total_deadline_needs_no_timer() {
 }
 
 #[tokio::test]
-async fn the_defaults_let_an_ordinary_exchange_pass() {
+async fn the_default_deadlines_allow_an_ordinary_exchange() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let deadlines = Deadlines::default();

@@ -31,7 +31,7 @@ async fn a_body_that_ends_early_is_truncated() {
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nhello",
     ] {
         let (bytes, end) = outcome(response).await;
-        assert_eq!(bytes, b"hello", "what came is delivered");
+        assert_eq!(bytes, b"hello", "the received bytes are delivered");
         let error = end.unwrap_err();
         assert!(matches!(error, Error::Truncated { .. }), "{}: {error:?}", response.escape_ascii());
         assert_eq!((error.code(), error.may_retry()), ("upstream_reset", false));
@@ -39,7 +39,7 @@ async fn a_body_that_ends_early_is_truncated() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_a_protocol_error() {
+async fn invalid_http_is_a_protocol_error() {
     let many: String = (0..101).map(|n| format!("x-{n}: 1\r\n")).collect();
     let large = format!("x: {}\r\n", "y".repeat(70_000));
     for response in [
@@ -61,7 +61,7 @@ async fn what_is_not_http_is_a_protocol_error() {
 }
 
 #[tokio::test]
-async fn a_few_provisional_responses_are_passed_over_and_a_flood_of_them_is_cut() {
+async fn a_few_provisional_responses_are_skipped_and_a_flood_is_an_error() {
     let hint = "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n";
     let honest = hint.repeat(8) + "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
     assert_eq!(outcome(honest.as_bytes()).await.0, b"hello");
@@ -87,7 +87,7 @@ async fn a_few_provisional_responses_are_passed_over_and_a_flood_of_them_is_cut(
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_before_the_head_is_reset() {
+async fn a_connection_closed_before_the_head_is_a_reset() {
     for response in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-le", b"HTTP/1.1 100 Continue\r\n\r\n"] {
         let (_, end) = outcome(response).await;
         let error = end.unwrap_err();
@@ -110,7 +110,7 @@ async fn a_reset_before_the_head_is_a_reset() {
 }
 
 #[tokio::test]
-async fn a_reset_in_the_middle_is_a_reset_after_what_came() {
+async fn a_reset_in_the_body_comes_after_the_received_bytes() {
     for head in ["content-length: 100", "transfer-encoding: chunked", "x-framing: until the end"] {
         let (server, client) = (Server::bind().await, client());
         let target = server.target();
@@ -124,13 +124,13 @@ async fn a_reset_in_the_middle_is_a_reset_after_what_came() {
         let error = body.frame().await.unwrap().unwrap_err();
         assert!(matches!(error, Error::Reset { head_received: true, .. }), "{head}: {error:?}");
         assert_eq!((error.code(), error.may_retry()), ("upstream_reset", false));
-        assert!(body.frame().await.is_none(), "nothing comes after an error");
+        assert!(body.frame().await.is_none(), "no data follows an error");
         assert_eq!(client.open_connections(), 0);
     }
 }
 
 #[tokio::test]
-async fn nobody_listening_is_a_refused_connection() {
+async fn a_closed_port_is_a_refused_connection() {
     let target = Server::bind().await.target();
     let error = client().send(&target, get(&target, "/"), &NEVER).await.unwrap_err();
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
@@ -138,7 +138,7 @@ async fn nobody_listening_is_a_refused_connection() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_where_it_must_not_is_not_called() {
+async fn a_name_with_a_forbidden_address_is_not_called() {
     let server = Server::bind().await;
     let port = server.target().authority().rsplit_once(':').unwrap().1.to_owned();
     let policy = AddressPolicy { allow_private: true, allow_loopback: false };

@@ -9,7 +9,7 @@ use crate::server::Server;
 use crate::{NEVER, client, post};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_hundred_at_once_all_get_their_own_answer() {
+async fn two_hundred_concurrent_requests_get_their_own_answers() {
     const AT_ONCE: usize = 200;
     const ROUNDS: usize = 5;
     let server = Arc::new(Server::bind().await);

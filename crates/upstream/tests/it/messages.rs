@@ -9,7 +9,7 @@ use crate::server::{Server, settle};
 use crate::{NEVER, OK, client, get, post, read_all};
 
 #[tokio::test]
-async fn a_request_carries_its_own_headers_and_ours() {
+async fn a_request_carries_its_own_and_the_connection_headers() {
     let server = Server::bind().await;
     let target = server.target();
     let mut request = post(&target, "/v1/chat?x=1", "{}");
@@ -43,7 +43,7 @@ async fn a_request_carries_its_own_headers_and_ours() {
 }
 
 #[tokio::test]
-async fn an_empty_post_says_so_and_a_get_does_not() {
+async fn an_empty_post_has_a_content_length_and_a_get_has_none() {
     let server = Server::bind().await;
     let target = server.target();
     let client = client();
@@ -60,7 +60,7 @@ async fn an_empty_post_says_so_and_a_get_does_not() {
 }
 
 #[tokio::test]
-async fn a_large_body_arrives_whole() {
+async fn a_large_body_arrives_completely() {
     let body: Vec<u8> = (0_u32..2 << 20).flat_map(u32::to_le_bytes).collect();
     let server = Server::bind().await;
     let target = server.target();
@@ -76,7 +76,7 @@ async fn a_large_body_arrives_whole() {
 }
 
 #[tokio::test]
-async fn an_answer_before_the_request_is_read_is_an_answer() {
+async fn an_early_answer_is_an_answer() {
     let server = Server::bind().await;
     let target = server.target();
     let (client, request) = (client(), post(&target, "/", vec![0; 16 << 20]));
@@ -92,7 +92,7 @@ async fn an_answer_before_the_request_is_read_is_an_answer() {
 }
 
 #[tokio::test]
-async fn every_framing_has_its_end() {
+async fn every_framing_ends_correctly() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     for (response, kept) in [
@@ -116,7 +116,7 @@ async fn every_framing_has_its_end() {
 }
 
 #[tokio::test]
-async fn the_length_is_known_where_it_is_announced() {
+async fn a_declared_length_is_known() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let (answer, _peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(OK));
@@ -124,12 +124,12 @@ async fn the_length_is_known_where_it_is_announced() {
     assert_eq!(http_body::Body::size_hint(&body).exact(), Some(2));
     assert!(!http_body::Body::is_end_stream(&body));
     body.frame().await.unwrap().unwrap();
-    assert!(http_body::Body::is_end_stream(&body), "nobody has to ask for the end of a body of known length");
+    assert!(http_body::Body::is_end_stream(&body), "a body of known length ends without another read");
     assert_eq!(client.idle_connections(), 1);
 }
 
 #[tokio::test]
-async fn informational_heads_are_passed_over() {
+async fn informational_heads_are_skipped() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let mut bytes = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".to_vec();
@@ -141,7 +141,7 @@ async fn informational_heads_are_passed_over() {
 }
 
 #[tokio::test]
-async fn a_switch_of_protocols_is_refused() {
+async fn switching_protocols_is_refused() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let head = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n";
@@ -153,7 +153,7 @@ async fn a_switch_of_protocols_is_refused() {
 }
 
 #[tokio::test]
-async fn redirects_and_errors_are_answers() {
+async fn redirects_and_errors_are_returned_as_answers() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let head = b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n";

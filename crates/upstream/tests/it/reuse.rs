@@ -33,7 +33,7 @@ async fn the_next_request_uses_the_same_connection() {
 }
 
 #[tokio::test]
-async fn another_origin_or_policy_gets_its_own_connection() {
+async fn another_origin_or_policy_uses_its_own_connection() {
     let (server, client) = (Server::bind().await, client());
     let _peer = warm_up(&client, &server).await;
     let strict = AddressPolicy { allow_private: false, allow_loopback: true };
@@ -46,7 +46,7 @@ async fn another_origin_or_policy_gets_its_own_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_closed_while_idle_costs_nothing() {
+async fn a_connection_closed_while_idle_is_replaced() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     drop(warm_up(&client, &server).await);
@@ -64,7 +64,7 @@ async fn a_connection_closed_while_idle_costs_nothing() {
 }
 
 #[tokio::test]
-async fn unasked_bytes_on_an_idle_connection_are_nobodys_answer() {
+async fn unsolicited_bytes_on_an_idle_connection_close_it() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let mut peer = warm_up(&client, &server).await;
@@ -76,7 +76,7 @@ async fn unasked_bytes_on_an_idle_connection_are_nobodys_answer() {
 }
 
 #[tokio::test]
-async fn a_request_lost_on_a_pooled_connection_is_sent_once_more() {
+async fn a_request_lost_on_a_pooled_connection_is_resent_once() {
     // Closed in an orderly way or reset, after reading the whole request, a part of it, or nothing.
     for (reset, read) in [(false, usize::MAX), (true, usize::MAX), (false, 10), (true, 10), (true, 0)] {
         let (server, client) = (Server::bind().await, client());
@@ -126,7 +126,7 @@ async fn a_request_is_sent_twice_at_most() {
 }
 
 #[tokio::test]
-async fn a_request_that_a_new_connection_loses_is_not_sent_again() {
+async fn a_request_lost_on_a_new_connection_is_not_resent() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let losing = async { drop(server.accept().await.request().await) };
@@ -137,7 +137,7 @@ async fn a_request_that_a_new_connection_loses_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_request_whose_answer_had_begun_is_not_sent_again() {
+async fn a_request_with_a_partial_answer_is_not_resent() {
     for beginning in [&b"H"[..], b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-"] {
         let (server, client) = (Server::bind().await, client());
         let target = server.target();
@@ -154,7 +154,7 @@ async fn a_request_whose_answer_had_begun_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_worked_on_for_long_is_not_sent_again() {
+async fn a_request_lost_after_a_long_time_is_not_resent() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let mut peer = warm_up(&client, &server).await;
@@ -171,7 +171,7 @@ async fn a_request_that_was_worked_on_for_long_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_timed_out_is_not_sent_again() {
+async fn a_request_that_timed_out_is_not_resent() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let mut peer = warm_up(&client, &server).await;
@@ -182,7 +182,7 @@ async fn a_request_that_timed_out_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn more_bytes_than_announced_end_the_connection() {
+async fn bytes_beyond_the_content_length_close_the_connection() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let long = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and more";
@@ -220,7 +220,7 @@ async fn dropping_a_request_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn only_so_many_connections_are_kept() {
+async fn idle_connections_are_limited() {
     let server = Server::bind().await;
     let client = Client::new(&ClientConfig { max_idle_per_target: 2, ..ClientConfig::default() }).unwrap();
     let target = server.target();
@@ -239,7 +239,7 @@ async fn only_so_many_connections_are_kept() {
 }
 
 #[tokio::test]
-async fn the_connection_used_last_is_used_next() {
+async fn the_most_recently_used_connection_is_reused_first() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let (first, _first_peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(OK));
@@ -251,13 +251,13 @@ async fn the_connection_used_last_is_used_next() {
         biased;
         () = peer.answer(OK) => {}
         answer = client.send(&target, get(&target, "/"), &deadlines) => {
-            assert!(answer.is_ok(), "the other connection was asked");
+            assert!(answer.is_ok(), "the request used the other connection");
         }
     }
 }
 
 #[tokio::test]
-async fn old_idle_connections_are_closed_when_somebody_looks() {
+async fn expired_idle_connections_are_closed_on_the_next_access() {
     let (server, client) = (Server::bind().await, client());
     let mut peer = warm_up(&client, &server).await;
     tokio::time::pause();
@@ -269,7 +269,7 @@ async fn old_idle_connections_are_closed_when_somebody_looks() {
 }
 
 #[tokio::test]
-async fn an_old_idle_connection_is_not_used() {
+async fn an_expired_idle_connection_is_not_used() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let mut old = warm_up(&client, &server).await;
@@ -283,7 +283,7 @@ async fn an_old_idle_connection_is_not_used() {
 }
 
 #[tokio::test]
-async fn connections_of_one_origin_leave_when_another_is_used() {
+async fn expired_connections_are_closed_when_another_origin_is_used() {
     let (first, second, client) = (Server::bind().await, Server::bind().await, client());
     let mut old = warm_up(&client, &first).await;
     tokio::time::pause();
@@ -297,7 +297,7 @@ async fn connections_of_one_origin_leave_when_another_is_used() {
 }
 
 #[tokio::test]
-async fn dropping_the_client_closes_idle_connections_and_spares_streams() {
+async fn dropping_the_client_closes_only_idle_connections() {
     let (server, client) = (Server::bind().await, client());
     let target = server.target();
     let mut idle = warm_up(&client, &server).await;

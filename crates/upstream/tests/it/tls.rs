@@ -76,7 +76,7 @@ async fn attempt(identity: &Identity, client: &Client, url: &str) -> Result<Vec<
 }
 
 #[tokio::test]
-async fn an_own_authority_is_trusted_when_told_so() {
+async fn a_configured_authority_is_trusted() {
     for name in ["localhost", "127.0.0.1"] {
         let identity = Identity::for_name(name);
         let body = attempt(&identity, &identity.trusting_client(), &format!("https://{name}")).await.unwrap();
@@ -85,7 +85,7 @@ async fn an_own_authority_is_trusted_when_told_so() {
 }
 
 #[tokio::test]
-async fn a_self_signed_authority_is_trusted_as_the_server_itself() {
+async fn a_self_signed_authority_is_trusted_as_a_server_certificate() {
     for name in ["localhost", "127.0.0.1"] {
         let identity = Identity::self_signed_authority(name, -1..1);
         let body = attempt(&identity, &identity.trusting_client(), &format!("https://{name}")).await.unwrap();
@@ -94,12 +94,12 @@ async fn a_self_signed_authority_is_trusted_as_the_server_itself() {
 }
 
 #[tokio::test]
-async fn a_self_signed_authority_needs_to_be_named_valid_and_called_by_its_name() {
+async fn a_self_signed_authority_must_be_configured_valid_and_match_its_name() {
     let valid = Identity::self_signed_authority("localhost", -1..1);
     let twin = Identity::self_signed_authority("localhost", -1..1);
     for (identity, client, why) in [
-        (&valid, client(), "nobody said to trust it"),
-        (&valid, twin.trusting_client(), "one with the same names is trusted"),
+        (&valid, client(), "it is not configured as trusted"),
+        (&valid, twin.trusting_client(), "another authority with the same names is trusted"),
     ] {
         let error = attempt(identity, &client, "https://localhost").await.unwrap_err();
         assert!(matches!(error, Error::Tls { .. }), "{why}: {error:?}");
@@ -116,12 +116,12 @@ async fn a_self_signed_authority_needs_to_be_named_valid_and_called_by_its_name(
 }
 
 #[tokio::test]
-async fn strangers_and_impostors_are_refused() {
+async fn untrusted_and_mismatched_certificates_are_refused() {
     let (localhost, other) = (Identity::for_name("localhost"), Identity::for_name("other.test"));
     for (identity, client, why) in [
-        (&localhost, client(), "nobody said to trust it"),
-        (&localhost, other.trusting_client(), "another one is trusted"),
-        (&other, other.trusting_client(), "it is not the one that was called"),
+        (&localhost, client(), "it is not configured as trusted"),
+        (&localhost, other.trusting_client(), "another certificate is trusted"),
+        (&other, other.trusting_client(), "it is for another host"),
     ] {
         let error = attempt(identity, &client, "https://localhost").await.unwrap_err();
         assert!(matches!(error, Error::Tls { .. }), "{why}: {error:?}");
@@ -143,7 +143,7 @@ async fn a_server_without_tls_is_a_tls_error() {
 }
 
 #[tokio::test]
-async fn an_encrypted_connection_is_used_again_and_carries_large_bodies() {
+async fn a_tls_connection_is_reused_and_carries_large_bodies() {
     let identity = Identity::for_name("localhost");
     let client = identity.trusting_client();
     let server = Server::bind().await;
@@ -169,7 +169,7 @@ async fn an_encrypted_connection_is_used_again_and_carries_large_bodies() {
 }
 
 #[tokio::test]
-async fn only_a_proper_goodbye_ends_a_body_of_unknown_length() {
+async fn only_close_notify_ends_a_body_of_unknown_length() {
     let identity = Identity::for_name("localhost");
     let client = identity.trusting_client();
     let server = Server::bind().await;
