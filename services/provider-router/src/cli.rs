@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_original_promised_is_understood() {
+    fn command_spellings_of_the_nodejs_version_are_accepted() {
         let ours = |line: &str| {
             let words = as_we_say(line.split(' ').map(OsString::from).collect());
             words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_said_before_or_behind_a_verb() {
+    fn the_json_flag_may_precede_or_follow_a_subcommand() {
         for line in ["provider --json list", "provider list --json", "model list --json", "ls --json"] {
             let cli = Cli::try_parse_from(["provider-router"].into_iter().chain(line.split(' '))).unwrap();
             assert!(cli.command.unwrap().json(), "{line}");

@@ -59,7 +59,7 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
             }
             Err(failed) => {
                 candidate.provider.note(!failed.blames_provider());
-                span.in_scope(|| tracing::debug!(error = %failed, "an attempt failed"));
+                span.in_scope(|| tracing::debug!(error = %failed, "attempt failed"));
                 let try_next = failed.allows_another();
                 failure = Some(failed);
                 if !try_next || exchange.arrived().elapsed() >= app.configured.total {

@@ -62,7 +62,7 @@ impl Envelope {
             None | Some(NULL) => None,
             Some(raw) => Some(Reader::new(raw).string().ok_or_else(|| {
                 let is_text = raw.starts_with(b"\"");
-                wrong(if is_text { "`model` has half a surrogate pair" } else { "`model` must be a string" })
+                wrong(if is_text { "`model` contains an unpaired surrogate" } else { "`model` must be a string" })
             })?),
         };
         let stream = flag(fields.stream).ok_or_else(|| wrong("`stream` must be true or false"))?;
@@ -119,7 +119,7 @@ impl<'a> Fields<'a> {
                 _ => return value.skip(),
             };
             if std::mem::replace(seen, true) {
-                twice = Some(format!("`{name}` is there twice"));
+                twice = Some(format!("`{name}` appears twice"));
             }
             *field = Some(value.raw()?);
             Some(())
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_routing_needs() {
+    fn parses_the_routing_fields() {
         let envelope = parse(r#"{"stream":true,"messages":[{"role":"user","content":"hi"}],"model":"a\/b"}"#).unwrap();
         assert_eq!((envelope.model.as_deref(), envelope.stream), (Some("a/b"), true));
         let envelope =
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn names_the_invalid_field() {
         for body in [
             "",
             "{",
@@ -196,13 +196,13 @@ mod tests {
         assert_eq!(parse(r#"{"model":"a"}"#), Err(EnvelopeError::MissingMessages));
         assert_eq!(parse(r#"{"messages":null}"#), Err(EnvelopeError::MissingMessages));
         let words = |body: &[u8]| Envelope::parse(body).unwrap_err().to_string();
-        assert!(words(br#"{"messages":[1],"model":"\ud83d"}"#).ends_with("`model` has half a surrogate pair"));
+        assert!(words(br#"{"messages":[1],"model":"\ud83d"}"#).ends_with("`model` contains an unpaired surrogate"));
         assert!(words(br#"{"messages":[1],"stream":1}"#).ends_with("`stream` must be true or false"));
         assert!(words(b"{\"messages\":[1] \"a\":1}").contains("at line 1 column 17"));
         assert!(words(b"{\"messages\":[1],\"a\":\"\xff\"}").contains("utf-8"));
         let deep = format!(r#"{{"messages":[1],"tools":{}1{}}}"#, "[".repeat(500), "]".repeat(500));
         assert!(words(deep.as_bytes()).contains("nested deeper"));
-        assert!(words(br#"{"messages":[1],"\ud83d":1}"#).ends_with("a name in it has half a surrogate pair"));
+        assert!(words(br#"{"messages":[1],"\ud83d":1}"#).ends_with("a field name contains an unpaired surrogate"));
         for body in [r#"{"messages":[ ]}"#, r#"{"messages":"hi"}"#, r#"{"messages":{}}"#] {
             assert_eq!(parse(body), Err(EnvelopeError::InvalidMessages), "{body}");
         }
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_taken_off_once() {
+    fn one_byte_order_mark_is_removed() {
         for (body, rest) in
             [("\u{feff}{}", "{}"), ("{}", "{}"), ("\u{feff}", ""), ("", ""), ("\u{feff}\u{feff}{}", "\u{feff}{}")]
         {
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_name_can_replace_any_name(old in ".*", new in ".+") {
+        fn any_model_name_can_replace_another(old in ".*", new in ".+") {
             let body = Bytes::from(format!(r#"{{"a":[{{"model":"inner"}}],"model":{},"messages":[{{}}]}}"#, serde_json::to_string(&old).unwrap()));
             let renamed = Envelope::parse(&body).unwrap().with_model(&body, &new);
             let envelope = Envelope::parse(&renamed).unwrap();

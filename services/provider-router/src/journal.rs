@@ -375,7 +375,7 @@ impl Entry {
         }
         // Mark the row as incomplete: the client may have received more than the row contains.
         end.truncated = true;
-        end.error.get_or_insert_with(|| "the request log could not be written to its end".to_owned());
+        end.error.get_or_insert_with(|| "request log could not be written completely".to_owned());
         inner.lose(id, end);
         Written::default()
     }

@@ -53,18 +53,17 @@ const MAX_AUDITED_PATH: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The request has been forwarded already.
-    #[error("the request was forwarded already: the record of the running api-server names this router")]
+    #[error("the request was already forwarded: the record of the running api-server names this router")]
     Circle,
     /// The responsible api-server is temporarily unavailable.
-    #[error("api-server cannot be asked: {0}; try again in a moment")]
+    #[error("api-server is not reachable: {0}; try again in a moment")]
     Away(String),
     /// The control token is required and cannot be read.
-    #[error("management needs the control token, and it cannot be read: {0}")]
+    #[error("management needs the control token, which cannot be read: {0}")]
     NoToken(String),
     /// The control token is required, and is missing or wrong.
     #[error(
-        "management needs the control token, not a client key: send what `api-server token` prints as \
-         `Authorization: Bearer <token>`"
+        "management needs the control token, not a client key: send the output of `api-server token` as `Authorization: Bearer <token>`"
     )]
     Unauthorized,
 }
@@ -198,7 +197,7 @@ impl Management {
         let answered = if reads { answer.await } else { acting(actor.clone(), answer).await };
         let response = answered.unwrap_or_else(|never| match never {});
         if !reads && let Err(error) = audit::note(&self.store, &actor, response.status().as_u16(), unix_ms()).await {
-            tracing::warn!(%error, "a request is missing in the audit log; changes of tables are not");
+            tracing::warn!(%error, "request is missing from the audit log, changes of tables are recorded");
         }
         Ok(response.map(ResponseBody::Api))
     }
@@ -239,7 +238,7 @@ impl Token {
         match control_token(&context.common.data_dir) {
             Ok((token, _)) => Self::Required(ClientKeys::of(&[token])),
             Err(exit) => {
-                tracing::warn!(error = %exit, "the management routes are closed: the control token cannot be read");
+                tracing::warn!(error = %exit, "management routes are closed, the control token cannot be read");
                 Self::Unreadable(exit.to_string())
             }
         }

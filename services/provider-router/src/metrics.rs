@@ -173,12 +173,24 @@ impl Default for Metrics {
             "Requests sent again because an idle connection had just been closed",
             metrics.resent.clone(),
         );
-        registry.register("signalbox_journal_bytes", "Journal not yet in the database", metrics.journal_bytes.clone());
-        registry.register("signalbox_journal_unlogged", "Requests not wholly in the journal", metrics.unlogged.clone());
-        registry.register("signalbox_journal_refused", "Requests the database refuses", metrics.log_refused.clone());
+        registry.register(
+            "signalbox_journal_bytes",
+            "Journal bytes not yet in the database",
+            metrics.journal_bytes.clone(),
+        );
+        registry.register(
+            "signalbox_journal_unlogged",
+            "Requests missing or incomplete in the journal",
+            metrics.unlogged.clone(),
+        );
+        registry.register(
+            "signalbox_journal_refused",
+            "Requests rejected by the database",
+            metrics.log_refused.clone(),
+        );
         registry.register("signalbox_journal_set_aside", "Journal files set aside", metrics.set_aside.clone());
-        registry.register("signalbox_journal_skipped", "Journal entries not looked at", metrics.skipped.clone());
-        registry.register("signalbox_database_up", "Whether the database answers", metrics.database_up.clone());
+        registry.register("signalbox_journal_skipped", "Journal entries skipped", metrics.skipped.clone());
+        registry.register("signalbox_database_up", "Whether the database is available", metrics.database_up.clone());
         Self { registry: Mutex::new(registry), ..metrics }
     }
 }
@@ -255,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_happened_in_the_names_people_know() {
+    fn metrics_use_conventional_names() {
         let metrics = Metrics::default();
         let provider = metrics.provider("p");
         provider.ended(RequestStatus::Completed, Duration::from_millis(30), Some(Duration::from_millis(3)));
@@ -292,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_found_again_counts_on() {
+    fn the_counters_of_a_known_provider_continue() {
         let metrics = Metrics::default();
         metrics.provider("p").ended(RequestStatus::Completed, Duration::ZERO, None);
         metrics.provider("p").ended(RequestStatus::Completed, Duration::ZERO, None);

@@ -40,10 +40,10 @@ pub enum ListError {
     #[error("it answered with an error: {0}")]
     Refused(String),
     /// The answer is other JSON.
-    #[error("its list is not one of models: it is {0}")]
+    #[error("its answer is not a model list, but {0}")]
     Other(&'static str),
     /// None of the entries names a model.
-    #[error("its list is not one of models: none of its {0} entries has an id; the first is {1}")]
+    #[error("its answer is not a model list: none of its {0} entries has an id; the first is {1}")]
     Nameless(usize, String),
     /// The list is too long.
     #[error("it lists {0} models, more than {MAX_MODELS}")]
@@ -193,11 +193,11 @@ fn cut(text: &str) -> String {
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "true or false",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "an array",
-        Value::Object(_) => "an object without a list in it",
+        Value::Object(_) => "an object without a list",
     }
 }
 

@@ -90,14 +90,14 @@ async fn update(app: &App, provider: &Provider) -> bool {
             tracing::debug!(
                 provider = provider.id,
                 reason,
-                "a provider's list of models cannot be had; the last one is kept"
+                "cannot fetch the model list of a provider, the last one is kept"
             );
             return false;
         }
     };
     let kept = acting(Actor::router(), app.refresher.keep_list(provider, &listed.models)).await;
     if let Err(error) = &kept {
-        tracing::debug!(provider = provider.id, %error, "a provider's list of models cannot be stored");
+        tracing::debug!(provider = provider.id, %error, "cannot store the model list of a provider");
     }
     kept.is_ok()
 }

@@ -33,11 +33,11 @@ impl PrivateKeysConfig {
     pub fn beside(&self, auth: &AuthConfig) -> Result<ClientKeys, Exit> {
         let own = || self.redact.iter().chain(&self.off);
         if own().any(|key| key.expose().trim().is_empty()) {
-            return Err(Exit::Config("private_keys takes keys that are not empty".to_owned()));
+            return Err(Exit::Config("private_keys must not contain empty keys".to_owned()));
         }
         if own().next().is_some() && auth.client_keys.is_empty() {
             return Err(Exit::Config(
-                "private_keys are client keys beside others: set CLIENT_KEYS or auth.client_keys, too".to_owned(),
+                "private_keys have no effect without client keys: set CLIENT_KEYS or auth.client_keys, too".to_owned(),
             ));
         }
         let all: Vec<Secret<String>> = auth.client_keys.iter().chain(own()).cloned().collect();
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_opens_and_the_strictest_list_it_is_in_counts() {
+    fn each_key_is_accepted_with_its_strictest_policy() {
         let config = config(&["r", "both"], &["o", "both"]);
         let (all, private) = (config.beside(&auth(&["plain"])).unwrap(), PrivateKeys::new(&config));
         for (key, expected) in [
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_everybody_may_call_and_everything_is_kept() {
+    fn without_keys_every_request_is_admitted_and_logged() {
         let config = config(&[], &[]);
         assert!(config.beside(&auth(&[])).unwrap().is_empty());
         assert_eq!(PrivateKeys::new(&config).bodies(&bearer("Bearer x")), Bodies::Full);
     }
 
     #[test]
-    fn empty_ones_and_lonely_ones_are_refused() {
+    fn empty_keys_and_private_keys_without_client_keys_are_refused() {
         for (config, auth) in [(config(&[" "], &[]), auth(&["a"])), (config(&[], &["o"]), auth(&[]))] {
             let refused = config.beside(&auth).unwrap_err();
             assert_eq!(refused.code(), 78);

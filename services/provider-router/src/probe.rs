@@ -89,7 +89,7 @@ fn judged(list: Bytes) -> Result<Bytes, String> {
         {
             Ok(list)
         }
-        other => Err(format!("its list is not one of models: it is {}", kind(other))),
+        other => Err(format!("its answer is not a model list, but {}", kind(other))),
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_success_is_a_list() {
+    fn a_successful_answer_is_a_list() {
         for list in [
             r#"{"object":"list","data":[{"id":"m"}]}"#,
             r#"{"data":[],"error":null}"#,
@@ -117,12 +117,12 @@ mod tests {
             (r#"{"data":null,"error":{"message":"down"}}"#, "it answered with an error: down"),
             (r#"{"detail":"Not authenticated"}"#, "it answered with an error: Not authenticated"),
             (r#"{"code":"InvalidApiKey","message":"no key"}"#, "it answered with an error: no key"),
-            ("{}", "its list is not one of models: it is an object without a list in it"),
-            (r#"{"status":"ok"}"#, "its list is not one of models: it is an object without a list in it"),
-            ("7", "its list is not one of models: it is a number"),
-            ("null", "its list is not one of models: it is null"),
-            ("true", "its list is not one of models: it is true or false"),
-            (r#""ok""#, "its list is not one of models: it is a text"),
+            ("{}", "its answer is not a model list, but an object without a list"),
+            (r#"{"status":"ok"}"#, "its answer is not a model list, but an object without a list"),
+            ("7", "its answer is not a model list, but a number"),
+            ("null", "its answer is not a model list, but null"),
+            ("true", "its answer is not a model list, but a boolean"),
+            (r#""ok""#, "its answer is not a model list, but a string"),
             ("<html>", "its list is not JSON"),
             ("", "its list is not JSON"),
         ] {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_has_the_words_and_what_to_do() {
+    fn a_refusal_contains_the_message_and_a_hint() {
         for (status, body, told) in [
             (401, r#"{"error":{"message":"bad key"}}"#, "status 401 Unauthorized: bad key. Check apiKey or headers"),
             (403, "", "status 403 Forbidden. Check apiKey or headers"),

@@ -92,9 +92,9 @@ enum Phase {
 /// Reason why a stream broke off.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
-    #[error("the provider's answer broke off: {0}")]
+    #[error("the provider's answer was interrupted: {0}")]
     Upstream(#[from] signalbox_upstream::Error),
-    #[error("the provider's answer ended without saying that it is complete")]
+    #[error("the provider's answer ended before it was complete")]
     Unfinished,
     #[error("the provider sent an event of more than {MAX_EVENT} bytes")]
     EndlessEvent,
@@ -179,7 +179,7 @@ impl Relay {
                 }
                 Phase::Breaking => {
                     self.phase = Phase::Over;
-                    return Poll::Ready(Some(Err("the stream broke off".into())));
+                    return Poll::Ready(Some(Err("stream was interrupted".into())));
                 }
                 Phase::Draining { left } => {
                     if let Some(begun) = self.line_end {

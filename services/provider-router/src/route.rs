@@ -32,7 +32,9 @@ pub struct Candidate {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     /// No enabled provider serves the model.
-    #[error("The model `{0}` does not exist: no enabled provider serves it. `GET /v1/models` lists what there is.")]
+    #[error(
+        "The model `{0}` does not exist: no enabled provider serves it. `GET /v1/models` lists the available models."
+    )]
     UnknownModel(String),
     /// The request names no model, and there is no default.
     #[error("`model` is missing, and {0}.")]

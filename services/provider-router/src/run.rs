@@ -67,7 +67,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         })?;
     let loader = loader
         .spawn(store.clone(), config.retention, Arc::clone(&metrics), Handle::current())
-        .map_err(|error| Exit::Temporary(format!("no thread for the request log's loader: {error}")))?;
+        .map_err(|error| Exit::Temporary(format!("cannot start the loader of the request log: {error}")))?;
 
     let client = Client::new(&config.upstream.client(context.listener.addresses()))
         .map_err(|error| Exit::Config(error.to_string()))?;
@@ -123,8 +123,8 @@ async fn seal(store: &Store, sealer: &Sealer) {
     };
     match acting(Actor::program(), sealed).await {
         Ok(0) => {}
-        Ok(secrets) => tracing::info!(secrets, "sealed what was stored in the clear"),
-        Err(error) => tracing::warn!(%error, "cannot seal what is stored in the clear; the next start tries again"),
+        Ok(secrets) => tracing::info!(secrets, "sealed secrets that were stored in plain text"),
+        Err(error) => tracing::warn!(%error, "cannot seal secrets stored in plain text, the next start will retry"),
     }
 }
 

@@ -37,7 +37,7 @@ pub enum ApiError {
     #[error("request bodies must not be compressed (Content-Encoding: {0})")]
     Encoded(String),
     /// The request has passed through too many routers.
-    #[error("the request goes in a circle: a provider's `baseURL` leads back to a router that asks it")]
+    #[error("the request loops: the `baseURL` of a provider leads back to this router")]
     Loop,
     /// The limit of requests in flight is reached.
     #[error("the router is at its limit of requests in flight; try again in a moment")]
@@ -49,7 +49,7 @@ pub enum ApiError {
     #[error("there is no enabled provider `{0}`")]
     UnknownProvider(String),
     /// The named provider cannot be asked.
-    #[error("the provider `{provider}` cannot be asked: {reason}")]
+    #[error("the request to the provider `{provider}` failed: {reason}")]
     Provider {
         /// Id of the provider.
         provider: String,
@@ -60,7 +60,7 @@ pub enum ApiError {
     #[error("the provider `{0}` is disabled")]
     ProviderDisabled(String),
     /// The database, which is needed for the answer, is away.
-    #[error("the database is away: {0}")]
+    #[error("the database is unavailable: {0}")]
     DatabaseAway(#[from] Away),
     /// A management request that is refused.
     #[error(transparent)]

@@ -109,7 +109,9 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Response
 /// Returns a warning if a change is stored but routing still uses the previous snapshot.
 fn not_in_force(refreshed: Result<(), Away>) -> Option<String> {
     let error = refreshed.err()?;
-    Some(format!("What was stored is not in force yet: {error}. It will be once the database answers again."))
+    Some(format!(
+        "The stored changes are not in effect yet: {error}. They take effect once the database is available again."
+    ))
 }
 
 /// Returns an error in the response shape of the Node.js version, with the status of the error.
@@ -150,7 +152,7 @@ fn for_catalogue(listed: &Listed) -> (Vec<String>, Vec<String>) {
         listed.models.iter().map(|model| &*model.id).partition(|id| is_resource_id(id));
     let bad = bad.into_iter().map(|id| {
         format!(
-            "{}: the catalogue takes ids of at most 128 letters, digits and the characters . _ : / @ + -",
+            "{}: the catalogue accepts ids of at most 128 letters, digits and the characters . _ : / @ + -",
             json!(id)
         )
     });
@@ -163,7 +165,7 @@ mod tests {
     use crate::model_list::read;
 
     #[test]
-    fn what_the_catalogue_cannot_hold_is_named() {
+    fn ids_that_the_catalogue_refuses_are_named() {
         let list =
             json!({"data": [{"id": "b"}, {"id": "a/b:c.d@q4+x"}, {"id": "no such"}, {"object": "model"}, {"id": "b"}]});
         let (ids, skipped) = for_catalogue(&read(list.to_string().as_bytes(), "p").unwrap());
@@ -172,14 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn what_went_well_is_told_as_the_original_did() {
+    fn a_success_is_reported_like_in_the_nodejs_version() {
         let outcome = Outcome { success: true, models_added: 1, links_added: 2, total_models: 3, ..Outcome::default() };
         assert_eq!(json!(outcome), json!({"success": true, "modelsAdded": 1, "linksAdded": 2, "totalModels": 3}));
     }
 
     #[test]
-    fn a_change_that_is_not_in_force_is_told() {
+    fn a_change_not_yet_in_effect_is_reported() {
         assert_eq!(not_in_force(Ok(())), None);
-        assert!(not_in_force(Err(Away::Silent)).unwrap().contains("not in force yet"));
+        assert!(not_in_force(Err(Away::Silent)).unwrap().contains("not in effect yet"));
     }
 }

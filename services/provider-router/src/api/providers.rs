@@ -88,7 +88,9 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<J
 pub(super) async fn test(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Tested>, ApiError> {
     // A caller that has just saved a change expects the test to include it.
     let refreshed = app.refresher.refresh().await;
-    let warning = refreshed.err().map(|error| format!("Tested as it was last loaded, without later changes: {error}."));
+    let warning = refreshed
+        .err()
+        .map(|error| format!("Tested with the configuration last loaded, without later changes: {error}."));
     let provider = loaded(&app, &id).await?;
     let began = Instant::now();
     let error = model_lists::ask(&app, &provider).await.err();
@@ -180,7 +182,7 @@ mod tests {
     use crate::catalog::tests::{Row, snapshot};
 
     #[test]
-    fn providers_are_filtered_by_type_and_by_being_enabled() {
+    fn providers_are_filtered_by_type_and_state() {
         let rows = [
             Row { id: "a", kind: "echo", priority: 3, ..Row::ENABLED },
             Row { id: "b", kind: "openai", priority: 2, ..Row::ENABLED },

@@ -16,9 +16,9 @@ pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
         "description": "One OpenAI-compatible endpoint in front of many providers",
         "endpoints": {
             "/v1/chat/completions": "POST: chat, streamed or not",
-            "/v1/models": "GET: the models that can be asked for",
-            "/v1/providers": "GET: the providers as they are loaded",
-            "/health": "GET: how the router is doing",
+            "/v1/models": "GET: the available models",
+            "/v1/providers": "GET: the loaded providers",
+            "/health": "GET: the health of the router",
         },
         "registeredProviders": providers,
     }))

@@ -73,13 +73,13 @@ impl Refresher {
         let was_ok = self.catalog.database_ok.swap(outcome.is_ok(), Ordering::Relaxed);
         match &outcome {
             Err(error) if was_ok => {
-                tracing::warn!(%error, "the database is away; the last known catalogue stays in force");
+                tracing::warn!(%error, "database is unavailable, the last known catalogue stays in use");
             }
-            Ok(_) if !was_ok => tracing::info!("the database is back"),
+            Ok(_) if !was_ok => tracing::info!("database is available again"),
             _ => {}
         }
         if let Some(snapshot) = outcome? {
-            tracing::info!(version = snapshot.version(), providers = snapshot.len(), "the catalogue has changed");
+            tracing::info!(version = snapshot.version(), providers = snapshot.len(), "catalogue changed");
             self.catalog.replace(snapshot);
         }
         Ok(())

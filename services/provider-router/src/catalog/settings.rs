@@ -59,7 +59,7 @@ fn millis(value: &str) -> Option<Duration> {
     let whole = value.strip_suffix(".0").unwrap_or(value);
     let millis = whole.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis);
     if millis.is_none() {
-        tracing::warn!(value, "the setting {TIMEOUT} takes a number of milliseconds; it is ignored");
+        tracing::warn!(value, "setting {TIMEOUT} is not a number of milliseconds and is ignored");
     }
     millis
 }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_bounded_by_what_was_set_and_nothing_else_is() {
+    fn the_timeout_setting_applies_to_head_and_idle_deadlines_only() {
         let configured = Deadlines::default();
         for (value, expected) in
             [("5000", Some(5)), ("120000.0", Some(120)), ("0", None), ("soon", None), ("1.5", None)]
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_to_be_logged_is_off_whatever_else_is_set() {
+    fn disabled_logging_overrides_other_settings() {
         let of = |rows: &[(&str, &str)], bodies| {
             let Kept { request, answer } = read(rows).kept(bodies);
             (request, answer)

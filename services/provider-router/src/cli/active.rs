@@ -64,7 +64,7 @@ pub(super) async fn list(desk: &Desk, out: &mut Output) -> Done {
     let rows: Vec<[String; 3]> = catalog.providers.iter().map(cells).collect();
     out.line(table(["Active", "Name", "Base URL"], &rows));
     out.line("Choose another one with `provider-router set <name>`.");
-    out.line("Ask one whether it answers with `provider-router test [name]`.");
+    out.line("Test one with `provider-router test [name]`.");
     let facts = catalog.providers.iter().map(|(row, configs, _)| {
         json!({ "id": row.id, "name": row.name, "active": is_active(row), "base_url": base_url(desk, row, configs) })
     });

@@ -53,7 +53,7 @@ impl Desk {
         match catalog::change(&self.store, &self.sealer, version, changes, clock::unix_ms()).await {
             Ok(true) => Ok(()),
             Ok(false) => {
-                bail!("somebody else has changed the configuration meanwhile; nothing was changed: run it again")
+                bail!("another process changed the configuration; nothing was changed: run the command again")
             }
             Err(Error::Conflict { what }) if what.ends_with(".name") => {
                 bail!("another provider has this name; nothing was changed: choose another --name")
@@ -85,7 +85,7 @@ impl Desk {
     /// Checks that the router can use a configuration.
     pub(super) fn judge(&self, row: &schema::Provider, config: &provider::Config) -> anyhow::Result<()> {
         match self.load(row, config).adapter {
-            Adapter::Misconfigured(reason) => bail!("this configuration cannot work: {reason}; nothing was changed"),
+            Adapter::Misconfigured(reason) => bail!("this configuration is not usable: {reason}; nothing was changed"),
             Adapter::OpenAi(_) | Adapter::Echo(_) => Ok(()),
         }
     }
@@ -107,6 +107,6 @@ pub(super) fn find<'a>(
     catalog.providers.iter().find(|(row, ..)| row.id == id).with_context(|| {
         let known: Vec<&str> = catalog.providers.iter().map(|(row, ..)| row.id.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        format!("Provider not found: {id}. There are: {known}")
+        format!("Provider not found: {id}. Existing providers: {known}")
     })
 }

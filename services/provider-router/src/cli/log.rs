@@ -46,8 +46,8 @@ pub(super) async fn history(command: &History, desk: &Desk, out: &mut Output) ->
     };
     if items.is_empty() {
         out.line(match &command.search {
-            Some(_) if total > 0 => format!("It was said in none of {total} requests."),
-            _ => "No request history found. Requests appear here when the router has answered some.".to_owned(),
+            Some(_) if total > 0 => format!("None of {total} requests contains the text."),
+            _ => "No request history found. Requests appear here once the router has answered some.".to_owned(),
         });
         return Ok(Verdict::done(json!({ "requests": [], "total": total })));
     }
@@ -112,7 +112,7 @@ pub(super) async fn stats(desk: &Desk, out: &mut Output) -> Done {
     let providers = activity::by_provider(&desk.store).await?;
     let total: i64 = providers.iter().map(|provider| provider.requests).sum();
     if total == 0 {
-        out.line("No statistics available yet. They appear here when the router has answered requests.");
+        out.line("No statistics available yet. They appear here once the router has answered requests.");
         return Ok(Verdict::done(json!({ "total_requests": 0, "providers": [] })));
     }
     out.line("Usage Statistics");

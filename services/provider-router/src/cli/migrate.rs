@@ -72,7 +72,7 @@ pub(super) async fn migrate(command: &Migrate, desk: &Desk, out: &mut Output) ->
     if variables.is_legacy() {
         out.coloured(
             Colour::Yellow,
-            "USE_LEGACY_CONFIG is true, so nothing is taken over. It is deprecated: unset it and run this again.",
+            "USE_LEGACY_CONFIG is true, so nothing is imported. It is deprecated: unset it and run this again.",
         );
         return Ok(Verdict::done(json!({ "migrated": false, "reason": "USE_LEGACY_CONFIG" })));
     }
@@ -84,7 +84,7 @@ pub(super) async fn migrate(command: &Migrate, desk: &Desk, out: &mut Output) ->
         Verdict::done(json!({ "migrated": migrated, "steps": plan.told, "backup": backup }))
     };
     if plan.is_empty() {
-        out.line("There is nothing to take over.");
+        out.line("There is nothing to import.");
         return Ok(facts(false, None));
     }
     if command.dry_run {
@@ -94,7 +94,7 @@ pub(super) async fn migrate(command: &Migrate, desk: &Desk, out: &mut Output) ->
     let backup = backup(desk).await?;
     match &backup {
         Some(path) => out.line(format!("Backup: {}", path.display())),
-        None => out.line("No backup was made: the database is a server's, which has its own."),
+        None => out.line("No backup was made: PostgreSQL databases are backed up on their server."),
     }
     plan.carry_out(version, desk).await?;
     out.coloured(Colour::Green, "Migration completed successfully!");
@@ -131,7 +131,7 @@ impl Variables {
         for (at, entry) in entries.enumerate() {
             // The parser's own error is dropped: it quotes the line, which may contain a secret.
             let (name, value) =
-                entry.map_err(|_| anyhow::anyhow!("{}: its entry {} is no NAME=VALUE", path.display(), at + 1))?;
+                entry.map_err(|_| anyhow::anyhow!("{}: its entry {} is not NAME=VALUE", path.display(), at + 1))?;
             variables.insert(name, value);
         }
         Ok(Self(variables))
@@ -241,14 +241,14 @@ impl Plan {
             // A row that was changed after its creation belongs to the user, and is not overwritten.
             let touched = |config: &ProviderConfig| config.updated_at != row.created_at;
             if row.updated_at != row.created_at || configs.iter().any(touched) {
-                self.told.push(format!("{id}: there already, and left as it is"));
+                self.told.push(format!("{id}: exists already, no change"));
                 return Ok(());
             }
             let same = |model: &String| links.iter().any(|link| link.model.id == *model);
             let model_is_new = model.as_ref().is_some_and(|model| !same(model));
-            self.told.push(format!("{id}: gets its address{}", if model_is_new { " and its model" } else { "" }));
+            self.told.push(format!("{id}: set the configuration{}", if model_is_new { " and the model" } else { "" }));
         } else {
-            self.told.push(format!("{id}: is made ({})", provider.kind));
+            self.told.push(format!("{id}: create ({})", provider.kind));
         }
         let values = config.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         desk.judge(&row_of(&provider), &values).with_context(|| format!("the variables of {id}"))?;
@@ -282,12 +282,9 @@ impl Plan {
         let id = format!("{word}-default");
         let made = self.changes.iter().any(|change| matches!(change, Change::Provider(provider) if provider.id == id));
         let known = made || catalog.providers.iter().any(|(row, ..)| row.id == id);
-        anyhow::ensure!(
-            known,
-            "DEFAULT_PROVIDER is {word}, and nothing describes a provider {id}; nothing was changed"
-        );
+        anyhow::ensure!(known, "DEFAULT_PROVIDER is {word}, but there is no provider {id}; nothing was changed");
         if let Some(setting) = chosen {
-            self.told.push(format!("active provider: {} already, and left as it is", setting.value));
+            self.told.push(format!("active provider: {} already, no change", setting.value));
         } else {
             self.told.push(format!("active provider: {id}"));
             self.changes.push(Change::Setting { key: ACTIVE_PROVIDER.to_owned(), value: id });
@@ -300,7 +297,7 @@ impl Plan {
             return Ok(());
         };
         if !none_stored {
-            self.told.push("login at chat.qwen.ai: there already, and left as it is".to_owned());
+            self.told.push("login at chat.qwen.ai: exists already, no change".to_owned());
             return Ok(());
         }
         for (name, value) in [("QWEN_TOKEN", token), ("QWEN_COOKIES", cookies)] {
@@ -309,7 +306,7 @@ impl Plan {
                 "{name} must be printable ASCII on one line; nothing was changed"
             );
         }
-        self.told.push("login at chat.qwen.ai: is stored, encrypted".to_owned());
+        self.told.push("login at chat.qwen.ai: store, encrypted".to_owned());
         self.login = Some(NewCredential {
             label: DEFAULT_LABEL.to_owned(),
             token: Secret::new(token.to_owned()),
@@ -323,12 +320,12 @@ impl Plan {
     fn notes(&mut self, variables: &Variables) {
         for name in ["PORT", "HOST", "LOG_LEVEL"] {
             if variables.get(name).is_some() {
-                self.told.push(format!("{name}: stays a variable; `provider-router --help` says what it means"));
+                self.told.push(format!("{name}: is still read as a variable; see `provider-router --help`"));
             }
         }
         for (name, instead) in [
-            ("LOG_REQUESTS", "; what the request log keeps is said by the setting logging.logRequests"),
-            ("LOG_RESPONSES", "; what the request log keeps is said by the setting logging.logResponses"),
+            ("LOG_REQUESTS", "; use the setting logging.logRequests for the request log"),
+            ("LOG_RESPONSES", "; use the setting logging.logResponses for the request log"),
             ("MODEL_MAPPINGS", ""),
         ] {
             if variables.get(name).is_some() {

@@ -132,14 +132,14 @@ async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
             is_resource_id(id),
             "a model id has 1 to 128 letters, digits and the characters . _ : / @ + -, not `{id}`"
         );
-        ensure!(catalog.models.iter().all(|model| model.id != id), "there is a model with the id {id} already");
+        ensure!(catalog.models.iter().all(|model| model.id != id), "a model with the id {id} exists already");
         Ok(id.to_owned())
     };
     let asks = desk.asks && command.id.is_none();
     let id = match &command.id {
         Some(id) => new(id)?,
         None if asks => prompt::ask("Model id", None, |id| new(id).map_err(|why| why.to_string())).await?,
-        None => bail!("say the id of the model with --id"),
+        None => bail!("the model id is missing: set it with --id"),
     };
     let mut model = NewModel {
         name: command.name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| id.clone()),
@@ -169,7 +169,7 @@ async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
     out.coloured(Colour::Green, "Model created successfully!");
     match &link {
         Some((provider, _)) => out.line(format!("{provider} serves {}.", model.id)),
-        None => out.line(format!("Say who serves it: provider-router model link <provider-id> {}", model.id)),
+        None => out.line(format!("Link it to a provider: provider-router model link <provider-id> {}", model.id)),
     }
     Ok(Verdict::done(json!({ "id": model.id, "provider": link.map(|(provider, _)| provider) })))
 }

@@ -13,7 +13,7 @@ pub(super) async fn ask<T>(
     let prompt = default.map_or_else(|| format!("{question}: "), |default| format!("{question} [{default}]: "));
     loop {
         let line = terminal::read_line(&prompt).await.context("cannot read the answer")?;
-        let line = line.context("nobody answers; nothing was changed")?;
+        let line = line.context("no answer was given; nothing was changed")?;
         let given = Some(line.trim()).filter(|line| !line.is_empty()).or(default).unwrap_or_default();
         match check(given) {
             Ok(answer) => return Ok(answer),
@@ -29,14 +29,14 @@ pub(super) async fn confirm(question: &str, default: bool) -> anyhow::Result<boo
         "y" | "yes" => Ok(true),
         "n" | "no" => Ok(false),
         hinted if hinted == hint.to_ascii_lowercase() => Ok(default),
-        _ => Err("say y or n".to_owned()),
+        _ => Err("enter y or n".to_owned()),
     })
     .await
 }
 
 /// Asks for a secret without echoing it. The secret may be empty.
 pub(super) async fn secret(question: &str) -> anyhow::Result<Secret<String>> {
-    terminal::read_optional_secret(&format!("{question} (it is not shown): ")).await.context("cannot read the secret")
+    terminal::read_optional_secret(&format!("{question} (input is hidden): ")).await.context("cannot read the secret")
 }
 
 fn say(text: &str) -> anyhow::Result<()> {

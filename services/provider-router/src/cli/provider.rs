@@ -123,7 +123,7 @@ async fn remove(id: &str, yes: bool, desk: &Desk, out: &mut Output) -> Done {
         out.line(format!("Models that {id} serves: {}", plain(&models.join(", "))));
     }
     if !yes {
-        anyhow::ensure!(desk.asks, "nobody can be asked whether {id} is to be removed: say --yes");
+        anyhow::ensure!(desk.asks, "removing {id} needs confirmation, but there is no terminal: use --yes");
         if !prompt::confirm(&format!("Remove the provider {} ({id})?", plain(&row.name)), false).await? {
             out.line("Nothing was changed.");
             return Ok(Verdict::done(json!({ "removed": false, "id": id })));

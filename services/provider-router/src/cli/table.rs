@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_they_must_be() {
+    fn columns_fit_their_widest_cell() {
         let rows = [["a".to_owned(), "x".repeat(60)], ["\x1b[31mé".to_owned(), String::new()]];
         let cut = format!("{}…", "x".repeat(49));
         let drawn = table(["Id", "Name"], &rows);
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_a_table_too() {
+    fn an_empty_table_is_rendered() {
         assert_eq!(table(["Id"], &[]), "┌────┐\n│ Id │\n└────┘");
     }
 }

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn values_get_the_type_their_key_wants() {
+    fn values_are_converted_to_the_type_of_their_key() {
         let openai = provider_type("openai");
         for (key, text, value) in [
             ("timeout", "5000", Some(json!(5000))),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_name_the_key_and_not_the_value() {
+    fn errors_name_the_key_and_not_the_value() {
         let values = |given: &str| Values { set: vec![given.to_owned()], ..Values::default() };
         let told = |values: Values| values.read(provider_type("openai"), &anywhere).unwrap_err().to_string();
         for given in ["canary", "=canary", "timeout=canary", "headers=canary", "apiKey=a\r\ncanary"] {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_values_are_named() {
         let error = complete(provider_type("openai"), |_| false).unwrap_err().to_string();
         assert!(error.contains("apiKey") && error.contains("--set-env"), "{error}");
         assert!(complete(provider_type("openai"), |key| key == "apiKey").is_ok());

@@ -115,7 +115,7 @@ async fn judge(
         (true, Framing::Json) => {
             let body = whole(begun, &mut source).await?;
             let stream = framing::stream_of(&body)
-                .ok_or_else(|| Failure::Invalid { reason: "it is no answer that can be streamed".into() })?;
+                .ok_or_else(|| Failure::Invalid { reason: "it cannot be converted into a stream".into() })?;
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
             Ok(Good::Stream { headers, begun: vec![stream], rest: source })
         }
@@ -124,7 +124,7 @@ async fn judge(
             // An error event fails the attempt here, as it does in a stream that the client requested.
             judge_events(&stream)?;
             let body = framing::whole_of(&stream)
-                .ok_or_else(|| Failure::Invalid { reason: "it is an event stream that ended too early".into() })?;
+                .ok_or_else(|| Failure::Invalid { reason: "it is an incomplete event stream".into() })?;
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
             Ok(Good::Whole { headers, body })
         }

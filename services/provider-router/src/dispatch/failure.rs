@@ -29,7 +29,7 @@ pub(super) enum Failure {
     TooLarge { limit: usize },
     #[error("the provider {provider} is misconfigured: {reason}")]
     Misconfigured { provider: String, reason: String },
-    #[error("there is no provider to ask")]
+    #[error("no provider is available")]
     Nobody,
 }
 
@@ -184,10 +184,10 @@ fn error_body(status: StatusCode, body: Bytes, said: Option<&ProviderError>) -> 
     let text = String::from_utf8_lossy(&body);
     let said: String = text.trim().chars().take(300).collect();
     let message = if said.is_empty() {
-        format!("the provider answered with status {status} and said nothing")
+        format!("the provider answered with status {status} and an empty body")
     } else if said.chars().any(|char| char.is_control() && !char.is_whitespace()) {
         // For example, a body in an unknown compression format.
-        format!("the provider answered with status {status} and {} bytes that are no text", body.len())
+        format!("the provider answered with status {status} and {} bytes of binary data", body.len())
     } else {
         format!("the provider answered with status {status}: {said}")
     };
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_a_provider_repeats_stays_here() {
+    fn a_key_echoed_by_a_provider_is_masked() {
         let masker = Masker::new(["sk-canary-1".to_owned(), "second-canary".to_owned()]);
         let body = br#"{"error":{"message":"no: sk-canary-1, sk\u002dcanary-1 and second-canary"}}"#;
         let Failure::Status { headers, body, .. } = refused(body).masked(&masker) else { panic!("another failure") };
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_passed_on_byte_by_byte() {
+    fn other_errors_are_passed_on_unchanged() {
         let masker = Masker::new(["sk-canary-2".to_owned()]);
         let Failure::Status { headers, body, .. } = refused(b"\xff sk-other").masked(&masker) else {
             panic!("another failure")
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_taken_from_the_words_of_an_error_with_status_200() {
+    fn the_status_of_an_error_with_status_200_is_taken_from_its_body() {
         for (body, status, another) in [
             (r#"{"error":{"message":"slow down","code":429}}"#, 429, true),
             (r#"{"error":{"message":"too long","code":400}}"#, 400, false),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_any_shape_arrive_in_the_shape_of_openai() {
+    fn errors_of_any_shape_are_converted_to_the_openai_shape() {
         let own = Bytes::from_static(br#"{"error":{"message":"own","x":1}}"#);
         assert_eq!(error_body(StatusCode::BAD_REQUEST, own.clone(), provider_error(&own).as_ref()), own);
         for body in [
@@ -270,17 +270,17 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_counted_instead_of_shown() {
+    fn binary_errors_are_described_by_their_size() {
         let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"\x1f\x9d\x90\x00 noise"), None);
         let shown = String::from_utf8_lossy(&shown);
-        assert!(shown.contains("10 bytes that are no text") && !shown.contains("noise"), "{shown}");
+        assert!(shown.contains("10 bytes of binary data") && !shown.contains("noise"), "{shown}");
         // Latin-1 counts as text.
         let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"gest\xf6rt"), None);
         assert!(String::from_utf8_lossy(&shown).contains("gest\u{fffd}rt"));
     }
 
     #[test]
-    fn a_status_that_http_does_not_have_becomes_502() {
+    fn an_invalid_status_becomes_502() {
         for (from, to) in [
             (400, 400),
             (418, 418),
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_phrase_is_there_where_http_has_none() {
+    fn an_unregistered_status_has_a_reason_phrase() {
         for (status, reason) in [(499, true), (529, true), (599, true), (404, false), (502, false)] {
             let response = response_of(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), Bytes::new());
             let phrase = response.extensions().get::<ReasonPhrase>();

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_answer_becomes_a_stream_that_says_the_same() {
+    fn a_non_streamed_answer_becomes_an_equivalent_stream() {
         let whole = r#"{"id":"c1","object":"chat.completion","created":7,"model":"m","x":1,"choices":[{"message":{"role":"assistant","content":"hi","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
         let stream = stream_of(whole.as_bytes()).unwrap();
         let text = std::str::from_utf8(&stream).unwrap();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_complete_stream_becomes_a_whole_answer() {
+    fn only_a_complete_stream_becomes_a_non_streamed_answer() {
         let chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
         let finish = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
         let whole = |stream: &str| whole_of(&Bytes::from(stream.to_owned()));

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_see_limits_and_ids_and_nothing_of_the_providers_site() {
+    fn clients_receive_limits_and_ids_but_no_site_headers() {
         let mut headers = HeaderMap::new();
         let passing = [
             "content-type",
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_comes_twice_passes_twice() {
+    fn repeated_headers_are_kept() {
         let mut headers = HeaderMap::new();
         headers.append("ratelimit", HeaderValue::from_static("a"));
         headers.append("ratelimit", HeaderValue::from_static("b"));

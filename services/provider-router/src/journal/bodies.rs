@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_is_left_and_the_figures_are() {
+    fn redaction_removes_all_text_and_keeps_figures() {
         for bodies in [Bodies::Redact, Bodies::Off] {
             for (raw, streamed) in [(STREAM, true), (br#"{"id":"i","choices":[{"index":0,"message":{"role":"assistant","content":"canary"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#.as_slice(), false), (br#"{"error":{"message":"canary","code":"c"}}"#, false), (b"canary", false)] {
                 let kept = bodies.of_answer(raw, streamed);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stricter_is_the_greater() {
+    fn stricter_policies_compare_greater() {
         assert!(Bodies::Off > Bodies::Redact && Bodies::Redact > Bodies::Full);
         assert_eq!((Bodies::parse("redact"), Bodies::parse("some")), (Some(Bodies::Redact), None));
     }

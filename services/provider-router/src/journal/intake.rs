@@ -345,7 +345,7 @@ impl Intake {
 
     /// Gives up a request whose records cannot be read again; its segments are kept on disk.
     fn damaged(&mut self, id: Uuid, error: &io::Error) {
-        tracing::error!(%id, %error, "a request's records cannot be read; its segments are kept");
+        tracing::error!(%id, %error, "records of a request cannot be read, its segments are kept");
         let Some(mut open) = self.open.remove(&id) else { return };
         drop(self.release(&mut open));
         for number in open.pins {
@@ -395,6 +395,10 @@ fn discard(tail: &Tail, pool: &Pool) {
         pool.put(tail.segment.file.clone()).or_else(|file| std::fs::remove_file(file.path))
     };
     if let Err(error) = result {
-        tracing::warn!(%error, path = %path.display(), "a loaded segment cannot be removed; loading it again changes nothing");
+        tracing::warn!(
+            %error,
+            path = %path.display(),
+            "cannot remove a loaded segment, loading it again has no effect"
+        );
     }
 }

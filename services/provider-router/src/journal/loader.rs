@@ -149,7 +149,7 @@ impl Running {
         }
         give_up.store(true, Ordering::Relaxed);
         if tokio::task::spawn_blocking(|| thread.join()).await.is_err() {
-            tracing::error!("the journal's loader could not be awaited");
+            tracing::error!("cannot wait for the journal loader");
         }
     }
 }
@@ -282,7 +282,7 @@ impl Work {
             if takes_others {
                 if self.refused.len() < MOST_REFUSED && self.refused.insert(row.begun.request_id.clone()) {
                     let id = &row.begun.request_id;
-                    tracing::error!(%id, %error, "the database refuses a request; it is kept in the journal and tried again");
+                    tracing::error!(%id, %error, "database rejected a request, it stays in the journal and is retried");
                     self.note_refused();
                 }
                 return Ok(false);
@@ -342,8 +342,10 @@ impl Work {
     fn note_database(&self, away: Option<&str>) {
         let was_ok = self.status().loader.database_ok.swap(away.is_none(), Ordering::Relaxed);
         match away {
-            Some(error) if was_ok => tracing::warn!(error, "the database is away; the journal keeps the request log"),
-            None if !was_ok => tracing::info!("the database is back; the journal is being loaded"),
+            Some(error) if was_ok => {
+                tracing::warn!(error, "database is unavailable, the request log stays in the journal")
+            }
+            None if !was_ok => tracing::info!("database is available again, loading the journal"),
             _ => {}
         }
     }

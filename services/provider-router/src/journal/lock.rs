@@ -16,7 +16,7 @@ pub(super) fn claim(dir: &Path) -> io::Result<File> {
     // Earlier versions left the directory accessible to other users.
     for dir in [Some(dir), dir.parent()].into_iter().flatten() {
         if let Err(error) = private_files::tighten(dir) {
-            tracing::warn!(%error, dir = %dir.display(), "other users can look into this directory of the request log");
+            tracing::warn!(%error, dir = %dir.display(), "other users can read this directory of the request log");
         }
     }
     Ok(lock)

@@ -73,7 +73,7 @@ impl Pool {
         let kept = most.min(free.len());
         for file in free.drain(kept..) {
             if let Err(error) = std::fs::remove_file(&file.path) {
-                tracing::warn!(%error, path = %file.path.display(), "a free segment cannot be removed");
+                tracing::warn!(%error, path = %file.path.display(), "cannot remove a free segment");
             }
         }
     }

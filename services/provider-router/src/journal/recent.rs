@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_turn_shares_all_but_what_is_new() {
+    fn the_next_turn_shares_all_but_the_new_part() {
         let mut recent = Recent::default();
         let (first, second) = (body(20, "a").into(), body(21, "a"));
         recent.remember(Uuid::from_u128(9), &body(20, "b").into(), None);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_takes_one_place_however_long_it_grows() {
+    fn a_conversation_occupies_one_entry() {
         let mut recent = Recent::default();
         for turn in 20..60 {
             let body: Arc<str> = body(turn, "a").into();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn small_bodies_and_strangers_share_nothing() {
+    fn small_and_unrelated_bodies_share_nothing() {
         let mut recent = Recent::default();
         recent.remember(Uuid::from_u128(1), &body(1, "a").into(), None);
         recent.remember(Uuid::from_u128(2), &body(30, "a").into(), None);
@@ -152,7 +152,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shared_is_equal(a in "[ab]{0,600}", b in "[ab]{0,600}") {
+        fn shared_parts_are_equal(a in "[ab]{0,600}", b in "[ab]{0,600}") {
             let (a, b) = (a.as_bytes(), b.as_bytes());
             let prefix = alike::prefix(a, b);
             let suffix = alike::suffix(&a[prefix..], &b[prefix..]);

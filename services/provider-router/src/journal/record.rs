@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn records_round_trip() {
         let bytes = whole(Kind::Begin, Some(&begin()), b"{}");
         let Decoded::Record(record, len) = decode(&bytes, GENERATION) else { panic!("a record") };
         assert_eq!((record.id, record.begin(), record.end()), (Uuid::from_u128(7), Some(begin()), None));
@@ -276,26 +276,26 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_another_generation_is_none() {
+    fn a_record_of_another_generation_is_ignored() {
         let bytes = whole(Kind::Begin, Some(&begin()), b"{}");
         assert_eq!(decode(&bytes, GENERATION + 1), Decoded::Invalid);
     }
 
     #[test]
-    fn zeroes_are_no_record() {
+    fn zeroes_are_not_a_record() {
         assert_eq!(decode(&[0; 64], GENERATION), Decoded::Invalid);
     }
 
     proptest! {
         #[test]
-        fn any_truncation_is_incomplete(body in proptest::collection::vec(any::<u8>(), 0..64), cut in any::<prop::sample::Index>()) {
+        fn any_truncated_record_is_incomplete(body in proptest::collection::vec(any::<u8>(), 0..64), cut in any::<prop::sample::Index>()) {
             let bytes = whole(Kind::Part, None, &body);
             let cut = cut.index(bytes.len());
             prop_assert!(matches!(decode(&bytes[..cut], GENERATION), Decoded::Incomplete(needs) if needs > cut));
         }
 
         #[test]
-        fn any_flipped_bit_is_noticed(body in proptest::collection::vec(any::<u8>(), 0..64), at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+        fn any_flipped_bit_is_detected(body in proptest::collection::vec(any::<u8>(), 0..64), at in any::<prop::sample::Index>(), bit in 0_u8..8) {
             let mut bytes = whole(Kind::Begin, Some(&begin()), &body);
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;

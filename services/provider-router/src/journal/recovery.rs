@@ -61,7 +61,7 @@ impl Survey {
             let is_dir = fs::symlink_metadata(&dir).map(|metadata| metadata.is_dir());
             if !is_dir.is_ok_and(|is_dir| is_dir) {
                 if dir.extension().is_none_or(|extension| extension != CLOCK_EXTENSION) {
-                    self.skip(&dir, &"it is no directory");
+                    self.skip(&dir, &"it is not a directory");
                 }
                 continue;
             }
@@ -117,7 +117,11 @@ impl Survey {
             Ok(LeftBehind::Unborn) => fs::remove_file(path),
             Ok(LeftBehind::Damaged) => {
                 let kept = path.with_extension(SET_ASIDE);
-                tracing::error!(path = %kept.display(), "the header of a segment is damaged; the file is kept under this name, and nothing in it is in the request log");
+                tracing::error!(
+                    path = %kept.display(),
+                    "segment header is damaged; the file is kept under this name, and its contents are missing from \
+                    the request log"
+                );
                 fs::rename(path, kept)
             }
             Err(error) => Err(error),
@@ -142,7 +146,8 @@ impl Survey {
         if self.named.insert(path.to_owned()) {
             tracing::warn!(
                 path = %path.display(),
-                "this is left out of the request log: {why}. Make it readable for this user, or move it out of the journal"
+                "file is missing from the request log: {why}. Make it readable for this user, or move it out of the \
+                journal"
             );
         }
     }
@@ -168,8 +173,8 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
     }
     tracing::warn!(
         path = %kept.display(),
-        "a file of the journal is set aside: something in it could not be read, or the database refused it. It is tried again \
-         by itself; if it stays, look at the errors above, and move it away when it is no longer of use"
+        "journal file was set aside, because parts of it are unreadable or were rejected by the database. It is \
+        retried automatically; if it remains, see the errors above, and delete it when it is no longer needed"
     );
     fs::rename(path, kept)
 }
@@ -186,6 +191,6 @@ pub(crate) fn remove(dir: &Path) {
     let only_lock = fs::read_dir(dir)
         .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lock")));
     if only_lock && let Err(error) = fs::remove_dir_all(dir) {
-        tracing::warn!(%error, dir = %dir.display(), "a loaded journal directory cannot be removed");
+        tracing::warn!(%error, dir = %dir.display(), "cannot remove a loaded journal directory");
     }
 }

@@ -74,9 +74,9 @@ impl Retention {
         self.due = Instant::now() + self.pause(&removed);
         match removed {
             Ok(Removed { requests: 0, bodies: 0, .. }) => {}
-            Ok(removed) => tracing::debug!(requests = removed.requests, bodies = removed.bodies, "forgot what is old"),
+            Ok(removed) => tracing::debug!(requests = removed.requests, bodies = removed.bodies, "old rows removed"),
             Err(error) if error.is_transient() => {}
-            Err(error) => tracing::error!(%error, "what is old cannot be removed"),
+            Err(error) => tracing::error!(%error, "cannot remove old rows"),
         }
     }
 
@@ -105,8 +105,8 @@ impl Retention {
                     tracing::warn!(
                         days = by.as_secs() / 86_400,
                         hours = by.as_secs() / 3600 % 24,
-                        "the clock jumped ahead: nothing is removed from the request log. Put the clock right; a time that goes \
-                         on without another jump is believed after a day"
+                        "the clock jumped ahead, so nothing is removed from the request log. Correct the clock; a time \
+                        without another jump is trusted after a day"
                     );
                 }
                 false
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zero_keeps_for_ever() {
+    fn zero_disables_retention() {
         let keep = RetentionConfig {
             requests: Duration::from_secs(0),
             bodies: Duration::from_secs(5),

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_segment_is_sealed_and_followed_by_another() {
+    fn a_full_segment_is_sealed_and_a_new_one_begun() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = writer(dir.path(), HEADER_LEN + 60);
         let first = append(&mut writer, b"x").unwrap();
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_larger_than_a_segment_gets_one_of_its_own() {
+    fn an_oversized_record_gets_its_own_segment() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = writer(dir.path(), 4);
         assert!(append(&mut writer, b"123456789").is_some());
@@ -322,7 +322,7 @@ mod tests {
     /// Runs where a directory can be removed while files in it are open.
     #[cfg(unix)]
     #[test]
-    fn without_its_directory_the_log_goes_on_in_what_is_open_and_then_says_so() {
+    fn with_a_deleted_directory_open_segments_are_filled_and_then_writes_fail() {
         let dir = tempfile::tempdir().unwrap();
         let gone = dir.path().join("gone");
         std::fs::create_dir(&gone).unwrap();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_header_has_nothing_in_it_and_one_with_half_a_header_is_damaged() {
+    fn a_file_without_a_header_is_empty_and_one_with_a_partial_header_is_damaged() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.seg");
         let left_behind = |bytes: &[u8]| {

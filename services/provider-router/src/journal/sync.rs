@@ -28,7 +28,7 @@ struct Request {
 
 /// Future that is ready once the end of a request is as durable as configured; immediately, unless it has to be synced.
 #[derive(Debug, Default)]
-#[must_use = "the last byte must not be released before"]
+#[must_use = "the last byte must not be sent before"]
 pub struct Written(Option<oneshot::Receiver<()>>);
 
 // === impl Syncer ===
@@ -64,8 +64,8 @@ fn run(queue: &mpsc::Receiver<Request>) {
             let result = file.sync_data();
             match &result {
                 // The response is completed anyway: data in the page cache survives everything except a power failure.
-                Err(error) if !failing => tracing::error!(%error, "the request log cannot be synced to the disk"),
-                Ok(()) if failing => tracing::info!("the request log can be synced again"),
+                Err(error) if !failing => tracing::error!(%error, "request log cannot be synced to disk"),
+                Ok(()) if failing => tracing::info!("request log can be synced again"),
                 _ => {}
             }
             failing = result.is_err();
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn everyone_who_waits_is_told() {
+    async fn all_waiters_are_notified() {
         let syncer = Syncer::spawn().unwrap();
         let file = Arc::new(tempfile::tempfile().unwrap());
         let waiting: Vec<Written> = (0..100).map(|_| syncer.sync(Arc::clone(&file))).collect();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_disk_to_wait_for_it_is_ready_at_once() {
+    async fn without_a_pending_sync_it_is_ready_at_once() {
         assert!(futures_ready(Written::default()));
     }
 

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn records_across_and_beyond_chunks_are_read() {
+    fn records_across_read_chunks_are_parsed() {
         let big = vec![7; CHUNK * 2];
         let small = vec![1; CHUNK / 3];
         let bodies: Vec<&[u8]> = vec![&small, &small, &small, &big, b"end"];
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_tail_and_a_former_life_are_left_out() {
+    fn a_torn_tail_and_older_generations_are_skipped() {
         let former = records(&[b"old", b"older"], GENERATION - 1);
         for rest in [b"\x20\0\0\0".as_slice(), &[0xFF; 40], &[40, 0, 0, 0, 1, 2, 3, 4, 5], &former, &former[20..]] {
             let (_dir, mut tail) = tail(&[&records(&[b"whole"], GENERATION), rest].concat());
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_behind_damage_takes_time_in_proportion() {
+    fn searching_after_damage_takes_linear_time() {
         // A record of one megabyte seems to begin every twelve bytes.
         let trap: Vec<u8> = [0x00, 0x00, 0x10, 0x00, 1, 1, 1, 1, 1, 1, 1, 1].repeat(200_000);
         let bytes = [trap.as_slice(), &records(&[b"behind"], GENERATION)].concat();
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_can_be_read_again() {
+    fn a_record_can_be_reread() {
         let (_dir, mut tail) = tail(&records(&[b"first", b"second"], GENERATION));
         let (mut places, mut buffer, mut spare) = (Vec::new(), Window::default(), Window::default());
         tail.read(&mut buffer, |_, place| places.push(place)).unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_gives_only_what_it_has() {
+    fn a_window_returns_only_its_own_bytes() {
         let (_dir, mut tail) = tail(&records(&[b"first", b"second"], GENERATION));
         let (mut places, mut buffer) = (Vec::new(), Window::default());
         tail.read(&mut buffer, |_, place| places.push(place)).unwrap();
@@ -254,7 +254,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn a_flipped_byte_costs_one_record_at_most(at in any::<prop::sample::Index>(), flip in 1_u8..) {
+        fn a_flipped_byte_loses_at_most_one_record(at in any::<prop::sample::Index>(), flip in 1_u8..) {
             let bodies: Vec<Vec<u8>> = (0..8).map(|n| vec![n; 20 + usize::from(n)]).collect();
             let slices: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
             let mut file = records(&slices, GENERATION);

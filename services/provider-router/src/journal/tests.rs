@@ -101,7 +101,7 @@ fn one(rows: &[(Request, Option<Response>)]) -> (&Request, &Response) {
 }
 
 #[tokio::test]
-async fn what_was_written_is_in_the_database_when_the_journal_is_closed() {
+async fn closing_the_journal_loads_all_records() {
     let world = World::new().await;
     let (journal, loader) = world.journal("a");
     let running = world.spawn(loader);
@@ -119,11 +119,11 @@ async fn what_was_written_is_in_the_database_when_the_journal_is_closed() {
         let response = response.as_ref().unwrap();
         request.status == RequestStatus::Completed && response.openai_response.as_ref().unwrap().contains("one two ")
     }));
-    assert!(!instance_dir(world.dir.path(), "a").exists(), "nothing is left when everything is loaded");
+    assert!(!instance_dir(world.dir.path(), "a").exists(), "no file is left after loading");
 }
 
 #[tokio::test]
-async fn a_request_that_goes_on_is_shown_as_pending() {
+async fn a_request_in_flight_is_shown_as_pending() {
     let world = World::new().await;
     let (journal, loader) = world.journal("a");
     let running = world.spawn(loader);
@@ -151,7 +151,7 @@ fn die(journal: Journal, loader: Loader) {
 }
 
 #[tokio::test]
-async fn the_next_process_loads_what_a_dead_one_left() {
+async fn the_next_process_loads_the_journal_of_a_dead_one() {
     let world = World::new().await;
     let (journal, loader) = world.journal("dead");
     let whole = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
@@ -181,7 +181,7 @@ async fn the_next_process_loads_what_a_dead_one_left() {
 }
 
 #[tokio::test]
-async fn loading_twice_is_loading_once() {
+async fn loading_is_idempotent() {
     let world = World::new().await;
     let (journal, loader) = world.journal("dead");
     for _ in 0..3 {
@@ -204,7 +204,7 @@ async fn loading_twice_is_loading_once() {
 }
 
 #[tokio::test]
-async fn a_living_process_keeps_its_journal_to_itself() {
+async fn the_journal_of_a_live_process_is_not_loaded() {
     let world = World::new().await;
     let (living, _loader) = world.journal("living");
     drop(living.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b""));
@@ -217,7 +217,7 @@ async fn a_living_process_keeps_its_journal_to_itself() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_counted_exactly_and_served_or_refused() {
+async fn unlogged_requests_are_counted_and_served_or_refused() {
     let world = World::new().await;
     for on_failure in [OnFailure::Serve, OnFailure::Refuse] {
         let config = JournalConfig { max_bytes: Size::from_bytes(1), on_failure, ..config() };
@@ -239,7 +239,7 @@ async fn what_cannot_be_written_is_counted_exactly_and_served_or_refused() {
 }
 
 #[tokio::test]
-async fn with_durability_power_the_last_byte_waits_for_the_disk() {
+async fn with_durability_power_the_last_byte_waits_for_the_sync() {
     let world = World::new().await;
     let config = JournalConfig { durability: Durability::Power, ..config() };
     let (journal, loader) = Journal::open(world.dir.path(), "a", 2, config).unwrap();

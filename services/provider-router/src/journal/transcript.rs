@@ -90,7 +90,7 @@ impl Transcript {
             duration_ms: 0,
             first_byte_ms: None,
             attempts: 0,
-            error: Some("the router ended before the answer did".into()),
+            error: Some("the router exited before the answer was complete".into()),
             streamed: self.begin.stream,
             truncated: false,
             summary: None,
@@ -172,7 +172,7 @@ mod tests {
     const FIRST: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
 
     #[test]
-    fn the_second_turn_finds_the_first() {
+    fn the_second_turn_joins_the_session_of_the_first() {
         let first = transcript(FIRST);
         let answer = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
         let end = end(&first, RequestStatus::Completed);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_leaves_after_the_finish_reason_had_everything() {
+    fn a_client_that_disconnects_after_the_finish_reason_is_complete() {
         let cut = |bytes: &[u8]| {
             let first = transcript(FIRST);
             let end = end(&first, RequestStatus::ClientDisconnected);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_which_the_journal_has_the_beginning_keeps_its_counts() {
+    fn a_truncated_answer_keeps_its_token_counts() {
         let usage = Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
         for (streamed, cut) in
             [(true, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\nda"), (false, "{\"choi")]
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_kept_as_text_any_database_takes() {
+    fn bodies_that_are_not_json_are_stored_as_valid_text() {
         let broken = transcript("\0not json");
         let end = End { streamed: false, ..end(&broken, RequestStatus::Failed) };
         let row = broken.ended(end, b"<html>\0\xFF".to_vec());
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renamed_model_is_shown_as_the_provider_saw_it() {
+    fn a_renamed_model_is_shown_as_sent_upstream() {
         let first = transcript(FIRST);
         let ended = End { upstream_model: Some("other".into()), ..end(&first, RequestStatus::Completed) };
         let row = first.ended(ended, Vec::new()).ended.unwrap();

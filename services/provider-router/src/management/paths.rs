@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn management_has_a_path_below_api() {
+    fn management_routes_map_to_paths_below_api() {
         for (method, path, expected) in [
             ("GET", "/v1/settings", "/api/settings"),
             ("PUT", "/v1/settings/server.port", "/api/settings/server.port"),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_the_routers_own() {
+    fn other_routes_belong_to_the_router() {
         for (method, path) in [
             ("GET", "/"),
             ("GET", "/v1"),

@@ -15,7 +15,7 @@ fn ids(list: &Value) -> Vec<String> {
 }
 
 #[test]
-fn every_shape_in_use_is_read() {
+fn every_known_list_shape_is_parsed() {
     for list in [
         json!({"object": "list", "data": [{"id": "b"}, {"id": "a"}, {"id": "b"}]}),
         json!({"data": [{"id": "b", "object": "model"}, {"id": "a", "name": "A for people"}]}),
@@ -42,19 +42,19 @@ fn every_shape_in_use_is_read() {
 }
 
 #[test]
-fn an_empty_list_is_a_list() {
+fn an_empty_list_is_valid() {
     for list in [json!([]), json!({"data": []}), json!({"object": "list", "data": null}), json!({"models": {}})] {
         assert_eq!(ids(&list), Vec::<String>::new(), "{list}");
     }
 }
 
 #[test]
-fn a_path_stays_where_it_is_not_googles() {
+fn only_google_resource_paths_are_stripped() {
     assert_eq!(ids(&json!({"data": [{"id": "models/llama.gguf", "owned_by": "llamacpp"}]})), ["models/llama.gguf"]);
 }
 
 #[test]
-fn what_is_no_model_is_named_and_the_rest_is_read() {
+fn invalid_entries_are_named_and_the_rest_is_parsed() {
     let long = "x".repeat(MAX_ID + 1);
     let list = json!({"object": "list", "data": [
         {"id": "a"}, {"object": "model"}, {"name": "for people"}, {"id": null}, {"id": 7}, {"id": " "}, null, 3, [],
@@ -69,7 +69,7 @@ fn what_is_no_model_is_named_and_the_rest_is_read() {
 }
 
 #[test]
-fn what_is_known_of_a_model_is_kept() {
+fn known_model_fields_are_kept() {
     let list = json!({"object": "list", "data": [
         {"id": "a", "created": 7, "owned_by": "o"}, {"id": "b", "created": 1.7e9}, {"id": "c", "created": "soon", "owned_by": ""},
     ]});
@@ -86,7 +86,7 @@ fn what_is_known_of_a_model_is_kept() {
 }
 
 #[test]
-fn a_failure_says_so_in_the_providers_words() {
+fn a_failure_contains_the_providers_message() {
     for (list, words) in [
         (json!({"error": {"message": "no such key", "code": 401}}), "no such key"),
         (json!({"error": "no such key"}), "no such key"),
@@ -101,7 +101,7 @@ fn a_failure_says_so_in_the_providers_words() {
         (json!({"object": "list"}), "an object without"),
         (json!({"data": 7}), "an object without"),
         (json!(7), "a number"),
-        (json!("models"), "a text"),
+        (json!("models"), "a string"),
         (json!(null), "null"),
         (json!({"data": [{"object": "model"}, {}]}), "none of its 2 entries"),
         (json!([7]), "none of its 1 entries"),
@@ -115,7 +115,7 @@ fn a_failure_says_so_in_the_providers_words() {
 }
 
 #[test]
-fn a_long_list_is_read_and_a_longer_one_is_refused() {
+fn a_list_beyond_the_limit_is_refused() {
     let many = |count: usize| json!((0..count).map(|id| json!({"id": format!("m-{id}")})).collect::<Vec<_>>());
     assert_eq!(ids(&many(MAX_MODELS)).len(), MAX_MODELS);
     assert_eq!(listed(&many(MAX_MODELS + 1)), Err(ListError::TooMany(MAX_MODELS + 1)));
@@ -124,7 +124,7 @@ fn a_long_list_is_read_and_a_longer_one_is_refused() {
 proptest! {
     /// For every mix of entries, each valid one is parsed and each invalid one is reported.
     #[test]
-    fn good_entries_survive_bad_ones(entries in prop::collection::vec(prop::option::of("[a-z]{1,8}"), 1..20), frame in 0..4_usize) {
+    fn valid_entries_survive_invalid_ones(entries in prop::collection::vec(prop::option::of("[a-z]{1,8}"), 1..20), frame in 0..4_usize) {
         let bad = [json!(null), json!({"id": 7}), json!({"object": "model"}), json!([1])];
         let list = entries.iter().enumerate().map(|(n, id)| id.as_ref().map_or_else(|| bad[n % 4].clone(), |id| json!({"id": id})));
         let list: Vec<Value> = list.collect();
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn no_answer_makes_it_panic(answer in ".{0,200}") {
+    fn never_panics(answer in ".{0,200}") {
         drop(read(answer.as_bytes(), "p"));
     }
 }

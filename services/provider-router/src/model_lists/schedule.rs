@@ -125,10 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn each_is_asked_at_start_and_when_it_changes() {
+    fn each_provider_is_fetched_at_start_and_when_it_changes() {
         let mut clock = Clock::new();
         assert_eq!(clock.due(&[("a", 1), ("b", 1)], None, false), ["a", "b"]);
-        assert!(clock.due(&[("a", 1), ("b", 1)], None, false).is_empty(), "they are being asked");
+        assert!(clock.due(&[("a", 1), ("b", 1)], None, false).is_empty(), "they are being fetched");
         clock.answers("a", true);
         clock.answers("b", true);
         assert!(clock.due(&[("a", 1), ("b", 1)], None, false).is_empty());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_while_it_is_asked_is_not_lost() {
+    fn a_change_during_a_fetch_is_not_lost() {
         let mut clock = Clock::new();
         clock.due(&[("a", 1)], None, false);
         assert!(clock.due(&[("a", 2)], None, false).is_empty());
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_asks_at_once_and_readers_ask_for_a_list_that_is_old() {
+    fn a_switch_fetches_at_once_and_readers_refresh_stale_lists() {
         let mut clock = Clock::new();
         clock.due(&[("a", 1), ("b", 1)], Some("a"), false);
         clock.answers("a", true);
@@ -157,12 +157,12 @@ mod tests {
         clock.answers("b", true);
         assert!(clock.due(&[("a", 1), ("b", 1)], Some("b"), true).is_empty(), "it is fresh");
         clock.1 += FRESH;
-        assert!(clock.due(&[("a", 1), ("b", 1)], Some("b"), false).is_empty(), "nobody reads it");
+        assert!(clock.due(&[("a", 1), ("b", 1)], Some("b"), false).is_empty(), "no reader");
         assert_eq!(clock.due(&[("a", 1), ("b", 1)], Some("b"), true), ["b"]);
     }
 
     #[test]
-    fn who_is_away_is_asked_again_after_pauses_that_grow() {
+    fn an_unreachable_provider_is_retried_with_back_off() {
         let mut clock = Clock::new();
         let mut pauses = Vec::new();
         clock.due(&[("a", 1)], None, false);
@@ -181,11 +181,11 @@ mod tests {
         assert_eq!(clock.0.next(clock.1), clock.1 + IDLE);
         assert_eq!(clock.due(&[("a", 2)], None, false), ["a"]);
         clock.answers("a", false);
-        assert_eq!(clock.0.next(clock.1), clock.1 + S, "after a good answer pauses begin anew");
+        assert_eq!(clock.0.next(clock.1), clock.1 + S, "a successful answer resets the back-off");
     }
 
     #[test]
-    fn not_all_are_asked_at_once_and_each_has_its_turn() {
+    fn concurrent_fetches_are_limited_and_fair() {
         const IDS: [&str; 20] =
             ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t"];
         let all = IDS.map(|id| (id, 1));

@@ -35,11 +35,11 @@ pub(super) fn words(body: &[u8]) -> Option<String> {
 pub(super) const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "true or false",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "an array",
-        Value::Object(_) => "an object without a list in it",
+        Value::Object(_) => "an object without a list",
     }
 }
 
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_found_and_bounded() {
+    fn messages_are_found_and_bounded() {
         for (body, expected) in [
             (r#"{"error":{"message":" no "}}"#, Some("no")),
             (r#"{"detail":[{"msg":"field required"}]}"#, Some("field required")),

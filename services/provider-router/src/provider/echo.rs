@@ -126,7 +126,7 @@ mod tests {
     const BODY: &[u8] = br#"{"model":"echo","stream_options":{"include_usage":true},"messages":[{"role":"user","content":"one  two\nthree"}]}"#;
 
     #[tokio::test(start_paused = true)]
-    async fn streams_word_by_word_and_says_exactly_what_it_heard() {
+    async fn streams_the_exact_message_word_by_word() {
         let echo = Echo::new(&Config::new()).unwrap();
         let mut body = echo.stream("1", "echo", 5, BODY, &Envelope::parse(BODY).unwrap());
         let (mut raw, mut events, started) = (Vec::new(), 0, Instant::now());
@@ -141,13 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn answers_at_once_without_a_stream() {
+    fn answers_immediately_without_streaming() {
         let whole = Echo::new(&Config::new()).unwrap().completion("1", "echo", 5, BODY);
         assert_eq!(fold_completion(&whole).unwrap().text, "one  two\nthree");
     }
 
     #[test]
-    fn silence_is_answered_too() {
+    fn an_empty_message_is_answered() {
         assert_eq!(answer(br#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#).0, SILENCE);
     }
 }

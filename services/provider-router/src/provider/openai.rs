@@ -69,7 +69,7 @@ impl OpenAi {
         let mut headers = custom_headers(config)?;
         if let Some(key) = text(config, "apiKey")?.map(bare_key).filter(|key| !key.is_empty()) {
             let value = HeaderValue::try_from(format!("Bearer {key}"))
-                .map_err(|_| "`apiKey` has characters that no header can carry")?;
+                .map_err(|_| "`apiKey` has characters that are not allowed in a header")?;
             headers.insert(AUTHORIZATION, value);
         }
         for value in headers.values_mut() {
@@ -186,7 +186,8 @@ fn custom_headers(config: &Config) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in parsed.ok_or_else(wrong)? {
         let value = value.as_str().ok_or_else(wrong)?;
-        let name = HeaderName::try_from(&name).map_err(|_| format!("`{name}` in `headers` is no header name"))?;
+        let name =
+            HeaderName::try_from(&name).map_err(|_| format!("`{name}` in `headers` is not a valid header name"))?;
         let value =
             HeaderValue::try_from(value).map_err(|_| format!("the value of `{name}` in `headers` cannot be sent"))?;
         headers.insert(name, value);
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn builds_what_the_provider_expects() {
+    fn builds_the_provider_request() {
         let provider = openai(
             "openai",
             json!({"baseURL": "http://127.0.0.1:9/v1/", "apiKey": "sk-1", "headers": {"X-Team": "a"}}),
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_caller_says_of_itself_arrives_and_its_credentials_do_not() {
+    fn client_identity_headers_are_forwarded_and_credentials_are_not() {
         let provider =
             openai("openai", json!({"baseURL": "http://127.0.0.1:9", "headers": {"X-Title": "own"}})).unwrap();
         let forwarded = [
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_secrets_and_switches_are_not() {
+    fn keys_are_secret_and_flags_are_not() {
         let config = json!({"apiKey": "sk-123456789", "headers": {"X-Team": "a", "X-Key": "long enough", "X-Old": "Basic dXNlcjpwYXNz"}});
         let masker = openai("openai", config).unwrap().masker;
         for secret in ["sk-123456789", "long enough", "dXNlcjpwYXNz"] {
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_sent_without_what_was_copied_along_with_it() {
+    fn copied_prefixes_and_blanks_are_removed_from_keys() {
         for (stored, sent) in [
             ("sk-1", Some("Bearer sk-1")),
             (" sk-1\r\n", Some("Bearer sk-1")),
@@ -305,13 +306,13 @@ mod tests {
     }
 
     #[test]
-    fn a_qwen_proxy_is_given_without_its_version() {
+    fn a_qwen_proxy_base_url_has_no_version() {
         let provider = openai("qwen-proxy", json!({"baseURL": "http://127.0.0.1:3000"})).unwrap();
         assert_eq!(provider.models().uri(), "/v1/models");
     }
 
     #[test]
-    fn only_a_qwen_proxy_hears_that_the_request_is_logged() {
+    fn the_logged_header_is_sent_to_qwen_proxy_only() {
         for (kind, told) in [("qwen-proxy", true), ("openai", false)] {
             let provider = openai(kind, json!({"baseURL": "http://127.0.0.1:9", "apiKey": "k"})).unwrap();
             assert_eq!(provider.is_qwen_proxy, told, "{kind}");
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_named() {
+    fn invalid_values_are_named() {
         for (config, word) in [
             (json!({"baseURL": "ftp://x"}), "baseURL"),
             (json!({"baseURL": "http://169.254.169.254/v1"}), "baseURL"),

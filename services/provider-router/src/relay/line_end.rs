@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_ends_go_on_wherever_they_are_cut() {
+    fn line_ends_may_be_split_across_chunks() {
         for way in BLANK_LINES {
             for cut in 0..=way.len() {
                 let (taken, begun) = go_on("", &way.as_bytes()[..cut]);
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_event_is_cut_behind_its_blank_line() {
+    fn an_end_event_is_cut_after_its_blank_line() {
         for (bytes, event, begun) in [
             ("data: [DONE]\r\n\r\nmore", "data: [DONE]\r\n\r\n", "\r\n\r\n"),
             ("data: [DONE]\n\n\n", "data: [DONE]\n\n", "\n\n"),

@@ -138,11 +138,11 @@ fn bytes(text: &str) -> Seen {
 const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 
 #[tokio::test]
-async fn bytes_pass_at_once_and_the_end_is_written_before_it_is_released() {
+async fn bytes_pass_at_once_and_the_end_is_logged_before_it_is_sent() {
     let mut client = Client::new([B(b"data: {}\n\n"), Wait, B(b"data: [DO"), Wait, B(b"NE]\n\n"), B(b"\n")]);
     assert_eq!(client.poll(), bytes("data: {}\n\n"));
     assert_eq!(client.poll(), Seen::Pending);
-    assert_eq!(client.poll(), Seen::Pending, "what may be the end event is held");
+    assert_eq!(client.poll(), Seen::Pending, "a possible end event is withheld");
     assert_eq!(client.statuses(), Vec::<String>::new());
     assert_eq!(client.poll(), bytes("data: [DONE]\n\n"));
     assert_eq!(client.statuses(), ["completed"]);
@@ -150,7 +150,7 @@ async fn bytes_pass_at_once_and_the_end_is_written_before_it_is_released() {
 }
 
 #[tokio::test]
-async fn the_blank_line_behind_the_end_event_passes_however_it_is_cut() {
+async fn the_blank_line_after_the_end_event_passes_at_any_chunk_boundaries() {
     for cuts in [
         vec![B(b"data: [DONE]"), B(b"\r"), B(b"\n"), B(b"\r"), B(b"\n"), B(b"more")],
         vec![B(b"data: [DONE]\r"), Wait, B(b""), Wait, B(b"\n\r\nmore")],
@@ -167,7 +167,7 @@ async fn the_blank_line_behind_the_end_event_passes_however_it_is_cut() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_says_so_and_never_ends_well() {
+async fn a_broken_stream_ends_with_an_error_event() {
     let mut client = Client::new([B(b"data: {}\n\n"), Fail]);
     let seen = client.all();
     assert_eq!((&seen[0], &seen[2..]), (&bytes("data: {}\n\n"), [Seen::Pending, Seen::Broken].as_slice()));
@@ -180,7 +180,7 @@ async fn a_stream_that_breaks_says_so_and_never_ends_well() {
 }
 
 #[tokio::test]
-async fn a_provider_that_forgets_the_end_event_is_believed_by_its_finish_reason() {
+async fn a_finish_reason_completes_a_stream_without_an_end_event() {
     let mut client = Client::new([B(FINISH.as_bytes())]);
     assert_eq!(client.all(), [bytes(FINISH), Seen::End]);
     assert_eq!(client.statuses(), ["completed"]);
@@ -191,14 +191,14 @@ async fn a_provider_that_forgets_the_end_event_is_believed_by_its_finish_reason(
 }
 
 #[tokio::test]
-async fn a_failure_after_the_end_event_is_nobodys_concern() {
+async fn a_failure_after_the_end_event_is_ignored() {
     let mut client = Client::new([B(b"data: [DONE]\n\n"), Fail]);
     assert_eq!(client.all(), [bytes("data: [DONE]\n\n"), Seen::End]);
     assert_eq!(client.statuses(), ["completed"]);
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_the_request() {
+async fn a_disconnecting_client_cancels_the_request() {
     let mut client = Client::new([B(b"data: {}\n\n"), Wait]);
     assert_eq!((client.poll(), client.poll()), (bytes("data: {}\n\n"), Seen::Pending));
     client.relay = Client::new([]).relay;
@@ -206,7 +206,7 @@ async fn a_client_that_leaves_ends_the_request() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_service_ends_streams_with_an_error() {
+async fn shutdown_ends_streams_with_an_error() {
     let mut client = Client::new([B(b"data: {}\n\n"), Wait]);
     client.cut.cancel();
     let seen = client.all();
@@ -215,7 +215,7 @@ async fn the_end_of_the_service_ends_streams_with_an_error() {
 }
 
 #[tokio::test]
-async fn an_endless_event_is_cut_and_a_long_one_passes() {
+async fn an_endless_event_is_an_error_and_a_long_one_passes() {
     static PIECE: [u8; 1 << 16] = [b'x'; 1 << 16];
     let pieces = MAX_EVENT / PIECE.len();
     let mut client = Client::new((0..pieces + 40).map(|_| B(&PIECE)));
@@ -235,7 +235,7 @@ async fn an_endless_event_is_cut_and_a_long_one_passes() {
 }
 
 #[tokio::test]
-async fn what_the_log_keeps_has_no_part_in_the_traffic() {
+async fn logging_limits_do_not_change_the_stream() {
     let long =
         |len: usize| FINISH.replace("\"delta\":{}", &format!("\"delta\":{{\"content\":\"{}\"}}", "x".repeat(len)));
     let after = format!(
@@ -257,7 +257,7 @@ async fn what_the_log_keeps_has_no_part_in_the_traffic() {
 }
 
 #[tokio::test]
-async fn odd_fields_do_not_hide_the_end() {
+async fn unusual_fields_do_not_hide_the_end() {
     for odd in [
         r#"{"id":null,"choices":[{"index":0,"delta":null,"finish_reason":"stop"}]}"#,
         r#"{"created":1.5,"choices":[{"index":"0","delta":{},"finish_reason":"length"}],"usage":{"prompt_tokens":1.5}}"#,
@@ -274,7 +274,7 @@ async fn odd_fields_do_not_hide_the_end() {
 }
 
 #[tokio::test]
-async fn the_error_event_of_a_provider_is_the_only_one() {
+async fn the_providers_error_event_is_the_only_error_event() {
     let error = r#"{"error":{"message":"overloaded","code":503}}"#;
     let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
     for after in ["", "data: [DONE]\n\n", "data: {\"error\":\"again\"}\n\n", chunk] {
@@ -291,7 +291,7 @@ async fn the_error_event_of_a_provider_is_the_only_one() {
 }
 
 #[tokio::test]
-async fn an_error_that_clients_do_not_know_is_told_again_in_their_words() {
+async fn an_unknown_error_shape_is_followed_by_an_openai_error() {
     for odd in
         [r#"{"object":"error","message":"no","code":503}"#, r#"{"detail":"no"}"#, r#"[{"error":{"message":"no"}}]"#]
     {
@@ -304,7 +304,7 @@ async fn an_error_that_clients_do_not_know_is_told_again_in_their_words() {
 }
 
 #[tokio::test]
-async fn a_failed_or_an_empty_finish_is_no_success() {
+async fn a_failed_or_empty_finish_is_not_a_success() {
     let finish = |reason: &str| FINISH.replace("stop", reason);
     for (stream, status, end) in [
         (finish("error"), "failed", Seen::End),
@@ -325,7 +325,7 @@ async fn a_failed_or_an_empty_finish_is_no_success() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_after_the_finish_had_everything() {
+async fn a_client_that_disconnects_after_the_finish_is_complete() {
     for (reason, status) in [("stop", "completed"), ("", "client_disconnected"), ("error", "failed")] {
         let mut client = Client::logged([Step::Text(FINISH.replace("stop", reason)), Wait], "10B", Bodies::Off);
         assert!(matches!((client.poll(), client.poll()), (Seen::Bytes(_), Seen::Pending)));
@@ -335,7 +335,7 @@ async fn a_client_that_leaves_after_the_finish_had_everything() {
 }
 
 #[tokio::test]
-async fn what_stands_before_the_end_event_does_not_wait_for_it() {
+async fn bytes_before_the_end_event_are_not_delayed() {
     let mut client = Client::new([B(b"data: {}\n\ndata: [DONE]\n\ndata: more\n\n")]);
     assert_eq!(client.all(), [bytes("data: {}\n\n"), bytes("data: [DONE]\n\n"), Seen::End]);
     assert_eq!(client.statuses(), ["completed"]);
@@ -343,7 +343,7 @@ async fn what_stands_before_the_end_event_does_not_wait_for_it() {
 }
 
 #[tokio::test]
-async fn the_end_event_is_whole_however_it_comes() {
+async fn the_end_event_is_sent_in_one_piece() {
     for (pieces, expected) in [
         (["data: [DONE]", "\n\n"], "data: [DONE]\n\n"),
         (["data: [DONE]\n", "\n"], "data: [DONE]\n\n"),
@@ -356,7 +356,7 @@ async fn the_end_event_is_whole_however_it_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_does_not_stop_is_left() {
+async fn a_provider_that_continues_after_the_end_is_disconnected() {
     static PIECE: [u8; 1 << 16] = [b'x'; 1 << 16];
     let mut client = Client::new([B(b"data: [DONE]\n\n"), B(&PIECE), B(b"x"), Fail]);
     assert_eq!(client.all(), [bytes("data: [DONE]\n\n"), Seen::End]);
@@ -368,7 +368,7 @@ async fn a_provider_that_does_not_stop_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_client_has_seen_is_soon_in_the_journal() {
+async fn sent_bytes_are_soon_in_the_journal() {
     let mut client = Client::new([B(b"data: seen\n\n"), Wait, Wait, B(b"data: later\n\n"), Wait, Wait]);
     assert_eq!((client.poll(), client.poll()), (bytes("data: seen\n\n"), Seen::Pending));
     assert!(!client.written().contains("seen"));
@@ -382,11 +382,11 @@ async fn what_the_client_has_seen_is_soon_in_the_journal() {
 
     let mut client = Client::new([Step::Text(format!("data: {}\n\n", "y".repeat(4 << 10))), Wait]);
     client.poll();
-    assert!(client.written().contains("yyy"), "many bytes do not wait at all");
+    assert!(client.written().contains("yyy"), "large amounts of bytes are sent at once");
 }
 
 #[tokio::test]
-async fn a_whole_answer_that_the_log_cuts_keeps_its_counts() {
+async fn an_answer_truncated_in_the_log_keeps_its_token_counts() {
     let mut client = Client::logged([], "10B", Bodies::Full);
     let exchange = &mut client.relay.exchange;
     exchange.head(200, false);

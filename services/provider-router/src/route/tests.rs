@@ -18,14 +18,14 @@ const ROWS: &[Row<'_>] = &[
 ];
 
 #[test]
-fn without_an_active_provider_a_linked_model_goes_to_its_providers_by_priority() {
+fn without_an_active_provider_linked_providers_are_tried_by_priority() {
     for active in [None, Some("off"), Some("unknown")] {
         assert_eq!(tried(ROWS, active, Some("gpt")).unwrap(), ["first:gpt-upstream", "second:gpt"], "{active:?}");
     }
 }
 
 #[test]
-fn the_active_provider_comes_first_if_it_serves_the_model_or_may_serve_it() {
+fn the_active_provider_is_first_if_it_may_serve_the_model() {
     // Linked to the model.
     assert_eq!(tried(ROWS, Some("second"), Some("gpt")).unwrap(), ["second:gpt", "first:gpt-upstream"]);
     assert_eq!(tried(ROWS, Some("first"), Some("gpt")).unwrap(), ["first:gpt-upstream", "second:gpt"]);
@@ -37,14 +37,14 @@ fn the_active_provider_comes_first_if_it_serves_the_model_or_may_serve_it() {
 }
 
 #[test]
-fn an_active_provider_with_other_models_is_left_out() {
+fn an_active_provider_without_the_model_is_excluded() {
     assert_eq!(tried(ROWS, Some("second"), Some("only-first")).unwrap(), ["first:only-first"]);
     assert_eq!(tried(ROWS, Some("first"), Some("new")).unwrap(), ["open:new"]);
     assert_eq!(tried(&ROWS[..3], Some("first"), Some("new")), Err(RouteError::UnknownModel("new".into())));
 }
 
 #[test]
-fn a_model_that_nobody_is_linked_to_goes_to_those_that_list_it_and_then_to_the_open_ones() {
+fn an_unlinked_model_goes_to_listing_providers_then_to_open_ones() {
     assert_eq!(tried(ROWS, None, Some("listed")).unwrap(), ["second:listed", "open:listed"]);
     assert_eq!(tried(ROWS, None, Some("hidden")).unwrap(), ["open:hidden"]);
     assert_eq!(tried(&ROWS[..3], None, Some("listed")).unwrap(), ["second:listed"]);
@@ -62,7 +62,7 @@ fn a_prefix_names_the_provider() {
 }
 
 #[test]
-fn a_model_that_is_listed_with_its_providers_name_keeps_it() {
+fn a_listed_model_keeps_its_provider_prefix() {
     let rows = [Row { id: "vendor", list: Some(&["vendor/auto", "plain"]), ..Row::ENABLED }];
     assert_eq!(tried(&rows, None, Some("vendor/auto")).unwrap(), ["vendor:vendor/auto"]);
     assert_eq!(tried(&rows, None, Some("vendor/plain")).unwrap(), ["vendor:plain"]);
@@ -70,7 +70,7 @@ fn a_model_that_is_listed_with_its_providers_name_keeps_it() {
 }
 
 #[test]
-fn no_model_means_the_default_of_the_active_provider() {
+fn a_missing_model_means_the_default_of_the_active_provider() {
     assert_eq!(tried(ROWS, Some("first"), None).unwrap(), ["first:gpt-upstream", "second:gpt"]);
     let rows = |kind, default| {
         let active =
@@ -85,13 +85,13 @@ fn no_model_means_the_default_of_the_active_provider() {
 }
 
 #[test]
-fn an_active_qwen_proxy_takes_its_own_default() {
+fn an_active_qwen_proxy_uses_its_own_default() {
     let rows = [Row { id: "qwen", kind: "qwen-proxy", ..Row::ENABLED }];
     assert_eq!(tried(&rows, Some("qwen"), None).unwrap(), ["qwen:(none)"]);
 }
 
 #[test]
-fn without_a_default_the_refusal_says_what_to_set() {
+fn without_a_default_the_error_names_the_setting() {
     for (active, word) in
         [(None, "set `active_provider`"), (Some("off"), "`off` is not enabled"), (Some("open"), "`defaultModel`")]
     {
@@ -104,7 +104,7 @@ proptest! {
     /// For all combinations of linked, listed, active and disabled providers: no provider is tried twice, no disabled
     /// one is tried, the active one is first or left out, and every linked one is tried, by priority.
     #[test]
-    fn the_order_always_holds(
+    fn the_order_invariants_hold(
         providers in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_i64), 1..6),
         active in prop::option::of(0..6_usize),
     ) {

@@ -76,7 +76,7 @@ fn sealer(byte: u8) -> Sealer {
 }
 
 #[tokio::test]
-async fn a_secret_of_another_key_costs_its_provider_and_says_what_to_do() {
+async fn a_secret_sealed_with_another_key_disables_its_provider_with_a_hint() {
     let store = Store::open("sqlite::memory:").await.unwrap();
     let value = |key: &str, value: &str| schema::ConfigValue {
         key: key.into(),
@@ -104,7 +104,7 @@ fn ids(list: &ModelList) -> Vec<&str> {
 }
 
 #[test]
-fn a_model_is_listed_once_under_the_provider_that_is_tried_first() {
+fn a_model_is_listed_once_under_the_first_provider() {
     let rows = [
         Row { id: "b", priority: 1, models: &[("m", None)], ..Row::ENABLED },
         Row { id: "a", priority: 2, models: &[("m", None)], ..Row::ENABLED },
@@ -133,7 +133,7 @@ fn the_active_provider_is_listed_first_in_its_own_order() {
 }
 
 #[test]
-fn the_list_of_another_address_is_not_its_list() {
+fn a_list_of_another_base_url_is_ignored() {
     let rows = [Row { id: "a", kind: "lm-studio", list: Some(&["x"]), ..Row::ENABLED }];
     let now = snapshot(&rows, Some("a"));
     assert_eq!(ids(&now.models()), ["x"]);

@@ -36,13 +36,16 @@ pub(crate) async fn take_over(store: &Store, sealer: &Sealer, config: &Config, c
     match attempt(&desk, &file, &done).await {
         Ok(told) => {
             for line in told {
-                tracing::info!(file = %file.display(), "taken over from the original's variables: {line}");
+                tracing::info!(file = %file.display(), "imported from the variables of the Node.js version: {line}");
             }
         }
         // Another router of this installation has done the import.
         Err(_) if done.exists() => {}
         Err(error) => {
-            tracing::warn!(file = %file.display(), "the original's variables cannot be taken over; the next start tries again: {error:#}");
+            tracing::warn!(
+                file = %file.display(),
+                "cannot import the variables of the Node.js version, the next start will retry: {error:#}"
+            );
         }
     }
 }
@@ -51,7 +54,10 @@ async fn attempt(desk: &Desk, file: &Path, done: &Path) -> anyhow::Result<Vec<St
     let variables = Variables::of_file(file)?;
     let legacy = variable("USE_LEGACY_CONFIG").is_some_and(|value| value == "true");
     if legacy || variables.is_legacy() {
-        tracing::warn!(file = %file.display(), "USE_LEGACY_CONFIG is true, so nothing is taken over; it is deprecated: unset it");
+        tracing::warn!(
+            file = %file.display(),
+            "USE_LEGACY_CONFIG is true, so nothing is imported; it is deprecated, unset it"
+        );
         return Ok(Vec::new());
     }
     let (plan, version) = Plan::of(&variables, desk).await?;

@@ -78,10 +78,10 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
     out.coloured(Colour::Green, "Provider created successfully!");
     if becomes_active {
         out.line(
-            "It is the active provider now: requests go to it first. Choose another with `provider-router set <id>`.",
+            "It is now the active provider, which is tried first. Choose another with `provider-router set <id>`.",
         );
     }
-    out.line(format!("Ask it whether it answers: provider-router provider test {provider_id}"));
+    out.line(format!("Test it with: provider-router provider test {provider_id}"));
     Ok(Verdict::done(json!({
         "created": true,
         "id": provider.id,
@@ -95,9 +95,12 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
 
 /// Builds the plan from the flags.
 fn told(command: &Add, catalog: &Catalog, desk: &Desk) -> anyhow::Result<Option<Plan>> {
-    let id = command.id.as_deref().context("say the id of the provider with --id")?;
+    let id = command.id.as_deref().context("the provider id is missing: set it with --id")?;
     new_id(catalog, id)?;
-    let kind = command.kind.as_deref().context("say its kind with --type, such as openai or lm-studio")?;
+    let kind = command
+        .kind
+        .as_deref()
+        .context("the provider type is missing: set it with --type, such as openai or lm-studio")?;
     let kind_row = known_kind(kind)?;
     let config = command.values.read(kind_row, &|url| desk.address(url))?;
     complete(kind_row, |key| config.iter().any(|(given, _)| given == key))?;
@@ -122,7 +125,7 @@ fn told(command: &Add, catalog: &Catalog, desk: &Desk) -> anyhow::Result<Option<
 /// Builds the plan by asking the user. Returns `None` if the user declines.
 async fn asked(command: &Add, catalog: &Catalog, desk: &Desk, out: &mut Output) -> anyhow::Result<Option<Plan>> {
     let said = |error: anyhow::Error| error.to_string();
-    out.line("Kinds of provider:");
+    out.line("Provider types:");
     for (at, row) in PROVIDER_TYPES.iter().enumerate() {
         out.line(format!("  {:>2}) {:18} {}", at + 1, row.value, row.description));
     }
@@ -130,7 +133,7 @@ async fn asked(command: &Add, catalog: &Catalog, desk: &Desk, out: &mut Output) 
         Ok(number) => {
             let row = number.checked_sub(1).and_then(|at| PROVIDER_TYPES.get(at));
             row.map(|row| row.value.to_owned())
-                .ok_or_else(|| format!("say a number from 1 to {}", PROVIDER_TYPES.len()))
+                .ok_or_else(|| format!("enter a number from 1 to {}", PROVIDER_TYPES.len()))
         }
         Err(_) => known_kind(answer).map(|_| answer.to_owned()).map_err(said),
     })
@@ -144,7 +147,7 @@ async fn asked(command: &Add, catalog: &Catalog, desk: &Desk, out: &mut Output) 
         prompt::ask("Description (may be empty)", command.description.as_deref(), |text| prose(text).map_err(said));
     let description = Some(description.await?).filter(|text| !text.is_empty());
     let suggested = command.priority.unwrap_or(0).to_string();
-    let number = |text: &str| text.parse::<i64>().map_err(|_| "say a whole number".to_owned());
+    let number = |text: &str| text.parse::<i64>().map_err(|_| "enter a whole number".to_owned());
     let priority = prompt::ask("Priority (higher is tried first)", Some(&suggested), number).await?;
 
     let fields = row.fields();
@@ -175,7 +178,7 @@ pub(super) async fn value(row: ProviderType, field: Field, desk: &Desk) -> anyho
     let name = field.name.to_owned();
     let question = format!("{} - {}", field.name, field.description);
     let check = |text: &str| match text {
-        "" if field.required => Err(format!("`{}` is needed", field.name)),
+        "" if field.required => Err(format!("`{}` is required", field.name)),
         "" => Ok(None),
         text => {
             typed(row, field.name, text, &|url| desk.address(url)).map(Some).map_err(|mistakes| values::told(&mistakes))
@@ -199,7 +202,7 @@ pub(super) fn known_kind(kind: &str) -> anyhow::Result<ProviderType> {
 fn new_id(catalog: &Catalog, id: &str) -> anyhow::Result<()> {
     ensure!(is_slug(id), "an id has 1 to 128 lowercase letters, digits and hyphens");
     if catalog.providers.iter().any(|(row, ..)| row.id == id) {
-        bail!("there is a provider with the id {id} already: change it with `provider-router provider edit {id}`");
+        bail!("a provider with the id {id} exists already: change it with `provider-router provider edit {id}`");
     }
     Ok(())
 }

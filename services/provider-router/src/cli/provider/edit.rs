@@ -53,7 +53,7 @@ pub(in crate::cli) async fn edit(command: Edit, desk: &Desk, out: &mut Output) -
     let plan = if command.says_nothing() {
         ensure!(
             desk.asks,
-            "say what to change: --name, --type, --description, --priority, --set KEY=VALUE, --unset KEY"
+            "no change was given: use --name, --type, --description, --priority, --set KEY=VALUE, --unset KEY"
         );
         asked(before, configs, &catalog, desk, out).await?
     } else {
@@ -137,7 +137,7 @@ async fn asked(
         "1" => Ok((true, false)),
         "2" => Ok((false, true)),
         "3" => Ok((true, true)),
-        _ => Err("say 1, 2 or 3".to_owned()),
+        _ => Err("enter 1, 2 or 3".to_owned()),
     });
     let (basic, config) = what.await?;
     if basic {
@@ -148,7 +148,7 @@ async fn asked(
         let text = |text: &str| add::prose(text).map_err(|error| error.to_string());
         let description = prompt::ask("Description (`-` for none)", provider.description.as_deref(), text).await?;
         provider.description = Some(description).filter(|text| !text.is_empty() && text != "-");
-        let number = |text: &str| text.parse::<i64>().map_err(|_| "say a whole number".to_owned());
+        let number = |text: &str| text.parse::<i64>().map_err(|_| "enter a whole number".to_owned());
         provider.priority =
             prompt::ask("Priority (higher is tried first)", Some(&provider.priority.to_string()), number).await?;
     }

@@ -111,7 +111,7 @@ async fn a_stream_without_a_chunk_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_stream_passes_byte_by_byte_however_it_is_cut() {
+async fn a_stream_passes_unchanged_at_any_chunk_boundaries() {
     let answer = format!("\u{feff}: ping\n\ndata: {{\"choices\":[]}}\n\n{CHUNK}{FINISH}data: [DONE]\n\n");
     let at: Vec<usize> = (0..=answer.len()).filter(|at| answer.is_char_boundary(*at)).collect();
     for at in at.into_iter().filter(|at| *at > 0 && *at < answer.len()) {
@@ -124,7 +124,7 @@ async fn a_stream_passes_byte_by_byte_however_it_is_cut() {
 }
 
 #[tokio::test]
-async fn what_comes_counts_and_not_what_its_content_type_says() {
+async fn the_bytes_decide_over_the_content_type() {
     for kind in
         ["", "content-type: text/plain\r\n", "content-type: application/octet-stream\r\n", "content-type: x\r\n"]
     {
@@ -156,7 +156,7 @@ async fn what_comes_counts_and_not_what_its_content_type_says() {
 }
 
 #[tokio::test]
-async fn an_error_with_status_200_is_one_however_it_is_framed() {
+async fn an_error_with_status_200_is_detected_in_every_framing() {
     let error = r#"{"error":{"message":"slow down","code":429}}"#;
     let event = format!("data: {error}\n\n");
     for stream in [false, true] {
@@ -169,7 +169,7 @@ async fn an_error_with_status_200_is_one_however_it_is_framed() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_a_failure_that_lets_another_try() {
+async fn an_invalid_answer_is_a_failure_that_allows_failover() {
     for stream in [false, true] {
         for answer in ["<html>busy</html>", "", "  ", "{\"choices\":", "{}", "[]", "busy", CHUNK] {
             if stream && answer == CHUNK {
@@ -182,7 +182,7 @@ async fn what_is_no_answer_is_a_failure_that_lets_another_try() {
 }
 
 #[tokio::test]
-async fn comments_are_held_back_for_a_while_only() {
+async fn comments_are_withheld_for_a_limited_time() {
     let kind = "content-type: text/event-stream\r\n";
     let (release, released) = oneshot::channel();
     let (good, rest) = begun(true, kind, &[": ping\n\n"], released, Duration::from_millis(50)).await;

@@ -18,7 +18,7 @@ impl Work {
             let left = recovery::count_set_aside(&estate.dir);
             set_aside += left;
             if has_any && left == 0 {
-                tracing::info!(dir = %estate.dir.display(), interrupted, "a journal left behind is loaded");
+                tracing::info!(dir = %estate.dir.display(), interrupted, "journal of an earlier process was loaded");
             }
         }
         let segments = self.survey.set_aside(&own);

@@ -152,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_runs_is_believed() {
+    fn a_steady_clock_is_trusted() {
         let (mut machine, verdict) = Machine::start(None, START);
         assert_eq!(verdict, Verdict::Believed);
         assert_eq!(machine.runs(3 * DAY), Verdict::Believed);
     }
 
     #[test]
-    fn a_jump_is_doubted_until_it_is_taken_back() {
+    fn a_jump_is_distrusted_until_it_is_reverted() {
         let (mut machine, _) = Machine::start(None, START);
         assert_eq!(machine.jumps(400), Verdict::Ahead { by: 400 * DAY, new: true });
         assert_eq!(machine.runs(10 * MINUTE), Verdict::Ahead { by: 400 * DAY, new: false });
@@ -168,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_put_back_is_believed() {
+    fn a_clock_set_back_is_trusted() {
         let (mut machine, _) = Machine::start(None, START);
         assert_eq!(machine.jumps(-400), Verdict::Believed);
         assert!(is_ahead(machine.jumps(400)), "and forward again it is a jump");
     }
 
     #[test]
-    fn a_new_time_is_believed_after_a_day_without_another_jump() {
+    fn a_new_time_is_trusted_after_a_day_without_another_jump() {
         let (mut machine, _) = Machine::start(None, START);
         machine.jumps(400);
         assert!(is_ahead(machine.runs(23 * 60 * MINUTE)));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_week_of_absence_is_nothing_unusual_and_a_year_is() {
+    fn a_week_of_downtime_is_not_a_jump_and_a_year_is() {
         for (days, believed) in [(-400, true), (0, true), (6, true), (8, false), (400, false)] {
             let (mut machine, verdict) = Machine::start(Some(START), START + days * millis(DAY));
             assert_eq!(verdict == Verdict::Believed, believed, "{days}");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn segments_are_recycled_and_what_they_held_before_is_never_read_again() {
+async fn recycled_segments_never_yield_their_former_records() {
     let world = World::new().await;
     let (journal, loader) = world.journal("a");
     let running = world.spawn(loader);
@@ -31,7 +31,7 @@ async fn segments_are_recycled_and_what_they_held_before_is_never_read_again() {
 }
 
 #[tokio::test]
-async fn a_recycled_segment_that_is_left_behind_gives_only_its_own_records() {
+async fn a_recycled_segment_left_behind_yields_only_its_own_records() {
     let world = World::new().await;
     let (journal, loader) = world.journal("dead");
     drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), &event("new")));
@@ -50,7 +50,7 @@ async fn a_recycled_segment_that_is_left_behind_gives_only_its_own_records() {
 }
 
 #[tokio::test]
-async fn a_request_is_put_together_over_segments_however_far_the_loader_is_behind() {
+async fn a_request_is_assembled_across_segments_at_any_loader_lag() {
     let world = World::new().await;
     let config = JournalConfig { segment_bytes: Size::from_mib(4), ..config() };
     let (journal, loader) = Journal::open(world.dir.path(), "a", 1, config).unwrap();
@@ -92,7 +92,7 @@ async fn a_segment_with_a_damaged_header_is_kept() {
 }
 
 #[tokio::test]
-async fn answers_that_end_together_come_into_memory_a_few_at_a_time() {
+async fn answers_that_end_together_are_loaded_in_small_batches() {
     let world = World::new().await;
     let config = JournalConfig { segment_bytes: Size::from_mib(64), ..config() };
     let (journal, loader) = Journal::open(world.dir.path(), "dead", 1, config).unwrap();
@@ -114,7 +114,7 @@ async fn answers_that_end_together_come_into_memory_a_few_at_a_time() {
     let (mut batches, mut ids) = (Vec::new(), std::collections::HashSet::new());
     let mut take = |intake: &mut intake::Intake| {
         let rows = intake.take_rows();
-        assert_eq!(intake.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0, "what is not settled is kept");
+        assert_eq!(intake.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0, "unfinished requests are kept");
         intake.settle(&[]);
         batches.push(rows.len());
         ids.extend(rows.into_iter().map(|row| row.begun.request_id));
@@ -131,7 +131,7 @@ async fn answers_that_end_together_come_into_memory_a_few_at_a_time() {
 }
 
 #[tokio::test]
-async fn transactions_are_full_and_segments_go_as_soon_as_theirs_are_written() {
+async fn transactions_are_filled_and_segments_freed_once_written() {
     let world = World::new().await;
     let (journal, loader) = Journal::open(world.dir.path(), "dead", 1, config()).unwrap();
     let count = 2 * intake::MAX_BATCH + 100;
@@ -170,7 +170,7 @@ async fn transactions_are_full_and_segments_go_as_soon_as_theirs_are_written() {
 }
 
 #[tokio::test]
-async fn what_is_asked_is_kept_within_bounds_and_read_again_beyond_them() {
+async fn requests_are_cached_within_limits_and_reread_beyond_them() {
     const MEGABYTE: usize = 1 << 20;
     let world = World::new().await;
     let config = JournalConfig { segment_bytes: Size::from_mib(64), ..config() };
@@ -197,7 +197,7 @@ async fn what_is_asked_is_kept_within_bounds_and_read_again_beyond_them() {
     assert_eq!(intake.passed(), 0);
     while !intake.read() {}
     assert_eq!(intake.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0);
-    assert_eq!(intake.passed(), begun - segment::HEADER_LEN, "what stays may have been read");
+    assert_eq!(intake.passed(), begun - segment::HEADER_LEN, "remaining segments may have been read");
     assert!((10 * MEGABYTE..=16 * MEGABYTE).contains(&intake.kept_bytes()), "{}", intake.kept_bytes());
     intake.add(segment("ended.seg", &[&whole[..segment::HEADER_LEN.try_into().unwrap()], ends].concat()));
     let mut rows = Vec::new();

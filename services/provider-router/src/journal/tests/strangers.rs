@@ -26,7 +26,7 @@ async fn load_all(world: &World, name: &str) -> (u64, u64) {
 }
 
 #[tokio::test]
-async fn files_and_directories_are_for_their_owner_alone() {
+async fn files_and_directories_are_private() {
     let world = World::new().await;
     let root = world.dir.path().join("journal");
     std::fs::create_dir(&root).unwrap();
@@ -40,7 +40,7 @@ async fn files_and_directories_are_for_their_owner_alone() {
 }
 
 #[tokio::test]
-async fn what_is_not_ours_is_left_alone_and_counted() {
+async fn foreign_files_are_left_unchanged_and_counted() {
     let world = World::new().await;
     let outside = world.dir.path().join("outside");
     std::fs::create_dir(&outside).unwrap();
@@ -62,14 +62,14 @@ async fn what_is_not_ours_is_left_alone_and_counted() {
 
     let (skipped, _) = timeout(Duration::from_secs(60), load_all(&world, "next")).await.unwrap();
     assert_eq!(skipped, 8);
-    assert_eq!(world.rows().await.len(), 1, "what is ours is loaded");
+    assert_eq!(world.rows().await.len(), 1, "own files are loaded");
     let left: Vec<_> = std::fs::read_dir(&outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, ["empty.seg"], "nothing is made or removed outside");
+    assert_eq!(left, ["empty.seg"], "nothing is created or removed outside");
     assert!(dir.join("900002.seg").exists() && root.join("notes.txt").exists());
 }
 
 #[tokio::test]
-async fn a_lock_that_leads_elsewhere_is_not_followed() {
+async fn a_lock_that_is_a_symlink_is_not_followed() {
     let world = World::new().await;
     let dir = instance_dir(world.dir.path(), "trap");
     std::fs::create_dir_all(&dir).unwrap();
@@ -80,7 +80,7 @@ async fn a_lock_that_leads_elsewhere_is_not_followed() {
 }
 
 #[tokio::test]
-async fn what_was_set_aside_is_loaded_once_by_itself() {
+async fn files_set_aside_are_retried_and_loaded_once() {
     let world = World::new().await;
     let dir = leave_one(&world, "dead");
     for path in world.segments("dead") {
@@ -89,7 +89,7 @@ async fn what_was_set_aside_is_loaded_once_by_itself() {
     let copies: Vec<(PathBuf, Vec<u8>)> =
         world.segments("dead").into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
     assert_eq!(load_all(&world, "next").await, (0, 0));
-    assert!(!dir.exists(), "nothing is left of it");
+    assert!(!dir.exists(), "no file is left");
     assert_eq!(world.rows().await.len(), 1);
     // Restore the files, as from a backup.
     std::fs::create_dir_all(&dir).unwrap();
@@ -101,7 +101,7 @@ async fn what_was_set_aside_is_loaded_once_by_itself() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_stays_set_aside_and_is_counted() {
+async fn unreadable_files_stay_set_aside_and_are_counted() {
     let world = World::new().await;
     let dir = leave_one(&world, "dead");
     let path = world.segments("dead").remove(0);
@@ -116,7 +116,7 @@ async fn what_cannot_be_read_stays_set_aside_and_is_counted() {
 
 /// The database refuses one of three requests at first, and accepts it later.
 #[tokio::test]
-async fn a_refused_request_keeps_no_other_out_and_is_loaded_when_it_can_be() {
+async fn a_refused_request_does_not_block_others_and_is_retried() {
     let world = World::new().await;
     let (journal, loader) = world.journal("a");
     let url = format!("sqlite://{}/signalbox.db", world.dir.path().display());
@@ -143,7 +143,7 @@ async fn a_refused_request_keeps_no_other_out_and_is_loaded_when_it_can_be() {
     timeout(Duration::from_secs(60), others).await.unwrap();
     drop(journal);
     running.finish(Duration::from_secs(60)).await;
-    assert_eq!(load_all(&world, "b").await, (0, 1), "it is refused again");
+    assert_eq!(load_all(&world, "b").await, (0, 1), "the request is rejected again");
     assert!(sql("DROP TRIGGER refuse"));
     assert_eq!(load_all(&world, "c").await, (0, 0));
     let mut models: Vec<String> = world.rows().await.into_iter().map(|(request, _)| request.model).collect();

@@ -28,7 +28,7 @@ fn keyed(pieces: impl IntoIterator<Item = String>) -> Client {
 }
 
 #[tokio::test]
-async fn a_key_in_an_error_event_is_masked_wherever_the_event_is_cut() {
+async fn a_key_in_an_error_event_is_masked_at_any_chunk_boundaries() {
     let chunk = "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
     let escaped = KEY.replace('-', "\\u002d");
     for event in [
@@ -56,7 +56,7 @@ async fn a_key_in_an_error_event_is_masked_wherever_the_event_is_cut() {
 }
 
 #[tokio::test]
-async fn only_what_may_be_an_error_is_withheld_and_not_without_end() {
+async fn only_possible_errors_are_withheld_within_a_limit() {
     // A chunk is passed on once it is recognised as such.
     let mut client = keyed(["data: {\"choices\":[{\"del", "ta\":{\"content\":\"a", "b\"}}]}\n\n"].map(str::to_owned));
     let mut seen: Vec<Seen> = (0..5).map(|_| client.poll()).collect();
