@@ -178,7 +178,7 @@ async fn every_way_in_refuses_the_same_with_the_same_words() {
         ("timeout", json!("soon"), "must be a whole number of milliseconds"),
         ("timeout", json!(-5), "must be a whole number of milliseconds"),
         ("timeout", json!(9_999_999_999_i64), "must be a whole number of milliseconds"),
-        ("apiKey", json!("Bearer canary"), "must be the key alone: leave out the word Bearer"),
+        ("apiKey", json!("Bearer canary"), "must be the key alone: remove the word Bearer"),
         ("apiKey", json!("sk canary"), "must be one word of ASCII characters"),
         ("headers", json!({"X Team": "canary"}), "config.headers.X Team"),
         ("headers", json!({"X-Team": "a\ncanary"}), "must not contain line breaks"),

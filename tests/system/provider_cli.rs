@@ -115,7 +115,7 @@ async fn mistakes_are_told_and_change_nothing() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     for (line, code, told) in [
-        ("set nobody", 1, "Error: Provider not found: nobody. There are: "),
+        ("set nobody", 1, "Error: Provider not found: nobody. Existing providers: "),
         ("test nobody", 1, "Provider not found"),
         ("provider add", 1, "--id"),
         ("provider add --id x", 1, "--type"),

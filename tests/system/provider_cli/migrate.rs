@@ -34,8 +34,8 @@ async fn the_variables_of_the_original_become_rows_once() {
         discreet(shell.provider_router(&words).await)
     };
     let dry = migrate(&["--dry-run"]).await.expect(0);
-    assert!(dry.stdout.contains("lm-studio-default: gets its address and its model"), "{}", dry.stdout);
-    assert!(dry.stdout.contains("MODEL_MAPPINGS: has no effect here") && dry.stdout.contains("PORT: stays a variable"));
+    assert!(dry.stdout.contains("lm-studio-default: set the configuration and the model"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("MODEL_MAPPINGS: has no effect here") && dry.stdout.contains("PORT: is still read"));
     assert!(stored(&home, "qwen-direct-default").await.is_none() && !home.data().join("backups").exists());
 
     let done = migrate(&[]).await.expect(0);
@@ -56,7 +56,7 @@ async fn the_variables_of_the_original_become_rows_once() {
     store.close().await;
 
     shell.provider_router(&["provider", "edit", "lm-studio-default", "--config", "timeout=1"]).await.expect(0);
-    assert!(migrate(&[]).await.expect(0).stdout.contains("lm-studio-default: there already"));
+    assert!(migrate(&[]).await.expect(0).stdout.contains("lm-studio-default: exists already"));
     assert_eq!(stored(&home, "lm-studio-default").await.unwrap().1["timeout"], 1);
 }
 
@@ -68,7 +68,7 @@ async fn what_makes_no_sense_is_told_and_legacy_stays_legacy() {
         ("DEFAULT_PROVIDER=unheard-of", "DEFAULT_PROVIDER is unheard-of"),
         ("LM_STUDIO_BASE_URL=ftp://x", "lm-studio-default"),
         ("QWEN_API_KEY=canary\nREQUEST_TIMEOUT=soon", "REQUEST_TIMEOUT takes milliseconds"),
-        ("QWEN_API_KEY='canary", "its entry 1 is no NAME=VALUE"),
+        ("QWEN_API_KEY='canary", "its entry 1 is not NAME=VALUE"),
     ] {
         fs::write(&file, text).unwrap();
         let shell = CommandLine::new(&home);
@@ -103,7 +103,7 @@ async fn at_the_first_start_the_file_of_the_original_is_taken_over_once() {
     let (found, logins) = provider("qwen-direct-default").await;
     assert_eq!((found.unwrap().kind.as_str(), logins), ("dashscope", 1));
     let said = router.process.stderr();
-    assert!(said.contains("qwen-direct-default: is made") && !said.contains("canary"), "{said}");
+    assert!(said.contains("qwen-direct-default: create") && !said.contains("canary"), "{said}");
     router.process.signal(Signal::SIGTERM);
     assert!(router.process.wait_exit().await.success());
 
@@ -120,7 +120,7 @@ async fn at_the_first_start_the_file_of_the_original_is_taken_over_once() {
 #[tokio::test]
 async fn a_file_that_makes_no_sense_or_is_not_wanted_keeps_no_router_from_starting() {
     for (text, told) in [
-        ("QWEN_API_KEY='canary", "its entry 1 is no NAME=VALUE"),
+        ("QWEN_API_KEY='canary", "its entry 1 is not NAME=VALUE"),
         ("QWEN_API_KEY=canary\nREQUEST_TIMEOUT=soon", "REQUEST_TIMEOUT takes milliseconds"),
         ("USE_LEGACY_CONFIG=true\nQWEN_API_KEY=canary", "USE_LEGACY_CONFIG is true"),
     ] {

@@ -76,7 +76,7 @@ async fn a_provider_is_asked_for_question_by_question() {
     let shell = CommandLine::new(&home);
     let mut sitting = Sitting::begin(&shell, &["provider", "add"]);
     sitting.answer("Type (a number or a word) [openai]: ", "99").await;
-    sitting.answer("say a number from 1 to", "").await;
+    sitting.answer("enter a number from 1 to", "").await;
     sitting.answer("Id [openai]: ", "Not An Id").await;
     sitting.answer("an id has 1 to 128 lowercase letters", "mine").await;
     sitting.answer("Name [OpenAI]: ", "Echo").await;
@@ -84,9 +84,9 @@ async fn a_provider_is_asked_for_question_by_question() {
     sitting.answer("Description (may be empty): ", "").await;
     sitting.answer("Priority (higher is tried first) [0]: ", "12").await;
     eventually("a terminal that shows nothing", async || (!sitting.shows_what_is_typed()).then_some(())).await;
-    sitting.answer("(it is not shown): ", KEY).await;
+    sitting.answer("(input is hidden): ", KEY).await;
     sitting.answer("Set optional values? [y/N]: ", "maybe").await;
-    sitting.answer("say y or n", "no").await;
+    sitting.answer("enter y or n", "no").await;
     sitting.answer("Create it? [Y/n]: ", "").await;
     assert!(stored(&home, "mine").await.is_none(), "nothing is written before the last answer");
     sitting.answer("Enable it now? [Y/n]: ", "n").await;
