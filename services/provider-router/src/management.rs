@@ -197,7 +197,7 @@ impl Management {
         let answered = if reads { answer.await } else { acting(actor.clone(), answer).await };
         let response = answered.unwrap_or_else(|never| match never {});
         if !reads && let Err(error) = audit::note(&self.store, &actor, response.status().as_u16(), unix_ms()).await {
-            tracing::warn!(%error, "request is missing from the audit log, changes of tables are recorded");
+            tracing::warn!(%error, "a request is missing in the audit log; its table changes are recorded");
         }
         Ok(response.map(ResponseBody::Api))
     }

@@ -123,8 +123,8 @@ async fn seal(store: &Store, sealer: &Sealer) {
     };
     match acting(Actor::program(), sealed).await {
         Ok(0) => {}
-        Ok(secrets) => tracing::info!(secrets, "sealed secrets that were stored in plain text"),
-        Err(error) => tracing::warn!(%error, "cannot seal secrets stored in plain text, the next start will retry"),
+        Ok(secrets) => tracing::info!(secrets, "encrypted secrets that were stored in plain text"),
+        Err(error) => tracing::warn!(%error, "cannot encrypt secrets stored in plain text, retrying at the next start"),
     }
 }
 

@@ -65,7 +65,7 @@ async fn the_first_login_replaces_the_active_provider_that_nobody_chose(database
     assert_eq!(active(store).await, ("qwen-proxy-default".to_owned(), false));
     settings::put(store, &[pair(ACTIVE_PROVIDER, "lm-studio-default")], 1).await.unwrap();
     login(store, "b").await;
-    assert_eq!(active(store).await, ("lm-studio-default".to_owned(), false), "a value was chosen");
+    assert_eq!(active(store).await, ("lm-studio-default".to_owned(), false), "it was selected explicitly");
     settings::delete(store, ACTIVE_PROVIDER).await.unwrap();
     login(store, "c").await;
     assert_eq!(settings::get(store, ACTIVE_PROVIDER).await.unwrap(), None, "no value was chosen");
