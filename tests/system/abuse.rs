@@ -20,7 +20,7 @@ async fn is_refused(api: &Client, body: &Value) {
 }
 
 #[tokio::test]
-async fn fc_72_line_breaks_make_no_headers_and_no_log_lines() {
+async fn fc_72_line_breaks_cannot_inject_headers_or_log_lines() {
     let stack = Stack::builder().autostart(false).start().await;
     for bad in ["a\r\nx-evil: 1", "a\nb", "a\0b"] {
         for config in [
@@ -42,7 +42,7 @@ async fn fc_72_line_breaks_make_no_headers_and_no_log_lines() {
 }
 
 #[tokio::test]
-async fn fc_73_a_name_is_never_a_path() {
+async fn fc_73_names_are_never_used_as_paths() {
     let stack = Stack::start().await;
     let (router, qwen) = (stack.router().await, stack.qwen().await);
     let before = stack.api.get("/api/config/export?format=json").await.expect(200).text();
@@ -103,7 +103,7 @@ async fn fc_73_a_name_is_never_a_path() {
 }
 
 #[tokio::test]
-async fn fc_74_sql_is_a_text_like_others() {
+async fn fc_74_sql_in_input_is_stored_as_text() {
     let stack = Stack::builder().autostart(false).start().await;
     let before = stack.api.get("/api/providers").await.expect(200).json();
     for sql in ["'%20OR%201=1--", "x';DROP%20TABLE%20providers;--", "%25", "_", "%22%22)%20UNION%20SELECT%201", "$1"] {
@@ -126,7 +126,7 @@ async fn fc_74_sql_is_a_text_like_others() {
 }
 
 #[tokio::test]
-async fn fc_75_no_page_posts_without_saying_where_it_comes_from() {
+async fn fc_75_cross_site_posts_are_rejected() {
     let stack = Stack::builder().autostart(false).start().await;
     // Headers that a browser adds to a form of a foreign page; no browser omits both.
     for origin in ["origin: https://evil.test", "sec-fetch-site: cross-site"] {
@@ -147,7 +147,7 @@ async fn fc_75_no_page_posts_without_saying_where_it_comes_from() {
 }
 
 #[tokio::test]
-async fn fc_82_addresses_that_are_nobodys_model_server_are_not_called() {
+async fn fc_82_metadata_and_unspecified_addresses_are_not_called() {
     let stack = Stack::start().await;
     for url in [
         "http://169.254.169.254/v1",
@@ -192,7 +192,7 @@ async fn fc_82_private_networks_can_be_denied() {
 }
 
 #[tokio::test]
-async fn fc_80_the_key_of_the_environment_opens_what_all_three_have_sealed() {
+async fn fc_80_the_environment_key_decrypts_secrets_of_all_services() {
     let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let stack = Stack::builder().launch(Launch::default().env("SIGNALBOX_KEY", key)).start().await;
     let fake = FakeProvider::start().await.unwrap();
@@ -204,7 +204,7 @@ async fn fc_80_the_key_of_the_environment_opens_what_all_three_have_sealed() {
 }
 
 #[tokio::test]
-async fn fc_83_a_router_that_is_its_own_provider_does_not_ask_itself_for_ever() {
+async fn fc_83_a_request_loop_through_the_router_ends() {
     let stack = Stack::start().await;
     let router = stack.router().await;
     stack.add_provider("self", &format!("{}/v1", router.url())).await;
@@ -223,7 +223,7 @@ async fn fc_83_a_router_that_is_its_own_provider_does_not_ask_itself_for_ever() 
 }
 
 #[tokio::test]
-async fn fc_84_every_wrong_key_is_refused_alike() {
+async fn fc_84_every_wrong_key_gets_the_same_answer() {
     let stack = Stack::builder().client_key("sk-open-sesame-0123456789").start().await;
     let wrong = [
         "sk-open-sesame-012345678",
@@ -243,7 +243,7 @@ async fn fc_84_every_wrong_key_is_refused_alike() {
 }
 
 #[tokio::test]
-async fn fc_84_who_keeps_guessing_is_told_to_wait_and_nobody_else_is() {
+async fn fc_84_repeated_wrong_keys_are_rate_limited_per_address() {
     const KEY: &str = "sk-open-sesame-0123456789";
     let stack = Stack::builder().client_key(KEY).start().await;
     for client in [stack.api, stack.router().await, stack.qwen().await] {
@@ -261,7 +261,7 @@ async fn fc_84_who_keeps_guessing_is_told_to_wait_and_nobody_else_is() {
 }
 
 #[tokio::test]
-async fn fc_85_settings_take_what_they_should() {
+async fn fc_85_settings_accept_only_valid_values() {
     let stack = Stack::builder().autostart(false).start().await;
     let before = stack.api.get("/api/settings").await.expect(200).json();
     for (key, value) in [
@@ -281,7 +281,7 @@ async fn fc_85_settings_take_what_they_should() {
 }
 
 #[tokio::test]
-async fn fc_86_edits_at_once_leave_one_of_them_whole() {
+async fn fc_86_concurrent_edits_leave_one_of_them_complete() {
     let stack = Stack::builder().autostart(false).start().await;
     stack.api.post("/api/providers", &provider("p", &json!({"baseURL": "http://p.test"}))).await.expect(201);
     let edits = (0..20).map(|edit| {

@@ -30,7 +30,7 @@ fn brief() -> Launch {
 }
 
 #[tokio::test]
-async fn fc_04_the_next_api_server_adopts_and_no_stream_ends() {
+async fn fc_04_a_new_api_server_adopts_services_and_no_stream_ends() {
     let mut gateway = Gateway::start().await;
     let before = gateway.stack.status().await;
     let gate = gateway.fake.script("m", Turn::echo().gated());
@@ -85,7 +85,7 @@ fn left_in_run(stack: &Stack) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_was_adopted_is_stopped_and_restarted_like_any_other() {
+async fn adopted_services_are_stopped_and_restarted_normally() {
     let mut stack = Stack::start().await;
     let before = stack.status().await;
     stack.process.kill9().await;
@@ -104,7 +104,7 @@ async fn what_was_adopted_is_stopped_and_restarted_like_any_other() {
 }
 
 #[tokio::test]
-async fn fc_05_who_was_told_something_else_is_adopted_and_replaced() {
+async fn fc_05_a_service_with_other_settings_is_adopted_and_replaced() {
     let mut stack = Stack::start().await;
     let before = stack.status().await;
     stack.process.kill9().await;
@@ -122,7 +122,7 @@ async fn fc_05_who_was_told_something_else_is_adopted_and_replaced() {
 }
 
 #[tokio::test]
-async fn fc_05_fc_13_who_does_not_know_the_key_is_ended_and_not_adopted() {
+async fn fc_05_fc_13_a_service_without_the_key_is_stopped_and_not_adopted() {
     let mut stack = Stack::start().await;
     let before = stack.status().await;
     stack.process.kill9().await;
@@ -135,7 +135,7 @@ async fn fc_05_fc_13_who_does_not_know_the_key_is_ended_and_not_adopted() {
 }
 
 #[tokio::test]
-async fn i4_every_second_kill_is_followed_by_nobody_and_then_nobody_stays() {
+async fn i4_orphans_are_adopted_or_exit_after_each_kill() {
     // Long enough for the next api-server to start on a busy machine; short enough for a test to wait for its end.
     let launch = || Launch::default().config("api-server", "[services]\norphan_grace = \"3s\"\n");
     let mut gateway = Gateway::launch(launch()).await;
@@ -168,7 +168,7 @@ async fn i4_every_second_kill_is_followed_by_nobody_and_then_nobody_stays() {
 }
 
 #[tokio::test]
-async fn fc_06_who_is_not_adopted_serves_for_the_grace_and_leaves() {
+async fn fc_06_an_orphan_serves_for_the_grace_period_and_exits() {
     let mut stack = Stack::builder().launch(brief()).start().await;
     stack.process.kill9().await;
     eventually("the end of everybody", async || processes::of(&stack.home).is_empty().then_some(())).await;
@@ -178,7 +178,7 @@ async fn fc_06_who_is_not_adopted_serves_for_the_grace_and_leaves() {
 }
 
 #[tokio::test]
-async fn fc_07_the_rest_of_a_family_without_a_leader_is_ended() {
+async fn fc_07_descendants_without_a_leader_are_killed() {
     let program = binary("bad-child");
     let config = format!("[services]\nrouter_program = {:?}\n", program.to_str().unwrap());
     let launch = Launch::default().config("api-server", config);

@@ -9,7 +9,7 @@ async fn post(stack: &Stack, body: &str) -> signalbox_harness::Answer {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_chat_request_are_400_and_not_logged() {
+async fn invalid_chat_requests_are_400_and_not_logged() {
     let stack = Stack::start().await;
     for (body, param) in [
         ("", None),
@@ -33,7 +33,7 @@ async fn bodies_that_are_no_chat_request_are_400_and_not_logged() {
 }
 
 #[tokio::test]
-async fn fc_68_deep_and_odd_json_is_400_or_served_but_never_a_crash() {
+async fn fc_68_deep_and_unusual_json_is_400_or_served_without_a_crash() {
     let stack = Stack::start().await;
     let deep = format!(r#"{{"model":"echo","messages":[{}]}}"#, "[".repeat(100_000));
     error_of(&post(&stack, &deep).await, 400);
@@ -62,7 +62,7 @@ async fn an_unknown_model_is_404_and_logged() {
 }
 
 #[tokio::test]
-async fn fc_67_a_body_beyond_the_limit_is_413_however_it_is_sent() {
+async fn fc_67_a_body_over_the_limit_is_413_with_any_framing() {
     let gateway = Gateway::start().await;
     let body = chat("fake/m", false).to_string().replace("one two", &"x".repeat(33 << 20));
     let answer = gateway.router.request("POST".parse().unwrap(), CHAT, body).await;
@@ -107,7 +107,7 @@ async fn a_wrong_method_is_405_and_an_unknown_route_404() {
 }
 
 #[tokio::test]
-async fn a_query_that_says_two_things_is_400() {
+async fn a_query_with_duplicate_parameters_is_400() {
     let stack = Stack::start().await;
     let answer = stack.router().await.get("/v1/models?provider=echo&provider=other").await.expect(400).json();
     assert_eq!(answer["error"]["code"], "invalid_query", "{answer}");

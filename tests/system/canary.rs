@@ -191,7 +191,7 @@ async fn read_log(calls: &mut Calls<'_>, stack: &Stack) {
 }
 
 #[tokio::test]
-async fn i15_no_secret_leaves() {
+async fn i15_no_secret_appears_in_any_output() {
     let (provider, site) = (FakeProvider::start().await.unwrap(), FakeQwen::start().await.unwrap());
     let complaint = json!({"error": {"message": format!("Incorrect API key provided: {API_KEY}"), "type": "x"}});
     let leaky = Turn::raw("application/json", complaint.to_string()).header("x-echo", API_KEY);

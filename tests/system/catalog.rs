@@ -54,7 +54,7 @@ async fn a_provider_committed_by_another_process_is_usable() {
 }
 
 #[tokio::test]
-async fn a_disabled_provider_vanishes_and_comes_back() {
+async fn a_disabled_provider_is_removed_and_restored() {
     let gateway = Gateway::start().await;
     let stack = &gateway.stack;
     status_becomes(stack, "fake/m", 200).await;
@@ -66,7 +66,7 @@ async fn a_disabled_provider_vanishes_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_deleted_provider_vanishes() {
+async fn a_deleted_provider_is_removed() {
     let gateway = Gateway::start().await;
     let stack = &gateway.stack;
     status_becomes(stack, "fake/m", 200).await;
@@ -90,7 +90,7 @@ async fn a_changed_address_is_used_by_the_next_request() {
 }
 
 #[tokio::test]
-async fn models_links_and_the_active_provider_are_hot_too() {
+async fn models_links_and_the_active_provider_apply_without_a_restart() {
     let gateway = Gateway::start().await;
     let api = &gateway.stack.api;
     let listed = async |wanted: bool| {
@@ -122,7 +122,7 @@ async fn models_links_and_the_active_provider_are_hot_too() {
 }
 
 #[tokio::test]
-async fn the_router_tells_what_has_become_of_a_provider() {
+async fn the_router_reports_the_state_of_a_provider() {
     let stack = Stack::start().await;
     let fake = FakeProvider::start().await.unwrap();
     stack.create_provider("good", &fake.url()).await.expect(201);

@@ -69,7 +69,7 @@ async fn i1_i2_i3_the_log_survives_kills_on_postgresql() {
 }
 
 #[tokio::test]
-async fn i1_i2_i3_the_log_survives_kills_where_each_end_waits_for_the_disk() {
+async fn i1_i2_i3_the_log_survives_kills_with_power_durability() {
     let lone = LoneRouter::configured("[journal]\ndurability = \"power\"\n").await;
     survives(lone, times("CHAOS_KILLS", QUICK).div_ceil(3)).await;
 }

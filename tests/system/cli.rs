@@ -29,7 +29,7 @@ fn number(text: &str) -> u32 {
 }
 
 #[tokio::test]
-async fn the_transcript_of_the_server_manager() {
+async fn the_transcript_of_the_server_manager_is_stable() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     let type_in = async |line: &str| shell.api_server(&line.split(' ').collect::<Vec<_>>()).await;
@@ -88,7 +88,7 @@ async fn the_transcript_of_the_server_manager() {
 }
 
 #[tokio::test]
-async fn the_same_facts_as_json() {
+async fn json_output_has_the_same_facts() {
     let (home, shell) = anywhere();
     let stopped = shell.api_server(&["status", "--json"]).await.expect(3).json();
     assert_eq!(stopped, json!({"success": false, "running": false, "ports": []}));
@@ -114,7 +114,7 @@ async fn the_same_facts_as_json() {
 }
 
 #[tokio::test]
-async fn a_started_server_survives_its_terminal_and_keeps_its_flags() {
+async fn a_started_server_outlives_its_terminal_and_keeps_its_flags() {
     let (home, shell) = anywhere();
     let started = shell.api_server(&["start", "--log-level", "debug"]).await.expect(0);
     let pid = number(started.after("Server started successfully (PID: "));
@@ -129,7 +129,7 @@ async fn a_started_server_survives_its_terminal_and_keeps_its_flags() {
 }
 
 #[tokio::test]
-async fn followed_logs_go_on_until_somebody_interrupts() {
+async fn followed_logs_continue_until_interrupted() {
     let (home, shell) = anywhere();
     let logs = home.data().join("logs");
     std::fs::create_dir(&logs).unwrap();
@@ -146,7 +146,7 @@ async fn followed_logs_go_on_until_somebody_interrupts() {
 }
 
 #[tokio::test]
-async fn mistakes_are_told_and_change_nothing() {
+async fn invalid_arguments_are_reported_and_change_nothing() {
     let (home, shell) = anywhere();
     let file = home.data().join("api-server.toml");
     let before = "# mine\n[services]\nqwen_port = 7 # seven\n";
@@ -174,7 +174,7 @@ async fn mistakes_are_told_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_says_why() {
+async fn a_failed_start_reports_its_reason() {
     let (home, shell) = anywhere();
     let broken = shell.api_server(&["start", "--database-url", "sqlite:///dev/null/signalbox.db"]).await.expect(1);
     assert!(broken.stderr.contains("exited with code 75") && broken.stderr.contains("database"), "{}", broken.stderr);

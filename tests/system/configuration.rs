@@ -162,7 +162,7 @@ fn key_of(variable: &str) -> &'static str {
 }
 
 #[tokio::test]
-async fn every_way_in_refuses_the_same_with_the_same_words() {
+async fn every_interface_rejects_the_same_input_with_the_same_message() {
     let mut ways = Ways::open().await;
     for (key, value, told) in [
         ("baseURL", json!("api.example.com/v1"), "must begin with http:// or https://"),
@@ -195,7 +195,7 @@ async fn every_way_in_refuses_the_same_with_the_same_words() {
 }
 
 #[tokio::test]
-async fn every_way_in_stores_the_same() {
+async fn every_interface_stores_the_same_values() {
     let mut ways = Ways::open().await;
     for (key, value, stored) in [
         ("baseURL", json!("http://127.0.0.1:8000/v1"), json!("http://127.0.0.1:8000/v1")),
@@ -214,7 +214,7 @@ async fn every_way_in_stores_the_same() {
 }
 
 #[tokio::test]
-async fn names_are_one_line_at_every_way_in() {
+async fn every_interface_rejects_multi_line_names() {
     let ways = Ways::open().await;
     let api = &ways.stack.api;
     for bad in ["a\nforged line", "a\u{1b}[2J", "a\u{202e}b"] {
@@ -257,7 +257,7 @@ async fn names_are_one_line_at_every_way_in() {
 }
 
 #[tokio::test]
-async fn the_type_of_the_original_that_is_not_there_says_what_to_use() {
+async fn the_unsupported_type_of_the_nodejs_version_names_its_replacement() {
     let ways = Ways::open().await;
     let told = "use dashscope with an API key, or qwen-proxy with a login";
     let body = json!({"id": "x", "name": "x", "type": "qwen-direct", "config": {"token": "t", "cookies": "c"}});
@@ -269,7 +269,7 @@ async fn the_type_of_the_original_that_is_not_there_says_what_to_use() {
 }
 
 #[tokio::test]
-async fn secrets_of_the_server_are_no_references() {
+async fn secrets_of_the_server_cannot_be_referenced() {
     let ways = Ways::open().await;
     let apply = async |reference: &str| {
         let document = json!({"providers": {"x": {"type": "lm-studio", "config": {"apiKey": reference}}}});
@@ -293,7 +293,7 @@ async fn secrets_of_the_server_are_no_references() {
 }
 
 #[tokio::test]
-async fn a_host_that_others_reach_needs_keys() {
+async fn a_reachable_host_requires_client_keys() {
     let ways = Ways::open().await;
     let api = &ways.stack.api;
     let told = "no client key is configured";
@@ -315,7 +315,7 @@ async fn a_host_that_others_reach_needs_keys() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_declared_twice_is_refused() {
+async fn a_duplicate_provider_declaration_is_rejected() {
     let ways = Ways::open().await;
     let yaml = "providers:\n  x:\n    type: lm-studio\n  y:\n    type: echo\n  x:\n    type: openai\n";
     let told = "providers.x: is given twice, on lines 2 and 6";
@@ -331,7 +331,7 @@ async fn a_provider_that_is_declared_twice_is_refused() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn output_that_cannot_be_written_is_a_failure() {
+async fn a_failed_write_to_stdout_is_an_error() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     for (program, words) in [

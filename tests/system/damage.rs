@@ -107,7 +107,7 @@ async fn ask(router: Client, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_flipped_byte_costs_one_request_and_the_file_is_kept() {
+async fn a_flipped_byte_loses_one_request_and_the_file_is_kept() {
     let mut dice = Dice::new();
     for _ in 0..PLACES {
         let mut estate = Estate::new().await;
@@ -124,7 +124,7 @@ async fn a_flipped_byte_costs_one_request_and_the_file_is_kept() {
 }
 
 #[tokio::test]
-async fn a_truncated_segment_gives_what_it_has() {
+async fn a_truncated_segment_yields_its_complete_records() {
     let mut dice = Dice::new();
     for _ in 0..PLACES {
         let mut estate = Estate::new().await;
@@ -137,7 +137,7 @@ async fn a_truncated_segment_gives_what_it_has() {
 }
 
 #[tokio::test]
-async fn a_segment_of_nonsense_costs_nothing_else() {
+async fn an_invalid_segment_does_not_affect_others() {
     let mut estate = Estate::new().await;
     let whole = estate.load(|bytes| bytes[HEADER..].fill(0xA5)).await;
     assert_eq!(whole, [false; REQUESTS]);
@@ -146,7 +146,7 @@ async fn a_segment_of_nonsense_costs_nothing_else() {
 /// Restores the database from an older backup: lost rows stay lost, requests in the journal are loaded again, and
 /// operation continues.
 #[tokio::test]
-async fn a_database_restored_from_an_older_backup_takes_what_the_journal_has() {
+async fn an_older_backup_is_completed_from_the_journal() {
     let mut lone = LoneRouter::launch(Launch::default()).await;
     let (data, router) = (lone.home().data(), lone.client());
     let before = ask(router, "before the backup").await;

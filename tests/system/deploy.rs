@@ -75,7 +75,7 @@ fn systemd_accepts_the_units() {
 }
 
 #[tokio::test]
-async fn systemd_accepts_what_is_installed() {
+async fn systemd_accepts_the_installed_units() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     let dry = shell.api_server(&["service", "install", "--manager", "systemd", "--dry-run", "--json"]).await;
@@ -95,7 +95,7 @@ async fn systemd_accepts_what_is_installed() {
 }
 
 #[tokio::test]
-async fn launchd_gets_a_property_list() {
+async fn the_launchd_plist_is_valid() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     let plan =
@@ -130,7 +130,7 @@ fn batch_words(line: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn nssm_is_told_only_what_it_knows_and_only_on_windows() {
+async fn nssm_scripts_use_only_known_options_and_run_only_on_windows() {
     // From the documentation of NSSM.
     const PARAMETERS: [&str; 10] = [
         "AppEnvironmentExtra",
@@ -196,7 +196,7 @@ fn kubernetes_accepts_the_objects() {
 }
 
 #[test]
-fn the_dockerfile_has_no_known_mistake() {
+fn the_dockerfile_passes_hadolint() {
     let Some(hadolint) = installed(".venv/bin/hadolint") else { return };
     let output = Command::new(hadolint).arg(deploy().join("docker/Dockerfile")).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));

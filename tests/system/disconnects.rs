@@ -45,7 +45,7 @@ fn request(model: &str, stream: bool) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn i12_fc_63_fc_64_many_clients_that_leave_leave_nothing_behind() {
+async fn i12_fc_63_fc_64_many_disconnects_leave_no_resources_behind() {
     let mut dice = Dice::new();
     let lone = LoneRouter::configured("").await;
     let text: String = (0..WORDS).map(|number| format!("w{number} ")).collect();

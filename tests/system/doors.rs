@@ -73,7 +73,7 @@ fn expected(service: &str, method: &str, fate: Option<u16>, page: &str, allowed:
 }
 
 #[tokio::test]
-async fn fc_76_i16_every_name_and_every_page_gets_what_it_should() {
+async fn fc_76_i16_host_and_origin_checks_apply_to_every_service() {
     let launch = Launch::default()
         .env("ALLOWED_HOSTS", "box.lan, *.home.arpa")
         .env("ALLOWED_ORIGINS", "https://dashboard.example");
@@ -128,7 +128,7 @@ async fn every_response_has_one_request_id() {
 }
 
 #[tokio::test]
-async fn fc_77_sockets_are_opened_for_pages_that_are_let_in() {
+async fn fc_77_websockets_open_only_for_allowed_origins() {
     let stack = Stack::builder().autostart(false).start().await;
     let path = "/socket.io/?EIO=4&transport=polling";
     let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n";
@@ -150,7 +150,7 @@ async fn fc_77_sockets_are_opened_for_pages_that_are_let_in() {
 }
 
 #[tokio::test]
-async fn the_refusal_says_what_to_do_and_wrong_settings_are_refused() {
+async fn host_refusals_contain_a_hint_and_invalid_settings_are_rejected() {
     let router = Router::start(Launch::default()).await;
     let answer = router.client.raw(b"GET /health HTTP/1.1\r\nhost: router.lan\r\nconnection: close\r\n\r\n").await;
     let answer = String::from_utf8_lossy(&answer);

@@ -95,7 +95,7 @@ fn lasting(mut status: Value) -> Value {
 
 /// `SIGNALBOX_RECONNECTS` sets the number of reconnects over each transport; 1,000 for a long run.
 #[tokio::test]
-async fn i8_a_snapshot_comes_first_and_again_after_each_reconnect_and_nothing_is_left_behind() {
+async fn i8_each_connection_begins_with_a_snapshot_and_leaves_nothing_behind() {
     let stack = Stack::start().await;
     stack.running().await;
     let pid = stack.process.pid();
@@ -131,7 +131,7 @@ async fn i8_a_snapshot_comes_first_and_again_after_each_reconnect_and_nothing_is
 }
 
 #[tokio::test]
-async fn starts_and_stops_are_told_in_order() {
+async fn start_and_stop_events_are_in_order() {
     let stack = Stack::start().await;
     stack.running().await;
     let Some(mut listener) = Listener::connect(&stack.api, "websocket").await else { return };
@@ -142,7 +142,7 @@ async fn starts_and_stops_are_told_in_order() {
 }
 
 #[tokio::test]
-async fn every_write_is_told_whoever_made_it() {
+async fn every_write_emits_an_event_regardless_of_its_source() {
     let stack = Stack::start().await;
     let Some(mut listener) = Listener::connect(&stack.api, "polling").await else { return };
     let provider = json!({"id": "acme", "name": "Acme", "type": "openai", "config": {"apiKey": "sk-canary"}});
@@ -185,7 +185,7 @@ async fn every_write_is_told_whoever_made_it() {
 }
 
 #[tokio::test]
-async fn the_extension_is_counted_and_told_nothing() {
+async fn the_extension_is_counted_and_gets_no_events() {
     let stack = Stack::start().await;
     let Some(mut dashboard) = Listener::connect(&stack.api, "websocket").await else { return };
     let Some(mut extension) = Listener::connect(&stack.api, "websocket").await else { return };
@@ -225,7 +225,7 @@ async fn lines_until(listener: &mut Listener, service: &str, last: &str) -> (Vec
 }
 
 #[tokio::test]
-async fn logs_are_read_along_by_whoever_asks() {
+async fn log_lines_are_sent_to_subscribers() {
     let stack = Stack::start().await;
     say(&stack, "qwen-proxy", "the last line\n");
     for transport in ["websocket", "polling"] {
@@ -259,7 +259,7 @@ async fn logs_are_read_along_by_whoever_asks() {
 }
 
 #[tokio::test]
-async fn what_is_no_log_is_not_read() {
+async fn unknown_logs_cannot_be_read() {
     let stack = Stack::start().await;
     let Some(mut listener) = Listener::connect(&stack.api, "websocket").await else { return };
     for (said, why) in [
@@ -279,7 +279,7 @@ async fn what_is_no_log_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_origin_may_not_listen() {
+async fn a_foreign_origin_cannot_connect() {
     let stack = Stack::start().await;
     let port = stack.api.url().rsplit_once(':').unwrap().1.to_owned();
     let ask = async |host: &str, origin: &str| {

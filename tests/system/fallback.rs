@@ -39,7 +39,7 @@ impl Pair {
 }
 
 #[tokio::test]
-async fn what_fails_before_the_first_byte_is_made_good_by_the_next_provider() {
+async fn a_failure_before_the_first_byte_falls_back_to_the_next_provider() {
     let pair = Pair::start().await;
     for turn in [
         Turn::error(503),
@@ -63,7 +63,7 @@ async fn what_fails_before_the_first_byte_is_made_good_by_the_next_provider() {
 }
 
 #[tokio::test]
-async fn what_breaks_after_the_first_byte_is_not_begun_again() {
+async fn a_failure_after_the_first_byte_is_not_retried() {
     let pair = Pair::start().await;
     pair.first.script("shared", Turn::says("from the first").after(3, FaultKind::Close));
     let before = pair.second.calls().len();
@@ -74,7 +74,7 @@ async fn what_breaks_after_the_first_byte_is_not_begun_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_itself_at_fault_is_not_sent_twice() {
+async fn an_invalid_request_is_not_retried() {
     let pair = Pair::start().await;
     pair.first.script("shared", Turn::error(400));
     let before = pair.second.calls().len();

@@ -82,7 +82,7 @@ async fn an_end_without_finish_reason_and_done_is_a_broken_stream() {
 }
 
 #[tokio::test]
-async fn an_error_event_in_mid_stream_is_the_only_one_and_ends_the_answer() {
+async fn an_error_event_in_mid_stream_is_sent_once_and_ends_the_answer() {
     let gateway = Gateway::start().await;
     let said = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one \"},\"finish_reason\":null}]}\n\n";
     let error = "data: {\"error\":{\"message\":\"overloaded\",\"code\":503}}\n\n";
@@ -102,7 +102,7 @@ async fn an_error_event_in_mid_stream_is_the_only_one_and_ends_the_answer() {
 }
 
 #[tokio::test]
-async fn odd_chunks_without_an_end_event_are_complete_whatever_the_log_keeps() {
+async fn unusual_chunks_without_an_end_event_are_complete_with_a_truncated_log() {
     let config = "[journal]\nmax_answer_bytes = \"64B\"\n";
     let gateway = Gateway::launch(Launch::default().config("provider-router", config)).await;
     let text = "x".repeat(2 << 20);
@@ -161,7 +161,7 @@ async fn fc_54_a_status_of_the_provider_is_passed_on_with_its_body() {
 }
 
 #[tokio::test]
-async fn fc_55_an_answer_that_is_none_is_502() {
+async fn fc_55_an_invalid_answer_is_502() {
     let gateway = Gateway::start().await;
     for model in ["fake-html", "fake-badjson", "fake-empty"] {
         refused(&gateway, &format!("fake/{model}"), 502, Some("upstream_invalid_response")).await;
@@ -178,7 +178,7 @@ async fn fc_56_an_endless_line_is_a_broken_stream() {
 }
 
 #[tokio::test]
-async fn fc_57_a_head_that_drips_is_504_at_its_deadline() {
+async fn fc_57_a_slow_response_head_is_504_at_its_deadline() {
     let config = "[upstream]\nheaders_timeout = \"300ms\"\n";
     let gateway = Gateway::launch(Launch::default().config("provider-router", config)).await;
     refused(&gateway, "fake/fake-drip-50", 504, None).await;
@@ -203,7 +203,7 @@ async fn fc_58_a_whole_answer_without_an_end_is_502() {
 }
 
 #[tokio::test]
-async fn fc_58_a_whole_answer_beyond_the_bound_is_502() {
+async fn fc_58_a_whole_answer_over_the_limit_is_502() {
     let gateway = Gateway::start().await;
     let body = format!("{{\"choices\":[],\"padding\":\"{}\"}}", "x".repeat(65 << 20));
     gateway.fake.script("large", Turn::raw("application/json", body));
@@ -232,14 +232,14 @@ async fn fc_62_a_redirect_is_502_and_not_followed() {
 }
 
 #[tokio::test]
-async fn fc_62_an_upgrade_that_nobody_asked_for_is_502() {
+async fn fc_62_an_unrequested_upgrade_is_502() {
     let gateway = Gateway::start().await;
     gateway.fake.script("switch", Turn { status: 101, ..Turn::raw("text/plain", "") }.header("upgrade", "other/1"));
     refused(&gateway, "fake/switch", 502, None).await;
 }
 
 #[tokio::test]
-async fn fc_63_a_client_that_leaves_in_mid_stream_cancels_the_provider() {
+async fn fc_63_a_disconnect_in_mid_stream_cancels_the_provider_request() {
     let gateway = Gateway::start().await;
     let gate = gateway.fake.script("m", Turn::echo().gated());
     gate.release(3);
@@ -255,7 +255,7 @@ async fn fc_63_a_client_that_leaves_in_mid_stream_cancels_the_provider() {
 }
 
 #[tokio::test]
-async fn fc_64_a_client_that_leaves_before_the_head_cancels_the_provider() {
+async fn fc_64_a_disconnect_before_the_head_cancels_the_provider_request() {
     let gateway = Gateway::start().await;
     let body = chat("fake/fake-stall", true).to_string();
     let mut client = TcpStream::connect(("127.0.0.1", gateway.router.port())).await.unwrap();
@@ -275,7 +275,7 @@ async fn fc_64_a_client_that_leaves_before_the_head_cancels_the_provider() {
 }
 
 #[tokio::test]
-async fn i12_no_upstream_connection_leaks_when_clients_leave() {
+async fn i12_disconnects_leak_no_upstream_connection() {
     let gateway = Gateway::start().await;
     for _ in 0..20 {
         let mut events = gateway.router.stream(CHAT, &chat("fake/fake-endless", true)).await;
@@ -287,7 +287,7 @@ async fn i12_no_upstream_connection_leaks_when_clients_leave() {
 }
 
 #[tokio::test]
-async fn fc_65_a_client_that_does_not_read_holds_the_provider_back() {
+async fn fc_65_a_client_that_does_not_read_causes_backpressure() {
     let gateway = Gateway::start().await;
     let mut events = gateway.router.stream(CHAT, &chat("fake/fake-endless", true)).await;
     events.next_text().await.unwrap();

@@ -76,7 +76,7 @@ async fn all_three_are_healthy_and_only_inference_is_logged() {
 }
 
 #[tokio::test]
-async fn qwen_proxy_without_a_login_says_that_there_is_none() {
+async fn qwen_proxy_reports_a_missing_login() {
     let stack = Stack::start().await;
     let request = json!({"model": "qwen3-max", "messages": [{"role": "user", "content": "hello"}]});
     let answer = stack.qwen().await.post(CHAT, &request).await;

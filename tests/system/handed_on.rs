@@ -16,7 +16,7 @@ const SECRETS: [(&str, &str); 4] = [
 ];
 
 #[tokio::test]
-async fn secrets_reach_the_services_and_not_their_environment() {
+async fn secrets_reach_the_services_but_not_their_environment() {
     let launch = SECRETS.iter().fold(Launch::default(), |launch, (name, value)| launch.env(*name, *value));
     let stack = Stack::builder().launch(launch.env("API_TOKEN", KEY)).client_key(KEY).start().await;
     let status = stack.status().await;

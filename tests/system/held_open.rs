@@ -32,7 +32,7 @@ async fn hold(client: &Client, path: &str, unfinished: &str) -> Option<TcpStream
 }
 
 #[tokio::test]
-async fn fc_71_bodies_that_never_come_hold_nobody_up() {
+async fn fc_71_missing_bodies_do_not_block_others() {
     let probing = "[services]\nprobe_interval = \"100ms\"\nprobe_failures = 2\n";
     let stack = Stack::builder().launch(Launch::default().config("api-server", probing)).start().await;
     let pids = |status: &Value| [status["providerRouter"]["pid"].clone(), status["qwenProxy"]["pid"].clone()];
@@ -58,7 +58,7 @@ async fn fc_71_bodies_that_never_come_hold_nobody_up() {
 }
 
 #[tokio::test]
-async fn fc_71_a_late_body_is_answered_with_408_in_the_shape_of_the_service() {
+async fn fc_71_a_late_body_is_408_in_the_error_shape_of_the_service() {
     let server = "[server]\nbody_timeout = \"300ms\"\n";
     let launch = Launch::default().config("provider-router", server).config("qwen-proxy", server);
     let stack = Stack::builder().launch(launch.config("api-server", server)).start().await;
@@ -104,7 +104,7 @@ async fn a_request_whose_body_is_missing_is_not_in_flight() {
 }
 
 #[tokio::test]
-async fn idle_connections_make_room() {
+async fn idle_connections_are_closed_for_new_ones() {
     let router = Router::start(Launch::default().config("provider-router", "[server]\nmax_connections = 8\n")).await;
     let mut idle = Vec::new();
     for _ in 0..40 {
@@ -123,7 +123,7 @@ async fn idle_connections_make_room() {
 }
 
 #[tokio::test]
-async fn doubled_slashes_lead_to_the_same_route() {
+async fn repeated_slashes_match_the_same_route() {
     let stack = Stack::start().await;
     let router = stack.router().await;
     let request = json!({"model": "echo", "messages": [{"role": "user", "content": "x"}]});

@@ -68,7 +68,7 @@ fn peak(stack: &Stack) -> usize {
 }
 
 #[tokio::test]
-async fn i13_lists_and_searches_hold_few_bodies_at_once() {
+async fn i13_lists_and_searches_have_bounded_memory() {
     let home = Home::new();
     let stack = Stack::builder().launch(Launch::default().home(&home)).autostart(false).start().await;
     let store = Store::open(&format!("sqlite://{}", home.data().join("signalbox.db").display())).await.unwrap();

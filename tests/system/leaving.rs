@@ -16,7 +16,7 @@ async fn ask(client: &Client, headers: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_client_key_does_not_end_a_service_and_the_control_token_does() {
+async fn only_the_control_token_authorises_shutdown() {
     let home = Home::new();
     let mut router = Router::start(Launch::default().home(&home).env("CLIENT_KEYS", KEY)).await;
     let client = Client::new(router.client.port()).with_key(Some(KEY));
@@ -38,7 +38,7 @@ async fn a_client_key_does_not_end_a_service_and_the_control_token_does() {
 }
 
 #[tokio::test]
-async fn what_comes_through_a_proxy_does_not_end_a_service() {
+async fn shutdown_requests_through_a_proxy_are_rejected() {
     let stack = Stack::start().await;
     for client in [stack.router().await, stack.qwen().await, Client::new(stack.api.port())] {
         for proxy in ["x-forwarded-for: 127.0.0.1", "forwarded: for=127.0.0.1", "via: 1.1 box", "x-real-ip: 127.0.0.1"]
@@ -50,7 +50,7 @@ async fn what_comes_through_a_proxy_does_not_end_a_service() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_asked_to_leave_again_and_again_is_not_given_up() {
+async fn repeated_shutdown_requests_do_not_exhaust_the_restart_limit() {
     let limits = "[services]\nrestart_limit = 2\nrestart_delay = \"10ms\"\n";
     let stack = Stack::builder().launch(Launch::default().config("api-server", limits)).start().await;
     let pid = |status: &Value| status["providerRouter"]["pid"].as_u64();

@@ -57,7 +57,7 @@ async fn status_has_the_shape_of_the_contract() {
 }
 
 #[tokio::test]
-async fn stop_ends_both_and_frees_their_ports_and_start_brings_them_back() {
+async fn stop_frees_both_ports_and_start_restores_the_services() {
     let stack = Stack::start().await;
     let before = stack.status().await;
     assert_eq!(command(&stack, "start").await["message"], "Proxy servers are already running");
@@ -81,7 +81,7 @@ async fn stop_ends_both_and_frees_their_ports_and_start_brings_them_back() {
 }
 
 #[tokio::test]
-async fn without_autostart_nothing_runs_until_it_is_started() {
+async fn without_autostart_no_service_runs_before_a_start() {
     let stack = Stack::builder().autostart(false).start().await;
     assert_eq!(stack.status().await["status"], "stopped");
     assert_eq!(processes::of(&stack.home), [stack.process.pid()]);
@@ -90,7 +90,7 @@ async fn without_autostart_nothing_runs_until_it_is_started() {
 }
 
 #[tokio::test]
-async fn i4_no_orphan_after_a_signal_that_can_be_caught() {
+async fn i4_catchable_signals_leave_no_orphan() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let mut stack = Stack::start().await;
         let status = stack.status().await;
@@ -106,7 +106,7 @@ async fn i4_no_orphan_after_a_signal_that_can_be_caught() {
 }
 
 #[tokio::test]
-async fn i4_children_leave_by_themselves_when_api_server_is_killed() {
+async fn i4_children_exit_when_api_server_is_killed() {
     let at_once = Launch::default().config("api-server", "[services]\norphan_grace = \"0s\"\n");
     let mut stack = Stack::builder().launch(at_once).start().await;
     assert_eq!(processes::of(&stack.home).len(), 3);
@@ -115,7 +115,7 @@ async fn i4_children_leave_by_themselves_when_api_server_is_killed() {
 }
 
 #[tokio::test]
-async fn fc_66_a_stream_that_outlasts_the_grace_ends_in_an_error_event_and_a_final_row() {
+async fn fc_66_a_stream_longer_than_the_drain_ends_with_an_error_event_and_a_final_row() {
     let config = "[server]\ndrain_timeout = \"200ms\"\n";
     let gateway = Gateway::launch(Launch::default().config("provider-router", config)).await;
     let gate = gateway.fake.script("m", Turn::echo().gated());
@@ -133,7 +133,7 @@ async fn fc_66_a_stream_that_outlasts_the_grace_ends_in_an_error_event_and_a_fin
 }
 
 #[tokio::test]
-async fn i1_i3_what_a_client_saw_complete_survives_kill_9_and_the_rest_is_interrupted_once() {
+async fn i1_i3_completed_answers_survive_kill_9_and_others_are_interrupted_once() {
     let gateway = Gateway::start().await;
     let mut complete = Vec::new();
     for _ in 0..20 {
@@ -175,7 +175,7 @@ async fn i1_i3_what_a_client_saw_complete_survives_kill_9_and_the_rest_is_interr
 }
 
 #[tokio::test]
-async fn a_service_that_somebody_else_asked_to_leave_has_not_crashed() {
+async fn a_shutdown_by_another_process_is_not_a_crash() {
     let stack = Stack::start().await;
     let before = stack.status().await;
     let asked = stack.router().await.post("/v1/admin/shutdown", &json!({})).await.expect(200);
@@ -193,7 +193,7 @@ async fn a_service_that_somebody_else_asked_to_leave_has_not_crashed() {
 }
 
 #[tokio::test]
-async fn api_server_leaves_with_everybody_when_it_is_asked_over_http() {
+async fn an_http_shutdown_stops_api_server_and_its_services() {
     let mut stack = Stack::start().await;
     let looked = stack.api.get("/v1/admin/shutdown").await;
     assert_eq!(looked.status, 405, "{}", looked.text());
@@ -204,7 +204,7 @@ async fn api_server_leaves_with_everybody_when_it_is_asked_over_http() {
 }
 
 #[tokio::test]
-async fn a_restarted_api_server_finds_its_data_again() {
+async fn a_restarted_api_server_has_its_data() {
     let mut stack = Stack::start().await;
     let request = json!({"model": "echo", "messages": [{"role": "user", "content": "remember me"}]});
     let id = request_id(&stack.router().await.post(CHAT, &request).await.expect(200));

@@ -83,7 +83,7 @@ async fn assert_nothing_left(home: &Home) {
 }
 
 #[tokio::test]
-async fn the_login_is_taken_once_the_person_has_logged_in_and_not_before() {
+async fn the_login_is_stored_only_after_the_user_has_logged_in() {
     if !has_chromium() {
         return;
     }
@@ -106,7 +106,7 @@ async fn the_login_is_taken_once_the_person_has_logged_in_and_not_before() {
 }
 
 #[tokio::test]
-async fn the_page_of_the_configuration_is_the_one_that_opens() {
+async fn the_configured_page_is_opened() {
     if !has_chromium() {
         return;
     }
@@ -155,7 +155,7 @@ async fn a_browser_does_not_outlive_a_login_that_was_killed() {
 }
 
 #[tokio::test]
-async fn a_closed_window_and_a_second_one_are_told() {
+async fn a_closed_window_and_a_second_login_are_reported() {
     if !has_chromium() {
         return;
     }
@@ -174,7 +174,7 @@ async fn a_closed_window_and_a_second_one_are_told() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_is_told() {
+async fn missing_requirements_are_reported() {
     for (args, env, code, told) in [
         (&["login"][..], ("PATH", "/nonexistent"), 73, "no browser was found"),
         (
@@ -200,7 +200,7 @@ async fn what_stands_in_the_way_is_told() {
 }
 
 #[tokio::test]
-async fn cookies_are_pasted_through_a_pipe_or_a_terminal_that_does_not_show_them() {
+async fn cookies_are_read_from_a_pipe_or_a_terminal_without_echo() {
     let home = Home::new();
     let header = |name: &str| format!("{name}=1; filler={}; token={TOKEN}", "x".repeat(9000));
     let mut piped = start(&home, &["--paste"], Stdio::piped());

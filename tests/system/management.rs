@@ -169,7 +169,7 @@ async fn with_api_server_it_answers_through_the_router() {
 }
 
 #[tokio::test]
-async fn a_router_whose_api_server_is_gone_does_not_answer_for_it() {
+async fn a_router_without_its_api_server_rejects_management_requests() {
     let mut stack = Stack::builder().launch(Launch::default().arg("--require-token")).autostart(false).start().await;
     let token = fs::read_to_string(stack.home.data().join("control.token")).unwrap();
     let token: &'static str = Box::leak(token.trim().to_owned().into_boxed_str());
@@ -188,7 +188,7 @@ async fn a_router_whose_api_server_is_gone_does_not_answer_for_it() {
 }
 
 #[tokio::test]
-async fn a_client_key_is_not_enough() {
+async fn a_client_key_does_not_authorise_management() {
     let launch = Launch::default().env("CLIENT_KEYS", "sk-client-0123456789abcdef");
     let router = Router::start(launch).await;
     let token = fs::read_to_string(router.home.data().join("control.token")).unwrap();
@@ -215,7 +215,7 @@ async fn a_client_key_is_not_enough() {
 }
 
 #[tokio::test]
-async fn pages_are_let_in_by_name_only() {
+async fn only_listed_origins_are_allowed() {
     let launch = Launch::default().env("ALLOWED_ORIGINS", "*");
     let router = Router::start(launch).await;
     let raw = async |method: &str, path: &str, headers: &str| {

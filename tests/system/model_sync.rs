@@ -7,7 +7,7 @@ use signalbox_harness::{Stack, eventually};
 use crate::gateway::{CHAT, Gateway, chat};
 
 #[tokio::test]
-async fn what_providers_list_can_be_asked_for_and_nobody_waits_for_the_dead() {
+async fn listed_models_can_be_requested_and_dead_providers_do_not_delay_the_sync() {
     let stack = Stack::start().await;
     let fake = FakeProvider::start().await.unwrap();
     let closed = ClosedPort::take().unwrap();
@@ -40,7 +40,7 @@ async fn what_providers_list_can_be_asked_for_and_nobody_waits_for_the_dead() {
 }
 
 #[tokio::test]
-async fn who_cannot_be_synced_is_told_so() {
+async fn providers_that_cannot_be_synced_are_reported() {
     let stack = Stack::start().await;
     let router = stack.router().await;
     let unknown = router.post("/v1/models/sync/nobody", &json!({})).await.expect(404).json();
@@ -60,7 +60,7 @@ async fn who_cannot_be_synced_is_told_so() {
 
 /// Covers all formats of model lists known from real services.
 #[tokio::test]
-async fn lists_of_every_shape_are_synced_and_the_rest_is_named() {
+async fn lists_of_every_shape_are_synced_and_failures_reported() {
     let gateway = Gateway::start().await;
     let router = &gateway.router;
     let sync = async |list: Value| {
@@ -117,7 +117,7 @@ async fn lists_of_every_shape_are_synced_and_the_rest_is_named() {
 }
 
 #[tokio::test]
-async fn a_list_of_thousands_is_synced_in_one_go() {
+async fn a_list_of_thousands_is_synced_at_once() {
     let gateway = Gateway::start().await;
     let many: Vec<Value> = (0..3000).map(|n| json!({"id": format!("vendor/model-{n}")})).collect();
     gateway.fake.lists(Turn::raw("application/json", json!({"data": many}).to_string()));

@@ -22,7 +22,7 @@ fn cases() -> u32 {
 }
 
 #[tokio::test]
-async fn i18_the_document_is_true() {
+async fn i18_responses_match_the_openapi_document() {
     if !is_installed(".venv/bin/st", "openapi.rs") {
         return;
     }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn one_request_too_many_is_503_and_a_permit_that_is_free_is_free_at_once() {
+async fn requests_over_the_limit_are_503_and_permits_are_released_at_once() {
     const LIMIT: usize = 4;
     let lone = LoneRouter::configured("[limits]\nmax_in_flight = 4\n").await;
     let router = lone.client();
@@ -53,7 +53,7 @@ async fn one_request_too_many_is_503_and_a_permit_that_is_free_is_free_at_once()
 }
 
 #[tokio::test]
-async fn fc_67_bodies_and_heads_beyond_their_limits_are_refused() {
+async fn fc_67_bodies_and_heads_over_their_limits_are_rejected() {
     let config = "[limits]\nmax_body = \"8KiB\"\n[server]\nmax_header_bytes = \"8KiB\"\n";
     let lone = LoneRouter::configured(config).await;
     let router = lone.client();
@@ -77,7 +77,7 @@ async fn fc_67_bodies_and_heads_beyond_their_limits_are_refused() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_one_to_close() {
+async fn connections_over_the_limit_wait_for_another_to_close() {
     const LIMIT: usize = 3;
     let lone = LoneRouter::configured("[server]\nmax_connections = 3\n").await;
     let ask = async |stream: &mut TcpStream| {
@@ -109,7 +109,7 @@ async fn connections_beyond_the_limit_wait_for_one_to_close() {
 }
 
 #[tokio::test]
-async fn fc_71_heads_that_are_never_finished_are_cut_off_and_hold_nobody_up() {
+async fn fc_71_unfinished_request_heads_are_closed_and_block_no_others() {
     const DRIPS: usize = 50;
     let lone = LoneRouter::configured("[server]\nheader_timeout = \"500ms\"\n").await;
     let mut drips = Vec::new();

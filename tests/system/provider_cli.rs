@@ -33,7 +33,7 @@ pub(crate) fn discreet(typed: Typed) -> Typed {
 }
 
 #[tokio::test]
-async fn the_transcript_of_the_provider_cli() {
+async fn the_transcript_of_the_provider_cli_is_stable() {
     let home = Home::new();
     let fake = FakeProvider::start().await.unwrap();
     let shell = CommandLine::new(&home).env("MY_KEY", KEY);
@@ -111,7 +111,7 @@ async fn the_transcript_of_the_provider_cli() {
 }
 
 #[tokio::test]
-async fn mistakes_are_told_and_change_nothing() {
+async fn invalid_arguments_are_reported_and_change_nothing() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     for (line, code, told) in [
@@ -159,7 +159,7 @@ async fn mistakes_are_told_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn the_same_facts_as_json() {
+async fn json_output_has_the_same_facts() {
     let home = Home::new();
     let shell = CommandLine::new(&home).env("MY_KEY", KEY);
     let json = async |line: &str, code: i32| {
@@ -178,7 +178,7 @@ async fn the_same_facts_as_json() {
 }
 
 #[tokio::test]
-async fn a_router_that_runs_notices_and_its_log_can_be_read() {
+async fn a_running_router_applies_changes_and_its_log_is_readable() {
     let router = Router::start(Launch::default()).await;
     let fake = FakeProvider::start().await.unwrap();
     let shell = CommandLine::new(&router.home);
@@ -204,7 +204,7 @@ async fn a_router_that_runs_notices_and_its_log_can_be_read() {
 }
 
 #[tokio::test]
-async fn shells_complete_its_words() {
+async fn shell_completions_are_generated() {
     let shell = CommandLine::new(&Home::new());
     for name in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = shell.provider_router(&["completions", name]).await.expect(0).stdout;

@@ -67,7 +67,7 @@ async fn all_are_logged_once(gateway: &Gateway, ids: &[String], before: u64) {
 }
 
 #[tokio::test]
-async fn fc_44_a_backup_that_is_moved_into_place_is_used_by_all_services() {
+async fn fc_44_all_services_use_a_backup_moved_into_place() {
     let gateway = Gateway::start().await;
     let first = ask(&gateway, 3).await;
     gateway.stack.recorded(&first[2]).await;
@@ -102,7 +102,7 @@ async fn fc_44_a_backup_that_is_moved_into_place_is_used_by_all_services() {
 }
 
 #[tokio::test]
-async fn fc_44_a_deleted_database_is_waited_for() {
+async fn fc_44_services_wait_for_a_deleted_database() {
     let gateway = Gateway::start().await;
     let first = ask(&gateway, 3).await;
     gateway.stack.recorded(&first[2]).await;

@@ -46,7 +46,7 @@ async fn client(router: Client, streams: bool, over: Arc<AtomicBool>) -> (usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i11_i21_restarts_under_load_refuse_nobody_cut_no_stream_and_leave_nothing_behind() {
+async fn i11_i21_restarts_under_load_refuse_no_request_cut_no_stream_and_leave_nothing_behind() {
     let gateway = Gateway::start().await;
     let over = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..8).map(|n| tokio::spawn(client(gateway.router, n % 2 == 0, Arc::clone(&over)))).collect();
@@ -88,7 +88,7 @@ async fn i11_i21_restarts_under_load_refuse_nobody_cut_no_stream_and_leave_nothi
 }
 
 #[tokio::test]
-async fn a_router_that_cannot_start_does_not_replace_the_one_that_runs() {
+async fn a_router_that_fails_to_start_does_not_replace_the_running_one() {
     let gateway = Gateway::start().await;
     let before = gateway.stack.status().await;
     // With this configuration the new process cannot start.

@@ -140,7 +140,7 @@ async fn logged(gateway: &Gateway, id: &str) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn the_log_has_what_the_client_got_in_every_dialect() {
+async fn the_log_equals_the_answer_in_every_dialect() {
     let gateway = Gateway::start().await;
     for (name, turn) in answers() {
         for dialect in Dialect::ALL {
@@ -166,7 +166,7 @@ async fn the_log_has_what_the_client_got_in_every_dialect() {
 }
 
 #[tokio::test]
-async fn the_client_gets_the_same_events_whatever_the_delivery() {
+async fn the_client_gets_the_same_events_with_any_chunking() {
     let gateway = Gateway::start().await;
     let direct = Client::new(gateway.fake.addr().port());
     for (name, turn) in answers() {
@@ -183,7 +183,7 @@ async fn the_client_gets_the_same_events_whatever_the_delivery() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_is_the_same_whatever_its_coding_and_type() {
+async fn a_whole_answer_is_the_same_with_any_encoding_and_type() {
     let gateway = Gateway::start().await;
     for (name, turn) in answers() {
         gateway.fake.script("m", turn.clone());
@@ -199,7 +199,7 @@ async fn a_whole_answer_is_the_same_whatever_its_coding_and_type() {
 }
 
 #[tokio::test]
-async fn a_provider_that_closes_idle_connections_is_asked_again() {
+async fn requests_on_closed_idle_connections_are_retried() {
     let gateway = Gateway::start().await;
     for stream in [true, false].repeat(4) {
         // A used connection returns to the pool, and the next request finds it closed.
@@ -212,7 +212,7 @@ async fn a_provider_that_closes_idle_connections_is_asked_again() {
 }
 
 #[tokio::test]
-async fn errors_of_every_shape_keep_their_words() {
+async fn errors_of_every_shape_keep_their_message() {
     let gateway = Gateway::start().await;
     let words = "the moon is \"in\" the wrong house";
     let shapes = [

@@ -15,7 +15,7 @@ async fn set(stack: &Stack, key: &str, value: Value) {
 }
 
 #[tokio::test]
-async fn a_provider_may_be_silent_for_as_long_as_the_setting_says_and_a_stream_may_go_on() {
+async fn the_timeout_setting_limits_silence_but_not_stream_duration() {
     let gateway = Gateway::start().await;
     set(&gateway.stack, "server.timeout", json!(1000)).await;
     let silent = gateway.ask("fake/fake-stall").await;
@@ -32,7 +32,7 @@ async fn a_provider_may_be_silent_for_as_long_as_the_setting_says_and_a_stream_m
 }
 
 #[tokio::test]
-async fn what_is_not_to_be_logged_is_in_no_file_and_in_no_row() {
+async fn content_excluded_from_logging_is_in_no_file_and_no_row() {
     let gateway = Gateway::start().await;
     let stack = &gateway.stack;
     let ask = async |text: &str, stream: bool| {
@@ -70,7 +70,7 @@ async fn what_is_not_to_be_logged_is_in_no_file_and_in_no_row() {
 }
 
 #[tokio::test]
-async fn fc_81_the_log_holds_no_credentials_and_forgets_what_is_deleted() {
+async fn fc_81_the_log_has_no_credentials_and_no_deleted_data() {
     let mut gateway = Gateway::start().await;
     let body = json!({"model": "fake/m", "messages": [{"role": "user", "content": "canary-text"}]}).to_string();
     let length = body.len();
@@ -98,7 +98,7 @@ async fn fc_81_the_log_holds_no_credentials_and_forgets_what_is_deleted() {
 }
 
 #[tokio::test]
-async fn of_some_keys_less_is_kept_than_of_others() {
+async fn content_logging_is_reduced_per_key() {
     let private = "[private_keys]\nredact = [\"sk-redact\"]\noff = [\"sk-off\"]\n";
     let launch = Launch::default().config("provider-router", private);
     let stack = Stack::builder().launch(launch).client_key("sk-open-sesame-0123456789").start().await;

@@ -71,7 +71,7 @@ async fn wave(lone: &LoneRouter, flood: &Flood, readers: usize) -> u64 {
 }
 
 #[tokio::test]
-async fn fc_56_fc_65_i13_readers_that_stall_cost_little_and_not_for_ever() {
+async fn fc_56_fc_65_i13_stalled_readers_use_bounded_memory_and_time_out() {
     let readers = times("SLOW_READERS", 100);
     // Long enough for all clients to stall at the same time, even on a busy machine.
     let patience = (readers / 20).max(10);

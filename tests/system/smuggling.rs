@@ -190,7 +190,7 @@ async fn send(client: Client, cases: Vec<Case>) -> String {
 }
 
 #[tokio::test]
-async fn i17_nothing_is_smuggled_to_a_provider() {
+async fn i17_no_request_is_smuggled_to_a_provider() {
     let gateway = Gateway::start().await;
     let body = chat("fake/m", false).to_string();
     let hidden = format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}", body.len());
@@ -217,7 +217,7 @@ async fn i17_nothing_is_smuggled_to_a_provider() {
 }
 
 #[tokio::test]
-async fn i17_nothing_is_smuggled_into_the_control_room() {
+async fn i17_no_request_is_smuggled_to_the_control_api() {
     let stack = Stack::builder().autostart(false).start().await;
     let hidden = "POST /api/providers/echo/disable HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
     let wrong = send(stack.api, cases("/api/models", hidden)).await;

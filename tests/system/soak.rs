@@ -75,7 +75,7 @@ async fn client(router: Client, mut dice: Dice, requests: usize) {
 }
 
 #[tokio::test]
-async fn i10_nothing_grows_with_what_was_done() {
+async fn i10_memory_and_descriptors_do_not_grow_with_work() {
     let requests = times("SOAK_REQUESTS", 1600);
     let mut dice = Dice::new();
     let lone = LoneRouter::configured("").await;

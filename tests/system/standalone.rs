@@ -17,7 +17,7 @@ async fn the_router_alone_answers_and_ends_cleanly() {
 }
 
 #[tokio::test]
-async fn qwen_proxy_alone_is_healthy_without_a_login_and_says_what_is_missing() {
+async fn qwen_proxy_alone_is_healthy_and_reports_a_missing_login() {
     let mut qwen = QwenProxy::start(Launch::default()).await;
     qwen.client.get("/health").await.expect(200);
     let request = json!({"model": "qwen3-max", "messages": [{"role": "user", "content": "hello"}]});
@@ -28,7 +28,7 @@ async fn qwen_proxy_alone_is_healthy_without_a_login_and_says_what_is_missing() 
 }
 
 #[tokio::test]
-async fn a_service_leaves_when_a_program_of_this_machine_asks() {
+async fn a_local_program_can_shut_a_service_down() {
     let mut router = Router::start(Launch::default()).await;
     let mut qwen = QwenProxy::start(Launch::default()).await;
     for (client, process) in [(router.client, &mut router.process), (qwen.client, &mut qwen.process)] {
@@ -48,7 +48,7 @@ async fn a_service_leaves_when_a_program_of_this_machine_asks() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_named_with_its_holder() {
+async fn a_port_in_use_is_reported_with_its_process() {
     let router = Router::start(Launch::default()).await;
     let port = router.client.port().to_string();
     for program in ["provider-router", "qwen-proxy", "api-server"] {
@@ -59,7 +59,7 @@ async fn a_taken_port_is_named_with_its_holder() {
 }
 
 #[tokio::test]
-async fn mistakes_in_flags_and_files_are_named() {
+async fn mistakes_in_flags_and_files_are_reported() {
     for program in ["provider-router", "qwen-proxy", "api-server"] {
         let (code, said) = Launch::default().arg("--no-such-flag").run_to_exit(program).await;
         assert_eq!(code, Some(64), "{program}: {said}");
@@ -72,7 +72,7 @@ async fn mistakes_in_flags_and_files_are_named() {
 }
 
 #[tokio::test]
-async fn fc_78_listening_to_everybody_needs_a_key() {
+async fn fc_78_a_public_address_requires_a_client_key() {
     for program in ["provider-router", "qwen-proxy"] {
         let launch = Launch::default().arg("--host").arg("0.0.0.0").arg("--port").arg("0");
         let (code, said) = launch.run_to_exit(program).await;
@@ -82,7 +82,7 @@ async fn fc_78_listening_to_everybody_needs_a_key() {
 }
 
 #[tokio::test]
-async fn a_client_key_is_asked_for_once_there_is_one() {
+async fn configured_client_keys_are_required() {
     let router = Router::start(Launch::default().env("CLIENT_KEYS", "sk-open-sesame-0123456789")).await;
     let request = json!({"model": "echo", "messages": [{"role": "user", "content": "knock"}]}).to_string();
     assert_eq!(error_of(&router.client.post(CHAT, &json!({})).await, 401)["code"], "invalid_api_key");

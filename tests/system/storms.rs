@@ -87,7 +87,7 @@ async fn during(storm: impl Future<Output = ()>, look: impl Fn() -> usize) -> (u
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fc_25_a_storm_of_commands_never_makes_two_owners_of_a_port() {
+async fn fc_25_concurrent_commands_never_make_two_listeners_of_a_port() {
     let (stack, port) = known_port().await;
     let (samples, most) = during(storm(&stack, &["start", "stop", "restart"]), || listening(port).len()).await;
     println!("{samples} samples");
@@ -103,7 +103,7 @@ async fn fc_25_a_storm_of_commands_never_makes_two_owners_of_a_port() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i5_starts_and_stops_at_once_never_make_two_processes() {
+async fn i5_concurrent_starts_and_stops_never_make_two_processes() {
     let (stack, _) = known_port().await;
     let (samples, most) = during(storm(&stack, &["start", "stop"]), || routers(&stack)).await;
     println!("{samples} samples");

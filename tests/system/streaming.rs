@@ -6,7 +6,7 @@ use signalbox_harness::Client;
 use crate::gateway::{CHAT, Gateway, chat};
 
 #[tokio::test]
-async fn each_event_leaves_before_the_next_one_enters() {
+async fn each_event_is_sent_before_the_next_arrives() {
     let gateway = Gateway::start().await;
     let gate = gateway.fake.script("m", Turn::echo().gated());
     // The router waits for the first event before it sends anything to the client.
@@ -25,7 +25,7 @@ async fn each_event_leaves_before_the_next_one_enters() {
 }
 
 #[tokio::test]
-async fn i14_every_byte_of_a_stream_passes_as_it_came() {
+async fn i14_every_byte_of_a_stream_is_relayed_unchanged() {
     let gateway = Gateway::start().await;
     let chat_with = |change: fn(&mut Chat)| Turn::says("één, 二 and \u{1F600}; done").chat(change);
     let turns = [
@@ -49,7 +49,7 @@ async fn i14_every_byte_of_a_stream_passes_as_it_came() {
 }
 
 #[tokio::test]
-async fn every_byte_of_a_whole_answer_passes_as_it_came() {
+async fn every_byte_of_a_whole_answer_is_relayed_unchanged() {
     let gateway = Gateway::start().await;
     let body = "{ \"id\":\"x\",\n\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\\u00e9\"},\"finish_reason\":\"stop\"}], \"extra\": 1e2 }\n";
     gateway.fake.script(
@@ -62,7 +62,7 @@ async fn every_byte_of_a_whole_answer_passes_as_it_came() {
 }
 
 #[tokio::test]
-async fn every_byte_of_a_request_passes_but_for_the_model() {
+async fn every_byte_of_a_request_except_the_model_is_relayed_unchanged() {
     let gateway = Gateway::start().await;
     let text = |model: &str| {
         format!(

@@ -106,7 +106,7 @@ fn kill9(pid: u32) {
 const USUAL: usize = 3;
 
 #[tokio::test]
-async fn fc_01_fc_02_fc_30_descendants_go_with_the_leader_wherever_they_went() {
+async fn fc_01_fc_02_fc_30_all_descendants_exit_with_the_leader() {
     let ward = Ward::new("").await;
     let first = ward.up("fork escape").await;
     assert_eq!(processes::of(&ward.stack.home).len(), USUAL + 2);
@@ -119,7 +119,7 @@ async fn fc_01_fc_02_fc_30_descendants_go_with_the_leader_wherever_they_went() {
 }
 
 #[tokio::test]
-async fn fc_12_a_taken_port_is_named_avoided_or_taken_back() {
+async fn fc_12_a_port_in_use_is_reported_avoided_or_reclaimed() {
     let mut stranger = Stranger::start();
     let mut line = String::new();
     BufReader::new(stranger.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -151,7 +151,7 @@ async fn fc_12_a_taken_port_is_named_avoided_or_taken_back() {
 }
 
 #[tokio::test]
-async fn fc_11_another_api_server_does_not_take_our_ports_away() {
+async fn fc_11_a_second_api_server_does_not_take_ports() {
     let ours = Stack::start().await;
     let before = ours.status().await;
     let [api, router] = [ours.api.port(), port(&before["providerRouter"])];
@@ -175,7 +175,7 @@ async fn fc_11_another_api_server_does_not_take_our_ports_away() {
 }
 
 #[tokio::test]
-async fn fc_16_fc_17_nobody_is_ready_who_only_says_so() {
+async fn fc_16_fc_17_readiness_requires_a_passing_health_check() {
     let ward = Ward::new("startup_timeout = \"1s\"\nrestart_limit = 1").await;
     for (words, reason) in [
         ("silent", "it has not announced its address"),
@@ -194,7 +194,7 @@ async fn fc_16_fc_17_nobody_is_ready_who_only_says_so() {
 }
 
 #[tokio::test]
-async fn fc_18_fc_19_a_crash_loop_ends_and_a_person_can_end_it_earlier() {
+async fn fc_18_fc_19_a_crash_loop_ends_and_can_be_stopped_earlier() {
     let ward = Ward::new("restart_limit = 4").await;
     let first = ward.failure("exit:0").await;
     assert_eq!(first["lastFailure"]["code"], "exited_early", "{first}");
@@ -220,7 +220,7 @@ async fn fc_21_bad_configuration_is_final_and_quoted() {
 }
 
 #[tokio::test]
-async fn fc_23_a_stop_during_a_start_is_a_stop() {
+async fn fc_23_a_stop_during_a_start_cancels_the_start() {
     let ward = Ward::new("").await;
     ward.manners("silent");
     ward.start().await;
@@ -229,7 +229,7 @@ async fn fc_23_a_stop_during_a_start_is_a_stop() {
 }
 
 #[tokio::test]
-async fn fc_26_who_ignores_sigterm_is_killed() {
+async fn fc_26_a_process_that_ignores_sigterm_is_killed() {
     let ward = Ward::new("stop_grace = \"300ms\"").await;
     let child = ward.up("deaf fork").await;
     ward.stop().await;
@@ -238,7 +238,7 @@ async fn fc_26_who_ignores_sigterm_is_killed() {
 }
 
 #[tokio::test]
-async fn fc_28_who_answers_nothing_any_more_is_restarted() {
+async fn fc_28_an_unresponsive_service_is_restarted() {
     let ward = Ward::new("stop_grace = \"300ms\"").await;
     let first = ward.up("deadlock").await;
     ward.manners("");
@@ -249,7 +249,7 @@ async fn fc_28_who_answers_nothing_any_more_is_restarted() {
 }
 
 #[tokio::test]
-async fn fc_29_who_writes_without_end_blocks_nobody() {
+async fn fc_29_large_output_does_not_block_a_child() {
     let ward = Ward::new("").await;
     let child = ward.up("spam").await;
     assert_eq!(child["healthy"], true);
@@ -257,7 +257,7 @@ async fn fc_29_who_writes_without_end_blocks_nobody() {
 }
 
 #[tokio::test]
-async fn fc_03_fc_35_api_server_takes_everybody_along() {
+async fn fc_03_fc_35_all_children_exit_with_api_server() {
     for words in ["fork escape", "deaf", "silent fork"] {
         let mut ward = Ward::new("stop_grace = \"300ms\"").await;
         ward.manners(words);

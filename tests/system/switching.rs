@@ -83,7 +83,7 @@ fn models(ids: &[&str]) -> Turn {
 }
 
 #[tokio::test]
-async fn a_switch_moves_linked_models_too_and_what_fails_falls_back_to_the_links() {
+async fn a_switch_applies_to_linked_models_and_failures_fall_back_to_the_links() {
     let fresh = Fresh::start().await;
     assert_eq!(fresh.answers("qwen3-max").await, "qwen-proxy-default");
     fresh.switch("lm-studio-default").await;
@@ -136,7 +136,7 @@ async fn the_list_begins_with_the_models_of_the_active_provider() {
 }
 
 #[tokio::test]
-async fn every_name_that_requests_may_use_is_a_model() {
+async fn every_usable_name_is_listed_as_a_model() {
     let fresh = Fresh::start().await;
     fresh.studio.lists(models(&["vendor/local:q4"]));
     fresh.switch("lm-studio-default").await;
@@ -165,7 +165,7 @@ async fn every_name_that_requests_may_use_is_a_model() {
 }
 
 #[tokio::test]
-async fn a_list_outlives_its_provider_and_the_router() {
+async fn a_model_list_survives_outages_and_restarts() {
     let mut lone = LoneRouter::launch(Launch::default()).await;
     let many: Vec<String> = (0..3000).map(|n| format!("vendor/model-{n}:free")).collect();
     let ids: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -208,7 +208,7 @@ async fn save_again(home: &Home) {
 }
 
 #[tokio::test]
-async fn one_provider_can_be_asked_by_name() {
+async fn the_models_of_one_provider_can_be_listed() {
     let fresh = Fresh::start().await;
     let of_studio = "/v1/models?provider=lm-studio-default";
     let body = r#"{"object":"list","data":[{"id":"a","object":"model","context_length":4096}]}"#;
@@ -221,7 +221,7 @@ async fn one_provider_can_be_asked_by_name() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_model_means_the_default_of_the_active_provider() {
+async fn a_request_without_a_model_uses_the_default_of_the_active_provider() {
     let fresh = Fresh::start().await;
     let nameless = json!({"messages": [{"role": "user", "content": "one two three"}]});
     let ask = async || fresh.router.post(CHAT, &nameless).await;

@@ -33,7 +33,7 @@ async fn count(path: &Path, table: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn three_services_at_once_take_over_a_file_of_the_original_once() {
+async fn three_concurrent_services_migrate_a_nodejs_database_once() {
     for round in 0..ROUNDS {
         let home = Home::new();
         fs::create_dir_all(home.data()).unwrap();

@@ -127,7 +127,7 @@ impl ReadOnly {
 }
 
 #[tokio::test]
-async fn fc_40_a_journal_that_becomes_read_only_is_not_noticed_while_its_files_are_open() {
+async fn fc_40_a_journal_made_read_only_works_while_its_files_are_open() {
     let read_only = ReadOnly::new("").await;
     for number in 0..6 {
         let answer = ask(&read_only.lone, number % 2 == 0).await.expect(200);
@@ -137,7 +137,7 @@ async fn fc_40_a_journal_that_becomes_read_only_is_not_noticed_while_its_files_a
 }
 
 #[tokio::test]
-async fn fc_40_a_journal_that_is_read_only_is_served_without() {
+async fn fc_40_a_read_only_journal_does_not_stop_requests() {
     let read_only = ReadOnly::new(SERVE).await;
     let mut locker = database(read_only.lone.home()).await;
     locker.execute("BEGIN EXCLUSIVE").await.unwrap();
@@ -150,7 +150,7 @@ async fn fc_40_a_journal_that_is_read_only_is_served_without() {
 }
 
 #[tokio::test]
-async fn fc_40_a_journal_that_is_read_only_is_refused_where_that_is_asked_for() {
+async fn fc_40_a_read_only_journal_refuses_requests_if_configured() {
     let read_only = ReadOnly::new(REFUSE).await;
     let mut locker = database(read_only.lone.home()).await;
     locker.execute("BEGIN EXCLUSIVE").await.unwrap();
@@ -170,21 +170,21 @@ async fn on_a_small_disk(config: &str) -> Option<(LoneRouter, SmallDisk)> {
 }
 
 #[tokio::test]
-async fn fc_36_a_full_disk_is_served_without_a_log() {
+async fn fc_36_a_full_disk_does_not_stop_requests() {
     let Some((lone, disk)) = on_a_small_disk(SERVE).await else { return };
     disk.fill();
     serves_on(&lone, async || disk.free()).await;
 }
 
 #[tokio::test]
-async fn fc_36_a_full_disk_is_refused_where_that_is_asked_for() {
+async fn fc_36_a_full_disk_refuses_requests_if_configured() {
     let Some((lone, disk)) = on_a_small_disk(REFUSE).await else { return };
     disk.fill();
     refuses(&lone, async || disk.free()).await;
 }
 
 #[tokio::test]
-async fn i19_a_disk_that_is_full_at_any_moment_loses_what_is_counted_and_nothing_else() {
+async fn i19_a_full_disk_loses_only_counted_requests() {
     const ROUNDS: usize = 8;
     const CLIENTS: usize = 8;
     let Some((lone, disk)) = on_a_small_disk(SERVE).await else { return };

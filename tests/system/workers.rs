@@ -64,7 +64,7 @@ fn own(worker: &Value) -> Client {
 }
 
 #[tokio::test]
-async fn workers_share_the_port_and_each_is_told_of() {
+async fn workers_share_the_port_and_each_is_reported() {
     let gateway = gateway(3).await;
     let status = complete(&gateway.stack, 3).await;
     let router = &status["providerRouter"];
@@ -97,7 +97,7 @@ async fn workers_share_the_port_and_each_is_told_of() {
 }
 
 #[tokio::test]
-async fn a_worker_that_dies_takes_only_its_own_streams_along_and_they_are_in_the_log() {
+async fn a_crashed_worker_loses_only_its_own_streams_and_they_are_logged() {
     let gateway = gateway(2).await;
     let before = complete(&gateway.stack, 2).await;
     let gate = gateway.fake.script("m", Turn::echo().gated());
@@ -125,7 +125,7 @@ async fn a_worker_that_dies_takes_only_its_own_streams_along_and_they_are_in_the
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_replaces_one_after_the_other_and_refuses_nobody() {
+async fn a_restart_replaces_workers_in_turn_and_refuses_no_request() {
     let gateway = gateway(3).await;
     let before = complete(&gateway.stack, 3).await;
     let over = Arc::new(AtomicBool::new(false));
@@ -163,7 +163,7 @@ async fn a_restart_replaces_one_after_the_other_and_refuses_nobody() {
 }
 
 #[tokio::test]
-async fn the_next_api_server_adopts_every_worker_and_ends_those_it_does_not_want() {
+async fn a_new_api_server_adopts_every_worker_and_stops_surplus_ones() {
     let mut stack = Stack::builder().launch(workers(3)).start().await;
     let before = complete(&stack, 3).await;
     stack.process.kill9().await;
@@ -185,7 +185,7 @@ async fn the_next_api_server_adopts_every_worker_and_ends_those_it_does_not_want
 }
 
 #[tokio::test]
-async fn fc_33_connections_do_not_take_the_last_descriptors() {
+async fn fc_33_connections_leave_descriptors_in_reserve() {
     let config = "[services]\nprobe_interval = \"100ms\"\n[services.router]\nopen_files = 128\n";
     let gateway = start(workers(2).config("api-server", config), 2).await;
     let before = gateway.stack.status().await;
@@ -218,7 +218,7 @@ async fn fc_33_connections_do_not_take_the_last_descriptors() {
 }
 
 #[tokio::test]
-async fn a_number_of_workers_is_said_in_the_file_or_not_at_all() {
+async fn an_invalid_number_of_workers_is_rejected() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     let type_in = async |line: &str| shell.api_server(&line.split(' ').collect::<Vec<_>>()).await;

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_known_by_its_flags() {
+    fn a_server_process_is_recognised_by_its_flags() {
         let args = |line: &str| Cli::args_of(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
         for line in ["--port 9000", "run --port 9000", "run --detached --port 9000"] {
             assert_eq!(args(line).unwrap().common.port.as_deref(), Some("9000"), "{line}");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_before_a_command_are_a_mistake() {
+    fn flags_before_a_command_are_rejected() {
         assert!(Cli::try_parse_from(["api-server", "--port", "1", "status"]).is_err());
     }
 }

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_defaults_are_the_defaults() {
+    fn defaults_match_the_documentation() {
         let config: Config = toml::from_str(DEFAULTS).unwrap();
         assert_eq!((config.services.router_port, config.services.qwen_port, config.services.workers), (3001, 3000, 1));
         assert!(!config.services.autostart);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_logs_are_refused() {
+    fn invalid_log_limits_are_rejected() {
         let read = |logs: &str| -> Config {
             let mut defaults: Table = DEFAULTS.parse().unwrap();
             defaults.insert("logs".to_owned(), Value::Table(logs.parse().unwrap()));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_workers_is_checked() {
+    fn the_number_of_workers_is_checked() {
         for (workers, code) in [(1, None), (64, None), (0, Some(78)), (65, Some(78))] {
             let mut config: Config = toml::from_str(DEFAULTS).unwrap();
             config.services.workers = workers;
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_service_may_use_is_checked() {
+    fn resource_limits_are_checked() {
         let usage =
             |memory, open_files, niceness| Usage { memory_limit: Size::from_bytes(memory), open_files, niceness };
         assert!(usage(0, 0, 0).check("qwen").is_ok() && usage(16 << 20, 64, 19).check("qwen").is_ok());

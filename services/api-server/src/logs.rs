@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_known_names_are_files() {
+    fn only_known_log_names_are_accepted() {
         let dir = LogDir::of(Path::new("/data"));
         assert_eq!(dir.file("qwen-proxy").unwrap(), Path::new("/data/logs/qwen-proxy.log"));
         assert_eq!(dir.file("combined").unwrap(), Path::new("/data/logs/combined.log"));

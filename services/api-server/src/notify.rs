@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_needs_an_address_and_a_secret() {
+    fn a_webhook_requires_a_url_and_a_secret() {
         assert!(config("", "").check().is_ok(), "none is wanted");
         let secret = "0123456789abcdef";
         assert!(config("https://hooks.example/x", secret).check().is_ok());

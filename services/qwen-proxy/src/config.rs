@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_defaults_can_be_used() {
+    fn documented_defaults_are_valid() {
         let config: Config = toml::from_str(DEFAULTS).unwrap();
         let access = config.upstream.access().unwrap();
         assert_eq!((access.target.authority(), access.max_retries), ("chat.qwen.ai", 1));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_sets_what_it_used_to() {
+    fn environment_variables_of_the_nodejs_version_still_apply() {
         let table = of_environment(|name| match name {
             "QWEN_TOKEN" => Some("canary".to_owned()),
             "SESSION_TIMEOUT" => Some("1800000".to_owned()),

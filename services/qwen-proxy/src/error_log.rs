@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_go_and_limits_stay() {
+    fn secrets_are_removed_and_token_limits_kept() {
         let body = br#"{"max_tokens":7,"Authorization":"canary","messages":[{"content":"hi","api_key":["canary"]}]}"#;
         let redacted = redacted(body).unwrap();
         assert!(!redacted.contains("canary") && redacted.contains(r#""max_tokens":7"#), "{redacted}");
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_not_kept_and_the_rest_is_cut() {
+    fn bodies_that_are_not_json_are_dropped_and_others_truncated() {
         assert_eq!(redacted(b"canary"), None);
         let long = format!(r#"{{"a":"{}"}}"#, "\u{e9}".repeat(5000));
         assert_eq!(redacted(long.as_bytes()).unwrap().chars().count(), KEPT);

@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_are_the_originals() {
+    fn metric_names_match_the_nodejs_version() {
         let metrics = Metrics::default();
         metrics.answered("POST", "/v1/chat/completions", 200, Duration::from_millis(40));
         metrics.called(Endpoint::Completion, 200);

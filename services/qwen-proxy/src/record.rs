@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_taken_is_written_before_the_writer_ends() {
+    async fn accepted_records_are_written_before_the_writer_ends() {
         let store = Store::open("sqlite::memory:").await.unwrap();
         let (log, writer) = Log::new(store.clone(), Arc::default());
         let waiting = async move {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_writer_that_is_stuck_holds_nobody_up_for_long_and_what_it_cannot_take_is_counted() {
+    async fn a_blocked_writer_drops_and_counts_records_without_blocking() {
         let store = Store::open("sqlite::memory:").await.unwrap();
         // Opening the database takes real time, so the clock is paused afterwards.
         tokio::time::pause();

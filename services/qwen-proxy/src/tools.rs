@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_tells_lists_apart_but_not_orders() {
+    fn a_fingerprint_depends_on_the_tools_but_not_on_their_order() {
         assert_eq!(tools(&["a", "b"]).fingerprint(), tools(&["b", "a"]).fingerprint());
         assert_ne!(tools(&["a", "b"]).fingerprint(), tools(&["a"]).fingerprint());
         assert_ne!(tools(&["a"]).fingerprint(), "");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_declared_once() {
+    fn duplicate_tool_names_are_rejected() {
         let twice = json!({"type": "function", "function": {"name": "a"}});
         let error = Tools::parse(&[twice.clone(), twice]).unwrap_err();
         assert_eq!(

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_decode_to_what_was_encoded() {
+    fn compressed_pieces_decode_to_the_original() {
         for coding in Coding::ALL {
             let mut encoder = Encoder::new(Some(coding)).unwrap();
             let pieces = [&b"data: one\n\n"[..], b"data: two\n\n"];

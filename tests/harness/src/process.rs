@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_outlives_the_handle_not_even_those_whom_the_process_left_behind() {
+    async fn dropping_the_handle_kills_the_process_and_its_descendants() {
         let home = Home::new();
         let mut shell = shell("sleep 1000 & echo ready; wait", &home);
         assert_eq!(shell.line_after("rea").await, "dy");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_exit_code_and_both_outputs_are_kept() {
+    async fn the_exit_code_and_both_outputs_are_kept() {
         let home = Home::new();
         let mut shell = shell("echo out; echo err >&2; exit 7", &home);
         assert_eq!(shell.wait_exit().await.code(), Some(7));
@@ -201,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "ended (Some(ExitStatus(unix_wait_status(256)))) without a line `ready…`\nno luck")]
-    async fn an_end_without_the_expected_line_says_what_was_complained_about() {
+    async fn an_exit_without_the_expected_line_shows_stderr() {
         shell("echo no luck >&2; exit 1", &Home::new()).line_after("ready").await;
     }
 

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_is_waited_for() {
+    async fn a_value_is_awaited() {
         let mut asked = 0;
         let found = eventually("the third answer", async || {
             asked += 1;
@@ -71,12 +71,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     #[should_panic(expected = "rain did not happen within 30s")]
-    async fn what_never_happens_fails_the_test() {
+    async fn a_condition_that_never_holds_fails_the_test() {
         eventually("rain", async || None::<()>).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_nearer_is_waited_for_however_long_it_takes() {
+    async fn progress_extends_the_deadline() {
         let start = Instant::now();
         let found = steadily("the fifth minute", async || match start.elapsed().as_secs() / 20 {
             15.. => Ok("it"),
@@ -87,13 +87,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     #[should_panic(expected = "rain did not happen: nothing moves since 30s at Some(7)")]
-    async fn what_stands_still_fails_the_test() {
+    async fn missing_progress_fails_the_test() {
         steadily("rain", async || Err::<(), _>(7)).await;
     }
 
     #[tokio::test(start_paused = true)]
     #[should_panic(expected = "rain did not happen within 30s")]
-    async fn what_never_ends_fails_the_test() {
+    async fn a_future_that_never_completes_fails_the_test() {
         within("rain", std::future::pending::<()>()).await;
     }
 }

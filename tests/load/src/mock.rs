@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_of_a_model_is_the_shape_of_its_stream() {
+    fn the_model_name_defines_the_shape_of_the_stream() {
         let shape = |chunks, ms| Some(Shape { chunks, delay: Duration::from_millis(ms) });
         assert_eq!(Shape::of_model("mock-100x0"), shape(100, 0));
         assert_eq!(Shape::of_model("vendor/mock-24x500"), shape(24, 500));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_answer_is_json_of_about_a_kilobyte() {
+    fn a_whole_answer_is_about_1_kb_of_json() {
         let answer: serde_json::Value = serde_json::from_str(COMPLETION).unwrap();
         assert_eq!(answer["choices"][0]["finish_reason"], "stop");
         assert!((900..1100).contains(&COMPLETION.len()), "{}", COMPLETION.len());

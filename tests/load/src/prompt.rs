@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fake_of_the_site_is_told_the_shape_of_its_answer() {
+    fn prompts_for_the_fake_define_the_shape_of_its_answer() {
         for (model, paced_by, command) in
             [("mock-7x0", "qwen3-max", "ticks 7"), ("mock-40x100", "fake-slow-100", "ticks 40")]
         {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_fresh_prompts_are_never_the_same() {
+    fn short_and_fresh_prompts_are_unique() {
         for (kind, len) in [(Kind::Short, SHORT), (Kind::Fresh, FRESH)] {
             let bodies = bodies(kind, 2);
             assert_ne!(bodies[0], bodies[1]);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_repeats_nine_tenths_of_what_it_says() {
+    fn a_conversation_repeats_90_percent_of_its_text() {
         let bodies = bodies(Kind::Conversation, 100);
         let (mut all, mut fresh) = (bodies[0].len(), bodies[0].len());
         for pair in bodies.windows(2) {

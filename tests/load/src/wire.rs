@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_follow_each_other_on_one_connection() {
+    async fn consecutive_requests_are_read_from_one_connection() {
         let (mut client, mut server) = pair().await;
         let request = b"POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc".as_slice();
         client.write(Buf::chain(request, request)).await.unwrap();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_breaks_off_is_an_error() {
+    async fn a_truncated_response_is_an_error() {
         let (mut client, mut server) = pair().await;
         server.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort".as_slice()).await.unwrap();
         drop(server);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_http_is_an_error() {
+    async fn input_that_is_not_http_is_an_error() {
         let (mut client, mut server) = pair().await;
         server.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n".as_slice()).await.unwrap();
         client.head(Peer::Server).await.unwrap().unwrap();

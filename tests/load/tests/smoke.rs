@@ -9,7 +9,7 @@ use signalbox_load::driver::{
 };
 
 #[test]
-fn every_scenario_of_a_quick_run_has_figures_and_no_errors() {
+fn a_quick_run_has_figures_and_no_errors_in_every_scenario() {
     let out = tempfile::tempdir().expect("a directory");
     let picture = out.path().join("bench.svg");
     let run = Command::new(env!("CARGO_BIN_EXE_bench"))

@@ -63,7 +63,7 @@ async fn everything_is_loaded(lone: &mut LoneRouter) {
 }
 
 #[tokio::test]
-async fn i2_i19_a_disk_that_is_full_for_a_moment_costs_what_is_counted_and_nothing_else() {
+async fn i2_i19_a_temporarily_full_disk_loses_only_counted_requests() {
     let home = Home::new();
     let Some(disk) = SmallDisk::mount_sized(&home.data(), "48m") else { return };
     let config = "[journal]\non_failure = \"serve\"\nsegment_bytes = \"1MiB\"\n";
@@ -92,7 +92,7 @@ async fn i2_i19_a_disk_that_is_full_for_a_moment_costs_what_is_counted_and_nothi
 }
 
 #[tokio::test]
-async fn i2_a_database_that_is_replaced_by_its_backup_has_every_answer() {
+async fn i2_a_database_restored_from_a_backup_has_every_answer() {
     let mut lone = LoneRouter::launch(Launch::default()).await;
     let (mut dice, mut ledger) = (Dice::new(), Ledger::default());
     let (database, backup) = (lone.home().data().join("signalbox.db"), lone.home().data().join("backup.db"));
@@ -110,7 +110,7 @@ async fn i2_a_database_that_is_replaced_by_its_backup_has_every_answer() {
 }
 
 #[tokio::test]
-async fn i2_clients_that_never_finish_a_request_stop_no_other() {
+async fn i2_unfinished_requests_do_not_block_others() {
     let mut lone = LoneRouter::launch(Launch::default()).await;
     let (mut dice, mut ledger) = (Dice::new(), Ledger::default());
     for _ in 0..times("CHAOS_KILLS", QUICK).div_ceil(3) {

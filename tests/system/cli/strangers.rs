@@ -5,7 +5,7 @@ use signalbox_harness::{CommandLine, Home, Launch, Router, eventually, processes
 use super::{anywhere, free_ports, number};
 
 #[tokio::test]
-async fn fc_12_a_stranger_on_a_port_is_named_and_not_harmed() {
+async fn fc_12_a_foreign_process_on_a_port_is_named_and_not_killed() {
     let stranger = Router::start(Launch::default()).await;
     let port = stranger.client.port().to_string();
     let pid = stranger.process.pid();
@@ -32,7 +32,7 @@ async fn fc_12_a_stranger_on_a_port_is_named_and_not_harmed() {
 }
 
 #[tokio::test]
-async fn kill_port_ends_whom_somebody_has_agreed_to() {
+async fn kill_port_ends_only_the_confirmed_process() {
     let stranger = Router::start(Launch::default()).await;
     let port = stranger.client.port().to_string();
     let pid = stranger.process.pid();
@@ -63,7 +63,7 @@ async fn kill_port_does_not_end_the_server_itself() {
 }
 
 #[tokio::test]
-async fn cleanup_ends_the_orphans_of_this_directory_only() {
+async fn cleanup_ends_only_the_orphans_of_this_directory() {
     let (home, shell) = anywhere();
     let (other_home, other_shell) = anywhere();
     // An orphaned service lives on for its grace period, as it does for long streams.

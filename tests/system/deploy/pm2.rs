@@ -101,7 +101,7 @@ async fn pm2_runs_all_three_through_api_server() {
 }
 
 #[tokio::test]
-async fn pm2_runs_each_alone() {
+async fn pm2_runs_each_service_alone() {
     let Some(pm2) = pm2(true) else { return };
     pm2.start(&["--only", "provider-router"]).await;
     let apps = pm2.online().await;

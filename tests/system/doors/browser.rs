@@ -90,7 +90,7 @@ async fn serve(mut stream: TcpStream, page: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn fc_76_a_page_that_was_rebound_to_this_machine_gets_nothing() {
+async fn fc_76_a_page_using_dns_rebinding_reads_nothing() {
     if !has_chromium() {
         return;
     }

@@ -43,7 +43,7 @@ async fn introduce(client: &Client, auth: &str) -> String {
 }
 
 #[tokio::test]
-async fn fc_79_on_a_shared_machine_everything_needs_the_token() {
+async fn fc_79_with_require_token_every_route_needs_the_token() {
     let home = Home::new();
     // With the most verbose log level.
     let launch = Launch::default().home(&home).arg("--require-token").arg("--log-level").arg("trace");
@@ -99,7 +99,7 @@ async fn fc_79_on_a_shared_machine_everything_needs_the_token() {
 }
 
 #[tokio::test]
-async fn client_keys_do_not_open_the_control_room() {
+async fn client_keys_do_not_authorise_the_control_api() {
     let home = Home::new();
     let launch = Launch::default().home(&home).env("CLIENT_KEYS", "sk-client-0123456789");
     let stack = Stack::builder().launch(launch).autostart(false).start().await;
@@ -111,7 +111,7 @@ async fn client_keys_do_not_open_the_control_room() {
 }
 
 #[tokio::test]
-async fn bad_tokens_are_refused_at_the_start() {
+async fn invalid_tokens_are_rejected_at_startup() {
     for (launch, code, told) in [
         (Launch::default().env("API_TOKEN", "canary"), 78, "api.token (API_TOKEN) takes at least 16"),
         (Launch::default().env("REQUIRE_TOKEN", "maybe"), 64, "require-token"),

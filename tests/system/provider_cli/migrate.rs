@@ -23,7 +23,7 @@ MODEL_MAPPINGS={\"a\":\"b\"}
 ";
 
 #[tokio::test]
-async fn the_variables_of_the_original_become_rows_once() {
+async fn variables_of_the_nodejs_version_are_migrated_once() {
     let home = Home::new();
     let file = home.path().join("env");
     fs::write(&file, FILE).unwrap();
@@ -61,7 +61,7 @@ async fn the_variables_of_the_original_become_rows_once() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_told_and_legacy_stays_legacy() {
+async fn invalid_variables_are_reported_and_legacy_mode_is_respected() {
     let home = Home::new();
     let file = home.path().join("env");
     for (text, told) in [
@@ -82,7 +82,7 @@ async fn what_makes_no_sense_is_told_and_legacy_stays_legacy() {
 }
 
 #[tokio::test]
-async fn at_the_first_start_the_file_of_the_original_is_taken_over_once() {
+async fn the_first_start_migrates_the_nodejs_file_once() {
     let home = Home::new();
     // The layout of a checkout of the Node.js version.
     let data = home.path().join("provider-router/data");
@@ -118,7 +118,7 @@ async fn at_the_first_start_the_file_of_the_original_is_taken_over_once() {
 }
 
 #[tokio::test]
-async fn a_file_that_makes_no_sense_or_is_not_wanted_keeps_no_router_from_starting() {
+async fn an_invalid_or_disabled_migration_does_not_prevent_startup() {
     for (text, told) in [
         ("QWEN_API_KEY='canary", "its entry 1 is not NAME=VALUE"),
         ("QWEN_API_KEY=canary\nREQUEST_TIMEOUT=soon", "REQUEST_TIMEOUT takes milliseconds"),

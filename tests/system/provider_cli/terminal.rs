@@ -71,7 +71,7 @@ impl Sitting {
 }
 
 #[tokio::test]
-async fn a_provider_is_asked_for_question_by_question() {
+async fn provider_add_asks_for_every_field() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     let mut sitting = Sitting::begin(&shell, &["provider", "add"]);
@@ -99,7 +99,7 @@ async fn a_provider_is_asked_for_question_by_question() {
 }
 
 #[tokio::test]
-async fn who_says_no_or_leaves_changes_nothing() {
+async fn declining_or_leaving_changes_nothing() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     let mut sitting = Sitting::begin(&shell, &["provider", "remove", "echo"]);
@@ -121,7 +121,7 @@ async fn who_says_no_or_leaves_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_provider_is_edited_and_a_model_added_question_by_question() {
+async fn provider_edit_and_model_add_ask_for_every_field() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     let mut sitting = Sitting::begin(&shell, &["provider", "edit", "qwen-proxy-default"]);

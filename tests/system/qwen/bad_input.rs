@@ -12,7 +12,7 @@ fn user(content: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn each_mistake_is_named() {
+async fn each_invalid_field_is_reported() {
     let lone = LoneQwen::start().await;
     let hello = user(&json!("hello"));
     let image =
@@ -51,7 +51,7 @@ async fn each_mistake_is_named() {
 }
 
 #[tokio::test]
-async fn an_unsupported_part_is_named_with_its_type() {
+async fn an_unsupported_part_is_reported_with_its_type() {
     let lone = LoneQwen::start().await;
     let image = json!({"type": "image_url", "image_url": {"url": "https://example.com/x.png"}});
     let error = error_of(&lone.client().post(CHAT, &json!({"messages": [user(&json!([image]))]})).await, 400);
@@ -81,7 +81,7 @@ async fn paths_and_methods_that_do_not_exist_are_404() {
 }
 
 #[tokio::test]
-async fn half_a_character_is_named_and_a_byte_order_mark_is_no_mistake() {
+async fn an_unpaired_surrogate_is_reported_and_a_byte_order_mark_accepted() {
     let lone = LoneQwen::start().await;
     let body = r#"{"model":"qwen3-max","messages":[{"role":"user","content":"cut \ud83d"}]}"#;
     let error = error_of(&lone.client().request(Method::POST, CHAT, body).await, 400);

@@ -41,7 +41,7 @@ async fn five_turns_are_remembered_on_postgres() {
 }
 
 #[tokio::test]
-async fn a_locked_database_breaks_no_conversation() {
+async fn a_locked_database_does_not_break_conversations() {
     let lone = LoneQwen::start().await;
     let mut talk = Talk::default();
     talk.say(lone.client(), true, "remember one=1").await;
@@ -65,7 +65,7 @@ async fn keeps(client: Client, first: &str, secret: usize) {
 }
 
 #[tokio::test]
-async fn conversations_that_begin_alike_are_never_mixed() {
+async fn conversations_with_equal_beginnings_are_never_mixed() {
     let lone = LoneQwen::start().await;
     let mut talks = JoinSet::new();
     for secret in 0..AT_ONCE {
@@ -80,7 +80,7 @@ async fn conversations_that_begin_alike_are_never_mixed() {
 }
 
 #[tokio::test]
-async fn not_even_when_their_first_answers_are_alike() {
+async fn conversations_with_equal_first_answers_are_never_mixed() {
     let lone = LoneQwen::start().await;
     let mut talks = JoinSet::new();
     for secret in 0..AT_ONCE {
@@ -91,7 +91,7 @@ async fn not_even_when_their_first_answers_are_alike() {
 }
 
 #[tokio::test]
-async fn another_application_s_instructions_are_never_taken_over() {
+async fn instructions_of_another_application_are_never_used() {
     let lone = LoneQwen::start().await;
     let [mut alpha, mut beta] = ["Use <alpha>.", "Use <beta>."].map(Talk::instructed);
     alpha.say(lone.client(), true, "say hello").await;
@@ -104,7 +104,7 @@ async fn another_application_s_instructions_are_never_taken_over() {
 }
 
 #[tokio::test]
-async fn a_history_from_elsewhere_takes_no_chat_of_another() {
+async fn a_foreign_history_does_not_continue_an_existing_chat() {
     let lone = LoneQwen::start().await;
     let mut ours = Talk::instructed("Use <look>.");
     ours.tools = Some(json!([{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]));
@@ -123,7 +123,7 @@ async fn a_history_from_elsewhere_takes_no_chat_of_another() {
 }
 
 #[tokio::test]
-async fn a_first_turn_is_a_new_chat_even_when_it_is_repeated() {
+async fn a_repeated_first_turn_is_a_new_chat() {
     let lone = LoneQwen::start().await;
     let mut chats = HashSet::new();
     for _ in 0..3 {
@@ -135,7 +135,7 @@ async fn a_first_turn_is_a_new_chat_even_when_it_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_lost_chat_is_told_again() {
+async fn a_lost_chat_is_replayed() {
     let mut lone = LoneQwen::start().await;
     for stream in [true, false] {
         let mut talk = Talk::default();
@@ -160,7 +160,7 @@ async fn a_lost_chat_is_told_again() {
 }
 
 #[tokio::test]
-async fn an_expired_session_is_told_again() {
+async fn an_expired_session_is_replayed() {
     let lone = LoneQwen::start().await;
     let mut talk = Talk::default();
     talk.say(lone.client(), true, "remember one=1").await;
@@ -172,7 +172,7 @@ async fn an_expired_session_is_told_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_sent_back_cut_short_is_known() {
+async fn a_truncated_answer_in_the_history_is_recognised() {
     let lone = LoneQwen::start().await;
     let mut talk = Talk::default();
     let long = "all the king's horses and all the king's men ".repeat(20);
@@ -185,7 +185,7 @@ async fn an_answer_that_is_sent_back_cut_short_is_known() {
 }
 
 #[tokio::test]
-async fn what_was_taken_back_is_forgotten() {
+async fn a_rewound_turn_is_forgotten() {
     let lone = LoneQwen::start().await;
     let mut talk = Talk::default();
     talk.say(lone.client(), false, "remember one=1").await;

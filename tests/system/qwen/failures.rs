@@ -65,7 +65,7 @@ fn check(what: &str, answer: &Answer, expected: &Expected) -> Value {
 }
 
 #[tokio::test]
-async fn each_trouble_is_told_before_a_stream_begins() {
+async fn each_failure_is_reported_before_a_stream_begins() {
     for (what, turn, expected) in troubles() {
         for stream in [false, true] {
             let lone = with(Endpoint::Completion, &turn).await;
@@ -78,7 +78,7 @@ async fn each_trouble_is_told_before_a_stream_begins() {
 }
 
 #[tokio::test]
-async fn each_trouble_is_told_when_a_chat_is_opened() {
+async fn each_failure_is_reported_when_a_chat_is_opened() {
     for (what, turn, expected) in troubles() {
         let lone = with(Endpoint::NewChat, &turn).await;
         check(what, &lone.ask("qwen3-max", "hello").await, &expected);
@@ -98,7 +98,7 @@ async fn an_empty_answer_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_never_looks_complete() {
+async fn a_broken_stream_is_never_marked_complete() {
     let lone = LoneQwen::start().await;
     let turns = [
         ("reset", Turn::default().after(3, FaultKind::Reset)),
@@ -132,7 +132,7 @@ async fn an_answer_without_its_last_event_is_not_lost() {
 }
 
 #[tokio::test]
-async fn garbage_between_events_does_not_pass_as_an_answer() {
+async fn invalid_data_between_events_is_not_part_of_the_answer() {
     let lone = with(Endpoint::Completion, &trouble::mixed_with(Extra::Garbage)).await;
     let whole = lone.ask("qwen3-max", "one two three").await;
     if whole.status == 200 {
@@ -143,7 +143,7 @@ async fn garbage_between_events_does_not_pass_as_an_answer() {
 }
 
 #[tokio::test]
-async fn a_site_that_does_not_answer_is_told() {
+async fn an_unresponsive_site_is_reported() {
     let closed = ClosedPort::take().unwrap();
     let url = closed.url().unwrap().replace("/v1", "");
     let launch = LoneQwen::logged_in();
@@ -157,7 +157,7 @@ async fn a_site_that_does_not_answer_is_told() {
 }
 
 #[tokio::test]
-async fn a_prompt_that_the_firewall_would_stop_is_not_sent() {
+async fn a_prompt_over_the_size_limit_is_not_sent() {
     let lone = LoneQwen::start().await;
     let error = error_of(&lone.ask("qwen3-max", &"long ".repeat(30_000)).await, 400);
     assert_eq!(error["code"], "context_length_exceeded");
@@ -169,7 +169,7 @@ async fn a_prompt_that_the_firewall_would_stop_is_not_sent() {
 }
 
 #[tokio::test]
-async fn after_any_trouble_the_next_request_works() {
+async fn the_next_request_works_after_any_failure() {
     let lone = LoneQwen::start().await;
     for model in
         ["fake-waf", "fake-captcha", "fake-401", "fake-403", "fake-500", "fake-refused", "fake-new-waf", "fake-reset-2"]

@@ -21,7 +21,7 @@ async fn with_header(lone: &LoneQwen, header: &str) -> String {
 }
 
 #[tokio::test]
-async fn one_request_too_many_is_503_until_another_has_ended() {
+async fn requests_over_the_limit_are_503_until_one_ends() {
     const LIMIT: usize = 2;
     let lone = LoneQwen::launch(LoneQwen::logged_in().config("qwen-proxy", "[api]\nmax_in_flight = 2\n")).await;
     let (mut gates, mut streams) = (Vec::new(), Vec::new());
@@ -53,7 +53,7 @@ async fn one_request_too_many_is_503_until_another_has_ended() {
 }
 
 #[tokio::test]
-async fn a_request_that_goes_in_a_circle_is_508() {
+async fn a_request_loop_is_508() {
     let lone = LoneQwen::start().await;
     let answer = with_header(&lone, "x-signalbox-hops: 4").await;
     assert!(answer.starts_with("HTTP/1.1 508") && answer.contains("loop_detected"), "{answer}");

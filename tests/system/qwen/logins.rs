@@ -44,7 +44,7 @@ async fn log_in(lone: &LoneQwen, label: &str, token: &str, expires_at: Option<i6
 }
 
 #[tokio::test]
-async fn without_a_login_it_serves_and_says_so_until_there_is_one() {
+async fn a_missing_login_is_reported_until_one_is_stored() {
     let lone = without_login().await;
     let error = error_of(&lone.ask("qwen3-max", "hello").await, 401);
     assert_eq!((&error["type"], &error["code"]), (&json!("authentication_error"), &json!("missing_credentials")));
@@ -71,7 +71,7 @@ async fn a_new_login_is_used_by_the_next_request() {
 }
 
 #[tokio::test]
-async fn an_expired_login_is_none() {
+async fn an_expired_login_is_not_used() {
     let lone = without_login().await;
     log_in(&lone, "mine", "old", Some(now_s() - 1)).await;
     assert_eq!(error_of(&lone.ask("qwen3-max", "hello").await, 401)["type"], "authentication_error");
@@ -81,7 +81,7 @@ async fn an_expired_login_is_none() {
 }
 
 #[tokio::test]
-async fn a_login_that_asked_too_much_rests_and_another_does_not() {
+async fn only_the_rate_limited_login_is_suspended() {
     let lone = without_login().await;
     log_in(&lone, "mine", "mine", None).await;
     let script = Script::first(1, trouble::too_many(Some(30))).then(Turn::default());
@@ -101,7 +101,7 @@ async fn a_login_that_asked_too_much_rests_and_another_does_not() {
 }
 
 #[tokio::test]
-async fn a_rest_has_an_end() {
+async fn a_suspended_login_is_used_again() {
     let lone = without_login().await;
     log_in(&lone, "mine", "mine", None).await;
     let script = Script::first(1, trouble::too_many(Some(1))).then(Turn::default());
@@ -117,7 +117,7 @@ async fn a_rest_has_an_end() {
 }
 
 #[tokio::test]
-async fn who_leaves_before_the_answer_is_in_the_log() {
+async fn a_disconnect_before_the_answer_is_logged() {
     let lone = LoneQwen::start().await;
     lone.site.script(Endpoint::Completion, Turn::default().before_head(FaultKind::Stall));
     let client = lone.client();

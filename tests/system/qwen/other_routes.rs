@@ -10,7 +10,7 @@ use crate::gateway::error_of;
 const COMPLETIONS: &str = "/v1/completions";
 
 #[tokio::test]
-async fn old_completions_are_answered_in_both_modes() {
+async fn text_completions_work_in_both_modes() {
     let lone = LoneQwen::start().await;
     let whole = lone.client().post(COMPLETIONS, &json!({"prompt": "one two"})).await.expect(200).json();
     assert_eq!((&whole["object"], &whole["model"]), (&json!("text_completion"), &json!("qwen-max")));
@@ -32,7 +32,7 @@ async fn old_completions_are_answered_in_both_modes() {
 }
 
 #[tokio::test]
-async fn models_are_the_site_s_and_outlive_its_troubles() {
+async fn the_model_list_of_the_site_survives_its_failures() {
     let lone = LoneQwen::start().await;
     let models = lone.client().get("/v1/models").await.expect(200).json();
     let ids: Vec<_> = models["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
@@ -49,7 +49,7 @@ async fn models_are_the_site_s_and_outlive_its_troubles() {
 }
 
 #[tokio::test]
-async fn figures_tell_what_the_site_was_asked() {
+async fn metrics_count_the_calls_to_the_site() {
     let lone = LoneQwen::start().await;
     Talk::default().say(lone.client(), true, "hello").await;
     assert_eq!(lone.ask("fake-503", "hello").await.status, 503);
@@ -67,7 +67,7 @@ async fn figures_tell_what_the_site_was_asked() {
 }
 
 #[tokio::test]
-async fn what_is_not_to_be_logged_is_not_soon_after_it_was_said() {
+async fn disabled_logging_takes_effect_soon() {
     let lone = LoneQwen::start().await;
     let mut database = lone.database().await;
     let both = "INSERT INTO settings (key, value, updated_at)
@@ -99,7 +99,7 @@ async fn what_is_not_to_be_logged_is_not_soon_after_it_was_said() {
 }
 
 #[tokio::test]
-async fn the_log_tells_of_each_request_its_answer_and_of_each_answer_its_request() {
+async fn requests_and_responses_refer_to_each_other() {
     let lone = LoneQwen::start().await;
     let mut talk = Talk::default();
     talk.say(lone.client(), false, "hello").await;

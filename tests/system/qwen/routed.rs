@@ -32,7 +32,7 @@ async fn stack(site: &FakeQwen) -> Stack {
 }
 
 #[tokio::test]
-async fn a_conversation_passes_through_the_router_and_is_logged_once() {
+async fn a_conversation_through_the_router_is_logged_once() {
     let site = FakeQwen::start().await.unwrap();
     let stack = stack(&site).await;
     let router = stack.router().await;
@@ -72,7 +72,7 @@ async fn five_turns_through_the_router_are_one_chat() {
 }
 
 #[tokio::test]
-async fn what_to_do_about_a_trouble_reaches_the_client() {
+async fn hints_of_failures_reach_the_client() {
     let site = FakeQwen::start().await.unwrap();
     let stack = stack(&site).await;
     site.script(Endpoint::Completion, trouble::captcha());

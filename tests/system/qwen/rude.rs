@@ -41,7 +41,7 @@ async fn arrives(lone: &LoneQwen, what: &str, text: &str, asked: &str) {
 }
 
 #[tokio::test]
-async fn events_may_be_joined_and_cut_anywhere() {
+async fn events_may_be_joined_and_split_anywhere() {
     let lone = LoneQwen::start().await;
     let words = ["one ", "two ", "three ", "four ", "five"];
     let stream = events(&words);
@@ -56,7 +56,7 @@ async fn events_may_be_joined_and_cut_anywhere() {
 }
 
 #[tokio::test]
-async fn odd_forms_of_what_is_known_cost_no_text() {
+async fn unusual_event_forms_do_not_lose_text() {
     let lone = LoneQwen::start().await;
     let with_usage = |usage: Value| Reply { usage: Some(usage), ..Reply::default() };
     let content = |content| Reply { content, ..Reply::default() };
@@ -81,7 +81,7 @@ async fn odd_forms_of_what_is_known_cost_no_text() {
 }
 
 #[tokio::test]
-async fn an_answer_is_known_by_its_content_whatever_its_type_says() {
+async fn an_answer_is_recognised_by_content_not_media_type() {
     let lone = LoneQwen::start().await;
     for media_type in ["text/plain", "application/json", "application/octet-stream", "text/html; charset=utf-8", "x"] {
         let stream = format!("\u{feff}: hello\n\nid: 1\n{}", events(&["one ", "two"]));
@@ -98,7 +98,7 @@ async fn an_answer_is_known_by_its_content_whatever_its_type_says() {
 }
 
 #[tokio::test]
-async fn a_line_of_megabytes_passes() {
+async fn a_line_of_megabytes_is_relayed() {
     let lone = LoneQwen::start().await;
     let long = "0123456789abcdef".repeat(3 << 16);
     lone.site.script(Endpoint::Completion, Turn::raw("text/event-stream", events(&["one ", &long, " two"])));
@@ -107,7 +107,7 @@ async fn a_line_of_megabytes_passes() {
 }
 
 #[tokio::test]
-async fn an_error_in_a_200_is_told_with_its_status_and_words() {
+async fn an_error_in_a_200_is_reported_with_status_and_message() {
     let lone = LoneQwen::start().await;
     let words = "the model is on holiday";
     let errors = [
@@ -150,7 +150,7 @@ async fn an_error_in_a_200_is_told_with_its_status_and_words() {
 }
 
 #[tokio::test]
-async fn text_before_an_error_arrives_and_the_answer_is_not_complete() {
+async fn text_before_an_error_is_relayed_and_the_answer_is_incomplete() {
     let lone = LoneQwen::start().await;
     let words = ["one ", "two "];
     let cut = events(&words).rsplit_once("data: ").unwrap().0.to_owned();

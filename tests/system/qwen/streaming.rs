@@ -23,7 +23,7 @@ async fn next_chunk(events: &mut Events) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn each_delta_leaves_before_the_next_one_enters() {
+async fn each_delta_is_sent_before_the_next_arrives() {
     let lone = LoneQwen::start().await;
     let gate = lone.site.script(Endpoint::Completion, Turn::default().gated());
     // The ids, and the first delta.
@@ -42,7 +42,7 @@ async fn each_delta_leaves_before_the_next_one_enters() {
 }
 
 #[tokio::test]
-async fn only_what_may_be_a_tag_of_a_declared_tool_waits() {
+async fn only_possible_tags_of_declared_tools_are_held_back() {
     let lone = LoneQwen::start().await;
     let gate = lone.site.script(Endpoint::Completion, Turn::default().gated());
     gate.release(1);
@@ -65,7 +65,7 @@ async fn only_what_may_be_a_tag_of_a_declared_tool_waits() {
 }
 
 #[tokio::test]
-async fn the_head_of_an_answer_does_not_wait_for_the_end_of_a_long_call() {
+async fn the_response_head_does_not_wait_for_a_long_call() {
     let lone = LoneQwen::start().await;
     let gate = lone.site.script(Endpoint::Completion, Turn::default().gated());
     let text = format!("pieces 1\ncall read {}", json!({"path": "x".repeat(1000)}));
@@ -105,7 +105,7 @@ async fn a_stream_has_the_shape_that_clients_expect() {
 }
 
 #[tokio::test]
-async fn usage_is_what_the_site_counted_in_both_modes() {
+async fn usage_is_that_of_the_site_in_both_modes() {
     let lone = LoneQwen::start().await;
     let whole = lone.ask("qwen3-max", "one two three four").await.expect(200).json();
     let streamed = lone.client().stream(CHAT, &request("qwen3-max", true, "one two three four")).await.finish().await;
@@ -118,7 +118,7 @@ async fn usage_is_what_the_site_counted_in_both_modes() {
 }
 
 #[tokio::test]
-async fn thoughts_are_reasoning_and_no_content() {
+async fn thoughts_are_reasoning_content() {
     let lone = LoneQwen::start().await;
     let text = "think let me see\nsay it is so";
     let whole = lone.ask("qwen3-max", text).await.expect(200).json();
@@ -130,7 +130,7 @@ async fn thoughts_are_reasoning_and_no_content() {
 }
 
 #[tokio::test]
-async fn what_the_site_adds_to_its_streams_is_harmless() {
+async fn additional_events_of_the_site_are_ignored() {
     let lone = LoneQwen::start().await;
     let odd = [
         trouble::mixed_with(Extra::Unknown),
@@ -149,7 +149,7 @@ async fn what_the_site_adds_to_its_streams_is_harmless() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_cancels_the_call() {
+async fn a_disconnect_cancels_the_call() {
     let lone = LoneQwen::start().await;
     let left = async |calls: usize| {
         let left = lone.site.until(|site| {

@@ -24,7 +24,7 @@ fn function(call: &Value) -> (&str, Value) {
 }
 
 #[tokio::test]
-async fn several_calls_come_typed_and_all_their_results_go_back() {
+async fn several_calls_are_typed_and_all_results_are_sent_back() {
     let lone = LoneQwen::start().await;
     for stream in [true, false] {
         let mut talk = Talk::with_tools(json!([tool("read"), tool("run")]));
@@ -54,7 +54,7 @@ async fn several_calls_come_typed_and_all_their_results_go_back() {
 }
 
 #[tokio::test]
-async fn an_answer_of_nothing_but_a_call_has_an_empty_content() {
+async fn an_answer_with_only_a_call_has_empty_content() {
     let lone = LoneQwen::start().await;
     for stream in [true, false] {
         let mut talk = Talk::with_tools(json!([tool("read")]));
@@ -69,7 +69,7 @@ async fn an_answer_of_nothing_but_a_call_has_an_empty_content() {
 }
 
 #[tokio::test]
-async fn tags_of_no_declared_tool_are_text() {
+async fn tags_of_undeclared_tools_are_text() {
     let lone = LoneQwen::start().await;
     let text = "<execute_command>\n<command>ls</command>\n</execute_command> and <b>bold</b>, 1 < 2";
     for (tools, stream) in [(None, true), (None, false), (Some(json!([tool("read")])), true)] {
@@ -80,7 +80,7 @@ async fn tags_of_no_declared_tool_are_text() {
 }
 
 #[tokio::test]
-async fn what_only_looks_like_a_call_is_text() {
+async fn text_that_resembles_a_call_is_text() {
     let lone = LoneQwen::start().await;
     for text in
         ["<read>\n<path>a</path>", "```tool_code\n{\"tool\":\"read\"}\n```", "</read> <read", "<readme>x</readme>"]
@@ -94,7 +94,7 @@ async fn what_only_looks_like_a_call_is_text() {
 }
 
 #[tokio::test]
-async fn other_tools_in_the_middle_of_a_conversation_take_effect() {
+async fn changed_tools_apply_in_the_middle_of_a_conversation() {
     let lone = LoneQwen::start().await;
     let mut talk = Talk::with_tools(json!([tool("read")]));
     assert_eq!(talk.say(lone.client(), true, "say hello\ncall run {}").await, "hello\nI have no tool run.");
@@ -127,7 +127,7 @@ async fn tool_results_survive_a_lost_chat() {
 }
 
 #[tokio::test]
-async fn the_json_text_of_a_file_stays_a_text() {
+async fn json_text_of_a_file_stays_a_string() {
     let lone = LoneQwen::start().await;
     let write = json!({"type": "function", "function": {"name": "write", "parameters": {"type": "object", "properties": {
         "path": {}, "meta": {"type": "object"},
@@ -144,7 +144,7 @@ async fn the_json_text_of_a_file_stays_a_text() {
 }
 
 #[tokio::test]
-async fn many_calls_with_an_undeclared_parameter_hold_nobody_up() {
+async fn many_calls_with_an_undeclared_parameter_block_no_others() {
     const CALLS: usize = 20_000;
     let lone = LoneQwen::start().await;
     let text = "<read><path>a</path><limit>5</limit></read>\n".repeat(CALLS);

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_shows_every_route_and_fetches_nothing() {
+    fn page_lists_every_route_and_loads_no_external_resource() {
         let page = page_of(openapi::document());
         for path in openapi::document()["paths"].as_object().unwrap().keys() {
             assert!(page.contains(&format!("<code>{path}</code>")), "{path}");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_becomes_markup() {
+    fn descriptions_are_escaped_as_html() {
         let page = page_of(&json!({"paths": {"/<b>": {"get": {"summary": "<script>", "description": "a & b"}}},
             "info": {}, "components": {"schemas": {"A\"": {"example": "</pre>"}}}}));
         for (escaped, raw) in [("&lt;script&gt;", "<script>"), ("a &amp; b", "a & b"), ("&lt;/pre&gt;", "\"</pre>")] {

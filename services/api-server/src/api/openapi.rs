@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_is_described_and_nothing_else() {
+    fn document_covers_exactly_the_routes() {
         // `Debug` is the only way to list the paths of a router.
         let router = format!("{:?}", crate::api::routes());
         let paths = router.split('"').filter(|text| text.starts_with('/'));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn references_lead_somewhere() {
+    fn references_resolve() {
         fn check(value: &Value) {
             match value {
                 Value::Object(fields) => {

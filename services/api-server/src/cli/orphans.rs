@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_orphan_has_our_mark_and_our_directory() {
+    fn an_orphan_has_the_marker_and_the_data_directory() {
         assert!(is_supervised(b"A=1\0SIGNALBOX_SUPERVISED=1\0"));
         assert!(!is_supervised(b"NOT_SIGNALBOX_SUPERVISED=1\0SIGNALBOX_SUPERVISED=0\0"));
         let line = b"/bin/qwen-proxy\0--port\x003000\0--data-dir\0/data\0";
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn we_are_none() {
+    fn this_process_is_no_orphan() {
         assert_eq!(orphan(std::process::id(), Path::new("/data")), None);
     }
 }

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_held_port_is_told_from_a_free_one() {
+    fn a_used_port_differs_from_a_free_one() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(matches!(state("127.0.0.1", port).unwrap(), State::Held(_)));
@@ -143,7 +143,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_holder_listens_at_the_same_address() {
+    fn the_holder_listens_on_the_same_address() {
         // A different program listens on the same port of another address, and has bound it first.
         let there = TcpListener::bind("127.0.0.2:0").unwrap();
         let port = there.local_addr().unwrap().port();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_above_the_last_port() {
+    fn no_port_above_65535_is_tried() {
         assert!(next_free("127.0.0.1", 65535).unwrap().is_none());
     }
 }

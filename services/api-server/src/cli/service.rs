@@ -225,12 +225,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_end_in_a_path_is_refused() {
+    fn a_line_break_in_a_path_is_rejected() {
         assert!(text_of(Path::new("/a\nExecStart=evil")).is_err());
     }
 
     #[tokio::test]
-    async fn a_command_that_fails_says_how() {
+    async fn a_failed_command_reports_its_exit_code() {
         let error = run(&words("/bin/sh -c exit_7")).await.unwrap_err().to_string();
         assert!(error.starts_with("`/bin/sh -c exit_7` failed"), "{error}");
         assert!(run(&words("/nonexistent x")).await.unwrap_err().to_string().contains("is /nonexistent installed?"));

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_order_stay() {
+    fn comments_and_order_are_preserved() {
         let before = "# mine\n[services]\nqwen_port = 1 # old habit\nrouter_port = 2\n";
         let after = edited(before, "services.qwen_port", 7).unwrap();
         assert_eq!(after, "# mine\n[services]\nqwen_port = 7 # old habit\nrouter_port = 2\n");
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_are_no_keys_and_keys_no_sections() {
+    fn a_section_is_not_a_key_and_a_key_not_a_section() {
         assert!(edited("[server]\nport = 1\n", "server", 7).is_err());
         assert!(edited("server = 1\n", "server.port", 7).is_err());
     }

@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_told_with_their_units() {
+    fn usage_is_shown_with_units() {
         let usage = Usage { cpu_percent: Some(2.54), memory: Some(163_892_429) };
         assert_eq!((usage.cpu_in_words(), usage.memory_in_words()), ("2.5%".to_owned(), "156.3 MB".to_owned()));
         assert_eq!(Usage::default().memory_in_words(), "unknown");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_failed_says_why() {
+    fn a_failed_service_shows_its_error() {
         let status = json!({"running": false, "state": "error", "pid": null, "port": 3001, "uptime": 0, "error": "Port 3001 is already in use"});
         let service = Service::read("provider-router", &status);
         assert_eq!(service.line(Usage::default()), "provider-router: error: Port 3001 is already in use");

@@ -68,13 +68,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_behind_a_hostile_name() {
+    fn cpu_times_are_parsed_after_any_process_name() {
         assert_eq!(cpu_ticks("7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 30 12 0 0 20 0"), Some(42));
         assert_eq!(cpu_ticks("7 (a"), None);
     }
 
     #[tokio::test]
-    async fn we_use_something_and_nobody_uses_nothing() {
+    async fn a_running_process_has_a_measurable_usage() {
         let usage = of(&[std::process::id(), u32::MAX]).await;
         assert!(usage[0].memory.unwrap() > 1024 * 1024 && usage[0].cpu_percent.unwrap() >= 0.0);
         assert_eq!(usage[1], Usage::default());

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_become_keys() {
+    fn flags_set_configuration_keys() {
         let args = Args::try_parse_from(["api-server", "--router-port", "0", "--autostart", "true", "--require-token"])
             .unwrap();
         assert_eq!(
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_can_be_typed_again() {
+    fn flags_are_reproduced_as_arguments() {
         let line = [
             "--host",
             "localhost",
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_counts_as_not_set() {
+    fn empty_variables_count_as_unset() {
         let args = Args::try_parse_from(["api-server", "--router-port", ""]).unwrap();
         assert_eq!(args.overlay().to_string(), "[api]\n\n[services]\n");
     }

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_given_twice_are_found_with_their_lines() {
+    fn duplicate_keys_are_reported_with_their_lines() {
         let text = "providers:\n  openai:\n    type: openai\n  other:\n    type: echo\n  openai:\n    type: groq\n";
         let told = "providers.openai: is given twice, on lines 2 and 6: put both into one or remove one";
         assert_eq!(yaml(text).1, [told]);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_once_is_read_as_ever() {
+    fn documents_without_duplicates_are_parsed_unchanged() {
         let text = "a: {x: 1, y: [true, null, -2, 1.5, text]}\n7: b\nb: {x: 1}\nc: &c {x: 2}\nd: *c\n";
         let (value, mistakes) = yaml(text);
         assert_eq!(mistakes, [""; 0]);

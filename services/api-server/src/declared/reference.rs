@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_replaced_where_they_stand() {
+    fn references_are_replaced_in_place() {
         let path = std::env::var("PATH").unwrap();
         let own = |text: &str| References::Own.resolve(text);
         assert_eq!(own("plain").unwrap(), ("plain".to_owned(), false));
@@ -145,7 +145,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_server_reads_only_what_is_meant_for_it() {
+    fn over_http_only_files_of_the_secrets_directory_are_read() {
         let directory = tempfile::tempdir().unwrap();
         let secrets = directory.path().join("secrets");
         std::fs::create_dir(&secrets).unwrap();
@@ -175,7 +175,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn secrets_of_the_installation_are_no_references() {
+    fn own_secrets_cannot_be_referenced() {
         let directory = tempfile::tempdir().unwrap();
         for name in OWN_FILES {
             std::fs::write(directory.path().join(name), "canary").unwrap();
@@ -194,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_escaped_is_plain(text in "[a-z${}:]{0,24}") {
+        fn escaped_references_are_literal(text in "[a-z${}:]{0,24}") {
             prop_assert_eq!(References::Own.resolve(&escaped(&text)), Ok((text, false)));
         }
     }

@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn each_difference_has_a_name() {
+    fn each_difference_has_an_event() {
         let update = |_: &bool, new: &bool| if *new { Action::Enabled } else { Action::Disabled };
         let changes = between(
             &state(&[("gone", true), ("same", true), ("on", false), ("off", true)]),

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_listener_is_told_more_about_the_login() {
+    fn the_first_login_event_has_more_fields() {
         for (valid, expires_at, exists, expired) in [
             (false, Value::Null, false, false),
             (true, Value::Null, true, false),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_router_has_a_lifecycle() {
+    fn only_the_router_has_lifecycle_events() {
         let router = lifecycle(status("running"), true);
         assert_eq!(
             router["lifecycle"],

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_too_many_lines_the_last_ones_are_told_and_the_others_counted() {
+    fn excess_lines_are_counted_and_the_last_ones_sent() {
         let lines = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         assert_eq!(bounded(lines(&["a", "b"]), 4), Lines { lines: lines(&["a", "b"]), missed: 0 });
         assert_eq!(bounded(lines(&["aa", "b", "c"]), 6), Lines { lines: lines(&["b", "c"]), missed: 1 });

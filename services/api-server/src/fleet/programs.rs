@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn siblings_win_over_the_path() {
+    fn sibling_executables_take_precedence_over_path() {
         let (beside, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let path = env::join_paths([elsewhere.path()]).unwrap();
         let error = find(ROUTER, beside.path(), &path).unwrap_err().to_string();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_is_ours() {
+    fn the_build_uses_the_profile_of_api_server() {
         assert_eq!(profile(Path::new("/src/target/debug")), "dev");
         assert_eq!(profile(Path::new("/src/target/release")), "release");
         assert_eq!(profile(Path::new("/src/target/bench-like")), "bench-like");

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn only_a_finished_file_counts_and_only_once() {
+    async fn a_complete_file_is_reported_once() {
         let dir = tempfile::tempdir().unwrap();
         let (router, qwen) = (dir.path().join("router"), dir.path().join("qwen"));
         std::fs::write(&router, "1").unwrap();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_still_grows_is_not_finished() {
+    fn a_growing_file_is_not_reported() {
         let print = |length| Some(Print { modified: SystemTime::UNIX_EPOCH, length, inode: 1 });
         let mut watched = Watched::new(print(1));
         for length in 2..9 {

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn other_secrets_are_another_fingerprint() {
+    fn different_secrets_have_different_fingerprints() {
         let text = |key: &str| {
             let secrets = vec![("CLIENT_KEYS".to_owned(), Secret::new(key.to_owned()))];
             service::qwen(&Config { secrets, ..config() }, &Overrides::default(), "/bin/qwen-proxy".into()).text()
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_win_over_the_configuration() {
+    fn settings_override_the_configuration() {
         let overrides =
             Overrides { router_host: Some("localhost".to_owned()), router_port: Some(4001), ..Overrides::default() };
         let routers = routers(&config(), &overrides, Path::new("/bin/provider-router"));

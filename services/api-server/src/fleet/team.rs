@@ -183,13 +183,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_service_of_one_worker_is_that_worker() {
+    async fn a_single_worker_has_the_name_of_the_service() {
         let alone = worker("a", Phase::Running, 7);
         assert_eq!(as_one(std::slice::from_ref(&alone)), alone.snapshot);
     }
 
     #[tokio::test]
-    async fn a_service_runs_as_long_as_one_worker_does() {
+    async fn a_service_runs_while_any_worker_runs() {
         let running = worker("a", Phase::Running, 7);
         let seen = |other: Phase| {
             let one = as_one(&[worker("b", other, 8), running.clone()]);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_lines_come_once() {
+    fn each_complete_line_is_returned_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");
         let mut follow = Follow::from_end(path.clone());
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_right_before_a_rotation_comes_too() {
+    fn lines_written_just_before_a_rotation_are_returned() {
         let dir = tempfile::tempdir().unwrap();
         let (path, copy) = (dir.path().join("a.log"), dir.path().join("a.log.1"));
         let mut follow = Follow::from_end(path.clone());
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_before_is_old() {
+    fn existing_lines_are_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");
         fs::write(&path, "old\n").unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_flood_the_end_counts() {
+    fn only_the_end_of_a_flood_is_returned() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");
         let mut follow = Follow::from_end(path.clone());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_does_not_pile_up() {
+    fn an_endless_line_is_not_buffered() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");
         let mut follow = Follow::from_end(path.clone());

@@ -241,7 +241,7 @@ mod tests {
     const LARGE: Retention = Retention { max_size: 1 << 20, keep: 5 };
 
     #[test]
-    fn the_combined_log_says_who_spoke() {
+    fn the_combined_log_names_the_service_of_each_line() {
         let mut room = Room::new(LARGE);
         room.say("provider-router", "a\nb\n");
         room.say("qwen-proxy", "c\n");
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn every_log_is_rotated_and_nothing_is_lost_on_the_way() {
+    fn every_log_is_rotated_without_losing_lines() {
         let mut room = Room::new(Retention { max_size: 100, keep: 2 });
         for n in 0..50 {
             room.say("provider-router", &format!("line {n:02}\n"));
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_does_not_end_it() {
+    fn the_keeper_continues_after_errors() {
         let mut room = Room::new(LARGE);
         fs::create_dir(room.logs.path().join("combined.log")).unwrap();
         room.say("qwen-proxy", "lost\n");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn closing_waits_for_the_last_words() {
+    async fn closing_writes_the_last_lines() {
         let room = Room::new(LARGE);
         let keeper = keep(&room.logs, SERVICES, LARGE);
         room.say("qwen-proxy", "bye\n");

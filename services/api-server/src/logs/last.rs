@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_come_from_the_end_and_from_older_files() {
+    fn the_last_lines_are_read_across_rotated_files() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("a.log");
         assert_eq!(last_lines(&log, 10).unwrap(), [""; 0]);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_log_is_read_from_behind() {
+    fn a_long_log_is_read_backwards() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("a.log");
         let text: String = (0..100_000).map(|n| format!("line {n:06}\n")).collect();
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_bounded() {
+    fn an_endless_line_is_truncated() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("a.log");
         fs::write(&log, vec![b'x'; 9 * 1024 * 1024]).unwrap();

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_goes_on_at_the_new_beginning() {
+    fn a_writer_continues_at_the_start_of_the_emptied_file() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("a.log");
         let mut writer = OpenOptions::new().append(true).create(true).open(&log).unwrap();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_flood_the_end_is_kept_and_the_rest_counted() {
+    fn an_oversized_log_keeps_its_end_and_counts_the_rest() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("a.log");
         fs::write(&log, "0123456789".repeat(3)).unwrap();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn keeping_nothing_empties() {
+    fn keeping_zero_files_empties_the_log() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("a.log");
         fs::write(&log, "text").unwrap();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_copied_is_not_emptied() {
+    fn a_log_that_cannot_be_copied_is_not_emptied() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("a.log");
         fs::write(&log, "text").unwrap();

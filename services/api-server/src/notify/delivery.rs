@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
+    fn only_transient_failures_are_retried() {
         assert_eq!(judge(StatusCode::NO_CONTENT), Outcome::Taken);
         for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::BAD_GATEWAY, StatusCode::REQUEST_TIMEOUT] {
             assert!(matches!(judge(status), Outcome::Later(_)), "{status}");

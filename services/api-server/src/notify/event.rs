@@ -111,18 +111,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wanted_is_not_told() {
+    async fn requested_changes_send_no_notification() {
         assert_eq!(told(&[STARTING, RUNNING, STOPPING, STARTING, RUNNING, STOPPING, STOPPED]).await, []);
     }
 
     #[tokio::test]
-    async fn a_crash_and_its_end_are_told_once() {
+    async fn a_crash_and_its_recovery_are_notified_once() {
         let life = [STARTING, RUNNING, RETRYING, RETRYING, STARTING, RETRYING, STARTING, RUNNING, RUNNING];
         assert_eq!(told(&life).await, [Kind::Crashed, Kind::Recovered]);
     }
 
     #[tokio::test]
-    async fn who_is_given_up_has_failed() {
+    async fn an_abandoned_service_is_notified_as_failed() {
         let life = [STARTING, RUNNING, RETRYING, STARTING, DOWN, DOWN, STARTING, RUNNING];
         assert_eq!(told(&life).await, [Kind::Crashed, Kind::Failed, Kind::Recovered]);
         assert_eq!(told(&[STARTING, DOWN]).await, [Kind::Failed]);
@@ -130,12 +130,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sick_service_is_told_once_and_its_recovery() {
+    async fn a_degraded_service_and_its_recovery_are_notified_once() {
         assert_eq!(told(&[STARTING, RUNNING, SICK, SICK, RUNNING]).await, [Kind::Degraded, Kind::Recovered]);
     }
 
     #[tokio::test]
-    async fn what_was_stopped_does_not_recover() {
+    async fn a_stopped_service_sends_no_recovery() {
         assert_eq!(told(&[STARTING, RUNNING, RETRYING, STOPPED, STARTING, RUNNING]).await, [Kind::Crashed]);
     }
 }

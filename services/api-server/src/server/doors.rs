@@ -62,7 +62,7 @@ mod tests {
     const EXTENSION: &str = "chrome-extension://abcdefghijklmnopabcdefghijklmnop";
 
     #[test]
-    fn all_pages_are_too_many() {
+    fn a_wildcard_origin_is_rejected() {
         let error = of("127.0.0.1", &[], &["*".to_owned()]).unwrap_err();
         assert!(error.code() == 78 && error.to_string().contains("server.allowed_origins"), "{error}");
         let named = of("127.0.0.1", &[], &[EXTENSION.to_owned()]).unwrap();
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_may_bring_a_login_and_listen_and_nothing_else() {
+    fn extensions_may_only_store_a_login_and_receive_events() {
         assert!(is_guest(EXTENSION, CREDENTIALS) && is_guest(EXTENSION, "/socket.io/"));
         for path in ["/api/providers", "/api/proxy/stop", "/api/qwen/credentials/", "/api/qwen", "/"] {
             assert!(!is_guest(EXTENSION, path), "{path}");

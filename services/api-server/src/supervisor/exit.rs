@@ -163,14 +163,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exits_are_told_in_words() {
+    fn exits_are_described() {
         assert_eq!(Exit::Code(0).to_string(), "exited with code 0");
         assert_eq!(Exit::Code(78).to_string(), "exited with code 78 (bad configuration)");
         assert_eq!(Exit::Signal(9).to_string(), "was ended by signal 9");
     }
 
     #[test]
-    fn a_cause_shows_the_last_lines() {
+    fn a_cause_contains_the_last_lines() {
         let tail: String = (1..=20).map(|n| format!("line {n}\n\n")).collect();
         let cause = Cause { fault: Fault::Crashed, message: "it died".to_owned(), exit: None, tail };
         let text = cause.to_string();

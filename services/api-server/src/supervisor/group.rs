@@ -108,14 +108,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_group_is_read_behind_a_hostile_name() {
+    fn the_process_group_is_parsed_after_any_process_name() {
         assert_eq!(lives_in("42 (a) S 1 7) (x) S 1 99 42 0"), Some(99));
         assert_eq!(lives_in("42 (sh) Z 1 99 42 0"), None);
         assert_eq!(lives_in(""), None);
     }
 
     #[test]
-    fn our_own_group_is_not_empty() {
+    fn the_own_process_group_is_not_empty() {
         assert!(!is_empty(nix::unistd::getpgrp()));
     }
 }

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_listening_lines_are_understood() {
+    fn only_listening_lines_are_parsed() {
         let line = r#"{"event":"listening","service":"x","instance":"i","addr":"127.0.0.1:3001","port":3001,"pid":7}"#;
         let expected = Listening { instance: "i".to_owned(), addr: ([127, 0, 0, 1], 3001).into() };
         assert_eq!(Listening::parse(line), Some(expected));
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_tail_is_of_this_run_only() {
+    async fn the_tail_contains_only_the_current_run() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("logs/child.log");
         let (_, mut file) = Log::open(&path).unwrap();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_tail_of_a_rotated_log_is_what_is_left() {
+    async fn the_tail_of_a_rotated_log_is_the_remaining_text() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("child.log");
         fs::write(&path, "an older run\n").unwrap();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_log_is_cut_at_a_line() {
+    async fn a_long_tail_starts_at_a_line() {
         let dir = tempfile::tempdir().unwrap();
         let (log, mut file) = Log::open(&dir.path().join("child.log")).unwrap();
         for n in 0..10_000 {

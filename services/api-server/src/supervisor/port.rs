@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fc_12_a_taken_port_is_refused_and_its_holder_named() {
+    async fn fc_12_a_port_in_use_is_refused_and_its_process_named() {
         let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = stranger.local_addr().unwrap().port();
         let Err(Refused::InUse { port, holder }) = Port::bind(&listen(taken, false)).await else { panic!() };
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fc_12_the_next_free_port_is_taken_and_kept() {
+    async fn fc_12_the_next_free_port_is_bound() {
         let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = stranger.local_addr().unwrap().port();
         let port = Port::bind(&listen(taken, true)).await.unwrap();

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everything_else_is_not_ready() {
+    async fn other_responses_are_not_ready() {
         let other = "HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{\"instance\":\"u\"}";
         assert_eq!(asked(other).await, Err(NotReady::Stranger(Some("u".to_owned()))));
         let html = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>";
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_server_is_a_timeout() {
+    async fn a_silent_server_times_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let child = Target { addr: listener.local_addr().unwrap(), instance: "me", path: "/health/ready" };
         assert_eq!(ask(&child).await, Err(NotReady::Timeout));

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_compared_with_what_is_in_use() {
+    fn memory_use_is_compared_with_the_limit() {
         let us = std::process::id();
         let with = |memory| Resources { memory, ..Resources::default() };
         assert!(with(Some(1)).is_exceeded_by(us));

@@ -368,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fc_31_a_jump_of_the_wall_clock_is_a_sleep_at_most() {
+    fn fc_31_a_wall_clock_jump_counts_as_suspend_only() {
         let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
         let pause = second * 2;
         assert!(!slept(pause, pause, pause), "nothing happened");

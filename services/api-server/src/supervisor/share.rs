@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_is_bound_once_and_closed_by_the_last() {
+    async fn a_shared_port_is_bound_once_and_closed_by_the_last_user() {
         let share = Share::default();
         let first = share.port(&listen(0)).await.unwrap();
         let second = share.port(&listen(0)).await.unwrap();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_serves_sends_the_stand_in_away() {
+    async fn a_ready_service_ends_the_stand_in() {
         let share = Share::default();
         let port = share.port(&listen(0)).await.unwrap();
         assert!(!share.is_served_by_others(None));

@@ -129,7 +129,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_exported_makes_the_same_catalogue_elsewhere(document in documents(), format in formats(), other in formats()) {
+    fn an_exported_document_recreates_the_catalogue(document in documents(), format in formats(), other in formats()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (here, there) = (store().await, store().await);
@@ -153,7 +153,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_secret_is_stored_sealed_and_stays_when_it_is_masked() {
+async fn a_secret_is_sealed_and_a_masked_value_keeps_it() {
     let store = store().await;
     let path = std::env::var("PATH").unwrap();
     let text = "[providers.p]\ntype = \"openai\"\nconfig.apiKey = \"${env:PATH}\"\nconfig.region = \"x-${env:PATH}\"\n";

@@ -37,7 +37,7 @@ async fn foreign_hosts_are_misdirected() {
 }
 
 #[tokio::test]
-async fn foreign_pages_change_nothing() {
+async fn foreign_origins_change_nothing() {
     let site = Site::new().await;
     for (origin, status) in [
         ("http://localhost:5173", 200),
@@ -84,7 +84,7 @@ async fn preflights_are_answered() {
 }
 
 #[tokio::test]
-async fn keys_open_everything_and_health_needs_none() {
+async fn keys_authorise_every_route_and_health_needs_none() {
     let site = Site::with(&["sk-one", "sk-two"], crate::site::test_children()).await;
     send(&site, Method::GET, "/api/health", &[OURS]).await.expect(200);
     for headers in [&[OURS][..], &[OURS, ("authorization", "Bearer sk-three")]] {
@@ -99,7 +99,7 @@ async fn keys_open_everything_and_health_needs_none() {
 }
 
 #[tokio::test]
-async fn only_programs_of_this_machine_may_ask_us_to_leave() {
+async fn only_local_programs_may_request_shutdown() {
     let site = Site::new().await;
     // The address of the sender is unknown.
     let body = send(&site, Method::POST, "/v1/admin/shutdown", &[OURS]).await.expect(403);
@@ -107,7 +107,7 @@ async fn only_programs_of_this_machine_may_ask_us_to_leave() {
 }
 
 #[tokio::test]
-async fn every_answer_has_an_id() {
+async fn every_response_has_a_request_id() {
     let site = Site::new().await;
     let ids = [
         send(&site, Method::GET, "/api/health", &[OURS]).await,

@@ -75,7 +75,7 @@ async fn introduced(site: &Site, headers: &[(&str, &str)], auth: &str) -> String
 }
 
 #[tokio::test]
-async fn a_key_is_asked_for_where_there_is_one() {
+async fn a_configured_key_is_required() {
     let site = Site::with(&["sesame"], test_children()).await;
     for auth in ["", r#"{"token":"wrong"}"#, r#"{"token":7}"#] {
         let refused = introduced(&site, &[], auth).await;
@@ -89,7 +89,7 @@ async fn a_key_is_asked_for_where_there_is_one() {
 }
 
 #[tokio::test]
-async fn nobody_listens_without_end() {
+async fn the_number_of_listeners_is_limited() {
     let site = Site::new().await;
     for _ in 0..64 {
         assert!(introduced(&site, &[], "").await.starts_with("40{"));
@@ -102,7 +102,7 @@ async fn nobody_listens_without_end() {
 const SUBSCRIBE: &str = r#"42["logs:subscribe",{"service":"qwen-proxy"}]"#;
 
 #[tokio::test]
-async fn who_reads_too_slowly_is_told_how_much_was_missed() {
+async fn a_slow_listener_is_told_the_number_of_missed_lines() {
     let mut site = Site::new().await;
     let (keeper, written) = tokio::sync::broadcast::channel(8);
     let closing = site.publish(written);
@@ -132,7 +132,7 @@ async fn who_reads_too_slowly_is_told_how_much_was_missed() {
 }
 
 #[tokio::test]
-async fn an_extension_may_listen_and_not_read_the_logs() {
+async fn an_extension_receives_events_but_no_logs() {
     let mut site = Site::new().await;
     let (_keeper, written) = tokio::sync::broadcast::channel(8);
     let closing = site.publish(written);

@@ -11,7 +11,7 @@ async fn up(fleet: &Fleet) {
 }
 
 #[tokio::test]
-async fn the_router_is_gone_before_qwen_proxy_is_asked_to_leave() {
+async fn the_router_exits_before_qwen_proxy_is_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let (fleet, closer) = launch(config(&dir, test_children()));
     up(&fleet).await;
@@ -34,7 +34,7 @@ async fn the_router_is_gone_before_qwen_proxy_is_asked_to_leave() {
 }
 
 #[tokio::test]
-async fn a_command_shows_at_once_and_the_newer_one_wins() {
+async fn a_command_takes_effect_at_once_and_a_newer_one_supersedes_it() {
     let dir = tempfile::tempdir().unwrap();
     let (fleet, closer) = launch(config(&dir, test_children()));
     let start = fleet.start(Overrides::default()).await;
@@ -47,7 +47,7 @@ async fn a_command_shows_at_once_and_the_newer_one_wins() {
 }
 
 #[tokio::test]
-async fn a_command_goes_on_when_nobody_waits() {
+async fn a_command_continues_without_a_waiting_caller() {
     let dir = tempfile::tempdir().unwrap();
     let (fleet, closer) = launch(config(&dir, test_children()));
     up(&fleet).await;
@@ -59,7 +59,7 @@ async fn a_command_goes_on_when_nobody_waits() {
 }
 
 #[tokio::test]
-async fn closing_stops_both_and_refuses_more() {
+async fn closing_stops_both_services_and_rejects_commands() {
     let dir = tempfile::tempdir().unwrap();
     let (fleet, closer) = launch(config(&dir, test_children()));
     up(&fleet).await;
@@ -69,7 +69,7 @@ async fn closing_stops_both_and_refuses_more() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_built_is_an_error_with_its_reason() {
+async fn a_failed_build_is_reported_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     // `false` fails like a failed build.
     let place = Place::Checkout { cargo: "/bin/false".into(), manifest_dir: dir.path().to_owned() };

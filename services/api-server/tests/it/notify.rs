@@ -48,7 +48,7 @@ fn verified((signature, body): (String, Vec<u8>)) -> Value {
 }
 
 #[tokio::test]
-async fn a_crash_and_its_end_are_told_signed_and_until_they_are_taken() {
+async fn a_crash_and_its_recovery_are_sent_signed_and_retried() {
     let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let (fleet, closer) = fleet::launch(fleet_config(&dir, test_children()));

@@ -117,7 +117,7 @@ async fn a_child_is_started_and_stopped() {
 }
 
 #[tokio::test]
-async fn starting_twice_spawns_once_and_restarting_spawns_anew() {
+async fn a_second_start_spawns_nothing_and_a_restart_spawns_again() {
     let room = Room::new();
     let first = room.child.start(room.script(READY)).await;
     let second = room.child.start(room.script(READY)).await;
@@ -156,7 +156,7 @@ async fn fc_24_a_start_during_a_stop_waits_for_the_old_group() {
 }
 
 #[tokio::test]
-async fn fc_26_who_ignores_sigterm_is_killed_after_the_grace() {
+async fn fc_26_a_child_that_ignores_sigterm_is_killed_after_the_grace_period() {
     let room = Room::with(Limits { grace: Duration::from_millis(300), ..Limits::default() });
     let pid =
         room.up(r#"trap '' TERM; exec 9<&0; "$CHILD" me 200 me <&9 & while :; do sleep 1; done"#).await.pid.unwrap();
@@ -166,7 +166,7 @@ async fn fc_26_who_ignores_sigterm_is_killed_after_the_grace() {
 }
 
 #[tokio::test]
-async fn fc_27_a_stopped_process_hears_the_request_to_leave() {
+async fn fc_27_a_suspended_process_receives_sigterm() {
     let room = Room::new();
     signal(room.up(READY).await.pid.unwrap(), nix::sys::signal::SIGSTOP);
     room.child.stop().await.done().await.unwrap();
@@ -174,7 +174,7 @@ async fn fc_27_a_stopped_process_hears_the_request_to_leave() {
 }
 
 #[tokio::test]
-async fn fc_01_grandchildren_go_with_the_leader() {
+async fn fc_01_grandchildren_exit_with_the_leader() {
     let room = Room::new();
     let grandchild = "(trap '' TERM; exec sleep 1000) & echo $! >&2;";
     room.up(&format!("{grandchild} {READY}")).await;
@@ -190,7 +190,7 @@ async fn fc_01_grandchildren_go_with_the_leader() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn fc_02_who_left_the_group_is_found() {
+async fn fc_02_a_descendant_outside_the_group_is_found() {
     let room = Room::new();
     room.up(&format!("setsid sh -c 'echo $$ >&2; exec sleep 1000' & {READY}")).await;
     let escaped = loop {
@@ -205,7 +205,7 @@ async fn fc_02_who_left_the_group_is_found() {
 }
 
 #[tokio::test]
-async fn fc_34_a_child_sees_only_its_own_environment() {
+async fn fc_34_a_child_gets_only_its_own_environment() {
     let room = Room::new();
     let mut spec = room.script("env >&2");
     spec.env = vec![("PORT".into(), "3001".into())];
@@ -230,7 +230,7 @@ async fn closing_stops_the_child() {
 }
 
 #[test]
-fn a_runtime_that_ends_leaves_no_orphan() {
+fn a_dropped_runtime_leaves_no_orphan() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (room, pid) = runtime.block_on(async {
         let room = Room::new();
@@ -252,7 +252,7 @@ fn a_runtime_that_ends_leaves_no_orphan() {
 }
 
 #[tokio::test]
-async fn fc_25_many_callers_never_get_two_processes() {
+async fn fc_25_concurrent_callers_never_get_two_processes() {
     let room = Room::new();
     let mut tickets = Vec::new();
     for round in 0..50 {
@@ -283,7 +283,7 @@ async fn fc_25_many_callers_never_get_two_processes() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn fc_02_fc_30_who_left_the_group_without_a_trace_is_found_and_nobody_stays_a_zombie() {
+async fn fc_02_fc_30_an_escaped_descendant_is_found_and_no_zombie_remains() {
     // As api-server does: orphans then become our children.
     nix::sys::prctl::set_child_subreaper(true).unwrap();
     let room = Room::new();
@@ -303,7 +303,7 @@ async fn fc_02_fc_30_who_left_the_group_without_a_trace_is_found_and_nobody_stay
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn fc_29_a_child_gets_no_more_than_it_may_use() {
+async fn fc_29_resource_limits_apply_to_a_child() {
     let room = Room::new();
     // The limits are applied right after the spawn; a faster shell polls for them.
     let script = "until [ $(ulimit -n) = 123 ] && [ $(nice) = 7 ]; do :; done; ulimit -Hn >&2";
@@ -315,7 +315,7 @@ async fn fc_29_a_child_gets_no_more_than_it_may_use() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn fc_29_who_uses_too_much_memory_is_replaced_and_nobody_notices() {
+async fn fc_29_a_child_over_its_memory_limit_is_replaced_without_interruption() {
     let limits = Limits {
         probe_interval: Duration::from_millis(50),
         memory_patience: Duration::from_millis(200),

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_limits() {
+    fn page_limits_are_checked() {
         assert_eq!(page(&query(&[]), 50).unwrap(), Page { limit: 50, offset: 0 });
         assert_eq!(page(&query(&[("limit", "7"), ("offset", "3")]), 50).unwrap(), Page { limit: 7, offset: 3 });
         for (name, value) in [("limit", "0"), ("limit", "1001"), ("limit", "x"), ("offset", "-1"), ("offset", "1.5")] {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_in_order() {
+    fn start_date_must_not_be_after_end_date() {
         assert_eq!(dates(&query(&[("start_date", "1"), ("end_date", "")])).unwrap(), (Some(1), None));
         for (start, end, code) in [("2", "1", "invalid_date_range"), ("x", "1", "invalid_date")] {
             let error = dates(&query(&[("start_date", start), ("end_date", end)])).unwrap_err();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_piece_has_no_more() {
+    fn the_last_page_has_no_more() {
         let page = Page { limit: 2, offset: 2 };
         assert_eq!(listed(&Listed { items: vec![1, 2], total: 4 }, page)["has_more"], false);
         assert_eq!(listed(&Listed { items: vec![1, 2], total: 5 }, page)["has_more"], true);

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_models_in_use_are_told() {
+    fn only_active_models_are_listed() {
         let body = br#"{"data":[
             {"id":"qwen3-max","name":"Qwen3-Max","object":"model","owned_by":"qwen","info":{"is_active":true,"is_visitor_active":false,
              "meta":{"description":"d","chat_type":["t2t"],"max_context_length":262144}}},
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_entry_costs_no_other() {
+    fn a_malformed_entry_does_not_affect_others() {
         let odd = r#"{"id":"a","info":null}, {"name":"no id"}, {"id":7}, null, {"id":"b","info":{"is_active":"yes","meta":[]}}, {"id":"c"}"#;
         for body in [format!("[{odd}]"), format!(r#"{{"data":[{odd}]}}"#), format!(r#"{{"data":{{"data":[{odd}]}}}}"#)]
         {

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_session_has_one_seat() {
+    async fn a_session_has_one_lock() {
         let seats = Seats::default();
         let seat = seats.try_take("a").unwrap();
         assert!(seats.try_take("a").is_none() && seats.try_take("b").is_some());

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_turn_has_the_trace_that_was_noted() {
+    fn the_next_turn_matches_the_stored_trace() {
         assert_eq!(of(&[user("hi")]), None);
         let noted = Trace::after(&messages(&user(" hi")), "Hello!\n", &[]);
         assert_eq!(of(&[user("hi "), said("Hello!"), user("more")]).unwrap(), noted);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_said_makes_a_difference() {
+    fn every_part_of_the_history_changes_the_trace() {
         let trace = of(&[user("a"), said("b"), user("c")]).unwrap();
         assert_eq!(of(&[user("a"), said("b"), user("d")]).unwrap(), trace, "what is new is not part of it");
         assert_ne!(of(&[user("x"), said("b"), user("c")]).unwrap().asked, trace.asked);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_calls_tell_conversations_apart_whatever_the_system_message_says() {
+    fn call_ids_distinguish_conversations_with_any_system_message() {
         let called = |system: &str, id: &str| {
             let system = format!(r#"{{"role":"system","content":"{system}"}}"#);
             let call = format!(
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn among_equals_the_newest_comes_first_and_other_instructions_are_another_conversation() {
+    fn the_newest_of_equal_sessions_is_used_and_other_instructions_start_another_conversation() {
         let trace = of(&[user("a"), said("b")]).unwrap();
         let other = Trace { instructed: "other".into(), ..trace.clone() };
         let turns = [turn("old", &trace, false), turn("other", &other, true), turn("new", &trace, true)];
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_cut_short_is_recognised_if_only_one_fits() {
+    fn a_truncated_answer_matches_if_it_is_unambiguous() {
         let noted = Trace::after(&messages(&user("a")), "It is a long story about a signal box.", &[]);
         let like = Trace::after(&messages(&user("a")), "It is a long story about something else.", &[]);
         let cut = of(&[user("a"), said("It is a long story ab...")]).unwrap();

@@ -113,7 +113,7 @@ mod tests {
     };
 
     #[test]
-    fn a_prompt_is_a_users_message() {
+    fn a_prompt_becomes_a_user_message() {
         let ask = Ask::parse_prompt(br#"{"prompt":"Once","stream":true,"max_tokens":16}"#).unwrap();
         assert_eq!((ask.model.as_str(), ask.stream), ("qwen-max", true));
         assert_eq!(ask.opening_prompt().user, "Once");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_framed_as_text() {
+    fn an_answer_has_the_text_completion_shape() {
         let mut answer = Answer::new("cmpl-1".into(), 7, "m".into(), &Tools::default());
         let mut chunks = Vec::new();
         let usage = Some(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 });

@@ -31,7 +31,7 @@ fn token(login: &Result<Login, NoLogin>) -> String {
 }
 
 #[tokio::test]
-async fn the_stored_login_comes_first_then_the_configured_one() {
+async fn the_stored_login_takes_precedence_over_the_configured_one() {
     let logins = logins("env", false).await;
     assert_eq!(token(&logins.current(5_000).await), "env");
     let one = store(&logins, "one", Some(10)).await;
@@ -44,7 +44,7 @@ async fn the_stored_login_comes_first_then_the_configured_one() {
 }
 
 #[tokio::test]
-async fn without_any_it_says_why() {
+async fn without_a_login_the_error_says_why() {
     let logins = logins("", false).await;
     assert_eq!(logins.current(0).await.unwrap_err(), NoLogin::Missing);
     store(&logins, "one", Some(10)).await;
@@ -55,13 +55,13 @@ async fn without_any_it_says_why() {
 }
 
 #[tokio::test]
-async fn guests_send_nothing() {
+async fn guests_send_no_credentials() {
     let login = logins("", true).await.current(0).await;
     assert_eq!((token(&login), login.unwrap().source), (String::new(), Source::Guest));
 }
 
 #[tokio::test]
-async fn a_login_rests_when_a_limit_is_exceeded() {
+async fn a_rate_limited_login_is_suspended() {
     let limited = Failure::RateLimited { retry_after: Some(Duration::from_secs(7)) };
     for logins in [logins("env", false).await, logins("", false).await] {
         if logins.configured.is_none() {
@@ -77,7 +77,7 @@ async fn a_login_rests_when_a_limit_is_exceeded() {
 }
 
 #[tokio::test]
-async fn a_failure_of_the_login_is_noted_until_it_works() {
+async fn a_login_failure_is_stored_until_the_login_works() {
     let logins = logins("", false).await;
     store(&logins, "one", None).await;
     let noted = async || credentials::list(&logins.store).await.unwrap().remove(0).last_error;
@@ -91,7 +91,7 @@ async fn a_failure_of_the_login_is_noted_until_it_works() {
 }
 
 #[tokio::test]
-async fn the_last_login_known_outlives_the_database() {
+async fn the_last_known_login_is_used_without_the_database() {
     let logins = logins("", false).await;
     store(&logins, "one", None).await;
     logins.current(0).await.unwrap();

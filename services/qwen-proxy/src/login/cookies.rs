@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visitor_has_not_logged_in() {
+    fn visitor_cookies_are_no_login() {
         let guest = token(&json!({"id": "g-1", "role": "guest", "exp": NOW + 1000}));
         for value in ["", "abc", &guest, &users(Some(NOW))] {
             let jar = [cookie("aui", "x", ".qwen.ai", -1.0), cookie("token", value, HOST, -1.0)];
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_login_holds_until_the_token_ends_else_the_last_cookie_else_thirty_days() {
+    fn a_login_expires_with_its_token_or_last_cookie_or_after_thirty_days() {
         let far = f64::from(i32::MAX);
         for (exp, ends, expires_at) in [
             (Some(NOW + 5), far, NOW + 5),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_umid_token_goes_first_and_does_not_say_when_the_login_ends() {
+    fn the_umid_token_is_first_and_does_not_set_the_expiry() {
         let jar = [
             cookie("bx-umidtoken", "T2gA", ".qwen.ai", f64::from(i32::MAX)),
             cookie("token", &users(Some(NOW + 5)), HOST, -1.0),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_browser_would_send_is_taken_in_its_order() {
+    fn cookies_are_taken_in_the_order_of_the_browser() {
         let users = users(None);
         let jar = [
             cookie("a", "1", ".qwen.ai", -1.0),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_may_be_pasted_as_it_is_copied() {
+    fn a_pasted_header_may_contain_its_name() {
         let users = users(Some(NOW + 5));
         let header = format!("aui=x; token={users}; empty=");
         for text in
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_login_says_what_to_do() {
+    fn an_invalid_login_is_rejected_with_a_hint() {
         let (users, old) = (users(Some(NOW + 5)), users(Some(NOW - 5)));
         for (text, mistake) in [
             (String::new(), Mistake::Empty),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_it_can_be_printed() {
+    fn debug_output_hides_the_login() {
         let jar = [cookie("token", &users(None), HOST, -1.0)];
         let shown = format!("{jar:?} {:?}", login(&jar, HOST, NOW));
         assert!(!shown.contains("eyJ"), "{shown}");
@@ -233,7 +233,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn i18_anything_can_be_pasted(text in any::<String>(), name in "[!-~]{0,9}", value in "[ -~]{0,40}") {
+        fn i18_any_pasted_text_is_handled(text in any::<String>(), name in "[!-~]{0,9}", value in "[ -~]{0,40}") {
             let person = token(&json!({"id": "u", "exp": NOW + 60}));
             for text in [text, format!("cookie: token={value}"), format!("token={person}; {name}={value}")] {
                 if let Ok(login) = pasted(&text, NOW) {

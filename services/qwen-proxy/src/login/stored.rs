@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn every_login_is_a_line() {
+    fn every_login_is_listed_on_one_line() {
         let rows = [
             Credential { active: true, ..row(2, "work account") },
             Credential { expires_at: Some(NOW), ..row(1, "default") },
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn none_says_what_to_do() {
+    fn an_empty_list_says_how_to_log_in() {
         assert_eq!(table(&[], NOW), "No login is stored: run `qwen-proxy login`.");
     }
 }

@@ -60,7 +60,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_users_token_says_who_and_until_when() {
+    fn a_token_contains_the_user_and_the_expiry() {
         for (payload, expires_at, is_user) in [
             (json!({"id": "u-1", "exp": 1_800_000_000, "last_password_change": 1}), Some(1_800_000_000), true),
             (json!({"sub": "u-1", "exp": 1_800_000_000.9}), Some(1_800_000_000), true),
@@ -77,7 +77,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_payload_is_base64_for_urls_padded_or_not() {
+    fn the_payload_is_base64url_with_or_without_padding() {
         // `??>` and `~~~` are encoded with `-` and `_` in this alphabet.
         let payload = json!({"id": "??>~~~??>", "exp": 1_800_000_000});
         let bare = token(&payload);
@@ -89,7 +89,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_none() {
+    fn a_malformed_token_is_none() {
         for text in ["", "abc", "a.b", "a.b.c", "a.b.c.d", "..", "T2gA_umid-token", "a.W10.c", "a.e30", "a.\u{e9}.c"] {
             assert_eq!(claims(text), None, "{text}");
         }

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_is_taken_when_no_further_cookies_come() {
+    fn a_login_is_accepted_once_cookies_stop_changing() {
         let mut settling = Settling::default();
         assert!(settling.settled(None, &jar(&["a"])).is_none());
         assert!(settling.settled(None, &jar(&["a"])).is_none(), "a visitor's cookies settle, too");
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_that_never_settle_are_taken_in_the_end() {
+    fn changing_cookies_are_accepted_after_a_timeout() {
         let mut settling = Settling::default();
         let looks = (0..100).take_while(|n| settling.settled(login(), &jar(&[&n.to_string()])).is_none()).count();
         assert_eq!(looks, 10);

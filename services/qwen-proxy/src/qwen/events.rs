@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_known_by_its_beginning() {
+    fn a_body_is_recognised_by_its_first_bytes() {
         for events in ["data: x", "data:", "data\n", ": comment", "event: error\n", "id:7", "retry: 3", "\n\r\n data:x"]
         {
             assert_eq!(kind_of(events.as_bytes()), Some(Kind::Events), "{events}");

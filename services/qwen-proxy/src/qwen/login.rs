@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_there_is_is_sent() {
+    fn only_present_credentials_are_sent() {
         let mut headers = HeaderMap::new();
         login(" t ", "a=1; b=2\n").add_to(&mut headers);
         assert!(headers["bx-umidtoken"] == "t" && headers["cookie"] == "a=1; b=2");
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_it_is_repeated() {
+    fn no_part_of_the_login_is_repeated() {
         let login = login("canary-token", "x=1; token=canary-cookie");
         let said = login.scrub("bad canary-token in x=1; token=canary-cookie, canary-cookie".into());
         assert!(!said.contains("canary") && said.contains("bad ***MASKED***"), "{said}");

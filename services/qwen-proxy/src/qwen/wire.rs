@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_chat_begins_there_is_no_parent() {
+    fn the_first_message_has_no_parent() {
         let sent = completion(None, Some("be kind"));
         assert_eq!((&sent["parent_id"], sent["messages"].as_array().map(Vec::len)), (&Value::Null, Some(2)));
         let roles: Vec<&Value> = sent["messages"].as_array().unwrap().iter().map(|message| &message["role"]).collect();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chat_is_opened_in_milliseconds() {
+    fn a_new_chat_has_a_timestamp_in_milliseconds() {
         let sent = serde_json::to_value(NewChat::new("API Chat", "m", 7000)).unwrap();
         let expected =
             json!({"title": "API Chat", "models": ["m"], "chat_mode": "guest", "chat_type": "t2t", "timestamp": 7000});

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_written_as_they_are() {
+    fn arguments_are_written_verbatim() {
         assert_eq!(
             tags_of(r#"{"a":"x < y & z","b":"one\ntwo","c":[1,"2"],"d":true}"#),
             "<run>\n<a>x < y & z</a>\n<b>\none\ntwo\n</b>\n<c>[1,\"2\"]</c>\n<d>true</d>\n</run>"

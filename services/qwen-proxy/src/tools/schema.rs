@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_stays_one() {
+    fn a_string_stays_a_string() {
         let cases =
             [("42", r#""42""#), ("true", r#""true""#), ("[1]", r#""[1]""#), (" a\n", r#"" a\n""#), ("", r#""""#)];
         reads(&json!({"type": "string"}), &cases);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_another_type_is_kept_as_text() {
+    fn a_value_of_another_type_is_kept_as_text() {
         reads(
             &json!({"type": "integer"}),
             &[("1.5", r#""1.5""#), ("007", r#""007""#), ("true", r#""true""#), ("", r#""""#)],
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_type_all_but_words_and_plain_numbers_are_text() {
+    fn untyped_values_are_text_except_keywords_and_plain_numbers() {
         let cases = [
             ("42", "42"),
             ("-0.50", "-0.50"),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_with_parts_has_their_type() {
+    fn a_composite_schema_has_the_types_of_its_parts() {
         reads(&json!({"properties": {"a": {}}}), &[(r#"{"a":1}"#, r#"{"a":1}"#), ("7", r#""7""#)]);
         reads(&json!({"items": {}}), &[("[1]", "[1]"), ("{}", r#""{}""#)]);
     }

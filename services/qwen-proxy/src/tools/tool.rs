@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn required_parameters_come_first_in_their_own_order() {
+    fn required_parameters_come_first_in_declaration_order() {
         let tool = Tool::parse(
             0,
             &json!({"type": "function", "function": {"name": "mcp__fs__write-file", "description": " ", "parameters": {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_may_take_nothing() {
+    fn a_tool_may_have_no_parameters() {
         for parameters in [json!(null), json!({}), json!({"type": "object"}), json!({"properties": null})] {
             let tool =
                 Tool::parse(0, &json!({"type": "function", "function": {"name": "a", "parameters": parameters}}));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_function_is_refused_by_its_place() {
+    fn an_invalid_tool_is_rejected_with_its_index() {
         for declaration in [
             json!(7),
             json!({}),

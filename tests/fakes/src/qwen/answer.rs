@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_begins_with_its_ids_and_ends_finished() {
+    fn a_stream_begins_with_its_ids_and_ends_with_finished() {
         let events = stream(&thought("", "two words"), &Reply::default());
         assert_eq!(events[0], json!({"response.created": {"chat_id": "c", "parent_id": "p", "response_id": "m"}}));
         assert_eq!(events.len(), 4);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_come_first_and_have_an_end_of_their_own() {
+    fn thoughts_come_first_and_have_their_own_end() {
         let events = stream(&thought("hm", "yes"), &Reply::default());
         let phases: Vec<_> = events[1..].iter().map(|event| &event["choices"][0]["delta"]).collect();
         let phases: Vec<_> =
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_can_be_missing_or_too_many() {
+    fn parts_can_be_missing_or_repeated() {
         let without = vec![Part::Created, Part::Usage, Part::Finished];
         let events = stream(&thought("", "a b"), &Reply { without, ..Reply::default() });
         assert_eq!(events.len(), 2);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tick_tells_the_time_at_which_it_is_sent() {
+    fn a_tick_contains_its_send_time() {
         let ticks = Thought { ticks: 2, ..Thought::default() };
         let events = stream(&ticks, &Reply::default());
         let times: Vec<u64> = events

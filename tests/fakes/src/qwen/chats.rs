@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_remembers_what_it_hangs_on() {
+    fn a_turn_keeps_its_parent() {
         let chats = Chats::default();
         let chat = chats.open();
         let one = say(&chats, &chat, None, "one");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_named() {
+    fn missing_chats_and_parents_are_reported() {
         let chats = Chats::default();
         let (chat, other) = (chats.open(), chats.open());
         let one = say(&chats, &chat, None, "one");

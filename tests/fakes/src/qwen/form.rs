@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_and_a_later_turn_are_understood() {
+    fn first_and_later_turns_are_accepted() {
         let none = Value::Null;
         let asked = completion(&body(&none, &[message("system", &none), message("user", &none)]), "c").unwrap();
         assert_eq!((asked.system.as_deref(), asked.user.as_str()), (Some("hello"), "hello"));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_field_is_named() {
+    fn each_wrong_field_is_reported() {
         let good = body(&Value::Null, &[message("user", &Value::Null)]);
         for (pointer, value) in [
             ("/timestamp", json!(1_763_700_000_000_u64)),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_chat_counts_milliseconds() {
+    fn a_new_chat_requires_milliseconds() {
         let mut body = json!({
             "title": "API Chat", "models": ["qwen3-max"], "chat_mode": "guest", "chat_type": "t2t",
             "timestamp": 1_763_700_000_000_u64,

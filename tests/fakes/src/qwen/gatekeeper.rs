@@ -42,7 +42,7 @@ mod tests {
     const TOKEN: (&str, &str) = ("bx-umidtoken", "T2gA");
 
     #[test]
-    fn only_a_logged_in_browser_is_let_in() {
+    fn only_a_logged_in_browser_is_accepted() {
         let away = |headers: &[_], body| turned_away(Endpoint::NewChat, &request(headers, body), None);
         assert_eq!(away(&[AGENT, COOKIE, TOKEN], LONGEST), None);
         assert_eq!(away(&[AGENT, COOKIE, TOKEN], LONGEST + 1), Some(trouble::waf_page()));
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn another_token_is_no_login() {
+    fn a_wrong_token_is_rejected() {
         let request = request(&[AGENT, COOKIE, TOKEN], 0);
         assert_eq!(turned_away(Endpoint::Completion, &request, Some("T2gA")), None);
         assert_eq!(turned_away(Endpoint::Completion, &request, Some("new")), Some(trouble::status(401)));

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_remembered_is_recalled_over_any_number_of_turns() {
+    fn values_are_recalled_after_any_number_of_turns() {
         assert_eq!(says(&["remember 1=a tree"]), "noted 1");
         assert_eq!(says(&["remember 1=a tree", "anything", "recall 1"]), "a tree");
         assert_eq!(says(&["remember 1=a", "remember 1=b", "remember 11=c", "recall 1"]), "b");
@@ -171,13 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn a_history_that_is_told_again_is_remembered_too() {
+    fn a_replayed_history_is_remembered() {
         let history = "The conversation so far:\n\nUser: remember 1=a\n\nAssistant: noted 1\n\nUser: recall 1";
         assert_eq!(says(&[history]), "a");
     }
 
     #[test]
-    fn a_tool_is_called_in_the_form_that_was_asked_for() {
+    fn a_tool_is_called_in_the_requested_form() {
         let call = r#"call look {"at":"the <look>sky</look>","deep":true,"n":[1,2]}"#;
         let expected = "<look>\n<at>the <look>sky</look></at>\n<deep>true</deep>\n<n>[1,2]</n>\n</look>";
         assert_eq!(says(&[call]), expected);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_done_turn_by_turn() {
+    fn commands_after_then_run_in_the_next_turn() {
         let plan = "call look {}\nthen\ncall go {}\nthen\nrepeat\nsay done";
         assert_eq!(says(&[plan]), "<look>\n</look>");
         assert_eq!(says(&[plan, "a tree"]), "<go>\n</go>");
@@ -197,13 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn time_is_told_as_often_as_asked() {
+    fn ticks_are_sent_as_often_as_requested() {
         let ticks = |text| answer(&Heard { user: vec![text], ..Heard::default() }).ticks;
         assert_eq!((ticks("a train\n\nticks 12"), ticks("ticks many"), ticks("ticks 100001")), (12, 0, 0));
     }
 
     #[test]
-    fn a_text_is_said_to_the_letter() {
+    fn a_text_is_repeated_verbatim() {
         assert_eq!(says(&["no command at all\n"]), "no command at all\n");
         assert_eq!(says(&[r#"say "two\nlines""#]), "two\nlines");
         assert_eq!(says(&["draw"]), "drew 9");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_and_pieces_are_no_text() {
+    fn think_and_pieces_produce_no_text() {
         let heard = Heard { user: vec!["think hm\npieces 1\nsay yes"], ..Heard::default() };
         let thought = Thought { thinking: "hm".into(), text: "yes".into(), pieces: Some(1), ticks: 0 };
         assert_eq!(answer(&heard), thought);

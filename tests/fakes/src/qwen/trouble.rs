@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_say_nothing() {
+    fn other_names_have_no_script() {
         for other in ["qwen3-max", "fake-", "fake-200", "fake-reset-x", "fake-stall-3-3", "new-waf"] {
             assert_eq!(turn(Endpoint::Completion, other), None, "{other}");
         }

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_say_nothing() {
+    fn other_names_have_no_script() {
         for other in
             ["gpt-4o", "fake-", "fake-x", "fake-200", "fake-reset-", "fake-reset-x", "fake-reset-3-3", "fake-axb"]
         {

@@ -40,7 +40,7 @@ async fn a_script_is_set_gated_and_released_over_http() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_a_script_is_refused_with_its_reason() {
+async fn an_invalid_script_is_rejected_with_a_reason() {
     let fake = FakeProvider::start().await.unwrap();
     let mistaken = json!({"model": "m", "script": {"turns": [{"state": 503}]}});
     let answer = control(&fake, "POST", "/_fake/script", &mistaken).await;

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use crate::client::{Client, ask};
 
 #[tokio::test]
-async fn a_reset_is_a_reset_and_what_was_sent_before_it_arrives() {
+async fn a_reset_delivers_the_bytes_sent_before_it() {
     let fake = FakeProvider::start().await.unwrap();
     let mut client = Client::connect(&fake).await;
     client.ask("fake-reset", true).await;
@@ -29,7 +29,7 @@ async fn a_reset_is_a_reset_and_what_was_sent_before_it_arrives() {
 }
 
 #[tokio::test]
-async fn an_early_close_is_an_end_without_a_terminator() {
+async fn an_early_close_ends_without_a_terminator() {
     let fake = FakeProvider::start().await.unwrap();
     let mut client = Client::connect(&fake).await;
     client.ask("fake-close", true).await;
@@ -59,7 +59,7 @@ async fn an_error_event_ends_a_stream_properly_but_without_done() {
 }
 
 #[tokio::test]
-async fn a_wrong_content_length_is_wrong_by_what_was_asked() {
+async fn a_wrong_content_length_has_the_requested_error() {
     let fake = FakeProvider::start().await.unwrap();
     let usual = ask(&fake, "m", false).await.text().len() + "fake-short".len() - "m".len();
     let mut client = Client::connect(&fake).await;
@@ -72,7 +72,7 @@ async fn a_wrong_content_length_is_wrong_by_what_was_asked() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn invalid_answers_are_sent_as_requested() {
     let fake = FakeProvider::start().await.unwrap();
     for (model, content_type, begins) in [
         ("fake-html", "text/html", "<!doctype html>"),
@@ -87,7 +87,7 @@ async fn answers_that_are_none() {
 }
 
 #[tokio::test]
-async fn statuses_come_with_the_api_s_errors() {
+async fn error_statuses_have_the_error_body_of_the_api() {
     let fake = FakeProvider::start().await.unwrap();
     for status in [400, 401, 404, 429, 500, 503] {
         let answer = ask(&fake, &format!("fake-{status}"), true).await;

@@ -5,7 +5,7 @@ use signalbox_fakes::{End, FakeProvider, Turn, script::FaultKind};
 use crate::client::Client;
 
 #[tokio::test]
-async fn a_gated_event_leaves_only_when_it_is_released() {
+async fn a_gated_event_is_sent_only_after_its_release() {
     let fake = FakeProvider::start().await.unwrap();
     let gate = fake.script("m", Turn::echo().gated());
     let mut client = Client::connect(&fake).await;
@@ -22,7 +22,7 @@ async fn a_gated_event_leaves_only_when_it_is_released() {
 }
 
 #[tokio::test]
-async fn an_open_gate_holds_nothing_back() {
+async fn an_open_gate_delays_nothing() {
     let fake = FakeProvider::start().await.unwrap();
     let gate = fake.script("m", Turn::echo().gated());
     gate.open();
@@ -32,7 +32,7 @@ async fn an_open_gate_holds_nothing_back() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_is_seen_before_the_next_release() {
+async fn a_disconnect_is_detected_before_the_next_release() {
     let fake = FakeProvider::start().await.unwrap();
     let gate = fake.script("m", Turn::echo().gated());
     let mut client = Client::connect(&fake).await;
@@ -52,7 +52,7 @@ async fn a_client_that_leaves_is_seen_before_the_next_release() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_stall_or_an_endless_answer_is_seen() {
+async fn a_disconnect_during_a_stall_or_endless_answer_is_detected() {
     let fake = FakeProvider::start().await.unwrap();
     fake.script("silent", Turn::echo().before_head(FaultKind::Stall));
     for model in ["silent", "fake-stall-2", "fake-endless", "fake-endlessline"] {

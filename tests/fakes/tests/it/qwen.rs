@@ -100,7 +100,7 @@ fn details(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn a_chat_remembers_along_its_chain_and_nowhere_else() {
+async fn a_chat_remembers_only_its_own_chain() {
     let fake = FakeQwen::start().await.unwrap();
     let (mut one, mut two) = (Visitor::new(&fake).await, Visitor::new(&fake).await);
     assert_eq!(one.say(Some("Be kind."), "remember n=7").await, "noted n");
@@ -113,7 +113,7 @@ async fn a_chat_remembers_along_its_chain_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn the_id_of_the_message_is_a_parent_without_a_memory_and_an_invented_one_is_none() {
+async fn a_message_id_is_a_parent_without_memory_and_an_unknown_id_is_rejected() {
     let fake = FakeQwen::start().await.unwrap();
     let mut visitor = Visitor::new(&fake).await;
     let answer = events(&visitor.ask("qwen3-max", "remember n=7").await);
@@ -127,7 +127,7 @@ async fn the_id_of_the_message_is_a_parent_without_a_memory_and_an_invented_one_
 }
 
 #[tokio::test]
-async fn a_late_message_of_the_system_gets_an_empty_answer() {
+async fn a_late_system_message_gets_an_empty_answer() {
     let fake = FakeQwen::start().await.unwrap();
     let mut visitor = Visitor::new(&fake).await;
     assert_eq!(visitor.say(Some("Be kind."), "one").await, "one");
@@ -151,7 +151,7 @@ async fn without_a_stream_the_answer_has_no_usage() {
 }
 
 #[tokio::test]
-async fn who_is_no_browser_gets_a_page_and_who_asks_wrongly_a_reason() {
+async fn non_browsers_get_a_page_and_invalid_requests_a_reason() {
     let fake = FakeQwen::start().await.unwrap();
     let mut visitor = Visitor::new(&fake).await;
     let mut wrong = visitor.body("qwen3-max", None, "hello");
@@ -166,7 +166,7 @@ async fn who_is_no_browser_gets_a_page_and_who_asks_wrongly_a_reason() {
 }
 
 #[tokio::test]
-async fn a_new_login_makes_the_old_one_useless() {
+async fn a_new_login_invalidates_the_old_one() {
     let fake = FakeQwen::start().await.unwrap();
     let mut visitor = Visitor::new(&fake).await;
     fake.accept_only("another");
@@ -176,7 +176,7 @@ async fn a_new_login_makes_the_old_one_useless() {
 }
 
 #[tokio::test]
-async fn scripts_and_model_names_decide_what_goes_wrong() {
+async fn scripts_and_model_names_select_failures() {
     let fake = FakeQwen::start().await.unwrap();
     let visitor = Visitor::new(&fake).await;
     let named = visitor.ask("fake-captcha", "hello").await;
@@ -193,7 +193,7 @@ async fn scripts_and_model_names_decide_what_goes_wrong() {
 }
 
 #[tokio::test]
-async fn streams_break_off_stall_and_end_too_early() {
+async fn streams_break_stall_and_end_early() {
     let fake = FakeQwen::start().await.unwrap();
     let visitor = Visitor::new(&fake).await;
     let reset = Turn::default().after(2, FaultKind::Reset);
@@ -219,7 +219,7 @@ async fn streams_break_off_stall_and_end_too_early() {
 }
 
 #[tokio::test]
-async fn another_process_can_tell_it_everything() {
+async fn every_control_route_works_over_http() {
     let fake = FakeQwen::start().await.unwrap();
     let visitor = Visitor::new(&fake).await;
     let script = json!({"call": "completion", "script": {"turns": [

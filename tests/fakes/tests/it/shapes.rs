@@ -20,7 +20,7 @@ async fn an_echo_streams_word_by_word() {
 }
 
 #[tokio::test]
-async fn an_echo_that_is_not_streamed_reports_usage() {
+async fn a_whole_echo_reports_usage() {
     let fake = FakeProvider::start().await.unwrap();
     let folded = ask(&fake, "any", false).await.folded();
     assert_eq!(folded.text, "one two three");
@@ -37,7 +37,7 @@ async fn text_parts_are_echoed_and_images_are_not() {
 }
 
 #[tokio::test]
-async fn n_choices_usage_and_tools_are_streamed_when_asked_for() {
+async fn n_choices_usage_and_tools_are_streamed_on_request() {
     let fake = FakeProvider::start().await.unwrap();
     let mut client = Client::connect(&fake).await;
     let body = r#"{"model":"fake-tool","n":2,"stream":true,"stream_options":{"include_usage":true},"messages":[]}"#;
@@ -54,7 +54,7 @@ async fn n_choices_usage_and_tools_are_streamed_when_asked_for() {
 }
 
 #[tokio::test]
-async fn streamed_and_whole_answers_say_the_same() {
+async fn streamed_and_whole_answers_are_equal() {
     let fake = FakeProvider::start().await.unwrap();
     for model in ["fake-echo", "fake-reasoning", "fake-length", "fake-tool"] {
         let (streamed, whole) = (ask(&fake, model, true).await.folded(), ask(&fake, model, false).await.folded());
@@ -68,7 +68,7 @@ async fn streamed_and_whole_answers_say_the_same() {
 }
 
 #[tokio::test]
-async fn cuts_line_ends_and_comments_change_no_event() {
+async fn chunking_line_endings_and_comments_change_no_event() {
     let fake = FakeProvider::start().await.unwrap();
     let usual = ask(&fake, "m", true).await.text();
     let split = ask(&fake, "m/fake-split", true).await;
@@ -83,7 +83,7 @@ async fn cuts_line_ends_and_comments_change_no_event() {
 }
 
 #[tokio::test]
-async fn a_word_of_a_timed_stream_is_its_send_time() {
+async fn words_of_a_timed_stream_are_send_times() {
     let fake = FakeProvider::start().await.unwrap();
     let text = ask(&fake, "fake-3x0", true).await.folded().text;
     let times: Vec<u64> =
@@ -108,7 +108,7 @@ async fn a_connection_serves_many_requests() {
 }
 
 #[tokio::test]
-async fn bodies_come_in_any_transfer_encoding_and_size() {
+async fn bodies_of_any_transfer_encoding_and_size_are_read() {
     let fake = FakeProvider::start().await.unwrap();
     let mut client = Client::connect(&fake).await;
     client.send(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n").await;
@@ -149,7 +149,7 @@ async fn a_fixed_answer_with_headers() {
 }
 
 #[tokio::test]
-async fn joined_and_cut_writes_change_no_byte_of_the_body() {
+async fn write_boundaries_change_no_byte_of_the_body() {
     let fake = FakeProvider::start().await.unwrap();
     let usual = ask(&fake, "m/fake-echo", true).await.text();
     let joined = ask(&fake, "m/fake-joined", true).await;
@@ -169,7 +169,7 @@ async fn joined_events_before_a_fault_are_sent() {
 }
 
 #[tokio::test]
-async fn compressed_answers_say_so() {
+async fn compressed_answers_declare_their_encoding() {
     let fake = FakeProvider::start().await.unwrap();
     for (coding, name) in Coding::ALL.into_iter().zip(["gzip", "deflate", "deflate", "br", "zstd"]) {
         fake.script("m", Turn::echo().coded(coding));
@@ -187,7 +187,7 @@ async fn compressed_answers_say_so() {
 }
 
 #[tokio::test]
-async fn a_declared_type_replaces_the_right_one() {
+async fn a_scripted_content_type_replaces_the_default() {
     let fake = FakeProvider::start().await.unwrap();
     fake.script("m", Turn::echo().typed("text/plain"));
     assert!(ask(&fake, "m", true).await.head.contains("content-type: text/plain\r\n"));
@@ -196,7 +196,7 @@ async fn a_declared_type_replaces_the_right_one() {
 }
 
 #[tokio::test]
-async fn a_dialect_changes_every_chunk_and_no_word() {
+async fn a_dialect_changes_every_chunk_but_no_text() {
     let fake = FakeProvider::start().await.unwrap();
     let turn = || Turn::calls("read", r#"{"path":"a"}"#).chat(|chat| chat.usage = Usage::Always);
     fake.script("m", turn());

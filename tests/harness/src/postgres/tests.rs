@@ -15,7 +15,7 @@ fn the_database_of_a_url_is_replaced() {
 }
 
 #[test]
-fn a_directory_that_a_neighbour_has_only_just_made_is_taken() {
+fn a_directory_created_concurrently_is_accepted() {
     let Some(installation) = Installation::find_or_skip() else { return };
     let parent = tempfile::tempdir().expect("a directory");
     let home = parent.path().join("home");
@@ -31,7 +31,7 @@ fn a_directory_that_a_neighbour_has_only_just_made_is_taken() {
 }
 
 #[tokio::test]
-async fn data_survive_a_stop_and_nothing_survives_the_end() {
+async fn data_survives_a_stop_and_is_removed_at_the_end() {
     let Some(mut postgres) = Postgres::launch_own().await else { return };
     let url = postgres.create_database().await;
     let ask = |sql: &str| Command::new("psql").args([&*url, "-Atqc", sql]).output().expect("psql runs");
@@ -49,7 +49,7 @@ async fn data_survive_a_stop_and_nothing_survives_the_end() {
 }
 
 #[tokio::test]
-async fn a_server_is_shared_but_no_database_is() {
+async fn a_server_is_shared_but_databases_are_not() {
     let Some(one) = Postgres::launch().await else { return };
     let Some(two) = Postgres::launch().await else { return };
     assert_eq!(one.url(), two.url());

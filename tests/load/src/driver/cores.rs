@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_core_is_left_again() {
+    fn cpu_pinning_is_undone() {
         let Some(cores) = Cores::choose().unwrap() else { return };
         let this_thread = Pid::from_raw(0);
         let before = sched_getaffinity(this_thread).unwrap();

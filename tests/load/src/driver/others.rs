@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_ours_is_not_others() {
+    async fn own_cpu_time_is_not_attributed_to_others() {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "while :; do :; done"]);

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_are_as_long_as_their_figures() {
+    fn bar_lengths_are_proportional_to_figures() {
         let svg = svg(&results(&["A", "B", "C"])).unwrap();
         assert_eq!(svg.matches(r#"class="on" x="300""#).count(), 3);
         assert_eq!(svg.matches(r#"width="265.2""#).count(), 3, "0.78 of 340");

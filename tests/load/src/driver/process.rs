@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_it_costs_is_seen() {
+    async fn cpu_time_and_memory_are_measured() {
         let dir = tempfile::tempdir().unwrap();
         let busy = shell("while :; do :; done", dir.path());
         let busy_for = async {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn its_first_complaints_are_kept() {
+    async fn the_first_error_lines_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let mut process = shell(
             "echo now INFO fine; for n in 1 2 3 4 5 6 7; do echo now ERROR the disk is full $n; done",
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn its_last_words_are_kept() {
+    async fn the_last_stderr_lines_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let mut process = shell("echo no luck >&2; exit 3", dir.path());
         assert_eq!(process.child.wait().await.unwrap().code(), Some(3));

@@ -154,14 +154,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_middle_one() {
+    fn the_median_is_the_middle_value() {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
         assert_eq!(median([4.0, 1.0, 3.0, 2.0].into_iter()), Some(2.5));
         assert_eq!(median(std::iter::empty()), None);
     }
 
     #[test]
-    fn what_was_not_measured_is_nothing() {
+    fn missing_measurements_have_no_figure() {
         let results = Results::default();
         assert_eq!(results.median("A", Kind::Null, |sample| sample.cpu_us), None);
         assert_eq!(results.failed(Kind::Null), 0);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_wrong_is_a_fault() {
+    fn failures_are_listed_as_faults() {
         let mut results = Results { failures: vec!["A of null: it is gone".to_owned()], ..Results::default() };
         let load = Report { errors: [("502".to_owned(), 3)].into(), ..Report::default() };
         let sample = Sample { load, ..Sample::default() };

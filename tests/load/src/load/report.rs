@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_run_is_counted() {
+    async fn the_requests_of_a_run_are_counted() {
         let mut tally = Tally::new();
         let begin = Instant::now();
         for _ in 0..2 {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_errors_are_bounded() {
+    fn the_number_of_error_kinds_is_bounded() {
         let mut tally = Tally::new();
         for number in 0..1000 {
             tally.began();

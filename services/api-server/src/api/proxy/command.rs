@@ -70,13 +70,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_a_plain_command() {
+    fn an_empty_body_is_a_command_without_options() {
         assert_eq!(StartBody::read(body(&json!({}))).unwrap(), StartBody { auto_port: None, expect_pid: None });
         assert_eq!(RestartBody::read(body(&json!({}))).unwrap().which, Which::Both);
     }
 
     #[test]
-    fn force_names_its_victim() {
+    fn force_requires_expect_pid() {
         let forced = StartBody::read(body(&json!({"force": true, "expectPid": 7}))).unwrap();
         assert_eq!(forced.expect_pid, Some(7));
         for bad in [json!({"force": true}), json!({"expectPid": 7}), json!({"force": true, "expectPid": -1})] {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_named_as_a_program_or_as_in_the_status() {
+    fn a_service_is_named_by_program_or_status_key() {
         for (name, which) in [("qwen-proxy", Which::Qwen), ("providerRouter", Which::Router)] {
             assert_eq!(RestartBody::read(body(&json!({ "service": name }))).unwrap().which, which);
         }

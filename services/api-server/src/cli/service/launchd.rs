@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_agent_has_the_paths_of_the_machine() {
+    fn the_agent_uses_the_configured_paths() {
         let plan = install(&machine(501)).unwrap();
         assert_eq!(plan.file, Path::new("/home/me/Library/LaunchAgents/signalbox.plist"));
         let text = plan.text.unwrap();

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_batch_file_has_the_paths_of_the_machine() {
+    fn the_batch_file_uses_the_configured_paths() {
         let dry = Machine { dry_run: true, ..machine(0) };
         let plan = install(&dry).unwrap();
         assert_eq!(plan.after, [["cmd", "/c", "/home/me/100% & <more>/nssm-install.cmd"]]);
@@ -79,7 +79,7 @@ mod tests {
 
     #[cfg(not(windows))]
     #[test]
-    fn elsewhere_it_is_refused() {
+    fn nssm_is_rejected_outside_windows() {
         for refused in [install(&machine(0)), uninstall(&machine(0))] {
             assert!(refused.unwrap_err().to_string().starts_with("NSSM is a program for Windows"));
         }

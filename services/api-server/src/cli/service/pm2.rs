@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_app_has_the_paths_of_the_machine() {
+    fn the_app_uses_the_configured_paths() {
         let text = install(&machine(1000)).unwrap().text.unwrap();
         assert!(text.contains(r#"const program = (name) => path.join("/opt/signal box", name);"#), "{text}");
         assert!(text.contains(r#"['run', '--autostart', 'true', '--data-dir', "/home/me/100% & <more>"]"#), "{text}");

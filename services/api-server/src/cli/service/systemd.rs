@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_gets_a_unit_of_his_own() {
+    fn a_user_unit_is_installed_for_a_normal_user() {
         let plan = install(&machine(1000)).unwrap();
         assert_eq!(plan.file, Path::new("/home/me/.config/systemd/user/signalbox.service"));
         let expected =
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_gets_a_unit_that_can_work() {
+    fn the_system_unit_uses_only_accessible_paths() {
         let root = Machine { data_dir_named: false, ..machine(0) };
         let plan = install(&root).unwrap();
         assert_eq!(plan.file, Path::new("/etc/systemd/system/signalbox.service"));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn uninstalling_removes_what_was_written() {
+    fn uninstall_removes_the_installed_files() {
         let plan = uninstall(&machine(1000));
         assert_eq!((plan.file, plan.text), (install(&machine(1000)).unwrap().file, None));
         assert_eq!(plan.before[0].join(" "), "systemctl --user disable --now signalbox");

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_that_is_free_is_told() {
+    fn the_free_port_is_reported() {
         let args: Vec<OsString> = ["--host", "::1", "--port", "0", "--port-x", "--log-level"].map(Into::into).into();
         assert_eq!(with_port(&args, 3001), ["--host", "::1", "--port", "3001", "--port-x", "--log-level"]);
     }

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_double_up_to_the_longest_give_or_take_a_fifth() {
+    fn delays_double_up_to_the_maximum_with_20_percent_jitter() {
         for seed in 0..1000 {
             let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30), seed);
             for (failures, plain) in
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn two_children_do_not_come_back_together() {
+    fn jitter_separates_two_restarts() {
         let delay = |seed| Backoff::new(Duration::from_secs(1), Duration::from_secs(30), seed).delay(1);
         assert_ne!(delay(1), delay(2));
         assert_eq!(delay(1), delay(1));

@@ -40,14 +40,14 @@ fn crash_once(machine: &mut Machine, now: &mut Instant, after: Duration) {
 }
 
 #[test]
-fn a_quiet_life() {
+fn a_child_starts_runs_and_stops() {
     let (effects, end) = play(&[(0, Event::Start), (1, Event::Ready), (5, Event::Stop), (6, CRASH), (6, Event::Gone)]);
     assert_eq!(effects, [Effect::Spawn, Effect::Nothing, Effect::Terminate, Effect::Kill, Effect::Nothing]);
     assert_eq!(end, State::Stopped { forced: false });
 }
 
 #[test]
-fn fc_16_never_ready_is_killed_and_tried_again() {
+fn fc_16_a_child_that_is_never_ready_is_killed_and_retried() {
     let (effects, end) =
         play(&[(0, Event::Start), (29, Event::Tick), (30, Event::Tick), (30, CRASH), (30, Event::Gone)]);
     assert_eq!(effects, [Effect::Spawn, Effect::Nothing, Effect::Kill, Effect::Kill, Effect::Nothing]);
@@ -55,7 +55,7 @@ fn fc_16_never_ready_is_killed_and_tried_again() {
 }
 
 #[test]
-fn fc_18_an_end_that_was_not_asked_for_is_a_failure_and_is_mended() {
+fn fc_18_an_unexpected_exit_is_a_failure_and_is_restarted() {
     let early = play(&[(0, Event::Start), (1, CRASH), (1, Event::Gone)]).1;
     let crash = play(&[(0, Event::Start), (1, Event::Ready), (9, CRASH), (9, Event::Gone)]).1;
     for end in [early, crash] {
@@ -67,7 +67,7 @@ fn fc_18_an_end_that_was_not_asked_for_is_a_failure_and_is_mended() {
 }
 
 #[test]
-fn fc_19_the_eighth_failure_in_a_row_is_final() {
+fn fc_19_the_eighth_consecutive_failure_is_final() {
     let (mut machine, mut now) = (machine(), Instant::now());
     for failure in 1..=8 {
         crash_once(&mut machine, &mut now, Duration::from_secs(1));
@@ -91,7 +91,7 @@ fn fc_19_delays_double() {
 }
 
 #[test]
-fn fc_20_only_a_minute_of_readiness_clears_old_failures() {
+fn fc_20_one_minute_of_readiness_resets_the_failure_count() {
     let (mut machine, mut now) = (machine(), Instant::now());
     for _ in 1..=8 {
         crash_once(&mut machine, &mut now, Duration::from_secs(59));
@@ -106,7 +106,7 @@ fn fc_20_only_a_minute_of_readiness_clears_old_failures() {
 }
 
 #[test]
-fn fc_21_a_permanent_failure_is_not_tried_again() {
+fn fc_21_a_permanent_failure_is_not_retried() {
     let bad = Event::Exited { retry: Retry::Never };
     assert_eq!(play(&[(0, Event::Start), (1, bad), (1, Event::Gone)]).1, State::Failed);
     assert_eq!(play(&[(0, Event::Start), (0, Event::SpawnFailed { retry: Retry::Never })]).1, State::Failed);
@@ -115,7 +115,7 @@ fn fc_21_a_permanent_failure_is_not_tried_again() {
 }
 
 #[test]
-fn a_child_whose_port_is_taken_is_tried_again_for_ever_and_ever_more_slowly() {
+fn a_port_in_use_is_retried_without_limit_and_with_growing_delay() {
     let (mut machine, mut now) = (machine(), Instant::now());
     machine.on(Event::Start, now);
     let mut delays = Vec::new();
@@ -138,7 +138,7 @@ fn a_child_whose_port_is_taken_is_tried_again_for_ever_and_ever_more_slowly() {
 }
 
 #[test]
-fn a_child_that_somebody_asked_to_leave_has_not_failed() {
+fn an_exit_requested_by_another_process_is_not_a_failure() {
     let left = Event::Exited { retry: Retry::Uncounted };
     let (mut machine, mut now) = (machine(), Instant::now());
     machine.on(Event::Start, now);
@@ -167,7 +167,7 @@ fn a_child_that_somebody_asked_to_leave_has_not_failed() {
 }
 
 #[test]
-fn fc_26_sigterm_ignored_is_killed_after_the_grace() {
+fn fc_26_an_ignored_sigterm_is_followed_by_sigkill() {
     let (effects, end) = play(&[
         (0, Event::Start),
         (1, Event::Ready),
@@ -182,7 +182,7 @@ fn fc_26_sigterm_ignored_is_killed_after_the_grace() {
 }
 
 #[test]
-fn fc_24_a_start_during_a_stop_spawns_only_after_the_group_is_gone() {
+fn fc_24_a_start_during_a_stop_waits_for_the_process_group_to_exit() {
     let (effects, end) = play(&[
         (0, Event::Start),
         (1, Event::Ready),
@@ -226,7 +226,7 @@ fn fc_27_a_group_that_survives_sigkill_blocks_every_start() {
 }
 
 #[test]
-fn a_burial_is_not_shown_before_it_is_over() {
+fn a_stop_is_not_reported_before_the_group_has_exited() {
     let begin = Instant::now();
     let mut machine = machine();
     machine.on(Event::Start, begin);
@@ -237,7 +237,7 @@ fn a_burial_is_not_shown_before_it_is_over() {
 }
 
 #[test]
-fn fc_28_three_missed_health_checks_are_a_restart_and_two_are_none() {
+fn fc_28_three_failed_health_checks_cause_a_restart_and_two_do_not() {
     let start = [(0, Event::Start), (1, Event::Ready), (3, Event::Missed), (5, Event::Missed)];
     let (_, degraded) = play(&start);
     assert!(!degraded.is_healthy() && degraded.phase() == Some(Phase::Running));
@@ -249,7 +249,7 @@ fn fc_28_three_missed_health_checks_are_a_restart_and_two_are_none() {
 }
 
 #[test]
-fn fc_32_after_a_sleep_one_missed_health_check_is_forgiven() {
+fn fc_32_after_a_suspend_one_failed_health_check_is_ignored() {
     let missed = |times: usize| vec![(3, Event::Missed); times];
     let slept = [(0, Event::Start), (1, Event::Ready), (3, Event::Slept)];
     let (_, state) = play(&[&slept[..], &missed(1)].concat());
@@ -269,7 +269,7 @@ fn a_new_generation_is_ready_before_the_old_one_drains() {
 }
 
 #[test]
-fn a_new_generation_that_is_no_good_is_dropped_and_the_old_one_stays() {
+fn a_failed_new_generation_is_dropped_and_the_old_one_stays() {
     let up = [(0, Event::Start), (1, Event::Ready), (2, Event::Restart)];
     for bad in [(3, Event::BesideExited), (32, Event::Tick)] {
         let (effects, state) = play(&[&up[..], &[bad, (33, Event::Drained)]].concat());
@@ -281,7 +281,7 @@ fn a_new_generation_that_is_no_good_is_dropped_and_the_old_one_stays() {
 }
 
 #[test]
-fn a_new_generation_takes_the_place_of_an_old_one_that_is_lost() {
+fn a_new_generation_replaces_an_old_one_that_crashed() {
     let up = [(0, Event::Start), (1, Event::Ready), (2, Event::Restart)];
     let (effects, state) = play(&[&up[..], &[(3, CRASH), (4, Event::Ready)]].concat());
     assert_eq!(effects[3], Effect::Promote);
@@ -289,7 +289,7 @@ fn a_new_generation_takes_the_place_of_an_old_one_that_is_lost() {
 }
 
 #[test]
-fn a_restart_during_a_handover_is_another_handover() {
+fn a_restart_during_a_handover_starts_another_handover() {
     let script = [
         (0, Event::Start),
         (1, Event::Ready),
@@ -303,7 +303,7 @@ fn a_restart_during_a_handover_is_another_handover() {
 }
 
 #[test]
-fn a_stop_is_done_when_old_generations_are_gone_too() {
+fn a_stop_completes_when_old_generations_have_exited() {
     let stopped = [
         (0, Event::Start),
         (1, Event::Ready),
@@ -320,7 +320,7 @@ fn a_stop_is_done_when_old_generations_are_gone_too() {
 }
 
 #[test]
-fn what_serves_already_is_adopted_only_where_nobody_is() {
+fn a_running_process_is_adopted_only_without_a_child() {
     let (effects, end) = play(&[(0, Event::Adopt), (1, Event::Adopt), (2, Event::Missed), (3, Event::Alive)]);
     assert_eq!(effects, [Effect::TakeIn, Effect::Nothing, Effect::Nothing, Effect::Nothing]);
     assert!(matches!(end, State::Running { misses: 0, .. }));
@@ -331,7 +331,7 @@ fn what_serves_already_is_adopted_only_where_nobody_is() {
 }
 
 #[test]
-fn who_uses_too_much_memory_is_replaced_and_serves_until_then() {
+fn a_child_over_its_memory_limit_serves_until_it_is_replaced() {
     let up = [(0, Event::Start), (1, Event::Ready), (40, Event::Heavy), (42, Event::Heavy)];
     let (effects, end) = play(&up);
     assert_eq!(effects[2..], [Effect::SpawnBeside, Effect::Nothing]);
@@ -340,7 +340,7 @@ fn who_uses_too_much_memory_is_replaced_and_serves_until_then() {
 }
 
 #[test]
-fn sockets_in_the_way_are_closed_before_the_next_ones_are_bound() {
+fn conflicting_sockets_are_closed_before_new_ones_are_bound() {
     let (effects, end) =
         play(&[(0, Event::Start), (1, Event::Ready), (2, Event::Replace), (3, CRASH), (4, Event::Gone)]);
     assert_eq!(effects[2..], [Effect::Terminate, Effect::Kill, Effect::Spawn]);

@@ -3,7 +3,7 @@
 use crate::site::Site;
 
 #[tokio::test]
-async fn it_says_who_and_when() {
+async fn health_contains_the_service_and_the_time() {
     let site = Site::new().await;
     let body = site.get("/api/health").await.expect(200);
     assert_eq!((&body["status"], &body["service"]), (&"ok".into(), &"api-server".into()));

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::site::Site;
 
 #[tokio::test]
-async fn the_last_lines_are_told_oldest_first() {
+async fn the_last_lines_are_returned_oldest_first() {
     let site = Site::new().await;
     let logs = site.dir.path().join("logs");
     fs::create_dir(&logs).unwrap();
@@ -26,7 +26,7 @@ async fn the_last_lines_are_told_oldest_first() {
 }
 
 #[tokio::test]
-async fn unknown_logs_and_impossible_numbers_are_refused() {
+async fn unknown_logs_and_invalid_numbers_are_rejected() {
     let site = Site::new().await;
     for name in ["nginx", "api-server.log", "..%2Fsignalbox"] {
         let answer = site.get(&format!("/api/logs/{name}")).await;

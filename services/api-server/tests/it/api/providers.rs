@@ -143,7 +143,7 @@ async fn without_the_router_nothing_is_loaded(site: &Site) {
 }
 
 #[tokio::test]
-async fn a_form_can_be_drawn_from_each_kind() {
+async fn each_provider_type_describes_its_form() {
     let site = Site::new().await;
     let body = site.get("/api/providers/types").await.expect(200);
     let types = body["types"].as_array().unwrap();

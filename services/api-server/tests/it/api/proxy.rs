@@ -25,7 +25,7 @@ fn idle_child() -> Value {
 }
 
 #[tokio::test]
-async fn the_status_of_nothing() {
+async fn the_status_without_services_is_stopped() {
     let site = Site::new().await;
     let body = site.get("/api/proxy/status").await.expect(200);
     let child = idle_child();
@@ -44,7 +44,7 @@ async fn the_status_of_nothing() {
 }
 
 #[tokio::test]
-async fn both_are_started_restarted_and_stopped() {
+async fn both_services_are_started_restarted_and_stopped() {
     let site = Site::with(&[], test_children()).await;
     let starting = site.post("/api/proxy/start", json!({})).await.expect(200);
     assert_eq!((&starting["success"], &starting["status"]), (&true.into(), &"starting".into()));
@@ -83,7 +83,7 @@ async fn both_are_started_restarted_and_stopped() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_started_says_why() {
+async fn a_failed_start_reports_its_reason() {
     let site = Site::new().await;
     let body = site.post("/api/proxy/start", json!({})).await.expect(500);
     assert_eq!(
@@ -111,7 +111,7 @@ async fn lifecycle_does_not_need_the_database() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_leaving_starts_nothing() {
+async fn a_server_in_shutdown_starts_nothing() {
     let mut site = Site::new().await;
     site.close_fleet().await;
     let child = idle_child();

@@ -161,7 +161,7 @@ async fn the_secrets_stay_inside(site: &Site) {
 }
 
 #[tokio::test]
-async fn an_extension_may_bring_a_login_and_nothing_else() {
+async fn an_extension_may_only_store_a_login() {
     let site = Site::new().await;
     let send = async |method: Method, path: &str, body: Value| {
         let request = Request::builder().method(method).uri(path).header("host", "localhost:3002");
@@ -184,7 +184,7 @@ async fn an_extension_may_bring_a_login_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn without_the_database_the_code_says_what_failed() {
+async fn without_the_database_the_code_names_the_operation() {
     let site = Site::new().await;
     site.store.close().await;
     for (answer, code) in [

@@ -26,7 +26,7 @@ async fn unknown_routes_and_methods_answer_in_json() {
 }
 
 #[tokio::test]
-async fn bodies_are_json_objects_of_a_bounded_size() {
+async fn bodies_are_json_objects_of_limited_size() {
     let site = Site::new().await;
     let answer = site.send(request(Method::POST, "/api/providers", "{\"id\":")).await.expect(400);
     assert_eq!(answer["error"]["type"], "entity.parse.failed");
@@ -46,7 +46,7 @@ async fn bodies_are_json_objects_of_a_bounded_size() {
 }
 
 #[tokio::test]
-async fn what_says_that_it_is_no_json_is_415() {
+async fn a_non_json_content_type_is_415() {
     let site = Site::new().await;
     let send = async |kind: Option<&str>, body: &'static str| {
         let mut request = request(Method::PUT, "/api/settings/mine", body);

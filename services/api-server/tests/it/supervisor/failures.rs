@@ -28,7 +28,7 @@ fn patient() -> Limits {
 }
 
 #[tokio::test]
-async fn fc_18_an_early_exit_is_a_failure_whatever_the_code() {
+async fn fc_18_an_early_exit_is_a_failure_with_any_code() {
     let room = Room::with(patient());
     let cause = room.failure("echo first words >&2; echo last words >&2; exit 0").await;
     assert_eq!(cause, "child exited with code 0 before it was ready\nfirst words\nlast words");
@@ -44,7 +44,7 @@ async fn fc_18_an_early_exit_is_a_failure_whatever_the_code() {
 }
 
 #[tokio::test]
-async fn fc_22_what_cannot_be_spawned_says_so() {
+async fn fc_22_a_failed_spawn_is_reported() {
     let room = Room::with(patient());
     let mut spec = room.script("");
     spec.program = "/nonexistent/program".into();
@@ -58,7 +58,7 @@ async fn fc_22_what_cannot_be_spawned_says_so() {
 }
 
 #[tokio::test]
-async fn fc_16_fc_17_nobody_becomes_ready_by_waiting() {
+async fn fc_16_fc_17_a_child_without_a_passing_health_check_is_never_ready() {
     tokio::join!(
         never_ready("echo hello >&2; sleep 1000", "it has not announced its address\nhello"),
         never_ready(r#"exec "$CHILD" me 503 me"#, "its health check answered 503"),
@@ -76,7 +76,7 @@ async fn never_ready(script: &str, reason: &str) {
 }
 
 #[tokio::test]
-async fn a_crash_is_noticed_and_told() {
+async fn a_crash_is_detected_and_reported() {
     let room = Room::with(patient());
     let running = room.up(READY).await;
     signal(running.pid.unwrap(), Signal::SIGKILL);
@@ -93,7 +93,7 @@ async fn a_crash_is_noticed_and_told() {
 }
 
 #[tokio::test]
-async fn a_crash_is_mended() {
+async fn a_crash_is_followed_by_a_restart() {
     let room = Room::with(hasty());
     let before = room.up(READY).await;
     signal(before.pid.unwrap(), Signal::SIGKILL);
@@ -103,7 +103,7 @@ async fn a_crash_is_mended() {
 }
 
 #[tokio::test]
-async fn fc_19_a_crash_loop_ends_after_eight_failures_in_a_row() {
+async fn fc_19_a_crash_loop_ends_after_eight_consecutive_failures() {
     let room = Room::with(hasty());
     let failure = room.failure("echo again >&2; exit 1").await;
     assert!(failure.starts_with("child exited with code 1 before it was ready"), "{failure}");
@@ -117,7 +117,7 @@ async fn fc_19_a_crash_loop_ends_after_eight_failures_in_a_row() {
 }
 
 #[tokio::test]
-async fn fc_21_a_permanent_failure_is_not_tried_again() {
+async fn fc_21_a_permanent_failure_is_not_retried() {
     for code in [64, 78] {
         let room = Room::with(hasty());
         room.failure(&format!("exit {code}")).await;
@@ -127,7 +127,7 @@ async fn fc_21_a_permanent_failure_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_stop_while_waiting_for_a_restart_is_a_stop() {
+async fn a_stop_during_the_restart_delay_cancels_the_restart() {
     let room = Room::with(patient());
     room.failure("exit 1").await;
     room.child.stop().await.done().await.unwrap();
@@ -135,7 +135,7 @@ async fn a_stop_while_waiting_for_a_restart_is_a_stop() {
 }
 
 #[tokio::test]
-async fn fc_27_fc_28_who_answers_no_more_is_degraded_and_then_restarted() {
+async fn fc_27_fc_28_an_unresponsive_child_is_degraded_and_then_restarted() {
     let limits = Limits { grace: Duration::from_millis(50), ..hasty() };
     let room = Room::with(limits);
     let before = room.up(READY).await;
@@ -148,7 +148,7 @@ async fn fc_27_fc_28_who_answers_no_more_is_degraded_and_then_restarted() {
 }
 
 #[tokio::test]
-async fn fc_01_a_crash_takes_the_whole_group_before_anything_new_is_spawned() {
+async fn fc_01_after_a_crash_the_whole_group_is_killed_before_a_restart() {
     let room = Room::with(hasty());
     let before = room.up(&format!("(trap '' TERM; exec sleep 1000) & echo $! >&2; {READY}")).await;
     signal(before.pid.unwrap(), Signal::SIGKILL);

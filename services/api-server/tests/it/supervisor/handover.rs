@@ -42,7 +42,7 @@ async fn a_new_generation_that_fails_is_rolled_back() {
 }
 
 #[tokio::test]
-async fn a_restart_may_bring_another_port() {
+async fn a_restart_may_change_the_port() {
     let room = Room::new();
     let before = room.up(READY).await;
     let mut spec = room.script(READY);
@@ -54,7 +54,7 @@ async fn a_restart_may_bring_another_port() {
 }
 
 #[tokio::test]
-async fn a_stop_during_a_handover_ends_both() {
+async fn a_stop_during_a_handover_stops_both_generations() {
     let room = Room::new();
     let before = room.up(READY).await;
     let restart = room.child.restart(room.script("echo $$ >&2; sleep 1000")).await;
@@ -70,7 +70,7 @@ async fn a_stop_during_a_handover_ends_both() {
 }
 
 #[tokio::test]
-async fn a_crash_during_a_handover_is_not_the_end() {
+async fn a_crash_during_a_handover_is_survived() {
     let room = Room::new();
     let before = room.up(READY).await;
     let restart = room.child.restart(room.script(&format!("sleep 0.3; {READY}"))).await;
@@ -81,7 +81,7 @@ async fn a_crash_during_a_handover_is_not_the_end() {
 }
 
 #[tokio::test]
-async fn i11_i21_nobody_is_refused_during_restarts_and_nothing_is_left_behind() {
+async fn i11_i21_restarts_refuse_no_connection_and_leave_nothing_behind() {
     let room = Room::new();
     let addr = room.up(READY).await.addr.unwrap();
     let over = Arc::new(AtomicBool::new(false));

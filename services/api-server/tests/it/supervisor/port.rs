@@ -24,7 +24,7 @@ async fn ask(addr: SocketAddr) -> std::io::Result<String> {
 }
 
 #[tokio::test]
-async fn the_port_is_open_while_it_runs_and_closed_when_it_is_stopped() {
+async fn the_port_is_open_while_the_child_runs_and_closed_after_a_stop() {
     let room = Room::new();
     let addr = room.up(READY).await.addr.unwrap();
     assert!(ask(addr).await.unwrap().starts_with("HTTP/1.1 200 "));
@@ -33,7 +33,7 @@ async fn the_port_is_open_while_it_runs_and_closed_when_it_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_child_whose_port_is_taken_at_its_start_comes_up_when_the_port_is_free() {
+async fn a_child_starts_once_its_port_becomes_free() {
     let delay = Duration::from_millis(20);
     let limits = Limits { restart_delay: delay, restart_delay_max: delay, restart_limit: 2, ..Limits::default() };
     let room = Room::with(limits);
@@ -52,7 +52,7 @@ async fn a_child_whose_port_is_taken_at_its_start_comes_up_when_the_port_is_free
 }
 
 #[tokio::test]
-async fn whoever_comes_between_two_lives_waits_for_the_second() {
+async fn a_connection_between_two_processes_waits_for_the_second() {
     let limits = Limits { restart_delay: Duration::from_millis(300), ..Limits::default() };
     let room = Room::with(limits);
     let running = room.up(READY).await;
@@ -62,7 +62,7 @@ async fn whoever_comes_between_two_lives_waits_for_the_second() {
 }
 
 #[tokio::test]
-async fn whoever_would_wait_too_long_is_told_to_come_back() {
+async fn a_connection_that_waits_too_long_gets_503() {
     let minute = Duration::from_secs(60);
     let limits = Limits {
         restart_delay: minute,
@@ -82,7 +82,7 @@ async fn whoever_would_wait_too_long_is_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn fc_12_fc_15_a_taken_port_is_named_and_nothing_is_spawned() {
+async fn fc_12_fc_15_a_port_in_use_is_reported_and_nothing_is_spawned() {
     let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = stranger.local_addr().unwrap().port();
     let room = Room::new();
@@ -106,7 +106,7 @@ async fn fc_12_fc_15_a_taken_port_is_named_and_nothing_is_spawned() {
 }
 
 #[tokio::test]
-async fn fc_14_a_port_whose_connections_linger_is_taken_at_once() {
+async fn fc_14_a_port_with_connections_in_time_wait_is_bound_at_once() {
     let room = Room::new();
     let mut spec = room.script(READY);
     spec.listen.port = free_port();
@@ -118,7 +118,7 @@ async fn fc_14_a_port_whose_connections_linger_is_taken_at_once() {
 }
 
 #[tokio::test]
-async fn another_host_on_the_same_port_is_not_refused_because_of_ourselves() {
+async fn a_host_change_on_the_same_port_does_not_conflict_with_itself() {
     let room = Room::new();
     let mut spec = room.script(READY);
     spec.listen.port = free_port();

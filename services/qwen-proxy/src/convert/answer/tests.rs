@@ -59,7 +59,7 @@ fn sse(chunks: &[Chunk]) -> String {
 }
 
 #[test]
-fn whole_answers_are_as_they_were() {
+fn whole_answers_are_unchanged() {
     for golden in goldens() {
         let mut answer = answer(&golden.tools);
         let mut chunks = Vec::new();
@@ -78,7 +78,7 @@ fn whole_answers_are_as_they_were() {
 }
 
 #[test]
-fn the_first_chunk_says_whose_answer_it_is_and_no_other() {
+fn only_the_first_chunk_has_the_role() {
     for golden in goldens() {
         assert_eq!(golden.stream.find(r#""role":"assistant""#), golden.stream.rfind(r#""role":"assistant""#));
         assert!(golden.stream.lines().next().unwrap().contains(r#""role":"assistant""#), "{}", golden.name);
@@ -86,7 +86,7 @@ fn the_first_chunk_says_whose_answer_it_is_and_no_other() {
 }
 
 #[test]
-fn the_first_text_leaves_before_the_second_is_there() {
+fn each_text_is_sent_before_the_next_arrives() {
     let golden = &goldens()[2];
     let mut answer = answer(&golden.tools);
     let mut chunks = Vec::new();
@@ -98,7 +98,7 @@ fn the_first_text_leaves_before_the_second_is_there() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_does_not_look_whole() {
+fn an_incomplete_answer_is_never_marked_complete() {
     let golden = &goldens()[4];
     let mut answer = answer(&golden.tools);
     let mut chunks = Vec::new();
@@ -110,7 +110,7 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
 }
 
 #[test]
-fn an_answer_without_anything_is_seen_to_be_empty() {
+fn an_answer_without_content_is_detected_as_empty() {
     let mut answer = answer(&json!([]));
     let mut chunks = Vec::new();
     let [created] =
@@ -127,7 +127,7 @@ fn an_answer_without_anything_is_seen_to_be_empty() {
 }
 
 #[test]
-fn usage_is_the_last_one_seen_and_never_invented() {
+fn usage_is_the_last_one_received() {
     let usage = |total_tokens| Some(Usage { prompt_tokens: 1, completion_tokens: total_tokens - 1, total_tokens });
     let delta = |usage| Event::Delta { text: "a".into(), phase: Phase::Answer, usage };
     for (events, seen) in [
@@ -145,7 +145,7 @@ fn usage_is_the_last_one_seen_and_never_invented() {
 }
 
 #[test]
-fn calls_have_ids_of_their_own() {
+fn calls_have_unique_ids() {
     let golden = &goldens()[2];
     let ids = |id: &str| {
         let tools = Tools::parse(golden.tools.as_array().unwrap()).unwrap();
@@ -178,7 +178,7 @@ fn pieces() -> impl Strategy<Value = Vec<(bool, &'static str)>> {
 
 proptest! {
     #[test]
-    fn streamed_and_whole_are_the_same(pieces in pieces(), complete: bool) {
+    fn streamed_and_whole_answers_are_equal(pieces in pieces(), complete: bool) {
         let mut answer = answer(&goldens()[2].tools);
         let mut chunks = Vec::new();
         for (thinking, text) in pieces {

@@ -22,7 +22,7 @@ fn refused(body: &Value, param: Option<&str>, code: &str, message: &str) {
 }
 
 #[test]
-fn what_clients_leave_out_has_defaults() {
+fn omitted_fields_have_defaults() {
     let ask =
         ask(&json!({"messages": [{"role": "user", "content": "hi"}], "stream": null, "model": "", "tools": null}));
     let ask = ask.unwrap();
@@ -31,7 +31,7 @@ fn what_clients_leave_out_has_defaults() {
 }
 
 #[test]
-fn what_clients_send_is_read_and_the_rest_ignored() {
+fn known_fields_are_parsed_and_others_ignored() {
     let ask = ask(&json!({
         "model": "qwen3-coder-plus",
         "messages": [
@@ -122,14 +122,14 @@ fn messages_are_checked() {
 }
 
 #[test]
-fn a_broken_call_in_the_history_is_named() {
+fn a_malformed_call_in_the_history_is_reported() {
     let history = json!([{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [{"id": "a"}]}]);
     let error = ask(&json!({"messages": history})).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("messages[1].tool_calls[0]"));
 }
 
 #[test]
-fn a_part_that_is_not_text_is_named() {
+fn a_part_that_is_not_text_is_reported() {
     for kind in ["image_url", "input_audio", "file", "video_url"] {
         let messages = json!([
             {"role": "user", "content": "hi"},
@@ -144,7 +144,7 @@ fn a_part_that_is_not_text_is_named() {
 }
 
 #[test]
-fn other_fields_are_checked_where_they_count() {
+fn other_used_fields_are_checked() {
     let with = |field: &str, value: Value| json!({"messages": [{"role": "user", "content": "hi"}], field: value});
     refused(&with("model", json!(7)), Some("model"), "invalid_request", "model must be a string");
     refused(&with("stream", json!("yes")), Some("stream"), "invalid_request", "stream must be a boolean");
@@ -156,7 +156,7 @@ fn other_fields_are_checked_where_they_count() {
 }
 
 #[test]
-fn what_is_no_json_object_says_so() {
+fn a_body_that_is_not_a_json_object_is_reported() {
     for body in ["", "{", "nonsense", "[]", "\"x\"", "{\"model\":\"a\",\"model\":\"b\",\"messages\":[]}"] {
         let error = Ask::parse(body.as_bytes()).unwrap_err();
         assert_eq!((error.param.as_deref(), error.code), (None, "invalid_json"), "{body}");
@@ -164,7 +164,7 @@ fn what_is_no_json_object_says_so() {
 }
 
 #[test]
-fn the_choice_of_a_tool_is_followed() {
+fn tool_choice_is_applied() {
     let with = |choice: Value| {
         ask(&json!({
             "messages": [{"role": "user", "content": "hi"}],
@@ -190,7 +190,7 @@ fn the_choice_of_a_tool_is_followed() {
 }
 
 #[test]
-fn a_conversation_is_known_by_its_first_exchange() {
+fn a_conversation_is_identified_by_its_first_exchange() {
     let first = talk(&json!([{"role": "system", "content": "s"}, {"role": "user", "content": "hi"}]));
     assert_eq!((first.is_first_turn(), first.opening_hash()), (true, None));
     let later = talk(&json!([
@@ -215,7 +215,7 @@ fn the_router_computes_the_same_hash() {
 }
 
 #[test]
-fn half_a_character_is_named() {
+fn an_unpaired_surrogate_is_reported() {
     let body = |content: &str| format!(r#"{{"messages":[{{"role":"user","content":{content}}}]}}"#);
     for half in [r"\ud83d", r"\uDE00", r"\uD83D"] {
         for content in
@@ -241,7 +241,7 @@ fn half_a_character_is_named() {
 }
 
 #[test]
-fn results_of_many_calls_are_told_in_linear_time() {
+fn results_of_many_calls_are_written_in_linear_time() {
     // Quadratic work (a search through all calls for each result) would take hours.
     let calls: Vec<Value> = (0..60_000)
         .map(|n| json!({"id": format!("call_{n}"), "type": "function", "function": {"name": "a", "arguments": ""}}))

@@ -36,7 +36,7 @@ fn two_results() -> Value {
 }
 
 #[test]
-fn a_chat_opens_with_all_system_messages_and_what_the_user_says() {
+fn the_first_turn_has_all_system_messages_and_the_user_text() {
     let ask = ask(&json!([
         {"role": "system", "content": "one"},
         {"role": "user", "content": "hi"},
@@ -48,7 +48,7 @@ fn a_chat_opens_with_all_system_messages_and_what_the_user_says() {
 }
 
 #[test]
-fn a_chat_without_system_messages_has_none() {
+fn a_chat_without_system_messages_sends_none() {
     assert_eq!(
         ask(&json!([{"role": "user", "content": "hi"}])).opening_prompt(),
         Prompt { system: None, user: "hi".into() }
@@ -56,7 +56,7 @@ fn a_chat_without_system_messages_has_none() {
 }
 
 #[test]
-fn tools_end_the_system_message() {
+fn tools_follow_the_system_message() {
     let user = json!({"role": "user", "content": "hi"});
     let alone = with_tools(&json!([user]), &tools());
     let instructions = alone.tools.instructions();
@@ -66,7 +66,7 @@ fn tools_end_the_system_message() {
 }
 
 #[test]
-fn a_later_turn_brings_everything_new() {
+fn a_later_turn_has_every_new_message() {
     assert_eq!(
         ask(&two_results()).next_prompt(false),
         Prompt {
@@ -81,7 +81,7 @@ fn a_later_turn_brings_everything_new() {
 }
 
 #[test]
-fn a_new_system_message_is_told_in_the_users_text() {
+fn a_new_system_message_is_sent_in_the_user_text() {
     let later = ask(&json!([
         {"role": "system", "content": "old"},
         {"role": "user", "content": "hi"},
@@ -94,7 +94,7 @@ fn a_new_system_message_is_told_in_the_users_text() {
 }
 
 #[test]
-fn new_tools_are_told_at_once() {
+fn changed_tools_are_sent_at_once() {
     let history = json!([
         {"role": "user", "content": "hi"},
         {"role": "assistant", "content": "ho"},
@@ -108,13 +108,13 @@ fn new_tools_are_told_at_once() {
 }
 
 #[test]
-fn an_answer_at_the_end_is_to_be_continued() {
+fn a_final_assistant_message_is_continued() {
     let messages = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]);
     assert_eq!(ask(&messages).next_prompt(false).user, "Go on.");
 }
 
 #[test]
-fn a_call_the_client_insists_on_is_asked_for() {
+fn a_required_tool_call_is_requested() {
     let body = |choice: Value| json!({"messages": [{"role": "user", "content": "hi"}], "tools": tools(), "tool_choice": choice});
     let user = |choice| Ask::parse(body(choice).to_string().as_bytes()).unwrap().opening_prompt().user;
     assert_eq!(user(json!("required")), "(Call at least one tool in your next message.)\n\nhi");
@@ -125,7 +125,7 @@ fn a_call_the_client_insists_on_is_asked_for() {
 }
 
 #[test]
-fn a_lost_chat_is_told_again() {
+fn a_lost_chat_is_replayed() {
     assert_eq!(
         ask(&two_results()).replay_prompt(),
         Prompt {
@@ -145,7 +145,7 @@ fn a_lost_chat_is_told_again() {
 }
 
 #[test]
-fn a_first_turn_told_again_is_a_first_turn() {
+fn a_replayed_first_turn_equals_a_first_turn() {
     let first = ask(&json!([{"role": "system", "content": "s"}, {"role": "user", "content": "hi"}]));
     assert_eq!(first.replay_prompt(), first.opening_prompt());
 }
@@ -168,7 +168,7 @@ fn history() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn there_is_always_something_to_say(messages in history(), with: bool) {
+    fn a_prompt_is_never_empty(messages in history(), with: bool) {
         let body = json!({"messages": messages, "tools": if with { tools() } else { json!([]) }});
         if let Ok(ask) = Ask::parse(body.to_string().as_bytes()) {
             for prompt in [ask.opening_prompt(), ask.next_prompt(with), ask.replay_prompt()] {
@@ -180,7 +180,7 @@ proptest! {
     }
 
     #[test]
-    fn no_body_is_too_odd(body in ".*", json in "[{}\\[\\]\",:a-z0-9]{0,40}") {
+    fn any_valid_body_yields_a_prompt(body in ".*", json in "[{}\\[\\]\",:a-z0-9]{0,40}") {
         let _ = Ask::parse(body.as_bytes());
         let _ = Ask::parse(format!("{{\"messages\":{json}}}").as_bytes());
     }

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn events_and_old_answers_are_passed_over() {
+    async fn events_and_stale_responses_are_skipped() {
         let (mut tools, browser) = against(&[
             "{\"method\":\"Target.targetCreated\",\"params\":{}}\0{\"id\":1,\"result\":{\"n\":7}}\0{\"id\":9,\"result\":{}}\0",
             "{\"id\":2,\"result\":{}}\0",
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_goes_wrong_is_said_without_the_answer() {
+    async fn errors_do_not_contain_the_response() {
         for (answers, said) in [
             (&["{\"id\":1,\"error\":{\"message\":\"no\"}}\0"][..], "it refused One: no"),
             (&["{\"id\":1,\"result\":[\"canary\"]}\0"], "its answer to One cannot be understood"),

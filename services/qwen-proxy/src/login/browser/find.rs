@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chrome_anywhere_comes_before_chromium() {
+    fn chrome_is_preferred_to_chromium() {
         let found = candidates(OsStr::new("/usr/local/bin:/usr/bin"), Path::new("/home/u"), false);
         let place = |file: &str| found.iter().position(|found| found == Path::new(file)).unwrap();
         assert!(place("/usr/bin/google-chrome") < place("/usr/local/bin/chromium"));
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn on_macos_applications_come_first() {
+    fn macos_applications_are_preferred() {
         let found = candidates(OsStr::new("/usr/bin"), Path::new("/Users/u"), true);
         assert_eq!(found[0], Path::new("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"));
         assert!(found.contains(&"/Users/u/Applications/Chromium.app/Contents/MacOS/Chromium".into()));

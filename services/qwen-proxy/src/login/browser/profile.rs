@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_is_empty_private_and_gone_afterwards() {
+    async fn the_profile_is_empty_private_and_removed() {
         let data = tempfile::tempdir().unwrap();
         fs::create_dir_all(data.path().join("login-browser/left/over")).unwrap();
         let profile = Profile::create(data.path()).unwrap();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn two_logins_do_not_share_it() {
+    fn two_logins_do_not_share_a_profile() {
         let data = tempfile::tempdir().unwrap();
         let first = Profile::create(data.path()).unwrap();
         assert!(matches!(Profile::create(data.path()), Err(Failure::Busy)));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_words_are_one_plain_line() {
+    fn the_last_output_is_one_plain_line() {
         let data = tempfile::tempdir().unwrap();
         let profile = Profile::create(data.path()).unwrap();
         assert_eq!(profile.last_words(), None);

@@ -30,7 +30,7 @@ fn text(data: &[&str]) -> String {
 }
 
 #[test]
-fn the_ids_come_first() {
+fn the_first_event_has_the_ids() {
     let created =
         |parent_id: &str| Event::Created { chat_id: "c".into(), parent_id: parent_id.into(), response_id: "7".into() };
     assert_eq!(one(r#"{"response.created":{"chat_id":"c","parent_id":"p","response_id":7}}"#), created("p"));
@@ -38,7 +38,7 @@ fn the_ids_come_first() {
 }
 
 #[test]
-fn text_brings_the_usage_so_far() {
+fn text_events_have_the_current_usage() {
     let usage = Some(Usage { prompt_tokens: 33, completion_tokens: 2, total_tokens: 35 });
     assert_eq!(
         one(
@@ -54,7 +54,7 @@ fn text_brings_the_usage_so_far() {
 }
 
 #[test]
-fn an_odd_usage_costs_no_text() {
+fn malformed_usage_does_not_lose_text() {
     let usage = |prompt_tokens, completion_tokens| {
         let total_tokens = prompt_tokens + completion_tokens;
         Some(Usage { prompt_tokens, completion_tokens, total_tokens })
@@ -102,7 +102,7 @@ fn a_content_may_have_parts() {
 }
 
 #[test]
-fn a_character_may_be_cut_between_two_events() {
+fn surrogate_halves_of_two_events_are_joined() {
     let halves = [with_content(r#""a\ud83d""#), with_content(r#""\ude00b""#)];
     assert_eq!(text(&[&halves[0], &halves[1]]), "a\u{1F600}b");
     let empty = [with_content(r#""""#), with_content("null"), r#"{"usage":{"input_tokens":1}}"#.to_owned()];
@@ -115,7 +115,7 @@ fn a_character_may_be_cut_between_two_events() {
 }
 
 #[test]
-fn half_a_character_costs_no_more_than_itself() {
+fn an_unpaired_surrogate_does_not_lose_other_text() {
     for (content, said) in [
         (r#""a\ud83db""#, "a\u{FFFD}b"),
         (r#""a\ude00b""#, "a\u{FFFD}b"),
@@ -135,7 +135,7 @@ fn half_a_character_costs_no_more_than_itself() {
 }
 
 #[test]
-fn odd_neighbours_cost_no_text() {
+fn malformed_fields_do_not_lose_text() {
     for data in [
         r#"{"choices":[{"delta":{"content":"a","phase":7,"status":null,"role":{}}}]}"#,
         r#"{"choices":{"delta":{"content":"a"}}}"#,
@@ -153,7 +153,7 @@ fn odd_neighbours_cost_no_text() {
 }
 
 #[test]
-fn a_phase_that_is_not_the_answer_is_thinking() {
+fn other_phases_than_answer_are_thinking() {
     for phase in ["think", "thinking_summary", "web_search"] {
         let data = format!(r#"{{"choices":[{{"delta":{{"content":"Hm","phase":"{phase}","status":"finished"}}}}]}}"#);
         assert_eq!(one(&data), delta("Hm", Phase::Thinking, None), "{phase} does not finish the answer");
@@ -170,7 +170,7 @@ fn a_phase_that_is_not_the_answer_is_thinking() {
 }
 
 #[test]
-fn the_last_event_may_bring_text() {
+fn the_last_event_may_contain_text() {
     for (content, text) in [(r#""""#, ""), ("null", ""), (r#""!""#, "!")] {
         let data = format!(
             r#"{{"choices":[{{"delta":{{"content":{content},"role":"assistant","status":"finished","phase":"answer"}}}}]}}"#
@@ -190,7 +190,7 @@ fn the_last_event_may_bring_text() {
 }
 
 #[test]
-fn errors_are_understood_in_every_shape() {
+fn errors_are_parsed_in_every_shape() {
     for (data, code) in [
         (r#"{"success":false,"request_id":"x","data":{"code":"RateLimited","details":"quota"}}"#, "insufficient_quota"),
         (r#"{"error":{"code":"internal_error"},"response_id":"r"}"#, "qwen_api_error"),
@@ -224,7 +224,7 @@ fn errors_are_understood_in_every_shape() {
 }
 
 #[test]
-fn what_is_not_known_is_passed_over() {
+fn unknown_events_are_skipped() {
     for data in [
         "",
         "[DONE]",
@@ -243,7 +243,7 @@ fn what_is_not_known_is_passed_over() {
 }
 
 #[test]
-fn an_answer_may_come_whole() {
+fn an_answer_may_arrive_whole() {
     let body = br#"{"success":true,"request_id":"x","data":{"chat_id":"","parent_id":"p","message_id":"m","choices":[{"message":{"role":"assistant","content":"a"}}]}}"#;
     let created = Event::Created { chat_id: String::new(), parent_id: "p".into(), response_id: "m".into() };
     assert_eq!(whole(body), [created, Event::Finished { text: "a".into(), usage: None }]);

@@ -30,7 +30,7 @@ fn stream() -> Vec<String> {
 }
 
 #[test]
-fn every_join_of_events_gives_the_same_answer() {
+fn joined_events_give_the_same_answer() {
     let stream = stream();
     let apart = events(stream.iter().map(|event| event.as_bytes()));
     let text: String = apart
@@ -56,7 +56,7 @@ fn every_join_of_events_gives_the_same_answer() {
 }
 
 #[test]
-fn every_cut_gives_the_same_answer() {
+fn events_split_anywhere_give_the_same_answer() {
     let stream = stream().concat();
     for stream in [stream.clone(), stream.replace('\n', "\r\n"), stream.replace('\n', "\r")] {
         let stream = stream.as_bytes();
@@ -85,7 +85,7 @@ fn a_line_may_be_as_long_as_an_answer() {
 }
 
 #[test]
-fn what_came_before_an_endless_event_is_kept() {
+fn events_before_an_oversized_event_are_kept() {
     let mut reader = EventReader::new();
     reader.push(Bytes::from(word("one"))).unwrap();
     let piece = Bytes::from(vec![b'x'; 1 << 20]);
@@ -96,7 +96,7 @@ fn what_came_before_an_endless_event_is_kept() {
 
 proptest! {
     #[test]
-    fn any_cuts_and_joins_give_the_same_answer(cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
+    fn any_chunking_gives_the_same_answer(cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
         let stream = stream().concat();
         let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len())).collect();
         at.sort_unstable();

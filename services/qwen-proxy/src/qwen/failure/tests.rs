@@ -9,7 +9,7 @@ fn refusal(code: &str, details: &str) -> String {
 }
 
 #[test]
-fn every_voice_is_understood() {
+fn every_known_failure_is_recognised() {
     for (status, content_type, body, code, shown) in [
         (200, "text/html; charset=utf-8", WAF.to_owned(), "waf_challenge", 401),
         (405, "text/html", WAF.to_owned(), "waf_challenge", 401),
@@ -47,7 +47,7 @@ fn every_voice_is_understood() {
 }
 
 #[test]
-fn an_answer_is_no_failure() {
+fn an_event_stream_is_not_a_failure() {
     for (content_type, body) in [
         ("application/json", r#"{"success":true,"data":{"id":"x"}}"#),
         ("application/json", r#"{"data":[]}"#),
@@ -60,14 +60,14 @@ fn an_answer_is_no_failure() {
 }
 
 #[test]
-fn an_error_event_is_understood() {
+fn an_error_event_is_parsed() {
     let failure = of_json(br#"{"error":{"code":"internal_error","details":"Oops"},"response_id":"r"}"#).unwrap();
     assert_eq!(failure, Failure::Refused("Oops".into()));
     assert_eq!(of_json(br#"{"error":"plain"}"#), Some(Failure::Refused("plain".into())));
 }
 
 #[test]
-fn a_limit_says_how_long_to_wait() {
+fn a_rate_limit_has_its_wait_time() {
     let quota = of_json(refusal("RateLimited", "limit").as_bytes()).unwrap();
     assert_eq!((quota.retry_after(), quota.rest()), (Some(Duration::from_secs(17 * 3600)), None));
     assert!(quota.to_string().contains("wait 17 hours"), "{quota}");
@@ -79,7 +79,7 @@ fn a_limit_says_how_long_to_wait() {
 }
 
 #[test]
-fn what_the_site_says_is_cut() {
+fn error_texts_of_the_site_are_truncated() {
     let long = "x".repeat(5000);
     let failure = judge(StatusCode::IM_A_TEAPOT, "text/plain", None, format!("a\u{7}{long}").as_bytes()).unwrap();
     assert!(failure.to_string().len() < 500 && !failure.to_string().contains('\u{7}'));

@@ -80,7 +80,7 @@ fn calls_follow_each_other() {
 }
 
 #[test]
-fn what_is_not_declared_is_text() {
+fn undeclared_tags_are_text() {
     for input in [
         "<b>bold</b> <reader><path>a</path></reader> 1 < 2 <READ></READ>",
         "Use `<read>` with a path. </read>",
@@ -99,13 +99,13 @@ fn what_is_not_declared_is_text() {
 }
 
 #[test]
-fn a_false_start_does_not_hide_a_call() {
+fn an_incomplete_tag_does_not_hide_a_call() {
     scans("<read> or <<read><path>a</path></read>", &[text("<read> or <"), call("read", r#"{"path":"a"}"#)]);
     scans("\n<read>\n<read><path>a</path></read>", &[text("\n<read>\n"), call("read", r#"{"path":"a"}"#)]);
 }
 
 #[test]
-fn values_are_kept_as_they_are() {
+fn values_are_kept_verbatim() {
     let content = "if a < b && c > d { \"x\" }\n\n&lt;<path>inner</path></read></write>";
     scans(
         &format!("<write><path>a</path>\n<content>\n{content}\n</content></write>"),
@@ -118,7 +118,7 @@ fn values_are_kept_as_they_are() {
 }
 
 #[test]
-fn a_closing_tag_inside_a_value_survives() {
+fn a_closing_tag_inside_a_value_is_kept() {
     scans(
         "<write><content>a </content> b</path> </write> c</content><path>p</path></write>",
         &[call("write", r#"{"content":"a </content> b</path> </write> c","path":"p"}"#)],
@@ -130,7 +130,7 @@ fn a_closing_tag_inside_a_value_survives() {
 }
 
 #[test]
-fn a_parameter_is_given_once() {
+fn a_repeated_parameter_is_part_of_the_first_value() {
     scans(
         "<write><path>p</path><content>a</content><content>b</content></write>",
         &[call("write", r#"{"path":"p","content":"a</content><content>b"}"#)],
@@ -168,7 +168,7 @@ fn a_tag_of_the_same_name_inside_a_value_keeps_its_closing_tag() {
 }
 
 #[test]
-fn a_parameter_may_be_called_like_its_tool() {
+fn a_parameter_may_have_the_name_of_its_tool() {
     let declared = json!({"type": "object", "properties": {"find": {"type": "string"}}});
     let tools = Tools::parse(&[json!({"type": "function", "function": {"name": "find", "parameters": declared}})]);
     let mut scanner = Scanner::new(&tools.unwrap());
@@ -178,13 +178,13 @@ fn a_parameter_may_be_called_like_its_tool() {
 }
 
 #[test]
-fn parameters_nobody_declared_are_passed_on() {
+fn undeclared_parameters_are_passed_on() {
     scans("<read><file>a</file></read>", &[call("read", r#"{"file":"a"}"#)]);
     scans("<read><path>a</path>\n<limit>5</limit></read>", &[call("read", r#"{"path":"a","limit":5}"#)]);
 }
 
 #[test]
-fn calls_that_do_not_match_up_are_all_read_at_the_end() {
+fn unbalanced_calls_are_all_parsed_at_the_end() {
     for calls in [1, 2, 7, 50, 500] {
         let input = "<read><path>a</path><limit>5</limit></read>\n".repeat(calls);
         let expected = vec![call("read", r#"{"path":"a","limit":5}"#); calls];
@@ -197,7 +197,7 @@ fn calls_that_do_not_match_up_are_all_read_at_the_end() {
 }
 
 #[test]
-fn the_work_is_linear() {
+fn scanning_takes_linear_time() {
     let many = |part: &str, length: usize| part.repeat(length / part.len());
     let names = |length: usize| (0..length / 16).map(|n| format!("<p{n}>x</p{n}>")).collect::<String>();
     type Make<'a> = &'a dyn Fn(usize) -> String;
@@ -233,7 +233,7 @@ fn the_work_is_linear() {
 }
 
 #[test]
-fn a_call_that_never_ends_is_text() {
+fn an_unclosed_call_is_text() {
     for input in [
         "<read>",
         "<read><path>a</path>",
@@ -246,7 +246,7 @@ fn a_call_that_never_ends_is_text() {
 }
 
 #[test]
-fn what_does_not_match_up_is_text_when_the_answer_was_cut() {
+fn unbalanced_tags_of_a_truncated_answer_are_text() {
     for (input, whole) in [
         (
             "<write><content>a <content> b</content><path>p</path></write>",
@@ -260,7 +260,7 @@ fn what_does_not_match_up_is_text_when_the_answer_was_cut() {
 }
 
 #[test]
-fn a_call_leaves_with_its_last_letter() {
+fn a_call_is_emitted_with_its_last_character() {
     let mut scanner = Scanner::new(&tools());
     let mut out = Vec::new();
     scanner.push("ok <read><path>a</path></read", &mut out);
@@ -270,7 +270,7 @@ fn a_call_leaves_with_its_last_letter() {
 }
 
 #[test]
-fn without_tools_everything_passes() {
+fn without_tools_text_passes_unchanged() {
     let mut scanner = Scanner::new(&Tools::default());
     let mut out = Vec::new();
     for part in ["<read", "><path>a</path></read>"] {
@@ -342,7 +342,7 @@ fn document() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn cuts_change_nothing(
+    fn chunking_does_not_change_the_result(
         input in markup(),
         places in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
         complete: bool,
@@ -351,7 +351,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_of_a_text_is_lost(input in markup(), complete: bool) {
+    fn no_text_is_lost(input in markup(), complete: bool) {
         let pieces = scanned([&*input], complete);
         if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
             let whole = if input.is_empty() { Vec::new() } else { vec![text(&input)] };
@@ -360,7 +360,7 @@ proptest! {
     }
 
     #[test]
-    fn text_leaves_at_once(parts in prop::collection::vec("[a-z<>/ ]{0,6}|<re|ad|>|_all|write", 0..12)) {
+    fn text_is_emitted_at_once(parts in prop::collection::vec("[a-z<>/ ]{0,6}|<re|ad|>|_all|write", 0..12)) {
         let mut scanner = Scanner::new(&tools());
         let (mut seen, mut out) = (String::new(), Vec::new());
         for part in &parts {
@@ -379,7 +379,7 @@ proptest! {
     }
 
     #[test]
-    fn documents_about_calls_survive(content in document(), content_first: bool, after in " [a-z]+") {
+    fn documents_about_calls_are_unchanged(content in document(), content_first: bool, after in " [a-z]+") {
         let mut arguments = [("path", "p".to_owned()), ("content", content.clone())];
         let (path, content) = (r#""path":"p""#, format!(r#""content":{}"#, json!(content)));
         let whole = if content_first { format!("{{{content},{path}}}") } else { format!("{{{path},{content}}}") };
@@ -391,7 +391,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(path in "[^<]*", content in "[a-z\n<>/ é]*", before in "[a-z]+ ", more in 0..3_usize) {
+    fn written_calls_are_parsed_back(path in "[^<]*", content in "[a-z\n<>/ é]*", before in "[a-z]+ ", more in 0..3_usize) {
         let arguments = format!(r#"{{"path":{},"content":{}}}"#, json!(path), json!(content));
         let written = Call { name: "write".into(), arguments };
         let mut expected = vec![text(&before)];

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_resolved_where_they_end() {
+    fn references_resolve_to_their_target() {
         let root = json!({
             "properties": {
                 "state": {"$ref": "#/$defs/State", "description": "beside"},
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_references_ends_somewhere() {
+    fn a_long_chain_of_references_is_bounded() {
         let next = |n: usize| json!({"properties": {"next": {"$ref": format!("#/$defs/d{n}")}}});
         let definitions: Value = (0..20_000).map(|n| (format!("d{n}"), next(n + 1))).collect();
         let mut root = next(0);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_cannot_grow_without_end() {
+    fn an_expanded_schema_is_bounded() {
         let names: Vec<String> = (0..12).map(|n| format!("d{n}")).collect();
         let all: Value = names.iter().map(|name| (name.clone(), json!({"$ref": format!("#/$defs/{name}")}))).collect();
         let definitions: Value = names.iter().map(|name| (name.clone(), json!({"properties": all}))).collect();

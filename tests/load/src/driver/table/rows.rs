@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_stand_apart() {
+    fn thousands_are_separated() {
         for (value, text) in [(0.4, "0"), (999.0, "999"), (1000.0, "1,000"), (-1234.0, "-1,234"), (1e6, "1,000,000")] {
             assert_eq!(grouped(value), text);
         }

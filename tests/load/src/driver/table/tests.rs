@@ -31,7 +31,7 @@ fn line(text: &str, what: &str) -> Vec<String> {
 }
 
 #[test]
-fn figures_are_ratios_and_goals_are_judged() {
+fn figures_are_ratios_compared_with_their_goals() {
     let text = markdown(&results(&[
         ("A", Null, sample(50_000.0, 18.0, 100.0)),
         ("A", JournalOff, sample(40_000.0, 20.0, 100.0)),
@@ -44,7 +44,7 @@ fn figures_are_ratios_and_goals_are_judged() {
 }
 
 #[test]
-fn latency_is_what_is_added() {
+fn latency_is_the_difference_to_the_upstream() {
     let text = markdown(&results(&[
         ("R2000", Direct, sample(1.0, 0.0, 100.0)),
         ("R2000", Null, sample(1.0, 0.0, 200.0)),
@@ -55,14 +55,14 @@ fn latency_is_what_is_added() {
 }
 
 #[test]
-fn noise_is_said() {
+fn noisy_measurements_are_marked() {
     let loud = Sample { noise: 1.2, ..sample(1.0, 1.0, 1.0) };
     let text = markdown(&results(&[("A", Null, sample(1.0, 1.0, 1.0)), ("A", JournalOn, loud)]));
     assert!(text.ends_with("\nDoubtful: others used the machine during 1 of 2 measurements.\n"), "{text}");
 }
 
 #[test]
-fn what_was_left_out_is_said() {
+fn omitted_measurements_are_listed() {
     let mut results = results(&[("A", Null, sample(1.0, 1.0, 1.0))]);
     results.notes.push("nginx is not installed".to_owned());
     results.failures.push("A of null: it is gone".to_owned());
@@ -75,7 +75,7 @@ fn what_was_left_out_is_said() {
 }
 
 #[test]
-fn qwen_proxy_has_a_table_of_its_own() {
+fn qwen_proxy_has_its_own_table() {
     let text = markdown(&results(&[
         ("Q50", QwenSite, sample(50.0, 0.0, 1000.0)),
         ("Q50", QwenProxy, sample(50.0, 300.0, 1500.0)),

@@ -131,7 +131,7 @@ proptest! {
     /// For every sequence of events: only permitted transitions; never two serving processes; a correct count of
     /// draining ones; a deadline in every state that waits for an event; and no process at rest.
     #[test]
-    fn i6_no_history_breaks_the_table(script in history(50)) {
+    fn i6_no_event_sequence_violates_the_invariants(script in history(50)) {
         let mut now = Instant::now();
         let mut machine = machine();
         let mut world = World::default();
