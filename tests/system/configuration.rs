@@ -277,7 +277,7 @@ async fn secrets_of_the_server_cannot_be_referenced() {
     };
     for name in ["API_TOKEN", "PATH", "SIGNALBOX_KEY"] {
         let said = apply(&format!("${{env:{name}}}")).await;
-        assert!(said.contains("cannot be named over HTTP"), "{name}: {said}");
+        assert!(said.contains("cannot be referenced over HTTP"), "{name}: {said}");
     }
     let key = ways.stack.home.data().join("secret.key");
     assert!(key.exists());
@@ -318,7 +318,7 @@ async fn a_reachable_host_requires_client_keys() {
 async fn a_duplicate_provider_declaration_is_rejected() {
     let ways = Ways::open().await;
     let yaml = "providers:\n  x:\n    type: lm-studio\n  y:\n    type: echo\n  x:\n    type: openai\n";
-    let told = "providers.x: is given twice, on lines 2 and 6";
+    let told = "providers.x: declared twice, on lines 2 and 6";
     let answer = ways.stack.api.request(http::Method::POST, "/api/config/apply?format=yaml", yaml).await;
     assert!(answer.expect(400).text().contains(told));
     let file = ways.file("document.yaml", yaml);
@@ -326,7 +326,7 @@ async fn a_duplicate_provider_declaration_is_rejected() {
     assert!(typed.stderr.contains(told), "{}", typed.stderr);
     let json = r#"{"providers": {"x": {"type": "echo", "type": "openai"}}}"#;
     let answer = ways.stack.api.request(http::Method::POST, "/api/config/apply?format=json", json).await;
-    assert!(answer.expect(400).text().contains("providers.x.type: is given twice"));
+    assert!(answer.expect(400).text().contains("providers.x.type: declared twice"));
 }
 
 #[cfg(target_os = "linux")]

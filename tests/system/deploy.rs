@@ -169,7 +169,7 @@ async fn nssm_scripts_use_only_known_options_and_run_only_on_windows() {
     assert!(plan["text"].as_str().unwrap().contains(&format!("set \"DATA={}\"\r\n", home.data().display())), "{plan}");
     for action in ["install", "uninstall"] {
         let refused = type_in(&format!("service {action} --manager nssm")).await.expect(1);
-        assert!(refused.stderr.contains("NSSM is a program for Windows"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("NSSM is available on Windows only"), "{}", refused.stderr);
         assert!(!home.data().join("nssm-install.cmd").exists());
     }
 }

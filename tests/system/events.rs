@@ -263,12 +263,12 @@ async fn unknown_logs_cannot_be_read() {
     let stack = Stack::start().await;
     let Some(mut listener) = Listener::connect(&stack.api, "websocket").await else { return };
     for (said, why) in [
-        (r#"logs:subscribe {"service": "../signalbox"}"#, "there is no such log"),
-        (r#"logs:subscribe {"service": "provider-router-65"}"#, "there is no such log"),
-        (r#"logs:subscribe {"service": "combined", "lines": 5001}"#, "lines takes a number up to 5000"),
-        (r#"logs:subscribe {"service": 7}"#, "say which log"),
-        ("logs:subscribe", "say which log"),
-        ("logs:unsubscribe", "say which log"),
+        (r#"logs:subscribe {"service": "../signalbox"}"#, "the log does not exist"),
+        (r#"logs:subscribe {"service": "provider-router-65"}"#, "the log does not exist"),
+        (r#"logs:subscribe {"service": "combined", "lines": 5001}"#, "lines must be at most 5000"),
+        (r#"logs:subscribe {"service": 7}"#, "name a log"),
+        ("logs:subscribe", "name a log"),
+        ("logs:unsubscribe", "name a log"),
     ] {
         listener.tell(said).await;
         let refused = listener.until(|event, _| event == "logs:error").await;

@@ -188,7 +188,7 @@ async fn a_shutdown_by_another_process_is_not_a_crash() {
     .await;
     let last = &after["providerRouter"]["lastFailure"];
     assert_eq!((&last["code"], &last["exitCode"]), (&json!("left"), &json!(0)), "{after}");
-    assert!(last["message"].as_str().unwrap().starts_with("provider-router left in good order"), "{last}");
+    assert!(last["message"].as_str().unwrap().starts_with("provider-router exited normally"), "{last}");
     assert_eq!(port(&after, "providerRouter"), port(&before, "providerRouter"));
 }
 

@@ -150,7 +150,7 @@ async fn a_browser_does_not_outlive_a_login_that_was_killed() {
     assert!(home.data().join("login-browser").exists());
     let again = start(&home, &["--headless", "--browser", "/bin/false"], Stdio::null());
     let (code, said) = ended(again).await;
-    assert!(code == Some(73) && said.contains("the browser has ended"), "{said}");
+    assert!(code == Some(73) && said.contains("the browser exited"), "{said}");
     assert_nothing_left(&home).await;
 }
 
@@ -189,9 +189,9 @@ async fn missing_requirements_are_reported() {
         (&["login", "--timeout", "soon"], ("DISPLAY", ":0"), 64, "not a duration"),
         (&["login", "--paste", "--db-path", "/dev/null/no"], ("DISPLAY", ""), 75, "the database cannot be used"),
         (&["login", "--paste"], ("SIGNALBOX_KEY", "canary"), 78, "SIGNALBOX_KEY"),
-        (&["login", "--paste"], ("DISPLAY", ""), 64, "nothing was given"),
-        (&["credentials", "use", "7"], ("DISPLAY", ""), 64, "there is no login 7"),
-        (&["credentials", "remove", "7"], ("DISPLAY", ""), 64, "there is no login 7"),
+        (&["login", "--paste"], ("DISPLAY", ""), 64, "no input was given"),
+        (&["credentials", "use", "7"], ("DISPLAY", ""), 64, "login 7 does not exist"),
+        (&["credentials", "remove", "7"], ("DISPLAY", ""), 64, "login 7 does not exist"),
     ] {
         let launch = args.iter().fold(Launch::default().env(env.0, env.1), |launch, arg| launch.arg(*arg));
         let (exit, said) = launch.run_to_exit("qwen-proxy").await;

@@ -136,7 +136,7 @@ impl LoneRouter {
         match requests::get(&self.store, &RequestKey::Uuid(id.to_owned())).await {
             Ok(found) => Some(found).filter(|(request, _)| request.status != RequestStatus::Pending),
             Err(signalbox_store::Error::NotFound { .. }) => None,
-            Err(error) => panic!("the log cannot be read: {error}"),
+            Err(error) => panic!("cannot read the log: {error}"),
         }
     }
 

@@ -66,7 +66,7 @@ async fn fc_40_a_directory_without_permissions_delays_only_the_log() {
     if !nix::unistd::geteuid().is_root() {
         // Other users cannot start the services as a different user, and would be affected by the changed permissions
         // themselves.
-        assert!(std::env::var_os("CI").is_none(), "this test has to run as root in CI");
+        assert!(std::env::var_os("CI").is_none(), "this test must run as root in CI");
         return;
     }
     let gateway = Gateway::launch(Launch::default().uid(NOBODY)).await;

@@ -180,8 +180,8 @@ async fn fc_16_fc_17_readiness_requires_a_passing_health_check() {
     for (words, reason) in [
         ("silent", "it has not announced its address"),
         ("chatty", "it has not announced its address"),
-        ("unready", "its health check answered 503"),
-        ("stranger", "another process answers at its address"),
+        ("unready", "its health check returned status 503"),
+        ("stranger", "another process responds at its address"),
     ] {
         let child = ward.failure(words).await;
         assert_eq!(child["lastFailure"]["code"], "startup_timeout", "{child}");

@@ -224,9 +224,9 @@ async fn an_invalid_number_of_workers_is_rejected() {
     let type_in = async |line: &str| shell.api_server(&line.split(' ').collect::<Vec<_>>()).await;
     for wrong in ["0", "65"] {
         let refused = type_in(&format!("config --workers {wrong}")).await.expect(1);
-        assert!(refused.stderr.contains("services.workers takes a number from 1 to 64"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("services.workers must be from 1 to 64"), "{}", refused.stderr);
     }
     assert_eq!(type_in("config --workers 2").await.expect(0).after("Updated services.workers = "), "2");
     let (code, message) = Launch::default().env("ROUTER_WORKERS", "65").run_to_exit("api-server").await;
-    assert!(code == Some(78) && message.contains("services.workers takes a number from 1 to 64"), "{message}");
+    assert!(code == Some(78) && message.contains("services.workers must be from 1 to 64"), "{message}");
 }

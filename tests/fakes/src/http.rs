@@ -145,7 +145,7 @@ async fn read_chunked(wire: &mut Wire) -> Result<Bytes, NoRequest> {
         // Trailer sections are not supported: clients send none to a provider, and one would be rejected here.
         let chunk = take(wire, size + 2).await?;
         if !chunk.ends_with(b"\r\n") {
-            return Err(NoRequest::Bad("a chunk does not end where it says"));
+            return Err(NoRequest::Bad("a chunk does not end at its declared length"));
         }
         if size == 0 {
             return Ok(body.freeze());

@@ -263,7 +263,7 @@ impl Turn {
             429 => ("rate_limit_error", "rate_limit_exceeded"),
             _ => ("server_error", "server_error"),
         };
-        let message = format!("The fake provider answers {status}, as its script says.");
+        let message = format!("The fake provider responds with {status}, as scripted.");
         let body =
             serde_json::json!({"error": {"message": message, "type": kind, "param": null, "code": code}}).to_string();
         Self { status, ..Self::raw("application/json", body) }

@@ -62,8 +62,8 @@ impl CommandLine {
     async fn ended(program: &str, words: &[&str], mut child: Child) -> Typed {
         let what = format!("the end of `{program} {}`", words.join(" "));
         // The output is short enough to fit into the pipes.
-        eventually(&what, async || child.try_wait().expect("a child can be asked")).await;
-        let output = child.wait_with_output().expect("the output of a child");
+        eventually(&what, async || child.try_wait().expect("the state of the child is available")).await;
+        let output = child.wait_with_output().expect("the output of the child");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Typed { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }

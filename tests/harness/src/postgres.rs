@@ -88,7 +88,7 @@ impl Postgres {
         command.arg("--maintenance-db").arg(self.url()).args(["--template", "template0", &name]);
         installation::run(command).await.expect("createdb");
         let url = with_database(&self.url(), &name);
-        self.databases.lock().expect("nobody panics here").push(name);
+        self.databases.lock().expect("the lock is not poisoned").push(name);
         url
     }
 
@@ -117,7 +117,7 @@ impl Postgres {
     fn cluster(&mut self) -> &mut Cluster {
         match &mut self.server {
             Server::Own(cluster) => cluster,
-            Server::Foreign(_) | Server::Shared(_) => panic!("others use this server: take launch_own"),
+            Server::Foreign(_) | Server::Shared(_) => panic!("the server is shared; use launch_own"),
         }
     }
 }

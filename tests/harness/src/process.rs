@@ -72,7 +72,7 @@ impl Process {
     pub async fn line_after(&mut self, prefix: &str) -> String {
         let what = format!("a line `{prefix}…` of {}", self.name);
         eventually(&what, async || {
-            let exited = self.child.try_wait().expect("a child can be asked");
+            let exited = self.child.try_wait().expect("the state of the child is available");
             let stdout = self.stdout();
             // The last line may be incomplete until its line end is written.
             let complete = stdout.rfind('\n').map_or("", |end| &stdout[..end]);
@@ -98,7 +98,7 @@ impl Process {
     /// # Panics
     /// Panics if it cannot be killed.
     pub async fn kill9(&mut self) {
-        self.child.kill().expect("a child can be killed");
+        self.child.kill().expect("the child can be killed");
         self.wait_exit().await;
     }
 
@@ -108,7 +108,7 @@ impl Process {
     /// Panics if it does not end.
     pub async fn wait_exit(&mut self) -> ExitStatus {
         let what = format!("the end of {}", self.name);
-        eventually(&what, async || self.child.try_wait().expect("a child can be asked")).await
+        eventually(&what, async || self.child.try_wait().expect("the state of the child is available")).await
     }
 
     /// Returns whether the process is still running.
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(shell.line_after("rea").await, "dy");
         assert_eq!(processes::of(&home).len(), 2);
         drop(shell);
-        eventually("the end of both", async || processes::of(&home).is_empty().then_some(())).await;
+        eventually("the exit of both processes", async || processes::of(&home).is_empty().then_some(())).await;
     }
 
     #[tokio::test]

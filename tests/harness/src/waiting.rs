@@ -39,7 +39,7 @@ pub async fn steadily<T, P: PartialEq + Debug>(what: &str, mut check: impl Async
         if now != reached {
             (reached, deadline) = (now, Instant::now() + DEADLINE);
         }
-        assert!(Instant::now() < deadline, "{what} did not happen: nothing moves since {DEADLINE:?} at {reached:?}");
+        assert!(Instant::now() < deadline, "{what} did not happen: no progress for {DEADLINE:?} at {reached:?}");
         sleep(INTERVAL).await;
     }
 }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    #[should_panic(expected = "rain did not happen: nothing moves since 30s at Some(7)")]
+    #[should_panic(expected = "rain did not happen: no progress for 30s at Some(7)")]
     async fn missing_progress_fails_the_test() {
         steadily("rain", async || Err::<(), _>(7)).await;
     }

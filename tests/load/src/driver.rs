@@ -77,7 +77,7 @@ pub async fn run(options: Options) -> anyhow::Result<Results> {
     if let Some(unknown) =
         options.scenario.iter().find(|name| *name != START && !SCENARIOS.iter().any(|scenario| scenario.name == **name))
     {
-        anyhow::bail!("there is no scenario {unknown}");
+        anyhow::bail!("unknown scenario {unknown}");
     }
     let limit = descriptors::raise_limit().context("cannot raise the limit of open files")?;
     let mut bench = Bench::start(options).await?;
@@ -99,7 +99,10 @@ impl Bench {
         let mut results = Results::default();
         let cores = Cores::choose()?;
         if cores.is_none() {
-            note(&mut results, "there is only one core: everybody shares it, and no figure means anything".to_owned());
+            note(
+                &mut results,
+                "there is only one core, which all processes share; the figures are meaningless".to_owned(),
+            );
         }
         let dir = tempfile::Builder::new().prefix("signalbox-bench-").tempdir()?;
         let beside = || Ok::<_, anyhow::Error>(std::env::current_exe()?.with_file_name(""));
@@ -170,7 +173,7 @@ impl Bench {
             }
             if scenario.descriptors() > descriptors {
                 let needs = scenario.descriptors();
-                let why = format!("{} needs {needs} open files, and {descriptors} are allowed", scenario.name);
+                let why = format!("{} needs {needs} open files, but the limit is {descriptors}", scenario.name);
                 note(&mut self.results, why);
                 continue;
             }
@@ -256,12 +259,12 @@ async fn upstream(program: &'static str, args: &[&str], port: u16, site: &Site) 
         }
         sleep(Duration::from_millis(10)).await;
     }
-    anyhow::bail!("{program} does not answer: {}", process.last_words())
+    anyhow::bail!("{program} does not respond: {}", process.last_words())
 }
 
 /// Records and reports that something is left out.
 fn note(results: &mut Results, why: String) {
-    say(&format!("LEFT OUT: {why}"));
+    say(&format!("OMITTED: {why}"));
     results.notes.push(why);
 }
 

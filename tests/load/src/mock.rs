@@ -88,7 +88,7 @@ async fn connection(stream: TcpStream) -> std::io::Result<()> {
         match (head.path.as_str(), Shape::of_model(&model)) {
             ("/v1/chat/completions", Some(shape)) if stream => answer(&mut wire, &model, shape).await?,
             ("/v1/chat/completions", Some(_)) => whole(&mut wire, 200, COMPLETION).await?,
-            _ => whole(&mut wire, 404, r#"{"error":{"message":"there is nothing here"}}"#).await?,
+            _ => whole(&mut wire, 404, r#"{"error":{"message":"this path does not exist"}}"#).await?,
         }
     }
     Ok(())

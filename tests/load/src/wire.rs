@@ -125,7 +125,7 @@ impl Wire {
             if let Some(end) = memchr::memmem::find(&self.input, b"\r\n") {
                 let size = std::str::from_utf8(&self.input[..end]).ok();
                 let size = size.and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
-                break (end + 2, size.filter(|&size| size <= MAX_BODY).ok_or_else(|| bad("not the size of a chunk"))?);
+                break (end + 2, size.filter(|&size| size <= MAX_BODY).ok_or_else(|| bad("invalid chunk size"))?);
             }
             if self.input.len() > MAX_HEAD {
                 return Err(bad("no chunk begins"));
@@ -193,7 +193,7 @@ fn parse(input: &[u8], peer: Peer) -> io::Result<Option<(Head, usize)>> {
             framing = Framing::Chunked;
         } else if header.name.eq_ignore_ascii_case("content-length") {
             let len = std::str::from_utf8(header.value).ok().and_then(|value| value.trim().parse().ok());
-            framing = Framing::Length(len.ok_or_else(|| bad("the content-length is no number"))?);
+            framing = Framing::Length(len.ok_or_else(|| bad("the content-length is not a number"))?);
         }
     }
     Ok(Some((Head { path, status, framing }, len)))

@@ -113,7 +113,7 @@ async fn client_keys_do_not_authorise_the_control_api() {
 #[tokio::test]
 async fn invalid_tokens_are_rejected_at_startup() {
     for (launch, code, told) in [
-        (Launch::default().env("API_TOKEN", "canary"), 78, "api.token (API_TOKEN) takes at least 16"),
+        (Launch::default().env("API_TOKEN", "canary"), 78, "api.token (API_TOKEN) must have at least 16"),
         (Launch::default().env("REQUIRE_TOKEN", "maybe"), 64, "require-token"),
     ] {
         let (exit, said) = launch.arg("--port").arg("0").run_to_exit("api-server").await;

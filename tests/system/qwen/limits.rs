@@ -45,7 +45,7 @@ async fn requests_over_the_limit_are_503_until_one_ends() {
     lone.client().get("/v1/models").await.expect(200);
     drop(streams.pop());
     let left = lone.site.until(|site| site.calls().iter().any(|call| call.end() == Some(End::ClientLeft)));
-    within("the site's hearing of it", left).await;
+    within("the call to the site", left).await;
     gates.iter().for_each(signalbox_fakes::Gate::open);
     lone.client().post(CHAT, &request("qwen3-max", false, "hello")).await.expect(200);
     assert!(streams.pop().unwrap().finish().await.folded.done);

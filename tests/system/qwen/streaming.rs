@@ -156,7 +156,7 @@ async fn a_disconnect_cancels_the_call() {
             let ends: Vec<_> = site.calls_of(Endpoint::Completion).iter().map(|call| call.end()).collect();
             ends.len() == calls && ends.iter().all(|end| *end == Some(End::ClientLeft))
         });
-        within("the site's hearing of it", left).await;
+        within("the call to the site", left).await;
     };
     let mut events = lone.client().stream(CHAT, &request("fake-stall-2", true, "one two")).await;
     assert!(events.next_text().await.is_some());

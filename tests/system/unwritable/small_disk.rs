@@ -24,7 +24,7 @@ impl SmallDisk {
     #[expect(clippy::print_stderr, reason = "a skipped test should be visible")]
     pub(crate) fn mount_sized(at: &Path, size: &str) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
-            assert!(std::env::var_os("CI").is_none(), "this test has to run as root in CI");
+            assert!(std::env::var_os("CI").is_none(), "this test must run as root in CI");
             eprintln!("SKIPPED: only root can mount a small disk");
             return None;
         }

@@ -13,17 +13,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "Words for the file, any number of them:
-  exit:N      ends with this code before it listens
-  crash:MS    ends with code 1 so long after it has begun to listen
-  fork        has a child that ignores SIGTERM
-  escape      has a child in a session of its own
+  exit:N      exits with this code before it listens
+  crash:MS    exits with code 1, MS milliseconds after it has begun to listen
+  fork        starts a child that ignores SIGTERM
+  escape      starts a child in its own session
   deaf        ignores SIGTERM
-  spam        writes 20 MB to stdout and to stderr first
-  silent      never says where it listens
-  chatty      says so in words only, as the original did
-  unready     its readiness answers 503
-  stranger    its health answers with another instance
-  deadlock    is ready, and then answers nothing any more";
+  spam        first writes 20 MB each to stdout and stderr
+  silent      never announces its address
+  chatty      announces it only as text, as the Node.js version did
+  unready     responds to readiness checks with 503
+  stranger    responds to health checks with another instance
+  deadlock    becomes ready, then stops responding";
 
 /// A service that misbehaves as configured in the file `bad-child` of its data directory.
 #[derive(Debug, Parser)]
@@ -105,7 +105,7 @@ fn listen(manners: &Manners) -> anyhow::Result<()> {
     let mut passed = listenfd::ListenFd::from_env();
     let mut port = 0;
     for index in 0..passed.len() {
-        let socket = passed.take_tcp_listener(index)?.context("a socket that is none")?;
+        let socket = passed.take_tcp_listener(index)?.context("the passed socket is invalid")?;
         if index == 0 {
             port = socket.local_addr()?.port();
         }

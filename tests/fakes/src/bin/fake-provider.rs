@@ -49,6 +49,6 @@ fn names() -> String {
     for name in NAMES {
         text.push_str(&format!("  {:<16} {}\n", name.pattern, name.does));
     }
-    text.push_str("\nFrom another process: POST /_fake/script, POST /_fake/release, GET and DELETE /_fake/calls.");
+    text.push_str("\nControl over HTTP: POST /_fake/script, POST /_fake/release, GET and DELETE /_fake/calls.");
     text
 }

@@ -9,19 +9,18 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use signalbox_fakes::{FakeQwen, qwen::trouble::NAMES};
 
-const COMMANDS: &str = "\
-Commands, each a line of the last paragraph of what the user says:
-  remember K=V     says `noted K`
-  recall K         says what the conversation knows of K
-  say TEXT         says the text; a text in double quotes is a JSON string
-  repeat           says what the user said
-  ticks N          says N words, each the time at which it was sent
-  draw             says `drew N`, another N each time
-  call NAME {…}    calls a tool that the conversation was told of
-  think TEXT       thinks this first
-  pieces N         cuts the answer into events of N characters
-  then             what follows is for the next turn without a command, as with results of tools
-A text without a command is said back.
+const COMMANDS: &str = "Commands, one per line, in the last paragraph of the user's message:
+  remember K=V     stores V as K, and answers `noted K`
+  recall K         answers the value of K in this conversation
+  say TEXT         answers TEXT; if it is in double quotes, it is parsed as a JSON string
+  repeat           answers the user's text
+  ticks N          answers N words, each of which is its send time
+  draw             answers `drew N`, with a different N each time
+  call NAME {…}    calls a declared tool
+  think TEXT       first sends TEXT as thinking
+  pieces N         splits the answer into events of N characters
+  then             the following commands run in the next turn without a command, such as one with tool results
+A text without a command is repeated.
 ";
 
 /// A stand-in for chat.qwen.ai whose behaviour is selected by the user's text and the model name.
@@ -54,7 +53,7 @@ fn names() -> String {
         text.push_str(&format!("  {:<16} {}\n", name.pattern, name.does));
     }
     text.push_str(
-        "\nFrom another process: POST /_fake/script, release, forget and token, GET /_fake/calls and complaints,\n",
+        "\nControl over HTTP: POST /_fake/script, release, forget and token, GET /_fake/calls and complaints,\n",
     );
     text.push_str("DELETE /_fake/calls.");
     text

@@ -34,7 +34,7 @@ impl Api for Shared<Chat> {
             ("POST", "/v1/chat/completions") => return chat(wire, request, self).await,
             ("GET", MODELS_PATH) => return models(wire, request, self).await,
             ("GET", "/health") => (200, r#"{"status":"ok"}"#.to_owned()),
-            _ => (404, error("unknown_url", "There is nothing at this path.")),
+            _ => (404, error("unknown_url", "This path does not exist.")),
         };
         let entry = self.calls.begin(request, String::new());
         let over = send(wire, status, &body).await;

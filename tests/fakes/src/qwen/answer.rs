@@ -157,7 +157,7 @@ fn event(data: &Value, out: &mut String) {
 impl Stream for Events {
     type Piece = Piece;
 
-    const ERROR_BODY: &'static str = r#"{"success":false,"request_id":"0","data":{"code":"internal_error","details":"The fake failed, as its script says."}}"#;
+    const ERROR_BODY: &'static str = r#"{"success":false,"request_id":"0","data":{"code":"internal_error","details":"The fake failed, as scripted."}}"#;
 
     fn next(&mut self) -> Option<Piece> {
         self.pieces.pop_front()
@@ -191,7 +191,7 @@ impl Stream for Events {
     }
 
     fn render_error(&self, out: &mut String) {
-        let error = json!({"code": "internal_error", "details": "The fake failed, as its script says."});
+        let error = json!({"code": "internal_error", "details": "The fake failed, as scripted."});
         event(&json!({"error": error, "response_id": self.response_id}), out);
     }
 }

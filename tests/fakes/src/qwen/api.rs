@@ -47,7 +47,7 @@ impl Api for Site {
             return send(wire, status, &body).await.then;
         }
         let Some(endpoint) = Endpoint::of(&request.method, path) else {
-            let body = error("unknown_url", "There is nothing at this path.");
+            let body = error("unknown_url", "This path does not exist.");
             let entry = self.shared.calls.begin(request, String::new());
             let over = send(wire, 404, &body).await;
             self.shared.calls.end(&entry, over.end);
@@ -122,7 +122,7 @@ impl Site {
         let mut thought = think(&heard);
         if asked.parent_id.is_some() && asked.system.is_some() {
             // The site answers such a request with an empty text; the cause is unknown, but it always does.
-            self.note("a message of the system came after the first turn");
+            self.note("a system message was sent after the first turn");
             thought = Thought::default();
         }
         thought.text = reply.text.clone().unwrap_or(thought.text);
@@ -157,7 +157,7 @@ impl Site {
                     self.accept_only(body["token"].as_str().map(str::to_owned));
                     ok()
                 }
-                _ => (400, error("bad_token", "The body has to be {\"token\": TEXT} or {\"token\": null}.")),
+                _ => (400, error("bad_token", "The body must be {\"token\": TEXT} or {\"token\": null}.")),
             },
             ("GET", "/_fake/complaints") => {
                 let complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,7 +185,7 @@ fn models() -> String {
         });
         let abilities = json!({"vision": u8::from(id.contains("vl")), "document": 1, "thinking": 4});
         let meta = json!({
-            "profile_image_url": "/static/favicon.png", "description": format!("{id}, as the fake knows it."),
+            "profile_image_url": "/static/favicon.png", "description": format!("Model {id} of the fake."),
             "short_description": id, "capabilities": capabilities, "abilities": abilities,
             "max_context_length": context, "max_generation_length": 32_768,
             "chat_type": ["t2t", "search"], "modality": ["text"],

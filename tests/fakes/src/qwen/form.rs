@@ -38,10 +38,10 @@ pub(super) fn completion(body: &Value, query: &str) -> Result<Asked, Vec<String>
     let mut check = Check { body, at: String::new(), wrong: Vec::new() };
     check.that("stream", "true or false", Value::is_boolean);
     check.that("incremental_output", "true", |incremental| incremental == true);
-    check.that("chat_id", "the chat of the address", |chat| chat == query);
+    check.that("chat_id", "the chat id of the URL", |chat| chat == query);
     check.that("chat_mode", "`guest` or `normal`", is_mode);
     check.that("model", "a model", |model| model.as_str().is_some_and(|model| !model.is_empty()));
-    check.that("parent_id", "null or the answer before", |parent| parent.is_null() || parent.is_string());
+    check.that("parent_id", "null or the id of the previous answer", |parent| parent.is_null() || parent.is_string());
     check.that("timestamp", "unix seconds", is_seconds);
     let mut wrong = check.wrong;
     let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -53,7 +53,7 @@ pub(super) fn completion(body: &Value, query: &str) -> Result<Asked, Vec<String>
         [user] if user["role"] == "user" => (None, text(user)),
         [system, user] if system["role"] == "system" && user["role"] == "user" => (Some(text(system)), text(user)),
         _ => {
-            wrong.push("messages has to be a message of the user, or one of the system and one of the user".into());
+            wrong.push("messages must be a user message, or a system message and a user message".into());
             return Err(wrong);
         }
     };
@@ -108,7 +108,7 @@ impl Check<'_> {
     /// Requires that a field is present and `right` returns true for it.
     fn that(&mut self, field: &str, what: &str, right: impl FnOnce(&Value) -> bool) {
         if !self.body.get(field).is_some_and(right) {
-            self.wrong.push(format!("{}{field} has to be {what}", self.at));
+            self.wrong.push(format!("{}{field} must be {what}", self.at));
         }
     }
 }
@@ -165,7 +165,7 @@ mod tests {
             let wrong = completion(&bad, "c").unwrap_err();
             assert_eq!(wrong.len(), 1, "{wrong:?}");
             let field = pointer[1..].replace("messages/0/", "messages[0].");
-            assert!(wrong[0].starts_with(&format!("{field} has to be ")), "{wrong:?}");
+            assert!(wrong[0].starts_with(&format!("{field} must be ")), "{wrong:?}");
         }
         for field in good.as_object().unwrap().keys() {
             let mut bad = good.clone();
@@ -182,6 +182,6 @@ mod tests {
         });
         assert_eq!(new_chat(&body), Vec::<String>::new());
         body["timestamp"] = json!(1_763_700_000);
-        assert_eq!(new_chat(&body), ["timestamp has to be unix milliseconds"]);
+        assert_eq!(new_chat(&body), ["timestamp must be unix milliseconds"]);
     }
 }

@@ -59,7 +59,7 @@ pub fn status(status: u16) -> Turn {
         let page = format!("<html>\r\n<head><title>{status}</title></head>\r\n<body>nginx</body>\r\n</html>");
         return Turn { status, ..Turn::raw("text/html", page) };
     }
-    let details = format!("The fake answers {status}, as it was told to.");
+    let details = format!("The fake responds with {status}, as scripted.");
     let data = json!({"code": status.to_string(), "details": details});
     let body = json!({"success": false, "request_id": "0", "data": data}).to_string();
     Turn { status, ..Turn::raw("application/json", body) }
@@ -86,24 +86,24 @@ pub fn mixed_with(extra: Extra) -> Turn {
 
 /// All patterns of model names. `K` and `MS` stand for numbers.
 pub const NAMES: &[Name] = &[
-    name("fake-waf", "fake-waf", "the firewall's page, with status 200"),
-    name("fake-captcha", "fake-captcha", "the firewall's challenge as JSON, with status 200"),
-    name("fake-login", "fake-login", "the login page, with status 200"),
-    name("fake-refused", "fake-refused", "success false, with status 200"),
-    name("fake-quota", "fake-quota", "the end of a day's quota, with status 200"),
-    name("fake-STATUS", "fake-503", "an error with this status, 400 to 599; 429 has a Retry-After of 2 s"),
-    name("fake-empty", "fake-empty", "an answer without a text"),
-    name("fake-unfinished", "fake-unfinished", "a stream without its last event"),
-    name("fake-unknown", "fake-unknown", "comments and unknown events between those of a stream"),
-    name("fake-garbage", "fake-garbage", "broken JSON between the events of a stream"),
-    name("fake-slow-MS", "fake-slow-100", "a word each MS milliseconds"),
+    name("fake-waf", "fake-waf", "page of the firewall, with status 200"),
+    name("fake-captcha", "fake-captcha", "challenge of the firewall as JSON, with status 200"),
+    name("fake-login", "fake-login", "login page, with status 200"),
+    name("fake-refused", "fake-refused", "`success: false`, with status 200"),
+    name("fake-quota", "fake-quota", "exhausted daily quota, with status 200"),
+    name("fake-STATUS", "fake-503", "error with this status, 400 to 599; 429 has a Retry-After of 2 s"),
+    name("fake-empty", "fake-empty", "answer without text"),
+    name("fake-unfinished", "fake-unfinished", "stream without its last event"),
+    name("fake-unknown", "fake-unknown", "comments and unknown events between the events of a stream"),
+    name("fake-garbage", "fake-garbage", "invalid JSON between the events of a stream"),
+    name("fake-slow-MS", "fake-slow-100", "one word every MS milliseconds"),
     name("fake-reset", "fake-reset", "resets the connection before the head"),
     name("fake-reset-K", "fake-reset-3", "resets the connection after K events"),
-    name("fake-close-K", "fake-close-3", "closes the connection after K events, in the middle of the body"),
+    name("fake-close-K", "fake-close-3", "closes the connection after K events, within the body"),
     name("fake-stall", "fake-stall", "never answers"),
-    name("fake-stall-K", "fake-stall-3", "falls silent after K events"),
-    name("fake-error-K", "fake-error-3", "an error event after K events, then the end"),
-    name("fake-new-…", "fake-new-waf", "the same, but when a chat is opened"),
+    name("fake-stall-K", "fake-stall-3", "stops sending after K events"),
+    name("fake-error-K", "fake-error-3", "sends an error event after K events, then ends"),
+    name("fake-new-…", "fake-new-waf", "the same failure when a chat is opened"),
 ];
 
 /// Returns the turn that the model name selects for a call of this kind, or `None` if it selects none.
@@ -119,7 +119,7 @@ pub fn turn(endpoint: Endpoint, model: &str) -> Option<Turn> {
         "waf" => waf_page(),
         "captcha" => captcha(),
         "login" => login_page(),
-        "refused" => refused("Bad_Request", "The fake refuses, as it was told to."),
+        "refused" => refused("Bad_Request", "The fake rejects the request, as scripted."),
         "quota" => quota(),
         "429" => too_many(Some(2)),
         "empty" => Reply::says(""),

@@ -136,7 +136,7 @@ async fn a_late_system_message_gets_an_empty_answer() {
         body["messages"][0][name] = Value::Null;
     }
     assert_eq!(text(&events(&visitor.post(&visitor.path(), &body).await)), "");
-    assert_eq!(fake.complaints(), ["a message of the system came after the first turn"]);
+    assert_eq!(fake.complaints(), ["a system message was sent after the first turn"]);
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn non_browsers_get_a_page_and_invalid_requests_a_reason() {
     let mut visitor = Visitor::new(&fake).await;
     let mut wrong = visitor.body("qwen3-max", None, "hello");
     wrong["timestamp"] = json!(1_763_700_000_000_u64);
-    assert_eq!(details(&visitor.post(&visitor.path(), &wrong).await), "timestamp has to be unix seconds");
+    assert_eq!(details(&visitor.post(&visitor.path(), &wrong).await), "timestamp must be unix seconds");
     assert_eq!(fake.complaints().len(), 1);
     let long = visitor.ask("qwen3-max", &"x".repeat(130 << 10)).await;
     visitor.headers = "user-agent: curl/8\r\n";

@@ -31,7 +31,7 @@ impl Installation {
             return Some(Self { programs, user });
         }
         let demanded = ["CI", "REQUIRE_PG"].iter().any(|name| std::env::var_os(name).is_some());
-        assert!(!demanded, "PostgreSQL is not installed, or root has no user `postgres` to run it as");
+        assert!(!demanded, "PostgreSQL is not installed, or there is no user `postgres` to run it as root");
         #[expect(clippy::print_stderr, reason = "a skipped test should be seen")]
         {
             eprintln!("SKIPPED: no PostgreSQL on this machine (REQUIRE_PG=1 makes this a failure)");
@@ -89,7 +89,7 @@ impl Installation {
             uid if uid == self.owner() => Ok(()),
             // Just created, here or by a concurrent test that has not changed the owner yet.
             uid if uid == geteuid().as_raw() => self.give(directory),
-            _ => Err(io::Error::other(format!("{} belongs to somebody else", directory.display()))),
+            _ => Err(io::Error::other(format!("{} belongs to another user", directory.display()))),
         }
     }
 

@@ -19,14 +19,14 @@ fn a_directory_created_concurrently_is_accepted() {
     let Some(installation) = Installation::find_or_skip() else { return };
     let parent = tempfile::tempdir().expect("a directory");
     let home = parent.path().join("home");
-    std::fs::create_dir(&home).expect("the neighbour makes it");
+    std::fs::create_dir(&home).expect("another process creates it");
     for _ in 0..2 {
-        installation.take(&home).expect("it is ours");
+        installation.take(&home).expect("it belongs to this user");
     }
     // Only root can create a directory owned by another user.
     if nix::unistd::geteuid().is_root() {
         std::os::unix::fs::chown(&home, Some(u32::MAX - 1), None).expect("root may");
-        installation.take(&home).expect_err("it is not ours");
+        installation.take(&home).expect_err("it belongs to another user");
     }
 }
 

@@ -39,9 +39,9 @@ async fn main() -> anyhow::Result<()> {
     write(args.out.join("result.md"), &markdown)?;
     let faults = results.faults();
     if let Some(path) = args.picture.filter(|_| faults.is_empty()) {
-        write(path, &picture::svg(&results).context("no picture: A, B or C was not measured")?)?;
+        write(path, &picture::svg(&results).context("no picture was drawn, because A, B or C was not measured")?)?;
     }
     write!(std::io::stdout(), "\n{markdown}").context("cannot write to stdout")?;
-    anyhow::ensure!(faults.is_empty(), "these figures are not to be published:\n{}", faults.join("\n"));
+    anyhow::ensure!(faults.is_empty(), "the run failed, and its figures are not valid:\n{}", faults.join("\n"));
     Ok(())
 }

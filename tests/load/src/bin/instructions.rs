@@ -57,9 +57,9 @@ fn count(operation: &str, times: u64) -> anyhow::Result<u64> {
         .arg(std::env::current_exe()?)
         .args(["--operation", operation, "--times", &times.to_string()])
         .output()
-        .context("valgrind cannot be started (Debian: apt-get install valgrind)")?;
+        .context("cannot start valgrind (Debian: apt-get install valgrind)")?;
     let said = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "{operation}: {said}");
     let collected = said.lines().find_map(|line| line.split_once("Collected : ")).map(|(_, number)| number.trim());
-    collected.context("callgrind says no count")?.parse().context("callgrind's count is no number")
+    collected.context("callgrind reported no count")?.parse().context("the count of callgrind is not a number")
 }

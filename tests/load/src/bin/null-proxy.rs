@@ -35,7 +35,7 @@ type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
 fn main() -> anyhow::Result<()> {
     let mut ports = std::env::args().skip(1).map(|port| port.parse::<u16>());
     let mut port = |which: &'static str| ports.next().context(which)?.context(which);
-    let (port, upstream) = (port("which port?")?, port("which port has the upstream?")?);
+    let (port, upstream) = (port("which port?")?, port("the port of the upstream is required")?);
     descriptors::raise_limit().context("cannot raise the limit of open files")?;
     // One worker thread per available core, as in every service of this stack.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

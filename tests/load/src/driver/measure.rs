@@ -105,10 +105,10 @@ async fn run_load(site: &Site, load: &Load) -> anyhow::Result<Report> {
     command.args(load.to_args()).kill_on_drop(true);
     let run = cores::on_core(site.cores.map(|cores| cores.load), || command.output())?;
     let limit = Duration::from_secs_f64(load.seconds + load.patience + LATENESS);
-    let output = timeout(limit, run).await.context("the load generator does not come to an end")??;
+    let output = timeout(limit, run).await.context("the load generator did not finish in time")??;
     let said = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "the load generator ended with {}: {}", output.status, said.trim());
-    serde_json::from_slice(&output.stdout).context("the load generator's report cannot be read")
+    anyhow::ensure!(output.status.success(), "the load generator exited with {}: {}", output.status, said.trim());
+    serde_json::from_slice(&output.stdout).context("cannot read the report of the load generator")
 }
 
 /// Waits until a target is idle.

@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(svg.matches(r#"class="on" x="300""#).count(), 3);
         assert_eq!(svg.matches(r#"width="265.2""#).count(), 3, "0.78 of 340");
         assert_eq!(svg.matches(">0.78<").count(), 3);
-        assert!(!svg.contains("nginx"), "what was not measured is not drawn");
+        assert!(!svg.contains("nginx"), "missing measurements are not drawn");
     }
 
     #[test]

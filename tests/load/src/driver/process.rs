@@ -49,7 +49,7 @@ impl Process {
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
         let child = on_core(core, || command.spawn())?.with_context(|| format!("{name} does not start"))?;
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).context("a child without an id")?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).context("the child has no process id")?;
         Ok(Self { name, child, pid, log })
     }
 
@@ -86,7 +86,7 @@ impl Process {
         // The program name, in brackets, may contain anything.
         let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
         let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>();
-        Ok(TICK * ticks.with_context(|| format!("/proc says nothing about the time of {}", self.name))?)
+        Ok(TICK * ticks.with_context(|| format!("/proc has no CPU time of {}", self.name))?)
     }
 
     /// Returns the resident memory in KB.
@@ -143,7 +143,7 @@ impl Process {
             return Ok(());
         }
         self.child.kill().await?;
-        Err(anyhow!("{} did not end within {} s and was killed", self.name, GRACE.as_secs()))
+        Err(anyhow!("{} did not exit within {} s and was killed", self.name, GRACE.as_secs()))
     }
 
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
@@ -154,7 +154,7 @@ impl Process {
         let status = self.proc("status")?;
         let value = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
         let value = value.trim().trim_end_matches(" kB").parse();
-        value.with_context(|| format!("/proc says nothing about {key} of {}", self.name))
+        value.with_context(|| format!("/proc has no {key} of {}", self.name))
     }
 
     fn proc(&self, file: &str) -> anyhow::Result<String> {
@@ -181,7 +181,7 @@ mod tests {
                 tokio::time::sleep(TICK).await;
             }
         };
-        timeout(Duration::from_secs(30), busy_for).await.expect("an endless loop costs time");
+        timeout(Duration::from_secs(30), busy_for).await.expect("an endless loop uses CPU time");
         busy.pause().unwrap();
         busy.reset_peak().unwrap();
         assert!(busy.peak_kb().unwrap() >= busy.resident_kb().unwrap() && busy.resident_kb().unwrap() > 100.0);

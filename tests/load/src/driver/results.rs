@@ -111,7 +111,7 @@ impl Results {
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.failures.clone();
         for kind in Kind::ALL.into_iter().filter(|&kind| self.failed(kind) > 0) {
-            faults.push(format!("{} requests to {} went wrong", self.failed(kind), kind.name()));
+            faults.push(format!("{} requests to {} failed", self.failed(kind), kind.name()));
         }
         for (name, audit) in self.audits.iter().filter(|(_, audit)| audit.missing() > 0) {
             faults.push(format!("{} of {} answers of {name} are not in its log", audit.missing(), audit.answered));
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn failures_are_listed_as_faults() {
-        let mut results = Results { failures: vec!["A of null: it is gone".to_owned()], ..Results::default() };
+        let mut results = Results { failures: vec!["A of null: it has exited".to_owned()], ..Results::default() };
         let load = Report { errors: [("502".to_owned(), 3)].into(), ..Report::default() };
         let sample = Sample { load, ..Sample::default() };
         results.samples.entry("A".to_owned()).or_default().insert("nginx".to_owned(), vec![sample]);
@@ -178,7 +178,7 @@ mod tests {
         results.audits.insert("router-power".to_owned(), Audit { answered: 7, rows: 7, completed: 7 });
         assert_eq!(
             results.faults(),
-            ["A of null: it is gone", "3 requests to nginx went wrong", "1 of 7 answers of router are not in its log"]
+            ["A of null: it has exited", "3 requests to nginx failed", "1 of 7 answers of router are not in its log"]
         );
     }
 }

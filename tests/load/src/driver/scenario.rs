@@ -87,7 +87,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "B",
-        title: "100 KB prompts of which nine tenths repeat the conversation",
+        title: "100 KB prompts, 90 % of which repeat the conversation",
         prompt: prompt::Kind::Conversation,
         targets: NOT_POWER,
         run: Run::HeavyRounds,
@@ -95,7 +95,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "F",
-        title: "100 KB prompts that nobody has seen before",
+        title: "100 KB prompts of new text",
         prompt: prompt::Kind::Fresh,
         targets: NOT_POWER,
         run: Run::HeavyRounds,
@@ -103,7 +103,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "D2k",
-        title: "2,000 streams at once, a chunk each 100 ms",
+        title: "2,000 concurrent streams, a chunk every 100 ms",
         mode: Mode::Streams,
         connections: 2000,
         stream: true,
@@ -114,7 +114,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "D8k",
-        title: "8,000 streams at once, a chunk each 500 ms",
+        title: "8,000 concurrent streams, a chunk every 500 ms",
         mode: Mode::Streams,
         connections: 8000,
         stream: true,
@@ -125,7 +125,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "L",
-        title: "A for a minute: does the database keep up?",
+        title: "A for a minute, to check that the database keeps up",
         targets: &[JournalOn],
         run: Run::Long,
         ..PLAIN
@@ -141,7 +141,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "Q50",
-        title: "qwen-proxy: 50 streams of 10 chunks a second",
+        title: "qwen-proxy: 50 streams of 10 chunks per second",
         mode: Mode::Open,
         connections: 16,
         rate: 50.0,
@@ -153,7 +153,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "Q500",
-        title: "qwen-proxy: 500 streams at once, a chunk each 100 ms",
+        title: "qwen-proxy: 500 concurrent streams, a chunk every 100 ms",
         mode: Mode::Streams,
         connections: 500,
         stream: true,

@@ -52,7 +52,8 @@ pub fn markdown(results: &Results) -> String {
         text.push_str(&render(&lines));
     }
     if let (disturbed @ 1.., all) = results.disturbed() {
-        let _ = write!(text, "\nDoubtful: others used the machine during {disturbed} of {all} measurements.\n");
+        let _ =
+            write!(text, "\nDoubtful: other processes used the machine during {disturbed} of {all} measurements.\n");
     }
     for failure in &results.failures {
         let _ = write!(text, "\nFailed: {failure}\n");
@@ -61,7 +62,7 @@ pub fn markdown(results: &Results) -> String {
         let _ = write!(text, "\nLogged by {complaint}\n");
     }
     for note in &results.notes {
-        let _ = write!(text, "\nLeft out: {note}\n");
+        let _ = write!(text, "\nOmitted: {note}\n");
     }
     text
 }
@@ -83,7 +84,7 @@ fn mark(goal: Option<Goal>, value: f64) -> &'static str {
 }
 
 fn errors(results: &Results, shown: &[Kind]) -> Option<Vec<String>> {
-    let mut line = vec!["requests that went wrong, all scenarios".to_owned(), "0".to_owned()];
+    let mut line = vec!["failed requests, all scenarios".to_owned(), "0".to_owned()];
     for &kind in shown {
         let failed = results.failed(kind);
         line.push(format!("{failed}{}", if failed == 0 { " ✓" } else { " ✗" }));

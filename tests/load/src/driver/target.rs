@@ -212,10 +212,10 @@ impl Target {
             match process.exited()? {
                 Some(exit) if exit.code() == Some(BAD_CONFIG) => return Ok(Start::LeftOut(process.last_words())),
                 Some(exit) => {
-                    bail!("{} ended ({exit}) instead of answering: {}", self.kind.name(), process.last_words())
+                    bail!("{} exited ({exit}) instead of responding: {}", self.kind.name(), process.last_words())
                 }
                 None if begin.elapsed() > PATIENCE => {
-                    bail!("{} does not answer: {}", self.kind.name(), process.last_words())
+                    bail!("{} does not respond: {}", self.kind.name(), process.last_words())
                 }
                 None => sleep(Duration::from_millis(1)).await,
             }

@@ -23,7 +23,7 @@ pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
     };
     wire.write(worker.prompts.request()).await.map_err(|error| format!("send: {error}"))?;
     let head = wire.head(Peer::Server).await.map_err(|error| format!("head: {error}"))?;
-    let head = head.ok_or("closed instead of answering")?;
+    let head = head.ok_or("closed instead of responding")?;
     let complete = match head.framing {
         Framing::Length(len) => {
             let body = wire.body(len).await.map_err(|error| format!("body: {error}"))?;
@@ -41,7 +41,7 @@ pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
         }
     };
     if !complete || head.status != 200 {
-        return Err(format!("{}: an incomplete answer", head.status));
+        return Err(format!("{}: incomplete answer", head.status));
     }
     worker.kept = Some(wire);
     Ok(())

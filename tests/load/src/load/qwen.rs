@@ -21,7 +21,7 @@ pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
         r#"{{"title":"API Chat","models":["{model}"],"chat_mode":"normal","chat_type":"t2t","timestamp":{SECONDS}000}}"#
     );
     let opened = post(&mut wire, "/api/v2/chats/new", &chat).await?;
-    let Framing::Length(len) = opened.framing else { return Err("a new chat is no stream".to_owned()) };
+    let Framing::Length(len) = opened.framing else { return Err("a new chat is not a stream".to_owned()) };
     let body = wire.body(len).await.map_err(|error| format!("body: {error}"))?;
     let chat_id = id(body).ok_or_else(|| format!("no chat: {}", String::from_utf8_lossy(body)))?;
     wire.consume(len);
@@ -30,7 +30,7 @@ pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
     let Framing::Chunked = head.framing else { return Err(format!("{}: no stream", head.status)) };
     let complete = read_chunks(worker, &mut wire, FINISHED).await.map_err(|error| format!("body: {error}"))?;
     if !complete || head.status != 200 {
-        return Err(format!("{}: an incomplete answer", head.status));
+        return Err(format!("{}: incomplete answer", head.status));
     }
     worker.kept = Some(wire);
     Ok(())
@@ -44,7 +44,7 @@ async fn post(wire: &mut Wire, path: &str, body: &str) -> Result<Head, String> {
     let request = format!("POST {path} HTTP/1.1\r\n{HEADERS}content-length: {len}\r\n\r\n{body}");
     wire.write(request.as_bytes()).await.map_err(|error| format!("send: {error}"))?;
     let head = wire.head(Peer::Server).await.map_err(|error| format!("head: {error}"))?;
-    head.ok_or_else(|| "closed instead of answering".to_owned())
+    head.ok_or_else(|| "closed instead of responding".to_owned())
 }
 
 /// Returns the id of the new chat.

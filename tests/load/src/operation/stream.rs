@@ -44,10 +44,10 @@ pub(super) async fn relay(log: &Log, body: &Bytes, times: u64) -> anyhow::Result
         let mut relay = Relay::new(Vec::new(), source, exchange, CancellationToken::new());
         let mut frames = 0;
         while let Some(frame) = poll_fn(|cx| relay.poll_frame(cx)).await {
-            frame.map_err(|error| anyhow::anyhow!("the relay broke off: {error}"))?;
+            frame.map_err(|error| anyhow::anyhow!("the relay failed: {error}"))?;
             frames += 1;
         }
-        anyhow::ensure!(frames > CHUNKS, "only {frames} frames came");
+        anyhow::ensure!(frames > CHUNKS, "only {frames} frames arrived");
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn provider(body_len: usize, times: u64) -> anyhow::Result<u16> {
             }
             Ok(())
         })
-        .context("no thread for the provider")?;
+        .context("cannot start the thread of the provider")?;
     Ok(port)
 }
 

@@ -113,9 +113,9 @@ pub(super) const ROWS: &[Row] = &[
     row("**C** streams of 100 chunks: processor time", Of("C", cpu), Show::Ratio, " µs", &[(JournalOn, AtMost(0.92))]),
     row("C: p99 of the delay of a chunk", Of("C", lag), Show::Ratio, " µs", &[(JournalOn, AtMost(0.7))]),
     row("**R100** 100 requests/s: p50", Of("R100", p50), Show::Difference, " µs", &[(JournalOn, AtMost(20.0))]),
-    row("R100: what is added to p99", Of("R100", p99), Show::AddedRatio, " µs", &[(JournalOn, AtMost(1.5))]),
+    row("R100: added to p99", Of("R100", p99), Show::AddedRatio, " µs", &[(JournalOn, AtMost(1.5))]),
     row("**R2000** 2,000 requests/s: p50", Of("R2000", p50), Show::Difference, " µs", &[(JournalOn, AtMost(20.0))]),
-    row("R2000: what is added to p99", Of("R2000", p99), Show::AddedRatio, " µs", &[(JournalOn, AtMost(1.5))]),
+    row("R2000: added to p99", Of("R2000", p99), Show::AddedRatio, " µs", &[(JournalOn, AtMost(1.5))]),
     row(
         "**D** 2,000 streams: p99 of the delay of a chunk",
         Of("D2k", lag),
@@ -136,8 +136,8 @@ pub(super) const ROWS: &[Row] = &[
     row("D, 8,000: memory kept afterwards", Of("D8k", kept_mb), Show::Absolute, " MB", &[]),
     row("**E** start to first answer", From(first_answer), Show::Absolute, " ms", &[(JournalOn, AtMost(50.0))]),
     row("E: memory when idle", From(idle_mb), Show::Absolute, " MB", &[(JournalOn, AtMost(15.0))]),
-    row("**L** A for a minute: the most that the journal held", Of("L", backlog_mb), Show::Absolute, " MB", &[]),
-    row("L: until everything was loaded", Of("L", drain_s), Show::Absolute, " s", &[(JournalOn, AtMost(10.0))]),
+    row("**L** A for a minute: maximum size of the journal", Of("L", backlog_mb), Show::Absolute, " MB", &[]),
+    row("L: time until everything was loaded", Of("L", drain_s), Show::Absolute, " s", &[(JournalOn, AtMost(10.0))]),
 ];
 
 const fn row(

@@ -40,7 +40,7 @@ fn figures_are_ratios_compared_with_their_goals() {
     assert_eq!(line(&text, "**A**"), ["≥ 0.75, off: ≥ 0.95", "50,000/s", "0.80 ✗", "0.80 ✓"]);
     assert_eq!(line(&text, "A: journal and"), ["≤ 10 µs", "", "", "5.0 µs ✓"]);
     assert_eq!(line(&text, "requests that"), ["0", "0 ✓", "0 ✓", "0 ✓"]);
-    assert!(!text.contains("**C**"), "what was not measured is not shown");
+    assert!(!text.contains("**C**"), "missing measurements are not shown");
 }
 
 #[test]
@@ -51,25 +51,25 @@ fn latency_is_the_difference_to_the_upstream() {
         ("R2000", JournalOn, sample(1.0, 0.0, 260.0)),
     ]));
     assert_eq!(line(&text, "**R2000**"), ["≤ +20 µs", "100 µs", "+30 µs ✗"]);
-    assert_eq!(line(&text, "R2000: what"), ["≤ 1.50", "200 µs", "1.60 ✗"]);
+    assert_eq!(line(&text, "R2000: added"), ["≤ 1.50", "200 µs", "1.60 ✗"]);
 }
 
 #[test]
 fn noisy_measurements_are_marked() {
     let loud = Sample { noise: 1.2, ..sample(1.0, 1.0, 1.0) };
     let text = markdown(&results(&[("A", Null, sample(1.0, 1.0, 1.0)), ("A", JournalOn, loud)]));
-    assert!(text.ends_with("\nDoubtful: others used the machine during 1 of 2 measurements.\n"), "{text}");
+    assert!(text.ends_with("\nDoubtful: other processes used the machine during 1 of 2 measurements.\n"), "{text}");
 }
 
 #[test]
 fn omitted_measurements_are_listed() {
     let mut results = results(&[("A", Null, sample(1.0, 1.0, 1.0))]);
     results.notes.push("nginx is not installed".to_owned());
-    results.failures.push("A of null: it is gone".to_owned());
+    results.failures.push("A of null: it has exited".to_owned());
     results.starts.insert("router".to_owned(), vec![StartSample { first_answer_ms: 12.0, idle_kb: 10_240.0 }]);
     results.audits.insert("router".to_owned(), Audit { answered: 7, rows: 6, completed: 6 });
     let text = markdown(&results);
-    assert!(text.ends_with("\nFailed: A of null: it is gone\n\nLeft out: nginx is not installed\n"), "{text}");
+    assert!(text.ends_with("\nFailed: A of null: it has exited\n\nOmitted: nginx is not installed\n"), "{text}");
     assert_eq!(line(&text, "E: memory"), ["≤ 15 MB", "", "10.0 MB ✓"]);
     assert_eq!(line(&text, "answers that are not"), ["0", "", "1 of 7 ✗"]);
 }
@@ -85,5 +85,5 @@ fn qwen_proxy_has_its_own_table() {
     assert_eq!(line(&text, "**Q** "), ["400/s", "300/s", "× 0.75"]);
     assert_eq!(line(&text, "Q: processor"), ["", "300 µs", ""]);
     assert_eq!(line(&text, "Q50: p99 of a whole"), ["1,000 µs", "1,500 µs", "500 µs"]);
-    assert!(!text.contains("goal"), "nobody else was measured: {text}");
+    assert!(!text.contains("goal"), "no other target was measured: {text}");
 }
