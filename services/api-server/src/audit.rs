@@ -53,7 +53,7 @@ impl Auditor {
     pub(crate) fn note(&self, actor: Actor, status: StatusCode) {
         let note = Note { actor, status, at_ms: now_ms() };
         if let Err(error) = self.0.try_send(note) {
-            tracing::warn!(%error, "a request is missing in the audit log; changes of tables are not");
+            tracing::warn!(%error, "a request is missing in the audit log; its table changes are recorded");
         }
     }
 }
@@ -82,7 +82,7 @@ impl Writer {
 
     async fn write(&self, note: &Note) {
         if let Err(error) = audit::note(&self.store, &note.actor, note.status.as_u16(), note.at_ms).await {
-            tracing::warn!(%error, "a request is missing in the audit log; changes of tables are not");
+            tracing::warn!(%error, "a request is missing in the audit log; its table changes are recorded");
         }
     }
 
@@ -96,7 +96,7 @@ impl Writer {
                 Ok(deleted) if deleted < BATCH.unsigned_abs() => return,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "old entries of the audit log cannot be deleted; the next hour tries again");
+                    tracing::warn!(%error, "cannot delete old entries of the audit log, trying again in an hour");
                     return;
                 }
             }

@@ -143,20 +143,25 @@ impl Config {
     /// [`Exit::Config`] names the key and its permitted values.
     pub fn check(&self) -> Result<(), Exit> {
         if self.logs.max_size < MIN_LOG {
-            return Err(Exit::Config("logs.max_size takes a size from 64KiB on".to_owned()));
+            return Err(Exit::Config("logs.max_size must be at least 64KiB".to_owned()));
         }
         if self.logs.keep > MAX_LOGS {
-            return Err(Exit::Config(format!("logs.keep takes a number up to {MAX_LOGS}")));
+            return Err(Exit::Config(format!("logs.keep must be at most {MAX_LOGS}")));
         }
         let token = self.api.token.expose();
         if !token.is_empty() && (token.len() < MIN_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(Exit::Config(format!("api.token (API_TOKEN) takes at least {MIN_TOKEN} visible characters")));
+            return Err(Exit::Config(format!(
+                "api.token (API_TOKEN) must have at least {MIN_TOKEN} printable ASCII \
+                characters"
+            )));
         }
         if !(1..=MAX_WORKERS).contains(&self.services.workers) {
-            return Err(Exit::Config(format!("services.workers takes a number from 1 to {MAX_WORKERS}")));
+            return Err(Exit::Config(format!("services.workers must be from 1 to {MAX_WORKERS}")));
         }
         if self.services.workers > 1 && cfg!(not(unix)) {
-            return Err(Exit::Config("services.workers: several processes can share a port on Unix only".to_owned()));
+            return Err(Exit::Config(
+                "services.workers must be 1: several processes can share a port on Unix only".to_owned(),
+            ));
         }
         self.services.router.check("router")?;
         self.services.qwen.check("qwen")?;
@@ -182,13 +187,13 @@ impl Usage {
     fn check(&self, service: &str) -> Result<(), Exit> {
         let refused = |what: &str| Err(Exit::Config(format!("services.{service}.{what}")));
         if self.memory_limit.bytes() > 0 && self.memory_limit < MIN_MEMORY {
-            return refused("memory_limit takes 0B for none, or a size from 16MiB on");
+            return refused("memory_limit must be 0B (no limit) or at least 16MiB");
         }
         if self.open_files > 0 && self.open_files < MIN_FILES {
-            return refused("open_files takes 0 for no limit, or a number from 64 on");
+            return refused("open_files must be 0 (no limit) or at least 64");
         }
         if self.niceness > 19 {
-            return refused("niceness takes a number from 0 to 19");
+            return refused("niceness must be from 0 to 19");
         }
         Ok(())
     }
@@ -273,7 +278,10 @@ mod tests {
             [(usage(1, 0, 0), "memory_limit"), (usage(0, 63, 0), "open_files"), (usage(0, 0, 20), "niceness")]
         {
             let exit = bad.check("qwen").unwrap_err();
-            assert!(exit.code() == 78 && exit.to_string().starts_with(&format!("services.qwen.{key} takes")), "{exit}");
+            assert!(
+                exit.code() == 78 && exit.to_string().starts_with(&format!("services.qwen.{key} must be")),
+                "{exit}"
+            );
         }
     }
 }

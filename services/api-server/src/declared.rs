@@ -118,10 +118,10 @@ pub struct Apply {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// All mistakes in the document, each with its path.
-    #[error("the document has mistakes: {}", .0.join("; "))]
+    #[error("the document is invalid: {}", .0.join("; "))]
     Mistakes(Vec<String>),
     /// The catalogue was changed concurrently in every attempt.
-    #[error("somebody else changes the configuration all the time; try again")]
+    #[error("the configuration changed during every attempt, and nothing was written; try again")]
     Busy,
     /// Error of the store.
     #[error(transparent)]

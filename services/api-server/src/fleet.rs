@@ -351,7 +351,7 @@ impl Closer {
     pub async fn close(self) {
         self.closing.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "the fleet's task ended badly; the children have been killed");
+            tracing::error!(%error, "the fleet task failed; the children have been killed");
         }
     }
 }

@@ -91,8 +91,12 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let key = adoption_key(data_dir)?;
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     #[cfg(unix)]
-    let _reaper =
-        supervisor::orphans::take_in().map_err(|error| Exit::Temporary(format!("cannot take in orphans: {error}")))?;
+    let _reaper = supervisor::orphans::take_in().map_err(|error| {
+        Exit::Temporary(format!(
+            "cannot become a subreaper of orphaned \
+            processes: {error}"
+        ))
+    })?;
     seal(&store, &sealer).await;
     let (fleet, closer) = fleet::launch(fleet_config(&config, &context, key));
     let writers = std::iter::once(config::SPEC.name).chain(fleet.services().into_iter().map(|(name, _)| name));
@@ -172,7 +176,7 @@ async fn work(
         started = Some(api::proxy::begin(&app).await);
     } else {
         tracing::info!(
-            "the services are not running; start them with `POST /api/proxy/start`, or run with `--autostart true`"
+            "the services are not running; start them with `POST /api/proxy/start`, or use `--autostart true`"
         );
     }
     let watched = app.store.clone();
@@ -205,7 +209,7 @@ async fn work(
     };
     audited.cancel();
     if tokio::time::timeout(AUDIT_PATIENCE, writer).await.is_err() {
-        tracing::warn!("the last requests are missing in the audit log: the database is slow");
+        tracing::warn!("the last requests are missing in the audit log, because the database is slow");
     }
     served
 }
@@ -224,7 +228,7 @@ fn control_keys(config: &Config, context: &Context) -> Result<ClientKeys, Exit> 
     if made {
         welcome::print_token(&token);
     }
-    tracing::info!(file = CONTROL_TOKEN_FILE, "callers need the control token; `api-server token` prints it");
+    tracing::info!(file = CONTROL_TOKEN_FILE, "clients need the control token; `api-server token` prints it");
     Ok(ClientKeys::of(&[token]))
 }
 
@@ -253,8 +257,8 @@ async fn seal(store: &Store, sealer: &Sealer) {
     };
     match acting(Actor::program(), sealed).await {
         Ok(0) => {}
-        Ok(secrets) => tracing::info!(secrets, "sealed what was stored in the clear"),
-        Err(error) => tracing::warn!(%error, "cannot seal what is stored in the clear; the next start tries again"),
+        Ok(secrets) => tracing::info!(secrets, "encrypted secrets that were stored in plain text"),
+        Err(error) => tracing::warn!(%error, "cannot encrypt secrets stored in plain text, retrying at the next start"),
     }
 }
 

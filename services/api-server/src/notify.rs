@@ -99,12 +99,12 @@ impl Config {
         }
         if self.secret.expose().len() < MIN_SECRET {
             return Err(Exit::Config(format!(
-                "notify.secret takes a text of at least {MIN_SECRET} characters, with which messages are signed; \
-                 `openssl rand -hex 32` makes one"
+                "notify.secret, the key for signing messages, must have at least {MIN_SECRET} characters; `openssl \
+                 rand -hex 32` creates one"
             )));
         }
         if self.attempts == 0 || self.timeout.get().is_zero() {
-            return Err(Exit::Config("notify.attempts and notify.timeout take values above zero".to_owned()));
+            return Err(Exit::Config("notify.attempts and notify.timeout must be greater than zero".to_owned()));
         }
         // The receiver may be on this machine or in a private network.
         let policy = AddressPolicy { allow_private: true, allow_loopback: true };
@@ -122,7 +122,7 @@ impl Notifier {
         self.closing.cancel();
         for task in self.tasks {
             if let Err(error) = task.await {
-                tracing::error!(%error, "a task of the webhook ended badly");
+                tracing::error!(%error, "a webhook task failed");
             }
         }
     }
@@ -161,7 +161,7 @@ impl Watcher {
             tracing::warn!(
                 service = self.name,
                 dropped = self.dropped,
-                "the webhook does not keep up; a message was dropped"
+                "the webhook is too slow, a message was dropped"
             );
         }
     }
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_webhook_requires_a_url_and_a_secret() {
-        assert!(config("", "").check().is_ok(), "none is wanted");
+        assert!(config("", "").check().is_ok(), "no notification is wanted");
         let secret = "0123456789abcdef";
         assert!(config("https://hooks.example/x", secret).check().is_ok());
         for (url, secret) in [

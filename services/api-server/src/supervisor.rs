@@ -246,7 +246,7 @@ impl Child {
     pub async fn close(self) {
         drop(self.commands);
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "a supervisor task ended badly; its process group has been killed");
+            tracing::error!(%error, "a supervisor task failed; its process group has been killed");
         }
     }
 

@@ -35,7 +35,7 @@ Signalbox is running.
 
   api-server       http://{api}        control: providers, models, settings, the request log
   provider-router  http://{router}/v1     point your OpenAI client here
-  qwen-proxy       http://{qwen}/v1     chat.qwen.ai, once somebody has logged in
+  qwen-proxy       http://{qwen}/v1     chat.qwen.ai, after a login
 
 Try it; no key is needed:
 

@@ -37,12 +37,13 @@ struct Updated {
 #[utoipa::path(
     get, path = "/api/config/export", tag = "config",
     params(("format" = Option<String>, Query, pattern = "^(toml|yaml|json)?$",
-        description = "Without it, `Accept` decides; TOML where that says nothing")),
+        description = "Format of the response; if absent, that of the `Accept` header, else TOML")),
     responses(
         (status = 200, description = "The document", content(
             (Value = "application/toml"), (Value = "application/yaml"), (Value = "application/json"),
         )),
-        (status = 409, description = "There is a value in it that this format cannot say; JSON can", body = Failure),
+        (status = 409,
+         description = "The configuration has a value that this format cannot represent; request JSON", body = Failure),
     ),
 )]
 pub(super) async fn export(State(app): State<App>, mut query: Query, headers: HeaderMap) -> Result<Response, Error> {
@@ -59,17 +60,19 @@ pub(super) async fn export(State(app): State<App>, mut query: Query, headers: He
 #[utoipa::path(
     post, path = "/api/config/apply", tag = "config",
     params(
-        ("dry_run" = Option<bool>, Query, description = "Only say what would be done"),
-        ("prune" = Option<bool>, Query, description = "Delete what a section that is there does not declare"),
+        ("dry_run" = Option<bool>, Query, description = "Only report what would change"),
+        ("prune" = Option<bool>, Query, description = "Delete entries that are not declared, in the sections that are \
+            present"),
         ("format" = Option<String>, Query, pattern = "^(toml|yaml|json)?$",
-         description = "Without it, `Content-Type` decides; TOML where that says nothing"),
+         description = "Format of the document; if absent, that of the `Content-Type` header, else TOML"),
     ),
     request_body(description = "The document", content(
         (Value = "application/toml"), (Value = "application/yaml"), (Value = "application/json"),
     )),
     responses(
-        (status = 200, description = "What was done", body = Applied),
-        (status = 409, description = "The catalogue was changed meanwhile; nothing was written", body = Failure),
+        (status = 200, description = "The changes", body = Applied),
+        (status = 409,
+         description = "The catalogue changed during the request, and nothing was written; try again", body = Failure),
     ),
 )]
 pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Request) -> Result<Json<Applied>, Error> {

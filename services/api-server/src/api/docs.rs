@@ -59,7 +59,7 @@ fn route(page: &mut String, path: &str, method: &str, operation: &Value) -> std:
         writeln!(page, "<tr><td><code>{name}</code><td>{place}<td>{shape}<td>{meaning}</tr>")?;
     }
     if let Some(body) = operation.get("requestBody") {
-        let needed = if body["required"] == true { "" } else { "may be left out" };
+        let needed = if body["required"] == true { "" } else { "optional" };
         let shape = shape(&body["content"]["application/json"]["schema"]);
         writeln!(page, "<tr><td>body<td>JSON<td>{shape}<td>{needed}</tr>")?;
     }

@@ -27,8 +27,9 @@ pub(super) struct LastLines {
 #[utoipa::path(
     get, path = "/api/logs/{service}", tag = "logs",
     params(
-    ("service" = String, Path, description = "`api-server`, `provider-router` (of further workers `provider-router-2` and so on), `qwen-proxy` or `combined`"),
-    ("lines" = Option<u16>, Query, description = "How many; 50 unless it is given", minimum = 1, maximum = 5000),
+    ("service" = String, Path, description = "`api-server`, `provider-router` (further workers: `provider-router-2` \
+        and so on), `qwen-proxy` or `combined`"),
+    ("lines" = Option<u16>, Query, description = "Number of lines, 50 by default", minimum = 1, maximum = 5000),
     ),
     responses((status = 200, description = "The lines", body = LastLines)),
 )]

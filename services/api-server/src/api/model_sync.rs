@@ -17,8 +17,9 @@ use super::{App, Error};
 #[utoipa::path(
     post, path = "/api/models/sync", tag = "model-sync",
     responses(
-    (status = 200, description = "What became of each", body = Synced),
-    (status = 503, description = "`router_unavailable`: only the router can ask them", body = Failure),
+    (status = 200, description = "Outcome for each provider", body = Synced),
+    (status = 503,
+     description = "`router_unavailable`: the router, which requests the lists, is not running", body = Failure),
     ),
 )]
 pub(super) async fn all(State(app): State<App>) -> Result<(StatusCode, Json<Value>), Error> {
@@ -30,9 +31,10 @@ pub(super) async fn all(State(app): State<App>) -> Result<(StatusCode, Json<Valu
     post, path = "/api/models/sync/{id}", tag = "model-sync",
     params(("id" = String, Path, description = "The provider")),
     responses(
-    (status = 200, description = "What became of it", body = SyncedOne),
+    (status = 200, description = "Outcome for the provider", body = SyncedOne),
     (status = 400, description = "`provider_disabled`", body = Failure),
-    (status = 503, description = "`router_unavailable`: only the router can ask them", body = Failure),
+    (status = 503,
+     description = "`router_unavailable`: the router, which requests the lists, is not running", body = Failure),
     ),
 )]
 pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), Error> {

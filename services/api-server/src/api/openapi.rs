@@ -20,12 +20,12 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 
 /// Error responses common to all routes, by status.
 const REFUSALS: [(&str, &str); 6] = [
-    ("400", "Every mistake is in `errors`"),
-    ("401", "The control token is needed, and was not given or is wrong"),
-    ("429", "Too many wrong control tokens came from the same address"),
-    ("421", "This server does not answer for this host"),
-    ("500", "Our mistake; the log says more"),
-    ("503", "The database is not available at the moment; nothing was changed"),
+    ("400", "The request is invalid; `errors` lists every mistake"),
+    ("401", "The control token is required, and is missing or wrong"),
+    ("429", "Too many wrong control tokens from the same address"),
+    ("421", "The host name of the request is not allowed"),
+    ("500", "Internal error; the log has the details"),
+    ("503", "The database is unavailable, and nothing was changed; try again later"),
 ];
 
 /// Serves the OpenAPI document.
@@ -49,16 +49,17 @@ fn finished(mut document: Value) -> Value {
         "title": "Signalbox: the control API",
         "version": env!("CARGO_PKG_VERSION"),
         "license": { "name": env!("CARGO_PKG_LICENSE") },
-        "description": "Bodies and answers are JSON. Times are milliseconds since 1970, those of logins at \
-            chat.qwen.ai seconds. No text may contain U+0000. What happens is told live over Socket.IO, at \
-            `/socket.io/`. Models are asked at provider-router, which speaks OpenAI's API; its address is in \
-            `/api/proxy/status`.",
+        "description": "Request and response bodies are JSON. Times are in milliseconds since 1970, except those of \
+            logins at chat.qwen.ai, which are in seconds. Strings must not contain U+0000. Changes are published as \
+            events over Socket.IO, at `/socket.io/`. Models are called through provider-router, which implements the \
+            OpenAI API; its address is in `/api/proxy/status`.",
     });
     document["servers"] = json!([{ "url": "/" }]);
     // The token is required only where several users can call.
     document["security"] = json!([{}, { "token": [] }, { "key": [] }]);
     document["components"]["securitySchemes"] = json!({
-        "token": { "type": "http", "scheme": "bearer", "description": "The control token, which `api-server token` prints" },
+        "token": { "type": "http", "scheme": "bearer", "description": "The control token, as printed by `api-server \
+            token`" },
         "key": { "type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same" },
     });
     document["components"]["schemas"]["Sendable"] = sendable();
@@ -87,7 +88,8 @@ fn sendable() -> Value {
     let inner = json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Sendable" }] });
     let text = json!({ "type": "string", "not": plain["not"] });
     json!({
-        "description": "A value without line breaks and other control characters, which would break a header or a URL.",
+        "description": "A value without line breaks and other control characters, which are invalid in headers and \
+            URLs.",
         "anyOf": [
             { "type": ["boolean", "number"] },
             text,
@@ -121,15 +123,15 @@ fn finish(operation: &mut Map<String, Value>, path: &str, method: &str, schemas:
         refusals.retain(|(status, _)| !matches!(*status, "401" | "429"));
     }
     if path.contains('{') {
-        refusals.push(("404", "There is no such thing"));
+        refusals.push(("404", "The resource does not exist"));
     }
     if method != "get" {
-        refusals.push(("403", "A browser sent this on behalf of a page that has no business here"));
+        refusals.push(("403", "The request comes from a web page whose origin is not allowed"));
     }
     if let Some(body) = operation.get_mut("requestBody") {
-        refusals.push(("413", "The body is too long"));
+        refusals.push(("413", "The request body is too large"));
         if body["content"].as_object().is_some_and(|kinds| kinds.len() == 1) {
-            refusals.push(("415", "The body says that it is no JSON"));
+            refusals.push(("415", "The `Content-Type` of the request body is not JSON"));
         }
         // A missing body counts as an empty object.
         let schema = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap_or_default();
@@ -167,7 +169,7 @@ mod tests {
         let paths = router.split('"').filter(|text| text.starts_with('/'));
         // Path of the router's internal fallback.
         let mut routed: BTreeSet<&str> = paths.filter(|path| *path != "/" && !path.contains("axum_fallback")).collect();
-        assert!(routed.remove(crate::api::SHUTDOWN), "the one that is kept out of it");
+        assert!(routed.remove(crate::api::SHUTDOWN), "the only route that is not in the document");
         let described: BTreeSet<&str> = operations().into_iter().map(|(path, ..)| path).collect();
         assert_eq!(described, routed);
         assert!(described.len() > 40, "{described:?}");

@@ -18,7 +18,8 @@ use super::{App, Error, now_ms};
     post, path = "/api/providers/{id}/test", tag = "providers", params(("id" = String, Path)),
     responses(
     (status = 200, description = "The outcome", body = Tested),
-    (status = 400, description = "`provider_not_loaded`: the router does not run, or has not loaded it", body = Failure),
+    (status = 400,
+     description = "`provider_not_loaded`: the router is not running, or has not loaded the provider", body = Failure),
     ),
 )]
 pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
@@ -36,9 +37,10 @@ pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Resu
 #[utoipa::path(
     post, path = "/api/providers/{id}/reload", tag = "providers", params(("id" = String, Path)),
     responses(
-    (status = 200, description = "It is loaded", body = Reloaded),
+    (status = 200, description = "The provider is loaded", body = Reloaded),
     (status = 400, description = "`provider_disabled`", body = Failure),
-    (status = 503, description = "`router_unavailable`: what is saved takes effect when it runs", body = Failure),
+    (status = 503,
+     description = "`router_unavailable`: saved changes take effect once the router is running", body = Failure),
     ),
 )]
 pub(super) async fn reload(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {

@@ -138,7 +138,7 @@ pub(crate) async fn reload(app: App, wanted: bool) -> Infallible {
     loop {
         let which = rebuilds.next().await;
         if !app.fleet.now().is_stopped() {
-            tracing::info!(?which, "an executable was built anew: restarting");
+            tracing::info!(?which, "an executable was rebuilt, restarting its service");
             // The outcome is in the log and in the status.
             drop(app.fleet.restart(overrides::of(&app).await, which).await);
         }

@@ -25,7 +25,7 @@ pub(super) async fn cleanup(args: &Args, out: &mut Output) -> anyhow::Result<Ver
     let installation = Installation::read(args)?;
     if let Some(server) = &installation.running {
         let pid = server.identity.pid;
-        out.line(format!("Server is running (PID: {pid}): nothing to clean up"));
+        out.line(format!("Server is running (PID: {pid}), nothing to clean up"));
         return Ok(Verdict::done(json!({ "running": true, "pid": pid, "ended": [], "recordRemoved": false })));
     }
     let mut ended = Vec::new();
@@ -36,15 +36,16 @@ pub(super) async fn cleanup(args: &Args, out: &mut Output) -> anyhow::Result<Ver
         ended.push(json!({ "pid": orphan.identity.pid, "name": orphan.name }));
     }
     let data_dir = &installation.common.data_dir;
-    let removed = instance::remove_stale_record(data_dir)
-        .with_context(|| format!("cannot remove the record of a dead server in {}", data_dir.display()))?;
+    let removed = instance::remove_stale_record(data_dir).with_context(|| {
+        format!("cannot remove the record of a server that is not running in {}", data_dir.display())
+    })?;
     if removed {
-        out.line("Removed the record of a server that is gone");
+        out.line("Removed the record of a server that is not running");
     }
     if ended.is_empty() && !removed {
         out.line("Nothing to clean up");
     } else {
-        out.line(format!("Cleaned up: {} process(es) ended", ended.len()));
+        out.line(format!("Cleaned up: {} process(es) stopped", ended.len()));
     }
     Ok(Verdict::done(json!({ "running": false, "ended": ended, "recordRemoved": removed })))
 }

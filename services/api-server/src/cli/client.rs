@@ -39,7 +39,7 @@ pub(super) async fn ask(
             serde_json::from_slice(body).with_context(|| format!("api-server at {addr} did not answer JSON"))
         }
         StatusCode::UNAUTHORIZED => {
-            bail!("api-server wants another control token: set API_TOKEN to the one that it was started with")
+            bail!("api-server rejected the control token; set API_TOKEN to the token it was started with")
         }
         status => bail!("api-server answered {status} to {method} {path}: {}", String::from_utf8_lossy(body)),
     }

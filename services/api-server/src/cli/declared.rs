@@ -61,7 +61,7 @@ impl Command {
 
     pub(super) async fn act(&self, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
         let common = loaded(args)?.common;
-        private_directory(&common.data_dir).context("cannot make the data directory")?;
+        private_directory(&common.data_dir).context("cannot create the data directory")?;
         let sealer = Sealer::new(&sealing_key(&common.data_dir)?);
         let store = open(&common).await?;
         let done = match self {
@@ -135,7 +135,7 @@ fn text_of(file: &Path) -> anyhow::Result<String> {
 /// Returns an error that lists all mistakes, one per line.
 fn refused(file: &str, mistakes: &[String]) -> anyhow::Result<Verdict> {
     let lines: Vec<String> = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
-    anyhow::bail!("{file} was not applied, nothing was changed:{}", lines.concat())
+    anyhow::bail!("{file} is invalid, and nothing was changed:{}", lines.concat())
 }
 
 fn tell(plan: &Plan, out: &mut Output) {

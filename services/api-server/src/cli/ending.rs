@@ -16,18 +16,19 @@ const KILL_WAIT: Duration = Duration::from_secs(5);
 /// Asks the process to exit, and kills it if it is still running after `grace`. Returns whether it had to be killed.
 pub(super) async fn end(identity: &Identity, grace: Duration, out: &mut Output) -> anyhow::Result<bool> {
     let pid = identity.pid;
-    let refused = || format!("cannot signal process {pid}; it may belong to another user");
+    let refused = || format!("cannot signal process {pid}, which may belong to another user");
     let Some(process) = identity.open().with_context(refused)? else { return Ok(false) };
     out.line(format!("Sending SIGTERM to process {pid}..."));
     process.ask(Request::Leave).with_context(refused)?;
     if gone(&process, grace).await {
         return Ok(false);
     }
-    out.line(format!("Process {pid} is still there after {} s: killing it...", grace.as_secs()));
+    out.line(format!("Process {pid} is still running after {} s, killing it...", grace.as_secs()));
     process.ask(Request::Die).with_context(refused)?;
     anyhow::ensure!(
         gone(&process, KILL_WAIT).await,
-        "process {pid} survives SIGKILL: it waits for a device or a network file system, and goes when that answers"
+        "process {pid} is still running after SIGKILL; it waits for a device or a network file system, and exits once \
+         that responds"
     );
     Ok(true)
 }

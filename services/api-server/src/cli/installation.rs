@@ -26,7 +26,7 @@ impl Installation {
     /// Reads the configuration from flags, environment and file, and the record of the running server.
     pub(super) fn read(args: &Args) -> anyhow::Result<Self> {
         let Loaded { common, own: config, .. } = loaded(args)?;
-        let running = instance::running(&common.data_dir).context("cannot tell whether api-server runs")?;
+        let running = instance::running(&common.data_dir).context("cannot determine whether api-server is running")?;
         Ok(Self { common, config, running })
     }
 

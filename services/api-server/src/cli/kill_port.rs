@@ -41,13 +41,16 @@ pub(super) async fn kill_port(command: &KillPort, args: &Args, out: &mut Output)
             out.line(format!("Port {port} is free"));
             return Ok(Verdict::done(json!({ "port": port, "free": true, "killed": null })));
         }
-        State::Refused(why) => bail!("port {port} cannot be tried: {why}"),
-        State::Held(None) => bail!("port {port} is held by a process of another user: ask as that user, or as root"),
+        State::Refused(why) => bail!("cannot test port {port}: {why}"),
+        State::Held(None) => bail!(
+            "port {port} is in use by a process of another user; run this command as that user, \
+            or as root"
+        ),
         State::Held(Some(holder)) => holder,
     };
     out.line(format!("Found process {} ({}) using {}", holder.pid, holder.name, holder.addr));
     if installation.running.as_ref().is_some_and(|server| server.identity.pid == holder.pid) {
-        bail!("that is api-server itself: use `api-server stop`");
+        bail!("the process is api-server itself; use `api-server stop`");
     }
     if !agreed(command, &holder, out)? {
         out.line("Left alone");
@@ -57,7 +60,11 @@ pub(super) async fn kill_port(command: &KillPort, args: &Args, out: &mut Output)
     end_holder(&holder, out).await?;
     out.line(format!("Process {} killed successfully", holder.pid));
     let free = ports::state(&installation.common.server.host, port)? == State::Available;
-    anyhow::ensure!(free, "process {} is gone, but port {port} is held by somebody else now: try again", holder.pid);
+    anyhow::ensure!(
+        free,
+        "process {} has exited, but port {port} is now in use by another process; try again",
+        holder.pid
+    );
     out.line(format!("Port {port} is now free"));
     Ok(Verdict::done(json!({ "port": port, "free": true, "killed": { "pid": holder.pid, "name": holder.name } })))
 }
@@ -66,29 +73,28 @@ fn agreed(command: &KillPort, holder: &Holder, out: &mut Output) -> anyhow::Resu
     let pid = holder.pid;
     match command.expect_pid {
         Some(expected) if expected == pid => return Ok(true),
-        Some(expected) => bail!("it is not process {expected}: nothing was done"),
+        Some(expected) => bail!("the port is in use by process {pid}, not {expected}; nothing was done"),
         None if command.yes => return Ok(true),
         None => {}
     }
-    out.ask(&format!("End {} (PID: {pid})?", holder.name)).with_context(|| {
-        format!("nobody is there to be asked whether it may be ended: add --yes, or --expect-pid {pid}")
-    })
+    out.ask(&format!("End {} (PID: {pid})?", holder.name))
+        .with_context(|| format!("cannot ask for confirmation without a terminal; add --yes, or --expect-pid {pid}"))
 }
 
 /// Ends the process that was found to hold an address, if it still does.
 pub(super) async fn end_holder(holder: &Holder, out: &mut Output) -> anyhow::Result<()> {
     let pid = holder.pid;
-    anyhow::ensure!(pid != 1, "process 1 runs this machine: it is never ended from here");
-    anyhow::ensure!(pid != std::process::id(), "that is this very command");
+    anyhow::ensure!(pid != 1, "process 1 is the init process, which is never killed");
+    anyhow::ensure!(pid != std::process::id(), "the process is this command itself, which cannot be killed");
     anyhow::ensure!(
         orphans::same_user(pid),
-        "process {pid} belongs to another user: run this command as that user, for example with `sudo -u`"
+        "process {pid} belongs to another user; run this command as that user, for example with `sudo -u`"
     );
     // Take the identity first: if the process still holds the address after that, it is the one that will be signalled.
     let Some(identity) = Identity::of(pid) else { return Ok(()) };
     anyhow::ensure!(
         holder_of(holder.addr).as_ref() == Some(holder),
-        "{} changed hands meanwhile: nothing was done; try again",
+        "{} is now in use by another process, and nothing was done; try again",
         holder.addr
     );
     ending::end(&identity, GRACE, out).await?;

@@ -37,7 +37,7 @@ pub(super) async fn logs(command: &Logs, args: &Args, out: &mut Output) -> anyho
     let mut interrupts = interrupts()?;
     let installation = Installation::read(args)?;
     let logs = installation.logs();
-    let file = logs.file(&command.service).context("there is no such log")?;
+    let file = logs.file(&command.service).context("the log does not exist")?;
     // Opened before the last lines are read: a line written in between is printed twice instead of never.
     let follow = Follow::from_end(file.clone());
     let last = last_lines(&file, command.lines).with_context(|| format!("cannot read {}", file.display()))?;
@@ -74,7 +74,7 @@ async fn tail(service: &str, mut follow: Follow, out: &mut Output) -> std::io::E
         match follow.look() {
             Ok(news) => {
                 if news.left_out > 0 {
-                    out.line(format!("… {} bytes left out …", news.left_out));
+                    out.line(format!("… {} bytes omitted …", news.left_out));
                 }
                 for line in String::from_utf8_lossy(&news.text).lines() {
                     out.line(line);
@@ -89,7 +89,8 @@ async fn tail(service: &str, mut follow: Follow, out: &mut Output) -> std::io::E
 
 fn empty(file: &Path) -> String {
     format!(
-        "Nothing in {}. Under a service manager, api-server's own log is where that keeps it, for example in `journalctl`.",
+        "{} is empty. Under a service manager, the log of api-server is kept by the service manager, for example in \
+         `journalctl`.",
         file.display()
     )
 }
@@ -103,5 +104,5 @@ fn service(text: &str) -> Result<String, String> {
 
 fn lines(text: &str) -> Result<usize, String> {
     let lines = text.parse().ok().filter(|lines| (1..=MAX_LINES).contains(lines));
-    lines.ok_or_else(|| format!("say a number from 1 to {MAX_LINES}"))
+    lines.ok_or_else(|| format!("the number of lines must be from 1 to {MAX_LINES}"))
 }

@@ -100,8 +100,8 @@ fn addresses(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
     }
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let mut found =
-        (bare, port).to_socket_addrs().with_context(|| format!("`{host}` is no address of this machine"))?;
-    Ok(vec![found.next().with_context(|| format!("`{host}` has no address"))?])
+        (bare, port).to_socket_addrs().with_context(|| format!("`{host}` is not an address of this machine"))?;
+    Ok(vec![found.next().with_context(|| format!("`{host}` does not resolve to an address"))?])
 }
 
 // === impl State ===

@@ -123,7 +123,7 @@ pub(super) async fn service(command: &Service, args: &Args, out: &mut Output) ->
 impl Machine {
     fn this(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
         let installation = Installation::read(args)?;
-        let program = std::env::current_exe().context("cannot find my own executable")?;
+        let program = std::env::current_exe().context("cannot find the executable of api-server")?;
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).unwrap_or_else(|| OsString::from("/"));
         #[cfg(unix)]
         let user_id = nix::unistd::geteuid().as_raw();
@@ -143,7 +143,7 @@ impl Machine {
 /// Returns a path as text, for use in a file.
 fn text_of(path: &Path) -> anyhow::Result<&str> {
     let text = path.to_str().with_context(|| format!("{} is not valid UTF-8", path.display()))?;
-    ensure!(!text.contains(['\n', '\r']), "a path with a line end in it cannot be written down: {text:?}");
+    ensure!(!text.contains(['\n', '\r']), "the path contains a line break and cannot be used: {text:?}");
     Ok(text)
 }
 
@@ -166,13 +166,13 @@ impl Plan {
         for words in &self.before {
             // A partly removed installation has to be removable as well.
             if let Err(error) = run(words).await {
-                out.line(format!("Went on although {error:#}"));
+                out.line(format!("Ignored: {error:#}"));
             }
         }
         let file = self.file.display();
         match &self.text {
             Some(text) => {
-                let directory = self.file.parent().context("a file lies in a directory")?;
+                let directory = self.file.parent().context("the file has no parent directory")?;
                 let refused = || format!("cannot write {file}; for the whole machine, run this as root");
                 fs::create_dir_all(directory).with_context(refused)?;
                 fs::write(&self.file, text).with_context(refused)?;
@@ -180,7 +180,7 @@ impl Plan {
             }
             None => match fs::remove_file(&self.file) {
                 Ok(()) => out.line(format!("Removed {file}")),
-                Err(error) if error.kind() == ErrorKind::NotFound => out.line(format!("{file} is not there")),
+                Err(error) if error.kind() == ErrorKind::NotFound => out.line(format!("{file} does not exist")),
                 Err(error) => return Err(error).with_context(|| format!("cannot remove {file}")),
             },
         }
@@ -196,7 +196,7 @@ async fn run(words: &[String]) -> anyhow::Result<()> {
     let [program, arguments @ ..] = words else { return Ok(()) };
     let line = words.join(" ");
     let output = tokio::process::Command::new(program).args(arguments).stdin(Stdio::null()).output().await;
-    let output = output.with_context(|| format!("cannot run `{line}`; is {program} installed?"))?;
+    let output = output.with_context(|| format!("cannot run `{line}`; check that {program} is installed"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("`{line}` failed ({}): {}", output.status, said.trim());

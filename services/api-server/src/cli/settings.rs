@@ -63,16 +63,16 @@ pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow:
         out.line(format!(
             "# {}{}",
             file.display(),
-            if file.exists() { "" } else { " (not there; these are the defaults)" }
+            if file.exists() { "" } else { " (file does not exist; these are the defaults)" }
         ));
         out.line(text.trim_end());
-        let settings: toml::Table = text.parse().context("the configuration cannot be read back")?;
+        let settings: toml::Table = text.parse().context("cannot serialise the configuration")?;
         return Ok(Verdict::done(json!({ "file": file, "settings": settings })));
     }
     // A file that is already invalid has to be edited by hand: any change would be refused because of the old mistake.
     let installation = Installation::read(&args)?;
     let file = file(&args, &installation.common.data_dir);
-    private_directory(&installation.common.data_dir).context("cannot make the data directory")?;
+    private_directory(&installation.common.data_dir).context("cannot create the data directory")?;
     let text = changed(&file, &changes)?;
     validate(&args, &file, &text)?;
     replace(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
@@ -111,7 +111,7 @@ impl Config {
                 .split_once('=')
                 .with_context(|| format!("--set takes KEY=VALUE, such as logs.keep=9, not `{assignment}`"))?;
             let key = key.trim();
-            ensure!(!key.split('.').any(str::is_empty), "`{key}` is no key: write section.key, such as logs.keep");
+            ensure!(!key.split('.').any(str::is_empty), "`{key}` is not a key; use section.key, such as logs.keep");
             // Text that is not a TOML value is taken as a string, which saves quoting twice in a shell.
             let value = text.trim().parse().unwrap_or_else(|_| Value::from(text.trim()));
             changes.push((key.to_owned(), value));
@@ -134,7 +134,7 @@ fn changed(file: &Path, changes: &[(String, Value)]) -> anyhow::Result<String> {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
     };
-    let mut document: DocumentMut = text.parse().with_context(|| format!("{} is no TOML", file.display()))?;
+    let mut document: DocumentMut = text.parse().with_context(|| format!("{} is not valid TOML", file.display()))?;
     for (key, value) in changes {
         set(document.as_table_mut(), key, value.clone())?;
     }
@@ -156,7 +156,7 @@ fn set(table: &mut Table, key: &str, value: Value) -> anyhow::Result<()> {
         return Ok(());
     };
     let inner = table.entry(section).or_insert_with(|| Item::Table(Table::new()));
-    let inner = inner.as_table_mut().with_context(|| format!("`{section}` is no section of the file"))?;
+    let inner = inner.as_table_mut().with_context(|| format!("`{section}` is not a section of the file"))?;
     set(inner, rest, value)
 }
 

@@ -56,7 +56,8 @@ pub(super) async fn stop_running(
         let (grace, drain) = (installation.config.services.orphan_grace, installation.common.server.drain_timeout);
         out.line(format!("Server was killed (PID: {pid})"));
         out.line(format!(
-            "Its services serve on for {grace}, finish their streams in at most {drain}, and end; `api-server cleanup` ends them now"
+            "Its services keep running for {grace}, then finish their streams within {drain} and exit; `api-server \
+             cleanup` stops them now"
         ));
     } else {
         out.line(format!("Server stopped successfully (PID: {pid})"));
@@ -72,14 +73,14 @@ async fn leave(
     out: &mut Output,
 ) -> anyhow::Result<()> {
     let pid = server.identity.pid;
-    out.line(format!("Asking process {pid} to leave..."));
+    out.line(format!("Requesting process {pid} to exit..."));
     client::ask(installation, server, Method::POST, SHUTDOWN).await?;
     let deadline = Instant::now() + patience;
     // During its shutdown it holds the lock, but may have no record of its process any more.
     while !matches!(running(&installation.common.data_dir), Ok(None)) {
         anyhow::ensure!(
             Instant::now() < deadline,
-            "process {pid} is still there after {} s: end it with the task manager, its services end with it",
+            "process {pid} is still running after {} s; end it with the task manager, which also ends its services",
             patience.as_secs()
         );
         sleep(PAUSE).await;

@@ -86,7 +86,7 @@ impl Plan {
         }
         for (id, provider) in declared {
             if let Some(other) = names.insert(&provider.row.name, id) {
-                self.mistakes.push(format!("providers.{id}.name: the provider {other} has this name, too"));
+                self.mistakes.push(format!("providers.{id}.name: the provider {other} already has this name"));
             }
         }
     }
@@ -107,7 +107,7 @@ impl Plan {
             let (value, by_reference) = match (declared, row) {
                 (Declared::Kept, Some(_)) => continue,
                 (Declared::Kept, None) => {
-                    let how = "no secret is stored that could stay as it is: write ${env:NAME} or ${file:PATH}";
+                    let how = "no secret is stored that could be kept; use ${env:NAME} or ${file:PATH}";
                     self.mistakes.push(format!("{path}.config.{key}: {how}"));
                     continue;
                 }
@@ -149,7 +149,7 @@ impl Plan {
             let named = document.models.as_ref().is_some_and(|models| models.contains_key(model));
             let pruned = prune && document.models.is_some();
             if !named && (pruned || catalog.models.iter().all(|row| row.id != *model)) {
-                self.mistakes.push(format!("{path}: there is no such model: declare it in the section models"));
+                self.mistakes.push(format!("{path}: the model does not exist; declare it in the section models"));
             }
             let row = rows.iter().find(|row| row.model.id == *model);
             let mut what = Vec::new();

@@ -66,19 +66,19 @@ impl Format {
             Self::Json => {
                 let mut deserializer = serde_json::Deserializer::from_str(text);
                 let value = twice.read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-                value.map_err(|error| format!("no JSON at line {}, column {}", error.line(), error.column()))
+                value.map_err(|error| format!("invalid JSON at line {}, column {}", error.line(), error.column()))
             }
             Self::Toml => match text.parse::<toml::Table>() {
                 Ok(table) => serde_json::to_value(table).map_err(|error| error.to_string()),
                 Err(error) => {
                     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-                    Err(format!("no TOML at line {}: {}", before.matches('\n').count() + 1, error.message()))
+                    Err(format!("invalid TOML at line {}: {}", before.matches('\n').count() + 1, error.message()))
                 }
             },
             Self::Yaml => {
                 twice.read(yaml_serde::Deserializer::from_str(text)).map_err(|error| match error.location() {
-                    Some(at) => format!("no YAML at line {}, column {}", at.line(), at.column()),
-                    None => "no YAML, or not of the kind that JSON can say".to_owned(),
+                    Some(at) => format!("invalid YAML at line {}, column {}", at.line(), at.column()),
+                    None => "invalid YAML, or a value that JSON cannot represent".to_owned(),
                 })
             }
         }
@@ -90,7 +90,12 @@ impl Format {
     /// When the format cannot represent a value.
     pub fn print(self, value: &Value, comments: &[String]) -> Result<String, String> {
         let comments: String = comments.iter().map(|line| format!("# {line}\n")).collect();
-        let cannot = |what: &str| format!("the configuration holds a value that {what} cannot say: ask for json");
+        let cannot = |what: &str| {
+            format!(
+                "the configuration contains a value that {what} cannot represent; request \
+            json"
+            )
+        };
         match self {
             Self::Json => serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|_| cannot("JSON")),
             Self::Yaml => yaml_serde::to_string(value).map(|text| comments + &text).map_err(|_| cannot("YAML")),

@@ -38,9 +38,9 @@ impl Twice {
             let name = path.rsplit('.').next().unwrap_or_default();
             match *lines_of(name, text) {
                 [first, second] => {
-                    format!("{path}: is given twice, on lines {first} and {second}: put both into one or remove one")
+                    format!("{path}: declared twice, on lines {first} and {second}; merge or remove one")
                 }
-                _ => format!("{path}: is given twice: put both into one or remove one"),
+                _ => format!("{path}: declared twice; merge or remove one"),
             }
         };
         self.0.into_inner().into_iter().map(sentence).collect()
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for Once<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value that JSON can say")
+        f.write_str("a value that JSON can represent")
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for Once<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("JSON has no such number"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("the number has no JSON representation"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -169,7 +169,7 @@ impl<'de> serde::Deserialize<'de> for Name {
             }
 
             fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Name, E> {
-                Err(E::custom("a name must not be a fraction"))
+                Err(E::custom("a key must not be a fraction"))
             }
         }
         deserializer.deserialize_any(Text).map_err(D::Error::custom)
@@ -191,12 +191,12 @@ mod tests {
     #[test]
     fn duplicate_keys_are_reported_with_their_lines() {
         let text = "providers:\n  openai:\n    type: openai\n  other:\n    type: echo\n  openai:\n    type: groq\n";
-        let told = "providers.openai: is given twice, on lines 2 and 6: put both into one or remove one";
+        let told = "providers.openai: declared twice, on lines 2 and 6; merge or remove one";
         assert_eq!(yaml(text).1, [told]);
         let text = "a: {x: 1, \"x\": 2}\na: 3\n";
         assert_eq!(yaml(text).1.len(), 2);
         let text = "a: [{b: 1, b: 2}]\nb: 3\n";
-        assert!(yaml(text).1[0].starts_with("a.0.b: is given twice: put"), "{:?}", yaml(text).1);
+        assert!(yaml(text).1[0].starts_with("a.0.b: declared twice; merge"), "{:?}", yaml(text).1);
     }
 
     #[test]

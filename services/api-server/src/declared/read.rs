@@ -40,8 +40,7 @@ fn document(value: Value, references: &References, mistakes: &mut Vec<String>) -
     let providers = section("providers", mistakes);
     let models = section("models", mistakes);
     let settings = section("settings", mistakes);
-    let unknown =
-        top.keys().map(|key| format!("{}: unknown section; there are providers, models and settings", quoted(key)));
+    let unknown = top.keys().map(|key| format!("{}: unknown section; use providers, models or settings", quoted(key)));
     mistakes.extend(unknown);
     Document {
         providers: providers.map(|all| {
@@ -80,12 +79,12 @@ fn provider(
     mistakes: &mut Vec<String>,
 ) -> Option<Provider> {
     if !is_slug(id) {
-        mistakes.push(format!("{path}: an id has 1 to 128 lowercase letters, digits and hyphens"));
+        mistakes.push(format!("{path}: an id must have 1 to 128 lowercase letters, digits and hyphens"));
     }
     let mut fields = Fields { path, fields: object(path, value, mistakes)?, mistakes };
     let kind = fields.text("type");
     match &kind {
-        None => fields.mistake("type", "is needed: openai, lm-studio, …"),
+        None => fields.mistake("type", "is required: openai, lm-studio, …"),
         Some(kind) => fields.check(check_type(kind)),
     }
     let row = NewProvider {
@@ -113,7 +112,7 @@ fn provider(
         Some(Link { is_default, config })
     });
     if models.values().filter(|link| link.is_default).count() > 1 {
-        mistakes.push(format!("{path}.models: only one of them can be the default"));
+        mistakes.push(format!("{path}.models: only one model can be the default"));
     }
     Some(Provider { row, config, models })
 }
@@ -159,7 +158,7 @@ fn resolve(value: &mut Value, references: &References) -> Result<bool, String> {
 
 fn model(path: &str, id: &str, value: Value, mistakes: &mut Vec<String>) -> Option<NewModel> {
     if !is_resource_id(id) {
-        mistakes.push(format!("{path}: an id has 1 to 128 letters, digits and the characters - . _ : / @ +"));
+        mistakes.push(format!("{path}: an id must have 1 to 128 letters, digits and the characters - . _ : / @ +"));
     }
     let mut fields = Fields { path, fields: object(path, value, mistakes)?, mistakes };
     let model = NewModel {
@@ -182,7 +181,7 @@ fn object(path: &str, value: Value, mistakes: &mut Vec<String>) -> Option<Map<St
         // An empty section of YAML.
         Value::Null => Some(Map::new()),
         _ => {
-            mistakes.push(format!("{path}: must be a table of names and values"));
+            mistakes.push(format!("{path}: must be a table"));
             None
         }
     }
@@ -199,7 +198,7 @@ impl Fields<'_> {
         match self.fields.remove(field)? {
             Value::String(text) if !text.trim().is_empty() => Some(text),
             _ => {
-                self.mistake(field, "must be a text that is not empty");
+                self.mistake(field, "must be a non-empty string");
                 None
             }
         }
@@ -250,7 +249,7 @@ impl Fields<'_> {
         let texts: Option<Vec<String>> =
             value.as_array().and_then(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect());
         match &texts {
-            None => self.mistake(field, "must be a list of texts"),
+            None => self.mistake(field, "must be a list of strings"),
             Some(texts) if !texts.iter().all(|text| is_line(text)) => self.mistake(field, NOT_A_LINE),
             Some(_) => {}
         }

@@ -48,7 +48,7 @@ impl References {
             }
             resolved.push_str(before);
             let (reference, after) =
-                from[2..].split_once('}').ok_or("a reference has no end: write $${ for a plain ${")?;
+                from[2..].split_once('}').ok_or("a reference is not closed; write $${ for a literal ${")?;
             resolved.push_str(&self.look_up(reference)?);
             (rest, any) = (after, true);
         }
@@ -60,26 +60,28 @@ impl References {
         match reference.split_once(':') {
             Some(("env", name)) => self.variable(name),
             Some(("file", path)) => self.file(Path::new(path)),
-            _ => Err("a reference is ${env:NAME} or ${file:PATH}: write $${ for a plain ${".to_owned()),
+            _ => Err("a reference must be ${env:NAME} or ${file:PATH}; write $${ for a literal ${".to_owned()),
         }
     }
 
     fn variable(&self, name: &str) -> Result<String, String> {
         if matches!(self, Self::Server(_)) {
             return Err(
-                "a variable of the server cannot be named over HTTP: use ${file:NAME} or `api-server config apply`"
+                "environment variables cannot be referenced over HTTP; use ${file:NAME} or `api-server config apply`"
                     .to_owned(),
             );
         }
         if OWN.contains(&name) || name.starts_with("SIGNALBOX_") {
-            return Err(format!("the variable {name} is a secret of this installation and is sent to no provider"));
+            return Err(format!(
+                "the variable {name} is a secret of this installation and must not be sent to providers"
+            ));
         }
         let value = std::env::var(name).ok().filter(|value| !value.is_empty());
         value.ok_or_else(|| format!("the variable {name} is not set"))
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        let cannot = |error: &std::io::Error| format!("the file {} cannot be read: {error}", path.display());
+        let cannot = |error: &std::io::Error| format!("cannot read the file {}: {error}", path.display());
         let found = match self {
             Self::Own => {
                 // Resolve symbolic links, so that they cannot bypass the check.
@@ -87,14 +89,14 @@ impl References {
                 if found.file_name().is_some_and(|name| OWN_FILES.iter().any(|own| name == *own)) {
                     let shown = path.display();
                     return Err(format!(
-                        "the file {shown} is a secret of this installation and is sent to no provider"
+                        "the file {shown} is a secret of this installation and must not be sent to providers"
                     ));
                 }
                 found
             }
             Self::Server(directory) => {
                 let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-                let outside = || format!("files are named relative to {}, and stay in it", directory.display());
+                let outside = || format!("file paths must be relative to {} and inside it", directory.display());
                 if !plain {
                     return Err(outside());
                 }

@@ -34,7 +34,8 @@ pub fn comments(secrets: &[String]) -> Vec<String> {
     ];
     if !secrets.is_empty() {
         lines.push(format!(
-            "Secrets are not in it: {MASK} leaves one as it is. For another database write ${{env:NAME}} or ${{file:PATH}} instead, at:"
+            "Secrets are masked: {MASK} keeps the stored value. For another database, replace it by ${{env:NAME}} or \
+             ${{file:PATH}} at:"
         ));
         lines.extend(secrets.iter().map(|path| format!("  {}", path.replace(char::is_control, "\u{fffd}"))));
     }

@@ -45,9 +45,9 @@ struct Introduction {
 enum Refusal {
     #[error("Unauthorized: connect with auth: {{token: \"<control token>\"}}")]
     Unauthorized,
-    #[error("Too many wrong tokens came from your address; another one is looked at in {0} s")]
+    #[error("Too many wrong tokens from this address; try again in {0} s")]
     WrongTokens(u64),
-    #[error("{MAX_LISTENERS} listeners are connected already")]
+    #[error("the maximum of {MAX_LISTENERS} listeners is connected; try again later")]
     Full,
 }
 
@@ -125,7 +125,7 @@ fn is_extension(socket: &SocketRef) -> bool {
 /// Sends one event. A listener whose queue is full is disconnected, and gets a snapshot when it reconnects.
 pub(super) fn tell(socket: &SocketRef, event: &str, payload: &Value) {
     if let Err(SendError::Socket(SocketError::InternalChannelFull)) = socket.emit(event, payload) {
-        tracing::info!(id = %socket.id, "a listener is too slow and was disconnected");
+        tracing::info!(id = %socket.id, "listener is too slow and was disconnected");
         socket.clone().disconnect().ok();
     }
 }

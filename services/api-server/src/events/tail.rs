@@ -87,18 +87,22 @@ impl Counter {
     /// Handles `logs:subscribe`.
     pub(super) async fn begin(&self, socket: SocketRef, said: Option<Subscription>) {
         let Some(Subscription { service, lines }) = said else {
-            return refuse(&socket, None, "say which log: {service: \"provider-router\", lines: 50}");
+            return refuse(&socket, None, "name a log: {service: \"provider-router\", lines: 50}");
         };
         let lines = lines.unwrap_or(LINES);
         if lines > MAX_LINES {
-            return refuse(&socket, Some(&service), &format!("lines takes a number up to {MAX_LINES}"));
+            return refuse(&socket, Some(&service), &format!("lines must be at most {MAX_LINES}"));
         }
         if !self.is_open_to(&socket) {
-            return refuse(&socket, Some(&service), "this page may not read the logs");
+            return refuse(&socket, Some(&service), "the origin of this page is not allowed to read the logs");
         }
         let Some(file) = self.logs.file(&service) else {
             let names = SERVICES.join(", ");
-            return refuse(&socket, Some(&service), &format!("there is no such log; there are {COMBINED}, {names}"));
+            return refuse(
+                &socket,
+                Some(&service),
+                &format!("the log does not exist; the logs are {COMBINED}, {names}"),
+            );
         };
         // Without the task the server is shutting down.
         self.wishes.send(Wish::Begin { socket, service, file, lines }).await.ok();
@@ -108,7 +112,7 @@ impl Counter {
     pub(super) async fn end(&self, socket: SocketRef, said: Option<Subscription>) {
         match said {
             Some(Subscription { service, .. }) => drop(self.wishes.send(Wish::End { socket, service }).await),
-            None => refuse(&socket, None, "say which log: {service: \"provider-router\"}"),
+            None => refuse(&socket, None, "name a log: {service: \"provider-router\"}"),
         }
     }
 
@@ -156,7 +160,7 @@ impl Tails {
                         super::audience::tell(&socket, payload::LOG_SUBSCRIBED, &event);
                         self.readers.entry(service).or_default().push(Reader { socket, missed: 0 });
                     }
-                    Err(error) => refuse(&socket, Some(&service), &format!("the log cannot be read: {error}")),
+                    Err(error) => refuse(&socket, Some(&service), &format!("cannot read the log: {error}")),
                 }
             }
         }
@@ -172,7 +176,7 @@ impl Tails {
         for (service, prefix) in [(written.name, String::new()), (COMBINED, format!("[{}] ", written.name))] {
             if self.is_read(service) {
                 let text = String::from_utf8_lossy(&written.text);
-                let gap = (written.left_out > 0).then(|| format!("… {} bytes left out …", written.left_out));
+                let gap = (written.left_out > 0).then(|| format!("… {} bytes omitted …", written.left_out));
                 let lines = text.lines().map(|line| format!("{prefix}{line}"));
                 self.tell(service, &bounded(gap.into_iter().chain(lines).collect(), EVENT_LIMIT));
             }
@@ -182,7 +186,7 @@ impl Tails {
     /// Tells subscribers that an unknown number of lines was left out, because this task was slower than the keeper.
     fn interrupt(&mut self) {
         let services: Vec<String> = self.readers.keys().cloned().collect();
-        let note = Lines { lines: vec!["… some lines left out …".to_owned()], missed: 0 };
+        let note = Lines { lines: vec!["… some lines omitted …".to_owned()], missed: 0 };
         for service in services {
             if self.is_read(&service) {
                 self.tell(&service, &note);

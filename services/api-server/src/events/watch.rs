@@ -55,7 +55,7 @@ pub(super) async fn tables(app: &App, audience: &Audience) {
                     // The status shows the failure already; changes made meanwhile are published when the database is
                     // back.
                     Err(error) => {
-                        tracing::debug!(%error, "the tables cannot be watched");
+                        tracing::debug!(%error, "cannot watch the tables");
                         known = seen;
                     }
                 }

@@ -22,7 +22,7 @@ impl Owner {
         let left = match adopt::look(&run_dir(&self.config.data_dir), key).await {
             Ok(left) => left,
             Err(error) => {
-                tracing::error!(%error, "cannot look for services that the last api-server has left behind");
+                tracing::error!(%error, "cannot search for services of the previous api-server");
                 return;
             }
         };
@@ -32,7 +32,7 @@ impl Owner {
                 Crew::new(QWEN, &self.qwen, vec![service::qwen(&self.config, overrides, qwen)]),
             ],
             Err(error) => {
-                tracing::error!(%error, "nobody can be adopted");
+                tracing::error!(%error, "no service can be adopted");
                 Vec::new()
             }
         };
@@ -58,7 +58,7 @@ impl Owner {
         self.leaving.spawn(async move { closing.run_until_cancelled(adopt::end(leaving, grace)).await });
         adopt::end(others, grace).await;
         for (child, spec) in stale {
-            tracing::info!("an adopted service was told something else than we would tell it: replacing it");
+            tracing::info!("an adopted service has outdated settings, replacing it");
             drop(child.restart(spec).await);
         }
         for crew in crews {
@@ -116,9 +116,9 @@ async fn take_in<'a>(
     let crew = crews
         .iter()
         .find(|crew| crew.service == status.service)
-        .ok_or_else(|| io::Error::other(format!("{} is no service of ours", status.service)))?;
+        .ok_or_else(|| io::Error::other(format!("{} is not a known service", status.service)))?;
     let (child, spec) =
-        crew.vacancy(status).ok_or_else(|| io::Error::other("others of this service have been adopted"))?;
+        crew.vacancy(status).ok_or_else(|| io::Error::other("other processes of this service have been adopted"))?;
     let outdated = status.fingerprint != spec.fingerprint || status.version != config::SPEC.version;
     let (service, pid) = (status.service.clone(), status.identity.pid);
     let foundling = adopt::adopt(family, candidate).await?;

@@ -17,7 +17,7 @@ const KILL_WAIT: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum Kept {
     /// The process must not be ended, whichever port it holds.
-    #[error("process {pid} is not ended: {why}")]
+    #[error("process {pid} was not killed: {why}")]
     Taboo {
         /// Process id.
         pid: u32,
@@ -25,7 +25,7 @@ pub enum Kept {
         why: &'static str,
     },
     /// The process does not hold the address, or no longer does.
-    #[error("process {pid} does not listen on {addr}; ask for the status and try again")]
+    #[error("process {pid} does not listen on {addr}; check the status and try again")]
     Elsewhere {
         /// Process id.
         pid: u32,
@@ -33,10 +33,10 @@ pub enum Kept {
         addr: SocketAddr,
     },
     /// The process outlives SIGKILL.
-    #[error("process {0} survives SIGKILL; choose another port")]
+    #[error("process {0} is still running after SIGKILL; choose another port")]
     Unkillable(u32),
     /// The operating system refuses.
-    #[error("process {pid} cannot be ended: {source}")]
+    #[error("cannot kill process {pid}: {source}")]
     Refused {
         /// Process id.
         pid: u32,
@@ -53,7 +53,7 @@ pub enum Kept {
 pub async fn evict(pid: u32, addr: SocketAddr) -> Result<(), Kept> {
     let taboo = |why| Kept::Taboo { pid, why };
     if pid <= 1 {
-        return Err(taboo("it is the mother of all processes"));
+        return Err(taboo("it is the init process"));
     }
     if pid == std::process::id() {
         return Err(taboo("it is api-server itself"));
@@ -68,7 +68,7 @@ pub async fn evict(pid: u32, addr: SocketAddr) -> Result<(), Kept> {
     if !is_ours(pid) {
         return Err(taboo("it belongs to another user"));
     }
-    tracing::warn!(pid, %addr, "ending the process that holds the port");
+    tracing::warn!(pid, %addr, "killing the process that uses the port");
     let ended = tokio::task::spawn_blocking(move || {
         for (request, patience) in [(Request::Leave, GRACE), (Request::Die, KILL_WAIT)] {
             held.ask(request)?;

@@ -133,8 +133,8 @@ impl Owner {
         match check_host(host, self.config.guarded).await {
             Ok(()) => Ok(preparing),
             Err(error) => {
-                tracing::error!(%error, "the setting server.host cannot be used; nothing is restarted");
-                Err(Failure::Unprepared(preparing.fail(&format!("the setting server.host cannot be used: {error}"))))
+                tracing::error!(%error, "the setting server.host is invalid; nothing is restarted");
+                Err(Failure::Unprepared(preparing.fail(&format!("the setting server.host is invalid: {error}"))))
             }
         }
     }

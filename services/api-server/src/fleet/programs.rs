@@ -45,16 +45,16 @@ pub(super) struct Binaries {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Missing {
     #[error(
-        "{name} is neither beside api-server ({}) nor in $PATH; put it there, or build it in the source checkout with \
-         `cargo build -p {ROUTER} -p {QWEN}`",
+        "{name} was not found next to api-server ({}) or in $PATH. Install it there, or build it in the source \
+         checkout with `cargo build -p {ROUTER} -p {QWEN}`",
         directory.display()
     )]
     Executable { name: &'static str, directory: PathBuf },
     #[error("cannot run {}: {source}", cargo.display())]
     Cargo { cargo: PathBuf, source: io::Error },
-    #[error("`cargo build -p {ROUTER} -p {QWEN}` failed ({0}); its messages are above")]
+    #[error("`cargo build -p {ROUTER} -p {QWEN}` failed ({0}); see its output above")]
     Build(ExitStatus),
-    #[error("cannot tell where api-server itself is: {0}")]
+    #[error("cannot find the executable of api-server: {0}")]
     OwnPath(io::Error),
 }
 

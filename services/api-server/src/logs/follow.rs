@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(text(&mut follow), "two\n");
         file.set_len(0).unwrap();
         file.write_all(b"3\n").unwrap();
-        assert_eq!(text(&mut follow), "3\n", "an emptied file begins again");
+        assert_eq!(text(&mut follow), "3\n", "an emptied file is read from the start");
     }
 
     #[test]

@@ -82,7 +82,7 @@ async fn work(mut desk: Desk, closing: CancellationToken) {
         match looked.await {
             Ok(back) => desk = back,
             Err(error) => {
-                tracing::error!(%error, "the logs are not rotated any more");
+                tracing::error!(%error, "log rotation has stopped");
                 return;
             }
         }
@@ -102,7 +102,7 @@ impl Keeper {
     pub async fn close(self) {
         self.closing.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "the keeper of the logs ended badly");
+            tracing::error!(%error, "the log keeper task failed");
         }
     }
 }
@@ -133,7 +133,7 @@ impl Desk {
             Ok(()) => self.troubled = false,
             Err(error) if !self.troubled => {
                 self.troubled = true;
-                tracing::warn!(%error, "cannot keep the logs; they are not joined or rotated until this is mended");
+                tracing::warn!(%error, "cannot process the logs, which are not merged or rotated meanwhile");
             }
             Err(_) => {}
         }
@@ -149,7 +149,7 @@ impl Desk {
             if length >= self.retention.max_size {
                 let left_out = rotate::by_copy(&source.path, &self.retention)?;
                 if left_out > 0 {
-                    tracing::warn!(log = source.name, left_out, "a log grew faster than it could be kept");
+                    tracing::warn!(log = source.name, left_out, "a log grew faster than it could be processed");
                 } else {
                     let rest = source.follow.rest_of(rotated(&source.path, 1))?;
                     join(source.name, &rest, &mut joined);
@@ -191,7 +191,7 @@ fn tell(written: &broadcast::Sender<Arc<Written>>, name: &'static str, news: New
 /// Appends lines, each prefixed with the name of its log.
 fn join(name: &str, news: &News, joined: &mut Vec<u8>) {
     if news.left_out > 0 {
-        joined.extend_from_slice(format!("[{name}] … {} bytes left out …\n", news.left_out).as_bytes());
+        joined.extend_from_slice(format!("[{name}] … {} bytes omitted …\n", news.left_out).as_bytes());
     }
     for line in news.text.split_inclusive(|byte| *byte == b'\n') {
         joined.extend_from_slice(format!("[{name}] ").as_bytes());

@@ -93,7 +93,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("a.log");
         fs::write(&log, vec![b'x'; 9 * 1024 * 1024]).unwrap();
-        assert_eq!(last_lines(&log, 5).unwrap(), [""; 0], "its beginning is out of reach");
+        assert_eq!(last_lines(&log, 5).unwrap(), [""; 0], "its beginning is out of range");
         fs::write(&log, b"\xff\xfe broken\n").unwrap();
         assert_eq!(last_lines(&log, 5).unwrap(), ["\u{fffd}\u{fffd} broken"]);
     }

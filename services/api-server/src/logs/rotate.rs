@@ -27,7 +27,7 @@ pub(super) fn by_copy(file: &Path, retention: &Retention) -> io::Result<u64> {
     let mut copy = private(&unfinished)?;
     if left_out > 0 {
         source.seek(SeekFrom::Start(left_out))?;
-        writeln!(copy, "… {left_out} bytes left out …")?;
+        writeln!(copy, "… {left_out} bytes omitted …")?;
     }
     let copied = copy_to_end(&mut source, &mut copy, length - left_out).inspect_err(|_| {
         // An incomplete copy would only take space on a full disk.
@@ -107,7 +107,12 @@ mod tests {
         writer.write_all(b"third\n").unwrap();
         by_copy(&log, &RETENTION).unwrap();
         assert_eq!((read(&rotated(&log, 1)), read(&rotated(&log, 2))), ("third\n".to_owned(), "second\n".to_owned()));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "the oldest is gone, nothing unfinished is left");
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            3,
+            "the oldest file is deleted and no temporary file is \
+            left"
+        );
     }
 
     #[test]
@@ -116,7 +121,7 @@ mod tests {
         let log = dir.path().join("a.log");
         fs::write(&log, "0123456789".repeat(3)).unwrap();
         assert_eq!(by_copy(&log, &RETENTION).unwrap(), 10);
-        assert_eq!(read(&rotated(&log, 1)), format!("… 10 bytes left out …\n{}", "0123456789".repeat(2)));
+        assert_eq!(read(&rotated(&log, 1)), format!("… 10 bytes omitted …\n{}", "0123456789".repeat(2)));
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Message {
     pub(super) fn new(event: Kind, service: &'static str, now: &Snapshot) -> Self {
         let cause = now.cause.as_deref().filter(|_| event != Kind::Recovered);
         let message = match (event, cause) {
-            (Kind::Recovered, _) => format!("{service} runs again"),
+            (Kind::Recovered, _) => format!("{service} is running again"),
             (_, Some(cause)) => cause.message.clone(),
             (Kind::Degraded, None) => format!("{service} does not answer its health check"),
             (_, None) => format!("{service} is down"),
@@ -109,7 +109,7 @@ impl Courier {
         }
         // The message in progress is tried once more at once; the receiver recognises it by its id.
         if timeout(LAST_MOMENT, self.work(&mut inbox, &mut under_way)).await.is_err() {
-            tracing::warn!(lost = inbox.len() + 1, "the webhook did not take all messages before the end");
+            tracing::warn!(lost = inbox.len() + 1, "messages to the webhook were lost at shutdown");
         }
     }
 
@@ -132,11 +132,11 @@ impl Courier {
             match self.send(message, body.clone()).await {
                 Outcome::Taken => return,
                 Outcome::Refused(status) => {
-                    tracing::error!(id = message.id, %status, "the webhook refuses a message");
+                    tracing::error!(id = message.id, %status, "the webhook rejected a message");
                     return;
                 }
                 Outcome::Later(why) => {
-                    tracing::warn!(id = message.id, attempt, why, "the webhook did not take a message")
+                    tracing::warn!(id = message.id, attempt, why, "cannot deliver a message to the webhook")
                 }
             }
             if attempt < self.attempts {
@@ -144,7 +144,7 @@ impl Courier {
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
-        tracing::error!(id = message.id, "gave up on a message to the webhook");
+        tracing::error!(id = message.id, "a message to the webhook was dropped after the last attempt");
     }
 
     async fn send(&self, message: &Message, body: Bytes) -> Outcome {

@@ -23,8 +23,8 @@ use crate::events;
 pub fn of(host: &str, hosts: &[String], origins: &[String]) -> Result<Doors, Exit> {
     if origins.iter().any(|origin| origin == "*") {
         return Err(Exit::Config(
-            "server.allowed_origins (ALLOWED_ORIGINS) takes single origins here, not `*`: any page could change providers; \
-             for provider-router and qwen-proxy it can stand in their own files"
+            "server.allowed_origins (ALLOWED_ORIGINS) of api-server must not contain `*`, because any page could \
+             change providers. List single origins, or set `*` in the files of provider-router and qwen-proxy"
                 .to_owned(),
         ));
     }
@@ -67,7 +67,7 @@ mod tests {
         assert!(error.code() == 78 && error.to_string().contains("server.allowed_origins"), "{error}");
         let named = of("127.0.0.1", &[], &[EXTENSION.to_owned()]).unwrap();
         let request = http::Request::put("/api/providers/p").header("host", "localhost").header("origin", EXTENSION);
-        assert_eq!(named.check(&request.body(()).unwrap()), Ok(()), "an extension that is named may do everything");
+        assert_eq!(named.check(&request.body(()).unwrap()), Ok(()), "a listed extension is fully allowed");
     }
 
     #[test]

@@ -296,7 +296,7 @@ impl Actor {
         if let Some(port) = self.port.as_ref().filter(|_| !answered)
             && let Err(error) = self.share.stand_in_at(port)
         {
-            tracing::warn!(child = self.name, %error, "clients have to wait: cannot answer in its place");
+            tracing::warn!(child = self.name, %error, "cannot run the stand-in listener, clients have to wait");
         }
     }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn adopt(family: &Family, candidate: Candidate) -> io::Result<F
 pub(crate) async fn end(others: Vec<Family>, grace: Duration) {
     for family in &others {
         if let Found::Refused(error) = &family.found {
-            tracing::warn!(family = family.id, %error, "ending a process that cannot be adopted");
+            tracing::warn!(family = family.id, %error, "stopping a process that cannot be adopted");
             ask(family, Request::Leave);
             ask(family, Request::Wake);
         }
@@ -83,7 +83,7 @@ pub(crate) async fn end(others: Vec<Family>, grace: Duration) {
             }
             let gone = group::marked(&kin::marker(&family.id)).is_empty();
             if gone && let Err(error) = family.files.remove() {
-                tracing::warn!(%error, "cannot remove the files of a process that is gone");
+                tracing::warn!(%error, "cannot remove the files of an exited process");
             }
             !gone
         });
@@ -103,7 +103,7 @@ fn ask(family: &Family, request: Request) {
         request,
         |pid| {
             if request == Request::Die {
-                tracing::warn!(%pid, "killing a process that was left behind");
+                tracing::warn!(%pid, "killing an orphaned process");
             }
         },
     );

@@ -84,7 +84,7 @@ impl Exit {
         match self {
             Self::Code(64) => Some("bad usage"),
             Self::Code(70) => Some("panic"),
-            Self::Code(73) => Some("cannot open its files"),
+            Self::Code(73) => Some("cannot open a file"),
             Self::Code(75) => Some("temporary failure"),
             Self::Code(77) => Some("permission denied"),
             Self::Code(78) => Some("bad configuration"),
@@ -99,8 +99,8 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exited with code {code}")?,
-            Self::Signal(signal) => write!(f, "was ended by signal {signal}")?,
-            Self::Unknown => f.write_str("ended in an unknown way")?,
+            Self::Signal(signal) => write!(f, "was killed by signal {signal}")?,
+            Self::Unknown => f.write_str("exited with an unknown status")?,
         }
         match self.meaning() {
             Some(meaning) => write!(f, " ({meaning})"),
@@ -140,7 +140,7 @@ impl Cause {
 
     /// Marks the cause as a failed handover. A port in use stays what it is, because the operator can act on it.
     pub(super) fn of_handover(self) -> Self {
-        let message = format!("{}; the old process serves on", self.message);
+        let message = format!("{}; the old process keeps running", self.message);
         let fault =
             if let Self { fault: port @ Fault::PortInUse { .. }, .. } = self { port } else { Fault::HandoverFailed };
         Self { fault, message, ..self }
@@ -166,7 +166,7 @@ mod tests {
     fn exits_are_described() {
         assert_eq!(Exit::Code(0).to_string(), "exited with code 0");
         assert_eq!(Exit::Code(78).to_string(), "exited with code 78 (bad configuration)");
-        assert_eq!(Exit::Signal(9).to_string(), "was ended by signal 9");
+        assert_eq!(Exit::Signal(9).to_string(), "was killed by signal 9");
     }
 
     #[test]

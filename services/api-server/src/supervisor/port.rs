@@ -116,6 +116,6 @@ mod tests {
         let port = Port::bind(&listen(taken, true)).await.unwrap();
         assert_ne!(port.addr().port(), taken);
         assert!(port.suits(&listen(taken, true)));
-        assert!(TcpListener::bind(port.addr()).is_err(), "it is not kept");
+        assert!(TcpListener::bind(port.addr()).is_err(), "the port is not kept open");
     }
 }

@@ -31,13 +31,13 @@ pub(super) struct Target<'a> {
 pub(super) enum NotReady {
     #[error("it has not announced its address")]
     Silent,
-    #[error("its health check did not answer within 1 s")]
+    #[error("its health check did not respond within 1 s")]
     Timeout,
     #[error("its health check cannot be reached: {0}")]
     Unreachable(String),
-    #[error("its health check answered {0}")]
+    #[error("its health check returned status {0}")]
     Status(u16),
-    #[error("another process answers at its address (instance {0:?})")]
+    #[error("another process responds at its address (instance {0:?})")]
     Stranger(Option<String>),
 }
 

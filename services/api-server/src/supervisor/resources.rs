@@ -33,7 +33,7 @@ impl Resources {
     pub(super) fn apply(&self, _: u32) -> io::Result<()> {
         let is_limited = self.niceness.is_some() || self.open_files.is_some();
         if is_limited {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "niceness and open files are limited on Unix only"))
+            Err(io::Error::new(io::ErrorKind::Unsupported, "niceness and open_files are supported on Unix only"))
         } else {
             Ok(())
         }
@@ -55,7 +55,7 @@ fn limit_open_files(leader: rustix::process::Pid, files: u64) -> io::Result<()> 
 
 #[cfg(all(unix, not(target_os = "linux")))]
 fn limit_open_files(_: rustix::process::Pid, _: u64) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "open files can be limited on Linux only"))
+    Err(io::Error::new(io::ErrorKind::Unsupported, "open_files is supported on Linux only"))
 }
 
 /// Returns the resident memory of a process in bytes; `None` where the operating system does not tell.
@@ -81,6 +81,6 @@ mod tests {
         let with = |memory| Resources { memory, ..Resources::default() };
         assert!(with(Some(1)).is_exceeded_by(us));
         assert!(!with(Some(u64::MAX)).is_exceeded_by(us) && !with(None).is_exceeded_by(us));
-        assert!(!with(Some(1)).is_exceeded_by(u32::MAX), "nobody uses nothing");
+        assert!(!with(Some(1)).is_exceeded_by(u32::MAX), "the memory of an unknown process is unknown");
     }
 }

@@ -371,10 +371,10 @@ mod tests {
     fn fc_31_a_wall_clock_jump_counts_as_suspend_only() {
         let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
         let pause = second * 2;
-        assert!(!slept(pause, pause, pause), "nothing happened");
-        assert!(slept(pause, pause + hour, pause), "put forward, or asleep");
+        assert!(!slept(pause, pause, pause), "no jump");
+        assert!(slept(pause, pause + hour, pause), "the clock was set forward, or the system was suspended");
         // Set back: no time has passed by the wall clock.
         assert!(!slept(pause, Duration::ZERO, pause));
-        assert!(slept(hour, hour, pause), "the process was stopped");
+        assert!(slept(hour, hour, pause), "the process was suspended");
     }
 }

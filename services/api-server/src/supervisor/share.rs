@@ -110,7 +110,7 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &second));
         let addr = first.addr();
         drop(first);
-        assert!(std::net::TcpListener::bind(addr).is_err(), "it is not kept");
+        assert!(std::net::TcpListener::bind(addr).is_err(), "the port is not kept open");
         drop(second);
         std::net::TcpListener::bind(addr).unwrap();
     }

@@ -68,7 +68,7 @@ async fn a_crash_and_its_recovery_are_sent_signed_and_retried() {
     assert_eq!((&first["event"], &first["service"]), (&"crashed".into(), &"provider-router".into()));
     assert!(first["message"].as_str().unwrap().contains("signal 9"), "{first}");
     let again = verified(take(&receiver, "204 Taken").await);
-    assert_eq!(again, first, "what was not taken is sent again, with the same id");
+    assert_eq!(again, first, "an unaccepted message is sent again with the same id");
 
     if fleet.now().router.state == Phase::Error {
         fleet.start(Overrides::default()).await.done().await.unwrap();
@@ -76,7 +76,7 @@ async fn a_crash_and_its_recovery_are_sent_signed_and_retried() {
     let recovered = verified(take(&receiver, "200 OK").await);
     assert_eq!(
         (&recovered["event"], &recovered["message"]),
-        (&"recovered".into(), &"provider-router runs again".into())
+        (&"recovered".into(), &"provider-router is running again".into())
     );
     closer.close().await;
     notifier.close().await;

@@ -92,7 +92,7 @@ pub(crate) fn test_children() -> Programs {
 pub(crate) fn test_child() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let child = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/supervised_child");
-    assert!(child.exists(), "{} is missing: run `cargo build -p api-server --examples`", child.display());
+    assert!(child.exists(), "{} is missing; run `cargo build -p api-server --examples`", child.display());
     child
 }
 

@@ -32,7 +32,10 @@ impl StartBody {
             form.mistake("expectPid must be a process id");
         }
         if force != expect_pid.is_some() {
-            form.mistake("force and expectPid go together: expectPid is the owner.pid of the refusal PORT_IN_USE");
+            form.mistake(
+                "force and expectPid must be given together; expectPid is owner.pid of the PORT_IN_USE \
+                response",
+            );
         }
         form.finish()?;
         Ok(Self { auto_port, expect_pid })

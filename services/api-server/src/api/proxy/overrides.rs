@@ -8,7 +8,7 @@ use crate::fleet::Overrides;
 /// Reads the overrides. Without the database the router starts as configured.
 pub(super) async fn of(app: &App) -> Overrides {
     let rows = settings::list(&app.store).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "starting the services without the settings");
+        tracing::warn!(%error, "cannot read the settings, starting the services without them");
         Vec::new()
     });
     let mut overrides = Overrides::default();

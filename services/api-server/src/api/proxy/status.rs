@@ -127,7 +127,7 @@ impl StatusObject {
         let (database, lists) = match lists {
             Ok(lists) => (app.store.problem().unwrap_or("ok"), lists),
             Err(error) => {
-                tracing::warn!(%error, "the status has no lists");
+                tracing::warn!(%error, "cannot read the lists of the status");
                 ("unavailable", Lists::default())
             }
         };

@@ -18,10 +18,10 @@ const SERVICE: &str = "api-server";
 pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
     ensure!(
         cfg!(windows) || machine.dry_run,
-        "NSSM is a program for Windows, where deploy/nssm/install.cmd does this; here there are systemd, launchd and pm2 \
-         (--dry-run shows what would be done)"
+        "NSSM is available on Windows only, where deploy/nssm/install.cmd installs the service. Use systemd, launchd \
+         or pm2 here, or --dry-run to print the files"
     );
-    let programs = machine.program.parent().context("a program lies in a directory")?;
+    let programs = machine.program.parent().context("the executable has no parent directory")?;
     let text = INSTALL
         .replace(PROGRAMS, &format!("set \"BIN={}\"", escaped(text_of(programs)?)?))
         .replace(DATA, &format!("set \"DATA={}\"", escaped(text_of(&machine.data_dir)?)?))
@@ -36,7 +36,8 @@ pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
 pub(super) fn uninstall(machine: &Machine) -> anyhow::Result<Plan> {
     ensure!(
         cfg!(windows) || machine.dry_run,
-        "NSSM is a program for Windows, where deploy/nssm/uninstall.cmd does this; here there are systemd, launchd and pm2"
+        "NSSM is available on Windows only, where deploy/nssm/uninstall.cmd removes the service. Use systemd, launchd \
+         or pm2 here"
     );
     let before = vec![words(&format!("nssm stop {SERVICE}")), words(&format!("nssm remove {SERVICE} confirm"))];
     Ok(Plan { before, file: file(machine), ..Plan::default() })
@@ -48,7 +49,7 @@ fn file(machine: &Machine) -> PathBuf {
 
 /// Escapes a path for use between quotes in a batch file.
 fn escaped(path: &str) -> anyhow::Result<String> {
-    ensure!(!path.contains('"'), "a path with a quote in it cannot be written into a batch file: {path}");
+    ensure!(!path.contains('"'), "the path contains a quote and cannot be used in a batch file: {path}");
     Ok(path.replace('%', "%%"))
 }
 
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn nssm_is_rejected_outside_windows() {
         for refused in [install(&machine(0)), uninstall(&machine(0))] {
-            assert!(refused.unwrap_err().to_string().starts_with("NSSM is a program for Windows"));
+            assert!(refused.unwrap_err().to_string().starts_with("NSSM is available on Windows only"));
         }
     }
 }

@@ -15,7 +15,7 @@ const SEARCH: &str =
 const ARGUMENTS: &str = "['run', '--autostart', 'true']";
 
 pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
-    let programs = machine.program.parent().context("a program lies in a directory")?;
+    let programs = machine.program.parent().context("the executable has no parent directory")?;
     let data_dir = serde_json::to_string(text_of(&machine.data_dir)?)?;
     let programs = serde_json::to_string(text_of(programs)?)?;
     let text = ECOSYSTEM

@@ -17,14 +17,13 @@ pub(super) fn install(machine: &Machine) -> anyhow::Result<Plan> {
     let text = if machine.user_id == 0 {
         ensure!(
             !machine.data_dir_named,
-            "the service of the machine runs as a user of its own, whose files lie in /var/lib/signalbox: leave out \
-             --data-dir"
+            "the system service runs as its own user, with its data in /var/lib/signalbox; omit --data-dir"
         );
         // ProtectHome= hides these directories from the service.
         ensure!(
             !["/home", "/root", "/run/user"].iter().any(|hidden| machine.program.starts_with(hidden)),
-            "{} lies in a home directory, which is hidden from the service: copy the three programs to /usr/local/bin, and \
-             run that api-server",
+            "{} is in a home directory, which the service cannot read. Copy the three programs to /usr/local/bin, and \
+             run api-server from there",
             machine.program.display()
         );
         SYSTEM.replace(PROGRAM, &program)
@@ -95,7 +94,7 @@ mod tests {
         let plan = install(&root).unwrap();
         assert_eq!(plan.file, Path::new("/etc/systemd/system/signalbox.service"));
         assert!(plan.text.unwrap().contains("DynamicUser=yes"));
-        assert!(install(&machine(0)).is_err(), "its files lie elsewhere");
+        assert!(install(&machine(0)).is_err(), "the data directory of the service is elsewhere");
         let hidden = Machine { program: "/home/me/api-server".into(), ..root };
         assert!(install(&hidden).unwrap_err().to_string().contains("/usr/local/bin"));
     }

@@ -51,7 +51,7 @@ impl Daemon {
         private_directory(installation.logs().path()).with_context(refused)?;
         let file = signalbox_private_files::options().append(true).create(true).open(&log).with_context(refused)?;
         let begin = file.metadata().with_context(refused)?.len();
-        let program = std::env::current_exe().context("cannot find my own executable")?;
+        let program = std::env::current_exe().context("cannot find the executable of api-server")?;
         let mut command = Command::new(&program);
         #[cfg(windows)]
         std::os::windows::process::CommandExt::creation_flags(&mut command, AWAY);
@@ -70,9 +70,9 @@ impl Daemon {
 
     /// Waits until the server responds and its services are running.
     pub(super) async fn ready(&mut self, installation: &Installation) -> anyhow::Result<Record> {
-        let mut missing = "it has not said where it listens".to_owned();
+        let mut missing = "it has not reported its address".to_owned();
         loop {
-            if let Some(status) = self.child.try_wait().context("cannot ask for the server's state")? {
+            if let Some(status) = self.child.try_wait().context("cannot query the state of the server process")? {
                 let exit = status.code().map_or(Exit::Unknown, Exit::Code);
                 bail!("the server {exit} before it was ready{}", self.last_words());
             }
@@ -81,8 +81,8 @@ impl Daemon {
                     Ok(status) => match self.judge(&status) {
                         Judgement::Ready => return Ok(record),
                         Judgement::Failed(why) => bail!(
-                            "the server runs (PID: {}), but not all of its services: {why}\nIt stays up for `api-server logs` and \
-                             `api-server stop`",
+                            "the server is running (PID: {}), but not all of its services: {why}\nIt keeps running; \
+                             use `api-server logs` and `api-server stop`",
                             record.identity.pid
                         ),
                         Judgement::Pending(what) => missing = what,
@@ -92,7 +92,7 @@ impl Daemon {
             }
             if Instant::now() >= self.deadline {
                 bail!(
-                    "the server (PID: {}) is not ready in time: {missing}. It goes on trying; see `api-server status`{}",
+                    "the server (PID: {}) is not ready in time: {missing}. It keeps trying; see `api-server status`{}",
                     self.child.id(),
                     self.last_words()
                 );
@@ -102,7 +102,7 @@ impl Daemon {
     }
 
     fn judge(&self, status: &Value) -> Judgement {
-        let word = status["status"].as_str().unwrap_or("in no known state");
+        let word = status["status"].as_str().unwrap_or("in an unknown state");
         if word == "running" || !self.services {
             return Judgement::Ready;
         }
@@ -129,7 +129,7 @@ impl Daemon {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
         let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-        format!("; the end of {}:\n{}", self.log.display(), shown.join("\n"))
+        format!("; last lines of {}:\n{}", self.log.display(), shown.join("\n"))
     }
 }
 

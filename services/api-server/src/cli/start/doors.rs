@@ -38,8 +38,8 @@ pub(super) async fn clear(installation: &Installation, force: &Force, out: &mut 
                 end_holder(&holder, out).await?;
             }
             State::Held(Some(holder)) => bail!(
-                "port {port} of {service} is in use by {holder}, which is not ours. Stop it, choose another port with \
-                 `api-server config --{}port`, or, if it may be ended, add `--force --expect-pid {}`",
+                "port {port} of {service} is in use by {holder}, which does not belong to Signalbox. Stop it, choose \
+                 another port with `api-server config --{}port`, or kill it with `--force --expect-pid {}`",
                 flag(service),
                 holder.pid
             ),

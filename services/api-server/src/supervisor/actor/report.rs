@@ -55,13 +55,13 @@ impl Actor {
                 format!("{name} failed {} health checks: {}", self.limits.probe_failures, run.not_ready())
             }
             (_, Exit::Code(98)) => match spec.listen.port {
-                0 => format!("{name} found its port in use"),
+                0 => format!("{name} failed to start because its port is in use"),
                 port => format!("Port {port} is already in use"),
             },
             (Fault::Left, _) => {
-                format!("{name} left in good order (exit code 0), and it was not api-server that asked it to")
+                format!("{name} exited normally (exit code 0) without a request of api-server")
             }
-            (Fault::Crashed, _) => format!("{name} {end} without being asked to"),
+            (Fault::Crashed, _) => format!("{name} {end} unexpectedly"),
             _ => format!("{name} {end} before it was ready"),
         };
         let tail = run.tail();
@@ -70,7 +70,8 @@ impl Actor {
 
     pub(super) fn stuck(&self) -> Cause {
         let pid = self.run.as_ref().map_or(0, Run::pid);
-        let message = format!("{}: process group {pid} survives SIGKILL; nothing is started beside it", self.name);
+        let message =
+            format!("{}: process group {pid} is still running after SIGKILL; no new process is started", self.name);
         Cause::new(Fault::Stuck, message)
     }
 
@@ -78,7 +79,7 @@ impl Actor {
         let limit = self.spec.as_ref().and_then(|spec| spec.resources.memory).unwrap_or_default() / (1024 * 1024);
         let patience = self.limits.memory_patience.as_secs();
         let message =
-            format!("{} has been using more than {limit} MiB of memory for {patience} s: replacing it", self.name);
+            format!("{} has used more than {limit} MiB of memory for {patience} s and is being replaced", self.name);
         Cause::new(Fault::Memory, message)
     }
 
@@ -127,7 +128,7 @@ impl Actor {
                 return false;
             }
             if serving && snapshot.healthy && run.is_some_and(|run| !run.serves_clients()) {
-                tracing::warn!(child = name, "it lives, but all its connections are busy: new clients wait");
+                tracing::warn!(child = name, "all connections are in use, new clients have to wait");
             }
             if (new.state, new.generation) != (snapshot.state, snapshot.generation) {
                 tracing::info!(

@@ -75,7 +75,10 @@ impl Actor {
     /// Spawns a process on the present port, or on a new one if the spec names another.
     async fn try_spawn(&mut self) -> Result<(Run, Option<Arc<Port>>), NotSpawned> {
         let Some(spec) = self.spec.clone() else {
-            return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "nothing to run"), retry: Retry::Never });
+            return Err(NotSpawned {
+                cause: Cause::new(Fault::NotSpawned, "no command was given"),
+                retry: Retry::Never,
+            });
         };
         // Only the sockets of a process that has exited can conflict here. Close them, or clients would wait in their
         // queue.

@@ -120,7 +120,7 @@ impl Process {
         let mut lifeline = child.stdin.take();
         let stdout = child.stdout.take();
         if let Err(error) = spec.resources.apply(child.id()) {
-            tracing::warn!(child = name, %error, "cannot limit what the child may use; it goes on without limits");
+            tracing::warn!(child = name, %error, "cannot apply the resource limits, the child runs without them");
         }
         // The secrets fit into an empty pipe. If the child has ended already, the keeper reports it.
         if let (Some(secrets), Some(stdin)) = (secrets, &mut lifeline) {
@@ -210,7 +210,7 @@ impl Process {
         let escaped = |pid| group::marked_with(pid, &marker) || strays().any(|stray| stray == pid);
         let found = group::marked(&marker).into_iter().chain(strays());
         kin::ask(found, escaped, Request::Die, |pid| {
-            tracing::warn!(child = self.name, %pid, "killing a process that had left its group");
+            tracing::warn!(child = self.name, %pid, "killing a descendant that left the process group");
         })
     }
 
@@ -273,7 +273,7 @@ fn probe() -> io::Result<TcpListener> {
 /// Removes the files of a family after its last process has ended.
 fn remove(name: &str, files: Option<&Files>) {
     if let Some(Err(error)) = files.map(Files::remove) {
-        tracing::warn!(child = name, %error, "cannot remove the files of a process that is gone");
+        tracing::warn!(child = name, %error, "cannot remove the files of an exited process");
     }
 }
 

@@ -63,7 +63,7 @@ impl Process {
         command.wrap(KillOnDrop).wrap(JobObject);
         let mut child = command.spawn()?;
         if let Err(error) = spec.resources.apply(child.id().unwrap_or_default()) {
-            tracing::warn!(child = name, %error, "cannot limit what the child may use; it goes on without limits");
+            tracing::warn!(child = name, %error, "cannot apply the resource limits, the child runs without them");
         }
         let missing = || io::Error::other("the child has no standard input and output");
         let lifeline = child.stdin().take().ok_or_else(missing)?.into_owned_handle()?;
@@ -102,7 +102,7 @@ impl Process {
         if let Some(mut lifeline) = self.lifeline.take()
             && let Err(error) = lifeline.write_all(b"shutdown\n")
         {
-            tracing::debug!(child = self.name, %error, "the child does not listen any more");
+            tracing::debug!(child = self.name, %error, "the child no longer listens");
         }
     }
 
@@ -134,7 +134,7 @@ async fn keep(
 ) {
     let end = |child: &mut Box<dyn ChildWrapper>| {
         if let Err(error) = child.start_kill() {
-            tracing::warn!(child = name, %error, "cannot end the job");
+            tracing::warn!(child = name, %error, "cannot terminate the job object");
         }
     };
     let exit = loop {
@@ -148,7 +148,7 @@ async fn keep(
     end(&mut child);
     match child.wait().await {
         Ok(_) => empty.store(true, Ordering::Release),
-        Err(error) => tracing::warn!(child = name, %error, "cannot see whether the job is empty"),
+        Err(error) => tracing::warn!(child = name, %error, "cannot query whether the job object is empty"),
     }
 }
 

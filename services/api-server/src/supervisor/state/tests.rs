@@ -74,7 +74,7 @@ fn fc_19_the_eighth_consecutive_failure_is_final() {
         assert_eq!(machine.failures(), failure);
         assert_eq!(machine.state() == State::Failed, failure == 8, "{failure}");
     }
-    assert_eq!(machine.on(Event::Start, now), Effect::Spawn, "a person may try again");
+    assert_eq!(machine.on(Event::Start, now), Effect::Spawn, "a command may start it again");
     assert_eq!(machine.failures(), 0);
 }
 
@@ -123,7 +123,7 @@ fn a_port_in_use_is_retried_without_limit_and_with_growing_delay() {
         machine.on(Event::SpawnFailed { retry: Retry::Always }, now);
         assert_eq!(machine.failures(), failures);
         let State::Backoff { until } = machine.state() else { panic!("{:?}", machine.state()) };
-        assert!(machine.state().retry_at().is_some(), "it is not shown");
+        assert!(machine.state().retry_at().is_some(), "it is not reported");
         delays.push(until - now);
         now = until;
         assert_eq!(machine.on(Event::Tick, now), Effect::Spawn);
@@ -131,7 +131,7 @@ fn a_port_in_use_is_retried_without_limit_and_with_growing_delay() {
     assert!(delays[40] > delays[0] * 10 && delays[40] <= limits().restart_delay_max * 2, "{delays:?}");
     machine.on(Event::Exited { retry: Retry::Always }, now);
     machine.on(Event::Gone, now);
-    assert!(matches!(machine.state(), State::Backoff { .. }), "a child that finds out itself");
+    assert!(matches!(machine.state(), State::Backoff { .. }), "a child that detects it itself");
     assert_eq!(machine.on(Event::Start, now), Effect::Spawn);
     machine.on(Event::Ready, now);
     assert!(matches!(machine.state(), State::Running { .. }));
@@ -257,7 +257,7 @@ fn fc_32_after_a_suspend_one_failed_health_check_is_ignored() {
     let (effects, _) = play(&[&slept[..], &missed(4)].concat());
     assert_eq!(effects.last(), Some(&Effect::Terminate), "forgiven once");
     let later = [&slept[..], &[(14, Event::Missed)]].concat();
-    assert!(!play(&later).1.is_healthy(), "forgiven for a while");
+    assert!(!play(&later).1.is_healthy(), "ignored for a while");
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn a_stop_completes_when_old_generations_have_exited() {
     assert_eq!(play(&stopped).1.phase(), Some(Phase::Stopping));
     assert_eq!(play(&[&stopped[..], &[(6, Event::Drained)]].concat()).1, State::Stopped { forced: false });
     let (effects, _) = play(&[&stopped[..], &[(6, Event::Start)]].concat());
-    assert_eq!(effects.last(), Some(&Effect::Spawn), "nobody listens any more");
+    assert_eq!(effects.last(), Some(&Effect::Spawn), "no process listens any more");
 }
 
 #[test]

@@ -30,7 +30,7 @@ async fn changes_and_refusals_are_told(site: &Site) {
     let refused = site.post("/api/providers", provider).await;
     let request_id = refused.headers["x-request-id"].to_str().unwrap().to_owned();
     refused.expect(409);
-    let noted = eventually("the note of the refusal", async || {
+    let noted = eventually("the entry of the refusal", async || {
         entries(site, &format!("request_id={request_id}&outcome=refused")).await.pop()
     })
     .await;

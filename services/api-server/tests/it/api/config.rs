@@ -154,17 +154,19 @@ capabilities = "chat"
     assert_eq!(
         apply(site, "", document).await.mistakes(),
         [
-            "provider: unknown section; there are providers, models and settings".to_owned(),
-            "providers.Bad: an id has 1 to 128 lowercase letters, digits and hyphens".to_owned(),
-            "providers.Bad.type: must be a text that is not empty".to_owned(),
-            "providers.Bad.type: is needed: openai, lm-studio, …".to_owned(),
+            "provider: unknown section; use providers, models or settings".to_owned(),
+            "providers.Bad: an id must have 1 to 128 lowercase letters, digits and hyphens".to_owned(),
+            "providers.Bad.type: must be a non-empty string".to_owned(),
+            "providers.Bad.type: is required: openai, lm-studio, …".to_owned(),
             "providers.Bad.colour: unknown field".to_owned(),
-            "providers.Bad.config.apiKey: a variable of the server cannot be named over HTTP: use ${file:NAME} or `api-server config apply`".to_owned(),
-            format!("providers.Bad.config.other: files are named relative to {}, and stay in it", secrets.display()),
+            "providers.Bad.config.apiKey: environment variables cannot be referenced over HTTP; use ${file:NAME} or \
+             `api-server config apply`"
+                .to_owned(),
+            format!("providers.Bad.config.other: file paths must be relative to {} and inside it", secrets.display()),
             "providers.Bad.models.b.weight: unknown field".to_owned(),
-            "providers.Bad.models: only one of them can be the default".to_owned(),
-            "models.a b: an id has 1 to 128 letters, digits and the characters - . _ : / @ +".to_owned(),
-            "models.a b.capabilities: must be a list of texts".to_owned(),
+            "providers.Bad.models: only one model can be the default".to_owned(),
+            "models.a b: an id must have 1 to 128 letters, digits and the characters - . _ : / @ +".to_owned(),
+            "models.a b.capabilities: must be a list of strings".to_owned(),
             "settings.server.port: Port must be between 1 and 65535".to_owned(),
         ]
     );
@@ -180,9 +182,9 @@ config.apiKey = "***MASKED***"
     assert_eq!(
         apply(site, "", document).await.mistakes(),
         [
-            "providers.one.name: the provider echo has this name, too",
-            "providers.one.models.nothing: there is no such model: declare it in the section models",
-            "providers.two.config.apiKey: no secret is stored that could stay as it is: write ${env:NAME} or ${file:PATH}",
+            "providers.one.name: the provider echo already has this name",
+            "providers.one.models.nothing: the model does not exist; declare it in the section models",
+            "providers.two.config.apiKey: no secret is stored that could be kept; use ${env:NAME} or ${file:PATH}",
         ]
     );
     for id in ["good", "one", "two"] {
@@ -194,9 +196,9 @@ async fn what_cannot_be_read_is_told(site: &Site) {
     for (query, text, told) in [
         ("?format=xml", "", "format must be toml, yaml or json"),
         ("?dry_run=maybe", "", "dry_run must be true or false"),
-        ("", "[canary\n", "no TOML at line 1"),
-        ("?format=json", "{canary", "no JSON at line 1"),
-        ("?format=yaml", "a: [canary", "no YAML at line"),
+        ("", "[canary\n", "invalid TOML at line 1"),
+        ("?format=json", "{canary", "invalid JSON at line 1"),
+        ("?format=yaml", "a: [canary", "invalid YAML at line"),
         ("?format=json", "[]", "the document: must be a table"),
     ] {
         let mistakes = apply(site, query, text).await.mistakes();
@@ -208,14 +210,14 @@ async fn what_cannot_be_read_is_told(site: &Site) {
     let long = "x".repeat(65 * 1024);
     assert_eq!(apply(site, "", &long).await.status, 413);
     assert_eq!(export(site, "?format=xml", "*/*").await.0, 400);
-    assert_eq!(apply(site, "", "").await.expect(200)["created"], json!([]), "an empty document says nothing");
+    assert_eq!(apply(site, "", "").await.expect(200)["created"], json!([]), "an empty document changes nothing");
 }
 
 async fn what_toml_cannot_say_is_a_conflict(site: &Site) {
     let odd = json!({"config": {"odd": [null]}});
     site.put("/api/providers/echo/config", odd).await.expect(200);
     let (status, text) = export(site, "", "*/*").await;
-    assert_eq!((status, text.contains("ask for json")), (409, true), "{text}");
+    assert_eq!((status, text.contains("request json")), (409, true), "{text}");
     let (status, text) = export(site, "?format=json", "*/*").await;
     let document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status, &document["providers"]["echo"]["config"]["odd"]), (200, &json!([null])), "{text}");

@@ -19,9 +19,9 @@ async fn the_last_lines_are_returned_oldest_first() {
     let expected = json!({"service": "qwen-proxy", "count": 2, "lines": ["line 98", "line 99"]});
     assert_eq!((answer.status, answer.body), (200, expected));
     let answer = site.get("/api/logs/qwen-proxy").await;
-    assert_eq!(answer.body["lines"], json!(lines(50..100)), "fifty, across files");
+    assert_eq!(answer.body["lines"], json!(lines(50..100)), "50 lines, across files");
     let answer = site.get("/api/logs/provider-router").await;
-    assert_eq!((answer.status, &answer.body["lines"]), (200, &json!([])), "it has not said anything");
+    assert_eq!((answer.status, &answer.body["lines"]), (200, &json!([])), "it has written nothing");
     site.close().await;
 }
 

@@ -61,8 +61,8 @@ async fn fc_22_a_failed_spawn_is_reported() {
 async fn fc_16_fc_17_a_child_without_a_passing_health_check_is_never_ready() {
     tokio::join!(
         never_ready("echo hello >&2; sleep 1000", "it has not announced its address\nhello"),
-        never_ready(r#"exec "$CHILD" me 503 me"#, "its health check answered 503"),
-        never_ready(r#"exec "$CHILD" me 200 you"#, "another process answers at its address (instance Some(\"you\"))"),
+        never_ready(r#"exec "$CHILD" me 503 me"#, "its health check returned status 503"),
+        never_ready(r#"exec "$CHILD" me 200 you"#, "another process responds at its address (instance Some(\"you\"))"),
     );
 }
 
@@ -83,7 +83,7 @@ async fn a_crash_is_detected_and_reported() {
     let failed = room.until(|now| now.state == Phase::Error).await;
     let cause = failed.cause.clone().unwrap();
     assert_eq!((&cause.fault, cause.exit), (&Fault::Crashed, Some(Exit::Signal(9))));
-    assert_eq!(cause.message, "child was ended by signal 9 without being asked to");
+    assert_eq!(cause.message, "child was killed by signal 9 unexpectedly");
     assert_eq!((failed.pid, failed.addr, failed.failures), (None, None, 1));
     assert!(failed.retry_at.is_some() && failed.seq > running.seq);
 
@@ -99,7 +99,7 @@ async fn a_crash_is_followed_by_a_restart() {
     signal(before.pid.unwrap(), Signal::SIGKILL);
     let after = room.until(|now| now.state == Phase::Running && now.generation == 2).await;
     assert_eq!((after.addr, after.restarts), (before.addr, 1), "on the same port");
-    assert_eq!(after.cause.unwrap().fault, Fault::Crashed, "what happened can still be seen");
+    assert_eq!(after.cause.unwrap().fault, Fault::Crashed, "the cause is still reported");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ async fn a_new_generation_that_fails_is_rolled_back() {
     let Err(Unmet::Failed(cause)) = restart.done().await else { panic!() };
     assert_eq!(cause.fault, Fault::HandoverFailed);
     let text = cause.to_string();
-    assert_eq!(text, "child exited with code 1 before it was ready; the old process serves on\nbad luck");
+    assert_eq!(text, "child exited with code 1 before it was ready; the old process keeps running\nbad luck");
     let now = room.now();
     assert_eq!((now.state, now.pid, now.healthy, now.handing_over), (Phase::Running, before.pid, true, false));
     assert!(lives(before.pid.unwrap()));

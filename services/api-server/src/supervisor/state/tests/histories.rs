@@ -42,15 +42,19 @@ impl World {
         }
         match effect {
             Effect::Spawn => {
-                prop_assert!(!self.serving && !self.beside, "spawned beside a living process");
+                prop_assert!(!self.serving && !self.beside, "spawned while another process is running");
                 self.serving = true;
             }
             Effect::TakeIn => {
-                prop_assert!(!self.serving && !self.beside && self.draining == 0, "adopted beside a living process");
+                prop_assert!(
+                    !self.serving && !self.beside && self.draining == 0,
+                    "adopted while another process is \
+                    running"
+                );
                 self.serving = true;
             }
             Effect::SpawnBeside => {
-                prop_assert!(self.serving && !self.beside, "a new generation beside nobody, or beside another");
+                prop_assert!(self.serving && !self.beside, "a new generation without an old one, or with two others");
                 prop_assert!(self.draining < MAX_DRAINING);
                 self.beside = true;
             }
