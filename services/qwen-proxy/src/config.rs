@@ -92,7 +92,7 @@ const VARIABLES: [(&str, &str, &str, Read, &str); 11] = [
     ("QWEN_COOKIES", "login", "cookies", text, "a text"),
     ("SESSION_TIMEOUT", "sessions", "idle_timeout", milliseconds, "milliseconds"),
     ("SESSION_CLEANUP_INTERVAL", "sessions", "cleanup_interval", milliseconds, "milliseconds"),
-    ("CORS_ORIGIN", "server", "allowed_origins", origins, "an origin, or *"),
+    ("CORS_ORIGIN", "server", "allowed_origins", origins, "an origin or *"),
 ];
 
 /// Returns the settings from the environment in the form of a configuration file. An empty variable counts as unset.
@@ -146,7 +146,7 @@ impl Upstream {
         let target = Target::parse(&self.base_url, &AddressPolicy::default())
             .map_err(|error| wrong("base_url", error.to_string()))?;
         let user_agent = HeaderValue::from_str(&self.user_agent)
-            .map_err(|_| wrong("user_agent", "takes a text that a header can carry".to_owned()))?;
+            .map_err(|_| wrong("user_agent", "must be a valid header value".to_owned()))?;
         let deadlines = Deadlines {
             connect: self.connect_timeout.get(),
             headers: self.timeout.get(),

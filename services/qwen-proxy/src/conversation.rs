@@ -96,7 +96,12 @@ impl Conversations {
                 Ok(Turn { place, events, sent })
             }
             Err(Failure::ChatLost(details)) => {
-                tracing::info!(session = turn.session_id, details, "the chat is lost; its history is told anew");
+                tracing::info!(
+                    session = turn.session_id,
+                    details,
+                    "the chat no longer exists, replaying its history \
+                    in a new one"
+                );
                 self.open(ask, login, turn.session_id, Some(seat)).await
             }
             Err(failure) => Err(failure),
@@ -125,14 +130,14 @@ impl Conversations {
             ended_at: now,
             expires_at: now.saturating_add(clock::millis(self.idle_timeout)),
         };
-        self.patiently("a turn cannot be noted", qwen_turns::put(&self.store, &ended)).await;
+        self.patiently("cannot store the turn", qwen_turns::put(&self.store, &ended)).await;
     }
 
     /// Finds the turn that a request continues, and takes the seat in its chat.
     async fn find(&self, ask: &Ask) -> Option<(qwen_turns::Turn, Seat)> {
         let trace = Trace::of(&ask.messages)?;
         let find = qwen_turns::find(&self.store, &trace.asked, clock::unix_ms());
-        let turns = self.patiently("a conversation cannot be looked up", find).await?;
+        let turns = self.patiently("cannot look up the conversation", find).await?;
         let mut fitting = trace.choose(turns).into_iter();
         let best = fitting.next()?;
         for turn in std::iter::once(&best).chain(fitting.as_slice()) {
@@ -186,7 +191,7 @@ impl Conversations {
                 None
             }
             Err(_) => {
-                tracing::warn!("{trouble}: the database takes longer than {PATIENCE:?}");
+                tracing::warn!("{trouble}: the database did not respond within {PATIENCE:?}");
                 None
             }
         }

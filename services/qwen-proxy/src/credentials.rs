@@ -28,13 +28,16 @@ pub enum NoLogin {
     #[error("Qwen credentials not configured. Please configure credentials through the Electron app Settings.")]
     Missing,
     /// The login has expired.
-    #[error("the login at chat.qwen.ai has expired: log in again (`qwen-proxy login`, or the dashboard)")]
+    #[error("the login at chat.qwen.ai has expired; log in again (`qwen-proxy login`, or the dashboard)")]
     Expired,
     /// The login cannot be decrypted.
     #[error("the login at chat.qwen.ai cannot be used: {0}")]
     Unreadable(String),
     /// The login is cooling down after the site's rate limit was exceeded.
-    #[error("chat.qwen.ai's rate limit is exceeded: wait {} seconds and try again, or use another login", .0.as_secs())]
+    #[error(
+        "the rate limit of chat.qwen.ai is exceeded; wait {} seconds and try again, or use another login",
+        .0.as_secs()
+    )]
     Resting(Duration),
 }
 
@@ -130,11 +133,11 @@ impl Logins {
             }
             Ok(Err(error @ signalbox_store::Error::Sealed(_))) => Err(NoLogin::Unreadable(error.to_string())),
             Ok(Err(error)) => {
-                tracing::warn!("the login cannot be read, the last one known is used: {error}");
+                tracing::warn!("cannot read the login, using the last known one: {error}");
                 Ok(lock(&self.last).clone())
             }
             Err(_) => {
-                tracing::warn!("the login cannot be read within {PATIENCE:?}, the last one known is used");
+                tracing::warn!("cannot read the login within {PATIENCE:?}, using the last known one");
                 Ok(lock(&self.last).clone())
             }
         }
@@ -143,7 +146,7 @@ impl Logins {
     /// Waits for the update of a login's state. Errors are only logged.
     async fn note(&self, note: impl Future<Output = Result<(), signalbox_store::Error>>) {
         if let Ok(Err(error)) = timeout(PATIENCE, note).await {
-            tracing::warn!("the state of the login cannot be noted: {error}");
+            tracing::warn!("cannot store the state of the login: {error}");
         }
     }
 }

@@ -75,9 +75,9 @@ impl ErrorLog {
         self.tasks.spawn(async move {
             match timeout(PATIENCE, errors::put(&store, &[report])).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!("an error cannot be written down: {error}"),
+                Ok(Err(error)) => tracing::warn!("cannot store the error: {error}"),
                 Err(_) => {
-                    tracing::warn!("an error cannot be written down: the database takes longer than {PATIENCE:?}")
+                    tracing::warn!("cannot store the error: the database did not respond within {PATIENCE:?}")
                 }
             }
         });

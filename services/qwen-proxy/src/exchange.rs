@@ -162,7 +162,7 @@ impl Exchange {
     async fn advance(&mut self) -> Result<Step, Failure> {
         let mut chunks = Vec::new();
         let (Some(turn), Some(answer)) = (&mut self.turn, &mut self.answer) else {
-            return Err(Failure::BrokenOff("it is over".to_owned()));
+            return Err(Failure::BrokenOff("it has ended".to_owned()));
         };
         while chunks.is_empty() {
             let Some(event) = turn.events.next().await? else {
@@ -171,7 +171,7 @@ impl Exchange {
                 if chunks.is_empty() {
                     return Err(match answer.is_empty() {
                         true => Failure::Empty,
-                        false => Failure::BrokenOff("the stream ended without saying that it is finished".to_owned()),
+                        false => Failure::BrokenOff("the stream ended without its last event".to_owned()),
                     });
                 }
                 break;
@@ -200,7 +200,7 @@ impl Exchange {
     /// it.
     async fn end(&mut self, mut chunks: Vec<Chunk>) -> Result<Step, Failure> {
         let (Some(turn), Some(mut answer)) = (self.turn.take(), self.answer.take()) else {
-            return Err(Failure::BrokenOff("it is over".to_owned()));
+            return Err(Failure::BrokenOff("it has ended".to_owned()));
         };
         answer.finish(&mut chunks);
         if answer.is_empty() {

@@ -32,7 +32,10 @@ impl Keeping {
             Ok(rows) => {
                 keeping.set(KEYS.map(|key| rows.iter().find(|row| row.key == key).map(|row| &*row.value)));
             }
-            Err(error) => tracing::warn!("no text of requests is kept until the settings can be read: {error}"),
+            Err(error) => tracing::warn!(
+                "cannot read the settings, logging requests without their text until they are \
+                readable: {error}"
+            ),
         }
         keeping
     }

@@ -61,7 +61,7 @@ pub async fn login(args: Args, site: &str, common: Common, shutdown: Shutdown) -
         let new = NewCredential { label, token: login.token, cookies: login.cookies, expires_at: Some(expires_at) };
         let id = credentials::put(&store, &Sealer::new(&key), &new, now()).await.map_err(|error| failed(&error))?;
         say(&format!(
-            "Logged in. Login {id} (`{}`) is the active one and holds until {}. A running qwen-proxy uses it at once.",
+            "Logged in. Login {id} (`{}`) is active and valid until {}. A running qwen-proxy uses it at once.",
             args.label,
             date(expires_at)
         ))
@@ -76,7 +76,7 @@ async fn obtain(args: &Args, site: &str, common: &Common, shutdown: &Shutdown) -
 }
 
 async fn pasted(shutdown: &Shutdown) -> Result<Login, Exit> {
-    let prompt = "Paste the `cookie` request header of chat.qwen.ai (it is not shown), then press Enter: ";
+    let prompt = "Paste the `cookie` request header of chat.qwen.ai (it is not reported), then press Enter: ";
     let text = tokio::select! {
         text = terminal::read_secret(prompt) => text,
         () = shutdown.draining() => return Err(Exit::Interrupted),
@@ -94,13 +94,13 @@ async fn browsed(args: &Args, site: &str, common: &Common, shutdown: &Shutdown) 
     let named = args.browser.clone().filter(|path| !path.as_os_str().is_empty());
     let program = named.or_else(browser::find).ok_or_else(|| {
         Exit::CannotOpen(
-            "no browser was found: install Chrome or Chromium, name a browser with --browser, or use --paste"
-                .to_owned(),
+            "no browser was found; install Chrome or Chromium, specify one with --browser, or use --paste".to_owned(),
         )
     })?;
     if !args.headless && !has_screen() {
         return Err(Exit::CannotOpen(
-            "there is no screen to open a window on: run it on a desktop, or use --paste with the cookies of a browser elsewhere"
+            "there is no screen to open a window; run this command on a desktop, or use --paste with the cookies of \
+             another machine's browser"
                 .to_owned(),
         ));
     }
@@ -108,12 +108,12 @@ async fn browsed(args: &Args, site: &str, common: &Common, shutdown: &Shutdown) 
     let profile = Profile::create(&common.data_dir).map_err(|failure| Exit::CannotOpen(failure.to_string()))?;
     let mut browser = Browser::start(&plan, profile).await.map_err(|failure| Exit::CannotOpen(failure.to_string()))?;
     let login = async {
-        say(&format!("Log in at {host} in the window that opens. Ctrl-C stops."))?;
+        say(&format!("Log in at {host} in the window that opens. Ctrl-C cancels."))?;
         tokio::select! {
             login = window::watch(&mut browser, &host) => login,
             () = shutdown.draining() => Err(Exit::Interrupted),
             () = tokio::time::sleep(args.timeout.get()) => Err(Exit::Temporary(format!(
-                "nobody logged in within {}: run it again, with a longer --timeout if need be, or use --paste",
+                "no login was completed within {}; run this command again with a longer --timeout, or use --paste",
                 args.timeout
             ))),
         }
@@ -125,7 +125,7 @@ async fn browsed(args: &Args, site: &str, common: &Common, shutdown: &Shutdown) 
 
 #[cfg(not(unix))]
 async fn browsed(_: &Args, _: &str, _: &Common, _: &Shutdown) -> Result<Login, Exit> {
-    Err(Exit::Usage("no browser can be opened on this system: use --paste".to_owned()))
+    Err(Exit::Usage("opening a browser is not supported on this system; use --paste".to_owned()))
 }
 
 /// Returns `true` if a window can be opened, which is always the case on macOS.
@@ -140,7 +140,7 @@ fn has_screen() -> bool {
 fn host(url: &str) -> Result<String, Exit> {
     let refused = || {
         Exit::Usage(format!(
-            "--url and `upstream.base_url` take the address of a page, such as https://chat.qwen.ai, not `{url}`"
+            "--url and `upstream.base_url` must be the URL of a page, such as https://chat.qwen.ai, not `{url}`"
         ))
     };
     let uri: http::Uri = url.parse().map_err(|_| refused())?;
@@ -152,7 +152,12 @@ fn host(url: &str) -> Result<String, Exit> {
 
 fn label(text: &str) -> Result<String, &'static str> {
     let fits = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control) && text.trim() == text;
-    if fits { Ok(text.to_owned()) } else { Err("a name has 1 to 64 characters, without blanks at its ends") }
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("a name must have 1 to 64 characters, without leading or trailing \
+        spaces")
+    }
 }
 
 async fn open(common: &Common) -> Result<Store, Exit> {

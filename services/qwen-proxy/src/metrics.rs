@@ -96,21 +96,30 @@ impl Default for Metrics {
             resident: Gauge::default(),
         };
         let mut registry = Registry::default();
-        registry.register("http_requests", "Requests that were answered", metrics.requests.clone());
+        registry.register("http_requests", "Requests answered", metrics.requests.clone());
         registry.register_with_unit(
             "http_request_duration",
-            "From a request's arrival to the head of its answer",
+            "Time from the arrival of a request to the head of its response",
             Unit::Seconds,
             metrics.duration.clone(),
         );
-        registry.register("qwen_api_calls", "Calls to chat.qwen.ai; status 0 without an answer", metrics.calls.clone());
-        registry.register("qwen_api_errors", "Failures of chat.qwen.ai by their code", metrics.errors.clone());
-        registry.register("requests_not_logged", "Requests that the log has lost", metrics.unlogged.clone());
-        registry.register("sessions_opened", "Conversations begun at chat.qwen.ai", metrics.opened.clone());
-        registry.register("sessions_forgotten", "Conversations forgotten after their time", metrics.forgotten.clone());
+        registry.register(
+            "qwen_api_calls",
+            "Calls to chat.qwen.ai; status 0 if there was no response",
+            metrics.calls.clone(),
+        );
+        registry.register("qwen_api_errors", "Failures of chat.qwen.ai, by code", metrics.errors.clone());
+        registry.register("requests_not_logged", "Requests that could not be logged", metrics.unlogged.clone());
+        registry.register("sessions_opened", "Conversations opened at chat.qwen.ai", metrics.opened.clone());
+        registry.register("sessions_forgotten", "Conversations deleted after they expired", metrics.forgotten.clone());
         registry.register("active_sessions", "Conversations that can be continued", metrics.sessions.clone());
-        registry.register("streaming_connections_active", "Streams on their way", metrics.streams.clone());
-        registry.register_with_unit("process_resident_memory", "Memory in use", Unit::Bytes, metrics.resident.clone());
+        registry.register("streaming_connections_active", "Streams in progress", metrics.streams.clone());
+        registry.register_with_unit(
+            "process_resident_memory",
+            "Resident memory",
+            Unit::Bytes,
+            metrics.resident.clone(),
+        );
         Self { registry: Mutex::new(registry), ..metrics }
     }
 }

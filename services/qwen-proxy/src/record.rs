@@ -101,7 +101,7 @@ impl Log {
         let (done, written) = oneshot::channel();
         if self.queue.try_send((exchange, done)).is_err() {
             self.metrics.unlogged(1);
-            tracing::error!("a request is not logged: {QUEUE} others wait for the database already");
+            tracing::error!("a request was not logged: {QUEUE} others are waiting for the database");
             return;
         }
         // On a timeout the entry stays in the queue and is written later.
@@ -118,7 +118,7 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Me
             for exchange in &exchanges {
                 if let Err(error) = record(&store, std::slice::from_ref(exchange)).await {
                     metrics.unlogged(1);
-                    tracing::error!(id = %exchange.begun.request_id, "a request is not logged: {error}");
+                    tracing::error!(id = %exchange.begun.request_id, "a request was not logged: {error}");
                 }
             }
         }
@@ -136,7 +136,7 @@ async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), signalbox_s
     loop {
         match exchanges::record(store, exchanges).await {
             Err(error) if error.class() != Class::Row => {
-                tracing::warn!(requests = exchanges.len(), "requests wait to be logged: {error}");
+                tracing::warn!(requests = exchanges.len(), "cannot log requests, retrying: {error}");
             }
             written => return written,
         }

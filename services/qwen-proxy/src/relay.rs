@@ -93,7 +93,7 @@ impl Relay {
                 // Yield once, so that hyper flushes the error event before the connection is aborted.
                 yield_now().await;
                 self.phase = Phase::Over;
-                return Some(Err("the stream broke off".into()));
+                return Some(Err("the stream ended early".into()));
             }
             Phase::Passing => {
                 let cut = self.cut.clone();

@@ -102,7 +102,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     // The log's writer ends when the last sender is dropped.
     let written = async { tokio::join!(tasks.wait(), writer) };
     if timeout(PATIENCE, written).await.is_err() {
-        tracing::warn!("something could not be written down before the end");
+        tracing::warn!("some log entries could not be written before the shutdown");
     }
     store.close().await;
     served
@@ -127,7 +127,7 @@ async fn forget(store: Store, metrics: Arc<Metrics>, every: Duration) {
             Ok::<_, signalbox_store::Error>(())
         };
         if let Err(error) = forgotten.await {
-            tracing::warn!("what is over cannot be forgotten: {error}");
+            tracing::warn!("cannot delete expired conversations: {error}");
         }
     }
 }

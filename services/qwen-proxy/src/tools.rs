@@ -117,7 +117,7 @@ mod tests {
         let error = Tools::parse(&[twice.clone(), twice]).unwrap_err();
         assert_eq!(
             (error.to_string().as_str(), error.param().as_str()),
-            ("`tools[1]` declares `a` a second time: give every tool a name of its own", "tools[1].function.name")
+            ("`tools[1]` declares `a` again; give every tool a unique name", "tools[1].function.name")
         );
     }
 }

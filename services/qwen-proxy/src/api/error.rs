@@ -43,13 +43,13 @@ pub enum ApiError {
     #[error("Model '{0}' not found")]
     UnknownModel(String),
     /// The request has passed through too many services.
-    #[error("the request is going in a circle: a provider's `baseURL` leads back here; change it")]
+    #[error("the request loops: the `baseURL` of a provider leads back to this service; change it")]
     Loop,
     /// The maximum number of requests is in flight.
-    #[error("too many requests are being answered; try again in a moment, or raise `api.max_in_flight`")]
+    #[error("too many requests are in flight; try again in a moment, or raise `api.max_in_flight`")]
     Overloaded,
     /// The service is shutting down.
-    #[error("the service is shutting down: what has come so far is incomplete, ask again")]
+    #[error("the service is shutting down, and the answer is incomplete; send the request again")]
     ShuttingDown,
     /// The body cannot be collected.
     #[error(transparent)]

@@ -66,7 +66,7 @@ impl ModelCache {
                 app.logins.failed(&login, &failure, clock::unix_ms()).await;
                 match stale {
                     Some((_, models)) => {
-                        tracing::warn!("an old list of models is told: {failure}");
+                        tracing::warn!("cannot update the list of models, serving the previous one: {failure}");
                         Ok(Arc::clone(models))
                     }
                     None => Err(ApiError::Models(failure)),
@@ -81,12 +81,12 @@ impl ModelCache {
 fn read(body: &Bytes, created: i64) -> Result<Vec<Value>, Failure> {
     let list: Value = serde_json::from_slice(body).map_err(|error| Failure::Unreadable(error.to_string()))?;
     let entries = [&list, &list["data"], &list["data"]["data"]].into_iter().find_map(Value::as_array);
-    let entries = entries.ok_or_else(|| Failure::Unreadable("there is no list of models in it".to_owned()))?;
+    let entries = entries.ok_or_else(|| Failure::Unreadable("it contains no list of models".to_owned()))?;
     let active = entries.iter().filter(|entry| !matches!(&entry["info"]["is_active"], Value::Bool(false)));
     let models: Vec<Option<Value>> = active.map(|entry| into_openai(entry, created)).collect();
     let nameless = models.iter().filter(|model| model.is_none()).count();
     if nameless > 0 {
-        tracing::warn!(models = nameless, "models that chat.qwen.ai lists without an id are left out");
+        tracing::warn!(models = nameless, "ignored models of chat.qwen.ai without an id");
     }
     Ok(models.into_iter().flatten().collect())
 }

@@ -38,7 +38,7 @@ fn order(text: &str) -> Result<Sort, ApiError> {
     };
     let is_newest_first = words.next().is_none_or(|direction| direction.eq_ignore_ascii_case("desc"));
     sort.filter(|_| is_newest_first && words.next().is_none()).ok_or_else(|| {
-        mistake("invalid_order", "orderBy must be created_at or last_accessed; the newest always come first")
+        mistake("invalid_order", "orderBy must be created_at or last_accessed; the order is always descending")
     })
 }
 

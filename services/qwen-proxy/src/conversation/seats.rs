@@ -58,6 +58,6 @@ mod tests {
         assert!(seats.try_take("a").is_none());
         drop(next);
         assert!(seats.try_take("a").is_some());
-        assert_eq!(seats.locks().len(), 1, "nothing is left of the others");
+        assert_eq!(seats.locks().len(), 1, "unused locks are removed");
     }
 }

@@ -197,14 +197,14 @@ mod tests {
     #[test]
     fn every_part_of_the_history_changes_the_trace() {
         let trace = of(&[user("a"), said("b"), user("c")]).unwrap();
-        assert_eq!(of(&[user("a"), said("b"), user("d")]).unwrap(), trace, "what is new is not part of it");
+        assert_eq!(of(&[user("a"), said("b"), user("d")]).unwrap(), trace, "the new message is not part of the trace");
         assert_ne!(of(&[user("x"), said("b"), user("c")]).unwrap().asked, trace.asked);
         assert_ne!(of(&[user("a"), said("x"), user("c")]).unwrap().answer, trace.answer);
         let asked = |parts: &[String]| of(parts).unwrap().asked;
         assert_ne!(asked(&[user("a"), user("b"), said("c")]), asked(&[user("a"), said("c")]));
         assert_ne!(asked(&[user("ab"), said("c")]), asked(&[user("a"), user("b"), said("c")]));
         let longer = |answer: &str| asked(&[user("a"), said(answer), user("c"), said("d")]);
-        assert_ne!(longer("b"), longer("x"), "an earlier answer counts");
+        assert_ne!(longer("b"), longer("x"), "earlier answers are part of the trace");
         let system = r#"{"role":"system","content":"be kind"}"#.to_owned();
         assert_ne!(of(&[system, user("a"), said("b")]).unwrap().instructed, trace.instructed);
     }

@@ -33,8 +33,8 @@ impl Invalid {
     pub(super) fn explained_by(self, body: &[u8]) -> Self {
         let Some(half) = half_character(body).filter(|_| self.code != "invalid_json") else { return self };
         let message = format!(
-            "the request has half of a character in it ({half} without its other half), perhaps because a text was cut there: \
-             send the whole character, or leave it out"
+            "the request contains an unpaired surrogate ({half}), perhaps because text was truncated there; send the \
+             complete character, or remove it"
         );
         Self { message, code: "invalid_unicode", ..self }
     }
@@ -226,7 +226,7 @@ fn tools(fields: &Fields<'_>) -> Result<(Tools, MustCall), Invalid> {
         (Some("required"), _) => Ok((tools, MustCall::Any)),
         (_, Some(name)) if tools.get(name).is_none() => {
             let message =
-                format!("tool_choice names `{name}`, which is not among the tools: declare it, or choose another");
+                format!("tool_choice names `{name}`, which is not in `tools`; declare it, or choose another tool");
             Err(Invalid::request("tool_choice", message))
         }
         (_, Some(name)) => Ok((tools, MustCall::Tool(name.to_owned()))),

@@ -121,7 +121,8 @@ fn text(index: usize, content: &RawValue) -> Result<String, Invalid> {
             }
             _ => {
                 let message = format!(
-                    "{at} of type `{kind}` is not supported: this proxy sends only text to chat.qwen.ai, so leave the part out or describe it in words"
+                    "{at} of type `{kind}` is not supported, because only text is sent to chat.qwen.ai; remove the \
+                     part, or describe it as text"
                 );
                 return Err(Invalid { message, param: Some(at), code: "unsupported_content" });
             }

@@ -49,11 +49,14 @@ pub(super) struct Browser {
 /// Reason why a browser cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("cannot start the browser {}: {error}: name another one with --browser, or use --paste", program.display())]
+    #[error(
+        "cannot start the browser {}: {error}; specify another one with --browser, or use --paste",
+        program.display()
+    )]
     Start { program: PathBuf, error: io::Error },
-    #[error("the browser has ended ({status}){}: name another one with --browser, or use --paste", last_words(said))]
+    #[error("the browser exited ({status}){}; specify another one with --browser, or use --paste", last_words(said))]
     Ended { status: ExitStatus, said: Option<String> },
-    #[error("cannot talk with the browser: {0}: name another one with --browser, or use --paste")]
+    #[error("cannot communicate with the browser: {0}; specify another one with --browser, or use --paste")]
     Talk(#[from] devtools::Failure),
 }
 
@@ -110,7 +113,7 @@ impl Browser {
             FdMapping { parent_fd: its_input.into(), child_fd: 3 },
             FdMapping { parent_fd: its_output.into(), child_fd: 4 },
         ];
-        command.fd_mappings(mappings).map_err(|_| io::Error::other("its pipes collide"))?;
+        command.fd_mappings(mappings).map_err(|_| io::Error::other("the descriptors of its pipes conflict"))?;
         let mut command = Command::from(command);
         // A process group of its own: Ctrl-C does not reach it, and its child processes can be killed with it.
         let child = command.process_group(0).kill_on_drop(true).spawn()?;
@@ -154,7 +157,7 @@ impl Browser {
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
         if let Err(error) = self.child.wait().await {
-            tracing::warn!(%error, "cannot see whether the browser has ended");
+            tracing::warn!(%error, "cannot query the state of the browser");
         }
         self.profile.remove().await;
     }

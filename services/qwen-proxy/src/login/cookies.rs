@@ -40,17 +40,19 @@ pub(super) struct Login {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Mistake {
     #[error(
-        "nothing was given: copy the value of the `cookie` request header of chat.qwen.ai from the browser's developer tools (Network tab)"
+        "no input was given; copy the value of the `cookie` request header of chat.qwen.ai from the browser's \
+         developer tools (Network tab)"
     )]
     Empty,
-    #[error("this is no cookie header: it looks like `name=value; name=value`, on one line")]
+    #[error("the input is not a cookie header, which has the form `name=value; name=value` on one line")]
     NoHeader,
     #[error(
-        "the cookies have no `token` of a person: log in at chat.qwen.ai first, then copy the `cookie` request header again"
+        "the cookies contain no `token` of a user; log in at chat.qwen.ai, then copy the `cookie` request header again"
     )]
     Guest,
     #[error(
-        "the login in these cookies has ended: log in at chat.qwen.ai again, then copy the `cookie` request header again"
+        "the login in these cookies has expired; log in at chat.qwen.ai again, then copy the `cookie` request header \
+         again"
     )]
     Expired,
 }

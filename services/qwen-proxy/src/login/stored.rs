@@ -48,28 +48,28 @@ async fn act(command: &Command, store: &Store) -> Result<(), Exit> {
         }
         Command::Use { id } => {
             credentials::activate(store, *id).await.map_err(|error| refused(*id, &error))?;
-            say(&format!("Login {id} is the active one. A running qwen-proxy uses it at once."))
+            say(&format!("Login {id} is now active. A running qwen-proxy uses it at once."))
         }
         Command::Remove { id } => {
             credentials::delete(store, *id).await.map_err(|error| refused(*id, &error))?;
-            say(&format!("Login {id} is forgotten here. To end it at chat.qwen.ai, too, log out there."))
+            say(&format!("Login {id} was removed. To end it at chat.qwen.ai as well, log out there."))
         }
     }
 }
 
 fn refused(id: i64, error: &Error) -> Exit {
     match error {
-        Error::NotFound { .. } => Exit::Usage(format!("there is no login {id}: see `qwen-proxy credentials list`")),
+        Error::NotFound { .. } => Exit::Usage(format!("login {id} does not exist; see `qwen-proxy credentials list`")),
         error => failed(error),
     }
 }
 
 fn table(rows: &[Credential], now: i64) -> String {
     if rows.is_empty() {
-        return "No login is stored: run `qwen-proxy login`.".to_owned();
+        return "No login is stored; run `qwen-proxy login`.".to_owned();
     }
     let width = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or_default().max("NAME".len());
-    let mut table = format!("  {:>4}  {:width$}  {:20}  STATE\n", "ID", "NAME", "HOLDS UNTIL");
+    let mut table = format!("  {:>4}  {:width$}  {:20}  STATE\n", "ID", "NAME", "VALID UNTIL");
     for row in rows {
         let mark = if row.active { '*' } else { ' ' };
         let until = row.expires_at.map_or_else(|| "unknown".to_owned(), date);
@@ -127,7 +127,7 @@ mod tests {
             row(4, "y"),
         ];
         let lines = [
-            "    ID  NAME          HOLDS UNTIL           STATE",
+            "    ID  NAME          VALID UNTIL           STATE",
             "*    2  work account  2023-11-14 22:14 UTC  active",
             "     1  default       2023-11-14 22:13 UTC  expired: run `qwen-proxy login`",
             "    13  x             unknown               rests until 2023-11-14 22:15 UTC; last error: 429",
@@ -138,6 +138,6 @@ mod tests {
 
     #[test]
     fn an_empty_list_says_how_to_log_in() {
-        assert_eq!(table(&[], NOW), "No login is stored: run `qwen-proxy login`.");
+        assert_eq!(table(&[], NOW), "No login is stored; run `qwen-proxy login`.");
     }
 }

@@ -43,7 +43,8 @@ async fn look(browser: &mut Browser) -> Result<(usize, Vec<Cookie>), Failure> {
 
 fn closed() -> Exit {
     Exit::Temporary(
-        "the window was closed before anybody had logged in: run it again, or use --paste if the page refuses this window"
+        "the window was closed before the login was completed; run this command again, or use --paste if the page \
+         rejects this window"
             .to_owned(),
     )
 }
@@ -95,10 +96,10 @@ mod tests {
     fn a_login_is_accepted_once_cookies_stop_changing() {
         let mut settling = Settling::default();
         assert!(settling.settled(None, &jar(&["a"])).is_none());
-        assert!(settling.settled(None, &jar(&["a"])).is_none(), "a visitor's cookies settle, too");
+        assert!(settling.settled(None, &jar(&["a"])).is_none(), "a visitor's cookies stop changing as well");
         assert!(settling.settled(login(), &jar(&["a", "token"])).is_none());
         assert!(settling.settled(login(), &jar(&["a", "b", "token"])).is_none());
-        assert!(settling.settled(None, &jar(&["a", "b"])).is_none(), "and out again");
+        assert!(settling.settled(None, &jar(&["a", "b"])).is_none(), "logged out again");
         assert!(settling.settled(login(), &jar(&["a", "b", "token"])).is_none());
         assert!(settling.settled(login(), &jar(&["a", "b", "token"])).is_some());
     }

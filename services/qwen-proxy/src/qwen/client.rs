@@ -77,7 +77,7 @@ impl Qwen {
         if opened.is_some() {
             self.metrics.opened();
         }
-        opened.ok_or_else(|| Failure::Unreadable("missing chat ID in the answer to a new chat".to_owned()))
+        opened.ok_or_else(|| Failure::Unreadable("missing chat ID in the response to a new chat".to_owned()))
     }
 
     /// Requests an answer. Returns its events once the site has begun to answer, and the request body for the log.
@@ -112,7 +112,7 @@ impl Qwen {
         let whole = event::whole(&said);
         if whole.is_empty() {
             let said = login.scrub(details(&said));
-            return Err(Failure::Unreadable(format!("events were expected, {content_type:?} came: {said}")));
+            return Err(Failure::Unreadable(format!("expected events, got {content_type:?}: {said}")));
         }
         Ok((Events::whole(upstream, login.clone(), whole.into_iter()), body))
     }
@@ -136,7 +136,7 @@ impl Qwen {
         body: Bytes,
     ) -> Result<Response<Body>, Failure> {
         let path =
-            self.access.target.path(path).map_err(|error| Failure::Unreadable(format!("a bad path: {error}")))?;
+            self.access.target.path(path).map_err(|error| Failure::Unreadable(format!("invalid path: {error}")))?;
         let mut pause = self.access.retry_delay;
         let mut retries = self.access.max_retries;
         loop {
@@ -159,7 +159,7 @@ impl Qwen {
             if !repeat || retries == 0 {
                 return Err(failure);
             }
-            tracing::info!(endpoint = endpoint.as_str(), code = failure.code(), "chat.qwen.ai is asked again");
+            tracing::info!(endpoint = endpoint.as_str(), code = failure.code(), "retrying a call to chat.qwen.ai");
             retries -= 1;
             sleep(pause).await;
             pause = (pause * 2).min(self.access.max_retry_delay);

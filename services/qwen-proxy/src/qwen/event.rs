@@ -103,7 +103,7 @@ impl Decoder {
         let failure = is_suspect.then(|| of_json(data.as_bytes())).flatten();
         let failure = failure.or_else(|| is_error.then(|| Failure::Refused(details(data.as_bytes()))));
         if is_unreadable && failure.is_none() && !std::mem::replace(&mut self.has_warned, true) {
-            tracing::warn!(bytes = data.len(), "an event of chat.qwen.ai is no JSON object and is ignored");
+            tracing::warn!(bytes = data.len(), "ignored an event of chat.qwen.ai that is not a JSON object");
         }
         // Text that came with an error precedes it.
         out.extend(failure.map(Event::Failure));

@@ -19,25 +19,28 @@ const QUOTED: usize = 300;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// A page of the firewall instead of JSON.
-    #[error("chat.qwen.ai answered with a page of its firewall instead of an answer: {CHALLENGE}")]
+    #[error("chat.qwen.ai responded with a page of its firewall instead of an answer; {CHALLENGE}")]
     Firewall,
     /// The firewall requires a captcha.
-    #[error("chat.qwen.ai asks for a captcha: {CHALLENGE}")]
+    #[error("chat.qwen.ai requires a captcha; {CHALLENGE}")]
     Captcha,
     /// A page that asks for a login, or status 401.
-    #[error("chat.qwen.ai does not accept the login (authentication failed): {LOGIN}")]
+    #[error("chat.qwen.ai rejected the login (authentication failed); {LOGIN}")]
     Login,
     /// Status 403.
-    #[error("chat.qwen.ai forbids this request; the login is invalid or has expired: {LOGIN}")]
+    #[error("chat.qwen.ai forbids the request, because the login is invalid or has expired; {LOGIN}")]
     Forbidden,
     /// Status 429.
-    #[error("chat.qwen.ai's rate limit is exceeded: wait{} and try again", wait(*retry_after))]
+    #[error("the rate limit of chat.qwen.ai is exceeded; wait{} and try again", wait(*retry_after))]
     RateLimited {
         /// Time to wait as requested by the site.
         retry_after: Option<Duration>,
     },
     /// The account's quota is used up.
-    #[error("the account at chat.qwen.ai has used up its quota ({details}): wait{}, or use another login", wait(*retry_after))]
+    #[error(
+        "the quota of the account at chat.qwen.ai is used up ({details}); wait{}, or use another login",
+        wait(*retry_after)
+    )]
     Quota {
         /// Time until quota is available again.
         retry_after: Option<Duration>,
@@ -45,16 +48,17 @@ pub enum Failure {
         details: String,
     },
     /// The chat or the parent message does not exist. Conversations recover from this.
-    #[error("chat.qwen.ai has lost the conversation ({0}): send the request again to begin a new one")]
+    #[error("chat.qwen.ai no longer has the conversation ({0}); send the request again to begin a new one")]
     ChatLost(String),
     /// Status 404.
     #[error(
-        "chat.qwen.ai has no such endpoint (HTTP 404): check that `upstream.base_url` is right, or update this program"
+        "the endpoint does not exist at chat.qwen.ai (HTTP 404); check `upstream.base_url`, or update this program"
     )]
     NoEndpoint,
     /// Another status from 400 to 499.
     #[error(
-        "chat.qwen.ai refused the request (HTTP {status}{}): change it, or update this program if it was accepted before",
+        "chat.qwen.ai rejected the request (HTTP {status}{}); change it, or update this program if it was accepted \
+         before",
         quoted(details)
     )]
     Status {
@@ -64,7 +68,7 @@ pub enum Failure {
         details: String,
     },
     /// A status of 500 or more.
-    #[error("chat.qwen.ai has trouble (server error {status}{}): try again later", quoted(details))]
+    #[error("chat.qwen.ai failed (server error {status}{}); try again later", quoted(details))]
     Server {
         /// Status of the response.
         status: u16,
@@ -72,27 +76,27 @@ pub enum Failure {
         details: String,
     },
     /// `success:false` for any other reason.
-    #[error("chat.qwen.ai refused the request{}: change it or try again later", quoted(.0))]
+    #[error("chat.qwen.ai rejected the request{}; change it, or try again later", quoted(.0))]
     Refused(String),
     /// A response that is neither an answer nor a known error.
-    #[error("chat.qwen.ai sent something that is no answer ({0}): try again, and update this program if it stays so")]
+    #[error("chat.qwen.ai sent an invalid response ({0}); try again, and update this program if the error persists")]
     Unreadable(String),
     /// An empty answer.
-    #[error("chat.qwen.ai sent an empty answer: try again, or begin a new conversation")]
+    #[error("chat.qwen.ai sent an empty answer; try again, or begin a new conversation")]
     Empty,
     /// The stream ended prematurely.
-    #[error("chat.qwen.ai's answer broke off before its end ({0}): what has come so far is incomplete, ask again")]
+    #[error("the answer of chat.qwen.ai ended early ({0}) and is incomplete; send the request again")]
     BrokenOff(String),
     /// No connection could be made.
-    #[error("unable to connect to chat.qwen.ai ({0}): check the network and `upstream.base_url`")]
+    #[error("unable to connect to chat.qwen.ai ({0}); check the network and `upstream.base_url`")]
     Unreachable(String),
     /// A deadline was exceeded.
-    #[error("chat.qwen.ai did not answer in time ({0}): try again, or raise `upstream.timeout`")]
+    #[error("chat.qwen.ai did not respond in time ({0}); try again, or raise `upstream.timeout`")]
     TimedOut(String),
     /// The request is larger than the firewall permits.
     #[error(
-        "the prompt is too long: it makes a request of {size} bytes, and chat.qwen.ai takes {limit} at most; shorten the \
-         messages or begin a new conversation"
+        "the prompt is too long: the request has {size} bytes, and chat.qwen.ai accepts at most {limit}. Shorten the \
+         messages, or begin a new conversation"
     )]
     TooLong {
         /// Size of the request in bytes.
@@ -103,7 +107,7 @@ pub enum Failure {
 }
 
 const CHALLENGE: &str =
-    "open https://chat.qwen.ai in your browser, pass its check, then log in again (`qwen-proxy login`)";
+    "open https://chat.qwen.ai in your browser, complete its check, then log in again (`qwen-proxy login`)";
 const LOGIN: &str = "log in again (`qwen-proxy login`, or the dashboard)";
 
 /// Classifies a response by its status, content type and the beginning of its body. Returns `None` for a success: JSON

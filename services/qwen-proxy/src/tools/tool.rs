@@ -39,7 +39,8 @@ pub struct Parameter {
 pub enum ToolError {
     /// The tool is not a function, for instance one that is hosted by OpenAI.
     #[error(
-        "`tools[{index}].type` is not supported by chat.qwen.ai: declare tools as {{\"type\":\"function\",\"function\":{{\"name\":…}}}}"
+        "`tools[{index}].type` is not supported; declare tools as \
+         {{\"type\":\"function\",\"function\":{{\"name\":…}}}}"
     )]
     NotAFunction {
         /// Index in the list.
@@ -47,14 +48,15 @@ pub enum ToolError {
     },
     /// The name is missing or not usable as a tag.
     #[error(
-        "`tools[{index}].function.name` is missing or not usable: give it letters, digits, `_`, `-`, `.` or `:`, at most {MAX_NAME}"
+        "`tools[{index}].function.name` is missing or invalid; use at most {MAX_NAME} letters, digits, `_`, `-`, `.` \
+         or `:`"
     )]
     Name {
         /// Index in the list.
         index: usize,
     },
     /// Another tool has the same name.
-    #[error("`tools[{index}]` declares `{name}` a second time: give every tool a name of its own")]
+    #[error("`tools[{index}]` declares `{name}` again; give every tool a unique name")]
     Twice {
         /// Index in the list.
         index: usize,

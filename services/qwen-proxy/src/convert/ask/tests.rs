@@ -137,7 +137,8 @@ fn a_part_that_is_not_text_is_reported() {
             {"role": "user", "content": [{"type": "text", "text": "see"}, {"type": kind, kind: {}}]},
         ]);
         let message = format!(
-            "messages[2].content[1] of type `{kind}` is not supported: this proxy sends only text to chat.qwen.ai, so leave the part out or describe it in words"
+            "messages[2].content[1] of type `{kind}` is not supported, because only text is sent to chat.qwen.ai; \
+             remove the part, or describe it as text"
         );
         refused(&json!({"messages": messages}), Some("messages[2].content[1]"), "unsupported_content", &message);
     }

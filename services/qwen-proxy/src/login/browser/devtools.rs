@@ -24,11 +24,11 @@ pub(super) struct DevTools {
 pub(in super::super) enum Failure {
     #[error("{0}")]
     Pipe(#[from] io::Error),
-    #[error("it hung up")]
+    #[error("it closed the connection")]
     HungUp,
-    #[error("it refused {method}: {message}")]
+    #[error("it rejected {method}: {message}")]
     Refused { method: &'static str, message: String },
-    #[error("its answer to {method} cannot be understood")]
+    #[error("its response to {method} is invalid")]
     Unreadable { method: &'static str },
 }
 
@@ -133,11 +133,11 @@ mod tests {
     #[tokio::test]
     async fn errors_do_not_contain_the_response() {
         for (answers, said) in [
-            (&["{\"id\":1,\"error\":{\"message\":\"no\"}}\0"][..], "it refused One: no"),
-            (&["{\"id\":1,\"result\":[\"canary\"]}\0"], "its answer to One cannot be understood"),
-            (&["canary\0"], "its answer to One cannot be understood"),
-            (&["{\"id\":1,\"result\":{\"canary"], "it hung up"),
-            (&[""], "it hung up"),
+            (&["{\"id\":1,\"error\":{\"message\":\"no\"}}\0"][..], "it rejected One: no"),
+            (&["{\"id\":1,\"result\":[\"canary\"]}\0"], "its response to One is invalid"),
+            (&["canary\0"], "its response to One is invalid"),
+            (&["{\"id\":1,\"result\":{\"canary"], "it closed the connection"),
+            (&[""], "it closed the connection"),
         ] {
             let (mut tools, browser) = against(answers);
             let result = tools.call::<std::collections::BTreeMap<String, u8>>("One", json!({})).await;

@@ -25,9 +25,9 @@ pub(in super::super) struct Profile {
 /// Reason why the directory cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub(in super::super) enum Failure {
-    #[error("another `qwen-proxy login` is waiting for its window: finish that one or stop it with Ctrl-C")]
+    #[error("another `qwen-proxy login` is running; complete it, or stop it with Ctrl-C")]
     Busy,
-    #[error("cannot make the browser's directory {}: {error}", path.display())]
+    #[error("cannot create the browser's directory {}: {error}", path.display())]
     Cannot { path: PathBuf, error: io::Error },
 }
 

@@ -49,7 +49,7 @@ fn text_events_have_the_current_usage() {
     assert_eq!(
         one(r#"{"choices":[],"usage":{"input_tokens":33,"output_tokens":2}}"#),
         delta("", Phase::Answer, usage),
-        "the total is the sum when it is left out"
+        "an omitted total is the sum"
     );
 }
 
@@ -110,7 +110,7 @@ fn surrogate_halves_of_two_events_are_joined() {
         assert_eq!(text(&[&halves[0], between, &halves[1]]), "a\u{1F600}b", "{between}");
     }
     let thought = r#"{"choices":[{"delta":{"content":"\ud83d","phase":"think"}}]}"#;
-    assert_eq!(text(&[&halves[0], thought, &halves[1]]), "a\u{1F600}b", "each phase has its own halves");
+    assert_eq!(text(&[&halves[0], thought, &halves[1]]), "a\u{1F600}b", "surrogate halves are joined per phase");
     assert_eq!(text(&[&with_content(r#"["\ud83d","\ude00"]"#)]), "\u{1F600}");
 }
 
@@ -131,7 +131,7 @@ fn an_unpaired_surrogate_does_not_lose_other_text() {
     bytes[at] = 0xFF;
     let (mut decoder, mut out) = (Decoder::default(), VecDeque::new());
     decoder.decode(&bytes, false, &mut out);
-    assert_eq!(out, [delta("a\u{FFFD}b", Phase::Answer, None)], "a byte that is no UTF-8");
+    assert_eq!(out, [delta("a\u{FFFD}b", Phase::Answer, None)], "an invalid UTF-8 byte");
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn errors_are_parsed_in_every_shape() {
     assert_eq!(
         all(&[r#"{"choices":[{"delta":{"content":"a"}}],"error":{"message":"no"}}"#]),
         [delta("a", Phase::Answer, None), Event::Failure(Failure::Refused("no".into()))],
-        "text beside an error arrives"
+        "text next to an error is kept"
     );
     let mut out = VecDeque::new();
     Decoder::default().decode(b"the model is away", true, &mut out);

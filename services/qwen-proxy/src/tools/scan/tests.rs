@@ -60,7 +60,7 @@ fn scanned<'a>(parts: impl IntoIterator<Item = &'a str>, complete: bool) -> Vec<
 fn scans(input: &str, expected: &[Piece]) {
     assert_eq!(scanned([input], true), expected, "at once");
     let letters: Vec<String> = input.chars().map(String::from).collect();
-    assert_eq!(scanned(letters.iter().map(String::as_str), true), expected, "letter by letter");
+    assert_eq!(scanned(letters.iter().map(String::as_str), true), expected, "character by character");
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn scanning_takes_linear_time() {
         ("brackets in a value", &|n| format!("<read><path>{}", many("<", n))),
         ("white space", &|n| many(" ", n)),
         ("white space in a call", &|n| format!("<read>{}", many(" ", n))),
-        ("white space behind a value", &|n| format!("<read><path>a</path>{}", many("\n", n))),
-        ("white space behind an opening in a value", &|n| format!("<read><path>a<read>{}", many("\n", n))),
+        ("white space after a value", &|n| format!("<read><path>a</path>{}", many("\n", n))),
+        ("white space after an opening tag in a value", &|n| format!("<read><path>a<read>{}", many("\n", n))),
         ("a long name", &|n| format!("<read><{}", many("x", n))),
     ];
     const SHORT: usize = 4 << 10;
