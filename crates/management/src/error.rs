@@ -244,7 +244,7 @@ impl Error {
     fn message(&self) -> Cow<'static, str> {
         match self {
             Self::Store(error) | Self::Attempt { error, .. } if matches!(error, store::Error::Unavailable(_)) => {
-                "The database is not available at the moment; nothing was changed".into()
+                "The database is unavailable, and nothing was changed; try again later".into()
             }
             // The message advises the user and does not contain the secret.
             Self::Store(error @ store::Error::Sealed(_)) => error.to_string().into(),
