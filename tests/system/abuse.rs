@@ -99,7 +99,7 @@ async fn fc_73_names_are_never_used_as_paths() {
     }
     assert!(wrong.is_empty() && asked == 13 * 20, "{}", wrong.join("\n"));
     assert_eq!(stack.api.get("/api/config/export?format=json").await.expect(200).text(), before);
-    assert_eq!(pids(stack.status().await), running, "nobody was stopped");
+    assert_eq!(pids(stack.status().await), running, "no process was stopped");
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn fc_82_metadata_and_unspecified_addresses_are_not_called() {
         if answer.status == 201 {
             // Stored, but never called.
             let router = stack.router().await;
-            let refused = eventually("the arrival of the provider", async || {
+            let refused = eventually("the router to load the provider", async || {
                 let answer = router.post("/v1/providers/ssrf/test", &json!({})).await;
                 (answer.status == 200).then(|| answer.json())
             })
@@ -200,7 +200,7 @@ async fn fc_80_the_environment_key_decrypts_secrets_of_all_services() {
     let answer = stack.router().await.post(CHAT, &chat("fake/m", false)).await.expect(200);
     assert!(answer.complete);
     assert_eq!(fake.calls_of("m")[0].header("authorization"), Some("Bearer sk-test-0123456789abcdef"));
-    assert!(!stack.home.data().join("secret.key").exists(), "nobody has made another key");
+    assert!(!stack.home.data().join("secret.key").exists(), "no other key was created");
 }
 
 #[tokio::test]
@@ -256,7 +256,11 @@ async fn fc_84_repeated_wrong_keys_are_rate_limited_per_address() {
         let right = client.with_key(Some(KEY)).get("/v1/models").await;
         // qwen-proxy has no login at chat.qwen.ai; only authorised clients are told.
         assert!(right.status != 429 && !right.text().contains("_key"), "{}", right.text());
-        assert_eq!(client.with_key(None).get("/v1/models").await.status, 401, "that is no guess");
+        assert_eq!(
+            client.with_key(None).get("/v1/models").await.status,
+            401,
+            "a missing key does not count as a guess"
+        );
     }
 }
 
@@ -299,7 +303,7 @@ async fn fc_86_concurrent_edits_leave_one_of_them_complete() {
     let edit = row["priority"].as_i64().unwrap();
     assert_eq!((&row["name"], &row["description"]), (&format!("name {edit}").into(), &format!("about {edit}").into()));
     let audited = stack.api.get("/api/audit?resource=provider&resource_id=p&action=updated").await.expect(200).json();
-    assert_eq!(audited["total"], 20, "each of them is known");
+    assert_eq!(audited["total"], 20, "every stored value is one of the written values");
 }
 
 #[tokio::test]
@@ -313,5 +317,5 @@ async fn fc_62_credentials_do_not_follow_a_redirect() {
     let answer = stack.router().await.post(CHAT, &chat("first/m", false)).await;
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert_eq!(first.calls_of("m").len(), 1);
-    assert!(second.calls().is_empty(), "nobody else has seen the request, or the key");
+    assert!(second.calls().is_empty(), "no other server received the request or the key");
 }

@@ -157,7 +157,7 @@ async fn i4_orphans_are_adopted_or_exit_after_each_kill() {
         } else {
             gateway.stack.process.kill9().await;
             let left = async || processes::of(&gateway.stack.home).is_empty().then_some(());
-            eventually("the end of those who were left alone", left).await;
+            eventually("the exit of the orphans", left).await;
             let next = Stack::builder().launch(launch().home(&gateway.stack.home)).start().await;
             killed.push(std::mem::replace(&mut gateway.stack, next));
             gateway.router = gateway.stack.router().await;
@@ -171,7 +171,7 @@ async fn i4_orphans_are_adopted_or_exit_after_each_kill() {
 async fn fc_06_an_orphan_serves_for_the_grace_period_and_exits() {
     let mut stack = Stack::builder().launch(brief()).start().await;
     stack.process.kill9().await;
-    eventually("the end of everybody", async || processes::of(&stack.home).is_empty().then_some(())).await;
+    eventually("the exit of all processes", async || processes::of(&stack.home).is_empty().then_some(())).await;
     // Files left behind do not affect the next start.
     let next = successor(&stack).await;
     assert_eq!(next.status().await["providerRouter"]["adopted"], false);

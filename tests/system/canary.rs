@@ -203,7 +203,7 @@ async fn i15_no_secret_appears_in_any_output() {
     let mut calls = Calls { search: &mut search };
     configure(&mut calls, &stack, &provider).await;
     let router = stack.router().await;
-    eventually("the arrival of the providers in the router", async || {
+    eventually("the router to load the providers", async || {
         (router.post(CHAT, &chat("fake/m", false)).await.status == 200).then_some(())
     })
     .await;

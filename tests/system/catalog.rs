@@ -148,6 +148,6 @@ async fn the_router_reports_the_state_of_a_provider() {
     };
     assert_eq!(["good", "bad", "lm-studio-default"].map(status), ["loaded", "error", "not_loaded"]);
     let router = stack.router().await;
-    assert_eq!(router.get("/v1/providers/nobody").await.status, 404);
+    assert_eq!(router.get("/v1/providers/missing").await.status, 404);
     assert_eq!(router.get("/v1/providers/lm-studio-default").await.status, 400);
 }

@@ -38,7 +38,7 @@ async fn the_transcript_of_the_server_manager_is_stable() {
         type_in(&format!("config --port {port} --router-port {router} --qwen-port {qwen}")).await.expect(0);
     assert_eq!(configured.after("Updated server.port = "), port.to_string());
     assert!(configured.stdout.contains("Configuration saved"), "{}", configured.stdout);
-    assert!(!configured.stdout.contains("Restart the server"), "nothing runs yet");
+    assert!(!configured.stdout.contains("Restart the server"), "no server is running yet");
 
     type_in("status").await.expect(3);
     let started = type_in("start --force").await.expect(0);
@@ -120,7 +120,7 @@ async fn a_started_server_outlives_its_terminal_and_keeps_its_flags() {
     let pid = number(started.after("Server started successfully (PID: "));
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let session: u32 = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(3).unwrap().parse().unwrap();
-    assert_eq!(session, pid, "it has a session of its own");
+    assert_eq!(session, pid, "it has its own session");
     let restarted = shell.api_server(&["restart"]).await.expect(0);
     let pid = number(restarted.after("Server started successfully (PID: "));
     let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
@@ -160,7 +160,7 @@ async fn invalid_arguments_are_reported_and_change_nothing() {
         let typed = shell.api_server(words).await.expect(1);
         assert!(typed.stderr.contains(complaint), "{words:?}: {}", typed.stderr);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), before, "{words:?}");
-        assert_eq!(std::fs::read_dir(home.data()).unwrap().count(), 1, "{words:?} left something behind");
+        assert_eq!(std::fs::read_dir(home.data()).unwrap().count(), 1, "{words:?} left files behind");
     }
     for words in
         [&["config", "--port", "70000"][..], &["logs", "--lines", "0"], &["logs", "nginx"], &["kill-port"], &["fly"]]

@@ -71,7 +71,7 @@ fn systemd_accepts_the_units() {
     let user = [("signalbox.service", read("systemd/signalbox-user.service"))];
     assert_eq!(complaints(&user).unwrap(), [""; 0]);
     let broken = [("signalbox.service", read("systemd/signalbox.service").replace("KillMode=mixed", "KillMode=maybe"))];
-    assert!(!complaints(&broken).unwrap().is_empty(), "it can complain");
+    assert!(!complaints(&broken).unwrap().is_empty(), "the tool detects an invalid file");
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn the_launchd_plist_is_valid() {
         let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((&list["Label"], &list["RunAtLoad"]), (&"signalbox".into(), &true.into()));
         assert_eq!(list["ProgramArguments"][1], "run");
-        assert!(list["ExitTimeOut"].as_u64().unwrap() >= 12 + 5, "the children need their grace");
+        assert!(list["ExitTimeOut"].as_u64().unwrap() >= 12 + 5, "the children need their grace period");
     }
 }
 
@@ -192,7 +192,7 @@ fn kubernetes_accepts_the_objects() {
     let home = Home::new();
     let broken = home.path().join("broken.yaml");
     fs::write(&broken, read("kubernetes/single.yaml").replace("readinessProbe", "probe")).unwrap();
-    assert!(!check(&broken).status.success(), "it can complain");
+    assert!(!check(&broken).status.success(), "the tool detects an invalid file");
 }
 
 #[test]

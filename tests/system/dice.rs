@@ -9,7 +9,7 @@ pub(crate) struct Dice(u64);
 /// # Panics
 /// Panics if the value of the variable is not a number.
 pub(crate) fn times(variable: &str, quick: usize) -> usize {
-    std::env::var(variable).map_or(quick, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
+    std::env::var(variable).map_or(quick, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number")))
 }
 
 // === impl Dice ===

@@ -68,7 +68,7 @@ async fn i12_fc_63_fc_64_many_disconnects_leave_no_resources_behind() {
         let left = |fake: &signalbox_fakes::FakeProvider| {
             fake.calls().iter().filter(|call| call.method == "POST").all(|call| call.end() == Some(End::ClientLeft))
         };
-        within("the provider's hearing of it", lone.fake.until(left)).await;
+        within("the provider to receive the request", lone.fake.until(left)).await;
         for call in lone.fake.calls().iter().filter(|call| call.method == "POST") {
             let id = call.header("x-request-id").unwrap();
             let (request, response) = lone.recorded(id).await;

@@ -73,7 +73,7 @@ impl Listener {
             let event = self.until(|event, data| event == "lifecycle:update" && data["lifecycle"].is_object()).await;
             let state = event["lifecycle"]["state"].as_str().unwrap().to_owned();
             assert_eq!(event["lifecycle"]["process"], "providerRouter");
-            assert_eq!(event["providerRouter"]["state"], state.as_str(), "both say the same");
+            assert_eq!(event["providerRouter"]["state"], state.as_str(), "both are equal");
             assert!(event["timestamp"].is_string() && event["qwenProxy"]["state"].is_string(), "{event}");
             if states.last() != Some(&state) {
                 states.push(state);
@@ -199,7 +199,7 @@ async fn the_extension_is_counted_and_gets_no_events() {
     dashboard.until(|event, _| event == "settings:updated").await;
     extension.tell("ping").await;
     let (event, data) = extension.next().await;
-    assert_eq!(event, "pong", "the first it hears since it has said who it is");
+    assert_eq!(event, "pong", "the first event since it identified itself");
     assert!(data["timestamp"].is_string());
     drop(extension);
     dashboard.until(connected(false)).await;

@@ -32,7 +32,7 @@ async fn breaks(gateway: &Gateway, mut events: Events, words: &[&str]) {
     let finished = events.finish().await;
     let raw = String::from_utf8_lossy(&finished.raw).into_owned();
     assert!(!raw.contains("[DONE]"), "{raw}");
-    assert!(!finished.complete, "a broken stream ended as if it were whole: {raw}");
+    assert!(!finished.complete, "a broken stream ended like a complete one: {raw}");
     assert!(finished.folded.error.is_some(), "{raw}");
     let row = gateway.stack.recorded(&id).await;
     assert_eq!(row["status"], "truncated", "{row}");
@@ -293,7 +293,7 @@ async fn fc_65_a_client_that_does_not_read_causes_backpressure() {
     events.next_text().await.unwrap();
     let sent = || gateway.fake.calls_of("fake-endless")[0].events_sent;
     // The provider sends as fast as possible; once all buffers on the way are full, it cannot send more.
-    signalbox_harness::eventually("a provider that is held back", async || {
+    signalbox_harness::eventually("backpressure at the provider", async || {
         let before = sent();
         tokio::time::sleep(Duration::from_millis(300)).await;
         (sent() == before).then_some(())

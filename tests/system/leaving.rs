@@ -28,7 +28,7 @@ async fn only_the_control_token_authorises_shutdown() {
     client.get("/v1/models").await.expect(200);
     assert!(router.process.is_running());
 
-    let token = "sbx-a-token-that-somebody-chose";
+    let token = "sbx-a-token-chosen-by-the-user";
     let file = home.data().join("control.token");
     std::fs::write(&file, token).unwrap();
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();

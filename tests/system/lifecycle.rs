@@ -97,7 +97,7 @@ async fn i4_catchable_signals_leave_no_orphan() {
         stack.process.signal(signal);
         let exit = stack.process.wait_exit().await;
         assert!(exit.success(), "{signal}: {exit}");
-        assert_eq!(processes::of(&stack.home), [0; 0], "{signal} left somebody behind");
+        assert_eq!(processes::of(&stack.home), [0; 0], "{signal} left processes behind");
         for child in CHILDREN {
             assert!(refuses(port(&status, child)).await, "{child} still listens after {signal}");
         }
@@ -111,7 +111,7 @@ async fn i4_children_exit_when_api_server_is_killed() {
     let mut stack = Stack::builder().launch(at_once).start().await;
     assert_eq!(processes::of(&stack.home).len(), 3);
     stack.process.kill9().await;
-    eventually("the end of the children", async || processes::of(&stack.home).is_empty().then_some(())).await;
+    eventually("the exit of the children", async || processes::of(&stack.home).is_empty().then_some(())).await;
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn i1_i3_completed_answers_survive_kill_9_and_others_are_interrupted_once(
     .await;
     assert_eq!(after["providerRouter"]["lastFailure"]["code"], "crashed", "{after}");
     assert_eq!(port(&after, "providerRouter"), port(&before, "providerRouter"));
-    assert_eq!(pid(&after, "qwenProxy"), pid(&before, "qwenProxy"), "the other child was left alone");
+    assert_eq!(pid(&after, "qwenProxy"), pid(&before, "qwenProxy"), "the other child was not affected");
     for id in &complete {
         let row = gateway.stack.recorded(id).await;
         assert_eq!((row["status"].as_str(), recorded_text(&row).as_str()), (Some("completed"), "one two three"));

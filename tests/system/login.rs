@@ -90,7 +90,7 @@ async fn the_login_is_stored_only_after_the_user_has_logged_in() {
     let (home, page) = (Home::new(), Page::open().await);
     let mut login = open_window(&home, &page);
     // The page polls every half second. A login that mistakes a visitor for a logged-in user would be over by now.
-    within("a visitor who stays for a while", page.asked(8)).await;
+    within("a visitor who has not logged in", page.asked(8)).await;
     assert!(matches!(login.try_wait(), Ok(None)));
     page.log_in();
     let (code, said) = ended(login).await;
@@ -101,7 +101,7 @@ async fn the_login_is_stored_only_after_the_user_has_logged_in() {
     assert_eq!((token.as_str(), expires_at), (TOKEN, Some(EXPIRES_AT)));
     let mut names: Vec<&str> = cookies.split("; ").map(|pair| pair.split_once('=').unwrap().0).collect();
     names.sort_unstable();
-    assert_eq!(names, ["aui", "late", "token"], "what came after the login, too");
+    assert_eq!(names, ["aui", "late", "token"], "cookies set after the login are included");
     assert_nothing_left(&home).await;
 }
 
@@ -215,14 +215,19 @@ async fn cookies_are_read_from_a_pipe_or_a_terminal_without_echo() {
     let terminal = openpty(None, None).unwrap();
     let shows = || tcgetattr(&terminal.slave).unwrap().local_flags.contains(LocalFlags::ECHO);
     let typed = start(&home, &["--paste"], Stdio::from(terminal.slave.try_clone().unwrap()));
-    eventually("a terminal that shows nothing", async || (!shows()).then_some(())).await;
+    eventually("the terminal to disable echo", async || (!shows()).then_some(())).await;
     let mut master = File::from(terminal.master);
     let line = format!("{}\n", header("typed"));
     let pasted = tokio::task::spawn_blocking(move || master.write_all(line.as_bytes()).map(|()| master));
     let mut master = within("the paste", pasted).await.unwrap().unwrap();
     let (code, said) = ended(typed).await;
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(stored(&home).await.unwrap().1, header("typed"), "no limit of a terminal's lines cuts it");
+    assert_eq!(
+        stored(&home).await.unwrap().1,
+        header("typed"),
+        "the input is not truncated by the terminal's line \
+        limit"
+    );
     assert!(shows(), "the terminal is as it was");
     // The echo can be read up to the last input.
     master.write_all(b"end\n").unwrap();

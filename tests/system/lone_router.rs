@@ -87,7 +87,7 @@ impl LoneRouter {
         let configs = [config("baseURL", base_url, false), config("apiKey", "sk-test-0123456789abcdef", true)];
         let sealer = Sealer::new(&sealing_key(&self.home().data()).unwrap());
         providers::insert(&self.store, &sealer, &provider, &configs, 1).await.unwrap();
-        eventually("the arrival of the provider in the router", async || {
+        eventually("the router to load the provider", async || {
             let known = self.health().await["registeredProviders"].clone();
             known.as_array()?.iter().any(|known| known == id).then_some(())
         })
@@ -155,7 +155,7 @@ impl LoneRouter {
     /// Waits until the journals of all killed routers are loaded and removed. After many kills they may be large.
     pub(crate) async fn inherits_everything(&self) {
         let journal = self.home().data().join("journal");
-        steadily("an end of the journals left behind", async || {
+        steadily("the journals left behind to be loaded", async || {
             let entries = std::fs::read_dir(&journal).unwrap().map(Result::unwrap);
             // Each router has a directory; the clock of the retention is a file.
             let left_behind = entries.filter(|entry| entry.path().is_dir()).count() - 1;

@@ -42,7 +42,7 @@ fn routes() -> Vec<Ask> {
         ask(Method::PUT, "/v1/providers/p", json!({"priority": 7}), 200, json!({"priority": 7})),
         ask(
             Method::PUT,
-            "/v1/providers/nobody",
+            "/v1/providers/missing",
             json!({"priority": 7}),
             404,
             json!({"error": {"code": "provider_not_found"}}),
@@ -88,9 +88,9 @@ fn routes() -> Vec<Ask> {
         ask(Method::GET, "/v1/settings/nothing", none.clone(), 404, json!({"key": "nothing"})),
         ask(Method::GET, "/v1/sessions?limit=2", none.clone(), 200, json!({"limit": 2})),
         ask(Method::GET, "/v1/sessions?limit=0", none.clone(), 400, json!({"error": {"type": "validation_error"}})),
-        ask(Method::GET, "/v1/sessions/nobody", none.clone(), 404, json!({"error": {"code": "session_not_found"}})),
-        ask(Method::GET, "/v1/sessions/nobody/requests", none.clone(), 200, json!({"total": 0})),
-        ask(Method::GET, "/v1/sessions/chat/nobody", none.clone(), 200, json!({"sessions": [], "count": 0})),
+        ask(Method::GET, "/v1/sessions/missing", none.clone(), 404, json!({"error": {"code": "session_not_found"}})),
+        ask(Method::GET, "/v1/sessions/missing/requests", none.clone(), 200, json!({"total": 0})),
+        ask(Method::GET, "/v1/sessions/chat/missing", none.clone(), 200, json!({"sessions": [], "count": 0})),
         ask(Method::DELETE, "/v1/sessions", none.clone(), 200, json!({"deleted": 0})),
         ask(Method::GET, "/v1/requests", none.clone(), 200, json!({"requests": [], "total": 0})),
         ask(Method::GET, "/v1/requests/12ab", none.clone(), 404, json!({"error": {"code": "request_not_found"}})),
@@ -180,7 +180,7 @@ async fn a_router_without_its_api_server_rejects_management_requests() {
     router.get("/v1/settings").await.expect(401);
     router.with_key(Some(token)).get("/v1/settings").await.expect(200);
     stack.process.kill9().await;
-    eventually("the router's refusal", async || {
+    eventually("the rejection by the router", async || {
         let answer = router.get("/v1/settings").await;
         (answer.status == 503).then(|| assert_eq!(answer.json()["error"]["code"], "api_server_unavailable"))
     })
@@ -205,7 +205,7 @@ async fn a_client_key_does_not_authorise_management() {
         (Method::POST, "/v1/models"),
         (Method::GET, "/api/v1/activity/recent"),
     ] {
-        for (client, who) in [(none, "nobody"), (client, "a client")] {
+        for (client, who) in [(none, "no key"), (client, "a client")] {
             let answer = client.request(method.clone(), path, "{}").await;
             assert_eq!(answer.status, 401, "{who} {method} {path}");
             assert_eq!(answer.json()["error"]["code"], "invalid_control_token", "{who} {method} {path}");

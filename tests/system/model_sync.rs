@@ -43,9 +43,9 @@ async fn listed_models_can_be_requested_and_dead_providers_do_not_delay_the_sync
 async fn providers_that_cannot_be_synced_are_reported() {
     let stack = Stack::start().await;
     let router = stack.router().await;
-    let unknown = router.post("/v1/models/sync/nobody", &json!({})).await.expect(404).json();
-    assert!(unknown["success"] == false && unknown["error"].as_str().unwrap().contains("nobody"), "{unknown}");
-    let missing = stack.api.post("/api/models/sync/nobody", &json!({})).await.expect(404).json();
+    let unknown = router.post("/v1/models/sync/missing", &json!({})).await.expect(404).json();
+    assert!(unknown["success"] == false && unknown["error"].as_str().unwrap().contains("missing"), "{unknown}");
+    let missing = stack.api.post("/api/models/sync/missing", &json!({})).await.expect(404).json();
     assert_eq!(missing["error"]["code"], "provider_not_found");
     stack.api.post("/api/models/sync/lm-studio-default", &json!({})).await.expect(400);
     router.post("/v1/models/sync/lm-studio-default", &json!({})).await.expect(400);
@@ -82,7 +82,7 @@ async fn lists_of_every_shape_are_synced_and_failures_reported() {
         assert_eq!((&synced["success"], &synced["result"]), (&json!(true), &expected), "{list}");
         for id in ids.split_whitespace() {
             router.post(CHAT, &chat(id, false)).await.expect(200);
-            assert!(!gateway.fake.calls_of(id).is_empty(), "{id} went elsewhere");
+            assert!(!gateway.fake.calls_of(id).is_empty(), "{id} has another result");
         }
     }
 

@@ -42,7 +42,7 @@ async fn requests_over_the_limit_are_503_and_permits_are_released_at_once() {
 
     drop(streams.pop());
     let left = lone.fake.until(|fake| fake.calls().iter().any(|call| call.end() == Some(End::ClientLeft)));
-    within("the provider's hearing of it", left).await;
+    within("the provider to receive the request", left).await;
     router.post(CHAT, &chat("fake/other", false)).await.expect(200);
     for (events, gate) in streams {
         gate.open();
@@ -104,7 +104,7 @@ async fn connections_over_the_limit_wait_for_another_to_close() {
     assert!(timeout(Duration::from_millis(100), ask(&mut waiting)).await.is_err());
     drop(open.pop());
     let mut begin = [0; 12];
-    within("the answer that had to wait", waiting.read_exact(&mut begin)).await.unwrap();
+    within("the delayed answer", waiting.read_exact(&mut begin)).await.unwrap();
     assert_eq!(&begin, b"HTTP/1.1 200");
 }
 

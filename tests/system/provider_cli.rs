@@ -115,8 +115,8 @@ async fn invalid_arguments_are_reported_and_change_nothing() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
     for (line, code, told) in [
-        ("set nobody", 1, "Error: Provider not found: nobody. Existing providers: "),
-        ("test nobody", 1, "Provider not found"),
+        ("set missing", 1, "Error: Provider not found: missing. Existing providers: "),
+        ("test missing", 1, "Provider not found"),
         ("provider add", 1, "--id"),
         ("provider add --id x", 1, "--type"),
         ("provider add --id X --type openai", 1, "lowercase"),
@@ -134,14 +134,14 @@ async fn invalid_arguments_are_reported_and_change_nothing() {
         ("provider edit echo --config nothing.toml --name x", 78, "nothing.toml"),
         ("provider edit echo --unset nothing", 1, "nothing"),
         ("provider edit echo --type openai", 1, "apiKey"),
-        ("provider edit nobody --name x", 1, "Provider not found"),
+        ("provider edit missing --name x", 1, "Provider not found"),
         ("provider remove echo", 1, "--yes"),
-        ("provider remove nobody --yes", 1, "Provider not found"),
-        ("provider enable nobody", 1, "Provider not found"),
+        ("provider remove missing --yes", 1, "Provider not found"),
+        ("provider enable missing", 1, "Provider not found"),
         ("model add", 1, "--id"),
         ("model add --id a..b", 1, "letters"),
         ("model add --id echo", 1, "already"),
-        ("model add --id new --provider nobody", 1, "Provider not found"),
+        ("model add --id new --provider missing", 1, "Provider not found"),
         ("model link echo nothing", 1, "Model not found"),
         ("model unlink echo qwen3-max", 1, "not linked"),
         ("history --limit 0", 64, "1..=1000"),
@@ -171,8 +171,8 @@ async fn json_output_has_the_same_facts() {
     assert_eq!(listed["providers"][0]["config"], json!({"apiKey": "***MASKED***"}));
     assert_eq!(json("set mine --json", 0).await["to"], "mine");
     assert_eq!(json("status --json", 0).await["status"], "Disabled");
-    let failed = json("set nobody --json", 1).await;
-    assert!(failed["success"] == false && failed["error"].as_str().unwrap().contains("nobody"), "{failed}");
+    let failed = json("set missing --json", 1).await;
+    assert!(failed["success"] == false && failed["error"].as_str().unwrap().contains("missing"), "{failed}");
     assert_eq!(json("history --json", 0).await, json!({"requests": [], "total": 0, "success": true}));
     assert_eq!(json("stats --json", 0).await["total_requests"], 0);
 }

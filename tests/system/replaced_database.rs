@@ -50,7 +50,7 @@ async fn a_provider_is_added(gateway: &Gateway, id: &str) {
         (status == 201).then_some(())
     })
     .await;
-    eventually("the arrival of the provider in the router", async || {
+    eventually("the router to load the provider", async || {
         let known = health(gateway).await["registeredProviders"].clone();
         known.as_array()?.iter().any(|known| known == id).then_some(())
     })
@@ -113,7 +113,7 @@ async fn fc_44_services_wait_for_a_deleted_database() {
     health_becomes(&gateway, "degraded").await;
     assert_eq!(health(&gateway).await["database"]["reason"], "db_replaced");
     assert_eq!(gateway.stack.create_provider("lost", &gateway.fake.url()).await.status, 503);
-    assert!(!file(&gateway).exists(), "nobody makes an empty one");
+    assert!(!file(&gateway).exists(), "no empty database is created");
     fs::rename(backup, file(&gateway)).unwrap();
     a_provider_is_added(&gateway, "after").await;
     health_becomes(&gateway, "ok").await;

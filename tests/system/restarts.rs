@@ -97,7 +97,7 @@ async fn a_router_that_fails_to_start_does_not_replace_the_running_one() {
         gateway.stack.api.post("/api/proxy/restart", &json!({"service": "provider-router"})).await.expect(500);
     let refused = refused.json();
     assert_eq!(refused["code"], "handover_failed", "{refused}");
-    assert!(refused["error"].as_str().unwrap().contains("nonsense"), "the last words are quoted: {refused}");
+    assert!(refused["error"].as_str().unwrap().contains("nonsense"), "the last lines are part of the error: {refused}");
     let after = gateway.stack.status().await;
     assert_eq!(after["providerRouter"]["pid"], before["providerRouter"]["pid"]);
     assert_eq!(after["status"], "running");

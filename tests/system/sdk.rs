@@ -27,7 +27,7 @@ pub(crate) fn clients() -> PathBuf {
 pub(crate) fn is_installed(package: &str, script: &str) -> bool {
     let installed = clients().join(package).exists();
     if !installed {
-        assert!(std::env::var_os("CI").is_none(), "tests/clients/{package} is missing: run tests/clients/install");
+        assert!(std::env::var_os("CI").is_none(), "tests/clients/{package} is missing; run tests/clients/install");
         let mut out = std::io::stderr().lock();
         writeln!(out, "SKIPPED: the test of {script} needs tests/clients/install").unwrap();
     }

@@ -94,7 +94,7 @@ async fn fc_81_the_log_has_no_credentials_and_no_deleted_data() {
     gateway.stack.api.delete(&format!("/api/sessions/{session}")).await.expect(200);
     gateway.stack.process.signal(Signal::SIGTERM);
     assert!(gateway.stack.process.wait_exit().await.success());
-    assert_eq!(has("canary-text"), 0, "not in the file, not in its free pages, not in what was to be written to it");
+    assert_eq!(has("canary-text"), 0, "not in the file, not in its free pages, and not in its write-ahead log");
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn stalled(port: u16) -> TcpStream {
     let head = format!("POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
     stream.write_all([head, body].concat().as_bytes()).await.unwrap();
     let mut begin = [0; 64];
-    within("the begin of a stream", stream.read_exact(&mut begin)).await.unwrap();
+    within("the beginning of a stream", stream.read_exact(&mut begin)).await.unwrap();
     assert!(begin.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&begin));
     stream
 }
@@ -55,14 +55,14 @@ async fn wave(lone: &LoneRouter, flood: &Flood, readers: usize) -> u64 {
     for _ in 0..readers {
         clients.push(stalled(router.port()).await);
     }
-    assert_eq!(flood.open(), readers, "some were cut off before the last one came");
+    assert_eq!(flood.open(), readers, "some were closed before the last one connected");
     let mut peak = 0;
     for number in 0..REQUESTS {
         let answer = router.post(CHAT, &chat("fake/m", number % 2 == 0)).await.expect(200);
         assert!(answer.complete);
         peak = peak.max(resident(pid));
     }
-    eventually("the end of those who do not read", async || {
+    eventually("the end of the stalled readers", async || {
         peak = peak.max(resident(pid));
         (flood.open() == 0).then_some(())
     })

@@ -70,7 +70,7 @@ async fn client(router: Client, mut dice: Dice, requests: usize) {
             // The result is covered by other tests.
             drop(router.try_request("POST".parse().unwrap(), CHAT, request.to_string()).await);
         }
-        messages.push(json!({"role": "assistant", "content": "so be it"}));
+        messages.push(json!({"role": "assistant", "content": "a message"}));
     }
 }
 
@@ -94,7 +94,7 @@ async fn i10_memory_and_descriptors_do_not_grow_with_work() {
     assert!(least(late) <= least(warm) + SLACK, "memory grows: {looks:?}");
     let most = |looks: &[Look]| looks.iter().map(|look| look.descriptors).max().unwrap();
     assert!(most(late) <= most(warm) + CLIENTS, "descriptors grow: {looks:?}");
-    steadily("an end of every row", async || {
+    steadily("the end of every row", async || {
         let pending = lone.rows(Some(RequestStatus::Pending)).await;
         if pending == 0 { Ok(()) } else { Err(pending) }
     })

@@ -64,7 +64,7 @@ impl Ward {
     async fn nobody_is_left(self) {
         self.stop().await;
         let api = self.stack.process.pid();
-        eventually("nobody but api-server", async || {
+        eventually("only api-server is running", async || {
             (processes::of(&self.stack.home) == [api] && processes::zombies_of(api) == 0).then_some(())
         })
         .await;
@@ -132,7 +132,7 @@ async fn fc_12_a_port_in_use_is_reported_avoided_or_reclaimed() {
     let refused = start(json!({})).await.expect(409).json();
     assert_eq!((&refused["code"], &refused["port"]), (&json!("PORT_IN_USE"), &json!(port)), "{refused}");
     assert_eq!(refused["owner"], json!({"pid": stranger.0.id(), "name": "fake-provider"}));
-    assert!(stranger.0.try_wait().unwrap().is_none(), "nobody is killed unasked");
+    assert!(stranger.0.try_wait().unwrap().is_none(), "no process is killed without a command");
 
     start(json!({"autoPort": true})).await.expect(200);
     let elsewhere = ward.until(|child| child["state"] == "running").await;
@@ -187,7 +187,7 @@ async fn fc_16_fc_17_readiness_requires_a_passing_health_check() {
         assert_eq!(child["lastFailure"]["code"], "startup_timeout", "{child}");
         let error = child["error"].as_str().unwrap();
         assert!(error.starts_with(&format!("Startup timeout (1s): {reason}")), "{error}");
-        assert!(error.ends_with("bad-child: here I am"), "its last words are quoted: {error}");
+        assert!(error.ends_with("bad-child: here I am"), "the last lines are part of the error: {error}");
         ward.stop().await;
     }
     ward.nobody_is_left().await;
@@ -212,10 +212,8 @@ async fn fc_21_bad_configuration_is_final_and_quoted() {
     let child = ward.failure("exit:78").await;
     assert_eq!((&child["willRestart"], &child["lastFailure"]["exitCode"]), (&json!(false), &json!(78)), "{child}");
     assert!(child["error"].as_str().unwrap().ends_with("bad-child: these are my last words"), "{child}");
-    eventually("the other service on its own", async || {
-        (ward.stack.status().await["status"] == "partial").then_some(())
-    })
-    .await;
+    eventually("the other service alone", async || (ward.stack.status().await["status"] == "partial").then_some(()))
+        .await;
     ward.nobody_is_left().await;
 }
 

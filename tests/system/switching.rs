@@ -88,7 +88,7 @@ async fn a_switch_applies_to_linked_models_and_failures_fall_back_to_the_links()
     assert_eq!(fresh.answers("qwen3-max").await, "qwen-proxy-default");
     fresh.switch("lm-studio-default").await;
     assert_eq!(fresh.answers("qwen3-max").await, "lm-studio-default");
-    assert_eq!(fresh.answers("echo").await, "lm-studio-default", "it has no links, so it may serve anything");
+    assert_eq!(fresh.answers("echo").await, "lm-studio-default", "it has no links, so it may serve any model");
 
     for turn in [Turn::error(503), Turn::error(404), Turn::error(401), Turn::echo().before_head(FaultKind::Reset)] {
         let asked = fresh.studio.calls_of("qwen3-max").len();
@@ -158,7 +158,7 @@ async fn every_usable_name_is_listed_as_a_model() {
     }
     fresh.switch("echo").await;
     fresh.enable("lm-studio-default", false).await;
-    for unknown in ["nobody", "lm-studio-default%2Flocal", "a/b/c"] {
+    for unknown in ["missing", "lm-studio-default%2Flocal", "a/b/c"] {
         let refused = fresh.router.get(&format!("/v1/models/{unknown}")).await;
         assert_eq!(error_of(&refused, 404)["code"], "model_not_found", "{unknown}");
     }
@@ -213,11 +213,15 @@ async fn the_models_of_one_provider_can_be_listed() {
     let of_studio = "/v1/models?provider=lm-studio-default";
     let body = r#"{"object":"list","data":[{"id":"a","object":"model","context_length":4096}]}"#;
     fresh.studio.lists(Turn::raw("application/json", body));
-    assert_eq!(fresh.router.get(of_studio).await.expect(200).text(), body, "as it is");
+    assert_eq!(fresh.router.get(of_studio).await.expect(200).text(), body, "unchanged");
     fresh.studio.lists(Turn::raw("application/json", r#"[{"id":"b"},{"object":"model"}]"#));
     let list = fresh.router.get(of_studio).await.expect(200).json();
-    assert_eq!((&list["object"], &list["data"][0]["id"]), (&json!("list"), &json!("b")), "in OpenAI's shape");
-    assert_eq!(fresh.router.get("/v1/models?provider=nobody").await.status, 404);
+    assert_eq!(
+        (&list["object"], &list["data"][0]["id"]),
+        (&json!("list"), &json!("b")),
+        "in the shape of OpenAI's API"
+    );
+    assert_eq!(fresh.router.get("/v1/models?provider=missing").await.status, 404);
 }
 
 #[tokio::test]
@@ -245,7 +249,7 @@ async fn a_request_without_a_model_uses_the_default_of_the_active_provider() {
     fresh.reload().await;
     ask().await.expect(200);
     let body: Value = serde_json::from_slice(&fresh.qwen.calls_of("")[0].body).unwrap();
-    assert_eq!(body, nameless, "it gets the request as it is");
+    assert_eq!(body, nameless, "it gets the unchanged request");
 
     fresh.enable("qwen-proxy-default", false).await;
     let words = error_of(&ask().await, 400)["message"].clone();
@@ -271,7 +275,7 @@ async fn a_new_installation_has_an_active_provider_which_the_first_login_replace
     assert_eq!(active().await, "qwen-proxy-default");
     stack.api.put("/api/settings/active_provider", &json!({"value": "echo"})).await.expect(200);
     stack.api.post("/api/qwen/credentials", &login).await;
-    assert_eq!(active().await, "echo", "it was chosen");
+    assert_eq!(active().await, "echo", "it was selected explicitly");
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ impl ReadOnly {
                 return;
             }
         }
-        panic!("the router has files without an end");
+        panic!("the router creates files without limit");
     }
 }
 

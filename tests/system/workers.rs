@@ -118,7 +118,7 @@ async fn a_crashed_worker_loses_only_its_own_streams_and_they_are_logged() {
         (ready(&status) == 2 && pids(&status)[0] != pids(&before)[0]).then_some(status)
     })
     .await;
-    assert_eq!(pids(&after)[1], pids(&before)[1], "the other one was left alone");
+    assert_eq!(pids(&after)[1], pids(&before)[1], "the other worker was not affected");
     assert_eq!(each(&after)[0]["lastFailure"]["code"], "crashed", "{after}");
     assert_eq!(after["providerRouter"]["port"], before["providerRouter"]["port"]);
     assert_eq!(gateway.stack.recorded(&id).await["status"], "interrupted");
@@ -154,9 +154,9 @@ async fn a_restart_replaces_workers_in_turn_and_refuses_no_request() {
     for client in clients {
         client.await.unwrap();
     }
-    assert_eq!(fewest.await.unwrap(), 3, "each new one is ready before the old one leaves");
+    assert_eq!(fewest.await.unwrap(), 3, "each new worker is ready before the old one exits");
     assert!(pids(&after).iter().all(|pid| !pids(&before).contains(pid)), "{after}");
-    eventually("the end of the old ones", async || {
+    eventually("the exit of the old workers", async || {
         (processes::of(&gateway.stack.home).len() == OTHERS + 3).then_some(())
     })
     .await;
@@ -169,7 +169,7 @@ async fn a_new_api_server_adopts_every_worker_and_stops_surplus_ones() {
     stack.process.kill9().await;
     let mut next = Stack::builder().launch(workers(3).home(&stack.home)).start().await;
     let after = complete(&next, 3).await;
-    assert_eq!(pids(&after), pids(&before), "each in its place");
+    assert_eq!(pids(&after), pids(&before), "each worker keeps its position");
     assert!(each(&after).iter().all(|worker| worker["adopted"] == true), "{after}");
 
     // The next start configures fewer workers, the one after it more.
@@ -177,7 +177,8 @@ async fn a_new_api_server_adopts_every_worker_and_stops_surplus_ones() {
     let mut fewer = Stack::builder().launch(workers(2).home(&stack.home)).start().await;
     let now = complete(&fewer, 2).await;
     assert_eq!(pids(&now), pids(&before)[..2]);
-    eventually("the end of the third", async || (processes::of(&stack.home).len() == OTHERS + 2).then_some(())).await;
+    eventually("the exit of the third worker", async || (processes::of(&stack.home).len() == OTHERS + 2).then_some(()))
+        .await;
     fewer.process.kill9().await;
     let more = Stack::builder().launch(workers(4).home(&stack.home)).autostart(false).start().await;
     let now = complete(&more, 4).await;
@@ -200,7 +201,10 @@ async fn fc_33_connections_leave_descriptors_in_reserve() {
     }
     let held = |worker: &Value| descriptors(worker["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap());
     // Of 128 descriptors 32 are for connections; further clients wait in the listen queue.
-    eventually("a crowd in both", async || each(&before).iter().all(|worker| held(worker) > 48).then_some(())).await;
+    eventually("connections to both workers", async || {
+        each(&before).iter().all(|worker| held(worker) > 48).then_some(())
+    })
+    .await;
     for worker in each(&before) {
         for _ in 0..20 {
             own(&worker).get("/health/live").await.expect(200);

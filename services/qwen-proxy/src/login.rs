@@ -76,7 +76,7 @@ async fn obtain(args: &Args, site: &str, common: &Common, shutdown: &Shutdown) -
 }
 
 async fn pasted(shutdown: &Shutdown) -> Result<Login, Exit> {
-    let prompt = "Paste the `cookie` request header of chat.qwen.ai (it is not reported), then press Enter: ";
+    let prompt = "Paste the `cookie` request header of chat.qwen.ai (it is not shown), then press Enter: ";
     let text = tokio::select! {
         text = terminal::read_secret(prompt) => text,
         () = shutdown.draining() => return Err(Exit::Interrupted),

@@ -121,7 +121,7 @@ impl Stack {
     pub async fn add_provider(&self, id: &str, base_url: &str) {
         self.create_provider(id, base_url).await.expect(201);
         let router = self.router().await;
-        let what = format!("the arrival of provider {id} in the router");
+        let what = format!("the router to load provider {id}");
         eventually(&what, async || {
             let health = router.get("/health").await.expect(200).json();
             let known = health["registeredProviders"].as_array()?.iter().any(|known| known == id);

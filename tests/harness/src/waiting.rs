@@ -11,14 +11,14 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// Repeats `check` until it returns `Some`.
 ///
 /// # Panics
-/// Panics if it has not after 30 seconds; `what` is the beginning of the sentence "… did not happen".
+/// Panics if it has not after 30 seconds; `what` completes "timed out waiting for …".
 pub async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = check().await {
             return found;
         }
-        assert!(Instant::now() < deadline, "{what} did not happen within {DEADLINE:?}");
+        assert!(Instant::now() < deadline, "timed out after {DEADLINE:?} waiting for {what}");
         sleep(INTERVAL).await;
     }
 }
@@ -27,7 +27,7 @@ pub async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>
 /// reached so far.
 ///
 /// # Panics
-/// Panics if that state has not changed for 30 seconds; `what` is the beginning of the sentence "… did not happen".
+/// Panics if that state has not changed for 30 seconds; `what` completes "timed out waiting for …".
 pub async fn steadily<T, P: PartialEq + Debug>(what: &str, mut check: impl AsyncFnMut() -> Result<T, P>) -> T {
     let mut reached = None;
     let mut deadline = Instant::now() + DEADLINE;
@@ -39,7 +39,7 @@ pub async fn steadily<T, P: PartialEq + Debug>(what: &str, mut check: impl Async
         if now != reached {
             (reached, deadline) = (now, Instant::now() + DEADLINE);
         }
-        assert!(Instant::now() < deadline, "{what} did not happen: no progress for {DEADLINE:?} at {reached:?}");
+        assert!(Instant::now() < deadline, "no progress for {DEADLINE:?} at {reached:?} while waiting for {what}");
         sleep(INTERVAL).await;
     }
 }
@@ -51,7 +51,7 @@ pub async fn steadily<T, P: PartialEq + Debug>(what: &str, mut check: impl Async
 pub async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
     match timeout(DEADLINE, event).await {
         Ok(done) => done,
-        Err(_) => panic!("{what} did not happen within {DEADLINE:?}"),
+        Err(_) => panic!("timed out after {DEADLINE:?} waiting for {what}"),
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    #[should_panic(expected = "rain did not happen within 30s")]
+    #[should_panic(expected = "timed out after 30s waiting for rain")]
     async fn a_condition_that_never_holds_fails_the_test() {
         eventually("rain", async || None::<()>).await;
     }
@@ -86,13 +86,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    #[should_panic(expected = "rain did not happen: no progress for 30s at Some(7)")]
+    #[should_panic(expected = "no progress for 30s at Some(7) while waiting for rain")]
     async fn missing_progress_fails_the_test() {
         steadily("rain", async || Err::<(), _>(7)).await;
     }
 
     #[tokio::test(start_paused = true)]
-    #[should_panic(expected = "rain did not happen within 30s")]
+    #[should_panic(expected = "timed out after 30s waiting for rain")]
     async fn a_future_that_never_completes_fails_the_test() {
         within("rain", std::future::pending::<()>()).await;
     }

@@ -82,7 +82,7 @@ impl Asker {
         let request = json!({"model": format!("fake/{STALLED}"), "stream": true, "messages": messages}).to_string();
         let answer = self.send(&request).await;
         let seen = answer.and_then(|answer| Seen::of(&request, &answer, true));
-        assert!(seen.is_none(), "an answer that has no end ended");
+        assert!(seen.is_none(), "an endless answer ended");
         1
     }
 
@@ -94,7 +94,7 @@ impl Asker {
         if self.messages.len() > TURNS || self.dice.below(4) == 0 {
             self.messages.clear();
         } else if !self.messages.is_empty() {
-            self.messages.push(json!({"role": "assistant", "content": "so be it"}));
+            self.messages.push(json!({"role": "assistant", "content": "a message"}));
         }
         self.messages.push(json!({"role": "user", "content": words.join(" ")}));
         let mut request = json!({"model": model, "stream": stream, "messages": self.messages});

@@ -28,7 +28,7 @@ impl Ledger {
         let known = self.called.len();
         let calls = fake.calls().into_iter().filter(|call| call.method == "POST");
         self.called.extend(calls.map(|call| (call.header("x-request-id").unwrap().to_owned(), call.model)));
-        assert!(self.called.len() - known < KEPT, "the fake has forgotten calls");
+        assert!(self.called.len() - known < KEPT, "the fake has dropped calls");
     }
 
     /// Compares with the log, in which nothing may be missing, different, duplicated or unfinished.
@@ -48,7 +48,7 @@ impl Ledger {
                 continue;
             };
             assert_eq!((request.status, request.stream), (RequestStatus::Completed, seen.stream), "{}", seen.id);
-            assert_eq!(hash(request.openai_request.as_str()), seen.request, "{} asked for something else", seen.id);
+            assert_eq!(hash(request.openai_request.as_str()), seen.request, "{} requested something else", seen.id);
             // If the disk was full, a row may lack its answer.
             match response.as_ref().filter(|response| response.openai_response.is_some()) {
                 Some(response) => seen.compare(response),

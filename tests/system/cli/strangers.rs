@@ -78,6 +78,6 @@ async fn cleanup_ends_only_the_orphans_of_this_directory() {
     let cleaned = shell.api_server(&["cleanup", "--json"]).await.expect(0).json();
     assert_eq!((&cleaned["running"], &cleaned["recordRemoved"]), (&false.into(), &true.into()), "{cleaned}");
     assert_eq!(processes::of(&home), [0; 0]);
-    assert_eq!(processes::of(&other_home), others, "the neighbours were left alone");
+    assert_eq!(processes::of(&other_home), others, "other installations were not affected");
     other_shell.api_server(&["stop"]).await.expect(0);
 }

@@ -83,7 +83,7 @@ async fn provider_add_asks_for_every_field() {
     sitting.answer("the provider echo has this name already", "Mine").await;
     sitting.answer("Description (may be empty): ", "").await;
     sitting.answer("Priority (higher is tried first) [0]: ", "12").await;
-    eventually("a terminal that shows nothing", async || (!sitting.shows_what_is_typed()).then_some(())).await;
+    eventually("the terminal to disable echo", async || (!sitting.shows_what_is_typed()).then_some(())).await;
     sitting.answer("(input is hidden): ", KEY).await;
     sitting.answer("Set optional values? [y/N]: ", "maybe").await;
     sitting.answer("enter y or n", "no").await;
@@ -114,7 +114,7 @@ async fn declining_or_leaving_changes_nothing() {
     sitting.answer("Name [OpenAI]: ", "").await;
     sitting.answer("Description (may be empty): ", "").await;
     sitting.answer("[0]: ", "").await;
-    eventually("a terminal that shows nothing", async || (!sitting.shows_what_is_typed()).then_some(())).await;
+    eventually("the terminal to disable echo", async || (!sitting.shows_what_is_typed()).then_some(())).await;
     kill(Pid::from_raw(i32::try_from(sitting.child.id()).unwrap()), Signal::SIGINT).unwrap();
     let (code, shown) = sitting.end().await;
     assert!(code == Some(130) && stored(&home, "openai").await.is_none(), "{shown}");
@@ -146,8 +146,8 @@ async fn provider_edit_and_model_add_ask_for_every_field() {
         ("Name [my-model]: ", ""),
         ("Description (may be empty): ", ""),
         ("Capabilities [chat]: ", ""),
-        ("Provider that serves it (may be empty): ", "nobody"),
-        ("Provider not found: nobody", "echo"),
+        ("Provider that serves it (may be empty): ", "missing"),
+        ("Provider not found: missing", "echo"),
         ("default model of this provider? [y/N]: ", "y"),
     ] {
         sitting.answer(question, answer).await;

@@ -66,8 +66,8 @@ async fn paths_and_methods_that_do_not_exist_are_404() {
         let error = error_of(&lone.client().request(method.clone(), path, "").await, 404);
         assert_eq!(error["message"], format!("Route not found: {method} {path}"));
     }
-    let error = error_of(&lone.client().get("/v1/models/nobody").await, 404);
-    assert_eq!(error["message"], "Model 'nobody' not found");
+    let error = error_of(&lone.client().get("/v1/models/missing").await, 404);
+    assert_eq!(error["message"], "Model 'missing' not found");
     for path in [
         "/v1/sessions/%00",
         "/v1/sessions/a%00b/requests",

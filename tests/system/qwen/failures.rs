@@ -115,14 +115,14 @@ async fn a_broken_stream_is_never_marked_complete() {
         let answer = lone.ask("qwen3-max", "one two three four").await;
         error_of(&answer, 502);
     }
-    assert_eq!(lone.asked(Endpoint::Completion), 6, "a broken answer is not asked for again");
+    assert_eq!(lone.asked(Endpoint::Completion), 6, "a broken answer is not retried");
 }
 
 #[tokio::test]
 async fn an_answer_without_its_last_event_is_not_lost() {
     let lone = with(Endpoint::Completion, &trouble::unfinished()).await;
     let folded = lone.client().stream(CHAT, &request("qwen3-max", true, "one two three")).await.finish().await.folded;
-    assert_eq!(folded.text, "one two three", "what has come is handed on");
+    assert_eq!(folded.text, "one two three", "the received text is relayed");
     let whole = lone.ask("qwen3-max", "one two three").await;
     if whole.status == 200 {
         assert_eq!(whole.json()["choices"][0]["message"]["content"], "one two three");

@@ -41,7 +41,7 @@ async fn requests_over_the_limit_are_503_until_one_ends() {
         assert_eq!((&error["type"], &error["code"]), (&json!("overloaded_error"), &json!("overloaded")));
         assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
     }
-    assert_eq!(lone.asked(Endpoint::Completion), LIMIT, "the site hears nothing of it");
+    assert_eq!(lone.asked(Endpoint::Completion), LIMIT, "the site is not called");
     lone.client().get("/v1/models").await.expect(200);
     drop(streams.pop());
     let left = lone.site.until(|site| site.calls().iter().any(|call| call.end() == Some(End::ClientLeft)));

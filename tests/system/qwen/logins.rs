@@ -50,7 +50,7 @@ async fn a_missing_login_is_reported_until_one_is_stored() {
     assert_eq!((&error["type"], &error["code"]), (&json!("authentication_error"), &json!("missing_credentials")));
     let health = lone.client().get("/health").await.expect(200).json();
     assert_eq!(health["checks"]["authentication"], "not_configured");
-    assert_eq!(lone.site.calls().len(), 0, "the site is not bothered");
+    assert_eq!(lone.site.calls().len(), 0, "the site is not called");
     log_in(&lone, "mine", "first", None).await;
     lone.ask("qwen3-max", "hello").await.expect(200);
     let call = lone.site.calls_of(Endpoint::Completion).pop().unwrap();
@@ -95,7 +95,7 @@ async fn only_the_rate_limited_login_is_suspended() {
         let wait: u64 = answer.header("retry-after").parse().unwrap();
         assert!((1..=30).contains(&wait), "{wait}");
     }
-    assert_eq!(lone.asked(Endpoint::Completion), 1, "a resting login is not used");
+    assert_eq!(lone.asked(Endpoint::Completion), 1, "a suspended login is not used");
     log_in(&lone, "theirs", "theirs", None).await;
     lone.ask("qwen3-max", "hello").await.expect(200);
 }
@@ -108,7 +108,7 @@ async fn a_suspended_login_is_used_again() {
     lone.site.script(Endpoint::Completion, script);
     error_of(&lone.ask("qwen3-max", "hello").await, 429);
     let client = lone.client();
-    eventually("the end of the rest", async || {
+    eventually("the end of the suspension", async || {
         let answer = client.post(CHAT, &request("qwen3-max", false, "hello")).await;
         (answer.status == 200).then_some(())
     })

@@ -36,7 +36,7 @@ async fn the_model_list_of_the_site_survives_its_failures() {
     let lone = LoneQwen::start().await;
     let models = lone.client().get("/v1/models").await.expect(200).json();
     let ids: Vec<_> = models["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["qwen3-max", "qwen3-coder-plus", "qwen3-vl-plus"], "the retired one is none");
+    assert_eq!(ids, ["qwen3-max", "qwen3-coder-plus", "qwen3-vl-plus"], "the retired model is not listed");
     assert_eq!(models["data"][0]["metadata"]["max_context_length"], 262_144);
     lone.site.script(Endpoint::Models, trouble::waf_page());
     let model = lone.client().get("/v1/models/qwen3-max").await.expect(200).json();

@@ -23,7 +23,7 @@ async fn stack(site: &FakeQwen) -> Stack {
     });
     stack.api.post("/api/providers", &provider).await.expect(201);
     let router = stack.router().await;
-    eventually("the arrival of the provider in the router", async || {
+    eventually("the router to load the provider", async || {
         let health = router.get("/health").await.expect(200).json();
         health["registeredProviders"].as_array()?.iter().any(|known| known == "qwen").then_some(())
     })
@@ -45,7 +45,7 @@ async fn a_conversation_through_the_router_is_logged_once() {
     let gate = site.script(Endpoint::Completion, Turn::default().gated());
     gate.release(2);
     let mut events = router.stream(CHAT, &request("qwen/qwen3-max", true, "one two three")).await;
-    assert_eq!(events.next_text().await.as_deref(), Some("one "), "it leaves before the next one enters");
+    assert_eq!(events.next_text().await.as_deref(), Some("one "), "it is sent before the next one arrives");
     gate.open();
     let routed = events.header("x-request-id").to_owned();
     let finished = events.finish().await;

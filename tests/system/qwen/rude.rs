@@ -93,7 +93,7 @@ async fn an_answer_is_recognised_by_content_not_media_type() {
     let whole = json!({"success": true, "request_id": "x", "data": data}).to_string();
     for media_type in ["application/json", "text/event-stream"] {
         lone.site.script(Endpoint::Completion, Turn::raw(media_type, whole.clone()));
-        arrives(&lone, "an answer that is no stream", TEXT, "hello").await;
+        arrives(&lone, "an answer that is not a stream", TEXT, "hello").await;
     }
 }
 

@@ -34,7 +34,7 @@ async fn fc_37_after_a_full_disk_every_service_writes_again() {
         }
         // Without a login this request causes an error, which is recorded.
         qwen.post(CHAT, &chat("qwen3-max", false)).await;
-        eventually("a loader that cannot write", async || {
+        eventually("the loader to fail to write", async || {
             let health = health(&gateway).await;
             let waits = health["database"]["status"] == "degraded";
             let unlogged = health["journal"]["unlogged"].as_u64().unwrap() - before.1;
@@ -52,7 +52,7 @@ async fn fc_37_after_a_full_disk_every_service_writes_again() {
         let last = request_id(&gateway.ask("fake/m").await.expect(200));
         assert_eq!(recorded_text(&gateway.stack.recorded(&last).await), "one two three");
         eventually("health `ok`", async || (health(&gateway).await["status"] == "ok").then_some(())).await;
-        eventually("a database that qwen-proxy can write", async || {
+        eventually("qwen-proxy to write to the database", async || {
             let known = qwen.get("/health").await.expect(200).json();
             (known["checks"]["database"] == "ok").then_some(())
         })
@@ -60,7 +60,7 @@ async fn fc_37_after_a_full_disk_every_service_writes_again() {
         let errors = async || qwen.get("/health/detailed").await.expect(200).json()["errors"]["recent_count"].as_i64();
         let known = errors().await.unwrap();
         qwen.post(CHAT, &chat("qwen3-max", false)).await;
-        eventually("an error that qwen-proxy writes down", async || errors().await.filter(|now| *now > known)).await;
+        eventually("qwen-proxy to store an error", async || errors().await.filter(|now| *now > known)).await;
 
         // Each answer is in the log once, or was counted as unlogged.
         let journal = health(&gateway).await["journal"].clone();

@@ -134,7 +134,7 @@ async fn answer(mut stream: TcpStream, manners: Manners) -> std::io::Result<()> 
         return std::future::pending().await;
     }
     let status = if manners.has("unready") && ready { "503 Service Unavailable" } else { "200 OK" };
-    let instance = if manners.has("stranger") { "somebody else".to_owned() } else { std::process::id().to_string() };
+    let instance = if manners.has("stranger") { "another-instance".to_owned() } else { std::process::id().to_string() };
     let body = format!(r#"{{"instance":"{instance}"}}"#);
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).await

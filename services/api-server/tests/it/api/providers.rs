@@ -137,7 +137,7 @@ async fn without_the_router_nothing_is_loaded(site: &Site) {
     site.post("/api/providers/acme/disable", json!({})).await.expect(200);
     assert_eq!(site.post("/api/providers/acme/reload", json!({})).await.code(400), "provider_disabled");
     for verb in ["test", "reload"] {
-        let missing = site.post(&format!("/api/providers/nobody/{verb}"), json!({})).await;
+        let missing = site.post(&format!("/api/providers/missing/{verb}"), json!({})).await;
         assert_eq!(missing.code(404), "provider_not_found", "{verb}");
     }
 }
