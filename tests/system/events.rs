@@ -236,7 +236,7 @@ async fn log_lines_are_sent_to_subscribers() {
         assert_eq!((&begun["service"], lines.len()), (&json!("qwen-proxy"), 2), "{begun}");
         say(&stack, "qwen-proxy", "one\ntw");
         let (lines, _) = lines_until(&mut listener, "qwen-proxy", "one").await;
-        assert!(!lines.iter().any(|line| line == "tw"), "only whole lines are told: {lines:?}");
+        assert!(!lines.iter().any(|line| line == "tw"), "only complete lines are sent: {lines:?}");
         say(&stack, "qwen-proxy", "o\n");
         assert_eq!(lines_until(&mut listener, "qwen-proxy", "two").await, (vec!["two".to_owned()], 0));
 

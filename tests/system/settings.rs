@@ -47,7 +47,7 @@ async fn content_excluded_from_logging_is_in_no_file_and_no_row() {
     for stream in [false, true] {
         let row = ask("canary-neither", stream).await;
         assert_eq!((&row["openai_request"], &row["status"]), (&Value::Null, &json!("completed")));
-        assert_eq!(row["response"]["finish_reason"], "stop", "what is no text stays: {row}");
+        assert_eq!(row["response"]["finish_reason"], "stop", "everything except text is kept: {row}");
         let session = row["session_id"].as_str().unwrap();
         let session = stack.api.get(&format!("/api/sessions/{session}")).await.expect(200);
         assert!(!session.text().contains("canary"), "{}", session.text());

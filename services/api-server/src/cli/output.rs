@@ -90,7 +90,7 @@ pub(super) fn leave_terminal() {
     #[cfg(unix)]
     if let Err(error) = nix::unistd::setsid() {
         // Fails for a group leader, which has been detached already by the process that made it one.
-        let _ = writeln!(std::io::stderr(), "api-server: cannot leave the terminal: {error}");
+        let _ = writeln!(std::io::stderr(), "api-server: cannot detach from the terminal: {error}");
     }
 }
 
