@@ -121,12 +121,14 @@ impl Exchange {
         }
     }
 
-    /// Ends the answer prematurely and logs the outcome.
+    /// Ends the answer prematurely and logs the outcome: `failed` if the site reported an error or the client has
+    /// received nothing, `truncated` otherwise.
     pub async fn break_off(&mut self, failure: &Failure) {
         note(&self.app, &self.login, failure).await;
         self.turn = None;
         let left = self.has_left();
-        let status = if left { RequestStatus::Truncated } else { RequestStatus::Failed };
+        let is_cut = left && !failure.is_reported();
+        let status = if is_cut { RequestStatus::Truncated } else { RequestStatus::Failed };
         let code = if left { 200 } else { failure.status().as_u16() };
         let nothing = Outcome { finish_reason: Some("error".to_owned()), ..Outcome::default() };
         let partial = self.answer.take().map_or(nothing, partial);

@@ -1,7 +1,9 @@
 //! The response as a stream of events.
 //!
 //! Every chunk is sent as soon as it is available. A stream that breaks off ends with an error event and an aborted
-//! connection, so that it never looks complete.
+//! connection, so that it never looks complete. If chat.qwen.ai itself reports an error, its event is the last one and
+//! the response ends normally, without `[DONE]`: clients that also see the connection break report a second error in
+//! place of the first.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -141,7 +143,8 @@ impl Relay {
 
     /// Reports the error and returns its event.
     fn broken(&mut self, error: &ApiError) -> Bytes {
-        self.phase = Phase::Breaking;
+        let is_reported = matches!(error, ApiError::Stream(failure) if failure.is_reported());
+        self.phase = if is_reported { Phase::Over } else { Phase::Breaking };
         format!("data: {}\n\n", self.errors.report(error, &self.asked)).into()
     }
 }

@@ -100,22 +100,48 @@ async fn an_empty_answer_is_an_error() {
 #[tokio::test]
 async fn a_broken_stream_is_never_marked_complete() {
     let lone = LoneQwen::start().await;
-    let turns = [
-        ("reset", Turn::default().after(3, FaultKind::Reset)),
-        ("close", Turn::default().after(3, FaultKind::Close)),
-        ("error event", Turn::default().after(3, FaultKind::ErrorEvent)),
-    ];
+    let turns =
+        [("reset", Turn::default().after(3, FaultKind::Reset)), ("close", Turn::default().after(3, FaultKind::Close))];
     for (what, turn) in turns {
         lone.site.script(Endpoint::Completion, turn);
         let stream = lone.client().stream(CHAT, &request("qwen3-max", true, "one two three four")).await;
         assert_eq!(stream.status, 200);
-        let folded = stream.finish().await.folded;
+        let finished = stream.finish().await;
+        assert!(!finished.complete, "{what}");
+        let folded = finished.folded;
         assert!(folded.error.is_some() && !folded.done && folded.finish_reason.is_none(), "{what}: {folded:?}");
         assert_eq!(folded.text, "one two ", "{what}");
+        assert_eq!(last_status(&lone).await, "truncated", "{what}");
         let answer = lone.ask("qwen3-max", "one two three four").await;
         error_of(&answer, 502);
     }
-    assert_eq!(lone.asked(Endpoint::Completion), 6, "a broken answer is not retried");
+    assert_eq!(lone.asked(Endpoint::Completion), 4, "a broken answer is not asked for again");
+}
+
+#[tokio::test]
+async fn an_error_event_of_the_site_is_the_last_event_and_ends_the_answer() {
+    let lone = LoneQwen::start().await;
+    lone.site.script(Endpoint::Completion, Turn::default().after(3, FaultKind::ErrorEvent));
+    for path in [CHAT, "/v1/completions"] {
+        let mut body = request("qwen3-max", true, "one two three four");
+        body["prompt"] = "one two three four".into();
+        let finished = lone.client().stream(path, &body).await.finish().await;
+        let raw = String::from_utf8_lossy(&finished.raw).into_owned();
+        assert!(finished.complete, "{path}: the connection breaks after {raw}");
+        let last = raw.trim_end().rsplit("\n\n").next().unwrap();
+        assert!(last.starts_with("data: {\"error\":") && !raw.contains("[DONE]"), "{path}: {raw}");
+        assert_eq!(raw.matches("\"error\":").count(), 1, "{path}: {raw}");
+        assert!(finished.folded.finish_reason.is_none(), "{path}: {raw}");
+        assert_eq!(last_status(&lone).await, "failed", "{path}");
+    }
+    error_of(&lone.ask("qwen3-max", "one two three four").await, 502);
+    assert_eq!(lone.asked(Endpoint::Completion), 3, "it is not asked for again");
+}
+
+/// Returns the status of the last logged request.
+async fn last_status(lone: &LoneQwen) -> String {
+    let list = lone.client().get("/v1/requests").await.expect(200).json();
+    list["requests"][0]["status"].as_str().unwrap_or_default().to_owned()
 }
 
 #[tokio::test]

@@ -319,6 +319,30 @@ impl Failure {
         }
     }
 
+    /// Returns `true` if the site itself reported the failure, rather than its answer being cut off or unreadable.
+    #[must_use]
+    pub const fn is_reported(&self) -> bool {
+        match self {
+            Self::Unreadable(_)
+            | Self::Empty
+            | Self::BrokenOff(_)
+            | Self::Unreachable(_)
+            | Self::TimedOut(_)
+            | Self::TooLong { .. } => false,
+            Self::Firewall
+            | Self::Captcha
+            | Self::Login
+            | Self::Forbidden
+            | Self::RateLimited { .. }
+            | Self::Quota { .. }
+            | Self::ChatLost(_)
+            | Self::NoEndpoint
+            | Self::Status { .. }
+            | Self::Server { .. }
+            | Self::Refused(_) => true,
+        }
+    }
+
     /// Returns `true` if the firewall requires an interactive check.
     #[must_use]
     pub const fn is_challenge(&self) -> bool {
