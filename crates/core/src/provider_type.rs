@@ -14,7 +14,7 @@ pub struct ProviderType {
     pub label: &'static str,
     /// One sentence of description for users.
     pub description: &'static str,
-    /// The base URL used if the user gives none.
+    /// The base URL used if the user gives none; see also [`QWEN_PROXY`].
     pub base_url: Option<&'static str>,
     /// The path between the base URL as users write it and `/chat/completions`.
     pub path_prefix: &'static str,
@@ -72,6 +72,10 @@ pub const GENERIC: ProviderType = ProviderType {
 /// The built-in provider that needs no configuration and no network.
 pub const ECHO: &str = "echo";
 
+/// The type of a qwen-proxy. Without a base URL it is the qwen-proxy beside the router, whose address only the router
+/// knows.
+pub const QWEN_PROXY: &str = "qwen-proxy";
+
 /// The table, in the order in which forms show it.
 pub const PROVIDER_TYPES: &[ProviderType] = &[
     hosted("openai", "OpenAI", "https://api.openai.com/v1", "OpenAI's own API."),
@@ -104,10 +108,10 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     local("llama-cpp", "llama.cpp", "http://127.0.0.1:8080/v1", "Models on your own machine, served by llama-server."),
     local("vllm", "vLLM", "http://127.0.0.1:8000/v1", "Models on your own hardware, served by vLLM."),
     ProviderType {
-        value: "qwen-proxy",
+        value: QWEN_PROXY,
         label: "Qwen Proxy",
         description: "chat.qwen.ai with your own login, through the qwen-proxy service.",
-        base_url: Some("http://127.0.0.1:3000"),
+        base_url: None,
         path_prefix: "/v1",
         api_key: ApiKey::Optional,
     },
@@ -156,6 +160,7 @@ impl ProviderType {
             default: Some("full"),
             ..Field::text("logBodies", "How much of its requests and answers is logged: full, redact or off.")
         }];
+        fields.push(Field::text("defaultModel", "Model of requests that name none; if absent, its default link."));
         if self.value == ECHO {
             let delay = Field {
                 kind: "number",
@@ -168,7 +173,10 @@ impl ProviderType {
         fields.extend([
             Field {
                 kind: "number",
-                ..Field::text("timeout", "Maximum time until the provider begins to answer, in milliseconds.")
+                ..Field::text(
+                    "timeout",
+                    "Maximum pause before and within an answer, in milliseconds.",
+                )
             },
             Field {
                 kind: "object",
@@ -183,22 +191,40 @@ impl ProviderType {
                 ..Field::text("apiKey", "Sent as `Authorization: Bearer …`.")
             });
         }
-        fields.push(Field {
-            example: Some("http://127.0.0.1:8000/v1"),
-            default: self.base_url,
-            required: self.base_url.is_none(),
-            ..Field::text(
-                "baseURL",
-                if self.path_prefix.is_empty() {
-                    "Including the version path, such as `/v1`."
-                } else {
-                    "Without `/v1`."
-                },
-            )
+        fields.push(match self.value {
+            QWEN_PROXY => Field {
+                example: Some("http://127.0.0.1:3000"),
+                ..Field::text("baseURL", "Without `/v1`; if absent, the qwen-proxy beside the router.")
+            },
+            _ => Field {
+                example: Some("http://127.0.0.1:8000/v1"),
+                default: self.base_url,
+                required: self.base_url.is_none(),
+                ..Field::text(
+                    "baseURL",
+                    if self.path_prefix.is_empty() {
+                        "Including the version path, such as `/v1`."
+                    } else {
+                        "Without `/v1`."
+                    },
+                )
+            },
         });
         fields.reverse();
         fields.sort_by_key(|field| !field.required);
         fields
+    }
+
+    /// Returns the configuration keys without which a provider of this type can never work, if `has` tells which keys
+    /// it has. An API key is not needed at another address, which may be a proxy that adds it, or beside headers, which
+    /// may contain it.
+    #[must_use]
+    pub fn missing(&self, has: impl Fn(&str) -> bool) -> Vec<Field> {
+        let is_needed = |field: &Field| match field.name {
+            "apiKey" => !["apiKey", "baseURL", "headers"].into_iter().any(&has),
+            name => !has(name),
+        };
+        self.fields().into_iter().filter(|field| field.required && is_needed(field)).collect()
     }
 
     /// Returns the capabilities of the type.
@@ -239,7 +265,29 @@ mod tests {
         assert_eq!(required("openai"), ["apiKey"]);
         assert_eq!(required("lm-studio"), [""; 0]);
         assert_eq!(required(ECHO), [""; 0]);
+        assert_eq!(required("qwen-proxy"), [""; 0]);
         assert_eq!(provider_type("qwen-proxy").path_prefix, "/v1");
+    }
+
+    #[test]
+    fn a_key_is_missed_only_where_nothing_can_stand_in_for_it() {
+        let missing = |kind: &str, has: &[&str]| -> Vec<&str> {
+            provider_type(kind).missing(|key| has.contains(&key)).iter().map(|field| field.name).collect()
+        };
+        for (kind, has, lacks) in [
+            ("openai", &[][..], &["apiKey"][..]),
+            ("openai", &["timeout"], &["apiKey"]),
+            ("openai", &["apiKey"], &[]),
+            ("openai", &["baseURL"], &[]),
+            ("openai", &["headers"], &[]),
+            ("my-own", &["apiKey"], &["baseURL"]),
+            ("my-own", &["baseURL"], &[]),
+            ("lm-studio", &[], &[]),
+            (QWEN_PROXY, &[], &[]),
+            (ECHO, &[], &[]),
+        ] {
+            assert_eq!(missing(kind, has), lacks, "{kind} {has:?}");
+        }
     }
 
     #[test]

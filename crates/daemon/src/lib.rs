@@ -10,7 +10,7 @@
 //!   deadline.
 //! - [`shutdown`], `supervision`, `lifeline`: the sources of a shutdown request, and the shutdown itself.
 //! - [`doors`]: the check of the `Host` and `Origin` headers of requests.
-//! - [`admin`]: shutdown over HTTP. [`adoption`]: takeover of the children of a killed supervisor. [`identity`]:
+//! - [`addresses`]: addresses that a supervisor publishes for its children. [`admin`]: shutdown over HTTP. [`adoption`]: takeover of the children of a killed supervisor. [`identity`]:
 //!   detection of reused process ids.
 //! - `descriptors`: raises the limit of open files. [`auth`]: client keys; `guesses`: the rate limit for wrong ones.
 //!   [`hops`]: detection of request loops. [`forwarded`]: requests that provider-router passes on to api-server;
@@ -35,6 +35,7 @@
 //! - Without a client key, nothing listens beyond loopback unless `--insecure-no-auth` (or its setting) allows it
 //!   explicitly.
 
+pub mod addresses;
 pub mod admin;
 #[cfg(unix)]
 pub mod adoption;

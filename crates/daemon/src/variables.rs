@@ -33,10 +33,11 @@ pub struct Variable {
 }
 
 /// All variables that a supervisor passes on.
-pub const FORWARDED: [Variable; 14] = [
+pub const FORWARDED: [Variable; 15] = [
     Variable::secret("SIGNALBOX_KEY"),
     Variable::plain("DENY_PRIVATE_UPSTREAMS"),
     Variable::plain("USE_LEGACY_CONFIG"),
+    Variable::plain("QWEN_PROXY_PORT"),
     Variable::plain("QWEN_BASE_URL"),
     Variable::plain("QWEN_TIMEOUT"),
     Variable::secret("QWEN_TOKEN"),

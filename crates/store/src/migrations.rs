@@ -70,6 +70,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0008_model_lists.sql"),
         postgres: include_str!("../../../migrations/postgres/0008_model_lists.sql"),
     },
+    Version {
+        number: 9,
+        name: "qwen proxy address",
+        sqlite: include_str!("../../../migrations/sqlite/0009_qwen_proxy_address.sql"),
+        postgres: include_str!("../../../migrations/postgres/0009_qwen_proxy_address.sql"),
+    },
 ];
 
 /// The table in which sqlx records the applied versions.

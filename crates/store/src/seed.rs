@@ -13,6 +13,9 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, audit, models, provider_configs, provider_models, providers};
 
+/// Configuration value for providers whose models may take long to begin.
+const TIMEOUT: (&str, &str) = ("timeout", "120000");
+
 /// Fills the catalogue if it has no providers.
 pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     let Total(providers) = tx.one(Statement::new("SELECT COUNT(*) AS total FROM providers"), "count").await?;
@@ -25,11 +28,12 @@ pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
         description: Some("Repeats the last user message and needs no key. Remove it any time.".to_owned()),
         ..provider("echo", "Echo", "echo", true, 0)
     };
-    add(tx, &echo, None, Some("echo"), now).await?;
+    add(tx, &echo, &[], Some("echo"), now).await?;
     let qwen = provider("qwen-proxy-default", "Qwen Proxy Default", "qwen-proxy", true, 5);
-    add(tx, &qwen, Some("http://127.0.0.1:3000"), Some("qwen3-max"), now).await?;
+    // Without a base URL, it is the qwen-proxy beside the router, on any port.
+    add(tx, &qwen, &[TIMEOUT], Some("qwen3-max"), now).await?;
     let lm_studio = provider("lm-studio-default", "LM Studio Default", "lm-studio", false, 10);
-    add(tx, &lm_studio, Some("http://127.0.0.1:1234/v1"), None, now).await?;
+    add(tx, &lm_studio, &[("baseURL", "\"http://127.0.0.1:1234/v1\""), TIMEOUT], None, now).await?;
     choose_active(tx, now).await?;
     audit::unsign_now(tx).await
 }
@@ -58,18 +62,18 @@ pub(crate) async fn login_arrived(tx: &mut Transaction, now: i64) -> Result<(), 
 async fn add(
     tx: &mut Transaction,
     provider: &NewProvider,
-    base_url: Option<&str>,
+    config: &[(&str, &str)],
     model: Option<&str>,
     now: i64,
 ) -> Result<(), Error> {
     providers::add(tx, provider, now).await?;
-    if let Some(base_url) = base_url {
-        let text = |key: &str, value: String| ConfigValue {
-            key: key.to_owned(),
-            value: Secret::new(value),
+    if !config.is_empty() {
+        let value = |(key, json): &(&str, &str)| ConfigValue {
+            key: (*key).to_owned(),
+            value: Secret::new((*json).to_owned()),
             is_sensitive: false,
         };
-        let values = [text("baseURL", format!("\"{base_url}\"")), text("timeout", "120000".to_owned())];
+        let values: Vec<ConfigValue> = config.iter().map(value).collect();
         provider_configs::upsert(tx, &provider.id, &values, now).await?;
     }
     if let Some(id) = model {

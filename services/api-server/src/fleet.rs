@@ -9,6 +9,7 @@
 
 #[cfg(unix)]
 mod adoption;
+mod beside;
 mod evict;
 mod owner;
 mod programs;
@@ -240,8 +241,15 @@ pub fn launch(config: Config) -> (Fleet, Closer) {
         qwen_port: config.qwen_port,
     };
     let closing = CancellationToken::new();
-    let owner =
-        Owner { config, router, qwen, preparation: publish, leaving: TaskTracker::new(), closing: closing.clone() };
+    let owner = Owner {
+        config,
+        router,
+        qwen,
+        qwen_watch: fleet.qwen.clone(),
+        preparation: publish,
+        leaving: TaskTracker::new(),
+        closing: closing.clone(),
+    };
     let task = tokio::spawn(owner.run(inbox));
     (fleet, Closer { closing, task })
 }

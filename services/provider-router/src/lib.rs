@@ -33,6 +33,7 @@ mod model_lists;
 mod private_keys;
 mod probe;
 pub mod provider;
+pub mod qwen_proxy;
 pub mod relay;
 pub mod route;
 mod run;

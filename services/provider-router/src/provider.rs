@@ -31,7 +31,8 @@ pub struct Provider {
     pub id: String,
     /// Database row of the provider.
     pub row: schema::Provider,
-    /// Configured base URL, for display; empty if the type's default applies.
+    /// Configured base URL, or that of the qwen-proxy beside the router, for display; empty if the type's default
+    /// applies.
     pub base_url: String,
     /// Model for requests that name none: `defaultModel` of the configuration, or else the default link.
     pub default_model: Option<String>,

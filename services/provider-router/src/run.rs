@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use signalbox_daemon::{Context, Doors, Exit, RequestSigner, admin::Control, sealing_key};
+use signalbox_daemon::{Context, Doors, Exit, RequestSigner, admin::Control, sealing_key, variable};
 use signalbox_store::audit::{Actor, acting};
 use signalbox_store::{Sealer, Store, credentials, provider_configs, settings};
 use signalbox_upstream::Client;
@@ -22,6 +22,7 @@ use crate::{
     metrics::Metrics,
     model_lists,
     private_keys::PrivateKeys,
+    qwen_proxy::QwenProxy,
     server::Server,
 };
 
@@ -39,14 +40,17 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let sealer = Sealer::new(&key);
     let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
     seal(&store, &sealer).await;
-    acting(Actor::program(), cli::take_over(&store, &sealer, &config, &context.common)).await;
+    let supervised_in = context.supervised.then_some(&*context.common.data_dir);
+    let qwen_proxy = QwenProxy::new(supervised_in, variable)?;
+    acting(Actor::program(), cli::take_over(&store, &sealer, &config, &context.common, &qwen_proxy)).await;
     let policy = config.upstream.policy();
     let metrics = Arc::new(Metrics::default());
     let rows = signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?;
-    let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics);
+    let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy.current().await);
     let catalog = Arc::new(Catalog::new(snapshot));
     let refresher =
-        Arc::new(Refresher::new(Arc::clone(&catalog), store.clone(), sealer.clone(), policy, Arc::clone(&metrics)));
+        Refresher::new(Arc::clone(&catalog), store.clone(), sealer.clone(), policy, Arc::clone(&metrics), qwen_proxy);
+    let refresher = Arc::new(refresher);
     let watch = tokio::spawn({
         let refresher = Arc::clone(&refresher);
         async move { refresher.watch().await }

@@ -129,16 +129,21 @@ async fn provider_edit_and_model_add_ask_for_every_field() {
     sitting.answer("Name [Qwen Proxy Default]: ", "Qwen").await;
     sitting.answer("Description (`-` for none): ", "").await;
     sitting.answer("[5]: ", "6").await;
-    for (field, answer) in
-        [("baseURL - ", ""), ("apiKey - ", ""), ("headers - ", ""), ("timeout - ", "9000"), ("logBodies - ", "")]
-    {
+    for (field, answer) in [
+        ("baseURL - ", ""),
+        ("apiKey - ", ""),
+        ("headers - ", ""),
+        ("timeout - ", "9000"),
+        ("defaultModel - ", ""),
+        ("logBodies - ", ""),
+    ] {
         sitting.answer(field, answer).await;
     }
     let (code, shown) = sitting.end().await;
     assert!(code == Some(0) && shown.contains("Provider updated successfully!"), "{shown}");
     let (row, config) = stored(&home, "qwen-proxy-default").await.unwrap();
     assert_eq!((&row["name"], &row["priority"]), (&json!("Qwen"), &json!(6)));
-    assert_eq!(config, json!({"baseURL": "http://127.0.0.1:3000", "timeout": 9000}));
+    assert_eq!(config, json!({"timeout": 9000}));
 
     let mut sitting = Sitting::begin(&shell, &["model", "add"]);
     for (question, answer) in [

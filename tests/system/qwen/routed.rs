@@ -5,9 +5,9 @@ use signalbox_fakes::{
     FakeQwen,
     qwen::{Endpoint, Turn, trouble},
 };
-use signalbox_harness::{Launch, Stack, eventually};
+use signalbox_harness::{Launch, Router, Stack, eventually};
 
-use super::{COOKIES, TOKEN, Talk, request};
+use super::{COOKIES, LoneQwen, TOKEN, Talk, request};
 use crate::gateway::{CHAT, error_of, logged, recorded_text, request_id};
 
 /// The three services, a login, and a provider `qwen` of the type `qwen-proxy`.
@@ -82,4 +82,58 @@ async fn hints_of_failures_reach_the_client() {
         let error: Value = error_of(&answer, 401);
         assert!(error["message"].as_str().unwrap().contains("in your browser"), "{error}");
     }
+}
+
+/// Adds a provider of type `qwen-proxy` without a configuration.
+async fn add_unconfigured(stack: &Stack, id: &str) {
+    let provider = json!({"id": id, "name": id, "type": "qwen-proxy", "enabled": true, "priority": 1});
+    stack.api.post("/api/providers", &provider).await.expect(201);
+}
+
+/// Waits until these models are answered by qwen-proxy.
+async fn answered(stack: &Stack, models: &[&str]) {
+    let router = stack.router().await;
+    for model in models {
+        eventually("an answer of qwen-proxy", async || {
+            let answer = router.post(CHAT, &request(model, false, "one two")).await;
+            (answer.status == 200).then(|| assert_eq!(answer.json()["choices"][0]["message"]["content"], "one two"))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_provider_without_an_address_is_the_qwen_proxy_beside_the_router_on_any_port() {
+    let site = FakeQwen::start().await.unwrap();
+    let config = format!("[upstream]\nbase_url = \"{}\"\n", site.url());
+    // The harness starts both services on any free port.
+    let launch = Launch::default().config("qwen-proxy", config).env("QWEN_TOKEN", TOKEN).env("QWEN_COOKIES", COOKIES);
+    let stack = Stack::builder().launch(launch).start().await;
+    add_unconfigured(&stack, "own").await;
+    let models = ["qwen3-max", "qwen-proxy-default/qwen3-max", "own/qwen3-max"];
+    answered(&stack, &models).await;
+    // Both get another port.
+    stack.api.post("/api/proxy/stop", &json!({})).await.expect(200);
+    stack.api.post("/api/proxy/start", &json!({})).await.expect(200);
+    stack.running().await;
+    answered(&stack, &models).await;
+}
+
+#[tokio::test]
+async fn a_router_of_its_own_takes_the_port_of_qwen_proxy_from_its_variable() {
+    let lone = LoneQwen::start().await;
+    let port = lone.client().url().rsplit(':').next().unwrap().to_owned();
+    let router = Router::start(Launch::default().env("QWEN_PROXY_PORT", port)).await;
+    let answer = router.client.post(CHAT, &request("qwen3-max", false, "one two")).await.expect(200);
+    assert_eq!(answer.json()["choices"][0]["message"]["content"], "one two");
+}
+
+#[tokio::test]
+async fn a_qwen_proxy_that_is_not_there_yet_is_named() {
+    let router = Router::start(Launch::default().env("QWEN_PROXY_PORT", "0")).await;
+    let error = error_of(&router.client.post(CHAT, &request("qwen3-max", false, "hello")).await, 502);
+    assert!(error["message"].as_str().unwrap().contains("qwen-proxy beside the router is not running"), "{error}");
+    let (code, said) = Launch::default().env("QWEN_PROXY_PORT", "x").run_to_exit("provider-router").await;
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("QWEN_PROXY_PORT takes a port number"), "{said}");
 }

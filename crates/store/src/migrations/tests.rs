@@ -10,7 +10,7 @@ use sqlx::sqlite::SqlitePool;
 use super::*;
 use crate::exchanges::{self, Begun, Exchange, SessionRef, Source};
 use crate::requests::{self, RequestKey};
-use crate::{Kind, Page, Sealer, Store, credentials};
+use crate::{Kind, Page, Sealer, Store, credentials, provider_configs};
 
 /// A column, which must be equal in both databases.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +61,7 @@ async fn both_databases_reach_the_same_schema() {
 }
 
 /// A conversation, a request and its answer in the format of the first version.
-const OLD_ROWS: [&str; 4] = [
+const OLD_ROWS: [&str; 6] = [
     "INSERT INTO sessions (id, chat_id, first_user_message, created_at, last_accessed, expires_at,
          conversation_hash)
      VALUES ('s', 's', 'hi', 1, 1, 9, 'how-it-began')",
@@ -71,6 +71,12 @@ const OLD_ROWS: [&str; 4] = [
     "INSERT INTO responses (request_id, session_id, response_id, timestamp, openai_response, created_at)
      VALUES (7, 's', 'a', 2, 'answered', 2)",
     "INSERT INTO qwen_credentials (token, cookies, created_at, updated_at) VALUES ('old', '', 1, 1), ('new', '', 2, 2)",
+    "INSERT INTO providers (id, name, type, created_at, updated_at)
+     VALUES ('qwen-proxy-default', 'q', 'qwen-proxy', 5, 5), ('mine', 'm', 'qwen-proxy', 5, 5)",
+    "INSERT INTO provider_configs (provider_id, key, value, created_at, updated_at)
+     VALUES ('qwen-proxy-default', 'baseURL', '\"http://127.0.0.1:3000\"', 5, 5),
+            ('qwen-proxy-default', 'timeout', '120000', 5, 5),
+            ('mine', 'baseURL', '\"http://127.0.0.1:3000\"', 5, 5)",
 ];
 
 /// Creates a database of the first version.
@@ -113,6 +119,11 @@ async fn check_old_rows(url: &str) {
     assert_eq!((&**active.token.expose(), &*active.row.label), ("new", "default"));
     let labels: Vec<String> = credentials::list(&store).await.unwrap().into_iter().map(|row| row.label).collect();
     assert_eq!(labels, ["default", "login 1"]);
+    // The seeded address is removed, so that the provider follows the port of qwen-proxy; the user's own is kept.
+    for (provider, keys) in [("qwen-proxy-default", "timeout"), ("mine", "baseURL")] {
+        let rows = provider_configs::list(&store, provider).await.unwrap();
+        assert_eq!(rows.iter().map(|row| &*row.key).collect::<Vec<_>>(), [keys], "{provider}");
+    }
     store.close().await;
 }
 

@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::team::{Rest, Team};
+use super::beside::Beside;
+use super::team::{Rest, Team, Watchers};
 use super::{Command, Config, Failure, Overrides, Preparation, Progress, Want, Which, service};
 use crate::supervisor::{Spec, Unmet};
 
@@ -40,6 +41,7 @@ pub(super) struct Owner {
     pub(super) config: Config,
     pub(super) router: Team,
     pub(super) qwen: Team,
+    pub(super) qwen_watch: Watchers,
     pub(super) preparation: watch::Sender<Preparation>,
     /// Processes of an earlier api-server that are finishing their streams.
     pub(super) leaving: TaskTracker,
@@ -52,6 +54,7 @@ impl Owner {
     /// Runs until it is closed or all handles are dropped, then stops both services.
     pub(super) async fn run(self, mut inbox: mpsc::Receiver<Command>) {
         let mut under_way: Option<UnderWay<'_>> = None;
+        let mut beside = Beside::new(&self.config.data_dir, self.qwen_watch.clone());
         loop {
             tokio::select! {
                 () = self.closing.cancelled() => break,
@@ -65,6 +68,7 @@ impl Owner {
                     under_way = Some(UnderWay { sequence, progress: command.progress });
                     drop(command.taken);
                 }
+                () = beside.follow() => {}
                 outcome = end(&mut under_way) => {
                     if let Some(done) = under_way.take() {
                         done.progress.send_replace(Progress::Done(outcome));
@@ -78,6 +82,7 @@ impl Owner {
         self.leaving.wait().await;
         self.router.close().await;
         self.qwen.close().await;
+        beside.withdraw().await;
     }
 
     /// Starts a sequence. The visible state changes here, not when the sequence is first polled.

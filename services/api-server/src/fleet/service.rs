@@ -23,7 +23,10 @@ pub(super) fn routers(config: &Config, overrides: &Overrides, program: &Path) ->
 fn router(config: &Config, overrides: &Overrides, program: PathBuf, name: &str) -> Spec {
     let host = overrides.router_host.as_deref().unwrap_or(&config.host);
     let port = overrides.router_port.unwrap_or(config.router_port);
-    Spec { resources: config.router_resources, ..service(config, overrides, name, program, host, port) }.printed(config)
+    let mut spec = service(config, overrides, name, program, host, port);
+    // Applies until the address of qwen-proxy is published. Replaces our own variable, which a flag may override.
+    spec.env.push(("QWEN_PROXY_PORT".into(), config.qwen_port.to_string().into()));
+    Spec { resources: config.router_resources, ..spec }.printed(config)
 }
 
 pub(super) fn qwen(config: &Config, overrides: &Overrides, program: PathBuf) -> Spec {
@@ -132,6 +135,7 @@ mod tests {
             assert_eq!(router.args[..4], ["--host", "localhost", "--port", "4001"]);
             assert_eq!((router.listen.host.as_str(), router.listen.port), ("localhost", 4001));
             assert_eq!(router.log, Path::new("/data/logs").join(log));
+            assert_eq!(router.env.last(), Some(&("QWEN_PROXY_PORT".into(), "3000".into())));
         }
     }
 }

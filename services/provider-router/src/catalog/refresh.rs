@@ -8,7 +8,7 @@ use signalbox_upstream::AddressPolicy;
 use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
 
 use super::{Catalog, Snapshot, snapshot::address};
-use crate::{clock::unix_ms, metrics::Metrics, provider::Provider};
+use crate::{clock::unix_ms, metrics::Metrics, provider::Provider, qwen_proxy::QwenProxy};
 
 /// Polling interval: four times a second, so that a change takes effect well within the promised second.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Timeout of a write; longer, because writing a long list also waits for other writers.
 const WRITING: Duration = Duration::from_secs(20);
 
-/// Background task that reads the database and replaces the snapshot when the catalogue has changed.
+/// Background task that reads the database and replaces the snapshot when the catalogue, or the address of the
+/// qwen-proxy beside the router, has changed.
 #[derive(Debug)]
 pub struct Refresher {
     catalog: Arc<Catalog>,
@@ -25,6 +26,7 @@ pub struct Refresher {
     sealer: Sealer,
     policy: AddressPolicy,
     metrics: Arc<Metrics>,
+    qwen_proxy: QwenProxy,
 }
 
 /// Error of a read or write of the catalogue.
@@ -47,8 +49,9 @@ impl Refresher {
         sealer: Sealer,
         policy: AddressPolicy,
         metrics: Arc<Metrics>,
+        qwen_proxy: QwenProxy,
     ) -> Self {
-        Self { catalog, store, sealer, policy, metrics }
+        Self { catalog, store, sealer, policy, metrics, qwen_proxy }
     }
 
     /// Polls the database for changes. Never returns; cancelled by dropping the future.
@@ -119,11 +122,14 @@ impl Refresher {
         self.refresh().await
     }
 
-    /// Loads a new snapshot; `None` if the version of the catalogue is still `known`.
+    /// Loads a new snapshot; `None` if the version of the catalogue is still `known`, and qwen-proxy is where it was.
     async fn look(&self, known: i64) -> Result<Option<Snapshot>, Error> {
-        if catalog::version(&self.store).await? == known {
+        let qwen_proxy = self.qwen_proxy.current().await;
+        let has_moved = self.catalog.current().qwen_proxy() != qwen_proxy.as_deref();
+        if catalog::version(&self.store).await? == known && !has_moved {
             return Ok(None);
         }
-        Ok(Some(Snapshot::new(catalog::load(&self.store).await?, &self.sealer, &self.policy, &self.metrics)))
+        let rows = catalog::load(&self.store).await?;
+        Ok(Some(Snapshot::new(rows, &self.sealer, &self.policy, &self.metrics, qwen_proxy)))
     }
 }

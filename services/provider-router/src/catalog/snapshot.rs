@@ -17,6 +17,7 @@ use super::Settings;
 use crate::{
     metrics::Metrics,
     provider::{Adapter, Config, Provider},
+    qwen_proxy::complete,
 };
 
 /// Immutable state of the catalogue. Requests see enabled providers only.
@@ -38,6 +39,8 @@ pub struct Snapshot {
     chosen: Option<String>,
     models: Vec<Model>,
     settings: Settings,
+    /// Base URL of the qwen-proxy beside the router, if known.
+    qwen_proxy: Option<String>,
 }
 
 /// A provider linked to a model.
@@ -59,11 +62,17 @@ struct OwnList {
 }
 
 impl Snapshot {
-    /// Indexes the rows of the database.
+    /// Indexes the rows of the database. `qwen_proxy` is the base URL of the qwen-proxy beside the router, if known.
     #[must_use]
-    pub fn new(catalog: Catalog, sealer: &Sealer, policy: &AddressPolicy, metrics: &Metrics) -> Self {
+    pub fn new(
+        catalog: Catalog,
+        sealer: &Sealer,
+        policy: &AddressPolicy,
+        metrics: &Metrics,
+        qwen_proxy: Option<String>,
+    ) -> Self {
         let settings = Settings::read(&catalog.settings);
-        let mut snapshot = Self { version: catalog.version, settings, ..Self::default() };
+        let mut snapshot = Self { version: catalog.version, settings, qwen_proxy, ..Self::default() };
         let mut lists: HashMap<String, model_lists::ModelList> =
             catalog.lists.into_iter().map(|list| (list.provider_id.clone(), list)).collect();
         let mut rows = catalog.providers;
@@ -73,7 +82,8 @@ impl Snapshot {
             if !row.enabled {
                 continue;
             }
-            let (config, sealed) = read(&configs, sealer);
+            let (mut config, sealed) = read(&configs, sealer);
+            complete(&row.kind, &mut config, snapshot.qwen_proxy.as_deref());
             let default = links.iter().find(|link| link.is_default).map(|link| link.model.id.clone());
             let mut provider = Provider::new(&row, &config, default, policy, metrics);
             if let Some(reason) = sealed {
@@ -81,7 +91,8 @@ impl Snapshot {
             }
             let provider = Arc::new(provider);
             let list = lists.remove(&row.id).filter(|list| list.base_url == address(&provider));
-            snapshot.offer(&provider, fingerprint(&row, &configs), list);
+            let fingerprint = fingerprint(&row, address(&provider), &configs);
+            snapshot.offer(&provider, fingerprint, list);
             snapshot.link(&provider, links);
             snapshot.providers.push(provider);
         }
@@ -118,6 +129,12 @@ impl Snapshot {
     #[must_use]
     pub fn version(&self) -> i64 {
         self.version
+    }
+
+    /// Returns the base URL of the qwen-proxy beside the router that this snapshot was built with.
+    #[must_use]
+    pub fn qwen_proxy(&self) -> Option<&str> {
+        self.qwen_proxy.as_deref()
     }
 
     /// Returns the enabled providers, in routing order.
@@ -270,10 +287,10 @@ pub(super) fn address(provider: &Provider) -> &str {
     if provider.base_url.is_empty() { of_kind } else { &provider.base_url }
 }
 
-/// Hashes a provider's row and its stored configuration, with the secrets still sealed.
-fn fingerprint(row: &schema::Provider, configs: &[ProviderConfig]) -> u64 {
+/// Hashes a provider's row, its address and its stored configuration, with the secrets still sealed.
+fn fingerprint(row: &schema::Provider, address: &str, configs: &[ProviderConfig]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&row.kind, row.updated_at).hash(&mut hasher);
+    (&row.kind, row.updated_at, address).hash(&mut hasher);
     for config in configs {
         (&config.key, config.value.expose(), config.updated_at).hash(&mut hasher);
     }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use signalbox_core::provider_type::{ECHO, provider_type};
+use signalbox_core::provider_type::{ECHO, QWEN_PROXY, provider_type};
 use signalbox_core::schema::{self, ProviderConfig};
 use signalbox_store::{catalog::Change, settings::ACTIVE_PROVIDER};
 
@@ -122,10 +122,14 @@ pub(super) async fn test(command: &Test, desk: &Desk, out: &mut Output) -> Done 
 
 /// Returns the base URL of a provider: the configured one, or the default of its type.
 pub(super) fn base_url(desk: &Desk, row: &schema::Provider, configs: &[ProviderConfig]) -> String {
-    let of_kind = if row.kind == ECHO { "built in" } else { provider_type(&row.kind).base_url.unwrap_or("none") };
+    let of_kind = match row.kind.as_str() {
+        ECHO => "built in".to_owned(),
+        QWEN_PROXY => desk.qwen_proxy.base_url().unwrap_or_else(|| "not running".to_owned()),
+        kind => provider_type(kind).base_url.unwrap_or("none").to_owned(),
+    };
     let configured = configs.iter().filter(|config| config.key == "baseURL");
     let opened = desk.opened(&configured.cloned().collect::<Vec<_>>()).unwrap_or_default();
-    opened.get("baseURL").and_then(Value::as_str).filter(|url| !url.is_empty()).unwrap_or(of_kind).to_owned()
+    opened.get("baseURL").and_then(Value::as_str).filter(|url| !url.is_empty()).map_or(of_kind, str::to_owned)
 }
 
 /// Formats Unix milliseconds as a UTC date and time.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use signalbox_core::schema::{self, ProviderConfig};
-use signalbox_daemon::{config::Common, sealing_key, terminal};
+use signalbox_daemon::{config::Common, sealing_key, terminal, variable};
 use signalbox_store::{
     Error, Sealer, Store,
     catalog::{self, Change},
@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     metrics::Metrics,
     provider::{self, Adapter, Provider},
+    qwen_proxy::{QwenProxy, complete},
 };
 
 /// Database, keys and configuration that commands use.
@@ -25,6 +26,8 @@ pub(super) struct Desk {
     pub(super) sealer: Sealer,
     pub(super) config: Config,
     pub(super) data_dir: std::path::PathBuf,
+    /// Address of the qwen-proxy beside the router.
+    pub(super) qwen_proxy: QwenProxy,
     /// Whether the user can be asked questions.
     pub(super) asks: bool,
 }
@@ -37,7 +40,9 @@ impl Desk {
         let sealer = Sealer::new(&sealing_key(&common.data_dir)?);
         let store = Store::open(common.database.url.expose()).await;
         let store = store.context("the database cannot be used; check --database-url, --db-path or --data-dir")?;
-        Ok(Self { store, sealer, config, data_dir: common.data_dir.clone(), asks: may_ask && terminal::is_there() })
+        let data_dir = common.data_dir.clone();
+        let qwen_proxy = QwenProxy::of_command(&data_dir, variable)?;
+        Ok(Self { store, sealer, config, data_dir, qwen_proxy, asks: may_ask && terminal::is_there() })
     }
 
     /// Loads the current catalogue.
@@ -74,7 +79,9 @@ impl Desk {
 
     /// Loads a provider as the router does.
     pub(super) fn load(&self, row: &schema::Provider, config: &provider::Config) -> Provider {
-        Provider::new(row, config, None, &self.config.upstream.policy(), &Metrics::default())
+        let mut config = config.clone();
+        complete(&row.kind, &mut config, self.qwen_proxy.base_url().as_deref());
+        Provider::new(row, &config, None, &self.config.upstream.policy(), &Metrics::default())
     }
 
     /// Checks that this installation allows the router to call an address.

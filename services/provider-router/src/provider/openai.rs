@@ -7,7 +7,11 @@ use http::{
     uri::PathAndQuery,
 };
 use serde_json::Value;
-use signalbox_core::{masking::Masker, provider_type::ProviderType, secret::is_sensitive_key};
+use signalbox_core::{
+    masking::Masker,
+    provider_type::{ProviderType, QWEN_PROXY},
+    secret::is_sensitive_key,
+};
 use signalbox_upstream::{AddressPolicy, Target};
 use tokio::time::Duration;
 
@@ -64,7 +68,11 @@ impl OpenAi {
     /// # Errors
     /// Returns a message for the user if a value is invalid.
     pub fn new(kind: ProviderType, config: &Config, policy: &AddressPolicy) -> Result<Self, String> {
-        let base_url = text(config, "baseURL")?.or(kind.base_url).ok_or("`baseURL` is missing")?;
+        let missing = match kind.value {
+            QWEN_PROXY => "the qwen-proxy beside the router is not running yet: start it, or set `baseURL`",
+            _ => "`baseURL` is missing",
+        };
+        let base_url = text(config, "baseURL")?.or(kind.base_url).ok_or(missing)?;
         let target = Target::parse(base_url, policy).map_err(|error| format!("`baseURL` cannot be used: {error}"))?;
         let mut headers = custom_headers(config)?;
         if let Some(key) = text(config, "apiKey")?.map(bare_key).filter(|key| !key.is_empty()) {
@@ -81,7 +89,7 @@ impl OpenAi {
                 .map_err(|error| format!("`baseURL` cannot be used: {error}"))
         };
         let (chat, models) = (path("/chat/completions")?, path("/models")?);
-        let is_qwen_proxy = kind.value == "qwen-proxy";
+        let is_qwen_proxy = kind.value == QWEN_PROXY;
         let masker = Masker::new(secrets(&headers));
         Ok(Self { target, timeout: millis(config, "timeout")?, masker, chat, models, is_qwen_proxy, headers })
     }

@@ -68,7 +68,7 @@ pub(crate) fn snapshot(rows: &[Row<'_>], active: Option<&str>) -> Snapshot {
         lists: lists.collect(),
         settings: active.map(setting).into_iter().collect(),
     };
-    Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default())
+    Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default(), None)
 }
 
 fn sealer(byte: u8) -> Sealer {
@@ -87,7 +87,7 @@ async fn a_secret_sealed_with_another_key_disables_its_provider_with_a_hint() {
     provider_configs::put(&store, &sealer(2), "qwen-proxy-default", &values, 0).await.unwrap();
     for (key, readable) in [(2, true), (1, false)] {
         let rows = signalbox_store::catalog::load(&store).await.unwrap();
-        let snapshot = Snapshot::new(rows, &sealer(key), &AddressPolicy::default(), &Metrics::default());
+        let snapshot = Snapshot::new(rows, &sealer(key), &AddressPolicy::default(), &Metrics::default(), None);
         let provider = snapshot.provider("qwen-proxy-default").unwrap();
         assert_eq!(provider.log_bodies, Bodies::Off);
         match &provider.adapter {
@@ -152,7 +152,37 @@ fn a_list_of_another_base_url_is_ignored() {
             lists: vec![list(base_url)],
             settings: vec![],
         };
-        let moved = Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default());
+        let moved = Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default(), None);
         assert_eq!(moved.own_list(provider).is_some(), kept, "{base_url}");
+    }
+}
+
+#[test]
+fn a_qwen_proxy_without_an_address_is_the_one_beside_the_router() {
+    let at = |qwen_proxy: Option<&str>| {
+        let rows = [Row { id: "a", kind: "qwen-proxy", ..Row::ENABLED }];
+        let provider = snapshot(&rows, None).providers()[0].row.clone();
+        let catalog = Catalog {
+            version: 1,
+            providers: vec![(provider, vec![], vec![])],
+            models: vec![],
+            lists: vec![],
+            settings: vec![],
+        };
+        let (policy, qwen_proxy) = (AddressPolicy::default(), qwen_proxy.map(str::to_owned));
+        Snapshot::new(catalog, &sealer(1), &policy, &Metrics::default(), qwen_proxy)
+    };
+    let (one, other) = (at(Some("http://127.0.0.1:20000")), at(Some("http://[::1]:20001")));
+    for (snapshot, authority) in [(&one, "127.0.0.1:20000"), (&other, "[::1]:20001")] {
+        match &snapshot.providers()[0].adapter {
+            Adapter::OpenAi(openai) => assert_eq!(openai.target.authority(), authority),
+            adapter => panic!("{adapter:?}"),
+        }
+    }
+    let fingerprint = |snapshot: &Snapshot| snapshot.fingerprint(&snapshot.providers()[0]);
+    assert_ne!(fingerprint(&one), fingerprint(&other), "its list of models is asked for again");
+    match &at(None).providers()[0].adapter {
+        Adapter::Misconfigured(reason) => assert!(reason.contains("qwen-proxy"), "{reason}"),
+        adapter => panic!("{adapter:?}"),
     }
 }

@@ -15,14 +15,20 @@ use signalbox_daemon::{config::Common, variable};
 use signalbox_store::{Sealer, Store};
 
 use super::{Desk, Plan, Variables};
-use crate::config::Config;
+use crate::{config::Config, qwen_proxy::QwenProxy};
 
 /// Name of the marker file that records the import.
 const DONE: &str = "env-taken-over";
 
 /// Imports the file if it exists and was not imported before. A failure is only logged: the router starts, and the next
 /// start tries again.
-pub(crate) async fn take_over(store: &Store, sealer: &Sealer, config: &Config, common: &Common) {
+pub(crate) async fn take_over(
+    store: &Store,
+    sealer: &Sealer,
+    config: &Config,
+    common: &Common,
+    qwen_proxy: &QwenProxy,
+) {
     let done = common.data_dir.join(DONE);
     let file = places(common).into_iter().find(|place| place.is_file());
     let Some(file) = file.filter(|_| !done.exists()) else { return };
@@ -31,6 +37,7 @@ pub(crate) async fn take_over(store: &Store, sealer: &Sealer, config: &Config, c
         sealer: sealer.clone(),
         config: config.clone(),
         data_dir: common.data_dir.clone(),
+        qwen_proxy: qwen_proxy.clone(),
         asks: false,
     };
     match attempt(&desk, &file, &done).await {
