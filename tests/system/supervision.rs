@@ -266,3 +266,22 @@ async fn fc_03_fc_35_all_children_exit_with_api_server() {
         assert_eq!(processes::of(&ward.stack.home), [0; 0], "{words}");
     }
 }
+
+#[tokio::test]
+async fn deleted_logs_are_made_again_by_the_next_line() {
+    let stack = Stack::start().await;
+    let logs = stack.home.data().join("logs");
+    let combined = async || std::fs::read_to_string(logs.join("combined.log")).ok();
+    eventually("the first line", async || combined().await.filter(|text| text.contains("[provider-router]"))).await;
+    std::fs::remove_dir_all(&logs).unwrap();
+    let mut count = 0;
+    eventually("the logs after a line of the router", async || {
+        // The router logs each change of the catalogue.
+        count += 1;
+        stack.api.put("/api/settings/anything", &json!({"value": count.to_string()})).await.expect(200);
+        let own = std::fs::read_to_string(logs.join("provider-router.log")).ok()?;
+        let combined = combined().await?;
+        (own.contains("the catalogue has changed") && combined.contains("[provider-router]")).then_some(())
+    })
+    .await;
+}

@@ -16,7 +16,7 @@
 //!   [`hops`]: detection of request loops. [`forwarded`]: requests that provider-router passes on to api-server;
 //!   [`instance`]: the address of the running api-server. `sealing_key`: the key for secrets in the database;
 //!   `control_token`: the token of the control API; both are stored as a `secret_file`. [`terminal`]: prompts for the
-//!   user. [`telemetry`]: logs. [`exit`]: exit codes. `status`: the first line on stdout. `stdout`: the output of a
+//!   user. [`telemetry`]: logs; [`log_file`]: the file they are redirected to. [`exit`]: exit codes. `status`: the first line on stdout. `stdout`: the output of a
 //!   command.
 //!
 //! # Theory
@@ -61,7 +61,7 @@ pub mod instance;
 mod internal_request;
 mod lifeline;
 pub mod listener;
-mod request;
+pub mod log_file;
 mod run;
 mod sealing_key;
 mod secret_file;

@@ -9,7 +9,7 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
-use crate::request::ACCESS_TARGET;
+use crate::log_file::LogWriter;
 
 /// Targets that log at the configured level: the crates of this workspace, by prefix. Dependencies log warnings and
 /// errors only, because at lower levels they print the data that passes through them, including keys and tokens.
@@ -61,7 +61,7 @@ pub(crate) fn install(config: &LogConfig) -> LogHandle {
     let (filter, handle) = reload::Layer::new(targets(config.level));
     // Without `log_internal_errors(false)`, a failed write to a closed stderr would be reported with `eprintln!`, which
     // panics.
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(LogWriter::of_process()).log_internal_errors(false);
     let lines = match config.format {
         LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use signalbox_daemon::log_file::is_deleted;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::follow::{Follow, News};
 use super::{COMBINED, LogDir, Retention, rotate, rotated};
+use crate::instance::private_directory;
 
 /// Polling interval: short enough for a live view, and a poll of an idle log costs one system call.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -165,6 +167,9 @@ impl Desk {
             self.combined = None;
             rotate::by_rename(&self.path, &self.retention)?;
         }
+        if self.combined.as_ref().map(is_deleted).transpose()?.unwrap_or_default() {
+            self.combined = None;
+        }
         let file = match &mut self.combined {
             Some(file) => file,
             none => {
@@ -199,8 +204,11 @@ fn join(name: &str, news: &News, joined: &mut Vec<u8>) {
     }
 }
 
-/// Opens a file for appending, readable by its owner only.
+/// Opens a file for appending, readable by its owner only, and creates its directory if necessary.
 fn append(path: &Path) -> io::Result<File> {
+    if let Some(directory) = path.parent() {
+        private_directory(directory)?;
+    }
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
@@ -252,6 +260,19 @@ mod tests {
             room.read("combined.log"),
             "[provider-router] a\n[provider-router] b\n[qwen-proxy] c\n[provider-router] d\n"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_combined_log_is_made_again_after_it_was_deleted() {
+        let mut room = Room::new(LARGE);
+        room.say("provider-router", "a\n");
+        room.desk.look();
+        fs::remove_dir_all(room.logs.path()).unwrap();
+        room.desk.look();
+        room.say("provider-router", "b\n");
+        room.desk.look();
+        assert_eq!(room.read("combined.log"), "[provider-router] b\n");
     }
 
     #[test]

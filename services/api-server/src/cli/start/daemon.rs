@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
+use signalbox_daemon::log_file::LOG_FILE;
 use tokio::time::{Instant, sleep};
 
 use super::{announced, client};
@@ -58,6 +59,7 @@ impl Daemon {
         let child = command
             .args(["run", "--detached"])
             .args(args.to_argv())
+            .env(LOG_FILE, &log)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)

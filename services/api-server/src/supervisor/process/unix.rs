@@ -17,6 +17,7 @@ use nix::sys::wait::{self, WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 use signalbox_daemon::adoption::{self, FAMILY, Files};
 use signalbox_daemon::identity::{Handle, Request};
+use signalbox_daemon::log_file::LOG_FILE;
 use signalbox_daemon::variables::{SECRETS, secrets_line};
 use tokio::process::ChildStdout;
 use tokio::sync::oneshot;
@@ -97,6 +98,7 @@ impl Process {
             .env_clear()
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .env(SUPERVISED, "1")
+            .env(LOG_FILE, &spec.log)
             .envs(secrets.as_ref().map(|_| (SECRETS, "stdin")))
             .env(FAMILY, &family)
             .env(adoption::GRACE, format!("{}ms", spec.orphan_grace.as_millis()))

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap, JobObject, KillOnDrop};
+use signalbox_daemon::log_file::LOG_FILE;
 use signalbox_daemon::variables::{SECRETS, secrets_line};
 use tokio::process::Command;
 use tokio::sync::{Notify, oneshot};
@@ -54,6 +55,7 @@ impl Process {
             .env_clear()
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .env(SUPERVISED, "1")
+            .env(LOG_FILE, &spec.log)
             .envs(secrets.as_ref().map(|_| (SECRETS, "stdin")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
