@@ -24,11 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Reason why there is no usable login.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoLogin {
-    /// No login exists. Existing clients search for this wording.
-    #[error("Qwen credentials not configured. Please configure credentials through the Electron app Settings.")]
+    /// No login exists. The first sentence is that of the Node.js version; clients recognise the error by its code.
+    #[error("Qwen credentials not configured. Log in with `qwen-proxy login`.")]
     Missing,
     /// The login has expired.
-    #[error("the login at chat.qwen.ai has expired; log in again (`qwen-proxy login`, or the dashboard)")]
+    #[error("the login at chat.qwen.ai has expired: log in again (`qwen-proxy login`)")]
     Expired,
     /// The login cannot be decrypted.
     #[error("the login at chat.qwen.ai cannot be used: {0}")]

@@ -107,8 +107,8 @@ pub enum Failure {
 }
 
 const CHALLENGE: &str =
-    "open https://chat.qwen.ai in your browser, complete its check, then log in again (`qwen-proxy login`)";
-const LOGIN: &str = "log in again (`qwen-proxy login`, or the dashboard)";
+    "open https://chat.qwen.ai in your browser, pass its check, then log in again (`qwen-proxy login`)";
+const LOGIN: &str = "log in again (`qwen-proxy login`)";
 
 /// Classifies a response by its status, content type and the beginning of its body. Returns `None` for a success: JSON
 /// or events.
