@@ -374,4 +374,4 @@ fn join(first: &[u8], second: &[u8]) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

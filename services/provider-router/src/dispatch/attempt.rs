@@ -183,12 +183,15 @@ async fn whole(begun: Bytes, source: &mut Source) -> Result<Bytes, Failure> {
 }
 
 /// Reads up to `limit` bytes of a response that begins with `begun`. Returns the bytes, and whether the response was
-/// complete.
+/// complete. A decoded response may arrive in a single piece of any size.
 async fn read(begun: Bytes, source: &mut Source, limit: usize) -> Result<(Bytes, bool), signalbox_upstream::Error> {
     let mut first = begun;
     let mut whole: Option<BytesMut> = None;
     // Most responses arrive in one piece, which is then passed on without a copy.
-    while let Some(more) = poll_fn(|cx| source.poll_data(cx)).await.transpose()? {
+    while first.len() <= limit {
+        let Some(more) = poll_fn(|cx| source.poll_data(cx)).await.transpose()? else {
+            return Ok((whole.map_or(first, BytesMut::freeze), true));
+        };
         if first.is_empty() {
             first = more;
             continue;
@@ -199,7 +202,7 @@ async fn read(begun: Bytes, source: &mut Source, limit: usize) -> Result<(Bytes,
         }
         whole.extend_from_slice(&more);
     }
-    Ok((whole.map_or(first, BytesMut::freeze), true))
+    Ok((first.slice(..limit), false))
 }
 
 /// Reads a stream up to its first chunk. A stream that fails before it, or ends without one, is a failure.

@@ -15,7 +15,7 @@ use crate::journal::{Begin, Bodies, Durability, Journal, JournalConfig, Kept, On
 
 /// Steps of a scripted source: bytes, a pending poll, or an error. The stream ends after the last step.
 #[derive(Debug)]
-pub(super) struct Script(VecDeque<Step>);
+pub(crate) struct Script(VecDeque<Step>);
 
 #[derive(Debug)]
 enum Step {
@@ -28,6 +28,11 @@ enum Step {
 use Step::{Bytes as B, Fail, Wait};
 
 impl Script {
+    /// Creates a script of these pieces.
+    pub(crate) fn of(pieces: &'static [&'static str]) -> Self {
+        Self(pieces.iter().map(|piece| B(piece.as_bytes())).collect())
+    }
+
     pub(super) fn poll(&mut self) -> Poll<Option<Result<Bytes, Error>>> {
         match self.0.pop_front() {
             None => Poll::Ready(None),

@@ -197,3 +197,26 @@ async fn comments_are_withheld_for_a_limited_time() {
         assert!(bytes.starts_with(preamble.as_bytes()));
     }
 }
+
+/// Reads a response of these pieces, of which the first `begun` are read already, up to 4 bytes.
+async fn read_pieces(begun: &'static str, pieces: &'static [&'static str]) -> (String, bool) {
+    let mut source = Source::Scripted(crate::relay::tests::Script::of(pieces));
+    let (bytes, is_complete) = read(Bytes::from_static(begun.as_bytes()), &mut source, 4).await.unwrap();
+    (String::from_utf8(bytes.to_vec()).unwrap(), is_complete)
+}
+
+#[tokio::test]
+async fn no_piece_passes_the_limit() {
+    for (begun, pieces, read, is_complete) in [
+        ("", &["abcd"][..], "abcd", true),
+        ("", &["ab", "cd"], "abcd", true),
+        ("abcd", &[], "abcd", true),
+        ("", &["abcde"], "abcd", false),
+        ("", &["", "abcde"], "abcd", false),
+        ("abcde", &[], "abcd", false),
+        ("ab", &["cde"], "ab", false),
+        ("", &["ab", "cde"], "ab", false),
+    ] {
+        assert_eq!(read_pieces(begun, pieces).await, (read.to_owned(), is_complete), "{begun:?} {pieces:?}");
+    }
+}
