@@ -1,8 +1,8 @@
 //! Masks a provider's credentials in the texts that the provider sends.
 //!
 //! Providers quote a key that they reject, and their error texts go to clients and into the log, where the key must not
-//! appear. The key may be written literally, with JSON escapes (repeatedly, where JSON is quoted within JSON) or
-//! percent-encoded.
+//! appear. The key may be written literally, in upper or lower case, in base64, with JSON escapes (repeatedly, where JSON
+//! is quoted within JSON) or percent-encoded.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,9 +14,16 @@ use crate::secret::MASK;
 /// Maximum number of levels of JSON quoted within JSON.
 const MAX_QUOTED: usize = 3;
 
+/// Minimum bytes of a secret that is also searched for in other spellings; those of a shorter one occur by chance.
+const MIN_RESPELLED: usize = 8;
+
+/// Digits of base64, without the last two, which depend on the alphabet.
+const BASE64: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
 /// Finds credentials in text and replaces them with [`MASK`].
 #[derive(Clone, Default)]
 pub struct Masker {
+    /// The secrets in all spellings.
     secrets: Vec<String>,
 }
 
@@ -37,7 +44,15 @@ struct Resolved {
 impl Masker {
     /// Creates a masker for `secrets`; empty ones are ignored.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
-        Self { secrets: secrets.into_iter().filter(|secret| !secret.is_empty()).collect() }
+        let mut all: Vec<String> = Vec::new();
+        for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
+            for spelling in spellings(secret) {
+                if !all.contains(&spelling) {
+                    all.push(spelling);
+                }
+            }
+        }
+        Self { secrets: all }
     }
 
     /// Returns whether the masker has no secrets.
@@ -117,6 +132,34 @@ impl std::fmt::Debug for Masker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Masker").field("secrets", &self.secrets.len()).finish()
     }
+}
+
+/// Returns a secret and, if it is long enough, its other spellings.
+fn spellings(secret: String) -> Vec<String> {
+    if secret.len() < MIN_RESPELLED {
+        return vec![secret];
+    }
+    let (lower, upper) = (secret.to_lowercase(), secret.to_uppercase());
+    let (standard, url_safe) = (base64(secret.as_bytes(), *b"+/"), base64(secret.as_bytes(), *b"-_"));
+    vec![secret, lower, upper, standard, url_safe]
+}
+
+/// Encodes bytes in base64 with these last two digits, without padding and without a digit that would also depend on
+/// bytes that follow.
+fn base64(bytes: &[u8], last: [u8; 2]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 4 / 3);
+    let (mut bits, mut len) = (0_u32, 0_u32);
+    for byte in bytes {
+        bits = ((bits << 8) | u32::from(*byte)) & 0xffff;
+        len += 8;
+        while len >= 6 {
+            len -= 6;
+            let digit = ((bits >> len) & 0x3f) as usize;
+            let digit = BASE64.get(digit).copied().unwrap_or_else(|| last[usize::from(digit == 63)]);
+            text.push(char::from(digit));
+        }
+    }
+    text
 }
 
 /// Sorts the ranges and merges those that overlap.
@@ -238,7 +281,26 @@ mod tests {
     }
 
     #[test]
-    fn every_secret_is_masked_and_other_text_is_kept() {
+    fn a_secret_is_masked_in_either_case_and_in_base64() {
+        let masker = Masker::new(["Sk-live>>??~0123".to_owned(), "Abc1".to_owned()]);
+        for (spelling, rest) in [
+            ("sk-live>>??~0123", ""),
+            ("SK-LIVE>>??~0123", ""),
+            // The last digit also depends on bytes that may follow.
+            ("U2stbGl2ZT4+Pz9+MDEyMw==", "w=="),
+            ("U2stbGl2ZT4-Pz9-MDEyMw", "w"),
+        ] {
+            assert_eq!(masker.mask_text(&format!("[{spelling}]")), format!("[{MASK}{rest}]"), "{spelling}");
+        }
+        // Other spellings of a short secret occur by chance.
+        for text in ["abc1", "ABC1", "QWJjMQ"] {
+            assert_eq!(masker.mask(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(base64(b"hello", *b"+/"), "aGVsbG");
+    }
+
+    #[test]
+    fn every_secret_is_masked_and_everything_else_stays() {
         assert_eq!(
             masked(r#"{"x\"\n":"second-canary, second\u002dcanary and 100%, \ud83d\ude00 \u0"}"#),
             format!(r#"{{"x\"\n":"{MASK}, {MASK} and 100%, \ud83d\ude00 \u0"}}"#)
