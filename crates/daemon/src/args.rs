@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
 use crate::exit::Exit;
 
 // Flatten this into the arguments of a program. Values stay text: they are parsed together with the environment and the
@@ -79,9 +81,28 @@ pub fn parse_args<P: clap::Parser>() -> Result<P, ExitCode> {
 /// # Errors
 /// See [`parse_args`].
 pub fn parse_args_from<P: clap::Parser>(words: impl IntoIterator<Item = OsString>) -> Result<P, ExitCode> {
-    P::try_parse_from(words).map_err(|error| {
+    try_parse_from(words).map_err(|error| {
         // A write error, such as a closed terminal, cannot be reported; the exit code carries the same information.
         let _ = error.print();
         if error.use_stderr() { Exit::Usage(String::new()).exit_code() } else { ExitCode::SUCCESS }
+    })
+}
+
+/// Parses `words` as a command line, without printing anything.
+///
+/// # Errors
+/// Returns clap's error. For a flag before a command that has to be behind it, the error says so.
+pub fn try_parse_from<P: clap::Parser>(words: impl IntoIterator<Item = OsString>) -> Result<P, clap::Error> {
+    P::try_parse_from(words).map_err(|mut error| {
+        let context = (error.get(ContextKind::InvalidSubcommand), error.get(ContextKind::PriorArg));
+        if let (ErrorKind::ArgumentConflict, (Some(ContextValue::String(command)), prior)) = (error.kind(), context) {
+            let flag = match prior {
+                Some(ContextValue::String(flag)) => flag.split(' ').next().unwrap_or_default(),
+                _ => "--flag",
+            };
+            let tip = format!("write the flag behind the command: `{command} {flag} …`");
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+        error
     })
 }

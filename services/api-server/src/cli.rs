@@ -188,5 +188,9 @@ mod tests {
     #[test]
     fn flags_before_a_command_are_rejected() {
         assert!(Cli::try_parse_from(["api-server", "--port", "1", "status"]).is_err());
+        let error =
+            signalbox_daemon::args::try_parse_from::<Cli>(["api-server", "--data-dir", "X", "config"].map(Into::into));
+        let told = error.unwrap_err().to_string();
+        assert!(told.contains("tip: write the flag behind the command: `config --data-dir …`"), "{told}");
     }
 }
