@@ -21,7 +21,7 @@ pub fn hash(namespace: &Uuid, text: &str) -> String {
 /// Returns whether `id` may name a resource in a URL or a table: 1 to 128 of `A-Z a-z 0-9 . _ : / @ + -`, without `..`.
 ///
 /// Model names contain slashes and colons (`qwen/qwen3:free`), so both are allowed here. Provider ids are narrower, see
-/// [`is_slug`].
+/// [`check_provider_id`].
 #[must_use]
 pub fn is_resource_id(id: &str) -> bool {
     (1..=128).contains(&id.len())
@@ -29,7 +29,21 @@ pub fn is_resource_id(id: &str) -> bool {
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@+-".contains(&b))
 }
 
-/// Returns whether `id` is a valid provider id: 1 to 128 lowercase letters, digits and hyphens.
+/// Last segment of `/api/providers/types`, which a provider of this id would collide with.
+const RESERVED: &str = "types";
+
+/// Checks the id of a new provider: 1 to 128 lowercase letters, digits and hyphens, and not the name of a route.
+///
+/// # Errors
+/// Returns the mistake, without its subject.
+pub fn check_provider_id(id: &str) -> Result<(), &'static str> {
+    if id == RESERVED {
+        return Err("must be another one: `types` belongs to the route /api/providers/types");
+    }
+    if is_slug(id) { Ok(()) } else { Err("must contain only lowercase letters, numbers, and hyphens") }
+}
+
+/// Returns whether `id` has 1 to 128 lowercase letters, digits and hyphens.
 #[must_use]
 pub fn is_slug(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -59,7 +73,9 @@ mod tests {
     fn slugs_are_lowercase() {
         assert!(is_slug("lm-studio-2"));
         for bad in ["", "Lm", "a_b", "a/b"] {
-            assert!(!is_slug(bad), "{bad}");
+            assert!(!is_slug(bad) && check_provider_id(bad).is_err(), "{bad}");
         }
+        assert!(check_provider_id("type").is_ok() && check_provider_id("types-2").is_ok());
+        assert!(check_provider_id("types").unwrap_err().contains("/api/providers/types"));
     }
 }

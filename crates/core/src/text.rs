@@ -17,6 +17,12 @@ pub fn is_line(text: &str) -> bool {
     !text.contains(is_unprintable)
 }
 
+/// Returns whether a text has nothing that can be seen: only white space and characters of no width.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || is_invisible(c))
+}
+
 /// Returns whether a text is valid as a description: like [`is_line`], but tabs and line breaks are allowed.
 #[must_use]
 pub fn is_prose(text: &str) -> bool {
@@ -44,6 +50,16 @@ pub fn quoted(text: &str) -> String {
     shown
 }
 
+/// Returns whether a character is displayed as nothing: joiners, marks of direction, fillers and variation selectors.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
 fn is_unprintable(c: char) -> bool {
     // U+061C, U+200E and U+200F are marks that right-to-left texts need; they do not reverse anything.
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -68,7 +84,17 @@ mod tests {
     }
 
     #[test]
-    fn quoted_text_is_short_and_printable() {
+    fn a_text_without_anything_to_see_is_blank() {
+        for blank in ["", " \t\n", "\u{200b}", "\u{feff}\u{200b}", " \u{2060} ", "\u{a0}\u{3000}", "\u{ad}"] {
+            assert!(is_blank(blank), "{blank:?}");
+        }
+        for text in ["a", "\u{feff}a", "\u{200b}0", "\u{5e9}\u{200f}", "-"] {
+            assert!(!is_blank(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_quoted_text_is_short_and_printable() {
         assert_eq!(quoted("X-Team"), "X-Team");
         assert_eq!(quoted("a\nb\u{202e}"), "a\\u{a}b\\u{202e}");
         assert_eq!(quoted(&"ä".repeat(65)), format!("{}…", "ä".repeat(64)));

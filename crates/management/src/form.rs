@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use signalbox_core::provider_config::Mistake;
-use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose};
+use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose};
 
 use super::Error;
 
@@ -52,7 +52,7 @@ impl Form {
     /// Takes a text that must not be blank; `None` if the field is absent.
     pub fn text(&mut self, field: &str, mistake: &str) -> Option<String> {
         match self.take(field)? {
-            Value::String(text) if !text.trim().is_empty() => Some(text),
+            Value::String(text) if !is_blank(&text) => Some(text),
             _ => {
                 self.mistake(mistake);
                 None
@@ -183,8 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_reported_at_once() {
-        let mut form = form(json!({"name": " ", "enabled": "yes", "priority": 1.5, "extra": 1}));
+    fn all_mistakes_come_at_once() {
+        let mut form = form(json!({"name": " \u{200b}\u{feff}", "enabled": "yes", "priority": 1.5, "extra": 1}));
         form.required_text("id", "id is required");
         form.text("name", "name is blank");
         form.boolean("enabled");

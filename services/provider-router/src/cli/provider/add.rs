@@ -3,12 +3,12 @@
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 use signalbox_core::{
-    id::is_slug,
+    id::check_provider_id,
     provider_config::check_type,
     provider_type::{ECHO, Field, PROVIDER_TYPES, ProviderType, provider_type},
     schema::NewProvider,
     secret::{MASK, is_sensitive_key},
-    text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose},
+    text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose},
 };
 use signalbox_store::{
     catalog::{Catalog, Change},
@@ -200,7 +200,7 @@ pub(super) fn known_kind(kind: &str) -> anyhow::Result<ProviderType> {
 }
 
 fn new_id(catalog: &Catalog, id: &str) -> anyhow::Result<()> {
-    ensure!(is_slug(id), "an id has 1 to 128 lowercase letters, digits and hyphens");
+    check_provider_id(id).map_err(|mistake| anyhow::anyhow!("an id {mistake}"))?;
     if catalog.providers.iter().any(|(row, ..)| row.id == id) {
         bail!("a provider with the id {id} exists already: change it with `provider-router provider edit {id}`");
     }
@@ -218,7 +218,7 @@ pub(in crate::cli) fn prose(text: &str) -> anyhow::Result<String> {
 /// # Errors
 /// Fails if the name is empty, is not a single line, or belongs to another provider.
 pub(super) fn new_name(catalog: &Catalog, id: &str, name: &str) -> anyhow::Result<()> {
-    ensure!(!name.trim().is_empty(), "a name cannot be empty");
+    ensure!(!is_blank(name), "a name cannot be empty");
     ensure!(is_line(name), "name {NOT_A_LINE}");
     if let Some((other, ..)) = catalog.providers.iter().find(|(row, ..)| row.name == name && row.id != id) {
         bail!("the provider {} has this name already: choose another --name", other.id);
