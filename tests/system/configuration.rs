@@ -269,7 +269,34 @@ async fn the_unsupported_type_of_the_nodejs_version_names_its_replacement() {
 }
 
 #[tokio::test]
-async fn secrets_of_the_server_cannot_be_referenced() {
+async fn commands_refuse_what_can_never_work() {
+    let ways = Ways::open().await;
+    for (document, told) in [
+        (json!({"providers": {"x": {"type": "openai"}}}), "providers.x.config.apiKey: is needed"),
+        (json!({"providers": {"x": {"type": "my-own"}}}), "providers.x.config.baseURL: is needed"),
+        (json!({"providers": {"types": {"type": "echo"}}}), "/api/providers/types"),
+        (json!({"providers": {"x": {"type": "echo", "name": "\u{200b}"}}}), "must be a text that is not empty"),
+        (json!({"settings": {"active_provider": "nosuch"}}), "there is none with the id `nosuch`"),
+    ] {
+        // Editors of Windows write a byte order mark.
+        let file = ways.file("document.json", &format!("\u{feff}{document}"));
+        let typed = ways.shell.api_server(&["config", "apply", file.to_str().unwrap()]).await.expect(1);
+        assert!(typed.stderr.contains(told), "{document}: {}", typed.stderr);
+    }
+    for (words, told) in [
+        (&["provider", "add", "--id", "x", "--type", "openai"][..], "needs apiKey"),
+        (&["provider", "add", "--id", "x", "--type", "my-own"], "needs baseURL"),
+        (&["provider", "add", "--id", "types", "--type", "echo"], "/api/providers/types"),
+        (&["provider", "add", "--id", "x", "--type", "echo", "--name", "\u{feff}"], "a name cannot be empty"),
+        (&["set", "nosuch"], "Provider not found: nosuch"),
+    ] {
+        let typed = ways.shell.provider_router(words).await.expect(1);
+        assert!(typed.stderr.contains(told), "{words:?}: {}", typed.stderr);
+    }
+}
+
+#[tokio::test]
+async fn secrets_of_the_server_are_no_references() {
     let ways = Ways::open().await;
     let apply = async |reference: &str| {
         let document = json!({"providers": {"x": {"type": "lm-studio", "config": {"apiKey": reference}}}});

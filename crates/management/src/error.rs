@@ -24,6 +24,9 @@ pub enum Error {
     /// The content type of the body is not JSON.
     #[error("The body has to be JSON, with `Content-Type: application/json`; it is {0}")]
     NotJson(String),
+    /// The body is compressed.
+    #[error("request bodies must not be compressed (Content-Encoding: {0})")]
+    Encoded(String),
     /// The body could not be received.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -178,7 +181,7 @@ impl Error {
             Self::RouterAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::WrongKeys(denied) => denied.status(),
-            Self::NotJson(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotJson(_) | Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Door(refused) => refused.status(),
             Self::NotLocal(refused) => refused.status(),
             Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
@@ -206,7 +209,7 @@ impl Error {
             Self::Body(BodyError::Crowded) => "overloaded",
             Self::Unauthorized => "authentication_error",
             Self::WrongKeys(denied) => denied.kind(),
-            Self::NotJson(_) => "unsupported_media_type",
+            Self::NotJson(_) | Self::Encoded(_) => "unsupported_media_type",
             Self::Door(refused) => refused.kind(),
             Self::NotLocal(_) => "permission_error",
             Self::NoMethod(_) => "method_not_allowed",
@@ -231,6 +234,7 @@ impl Error {
             Self::Conflict { code, .. } | Self::Attempt { code, .. } => Some(code),
             Self::NoRoute(..) => Some("route_not_found"),
             Self::WrongKeys(denied) => Some(denied.code()),
+            Self::Encoded(_) => Some("unsupported_content_encoding"),
             Self::NotLoaded { .. } => Some("provider_not_loaded"),
             Self::Disabled(_) => Some("provider_disabled"),
             Self::RouterAway(_) => Some("router_unavailable"),

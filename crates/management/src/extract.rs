@@ -2,12 +2,13 @@
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::form::Form;
+use super::once::Twice;
 use super::{App, Error};
 
 /// Segments of the path, percent-decoded.
@@ -18,20 +19,30 @@ pub struct Path<T>(pub T);
 #[derive(Debug)]
 pub struct Body(pub Map<String, Value>);
 
-/// Reads the body as bytes.
+/// Reads the body as bytes, without a byte order mark.
 ///
 /// # Errors
-/// [`Error::Body`] if the body does not arrive in time or completely, or is larger than [`App::body_limit`].
+/// [`Error::Body`] if the body does not arrive in time or completely, or is larger than [`App::body_limit`];
+/// [`Error::Encoded`] if it is compressed.
 pub async fn bytes_of<S>(request: Request, state: &S) -> Result<Bytes, Error>
 where
     S: Send + Sync,
     App: FromRef<S>,
 {
     let (head, body) = request.into_parts();
-    Ok(signalbox_daemon::collect(&head.headers, body, App::from_ref(state).body_limit).await?)
+    if let Some(coding) =
+        head.headers.get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Error::Encoded(String::from_utf8_lossy(coding.as_bytes()).chars().take(SHOWN).collect()));
+    }
+    let body = signalbox_daemon::collect(&head.headers, body, App::from_ref(state).body_limit).await?;
+    Ok(if body.starts_with(BYTE_ORDER_MARK) { body.slice(BYTE_ORDER_MARK.len()..) } else { body })
 }
 
-/// Maximum characters of a content type that are repeated in an error.
+/// Byte order mark in UTF-8, which some editors and scripts write before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Maximum characters of a header that are repeated in an error.
 const SHOWN: usize = 100;
 
 /// Returns whether a body with this content type is accepted as JSON.
@@ -47,6 +58,16 @@ fn is_json(kind: &str, body: &[u8]) -> bool {
         "application/x-www-form-urlencoded" => body.trim_ascii_start().starts_with(b"{"),
         kind => kind.starts_with("application/") && kind.ends_with("+json"),
     }
+}
+
+/// Parses JSON. A name that is given twice is a mistake, because one of the values would be ignored silently.
+fn parse(json: &[u8]) -> Result<Value, Error> {
+    let twice = Twice::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let read = twice.read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    let value = read.map_err(|error| Error::Malformed(error.to_string()))?;
+    let mistakes = twice.mistakes(&String::from_utf8_lossy(json));
+    if mistakes.is_empty() { Ok(value) } else { Err(Error::Validation(mistakes)) }
 }
 
 // === impl Path ===
@@ -91,10 +112,9 @@ where
         {
             return Err(Error::NotJson(kind.chars().take(SHOWN).collect()));
         }
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(Error::invalid("body must be a JSON object")),
-            Err(error) => Err(Error::Malformed(error.to_string())),
+        match parse(&bytes)? {
+            Value::Object(fields) => Ok(Self(fields)),
+            _ => Err(Error::invalid("body must be a JSON object")),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! # Layout
 //! - One file per resource: the types of its responses, then its handlers. [`routes()`] mounts them all.
 //! - [`error`]: status codes and error formats. [`form`], [`query`]: bodies and queries, with every mistake reported
-//!   at once. [`extract`]: extractors for them. `cursor`: the position in a paged list.
+//!   at once. [`extract`]: extractors for them. [`once`]: rejects duplicate names. `cursor`: the position in a paged list.
 //! - `bodies`, `filters`, [`refusals`]: types for the OpenAPI document that no code constructs.
 //!
 //! # Invariants
@@ -25,6 +25,7 @@ pub mod extract;
 mod filters;
 pub mod form;
 mod models;
+pub mod once;
 mod provider_config;
 mod provider_models;
 mod provider_types;

@@ -16,7 +16,7 @@ use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::form::Form;
-use super::providers::find;
+use super::providers::{find, warnings};
 use super::query::Query;
 use super::{App, Error, now_ms};
 
@@ -36,6 +36,10 @@ pub(super) struct Merged {
     #[schema(value_type = BTreeMap<String, Value>)]
     config: Map<String, Value>,
     updated_count: usize,
+    /// What the provider still lacks before it can work; absent if nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 /// The key that was written.
@@ -81,8 +85,11 @@ pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Bo
     let values = values(&config, &existing, &mut form);
     form.finish()?;
     provider_configs::put(&app.store, &app.sealer, &id, &values, now_ms()).await.or_missing(Thing::Provider, &id)?;
+    let provider = find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
-    Ok(Json(Merged { provider_id: id, config: shown(&app, &configs, true)?, updated_count: values.len() }))
+    let warnings = warnings(&provider, &configs);
+    let config = shown(&app, &configs, true)?;
+    Ok(Json(Merged { provider_id: id, config, updated_count: values.len(), warnings }))
 }
 
 /// Writes one key.

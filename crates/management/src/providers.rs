@@ -5,9 +5,10 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use signalbox_core::id::is_slug;
+use signalbox_core::id::check_provider_id;
 use signalbox_core::provider_config::check_type;
-use signalbox_core::schema::{NewProvider, Provider, ProviderUpdate};
+use signalbox_core::provider_type::{Field, provider_type};
+use signalbox_core::schema::{NewProvider, Provider, ProviderConfig, ProviderUpdate};
 use signalbox_store::{provider_configs, provider_models, providers};
 use utoipa::ToSchema;
 
@@ -53,6 +54,10 @@ pub(super) struct NewlyMade {
     /// The configuration, with secrets masked.
     #[schema(value_type = BTreeMap<String, Value>)]
     config: Map<String, Value>,
+    /// What it lacks before it can work; absent if nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 /// A provider that was enabled or disabled.
@@ -61,6 +66,10 @@ pub(super) struct Switched {
     #[serde(flatten)]
     provider: Provider,
     message: &'static str,
+    /// What it lacks before it can work; absent if nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 /// A page of the list of providers.
@@ -119,6 +128,8 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
 }
 
 /// Creates a provider. Requests are routed to it within a second.
+///
+/// Its configuration may follow later. `warnings` says what it lacks until then.
 #[utoipa::path(
     post, path = "/api/providers", tag = "providers", request_body = ProviderToMake,
     responses(
@@ -129,8 +140,8 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
 pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(StatusCode, Json<NewlyMade>), Error> {
     let mut form = body.form();
     let id = form.required_text("id", "id is required and must be a non-empty string");
-    if !id.is_empty() && !is_slug(&id) {
-        form.mistake("id must contain only lowercase letters, numbers, and hyphens");
+    if let (false, Err(mistake)) = (id.is_empty(), check_provider_id(&id)) {
+        form.mistake(format!("id {mistake}"));
     }
     let provider = NewProvider {
         id,
@@ -145,7 +156,8 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     form.finish()?;
     let provider = providers::insert(&app.store, &app.sealer, &provider, &configs, now_ms()).await.map_err(taken)?;
     let configs = provider_configs::list(&app.store, &provider.id).await?;
-    Ok((StatusCode::CREATED, Json(NewlyMade { provider, config: shown(&app, &configs, true)? })))
+    let warnings = warnings(&provider, &configs);
+    Ok((StatusCode::CREATED, Json(NewlyMade { provider, config: shown(&app, &configs, true)?, warnings })))
 }
 
 /// Changes a provider. Absent fields keep their values.
@@ -215,6 +227,15 @@ pub async fn find(app: &App, id: &str) -> Result<Provider, Error> {
     providers::get(&app.store, id).await.or_missing(Thing::Provider, id)
 }
 
+/// Returns a sentence for each configuration key without which the provider can never work.
+pub(super) fn warnings(provider: &Provider, configs: &[ProviderConfig]) -> Vec<String> {
+    let missing = provider_type(&provider.kind).missing(|key| configs.iter().any(|config| config.key == key));
+    let sentence = |field: Field| {
+        format!("config.{} is missing: a provider of the type {} cannot work without it", field.name, provider.kind)
+    };
+    missing.into_iter().map(sentence).collect()
+}
+
 /// Checks the type unless it is empty, which has been reported already.
 fn kind(kind: String, form: &mut Form) -> String {
     if !kind.is_empty() {
@@ -235,7 +256,10 @@ fn updated(form: &mut Form) -> ProviderUpdate {
 
 async fn switch(app: &App, id: &str, enabled: bool, message: &'static str) -> Result<Json<Switched>, Error> {
     let update = ProviderUpdate { enabled: Some(enabled), ..ProviderUpdate::default() };
-    Ok(Json(Switched { provider: change(app, id, &update).await?, message }))
+    let provider = change(app, id, &update).await?;
+    let warnings =
+        if enabled { warnings(&provider, &provider_configs::list(&app.store, id).await?) } else { Vec::new() };
+    Ok(Json(Switched { provider, message, warnings }))
 }
 
 async fn change(app: &App, id: &str, update: &ProviderUpdate) -> Result<Provider, Error> {

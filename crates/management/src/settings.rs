@@ -12,8 +12,10 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use signalbox_core::text::quoted;
 use signalbox_daemon::listener::check_host;
-use signalbox_store::settings;
+use signalbox_store::settings::{self, ACTIVE_PROVIDER};
+use signalbox_store::{Error as StoreError, providers};
 use utoipa::ToSchema;
 
 use self::known::Known;
@@ -169,7 +171,9 @@ pub(super) async fn put(
     let text = known::text_of(&key, &value);
     let text = text.and_then(|text| if fields.is_empty() { Ok(text) } else { Err(String::new()) });
     let text = text.map_err(|mistake| mistakes(mistake, &fields))?;
-    usable(&app, &key, &text).await.map_err(Error::InvalidSetting)?;
+    if let Some(mistake) = usable(&app, &key, &text).await? {
+        return Err(Error::InvalidSetting(mistake));
+    }
     let now = now_ms();
     let row = [(key, text)];
     settings::put(&app.store, &row, now).await?;
@@ -201,10 +205,12 @@ pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<
         _ => return Err(mistakes("settings must be an object".to_owned(), &fields)),
     };
     let (mut valid, mut errors) = judged(&given);
-    if let Some(at) = valid.iter().position(|(key, _)| key == HOST)
-        && let Err(error) = usable(&app, HOST, &valid[at].1).await
-    {
-        errors.push(Unwritten { key: valid.remove(at).0, error });
+    for checked in [HOST, ACTIVE_PROVIDER] {
+        if let Some(at) = valid.iter().position(|(key, _)| key == checked)
+            && let Some(error) = usable(&app, checked, &valid[at].1).await?
+        {
+            errors.push(Unwritten { key: valid.remove(at).0, error });
+        }
     }
     settings::put(&app.store, &valid, now_ms()).await?;
     let updated: Vec<String> = valid.into_iter().map(|(key, _)| key).collect();
@@ -233,12 +239,24 @@ pub(super) async fn delete(State(app): State<App>, Path(key): Path<String>) -> R
     }))
 }
 
-/// Checks conditions that the format of a value does not show: the router must be able to listen on a host.
-async fn usable(app: &App, key: &str, text: &str) -> Result<(), String> {
-    if key != HOST {
-        return Ok(());
+/// Checks conditions that the format of a value does not show: the router must be able to listen on a host, and the
+/// active provider must exist. Returns the mistake, if there is one.
+async fn usable(app: &App, key: &str, text: &str) -> Result<Option<String>, Error> {
+    match key {
+        HOST => Ok(check_host(text, app.guarded).await.err().map(|error| error.to_string())),
+        ACTIVE_PROVIDER => match providers::get(&app.store, text).await {
+            Ok(_) => Ok(None),
+            Err(StoreError::NotFound { .. } | StoreError::Invalid(_)) => Ok(Some(no_such_provider(text))),
+            Err(error) => Err(error.into()),
+        },
+        _ => Ok(None),
     }
-    check_host(text, app.guarded).await.map_err(|error| error.to_string())
+}
+
+/// Returns the mistake of an active provider that does not exist.
+#[must_use]
+pub fn no_such_provider(id: &str) -> String {
+    format!("{ACTIVE_PROVIDER} must be the id of a provider, and there is none with the id `{}`", quoted(id))
 }
 
 /// Joins all mistakes into one sentence, because the error format of the settings has no list.

@@ -6,7 +6,6 @@
 //! - [`compare`](fn@compare): the changes that make the catalogue match the document.
 //! - [`write`](fn@write): the catalogue as a document.
 //! - [`format`](mod@format): TOML, YAML, JSON.
-//! - `once`: rejects duplicate names.
 //!
 //! # Theory
 //! ```toml
@@ -32,7 +31,6 @@
 
 pub mod compare;
 pub mod format;
-mod once;
 pub mod read;
 mod reference;
 pub mod write;

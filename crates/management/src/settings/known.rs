@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
-use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose};
+use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose};
 
 use crate::App;
 use crate::form::integer_of;
@@ -91,7 +91,7 @@ pub fn typed(key: &str, text: String) -> Value {
 /// # Errors
 /// Returns a description of the mistake if the key or the value is invalid.
 pub fn text_of(key: &str, value: &Value) -> Result<String, String> {
-    if key.trim().is_empty() {
+    if is_blank(key) {
         return Err("Setting key is required".to_owned());
     }
     if key.chars().count() > MAX_KEY {

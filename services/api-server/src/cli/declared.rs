@@ -97,9 +97,11 @@ impl Export {
 impl ApplyFile {
     async fn act(&self, store: &Store, sealer: &Sealer, guarded: bool, out: &mut Output) -> anyhow::Result<Verdict> {
         let text = text_of(&self.file)?;
+        // Editors of Windows write a byte order mark before the text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let format = self.format.or_else(|| Format::of_word(self.file.extension()?.to_str()?)).unwrap_or(Format::Toml);
         let shown = self.file.display();
-        let document = match read(&text, format, &References::Own) {
+        let document = match read(text, format, &References::Own) {
             Ok(document) => document,
             Err(mistakes) => return refused(&shown.to_string(), &mistakes),
         };

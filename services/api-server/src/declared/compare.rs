@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use signalbox_core::provider_type::provider_type;
 use signalbox_core::schema::{ConfigValue, LinkedModel, Model, NewModel, Provider, ProviderConfig};
 use signalbox_core::secret::{Secret, is_sensitive_key};
 use signalbox_store::catalog::{Catalog, Change};
 use signalbox_store::provider_models::NewLink;
+use signalbox_store::settings::ACTIVE_PROVIDER;
 use signalbox_store::{Sealer, provider_configs};
 
 use super::{Declared, Document, Link};
+use crate::api::settings::no_such_provider;
 
 /// Changes to make, and their description for the user.
 #[derive(Debug, Default)]
@@ -67,7 +70,12 @@ impl Plan {
             if row.is_none() || !what.is_empty() {
                 self.changes.push(Change::Provider(provider.row.clone()));
             }
-            what.extend(self.config(&path, id, &provider.config, row.map_or(&[], |row| &row.1), sealer, prune));
+            let rows = row.map_or(&[][..], |row| &row.1);
+            what.extend(self.config(&path, id, &provider.config, rows, sealer, prune));
+            // What is stored already may stay incomplete, so that an export can always be applied.
+            if row.is_none() || !what.is_empty() {
+                self.complete(&path, provider, if prune { &[] } else { rows });
+            }
             self.note(path.clone(), row.is_none(), what);
             self.links(&path, id, &provider.models, row, document, catalog, prune);
         }
@@ -88,6 +96,15 @@ impl Plan {
             if let Some(other) = names.insert(&provider.row.name, id) {
                 self.mistakes.push(format!("providers.{id}.name: the provider {other} already has this name"));
             }
+        }
+    }
+
+    /// Checks that a provider has the keys without which it can never work. `kept` are the stored values that stay.
+    fn complete(&mut self, path: &str, provider: &super::Provider, kept: &[ProviderConfig]) {
+        let kind = &provider.row.kind;
+        let has = |key: &str| provider.config.contains_key(key) || kept.iter().any(|row| row.key == key);
+        for field in provider_type(kind).missing(has) {
+            self.mistakes.push(format!("{path}.config.{}: is needed by a provider of the type {kind}", field.name));
         }
     }
 
@@ -202,6 +219,9 @@ impl Plan {
         for (key, value) in declared {
             let row = catalog.settings.iter().find(|row| row.key == *key);
             let differs = row.is_none_or(|row| row.value != *value);
+            if differs && key == ACTIVE_PROVIDER && !has_provider(value, document, catalog, prune) {
+                self.mistakes.push(format!("settings.{key}: {}", no_such_provider(value)));
+            }
             if differs {
                 self.changes.push(Change::Setting { key: key.clone(), value: value.clone() });
             }
@@ -221,6 +241,13 @@ impl Plan {
             (false, true) => self.unchanged.push(path),
         }
     }
+}
+
+/// Returns whether there will be a provider of this id.
+fn has_provider(id: &str, document: &Document, catalog: &Catalog, prune: bool) -> bool {
+    let declared = document.providers.as_ref();
+    let is_kept = !(prune && declared.is_some()) && catalog.providers.iter().any(|(row, ..)| row.id == id);
+    is_kept || declared.is_some_and(|declared| declared.contains_key(id))
 }
 
 fn differences(row: &Model, new: &NewModel) -> Vec<String> {

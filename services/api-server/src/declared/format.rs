@@ -1,8 +1,7 @@
 //! TOML, YAML and JSON as equivalent formats of a document.
 
 use serde_json::Value;
-
-use super::once::Twice;
+use signalbox_management::once::Twice;
 
 /// Format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

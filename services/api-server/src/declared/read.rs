@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use signalbox_core::id::{is_resource_id, is_slug};
+use signalbox_core::id::{check_provider_id, is_resource_id};
 use signalbox_core::provider_config::{Mistake, check_key, check_link, check_type, check_value};
 use signalbox_core::schema::{NewModel, NewProvider};
 use signalbox_core::secret::MASK;
-use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose, quoted};
+use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose, quoted};
 use signalbox_upstream::{AddressPolicy, Target};
 
 use super::reference::References;
@@ -78,8 +78,8 @@ fn provider(
     references: &References,
     mistakes: &mut Vec<String>,
 ) -> Option<Provider> {
-    if !is_slug(id) {
-        mistakes.push(format!("{path}: an id must have 1 to 128 lowercase letters, digits and hyphens"));
+    if let Err(mistake) = check_provider_id(id) {
+        mistakes.push(format!("{path}: an id {mistake}"));
     }
     let mut fields = Fields { path, fields: object(path, value, mistakes)?, mistakes };
     let kind = fields.text("type");
@@ -196,7 +196,7 @@ impl Fields<'_> {
 
     fn text(&mut self, field: &str) -> Option<String> {
         match self.fields.remove(field)? {
-            Value::String(text) if !text.trim().is_empty() => Some(text),
+            Value::String(text) if !is_blank(&text) => Some(text),
             _ => {
                 self.mistake(field, "must be a non-empty string");
                 None

@@ -84,7 +84,7 @@ type Given = (Facts, Vec<(String, Value)>, u8, Option<Value>);
 prop_compose! {
     fn documents()(
         models in btree_map("[a-z]{1,3}(/[a-z0-9:_-]{1,3})?", (option::of("[A-Z]{1,4}"), option::of("[!-~]{1,9}"), prop::collection::vec("[a-z]{1,4}", 0..3)), 0..4),
-        providers in btree_map("[a-z0-9-]{1,4}", (("[A-Za-z ]{0,3}", "(openai|echo|mine)", any::<bool>(), any::<i32>(), option::of("[!-~]{1,9}")),
+        providers in btree_map("[a-z0-9-]{1,4}", (("[A-Za-z ]{0,3}", "(qwen-proxy|echo|lm-studio)", any::<bool>(), any::<i32>(), option::of("[!-~]{1,9}")),
             prop::collection::vec(entries(), 0..4), any::<u8>(), option::of(values())), 0..4),
         settings in btree_map("own(\\.[a-z]{1,3})?", prop_oneof![texts().prop_map(Value::from), any::<bool>().prop_map(Value::from), any::<i32>().prop_map(Value::from)], 0..3),
     ) -> Value {

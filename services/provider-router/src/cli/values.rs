@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use signalbox_core::{
     provider_config::{AddressRule, Mistake, check_key, check_value, value_of_text},
-    provider_type::{Field, ProviderType},
+    provider_type::ProviderType,
     schema::{ConfigValue, ProviderConfig},
     secret::{Secret, is_sensitive_key},
 };
@@ -90,7 +90,7 @@ pub(super) fn told(mistakes: &[Mistake]) -> String {
 /// # Errors
 /// Names the missing keys, and a flag that sets the first one.
 pub(super) fn complete<'a>(kind: ProviderType, has: impl Fn(&str) -> bool + 'a) -> anyhow::Result<()> {
-    let missing: Vec<Field> = kind.fields().into_iter().filter(|field| field.required && !has(field.name)).collect();
+    let missing = kind.missing(has);
     let Some(first) = missing.first() else { return Ok(()) };
     let names: Vec<&str> = missing.iter().map(|field| field.name).collect();
     let how = if first.sensitive {

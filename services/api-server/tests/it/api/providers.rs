@@ -8,6 +8,10 @@ on_both!(
     a_new_database_has_three,
     one_is_made_read_changed_and_deleted,
     every_mistake_is_reported,
+    an_incomplete_one_is_made_with_a_warning,
+    an_incomplete_one_is_not_declared,
+    some_ids_and_names_are_refused_in_every_way,
+    a_type_has_its_default_model,
     ids_and_names_are_unique,
     lists_are_filtered_and_paged,
     an_unknown_one_is_missing_everywhere,
@@ -88,6 +92,70 @@ async fn every_mistake_is_reported(site: &Site) {
         ["config.baseURL must not be null: delete the key instead"]
     );
     assert_eq!(site.get("/api/providers").await.expect(200)["total"], 3);
+}
+
+async fn an_incomplete_one_is_made_with_a_warning(site: &Site) {
+    let openai = json!({"id": "a", "name": "a", "type": "openai", "config": {"timeout": 5000}});
+    let lacks_key = json!(["config.apiKey is missing: a provider of the type openai cannot work without it"]);
+    assert_eq!(site.post("/api/providers", openai).await.expect(201)["warnings"], lacks_key);
+    let merged = site.put("/api/providers/a/config", json!({"config": {"timeout": 6000}})).await.expect(200);
+    assert_eq!(merged["warnings"], lacks_key);
+    assert_eq!(site.post("/api/providers/a/enable", json!({})).await.expect(200)["warnings"], lacks_key);
+    assert!(site.post("/api/providers/a/disable", json!({})).await.expect(200)["warnings"].is_null());
+    let merged = site.put("/api/providers/a/config", json!({"config": {"apiKey": "sk-1"}})).await.expect(200);
+    assert!(merged["warnings"].is_null(), "{merged}");
+    let own = site.post("/api/providers", json!({"id": "b", "name": "b", "type": "my-own"})).await.expect(201);
+    let lacks_url = "config.baseURL is missing: a provider of the type my-own cannot work without it";
+    assert_eq!(own["warnings"], json!([lacks_url]));
+    for (id, kind) in [("c", "lm-studio"), ("d", "qwen-proxy"), ("e", "echo")] {
+        let made = site.post("/api/providers", json!({"id": id, "name": id, "type": kind})).await.expect(201);
+        assert!(made["warnings"].is_null(), "{made}");
+    }
+}
+
+async fn an_incomplete_one_is_not_declared(site: &Site) {
+    let apply = async |document: Value| site.post("/api/config/apply?format=json", document).await;
+    let lacking = json!({"providers": {"a": {"type": "openai"}, "b": {"type": "my-own", "config": {"apiKey": "k"}}}});
+    assert_eq!(
+        apply(lacking).await.mistakes(),
+        [
+            "providers.a.config.apiKey: is needed by a provider of the type openai",
+            "providers.b.config.baseURL: is needed by a provider of the type my-own"
+        ]
+    );
+    // What is stored stays, and what is stored and incomplete can be applied unchanged.
+    site.post("/api/providers", json!({"id": "a", "name": "a", "type": "openai"})).await.expect(201);
+    let same = json!({"providers": {"a": {"type": "openai"}}});
+    assert_eq!(apply(same).await.expect(200)["unchanged"], json!(["providers.a"]));
+    let changed = json!({"providers": {"a": {"type": "openai", "priority": 1}}});
+    assert_eq!(apply(changed.clone()).await.mistakes().len(), 1);
+    site.put("/api/providers/a/config", json!({"config": {"apiKey": "sk-1"}})).await.expect(200);
+    apply(changed).await.expect(200);
+}
+
+async fn some_ids_and_names_are_refused_in_every_way(site: &Site) {
+    let told = "must be another one: `types` belongs to the route /api/providers/types";
+    let body = json!({"id": "types", "name": "a", "type": "echo"});
+    assert_eq!(site.post("/api/providers", body).await.mistakes(), [format!("id {told}")]);
+    let document = json!({"providers": {"types": {"type": "echo"}}});
+    let applied = site.post("/api/config/apply?format=json", document).await.mistakes();
+    assert_eq!(applied, [format!("providers.types: an id {told}")]);
+    for blank in ["\u{200b}", "\u{feff} \u{200b}"] {
+        let body = json!({"id": "a", "name": blank, "type": "echo"});
+        let mistakes = site.post("/api/providers", body).await.mistakes();
+        assert_eq!(mistakes, ["name is required and must be a non-empty string"], "{blank:?}");
+        let document = json!({"providers": {"a": {"type": "echo", "name": blank}}});
+        let applied = site.post("/api/config/apply?format=json", document).await.mistakes();
+        assert_eq!(applied, ["providers.a.name: must be a text that is not empty"], "{blank:?}");
+    }
+}
+
+async fn a_type_has_its_default_model(site: &Site) {
+    let types = site.get("/api/providers/types").await.expect(200);
+    for kind in types["types"].as_array().unwrap() {
+        assert_eq!(kind["configSchema"]["defaultModel"]["type"], "string", "{kind}");
+        assert!(kind["optionalConfig"].as_array().unwrap().contains(&json!("defaultModel")), "{kind}");
+    }
 }
 
 async fn ids_and_names_are_unique(site: &Site) {

@@ -84,6 +84,38 @@ async fn a_non_json_content_type_is_415() {
 }
 
 #[tokio::test]
+async fn a_body_is_read_as_the_other_services_read_it() {
+    let site = Site::new().await;
+    let send = async |coding: Option<&str>, path: &str, body: &str| {
+        let mut request = Request::put(path).header("host", "127.0.0.1:3002");
+        if let Some(coding) = coding {
+            request = request.header("content-encoding", coding);
+        }
+        site.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    };
+    let (path, json) = ("/api/settings/mine", "{\"value\": \"x\"}");
+    for coding in [None, Some("identity"), Some("Identity")] {
+        send(coding, path, json).await.expect(200);
+    }
+    send(None, path, &format!("\u{feff}{json}")).await.expect(200);
+    send(None, path, "\u{feff}").await.expect(400);
+    for coding in ["gzip", "br, gzip", "x"] {
+        let body = send(Some(coding), path, json).await.expect(415);
+        let told = format!("request bodies must not be compressed (Content-Encoding: {coding})");
+        let error = json!({"message": told, "type": "unsupported_media_type", "code": "unsupported_content_encoding"});
+        assert_eq!(body, json!({ "error": error }));
+    }
+    for (path, body, twice) in [
+        (path, "{\"value\": 1, \"value\": 2}", "value"),
+        ("/api/providers/echo/config", "{\"config\": {\"delay\": 1, \"d\\u0065lay\": 2}}", "config.delay"),
+        ("/api/providers/echo", "{\"name\": \"a\",\n \"name\": \"b\"}", "name"),
+    ] {
+        let mistakes = send(None, path, body).await.mistakes();
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with(&format!("{twice}: is given twice")), "{mistakes:?}");
+    }
+}
+
+#[tokio::test]
 async fn without_the_database_the_answer_is_503() {
     let site = Site::new().await;
     site.store.close().await;

@@ -9,6 +9,7 @@ on_both!(
     one_is_put_read_and_reset,
     many_are_put_as_far_as_they_are_valid,
     refusals_are_flat,
+    the_active_provider_has_to_exist,
     long_keys_are_counted_by_character
 );
 
@@ -82,6 +83,31 @@ async fn refusals_are_flat(site: &Site) {
         site.post("/api/settings/bulk", json!({"settings": []})).await.expect(400),
         refused("settings must be an object")
     );
+}
+
+async fn the_active_provider_has_to_exist(site: &Site) {
+    let path = "/api/settings/active_provider";
+    let told = |id: &str| format!("active_provider must be the id of a provider, and there is none with the id `{id}`");
+    for nobody in ["nosuch", "Echo", " ", ""] {
+        let refused = json!({"error": "Validation failed", "message": told(nobody)});
+        assert_eq!(site.put(path, json!({"value": nobody})).await.expect(400), refused);
+        let body = json!({"settings": {"active_provider": nobody, "mine": "x"}});
+        let bulk = site.post("/api/settings/bulk", body).await.expect(200);
+        assert_eq!(bulk["updated"], json!(["mine"]));
+        assert_eq!(bulk["errors"], json!([{"key": "active_provider", "error": told(nobody)}]));
+        let document = json!({"settings": {"active_provider": nobody}});
+        let mistakes = site.post("/api/config/apply?format=json", document).await.mistakes();
+        assert_eq!(mistakes, [format!("settings.active_provider: {}", told(nobody))]);
+    }
+    assert_eq!(site.get(path).await.expect(200)["value"], "echo");
+    site.put(path, json!({"value": "lm-studio-default"})).await.expect(200);
+    // The document may declare the provider, too; a provider that it prunes does not count.
+    let both = json!({"providers": {"new": {"type": "echo"}}, "settings": {"active_provider": "new"}});
+    site.post("/api/config/apply?format=json", both).await.expect(200);
+    let pruned = json!({"providers": {"new": {"type": "echo", "name": "N"}}, "settings": {"active_provider": "echo"}});
+    let mistakes = site.post("/api/config/apply?format=json&prune=true", pruned).await.mistakes();
+    assert_eq!(mistakes, [format!("settings.active_provider: {}", told("echo"))]);
+    assert_eq!(site.get(path).await.expect(200)["value"], "new");
 }
 
 async fn long_keys_are_counted_by_character(site: &Site) {

@@ -1,7 +1,7 @@
-//! JSON and YAML values without duplicate names.
+//! Reads JSON and YAML values, and reports duplicate names.
 //!
-//! Both formats leave the meaning of a duplicate name open, and parsers use the last one. In a configuration that is a
-//! mistake, because part of it would be discarded silently.
+//! Both formats leave the meaning of a duplicate name open, and parsers use the last one. In a request or a
+//! configuration that is a mistake, because part of it would be discarded silently.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,7 +13,7 @@ use signalbox_core::text::quoted;
 
 /// Collected paths of duplicate names, such as `providers.openai`.
 #[derive(Debug, Default)]
-pub(super) struct Twice(RefCell<Vec<String>>);
+pub struct Twice(RefCell<Vec<String>>);
 
 /// Deserialises the value at one path.
 struct Once<'a> {
@@ -28,12 +28,13 @@ impl Twice {
     ///
     /// # Errors
     /// Those of the deserialiser.
-    pub(super) fn read<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Value, D::Error> {
+    pub fn read<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Value, D::Error> {
         Once { path: String::new(), twice: self }.deserialize(deserializer)
     }
 
     /// Returns a message for each duplicate name, with its line numbers in `text` if exactly two lines match.
-    pub(super) fn mistakes(self, text: &str) -> Vec<String> {
+    #[must_use]
+    pub fn mistakes(self, text: &str) -> Vec<String> {
         let sentence = |path: String| {
             let name = path.rsplit('.').next().unwrap_or_default();
             match *lines_of(name, text) {
