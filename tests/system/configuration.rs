@@ -269,13 +269,13 @@ async fn the_unsupported_type_of_the_nodejs_version_names_its_replacement() {
 }
 
 #[tokio::test]
-async fn commands_refuse_what_can_never_work() {
+async fn commands_refuse_configurations_that_cannot_work() {
     let ways = Ways::open().await;
     for (document, told) in [
-        (json!({"providers": {"x": {"type": "openai"}}}), "providers.x.config.apiKey: is needed"),
-        (json!({"providers": {"x": {"type": "my-own"}}}), "providers.x.config.baseURL: is needed"),
+        (json!({"providers": {"x": {"type": "openai"}}}), "providers.x.config.apiKey: is required"),
+        (json!({"providers": {"x": {"type": "my-own"}}}), "providers.x.config.baseURL: is required"),
         (json!({"providers": {"types": {"type": "echo"}}}), "/api/providers/types"),
-        (json!({"providers": {"x": {"type": "echo", "name": "\u{200b}"}}}), "must be a text that is not empty"),
+        (json!({"providers": {"x": {"type": "echo", "name": "\u{200b}"}}}), "must be a non-empty string"),
         (json!({"settings": {"active_provider": "nosuch"}}), "there is none with the id `nosuch`"),
     ] {
         // Editors of Windows write a byte order mark.
@@ -296,7 +296,7 @@ async fn commands_refuse_what_can_never_work() {
 }
 
 #[tokio::test]
-async fn secrets_of_the_server_are_no_references() {
+async fn secrets_of_the_server_cannot_be_referenced() {
     let ways = Ways::open().await;
     let apply = async |reference: &str| {
         let document = json!({"providers": {"x": {"type": "lm-studio", "config": {"apiKey": reference}}}});

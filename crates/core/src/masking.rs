@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn every_secret_is_masked_and_everything_else_stays() {
+    fn every_secret_is_masked_and_other_text_is_kept() {
         assert_eq!(
             masked(r#"{"x\"\n":"second-canary, second\u002dcanary and 100%, \ud83d\ude00 \u0"}"#),
             format!(r#"{{"x\"\n":"{MASK}, {MASK} and 100%, \ud83d\ude00 \u0"}}"#)

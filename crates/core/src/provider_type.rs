@@ -173,10 +173,7 @@ impl ProviderType {
         fields.extend([
             Field {
                 kind: "number",
-                ..Field::text(
-                    "timeout",
-                    "Maximum pause before and within an answer, in milliseconds.",
-                )
+                ..Field::text("timeout", "Maximum pause before and within an answer, in milliseconds.")
             },
             Field {
                 kind: "object",

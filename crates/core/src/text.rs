@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_text_is_short_and_printable() {
+    fn quoted_text_is_short_and_printable() {
         assert_eq!(quoted("X-Team"), "X-Team");
         assert_eq!(quoted("a\nb\u{202e}"), "a\\u{a}b\\u{202e}");
         assert_eq!(quoted(&"ä".repeat(65)), format!("{}…", "ä".repeat(64)));

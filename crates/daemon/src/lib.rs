@@ -62,6 +62,7 @@ mod internal_request;
 mod lifeline;
 pub mod listener;
 pub mod log_file;
+mod request;
 mod run;
 mod sealing_key;
 mod secret_file;

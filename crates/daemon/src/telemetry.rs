@@ -10,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::log_file::LogWriter;
+use crate::request::ACCESS_TARGET;
 
 /// Targets that log at the configured level: the crates of this workspace, by prefix. Dependencies log warnings and
 /// errors only, because at lower levels they print the data that passes through them, including keys and tokens.

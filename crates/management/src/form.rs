@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_come_at_once() {
+    fn all_mistakes_are_reported_at_once() {
         let mut form = form(json!({"name": " \u{200b}\u{feff}", "enabled": "yes", "priority": 1.5, "extra": 1}));
         form.required_text("id", "id is required");
         form.text("name", "name is blank");

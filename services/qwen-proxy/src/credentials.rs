@@ -28,7 +28,7 @@ pub enum NoLogin {
     #[error("Qwen credentials not configured. Log in with `qwen-proxy login`.")]
     Missing,
     /// The login has expired.
-    #[error("the login at chat.qwen.ai has expired: log in again (`qwen-proxy login`)")]
+    #[error("the login at chat.qwen.ai has expired; log in again (`qwen-proxy login`)")]
     Expired,
     /// The login cannot be decrypted.
     #[error("the login at chat.qwen.ai cannot be used: {0}")]

@@ -113,7 +113,7 @@ async fn find(times: u64) -> anyhow::Result<()> {
     }
     let rows = catalog::load(&store).await?;
     store.close().await;
-    let snapshot = Snapshot::new(rows, &sealer, &AddressPolicy::default(), &Metrics::default());
+    let snapshot = Snapshot::new(rows, &sealer, &AddressPolicy::default(), &Metrics::default(), None);
     for _ in 0..times {
         black_box(route::candidates(&snapshot, black_box(Some("mock-100x0")))?);
     }

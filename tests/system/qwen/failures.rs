@@ -115,7 +115,7 @@ async fn a_broken_stream_is_never_marked_complete() {
         let answer = lone.ask("qwen3-max", "one two three four").await;
         error_of(&answer, 502);
     }
-    assert_eq!(lone.asked(Endpoint::Completion), 4, "a broken answer is not asked for again");
+    assert_eq!(lone.asked(Endpoint::Completion), 4, "a broken answer is not retried");
 }
 
 #[tokio::test]

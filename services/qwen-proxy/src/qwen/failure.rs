@@ -107,7 +107,7 @@ pub enum Failure {
 }
 
 const CHALLENGE: &str =
-    "open https://chat.qwen.ai in your browser, pass its check, then log in again (`qwen-proxy login`)";
+    "open https://chat.qwen.ai in your browser, complete its check, then log in again (`qwen-proxy login`)";
 const LOGIN: &str = "log in again (`qwen-proxy login`)";
 
 /// Classifies a response by its status, content type and the beginning of its body. Returns `None` for a success: JSON

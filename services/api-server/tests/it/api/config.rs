@@ -154,10 +154,10 @@ capabilities = "chat"
     assert_eq!(
         apply(site, "", document).await.mistakes(),
         [
-            "provider: unknown section; there are providers, models and settings".to_owned(),
+            "provider: unknown section; use providers, models or settings".to_owned(),
             "providers.Bad: an id must contain only lowercase letters, numbers, and hyphens".to_owned(),
-            "providers.Bad.type: must be a text that is not empty".to_owned(),
-            "providers.Bad.type: is needed: openai, lm-studio, …".to_owned(),
+            "providers.Bad.type: must be a non-empty string".to_owned(),
+            "providers.Bad.type: is required: openai, lm-studio, …".to_owned(),
             "providers.Bad.colour: unknown field".to_owned(),
             "providers.Bad.config.apiKey: environment variables cannot be referenced over HTTP; use ${file:NAME} or \
              `api-server config apply`"
