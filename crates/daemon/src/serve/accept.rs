@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http::{Request, Response};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
@@ -17,13 +19,18 @@ use crate::config::Size;
 
 use super::House;
 use super::arrival::RequestBody;
-use super::connection;
+use super::connection::{self, LAST_CHANCE};
 use super::pace::Pace;
+use super::places::Place;
 use super::socket::Socket;
 
 /// Delay after a failed accept, for instance when the process is out of descriptors: each connection that ends frees
 /// one.
 const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Maximum number of accepted connections that wait for a slot, so that one whose address has reached its limit does not
+/// keep others waiting. Further ones stay in the backlog.
+const MOST_WAITING: usize = 16;
 
 /// Accepts connections until draining begins, then closes the sockets.
 pub(super) async fn until_draining<S, B>(sockets: Vec<TcpListener>, house: &House, service: &S)
@@ -44,11 +51,24 @@ where
             );
         }
     }
-    let mut turn = 0;
-    let mut failing = false;
+    let admit = |stream: TcpStream, peer: SocketAddr, pace: Arc<Pace>, place: Option<Place>| {
+        let Some(place) = place else { return refuse(&stream) };
+        let socket = Socket::new(stream, Arc::clone(&pace), place, house.open.token());
+        house.open.spawn(connection::serve(socket, peer, pace, house.clone(), service.clone()));
+    };
+    let mut waiting = FuturesUnordered::new();
     let accepting = async {
+        let (mut turn, mut failing) = (0, false);
         loop {
-            let (stream, peer) = match accept(&sockets, &mut turn).await {
+            let accepted = tokio::select! {
+                biased;
+                Some((stream, peer, pace, place)) = waiting.next() => {
+                    admit(stream, peer, pace, place);
+                    continue;
+                }
+                accepted = accept(&sockets, &mut turn), if waiting.len() < MOST_WAITING => accepted,
+            };
+            let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) if concerns_one_connection(&error) => continue,
                 Err(error) => {
@@ -69,13 +89,14 @@ where
                 tracing::debug!(%error, "cannot set TCP_NODELAY");
             }
             let pace = Arc::new(Pace::new(house.timeouts()));
-            // The loop waits here for a free slot; further connections stay in the backlog meanwhile.
-            let Some(place) = house.places.take(peer.ip(), &pace).await else {
-                refuse(&stream);
-                continue;
-            };
-            let socket = Socket::new(stream, Arc::clone(&pace), place, house.open.token());
-            house.open.spawn(connection::serve(socket, peer, pace, house.clone(), service.clone()));
+            if let Some(place) = house.places.try_take(peer.ip(), &pace) {
+                admit(stream, peer, pace, Some(place));
+            } else {
+                waiting.push(async move {
+                    let place = house.places.take(peer.ip(), &pace).await;
+                    (stream, peer, pace, place)
+                });
+            }
         }
     };
     tokio::select! {
@@ -83,6 +104,14 @@ where
         () = house.draining.cancelled() => {}
         () = accepting => {}
     }
+    drop(sockets);
+    // Their requests may be under way, like those of idle connections.
+    let admitting = async {
+        while let Some((stream, peer, pace, place)) = waiting.next().await {
+            admit(stream, peer, pace, place);
+        }
+    };
+    let _ = tokio::time::timeout(LAST_CHANCE, admitting).await;
 }
 
 /// Sends a 503 to a client whose address has too many connections, without waiting.

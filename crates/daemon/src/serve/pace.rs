@@ -20,14 +20,15 @@
 //! `Body` lasts while the service waits for bytes of the request body: each wait at most for the body timeout, and all
 //! waits together for the body timeout plus one second per [`Timeouts::body_rate`] bytes received. Time in which the
 //! service does not read the body is not counted. After that (`Late`), the body fails with an error, and the service
-//! has [`TO_ANSWER`] to report it to the client.
+//! has [`TO_ANSWER`] to report it to the client. The body of a request that arrived on a connection in `Leaving` is late
+//! as soon as the service has to wait for it, because another client waits for the slot.
 //!
 //! All transitions except two happen while the connection's own task is polled, so checking the state after each poll
 //! misses none. The exceptions are those of [`Pace::make_room`], which wakes that task.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -89,6 +90,8 @@ pub(super) struct Pace {
     body_waited: AtomicU64,
     /// Bytes of the present body received so far.
     body_bytes: AtomicU64,
+    /// Whether the connection was chosen for eviction just before the present request arrived.
+    last: AtomicBool,
     /// Waker of the connection's task, for an eviction by another task.
     waker: AtomicWaker,
 }
@@ -97,8 +100,6 @@ pub(super) struct Pace {
 #[derive(Debug)]
 pub(super) struct Busy {
     pace: Arc<Pace>,
-    /// Whether the connection was chosen for eviction just before the request arrived.
-    last: bool,
 }
 
 // === impl Pace ===
@@ -114,6 +115,7 @@ impl Pace {
             body_since: AtomicU64::new(UNKNOWN),
             body_waited: AtomicU64::new(0),
             body_bytes: AtomicU64::new(0),
+            last: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         };
         pace.due_in(timeouts.header);
@@ -149,8 +151,8 @@ impl Pace {
         self.body_since.store(UNKNOWN, Relaxed);
         self.body_waited.store(0, Relaxed);
         self.body_bytes.store(0, Relaxed);
-        let last = self.phase.swap(BUSY, Relaxed) == LEAVING;
-        Busy { pace: Arc::clone(self), last }
+        self.last.store(self.phase.swap(BUSY, Relaxed) == LEAVING, Relaxed);
+        Busy { pace: Arc::clone(self) }
     }
 
     /// Returns `true` if a request is in progress.
@@ -159,11 +161,13 @@ impl Pace {
     }
 
     /// Records that the service waits for bytes of the body. The clock is read only if it still waits when the task's
-    /// poll ends.
+    /// poll ends. Afterwards the body [is late](Self::is_late) if the connection's slot is needed.
     pub(super) fn waits_for_body(&self) {
         if self.phase.load(Relaxed) == BUSY {
             self.body_since.store(UNKNOWN, Relaxed);
-            self.change(BUSY, BODY);
+            if self.change(BUSY, BODY) && self.last.load(Relaxed) {
+                self.give_up_body();
+            }
         }
     }
 
@@ -183,6 +187,12 @@ impl Pace {
     /// Returns `true` if the client has taken too long for the body of the present request.
     pub(super) fn is_late(&self) -> bool {
         self.phase.load(Relaxed) == LATE
+    }
+
+    /// Returns `true` if the connection is closing for its eviction: it has no request that still has to be answered in
+    /// full.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.phase.load(Relaxed), LEAVING | LATE)
     }
 
     /// Returns a timer for [`poll_overdue`](Self::poll_overdue).
@@ -295,7 +305,7 @@ fn millis(duration: Duration) -> u64 {
 impl Busy {
     /// Returns `true` if the connection has to close after this response: the body is late, or the slot is needed.
     pub(super) fn is_last(&self) -> bool {
-        self.last || self.pace.is_late()
+        self.pace.last.load(Relaxed) || self.pace.is_late()
     }
 }
 

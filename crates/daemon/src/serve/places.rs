@@ -4,6 +4,9 @@
 //! # Invariants
 //! - A connection is evicted only while the service waits for its client: for a request, or for the rest of one. A
 //!   connection whose request is being answered is never evicted.
+//! - An evicted connection that is still open after [`TO_LEAVE`] because its request has arrived meanwhile counts as
+//!   before, and may be evicted again.
+//! - Each client that waits for a slot has at most one evicted connection that has yet to close.
 //! - The table has one entry per open connection.
 
 use std::collections::HashMap;
@@ -24,7 +27,8 @@ const LOOK: Duration = Duration::from_millis(25);
 /// Maximum time a connection from this machine waits for others from this machine to become evictable.
 const LOCAL_WAIT: Duration = SPARED.saturating_mul(2);
 
-/// Time an evicted connection has to close before another one is evicted.
+/// Time an evicted connection has to close. After that another one is evicted, and it no longer counts as evicted if its
+/// request has arrived meanwhile.
 const TO_LEAVE: Duration = Duration::from_millis(100);
 
 /// Time a new connection waits for a slot before the service reports that clients are waiting.
@@ -51,6 +55,10 @@ struct Table {
     open: HashMap<u64, Holder>,
     /// Connections per address, excluding those being evicted.
     addresses: HashMap<IpAddr, usize>,
+    /// Connections being evicted, with the time of their eviction.
+    leaving: HashMap<u64, Instant>,
+    /// Number of clients that wait for a slot.
+    waiting: usize,
     warned: Option<Instant>,
 }
 
@@ -58,8 +66,13 @@ struct Table {
 struct Holder {
     address: IpAddr,
     pace: Arc<Pace>,
+    /// Whether the connection is in [`Table::leaving`].
     leaving: bool,
 }
+
+/// A client that waits for a slot, counted until drop.
+#[derive(Debug)]
+struct Waiter<'a>(&'a Places);
 
 /// A slot, held until drop.
 #[derive(Debug)]
@@ -86,23 +99,34 @@ impl Places {
         }
     }
 
+    /// Takes a slot for a connection of `peer` if one is free and its address has not reached its limit.
+    pub(super) fn try_take(self: &Arc<Self>, peer: IpAddr, pace: &Arc<Pace>) -> Option<Place> {
+        let address = group(peer);
+        if !self.table().has_room(address, self.limit_of(address)) {
+            return None;
+        }
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        Some(self.open(address, pace, slot))
+    }
+
     /// Takes a slot for a connection of `peer`, waiting until one is free. Returns `None` if its address has reached
     /// its limit.
     pub(super) async fn take(self: &Arc<Self>, peer: IpAddr, pace: &Arc<Pace>) -> Option<Place> {
-        // All loopback addresses count as one client. They are handled before `network`, whose /64 prefix of ::1 would
-        // cover other addresses.
-        let is_local = peer.to_canonical().is_loopback();
-        let address = if is_local { Ipv4Addr::LOCALHOST.into() } else { network(peer) };
+        let address = group(peer);
         if !self.room_for(address).await {
             return None;
         }
         let slot = self.slot().await?;
+        Some(self.open(address, pace, slot))
+    }
+
+    fn open(self: &Arc<Self>, address: IpAddr, pace: &Arc<Pace>, slot: OwnedSemaphorePermit) -> Place {
         let mut table = self.table();
         table.last += 1;
         let key = table.last;
         table.open.insert(key, Holder { address, pace: Arc::clone(pace), leaving: false });
         *table.addresses.entry(address).or_default() += 1;
-        Some(Place { key, places: Arc::clone(self), _slot: slot })
+        Place { key, places: Arc::clone(self), _slot: slot }
     }
 
     /// Returns `true` if clients have to wait because every slot belongs to a connection that is being served.
@@ -110,19 +134,26 @@ impl Places {
         self.full.load(Relaxed)
     }
 
-    /// Returns `true` if an address may have one more connection, evicting one of its own if necessary.
+    /// Returns the maximum number of connections of an address.
+    fn limit_of(&self, address: IpAddr) -> usize {
+        if address.is_loopback() { self.per_loopback } else { self.per_address }
+    }
+
+    /// Returns `true` if an address may have one more connection, evicting its own ones if necessary.
     async fn room_for(&self, address: IpAddr) -> bool {
-        let (most, wait) =
-            if address.is_loopback() { (self.per_loopback, LOCAL_WAIT) } else { (self.per_address, Duration::ZERO) };
+        let most = self.limit_of(address);
         if most >= self.max {
             // The address has no limit of its own, only that of the slots.
             return true;
         }
+        let wait = if address.is_loopback() { LOCAL_WAIT } else { Duration::ZERO };
         let deadline = Instant::now() + wait;
         loop {
             {
                 let mut table = self.table();
-                if table.addresses.get(&address).is_none_or(|open| *open < most) || table.make_room(Some(address)) {
+                table.count_again();
+                while !table.has_room(address, most) && table.make_room(Some(address)) {}
+                if table.has_room(address, most) {
                     return true;
                 }
                 if Instant::now() >= deadline {
@@ -141,11 +172,13 @@ impl Places {
             return Some(slot);
         }
         let since = Instant::now();
-        // A connection evicted because of its address's limit frees a slot, too.
-        let mut told = self.table().has_leaving().then_some(since);
+        let _waiter = Waiter::new(self);
         loop {
-            if told.is_none_or(|told| told.elapsed() >= TO_LEAVE) && self.table().make_room(None) {
-                told = Some(Instant::now());
+            {
+                let mut table = self.table();
+                table.count_again();
+                // A connection evicted because of its address's limit frees a slot, too.
+                while table.about_to_close() < table.waiting && table.make_room(None) {}
             }
             if let Ok(slot) = timeout(LOOK, Arc::clone(&self.slots).acquire_owned()).await {
                 if self.full.swap(false, Relaxed) {
@@ -173,6 +206,11 @@ impl Places {
 // === impl Table ===
 
 impl Table {
+    /// Returns `true` if an address has fewer than `most` connections.
+    fn has_room(&self, address: IpAddr, most: usize) -> bool {
+        self.addresses.get(&address).is_none_or(|open| *open < most)
+    }
+
     /// Evicts the connection that has waited the longest, idle ones first; considers one address, or all with `None`.
     /// Returns `false` if there is no candidate.
     fn make_room(&mut self, address: Option<IpAddr>) -> bool {
@@ -189,15 +227,30 @@ impl Table {
             if holder.pace.make_room(waiting) {
                 holder.leaving = true;
                 let address = holder.address;
+                self.leaving.insert(key, now);
                 self.leave(address);
                 return true;
             }
         }
     }
 
-    /// Returns `true` if an evicted connection is still open.
-    fn has_leaving(&self) -> bool {
-        self.open.values().any(|holder| holder.leaving)
+    /// Returns the number of evicted connections that are expected to close within [`TO_LEAVE`].
+    fn about_to_close(&self) -> usize {
+        self.leaving.values().filter(|evicted| evicted.elapsed() < TO_LEAVE).count()
+    }
+
+    /// Counts evicted connections again that are still open because their requests have arrived meanwhile.
+    fn count_again(&mut self) {
+        let Self { open, addresses, leaving, .. } = self;
+        leaving.retain(|key, evicted| {
+            let Some(holder) = open.get_mut(key) else { return false };
+            let stays = evicted.elapsed() >= TO_LEAVE && !holder.pace.is_leaving();
+            if stays {
+                holder.leaving = false;
+                *addresses.entry(holder.address).or_default() += 1;
+            }
+            !stays
+        });
     }
 
     fn leave(&mut self, address: IpAddr) {
@@ -226,10 +279,33 @@ impl Table {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut table = self.places.table();
+        table.leaving.remove(&self.key);
         if let Some(holder) = table.open.remove(&self.key)
             && !holder.leaving
         {
             table.leave(holder.address);
         }
     }
+}
+
+// === impl Waiter ===
+
+impl<'a> Waiter<'a> {
+    fn new(places: &'a Places) -> Self {
+        places.table().waiting += 1;
+        Self(places)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.table().waiting -= 1;
+    }
+}
+
+/// Returns the address whose limit a client counts towards.
+fn group(peer: IpAddr) -> IpAddr {
+    // All loopback addresses count as one client. They are handled before `network`, whose /64 prefix of ::1 would cover
+    // other addresses.
+    if peer.to_canonical().is_loopback() { Ipv4Addr::LOCALHOST.into() } else { network(peer) }
 }

@@ -130,6 +130,130 @@ async fn clients_with_missing_bodies_are_answered_and_evicted() {
     assert!(is_open_after(&mut held[1], secs(1)).await);
 }
 
+/// Opens connections that are served only after their eviction, as on a busy machine: their requests have arrived, and
+/// their tasks have not been polled.
+async fn connect_late(house: &House, request: &'static [u8]) -> DuplexStream {
+    let (mut client, server) = duplex(64 << 10);
+    client.write_all(request).await.unwrap();
+    let pace = Arc::new(Pace::new(house.timeouts()));
+    let peer = SocketAddr::from(([192, 0, 2, 7], 4711));
+    let place = house.places.take(peer.ip(), &pace).await.unwrap();
+    let socket = Socket::new(server, Arc::clone(&pace), place, house.open.token());
+    let house = house.clone();
+    tokio::spawn(async move {
+        sleep(secs(1)).await;
+        while pace.waiting(tokio::time::Instant::now()).is_some() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        connection::serve(socket, peer, pace, house, service_fn(hello)).await;
+    });
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_bodies_that_arrive_during_their_eviction_hold_nobody_up() {
+    for head in &HEADS[..4] {
+        let house = house(|server| server.max_connections = 64);
+        let mut held = Vec::new();
+        for _ in 0..64 {
+            held.push(connect_late(&house, head).await);
+        }
+        sleep(secs(1)).await;
+        let since = tokio::time::Instant::now();
+        let mut fresh = Vec::new();
+        for _ in 0..48 {
+            let (mut client, _) = timeout(secs(10), connect(&house)).await.expect("nobody made room");
+            ask(&mut client, "/hello", "hello").await;
+            fresh.push(client);
+        }
+        assert!(since.elapsed() < secs(1), "{:?} for {}", since.elapsed(), head.escape_ascii());
+        let mut answered = 0;
+        for client in &mut held {
+            if let Ok(answer) = timeout(Duration::from_millis(1), read_until(client, "request_timeout.")).await {
+                assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("connection: close"), "{answer}");
+                answered += 1;
+            }
+        }
+        assert!(answered >= 48, "{answered}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whole_requests_that_arrive_during_their_eviction_are_answered() {
+    let house = house(|server| server.max_connections = 1);
+    for request in [REQUEST, b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345"] {
+        let mut first = connect_late(&house, request).await;
+        sleep(secs(1)).await;
+        let (second, _) = timeout(secs(1), connect(&house)).await.expect("nobody made room");
+        let answer = read_until(&mut first, if request == REQUEST { "hello" } else { "5 bytes" }).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+        drop(second);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evicted_connection_that_stays_counts_again() {
+    let places = Arc::new(Places::new(64, 2));
+    let house = house(|_| {});
+    let here = std::net::IpAddr::from([192, 0, 2, 1]);
+    let fresh = || Arc::new(Pace::new(house.timeouts()));
+    let (mut held, mut running) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let pace = fresh();
+        held.push((places.take(here, &pace).await.unwrap(), pace));
+    }
+    sleep(secs(1)).await;
+    // Each is evicted, and gets a request meanwhile whose answer takes long.
+    for n in 0..2 {
+        let pace = fresh();
+        held.push((places.take(here, &pace).await.expect("the oldest makes room"), pace));
+        running.extend(held.iter().filter(|(_, pace)| pace.is_leaving()).map(|(_, pace)| pace.busy()).take(1));
+        assert_eq!(running.len(), n + 1);
+    }
+    running.extend(held[2..].iter().map(|(_, pace)| pace.busy()));
+    sleep(secs(1)).await;
+    assert!(places.take(here, &fresh()).await.is_none(), "four are being answered");
+    drop(running);
+    sleep(secs(1)).await;
+    assert!(places.take(here, &fresh()).await.is_some(), "idle ones make room again");
+    drop(held);
+    assert_eq!(places.free(), 64);
+    let _both = (places.take(here, &fresh()).await.unwrap(), places.take(here, &fresh()).await.unwrap());
+    assert!(places.take(here, &fresh()).await.is_none(), "two, whose heads are on their way");
+}
+
+#[tokio::test]
+async fn a_client_whose_address_has_to_wait_does_not_keep_others_waiting() {
+    let house = house(|server| (server.max_connections, server.max_connections_per_address) = (32, 4));
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = socket.local_addr().unwrap();
+    let draining = house.draining.clone();
+    let accepting = {
+        let house = house.clone();
+        tokio::spawn(async move { accept::until_draining(vec![socket], &house, &service_fn(hello)).await })
+    };
+    let mut running = Vec::new();
+    for _ in 0..28 {
+        let mut client = TcpStream::connect(addr).await.unwrap();
+        client.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        running.push(client);
+    }
+    crate::serve::tests::until(|| house.open.len() == 2 * 28).await;
+    let since = std::time::Instant::now();
+    let mut refused = Vec::new();
+    for _ in 0..10 {
+        refused.push(TcpStream::connect(addr).await.unwrap());
+    }
+    for client in &mut refused {
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 503");
+    }
+    assert!(since.elapsed() < secs(1), "{:?}: they wait one after the other", since.elapsed());
+    draining.cancel();
+    accepting.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn connections_are_limited_per_address() {
     let places = Arc::new(Places::new(64, 4));
