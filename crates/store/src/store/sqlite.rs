@@ -274,10 +274,10 @@ impl Pools {
                 if !self.write.is_closed() {
                     self.fold_in().await?;
                 }
-                self.leave().await?;
+                within(self.close()).await?;
             }
-            // Another process has already checkpointed.
-            Lost::LogReplaced => self.leave().await?,
+            // Another process has already checkpointed, or may be about to.
+            Lost::LogReplaced | Lost::IndexDeleted | Lost::IndexReplaced => within(self.abandon()).await?,
         }
         Ok(())
     }
@@ -291,11 +291,22 @@ impl Pools {
         Ok(())
     }
 
-    /// Closes all connections before the file is reopened, because two logs at once would share one index.
-    async fn leave(&self) -> Result<(), Error> {
-        let closed = timeout(PATIENCE, self.close()).await;
-        closed.map_err(|_| Error::Unavailable("calls on the old connections did not end".into()))
+    /// Closes all connections without a checkpoint, because their index of the log may be outdated. The last connection
+    /// to close runs one, unless it is read-only: SQLite cannot lock the file exclusively then.
+    pub(super) async fn abandon(&self) {
+        // Keeps a reader open. Without any, for instance because all are closed already, there is nothing to keep.
+        let reader = self.read.acquire().await;
+        self.log.close().await;
+        self.write.close().await;
+        drop(reader);
+        self.read.close().await;
     }
+}
+
+/// Waits for connections to close before the file is reopened, because two logs at once would share one index.
+async fn within(closing: impl Future<Output = ()>) -> Result<(), Error> {
+    let closed = timeout(PATIENCE, closing).await;
+    closed.map_err(|_| Error::Unavailable("calls on the old connections did not end".into()))
 }
 
 // === impl Version ===

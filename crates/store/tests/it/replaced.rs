@@ -168,6 +168,72 @@ async fn a_replacement_that_is_not_a_database_is_left_unchanged() {
     world.go_on(&["before", "lost"], 2).await;
 }
 
+fn index_of(path: &Path) -> PathBuf {
+    path.with_extension("db-shm")
+}
+
+#[tokio::test]
+async fn without_the_index_of_its_log_nothing_is_written_until_the_file_is_opened_again() {
+    let world = World::new().await;
+    fs::remove_file(index_of(&world.path())).unwrap();
+    let error = put(&world.stores[0], "to nowhere").await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("-shm was deleted"), "{error}");
+    world.go_on(&["before", "lost"], 2).await;
+}
+
+/// Set for the second process of the following test: the path of the database.
+const PATH: &str = "SIGNALBOX_TEST_SECOND_PROCESS";
+
+/// Runs in a process of its own: writes until its standard input ends, and exits without closing the database.
+#[tokio::test]
+async fn second_process() {
+    let Ok(path) = std::env::var(PATH) else { return };
+    let store = Store::open(&format!("sqlite://{path}")).await.unwrap();
+    for n in 0..200 {
+        until(async || put(&store, &format!("second {n:03}")).await).await;
+    }
+    std::process::exit(7);
+}
+
+#[tokio::test]
+async fn processes_with_different_indexes_of_a_log_do_not_write_into_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("test.db");
+    let url = format!("sqlite://{}", path.display());
+    for closes_at_once in [false, true] {
+        let store = Store::open(&url).await.unwrap();
+        for n in 0..50 {
+            put(&store, &format!("first {n:03}")).await.unwrap();
+        }
+        fs::remove_file(index_of(&path)).unwrap();
+        // The other process creates another index, and dies with its data in the log.
+        let second = tokio::task::spawn_blocking({
+            let path = path.clone();
+            move || {
+                let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+                command.args(["--exact", "replaced::second_process"]).env(PATH, path).output().unwrap()
+            }
+        });
+        let output = second.await.unwrap();
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+        if !closes_at_once {
+            let error = put(&store, "to nowhere").await.unwrap_err();
+            assert!(error.is_transient() && error.to_string().contains("-shm was replaced"), "{error}");
+            until(async || put(&store, "first after").await).await;
+        }
+        store.close().await;
+        let later = Store::open(&url).await.unwrap();
+        let found = keys(&later).await;
+        let count = |start: &str| found.iter().filter(|key| key.starts_with(start)).count();
+        assert_eq!((count("first 0"), count("second "), count("to nowhere")), (50, 200, 0), "{closes_at_once}");
+        later.close().await;
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let check: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(check, "ok", "{closes_at_once}");
+        connection.close().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn rows_in_a_deleted_wal_are_saved() {
     let world = World::new().await;

@@ -118,7 +118,11 @@ impl Database {
         // Waits for a concurrent attempt to reopen the file.
         let _turn = self.0.turn.lock().await;
         let pools = self.pools();
-        pools.close().await;
+        if pools.linked.as_ref().and_then(|linked| linked.lost()).is_some_and(Lost::is_outdated) {
+            pools.abandon().await;
+        } else {
+            pools.close().await;
+        }
         // Otherwise the next process would use the log for the file that has this name now.
         if let Some(linked) = &pools.linked
             && linked.lost() == Some(Lost::Replaced)
@@ -183,7 +187,7 @@ impl Database {
         *self.0.pools.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pools);
         self.0.reopened.fetch_add(1, Ordering::Release);
         self.0.is_lost.store(false, Ordering::Relaxed);
-        tracing::warn!(path = %linked.path().display(), "database reopened, its file was replaced");
+        tracing::warn!(path = %linked.path().display(), "database reopened, a file of it was deleted or replaced");
         if timeout(LEAVE, old.close()).await.is_err() {
             tracing::warn!("calls on the replaced database did not end in time and are no longer awaited");
         }

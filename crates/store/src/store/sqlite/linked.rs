@@ -1,7 +1,8 @@
 //! Checks whether the open file is still the file with its name.
 //!
 //! A file that was deleted or replaced stays open and writable, but all of its data are lost when the last process
-//! closes it. Therefore a write only counts after a check that the name still refers to the open file and to its log.
+//! closes it. Therefore a write only counts after a check that the name still refers to the open file, to its log, and to
+//! the index of the log: processes with different indexes would overwrite each other's pages.
 
 use std::fs;
 use std::io;
@@ -37,6 +38,11 @@ pub(super) enum Lost {
     LogDeleted,
     /// The database file is unchanged, but its log was replaced.
     LogReplaced,
+    /// The database file and its log are unchanged, but the index of the log was deleted. The next process to open the
+    /// file creates another one.
+    IndexDeleted,
+    /// The database file and its log are unchanged, but the index of the log was replaced.
+    IndexReplaced,
 }
 
 /// The metadata of a file, which change while it is written.
@@ -45,6 +51,16 @@ pub(super) struct Look {
     identity: Option<Identity>,
     bytes: u64,
     modified: Option<SystemTime>,
+}
+
+// === impl Lost ===
+
+impl Lost {
+    /// Returns whether another process may have written to the log in a way that the open connections do not know. They
+    /// must not copy anything from the log into the file then.
+    pub(super) const fn is_outdated(self) -> bool {
+        matches!(self, Self::LogReplaced | Self::IndexDeleted | Self::IndexReplaced)
+    }
 }
 
 // === impl Linked ===
@@ -72,7 +88,7 @@ impl Linked {
         }
     }
 
-    /// Returns whether the names refer to other files, or to none. Costs two calls of `stat`. A name that cannot be
+    /// Returns whether the names refer to other files, or to none. Costs three calls of `stat`. A name that cannot be
     /// looked up for another reason, such as a missing permission, counts as unchanged.
     pub(super) fn lost(&self) -> Option<Lost> {
         let opened = self.file?;
@@ -82,11 +98,16 @@ impl Linked {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Lost::Deleted),
             Err(_) => return None,
         }
-        let log = *self.wal.get()?;
-        match identity(&self.beside("-wal")) {
-            Ok(Some(found)) if found == log => None,
-            Ok(_) => Some(Lost::LogReplaced),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Lost::LogDeleted),
+        self.lost_beside(&self.wal, "-wal", Lost::LogDeleted, Lost::LogReplaced)
+            .or_else(|| self.lost_beside(&self.shm, "-shm", Lost::IndexDeleted, Lost::IndexReplaced))
+    }
+
+    fn lost_beside(&self, opened: &OnceLock<Identity>, suffix: &str, deleted: Lost, replaced: Lost) -> Option<Lost> {
+        let opened = *opened.get()?;
+        match identity(&self.beside(suffix)) {
+            Ok(Some(found)) if found == opened => None,
+            Ok(_) => Some(replaced),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(deleted),
             Err(_) => None,
         }
     }
@@ -104,6 +125,8 @@ impl Linked {
             Lost::Replaced => format!("{path} was replaced by another file"),
             Lost::LogDeleted => format!("{path}-wal was deleted"),
             Lost::LogReplaced => format!("{path}-wal was replaced by another file"),
+            Lost::IndexDeleted => format!("{path}-shm was deleted"),
+            Lost::IndexReplaced => format!("{path}-shm was replaced by another file"),
         };
         Error::Unavailable(
             format!("db_replaced: {what} while it was in use. Put the database back, or restore a backup with `mv`")
@@ -158,4 +181,36 @@ fn of(metadata: &fs::Metadata) -> Option<Identity> {
 #[cfg(not(unix))]
 fn of(_metadata: &fs::Metadata) -> Option<Identity> {
     None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_the_three_files_is_missed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.db");
+        for (suffix, deleted, replaced) in [
+            ("", Lost::Deleted, Lost::Replaced),
+            ("-wal", Lost::LogDeleted, Lost::LogReplaced),
+            ("-shm", Lost::IndexDeleted, Lost::IndexReplaced),
+        ] {
+            for suffix in ["", "-wal", "-shm"] {
+                fs::write(directory.path().join(format!("x.db{suffix}")), "x").unwrap();
+            }
+            let linked = Linked::new(&path).unwrap();
+            linked.note_log();
+            assert_eq!(linked.lost(), None);
+            let own = linked.beside(suffix);
+            let aside = directory.path().join("aside");
+            fs::rename(&own, &aside).unwrap();
+            assert_eq!(linked.lost(), Some(deleted));
+            assert!(linked.error(deleted).to_string().contains(&format!("x.db{suffix} was deleted")));
+            fs::write(&own, "another").unwrap();
+            assert_eq!(linked.lost(), Some(replaced));
+            fs::rename(&aside, &own).unwrap();
+            assert_eq!(linked.lost(), None, "it is back");
+        }
+    }
 }
