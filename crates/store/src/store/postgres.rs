@@ -20,7 +20,8 @@ pub(super) async fn open(url: &str) -> Result<PgPool, Error> {
     let options = PgConnectOptions::from_str(url)?
         .application_name("signalbox")
         .options([("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "60s")]);
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+    let pool =
+        PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).acquire_slow_threshold(PATIENCE);
     let pool = release::postgres(pool).connect_with(options).await?;
     let mut tx = Transaction::Postgres(pool.begin().await?);
     lock(&mut tx, MIGRATION_LOCK).await?;

@@ -188,6 +188,8 @@ fn pool(connections: u32) -> PoolOptions<Sqlite> {
         .max_connections(connections)
         .min_connections(1)
         .acquire_timeout(PATIENCE)
+        // A caller that waits longer gets an error; a warning for each one that waits almost as long adds nothing.
+        .acquire_slow_threshold(PATIENCE)
         .idle_timeout(None)
         .max_lifetime(None)
 }
