@@ -29,6 +29,7 @@ mod pool;
 mod recent;
 mod record;
 mod recovery;
+mod rescue;
 mod retention;
 mod segment;
 mod sync;
@@ -111,8 +112,7 @@ struct Inner {
     status: Arc<Status>,
     /// Syncs files to disk; present only with [`Durability::Power`].
     syncer: Option<Syncer>,
-    /// Lock of this process's directory, held as long as the process lives.
-    _lock: File,
+    pool: Arc<Pool>,
 }
 
 #[derive(Debug)]
@@ -202,16 +202,16 @@ impl Journal {
     /// cannot be spawned.
     pub fn open(data_dir: &Path, instance: &str, shards: usize, config: JournalConfig) -> io::Result<(Self, Loader)> {
         let dir = instance_dir(data_dir, instance);
-        let lock = lock::claim(&dir)?;
         let (to_loader, from_writers) = mpsc::channel();
         let status = Arc::new(Status::default());
         let spare = if config.enabled { shards.max(1) + 1 } else { 0 };
+        // Takes the lock of the directory, which is held as long as the process lives.
         let pool = Arc::new(Pool::new(&dir, config.free_segments(), spare)?);
         let loader = Loader::new(&dir, from_writers, Arc::clone(&status), Arc::clone(&pool));
         let writer = || SegmentWriter::new(config.segment_bytes.bytes(), Arc::clone(&pool));
         let shards = (0..shards.max(1)).map(|_| Mutex::new(Shard { writer: writer(), scratch: Vec::new() })).collect();
         let syncer = (config.enabled && config.durability == Durability::Power).then(Syncer::spawn).transpose()?;
-        Ok((Self(Arc::new(Inner { config, shards, to_loader, status, syncer, _lock: lock })), loader))
+        Ok((Self(Arc::new(Inner { config, shards, to_loader, status, syncer, pool })), loader))
     }
 
     /// Records that a request has arrived.
@@ -260,10 +260,10 @@ impl Journal {
         self.0.status.backlog.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the last append failed.
+    /// Returns whether the last append failed, or files of the journal were deleted and cannot be written again.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.0.status.failing.load(Ordering::Relaxed)
+        self.0.status.failing.load(Ordering::Relaxed) || self.0.pool.used.is_failing()
     }
 
     /// Returns the status of the loader.

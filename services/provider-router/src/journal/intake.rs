@@ -17,7 +17,6 @@ use super::{
     pool::Pool,
     recent::{Recent, Shared},
     record::{End, Kind, Record},
-    recovery,
     segment::Segment,
     tail::{Place, Tail, Window},
     transcript::Transcript,
@@ -236,7 +235,7 @@ impl Intake {
             if !stays {
                 freed += tail.segment.len();
                 self.set_aside += u64::from(tail.keep);
-                discard(tail, pool);
+                tail.discard(pool);
             }
             stays
         });
@@ -382,23 +381,5 @@ impl Intake {
     fn reread(&mut self, number: SegmentNo, place: Place) -> io::Result<Record<'_>> {
         let tail = self.tails.get(&number).ok_or(io::ErrorKind::NotFound)?;
         tail.reread(&self.buffer, &mut self.spare, place)
-    }
-}
-
-fn discard(tail: &Tail, pool: &Pool) {
-    let path = &tail.segment.file.path;
-    let result = if tail.keep {
-        recovery::set_aside(path)
-    } else if tail.segment.left_behind {
-        std::fs::remove_file(path)
-    } else {
-        pool.put(tail.segment.file.clone()).or_else(|file| std::fs::remove_file(file.path))
-    };
-    if let Err(error) = result {
-        tracing::warn!(
-            %error,
-            path = %path.display(),
-            "cannot remove a loaded segment, loading it again has no effect"
-        );
     }
 }

@@ -164,6 +164,7 @@ impl Work {
         self.surveyed = Instant::now();
         loop {
             self.receive();
+            self.loader.pool.used.rescue(&self.loader.pool);
             let mut since = Instant::now();
             loop {
                 self.intake.courteous = self.is_near();
@@ -323,6 +324,7 @@ impl Work {
 
     /// Waits [`RETRY`] for the database, unless the loader has been told to stop.
     fn wait(&self) -> Result<(), GaveUp> {
+        self.loader.pool.used.rescue(&self.loader.pool);
         if self.give_up.load(Ordering::Relaxed) {
             return Err(GaveUp);
         }

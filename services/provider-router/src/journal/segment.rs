@@ -22,7 +22,7 @@ use std::{
 
 use signalbox_private_files::{self as private_files, open_regular, tighten};
 
-use super::{pool::Pool, record::seal};
+use super::{lock, pool::Pool, record::seal};
 use crate::clock;
 
 const MAGIC: [u8; 8] = *b"signalbx";
@@ -66,6 +66,8 @@ pub(crate) struct SegmentFile {
     pub(crate) path: PathBuf,
     pub(crate) reader: Arc<File>,
     writer: Arc<File>,
+    /// See [`Pool::has_lost`].
+    epoch: u64,
 }
 
 /// Appends records to the current segment of one shard.
@@ -109,7 +111,7 @@ impl Segment {
         }
         let file = Arc::new(file);
         Ok(LeftBehind::Segment(Self {
-            file: SegmentFile { path, reader: Arc::clone(&file), writer: Arc::clone(&file) },
+            file: SegmentFile { path, reader: Arc::clone(&file), writer: Arc::clone(&file), epoch: 0 },
             generation,
             written: AtomicU64::new(file.metadata()?.len()),
             sealed: AtomicBool::new(true),
@@ -137,10 +139,37 @@ impl Segment {
 
 impl SegmentFile {
     /// Creates an empty file.
-    pub(super) fn create(path: PathBuf) -> io::Result<Self> {
+    pub(super) fn create(path: PathBuf, epoch: u64) -> io::Result<Self> {
         let writer = Arc::new(private_files::options().write(true).create_new(true).open(&path)?);
         let reader = Arc::new(open_regular(OpenOptions::new().read(true), &path)?);
-        Ok(Self { path, reader, writer })
+        Ok(Self { path, reader, writer, epoch })
+    }
+
+    /// Returns whether the file has no name any more.
+    #[cfg(unix)]
+    pub(super) fn is_deleted(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        self.writer.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
+    /// Returns whether the file has no name any more.
+    #[cfg(not(unix))]
+    pub(super) fn is_deleted(&self) -> bool {
+        !self.is_in_place()
+    }
+
+    /// Returns whether the path still refers to the file.
+    pub(super) fn is_in_place(&self) -> bool {
+        lock::is_at(&self.path, &self.writer)
+    }
+
+    /// Returns which one of the directories of the pool the file was created in.
+    pub(super) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn writer(&self) -> &File {
+        &self.writer
     }
 
     /// Overwrites the header, so that the file counts as empty.
@@ -170,13 +199,14 @@ impl SegmentWriter {
             let written = segment.written();
             written > HEADER_LEN && written + len > self.max_len
         });
-        if full {
+        if full || self.open.as_ref().is_some_and(|segment| self.pool.has_lost(&segment.file)) {
             self.leave();
         }
         let (opened, segment) = match &self.open {
             Some(segment) => (None, segment),
             None => {
                 let segment = Arc::new(self.begin()?);
+                self.pool.used.add(&segment);
                 (Some(Arc::clone(&segment)), self.open.insert(segment) as &_)
             }
         };
@@ -322,16 +352,23 @@ mod tests {
     /// Runs where a directory can be removed while files in it are open.
     #[cfg(unix)]
     #[test]
-    fn with_a_deleted_directory_open_segments_are_filled_and_then_writes_fail() {
+    fn a_deleted_directory_is_created_again_or_writes_fail() {
         let dir = tempfile::tempdir().unwrap();
         let gone = dir.path().join("gone");
         std::fs::create_dir(&gone).unwrap();
         let mut writer = writer(&gone, 64);
         std::fs::remove_dir_all(&gone).unwrap();
-        assert!(append(&mut writer, &[0; 40]).is_some());
+        let opened = append(&mut writer, b"x").unwrap();
+        assert!(opened.file.path.exists() && gone.join("lock").exists(), "it was created again");
+        // Without the file alone, and without the whole directory.
+        std::fs::remove_file(&opened.file.path).unwrap();
+        let second = append(&mut writer, b"x").unwrap();
+        assert!(opened.is_sealed() && second.file.path.exists());
+        std::fs::remove_dir_all(&gone).unwrap();
+        std::fs::write(&gone, "no directory").unwrap();
         assert!(writer.append(&mut front(b"x"), b"x").is_err());
-        std::fs::create_dir(&gone).unwrap();
-        assert!(append(&mut writer, b"x").is_some());
+        std::fs::remove_file(&gone).unwrap();
+        assert!(append(&mut writer, b"x").unwrap().file.path.exists());
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::{
+    pool::Pool,
     record::{Decoded, Record, decode, decoded, plausible},
+    recovery,
     segment::{HEADER_LEN, Segment},
 };
 
@@ -127,6 +129,30 @@ impl Tail {
     /// Returns whether the segment is sealed and has been read to its end.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.segment.is_sealed() && self.position == self.segment.written()
+    }
+
+    /// Returns the exhausted segment's file to `pool`, or removes it, or sets it aside.
+    pub(crate) fn discard(&self, pool: &Pool) {
+        let segment = &*self.segment;
+        let file =
+            if segment.left_behind { Some(segment.file.clone()) } else { pool.used.remove(segment, self.keep, pool) };
+        // Nothing is left of a file that was deleted meanwhile.
+        let Some(file) = file else { return };
+        let path = file.path.clone();
+        let result = if self.keep {
+            recovery::set_aside(&path)
+        } else if segment.left_behind {
+            std::fs::remove_file(&path)
+        } else {
+            pool.put(file).or_else(|file| std::fs::remove_file(file.path))
+        };
+        if let Err(error) = result {
+            tracing::warn!(
+                %error,
+                path = %path.display(),
+                "cannot remove a loaded segment, loading it again has no effect"
+            );
+        }
     }
 
     fn fill(&self, buffer: &mut Window, offset: u64, len: usize) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! Tests of the journal with a real database file.
 
+#[cfg(unix)]
+mod deleted;
 mod segments;
 #[cfg(unix)]
 mod strangers;
@@ -160,7 +162,7 @@ async fn the_next_process_loads_the_journal_of_a_dead_one() {
     cut.part(&event("half an answer"));
     std::mem::forget(cut);
     // The kernel would close a dead process's files; here the lock has to be released explicitly.
-    journal.0._lock.unlock().unwrap();
+    journal.0.pool.unlock();
     let torn = world.segments("dead").pop().unwrap();
     let mut bytes = std::fs::read(&torn).unwrap();
     bytes.extend_from_slice(&[90, 0, 0, 0, 1, 2, 3]);
