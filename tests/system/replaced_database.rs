@@ -2,13 +2,14 @@
 
 use std::{fs, path::PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use signalbox_harness::eventually;
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::{
     catalog::database,
-    gateway::{Gateway, logged, recorded_text, request_id},
+    gateway::{CHAT, Gateway, chat, logged, recorded_text, request_id},
+    lone_router::LoneRouter,
 };
 
 async fn health(gateway: &Gateway) -> Value {
@@ -118,4 +119,47 @@ async fn fc_44_services_wait_for_a_deleted_database() {
     a_provider_is_added(&gateway, "after").await;
     health_becomes(&gateway, "ok").await;
     all_are_logged_once(&gateway, &ids, before).await;
+}
+
+#[tokio::test]
+async fn a_deleted_index_of_the_log_damages_nothing_when_a_child_opens_the_database_again() {
+    let gateway = Gateway::start().await;
+    let before = logged(&gateway.stack).await;
+    let mut ids = ask(&gateway, 3).await;
+    for service in ["provider-router", "qwen-proxy"] {
+        fs::remove_file(file(&gateway).with_extension("db-shm")).unwrap();
+        gateway.stack.api.post("/api/proxy/restart", &json!({"service": service})).await.expect(200);
+        ids.extend(ask(&gateway, 20).await);
+        a_provider_is_added(&gateway, &format!("after-{service}")).await;
+        health_becomes(&gateway, "ok").await;
+    }
+    all_are_logged_once(&gateway, &ids, before).await;
+    let mut reader = database(&gateway.stack.home).await;
+    let check: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut reader).await.unwrap();
+    assert_eq!(check, "ok");
+}
+
+#[tokio::test]
+async fn a_deleted_journal_loses_no_answered_request() {
+    let mut lone = LoneRouter::configured("").await;
+    let data = lone.home().data();
+    lone.recorded(&request_id(&lone.client().post(CHAT, &chat("fake/m", false)).await.expect(200))).await;
+    let (database, aside) = (data.join("signalbox.db"), data.join("aside.db"));
+    fs::rename(&database, &aside).unwrap();
+    let mut ids = Vec::new();
+    for n in 0..10 {
+        ids.push(request_id(&lone.client().post(CHAT, &chat("fake/m", false)).await.expect(200)));
+        if n == 4 {
+            fs::remove_dir_all(data.join("journal")).unwrap();
+        }
+    }
+    // What was written before the deletion is copied within a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(lone.health().await["journal"]["status"], "ok");
+    lone.kill9().await;
+    fs::rename(&aside, &database).unwrap();
+    lone.start_again().await;
+    for id in &ids {
+        lone.recorded(id).await;
+    }
 }
