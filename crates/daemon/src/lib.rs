@@ -75,6 +75,7 @@ pub mod telemetry;
 pub mod terminal;
 mod user;
 pub mod variables;
+mod wall_clock;
 
 pub use allocator::{ALLOCATOR, Allocator};
 pub use args::{CommonArgs, parse_args, parse_args_from};
@@ -97,6 +98,7 @@ pub use stdout::Stdout;
 pub use telemetry::LogHandle;
 pub use user::user_name;
 pub use variables::variable;
+pub use wall_clock::{Verdict, WallClock};
 
 /// Description of a binary, passed to [`run`](fn@run) and [`run_command`].
 #[derive(Clone, Copy, Debug)]

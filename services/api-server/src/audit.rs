@@ -3,11 +3,13 @@
 //! The changes themselves are recorded by the database, in the transaction that makes them. The other requests are
 //! recorded by a separate task, so that commands to the children do not wait for the database.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http::StatusCode;
-use signalbox_store::Store;
-use signalbox_store::audit::{self, Actor};
+use signalbox_daemon::{Verdict, WallClock};
+use signalbox_store::audit::{self, Actor, Filter};
+use signalbox_store::{Page, Store};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +20,8 @@ const QUEUE: usize = 1024;
 const EVERY: Duration = Duration::from_secs(3600);
 /// Maximum entries deleted by one statement, so that other writers can proceed in between.
 const BATCH: i64 = 500;
+/// Name of the file that stores the last trusted time.
+const CLOCK: &str = "audit.clock";
 
 /// Handle that queues notes. Clones share the queue.
 #[derive(Clone, Debug)]
@@ -30,6 +34,10 @@ pub struct Writer {
     notes: mpsc::Receiver<Note>,
     /// Retention of entries; zero: for ever.
     keep: Duration,
+    /// Nothing is deleted while it is not trusted.
+    clock: WallClock,
+    /// Wall time at the start, in Unix milliseconds.
+    started_ms: i64,
 }
 
 #[derive(Debug)]
@@ -39,11 +47,13 @@ struct Note {
     at_ms: i64,
 }
 
-/// Creates an auditor, and the writer that has to be [run](Writer::run) for it.
+/// Creates an auditor, and the writer that has to be [run](Writer::run) for it. `data_dir` is the directory of the file
+/// that stores the last trusted time.
 #[must_use]
-pub fn open(store: Store, keep: Duration) -> (Auditor, Writer) {
+pub fn open(store: Store, keep: Duration, data_dir: &Path) -> (Auditor, Writer) {
     let (sender, notes) = mpsc::channel(QUEUE);
-    (Auditor(sender), Writer { store, notes, keep })
+    let clock = WallClock::new(Some(data_dir.join(CLOCK)));
+    (Auditor(sender), Writer { store, notes, keep, clock, started_ms: now_ms() })
 }
 
 // === impl Auditor ===
@@ -71,7 +81,7 @@ impl Writer {
                     Some(note) => self.write(&note).await,
                     None => return,
                 },
-                _ = ticks.tick() => self.forget().await,
+                _ = ticks.tick() => self.forget(now_ms()).await,
                 () = closing.cancelled() => break,
             }
         }
@@ -86,13 +96,14 @@ impl Writer {
         }
     }
 
-    async fn forget(&self) {
+    /// Deletes the entries that are too old at the wall time `now_ms`.
+    async fn forget(&mut self, now_ms: i64) {
         let Ok(keep) = i64::try_from(self.keep.as_millis()) else { return };
-        if keep == 0 {
+        if keep == 0 || !self.believes(now_ms).await {
             return;
         }
         loop {
-            match audit::delete_before(&self.store, now_ms().saturating_sub(keep), BATCH).await {
+            match audit::delete_before(&self.store, now_ms.saturating_sub(keep), BATCH).await {
                 Ok(deleted) if deleted < BATCH.unsigned_abs() => return,
                 Ok(_) => {}
                 Err(error) => {
@@ -102,8 +113,80 @@ impl Writer {
             }
         }
     }
+
+    /// Returns whether the wall clock is trusted; logs a warning when it stops being so.
+    async fn believes(&mut self, now_ms: i64) -> bool {
+        // The entries of this run have the time of the clock that is to be checked.
+        let newest = if self.clock.needs_newest() { newest(&self.store, self.started_ms).await } else { Ok(None) };
+        let Ok(newest) = newest else { return false };
+        match self.clock.check(now_ms, newest) {
+            Verdict::Believed => true,
+            Verdict::Ahead { by, new } => {
+                if new {
+                    tracing::warn!(
+                        days = by.as_secs() / 86_400,
+                        hours = by.as_secs() / 3600 % 24,
+                        "the clock jumped ahead: nothing is deleted from the audit log. Put the clock right; a time that goes on \
+                         without another jump is believed after a day"
+                    );
+                }
+                false
+            }
+        }
+    }
+}
+
+/// Returns the time of the newest entry before `until_ms`.
+async fn newest(store: &Store, until_ms: i64) -> Result<Option<i64>, signalbox_store::Error> {
+    let filter = Filter { until: Some(until_ms), ..Filter::default() };
+    let listed = audit::list(store, &filter, Page { limit: 1, offset: 0 }).await?;
+    Ok(listed.items.first().map(|entry| entry.at))
 }
 
 fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use signalbox_store::audit::RequestLine;
+
+    use super::*;
+
+    const DAY: i64 = 24 * 3600 * 1000;
+
+    async fn entries(store: &Store) -> u64 {
+        audit::list(store, &Filter::default(), Page { limit: 1, offset: 0 }).await.unwrap().total.try_into().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_ahead_deletes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let line = RequestLine { id: "x".to_owned(), method: "POST".to_owned(), path: "/".to_owned() };
+        let actor = Actor { name: "cli:x".to_owned(), request: Some(line) };
+        audit::note(&store, &actor, 200, now_ms()).await.unwrap();
+        let before = entries(&store).await;
+        let keep = Duration::from_secs(365 * 24 * 3600);
+        let writer = |started_ms: i64| {
+            let (_, writer) = open(store.clone(), keep, directory.path());
+            Writer { started_ms, ..writer }
+        };
+        // With and without a stored time, at the start and while it runs.
+        for stored in [false, true] {
+            let ahead = now_ms() + 400 * DAY;
+            writer(ahead).forget(ahead).await;
+            assert_eq!(entries(&store).await, before, "{stored}");
+            let mut running = writer(now_ms() + 1);
+            running.forget(now_ms() + 1).await;
+            running.forget(ahead).await;
+            assert_eq!(entries(&store).await, before, "{stored}");
+        }
+        assert!(directory.path().join(CLOCK).exists());
+        // A clock that is trusted deletes.
+        std::fs::write(directory.path().join(CLOCK), (now_ms() + 399 * DAY).to_string()).unwrap();
+        let mut later = writer(now_ms() + 400 * DAY);
+        later.forget(now_ms() + 400 * DAY).await;
+        assert_eq!(entries(&store).await, 0);
+    }
 }

@@ -160,7 +160,7 @@ async fn work(
         shutdown: context.shutdown.clone(),
     };
     let listen = &common.server;
-    let (auditor, writer) = audit::open(app.store.clone(), config.audit.keep.get());
+    let (auditor, writer) = audit::open(app.store.clone(), config.audit.keep.get(), &common.data_dir);
     let audited = CancellationToken::new();
     let writer = tokio::spawn(writer.run(audited.clone()));
     let entrance = Entrance {

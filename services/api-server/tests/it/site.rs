@@ -179,7 +179,7 @@ impl Site {
             shutdown: Shutdown::new(),
         };
         let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();
-        let (auditor, writer) = audit::open(store.clone(), std::time::Duration::ZERO);
+        let (auditor, writer) = audit::open(store.clone(), std::time::Duration::ZERO, dir.path());
         // The task ends with the last auditor.
         tokio::spawn(writer.run(CancellationToken::new()));
         let entrance = Entrance {

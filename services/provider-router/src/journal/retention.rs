@@ -1,32 +1,26 @@
 //! Deletes expired rows and bodies in small steps, between two batches of the loader.
 //!
 //! The loader's thread does both, so that the two writers never wait for each other. Expiry depends on the wall clock,
-//! so a clock that jumped ahead is not trusted: see [`clock`].
+//! so a clock that jumped ahead is not trusted: see [`WallClock`].
 
-mod clock;
-
-use std::{
-    io::{Read as _, Write as _},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use serde::Deserialize;
-use signalbox_daemon::config::{Duration, Size};
+use signalbox_daemon::{
+    Verdict, WallClock,
+    config::{Duration, Size},
+};
 use signalbox_store::{
     Error, Store,
     retention::{self, Policy, Removed},
 };
 use tokio::time::Instant;
 
-use self::clock::{Clock, Verdict};
 use super::recovery::CLOCK_EXTENSION;
 use crate::clock::{millis, unix_ms};
 
 /// Interval between two checks for expired rows.
 const PERIOD: std::time::Duration = std::time::Duration::from_secs(60);
-
-/// Interval at which the current time is stored.
-const REMEMBER: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// Section `[retention]` of the configuration. Zero means no limit.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -45,18 +39,14 @@ pub struct RetentionConfig {
 pub(crate) struct Retention {
     config: RetentionConfig,
     due: Instant,
-    clock: Clock,
-    /// File that stores the last trusted time.
-    remembered: Option<PathBuf>,
-    /// Time at which the file was last written.
-    written: Option<Instant>,
+    clock: WallClock,
 }
 
 impl Retention {
     /// Creates the scheduler. `journal` is the directory of the file that stores the last trusted time across restarts.
     pub(crate) fn new(config: RetentionConfig, journal: Option<&Path>) -> Self {
         let remembered = journal.map(|journal| journal.join("retention").with_extension(CLOCK_EXTENSION));
-        Self { config, due: Instant::now(), clock: Clock::default(), remembered, written: None }
+        Self { config, due: Instant::now(), clock: WallClock::new(remembered) }
     }
 
     /// Deletes a small batch, when due. Rows that cannot be deleted now are left for the next step.
@@ -82,24 +72,10 @@ impl Retention {
 
     /// Returns whether the wall clock is trusted; logs a warning when it stops being so.
     async fn believes(&mut self, store: &Store, now_ms: i64) -> bool {
-        let now = Instant::now();
-        let verdict = if self.clock.is_new() {
-            let last = match self.remembered_ms() {
-                Some(last) => Some(last),
-                None => match retention::newest(store).await {
-                    Ok(newest) => newest,
-                    Err(_) => return false,
-                },
-            };
-            self.clock.start(last, now_ms, now)
-        } else {
-            self.clock.look(now_ms, now)
-        };
-        match verdict {
-            Verdict::Believed => {
-                self.remember(now_ms, now);
-                true
-            }
+        let newest = if self.clock.needs_newest() { retention::newest(store).await } else { Ok(None) };
+        let Ok(newest) = newest else { return false };
+        match self.clock.check(now_ms, newest) {
+            Verdict::Believed => true,
             Verdict::Ahead { by, new } => {
                 if new {
                     tracing::warn!(
@@ -112,26 +88,6 @@ impl Retention {
                 false
             }
         }
-    }
-
-    fn remembered_ms(&self) -> Option<i64> {
-        let mut text = String::new();
-        let file =
-            signalbox_private_files::open_regular(std::fs::OpenOptions::new().read(true), self.remembered.as_ref()?);
-        std::io::Read::take(file.ok()?, 32).read_to_string(&mut text).ok()?;
-        text.trim().parse().ok()
-    }
-
-    fn remember(&mut self, now_ms: i64, now: Instant) {
-        let Some(path) = self.remembered.as_ref() else { return };
-        if self.written.is_some_and(|written| now.duration_since(written) < REMEMBER) {
-            return;
-        }
-        let mut options = signalbox_private_files::options();
-        let file = signalbox_private_files::open_regular(options.write(true).create(true).truncate(true), path);
-        // If the file cannot be written, the newest request provides the last known time.
-        let _ = file.and_then(|mut file| writeln!(file, "{now_ms}"));
-        self.written = Some(now);
     }
 
     fn pause(&self, removed: &Result<Removed, Error>) -> std::time::Duration {

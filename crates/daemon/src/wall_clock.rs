@@ -3,17 +3,18 @@
 //! A clock that is a year ahead for a minute would make everything expire. It is therefore compared with time that
 //! cannot jump:
 //! - While the process runs, the wall clock may gain at most an hour on the monotonic clock.
-//! - At the start, it may be at most a week after the last trusted time of the previous run, which is stored in a file
-//!   of the journal, or without that file, a week after the newest request.
+//! - At the start, it may be at most a week after the last trusted time of the previous run, which is stored in a file,
+//!   or without that file, a week after the newest row that the caller knows.
 //!
 //! A clock that is further ahead is not trusted, and nothing is deleted. It is trusted again once it has run for a day
 //! without another jump, as after a machine was switched off for long, or as soon as it is set back.
 
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::Instant;
-
-use crate::clock::millis;
 
 /// Gain on the monotonic clock that does not count as a jump: corrections and leap seconds.
 const GAIN: Duration = Duration::from_secs(3600);
@@ -29,9 +30,22 @@ struct Mark {
     at: Instant,
 }
 
+/// Interval at which the current time is stored.
+const REMEMBER: Duration = Duration::from_secs(3600);
+
+/// The wall clock, for whoever deletes what is old.
+#[derive(Debug)]
+pub struct WallClock {
+    clock: Clock,
+    /// File that stores the last trusted time.
+    path: Option<PathBuf>,
+    /// Time at which the file was last written.
+    written: Option<Instant>,
+}
+
 /// Compares the wall clock with the monotonic clock.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+struct Clock {
     /// Last trusted time.
     believed: Option<Mark>,
     /// Time of the last jump, while the clock is not trusted.
@@ -40,32 +54,86 @@ pub(super) struct Clock {
 
 /// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
+    /// The clock is trusted.
     Believed,
     /// The clock is ahead by this much; `new` is true on the first check after the clock was trusted.
     Ahead {
+        /// Difference from the expected time.
         by: Duration,
+        /// Whether the clock was trusted until now.
         new: bool,
     },
+}
+
+// === impl WallClock ===
+
+impl WallClock {
+    /// Creates a clock that has not been checked yet. `path` is the file that stores the last trusted time across
+    /// restarts.
+    #[must_use]
+    pub fn new(path: Option<PathBuf>) -> Self {
+        Self { clock: Clock::default(), path, written: None }
+    }
+
+    /// Returns whether the first check needs the time of the newest row, because no time is stored.
+    #[must_use]
+    pub fn needs_newest(&self) -> bool {
+        self.clock.is_new() && self.remembered_ms().is_none()
+    }
+
+    /// Checks whether the wall clock, which shows `now_ms`, is trusted. `newest` is the time of the newest row of an
+    /// earlier run. Both are Unix milliseconds.
+    pub fn check(&mut self, now_ms: i64, newest: Option<i64>) -> Verdict {
+        let now = Instant::now();
+        let verdict = if self.clock.is_new() {
+            self.clock.start(self.remembered_ms().or(newest), now_ms, now)
+        } else {
+            self.clock.look(now_ms, now)
+        };
+        if verdict == Verdict::Believed {
+            self.remember(now_ms, now);
+        }
+        verdict
+    }
+
+    fn remembered_ms(&self) -> Option<i64> {
+        let mut text = String::new();
+        let file = signalbox_private_files::open_regular(OpenOptions::new().read(true), self.path.as_ref()?);
+        file.ok()?.take(32).read_to_string(&mut text).ok()?;
+        text.trim().parse().ok()
+    }
+
+    fn remember(&mut self, now_ms: i64, now: Instant) {
+        let Some(path) = self.path.as_ref() else { return };
+        if self.written.is_some_and(|written| now.duration_since(written) < REMEMBER) {
+            return;
+        }
+        let mut options = signalbox_private_files::options();
+        let file = signalbox_private_files::open_regular(options.write(true).create(true).truncate(true), path);
+        // If the file cannot be written, the newest row provides the last known time.
+        let _ = file.and_then(|mut file| writeln!(file, "{now_ms}"));
+        self.written = Some(now);
+    }
 }
 
 // === impl Clock ===
 
 impl Clock {
     /// Returns whether the clock has not been checked yet.
-    pub(super) const fn is_new(&self) -> bool {
+    const fn is_new(&self) -> bool {
         self.believed.is_none() && self.doubted.is_none()
     }
 
     /// Checks the wall clock for the first time. `last` is the last known time, in Unix milliseconds.
-    pub(super) fn start(&mut self, last: Option<i64>, now_ms: i64, now: Instant) -> Verdict {
+    fn start(&mut self, last: Option<i64>, now_ms: i64, now: Instant) -> Verdict {
         let earliest = last.map_or(now_ms, |last| last.saturating_add(millis(ABSENCE)));
         self.believed = Some(Mark { ms: earliest.min(now_ms), at: now });
         self.look(now_ms, now)
     }
 
     /// Checks the wall clock again.
-    pub(super) fn look(&mut self, now_ms: i64, now: Instant) -> Verdict {
+    fn look(&mut self, now_ms: i64, now: Instant) -> Verdict {
         let this = Mark { ms: now_ms, at: now };
         let by = self.believed.map_or(Duration::ZERO, |mark| mark.gain(this));
         if by <= GAIN {
@@ -105,6 +173,11 @@ impl Mark {
     fn loss(self, later: Self) -> Duration {
         Duration::from_millis(self.expected(later.at).saturating_sub(later.ms).try_into().unwrap_or(0))
     }
+}
+
+/// Converts a duration to milliseconds, saturating at `i64::MAX`.
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -165,6 +238,23 @@ mod tests {
         assert_eq!(machine.runs(10 * MINUTE), Verdict::Ahead { by: 400 * DAY, new: false });
         assert_eq!(machine.jumps(-400), Verdict::Believed);
         assert!(is_ahead(machine.jumps(1)));
+    }
+
+    #[test]
+    fn the_stored_time_takes_precedence_over_newer_rows() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.clock");
+        let clock = || WallClock::new(Some(path.clone()));
+        assert!(clock().needs_newest());
+        assert_eq!(clock().check(START, Some(START - 1)), Verdict::Believed);
+        let later = START + 400 * millis(DAY);
+        for _ in 0..2 {
+            assert!(!clock().needs_newest());
+            assert!(is_ahead(clock().check(later, Some(later - 1))), "rows of a run with a wrong clock");
+        }
+        std::fs::write(&path, "no number").unwrap();
+        assert!(clock().needs_newest());
+        assert!(is_ahead(clock().check(later, Some(START))));
     }
 
     #[test]
