@@ -92,9 +92,6 @@ impl Body for RequestBody {
         }
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             self.pace.waits_for_body();
-            if self.pace.is_late() {
-                return Poll::Ready(Some(Err(BodyError::TooSlow)));
-            }
             return Poll::Pending;
         };
         Poll::Ready(match frame {

@@ -20,8 +20,8 @@
 //! `Body` lasts while the service waits for bytes of the request body: each wait at most for the body timeout, and all
 //! waits together for the body timeout plus one second per [`Timeouts::body_rate`] bytes received. Time in which the
 //! service does not read the body is not counted. After that (`Late`), the body fails with an error, and the service
-//! has [`TO_ANSWER`] to report it to the client. The body of a request that arrived on a connection in `Leaving` is late
-//! as soon as the service has to wait for it, because another client waits for the slot.
+//! has [`TO_ANSWER`] to report it to the client. The body of a request that arrived on a connection in `Leaving` has only
+//! [`LAST_BODY`], because another client waits for the slot.
 //!
 //! All transitions except two happen while the connection's own task is polled, so checking the state after each poll
 //! misses none. The exceptions are those of [`Pace::make_room`], which wakes that task.
@@ -49,6 +49,10 @@ pub(super) const TO_ANSWER: Duration = Duration::from_secs(5);
 /// Time a client may take for a head or a body before its connection may be evicted, so that requests in transit are
 /// spared.
 pub(super) const SPARED: Duration = Duration::from_millis(100);
+
+/// Body timeout of a request that arrived on a connection chosen for eviction: enough for bytes that are there already,
+/// which hyper reads in the task's next poll.
+const LAST_BODY: Duration = Duration::from_millis(25);
 
 /// Marker for an instant that has not been determined yet.
 const UNKNOWN: u64 = u64::MAX;
@@ -161,13 +165,11 @@ impl Pace {
     }
 
     /// Records that the service waits for bytes of the body. The clock is read only if it still waits when the task's
-    /// poll ends. Afterwards the body [is late](Self::is_late) if the connection's slot is needed.
+    /// poll ends.
     pub(super) fn waits_for_body(&self) {
         if self.phase.load(Relaxed) == BUSY {
             self.body_since.store(UNKNOWN, Relaxed);
-            if self.change(BUSY, BODY) && self.last.load(Relaxed) {
-                self.give_up_body();
-            }
+            self.change(BUSY, BODY);
         }
     }
 
@@ -267,7 +269,8 @@ impl Pace {
     fn begin_wait(&self) {
         let now = self.now();
         self.body_since.store(now, Relaxed);
-        let body = millis(self.timeouts.body);
+        let body = if self.last.load(Relaxed) { LAST_BODY } else { self.timeouts.body };
+        let body = millis(body);
         let earned = self.body_bytes.load(Relaxed).saturating_mul(1000) / self.timeouts.body_rate.max(1);
         let left = body.saturating_add(earned).saturating_sub(self.body_waited.load(Relaxed));
         self.deadline.store(now.saturating_add(left.min(body)), Relaxed);

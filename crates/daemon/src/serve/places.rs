@@ -9,7 +9,7 @@
 //! - Each client that waits for a slot has at most one evicted connection that has yet to close.
 //! - The table has one entry per open connection.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +18,14 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::pace::{Pace, SPARED};
+use super::pace::{Pace, SPARED, Waiting};
 use crate::guesses::network;
 
 /// Interval between attempts to find a connection to evict.
 const LOOK: Duration = Duration::from_millis(25);
+
+/// Maximum number of candidates found at a time: a flood of clients must not cost a look at all connections each.
+const FOUND: usize = 64;
 
 /// Maximum time a connection from this machine waits for others from this machine to become evictable.
 const LOCAL_WAIT: Duration = SPARED.saturating_mul(2);
@@ -59,6 +62,7 @@ struct Table {
     leaving: HashMap<u64, Instant>,
     /// Number of clients that wait for a slot.
     waiting: usize,
+    found: Found,
     warned: Option<Instant>,
 }
 
@@ -68,6 +72,17 @@ struct Holder {
     pace: Arc<Pace>,
     /// Whether the connection is in [`Table::leaving`].
     leaving: bool,
+}
+
+/// Connections that may be evicted.
+#[derive(Debug, Default)]
+struct Found {
+    /// When all connections of an address, or of all with `None`, were looked at.
+    looked: Option<(Instant, Option<IpAddr>)>,
+    /// Connections that were waiting then, and since when; the first ones are evicted first.
+    candidates: VecDeque<(Waiting, Instant, u64)>,
+    /// Whether there were more.
+    is_part: bool,
 }
 
 /// A client that waits for a slot, counted until drop.
@@ -215,16 +230,24 @@ impl Table {
     /// Returns `false` if there is no candidate.
     fn make_room(&mut self, address: Option<IpAddr>) -> bool {
         let now = Instant::now();
+        let mut looked = !self.found.is_recent(now, address);
+        if looked {
+            self.find(now, address);
+        } else if self.found.candidates.is_empty() {
+            return false;
+        }
         loop {
-            let candidates = self.open.iter().filter_map(|(key, holder)| {
-                let is_one = !holder.leaving && address.is_none_or(|address| address == holder.address);
-                let (waiting, since) = if is_one { holder.pace.waiting(now)? } else { return None };
-                Some((waiting, since, *key))
-            });
-            let Some((waiting, _, key)) = candidates.min() else { return false };
-            let Some(holder) = self.open.get_mut(&key) else { return false };
-            // If this fails, the state of the connection has just changed; try the next candidate.
-            if holder.pace.make_room(waiting) {
+            let Some((waiting, since, key)) = self.found.candidates.pop_front() else {
+                if looked && !self.found.is_part {
+                    return false;
+                }
+                self.find(now, address);
+                looked = true;
+                continue;
+            };
+            let Some(holder) = self.open.get_mut(&key).filter(|holder| !holder.leaving) else { continue };
+            // If one of these fails, the state of the connection has changed; try the next candidate.
+            if holder.pace.waiting(now) == Some((waiting, since)) && holder.pace.make_room(waiting) {
                 holder.leaving = true;
                 let address = holder.address;
                 self.leaving.insert(key, now);
@@ -232,6 +255,20 @@ impl Table {
                 return true;
             }
         }
+    }
+
+    /// Looks at all connections for candidates.
+    fn find(&mut self, now: Instant, address: Option<IpAddr>) {
+        let candidates = self.open.iter().filter_map(|(key, holder)| {
+            let is_one = !holder.leaving && address.is_none_or(|address| address == holder.address);
+            let (waiting, since) = if is_one { holder.pace.waiting(now)? } else { return None };
+            Some((waiting, since, *key))
+        });
+        let mut candidates: Vec<_> = candidates.collect();
+        candidates.sort_unstable();
+        let is_part = candidates.len() > FOUND;
+        candidates.truncate(FOUND);
+        self.found = Found { looked: Some((now, address)), candidates: candidates.into(), is_part };
     }
 
     /// Returns the number of evicted connections that are expected to close within [`TO_LEAVE`].
@@ -271,6 +308,18 @@ impl Table {
                 "connection limit of an address reached, further connections are refused with 503"
             );
         }
+    }
+}
+
+// === impl Found ===
+
+impl Found {
+    /// Returns `true` if the candidates are still the right ones. Without any, clients that wait look again later;
+    /// others would be refused.
+    fn is_recent(&self, now: Instant, address: Option<IpAddr>) -> bool {
+        let Some((looked, of)) = self.looked else { return false };
+        let waits = address.is_none_or(|address| address.is_loopback());
+        of == address && now < looked + LOOK && (waits || !self.candidates.is_empty())
     }
 }
 
