@@ -173,7 +173,7 @@ fn index_of(path: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn without_the_index_of_its_log_nothing_is_written_until_the_file_is_opened_again() {
+async fn a_deleted_wal_index_stops_writes_until_the_file_is_reopened() {
     let world = World::new().await;
     fs::remove_file(index_of(&world.path())).unwrap();
     let error = put(&world.stores[0], "to nowhere").await.unwrap_err();
@@ -196,7 +196,7 @@ async fn second_process() {
 }
 
 #[tokio::test]
-async fn processes_with_different_indexes_of_a_log_do_not_write_into_each_other() {
+async fn processes_with_different_wal_indexes_do_not_corrupt_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("test.db");
     let url = format!("sqlite://{}", path.display());

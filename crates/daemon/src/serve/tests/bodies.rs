@@ -151,7 +151,7 @@ async fn connect_late(house: &House, request: &[u8]) -> DuplexStream {
 }
 
 #[tokio::test(start_paused = true)]
-async fn held_bodies_that_arrive_during_their_eviction_hold_nobody_up() {
+async fn requests_without_bodies_that_arrive_during_eviction_free_their_slots() {
     for head in HEADS.into_iter().take(4) {
         let house = house(|server| server.max_connections = 64);
         let mut held = Vec::new();
@@ -162,7 +162,7 @@ async fn held_bodies_that_arrive_during_their_eviction_hold_nobody_up() {
         let since = tokio::time::Instant::now();
         let mut fresh = Vec::new();
         for _ in 0..48 {
-            let (mut client, _) = timeout(secs(10), connect(&house)).await.expect("nobody made room");
+            let (mut client, _) = timeout(secs(10), connect(&house)).await.expect("no connection was evicted");
             // An idle connection would make room before the others.
             client.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             fresh.push(client);
@@ -180,12 +180,12 @@ async fn held_bodies_that_arrive_during_their_eviction_hold_nobody_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whole_requests_that_arrive_during_their_eviction_are_answered() {
+async fn complete_requests_that_arrive_during_eviction_are_answered() {
     let house = house(|server| server.max_connections = 1);
     for request in [REQUEST, b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345"] {
         let mut first = connect_late(&house, request).await;
         sleep(secs(1)).await;
-        let (second, _) = timeout(secs(1), connect(&house)).await.expect("nobody made room");
+        let (second, _) = timeout(secs(1), connect(&house)).await.expect("no connection was evicted");
         let answer = read_until(&mut first, if request == REQUEST { "hello" } else { "5 bytes" }).await;
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
         drop(second);
@@ -207,7 +207,7 @@ async fn an_evicted_connection_that_stays_counts_again() {
     // Each is evicted, and gets a request meanwhile whose answer takes long.
     for n in 0..2 {
         let pace = fresh();
-        held.push((places.take(here, &pace).await.expect("the oldest makes room"), pace));
+        held.push((places.take(here, &pace).await.expect("the oldest is evicted"), pace));
         running.extend(held.iter().filter(|(_, pace)| pace.is_leaving()).map(|(_, pace)| pace.busy()).take(1));
         assert_eq!(running.len(), n + 1);
     }
@@ -216,7 +216,7 @@ async fn an_evicted_connection_that_stays_counts_again() {
     assert!(places.take(here, &fresh()).await.is_none(), "four are being answered");
     drop(running);
     sleep(secs(1)).await;
-    assert!(places.take(here, &fresh()).await.is_some(), "idle ones make room again");
+    assert!(places.take(here, &fresh()).await.is_some(), "idle connections are evicted again");
     drop(held);
     assert_eq!(places.free(), 64);
     let _both = (places.take(here, &fresh()).await.unwrap(), places.take(here, &fresh()).await.unwrap());
@@ -224,7 +224,7 @@ async fn an_evicted_connection_that_stays_counts_again() {
 }
 
 #[tokio::test]
-async fn a_client_whose_address_has_to_wait_does_not_keep_others_waiting() {
+async fn clients_at_their_address_limit_wait_concurrently() {
     let house = house(|server| (server.max_connections, server.max_connections_per_address) = (32, 4));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = socket.local_addr().unwrap();
