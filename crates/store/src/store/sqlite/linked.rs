@@ -128,10 +128,11 @@ impl Linked {
             Lost::IndexDeleted => format!("{path}-shm was deleted"),
             Lost::IndexReplaced => format!("{path}-shm was replaced by another file"),
         };
-        Error::Unavailable(
-            format!("db_replaced: {what} while it was in use. Put the database back, or restore a backup with `mv`")
-                .into(),
-        )
+        let remedy = match lost {
+            Lost::IndexDeleted | Lost::IndexReplaced => "The database is being reopened",
+            _ => "Put the database back, or restore a backup with `mv`",
+        };
+        Error::Unavailable(format!("db_replaced: {what} while it was in use. {remedy}").into())
     }
 
     /// Renames the log of this file, because SQLite would apply its pages to the file that has replaced this one. A log
