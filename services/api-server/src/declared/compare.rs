@@ -104,7 +104,7 @@ impl Plan {
         let kind = &provider.row.kind;
         let has = |key: &str| provider.config.contains_key(key) || kept.iter().any(|row| row.key == key);
         for field in provider_type(kind).missing(has) {
-            self.mistakes.push(format!("{path}.config.{}: is needed by a provider of the type {kind}", field.name));
+            self.mistakes.push(format!("{path}.config.{}: is required for providers of type {kind}", field.name));
         }
     }
 

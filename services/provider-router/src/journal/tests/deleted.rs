@@ -53,7 +53,7 @@ async fn loaded_by_the_next(world: &World) -> Vec<(String, RequestStatus)> {
     running.finish(Duration::from_secs(60)).await;
     let mut rows: Vec<_> =
         next.rows().await.into_iter().map(|(request, _)| (request.request_id, request.status)).collect();
-    rows.sort();
+    rows.sort_by(|one, other| one.0.cmp(&other.0));
     rows
 }
 
@@ -77,7 +77,7 @@ async fn requests_before_and_after_a_deletion_survive_the_death_of_the_process()
         for _ in 0..40 {
             expected.push((ask(&journal, "after"), RequestStatus::Completed));
         }
-        expected.sort();
+        expected.sort_by(|one, other| one.0.cmp(&other.0));
         let dir = instance_dir(world.dir.path(), "a");
         until("the directory", || dir.join("lock").exists()).await;
         // The loader looks every half second.
