@@ -1,6 +1,6 @@
 //! Every fault of the site becomes an error that says what to do: never an empty success, never a burst of retries.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use signalbox_fakes::{
     ClosedPort, FakeQwen,
     qwen::{Endpoint, Extra, Reply, Turn, trouble},
@@ -123,8 +123,10 @@ async fn an_error_event_of_the_site_is_the_last_event_and_ends_the_answer() {
     let lone = LoneQwen::start().await;
     lone.site.script(Endpoint::Completion, Turn::default().after(3, FaultKind::ErrorEvent));
     for path in [CHAT, "/v1/completions"] {
-        let mut body = request("qwen3-max", true, "one two three four");
-        body["prompt"] = "one two three four".into();
+        let body = match path {
+            CHAT => request("qwen3-max", true, "one two three four"),
+            _ => json!({"model": "qwen3-max", "stream": true, "prompt": "one two three four"}),
+        };
         let finished = lone.client().stream(path, &body).await.finish().await;
         let raw = String::from_utf8_lossy(&finished.raw).into_owned();
         assert!(finished.complete, "{path}: the connection breaks after {raw}");
@@ -141,7 +143,7 @@ async fn an_error_event_of_the_site_is_the_last_event_and_ends_the_answer() {
 /// Returns the status of the last logged request.
 async fn last_status(lone: &LoneQwen) -> String {
     let list = lone.client().get("/v1/requests").await.expect(200).json();
-    list["requests"][0]["status"].as_str().unwrap_or_default().to_owned()
+    list["data"][0]["status"].as_str().unwrap_or_default().to_owned()
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use Step::{Bytes as B, Fail, Wait};
 
 impl Script {
     /// Creates a script of these pieces.
-    pub(crate) fn of(pieces: &'static [&'static str]) -> Self {
+    pub(crate) fn of(pieces: &[&'static str]) -> Self {
         Self(pieces.iter().map(|piece| B(piece.as_bytes())).collect())
     }
 

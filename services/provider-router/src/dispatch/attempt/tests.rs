@@ -199,7 +199,7 @@ async fn comments_are_withheld_for_a_limited_time() {
 }
 
 /// Reads a response of these pieces, of which the first `begun` are read already, up to 4 bytes.
-async fn read_pieces(begun: &'static str, pieces: &'static [&'static str]) -> (String, bool) {
+async fn read_pieces(begun: &'static str, pieces: &[&'static str]) -> (String, bool) {
     let mut source = Source::Scripted(crate::relay::tests::Script::of(pieces));
     let (bytes, is_complete) = read(Bytes::from_static(begun.as_bytes()), &mut source, 4).await.unwrap();
     (String::from_utf8(bytes.to_vec()).unwrap(), is_complete)
