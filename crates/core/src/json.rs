@@ -1,12 +1,15 @@
 //! Reads single values out of JSON and skips the rest, in one pass and without building a tree.
 //!
 //! Every request and answer is read here, and most of its bytes are text that is skipped. [`Reader`] accepts exactly
-//! the JSON that serde accepts, but does not describe errors; [`why_not`] does.
+//! the JSON that serde accepts, but does not describe errors; [`why_not`] does. Requests are read strictly. Answers are
+//! read with [`Reader::lenient`], because an odd value must not cost a complete answer.
 
+mod lenient;
 mod text;
 
 use std::borrow::Cow;
 
+pub use lenient::repaired;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 pub use text::{Text, TextBuf};
@@ -27,6 +30,7 @@ pub struct Reader<'a> {
     json: &'a [u8],
     at: usize,
     depth: usize,
+    is_lenient: bool,
 }
 
 /// A string as written in the document.
@@ -56,7 +60,14 @@ impl<'a> Reader<'a> {
     /// Creates a reader at the beginning of a document.
     #[must_use]
     pub const fn new(json: &'a [u8]) -> Self {
-        Self { json, at: 0, depth: 0 }
+        Self { json, at: 0, depth: 0, is_lenient: false }
+    }
+
+    /// Creates a reader that also accepts what some servers write in place of JSON: `NaN`, `Infinity` and `-Infinity`,
+    /// control characters in strings, and values nested deeper than 128, which can be skipped but not entered.
+    #[must_use]
+    pub const fn lenient(json: &'a [u8]) -> Self {
+        Self { json, at: 0, depth: 0, is_lenient: true }
     }
 
     /// Skips white space and returns the first byte of the next value.
@@ -120,8 +131,10 @@ impl<'a> Reader<'a> {
 
     /// Reads any value. Invalid characters become U+FFFD; the last of several members with the same name wins, as in
     /// JavaScript. The value takes many times the memory of its text, so use this only for values known to be small.
+    /// A lenient reader returns a value that is nested too deep as its text.
     pub fn value(&mut self) -> Option<Value> {
         Some(match self.peek()? {
+            b'{' | b'[' if self.is_too_deep() => Value::String(String::from_utf8_lossy(self.raw()?).into_owned()),
             b'"' => Value::String(self.text()?.to_str().into_owned()),
             b'{' => {
                 let mut members = Map::new();
@@ -156,6 +169,7 @@ impl<'a> Reader<'a> {
     pub fn skip(&mut self) -> Option<()> {
         match self.peek()? {
             b'"' => self.pass_string().map(|_| ()),
+            b'{' | b'[' if self.is_too_deep() => self.skip_deep(),
             b'{' => self.members(|_, value| value.skip()),
             b'[' => self.array(Self::skip),
             b't' => self.word(b"true"),
@@ -208,6 +222,7 @@ impl<'a> Reader<'a> {
             match self.json.get(at)? {
                 b'"' => break,
                 b'\\' => at += escape(&self.json[at..])?,
+                _ if self.is_lenient => at += 1,
                 _ => return None,
             }
             is_plain = false;
@@ -217,6 +232,12 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self) -> Option<()> {
+        if self.is_lenient
+            && let Some(len) = lenient::not_finite(&self.json[self.at..])
+        {
+            self.at += len;
+            return Some(());
+        }
         self.pass(b'-');
         if !self.pass(b'0') {
             self.digits()?;
