@@ -21,7 +21,8 @@ pub use chunk::{Chunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta};
 pub use end::{EndScanner, Ending, Failed, Scan};
 pub use error::{ErrorBody, ErrorObject};
 pub use event::{
-    Arguments, ChoiceView, ChunkView, DeltaView, FunctionView, Other, StreamEvent, ToolCallView, is_failure, read_event,
+    Arguments, ChoiceView, ChunkView, DeltaView, FunctionView, Other, StreamEvent, ToolCallView, is_failure,
+    joined_events, read_event,
 };
 pub use models::{Model, ModelList};
 pub use provider_error::{ProviderError, provider_error};

@@ -7,17 +7,19 @@
 
 mod calls;
 mod grown;
+mod valid;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::Bytes;
 use calls::{Call, Calls};
 use grown::{Fields, grow, replace, write_fields, write_text};
+use valid::valid;
 
 use super::Usage;
-use super::event::{ChoiceView, ChunkView, DeltaView, StreamEvent, read_event};
+use super::event::{ChoiceView, ChunkView, DeltaView, StreamEvent, joined_events, read_event};
 use super::provider_error::{ProviderError, error_field, provider_error};
-use crate::json::{Reader, Text, TextBuf};
+use crate::json::{Reader, Text, TextBuf, repaired};
 use crate::sse::{Frame, Splitter};
 
 /// The parts of an answer that the log stores.
@@ -35,6 +37,8 @@ pub struct Answer {
     pub error: Option<ProviderError>,
     /// Whether the stream ended with `[DONE]`.
     pub done: bool,
+    /// Whether every choice of a stream has a finish reason.
+    pub finished: bool,
     /// The answer as one JSON `chat.completion`: rebuilt from a stream, or unchanged.
     pub json: Option<String>,
 }
@@ -51,7 +55,8 @@ pub fn fold_stream(raw: &Bytes) -> Answer {
     fold.finish()
 }
 
-/// Reads a whole JSON answer, which is a completion or an error; `None` if it is neither.
+/// Reads a whole JSON answer, which is a completion or an error; `None` if it is neither. Its JSON stays unchanged if
+/// every parser accepts it.
 #[must_use]
 pub fn fold_completion(raw: &[u8]) -> Option<Answer> {
     let mut answer = Answer::default();
@@ -73,7 +78,7 @@ pub fn fold_completion(raw: &[u8]) -> Option<Answer> {
         }
         None => answer.error = Some(provider_error(bare)?),
     }
-    answer.json = simdutf8::basic::from_utf8(raw).ok().map(str::to_owned);
+    answer.json = repaired(bare).map(Cow::into_owned);
     Some(answer)
 }
 
@@ -111,7 +116,14 @@ struct ChoiceFold {
 impl StreamFold {
     fn add(&mut self, frame: &Frame) {
         let Some(data) = frame.data() else { return };
-        match read_event(&data) {
+        match joined_events(&data) {
+            Some(events) => events.into_iter().for_each(|event| self.add_event(event, frame)),
+            None => self.add_event(&data, frame),
+        }
+    }
+
+    fn add_event(&mut self, data: &[u8], frame: &Frame) {
+        match read_event(data) {
             StreamEvent::Done => self.done = true,
             StreamEvent::Unknown => self.unread(frame),
             StreamEvent::Chunk(chunk) => {
@@ -166,6 +178,7 @@ impl StreamFold {
     fn finish(mut self) -> Answer {
         let json = (!self.choices.is_empty()).then(|| self.write());
         let usage = Usage::read(&self.usage);
+        let finished = !self.choices.is_empty() && self.choices.values().all(|choice| choice.finish_reason.is_some());
         let first = self.choices.pop_first().map(|(_, first)| first).unwrap_or_default();
         Answer {
             id: self.id.unwrap_or_default(),
@@ -174,6 +187,7 @@ impl StreamFold {
             usage,
             error: self.error,
             done: self.done,
+            finished,
             json,
         }
     }
@@ -272,7 +286,7 @@ impl ChoiceFold {
 
     /// Adds the parts of a content: texts and thinking to their fields, all other parts to a separate list.
     fn add_parts(&mut self, parts: &[u8]) {
-        let mut reader = Reader::new(parts);
+        let mut reader = Reader::lenient(parts);
         if parts.first() == Some(&b'{') {
             self.add_part(parts);
             return;
@@ -289,7 +303,7 @@ impl ChoiceFold {
 
     fn add_part(&mut self, part: &[u8]) {
         let (mut text, mut thinking, mut is_plain) = (None, None, true);
-        let read = Reader::new(part).fields(|name, value| {
+        let read = Reader::lenient(part).fields(|name, value| {
             match (&*name, value.peek()?) {
                 ("text", b'"') => text = Some(value.text()?),
                 ("thinking", b'"' | b'[') => thinking = Some(value.raw()?),
@@ -311,7 +325,7 @@ impl ChoiceFold {
 
     /// Adds thinking: a text, or a list of parts with texts.
     fn add_thinking(&mut self, thinking: &[u8]) {
-        let mut reader = Reader::new(thinking);
+        let mut reader = Reader::lenient(thinking);
         if thinking.first() == Some(&b'"') {
             if let Some(text) = reader.text() {
                 self.reasoning_content.push(text);
@@ -373,40 +387,6 @@ impl ChoiceFold {
         }
         write_fields(&self.others, out);
         out.push(b'}');
-    }
-}
-
-/// Turns JSON that was assembled from raw pieces into text that every parser accepts: valid UTF-8 without lone
-/// surrogates.
-fn valid(json: Vec<u8>) -> String {
-    let json = String::from_utf8(json).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-    let mut out: Option<String> = None;
-    let (mut copied, mut at) = (0, 0);
-    let bytes = json.as_bytes();
-    while let Some(found) = memchr::memchr(b'\\', &bytes[at..]) {
-        at += found;
-        let unit = |at: usize| -> Option<u16> {
-            let hex = json.get(at..at + 6)?.strip_prefix("\\u")?;
-            u16::from_str_radix(hex, 16).ok()
-        };
-        match (unit(at), unit(at + 6)) {
-            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => at += 12,
-            (Some(0xD800..=0xDFFF), _) => {
-                let out = out.get_or_insert_default();
-                out.push_str(&json[copied..at]);
-                out.push(char::REPLACEMENT_CHARACTER);
-                at += 6;
-                copied = at;
-            }
-            _ => at += 2,
-        }
-    }
-    match out {
-        None => json,
-        Some(mut out) => {
-            out.push_str(&json[copied..]);
-            out
-        }
     }
 }
 

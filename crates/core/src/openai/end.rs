@@ -10,12 +10,15 @@
 //! No byte is held back unless it may belong to `data: [DONE]`. The result does not depend on how the bytes are cut
 //! into pieces.
 
+mod scan;
+
 use std::sync::LazyLock;
 
 use memchr::{memchr2, memmem::Finder};
+pub use scan::{Ending, Failed, Scan};
 
 use super::Usage;
-use super::event::{ChunkView, StreamEvent, is_failure, read_event};
+use super::event::{ChunkView, StreamEvent, failing_reason, is_failure, joined_events, read_event};
 use super::long_event::LongEvent;
 use super::provider_error::{ProviderError, error_field, of_field};
 use crate::sse;
@@ -28,6 +31,9 @@ const GATHERED: usize = 64 << 10;
 
 /// Maximum capacity in bytes of a buffer that is reused for the next event.
 const KEPT: usize = 4 << 10;
+
+/// Maximum number of answers that are tracked, the same as OpenAI's maximum of `n`.
+const CHOICES: usize = 128;
 
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""finish_reason""#));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delta""#));
@@ -50,6 +56,12 @@ pub struct EndScanner {
     long: Option<Box<LongEvent>>,
     /// Length of the unfinished event in bytes.
     event_len: usize,
+    /// Length of its unfinished line in bytes.
+    line_len: usize,
+    /// Whether every chunk is parsed, because several answers have to finish.
+    is_thorough: bool,
+    /// The answers that were seen to begin or to finish, and whether they have finished.
+    choices: Vec<(u32, bool)>,
     /// Findings in the buffered bytes of the unfinished event.
     shown: Shown,
     ending: Ending,
@@ -65,55 +77,15 @@ struct Shown {
     error: bool,
 }
 
-/// The information about the end of the stream that has been received so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ending {
-    /// The newest finish reason.
-    pub finish_reason: Option<String>,
-    /// The token counts that came with the finish reason or after it.
-    pub usage: Option<Usage>,
-    /// The provider's error message, if it reported a failure, even for only one of the answers.
-    pub failure: Option<String>,
-}
-
-/// Instructs the relay how to handle a piece.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scan {
-    /// The whole piece may be sent.
-    Pass,
-    /// From this offset on, the piece may turn out to be the end event: hold these bytes and prepend them to the next
-    /// piece.
-    Hold(usize),
-    /// The end event begins at this offset.
-    Done(usize),
-    /// The provider reported an error; everything after it is ignored.
-    Failed(Box<Failed>),
-}
-
-/// An error event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed {
-    /// Offset of the end of the event in the piece.
-    pub end: usize,
-    /// The provider's error.
-    pub error: ProviderError,
-    /// Whether clients understand the event: it is an object with a field `error`.
-    pub is_plain: bool,
-}
-
-// === impl Ending ===
-
-impl Ending {
-    /// Returns whether a finish reason or a failure has been received.
-    #[must_use]
-    pub const fn is_known(&self) -> bool {
-        self.finish_reason.is_some() || self.failure.is_some()
-    }
-}
-
 // === impl EndScanner ===
 
 impl EndScanner {
+    /// Creates a scanner of a stream with `n` answers.
+    #[must_use]
+    pub fn new(n: u32) -> Self {
+        Self { is_thorough: n > 1, ..Self::default() }
+    }
+
     /// Scans the next piece. After [`Scan::Hold`], the next piece must begin with the held bytes.
     pub fn scan(&mut self, piece: &[u8]) -> Scan {
         let mut pos = 0;
@@ -157,6 +129,7 @@ impl EndScanner {
             let next = end.map_or(piece.len(), |end| end + 1);
             self.gather(&piece[pos..next]);
             self.in_line = end.is_none();
+            self.line_len = if self.in_line { self.line_len + next - pos } else { 0 };
             self.after_cr = next > 0 && piece[next - 1] == b'\r';
             pos = next;
         }
@@ -179,6 +152,25 @@ impl EndScanner {
     #[must_use]
     pub const fn ending(&self) -> &Ending {
         &self.ending
+    }
+
+    /// Returns whether the provider has finished all answers that it has begun, as far as the events show it: the
+    /// usual chunks are parsed only after the first finish reason, or if several answers were requested.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.ending.finish_reason.is_some() && self.choices.iter().all(|(_, has_finished)| *has_finished)
+    }
+
+    /// Returns the length of the unfinished line in bytes; 0 once the event is longer than 64 KiB.
+    #[must_use]
+    pub const fn unfinished_line(&self) -> usize {
+        if self.is_long() { 0 } else { self.line_len }
+    }
+
+    /// Returns whether the unfinished event is longer than 64 KiB.
+    #[must_use]
+    pub const fn is_long(&self) -> bool {
+        self.long.is_some()
     }
 
     /// Returns the length of the unfinished event in bytes, so that the caller can refuse an endless event.
@@ -251,13 +243,17 @@ impl EndScanner {
     /// Parses the data of an event.
     fn judge(&mut self, data: &[u8], end: usize) -> Option<Scan> {
         // Only few events follow the finish reason, and one of them may carry the usage.
-        if self.ending.finish_reason.is_none() && is_usual(data) {
+        if self.ending.finish_reason.is_none() && !self.is_thorough && is_usual(data) {
             return None;
         }
         match read_event(data) {
-            StreamEvent::Unknown => None,
+            StreamEvent::Unknown => {
+                let lines = joined_events(data)?;
+                lines.into_iter().find_map(|line| self.judge(line, end))
+            }
             // A `[DONE]` in an unusual notation has been relayed already.
             StreamEvent::Done => {
+                self.all_finished();
                 self.ending.finish_reason.get_or_insert_with(|| "stop".to_owned());
                 None
             }
@@ -301,14 +297,32 @@ impl EndScanner {
         if let Some(error) = chunk.reported() {
             self.ending.failure = Some(error.message);
         }
-        for reason in chunk.choices.iter().filter_map(|choice| choice.finish_reason) {
-            self.note_reason(&reason.to_str());
+        for choice in &chunk.choices {
+            let has_finished = choice.finish_reason.is_some();
+            if has_finished || choice.delta.adds() {
+                self.note_choice(choice.index.unwrap_or_default(), has_finished);
+            }
+            if let Some(reason) = choice.finish_reason {
+                self.note_reason(&reason.to_str());
+            }
         }
     }
 
+    fn note_choice(&mut self, index: u32, has_finished: bool) {
+        match self.choices.iter_mut().find(|(known, _)| *known == index) {
+            Some((_, known)) => *known |= has_finished,
+            None if self.choices.len() < CHOICES => self.choices.push((index, has_finished)),
+            None => {}
+        }
+    }
+
+    fn all_finished(&mut self) {
+        self.choices.iter_mut().for_each(|(_, has_finished)| *has_finished = true);
+    }
+
     fn note_reason(&mut self, reason: &str) {
-        if is_failure(reason) && self.ending.failure.is_none() {
-            self.ending.failure = Some(format!("the provider ended its answer with the finish reason {reason:?}"));
+        if self.ending.failure.is_none() {
+            self.ending.failure = failing_reason(reason);
         }
         self.ending.finish_reason = Some(reason.to_owned());
     }
@@ -317,6 +331,8 @@ impl EndScanner {
         self.ending.usage = long.usage().and_then(Usage::read).or(self.ending.usage);
         let has_ended = long.finish_reason().is_some_and(|reason| !is_failure(reason));
         if let Some(reason) = long.finish_reason() {
+            // The token parser does not read which of the answers has finished.
+            self.all_finished();
             self.note_reason(reason);
         }
         if let Some(error) = long.choice_error().and_then(of_field) {

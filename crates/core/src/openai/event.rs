@@ -4,10 +4,13 @@
 //! counts, lists of parts for texts. A field of an unexpected type is dropped, but never the whole event. The relay,
 //! the classification of an attempt and the log all parse events with this module, so that they agree on their meaning.
 
+mod joined;
+
 use std::borrow::Cow;
 
 use super::{Usage, provider_error::ProviderError, provider_error::of_field, provider_error::provider_error};
 use crate::json::{Reader, Text};
+pub use joined::joined_events;
 
 /// The meaning of the data of an event.
 #[derive(Clone, Debug)]
@@ -93,7 +96,7 @@ pub struct ToolCallView<'a> {
     pub index: Option<i64>,
     /// Its id; never empty.
     pub id: Option<Text<'a>>,
-    /// `function`.
+    /// `function`; never empty.
     pub kind: Option<Text<'a>>,
     /// The called function.
     pub function: FunctionView<'a>,
@@ -143,6 +146,11 @@ pub fn is_failure(finish_reason: &str) -> bool {
     matches!(finish_reason, "error" | "network_error" | "insufficient_system_resource")
 }
 
+/// Returns the message of a failure that only the finish reason reports.
+pub(super) fn failing_reason(reason: &str) -> Option<String> {
+    is_failure(reason).then(|| format!("the provider ended its answer with the finish reason {reason:?}"))
+}
+
 /// Parses a whole number, which may be written as an integer, a float or a string.
 pub(super) fn whole_number(raw: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(raw).ok()?;
@@ -160,7 +168,7 @@ impl<'a> ChunkView<'a> {
     #[must_use]
     pub fn read(json: &'a [u8]) -> Option<Self> {
         let (mut chunk, mut is_chunk) = (Self::default(), false);
-        let mut reader = Reader::new(json);
+        let mut reader = Reader::lenient(json);
         reader.fields(|name, value| {
             let first = value.peek()?;
             match (&*name, first) {
@@ -211,7 +219,7 @@ impl<'a> ChunkView<'a> {
         let of_groq = || {
             let (_, value) = self.others.iter().find(|(name, _)| name == "x_groq")?;
             let mut usage = None;
-            Reader::new(value).fields(|name, value| {
+            Reader::lenient(value).fields(|name, value| {
                 let raw = value.raw()?;
                 if name == "usage" && raw.starts_with(b"{") {
                     usage = Some(raw);
@@ -233,6 +241,16 @@ impl<'a> ChunkView<'a> {
     #[must_use]
     pub fn reported(&self) -> Option<ProviderError> {
         self.error.and_then(of_field).or_else(|| self.choices.iter().find_map(|choice| choice.error.and_then(of_field)))
+    }
+
+    /// Returns the message of a failure that is reported beside the choices or by a finish reason.
+    #[must_use]
+    pub fn failed(&self) -> Option<String> {
+        let of_reason = || {
+            let mut reasons = self.choices.iter().filter_map(|choice| choice.finish_reason);
+            reasons.find_map(|reason| failing_reason(&reason.to_str()))
+        };
+        self.reported().map(|error| error.message).or_else(of_reason)
     }
 
     /// Returns the error if the event counts as an error rather than as a chunk; `json` is the text it was read from.
@@ -281,6 +299,15 @@ impl<'a> ChoiceView<'a> {
 // === impl DeltaView ===
 
 impl<'a> DeltaView<'a> {
+    /// Returns whether the message begins or goes on with this piece.
+    pub(super) fn adds(&self) -> bool {
+        let texts = [self.role, self.content, self.reasoning_content, self.reasoning, self.refusal];
+        texts.iter().flatten().any(|text| !text.is_empty())
+            || self.parts.is_some()
+            || self.function_call.is_some()
+            || !self.tool_calls.is_empty()
+    }
+
     fn read(reader: &mut Reader<'a>, is_odd: &mut bool) -> Option<Self> {
         let mut delta = Self::default();
         reader.fields(|name, value| {
@@ -325,7 +352,7 @@ impl<'a> ToolCallView<'a> {
             match (&*name, value.peek()?) {
                 ("index", _) => call.index = whole_number(value.raw()?),
                 ("id", b'"') => call.id = Some(value.text()?).filter(|id| !id.is_empty()),
-                ("type", b'"') => call.kind = Some(value.text()?),
+                ("type", b'"') => call.kind = Some(value.text()?).filter(|kind| !kind.is_empty()),
                 ("function", b'{') => call.function = FunctionView::read(value)?,
                 ("name" | "arguments", _) => flat.field(name, value)?,
                 ("id" | "type" | "function", _) => *is_odd |= value.raw()? != b"null",

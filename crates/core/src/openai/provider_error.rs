@@ -109,7 +109,7 @@ pub struct ProviderError {
 /// a detail or a code.
 #[must_use]
 pub fn provider_error(body: &[u8]) -> Option<ProviderError> {
-    let mut reader = Reader::new(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body));
+    let mut reader = Reader::lenient(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body));
     if reader.peek()? == b'[' {
         let mut found = None;
         reader.array(|element| {
@@ -138,7 +138,7 @@ pub(super) fn of_field(raw: &[u8]) -> Option<ProviderError> {
 /// Returns the JSON value of the field `error` of an object.
 pub(super) fn error_field(json: &[u8]) -> Option<&[u8]> {
     let mut found = None;
-    Reader::new(json).fields(|name, value| {
+    Reader::lenient(json).fields(|name, value| {
         let raw = value.raw()?;
         if name == "error" {
             found = Some(raw);
@@ -169,7 +169,7 @@ fn small(raw: &[u8]) -> Option<Value> {
     if raw.len() > MAX_VALUE {
         return Some(Value::String(String::from_utf8_lossy(&raw[..MAX_VALUE]).into_owned()));
     }
-    Reader::new(raw).value()
+    Reader::lenient(raw).value()
 }
 
 fn of_document(document: &Map<String, Value>) -> Option<ProviderError> {

@@ -25,7 +25,7 @@ impl Usage {
     #[must_use]
     pub fn read(json: &[u8]) -> Option<Self> {
         let (mut prompt, mut completion, mut total) = (None, None, None);
-        Reader::new(json).fields(|name, value| {
+        Reader::lenient(json).fields(|name, value| {
             let count = match &*name {
                 "prompt_tokens" | "input_tokens" => &mut prompt,
                 "completion_tokens" | "output_tokens" => &mut completion,

@@ -121,7 +121,7 @@ impl Grown {
 
     /// Adds a piece of the same type; returns `false` if the type differs.
     fn join(&mut self, name: &str, json: &[u8]) -> bool {
-        let mut reader = Reader::new(json);
+        let mut reader = Reader::lenient(json);
         match (self, json.first()) {
             (Self::Text(text), Some(b'"')) => {
                 let Some(piece) = reader.text() else { return false };
@@ -182,7 +182,7 @@ impl List {
     fn add(&mut self, name: &str, element: &[u8]) -> Option<()> {
         let (mut index, mut kind, mut id) = (None, None, None);
         if element.first() == Some(&b'{') && !WHOLE.contains(&name) {
-            Reader::new(element).fields(|name, value| {
+            Reader::lenient(element).fields(|name, value| {
                 let raw = value.raw()?;
                 match &*name {
                     "index" => index = whole_number(raw),

@@ -267,6 +267,46 @@ fn folding_takes_linear_time_and_memory() {
     }
 }
 
+#[test]
+fn what_is_no_json_is_kept_as_json() {
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    for odd in ["NaN", "[-Infinity]", "\"\t\"", &deep] {
+        let event = format!(
+            "{{\"choices\":[{{\"delta\":{{\"content\":\"hi\",\"x\":{odd}}},\"logprobs\":{{\"a\":[{odd}]}},\"finish_reason\":\"stop\"}}],\"y\":{odd},\"usage\":{{\"total_tokens\":3,\"z\":{odd}}}}}"
+        );
+        let whole = fold(&[&event, &event]);
+        assert_eq!(
+            (&whole["choices"][0]["message"]["content"], &whole["usage"]["total_tokens"]),
+            (&"hihi".into(), &3.into())
+        );
+        assert_eq!(whole.get("unread_events"), None, "{odd:.20}");
+        let answer = fold_completion(event.as_bytes()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&answer.json.unwrap()).unwrap();
+        assert_eq!((answer.text.as_str(), &json["choices"][0]["delta"]["content"]), ("hi", &"hi".into()));
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_an_answer() {
+    let json = r#"{"choices":[{"message":{"content":"hi"}}]}"#;
+    assert_eq!(fold_completion(format!("\u{feff}{json}").as_bytes()).unwrap().json.as_deref(), Some(json));
+}
+
+#[test]
+fn events_without_blank_lines_are_read_one_by_one() {
+    let chunk = |text: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n");
+    let answer = fold_stream(&format!("{}{}data: [DONE]\n", chunk("a"), chunk("b")).into());
+    assert_eq!((answer.text.as_str(), answer.done, answer.finished), ("ab", true, false));
+}
+
+#[test]
+fn an_empty_type_of_a_call_is_none() {
+    let call = |fields: &str| format!("{{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"index\":0,{fields}}}]}}}}]}}");
+    let first = call(r#""id":"a","type":"function","function":{"name":"f","arguments":"{"}"#);
+    let whole = fold(&[&first, &call(r#""id":"","type":"","function":{"name":"","arguments":"}"}"#)]);
+    assert_eq!(whole["choices"][0]["message"]["tool_calls"][0]["type"], "function");
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_fold_into_json_or_none(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64), json in "[\\{\\}\\[\\]\"\\\\u:,d8a0 ]{0,40}") {

@@ -168,6 +168,41 @@ fn token_counts_come_with_the_finish_reason_or_later() {
 }
 
 #[test]
+fn every_answer_that_begins_has_to_finish() {
+    let of = |index: u32, fields: &str| chunk(fields).replace("\"index\":0", &format!("\"index\":{index}"));
+    let finish = r#","finish_reason":"stop""#;
+    for (n, stream, complete) in [
+        (1, chunk(finish), true),
+        (1, chunk(""), false),
+        (1, chunk(finish) + &of(1, ""), false),
+        (1, chunk(finish) + &of(1, "").replace("\"content\":\"x\"", ""), true),
+        (2, of(1, "") + &chunk(finish), false),
+        (2, of(1, "") + &chunk(finish) + &of(1, finish), true),
+        (2, of(1, "") + &chunk(finish) + "data: \t[DONE]\n\n", true),
+        (2, chunk(finish), true),
+    ] {
+        let mut scanner = EndScanner::new(n);
+        assert_eq!(scanner.scan(stream.as_bytes()), Scan::Pass);
+        assert_eq!(scanner.is_complete(), complete, "{n} {stream}");
+    }
+}
+
+#[test]
+fn an_unfinished_line_is_measured() {
+    let mut scanner = EndScanner::default();
+    for (piece, len) in
+        [("data: 1\n\ndata: 23", 8), ("45", 10), ("\n", 0), ("data: 6", 7), ("\r", 0), ("\nx", 1), ("\n\n", 0)]
+    {
+        assert_eq!(scanner.scan(piece.as_bytes()), Scan::Pass);
+        assert_eq!(scanner.unfinished_line(), len, "{piece:?}");
+    }
+    scanner.scan(&[b'x'; GATHERED]);
+    assert_eq!((scanner.unfinished_line(), scanner.is_long()), (GATHERED, false));
+    scanner.scan(b"x");
+    assert_eq!((scanner.unfinished_line(), scanner.is_long()), (0, true));
+}
+
+#[test]
 fn a_long_event_is_scanned() {
     let image = "A".repeat(GATHERED);
     for (tail, reason, failure, failed) in [

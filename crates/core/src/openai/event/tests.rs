@@ -55,6 +55,32 @@ fn an_invalid_field_loses_only_that_field() {
 }
 
 #[test]
+fn a_value_that_is_not_json_loses_only_that_value() {
+    let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+    for value in ["NaN", "-Infinity", "[Infinity]", "1e999", "\"\t\"", &deep] {
+        for (place, name) in
+            [(0, "x"), (0, "usage"), (0, "created"), (1, "logprobs"), (1, "index"), (2, "role"), (2, "x")]
+        {
+            let data = odd(place, &format!("\"{name}\":{value}"));
+            assert_eq!(said(data.as_bytes()), ("chunk", "hi".to_owned()), "{data:.80}");
+        }
+        let error = format!("{{\"error\":{{\"message\":\"no\",\"x\":{value}}}}}");
+        assert_eq!(said(error.as_bytes()), ("error", "no".to_owned()), "{error:.80}");
+    }
+    let usage = Usage::read(b"{\"prompt_tokens\":NaN,\"completion_tokens\":2,\"x\":Infinity}");
+    assert_eq!(usage.map(|usage| usage.total_tokens), Some(2));
+}
+
+#[test]
+fn lines_that_are_events_are_told_from_the_lines_of_one_event() {
+    let chunk = odd(0, "\"x\":1");
+    assert_eq!(joined_events(format!("{chunk}\n{chunk}\n[DONE]").as_bytes()).map(|lines| lines.len()), Some(3));
+    for one in [chunk.clone(), chunk.replace(',', ",\n"), format!("{chunk}\nx"), "{}\n{}".to_owned(), String::new()] {
+        assert_eq!(joined_events(one.as_bytes()), None, "{one}");
+    }
+}
+
+#[test]
 fn invalid_bytes_are_replaced_by_one_character() {
     assert_eq!(said(b"{\"id\":\"\xFF\",\"choices\":[{\"delta\":{\"content\":\"a\xFFb\"}}]}").1, "a\u{FFFD}b");
     assert_eq!(said(b"{\"\xFF\":1,\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}").1, "hi");
