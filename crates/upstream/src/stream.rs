@@ -11,9 +11,15 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 /// A connected socket that counts the received bytes.
+///
+/// A provider that refuses a request early sends its response and closes the connection while the request is still
+/// being written. The failed write must not hide that response, so it is taken as the end of writing only: all further
+/// bytes are dropped, and reading goes on. A connection that is lost altogether fails when it is read.
 pub(crate) struct Stream {
     socket: Socket,
     received: Received,
+    /// Whether the peer takes no more bytes.
+    is_write_closed: bool,
 }
 
 /// An enum, because a boxed trait object would cost an indirect call per read.
@@ -30,11 +36,11 @@ pub(crate) struct Received(Arc<AtomicU64>);
 
 impl Stream {
     pub(crate) fn plain(stream: TcpStream) -> Self {
-        Self { socket: Socket::Plain(stream), received: Received::default() }
+        Self { socket: Socket::Plain(stream), received: Received::default(), is_write_closed: false }
     }
 
     pub(crate) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self { socket: Socket::Tls(Box::new(stream)), received: Received::default() }
+        Self { socket: Socket::Tls(Box::new(stream)), received: Received::default(), is_write_closed: false }
     }
 
     pub(crate) fn received(&self) -> Received {
@@ -57,10 +63,15 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().socket {
+        let this = self.get_mut();
+        if this.is_write_closed {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let written = match &mut this.socket {
             Socket::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Socket::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
+        };
+        this.written(written, buf.len())
     }
 
     fn poll_write_vectored(
@@ -68,10 +79,16 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().socket {
+        let this = self.get_mut();
+        let len = || bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        if this.is_write_closed {
+            return Poll::Ready(Ok(len()));
+        }
+        let written = match &mut this.socket {
             Socket::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
+        };
+        this.written(written, len())
     }
 
     /// Returns `true`: both variants support vectored writes. Otherwise hyper would copy head and body into one buffer.
@@ -80,10 +97,15 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().socket {
+        let this = self.get_mut();
+        if this.is_write_closed {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = match &mut this.socket {
             Socket::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        };
+        this.written(flushed, ())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -92,6 +114,25 @@ impl AsyncWrite for Stream {
             Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
+}
+
+impl Stream {
+    /// Takes the result of a write. A closed connection counts as if `all` had been written.
+    fn written<T>(&mut self, written: Poll<io::Result<T>>, all: T) -> Poll<io::Result<T>> {
+        match written {
+            Poll::Ready(Err(error)) if is_closed(&error) => {
+                self.is_write_closed = true;
+                Poll::Ready(Ok(all))
+            }
+            written => written,
+        }
+    }
+}
+
+/// Returns whether a write failed because the peer takes no more bytes.
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
 // === impl Received ===
@@ -105,5 +146,36 @@ impl Received {
     /// would cost more.
     fn add(&self, bytes: usize) {
         self.0.store(self.bytes() + bytes as u64, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_came_before_a_failed_write_is_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut theirs, _) = listener.accept().await.unwrap();
+        let mut ours = Stream::plain(ours);
+        ours.write_all(b"request").await.unwrap();
+        theirs.readable().await.unwrap();
+        theirs.write_all(b"refused").await.unwrap();
+        // The request has not been read, so closing the connection resets it.
+        drop(theirs);
+        for _ in 0..100 {
+            ours.write_all(&[0; 1 << 16]).await.unwrap();
+            ours.flush().await.unwrap();
+        }
+        assert!(ours.is_write_closed);
+        let (mut answer, mut buf) = (Vec::new(), [0; 16]);
+        while let Ok(len @ 1..) = ours.read(&mut buf).await {
+            answer.extend_from_slice(&buf[..len]);
+        }
+        assert_eq!(answer, b"refused");
     }
 }

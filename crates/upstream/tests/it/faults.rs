@@ -2,10 +2,10 @@
 
 use http_body_util::BodyExt;
 use signalbox_upstream::{AddressPolicy, Error, Target};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::server::Server;
-use crate::{NEVER, client, get, read};
+use crate::{NEVER, client, get, post, read};
 
 /// Returns the result of the client for this response, after which the server ends the connection.
 async fn outcome(response: &[u8]) -> (Vec<u8>, Result<(), Error>) {
@@ -107,6 +107,24 @@ async fn a_reset_before_the_head_is_a_reset() {
     });
     let error = answer.unwrap_err();
     assert!(matches!(error, Error::Reset { head_received: false, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_during_a_large_upload_is_read() {
+    let (server, client) = (Server::bind().await, client());
+    let target = server.target();
+    for _ in 0..20 {
+        let request = post(&target, "/", vec![b'x'; 8 << 20]);
+        let (answer, ()) = tokio::join!(client.send(&target, request, &NEVER), async {
+            let mut peer = server.accept().await;
+            peer.0.read_u8().await.unwrap();
+            peer.write(b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig").await;
+        });
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 413);
+        assert_eq!(read(answer.into_body()).await.0, b"big");
+    }
+    assert_eq!(client.open_connections(), 0);
 }
 
 #[tokio::test]
