@@ -41,8 +41,8 @@ pub struct Call {
 enum Good {
     /// A stream: its headers, the pieces already read, and the remaining source.
     Stream { headers: HeaderMap, begun: Vec<Bytes>, rest: Source },
-    /// A complete response.
-    Whole { headers: HeaderMap, body: Bytes },
+    /// A complete response, and the failure that it reports beside its choices.
+    Whole { headers: HeaderMap, body: Bytes, failure: Option<String> },
 }
 
 /// Answers `call` from the first of `candidates` that returns a usable response. `candidates` must not be empty.
@@ -77,10 +77,19 @@ async fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<Respo
             exchange.head(200, true);
             (headers, ResponseBody::Relay(Box::new(Relay::new(begun, rest, exchange, app.cut.clone()))))
         }
-        Good::Whole { headers, body } => {
+        Good::Whole { headers, body, failure } => {
             exchange.head(200, false);
+            let (status, body, failure) = match failure {
+                None => (RequestStatus::Completed, body, None),
+                Some(failure) => {
+                    // Providers quote the key they refuse.
+                    let masker = exchange.masker();
+                    let body = masker.mask(&body).map_or(body, Bytes::from);
+                    (RequestStatus::Failed, body, Some(masker.mask_text(&failure).into_owned()))
+                }
+            };
             exchange.answer(&body);
-            exchange.finish(RequestStatus::Completed, None).await;
+            exchange.finish(status, failure).await;
             (headers, ResponseBody::whole(body))
         }
     };

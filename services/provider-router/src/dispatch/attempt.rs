@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use serde::de::IgnoredAny;
 use signalbox_core::{
     json,
-    openai::{ErrorBody, ProviderError, StreamEvent, read_event},
+    openai::{ErrorBody, ProviderError, StreamEvent, joined_events, read_event},
     sse::{Frame, Splitter},
 };
 use signalbox_daemon::INTERNAL_REQUEST;
@@ -18,7 +18,7 @@ use super::{Failure, Good, framing, framing::Framing, headers::passed_on};
 use crate::{
     app::App,
     clock,
-    envelope::Envelope,
+    envelope::{Envelope, without_bom},
     exchange::Exchange,
     provider::{Adapter, Echo, OpenAi},
     relay::Source,
@@ -31,6 +31,8 @@ const MAX_WHOLE: usize = 64 << 20;
 const MAX_ERROR: usize = 1 << 20;
 /// Maximum bytes of a stream held back before its first chunk.
 const MAX_PREAMBLE: usize = 64 << 10;
+/// Maximum bytes of a single event that are held back to find out whether it is an error, the same as of an error body.
+const MAX_FIRST_EVENT: usize = MAX_ERROR;
 /// Maximum number of events without a chunk that are held back. Past either limit the stream is passed on as it is.
 const MAX_PREAMBLE_EVENTS: usize = 16;
 
@@ -84,7 +86,7 @@ fn repeat(echo: &Echo, id: &str, model: &str, body: &Bytes, envelope: &Envelope)
         return Good::Stream { headers, begun: Vec::new(), rest };
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Good::Whole { headers, body: echo.completion(id, model, created, body) }
+    Good::Whole { headers, body: echo.completion(id, model, created, body), failure: None }
 }
 
 /// Decides whether a response may be passed on to the client. The preamble of a stream is held back for at most
@@ -98,6 +100,8 @@ async fn judge(
     let mut source = Source::Upstream(body);
     if !head.status.is_success() {
         let body = read(Bytes::new(), &mut source, MAX_ERROR).await.map_or_else(|_| Bytes::new(), |(body, _)| body);
+        let body = without_bom(body);
+        let body = framing::error_of(&body).unwrap_or(body);
         return Err(Failure::Status { status: head.status, headers: Box::new(passed_on(&head.headers)), body });
     }
     let held_until = Instant::now() + max_preamble;
@@ -111,9 +115,12 @@ async fn judge(
             let begun = first_event(begun, &mut source, held_until).await?;
             Ok(Good::Stream { headers, begun, rest: source })
         }
-        (false, Framing::Json) => Ok(Good::Whole { headers, body: whole(begun, &mut source).await? }),
+        (false, Framing::Json) => {
+            let (body, failure) = whole(begun, &mut source).await?;
+            Ok(Good::Whole { headers, body, failure })
+        }
         (true, Framing::Json) => {
-            let body = whole(begun, &mut source).await?;
+            let (body, _) = whole(begun, &mut source).await?;
             let stream = framing::stream_of(&body)
                 .ok_or_else(|| Failure::Invalid { reason: "it cannot be converted into a stream".into() })?;
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
@@ -122,11 +129,11 @@ async fn judge(
         (false, Framing::Events) => {
             let stream = read_whole(begun, &mut source).await?;
             // An error event fails the attempt here, as it does in a stream that the client requested.
-            judge_events(&stream)?;
-            let body = framing::whole_of(&stream)
+            let stream = judge_events(&stream)?;
+            let (body, failure) = framing::whole_of(&stream)
                 .ok_or_else(|| Failure::Invalid { reason: "it is an incomplete event stream".into() })?;
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
-            Ok(Good::Whole { headers, body })
+            Ok(Good::Whole { headers, body, failure })
         }
     }
 }
@@ -134,6 +141,7 @@ async fn judge(
 /// Reads a response until its framing is known. The content type decides only where the bytes do not.
 async fn recognise(source: &mut Source, headers: &HeaderMap) -> Result<(Bytes, Framing), Failure> {
     let mut begun = Bytes::new();
+    let is_declared = media_type(headers) == Framing::Events.content_type();
     loop {
         let next = poll_fn(|cx| source.poll_data(cx)).await.transpose()?;
         let ended = next.is_none();
@@ -142,12 +150,10 @@ async fn recognise(source: &mut Source, headers: &HeaderMap) -> Result<(Bytes, F
             Some(bytes) => [&begun[..], &bytes].concat().into(),
             None => begun,
         };
-        match Framing::of(&begun, ended) {
+        match Framing::of(&begun, is_declared, ended) {
             Some(None) => {}
             Some(Some(framing)) => return Ok((begun, framing)),
-            None if media_type(headers) == Framing::Events.content_type() && !ended => {
-                return Ok((begun, Framing::Events));
-            }
+            None if is_declared && !ended => return Ok((begun, Framing::Events)),
             None => {
                 let (body, _) = read(begun, source, MAX_ERROR).await?;
                 return Err(neither(&body));
@@ -168,11 +174,15 @@ async fn read_whole(begun: Bytes, source: &mut Source) -> Result<Bytes, Failure>
     if complete { Ok(body) } else { Err(Failure::TooLarge { limit: MAX_WHOLE }) }
 }
 
-/// Reads a complete response and checks that it is a chat completion.
-async fn whole(begun: Bytes, source: &mut Source) -> Result<Bytes, Failure> {
-    let body = read_whole(begun, source).await?;
+/// Reads a complete response and checks that it is a chat completion. Returns it with the failure that it reports
+/// beside its choices.
+async fn whole(begun: Bytes, source: &mut Source) -> Result<(Bytes, Option<String>), Failure> {
+    let body = without_bom(read_whole(begun, source).await?);
     let reason = match read_event(&body) {
-        StreamEvent::Chunk(chunk) if !chunk.choices.is_empty() => return Ok(body),
+        StreamEvent::Chunk(chunk) if !chunk.choices.is_empty() => {
+            let failure = chunk.failed();
+            return Ok((body, failure));
+        }
         StreamEvent::Error(error) => return Err(Failure::Reported { error: Box::new(error), body }),
         StreamEvent::Unknown if serde_json::from_slice::<IgnoredAny>(&body).is_err() => {
             format!("it is not JSON: {}", json::why_not(&body))
@@ -210,7 +220,7 @@ async fn read(begun: Bytes, source: &mut Source, limit: usize) -> Result<(Bytes,
 /// The events before the first chunk are held back, because another provider may still be tried; but once any bytes
 /// have arrived, not beyond `held_until`, because a client that receives nothing takes the connection for dead.
 async fn first_event(begun: Bytes, source: &mut Source, held_until: Instant) -> Result<Vec<Bytes>, Failure> {
-    let mut judge = Preamble { splitter: Splitter::new(MAX_PREAMBLE), len: 0, events: 0 };
+    let mut judge = Preamble { splitter: Splitter::new(MAX_FIRST_EVENT), len: 0, events: 0 };
     let mut pieces = Vec::new();
     let mut next = Some(begun);
     while let Some(bytes) = next {
@@ -223,17 +233,24 @@ async fn first_event(begun: Bytes, source: &mut Source, held_until: Instant) -> 
             Err(_) => return Ok(pieces),
         };
     }
-    judge.ended().map(|()| pieces)
+    let is_joined = judge.ended()?;
+    // Clients cannot read events that are not separated. This stream is complete, so its events can be.
+    Ok(if is_joined { vec![framing::separated(&pieces.concat())] } else { pieces })
 }
 
-/// Checks a complete event stream for error events.
-fn judge_events(stream: &Bytes) -> Result<(), Failure> {
+/// Checks a complete event stream for error events. Returns the stream up to its end event: nothing counts after it.
+fn judge_events(stream: &Bytes) -> Result<Bytes, Failure> {
     let mut splitter = Splitter::new(usize::MAX);
     splitter.push(stream.clone());
+    let mut end = 0;
     while let Some(frame) = splitter.finish() {
         judge_event(&frame)?;
+        end += frame.raw().len();
+        if frame.is_done() {
+            break;
+        }
     }
-    Ok(())
+    Ok(stream.slice(..end))
 }
 
 /// State of a stream before its first chunk.
@@ -250,7 +267,7 @@ impl Preamble {
         loop {
             match self.splitter.next_frame() {
                 Ok(None) => return Ok(false),
-                // A first event beyond the limit cannot be parsed; it is too large for an error event.
+                // An event beyond the limit is too large for an error event.
                 Err(_) => return Ok(true),
                 Ok(Some(frame)) if judge_event(&frame)? => return Ok(true),
                 Ok(Some(frame)) => {
@@ -264,11 +281,12 @@ impl Preamble {
         }
     }
 
-    /// Handles the end of the stream: fails unless the remaining bytes contain a chunk.
-    fn ended(mut self) -> Result<(), Failure> {
+    /// Handles the end of the stream: fails unless the remaining bytes contain a chunk. Returns whether the events in
+    /// these bytes are not separated by blank lines.
+    fn ended(mut self) -> Result<bool, Failure> {
         while let Some(frame) = self.splitter.finish() {
             if judge_event(&frame)? {
-                return Ok(());
+                return Ok(frame.data().is_some_and(|data| joined_events(&data).is_some()));
             }
         }
         Err(Failure::Invalid { reason: "the stream ended before its first chunk".into() })
@@ -278,18 +296,24 @@ impl Preamble {
 /// Returns whether an event is a chunk with choices; fails if it reports an error.
 fn judge_event(frame: &Frame) -> Result<bool, Failure> {
     let Some(data) = frame.data() else { return Ok(false) };
-    match read_event(&data) {
-        StreamEvent::Chunk(chunk) => Ok(!chunk.choices.is_empty()),
-        StreamEvent::Error(error) => {
-            Err(Failure::Reported { error: Box::new(error), body: Bytes::copy_from_slice(&data) })
+    let mut is_chunk = false;
+    for data in joined_events(&data).unwrap_or_else(|| vec![&*data]) {
+        match read_event(data) {
+            StreamEvent::Done => break,
+            StreamEvent::Chunk(chunk) => is_chunk |= !chunk.choices.is_empty(),
+            StreamEvent::Error(error) => {
+                return Err(Failure::Reported { error: Box::new(error), body: Bytes::copy_from_slice(data) });
+            }
+            StreamEvent::Unknown if is_error_event(frame) => {
+                let message = String::from_utf8_lossy(data.trim_ascii()).into_owned();
+                let body = ErrorBody::new("upstream_error", "upstream_status", &*message).to_json().into();
+                let error = Box::new(ProviderError { message, ..ProviderError::default() });
+                return Err(Failure::Reported { error, body });
+            }
+            StreamEvent::Unknown => {}
         }
-        StreamEvent::Unknown if is_error_event(frame) => {
-            let message = String::from_utf8_lossy(data.trim_ascii()).into_owned();
-            let body = ErrorBody::new("upstream_error", "upstream_status", &*message).to_json().into();
-            Err(Failure::Reported { error: Box::new(ProviderError { message, ..ProviderError::default() }), body })
-        }
-        StreamEvent::Done | StreamEvent::Unknown => Ok(false),
     }
+    Ok(is_chunk)
 }
 
 /// Returns whether the event's name is `error`.

@@ -3,9 +3,18 @@
 //! Some servers declare event streams as plain text and JSON as octets, or send a complete response to a request for a
 //! stream. The first bytes of a response are more reliable than its content type.
 
+mod streamed;
+
 use bytes::Bytes;
-use serde_json::{Map, Value};
-use signalbox_core::openai::{DONE_EVENT, fold_stream};
+use signalbox_core::{
+    openai::{ChunkView, StreamEvent, fold_stream, read_event},
+    sse::Splitter,
+};
+pub(super) use streamed::stream_of;
+
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// Maximum bytes of unknown lines before the first event of a stream.
+const MAX_UNKNOWN: usize = 8 << 10;
 
 /// Framing of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,21 +26,31 @@ pub(super) enum Framing {
 }
 
 impl Framing {
-    /// Detects the framing from the first bytes. Returns `None` if they match neither, `Some(None)` if more bytes are
-    /// needed.
-    pub(super) fn of(begun: &[u8], ended: bool) -> Option<Option<Self>> {
+    /// Detects the framing from the first bytes; `is_declared` says that the content type is that of an event stream.
+    /// Returns `None` if they match neither, `Some(None)` if more bytes are needed.
+    ///
+    /// Some servers write lines of their own before the first event, so an unknown line is passed over if the content
+    /// type declares no event stream, within the first 8 KiB. A line that may begin a document in HTML is not.
+    pub(super) fn of(begun: &[u8], is_declared: bool, ended: bool) -> Option<Option<Self>> {
         const FIELDS: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];
-        let begun = begun.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(begun).trim_ascii_start();
+        let begun = begun.strip_prefix(BOM).unwrap_or(begun).trim_ascii_start();
         let more = if ended { None } else { Some(None) };
         match begun.first() {
             None => more,
-            Some(b'{' | b'[') => Some(Some(Self::Json)),
+            Some(b'{') => Some(Some(Self::Json)),
+            Some(b'[') if begins_array(&begun[1..]) => Some(Some(Self::Json)),
             Some(b':') => Some(Some(Self::Events)),
             Some(_) if FIELDS.iter().any(|field| begun.starts_with(field)) => Some(Some(Self::Events)),
-            Some(_) if FIELDS.iter().any(|field| field.starts_with(begun)) || begun[0] == 0xEF && begun.len() < 3 => {
-                more
+            Some(_) if FIELDS.iter().any(|field| field.starts_with(begun)) || BOM.starts_with(begun) => more,
+            Some(b'<') => None,
+            Some(_) if is_declared => None,
+            Some(_) => {
+                let mut lines = begun.split(|&byte| byte == b'\n' || byte == b'\r');
+                if lines.any(|line| line.starts_with(FIELDS[0])) {
+                    return Some(Some(Self::Events));
+                }
+                if begun.len() < MAX_UNKNOWN { more } else { None }
             }
-            Some(_) => None,
         }
     }
 
@@ -44,41 +63,55 @@ impl Framing {
     }
 }
 
-/// Converts a complete response to a stream of one chunk and the `[DONE]` event. Returns `None` if it is not a chat
-/// completion.
-pub(super) fn stream_of(whole: &[u8]) -> Option<Bytes> {
-    let mut answer: Map<String, Value> = serde_json::from_slice(whole).ok()?;
-    let choices = answer.get_mut("choices")?.as_array_mut()?;
-    for (index, choice) in choices.iter_mut().enumerate() {
-        let choice = choice.as_object_mut()?;
-        let message = choice.remove("message").or_else(|| choice.remove("delta")).unwrap_or_default();
-        let mut delta = if message.is_object() { message } else { Value::Object(Map::new()) };
-        if let Some(calls) = delta.get_mut("tool_calls").and_then(Value::as_array_mut) {
-            for (index, call) in calls.iter_mut().enumerate() {
-                if let Some(call) = call.as_object_mut() {
-                    call.entry("index").or_insert(index.into());
-                }
-            }
-        }
-        choice.entry("index").or_insert(index.into());
-        choice.entry("finish_reason").or_insert("stop".into());
-        choice.insert("delta".into(), delta);
-    }
-    answer.insert("object".into(), "chat.completion.chunk".into());
-    Some(format!("data: {}\n\n{DONE_EVENT}", Value::Object(answer)).into())
+/// Returns whether the bytes after `[` may go on as a JSON array, unlike those of a log line such as `[INFO] ready`.
+fn begins_array(rest: &[u8]) -> bool {
+    rest.trim_ascii_start()
+        .first()
+        .is_none_or(|byte| matches!(byte, b'{' | b'[' | b'"' | b']' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'))
 }
 
-/// Assembles a complete response from a stream. Returns `None` if the stream reports an error or is incomplete.
-pub(super) fn whole_of(stream: &Bytes) -> Option<Bytes> {
+/// Assembles a complete response from a stream, and returns it with the failure that the stream reports beside its
+/// choices. Returns `None` if the stream is incomplete.
+pub(super) fn whole_of(stream: &Bytes) -> Option<(Bytes, Option<String>)> {
     let answer = fold_stream(stream);
-    if answer.error.is_some() || !answer.done && answer.finish_reason.is_none() {
+    if !answer.done && !answer.finished || answer.error.is_some() && answer.finish_reason.is_none() {
         return None;
     }
-    answer.json.map(Bytes::from)
+    let json = answer.json?;
+    let failed = || ChunkView::read(json.as_bytes()).and_then(|chunk| chunk.failed());
+    let failure = answer.error.map(|error| error.message).or_else(failed);
+    Some((json.into(), failure))
+}
+
+/// Returns the first error in an error body that is framed as an event stream.
+pub(super) fn error_of(body: &Bytes) -> Option<Bytes> {
+    let Some(Some(Framing::Events)) = Framing::of(body, false, true) else { return None };
+    let mut splitter = Splitter::new(usize::MAX);
+    splitter.push(body.clone());
+    while let Some(frame) = splitter.finish() {
+        let Some(data) = frame.data() else { continue };
+        if let StreamEvent::Error(_) = read_event(&data) {
+            return Some(Bytes::copy_from_slice(data.trim_ascii()));
+        }
+    }
+    None
+}
+
+/// Separates the events of a complete stream by blank lines, where each data line is an event.
+pub(super) fn separated(stream: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(stream.len() + stream.len() / 64);
+    for line in stream.split(|&byte| byte == b'\n' || byte == b'\r').filter(|line| !line.is_empty()) {
+        out.extend_from_slice(line);
+        out.extend_from_slice(if line.starts_with(b"data") { b"\n\n" } else { b"\n" });
+    }
+    out.into()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+    use signalbox_core::openai::DONE_EVENT;
+
     use super::*;
 
     #[test]
@@ -95,16 +128,24 @@ mod tests {
             ("da", Some(None)),
             (" ", Some(None)),
             ("", Some(None)),
-            ("<html>", None),
-            ("date", None),
-            ("error: no", None),
-            ("busy", None),
+            ("[", Some(Some(Framing::Json))),
+            ("[1]", Some(Some(Framing::Json))),
+            ("<html>\ndata: x", None),
+            // Unknown lines are passed over.
+            ("date", Some(None)),
+            ("busy\nda", Some(None)),
+            ("foo: x\ndata: {}", Some(Some(Framing::Events))),
+            ("INFO: ready\r\n\r\ndata: {}", Some(Some(Framing::Events))),
+            ("[INFO] ready\ndata: {}", Some(Some(Framing::Events))),
+            ("id\rdata:{}", Some(Some(Framing::Events))),
+            ("error: no data: x", Some(None)),
         ] {
-            assert_eq!(Framing::of(begun.as_bytes(), false), framing, "{begun:?}");
+            assert_eq!(Framing::of(begun.as_bytes(), false, false), framing, "{begun:?}");
+            let ended = framing.filter(Option::is_some);
+            assert_eq!(Framing::of(begun.as_bytes(), false, true), ended, "{begun:?}");
         }
-        for short in ["", "da", " "] {
-            assert_eq!(Framing::of(short.as_bytes(), true), None);
-        }
+        assert_eq!(Framing::of(&[b'x'; MAX_UNKNOWN], false, false), None);
+        assert_eq!(Framing::of(b"foo: x\n", true, false), None);
     }
 
     #[test]
@@ -120,11 +161,54 @@ mod tests {
         assert_eq!((&choice["index"], &choice["finish_reason"]), (&0.into(), &"tool_calls".into()));
         assert_eq!(choice["delta"]["content"], "hi");
         assert_eq!((choice["delta"]["tool_calls"][1]["index"].as_u64(), choice.get("message")), (Some(1), None));
-        let folded: Value = serde_json::from_slice(&whole_of(&stream).unwrap()).unwrap();
+        let folded: Value = serde_json::from_slice(&whole_of(&stream).unwrap().0).unwrap();
         assert_eq!(folded["choices"][0]["message"]["content"], "hi");
         assert_eq!(folded["usage"]["total_tokens"], 3);
         for nothing in ["", "[]", "{}", r#"{"choices":null}"#, r#"{"choices":["a"]}"#, "<html>"] {
             assert_eq!(stream_of(nothing.as_bytes()), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn an_odd_value_costs_no_answer() {
+        let whole = |content: &str, other: &str| {
+            format!("{{\"choices\":[\n{{\"index\":0,\"message\":{{\"content\":{content}}}}}],{other}\r\n\"x\":1}}")
+                .into_bytes()
+        };
+        let deep = format!("\"q\":{}{},", "[".repeat(500), "]".repeat(500));
+        let mut bad = whole("\"a?b\"", "");
+        let at = bad.iter().position(|&byte| byte == b'?').unwrap();
+        bad[at] = 0xFF;
+        for (odd, content) in [
+            (whole("\"a\\ud83db\"", ""), "a\u{FFFD}b"),
+            (bad, "a\u{FFFD}b"),
+            (whole("\"a\tb\"", ""), "a\tb"),
+            (whole("\"ab\"", "\"q\":1e999,"), "ab"),
+            (whole("\"ab\"", "\"q\":NaN,\"r\":[-Infinity],"), "ab"),
+            (whole("\"ab\"", &deep), "ab"),
+        ] {
+            let stream = stream_of(&odd).unwrap();
+            let text = std::str::from_utf8(&stream).unwrap();
+            assert!(text.ends_with("}\n\ndata: [DONE]\n\n") && text.lines().count() == 4, "{text}");
+            let answer = fold_stream(&stream);
+            assert_eq!((answer.text.as_str(), answer.done, answer.finished), (content, true, true), "{text}");
+            assert!(
+                serde_json::from_str::<serde::de::IgnoredAny>(
+                    text.lines().next().unwrap().strip_prefix("data: ").unwrap()
+                )
+                .is_ok()
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_body_is_taken_out_of_its_event() {
+        let body = Bytes::from_static(
+            b": x\n\nevent: error\ndata: {\"error\":{\"message\":\"no\",\"code\":\"c\"}}\n\ndata: [DONE]\n\n",
+        );
+        assert_eq!(error_of(&body).unwrap(), r#"{"error":{"message":"no","code":"c"}}"#);
+        for other in ["{\"error\":\"no\"}", "busy", "", "data: busy\n\n"] {
+            assert_eq!(error_of(&Bytes::from_static(other.as_bytes())), None, "{other}");
         }
     }
 
@@ -136,9 +220,13 @@ mod tests {
         for complete in
             [format!("{chunk}{finish}data: [DONE]\n\n"), format!("{chunk}{finish}"), format!("{chunk}{DONE_EVENT}")]
         {
-            let answer: Value = serde_json::from_slice(&whole(&complete).unwrap()).unwrap();
+            let answer: Value = serde_json::from_slice(&whole(&complete).unwrap().0).unwrap();
             assert_eq!(answer["choices"][0]["message"]["content"], "hi");
         }
+        let other = "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"ho\"}}]}\n\n";
+        assert_eq!(whole(&format!("{other}{chunk}{finish}")), None);
+        let error = finish.replace("\"choices\"", "\"error\":{\"message\":\"no\"},\"choices\"");
+        assert_eq!(whole(&format!("{chunk}{error}")).unwrap().1.as_deref(), Some("no"));
         for broken in [chunk, "data: [DONE]\n\n", "", "data: {\"error\":{\"message\":\"no\"}}\n\n"] {
             assert_eq!(whole(broken), None, "{broken}");
         }

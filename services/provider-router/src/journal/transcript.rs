@@ -120,9 +120,12 @@ impl Transcript {
     }
 }
 
-/// Corrects the status of disconnected clients: many close the connection after the finish reason, without waiting for
+/// Corrects the status of answers that report an error, and of disconnected clients: many close the connection after the finish reason, without waiting for
 /// `[DONE]`, and have the whole response.
 fn final_status(status: RequestStatus, answer: &Answer) -> RequestStatus {
+    if status == RequestStatus::Completed && answer.error.is_some() {
+        return RequestStatus::Failed;
+    }
     let RequestStatus::ClientDisconnected = status else { return status };
     match answer.finish_reason.as_deref() {
         _ if answer.error.is_some() => RequestStatus::Failed,

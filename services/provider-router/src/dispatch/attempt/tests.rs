@@ -25,7 +25,7 @@ async fn judged(stream: bool, headers: &str, pieces: &[&str]) -> Result<Passed, 
     rest.await.unwrap();
     let (headers, begun, rest) = match good? {
         Good::Stream { headers, begun, rest } => (headers, begun.concat(), Some(rest)),
-        Good::Whole { headers, body } => (headers, body.to_vec(), None),
+        Good::Whole { headers, body, .. } => (headers, body.to_vec(), None),
     };
     let mut bytes = begun;
     if let Some(Source::Upstream(rest)) = rest {
@@ -44,7 +44,8 @@ async fn begun(
 ) -> (Result<Good, Failure>, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let head = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{headers}\r\n");
+    let status = if headers.starts_with("x-status: ") { &headers[10..13] } else { "200" };
+    let head = format!("HTTP/1.1 {status} OK\r\ntransfer-encoding: chunked\r\n{headers}\r\n");
     let pieces: Vec<String> = pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())).collect();
     let hold = !max_preamble.is_zero() && max_preamble < Duration::from_secs(1);
     let serving = tokio::spawn(async move {
@@ -218,5 +219,98 @@ async fn no_piece_passes_the_limit() {
         ("", &["ab", "cde"], "ab", false),
     ] {
         assert_eq!(read_pieces(begun, pieces).await, (read.to_owned(), is_complete), "{begun:?} {pieces:?}");
+    }
+}
+
+const SSE: &str = "content-type: text/event-stream\r\n";
+
+#[tokio::test]
+async fn nothing_counts_after_the_end_event_of_a_stream_that_becomes_whole() {
+    for after in ["data: {\"error\":\"late\"}\n\n", CHUNK, "garbage"] {
+        let answer = format!("{CHUNK}{FINISH}data: [DONE]\n\n{after}");
+        let (_, bytes) = judged(false, SSE, &[&answer]).await.unwrap();
+        let whole: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(whole["choices"][0]["message"]["content"], "hi", "{after}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_left_behind() {
+    let marked = format!("\u{feff}{WHOLE}");
+    assert_eq!(judged(false, "", &[&marked]).await.unwrap().1, WHOLE.as_bytes());
+    let (_, bytes) = judged(true, "", &[&marked]).await.unwrap();
+    assert!(bytes.starts_with(b"data: {"));
+}
+
+#[tokio::test]
+async fn a_whole_answer_may_be_odd() {
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    for odd in ["NaN", "-Infinity", "1e999", &deep, "\"\\ud83d\""] {
+        let answer = WHOLE.replace("\"finish_reason\"", &format!("\"q\":{odd},\"finish_reason\""));
+        assert_eq!(judged(false, "", &[&answer]).await.unwrap().1, answer.as_bytes(), "{odd}");
+        let (_, bytes) = judged(true, "", &[&answer]).await.unwrap();
+        assert!(String::from_utf8(bytes).unwrap().contains("\"content\":\"hi\""), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_beside_the_choices_is_noted() {
+    let error = r#""error":{"message":"no"},"choices""#;
+    let failing = [WHOLE.replace("\"choices\"", error), WHOLE.replace("\"stop\"", "\"error\"")];
+    let events = [FINISH.replace("\"choices\"", error), FINISH.replace("\"stop\"", "\"error\"")];
+    let answers = failing.into_iter().chain(events.into_iter().map(|finish| format!("{CHUNK}{finish}")));
+    for answer in answers {
+        let (_release, released) = oneshot::channel();
+        let (good, rest) = begun(false, "", &[&answer], released, Duration::from_secs(60)).await;
+        rest.await.unwrap();
+        assert!(matches!(good, Ok(Good::Whole { failure: Some(_), .. })), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_lines_before_the_events_are_passed_over() {
+    for before in ["foo: x\n", "INFO: ready\n\n", "[INFO] ready\r\n", "id\n", "foo: x\nbar\n\n"] {
+        let answer = format!("{before}{CHUNK}{FINISH}data: [DONE]\n\n");
+        for kind in ["", "content-type: application/json\r\n", SSE] {
+            let at = before.len() / 2;
+            let (_, bytes) = judged(true, kind, &[&answer[..at], &answer[at..]]).await.unwrap();
+            assert_eq!(bytes, answer.as_bytes(), "{kind}");
+            assert!(judged(false, kind, &[&answer]).await.is_ok(), "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_without_blank_lines_are_separated() {
+    let lines = [CHUNK, FINISH].map(|event| event.replace("\n\n", "\n")).concat();
+    for end in ["", "data: [DONE]\n"] {
+        let (_, bytes) = judged(true, SSE, &[&format!("{lines}{end}")]).await.unwrap();
+        let end = end.replace('\n', "\n\n");
+        assert_eq!(String::from_utf8(bytes).unwrap(), format!("{CHUNK}{FINISH}{end}"));
+        let (_, bytes) = judged(false, SSE, &[&format!("{lines}{end}")]).await.unwrap();
+        assert!(String::from_utf8(bytes).unwrap().contains("\"content\":\"hi\""));
+    }
+    let error = judged(true, SSE, &[&format!("{lines}data: {{\"error\":\"busy\"}}\n")]).await.unwrap_err();
+    assert_eq!(message(&error), "busy");
+}
+
+#[tokio::test]
+async fn a_long_error_event_is_a_failure() {
+    let event = format!("data: {{\"x\":\"{}\",\"error\":{{\"message\":\"busy\"}}}}\n\n", "y".repeat(200_000));
+    let (first, second) = event.split_at(70_000);
+    for stream in [false, true] {
+        assert_eq!(message(&judged(stream, SSE, &[first, second]).await.unwrap_err()), "busy");
+    }
+    let long = CHUNK.replace("hi", &"y".repeat(2 << 20));
+    assert_eq!(judged(true, SSE, &[&long]).await.unwrap().1, long.as_bytes());
+}
+
+#[tokio::test]
+async fn an_error_body_may_be_framed_as_events() {
+    let error = r#"{"error":{"message":"no","type":"t","param":null,"code":"c"}}"#;
+    for answer in [error.to_owned(), format!("\u{feff}{error}"), format!("event: error\ndata: {error}\n\n")] {
+        let failure = judged(true, &format!("x-status: 400\r\n{SSE}"), &[&answer]).await.unwrap_err();
+        let Failure::Status { status, body, .. } = failure else { panic!("another failure") };
+        assert_eq!((status.as_u16(), &*body), (400, error.as_bytes()));
     }
 }
