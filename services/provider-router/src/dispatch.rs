@@ -55,7 +55,7 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
         match attempt.instrument(span.clone()).await {
             Ok(good) => {
                 candidate.provider.note(true);
-                return answer(app, good, exchange).await;
+                return answer(app, good, exchange, envelope.choices).await;
             }
             Err(failed) => {
                 candidate.provider.note(!failed.blames_provider());
@@ -71,11 +71,11 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
     failure.unwrap_or(Failure::Nobody).into_response(exchange).await
 }
 
-async fn answer(app: &App, good: Good, mut exchange: Exchange) -> Response<ResponseBody> {
+async fn answer(app: &App, good: Good, mut exchange: Exchange, choices: u32) -> Response<ResponseBody> {
     let (headers, body) = match good {
         Good::Stream { headers, begun, rest } => {
             exchange.head(200, true);
-            (headers, ResponseBody::Relay(Box::new(Relay::new(begun, rest, exchange, app.cut.clone()))))
+            (headers, ResponseBody::Relay(Box::new(Relay::new(begun, rest, exchange, choices, app.cut.clone()))))
         }
         Good::Whole { headers, body, failure } => {
             exchange.head(200, false);

@@ -14,6 +14,8 @@ pub struct Envelope {
     pub stream: bool,
     /// `stream_options.include_usage`: whether the stream's last chunk must contain the usage.
     pub include_usage: bool,
+    /// `n`, the number of answers; 1 if it is absent or no positive number.
+    pub choices: u32,
     /// Byte range of the value of `model` in the body: a string with its quotes, or `null`.
     model_at: Option<Range<usize>>,
     /// Byte position right after the opening brace, where a first field can be inserted.
@@ -41,6 +43,7 @@ struct Fields<'a> {
     stream: Option<&'a [u8]>,
     stream_options: Option<&'a [u8]>,
     messages: Option<&'a [u8]>,
+    choices: Option<&'a [u8]>,
 }
 
 const NULL: &[u8] = b"null";
@@ -74,7 +77,9 @@ impl Envelope {
         });
         let insert_at = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
         let model = model.filter(|name| !name.is_empty()).map(Cow::into_owned);
-        Ok(Self { model, stream, include_usage, model_at, insert_at })
+        // A value that is no number is left to the provider to refuse.
+        let choices = fields.choices.and_then(|raw| std::str::from_utf8(raw).ok()?.parse().ok()).unwrap_or(1).max(1);
+        Ok(Self { model, stream, include_usage, choices, model_at, insert_at })
     }
 
     /// Returns the body with `model` as its model name; all other bytes stay identical.
@@ -116,6 +121,10 @@ impl<'a> Fields<'a> {
                 "stream" => (&mut fields.stream, &mut seen[1]),
                 "stream_options" => (&mut fields.stream_options, &mut seen[2]),
                 "messages" => (&mut fields.messages, &mut seen[3]),
+                "n" => {
+                    fields.choices = Some(value.raw()?);
+                    return Some(());
+                }
                 _ => return value.skip(),
             };
             if std::mem::replace(seen, true) {
@@ -171,6 +180,16 @@ mod tests {
         let envelope =
             parse(r#"{"messages":[1],"stream":null,"model":null,"stream_options":{"include_usage":true}}"#).unwrap();
         assert_eq!((envelope.model.as_deref(), envelope.stream, envelope.include_usage), (None, false, true));
+    }
+
+    #[test]
+    fn an_odd_number_of_answers_is_left_to_the_provider() {
+        for (n, choices) in
+            [("2", 2), ("1", 1), ("0", 1), ("null", 1), ("-1", 1), ("1.5", 1), ("\"3\"", 1), ("3,\"n\":2", 2)]
+        {
+            assert_eq!(parse(&format!(r#"{{"messages":[1],"n":{n}}}"#)).unwrap().choices, choices, "{n}");
+        }
+        assert_eq!(parse(r#"{"messages":[1]}"#).unwrap().choices, 1);
     }
 
     #[test]

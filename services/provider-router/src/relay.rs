@@ -6,13 +6,21 @@
 //! provider itself reports an error, its error event is the last: nothing follows it, and the response ends normally,
 //! because clients that receive two errors, or see the connection break, discard the whole response as damaged.
 //!
-//! An unfinished event that may be an error is withheld until it is complete, up to 64 KiB, because providers quote the
-//! key they refuse, and a key split across pieces would not be found. Clients cannot use such an event earlier anyway.
+//! An unfinished line is withheld until it is complete, up to 64 KiB: if the stream breaks off within it, it is dropped,
+//! so that the next event that clients parse is the error and not the half of an event. Clients cannot use half a line
+//! earlier anyway, and providers nearly always send whole events, so usually nothing is withheld and nothing is copied.
+//! Of a line beyond 64 KiB, and of an event that breaks off between two of its lines, clients do see the half.
+//!
+//! An unfinished event that may be an error is withheld as a whole, up to 64 KiB, because providers quote the key they
+//! refuse, and a key split across pieces would not be found.
+//!
+//! A stream that breaks off after the finish reason of every answer is complete: it ends as if it had been closed there.
 //!
 //! The end is recognised in the relayed bytes ([`EndScanner`]), independently of what the log keeps of them.
 
 mod drain;
 mod line_end;
+mod unfinished;
 
 use std::{
     pin::Pin,
@@ -62,8 +70,10 @@ pub struct Relay {
     scanner: EndScanner,
     /// Possible beginning of the end event.
     held: Bytes,
-    /// An unfinished event that may be an error. It precedes the bytes in `held`.
+    /// An unfinished line, or an unfinished event that may be an error. It precedes the bytes in `held`.
     withheld: BytesMut,
+    /// Bytes that follow those of the last frame and need no further processing.
+    queued: Option<Bytes>,
     phase: Phase,
     /// The end is written, but perhaps not synced yet; the bytes are released once it is.
     last: Option<(Written, Bytes)>,
@@ -141,15 +151,16 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Relays `prefix` and then `source`. Cancelling `cut` ends the stream early.
+    /// Relays `prefix` and then `source`, a stream with `choices` answers. Cancelling `cut` ends the stream early.
     #[must_use]
-    pub fn new(prefix: Vec<Bytes>, source: Source, exchange: Exchange, cut: CancellationToken) -> Self {
+    pub fn new(prefix: Vec<Bytes>, source: Source, exchange: Exchange, choices: u32, cut: CancellationToken) -> Self {
         Self {
             source,
             prefix: prefix.into_iter(),
-            scanner: EndScanner::default(),
+            scanner: EndScanner::new(choices),
             held: Bytes::new(),
             withheld: BytesMut::new(),
+            queued: None,
             exchange,
             phase: Phase::Passing,
             last: None,
@@ -162,6 +173,9 @@ impl Relay {
     /// Polls for the next frame; see [`Body::poll_frame`].
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
+            if let Some(bytes) = self.queued.take() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
             if let Some((written, _)) = &mut self.last {
                 ready!(Pin::new(written).poll(cx));
                 let (_, bytes) = self.last.take().unwrap_or_default();
@@ -194,10 +208,8 @@ impl Relay {
             let next = match self.prefix.next() {
                 Some(bytes) => Some(Ok(bytes)),
                 None => match self.source.poll_data(cx) {
-                    Poll::Ready(next) => next,
-                    Poll::Pending if self.cut.as_mut().poll(cx).is_ready() => {
-                        return Poll::Ready(Some(self.broken(&Broken::ShuttingDown)));
-                    }
+                    Poll::Ready(next) => next.map(|next| next.map_err(Broken::Upstream)),
+                    Poll::Pending if self.cut.as_mut().poll(cx).is_ready() => Some(Err(Broken::ShuttingDown)),
                     Poll::Pending => {
                         self.exchange.poll_part(cx);
                         return Poll::Pending;
@@ -206,8 +218,8 @@ impl Relay {
             };
             let frame = match next {
                 Some(Ok(bytes)) => self.pass(bytes),
-                Some(Err(error)) => Some(self.broken(&error.into())),
-                None => self.ended(),
+                Some(Err(why)) => self.ended(why),
+                None => self.ended(Broken::Unfinished),
             };
             if let Some(frame) = frame {
                 return Poll::Ready(Some(frame));
@@ -222,11 +234,14 @@ impl Relay {
         if self.scanner.ending().is_known() {
             self.exchange.observe(self.scanner.ending());
         }
+        if self.scanner.event_len() > MAX_EVENT {
+            return Some(self.broken(&Broken::EndlessEvent, &[]));
+        }
         match scan {
-            Scan::Pass => bytes = self.withhold(bytes),
+            Scan::Pass => return self.withhold(bytes),
             Scan::Hold(at) => {
                 self.held = bytes.split_off(at);
-                bytes = self.withhold(bytes);
+                return self.withhold(bytes);
             }
             Scan::Done(at) => {
                 let (last, begun) = end_event(&bytes.split_off(at));
@@ -243,68 +258,7 @@ impl Relay {
                 return Some(self.failed(&bytes, blank_line, &failed));
             }
         }
-        if self.scanner.event_len() > MAX_EVENT {
-            return Some(self.broken(&Broken::EndlessEvent));
-        }
-        if bytes.is_empty() {
-            return None;
-        }
-        if self.phase == Phase::Passing {
-            self.exchange.answer(&bytes);
-        }
-        Some(Ok(Frame::data(bytes)))
-    }
-
-    /// Withholds the end of `bytes` if it belongs to an event that may be an error, and returns the rest.
-    fn withhold(&mut self, mut bytes: Bytes) -> Bytes {
-        let unfinished = self.scanner.event_len();
-        if unfinished == 0 {
-            return self.released(bytes);
-        }
-        if !self.exchange.masker().is_empty() && self.scanner.may_fail() {
-            let begun = bytes.split_off(bytes.len().saturating_sub(unfinished));
-            if !bytes.is_empty() {
-                bytes = self.released(bytes);
-            }
-            self.withheld.extend_from_slice(&begun);
-            return bytes;
-        }
-        if self.withheld.is_empty() {
-            return bytes;
-        }
-        let released = self.released(bytes);
-        // The event is a chunk, or too long to be withheld further.
-        self.exchange.masker().mask(&released).map_or(released, Bytes::from)
-    }
-
-    /// Returns the withheld bytes, followed by `bytes`.
-    fn released(&mut self, bytes: Bytes) -> Bytes {
-        if self.withheld.is_empty() { bytes } else { join(&std::mem::take(&mut self.withheld), &bytes) }
-    }
-
-    /// Handles the end of the provider's stream. Some providers never send `[DONE]`; the finish reason then shows
-    /// whether the response is complete. Returns `None` if only the bytes in `last` remain to be sent.
-    fn ended(&mut self) -> Option<Result<Frame<Bytes>, BoxError>> {
-        let held = std::mem::take(&mut self.held);
-        // Clients drop an event without its blank line.
-        let blank_line = if held.is_empty() && self.scanner.event_len() == 0 { "" } else { "\n\n" };
-        let failed = self.scanner.end(&held);
-        let held = self.released(held);
-        if let Some(failed) = failed {
-            return Some(self.failed(&held, blank_line, &failed));
-        }
-        let ending = self.scanner.ending();
-        self.exchange.observe(ending);
-        if ending.finish_reason.is_none() {
-            let failure = ending.failure.as_deref();
-            let failure = failure.map(|failure| self.exchange.masker().mask_text(failure).into_owned());
-            let why = failure.map_or(Broken::Unfinished, Broken::Failed);
-            return Some(self.broken(&why));
-        }
-        self.exchange.answer(&held);
-        self.complete(join(&held, blank_line.as_bytes()));
-        self.phase = Phase::Over;
-        None
+        (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)))
     }
 
     /// Writes the end of a complete response; `last` is released once it is written.
@@ -335,14 +289,14 @@ impl Relay {
         Ok(Frame::data(last.into()))
     }
 
-    /// Ends the request as broken off, and returns the error event for the client.
-    fn broken(&mut self, why: &Broken) -> Result<Frame<Bytes>, BoxError> {
+    /// Ends the request as broken off, and returns the error event for the client, after the bytes in `before`.
+    fn broken(&mut self, why: &Broken, before: &[u8]) -> Result<Frame<Bytes>, BoxError> {
         // The response is incomplete anyway, so no last byte has to be held back.
         drop(self.exchange.finish(why.status(), Some(why.to_string())));
         self.phase = Phase::Broken;
         let body = ErrorBody::new("upstream_error", why.code(), why.to_string());
         // Start with a blank line, because the stream may have broken off in the middle of an event.
-        Ok(Frame::data(format!("\n\n{}", body.to_event()).into()))
+        Ok(Frame::data(join(before, format!("\n\n{}", body.to_event()).as_bytes())))
     }
 }
 

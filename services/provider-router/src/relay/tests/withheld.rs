@@ -57,7 +57,7 @@ async fn a_key_in_an_error_event_is_masked_at_any_chunk_boundaries() {
 
 #[tokio::test]
 async fn only_possible_errors_are_withheld_within_a_limit() {
-    // A chunk is passed on once it is recognised as such.
+    // A chunk is passed on once its line is complete.
     let mut client = keyed(["data: {\"choices\":[{\"del", "ta\":{\"content\":\"a", "b\"}}]}\n\n"].map(str::to_owned));
     let mut seen: Vec<Seen> = (0..5).map(|_| client.poll()).collect();
     seen.retain(|seen| *seen != Seen::Pending);

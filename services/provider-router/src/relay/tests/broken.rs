@@ -1,0 +1,139 @@
+//! Tests of streams that break off, before and after the answer is complete.
+
+use super::*;
+
+const A: &str = "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+
+/// Returns the data of the events that a client parses.
+fn events(text: &str) -> Vec<String> {
+    let mut splitter = signalbox_core::sse::Splitter::new(usize::MAX);
+    splitter.push(text.to_owned().into());
+    let mut events = Vec::new();
+    while let Some(frame) = splitter.finish() {
+        events.extend(frame.data().map(|data| String::from_utf8(data.into_owned()).unwrap()));
+    }
+    events
+}
+
+fn texts(pieces: &[&str], end: Option<Step>) -> Vec<Step> {
+    pieces.iter().map(|piece| Step::Text((*piece).to_owned())).chain(end).collect()
+}
+
+#[tokio::test]
+async fn the_error_is_the_next_event_wherever_the_stream_breaks() {
+    for line_end in ["\n", "\r\n", "\r"] {
+        let (first, second) = (A.replace('\n', line_end), A.replace("\"a\"", "\"\u{e9}\"").replace('\n', line_end));
+        for cut in (1..second.len()).filter(|&cut| second.is_char_boundary(cut)) {
+            let half = &second[..cut];
+            let joined = [first.as_str(), half].concat();
+            for pieces in
+                [vec![joined.as_str()], vec![first.as_str(), half], vec![first.as_str(), &half[..1], &half[1..]]]
+            {
+                for end in [None, Some(Fail)] {
+                    let mut client = Client::new(texts(&pieces, end));
+                    let (text, end) = client.text();
+                    let seen = events(&text);
+                    let (error, chunks) = seen.split_last().unwrap();
+                    assert!(error.starts_with("{\"error\":{"), "{half:?}: {text}");
+                    assert!((1..=2).contains(&chunks.len()), "{half:?}: {text}");
+                    for chunk in chunks {
+                        assert!(serde_json::from_str::<serde_json::Value>(chunk).is_ok(), "{half:?}: {text}");
+                    }
+                    assert_eq!((end, client.statuses()), (Seen::Broken, vec!["truncated".to_owned()]), "{half:?}");
+                    assert!(client.written().contains(half), "the log has all bytes: {half:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_complete_does_not_wait() {
+    let mut client = Client::new([B(b"data: 1\n\ndata: {\"a"), Wait, B(b"\":1}\n"), Wait, B(b"\nda"), B(b"ta: 2\n\n")]);
+    let seen: Vec<Seen> = (0..9).map(|_| client.poll()).collect();
+    assert_eq!(seen[0], bytes("data: 1\n\n"));
+    assert_eq!(seen[1], Seen::Pending);
+    assert_eq!(&seen[2..5], [bytes("data: {\"a"), bytes("\":1}\n"), Seen::Pending]);
+    assert_eq!(&seen[5..7], [bytes("\n"), bytes("data: 2\n\n")]);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_after_its_finish_is_complete() {
+    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n";
+    for (tail, rest) in
+        [("", ""), (usage, usage), ("data: {\"choices\":[],\"us", ""), (&usage[..usage.len() - 2], usage)]
+    {
+        let stream = format!("{A}{FINISH}{tail}");
+        for end in [None, Some(Fail)] {
+            let mut client = Client::new(texts(&[&stream], end));
+            let (text, end) = client.text();
+            assert_eq!((text.trim_end(), end), (format!("{A}{FINISH}{rest}").trim_end(), Seen::End), "{tail}");
+            assert_eq!(client.statuses(), ["completed"], "{tail}");
+        }
+        let mut client = Client::new(texts(&[&stream], Some(Wait)));
+        client.cut.cancel();
+        assert_eq!((client.text().1, client.statuses()), (Seen::End, vec!["completed".to_owned()]));
+    }
+    let error = FINISH.replace("\"delta\"", "\"error\":{\"message\":\"no\"},\"delta\"");
+    let mut client = Client::new(texts(&[&error], Some(Fail)));
+    assert_eq!((client.text().1, client.statuses()), (Seen::End, vec!["failed".to_owned()]));
+}
+
+#[tokio::test]
+async fn every_answer_of_several_has_to_finish() {
+    let of = |index: u32, event: &str| event.replace("\"index\":0", &format!("\"index\":{index}"));
+    let (done, open) = (("completed", Seen::End), ("truncated", Seen::Broken));
+    for (stream, choices, expected) in [
+        ([A, &of(1, A), FINISH].concat(), 2, &open),
+        ([FINISH, &of(1, A)].concat(), 2, &open),
+        ([FINISH, &of(1, A)].concat(), 1, &open),
+        ([A, &of(1, A), FINISH, &of(1, FINISH)].concat(), 2, &done),
+        ([A, &of(1, A), FINISH, "data: [DONE]\n\n"].concat(), 2, &done),
+        // Some providers answer once, whatever `n` is, or repeat the finished answer with the usage.
+        ([A, FINISH].concat(), 2, &done),
+        ([A, FINISH, A].concat(), 1, &done),
+    ] {
+        for end in [None, Some(Fail)] {
+            let mut client = Client::with(texts(&[&stream], end), "1MiB", Bodies::Full, choices);
+            let (_, end) = client.text();
+            if !stream.contains("[DONE]") || end == Seen::End {
+                assert_eq!((client.statuses(), &end), (vec![expected.0.to_owned()], &expected.1), "{stream}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_odd_value_in_the_last_event_does_not_hide_the_end() {
+    for odd in ["NaN", "-Infinity", &format!("{}{}", "[".repeat(300), "]".repeat(300)), "\"\t\""] {
+        let finish = FINISH.replace("}]}", &format!("}}],\"q\":{odd}}}"));
+        let mut client = Client::new(texts(&[A, &finish], None));
+        assert_eq!(client.text(), (format!("{A}{finish}"), Seen::End));
+        assert_eq!(client.statuses(), ["completed"], "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn events_without_blank_lines_end_too() {
+    let lines = [A, FINISH].map(|event| event.replace("\n\n", "\n")).concat();
+    for (end, status) in [("data: [DONE]\n", "completed"), ("", "completed"), ("data: {\"error\":\"no\"}\n", "failed")]
+    {
+        let mut client = Client::new(texts(&[&format!("{lines}{end}")], None));
+        let (text, seen) = client.text();
+        assert!(text.starts_with(&lines) && text.ends_with("\n\n"), "{text}");
+        assert_eq!((seen, client.statuses()), (Seen::End, vec![status.to_owned()]), "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_answer_that_the_log_cuts_keeps_its_counts() {
+    let mut client = Client::logged([], "10B", Bodies::Full);
+    let exchange = &mut client.relay.exchange;
+    exchange.head(200, false);
+    exchange.answer(br#"{"id":null,"choices":[{"message":{"content":"hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":"7","completion_tokens":1.0}}"#);
+    exchange.finish(RequestStatus::Completed, None).await;
+    let written = client.written();
+    let summary =
+        r#""summary":{"usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8},"finish_reason":"length"}"#;
+    assert!(written.contains(summary), "{written}");
+}
