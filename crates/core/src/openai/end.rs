@@ -309,9 +309,10 @@ impl EndScanner {
     }
 
     fn note_choice(&mut self, index: u32, has_finished: bool) {
+        let has_room = self.choices.len() < CHOICES;
         match self.choices.iter_mut().find(|(known, _)| *known == index) {
             Some((_, known)) => *known |= has_finished,
-            None if self.choices.len() < CHOICES => self.choices.push((index, has_finished)),
+            None if has_room => self.choices.push((index, has_finished)),
             None => {}
         }
     }

@@ -41,7 +41,7 @@ pub(super) async fn relay(log: &Log, body: &Bytes, times: u64) -> anyhow::Result
         let response = client.send(&target, request, &deadlines).await?;
         exchange.head(200, true);
         let source = Source::Upstream(response.into_body());
-        let mut relay = Relay::new(Vec::new(), source, exchange, CancellationToken::new());
+        let mut relay = Relay::new(Vec::new(), source, exchange, 1, CancellationToken::new());
         let mut frames = 0;
         while let Some(frame) = poll_fn(|cx| relay.poll_frame(cx)).await {
             frame.map_err(|error| anyhow::anyhow!("the relay failed: {error}"))?;
