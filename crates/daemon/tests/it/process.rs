@@ -72,7 +72,7 @@ fn a_third_signal_exits_at_once() {
     running.signal(SIGTERM);
     running.wait_for_log("draining");
     running.signal(SIGTERM);
-    running.wait_for_log("cutting");
+    running.wait_for_log("ending running requests");
     running.signal(SIGTERM);
     assert_eq!(running.ended().code, Some(143));
 }
