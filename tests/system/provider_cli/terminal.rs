@@ -78,7 +78,7 @@ async fn provider_add_asks_for_every_field() {
     sitting.answer("Type (a number or a word) [openai]: ", "99").await;
     sitting.answer("enter a number from 1 to", "").await;
     sitting.answer("Id [openai]: ", "Not An Id").await;
-    sitting.answer("an id has 1 to 128 lowercase letters", "mine").await;
+    sitting.answer("an id must contain only lowercase letters", "mine").await;
     sitting.answer("Name [OpenAI]: ", "Echo").await;
     sitting.answer("the provider echo has this name already", "Mine").await;
     sitting.answer("Description (may be empty): ", "").await;

@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(own("Bearer ${env:PATH}!").unwrap(), (format!("Bearer {path}!"), true));
         assert_eq!(own("$${env:PATH} $$ }").unwrap(), ("${env:PATH} $$ }".to_owned(), false));
         for (text, told) in [
-            ("${env:PATH", "no end"),
+            ("${env:PATH", "not closed"),
             ("${PATH}", "${env:NAME}"),
             ("${env:NOT_SET_ANYWHERE}", "not set"),
             ("${file:/nonexistent}", "/nonexistent"),

@@ -42,7 +42,7 @@ fn every_known_failure_is_recognised() {
         let status = StatusCode::from_u16(status).unwrap();
         let failure = judge(status, content_type, None, body.as_bytes()).expect(code);
         assert_eq!((failure.code(), failure.status().as_u16()), (code, shown), "{body}");
-        assert!(failure.to_string().contains("chat.qwen.ai") && failure.to_string().contains(": "), "{failure}");
+        assert!(failure.to_string().contains("chat.qwen.ai") && failure.to_string().contains("; "), "{failure}");
     }
 }
 
