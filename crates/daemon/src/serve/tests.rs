@@ -188,6 +188,20 @@ async fn an_oversized_head_is_answered_with_431() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_response_has_the_id_of_its_request() {
+    let house = house(|_| {});
+    let (mut client, _) = connect(&house).await;
+    let mut ids = std::collections::BTreeSet::new();
+    for (path, end) in [("/hello", "hello"), ("/hello", "hello"), ("/panic", "}}")] {
+        let answer = ask(&mut client, path, end).await;
+        let id = answer.split("x-request-id: ").nth(1).unwrap().split("\r\n").next().unwrap();
+        assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 7, "{answer}");
+        ids.insert(id.to_owned());
+    }
+    assert_eq!(ids.len(), 3, "{ids:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_fails_only_one_request() {
     let (mut client, _) = connect(&house(|_| {})).await;
     let answer = ask(&mut client, "/panic", "}}").await;

@@ -107,15 +107,8 @@ async fn only_local_programs_may_request_shutdown() {
 }
 
 #[tokio::test]
-async fn every_response_has_a_request_id() {
+async fn pages_may_read_the_request_id() {
     let site = Site::new().await;
-    let ids = [
-        send(&site, Method::GET, "/api/health", &[OURS]).await,
-        send(&site, Method::GET, "/no/route", &[OURS]).await,
-        send(&site, Method::GET, "/api/health", &[]).await,
-    ];
-    let ids = ids.map(|answer| answer.headers["x-request-id"].to_str().unwrap().to_owned());
-    assert!(ids.iter().all(|id| id.len() == 36) && ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
     let answer = send(&site, Method::GET, "/api/health", &[OURS, ("origin", "http://localhost:5173")]).await;
     assert_eq!(answer.headers["access-control-expose-headers"], "X-Request-ID, Retry-After");
 }

@@ -19,8 +19,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::admin::Control;
-use signalbox_daemon::config::AuthConfig;
-use signalbox_daemon::{ClientKeys, Shutdown};
+use signalbox_daemon::config::{AccessLog, AuthConfig};
+use signalbox_daemon::{ClientKeys, REQUEST_ID, RequestContext, Shutdown};
 use signalbox_harness::postgres::Postgres;
 use signalbox_store::{Sealer, Store};
 use tempfile::TempDir;
@@ -212,10 +212,13 @@ impl Site {
         }
     }
 
-    /// Sends a request as it is, without adding anything.
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+    /// Sends a request as it is; as the listener does, gives it an id, which the response carries.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
+        let context = RequestContext::new(AccessLog::Off);
+        request.extensions_mut().insert(context.clone());
         let response = self.router.clone().oneshot(request).await.unwrap();
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        head.headers.insert(REQUEST_ID, context.id().to_string().parse().unwrap());
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
         Answer { status: head.status.as_u16(), headers: head.headers, body }

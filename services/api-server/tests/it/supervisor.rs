@@ -215,7 +215,8 @@ async fn fc_34_a_child_gets_only_its_own_environment() {
     let mut names: Vec<&str> = log.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     names.sort_unstable();
     names.retain(|name| !matches!(*name, "PWD" | "OLDPWD" | "SHLVL" | "_"));
-    let ours = ["FAMILY", "FINGERPRINT", "ORPHAN_GRACE", "SUPERVISED"].map(|name| format!("SIGNALBOX_{name}"));
+    let ours =
+        ["FAMILY", "FINGERPRINT", "LOG_FILE", "ORPHAN_GRACE", "SUPERVISED"].map(|name| format!("SIGNALBOX_{name}"));
     assert_eq!(names[..3], ["LISTEN_FDNAMES", "LISTEN_FDS", "PORT"]);
     assert_eq!(names[3..], ours);
     assert!(log.contains("SIGNALBOX_SUPERVISED=1\n"));

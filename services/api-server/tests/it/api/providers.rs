@@ -119,8 +119,8 @@ async fn an_incomplete_one_is_not_declared(site: &Site) {
     assert_eq!(
         apply(lacking).await.mistakes(),
         [
-            "providers.a.config.apiKey: is needed by a provider of the type openai",
-            "providers.b.config.baseURL: is needed by a provider of the type my-own"
+            "providers.a.config.apiKey: is required for providers of type openai",
+            "providers.b.config.baseURL: is required for providers of type my-own"
         ]
     );
     // What is stored stays, and what is stored and incomplete can be applied unchanged.
@@ -146,7 +146,7 @@ async fn some_ids_and_names_are_refused_in_every_way(site: &Site) {
         assert_eq!(mistakes, ["name is required and must be a non-empty string"], "{blank:?}");
         let document = json!({"providers": {"a": {"type": "echo", "name": blank}}});
         let applied = site.post("/api/config/apply?format=json", document).await.mistakes();
-        assert_eq!(applied, ["providers.a.name: must be a text that is not empty"], "{blank:?}");
+        assert_eq!(applied, ["providers.a.name: must be a non-empty string"], "{blank:?}");
     }
 }
 

@@ -111,7 +111,7 @@ async fn a_body_is_read_as_the_other_services_read_it() {
         ("/api/providers/echo", "{\"name\": \"a\",\n \"name\": \"b\"}", "name"),
     ] {
         let mistakes = send(None, path, body).await.mistakes();
-        assert!(mistakes.len() == 1 && mistakes[0].starts_with(&format!("{twice}: is given twice")), "{mistakes:?}");
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with(&format!("{twice}: declared twice")), "{mistakes:?}");
     }
 }
 
