@@ -7,7 +7,7 @@ use serde_json::json;
 use signalbox_core::schema::RequestStatus;
 use signalbox_fakes::Turn;
 use signalbox_harness::{Client, Launch};
-use sqlx::Executor as _;
+use sqlx::{Connection as _, Executor as _};
 
 use crate::{
     catalog::database,
@@ -170,7 +170,8 @@ async fn an_older_backup_is_completed_from_the_journal() {
     let unloaded = ask(router, "not loaded").await;
     lone.kill9().await;
     lone.store.close().await;
-    drop(locker);
+    // Dropping it would close the file in the background, and remove the log of the file that replaces it.
+    locker.close().await.unwrap();
     for file in ["signalbox.db-wal", "signalbox.db-shm"] {
         let removed = fs::remove_file(data.join(file));
         assert!(removed.is_ok() || !data.join(file).exists());

@@ -178,7 +178,7 @@ const MOST_LOST: usize = 16_384;
 
 /// Returns the directory of one process below the journal's directory.
 pub(crate) fn instance_dir(data_dir: &Path, instance: &str) -> PathBuf {
-    data_dir.join("journal").join(instance)
+    data_dir.join(lock::DIRECTORY).join(instance)
 }
 
 // === impl JournalConfig ===

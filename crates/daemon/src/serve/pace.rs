@@ -164,6 +164,11 @@ impl Pace {
         matches!(self.phase.load(Relaxed), BUSY | STALLED | BODY | LATE)
     }
 
+    /// Returns `true` while a request is being answered and nothing more is expected from the client.
+    pub(super) fn is_answering(&self) -> bool {
+        matches!(self.phase.load(Relaxed), BUSY | STALLED)
+    }
+
     /// Records that the service waits for bytes of the body. The clock is read only if it still waits when the task's
     /// poll ends.
     pub(super) fn waits_for_body(&self) {

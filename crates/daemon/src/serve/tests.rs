@@ -19,6 +19,7 @@ use super::*;
 use crate::config::{Common, Environment, Size};
 
 mod bodies;
+mod half_closed;
 
 type Body = http_body_util::combinators::BoxBody<Bytes, std::io::Error>;
 
@@ -44,6 +45,10 @@ async fn hello(mut request: Request<RequestBody>) -> Result<Response<Body>, Infa
         "/slow" => {
             sleep(secs(600)).await;
             Ok(text("at last"))
+        }
+        "/soon" => {
+            sleep(secs(2)).await;
+            Ok(text("soon"))
         }
         "/endless" => {
             let frames = futures_util::stream::repeat_with(|| Ok(Frame::data(Bytes::from_static(&[b'x'; 4096]))));

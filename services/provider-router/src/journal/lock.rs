@@ -8,6 +8,9 @@ use std::{
 
 use signalbox_private_files as private_files;
 
+/// Name of the directory of all processes' directories.
+pub(super) const DIRECTORY: &str = "journal";
+
 /// Name of the lock file.
 const NAME: &str = "lock";
 
@@ -20,8 +23,10 @@ pub(super) fn claim(dir: &Path) -> io::Result<File> {
     let mut options = private_files::options();
     let lock = private_files::open_regular(options.create(true).truncate(false).write(true), &dir.join(NAME))?;
     lock.try_lock()?;
-    // Earlier versions left the directory accessible to other users.
-    for dir in [Some(dir), dir.parent()].into_iter().flatten() {
+    // Earlier versions left the directories accessible to other users. A parent of another name is not the journal's: it
+    // may be shared, such as the directory for temporary files.
+    let journal = dir.parent().filter(|parent| parent.file_name().is_some_and(|name| name == DIRECTORY));
+    for dir in [Some(dir), journal].into_iter().flatten() {
         if let Err(error) = private_files::tighten(dir) {
             tracing::warn!(%error, dir = %dir.display(), "other users can read this directory of the request log");
         }
@@ -54,4 +59,26 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
 #[cfg(not(unix))]
 const fn is_same(_one: &Metadata, _other: &Metadata) -> bool {
     true
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn only_directories_of_the_journal_lose_permissions() {
+        let shared = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        for (name, after) in [("journal", 0o700), ("tmp", 0o755)] {
+            let parent = shared.path().join(name);
+            std::fs::create_dir_all(parent.join("own")).unwrap();
+            for dir in [parent.clone(), parent.join("own")] {
+                std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+            }
+            claim(&parent.join("own")).unwrap();
+            assert_eq!((mode(&parent), mode(&parent.join("own"))), (after, 0o700), "{name}");
+        }
+    }
 }
