@@ -281,7 +281,7 @@ async fn deleted_logs_are_made_again_by_the_next_line() {
         stack.api.put("/api/settings/anything", &json!({"value": count.to_string()})).await.expect(200);
         let own = std::fs::read_to_string(logs.join("provider-router.log")).ok()?;
         let combined = combined().await?;
-        (own.contains("the catalogue has changed") && combined.contains("[provider-router]")).then_some(())
+        (own.contains("catalogue changed") && combined.contains("[provider-router]")).then_some(())
     })
     .await;
 }
