@@ -154,7 +154,7 @@ async fn fc_54_a_status_of_the_provider_is_passed_on_with_its_body() {
     for status in [400, 404, 500, 503] {
         let answer = gateway.ask(&format!("fake/fake-{status}")).await;
         let message = error_of(&answer, status)["message"].to_string();
-        assert!(message.contains(&format!("answers {status}")), "{message}");
+        assert!(message.contains(&format!("responds with {status}")), "{message}");
     }
     gateway.fake.script("page", Turn { status: 503, ..Turn::raw("text/html", "<h1>down</h1>") });
     error_of(&gateway.ask("fake/page").await, 503);

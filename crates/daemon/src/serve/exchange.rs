@@ -69,6 +69,7 @@ where
         let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&pace), Arc::clone(&arrivals)));
         path::join_slashes(request.uri_mut());
         let context = RequestContext::new(access);
+        tracing::debug!(parent: context.span(), method = %request.method(), path = request.uri().path(), "request");
         let mut entry = AccessEntry::begin(&context, request.method(), request.uri(), PeerAddr(peer));
         request.extensions_mut().insert(PeerAddr(peer));
         request.extensions_mut().insert(context.clone());
