@@ -49,7 +49,7 @@ async fn the_transcript_of_the_provider_cli_is_stable() {
     let values = ["--config", &url, "--config", "timeout=5000", "--set-env", "apiKey=MY_KEY"];
     let added = words(&[&add[..], &values[..]].concat()).await.expect(0);
     assert!(
-        added.stdout.starts_with("Provider created successfully!\nIt is the active provider now"),
+        added.stdout.starts_with("Provider created successfully!\nIt is now the active provider"),
         "{}",
         added.stdout
     );
