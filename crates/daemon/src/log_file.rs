@@ -5,7 +5,9 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use tracing_subscriber::fmt::MakeWriter;
 

@@ -53,7 +53,7 @@ async fn a_new_database_has_defaults(database: &Database) {
     );
     let base_url = |url: &str| ("baseURL".to_owned(), format!("\"{url}\""), false);
     let timeout = ("timeout".to_owned(), "120000".to_owned(), false);
-    assert_eq!(configs(database, "qwen-proxy-default").await, [timeout.clone()]);
+    assert_eq!(configs(database, "qwen-proxy-default").await, std::slice::from_ref(&timeout));
     assert_eq!(configs(database, "lm-studio-default").await, [base_url("http://127.0.0.1:1234/v1"), timeout]);
     assert_eq!(configs(database, "echo").await, []);
     for (provider, models) in

@@ -4,8 +4,10 @@ use std::fs;
 
 use super::*;
 
+type Delete = fn(&Path);
+
 /// Ways to delete or move files of the journal of process `a`, below the data directory.
-const DELETIONS: [(&str, fn(&Path)); 5] = [
+const DELETIONS: [(&str, Delete); 5] = [
     ("the journal", |data| fs::remove_dir_all(data.join("journal")).unwrap()),
     ("the directory", |data| fs::remove_dir_all(instance_dir(data, "a")).unwrap()),
     ("the journal, moved", |data| fs::rename(data.join("journal"), data.join("aside")).unwrap()),
