@@ -33,7 +33,7 @@ async fn hold(client: &Client, path: &str, unfinished: &str) -> Option<TcpStream
 
 #[tokio::test]
 async fn fc_71_missing_bodies_do_not_block_others() {
-    let probing = "[services]\nprobe_interval = \"100ms\"\nprobe_failures = 2\n";
+    let probing = "[services]\nprobe_interval = \"100ms\"\nprobe_failures = 4\n";
     let stack = Stack::builder().launch(Launch::default().config("api-server", probing)).start().await;
     let pids = |status: &Value| [status["providerRouter"]["pid"].clone(), status["qwenProxy"]["pid"].clone()];
     let before = pids(&stack.status().await);
