@@ -3,7 +3,7 @@
 //! The names of all fields are defined here, so that the three services and both outputs agree on them.
 //!
 //! # Layout
-//! - `request` span: `id`, `surface`, `key`, `model`, `stream`. Entered while the response is prepared; the body of a
+//! - `request` span: `id`, `surface`, `model`, `stream`. Entered while the response is prepared; the body of a
 //!   streamed response is polled outside it, and logs about it name the span as their parent.
 //! - `attempt` span, child of `request`: `n`, `provider`, `upstream_model`.
 //! - access line, target [`ACCESS_TARGET`]: one per request, written when the last byte of the response was handed to
@@ -25,6 +25,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Target of the access lines. `log.access` alone decides whether they are written, whatever `log.level` is.
 pub const ACCESS_TARGET: &str = "signalbox_access";
+
+/// Maximum bytes of a path or a model in a log line. Clients choose both, and the ids of models have at most 128.
+const MAX_TEXT: usize = 256;
 
 /// Identity of a request, shared by everything that works on it. Stored in the extensions of the request.
 #[derive(Clone, Debug)]
@@ -56,8 +59,6 @@ pub struct Details {
     pub output_tokens: Option<u64>,
     /// How the request ended.
     pub outcome: Option<RequestStatus>,
-    /// Reason of a failure.
-    pub error: Option<String>,
 }
 
 /// A response on its way to the client. Dropping it writes the access line.
@@ -83,7 +84,6 @@ impl RequestContext {
             "request",
             %id,
             surface = Empty,
-            key = Empty,
             model = Empty,
             stream = Empty,
         );
@@ -116,17 +116,13 @@ impl RequestContext {
 
     /// Records the API the client speaks, such as `chat`, and the model it asks for.
     pub fn record_inference(&self, surface: &'static str, model: &str, stream: bool) {
+        let model = shortened(model);
         if !self.0.span.is_disabled() {
             self.0.span.record("surface", surface).record("model", model).record("stream", stream);
         }
         if self.0.access != AccessLog::Off {
             self.update_details(|details| details.model = Some(model.to_owned()));
         }
-    }
-
-    /// Records the fingerprint of the client key.
-    pub fn record_key(&self, fingerprint: &str) {
-        self.0.span.record("key", fingerprint);
     }
 
     /// Returns whether an access line needs [`Details`] of a request that ended like this.
@@ -189,13 +185,14 @@ impl Drop for AccessEntry {
             return;
         }
         let details = std::mem::take(&mut *inner.details.lock().unwrap_or_else(PoisonError::into_inner));
-        // Without the query: it may hold what clients search for, or keys they should have sent in a header.
+        // Without the query: it may hold what clients search for, or keys they should have sent in a header. Without the
+        // error: providers quote prompts in theirs, which belong into the request log alone.
         tracing::info!(
             target: ACCESS_TARGET,
             parent: None,
             id = %inner.id,
             method = %self.method,
-            path = self.uri.path(),
+            path = shortened(self.uri.path()),
             status = self.status,
             model = details.model,
             provider = details.provider,
@@ -206,12 +203,28 @@ impl Drop for AccessEntry {
             output_tokens = details.output_tokens,
             client = %self.client.0.ip().to_canonical(),
             outcome = details.outcome.map(RequestStatus::as_str),
-            error = details.error,
             "access"
         );
     }
 }
 
+/// Returns at most [`MAX_TEXT`] bytes of a client's text.
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_clients_are_shortened_between_characters() {
+        assert_eq!(shortened("gpt-5"), "gpt-5");
+        assert_eq!(shortened(&"x".repeat(1000)).len(), MAX_TEXT);
+        assert_eq!(shortened(&format!("x{}", "\u{e9}".repeat(1000))).len(), MAX_TEXT - 1);
+    }
 }

@@ -182,7 +182,7 @@ impl Exchange {
     }
 
     /// Sets the facts for the access log, if a line will be written.
-    fn tell_details(&mut self, status: RequestStatus, error: Option<&str>) {
+    fn tell_details(&mut self, status: RequestStatus) {
         if !self.context.needs_details(status) {
             return;
         }
@@ -200,7 +200,6 @@ impl Exchange {
             details.input_tokens = tokens(|usage| usage.prompt_tokens);
             details.output_tokens = tokens(|usage| usage.completion_tokens);
             details.outcome = Some(status);
-            details.error = error.map(str::to_owned);
         });
     }
 
@@ -211,7 +210,7 @@ impl Exchange {
         if let Some(provider) = &self.provider {
             provider.metrics.ended(status, duration, self.first_byte);
         }
-        self.tell_details(status, error.as_deref());
+        self.tell_details(status);
         let Kept { request, answer } = self.kept;
         let streamed = self.streamed && answer == Bodies::Full;
         // Providers quote the request in their errors.

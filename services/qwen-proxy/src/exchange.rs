@@ -152,7 +152,6 @@ impl Exchange {
             details.input_tokens = tokens(|usage| usage.prompt_tokens);
             details.output_tokens = tokens(|usage| usage.completion_tokens);
             details.outcome = Some(outcome.status);
-            details.error.clone_from(&outcome.error);
         });
     }
 
