@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use signalbox_harness::{Client, Launch, Stack};
+use signalbox_harness::{Client, Launch, Stack, eventually};
 
 use crate::gateway::CHAT;
 
@@ -49,4 +49,18 @@ async fn variables_of_the_services_work_under_api_server() {
                      access-control-request-method: GET\r\nconnection: close\r\n\r\n";
     let answer = String::from_utf8_lossy(&stack.qwen().await.raw(preflight.as_bytes()).await).to_ascii_lowercase();
     assert!(answer.contains("access-control-allow-origin: https://page.example"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_access_log_of_the_services_is_configured_with_that_of_api_server() {
+    let stack = Stack::builder().launch(Launch::default().env("LOG_ACCESS", "all")).start().await;
+    let logs = stack.home.data().join("logs");
+    for (client, log) in [(stack.router().await, "provider-router.log"), (stack.qwen().await, "qwen-proxy.log")] {
+        let id = client.get("/health/live").await.expect(200).header("x-request-id").to_owned();
+        eventually("the access line in the log of the service", async || {
+            let text = fs::read_to_string(logs.join(log)).unwrap_or_default();
+            text.lines().any(|line| line.contains("signalbox_access") && line.contains(&id)).then_some(())
+        })
+        .await;
+    }
 }
