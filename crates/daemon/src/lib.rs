@@ -98,7 +98,7 @@ pub use stdout::Stdout;
 pub use telemetry::LogHandle;
 pub use user::user_name;
 pub use variables::variable;
-pub use wall_clock::{Verdict, WallClock};
+pub use wall_clock::WallClock;
 
 /// Description of a binary, passed to [`run`](fn@run) and [`run_command`].
 #[derive(Clone, Copy, Debug)]

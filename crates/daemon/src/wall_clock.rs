@@ -33,7 +33,7 @@ struct Mark {
 /// Interval at which the current time is stored.
 const REMEMBER: Duration = Duration::from_secs(3600);
 
-/// The wall clock, for whoever deletes what is old.
+/// The wall clock, checked before old rows are deleted.
 #[derive(Debug)]
 pub struct WallClock {
     clock: Clock,
@@ -54,7 +54,7 @@ struct Clock {
 
 /// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+enum Verdict {
     /// The clock is trusted.
     Believed,
     /// The clock is ahead by this much; `new` is true on the first check after the clock was trusted.
@@ -82,9 +82,23 @@ impl WallClock {
         self.clock.is_new() && self.remembered_ms().is_none()
     }
 
-    /// Checks whether the wall clock, which shows `now_ms`, is trusted. `newest` is the time of the newest row of an
-    /// earlier run. Both are Unix milliseconds.
-    pub fn check(&mut self, now_ms: i64, newest: Option<i64>) -> Verdict {
+    /// Returns whether the wall clock, which shows `now_ms`, is trusted, and logs a warning when it stops being so.
+    /// `newest` is the time of the newest row of an earlier run; both are Unix milliseconds. `log` names the rows that
+    /// are not deleted meanwhile.
+    pub fn is_trusted(&mut self, now_ms: i64, newest: Option<i64>, log: &str) -> bool {
+        let verdict = self.check(now_ms, newest);
+        if let Verdict::Ahead { by, new: true } = verdict {
+            tracing::warn!(
+                days = by.as_secs() / 86_400,
+                hours = by.as_secs() / 3600 % 24,
+                "the clock jumped ahead, so nothing is deleted from {log}. Correct the clock; a time without another jump \
+                 is trusted after a day"
+            );
+        }
+        verdict == Verdict::Believed
+    }
+
+    fn check(&mut self, now_ms: i64, newest: Option<i64>) -> Verdict {
         let now = Instant::now();
         let verdict = if self.clock.is_new() {
             self.clock.start(self.remembered_ms().or(newest), now_ms, now)

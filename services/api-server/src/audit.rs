@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::StatusCode;
-use signalbox_daemon::{Verdict, WallClock};
+use signalbox_daemon::WallClock;
 use signalbox_store::audit::{self, Actor, Filter};
 use signalbox_store::{Page, Store};
 use tokio::sync::mpsc;
@@ -114,25 +114,12 @@ impl Writer {
         }
     }
 
-    /// Returns whether the wall clock is trusted; logs a warning when it stops being so.
+    /// Returns whether the wall clock is trusted.
     async fn believes(&mut self, now_ms: i64) -> bool {
         // The entries of this run have the time of the clock that is to be checked.
         let newest = if self.clock.needs_newest() { newest(&self.store, self.started_ms).await } else { Ok(None) };
         let Ok(newest) = newest else { return false };
-        match self.clock.check(now_ms, newest) {
-            Verdict::Believed => true,
-            Verdict::Ahead { by, new } => {
-                if new {
-                    tracing::warn!(
-                        days = by.as_secs() / 86_400,
-                        hours = by.as_secs() / 3600 % 24,
-                        "the clock jumped ahead: nothing is deleted from the audit log. Put the clock right; a time that goes on \
-                         without another jump is believed after a day"
-                    );
-                }
-                false
-            }
-        }
+        self.clock.is_trusted(now_ms, newest, "the audit log")
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use signalbox_daemon::{
-    Verdict, WallClock,
+    WallClock,
     config::{Duration, Size},
 };
 use signalbox_store::{
@@ -70,24 +70,11 @@ impl Retention {
         }
     }
 
-    /// Returns whether the wall clock is trusted; logs a warning when it stops being so.
+    /// Returns whether the wall clock is trusted.
     async fn believes(&mut self, store: &Store, now_ms: i64) -> bool {
         let newest = if self.clock.needs_newest() { retention::newest(store).await } else { Ok(None) };
         let Ok(newest) = newest else { return false };
-        match self.clock.check(now_ms, newest) {
-            Verdict::Believed => true,
-            Verdict::Ahead { by, new } => {
-                if new {
-                    tracing::warn!(
-                        days = by.as_secs() / 86_400,
-                        hours = by.as_secs() / 3600 % 24,
-                        "the clock jumped ahead, so nothing is removed from the request log. Correct the clock; a time \
-                        without another jump is trusted after a day"
-                    );
-                }
-                false
-            }
-        }
+        self.clock.is_trusted(now_ms, newest, "the request log")
     }
 
     fn pause(&self, removed: &Result<Removed, Error>) -> std::time::Duration {
