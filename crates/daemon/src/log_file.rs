@@ -8,7 +8,6 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
-
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Environment variable with the path of the file.

@@ -36,7 +36,7 @@ pub(super) struct Merged {
     #[schema(value_type = BTreeMap<String, Value>)]
     config: Map<String, Value>,
     updated_count: usize,
-    /// What the provider still lacks before it can work; absent if nothing.
+    /// Values that the provider still needs before it can work; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     warnings: Vec<String>,

@@ -54,7 +54,7 @@ pub(super) struct NewlyMade {
     /// The configuration, with secrets masked.
     #[schema(value_type = BTreeMap<String, Value>)]
     config: Map<String, Value>,
-    /// What it lacks before it can work; absent if nothing.
+    /// Values that it still needs before it can work; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     warnings: Vec<String>,
@@ -66,7 +66,7 @@ pub(super) struct Switched {
     #[serde(flatten)]
     provider: Provider,
     message: &'static str,
-    /// What it lacks before it can work; absent if nothing.
+    /// Values that it still needs before it can work; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     warnings: Vec<String>,

@@ -1,4 +1,4 @@
-//! What servers write in place of JSON, and how it is turned into JSON.
+//! Reads and repairs documents that servers send in place of JSON.
 //!
 //! Python's `json` writes `NaN` and `Infinity` by default, and some servers do not escape control characters or nest
 //! their own fields without a limit.

@@ -72,7 +72,7 @@ impl Plan {
             }
             let rows = row.map_or(&[][..], |row| &row.1);
             what.extend(self.config(&path, id, &provider.config, rows, sealer, prune));
-            // What is stored already may stay incomplete, so that an export can always be applied.
+            // Stored providers may stay incomplete, so that an export can always be applied.
             if row.is_none() || !what.is_empty() {
                 self.complete(&path, provider, if prune { &[] } else { rows });
             }

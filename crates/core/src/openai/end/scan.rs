@@ -1,4 +1,4 @@
-//! What a scan of a stream finds.
+//! Results of scanning a stream.
 
 use crate::openai::{ProviderError, Usage};
 

@@ -123,7 +123,7 @@ async fn an_incomplete_one_is_not_declared(site: &Site) {
             "providers.b.config.baseURL: is required for providers of type my-own"
         ]
     );
-    // What is stored stays, and what is stored and incomplete can be applied unchanged.
+    // Stored providers stay, and incomplete ones can be applied unchanged.
     site.post("/api/providers", json!({"id": "a", "name": "a", "type": "openai"})).await.expect(201);
     let same = json!({"providers": {"a": {"type": "openai"}}});
     assert_eq!(apply(same).await.expect(200)["unchanged"], json!(["providers.a"]));
