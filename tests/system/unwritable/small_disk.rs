@@ -38,12 +38,14 @@ impl SmallDisk {
     /// Fills the file system completely.
     pub(crate) fn fill(&self) {
         let mut ballast = File::create(self.ballast()).unwrap();
-        loop {
-            match ballast.write_all(&[7; 4096]) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::StorageFull => return,
-                Err(error) => panic!("{error}"),
-            }
+        // Large writes first, then pages until not one more fits.
+        for piece in [vec![7; 1 << 20], vec![7; 4096]] {
+            let error = loop {
+                if let Err(error) = ballast.write_all(&piece) {
+                    break error;
+                }
+            };
+            assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
         }
     }
 
