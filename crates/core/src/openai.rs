@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod long_event;
 mod models;
+mod number;
 mod provider_error;
 mod usage;
 

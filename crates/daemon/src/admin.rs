@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::auth::ClientKeys;
 use crate::control_token::existing_control_token;
-use crate::serve::PeerAddr;
+use crate::peer::PeerAddr;
 use crate::shutdown::Shutdown;
 
 /// Path of the route. Services exempt it from the client key check, because [`leave`] applies a stricter one.

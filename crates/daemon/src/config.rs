@@ -7,25 +7,27 @@
 
 mod data_dir;
 mod duration;
-mod environment;
 mod layers;
+mod log;
 mod mask;
 mod quantity;
 mod settings;
 mod size;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use signalbox_core::secret::Secret;
 
-use crate::doors::{Hosts, Origins};
+use crate::doors::{Doors, Hosts, Origins};
+use crate::environment::Environment;
 use crate::exit::Exit;
 
 pub(crate) use data_dir::prepare as prepare_data_dir;
 pub use duration::Duration;
-pub(crate) use environment::Environment;
 pub use layers::{Loaded, load};
+pub use log::{AccessLog, LogConfig, LogFormat, LogLevel, UnknownName};
 pub use size::Size;
 
 /// Settings all three programs share.
@@ -90,56 +92,6 @@ pub struct DatabaseConfig {
     pub url: Secret<String>,
 }
 
-/// Settings of logging.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogConfig {
-    /// Least important level that is logged.
-    pub level: LogLevel,
-    /// Format of a log line.
-    pub format: LogFormat,
-    /// Requests that get a line in the access log.
-    pub access: AccessLog,
-}
-
-/// Level of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Data is lost or a function is broken.
-    Error,
-    /// A condition that needs attention.
-    Warn,
-    /// Major events.
-    Info,
-    /// Minor events.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// Format of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Text, coloured on a terminal.
-    Human,
-    /// One JSON object per line.
-    Json,
-}
-
-/// Requests that get a line in the access log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AccessLog {
-    /// All requests.
-    All,
-    /// Requests that failed: the status is 400 or above, or the answer broke off.
-    Errors,
-    /// None.
-    Off,
-}
-
 /// Settings of client authentication.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,17 +102,13 @@ pub struct AuthConfig {
     pub insecure_no_auth: bool,
 }
 
-// === impl AccessLog ===
+// === impl ServerConfig ===
 
-impl AccessLog {
-    /// Returns the name in the configuration.
+impl ServerConfig {
+    /// Returns the check of hosts and origins.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Errors => "errors",
-            Self::Off => "off",
-        }
+    pub fn doors(&self) -> Doors {
+        Doors::of(&self.host, &self.allowed_hosts, &self.allowed_origins)
     }
 }
 

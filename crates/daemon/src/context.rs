@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use crate::config::{Common, Environment};
+use crate::config::Common;
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::listener::Listener;
 use crate::shutdown::Shutdown;

@@ -18,7 +18,6 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 
 pub(crate) use self::hosts::Hosts;
 pub(crate) use self::origins::Origins;
-use crate::config::ServerConfig;
 
 /// Check of the hosts and origins of requests.
 #[derive(Clone, Debug)]
@@ -72,12 +71,6 @@ pub fn is_preflight<B>(request: &Request<B>) -> bool {
 // === impl Doors ===
 
 impl Doors {
-    /// Creates the check from the configuration.
-    #[must_use]
-    pub fn new(server: &ServerConfig) -> Self {
-        Self::of(&server.host, &server.allowed_hosts, &server.allowed_origins)
-    }
-
     /// Creates the check. It accepts loopback names, `host` (the address listened on) and `hosts`; and the origins of
     /// this machine and `origins`.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::listener::{Holder, holder};
+use crate::holder::{self, Holder};
 
 /// Reason why the process ends other than by a clean shutdown (code 0). `Display` gives one sentence for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

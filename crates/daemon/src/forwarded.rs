@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::serve::PeerAddr;
+use crate::peer::PeerAddr;
 
 /// Header that marks a request as forwarded. Its value is the address of the original client, or `unknown`. Any client
 /// can send it, so the address is unverified.

@@ -9,6 +9,8 @@
 //! - [`serve`](fn@serve): the accept loop: limits, timeouts, isolation of a panic to its request, drain with a
 //!   deadline.
 //! - [`shutdown`], `supervision`, `lifeline`: the sources of a shutdown request, and the shutdown itself.
+//! - [`clock`]: wall-clock time. `environment`: the environment variables, with those sent by the supervisor.
+//!   `holder`: the process that holds an address.
 //! - [`doors`]: the check of the `Host` and `Origin` headers of requests.
 //! - [`addresses`]: addresses that a supervisor publishes for its children. [`admin`]: shutdown over HTTP. [`adoption`]: takeover of the children of a killed supervisor. [`identity`]:
 //!   detection of reused process ids.
@@ -46,15 +48,18 @@ mod allocator;
 pub mod args;
 pub mod auth;
 mod body;
+pub mod clock;
 pub mod config;
 mod context;
 mod control_token;
 mod descriptors;
 pub mod doors;
+mod environment;
 pub mod exit;
 mod exposition;
 pub mod forwarded;
 mod guesses;
+mod holder;
 pub mod hops;
 pub mod identity;
 pub mod instance;
@@ -62,6 +67,7 @@ mod internal_request;
 mod lifeline;
 pub mod listener;
 pub mod log_file;
+mod peer;
 mod request;
 mod run;
 mod sealing_key;
@@ -89,10 +95,11 @@ pub use exit::Exit;
 pub use exposition::exposition;
 pub use internal_request::{INTERNAL_REQUEST, RequestSigner, trusted_request};
 pub use listener::Listener;
+pub use peer::PeerAddr;
 pub use request::{ACCESS_TARGET, Details, REQUEST_ID, RequestContext};
 pub use run::{run, run_command};
 pub use sealing_key::{SEALING_KEY_FILE, sealing_key};
-pub use serve::{CLIENTS_WAIT, PeerAddr, RequestBody, serve};
+pub use serve::{CLIENTS_WAIT, RequestBody, serve};
 pub use shutdown::Shutdown;
 pub use stdout::Stdout;
 pub use telemetry::LogHandle;

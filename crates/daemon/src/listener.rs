@@ -1,17 +1,15 @@
 //! The listening sockets: passed as file descriptors by the parent process, or bound here.
 
-pub(crate) mod holder;
-
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::config::Environment;
+use crate::environment::Environment;
 use crate::exit::Exit;
 
-pub use self::holder::{Holder, holder_of};
+pub use crate::holder::{Holder, holder_of};
 
 /// Name (in `LISTEN_FDNAMES`) of the socket that is reserved for the supervisor's health checks.
 const PROBE: &str = "probe";

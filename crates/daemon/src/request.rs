@@ -18,7 +18,7 @@ use tracing::{Span, field::Empty};
 use uuid::Uuid;
 
 use crate::config::AccessLog;
-use crate::serve::PeerAddr;
+use crate::peer::PeerAddr;
 
 /// Header of every response with the id of its request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -10,9 +10,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::Spec;
 use crate::args::CommonArgs;
-use crate::config::{self, Common, Environment, Loaded};
+use crate::config::{self, Common, Loaded};
 use crate::context::Context;
 use crate::descriptors;
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::listener::{self, Listener};
 use crate::shutdown::{Shutdown, Signals};

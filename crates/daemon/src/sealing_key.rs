@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use signalbox_core::secret::Secret;
 
-use crate::config::Environment;
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::secret_file::{make, random, read};
 

@@ -27,7 +27,6 @@ mod places;
 mod socket;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,10 +47,6 @@ use places::Places;
 
 pub use arrival::RequestBody;
 pub use exchange::CLIENTS_WAIT;
-
-/// Address of the client, in the extensions of every request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerAddr(pub SocketAddr);
 
 /// Time for streams to end themselves after the cut, and for connections to close after they were dropped.
 const AFTER_CUT: Duration = Duration::from_secs(1);

@@ -35,14 +35,7 @@ impl LogHandle {
 
     /// Sets the level by name; an absent or unknown name selects the `configured` level.
     pub fn set_named(&self, name: Option<&str>, configured: LogLevel) {
-        self.set_level(match name {
-            Some("error") => LogLevel::Error,
-            Some("warn") => LogLevel::Warn,
-            Some("info") => LogLevel::Info,
-            Some("debug") => LogLevel::Debug,
-            Some("trace") => LogLevel::Trace,
-            _ => configured,
-        });
+        self.set_level(name.and_then(|name| name.parse().ok()).unwrap_or(configured));
     }
 
     /// Creates a handle without a logger, for tests.

@@ -7,17 +7,14 @@
 //! Secret variables are not put into the environment of a child, because other processes of the same user can read it
 //! and the child's own children inherit it. They are sent over its standard input, as one line before all commands.
 
+pub(crate) mod received;
+
 use std::collections::BTreeMap;
-use std::io::BufRead as _;
-use std::sync::OnceLock;
 
 use signalbox_core::secret::Secret;
 
-use crate::config::Environment;
-use crate::exit::Exit;
-
-/// Environment variable whose value `stdin` announces that the supervisor sends secrets.
-pub const SECRETS: &str = "SIGNALBOX_SECRETS";
+pub use self::received::SECRETS;
+use crate::environment::Environment;
 
 /// Maximum bytes of the line with the secrets. Pipes of all supported operating systems buffer at least this much, so
 /// the write does not block.
@@ -80,25 +77,6 @@ pub fn secrets_line(secrets: &[(String, Secret<String>)]) -> std::io::Result<Opt
         return Err(std::io::Error::other(format!("the secrets for a service are longer than {MAX_SECRETS} bytes")));
     }
     Ok(Some(line))
-}
-
-/// Returns the variables sent by the supervisor. The first call blocks until they arrive.
-///
-/// # Errors
-/// Returns [`Exit::Temporary`] when they do not arrive, because the supervisor has ended.
-pub(crate) fn received() -> Result<&'static BTreeMap<String, String>, Exit> {
-    static RECEIVED: OnceLock<Option<BTreeMap<String, String>>> = OnceLock::new();
-    let read = || {
-        if std::env::var_os(SECRETS).is_none() {
-            return Some(BTreeMap::new());
-        }
-        let mut line = String::new();
-        // Data after the line stays in the shared buffer of the standard input, from which the lifeline reads on.
-        std::io::stdin().lock().read_line(&mut line).ok()?;
-        serde_json::from_str(&line).ok()
-    };
-    let received = RECEIVED.get_or_init(read).as_ref();
-    received.ok_or_else(|| Exit::Temporary("the supervisor did not send the announced secrets".to_owned()))
 }
 
 // === impl Variable ===

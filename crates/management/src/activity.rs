@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::RequestStatus;
+use signalbox_daemon::clock::unix_ms;
 use signalbox_store::After;
 use signalbox_store::activity::{self, Activity};
 use utoipa::ToSchema;
@@ -11,7 +12,7 @@ use utoipa::ToSchema;
 use super::cursor;
 use super::filters::Pages;
 use super::query::{Query, one_more, take_last};
-use super::{App, Error, now_ms};
+use super::{App, Error};
 
 /// Default number of listed requests.
 const RECENT: i64 = 20;
@@ -93,7 +94,7 @@ struct Figures {
 pub(super) async fn recent(State(app): State<App>, mut query: Query) -> Result<Json<Recent>, Error> {
     let (page, after) = query.piece(cursor::REQUESTS, RECENT);
     query.finish()?;
-    let now_ms = now_ms();
+    let now_ms = unix_ms();
     let mut rows = activity::recent(&app.store, after.as_ref(), one_more(page)).await?;
     let has_more = take_last(&mut rows, page.limit);
     let last = rows.last().filter(|_| has_more).map(|last| After { at: last.timestamp, id: last.id });
@@ -108,7 +109,7 @@ pub(super) async fn recent(State(app): State<App>, mut query: Query) -> Result<J
     responses((status = 200, description = "Counts and rates", body = ActivityStats)),
 )]
 pub(super) async fn stats(State(app): State<App>) -> Result<Json<ActivityStats>, Error> {
-    let stats = activity::stats(&app.store, now_ms()).await?;
+    let stats = activity::stats(&app.store, unix_ms()).await?;
     Ok(Json(ActivityStats {
         stats: Figures {
             total_api_requests: stats.requests,

@@ -5,6 +5,8 @@
 //!
 //! # Layout
 //! - One file per resource: the types of its responses, then its handlers. [`routes()`] mounts them all.
+//! - [`app`](App): state of the handlers. `views`: models and log entries as several resources show them.
+//!   `config_values`: values of a provider's configuration, from and to JSON.
 //! - [`error`]: status codes and error formats. [`form`], [`query`]: bodies and queries, with every mistake reported
 //!   at once. [`extract`]: extractors for them. [`once`]: rejects duplicate names. `cursor`: the position in a paged list.
 //! - `bodies`, `filters`, [`refusals`]: types for the OpenAPI document that no code constructs.
@@ -16,8 +18,10 @@
 //! - Handlers never call a provider. The state of a running router comes from [`Runtime`].
 
 mod activity;
+mod app;
 mod audit;
 mod bodies;
+mod config_values;
 mod cursor;
 mod done;
 pub mod error;
@@ -37,51 +41,17 @@ mod requests;
 mod responses;
 mod sessions;
 pub mod settings;
-
-use std::collections::HashMap;
-use std::fmt::Debug;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
+mod views;
 
 use axum::extract::FromRef;
-use signalbox_store::{Sealer, Store};
 use utoipa::openapi::path::Paths;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
+pub use self::app::{App, Runtime, Statuses};
 pub use self::error::Error;
-pub use self::models::ModelView;
 pub use self::providers::find;
-
-/// State of the handlers. Clones share everything.
-#[derive(Clone, Debug)]
-pub struct App {
-    /// The database.
-    pub store: Store,
-    /// Encrypts secrets before they are stored.
-    pub sealer: Sealer,
-    /// Reports the providers that a running router has loaded.
-    pub runtime: Arc<dyn Runtime>,
-    /// Address of the router where the setting `server.host` is absent.
-    pub router_host: String,
-    /// Port of the router where the setting `server.port` is absent.
-    pub router_port: u16,
-    /// Maximum bytes of a request body.
-    pub body_limit: usize,
-    /// Whether services may listen on addresses that other machines can reach: a client key is set, or the user has
-    /// agreed to run without one.
-    pub guarded: bool,
-}
-
-/// Statuses of providers by id: `loaded` or `error`.
-pub type Statuses = HashMap<String, String>;
-
-/// Reports the providers that a running router has loaded.
-pub trait Runtime: Debug + Send + Sync {
-    /// Returns the status of every provider that the router has loaded; empty if no router responds.
-    fn statuses(&self) -> Pin<Box<dyn Future<Output = Statuses> + Send + '_>>;
-}
+pub use self::views::ModelView;
 
 /// Path of the login at chat.qwen.ai, the only route that browser extensions may call.
 pub const CREDENTIALS: &str = "/api/qwen/credentials";
@@ -143,14 +113,4 @@ where
     let mut short = Paths::new();
     short.paths = paths.paths.iter().map(|(path, item)| (path.replacen(LONG, SHORT, 1), item.clone())).collect();
     router.routes((schemas, paths, methods.clone())).routes((Vec::new(), short, methods))
-}
-
-/// Returns the current time in milliseconds, used as the time of a write.
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
-
-/// Returns the current time in seconds, used for logins.
-fn now_s() -> i64 {
-    jiff::Timestamp::now().as_second()
 }

@@ -1,8 +1,4 @@
 //! Routes of `/api/models`: the model names that requests may use.
-//!
-//! The dashboard of the Node.js version calls `JSON.parse` on `capabilities` and `.match()` on `description`. Therefore
-//! all routes that show a model return capabilities as a JSON array *in a string*, and a description that is never
-//! null.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,8 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use signalbox_core::id::is_resource_id;
-use signalbox_core::schema::{Model, ModelUpdate, NewModel, Provider};
+use signalbox_core::schema::{ModelUpdate, NewModel, Provider};
 use signalbox_core::text::{NOT_A_LINE, is_line};
+use signalbox_daemon::clock::unix_ms;
 use signalbox_store::{Listed, Page, models, provider_models};
 use utoipa::ToSchema;
 
@@ -22,31 +19,10 @@ use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::filters::{ModelFilter, Pages};
 use super::form::Form;
-use super::provider_models::LinkedModelView;
 use super::query::{Query, next_place};
 use super::refusals::Failure;
-use super::requests::as_json;
-use super::{App, Error, now_ms};
-
-/// The columns of a model.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ModelFields {
-    id: String,
-    name: String,
-    description: String,
-    /// A JSON array in a string.
-    capabilities: String,
-    created_at: i64,
-    updated_at: i64,
-}
-
-/// A model.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ModelView {
-    #[serde(flatten)]
-    fields: ModelFields,
-    status: &'static str,
-}
+use super::views::{LinkedModelView, ModelView, as_json};
+use super::{App, Error};
 
 /// A model with the providers that serve it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -161,7 +137,7 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
         capabilities: capabilities(&mut form).unwrap_or_default(),
     };
     form.finish()?;
-    let model = models::insert(&app.store, &model, now_ms())
+    let model = models::insert(&app.store, &model, unix_ms())
         .await
         .or_conflict("model_exists", || format!("A model with the id {} already exists", model.id))?;
     Ok((StatusCode::CREATED, Json(OneModel { model: model.into() })))
@@ -189,7 +165,7 @@ pub(super) async fn update(
     if update == ModelUpdate::default() {
         return Err(Error::invalid("No valid fields to update"));
     }
-    let model = models::update(&app.store, &id, &update, now_ms()).await.or_missing(Thing::Model, &id)?;
+    let model = models::update(&app.store, &id, &update, unix_ms()).await.or_missing(Thing::Model, &id)?;
     Ok(Json(OneModel { model: model.into() }))
 }
 
@@ -241,27 +217,4 @@ fn capabilities(form: &mut Form) -> Option<Vec<String>> {
         Some(_) => {}
     }
     capabilities
-}
-
-// === impl ModelFields ===
-
-impl From<Model> for ModelFields {
-    fn from(model: Model) -> Self {
-        Self {
-            id: model.id,
-            name: model.name,
-            description: model.description.unwrap_or_default(),
-            capabilities: Value::from(model.capabilities).to_string(),
-            created_at: model.created_at,
-            updated_at: model.updated_at,
-        }
-    }
-}
-
-// === impl ModelView ===
-
-impl From<Model> for ModelView {
-    fn from(model: Model) -> Self {
-        Self { fields: model.into(), status: "active" }
-    }
 }

@@ -4,21 +4,20 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use signalbox_core::provider_config::{Mistake, check_key, check_value};
 use signalbox_core::schema::{ConfigValue, ProviderConfig};
-use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
+use signalbox_core::secret::{MASK, Secret};
+use signalbox_daemon::clock::unix_ms;
 use signalbox_store::provider_configs;
-use signalbox_upstream::{AddressPolicy, Target};
 use utoipa::ToSchema;
 
 use super::bodies::{ConfigToMerge, ConfigToSet};
+use super::config_values::{checked, sensitivity, shown, shown_value, values};
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
-use super::form::Form;
 use super::providers::{find, warnings};
 use super::query::Query;
-use super::{App, Error, now_ms};
+use super::{App, Error};
 
 /// The configuration of a provider.
 #[derive(Debug, Serialize, ToSchema)]
@@ -84,7 +83,7 @@ pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Bo
     let existing = provider_configs::list(&app.store, &id).await?;
     let values = values(&config, &existing, &mut form);
     form.finish()?;
-    provider_configs::put(&app.store, &app.sealer, &id, &values, now_ms()).await.or_missing(Thing::Provider, &id)?;
+    provider_configs::put(&app.store, &app.sealer, &id, &values, unix_ms()).await.or_missing(Thing::Provider, &id)?;
     let provider = find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
     let warnings = warnings(&provider, &configs);
@@ -146,31 +145,8 @@ pub(super) async fn delete(
     Ok(Json(Done::new("Configuration key deleted")))
 }
 
-/// Returns keys and values as JSON, with secrets masked if `mask` is set.
-pub(super) fn shown(app: &App, configs: &[ProviderConfig], mask: bool) -> Result<Map<String, Value>, Error> {
-    configs.iter().map(|config| Ok((config.key.clone(), shown_value(app, config, mask)?))).collect()
-}
-
-/// Returns the values to write for these keys. A value that equals the mask was copied from [`shown`] and leaves the
-/// secret unchanged.
-pub(super) fn values(config: &Map<String, Value>, existing: &[ProviderConfig], form: &mut Form) -> Vec<ConfigValue> {
-    let mut values = Vec::with_capacity(config.len());
-    for (key, value) in config.iter().filter(|(_, value)| *value != MASK) {
-        let row = existing.iter().find(|row| row.key == *key);
-        match checked(key, value.clone()) {
-            Ok(value) => values.push(ConfigValue {
-                key: key.clone(),
-                value: Secret::new(value.to_string()),
-                is_sensitive: sensitivity(key, row),
-            }),
-            Err(mistakes) => form.mistakes(&mistakes),
-        }
-    }
-    values
-}
-
 async fn write(app: &App, id: String, value: ConfigValue) -> Result<Json<WrittenKey>, Error> {
-    let now = now_ms();
+    let now = unix_ms();
     let written = [value];
     provider_configs::put(&app.store, &app.sealer, &id, &written, now).await.or_missing(Thing::Provider, &id)?;
     let [ConfigValue { key, value, is_sensitive }] = written;
@@ -182,27 +158,4 @@ async fn write(app: &App, id: String, value: ConfigValue) -> Result<Json<Written
         is_sensitive: row.is_sensitive,
         updated_at: row.updated_at,
     }))
-}
-
-fn shown_value(app: &App, config: &ProviderConfig, mask: bool) -> Result<Value, Error> {
-    // Rows of the Node.js version may lack the mark: that version did not treat cookies as secrets.
-    let secret = config.is_sensitive || is_sensitive_key(&config.key);
-    if mask && secret { Ok(MASK.into()) } else { Ok(provider_configs::json(&app.sealer, config)?) }
-}
-
-/// Returns whether a value is a secret. A secret remains one until a request explicitly changes that.
-fn sensitivity(key: &str, existing: Option<&ProviderConfig>) -> bool {
-    is_sensitive_key(key) || existing.is_some_and(|config| config.is_sensitive)
-}
-
-/// Returns the value in the form to store, or all of its mistakes.
-fn checked(key: &str, value: Value) -> Result<Value, Vec<Mistake>> {
-    check_key(key).map_err(|mistake| vec![mistake])?;
-    check_value(key, value, &address)
-}
-
-/// Checks an address by the rule of this API. In an installation that refuses private addresses, the router refuses
-/// them when it loads the provider.
-fn address(base_url: &str) -> Result<(), String> {
-    Target::parse(base_url, &AddressPolicy::default()).map(drop).map_err(|error| error.to_string())
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use signalbox_core::provider_config::check_link;
 use signalbox_core::schema::{LinkedModel, ProviderModel};
+use signalbox_daemon::clock::unix_ms;
 use signalbox_store::{models, provider_models};
 use utoipa::ToSchema;
 
@@ -15,21 +16,10 @@ use super::bodies::LinkToMake;
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
-use super::models::ModelFields;
 use super::providers::find;
 use super::refusals::Failure;
-use super::requests::as_json;
-use super::{App, Error, now_ms};
-
-/// A model as served by one provider.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LinkedModelView {
-    #[serde(flatten)]
-    model: ModelFields,
-    is_default: bool,
-    #[schema(value_type = Value)]
-    provider_config: Option<Box<RawValue>>,
-}
+use super::views::{LinkedModelView, as_json};
+use super::{App, Error};
 
 /// A newly created link.
 #[derive(Debug, Serialize, ToSchema)]
@@ -103,7 +93,7 @@ pub(super) async fn link(
     find(&app, &id).await?;
     models::get(&app.store, &model_id).await.or_missing(Thing::Model, &model_id)?;
     let link = provider_models::NewLink { provider_id: id, model_id, is_default, config };
-    let row = provider_models::link(&app.store, &link, now_ms()).await.or_conflict("model_already_linked", || {
+    let row = provider_models::link(&app.store, &link, unix_ms()).await.or_conflict("model_already_linked", || {
         format!("Model {} is linked to this provider already", link.model_id)
     })?;
     Ok((StatusCode::CREATED, Json(row.into())))
@@ -133,18 +123,11 @@ pub(super) async fn set_default(
     Path((id, model)): Path<(String, String)>,
 ) -> Result<Json<DefaultSet>, Error> {
     find(&app, &id).await?;
-    let link = provider_models::set_default(&app.store, &id, &model, now_ms()).await.or_missing(Thing::Link, &model)?;
+    let link =
+        provider_models::set_default(&app.store, &id, &model, unix_ms()).await.or_missing(Thing::Link, &model)?;
     let model = models::get(&app.store, &model).await.or_missing(Thing::Model, &model)?;
     let default_model = LinkedModelView::from(LinkedModel { model, is_default: link.is_default, config: link.config });
     Ok(Json(DefaultSet { provider_id: id, default_model, message: "Default model updated" }))
-}
-
-// === impl LinkedModelView ===
-
-impl From<LinkedModel> for LinkedModelView {
-    fn from(linked: LinkedModel) -> Self {
-        Self { model: linked.model.into(), is_default: linked.is_default, provider_config: linked.config.map(as_json) }
-    }
 }
 
 // === impl LinkView ===

@@ -9,20 +9,21 @@ use signalbox_core::id::check_provider_id;
 use signalbox_core::provider_config::check_type;
 use signalbox_core::provider_type::{Field, provider_type};
 use signalbox_core::schema::{NewProvider, Provider, ProviderConfig, ProviderUpdate};
+use signalbox_daemon::clock::unix_ms;
 use signalbox_store::{provider_configs, provider_models, providers};
 use utoipa::ToSchema;
 
 use super::bodies::{ProviderChanges, ProviderToMake};
+use super::config_values::{shown, values};
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::filters::{Pages, ProviderFilter};
 use super::form::Form;
-use super::provider_config::{shown, values};
-use super::provider_models::LinkedModelView;
 use super::query::{Query, next_place};
 use super::refusals::Failure;
-use super::{App, Error, Statuses, now_ms};
+use super::views::LinkedModelView;
+use super::{App, Error, Statuses};
 
 /// A provider in a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -154,7 +155,7 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     let config = form.object("config").unwrap_or_default();
     let configs = values(&config, &[], &mut form);
     form.finish()?;
-    let provider = providers::insert(&app.store, &app.sealer, &provider, &configs, now_ms()).await.map_err(taken)?;
+    let provider = providers::insert(&app.store, &app.sealer, &provider, &configs, unix_ms()).await.map_err(taken)?;
     let configs = provider_configs::list(&app.store, &provider.id).await?;
     let warnings = warnings(&provider, &configs);
     Ok((StatusCode::CREATED, Json(NewlyMade { provider, config: shown(&app, &configs, true)?, warnings })))
@@ -263,7 +264,7 @@ async fn switch(app: &App, id: &str, enabled: bool, message: &'static str) -> Re
 }
 
 async fn change(app: &App, id: &str, update: &ProviderUpdate) -> Result<Provider, Error> {
-    providers::update(&app.store, id, update, now_ms()).await.map_err(taken).or_missing(Thing::Provider, id)
+    providers::update(&app.store, id, update, unix_ms()).await.map_err(taken).or_missing(Thing::Provider, id)
 }
 
 /// Translates a violated unique constraint; both the id and the name are unique.

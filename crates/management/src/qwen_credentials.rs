@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::secret::Secret;
 use signalbox_core::text::is_printable_ascii;
+use signalbox_daemon::clock::unix_s;
 use signalbox_store::credentials::{self, Credential, DEFAULT_LABEL, NewCredential};
 use utoipa::ToSchema;
 
@@ -13,7 +14,7 @@ use super::bodies::CredentialsToPut;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
 use super::form::{Form, integer_of};
-use super::{App, Error, now_s};
+use super::{App, Error};
 
 /// A login in a list. Times are in seconds, except `cooldown_until`, which is in milliseconds.
 #[derive(Debug, Serialize, ToSchema)]
@@ -81,7 +82,7 @@ pub(super) struct CredentialsActivated {
     responses((status = 200, description = "The active login and all stored logins", body = StoredCredentials)),
 )]
 pub(super) async fn get(State(app): State<App>) -> Result<Json<StoredCredentials>, Error> {
-    let now = now_s();
+    let now = unix_s();
     let rows = credentials::list(&app.store).await.or_code("credentials_get_failed")?;
     let active = rows.iter().find(|row| row.active);
     Ok(Json(StoredCredentials {
@@ -108,7 +109,7 @@ pub(super) async fn put(State(app): State<App>, body: Body) -> Result<Json<Crede
         label: form.line("label", "label must be a non-empty string").unwrap_or_else(|| DEFAULT_LABEL.to_owned()),
     };
     form.finish()?;
-    let id = credentials::put(&app.store, &app.sealer, &new, now_s()).await.or_code("credentials_set_failed")?;
+    let id = credentials::put(&app.store, &app.sealer, &new, unix_s()).await.or_code("credentials_set_failed")?;
     let message = "Qwen credentials updated successfully";
     Ok(Json(CredentialsPut { success: true, message, id, expires_at: new.expires_at }))
 }

@@ -3,8 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 use signalbox_core::schema::{Request, RequestStatus};
 use signalbox_store::requests::{self, Bounds, Filter, RequestKey, ResponseSummary};
 use signalbox_store::{After, Page};
@@ -17,29 +15,8 @@ use super::error::{Meaning as _, Thing};
 use super::extract::Path;
 use super::filters::{Pages, RequestFilter};
 use super::query::{Position, Query, one_more};
-use super::responses::LoggedResponse;
+use super::views::{LoggedRequest, LoggedResponse};
 use super::{App, Error};
-
-/// A logged request. Bodies are JSON, not text.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LoggedRequest {
-    id: i64,
-    request_id: String,
-    session_id: String,
-    timestamp: i64,
-    method: String,
-    path: String,
-    model: String,
-    stream: bool,
-    status: &'static str,
-    provider_id: Option<String>,
-    #[schema(value_type = Value)]
-    openai_request: Box<RawValue>,
-    /// The body sent to the provider, if it differs.
-    #[schema(value_type = Value)]
-    qwen_request: Box<RawValue>,
-    created_at: i64,
-}
 
 /// A page of the request log.
 #[derive(Debug, Serialize, ToSchema)]
@@ -177,16 +154,6 @@ pub(super) fn key(id: &str) -> RequestKey {
     id.parse().map_or_else(|_| RequestKey::Uuid(id.to_owned()), RequestKey::Id)
 }
 
-/// Returns a column as JSON. A body that is not JSON becomes a string. Valid JSON is not copied, because a body may be
-/// long.
-pub(super) fn as_json(text: String) -> Box<RawValue> {
-    if serde_json::from_str::<IgnoredAny>(&text).is_err() {
-        // A string can always be written as JSON.
-        return serde_json::value::to_raw_value(&text).unwrap_or_default();
-    }
-    RawValue::from_string(text).unwrap_or_default()
-}
-
 fn status(query: &mut Query) -> Option<RequestStatus> {
     let status = query.text("status")?;
     let parsed = RequestStatus::parse(&status);
@@ -195,28 +162,6 @@ fn status(query: &mut Query) -> Option<RequestStatus> {
         query.mistake(format!("status must be one of: {}", words.join(", ")));
     }
     parsed
-}
-
-// === impl LoggedRequest ===
-
-impl From<Request> for LoggedRequest {
-    fn from(row: Request) -> Self {
-        Self {
-            id: row.id,
-            request_id: row.request_id,
-            session_id: row.session_id,
-            timestamp: row.timestamp,
-            method: row.method,
-            path: row.path,
-            model: row.model,
-            stream: row.stream,
-            status: row.status.as_str(),
-            provider_id: row.provider_id,
-            openai_request: as_json(row.openai_request),
-            qwen_request: as_json(row.qwen_request),
-            created_at: row.created_at,
-        }
-    }
 }
 
 // === impl SummarisedRequest ===

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::value::RawValue;
 use signalbox_core::schema::Response;
 use signalbox_store::responses::{self, Filter, ResponseKey};
 use signalbox_store::{After, Error as StoreError, requests};
@@ -15,35 +14,9 @@ use super::error::{Meaning as _, Thing};
 use super::extract::Path;
 use super::filters::{Pages, ResponseFilter};
 use super::query::{Position, Query, one_more};
-use super::requests::{as_json, key as request_key};
+use super::requests::key as request_key;
+use super::views::LoggedResponse;
 use super::{App, Error};
-
-/// A logged answer. Bodies are JSON, not text.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LoggedResponse {
-    id: i64,
-    request_id: i64,
-    session_id: String,
-    response_id: String,
-    timestamp: i64,
-    #[schema(value_type = Value)]
-    qwen_response: Option<Box<RawValue>>,
-    #[schema(value_type = Value)]
-    openai_response: Option<Box<RawValue>>,
-    parent_id: Option<String>,
-    completion_tokens: Option<i64>,
-    prompt_tokens: Option<i64>,
-    total_tokens: Option<i64>,
-    finish_reason: Option<String>,
-    error: Option<String>,
-    duration_ms: Option<i64>,
-    first_byte_ms: Option<i64>,
-    status_code: Option<i64>,
-    provider_id: Option<String>,
-    attempts: i64,
-    truncated: bool,
-    created_at: i64,
-}
 
 /// A page of the list of answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -212,33 +185,4 @@ async fn listed(
 /// Parses a key like [`request_key`].
 fn key(id: &str) -> ResponseKey {
     id.parse().map_or_else(|_| ResponseKey::Uuid(id.to_owned()), ResponseKey::Id)
-}
-
-// === impl LoggedResponse ===
-
-impl From<Response> for LoggedResponse {
-    fn from(row: Response) -> Self {
-        Self {
-            id: row.id,
-            request_id: row.request_id,
-            session_id: row.session_id,
-            response_id: row.response_id,
-            timestamp: row.timestamp,
-            qwen_response: row.qwen_response.map(as_json),
-            openai_response: row.openai_response.map(as_json),
-            parent_id: row.parent_id,
-            completion_tokens: row.completion_tokens,
-            prompt_tokens: row.prompt_tokens,
-            total_tokens: row.total_tokens,
-            finish_reason: row.finish_reason,
-            error: row.error,
-            duration_ms: row.duration_ms,
-            first_byte_ms: row.first_byte_ms,
-            status_code: row.status_code,
-            provider_id: row.provider_id,
-            attempts: row.attempts,
-            truncated: row.truncated,
-            created_at: row.created_at,
-        }
-    }
 }

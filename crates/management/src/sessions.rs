@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::Session;
+use signalbox_daemon::clock::unix_ms;
 use signalbox_store::{After, Page, requests as log, sessions};
 use utoipa::ToSchema;
 
@@ -13,8 +14,9 @@ use super::error::{Meaning as _, Thing};
 use super::extract::Path;
 use super::filters::{Pages, SessionOrder};
 use super::query::{Position, Query, one_more};
-use super::requests::{LoggedRequest, cursor_of};
-use super::{App, Error, now_ms};
+use super::requests::cursor_of;
+use super::views::LoggedRequest;
+use super::{App, Error};
 
 /// Maximum characters of the first message that a list shows.
 const PREVIEW: usize = 100;
@@ -121,7 +123,7 @@ pub(super) async fn of_chat(State(app): State<App>, Path(id): Path<String>) -> R
 )]
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<WholeSession>, Error> {
     let session = sessions::get(&app.store, &id).await.or_missing(Thing::Session, &id)?;
-    if session.expires_at < now_ms() {
+    if session.expires_at < unix_ms() {
         return Err(Error::Missing { what: Thing::Session, id });
     }
     let filter = log::Filter { session_id: Some(id), ..log::Filter::default() };
@@ -170,7 +172,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
     responses((status = 200, description = "Deleted", body = CleanedUp)),
 )]
 pub(super) async fn delete_expired(State(app): State<App>) -> Result<Json<CleanedUp>, Error> {
-    let now = now_ms();
+    let now = unix_ms();
     let mut deleted = 0;
     loop {
         let batch = sessions::delete_expired(&app.store, now, BATCH).await?;

@@ -13,6 +13,7 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use signalbox_core::text::quoted;
+use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::listener::check_host;
 use signalbox_store::settings::{self, ACTIVE_PROVIDER};
 use signalbox_store::{Error as StoreError, providers};
@@ -24,7 +25,7 @@ use super::bodies::{SettingToPut, SettingsToPut};
 use super::extract::{Body, Path};
 use super::query::Query;
 use super::refusals::{MissingSetting, SettingRefusal};
-use super::{App, Error, now_ms};
+use super::{App, Error};
 
 /// The setting for the address that the router listens on.
 const HOST: &str = "server.host";
@@ -174,7 +175,7 @@ pub(super) async fn put(
     if let Some(mistake) = usable(&app, &key, &text).await? {
         return Err(Error::InvalidSetting(mistake));
     }
-    let now = now_ms();
+    let now = unix_ms();
     let row = [(key, text)];
     settings::put(&app.store, &row, now).await?;
     let [(key, text)] = row;
@@ -212,7 +213,7 @@ pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<
             errors.push(Unwritten { key: valid.remove(at).0, error });
         }
     }
-    settings::put(&app.store, &valid, now_ms()).await?;
+    settings::put(&app.store, &valid, unix_ms()).await?;
     let updated: Vec<String> = valid.into_iter().map(|(key, _)| key).collect();
     let requires_restart = updated.iter().any(|key| known::requires_restart(key));
     let outcome = if requires_restart { "updated. Server restart required." } else { "updated successfully." };

@@ -10,9 +10,10 @@ use signalbox_core::schema::RequestStatus;
 pub use self::by_provider::{ProviderActivity, by_provider};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
+use crate::tables::requests::status_of;
+use crate::tables::usage_hours::HOUR_MS;
 use crate::{After, Error, Page, Store};
 
-pub(crate) const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A request and its outcome, without bodies.
@@ -54,20 +55,6 @@ pub struct Stats {
     /// Number of those answers that have an error.
     pub errors_last_day: i64,
 }
-
-/// Counts the requests; the caller appends filters.
-pub(crate) const REQUESTS: &str = "SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS total FROM usage_hours";
-
-/// Computes [`crate::responses::Stats`] over all answers.
-///
-/// The casts are for PostgreSQL, where sums and quotients of integers have another type.
-pub(crate) const ANSWERS: &str = "SELECT CAST(COALESCE(SUM(answers), 0) AS BIGINT) AS total_responses,
-         CAST(COALESCE(SUM(answers - errors), 0) AS BIGINT) AS succeeded,
-         CAST(COALESCE(SUM(total_tokens), 0) AS BIGINT) AS total_tokens,
-         CAST(COALESCE(SUM(completion_tokens), 0) AS BIGINT) AS total_completion_tokens,
-         CAST(COALESCE(SUM(prompt_tokens), 0) AS BIGINT) AS total_prompt_tokens,
-         CAST(ROUND(COALESCE(SUM(duration_ms) * 1.0 / NULLIF(SUM(timed), 0), 0)) AS BIGINT) AS avg_duration_ms
-     FROM usage_hours";
 
 const STATS: &str = "SELECT all_hours.requests, all_hours.avg_duration_ms,
          (SELECT CAST(COALESCE(SUM(sessions), 0) AS BIGINT) FROM session_hours WHERE hour >= $10)
@@ -161,7 +148,7 @@ impl FromRow for Activity {
             method: row.text("method")?,
             path: row.text("path")?,
             model: row.text("model")?,
-            status: crate::requests::status_of(row)?,
+            status: status_of(row)?,
             error: row.maybe_text("error")?,
             finish_reason: row.maybe_text("finish_reason")?,
             duration_ms: row.maybe_int("duration_ms")?,

@@ -1,41 +1,15 @@
 //! Tables `audit` and `audit_actor`: the log of changes and their actors.
 //!
 //! Triggers in the schema write the log in the same transaction as the change, so that no writer can omit it. They read
-//! the actor from `audit_actor`, where [`Store::write`] stores the actor of the current task: see [`acting`]. A
-//! task-local variable holds the actor, so that it need not be passed through all functions. Changes made directly with
-//! SQL have no actor.
+//! the actor from `audit_actor`, where [`Store::write`] stores the actor of the current task: see [`acting`]. Changes made
+//! directly with SQL have no actor.
 
 use signalbox_core::schema::AuditEntry;
-use tokio::task::futures::TaskLocalFuture;
 
+pub use crate::actor::{Actor, RequestLine, acting};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
-use crate::transaction::Transaction;
 use crate::{After, Error, Listed, Page, Store};
-
-tokio::task_local! {
-    static ACTOR: Actor;
-}
-
-/// The author of a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actor {
-    /// `api:<address>`, `cli:<user>`, `router` or `signalbox`.
-    pub name: String,
-    /// The request that caused the change.
-    pub request: Option<RequestLine>,
-}
-
-/// A request that may change something.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestLine {
-    /// The `X-Request-ID` of the response.
-    pub id: String,
-    /// `POST`.
-    pub method: String,
-    /// The path, without the query.
-    pub path: String,
-}
 
 /// Selects entries. `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,11 +36,6 @@ pub struct Filter {
 
 pub(crate) const DELETE: &str =
     "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)";
-
-/// Runs `work` on behalf of `actor`: its writes are logged as theirs, except those made in other tasks.
-pub fn acting<F: Future>(actor: Actor, work: F) -> TaskLocalFuture<Actor, F> {
-    ACTOR.scope(actor, work)
-}
 
 /// Returns the entries, the newest first.
 ///
@@ -131,69 +100,6 @@ pub async fn delete_before(store: &Store, before_ms: i64, limit: i64) -> Result<
     let deleted = tx.execute(Statement::new(DELETE).bind(before_ms).bind(limit)).await?;
     tx.commit().await?;
     Ok(deleted)
-}
-
-/// Stores the actor of a transaction that has just begun.
-pub(crate) async fn sign(tx: &mut Transaction) -> Result<(), Error> {
-    let Ok(actor) = ACTOR.try_with(Clone::clone) else { return Ok(()) };
-    sign_as(tx, &actor).await
-}
-
-pub(crate) async fn sign_as(tx: &mut Transaction, actor: &Actor) -> Result<(), Error> {
-    // SQLite has one writer at a time; PostgreSQL distinguishes them by transaction number.
-    let text = match tx {
-        Transaction::Sqlite(_) => {
-            "INSERT INTO audit_actor (tx, actor, request_id, method, path) VALUES (0, $1, $2, $3, $4)"
-        }
-        Transaction::Postgres(_) => {
-            "INSERT INTO audit_actor (tx, actor, request_id, method, path) VALUES (txid_current(), $1, $2, $3, $4)"
-        }
-    };
-    let request = actor.request.as_ref();
-    let statement = Statement::new(text)
-        .bind(&actor.name)
-        .bind(request.map(|request| request.id.as_str()))
-        .bind(request.map(|request| request.method.as_str()))
-        .bind(request.map(|request| request.path.as_str()));
-    tx.execute(statement.replacing_nul()).await.map(drop)
-}
-
-/// Removes the actor before the transaction is committed, because the next transaction may have another actor.
-pub(crate) async fn unsign(tx: &mut Transaction) -> Result<(), Error> {
-    if ACTOR.try_with(|_| ()).is_err() {
-        return Ok(());
-    }
-    unsign_now(tx).await
-}
-
-pub(crate) async fn unsign_now(tx: &mut Transaction) -> Result<(), Error> {
-    let text = match tx {
-        Transaction::Sqlite(_) => "DELETE FROM audit_actor WHERE tx = 0",
-        Transaction::Postgres(_) => "DELETE FROM audit_actor WHERE tx = txid_current()",
-    };
-    tx.execute(Statement::new(text)).await.map(drop)
-}
-
-// === impl Actor ===
-
-impl Actor {
-    /// Returns the actor for the program itself.
-    #[must_use]
-    pub fn program() -> Self {
-        Self { name: "signalbox".to_owned(), request: None }
-    }
-
-    /// Returns the actor for the router, acting on a client's request.
-    #[must_use]
-    pub fn router() -> Self {
-        Self { name: "router".to_owned(), request: None }
-    }
-
-    /// Returns the actor for a user of the command line.
-    #[must_use]
-    pub fn command_line(user: &str) -> Self {
-        Self { name: format!("cli:{user}"), request: None }
-    }
 }
 
 // === impl FromRow ===

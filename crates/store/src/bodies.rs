@@ -17,6 +17,7 @@
 //! - A body whose chunk has been deleted or is damaged is `null`. This is not an error, because the rest of the row
 //!   is still valid.
 
+pub(crate) mod base;
 mod chunk;
 pub(crate) mod pieces;
 mod reader;

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::RequestStatus;
 
+pub use crate::bodies::base::Base;
 use crate::{Error, Store};
 
 /// A request and, once it has ended, its answer.
@@ -67,19 +68,6 @@ pub struct Begun {
     pub base: Option<Base>,
     /// The service that answers the request.
     pub source: Source,
-}
-
-/// The part that a body shares with an earlier one: conversations resend their history.
-///
-/// This is a hint: if the earlier request is no longer in the log, or the lengths do not fit, the body is stored whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Base {
-    /// The UUID of the earlier request.
-    pub request_id: String,
-    /// Number of equal bytes at the beginning of both bodies.
-    pub prefix: usize,
-    /// Number of equal bytes at the end of both bodies.
-    pub suffix: usize,
 }
 
 /// The conversation that an exchange belongs to.

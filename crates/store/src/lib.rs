@@ -9,7 +9,7 @@
 //! - [`exchanges`]: the request log, written in batches; [`retention`]: deletes old entries in small steps.
 //! - [`audit`]: the log of changes, written by triggers.
 //! - [`Sealer`]: encrypts secrets at rest.
-//! - Internal: `bodies` stores long requests and answers, compressed and without duplicates. `statement` (a text and
+//! - Internal: `tables`, the rows and what the modules above share about them. `bodies` stores long requests and answers, compressed and without duplicates. `statement` (a text and
 //!   its values), `rows` (many rows at once), `transaction` and `row` abstract from the database; `store/sqlite` and
 //!   `store/postgres` open it; `migrations` and `seed` bring it up to date, `original` imports a database file of the
 //!   Node.js version.
@@ -30,6 +30,7 @@
 //! - This crate does not read the environment.
 
 pub mod activity;
+mod actor;
 pub mod audit;
 mod bodies;
 pub mod catalog;
@@ -37,6 +38,7 @@ pub mod credentials;
 mod error;
 pub mod errors;
 pub mod exchanges;
+mod linked;
 mod migrations;
 pub mod model_lists;
 pub mod models;
@@ -59,6 +61,7 @@ pub mod sessions;
 pub mod settings;
 mod statement;
 mod store;
+mod tables;
 mod transaction;
 
 pub use error::{Cause, Class, Error};

@@ -18,11 +18,12 @@ mod tables;
 use sqlx::AssertSqlSafe;
 
 use self::tables::{TABLES, Table};
-use crate::audit::Actor;
+use crate::Error;
+use crate::actor::Actor;
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
+use crate::tables::models::any_capabilities;
 use crate::transaction::Transaction;
-use crate::{Error, audit, models};
 
 const COPY: &str = include_str!("../../../migrations/original/copy.sql");
 
@@ -123,16 +124,16 @@ impl Original {
 
     /// Copies all rows to the current tables and drops the old ones.
     pub(crate) async fn take_over(&self, tx: &mut Transaction) -> Result<(), Error> {
-        audit::sign_as(tx, &Actor::program()).await?;
+        tx.sign_as(&Actor::program()).await?;
         run(tx, COPY.to_owned()).await?;
         // Some capabilities are encoded twice, and their format was never validated.
         let all: Vec<Capabilities> = tx.all(Statement::new("SELECT id, capabilities FROM models")).await?;
         for Capabilities { id, text } in all {
-            let capabilities = models::any_capabilities(text.as_deref());
+            let capabilities = any_capabilities(text.as_deref());
             let update = Statement::new("UPDATE models SET capabilities = $2 WHERE id = $1");
             tx.execute(update.bind(id).bind(capabilities)).await?;
         }
-        audit::unsign_now(tx).await
+        tx.unsign().await
     }
 }
 

@@ -4,6 +4,7 @@ use signalbox_harness::postgres::Postgres;
 
 use crate::row::{Columns, FromRow};
 use crate::statement::{Statement, Value};
+use crate::tables::usage_hours;
 use crate::transaction::Transaction;
 use crate::{
     After, Error, Page, Store, activity, audit, bodies, catalog, exchanges, qwen_turns, requests, responses, retention,
@@ -47,9 +48,9 @@ fn lists() -> Vec<Statement<'static>> {
     let theirs = responses::Filter { end: Some(7), after: after.clone(), ..Default::default() };
     let mut lists = vec![
         activity::figures(7_200_000),
-        Statement::new(activity::REQUESTS),
+        Statement::new(usage_hours::REQUESTS),
         Statement::new(sessions::TOTAL),
-        Statement::new(activity::ANSWERS),
+        Statement::new(usage_hours::ANSWERS),
         activity::newest(None, page),
         activity::newest(after.as_ref(), page),
         requests::piece(&requests::Filter::default(), page).owned(),

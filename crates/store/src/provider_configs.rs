@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 use signalbox_core::schema::{ConfigValue, ProviderConfig};
-use signalbox_core::secret::{Secret, is_sensitive_key};
+use signalbox_core::secret::Secret;
 
-use crate::row::{Columns, FromRow};
-use crate::sealer::{Place, is_sealed};
+use crate::sealer::is_sealed;
 use crate::statement::Statement;
-use crate::transaction::Transaction;
-use crate::{Error, Sealer, Store, providers};
+use crate::tables::provider_configs::{is_secret, place, sealed, upsert};
+use crate::tables::providers::hold;
+use crate::{Error, Sealer, Store};
 
 /// The name of a row of this table in errors.
 const WHAT: &str = "config key";
@@ -36,7 +36,7 @@ pub async fn put(
 ) -> Result<(), Error> {
     let values = sealed(sealer, provider_id, values)?;
     let mut tx = store.write().await?;
-    providers::hold(&mut tx, provider_id).await?;
+    hold(&mut tx, provider_id).await?;
     upsert(&mut tx, provider_id, &values, now_ms).await?;
     tx.commit().await
 }
@@ -74,7 +74,7 @@ pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
 /// [`Error::NotFound`]: `config key` or `provider`; see [`Error`].
 pub async fn delete(store: &Store, provider_id: &str, key: &str) -> Result<(), Error> {
     let mut tx = store.write().await?;
-    providers::hold(&mut tx, provider_id).await?;
+    hold(&mut tx, provider_id).await?;
     let statement = Statement::new("DELETE FROM provider_configs WHERE provider_id = $1 AND key = $2");
     if tx.execute(statement.bind(provider_id).bind(key)).await? == 0 {
         return Err(Error::NotFound { what: WHAT });
@@ -104,66 +104,6 @@ pub fn json(sealer: &Sealer, config: &ProviderConfig) -> Result<Value, Error> {
         Ok(value @ (Value::Number(_) | Value::Bool(_))) if !config.is_sensitive => value,
         _ => Value::String(text.clone()),
     })
-}
-
-/// Returns the values as stored, with secrets sealed.
-pub(crate) fn sealed(sealer: &Sealer, provider_id: &str, values: &[ConfigValue]) -> Result<Vec<ConfigValue>, Error> {
-    let seal = |value: &ConfigValue| {
-        let mut value = value.clone();
-        if is_secret(&value.key, value.is_sensitive) {
-            value.value = Secret::new(sealer.seal(place(provider_id, &value.key), value.value.expose())?);
-        }
-        Ok(value)
-    };
-    values.iter().map(seal).collect()
-}
-
-/// Returns whether a value is a secret. Rows of the Node.js version may lack the mark: that version did not treat
-/// cookies as secrets.
-fn is_secret(key: &str, is_sensitive: bool) -> bool {
-    is_sensitive || is_sensitive_key(key)
-}
-
-const fn place<'a>(provider_id: &'a str, key: &'a str) -> Place<'a> {
-    Place { table: "provider_configs", row: provider_id, column: key }
-}
-
-/// Writes values whose secrets are already sealed.
-pub(crate) async fn upsert(
-    tx: &mut Transaction,
-    provider_id: &str,
-    values: &[ConfigValue],
-    now_ms: i64,
-) -> Result<(), Error> {
-    for value in values {
-        let statement = Statement::new(
-            "INSERT INTO provider_configs (provider_id, key, value, is_sensitive, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $5)
-             ON CONFLICT (provider_id, key) DO UPDATE
-             SET value = excluded.value, is_sensitive = excluded.is_sensitive, updated_at = excluded.updated_at",
-        )
-        .bind(provider_id)
-        .bind(&value.key)
-        .bind(value.value.expose())
-        .bind(value.is_sensitive)
-        .bind(now_ms);
-        tx.execute(statement).await?;
-    }
-    Ok(())
-}
-
-// === impl FromRow ===
-
-impl FromRow for ProviderConfig {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self {
-            provider_id: row.text("provider_id")?,
-            key: row.text("key")?,
-            value: Secret::new(row.text("value")?),
-            is_sensitive: row.flag("is_sensitive")?,
-            updated_at: row.int("updated_at")?,
-        })
-    }
 }
 
 #[cfg(test)]

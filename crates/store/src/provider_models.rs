@@ -1,27 +1,14 @@
 //! Table `provider_models`: the links between providers and models.
 
-use signalbox_core::schema::{LinkedModel, Model, NewModel, Provider, ProviderModel};
+use signalbox_core::schema::{LinkedModel, NewModel, Provider, ProviderModel};
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
-use crate::transaction::Transaction;
-use crate::{Error, Store, models, providers};
-
-/// The name of a row of this table in errors.
-const WHAT: &str = "link";
-
-/// The fields of a new link.
-#[derive(Clone, Debug)]
-pub struct NewLink {
-    /// See [`ProviderModel::provider_id`].
-    pub provider_id: String,
-    /// See [`ProviderModel::model_id`].
-    pub model_id: String,
-    /// See [`ProviderModel::is_default`]; replaces the previous default, if any.
-    pub is_default: bool,
-    /// See [`ProviderModel::config`].
-    pub config: Option<String>,
-}
+use crate::tables::models::{WHAT as MODEL, add_if_missing};
+pub use crate::tables::provider_models::NewLink;
+use crate::tables::provider_models::{WHAT, add, clear_default};
+use crate::tables::providers::hold;
+use crate::{Error, Store};
 
 /// A provider that serves a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,9 +62,9 @@ pub async fn providers_of(store: &Store, model_id: &str) -> Result<Vec<LinkedPro
 /// [`Error::NotFound`]: `provider` or `model`; [`Error::Conflict`] if they are linked already; see [`Error`].
 pub async fn link(store: &Store, link: &NewLink, now_ms: i64) -> Result<ProviderModel, Error> {
     let mut tx = store.write().await?;
-    providers::hold(&mut tx, &link.provider_id).await?;
+    hold(&mut tx, &link.provider_id).await?;
     let model = Statement::new("SELECT 1 AS one FROM models WHERE id = $1").bind(&link.model_id);
-    tx.one::<()>(model, models::WHAT).await?;
+    tx.one::<()>(model, MODEL).await?;
     if link.is_default {
         clear_default(&mut tx, &link.provider_id, now_ms).await?;
     }
@@ -95,7 +82,7 @@ pub async fn link(store: &Store, link: &NewLink, now_ms: i64) -> Result<Provider
 pub async fn sync(store: &Store, provider_id: &str, listed: &[String], now_ms: i64) -> Result<Synced, Error> {
     let mut synced = Synced::default();
     let mut tx = store.write().await?;
-    providers::hold(&mut tx, provider_id).await?;
+    hold(&mut tx, provider_id).await?;
     for id in listed {
         let model = NewModel {
             id: id.clone(),
@@ -103,7 +90,7 @@ pub async fn sync(store: &Store, provider_id: &str, listed: &[String], now_ms: i
             description: Some(format!("{id} - Discovered from {provider_id}")),
             capabilities: vec!["chat".to_owned(), "completion".to_owned()],
         };
-        synced.models_added += u64::from(models::add_if_missing(&mut tx, &model, now_ms).await?);
+        synced.models_added += u64::from(add_if_missing(&mut tx, &model, now_ms).await?);
         let link = Statement::new(
             "INSERT INTO provider_models (provider_id, model_id, is_default, created_at, updated_at)
              VALUES ($1, $2, FALSE, $3, $3) ON CONFLICT (provider_id, model_id) DO NOTHING",
@@ -141,7 +128,7 @@ pub async fn set_default(
     now_ms: i64,
 ) -> Result<ProviderModel, Error> {
     let mut tx = store.write().await?;
-    providers::hold(&mut tx, provider_id).await?;
+    hold(&mut tx, provider_id).await?;
     clear_default(&mut tx, provider_id, now_ms).await?;
     let statement = Statement::new(
         "UPDATE provider_models SET is_default = TRUE, updated_at = $3
@@ -155,70 +142,7 @@ pub async fn set_default(
     Ok(row)
 }
 
-pub(crate) async fn add(tx: &mut Transaction, link: &NewLink, now_ms: i64) -> Result<ProviderModel, Error> {
-    let statement = Statement::new(
-        "INSERT INTO provider_models (provider_id, model_id, is_default, config, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $5) RETURNING *",
-    )
-    .bind(&link.provider_id)
-    .bind(&link.model_id)
-    .bind(link.is_default)
-    .bind(link.config.as_deref())
-    .bind(now_ms);
-    tx.one(statement, WHAT).await
-}
-
-/// Creates or updates a link.
-pub(crate) async fn put(tx: &mut Transaction, link: &NewLink, now_ms: i64) -> Result<(), Error> {
-    if link.is_default {
-        clear_default(tx, &link.provider_id, now_ms).await?;
-    }
-    let statement = Statement::new(
-        "INSERT INTO provider_models (provider_id, model_id, is_default, config, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $5)
-         ON CONFLICT (provider_id, model_id) DO UPDATE
-         SET is_default = excluded.is_default, config = excluded.config, updated_at = excluded.updated_at",
-    )
-    .bind(&link.provider_id)
-    .bind(&link.model_id)
-    .bind(link.is_default)
-    .bind(link.config.as_deref())
-    .bind(now_ms);
-    tx.execute(statement).await.map(drop)
-}
-
-async fn clear_default(tx: &mut Transaction, provider_id: &str, now_ms: i64) -> Result<(), Error> {
-    let statement = Statement::new(
-        "UPDATE provider_models SET is_default = FALSE, updated_at = $2 WHERE provider_id = $1 AND is_default",
-    );
-    tx.execute(statement.bind(provider_id).bind(now_ms)).await.map(drop)
-}
-
 // === impl FromRow ===
-
-impl FromRow for ProviderModel {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.int("id")?,
-            provider_id: row.text("provider_id")?,
-            model_id: row.text("model_id")?,
-            is_default: row.flag("is_default")?,
-            config: row.maybe_text("config")?,
-            created_at: row.int("created_at")?,
-            updated_at: row.int("updated_at")?,
-        })
-    }
-}
-
-impl FromRow for LinkedModel {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self {
-            model: Model::from_row(row)?,
-            is_default: row.flag("is_default")?,
-            config: row.maybe_text("config")?,
-        })
-    }
-}
 
 impl FromRow for LinkedProvider {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {

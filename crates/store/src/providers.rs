@@ -2,13 +2,10 @@
 
 use signalbox_core::schema::{ConfigValue, NewProvider, Provider, ProviderUpdate};
 
-use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
-use crate::transaction::Transaction;
-use crate::{Error, Listed, Page, Sealer, Store, provider_configs};
-
-/// The name of a row of this table in errors.
-pub(crate) const WHAT: &str = "provider";
+use crate::tables::provider_configs;
+use crate::tables::providers::{WHAT, add};
+use crate::{Error, Listed, Page, Sealer, Store};
 
 /// Selects providers. `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,64 +85,4 @@ pub async fn update(store: &Store, id: &str, update: &ProviderUpdate, now_ms: i6
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
     store.change(Statement::new("DELETE FROM providers WHERE id = $1").bind(id), WHAT).await
-}
-
-pub(crate) async fn add(tx: &mut Transaction, provider: &NewProvider, now_ms: i64) -> Result<Provider, Error> {
-    let statement = Statement::new(
-        "INSERT INTO providers (id, name, type, enabled, priority, description, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING *",
-    )
-    .bind(&provider.id)
-    .bind(&provider.name)
-    .bind(&provider.kind)
-    .bind(provider.enabled)
-    .bind(provider.priority)
-    .bind(provider.description.as_deref())
-    .bind(now_ms);
-    tx.one(statement, WHAT).await
-}
-
-/// Creates or updates a provider.
-pub(crate) async fn put(tx: &mut Transaction, provider: &NewProvider, now_ms: i64) -> Result<(), Error> {
-    let statement = Statement::new(
-        "INSERT INTO providers (id, name, type, enabled, priority, description, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
-         ON CONFLICT (id) DO UPDATE SET name = excluded.name, type = excluded.type, enabled = excluded.enabled,
-             priority = excluded.priority, description = excluded.description, updated_at = excluded.updated_at",
-    )
-    .bind(&provider.id)
-    .bind(&provider.name)
-    .bind(&provider.kind)
-    .bind(provider.enabled)
-    .bind(provider.priority)
-    .bind(provider.description.as_deref())
-    .bind(now_ms);
-    tx.execute(statement).await.map(drop)
-}
-
-/// Locks the provider's row until the end of the transaction, so that changes of its dependent rows are serialised (on
-/// SQLite, writers are serialised anyway). Fails if the provider does not exist.
-pub(crate) async fn hold(tx: &mut Transaction, id: &str) -> Result<(), Error> {
-    let touch = Statement::new("UPDATE providers SET priority = priority WHERE id = $1").bind(id);
-    match tx.execute(touch).await? {
-        0 => Err(Error::NotFound { what: WHAT }),
-        _ => Ok(()),
-    }
-}
-
-// === impl FromRow ===
-
-impl FromRow for Provider {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.text("id")?,
-            name: row.text("name")?,
-            kind: row.text("type")?,
-            enabled: row.flag("enabled")?,
-            priority: row.int("priority")?,
-            description: row.maybe_text("description")?,
-            created_at: row.int("created_at")?,
-            updated_at: row.int("updated_at")?,
-        })
-    }
 }

@@ -6,11 +6,12 @@ mod search;
 use signalbox_core::schema::{Request, RequestStatus, Response};
 
 use crate::bodies::{GONE, Reader, Start};
-use crate::responses::{BY_ID, Kept as KeptResponse};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
+use crate::tables::responses::{self, BY_ID, Kept as KeptResponse};
+use crate::tables::usage_hours;
 use crate::transaction::Transaction;
-use crate::{After, Error, Listed, Page, Store, activity};
+use crate::{After, Error, Listed, Page, Store};
 
 pub use self::newest::{Newer, Newest, newer_than};
 pub use self::search::{Bounds, Found, search};
@@ -111,7 +112,7 @@ pub async fn get(store: &Store, key: &RequestKey) -> Result<(Request, Option<Res
     let row: Kept = tx.one(by, WHAT).await?;
     let response: Option<KeptResponse> = tx.first(Statement::new(BY_ID).bind(row.request.id)).await?;
     let request = whole(&mut tx, vec![row]).await?.pop().ok_or(Error::NotFound { what: WHAT })?;
-    let response = crate::responses::whole(&mut tx, response.into_iter().collect()).await?.pop();
+    let response = responses::whole(&mut tx, response.into_iter().collect()).await?.pop();
     Ok((request, response))
 }
 
@@ -203,7 +204,7 @@ async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
     sums.and_if("model = ?", model.as_deref());
     sums.and_if("status = ?", status.map(RequestStatus::as_str));
     sums.and_if("provider_id = ?", provider_id.as_deref());
-    tx.total(sums.all(activity::REQUESTS)).await
+    tx.total(sums.all(usage_hours::REQUESTS)).await
 }
 
 /// Returns the statement for one page, with summaries of the answers.
@@ -237,33 +238,7 @@ fn filtered(filter: &Filter) -> Filtered<'_> {
     filtered
 }
 
-pub(crate) fn status_of(row: &dyn Columns) -> Result<RequestStatus, Error> {
-    let status = row.text("status")?;
-    RequestStatus::parse(&status)
-        .ok_or_else(|| Error::unreadable("requests.status", format_args!("unknown word {status:?}")))
-}
-
 // === impl FromRow ===
-
-impl FromRow for Request {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.int("id")?,
-            session_id: row.text("session_id")?,
-            request_id: row.text("request_id")?,
-            timestamp: row.int("timestamp")?,
-            method: row.text("method")?,
-            path: row.text("path")?,
-            openai_request: row.text("openai_request")?,
-            qwen_request: row.text("qwen_request")?,
-            model: row.text("model")?,
-            stream: row.flag("stream")?,
-            status: status_of(row)?,
-            provider_id: row.maybe_text("provider_id")?,
-            created_at: row.int("created_at")?,
-        })
-    }
-}
 
 impl FromRow for Kept {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {

@@ -9,24 +9,15 @@ use crate::requests::RequestKey;
 use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
 use crate::statement::{Filtered, Statement};
+use crate::tables::responses::{BY_ID, BY_UUID, Kept, whole};
+use crate::tables::usage_hours;
 use crate::transaction::Transaction;
-use crate::{After, Error, Listed, Page, Store, activity};
+use crate::{After, Error, Listed, Page, Store};
 
 /// The name of a row of this table in errors.
 const WHAT: &str = "response";
 
-/// Selects rows with the columns that they share with their requests.
-macro_rules! select {
-    ($which:literal) => {
-        concat!(
-            "SELECT responses.*, responses.id AS request_id, requests.session_id, requests.request_id AS response_id
-             FROM responses JOIN requests ON requests.id = responses.id",
-            $which
-        )
-    };
-}
-
-/// Like `select`, for lists: reads one more character of each body than they show, to tell whether the body is longer.
+/// Like [`BY_ID`], for lists: reads one more character of each body than they show, to tell whether the body is longer.
 const LISTED: &str = "SELECT responses.id, responses.id AS request_id, responses.timestamp, responses.parent_id,
          responses.completion_tokens, responses.prompt_tokens, responses.total_tokens, responses.finish_reason, responses.error,
          responses.duration_ms, responses.first_byte_ms, responses.status_code, responses.provider_id, responses.attempts,
@@ -38,11 +29,6 @@ const LISTED: &str = "SELECT responses.id, responses.id AS request_id, responses
 
 /// Number of rows whose excerpts are built at once; each needs some 128 KiB of memory.
 const EXCERPTS_AT_ONCE: usize = 16;
-
-pub(crate) const BY_ID: &str = select!(" WHERE responses.id = $1");
-
-/// Selects the responses to many requests, by their numbers.
-pub(crate) const BY_IDS: (&str, usize, &str) = (select!(" WHERE responses.id IN (VALUES "), 1, ")");
 
 /// The statement of [`lengths`].
 const SIZES: (&str, usize, &str) = (
@@ -107,12 +93,6 @@ struct Size {
     length: usize,
 }
 
-/// A row whose body may be stored elsewhere.
-pub(crate) struct Kept {
-    response: Response,
-    in_bodies: bool,
-}
-
 /// Returns the responses, the newest first. A body of more than 8 KiB is returned as an
 /// [excerpt](signalbox_core::excerpt); [`get`] returns the whole body.
 ///
@@ -134,7 +114,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<R
 pub async fn get(store: &Store, key: &ResponseKey) -> Result<Response, Error> {
     let by = match key {
         ResponseKey::Id(id) => Statement::new(BY_ID).bind(*id),
-        ResponseKey::Uuid(uuid) => Statement::new(select!(" WHERE requests.request_id = $1")).bind(uuid),
+        ResponseKey::Uuid(uuid) => Statement::new(BY_UUID).bind(uuid),
     };
     let mut tx = store.read().await?;
     let row: Kept = tx.one(by, WHAT).await?;
@@ -156,7 +136,7 @@ pub async fn for_request(store: &Store, key: &RequestKey) -> Result<Response, Er
 /// See [`Error`].
 pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Error> {
     let Some(session_id) = session_id else {
-        return store.one(Statement::new(activity::ANSWERS), WHAT).await;
+        return store.one(Statement::new(usage_hours::ANSWERS), WHAT).await;
     };
     let mut filtered = Filtered::default();
     filtered.and(OF_SESSION, session_id);
@@ -229,29 +209,13 @@ pub(crate) async fn lengths(
     Ok(lengths)
 }
 
-/// Fills in the whole bodies.
-pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>, Error> {
-    let mut reader = Reader::default();
-    for Kept { response, .. } in rows.iter().filter(|row| row.in_bodies) {
-        reader.want_answer(response.request_id, response.timestamp);
-    }
-    reader.fetch(tx).await?;
-    let whole = |Kept { mut response, in_bodies }| {
-        if in_bodies {
-            response.openai_response = reader.answer(response.request_id, response.timestamp);
-        }
-        response
-    };
-    Ok(rows.into_iter().map(whole).collect())
-}
-
 /// Returns the number of responses on all pages.
 async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
     let unfiltered = Filter { has_error: filter.has_error, after: filter.after.clone(), ..Filter::default() };
     if *filter != unfiltered {
         return tx.total(filtered(filter).all("SELECT COUNT(*) AS total FROM responses")).await;
     }
-    let Stats { total_responses, succeeded, .. } = tx.one(Statement::new(activity::ANSWERS), WHAT).await?;
+    let Stats { total_responses, succeeded, .. } = tx.one(Statement::new(usage_hours::ANSWERS), WHAT).await?;
     Ok(match filter.has_error {
         None => total_responses,
         Some(true) => total_responses - succeeded,
@@ -322,39 +286,6 @@ impl FromRow for Size {
             timestamp: row.int("timestamp")?,
             in_bodies: row.flag("in_bodies")?,
             length: usize::try_from(row.int("length")?).unwrap_or_default(),
-        })
-    }
-}
-
-impl FromRow for Kept {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self { response: Response::from_row(row)?, in_bodies: row.flag("in_bodies")? })
-    }
-}
-
-impl FromRow for Response {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.int("id")?,
-            request_id: row.int("request_id")?,
-            session_id: row.text("session_id")?,
-            response_id: row.text("response_id")?,
-            timestamp: row.int("timestamp")?,
-            qwen_response: row.maybe_text("qwen_response")?,
-            openai_response: row.maybe_text("openai_response")?,
-            parent_id: row.maybe_text("parent_id")?,
-            completion_tokens: row.maybe_int("completion_tokens")?,
-            prompt_tokens: row.maybe_int("prompt_tokens")?,
-            total_tokens: row.maybe_int("total_tokens")?,
-            finish_reason: row.maybe_text("finish_reason")?,
-            error: row.maybe_text("error")?,
-            duration_ms: row.maybe_int("duration_ms")?,
-            first_byte_ms: row.maybe_int("first_byte_ms")?,
-            status_code: row.maybe_int("status_code")?,
-            provider_id: row.maybe_text("provider_id")?,
-            attempts: row.int("attempts")?,
-            truncated: row.flag("truncated")?,
-            created_at: row.int("created_at")?,
         })
     }
 }

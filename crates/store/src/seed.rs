@@ -5,13 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use signalbox_core::schema::{ConfigValue, NewModel, NewProvider};
 use signalbox_core::secret::Secret;
 
-use crate::audit::Actor;
+use crate::Error;
+use crate::actor::Actor;
 use crate::page::Total;
-use crate::provider_models::NewLink;
-use crate::settings::ACTIVE_PROVIDER;
 use crate::statement::Statement;
+use crate::tables::provider_models::NewLink;
+use crate::tables::{ACTIVE_PROVIDER, models, provider_configs, provider_models, providers};
 use crate::transaction::Transaction;
-use crate::{Error, audit, models, provider_configs, provider_models, providers};
 
 /// Configuration value for providers whose models may take long to begin.
 const TIMEOUT: (&str, &str) = ("timeout", "120000");
@@ -22,7 +22,7 @@ pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     if providers > 0 {
         return Ok(());
     }
-    audit::sign_as(tx, &Actor::program()).await?;
+    tx.sign_as(&Actor::program()).await?;
     let now = now_ms();
     let echo = NewProvider {
         description: Some("Repeats the last user message and needs no key. Remove it any time.".to_owned()),
@@ -35,7 +35,7 @@ pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Error> {
     let lm_studio = provider("lm-studio-default", "LM Studio Default", "lm-studio", false, 10);
     add(tx, &lm_studio, &[("baseURL", "\"http://127.0.0.1:1234/v1\""), TIMEOUT], None, now).await?;
     choose_active(tx, now).await?;
-    audit::unsign_now(tx).await
+    tx.unsign().await
 }
 
 /// Makes qwen-proxy the active provider if there is a login for it, and the echo provider otherwise, unless one was

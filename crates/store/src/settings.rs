@@ -5,6 +5,7 @@ use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
+pub use crate::tables::ACTIVE_PROVIDER;
 use crate::transaction::Transaction;
 use crate::{Error, Store, catalog};
 
@@ -12,9 +13,6 @@ use crate::{Error, Store, catalog};
 pub const LOG_REQUESTS: &str = "logging.logRequests";
 /// Setting: whether the log keeps the answers.
 pub const LOG_RESPONSES: &str = "logging.logResponses";
-
-/// Setting: the provider that requests are sent to first.
-pub const ACTIVE_PROVIDER: &str = "active_provider";
 
 /// Poll interval: two polls a second, so that a change takes effect within one second.
 const PERIOD: Duration = Duration::from_millis(500);

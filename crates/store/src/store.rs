@@ -11,12 +11,11 @@ use std::time::Duration;
 use sqlx::postgres::PgPool;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::exchanges::Openings;
+use crate::Error;
+use crate::exchanges::openings::Openings;
 use crate::row::FromRow;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
-use crate::{Error, audit};
-pub(crate) use sqlite::Linked;
 
 /// Maximum time a caller waits for a connection, or for another writer, before the database counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -152,7 +151,7 @@ impl Store {
             Pool::Sqlite(database) => database.for_writing().await?.begin_write().await?,
             Pool::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
         };
-        audit::sign(&mut tx).await?;
+        tx.sign().await?;
         Ok(tx)
     }
 

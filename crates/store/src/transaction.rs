@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use sqlx::{Postgres, Sqlite, SqliteConnection};
 
+use crate::Error;
+use crate::actor::{self, Actor};
+use crate::linked::Linked;
 use crate::page::Total;
 use crate::row::FromRow;
 use crate::statement::Statement;
-use crate::store::Linked;
-use crate::{Error, audit};
 
 /// A transaction on either database, see the module documentation. Statements run in sequence.
 pub(crate) enum Transaction {
@@ -73,9 +74,49 @@ impl Transaction {
         Ok(self.one::<Total>(statement, "count").await?.0)
     }
 
+    /// Stores the actor of the current task, if any, as the author of the changes; called at the beginning.
+    pub(crate) async fn sign(&mut self) -> Result<(), Error> {
+        match actor::current() {
+            Some(actor) => self.sign_as(&actor).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stores `actor` as the author of the changes.
+    pub(crate) async fn sign_as(&mut self, actor: &Actor) -> Result<(), Error> {
+        // SQLite has one writer at a time; PostgreSQL distinguishes them by transaction number.
+        let text = match self {
+            Self::Sqlite(_) => {
+                "INSERT INTO audit_actor (tx, actor, request_id, method, path) VALUES (0, $1, $2, $3, $4)"
+            }
+            Self::Postgres(_) => {
+                "INSERT INTO audit_actor (tx, actor, request_id, method, path) VALUES (txid_current(), $1, $2, $3, $4)"
+            }
+        };
+        let request = actor.request.as_ref();
+        let statement = Statement::new(text)
+            .bind(&actor.name)
+            .bind(request.map(|request| request.id.as_str()))
+            .bind(request.map(|request| request.method.as_str()))
+            .bind(request.map(|request| request.path.as_str()));
+        self.execute(statement.replacing_nul()).await.map(drop)
+    }
+
+    /// Removes the author.
+    pub(crate) async fn unsign(&mut self) -> Result<(), Error> {
+        let text = match self {
+            Self::Sqlite(_) => "DELETE FROM audit_actor WHERE tx = 0",
+            Self::Postgres(_) => "DELETE FROM audit_actor WHERE tx = txid_current()",
+        };
+        self.execute(Statement::new(text)).await.map(drop)
+    }
+
     /// Commits the transaction.
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
-        audit::unsign(&mut self).await?;
+        // The next transaction may have another actor.
+        if actor::current().is_some() {
+            self.unsign().await?;
+        }
         match self {
             Self::Sqlite(tx) => tx.commit().await,
             Self::Postgres(tx) => Ok(tx.commit().await?),

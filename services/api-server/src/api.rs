@@ -1,4 +1,4 @@
-//! The REST API: routes and shared state; one file per resource.
+//! The REST API: routes, with one file per resource.
 //!
 //! # Layout
 //! - Resources that only need the tables are in `signalbox-management`, which also has the error shapes and extractors.
@@ -24,54 +24,14 @@ pub(crate) mod proxy;
 mod refusals;
 
 use axum::Router;
-use axum::extract::FromRef;
 use axum::routing::post;
-use signalbox_daemon::Shutdown;
-use signalbox_daemon::admin::Control;
 pub use signalbox_management::Error;
-pub(crate) use signalbox_management::settings::{self, requires_restart};
-pub(crate) use signalbox_management::{CREDENTIALS, ModelView};
 use signalbox_management::{error, extract, query};
-use signalbox_store::{Sealer, Store};
-use tokio::sync::broadcast;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::admin::SHUTDOWN;
-use crate::events::Extensions;
-use crate::fleet::Fleet;
-use crate::logs::LogDir;
-
-/// State of the handlers. Clones share it.
-#[derive(Clone, Debug)]
-pub struct App {
-    /// State of the management API.
-    pub management: signalbox_management::App,
-    /// Database.
-    pub store: Store,
-    /// Child services.
-    pub fleet: Fleet,
-    /// Ids of reloaded providers, for event listeners.
-    pub reloads: broadcast::Sender<String>,
-    /// Connected browser extensions.
-    pub extensions: Extensions,
-    /// Client of the router's API.
-    pub router: crate::router::RouterClient,
-    /// Encrypts logins before they are stored.
-    pub sealer: Sealer,
-    /// Log files of the services.
-    pub logs: LogDir,
-    /// Decides who may request a shutdown.
-    pub control: Control,
-    /// Starts the shutdown.
-    pub shutdown: Shutdown,
-}
-
-impl FromRef<App> for signalbox_management::App {
-    fn from_ref(app: &App) -> Self {
-        app.management.clone()
-    }
-}
+use crate::app::App;
 
 /// Returns all routes.
 pub(crate) fn routes() -> Router<App> {
@@ -101,13 +61,3 @@ fn described() -> OpenApiRouter<App> {
 
 /// Path of the only route without authentication, so that any client can check liveness.
 pub(crate) const HEALTH: &str = "/api/health";
-
-/// Returns the present time in Unix milliseconds, as used for writes.
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
-
-/// Returns the present time in Unix seconds, as used for logins.
-fn now_s() -> i64 {
-    jiff::Timestamp::now().as_second()
-}

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::StatusCode;
+use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::WallClock;
 use signalbox_store::audit::{self, Actor, Filter};
 use signalbox_store::{Page, Store};
@@ -53,7 +54,7 @@ struct Note {
 pub fn open(store: Store, keep: Duration, data_dir: &Path) -> (Auditor, Writer) {
     let (sender, notes) = mpsc::channel(QUEUE);
     let clock = WallClock::new(Some(data_dir.join(CLOCK)));
-    (Auditor(sender), Writer { store, notes, keep, clock, started_ms: now_ms() })
+    (Auditor(sender), Writer { store, notes, keep, clock, started_ms: unix_ms() })
 }
 
 // === impl Auditor ===
@@ -61,7 +62,7 @@ pub fn open(store: Store, keep: Duration, data_dir: &Path) -> (Auditor, Writer) 
 impl Auditor {
     /// Queues the outcome of a request.
     pub(crate) fn note(&self, actor: Actor, status: StatusCode) {
-        let note = Note { actor, status, at_ms: now_ms() };
+        let note = Note { actor, status, at_ms: unix_ms() };
         if let Err(error) = self.0.try_send(note) {
             tracing::warn!(%error, "a request is missing in the audit log; its table changes are recorded");
         }
@@ -81,7 +82,7 @@ impl Writer {
                     Some(note) => self.write(&note).await,
                     None => return,
                 },
-                _ = ticks.tick() => self.forget(now_ms()).await,
+                _ = ticks.tick() => self.forget(unix_ms()).await,
                 () = closing.cancelled() => break,
             }
         }
@@ -130,10 +131,6 @@ async fn newest(store: &Store, until_ms: i64) -> Result<Option<i64>, signalbox_s
     Ok(listed.items.first().map(|entry| entry.at))
 }
 
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
-
 #[cfg(test)]
 mod tests {
     use signalbox_store::audit::RequestLine;
@@ -152,7 +149,7 @@ mod tests {
         let store = Store::open("sqlite::memory:").await.unwrap();
         let line = RequestLine { id: "x".to_owned(), method: "POST".to_owned(), path: "/".to_owned() };
         let actor = Actor { name: "cli:x".to_owned(), request: Some(line) };
-        audit::note(&store, &actor, 200, now_ms()).await.unwrap();
+        audit::note(&store, &actor, 200, unix_ms()).await.unwrap();
         let before = entries(&store).await;
         let keep = Duration::from_secs(365 * 24 * 3600);
         let writer = |started_ms: i64| {
@@ -161,19 +158,19 @@ mod tests {
         };
         // With and without a stored time, at the start and while it runs.
         for stored in [false, true] {
-            let ahead = now_ms() + 400 * DAY;
+            let ahead = unix_ms() + 400 * DAY;
             writer(ahead).forget(ahead).await;
             assert_eq!(entries(&store).await, before, "{stored}");
-            let mut running = writer(now_ms() + 1);
-            running.forget(now_ms() + 1).await;
+            let mut running = writer(unix_ms() + 1);
+            running.forget(unix_ms() + 1).await;
             running.forget(ahead).await;
             assert_eq!(entries(&store).await, before, "{stored}");
         }
         assert!(directory.path().join(CLOCK).exists());
         // A clock that is trusted deletes.
-        std::fs::write(directory.path().join(CLOCK), (now_ms() + 399 * DAY).to_string()).unwrap();
-        let mut later = writer(now_ms() + 400 * DAY);
-        later.forget(now_ms() + 400 * DAY).await;
+        std::fs::write(directory.path().join(CLOCK), (unix_ms() + 399 * DAY).to_string()).unwrap();
+        let mut later = writer(unix_ms() + 400 * DAY);
+        later.forget(unix_ms() + 400 * DAY).await;
         assert_eq!(entries(&store).await, 0);
     }
 }

@@ -4,6 +4,7 @@
 //! - [`audience`](Audience): the listeners, and the snapshot each receives first.
 //! - `watch`: the tasks that detect changes, one of the children, one of the tables.
 //! - `tail`: live log lines.
+//! - `emit`: sending of one event.
 //! - `changes`: differences between two states of the tables. Pure.
 //! - `payload`: the shapes of the events. Pure.
 //!
@@ -18,6 +19,7 @@
 
 mod audience;
 mod changes;
+mod emit;
 mod payload;
 mod tail;
 mod watch;
@@ -29,9 +31,9 @@ use socketioxide::layer::SocketIoLayer;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-pub use self::audience::{Audience, Extensions};
+pub use self::audience::Audience;
 pub use self::tail::Tails;
-use crate::api::App;
+use crate::app::App;
 use crate::logs::Written;
 
 /// Path prefix of the protocol; no other route may start with it.

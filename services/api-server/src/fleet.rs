@@ -36,7 +36,8 @@ use crate::supervisor::{Limits, Phase, Resources, Snapshot, Unmet};
 pub use self::evict::{Kept, evict};
 pub use self::programs::{Place, Programs};
 pub use self::reload::Rebuilds;
-pub use self::team::{MAX_WORKERS, Worker};
+pub use self::service::MAX_WORKERS;
+pub use self::team::Worker;
 
 /// Capacity of the command queue. The task takes commands at once, so the bound is never reached in practice.
 const COMMAND_QUEUE: usize = 16;
@@ -228,7 +229,7 @@ pub enum Which {
 pub fn launch(config: Config) -> (Fleet, Closer) {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
     let (publish, preparation) = watch::channel(Preparation::Idle);
-    let names: Vec<_> = (0..config.workers.clamp(1, MAX_WORKERS)).map(team::router_name).collect();
+    let names: Vec<_> = (0..config.workers.clamp(1, MAX_WORKERS)).map(service::router_name).collect();
     let (router, router_watch) = Team::new(&names, config.limits);
     let (qwen, qwen_watch) = Team::new(&[service::QWEN], config.limits);
     let fleet = Fleet {

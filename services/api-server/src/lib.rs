@@ -6,9 +6,12 @@
 //! - [`cli`]: the server manager, which also starts `serve`.
 //! - [`server`]: the middleware stack, layer by layer.
 //! - [`api`]: all routes; those that only need the tables are in `signalbox-management`.
+//! - [`app`]: the state that handlers and event publishers share.
 //! - [`audit`]: the audit log.
 //! - [`events`]: live events over Socket.IO.
+//! - [`extensions`]: the connected browser extensions.
 //! - [`declared`]: the catalogue as a document.
+//! - `status`: the status of the services, as responses and events show it.
 //! - [`router`]: client of provider-router's API.
 //! - [`loopback`]: single HTTP requests to our own services.
 //! - [`instance`]: the lock that permits one api-server per data directory.
@@ -30,17 +33,20 @@
 //!   tables.
 
 pub mod api;
+pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod declared;
 pub mod events;
+pub mod extensions;
 pub mod fleet;
 pub mod logs;
 pub mod loopback;
 pub mod notify;
 pub mod router;
 pub mod server;
+mod status;
 pub mod supervisor;
 mod welcome;
 
@@ -57,7 +63,7 @@ use hyper_util::service::TowerToHyperService;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::admin::Control;
 use signalbox_daemon::adoption::Key;
-use signalbox_daemon::config::{LogFormat, LogLevel};
+use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::identity::Identity;
 use signalbox_daemon::variables::{FORWARDED, Variable};
 use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key, variable};
@@ -66,9 +72,9 @@ use signalbox_store::{Error as StoreError, Sealer, Store, credentials, provider_
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use self::api::App;
+use self::app::App;
 use self::config::Config;
-use self::events::Extensions;
+use self::extensions::Extensions;
 use self::fleet::{Fleet, Place, Programs};
 use self::instance::{Instance, Record};
 use self::logs::{LogDir, Written};
@@ -243,7 +249,7 @@ fn record(config: &Config, context: &Context) -> Record {
         identity: Identity::own(),
         addr: context.listener.local_addr(),
         version: context.version.to_owned(),
-        started_at: jiff::Timestamp::now().as_millisecond(),
+        started_at: unix_ms(),
         args: std::env::args().skip(1).collect(),
         requires_token: requires_token(config, context),
     }
@@ -283,9 +289,9 @@ fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::
     let services = &config.services;
     let mut args: Vec<OsString> = vec![
         "--log-level".into(),
-        level(common.log.level).into(),
+        common.log.level.as_str().into(),
         "--log-format".into(),
-        format(common.log.format).into(),
+        common.log.format.as_str().into(),
     ];
     if common.auth.insecure_no_auth {
         args.push("--insecure-no-auth".into());
@@ -344,21 +350,4 @@ fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::
 fn programs(services: &config::Services) -> Programs {
     let named = |path: &str| if path.is_empty() { None } else { Some(path.into()) };
     Programs { router: named(&services.router_program), qwen: named(&services.qwen_program), place: Place::detect() }
-}
-
-fn level(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-        LogLevel::Trace => "trace",
-    }
-}
-
-fn format(format: LogFormat) -> &'static str {
-    match format {
-        LogFormat::Human => "human",
-        LogFormat::Json => "json",
-    }
 }

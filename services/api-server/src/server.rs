@@ -15,7 +15,8 @@ use signalbox_daemon::{ClientKeys, Doors};
 use socketioxide::layer::SocketIoLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{self, App, Error};
+use crate::api::{self, Error};
+use crate::app::App;
 use crate::audit::Auditor;
 
 pub use self::doors::of as doors;

@@ -8,10 +8,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::relay::Relay;
-
-/// Error that makes hyper abort the connection in the middle of a body.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::relay::{BoxError, Relay};
 
 /// A response body: complete bytes, a relayed stream, or a body of axum's type.
 #[derive(Debug)]

@@ -29,16 +29,13 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use signalbox_daemon::{
-    CommonArgs, Exit, Shutdown, Spec, config::Common, parse_args_from, run_command, user_name, variable,
+    CommonArgs, Context, Exit, Shutdown, Spec, config::Common, parse_args_from, run_command, user_name, variable,
 };
 use signalbox_store::audit::{Actor, acting};
 
 pub(crate) use self::migrate::take_over;
 use self::{desk::Desk, output::Output};
-use crate::{
-    config::{self, Config},
-    run,
-};
+use crate::config::{self, Config};
 
 /// One OpenAI-compatible endpoint in front of many providers. Without a command, it serves in the foreground.
 #[derive(Debug, Parser)]
@@ -110,9 +107,13 @@ impl Cli {
         parse_args_from(as_we_say(std::env::args_os().collect()))
     }
 
-    /// Runs the command, or the service if there is none. Returns the exit code of the process.
+    /// Runs the command, or the service by `serve` if there is none. Returns the exit code of the process.
     #[must_use]
-    pub fn execute(self, spec: Spec) -> ExitCode {
+    pub fn execute<S, F>(self, spec: Spec, serve: S) -> ExitCode
+    where
+        S: FnOnce(Config, Context) -> F,
+        F: Future<Output = Result<(), Exit>>,
+    {
         let Self { common, deny_private_upstreams, command } = self;
         let overlay = match config::overlay(deny_private_upstreams, variable) {
             Ok(overlay) => overlay,
@@ -122,7 +123,7 @@ impl Cli {
             }
         };
         match command {
-            None => signalbox_daemon::run(spec, common, overlay, run),
+            None => signalbox_daemon::run(spec, common, overlay, serve),
             Some(Command::Completions { shell }) => completions(shell),
             Some(command) => {
                 // The command reports its own result. An error of the framework, such as an interruption, takes

@@ -20,7 +20,6 @@ pub mod app;
 pub mod body;
 pub mod catalog;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod dispatch;
 pub mod envelope;
@@ -38,6 +37,8 @@ pub mod relay;
 pub mod route;
 mod run;
 pub mod server;
+
+use signalbox_daemon::clock;
 
 pub use run::run;
 pub use signalbox_daemon::hops;

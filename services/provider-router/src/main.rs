@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use provider_router::{cli::Cli, config};
+use provider_router::{cli::Cli, config, run};
 use signalbox_daemon::Spec;
 
 #[global_allocator]
@@ -16,5 +16,5 @@ fn main() -> ExitCode {
         version: env!("CARGO_PKG_VERSION"),
         env_prefix: None,
     };
-    Cli::of_process().map_or_else(|code| code, |cli| cli.execute(spec))
+    Cli::of_process().map_or_else(|code| code, |cli| cli.execute(spec, run))
 }

@@ -16,6 +16,7 @@
 
 mod forward;
 mod paths;
+pub mod refused;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use signalbox_daemon::forwarded::FORWARDED;
 use signalbox_daemon::instance::{self, Record};
 use signalbox_daemon::{ClientKeys, Context, Denied, Doors, PeerAddr, RequestBody, RequestContext, control_token};
@@ -34,6 +35,7 @@ use signalbox_upstream::Client;
 use tower::ServiceExt;
 
 pub use self::paths::api_path;
+use self::refused::Refused;
 use crate::{
     api::error::ApiError,
     body::ResponseBody,
@@ -48,25 +50,6 @@ const MAX_BODY: usize = 1 << 20;
 
 /// Maximum characters of a path in the audit log.
 const MAX_AUDITED_PATH: usize = 500;
-
-/// Reason why a management request is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The request has been forwarded already.
-    #[error("the request was already forwarded: the record of the running api-server names this router")]
-    Circle,
-    /// The responsible api-server is temporarily unavailable.
-    #[error("api-server is not reachable: {0}; try again in a moment")]
-    Away(String),
-    /// The control token is required and cannot be read.
-    #[error("management needs the control token, which cannot be read: {0}")]
-    NoToken(String),
-    /// The control token is required, and is missing or wrong.
-    #[error(
-        "management needs the control token, not a client key: send the output of `api-server token` as `Authorization: Bearer <token>`"
-    )]
-    Unauthorized,
-}
 
 /// Handler of the management routes.
 #[derive(Debug)]
@@ -268,40 +251,5 @@ impl Runtime for Loaded {
         let statuses =
             snapshot.providers().iter().map(|one| (one.id.clone(), status(&one.adapter).to_owned())).collect();
         Box::pin(std::future::ready(statuses))
-    }
-}
-
-// === impl Refused ===
-
-impl Refused {
-    /// Returns the status of the response.
-    #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        match self {
-            Self::Circle => StatusCode::LOOP_DETECTED,
-            Self::Away(_) | Self::NoToken(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-        }
-    }
-
-    /// Returns the type of the error, in the categories of the OpenAI API.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Circle => "invalid_request_error",
-            Self::Away(_) | Self::NoToken(_) => "server_error",
-            Self::Unauthorized => "authentication_error",
-        }
-    }
-
-    /// Returns the stable code of the error.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Circle => "loop_detected",
-            Self::Away(_) => "api_server_unavailable",
-            Self::NoToken(_) => "control_token_unreadable",
-            Self::Unauthorized => "invalid_control_token",
-        }
     }
 }

@@ -37,7 +37,10 @@ use signalbox_core::{
 use tokio::time::{Duration, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::{body::BoxError, exchange::Exchange, journal::Written, provider::EchoBody};
+use crate::{exchange::Exchange, journal::Written, provider::EchoBody};
+
+/// Error that makes hyper abort the connection in the middle of a body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Maximum bytes of one event, the same as for a complete response. They are counted, not buffered.
 const MAX_EVENT: usize = 64 << 20;

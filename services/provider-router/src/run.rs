@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use signalbox_daemon::{Context, Doors, Exit, RequestSigner, admin::Control, sealing_key, variable};
+use signalbox_daemon::{Context, Exit, RequestSigner, admin::Control, sealing_key, variable};
 use signalbox_store::audit::{Actor, acting};
 use signalbox_store::{Sealer, Store, credentials, provider_configs, settings};
 use signalbox_upstream::Client;
@@ -85,7 +85,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         journal,
         store: store.clone(),
         control: Control::new(&context.common.data_dir, &keys),
-        doors: Doors::new(&context.common.server),
+        doors: context.common.server.doors(),
         signer: RequestSigner::new(&key),
         keys,
         private_keys: PrivateKeys::new(&config.private_keys),

@@ -10,6 +10,8 @@
 //! | `GET /health`, `/health/live`, `/health/ready`, `/health/detailed` | [`health`] |
 //! | `POST /v1/admin/shutdown` | [`admin`] |
 //! | `GET /metrics` | [`metrics`] |
+//!
+//! `rows`: logged requests and responses, as several routes show them.
 
 mod admin;
 mod body;
@@ -22,6 +24,7 @@ pub mod models;
 mod path;
 mod requests;
 mod responses;
+mod rows;
 mod sessions;
 
 use std::sync::Arc;

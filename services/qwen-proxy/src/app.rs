@@ -8,8 +8,8 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api::models::ModelCache, conversation::Conversations, credentials::Logins, error_log::ErrorLog, keeping::Keeping,
-    metrics::Metrics, qwen::Qwen, record::Log,
+    conversation::Conversations, credentials::Logins, error_log::ErrorLog, keeping::Keeping, metrics::Metrics,
+    model_cache::ModelCache, qwen::Qwen, record::Log,
 };
 
 /// State shared by all requests.

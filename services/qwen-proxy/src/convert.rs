@@ -1,6 +1,7 @@
 //! Conversion between OpenAI's API and chat.qwen.ai: requests to prompts, events to chunks.
 //!
 //! - [`ask`]: a validated request.
+//! - [`invalid`]: the errors of a request.
 //! - [`prompt`]: the part of it that the upstream needs: everything, only what is new, or the replayed history.
 //! - [`answer`]: the upstream's events as OpenAI chunks, or as one completion.
 //! - [`text_completion`]: the older `/v1/completions`, expressed in terms of the above.
@@ -9,13 +10,15 @@
 
 pub mod answer;
 pub mod ask;
+pub mod invalid;
 pub mod message;
 pub mod prompt;
 pub mod text_completion;
 
 pub use self::{
     answer::{Answer, Completion},
-    ask::{Ask, Invalid},
+    ask::Ask,
+    invalid::Invalid,
     message::Message,
     prompt::Prompt,
 };

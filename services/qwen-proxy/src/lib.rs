@@ -4,7 +4,7 @@
 //! - [`api`]: the routes. [`exchange`]: one request in progress; [`relay`]: its response as a stream.
 //! - [`conversation`]: the chat at the site that a request continues. [`credentials`]: the login to use; [`login`]: the
 //!   commands that obtain one.
-//! - [`qwen`]: the client of the site: calls, wire format, failures.
+//! - [`qwen`]: the client of the site: calls, wire format, failures. [`model_cache`]: the models it offers.
 //! - [`convert`], [`tools`]: conversion between the two APIs; pure functions.
 //! - [`record`], [`error_log`]: the logs, restricted by [`keeping`]. [`metrics`], [`config`], [`app`]: as in the other
 //!   services.
@@ -18,7 +18,6 @@
 
 pub mod api;
 pub mod app;
-mod clock;
 pub mod config;
 pub mod conversation;
 pub mod convert;
@@ -28,12 +27,15 @@ pub mod exchange;
 pub mod keeping;
 pub mod login;
 pub mod metrics;
+pub mod model_cache;
 pub mod qwen;
 pub mod record;
 pub mod relay;
 mod run;
 mod server;
 pub mod tools;
+
+use signalbox_daemon::clock;
 
 pub use config::{Config, DEFAULTS};
 pub use run::run;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::Request;
-use signalbox_daemon::{ClientKeys, Context, Doors, Exit, RequestBody, RequestSigner, admin::Control, sealing_key};
+use signalbox_daemon::{ClientKeys, Context, Exit, RequestBody, RequestSigner, admin::Control, sealing_key};
 use signalbox_store::{Sealer, Store, errors, qwen_turns, settings};
 use signalbox_upstream::{Client, ClientConfig};
 use tokio::{
@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::{
-    api::{self, models::ModelCache},
+    api,
     app::App,
     clock,
     config::Config,
@@ -23,6 +23,7 @@ use crate::{
     error_log::ErrorLog,
     keeping::{self, Keeping},
     metrics::Metrics,
+    model_cache::ModelCache,
     qwen::Qwen,
     record::Log,
 };
@@ -66,7 +67,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         control: Control::new(&context.common.data_dir, &keys),
         signer: RequestSigner::new(&key),
         keys,
-        doors: Doors::new(&context.common.server),
+        doors: context.common.server.doors(),
         max_body: config.api.max_body.as_usize(),
         in_flight: Arc::new(Semaphore::new(config.api.max_in_flight.min(Semaphore::MAX_PERMITS))),
         cut: context.shutdown.cut_token(),

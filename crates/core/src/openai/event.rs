@@ -8,7 +8,10 @@ mod joined;
 
 use std::borrow::Cow;
 
-use super::{Usage, provider_error::ProviderError, provider_error::of_field, provider_error::provider_error};
+use super::{
+    Usage, number::whole_number, provider_error::ProviderError, provider_error::of_field,
+    provider_error::provider_error,
+};
 use crate::json::{Reader, Text};
 pub use joined::joined_events;
 
@@ -149,16 +152,6 @@ pub fn is_failure(finish_reason: &str) -> bool {
 /// Returns the message of a failure that only the finish reason reports.
 pub(super) fn failing_reason(reason: &str) -> Option<String> {
     is_failure(reason).then(|| format!("the provider ended its answer with the finish reason {reason:?}"))
-}
-
-/// Parses a whole number, which may be written as an integer, a float or a string.
-pub(super) fn whole_number(raw: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(raw).ok()?;
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
-    text.parse().ok().or_else(|| {
-        let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
-        format!("{number:.0}").parse().ok()
-    })
 }
 
 // === impl ChunkView ===

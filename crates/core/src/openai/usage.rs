@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::whole_number;
+use super::number::whole_number;
 use crate::json::Reader;
 
 /// Token counts as reported by the provider; never estimated.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Environment;
+use crate::environment::Environment;
 use crate::exit::Exit;
 
 /// Returns the directory of the program below the platform's directory for user data.

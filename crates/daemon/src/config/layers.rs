@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::{Common, Environment, data_dir, mask, settings};
+use super::tables::{lay_over, single};
+use super::{Common, data_dir, mask, settings};
 use crate::Spec;
 use crate::args::CommonArgs;
+use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::variables::received;
+use crate::variables::received::received;
 
 /// Defaults of the common sections, with their documentation.
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
@@ -120,7 +122,7 @@ impl Source {
 fn defaults(spec: &Spec) -> Result<Table, Exit> {
     let parse = |text: &str| text.parse::<Table>().map_err(|error| Source::Defaults.exit(error.message()));
     let mut defaults = parse(DEFAULTS)?;
-    lay_over(&mut defaults, settings::single("server.port", i64::from(spec.default_port).into()));
+    lay_over(&mut defaults, single("server.port", i64::from(spec.default_port).into()));
     lay_over(&mut defaults, parse(spec.defaults)?);
     Ok(defaults)
 }
@@ -148,18 +150,6 @@ fn read_file(spec: &Spec, args: &CommonArgs, home: &Path, env: &Environment) -> 
                 .and_then(|span| text.get(..span.start))
                 .map_or(1, |before| before.matches('\n').count() + 1);
             Err(Exit::Config(format!("{}, line {line}: {}", path.display(), error.message())))
-        }
-    }
-}
-
-/// Merges `over` into `base`: tables key by key, all other values replaced.
-pub(super) fn lay_over(base: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (base.get_mut(&key), value) {
-            (Some(Value::Table(base)), Value::Table(over)) => lay_over(base, over),
-            (_, value) => {
-                base.insert(key, value);
-            }
         }
     }
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::Environment;
-use super::layers::lay_over;
+use super::tables::{lay_over, single};
+use super::{AccessLog, LogFormat, LogLevel};
 use crate::args::CommonArgs;
+use crate::environment::Environment;
 use crate::exit::Exit;
 
 struct Setting {
@@ -113,14 +114,6 @@ fn layer<'a>(given: impl Iterator<Item = (String, &'a str, &'a Setting)>) -> Res
     Ok(layer)
 }
 
-/// Returns a table that sets one key, given as `section.key` or `key`.
-pub(super) fn single(key: &str, value: Value) -> Table {
-    match key.split_once('.') {
-        Some((section, key)) => Table::from_iter([(section.to_owned(), Value::Table(single(key, value)))]),
-        None => Table::from_iter([(key.to_owned(), value)]),
-    }
-}
-
 fn text(value: &str) -> Result<Value, &'static str> {
     Ok(Value::from(value))
 }
@@ -134,17 +127,16 @@ fn path(value: &str) -> Result<Value, &'static str> {
 }
 
 fn level(value: &str) -> Result<Value, &'static str> {
-    let level = value.to_ascii_lowercase();
-    let known = ["error", "warn", "info", "debug", "trace"].contains(&level.as_str());
-    if known { Ok(Value::from(level)) } else { Err("error, warn, info, debug or trace") }
+    let level = value.to_ascii_lowercase().parse::<LogLevel>();
+    level.map(|level| Value::from(level.as_str())).map_err(|_| "error, warn, info, debug or trace")
 }
 
 fn format(value: &str) -> Result<Value, &'static str> {
-    if ["human", "json"].contains(&value) { Ok(Value::from(value)) } else { Err("human or json") }
+    value.parse::<LogFormat>().map(|format| Value::from(format.as_str())).map_err(|_| "human or json")
 }
 
 fn access(value: &str) -> Result<Value, &'static str> {
-    if ["all", "errors", "off"].contains(&value) { Ok(Value::from(value)) } else { Err("all, errors or off") }
+    value.parse::<AccessLog>().map(|access| Value::from(access.as_str())).map_err(|_| "all, errors or off")
 }
 
 fn switch(value: &str) -> Result<Value, &'static str> {

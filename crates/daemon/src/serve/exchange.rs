@@ -19,10 +19,11 @@ use hyper::service::{Service, service_fn};
 use signalbox_core::openai::ErrorBody;
 use tracing::Instrument;
 
+use super::House;
 use super::arrival::RequestBody;
 use super::pace::{Busy, Pace};
 use super::path;
-use super::{House, PeerAddr};
+use crate::peer::PeerAddr;
 use crate::request::{AccessEntry, REQUEST_ID, RequestContext};
 
 /// Header of a response to the supervisor, present when clients have to wait for a connection.

@@ -2,6 +2,7 @@
 //! deterministically.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
@@ -16,7 +17,9 @@ use super::connection::LAST_CHANCE;
 use super::pace::Pace;
 use super::socket::Socket;
 use super::*;
-use crate::config::{Common, Environment, Size};
+use crate::config::{Common, Size};
+use crate::environment::Environment;
+use crate::peer::PeerAddr;
 
 mod bodies;
 mod half_closed;

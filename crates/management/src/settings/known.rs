@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose};
+use signalbox_daemon::config::LogLevel;
 
 use crate::App;
 use crate::form::integer_of;
@@ -51,8 +52,6 @@ pub(super) const ALL: [Known; 12] = [
 
 /// Maximum characters of a key.
 const MAX_KEY: usize = 128;
-
-const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "trace"];
 
 /// The allowed timeouts in milliseconds.
 const TIMEOUT: std::ops::RangeInclusive<i64> = 1000..=600_000;
@@ -143,9 +142,9 @@ fn timeout(value: &Value) -> Result<String, String> {
 
 fn level(value: &Value) -> Result<String, String> {
     match value.as_str() {
-        Some(level) if LEVELS.contains(&level) => Ok(level.to_owned()),
+        Some(level) if level.parse::<LogLevel>().is_ok() => Ok(level.to_owned()),
         // The error text of the Node.js version, which had no `trace`; its clients may match it.
-        _ => Err(format!("Log level must be one of: {}", LEVELS[..4].join(", "))),
+        _ => Err("Log level must be one of: debug, info, warn, error".to_owned()),
     }
 }
 

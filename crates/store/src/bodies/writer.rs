@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::base::Base;
 use super::chunk::{self, Key, Part};
 use super::pieces::{self, Piece, Sharing};
 use super::{day, is_long};
 use crate::Error;
-use crate::exchanges::Base;
 use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
 use crate::statement::Statement;

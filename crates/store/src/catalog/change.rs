@@ -3,11 +3,12 @@
 use signalbox_core::schema::{ConfigValue, NewModel, NewProvider, Provider};
 
 use super::VERSION;
-use crate::provider_models::{self, NewLink};
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
+use crate::tables::provider_models::{self, NewLink};
+use crate::tables::{models, provider_configs, providers};
 use crate::transaction::Transaction;
-use crate::{Error, Sealer, Store, models, provider_configs, providers};
+use crate::{Error, Sealer, Store};
 
 /// A change. Created or changed rows are given completely.
 #[derive(Clone, Debug)]

@@ -101,7 +101,7 @@ impl<'a> Sums<'a> {
 impl<'a> Key<'a> {
     fn of(begun: &'a Begun, ended: Option<&'a Ended>) -> Self {
         Self {
-            hour: begun.received_at / crate::activity::HOUR_MS,
+            hour: begun.received_at / crate::tables::usage_hours::HOUR_MS,
             provider: without_nul(ended.and_then(|ended| ended.provider_id.as_deref()).unwrap_or_default()),
             model: without_nul(&begun.model),
             status: ended.map_or(RequestStatus::Pending, |ended| ended.status).as_str(),

@@ -4,6 +4,7 @@ use signalbox_core::schema::RequestStatus;
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
+use crate::tables::requests::status_of;
 use crate::{Error, Store};
 
 /// The requests that were added since the last poll.
@@ -67,7 +68,7 @@ impl FromRow for Newer {
             timestamp: row.int("timestamp")?,
             model: row.text("model")?,
             stream: row.flag("stream")?,
-            status: super::status_of(row)?,
+            status: status_of(row)?,
             provider_id: row.maybe_text("provider_id")?,
         })
     }

@@ -12,11 +12,11 @@ use tokio::time::{Duration, Instant};
 
 use super::{Filter, Kept, ResponseSummary, excerpts, piece, total, whole};
 use crate::bodies::{EXCERPT, length_of};
-use crate::responses::{self, BY_IDS, Kept as KeptResponse};
 use crate::rows::Rows;
 use crate::statement::Statement;
+use crate::tables::responses::{BY_IDS, Kept as KeptResponse, whole as whole_responses};
 use crate::transaction::Transaction;
-use crate::{After, Error, Page, Store};
+use crate::{After, Error, Page, Store, responses};
 
 /// Number of requests that one statement reads, without their bodies.
 const STEP: usize = 16;
@@ -154,7 +154,7 @@ async fn read(tx: &mut Transaction, group: &[Candidate]) -> Result<Vec<(String, 
         rows.push(Kept { request, pieces: row.pieces.clone(), upstream_pieces: None });
     }
     let answers: Vec<KeptResponse> = answered.all(tx).await?;
-    let answers = responses::whole(tx, answers).await?;
+    let answers = whole_responses(tx, answers).await?;
     let mut answers: HashMap<i64, Response> = answers.into_iter().map(|answer| (answer.id, answer)).collect();
     let text = |request: Request| {
         let answer = answers.remove(&request.id).and_then(|answer| answer.openai_response);

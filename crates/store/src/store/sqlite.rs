@@ -7,7 +7,6 @@ mod backup;
 mod courtesy;
 mod database;
 mod file;
-mod linked;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -21,9 +20,8 @@ use tokio::time::timeout;
 
 use self::courtesy::Courtesy;
 pub(super) use self::database::Database;
-pub(crate) use self::linked::Linked;
-use self::linked::Lost;
 use super::{PATIENCE, release};
+use crate::linked::{Linked, Lost};
 use crate::original::{self, Original};
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;

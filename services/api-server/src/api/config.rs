@@ -5,13 +5,14 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, header};
 use serde::Serialize;
+use signalbox_daemon::clock::unix_ms;
 use signalbox_store::catalog;
 use utoipa::ToSchema;
 
 use super::extract::bytes_of;
 use super::query::Query;
 use super::refusals::Failure;
-use super::{App, Error, now_ms};
+use super::{App, Error};
 use crate::declared::{self, Apply, Format, References, read::read, write::comments};
 
 /// Changes made, or to be made: each entry by its path, such as `providers.openai`.
@@ -86,7 +87,7 @@ pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Req
     let document = read(text, format, &references).map_err(Error::Validation)?;
     document.check_host(app.management.guarded).await.map_err(Error::Validation)?;
     let how = Apply { dry_run, prune };
-    let plan = declared::apply(&app.store, &app.sealer, &document, how, now_ms()).await.map_err(refused)?;
+    let plan = declared::apply(&app.store, &app.sealer, &document, how, unix_ms()).await.map_err(refused)?;
     let updated = plan.updated.into_iter().map(|(path, what)| Updated { path, what }).collect();
     let (created, deleted, unchanged) = (plan.created, plan.deleted, plan.unchanged);
     Ok(Json(Applied { dry_run, created, updated, deleted, unchanged }))

@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde_json::{Value, json};
+use signalbox_daemon::clock::unix_ms;
 use signalbox_management::find;
 
 use super::bodies::{Reloaded, Tested};
 use super::extract::Path;
 use super::refusals::Failure;
-use super::{App, Error, now_ms};
+use super::{App, Error};
 
 /// Tests a provider by requesting its models.
 ///
@@ -29,7 +30,9 @@ pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Resu
     match (answer.status, answer.code()) {
         (StatusCode::OK, _) => Ok(Json(answer.body)),
         (StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, _) => Err(not_loaded(answer.message())),
-        _ => Ok(Json(json!({ "provider_id": id, "healthy": false, "error": answer.message(), "timestamp": now_ms() }))),
+        _ => {
+            Ok(Json(json!({ "provider_id": id, "healthy": false, "error": answer.message(), "timestamp": unix_ms() })))
+        }
     }
 }
 

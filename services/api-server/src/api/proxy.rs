@@ -6,7 +6,6 @@
 
 mod command;
 mod overrides;
-mod status;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -14,15 +13,15 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::command::{RestartBody, StartBody};
-use self::status::{ChildStatus, RouterStatus, StatusObject};
 use super::bodies::{RestartCommand, StartCommand};
 use super::extract::Body;
 use super::refusals::{self, LifecycleFailure, Refusal};
 use super::{App, Error};
 use crate::fleet::{Failure, Outcome, Summary, Which, evict};
+use crate::status::{ChildStatus, RouterStatus, StatusObject};
 use crate::supervisor::{Fault, Unmet};
 
 /// Maximum time a stop or a restart delays its response. Browsers wait longer than that.
@@ -114,12 +113,6 @@ pub(super) async fn stop(State(app): State<App>) -> Result<Json<StatusObject>, E
     }
     let outcome = app.fleet.stop().await;
     finished(&app, outcome, "Proxy servers stopped successfully", "Proxy servers are still stopping").await
-}
-
-/// Returns the status as JSON.
-pub(crate) async fn status_value(app: &App) -> Value {
-    // Numbers, strings and lists can always be serialised.
-    serde_json::to_value(StatusObject::of(app).await).unwrap_or_default()
 }
 
 /// Adopts the children of an api-server that was killed, with the router's overrides from the settings.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde_json::json;
+use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::config::Common;
 use signalbox_daemon::{sealing_key, user_name};
 use signalbox_store::audit::{Actor, acting};
@@ -109,7 +109,7 @@ impl ApplyFile {
             return refused(&shown.to_string(), &mistakes);
         }
         let how = Apply { dry_run: self.dry_run, prune: self.prune };
-        let now = Timestamp::now().as_millisecond();
+        let now = unix_ms();
         let plan = match declared::apply(store, sealer, &document, how, now).await {
             Ok(plan) => plan,
             Err(declared::Error::Mistakes(mistakes)) => return refused(&shown.to_string(), &mistakes),

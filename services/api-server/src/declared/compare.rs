@@ -12,7 +12,7 @@ use signalbox_store::settings::ACTIVE_PROVIDER;
 use signalbox_store::{Sealer, provider_configs};
 
 use super::{Declared, Document, Link};
-use crate::api::settings::no_such_provider;
+use signalbox_management::settings::no_such_provider;
 
 /// Changes to make, and their description for the user.
 #[derive(Debug, Default)]

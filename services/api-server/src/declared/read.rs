@@ -8,11 +8,11 @@ use signalbox_core::provider_config::{Mistake, check_key, check_link, check_type
 use signalbox_core::schema::{NewModel, NewProvider};
 use signalbox_core::secret::MASK;
 use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose, quoted};
+use signalbox_management::settings;
 use signalbox_upstream::{AddressPolicy, Target};
 
 use super::reference::References;
 use super::{Declared, Document, Format, Link, Provider};
-use crate::api::settings;
 
 /// Fields of an object that have not been read yet, and the mistakes found so far.
 struct Fields<'a> {

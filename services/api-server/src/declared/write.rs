@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 use signalbox_core::schema::{LinkedModel, Model, Provider, ProviderConfig};
 use signalbox_core::secret::{MASK, is_sensitive_key};
+use signalbox_management::settings;
 use signalbox_store::catalog::Catalog;
 use signalbox_store::{Error, Sealer, provider_configs};
 
 use super::reference::escaped;
-use crate::api::settings;
 
 /// Returns the document, and the paths of the secrets that are masked in it.
 ///

@@ -1,20 +1,21 @@
 //! Listeners of the events.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use signalbox_daemon::{ClientKeys, Denied};
+use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler as _;
 use socketioxide::layer::SocketIoLayer;
-use socketioxide::{SendError, SocketError, SocketIo};
 
+use super::emit::tell;
 use super::tail::{Counter, Subscription};
 use super::{PATH, payload};
-use crate::api::{App, proxy};
+use crate::app::App;
+use crate::status::status_value;
 
 /// Maximum connected listeners, well above the expected number of dashboards.
 const MAX_LISTENERS: usize = 64;
@@ -24,10 +25,6 @@ const QUEUE: usize = 128;
 const MAX_MESSAGE: usize = 64 * 1024;
 /// Socket.IO room of the browser extensions.
 const EXTENSIONS: &str = "extensions";
-
-/// Number of connected browser extensions. Clones share the count.
-#[derive(Clone, Debug, Default)]
-pub struct Extensions(Arc<AtomicUsize>);
 
 /// All listeners. Clones share them.
 #[derive(Clone, Debug)]
@@ -104,40 +101,22 @@ async fn welcome(socket: &SocketRef, app: App, audience: Audience, logs: Counter
             return;
         }
         socket.join(EXTENSIONS);
-        joining.extensions.0.fetch_add(1, Ordering::Relaxed);
+        joining.extensions.joined();
         everybody.tell_status(&joining).await;
     });
     let (leaving, everybody) = (app.clone(), audience);
     socket.on_disconnect(async move |socket: SocketRef| {
         // The rooms of a socket are left only after this handler.
         if is_extension(&socket) {
-            leaving.extensions.0.fetch_sub(1, Ordering::Relaxed);
+            leaving.extensions.left();
             everybody.tell_status(&leaving).await;
         }
     });
-    tell(socket, payload::PROXY_STATUS, &payload::snapshot(proxy::status_value(&app).await));
+    tell(socket, payload::PROXY_STATUS, &payload::snapshot(status_value(&app).await));
 }
 
 fn is_extension(socket: &SocketRef) -> bool {
     socket.rooms().iter().any(|room| room == EXTENSIONS)
-}
-
-/// Sends one event. A listener whose queue is full is disconnected, and gets a snapshot when it reconnects.
-pub(super) fn tell(socket: &SocketRef, event: &str, payload: &Value) {
-    if let Err(SendError::Socket(SocketError::InternalChannelFull)) = socket.emit(event, payload) {
-        tracing::info!(id = %socket.id, "listener is too slow and was disconnected");
-        socket.clone().disconnect().ok();
-    }
-}
-
-// === impl Extensions ===
-
-impl Extensions {
-    /// Returns whether any extension is connected.
-    #[must_use]
-    pub fn connected(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
-    }
 }
 
 // === impl Audience ===
@@ -161,7 +140,7 @@ impl Audience {
 
     /// Sends the complete status.
     pub(super) async fn tell_status(&self, app: &App) {
-        self.tell(payload::PROXY_STATUS, &payload::proxy_status(proxy::status_value(app).await));
+        self.tell(payload::PROXY_STATUS, &payload::proxy_status(status_value(app).await));
     }
 
     pub(super) async fn close(&self) {

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use signalbox_core::schema::Provider;
 use signalbox_core::secret::{MASK, is_sensitive_key};
+use signalbox_management::ModelView;
 
 use super::changes::Action;
-use crate::api::ModelView;
 
 pub(super) const PROXY_STATUS: &str = "proxy:status";
 pub(super) const LIFECYCLE: &str = "lifecycle:update";

@@ -19,6 +19,7 @@ use socketioxide::{SendError, SocketError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 
+use super::emit::tell;
 use super::payload;
 use crate::logs::{COMBINED, LogDir, MAX_LINES, SERVICES, Written, last_lines};
 
@@ -157,7 +158,7 @@ impl Tails {
                     Ok(last) => {
                         let Lines { lines, missed } = bounded(last, HISTORY_LIMIT);
                         let event = json!({"service": service, "lines": lines, "missed": missed, "timestamp": payload::timestamp()});
-                        super::audience::tell(&socket, payload::LOG_SUBSCRIBED, &event);
+                        tell(&socket, payload::LOG_SUBSCRIBED, &event);
                         self.readers.entry(service).or_default().push(Reader { socket, missed: 0 });
                     }
                     Err(error) => refuse(&socket, Some(&service), &format!("cannot read the log: {error}")),
@@ -231,7 +232,7 @@ fn bounded(mut lines: Vec<String>, limit: usize) -> Lines {
 }
 
 fn refuse(socket: &SocketRef, service: Option<&str>, why: &str) {
-    super::audience::tell(socket, payload::LOG_ERROR, &json!({ "service": service, "error": why }));
+    tell(socket, payload::LOG_ERROR, &json!({ "service": service, "error": why }));
 }
 
 #[cfg(test)]

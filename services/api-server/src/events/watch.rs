@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_core::schema::{Provider, Setting};
+use signalbox_daemon::clock::unix_s;
+use signalbox_management::ModelView;
+use signalbox_management::settings::requires_restart;
 use signalbox_store::{Error, Page, Store, catalog, credentials, models, requests};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::changes::{Action, State, between};
 use super::{Audience, payload};
-use crate::api::{App, ModelView, proxy, requires_restart};
+use crate::app::App;
 use crate::fleet::Change;
+use crate::status::status_value;
 
 /// Polling interval of the tables. The router uses the same, so that a change is in effect when its event arrives.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -29,7 +33,7 @@ pub(super) async fn children(app: &App, audience: &Audience) {
         if audience.is_empty() {
             continue;
         }
-        let status = proxy::status_value(app).await;
+        let status = status_value(app).await;
         audience.tell(payload::LIFECYCLE, &payload::lifecycle(status.clone(), change == Change::Router));
         audience.tell(payload::PROXY_STATUS, &payload::proxy_status(status));
     }
@@ -152,7 +156,7 @@ impl Tables {
         if self.credentials != before.credentials {
             let action = if self.credentials.is_empty() { Action::Deleted } else { Action::Updated };
             let active = self.credentials.iter().find(|credential| credential.active);
-            let now_s = jiff::Timestamp::now().as_second();
+            let now_s = unix_s();
             let valid = active.is_some_and(|credential| !credential.is_expired(now_s));
             let expires_at = active.and_then(|credential| credential.expires_at);
             audience.tell(payload::CREDENTIALS, &payload::credentials(action, valid, expires_at));

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use signalbox_daemon::adoption::run_dir;
 
-use super::team::router_name;
 use super::{Config, Overrides};
 use crate::supervisor::{Listen, Resources, Spec, inherited_env};
 
@@ -14,6 +14,16 @@ pub(super) const ROUTER: &str = "provider-router";
 
 /// Name of qwen-proxy, as above.
 pub(super) const QWEN: &str = "qwen-proxy";
+
+/// Maximum workers of a service.
+pub const MAX_WORKERS: usize = 64;
+
+/// Returns the name of a router worker; the first has the name of the program.
+pub(super) fn router_name(worker: usize) -> &'static str {
+    static NAMES: LazyLock<Vec<String>> =
+        LazyLock::new(|| (2..=MAX_WORKERS).map(|n| format!("{ROUTER}-{n}")).collect());
+    worker.checked_sub(1).and_then(|rest| NAMES.get(rest)).map_or(ROUTER, String::as_str)
+}
 
 /// Returns the specs of the workers, which differ in their log files.
 pub(super) fn routers(config: &Config, overrides: &Overrides, program: &Path) -> Vec<Spec> {
@@ -103,6 +113,11 @@ mod tests {
             orphan_grace: Duration::ZERO,
             key: None,
         }
+    }
+
+    #[test]
+    fn workers_have_names() {
+        assert_eq!([0, 1, 63].map(router_name), ["provider-router", "provider-router-2", "provider-router-64"]);
     }
 
     #[test]

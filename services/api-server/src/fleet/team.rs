@@ -5,15 +5,12 @@
 //! unchanged.
 
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use futures_util::future::{join_all, select_all, try_join_all};
 use tokio::sync::watch;
 
 use crate::supervisor::{Child, Limits, Phase, Share, Snapshot, Spec, Ticket, Unmet, supervise_with};
-
-/// Maximum workers of a service.
-pub const MAX_WORKERS: usize = 64;
 
 /// Remaining part of a command that has been started.
 pub(super) type Rest<'a> = Pin<Box<dyn Future<Output = Result<(), Unmet>> + Send + 'a>>;
@@ -36,13 +33,6 @@ pub struct Worker {
     pub name: &'static str,
     /// State of the process.
     pub snapshot: Snapshot,
-}
-
-/// Returns the name of a router worker; the first has the name of the program.
-pub(super) fn router_name(worker: usize) -> &'static str {
-    static NAMES: LazyLock<Vec<String>> =
-        LazyLock::new(|| (2..=MAX_WORKERS).map(|n| format!("{}-{n}", super::service::ROUTER)).collect());
-    worker.checked_sub(1).and_then(|rest| NAMES.get(rest)).map_or(super::service::ROUTER, String::as_str)
 }
 
 // === impl Team ===
@@ -175,11 +165,6 @@ mod tests {
         let idle = supervise(name, Limits::default()).watch().borrow().clone();
         let healthy = state == Phase::Running;
         Worker { name, snapshot: Snapshot { state, healthy, pid: Some(pid), seq: 1, generation: 1, ..idle } }
-    }
-
-    #[test]
-    fn workers_have_names() {
-        assert_eq!([0, 1, 63].map(router_name), ["provider-router", "provider-router-2", "provider-router-64"]);
     }
 
     #[tokio::test]

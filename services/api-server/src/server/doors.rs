@@ -12,8 +12,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use signalbox_daemon::{Doors, Exit, doors};
+use signalbox_management::CREDENTIALS;
 
-use crate::api::{CREDENTIALS, Error};
+use crate::api::Error;
 use crate::events;
 
 /// Returns the access rules of a server on this host, with further hosts and origins.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_server::api::App;
+use api_server::app::App;
 use api_server::audit;
-use api_server::events::{self, Audience, Extensions, Tails};
+use api_server::events::{self, Audience, Tails};
+use api_server::extensions::Extensions;
 use api_server::fleet::{self, Closer, Programs};
 use api_server::logs::{LogDir, Written};
 use api_server::router::RouterClient;

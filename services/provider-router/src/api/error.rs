@@ -6,7 +6,8 @@ use signalbox_core::openai::ErrorBody;
 use signalbox_daemon::{BodyError, Denied, admin, doors};
 
 use crate::{
-    body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused, management, route::RouteError,
+    body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused,
+    management::refused::Refused as ManagementRefused, route::RouteError,
 };
 
 /// Reason why a request is refused.
@@ -64,7 +65,7 @@ pub enum ApiError {
     DatabaseAway(#[from] Away),
     /// A management request that is refused.
     #[error(transparent)]
-    Management(#[from] management::Refused),
+    Management(#[from] ManagementRefused),
     /// No route matches the path.
     #[error("no route for {0} {1}")]
     NotFound(Method, String),
@@ -144,10 +145,10 @@ impl ApiError {
             | Self::Unlogged(_)
             | Self::DatabaseAway(_)
             | Self::Body(BodyError::Crowded)
-            | Self::Management(management::Refused::Away(_)) => {
+            | Self::Management(ManagementRefused::Away(_)) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::Management(management::Refused::Unauthorized) => {
+            Self::Management(ManagementRefused::Unauthorized) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::Denied(denied) => match denied.retry_after() {

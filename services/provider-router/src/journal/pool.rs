@@ -3,6 +3,8 @@
 //! The files stay open, so that the log survives for a while when the directory loses its permissions or the disk is
 //! full. If the directory is deleted or moved, it is created again, and with it new files.
 
+mod rescue;
+
 use std::{
     fs::File,
     io,
@@ -13,7 +15,8 @@ use std::{
     },
 };
 
-use super::{lock, rescue::Used, segment::SegmentFile};
+use self::rescue::Used;
+use super::{lock, segment_file::SegmentFile};
 
 /// Files that may be overwritten.
 #[derive(Debug)]

@@ -9,7 +9,8 @@ use super::{
     pool::Pool,
     record::{Decoded, Record, decode, decoded, plausible},
     recovery,
-    segment::{HEADER_LEN, Segment},
+    segment::Segment,
+    segment_file::HEADER_LEN,
 };
 
 /// Bytes read at once.
@@ -194,7 +195,8 @@ mod tests {
     use super::*;
     use crate::journal::{
         record::{Kind, encode, seal},
-        segment::{LeftBehind, header},
+        segment::LeftBehind,
+        segment_file::header,
     };
 
     const GENERATION: u64 = 9;

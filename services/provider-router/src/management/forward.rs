@@ -7,7 +7,8 @@ use signalbox_daemon::{RequestBody, collect, instance::Record};
 use signalbox_upstream::{AddressPolicy, Deadlines, Target};
 use tokio::time::Duration;
 
-use super::{Management, Refused};
+use super::Management;
+use super::refused::Refused;
 use crate::{api::error::ApiError, body::ResponseBody};
 
 /// Request headers that api-server reads. `Origin` is left out, because this router has checked it already.

@@ -7,8 +7,7 @@ use signalbox_core::{
     sse::Splitter,
 };
 
-use super::{Broken, Phase, Relay, join};
-use crate::body::BoxError;
+use super::{BoxError, Broken, Phase, Relay, join};
 
 impl Relay {
     /// Withholds the unfinished end of `bytes`, and returns the rest for the client.

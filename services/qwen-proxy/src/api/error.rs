@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Value, json};
 use signalbox_daemon::{BodyError, Denied, admin, doors};
 
-use crate::{convert::Invalid, credentials::NoLogin, qwen::Failure};
+use crate::{convert::Invalid, credentials::NoLogin, model_cache::NoModels, qwen::Failure};
 
 /// A rejected request, or a response that broke off.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,15 @@ pub struct Refusal {
     pub error: Arc<ApiError>,
     /// Body of the request.
     pub body: Bytes,
+}
+
+impl From<NoModels> for ApiError {
+    fn from(error: NoModels) -> Self {
+        match error {
+            NoModels::NoLogin(error) => Self::NoLogin(error),
+            NoModels::Failure(failure) => Self::Models(failure),
+        }
+    }
 }
 
 const REQUEST: &str = "invalid_request_error";

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use serde_json::{Value, json};
-use signalbox_core::schema::Request;
+use serde_json::Value;
 use signalbox_store::{
-    requests::{self, Filter, RequestKey, ResponseSummary},
+    requests::{self, Filter, RequestKey},
     responses,
 };
 
 use super::{
     error::ApiError,
-    list::{Parameters, as_json, dates, id, listed, mistake, page, text, with},
+    list::{Parameters, dates, id, listed, mistake, page, text, with},
     path::Path,
-    responses::logged as logged_response,
+    rows::{logged_request, logged_response, summarised},
 };
 use crate::app::App;
 
@@ -44,54 +43,11 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Parameters) -> Resu
 pub(super) async fn get(State(app): State<Arc<App>>, Path(number): Path) -> Result<Json<Value>, ApiError> {
     let (request, response) = requests::get(&app.store, &RequestKey::Id(id(&number)?)).await?;
     let response = response.as_ref().map_or(Value::Null, logged_response);
-    Ok(Json(with(logged(&request), "response", response)))
+    Ok(Json(with(logged_request(&request), "response", response)))
 }
 
 /// `GET /v1/requests/{id}/response`.
 pub(super) async fn response(State(app): State<Arc<App>>, Path(number): Path) -> Result<Json<Value>, ApiError> {
     let response = responses::for_request(&app.store, &RequestKey::Id(id(&number)?)).await?;
     Ok(Json(logged_response(&response)))
-}
-
-/// Formats a logged request with a summary of its response as `response_summary`.
-pub(super) fn summarised(row: &Request, summary: Option<ResponseSummary>) -> Value {
-    let summary = summary.map(|response| {
-        json!({
-            "response_id": response.response_id,
-            "finish_reason": response.finish_reason,
-            "total_tokens": response.total_tokens,
-            "duration_ms": response.duration_ms,
-            "error": response.error,
-        })
-    });
-    with(logged(row), "response_summary", summary.unwrap_or_default())
-}
-
-/// Formats the summary of a request, for its response.
-pub(super) fn short(row: &Request) -> Value {
-    json!({
-        "id": row.id,
-        "request_id": row.request_id,
-        "model": row.model,
-        "stream": row.stream,
-        "timestamp": row.timestamp,
-    })
-}
-
-/// Formats a logged request. Bodies are embedded as JSON, not as strings.
-pub(super) fn logged(row: &Request) -> Value {
-    json!({
-        "id": row.id,
-        "session_id": row.session_id,
-        "request_id": row.request_id,
-        "timestamp": row.timestamp,
-        "method": row.method,
-        "path": row.path,
-        "openai_request": as_json(&row.openai_request),
-        "qwen_request": as_json(&row.qwen_request),
-        "model": row.model,
-        "stream": row.stream,
-        "status": row.status.as_str(),
-        "created_at": row.created_at,
-    })
 }

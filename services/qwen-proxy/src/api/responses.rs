@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
-use signalbox_core::schema::Response;
 use signalbox_store::{
     requests::{self, RequestKey},
-    responses::{self, Filter, ResponseKey, Stats},
+    responses::{self, Filter, ResponseKey},
 };
 
 use super::{
     error::ApiError,
-    list::{Parameters, as_json, dates, id, listed, page, text, with},
+    list::{Parameters, dates, id, listed, page, text, with},
     path::Path,
-    requests::short,
+    rows::{logged_response, short, sums},
 };
 use crate::app::App;
 
@@ -30,7 +29,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Parameters) -> Resu
         ..Filter::default()
     };
     let list = responses::list(&app.store, &filter, page).await?;
-    Ok(Json(listed(&list.map(|response| logged(&response)), page)))
+    Ok(Json(listed(&list.map(|response| logged_response(&response)), page)))
 }
 
 /// `GET /v1/responses/stats`, of all conversations or of the one given by `session_id`.
@@ -49,37 +48,5 @@ pub(super) async fn get(State(app): State<Arc<App>>, Path(number): Path) -> Resu
         Err(signalbox_store::Error::NotFound { .. }) => Value::Null,
         Err(error) => return Err(error.into()),
     };
-    Ok(Json(with(logged(&response), "request", request)))
-}
-
-/// Formats a logged response. Bodies are embedded as JSON, not as strings.
-pub(super) fn logged(row: &Response) -> Value {
-    json!({
-        "id": row.id,
-        "request_id": row.request_id,
-        "session_id": row.session_id,
-        "response_id": row.response_id,
-        "timestamp": row.timestamp,
-        "qwen_response": row.qwen_response.as_deref().map(as_json),
-        "openai_response": row.openai_response.as_deref().map(as_json),
-        "parent_id": row.parent_id,
-        "completion_tokens": row.completion_tokens,
-        "prompt_tokens": row.prompt_tokens,
-        "total_tokens": row.total_tokens,
-        "finish_reason": row.finish_reason,
-        "error": row.error,
-        "duration_ms": row.duration_ms,
-        "created_at": row.created_at,
-    })
-}
-
-/// Formats the sums over responses.
-pub(super) fn sums(stats: Stats) -> Value {
-    json!({
-        "total_responses": stats.total_responses,
-        "total_completion_tokens": stats.total_completion_tokens,
-        "total_prompt_tokens": stats.total_prompt_tokens,
-        "total_tokens": stats.total_tokens,
-        "avg_duration_ms": stats.avg_duration_ms,
-    })
+    Ok(Json(with(logged_response(&response), "request", request)))
 }

@@ -15,8 +15,7 @@ use super::{
     error::ApiError,
     list::{Parameters, listed, mistake, page, text, with},
     path::Path,
-    requests::summarised,
-    responses::sums,
+    rows::{summarised, sums},
 };
 use crate::app::App;
 

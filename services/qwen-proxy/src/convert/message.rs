@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::ask::Invalid;
+use super::invalid::Invalid;
 use crate::tools::Call;
 
 /// A message whose content is joined into one text.

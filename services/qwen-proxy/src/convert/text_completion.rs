@@ -6,7 +6,8 @@ use signalbox_core::openai::{Chunk, Usage};
 
 use super::{
     answer::Completion,
-    ask::{Ask, Fields, Invalid, MustCall, read},
+    ask::{Ask, Fields, MustCall, read},
+    invalid::Invalid,
     message::{Message, Role},
 };
 use crate::tools::Tools;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::json::{Reader, TextBuf};
-use crate::openai::event::whole_number;
+use crate::openai::number::whole_number;
 
 /// Number of newest elements that are searched for the element that a piece continues.
 const OPEN_ELEMENTS: usize = 64;

@@ -12,9 +12,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use super::courtesy::Courtesy;
-use super::linked::{Look, Lost};
 use super::{Pools, backup, open_file};
 use crate::Error;
+use crate::linked::{Look, Lost};
 
 /// Interval at which readers check the names of the files; writers always check.
 const LOOK: Duration = Duration::from_millis(500);

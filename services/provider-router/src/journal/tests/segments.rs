@@ -197,9 +197,9 @@ async fn requests_are_cached_within_limits_and_reread_beyond_them() {
     assert_eq!(intake.passed(), 0);
     while !intake.read() {}
     assert_eq!(intake.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0);
-    assert_eq!(intake.passed(), begun - segment::HEADER_LEN, "remaining segments may have been read");
+    assert_eq!(intake.passed(), begun - segment_file::HEADER_LEN, "remaining segments may have been read");
     assert!((10 * MEGABYTE..=16 * MEGABYTE).contains(&intake.kept_bytes()), "{}", intake.kept_bytes());
-    intake.add(segment("ended.seg", &[&whole[..segment::HEADER_LEN.try_into().unwrap()], ends].concat()));
+    intake.add(segment("ended.seg", &[&whole[..segment_file::HEADER_LEN.try_into().unwrap()], ends].concat()));
     let mut rows = Vec::new();
     while !intake.read() {
         rows.extend(intake.take_rows());

@@ -1,23 +1,26 @@
-//! Status of the services.
+//! Status of the services, as responses and events show it.
 
 use serde::Serialize;
+use serde_json::Value;
 use signalbox_core::schema::Provider;
+use signalbox_daemon::clock::{unix_ms, unix_s};
+use signalbox_management::ModelView;
 use signalbox_store::{Page, credentials, models, providers};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::api::{App, ModelView, now_ms, now_s};
+use crate::app::App;
 use crate::fleet::{Now, Preparation, Summary, Worker};
 use crate::supervisor::{Cause, Exit, Phase, Snapshot};
 
-/// Response of every route in this file.
+/// Response of every route of `/api/proxy`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::api) struct StatusObject {
+pub(crate) struct StatusObject {
     /// Present in responses to commands only.
     #[serde(skip_serializing_if = "Option::is_none")]
     success: Option<bool>,
-    pub(super) status: Summary,
+    pub(crate) status: Summary,
     provider_router: RouterStatus,
     qwen_proxy: ChildStatus,
     providers: Providers,
@@ -31,7 +34,7 @@ pub(in crate::api) struct StatusObject {
 /// Status of provider-router. With several processes, the fields stand for all of them: running if any is; `pid`,
 /// `uptime` and `adopted` are those of a running one; counts are sums, except `failures`, which is the maximum.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct RouterStatus {
+pub(crate) struct RouterStatus {
     #[serde(flatten)]
     all: ChildStatus,
     /// Its processes, if there are several.
@@ -54,7 +57,7 @@ struct WorkerStatus {
 /// Status of one service.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ChildStatus {
+pub(crate) struct ChildStatus {
     running: bool,
     port: u16,
     pid: Option<u32>,
@@ -117,10 +120,16 @@ struct Credentials {
     expires_at: Option<i64>,
 }
 
+/// Returns the status as JSON.
+pub(crate) async fn status_value(app: &App) -> Value {
+    // Numbers, strings and lists can always be serialised.
+    serde_json::to_value(StatusObject::of(app).await).unwrap_or_default()
+}
+
 // === impl StatusObject ===
 
 impl StatusObject {
-    pub(super) async fn of(app: &App) -> Self {
+    pub(crate) async fn of(app: &App) -> Self {
         let lists = Lists::load(app).await;
         // Read last, because loading the lists may have taken a while.
         let now = app.fleet.now();
@@ -145,7 +154,7 @@ impl StatusObject {
         }
     }
 
-    pub(super) fn success(mut self, message: &str) -> Self {
+    pub(crate) fn success(mut self, message: &str) -> Self {
         self.success = Some(true);
         message.clone_into(&mut self.message);
         self
@@ -172,7 +181,7 @@ fn message(now: &Now) -> String {
 // === impl RouterStatus ===
 
 impl RouterStatus {
-    pub(super) fn new(now: &Now) -> Self {
+    pub(crate) fn new(now: &Now) -> Self {
         let status = |worker: &Worker| WorkerStatus {
             name: worker.name,
             address: worker.snapshot.own_addr.map(|addr| addr.to_string()),
@@ -186,7 +195,7 @@ impl RouterStatus {
 // === impl ChildStatus ===
 
 impl ChildStatus {
-    pub(super) fn new(child: &Snapshot, port: u16) -> Self {
+    pub(crate) fn new(child: &Snapshot, port: u16) -> Self {
         Self {
             running: child.is_running(),
             port,
@@ -199,7 +208,7 @@ impl ChildStatus {
             restarts: child.restarts,
             failures: child.failures,
             will_restart: child.retry_at.is_some(),
-            next_retry_at: child.retry_at.map(unix_ms),
+            next_retry_at: child.retry_at.map(wall_clock_ms),
             last_failure: child.cause.as_deref().map(LastFailure::new),
             adopted: child.adopted,
             seq: child.seq,
@@ -221,9 +230,9 @@ impl LastFailure {
 }
 
 /// Converts a moment of the monotonic clock to Unix milliseconds.
-fn unix_ms(moment: Instant) -> i64 {
+fn wall_clock_ms(moment: Instant) -> i64 {
     let ahead = moment.saturating_duration_since(Instant::now()).as_millis();
-    now_ms().saturating_add(i64::try_from(ahead).unwrap_or(i64::MAX))
+    unix_ms().saturating_add(i64::try_from(ahead).unwrap_or(i64::MAX))
 }
 
 /// Parts of the status that come from the database.
@@ -240,7 +249,7 @@ impl Lists {
         let models = models::list(&app.store, &models::Filter::default(), Page::ALL).await?;
         let login = credentials::list(&app.store).await?.into_iter().find(|login| login.active);
         let credentials = login.map_or_else(Credentials::default, |login| Credentials {
-            valid: !login.is_expired(now_s()),
+            valid: !login.is_expired(unix_s()),
             expires_at: login.expires_at,
         });
         let enabled = providers.items.iter().filter(|provider| provider.enabled).count();

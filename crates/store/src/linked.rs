@@ -14,7 +14,7 @@ use crate::Error;
 
 /// Identifies a file: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity(u64, u64);
+pub(crate) struct Identity(u64, u64);
 
 /// A database file as it was when it was opened, and its log.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Linked {
 
 /// The reason why the names do not refer to the open files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lost {
+pub(crate) enum Lost {
     /// The database file was deleted.
     Deleted,
     /// The database file was replaced.
@@ -47,7 +47,7 @@ pub(super) enum Lost {
 
 /// The metadata of a file, which change while it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Look {
+pub(crate) struct Look {
     identity: Option<Identity>,
     bytes: u64,
     modified: Option<SystemTime>,
@@ -67,17 +67,17 @@ impl Lost {
 
 impl Linked {
     /// Identifies the file that has this name now.
-    pub(super) fn new(path: &Path) -> io::Result<Self> {
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let file = identity(path)?;
         Ok(Self { path: path.to_owned(), file, wal: OnceLock::new(), shm: OnceLock::new() })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Stores the identity of the log. Call this while a connection is open, which keeps the log in existence.
-    pub(super) fn note_log(&self) {
+    pub(crate) fn note_log(&self) {
         for (cell, suffix) in [(&self.wal, "-wal"), (&self.shm, "-shm")] {
             if cell.get().is_none()
                 && let Ok(Some(found)) = identity(&self.beside(suffix))
@@ -90,7 +90,7 @@ impl Linked {
 
     /// Returns whether the names refer to other files, or to none. Costs three calls of `stat`. A name that cannot be
     /// looked up for another reason, such as a missing permission, counts as unchanged.
-    pub(super) fn lost(&self) -> Option<Lost> {
+    pub(crate) fn lost(&self) -> Option<Lost> {
         let opened = self.file?;
         match identity(&self.path) {
             Ok(Some(found)) if found == opened => {}
@@ -118,7 +118,7 @@ impl Linked {
     }
 
     /// Returns the error for callers.
-    pub(super) fn error(&self, lost: Lost) -> Error {
+    pub(crate) fn error(&self, lost: Lost) -> Error {
         let path = self.path.display();
         let what = match lost {
             Lost::Deleted => format!("{path} was deleted"),
@@ -137,7 +137,7 @@ impl Linked {
 
     /// Renames the log of this file, because SQLite would apply its pages to the file that has replaced this one. A log
     /// that belongs to the new file is kept.
-    pub(super) fn move_log_aside(&self) -> io::Result<()> {
+    pub(crate) fn move_log_aside(&self) -> io::Result<()> {
         for (cell, suffix) in [(&self.wal, "-wal"), (&self.shm, "-shm")] {
             let path = self.beside(suffix);
             let is_ours = cell.get().is_some_and(|ours| identity(&path).is_ok_and(|found| found == Some(*ours)));
@@ -159,7 +159,7 @@ impl Linked {
 
 impl Look {
     /// Reads the metadata of the file, if it can be a database.
-    pub(super) fn at(path: &Path) -> io::Result<Self> {
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
         if !metadata.is_file() || metadata.len() == 0 {
             return Err(io::ErrorKind::NotFound.into());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::exit::Exit;
-use crate::variables::received;
+use crate::variables::received::received;
 
 /// Environment variables, as a value so that tests can supply their own.
 #[derive(Clone, Debug)]

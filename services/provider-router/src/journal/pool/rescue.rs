@@ -12,10 +12,8 @@ use std::{
     },
 };
 
-use super::{
-    pool::Pool,
-    segment::{Segment, SegmentFile},
-};
+use super::Pool;
+use crate::journal::{segment::Segment, segment_file::SegmentFile};
 
 /// Segments of this process that are not in the database yet, by generation.
 #[derive(Debug, Default)]

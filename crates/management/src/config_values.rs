@@ -1,0 +1,58 @@
+//! Values of a provider's configuration, from and to JSON.
+
+use serde_json::{Map, Value};
+use signalbox_core::provider_config::{Mistake, check_key, check_value};
+use signalbox_core::schema::{ConfigValue, ProviderConfig};
+use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
+use signalbox_store::provider_configs;
+use signalbox_upstream::{AddressPolicy, Target};
+
+use super::form::Form;
+use super::{App, Error};
+
+/// Returns keys and values as JSON, with secrets masked if `mask` is set.
+pub(super) fn shown(app: &App, configs: &[ProviderConfig], mask: bool) -> Result<Map<String, Value>, Error> {
+    configs.iter().map(|config| Ok((config.key.clone(), shown_value(app, config, mask)?))).collect()
+}
+
+/// Returns the values to write for these keys. A value that equals the mask was copied from [`shown`] and leaves the
+/// secret unchanged.
+pub(super) fn values(config: &Map<String, Value>, existing: &[ProviderConfig], form: &mut Form) -> Vec<ConfigValue> {
+    let mut values = Vec::with_capacity(config.len());
+    for (key, value) in config.iter().filter(|(_, value)| *value != MASK) {
+        let row = existing.iter().find(|row| row.key == *key);
+        match checked(key, value.clone()) {
+            Ok(value) => values.push(ConfigValue {
+                key: key.clone(),
+                value: Secret::new(value.to_string()),
+                is_sensitive: sensitivity(key, row),
+            }),
+            Err(mistakes) => form.mistakes(&mistakes),
+        }
+    }
+    values
+}
+
+/// Returns a value as JSON, masked if it is a secret and `mask` is set.
+pub(super) fn shown_value(app: &App, config: &ProviderConfig, mask: bool) -> Result<Value, Error> {
+    // Rows of the Node.js version may lack the mark: that version did not treat cookies as secrets.
+    let secret = config.is_sensitive || is_sensitive_key(&config.key);
+    if mask && secret { Ok(MASK.into()) } else { Ok(provider_configs::json(&app.sealer, config)?) }
+}
+
+/// Returns whether a value is a secret. A secret remains one until a request explicitly changes that.
+pub(super) fn sensitivity(key: &str, existing: Option<&ProviderConfig>) -> bool {
+    is_sensitive_key(key) || existing.is_some_and(|config| config.is_sensitive)
+}
+
+/// Returns the value in the form to store, or all of its mistakes.
+pub(super) fn checked(key: &str, value: Value) -> Result<Value, Vec<Mistake>> {
+    check_key(key).map_err(|mistake| vec![mistake])?;
+    check_value(key, value, &address)
+}
+
+/// Checks an address by the rule of this API. In an installation that refuses private addresses, the router refuses
+/// them when it loads the provider.
+fn address(base_url: &str) -> Result<(), String> {
+    Target::parse(base_url, &AddressPolicy::default()).map(drop).map_err(|error| error.to_string())
+}

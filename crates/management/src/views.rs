@@ -1,0 +1,182 @@
+//! Models and log entries as several resources show them.
+//!
+//! The dashboard of the Node.js version calls `JSON.parse` on `capabilities` and `.match()` on `description`. Therefore
+//! all routes that show a model return capabilities as a JSON array *in a string*, and a description that is never
+//! null.
+
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use signalbox_core::schema::{LinkedModel, Model, Request, Response};
+use utoipa::ToSchema;
+
+/// The columns of a model.
+#[derive(Debug, Serialize, ToSchema)]
+struct ModelFields {
+    id: String,
+    name: String,
+    description: String,
+    /// A JSON array in a string.
+    capabilities: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+/// A model.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelView {
+    #[serde(flatten)]
+    fields: ModelFields,
+    status: &'static str,
+}
+
+/// A model as served by one provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LinkedModelView {
+    #[serde(flatten)]
+    model: ModelFields,
+    is_default: bool,
+    #[schema(value_type = Value)]
+    provider_config: Option<Box<RawValue>>,
+}
+
+/// A logged request. Bodies are JSON, not text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LoggedRequest {
+    id: i64,
+    request_id: String,
+    session_id: String,
+    timestamp: i64,
+    method: String,
+    path: String,
+    model: String,
+    stream: bool,
+    status: &'static str,
+    provider_id: Option<String>,
+    #[schema(value_type = Value)]
+    openai_request: Box<RawValue>,
+    /// The body sent to the provider, if it differs.
+    #[schema(value_type = Value)]
+    qwen_request: Box<RawValue>,
+    created_at: i64,
+}
+
+/// A logged answer. Bodies are JSON, not text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LoggedResponse {
+    id: i64,
+    request_id: i64,
+    session_id: String,
+    response_id: String,
+    timestamp: i64,
+    #[schema(value_type = Value)]
+    qwen_response: Option<Box<RawValue>>,
+    #[schema(value_type = Value)]
+    openai_response: Option<Box<RawValue>>,
+    parent_id: Option<String>,
+    completion_tokens: Option<i64>,
+    prompt_tokens: Option<i64>,
+    total_tokens: Option<i64>,
+    finish_reason: Option<String>,
+    error: Option<String>,
+    duration_ms: Option<i64>,
+    first_byte_ms: Option<i64>,
+    status_code: Option<i64>,
+    provider_id: Option<String>,
+    attempts: i64,
+    truncated: bool,
+    created_at: i64,
+}
+
+/// Returns a column as JSON. A body that is not JSON becomes a string. Valid JSON is not copied, because a body may be
+/// long.
+pub(super) fn as_json(text: String) -> Box<RawValue> {
+    if serde_json::from_str::<IgnoredAny>(&text).is_err() {
+        // A string can always be written as JSON.
+        return serde_json::value::to_raw_value(&text).unwrap_or_default();
+    }
+    RawValue::from_string(text).unwrap_or_default()
+}
+
+// === impl ModelFields ===
+
+impl From<Model> for ModelFields {
+    fn from(model: Model) -> Self {
+        Self {
+            id: model.id,
+            name: model.name,
+            description: model.description.unwrap_or_default(),
+            capabilities: Value::from(model.capabilities).to_string(),
+            created_at: model.created_at,
+            updated_at: model.updated_at,
+        }
+    }
+}
+
+// === impl ModelView ===
+
+impl From<Model> for ModelView {
+    fn from(model: Model) -> Self {
+        Self { fields: model.into(), status: "active" }
+    }
+}
+
+// === impl LinkedModelView ===
+
+impl From<LinkedModel> for LinkedModelView {
+    fn from(linked: LinkedModel) -> Self {
+        Self { model: linked.model.into(), is_default: linked.is_default, provider_config: linked.config.map(as_json) }
+    }
+}
+
+// === impl LoggedRequest ===
+
+impl From<Request> for LoggedRequest {
+    fn from(row: Request) -> Self {
+        Self {
+            id: row.id,
+            request_id: row.request_id,
+            session_id: row.session_id,
+            timestamp: row.timestamp,
+            method: row.method,
+            path: row.path,
+            model: row.model,
+            stream: row.stream,
+            status: row.status.as_str(),
+            provider_id: row.provider_id,
+            openai_request: as_json(row.openai_request),
+            qwen_request: as_json(row.qwen_request),
+            created_at: row.created_at,
+        }
+    }
+}
+
+// === impl LoggedResponse ===
+
+impl From<Response> for LoggedResponse {
+    fn from(row: Response) -> Self {
+        Self {
+            id: row.id,
+            request_id: row.request_id,
+            session_id: row.session_id,
+            response_id: row.response_id,
+            timestamp: row.timestamp,
+            qwen_response: row.qwen_response.map(as_json),
+            openai_response: row.openai_response.map(as_json),
+            parent_id: row.parent_id,
+            completion_tokens: row.completion_tokens,
+            prompt_tokens: row.prompt_tokens,
+            total_tokens: row.total_tokens,
+            finish_reason: row.finish_reason,
+            error: row.error,
+            duration_ms: row.duration_ms,
+            first_byte_ms: row.first_byte_ms,
+            status_code: row.status_code,
+            provider_id: row.provider_id,
+            attempts: row.attempts,
+            truncated: row.truncated,
+            created_at: row.created_at,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Rows of the table `responses`.
+
+use signalbox_core::schema::Response;
+
+use crate::Error;
+use crate::bodies::Reader;
+use crate::row::{Columns, FromRow};
+use crate::transaction::Transaction;
+
+/// Selects rows with the columns that they share with their requests.
+macro_rules! select {
+    ($which:literal) => {
+        concat!(
+            "SELECT responses.*, responses.id AS request_id, requests.session_id, requests.request_id AS response_id
+             FROM responses JOIN requests ON requests.id = responses.id",
+            $which
+        )
+    };
+}
+
+/// Selects a response by its number.
+pub(crate) const BY_ID: &str = select!(" WHERE responses.id = $1");
+
+/// Selects a response by the UUID of its request.
+pub(crate) const BY_UUID: &str = select!(" WHERE requests.request_id = $1");
+
+/// Selects the responses to many requests, by their numbers.
+pub(crate) const BY_IDS: (&str, usize, &str) = (select!(" WHERE responses.id IN (VALUES "), 1, ")");
+
+/// A row whose body may be stored elsewhere.
+pub(crate) struct Kept {
+    pub(crate) response: Response,
+    pub(crate) in_bodies: bool,
+}
+
+/// Fills in the whole bodies.
+pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>, Error> {
+    let mut reader = Reader::default();
+    for Kept { response, .. } in rows.iter().filter(|row| row.in_bodies) {
+        reader.want_answer(response.request_id, response.timestamp);
+    }
+    reader.fetch(tx).await?;
+    let whole = |Kept { mut response, in_bodies }| {
+        if in_bodies {
+            response.openai_response = reader.answer(response.request_id, response.timestamp);
+        }
+        response
+    };
+    Ok(rows.into_iter().map(whole).collect())
+}
+
+// === impl FromRow ===
+
+impl FromRow for Kept {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self { response: Response::from_row(row)?, in_bodies: row.flag("in_bodies")? })
+    }
+}
+
+impl FromRow for Response {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.int("id")?,
+            request_id: row.int("request_id")?,
+            session_id: row.text("session_id")?,
+            response_id: row.text("response_id")?,
+            timestamp: row.int("timestamp")?,
+            qwen_response: row.maybe_text("qwen_response")?,
+            openai_response: row.maybe_text("openai_response")?,
+            parent_id: row.maybe_text("parent_id")?,
+            completion_tokens: row.maybe_int("completion_tokens")?,
+            prompt_tokens: row.maybe_int("prompt_tokens")?,
+            total_tokens: row.maybe_int("total_tokens")?,
+            finish_reason: row.maybe_text("finish_reason")?,
+            error: row.maybe_text("error")?,
+            duration_ms: row.maybe_int("duration_ms")?,
+            first_byte_ms: row.maybe_int("first_byte_ms")?,
+            status_code: row.maybe_int("status_code")?,
+            provider_id: row.maybe_text("provider_id")?,
+            attempts: row.int("attempts")?,
+            truncated: row.flag("truncated")?,
+            created_at: row.int("created_at")?,
+        })
+    }
+}

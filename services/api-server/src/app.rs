@@ -1,0 +1,43 @@
+//! Shared state of the handlers and of the event publishers.
+
+use axum::extract::FromRef;
+use signalbox_daemon::Shutdown;
+use signalbox_daemon::admin::Control;
+use signalbox_store::{Sealer, Store};
+use tokio::sync::broadcast;
+
+use crate::extensions::Extensions;
+use crate::fleet::Fleet;
+use crate::logs::LogDir;
+use crate::router::RouterClient;
+
+/// State of the handlers. Clones share it.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// State of the management API.
+    pub management: signalbox_management::App,
+    /// Database.
+    pub store: Store,
+    /// Child services.
+    pub fleet: Fleet,
+    /// Ids of reloaded providers, for event listeners.
+    pub reloads: broadcast::Sender<String>,
+    /// Connected browser extensions.
+    pub extensions: Extensions,
+    /// Client of the router's API.
+    pub router: RouterClient,
+    /// Encrypts logins before they are stored.
+    pub sealer: Sealer,
+    /// Log files of the services.
+    pub logs: LogDir,
+    /// Decides who may request a shutdown.
+    pub control: Control,
+    /// Starts the shutdown.
+    pub shutdown: Shutdown,
+}
+
+impl FromRef<App> for signalbox_management::App {
+    fn from_ref(app: &App) -> Self {
+        app.management.clone()
+    }
+}
