@@ -1,5 +1,6 @@
 //! Exit codes, read by supervisors, service managers and shell scripts.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use crate::holder::{self, Holder};
@@ -62,7 +63,8 @@ impl Exit {
 
     /// Converts an error of the database, given its exit code.
     #[must_use]
-    pub const fn of_database(code: u8, message: String) -> Self {
+    pub fn of_database(code: u8, error: impl fmt::Display) -> Self {
+        let message = format!("the database cannot be used: {error}");
         match code {
             75 => Self::Temporary(message),
             78 => Self::Config(message),
@@ -80,6 +82,14 @@ impl Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_the_database_keeps_its_code() {
+        for code in [73, 75, 78] {
+            let exit = Exit::of_database(code, "it is locked");
+            assert_eq!((exit.code(), exit.to_string().as_str()), (code, "the database cannot be used: it is locked"));
+        }
+    }
 
     #[test]
     fn a_held_port_names_its_holder() {

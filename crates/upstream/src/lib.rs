@@ -6,6 +6,7 @@
 //!   called.
 //! - [`Deadlines`]: connect, headers, idle, total.
 //! - [`Body`]: the body of the response, which owns its connection.
+//! - [`loopback`]: single requests to services of this installation.
 //! - [`Error`]: the failure, its stable code, and whether the provider may have begun to work.
 //! - Internal: `connect` (resolve, check, dial, handshake) opens a `stream`; `connection` sends a request on it and
 //!   waits for the head; `pool` keeps it until the next request.
@@ -47,6 +48,7 @@ mod connection;
 mod deadline;
 mod error;
 mod headers;
+pub mod loopback;
 mod policy;
 mod pool;
 mod stream;

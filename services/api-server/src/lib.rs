@@ -13,7 +13,6 @@
 //! - [`declared`]: the catalogue as a document.
 //! - `status`: the status of the services, as responses and events show it.
 //! - [`router`]: client of provider-router's API.
-//! - [`loopback`]: single HTTP requests to our own services.
 //! - [`instance`]: the lock that permits one api-server per data directory.
 //! - [`logs`]: the log files of the three services.
 //! - [`notify`]: a webhook for events of the services.
@@ -42,7 +41,6 @@ pub mod events;
 pub mod extensions;
 pub mod fleet;
 pub mod logs;
-pub mod loopback;
 pub mod notify;
 pub mod router;
 pub mod server;
@@ -67,8 +65,7 @@ use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::identity::Identity;
 use signalbox_daemon::variables::{FORWARDED, Variable};
 use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key, variable};
-use signalbox_store::audit::{Actor, acting};
-use signalbox_store::{Error as StoreError, Sealer, Store, credentials, provider_configs, settings};
+use signalbox_store::{Sealer, Store, seal_stored, settings};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -95,7 +92,9 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let data_dir = &context.common.data_dir;
     let instance = Instance::acquire(data_dir, &record(&config, &context)).await?;
     let key = adoption_key(data_dir)?;
-    let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
+    let store = Store::open(context.common.database.url.expose())
+        .await
+        .map_err(|error| Exit::of_database(error.exit_code(), error))?;
     #[cfg(unix)]
     let _reaper = supervisor::orphans::take_in().map_err(|error| {
         Exit::Temporary(format!(
@@ -103,7 +102,7 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
             processes: {error}"
         ))
     })?;
-    seal(&store, &sealer).await;
+    seal_stored(&store, &sealer).await;
     let (fleet, closer) = fleet::launch(fleet_config(&config, &context, key));
     let writers = std::iter::once(config::SPEC.name).chain(fleet.services().into_iter().map(|(name, _)| name));
     let keeper = logs::keep(&LogDir::of(data_dir), writers, config.logs.retention());
@@ -253,23 +252,6 @@ fn record(config: &Config, context: &Context) -> Record {
         args: std::env::args().skip(1).collect(),
         requires_token: requires_token(config, context),
     }
-}
-
-/// Seals secrets that were stored before sealing was introduced. If the database is busy, the next start tries again.
-async fn seal(store: &Store, sealer: &Sealer) {
-    let sealed = async {
-        let logins = credentials::seal_all(store, sealer).await?;
-        Ok::<_, StoreError>(logins + provider_configs::seal_all(store, sealer).await?)
-    };
-    match acting(Actor::program(), sealed).await {
-        Ok(0) => {}
-        Ok(secrets) => tracing::info!(secrets, "encrypted secrets that were stored in plain text"),
-        Err(error) => tracing::warn!(%error, "cannot encrypt secrets stored in plain text, retrying at the next start"),
-    }
-}
-
-fn cannot_open(error: &StoreError) -> Exit {
-    Exit::of_database(error.exit_code(), format!("the database cannot be used: {error}"))
 }
 
 /// Returns the key that authenticates us to children of an earlier api-server.

@@ -15,9 +15,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
 use signalbox_management::{Runtime, Statuses};
+use signalbox_upstream::loopback::{self, MAX_BODY, Unanswered};
 
 use crate::fleet::{Fleet, Now};
-use crate::loopback::{self, Unanswered};
 
 /// Timeout for answers from memory, so that a list does not wait for a router that hangs.
 const BY_HEART: Duration = Duration::from_millis(500);
@@ -146,7 +146,7 @@ impl RouterClient {
             request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
         }
         let request = request.body(Bytes::new()).map_err(|error| Unanswered::Unreachable(error.to_string()))?;
-        let answer = loopback::ask(addr, request, patience).await?;
+        let answer = loopback::ask(addr, request, MAX_BODY, patience).await?;
         let body = serde_json::from_slice(answer.body()).unwrap_or_default();
         Ok(Answer { status: answer.status(), body })
     }

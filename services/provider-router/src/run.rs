@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use signalbox_daemon::{Context, Exit, RequestSigner, admin::Control, sealing_key, variable};
 use signalbox_store::audit::{Actor, acting};
-use signalbox_store::{Sealer, Store, credentials, provider_configs, settings};
+use signalbox_store::{Sealer, Store, seal_stored, settings};
 use signalbox_upstream::Client;
 use tokio::{
     runtime::Handle,
@@ -38,14 +38,17 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let keys = config.private_keys.beside(&context.common.auth)?;
     let key = sealing_key(&context.common.data_dir)?;
     let sealer = Sealer::new(&key);
-    let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
-    seal(&store, &sealer).await;
+    let store = Store::open(context.common.database.url.expose())
+        .await
+        .map_err(|error| Exit::of_database(error.exit_code(), error))?;
+    seal_stored(&store, &sealer).await;
     let supervised_in = context.supervised.then_some(&*context.common.data_dir);
     let qwen_proxy = QwenProxy::new(supervised_in, variable)?;
     acting(Actor::program(), cli::take_over(&store, &sealer, &config, &context.common, &qwen_proxy)).await;
     let policy = config.upstream.policy();
     let metrics = Arc::new(Metrics::default());
-    let rows = signalbox_store::catalog::load(&store).await.map_err(|error| cannot_open(&error))?;
+    let rows =
+        signalbox_store::catalog::load(&store).await.map_err(|error| Exit::of_database(error.exit_code(), error))?;
     let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy.current().await);
     let catalog = Arc::new(Catalog::new(snapshot));
     let refresher =
@@ -116,22 +119,4 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     loader.finish(LOAD_PATIENCE).await;
     store.close().await;
     served
-}
-
-/// Seals secrets that an older version, such as the Node.js version, stored in plain text. If the database is busy, the
-/// next start tries again.
-async fn seal(store: &Store, sealer: &Sealer) {
-    let sealed = async {
-        let logins = credentials::seal_all(store, sealer).await?;
-        Ok::<_, signalbox_store::Error>(logins + provider_configs::seal_all(store, sealer).await?)
-    };
-    match acting(Actor::program(), sealed).await {
-        Ok(0) => {}
-        Ok(secrets) => tracing::info!(secrets, "encrypted secrets that were stored in plain text"),
-        Err(error) => tracing::warn!(%error, "cannot encrypt secrets stored in plain text, retrying at the next start"),
-    }
-}
-
-fn cannot_open(error: &signalbox_store::Error) -> Exit {
-    Exit::of_database(error.exit_code(), format!("the database cannot be used: {error}"))
 }

@@ -165,8 +165,7 @@ async fn open(common: &Common) -> Result<Store, Exit> {
 }
 
 fn failed(error: &signalbox_store::Error) -> Exit {
-    let message = format!("the database cannot be used: {error}; check --database-url or --data-dir");
-    Exit::of_database(error.exit_code(), message)
+    Exit::of_database(error.exit_code(), format_args!("{error}; check --database-url or --data-dir"))
 }
 
 fn say(line: &str) -> Result<(), Exit> {

@@ -44,7 +44,9 @@ const REPORTS_KEPT_MS: i64 = 30 * 24 * 3_600_000;
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let access = config.upstream.access()?;
     let key = sealing_key(&context.common.data_dir)?;
-    let store = Store::open(context.common.database.url.expose()).await.map_err(|error| cannot_open(&error))?;
+    let store = Store::open(context.common.database.url.expose())
+        .await
+        .map_err(|error| Exit::of_database(error.exit_code(), error))?;
     let client = Client::new(&ClientConfig::default()).map_err(|error| Exit::Config(error.to_string()))?;
     let metrics = Arc::new(Metrics::default());
     let counted = Arc::clone(&metrics);
@@ -131,8 +133,4 @@ async fn forget(store: Store, metrics: Arc<Metrics>, every: Duration) {
             tracing::warn!("cannot delete expired conversations: {error}");
         }
     }
-}
-
-fn cannot_open(error: &signalbox_store::Error) -> Exit {
-    Exit::of_database(error.exit_code(), format!("the database cannot be used: {error}"))
 }

@@ -6,10 +6,10 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use serde_json::Value;
+use signalbox_upstream::loopback::{self, MAX_BODY};
 
 use super::installation::Installation;
-use crate::instance::Record;
-use crate::loopback::{self, reachable};
+use crate::instance::{Record, reachable};
 
 /// Timeout of a request. The server answers from memory, or reports that it cannot.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ pub(super) async fn ask(
     if let Some(token) = installation.token()? {
         request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
     }
-    let answer = loopback::ask(addr, request.body(Bytes::new())?, PATIENCE).await;
+    let answer = loopback::ask(addr, request.body(Bytes::new())?, MAX_BODY, PATIENCE).await;
     let answer = answer.with_context(|| format!("api-server at {addr} does not answer"))?;
     let body = answer.body();
     match answer.status() {

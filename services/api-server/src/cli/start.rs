@@ -10,8 +10,8 @@ use super::installation::Installation;
 use super::output::{Code, Output, Verdict};
 use super::{Cli, client, stop};
 use crate::config::Args;
+use crate::instance::reachable;
 use crate::instance::{self, Record};
-use crate::loopback::reachable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Start {

@@ -9,7 +9,7 @@ use super::usage::{self, Usage};
 use super::{client, ports};
 use crate::config::Args;
 use crate::instance::Record;
-use crate::loopback::reachable;
+use crate::instance::reachable;
 
 /// Key of each service in the API's status, and its name.
 const SERVICES: [(&str, &str); 2] = [("providerRouter", "provider-router"), ("qwenProxy", "qwen-proxy")];

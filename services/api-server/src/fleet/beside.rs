@@ -11,7 +11,7 @@ use signalbox_daemon::addresses;
 
 use super::service::QWEN;
 use super::team::{Watchers, as_one};
-use crate::loopback::reachable;
+use crate::instance::reachable;
 
 /// Pause before a failed publication is tried again.
 const PAUSE: Duration = Duration::from_secs(5);

@@ -4,12 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use signalbox_daemon::CLIENTS_WAIT;
-use tokio::net::TcpStream;
+use signalbox_upstream::loopback::{self, Unanswered};
 
 /// Timeout of one check.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
@@ -52,33 +49,15 @@ pub(super) enum Clients {
 
 /// Performs one check.
 pub(super) async fn ask(child: &Target<'_>) -> Result<Clients, NotReady> {
-    tokio::time::timeout(PATIENCE, exchange(child)).await.unwrap_or(Err(NotReady::Timeout))
-}
-
-async fn exchange(child: &Target<'_>) -> Result<Clients, NotReady> {
     #[derive(Deserialize)]
     struct Health {
         instance: Option<String>,
     }
 
-    let addr = child.addr;
-    let stream = TcpStream::connect(addr).await.map_err(unreachable)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
-    let request = http::Request::get(child.path)
-        .header(http::header::HOST, addr.to_string())
-        .header(http::header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(unreachable)?;
-    let answer = async move {
-        let answer = sender.send_request(request).await.map_err(unreachable)?;
-        let status = answer.status();
-        let clients = if answer.headers().contains_key(CLIENTS_WAIT) { Clients::Waiting } else { Clients::Served };
-        let body = Limited::new(answer.into_body(), BODY_LIMIT).collect().await.map_err(unreachable)?;
-        Ok((status, clients, body.to_bytes()))
-    };
-    // The connection has to be polled as well; its own outcome adds nothing to that of the response.
-    let (answer, _) = tokio::join!(answer, connection);
-    let (status, clients, body) = answer?;
+    let request = http::Request::get(child.path).body(Bytes::new())?;
+    let answer = loopback::ask(child.addr, request, BODY_LIMIT, PATIENCE).await?;
+    let clients = if answer.headers().contains_key(CLIENTS_WAIT) { Clients::Waiting } else { Clients::Served };
+    let (status, body) = (answer.status(), answer.into_body());
     if status != http::StatusCode::OK {
         return Err(NotReady::Status(status.as_u16()));
     }
@@ -86,8 +65,21 @@ async fn exchange(child: &Target<'_>) -> Result<Clients, NotReady> {
     if instance.as_deref() == Some(child.instance) { Ok(clients) } else { Err(NotReady::Stranger(instance)) }
 }
 
-fn unreachable(error: impl std::fmt::Display) -> NotReady {
-    NotReady::Unreachable(error.to_string())
+// === impl NotReady ===
+
+impl From<Unanswered> for NotReady {
+    fn from(error: Unanswered) -> Self {
+        match error {
+            Unanswered::Unreachable(reason) => Self::Unreachable(reason),
+            Unanswered::Silent(_) => Self::Timeout,
+        }
+    }
+}
+
+impl From<http::Error> for NotReady {
+    fn from(error: http::Error) -> Self {
+        Self::Unreachable(error.to_string())
+    }
 }
 
 #[cfg(test)]

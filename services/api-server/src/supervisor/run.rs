@@ -15,7 +15,7 @@ use super::port::Port;
 use super::probe::{self, Clients, NotReady, Target};
 use super::process::{Process, Spawned};
 use super::{Exit, Limits, Resources, Spec};
-use crate::loopback::reachable;
+use crate::instance::reachable;
 
 /// Interval between readiness checks.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);

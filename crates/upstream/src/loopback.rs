@@ -1,5 +1,5 @@
-//! Single HTTP requests to our own services. Each uses its own connection, because the services are local and their
-//! responses short.
+//! Single HTTP requests to services of this installation. Each uses its own connection, because the services are local
+//! and their responses short.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,11 +10,10 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-pub(crate) use signalbox_daemon::instance::reachable;
 use tokio::net::TcpStream;
 
 /// Maximum bytes of a response, above those of all endpoints in use.
-const BODY_LIMIT: usize = 1 << 20;
+pub const MAX_BODY: usize = 1 << 20;
 
 /// Reason why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,13 +29,19 @@ pub enum Unanswered {
 /// Sends `request`, whose URI is a path, to `addr`, and returns the whole response.
 ///
 /// # Errors
-/// [`Unanswered`], also if the response is longer than 1 MiB or takes longer than `patience`.
-pub async fn ask(addr: SocketAddr, request: Request<Bytes>, patience: Duration) -> Result<Response<Bytes>, Unanswered> {
-    let answered = tokio::time::timeout(patience, exchange(addr, request)).await;
+/// [`Unanswered`], also if the body of the response is longer than `limit` bytes or the response takes longer than
+/// `patience`.
+pub async fn ask(
+    addr: SocketAddr,
+    request: Request<Bytes>,
+    limit: usize,
+    patience: Duration,
+) -> Result<Response<Bytes>, Unanswered> {
+    let answered = tokio::time::timeout(patience, exchange(addr, request, limit)).await;
     answered.unwrap_or(Err(Unanswered::Silent(patience)))
 }
 
-async fn exchange(addr: SocketAddr, request: Request<Bytes>) -> Result<Response<Bytes>, Unanswered> {
+async fn exchange(addr: SocketAddr, request: Request<Bytes>, limit: usize) -> Result<Response<Bytes>, Unanswered> {
     let stream = TcpStream::connect(addr).await.map_err(unreachable)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
     let mut request = request.map(Full::new);
@@ -45,7 +50,7 @@ async fn exchange(addr: SocketAddr, request: Request<Bytes>) -> Result<Response<
     request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     let answer = async move {
         let (head, body) = sender.send_request(request).await.map_err(unreachable)?.into_parts();
-        let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(unreachable)?;
+        let body = Limited::new(body, limit).collect().await.map_err(unreachable)?;
         Ok(Response::from_parts(head, body.to_bytes()))
     };
     // The connection has to be polled as well; its own outcome adds nothing to that of the response.
@@ -76,7 +81,7 @@ mod tests {
             String::from_utf8_lossy(&request[..length]).to_lowercase()
         };
         let request = Request::post("/v1/x").body(Bytes::from_static(b"{}")).unwrap();
-        let (answer, asked) = tokio::join!(ask(addr, request, Duration::from_secs(5)), server);
+        let (answer, asked) = tokio::join!(ask(addr, request, 1024, Duration::from_secs(5)), server);
         let answer = answer.unwrap();
         assert_eq!((answer.status().as_u16(), &answer.body()[..]), (404, &b"no"[..]));
         assert!(
@@ -91,8 +96,8 @@ mod tests {
         let addr = listener.local_addr().unwrap();
         let patience = Duration::from_secs(3);
         let request = || Request::get("/").body(Bytes::new()).unwrap();
-        assert_eq!(ask(addr, request(), patience).await.unwrap_err(), Unanswered::Silent(patience));
+        assert_eq!(ask(addr, request(), 1024, patience).await.unwrap_err(), Unanswered::Silent(patience));
         drop(listener);
-        assert!(matches!(ask(addr, request(), patience).await, Err(Unanswered::Unreachable(_))));
+        assert!(matches!(ask(addr, request(), 1024, patience).await, Err(Unanswered::Unreachable(_))));
     }
 }
