@@ -72,6 +72,16 @@ async fn mistakes_in_flags_and_files_are_reported() {
 }
 
 #[tokio::test]
+async fn a_wrong_database_url_is_the_same_exit_code_everywhere() {
+    for program in ["provider-router", "qwen-proxy", "api-server"] {
+        let launch = Launch::default().env("DATABASE_URL", "sqlite:///tmp/no.db?mode=ro");
+        let (code, said) = launch.run_to_exit(program).await;
+        assert_eq!(code, Some(78), "{program}: {said}");
+        assert!(said.contains("a SQLite URL takes no parameters"), "{program}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn fc_78_a_public_address_requires_a_client_key() {
     for program in ["provider-router", "qwen-proxy"] {
         let launch = Launch::default().arg("--host").arg("0.0.0.0").arg("--port").arg("0");

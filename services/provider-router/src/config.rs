@@ -11,7 +11,7 @@ use signalbox_upstream::{AddressPolicy, ClientConfig, Deadlines};
 use toml::{Table, Value};
 
 use crate::{
-    journal::{JournalConfig, RetentionConfig},
+    journal::{JournalConfig, MAX_BODY, RetentionConfig},
     private_keys::PrivateKeysConfig,
 };
 
@@ -89,6 +89,22 @@ pub struct Upstream {
     ca_file: PathBuf,
 }
 
+impl Limits {
+    /// Checks constraints that the types cannot express.
+    ///
+    /// # Errors
+    /// Returns [`Exit::Config`], which names the key and its accepted values.
+    pub fn check(&self) -> Result<(), Exit> {
+        if self.max_body.bytes() > MAX_BODY {
+            return Err(Exit::Config(format!(
+                "limits.max_body takes a size of at most {}: a longer request does not fit into the request log",
+                Size::from_bytes(MAX_BODY)
+            )));
+        }
+        Ok(())
+    }
+}
+
 impl Upstream {
     /// Returns the deadlines of a request to a provider.
     #[must_use]
@@ -122,6 +138,15 @@ impl Upstream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_has_to_fit_into_the_log() {
+        let limits = |bytes| Limits { max_body: Size::from_bytes(bytes), max_in_flight: 1 };
+        assert_eq!(limits(MAX_BODY).check(), Ok(()));
+        let refused = limits(MAX_BODY + 1).check().unwrap_err();
+        assert_eq!(refused.code(), 78);
+        assert!(refused.to_string().starts_with("limits.max_body takes a size of at most 1GiB: "), "{refused}");
+    }
 
     #[test]
     fn private_networks_are_denied_by_flag_or_variable() {

@@ -51,6 +51,7 @@ use std::{
 pub use bodies::{Bodies, Kept};
 pub use loader::{Loader, LoaderStatus, Running};
 use pool::Pool;
+pub(crate) use record::MAX_BODY;
 pub use record::{Begin, End, Summary};
 use record::{Kind, encode};
 pub use retention::RetentionConfig;

@@ -15,6 +15,7 @@
 //! - A request is forwarded at most once: a request that arrives marked as forwarded is refused.
 
 mod forward;
+mod in_effect;
 mod paths;
 pub mod refused;
 
@@ -35,7 +36,7 @@ use signalbox_upstream::Client;
 use tower::ServiceExt;
 
 pub use self::paths::api_path;
-use self::refused::Refused;
+use self::{in_effect::refreshed, refused::Refused};
 use crate::{
     api::error::ApiError,
     body::ResponseBody,
@@ -153,8 +154,7 @@ impl Management {
             None => self.local(request, &path, id).await?,
         };
         if writes && response.status().is_success() {
-            // `refresh` logs the failure itself, and `/health` reports it.
-            self.refresher.refresh().await.ok();
+            return Ok(refreshed(&self.refresher, response).await?);
         }
         Ok(response)
     }

@@ -35,6 +35,7 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Returns the reason why the router cannot start, with its exit code.
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
+    config.limits.check()?;
     let keys = config.private_keys.beside(&context.common.auth)?;
     let key = sealing_key(&context.common.data_dir)?;
     let sealer = Sealer::new(&key);

@@ -18,7 +18,7 @@ use signalbox_store::audit::{Actor, acting};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{error::ApiError, path::Path, providers::loaded};
-use crate::{app::App, catalog::Away, model_list::Listed, model_lists, provider::Provider};
+use crate::{app::App, model_list::Listed, model_lists, provider::Provider};
 
 /// Maximum number of providers asked at once.
 const AT_ONCE: usize = 8;
@@ -62,7 +62,7 @@ pub(super) async fn all(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiE
         });
     }
     let results: BTreeMap<String, Outcome> = asking.join_all().await.into_iter().collect();
-    let warning = not_in_force(app.refresher.refresh().await);
+    let warning = app.refresher.refresh().await.err().map(|away| away.not_in_effect());
     let successful = results.values().filter(|outcome| outcome.success).count();
     let errors = if successful == results.len() { "successfully" } else { "with errors" };
     let mut answer = json!({
@@ -94,7 +94,7 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Response
         Err(error) => return refusal(&error),
     };
     let outcome = sync(&app, &provider).await;
-    let warning = not_in_force(app.refresher.refresh().await);
+    let warning = app.refresher.refresh().await.err().map(|away| away.not_in_effect());
     let message = match &outcome.error {
         None => format!("Models of {id} synced successfully"),
         Some(error) => format!("The models of {id} cannot be synced: {error}"),
@@ -104,14 +104,6 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Response
         answer["warning"] = warning.into();
     }
     Json(answer).into_response()
-}
-
-/// Returns a warning if a change is stored but routing still uses the previous snapshot.
-fn not_in_force(refreshed: Result<(), Away>) -> Option<String> {
-    let error = refreshed.err()?;
-    Some(format!(
-        "The stored changes are not in effect yet: {error}. They take effect once the database is available again."
-    ))
 }
 
 /// Returns an error in the response shape of the Node.js version, with the status of the error.
@@ -177,11 +169,5 @@ mod tests {
     fn a_success_is_reported_like_in_the_nodejs_version() {
         let outcome = Outcome { success: true, models_added: 1, links_added: 2, total_models: 3, ..Outcome::default() };
         assert_eq!(json!(outcome), json!({"success": true, "modelsAdded": 1, "linksAdded": 2, "totalModels": 3}));
-    }
-
-    #[test]
-    fn a_change_not_yet_in_effect_is_reported() {
-        assert_eq!(not_in_force(Ok(())), None);
-        assert!(not_in_force(Err(Away::Silent)).unwrap().contains("not in effect yet"));
     }
 }

@@ -40,6 +40,16 @@ pub enum Away {
     Silent,
 }
 
+impl Away {
+    /// Returns the warning for the answer to a write that the snapshot could not follow.
+    #[must_use]
+    pub fn not_in_effect(&self) -> String {
+        format!(
+            "The stored changes are not in effect yet: {self}. They take effect once the database is available again."
+        )
+    }
+}
+
 impl Refresher {
     /// Creates a refresher that updates `catalog` from `store`.
     #[must_use]

@@ -19,9 +19,12 @@ use uuid::Uuid;
 pub(crate) const FRAME_LEN: usize = 8;
 /// Bytes of kind and request id.
 const PREFIX_LEN: usize = 17;
-/// Maximum bytes of a payload, given by its length field. Everything that can be written can be read, whatever
-/// `limits.max_body` is.
+/// Maximum bytes of a payload, given by its length field. Everything that can be written can be read.
 const MAX_PAYLOAD: usize = u32::MAX as usize;
+/// Maximum of `limits.max_body`. A request fits into a record even if its model name, which the head repeats, is as long
+/// as its body.
+pub(crate) const MAX_BODY: u64 = 1 << 30;
+const _: () = assert!(2 * MAX_BODY + (16 << 20) <= MAX_PAYLOAD as u64, "a request might not fit into a record");
 
 /// Head of a `Begin` record: the request on arrival.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
