@@ -10,11 +10,12 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 use ring::digest::{Digest, SHA256, digest};
 use signalbox_core::secret::Secret;
+use subtle::{Choice, ConstantTimeEq as _};
 use tokio::time::Instant;
 
 use crate::config::AuthConfig;
 use crate::guesses::Guesses;
-use crate::serve::PeerAddr;
+use crate::peer::PeerAddr;
 
 /// Keys that clients may present, stored as digests only.
 #[derive(Clone, Debug)]
@@ -108,12 +109,11 @@ impl ClientKeys {
     /// Compares `key` with all digests in constant time, so that the duration reveals nothing about any key.
     fn knows(&self, key: &[u8]) -> bool {
         let presented = digest(&SHA256, key);
-        let mut known = false;
+        let mut known = Choice::from(0);
         for digest in &self.digests {
-            let difference = digest.as_ref().iter().zip(presented.as_ref()).fold(0, |acc, (a, b)| acc | (a ^ b));
-            known |= std::hint::black_box(difference) == 0;
+            known |= digest.as_ref().ct_eq(presented.as_ref());
         }
-        known
+        known.into()
     }
 }
 

@@ -69,7 +69,7 @@ impl Id for i64 {
 
 impl Id for String {
     fn to_hex(&self) -> String {
-        self.bytes().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self)
     }
 
     fn from_hex(hex: &str) -> Option<Self> {

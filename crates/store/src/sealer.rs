@@ -50,7 +50,7 @@ impl Sealer {
     #[must_use]
     pub fn new(key: &Secret<[u8; 32]>) -> Self {
         let name = digest(&SHA256, key.expose());
-        let name: String = name.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let name: String = hex::encode(name.as_ref()).chars().take(8).collect();
         Self { cipher: XChaCha20Poly1305::new(key.expose().into()), key: name }
     }
 
