@@ -30,9 +30,18 @@ pub struct Variable {
 }
 
 /// All variables that a supervisor passes on.
-pub const FORWARDED: [Variable; 15] = [
+pub const FORWARDED: [Variable; 23] = [
     Variable::secret("SIGNALBOX_KEY"),
     Variable::plain("DENY_PRIVATE_UPSTREAMS"),
+    // The URL of a proxy may contain a password.
+    Variable::secret("https_proxy"),
+    Variable::secret("HTTPS_PROXY"),
+    Variable::secret("http_proxy"),
+    Variable::secret("HTTP_PROXY"),
+    Variable::secret("all_proxy"),
+    Variable::secret("ALL_PROXY"),
+    Variable::plain("no_proxy"),
+    Variable::plain("NO_PROXY"),
     Variable::plain("USE_LEGACY_CONFIG"),
     Variable::plain("QWEN_PROXY_PORT"),
     Variable::plain("QWEN_BASE_URL"),

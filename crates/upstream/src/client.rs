@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HOST};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::Full;
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
 
 use crate::body::Body;
 use crate::connect;
 use crate::connection::{Connection, OpenGuard, Unanswered};
 use crate::deadline::{Clock, Deadlines, Timer};
-use crate::error::{ConfigError, Error};
+use crate::error::{ConfigError, Error, ProxyError};
 use crate::headers::strip_hop_by_hop;
 use crate::pool::Pool;
+use crate::proxy::{EnvironmentProxies, Proxy};
 use crate::target::Target;
-use crate::tls;
+use crate::tls::Connectors;
 
 /// The HTTP client. Use one per process: clones share connections. When the last clone is dropped, idle connections are
 /// closed; responses that are still being read continue.
@@ -30,7 +30,7 @@ use crate::tls;
 pub struct Client(Arc<Inner>);
 
 /// Settings of a [`Client`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// Maximum number of idle connections per target; 256 by default. Connections in use are not limited.
     pub max_idle_per_target: usize,
@@ -40,6 +40,8 @@ pub struct ClientConfig {
     /// A PEM file with certificate authorities that are trusted in addition to the built-in ones and those of the
     /// operating system.
     pub extra_ca_file: Option<PathBuf>,
+    /// The proxies for targets that choose none; none by default.
+    pub proxies: EnvironmentProxies,
     /// The addresses that this process listens on. They are never called, because such a request would loop.
     pub own_addresses: Vec<SocketAddr>,
 }
@@ -50,7 +52,8 @@ struct Inner {
     own: Vec<SocketAddr>,
     /// Number of requests that were sent a second time.
     resent: AtomicU64,
-    tls: TlsConnector,
+    tls: Arc<Connectors>,
+    proxies: EnvironmentProxies,
 }
 
 /// Maximum age of a request that is sent again after its connection was lost. A provider that closes an idle connection
@@ -66,6 +69,7 @@ impl Default for ClientConfig {
             max_idle_per_target: 256,
             idle_timeout: Duration::from_secs(60),
             extra_ca_file: None,
+            proxies: EnvironmentProxies::default(),
             own_addresses: Vec::new(),
         }
     }
@@ -84,7 +88,8 @@ impl Client {
             open: Arc::new(AtomicUsize::new(0)),
             own: config.own_addresses.clone(),
             resent: AtomicU64::new(0),
-            tls: tls::connector(config.extra_ca_file.as_deref())?,
+            tls: Arc::new(Connectors::new(config.extra_ca_file.as_deref())?),
+            proxies: config.proxies.clone(),
         })))
     }
 
@@ -111,7 +116,9 @@ impl Client {
     ) -> Result<Response<Body>, Error> {
         let clock = Clock::start(deadlines);
         let mut timer = Timer::default();
-        let mut request = outgoing(target, request);
+        // The proxy of an encrypted connection does not see the request.
+        let forwarding = if target.origin().tls.is_none() { self.0.proxies.of(target.origin()) } else { None };
+        let mut request = outgoing(target, request, forwarding);
         let mut pooled = self.0.pool.take(target.origin());
         let answered = loop {
             let (connection, copy) = match pooled.take() {
@@ -135,8 +142,12 @@ impl Client {
                 (Err(Unanswered::Lost(error) | Unanswered::Failed(error)), _) => return Err(error),
             };
         };
-        if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Error::SwitchedProtocols);
+        match (answered.response.status(), forwarding) {
+            (StatusCode::SWITCHING_PROTOCOLS, _) => return Err(Error::SwitchedProtocols),
+            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
+                return Err(Error::Proxy { proxy: proxy.to_string(), source: ProxyError::Credentials });
+            }
+            _ => {}
         }
         Ok(Body::attach(answered, Arc::downgrade(&self.0.pool), clock, timer))
     }
@@ -163,9 +174,10 @@ impl Client {
     async fn connect(&self, target: &Target, clock: &Clock) -> Result<Box<Connection>, Error> {
         let due = clock.connect_due();
         let origin = target.origin();
-        let stream = tokio::time::timeout_at(due, connect::open(origin, &self.0.own, &self.0.tls, due))
+        let proxy = self.0.proxies.of(origin);
+        let stream = tokio::time::timeout_at(due, connect::open(origin, proxy, &self.0.own, &self.0.tls, due))
             .await
-            .unwrap_or_else(|_| Err(clock.connect_timeout()))?;
+            .unwrap_or_else(|_| Err(clock.connect_timeout(proxy)))?;
         Connection::handshake(stream, Arc::clone(origin), OpenGuard::new(&self.0.open))
             .await
             .map_err(|source| Error::Unsent { source })
@@ -181,16 +193,23 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// Returns the request as it is sent: in origin form, with the connection headers replaced.
-fn outgoing(target: &Target, request: Request<Bytes>) -> Request<Full<Bytes>> {
+/// Returns the request as it is sent: in origin form, or in absolute form to a forwarding proxy, with the connection
+/// headers replaced.
+fn outgoing(target: &Target, request: Request<Bytes>, forwarding: Option<&Proxy>) -> Request<Full<Bytes>> {
     let (mut head, body) = request.into_parts();
     let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    head.uri = Uri::from(path);
+    head.uri = match forwarding {
+        Some(_) => target.absolute(path),
+        None => Uri::from(path),
+    };
     head.version = Version::HTTP_11;
     strip_hop_by_hop(&mut head.headers);
     // The client does not wait for `100 Continue`.
     head.headers.remove(EXPECT);
     head.headers.insert(HOST, target.host_header());
+    if let Some(value) = forwarding.and_then(Proxy::authorization) {
+        head.headers.insert(PROXY_AUTHORIZATION, value.clone());
+    }
     // Relayed data must be readable, because the usage and the log are extracted from them.
     head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if body.is_empty() && !matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::error::Error;
+use crate::error::{Error, ProxyError};
+use crate::proxy::Proxy;
 
 /// Maximum durations of the parts of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +87,13 @@ impl Clock {
         }
     }
 
-    pub(crate) fn connect_timeout(&self) -> Error {
-        Error::ConnectTimeout { after: self.deadlines.connect.min(self.deadlines.headers) }
+    /// Returns the error for a connection, through `proxy` if there is one, that took too long.
+    pub(crate) fn connect_timeout(&self, proxy: Option<&Proxy>) -> Error {
+        let after = self.deadlines.connect.min(self.deadlines.headers);
+        match proxy {
+            Some(proxy) => Error::Proxy { proxy: proxy.to_string(), source: ProxyError::Timeout(after) },
+            None => Error::ConnectTimeout { after },
+        }
     }
 
     pub(crate) fn total_due(&self) -> Instant {

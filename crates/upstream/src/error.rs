@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use crate::policy::RefusedAddress;
+use crate::proxy::ProxyUrlError;
 
 /// The reason why an exchange failed. Its [`code`](Self::code) is stable, for clients and logs.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,14 @@ pub enum Error {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// No connection to the Unix socket could be established.
+    #[error("cannot connect to the Unix socket {}: {source}", path.display())]
+    ConnectSocket {
+        /// The socket.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
     /// The TLS handshake failed: an untrusted certificate, a certificate for another name, or a server without TLS.
     #[error("no secure connection to {host}: {source}")]
     Tls {
@@ -48,6 +59,28 @@ pub enum Error {
         host: String,
         /// The error of the handshake.
         source: io::Error,
+    },
+    /// The name belongs to a cloud metadata service, and a proxy would resolve it.
+    #[error("{host} is not called: it names a cloud metadata service, which is not allowed")]
+    PolicyName {
+        /// The name.
+        host: String,
+    },
+    /// No connection could be established through the proxy.
+    #[error("the proxy {proxy} {source}")]
+    Proxy {
+        /// Host and port of the proxy.
+        proxy: String,
+        /// The reason.
+        source: ProxyError,
+    },
+    /// The files for TLS of the target cannot be used.
+    #[error("no secure connection to {host}: {source}")]
+    TlsFiles {
+        /// The host.
+        host: String,
+        /// The reason.
+        source: ConfigError,
     },
     /// Resolving, connecting and the handshake took too long.
     #[error("no connection within {after:?}")]
@@ -115,6 +148,29 @@ pub enum Error {
     NoAnswer,
 }
 
+/// The reason why a proxy could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// No connection to the proxy itself could be established.
+    #[error("cannot be reached: {0}; check the provider's `proxy` or HTTPS_PROXY and HTTP_PROXY")]
+    Connect(io::Error),
+    /// The connection through the proxy took too long.
+    #[error("did not establish the connection within {0:?}")]
+    Timeout(Duration),
+    /// The connection ended before the proxy answered.
+    #[error("closed the connection before it answered: {0}")]
+    Lost(io::Error),
+    /// The proxy wants credentials, or others.
+    #[error("does not accept the credentials (status 407); put user name and password into its URL")]
+    Credentials,
+    /// The proxy refuses to connect to the target, or cannot.
+    #[error("refused to connect to the provider: status {0}")]
+    Refused(StatusCode),
+    /// The response to `CONNECT` is not valid.
+    #[error("did not answer like an HTTP proxy; check its port")]
+    NotHttp,
+}
+
 /// The reason why a client could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -129,6 +185,46 @@ pub enum ConfigError {
     /// The file contains no certificate.
     #[error("there is no certificate in {}", .0.display())]
     CaFileEmpty(PathBuf),
+    /// The proxy in a variable of the environment cannot be used.
+    #[error("the proxy in {variable} cannot be used: {source}")]
+    Proxy {
+        /// The name of the variable.
+        variable: &'static str,
+        /// The reason.
+        source: ProxyUrlError,
+    },
+    /// The file with the certificate of the client cannot be read or is not PEM.
+    #[error("cannot read the client certificate in {}: {source}", path.display())]
+    ClientCert {
+        /// The file.
+        path: PathBuf,
+        /// The error.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// The file with the private key of the client cannot be read or contains none.
+    #[error("cannot read the private key in {}: {source}", path.display())]
+    ClientKey {
+        /// The file.
+        path: PathBuf,
+        /// The error.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// Certificate and key of the client do not belong together, or are of an unknown kind.
+    #[error("the private key in {} does not belong to the certificate in {}: {source}", key.display(), cert.display())]
+    ClientIdentity {
+        /// The file with the certificate.
+        cert: PathBuf,
+        /// The file with the key.
+        key: PathBuf,
+        /// The error.
+        source: rustls::Error,
+    },
+    /// Only one of certificate and key is given.
+    #[error("clientCert and clientKey belong together; give both or none")]
+    ClientPair,
+    /// The process ends while files are read.
+    #[error("the files were not read, because the process ends")]
+    Interrupted,
     /// TLS refused the configuration or a certificate.
     #[error("the TLS configuration is not usable: {0}")]
     Tls(#[from] rustls::Error),
@@ -145,9 +241,10 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Dns { .. } => "upstream_dns",
-            Self::Policy { .. } | Self::Own { .. } => "upstream_policy",
-            Self::Connect { .. } | Self::Unsent { .. } => "upstream_connect",
-            Self::Tls { .. } => "upstream_tls",
+            Self::Policy { .. } | Self::PolicyName { .. } | Self::Own { .. } => "upstream_policy",
+            Self::Proxy { source, .. } => source.code(),
+            Self::Connect { .. } | Self::ConnectSocket { .. } | Self::Unsent { .. } => "upstream_connect",
+            Self::Tls { .. } | Self::TlsFiles { .. } => "upstream_tls",
             Self::ConnectTimeout { .. }
             | Self::HeadersTimeout { .. }
             | Self::IdleTimeout { .. }
@@ -166,9 +263,13 @@ impl Error {
         match self {
             Self::Dns { .. }
             | Self::Policy { .. }
+            | Self::PolicyName { .. }
             | Self::Own { .. }
+            | Self::Proxy { .. }
             | Self::Connect { .. }
+            | Self::ConnectSocket { .. }
             | Self::Tls { .. }
+            | Self::TlsFiles { .. }
             | Self::ConnectTimeout { .. }
             | Self::Unsent { .. } => true,
             Self::HeadersTimeout { .. }
@@ -183,6 +284,19 @@ impl Error {
         }
     }
 
+    /// Returns whether a deadline has passed.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        matches!(
+            self,
+            Self::ConnectTimeout { .. }
+                | Self::HeadersTimeout { .. }
+                | Self::IdleTimeout { .. }
+                | Self::TotalTimeout { .. }
+                | Self::Proxy { source: ProxyError::Timeout(_), .. }
+        )
+    }
+
     /// Classifies a failure of the connection after the request was written and before the head of the response was
     /// complete.
     pub(crate) fn before_head(source: hyper::Error) -> Self {
@@ -195,6 +309,20 @@ impl Error {
             Some(io::ErrorKind::UnexpectedEof) => Self::Truncated { source },
             Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Protocol { source },
             _ => Self::Reset { head_received: true, source },
+        }
+    }
+}
+
+// === impl ProxyError ===
+
+impl ProxyError {
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::Connect(_) | Self::Lost(_) => "proxy_connect",
+            Self::Timeout(_) => "proxy_timeout",
+            Self::Credentials => "proxy_auth",
+            Self::Refused(_) => "proxy_refused",
+            Self::NotHttp => "proxy_protocol",
         }
     }
 }

@@ -4,6 +4,8 @@
 //! - [`Client`]: sends a request and returns its response; sets the connection headers.
 //! - [`Target`]: the base URL of a provider, parsed and checked once; [`AddressPolicy`]: the addresses that may be
 //!   called.
+//! - [`ProxyChoice`]: the proxy of a target; [`EnvironmentProxies`]: those of the environment.
+//! - [`TlsFiles`]: trusted certificates of a target, and the certificate that is shown to it.
 //! - [`Deadlines`]: connect, headers, idle, total.
 //! - [`Body`]: the body of the response, which owns its connection.
 //! - [`loopback`]: single requests to services of this installation.
@@ -35,8 +37,11 @@
 //!   contrary to the request is decoded, in chunks of bounded size.
 //! - An incomplete body never looks complete: it ends with an error, after the bytes that were received.
 //! - A connection is reused only after its exchange is complete on both sides.
-//! - A connection goes to exactly the address that was checked. Redirects are not followed, certificates are always
-//!   verified, and no proxy is taken from the environment.
+//! - A direct connection goes to exactly the address that was checked. Redirects are not followed, and certificates are
+//!   always verified.
+//! - A proxy resolves names itself. Behind it, the address policy covers addresses in URLs, the names of metadata
+//!   services and, if private addresses are denied, what names resolve to here. The address of the proxy is checked as
+//!   well.
 //! - Every wait has a deadline.
 //!
 //! HTTP/1.1 only: one connection per exchange, so that streams do not delay each other.
@@ -51,6 +56,7 @@ mod headers;
 pub mod loopback;
 mod policy;
 mod pool;
+mod proxy;
 mod stream;
 mod target;
 mod tls;
@@ -58,6 +64,8 @@ mod tls;
 pub use body::Body;
 pub use client::{Client, ClientConfig};
 pub use deadline::Deadlines;
-pub use error::{ConfigError, Error};
+pub use error::{ConfigError, Error, ProxyError};
 pub use policy::{AddressPolicy, Reach, RefusedAddress};
+pub use proxy::{EnvironmentProxies, Proxy, ProxyChoice, ProxyUrlError};
 pub use target::{Target, TargetError};
+pub use tls::TlsFiles;

@@ -51,6 +51,10 @@ pub struct RefusedAddress {
 const METADATA_V4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
 
+/// Names of metadata services, for connections whose names a proxy resolves.
+const METADATA_NAMES: [&str; 4] =
+    ["metadata", "metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"];
+
 /// The metadata services of Amazon and Google.
 const METADATA_V6: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
@@ -78,6 +82,16 @@ impl AddressPolicy {
         };
         if allowed { Ok(()) } else { Err(RefusedAddress { address, reach }) }
     }
+
+    /// Returns whether some addresses are allowed by default but not by this policy.
+    pub(crate) const fn is_strict(&self) -> bool {
+        !(self.allow_private && self.allow_loopback)
+    }
+}
+
+/// Returns whether a host name, in lower case, is that of a metadata service.
+pub(crate) fn is_metadata_name(name: &str) -> bool {
+    METADATA_NAMES.contains(&name.trim_end_matches('.'))
 }
 
 // === impl Reach ===

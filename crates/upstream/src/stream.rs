@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_rustls::client::TlsStream;
 
 /// A connected socket that counts the received bytes.
@@ -26,6 +28,8 @@ pub(crate) struct Stream {
 enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    #[cfg(unix)]
+    Unix(UnixStream),
 }
 
 /// The number of bytes received from a stream so far.
@@ -43,6 +47,11 @@ impl Stream {
         Self { socket: Socket::Tls(Box::new(stream)), received: Received::default(), is_write_closed: false }
     }
 
+    #[cfg(unix)]
+    pub(crate) fn unix(stream: UnixStream) -> Self {
+        Self { socket: Socket::Unix(stream), received: Received::default(), is_write_closed: false }
+    }
+
     pub(crate) fn received(&self) -> Received {
         self.received.clone()
     }
@@ -55,6 +64,8 @@ impl AsyncRead for Stream {
         let poll = match &mut this.socket {
             Socket::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Socket::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(unix)]
+            Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         this.received.add(buf.filled().len() - before);
         poll
@@ -70,6 +81,8 @@ impl AsyncWrite for Stream {
         let written = match &mut this.socket {
             Socket::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Socket::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(unix)]
+            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
         };
         this.written(written, buf.len())
     }
@@ -87,11 +100,13 @@ impl AsyncWrite for Stream {
         let written = match &mut this.socket {
             Socket::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            #[cfg(unix)]
+            Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         };
         this.written(written, len())
     }
 
-    /// Returns `true`: both variants support vectored writes. Otherwise hyper would copy head and body into one buffer.
+    /// Returns `true`: all variants support vectored writes. Otherwise hyper would copy head and body into one buffer.
     fn is_write_vectored(&self) -> bool {
         true
     }
@@ -104,6 +119,8 @@ impl AsyncWrite for Stream {
         let flushed = match &mut this.socket {
             Socket::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(unix)]
+            Socket::Unix(stream) => Pin::new(stream).poll_flush(cx),
         };
         this.written(flushed, ())
     }
@@ -112,6 +129,8 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().socket {
             Socket::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(unix)]
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -1,16 +1,21 @@
 //! The base URL of a provider, parsed and checked once.
 
+mod unix_socket;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::HeaderValue;
-use http::uri::{InvalidUri, PathAndQuery};
+use http::uri::{self, Authority, InvalidUri, PathAndQuery};
+use http::{HeaderValue, Uri};
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
 use crate::policy::{AddressPolicy, RefusedAddress};
+use crate::proxy::ProxyChoice;
+use crate::tls::TlsFiles;
 
 /// A provider's base URL. Cheap to clone; create it once, when the catalogue is loaded.
 #[derive(Clone)]
@@ -31,6 +36,15 @@ pub enum TargetError {
     /// The URL has a query or a fragment, but paths are appended to it.
     #[error("the base URL must end with its path: no query and no fragment")]
     QueryOrFragment,
+    /// The Unix socket is not an absolute path, or what follows it is not a path.
+    #[error("the base URL of a Unix socket must be unix:/path/to.sock, or unix:/path/to.sock:/v1 with a path")]
+    Socket,
+    /// The policy denies private addresses, and a socket leads to a program of this machine.
+    #[error("Unix sockets are not allowed where private upstreams are denied")]
+    SocketDenied,
+    /// The operating system has no Unix sockets.
+    #[error("Unix sockets are not supported on this operating system; use http://127.0.0.1 and a port")]
+    NoSockets,
     /// No certificate can be issued for the host name, for instance because a label is too long.
     #[error("the base URL's host is not a valid server name")]
     Host,
@@ -41,12 +55,16 @@ pub enum TargetError {
 
 /// The properties that two requests must share to use the same connection. They include the policy: a connection opened
 /// under a permissive policy must not be used under a strict one.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) host: HostName,
     pub(crate) port: u16,
     pub(crate) tls: Option<ServerName<'static>>,
     pub(crate) policy: AddressPolicy,
+    pub(crate) proxy: ProxyChoice,
+    pub(crate) files: TlsFiles,
+    /// The Unix socket to connect to instead of host and port.
+    pub(crate) socket: Option<PathBuf>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -66,12 +84,16 @@ struct Inner {
 // === impl Target ===
 
 impl Target {
-    /// Parses `base_url`, such as `https://api.example.com/v1`. A host that is an address, in any notation, is checked
+    /// Parses `base_url`, such as `https://api.example.com/v1`, or `unix:/run/model.sock:/v1` for a Unix socket and the
+    /// path behind it (the notation of nginx, with or without `http://` in front). A host that is an address, in any notation, is checked
     /// against the policy here; a name is checked when it has been resolved, for every new connection.
     ///
     /// # Errors
     /// [`TargetError`] says what to change.
     pub fn parse(base_url: &str, policy: &AddressPolicy) -> Result<Self, TargetError> {
+        if let Some(rest) = unix_socket::after_scheme(base_url) {
+            return Self::of_socket(rest, policy);
+        }
         let url = Url::parse(base_url)?;
         let tls = match url.scheme() {
             "http" => false,
@@ -102,8 +124,70 @@ impl Target {
             host_header: HeaderValue::try_from(&authority).map_err(|_| TargetError::Host)?,
             authority,
             base_path: url.path().trim_end_matches('/').to_owned(),
-            origin: Arc::new(Origin { host, port, tls: tls.then_some(server_name), policy: *policy }),
+            origin: Arc::new(Origin {
+                host,
+                port,
+                tls: tls.then_some(server_name),
+                policy: *policy,
+                proxy: ProxyChoice::default(),
+                files: TlsFiles::default(),
+                socket: None,
+            }),
         })))
+    }
+
+    /// Creates a target from what follows `unix:`.
+    fn of_socket(rest: &str, policy: &AddressPolicy) -> Result<Self, TargetError> {
+        let (path, base_path) = unix_socket::split(rest)?;
+        if !cfg!(unix) {
+            return Err(TargetError::NoSockets);
+        }
+        if policy.is_strict() {
+            return Err(TargetError::SocketDenied);
+        }
+        Ok(Self(Arc::new(Inner {
+            host_header: HeaderValue::from_static("localhost"),
+            authority: format!("unix:{path}"),
+            base_path,
+            origin: Arc::new(Origin {
+                host: HostName::Name("localhost".to_owned()),
+                port: 0,
+                tls: None,
+                policy: *policy,
+                proxy: ProxyChoice::default(),
+                files: TlsFiles::default(),
+                socket: Some(path.into()),
+            }),
+        })))
+    }
+
+    /// Returns the target with this proxy. By default, the proxy of the environment is used.
+    #[must_use]
+    pub fn with_proxy(&self, proxy: ProxyChoice) -> Self {
+        self.with_origin(|origin| origin.proxy = proxy)
+    }
+
+    /// Returns the target with these files for its TLS connections. By default, the settings of the client are used.
+    #[must_use]
+    pub fn with_tls_files(&self, files: TlsFiles) -> Self {
+        self.with_origin(|origin| origin.files = files)
+    }
+
+    /// Returns whether connections are encrypted.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.origin.tls.is_some()
+    }
+
+    fn with_origin(&self, change: impl FnOnce(&mut Origin)) -> Self {
+        let mut origin = Origin::clone(&self.0.origin);
+        change(&mut origin);
+        Self(Arc::new(Inner {
+            origin: Arc::new(origin),
+            authority: self.0.authority.clone(),
+            host_header: self.0.host_header.clone(),
+            base_path: self.0.base_path.clone(),
+        }))
     }
 
     /// Returns the base path followed by `suffix`, with exactly one slash between them: `/v1` and `/models` become
@@ -125,6 +209,15 @@ impl Target {
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.0.authority
+    }
+
+    /// Returns the absolute URI of a path on this (unencrypted) target, for a forwarding proxy.
+    pub(crate) fn absolute(&self, path: PathAndQuery) -> Uri {
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(uri::Scheme::HTTP);
+        parts.authority = Authority::try_from(self.authority()).ok();
+        parts.path_and_query = Some(path.clone());
+        Uri::from_parts(parts).unwrap_or_else(|_| Uri::from(path))
     }
 
     pub(crate) fn origin(&self) -> &Arc<Origin> {
@@ -154,6 +247,16 @@ impl Hash for Origin {
 }
 
 // === impl HostName ===
+
+impl HostName {
+    /// Returns `host:port`, with brackets around an IPv6 address.
+    pub(crate) fn with_port(&self, port: u16) -> String {
+        match self {
+            Self::Name(name) => format!("{name}:{port}"),
+            Self::Address(address) => SocketAddr::new(*address, port).to_string(),
+        }
+    }
+}
 
 impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -207,7 +310,10 @@ mod tests {
         for (url, error) in [
             ("ftp://example.com", TargetError::Scheme("ftp".into())),
             ("file:///etc/passwd", TargetError::Scheme("file".into())),
-            ("unix:/run/socket", TargetError::Scheme("unix".into())),
+            ("unix:run/socket", TargetError::Socket),
+            ("unix:", TargetError::Socket),
+            ("unix:/run/socket:/a b", TargetError::Socket),
+            ("unix:/run/socket:/v1?x=1", TargetError::QueryOrFragment),
             ("http://user@example.com", TargetError::UserInfo),
             ("http://:secret@example.com", TargetError::UserInfo),
             ("http://example.com/?key=secret", TargetError::QueryOrFragment),

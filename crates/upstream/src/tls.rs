@@ -1,13 +1,16 @@
-//! Verifies the certificates of servers.
+//! TLS to providers: trusted certificates, and the certificates that clients show.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
@@ -24,31 +27,181 @@ struct Verifier {
     pinned: Vec<CertificateDer<'static>>,
 }
 
-/// Returns a connector that trusts the built-in authorities, those of the operating system, and the certificates in
-/// `extra_ca_file`, whether they are authorities or belong to a single server.
-///
-/// The built-in authorities are for containers without certificates, those of the operating system for networks with an
-/// inspecting proxy. Verification cannot be disabled: use the file for servers with their own certificate.
-pub(crate) fn connector(extra_ca_file: Option<&Path>) -> Result<TlsConnector, ConfigError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let native = rustls_native_certs::load_native_certs();
-    for error in &native.errors {
-        tracing::warn!(%error, "some certificates of the operating system cannot be read");
+/// PEM files for the TLS connections of a target. They are read when a connection is opened, and again when they have
+/// changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TlsFiles {
+    /// Certificates that are trusted in addition to those of the client: authorities, or single servers.
+    pub ca: Option<PathBuf>,
+    /// The certificate that is shown to the server, followed by its intermediate authorities.
+    pub client_cert: Option<PathBuf>,
+    /// The private key of the certificate.
+    pub client_key: Option<PathBuf>,
+}
+
+/// The trusted certificates of a client, and the connectors that were built from them.
+pub(crate) struct Connectors {
+    roots: RootCertStore,
+    pinned: Vec<CertificateDer<'static>>,
+    usual: TlsConnector,
+    /// Connectors of targets with files of their own, with the state of the files when they were read.
+    with_files: Mutex<HashMap<TlsFiles, (Stamp, TlsConnector)>>,
+}
+
+/// Maximum number of connectors with files. Beyond it all are built anew.
+const MAX_WITH_FILES: usize = 256;
+
+/// Last modification and size of each file; a file that cannot be examined has none.
+type Stamp = [Option<(SystemTime, u64)>; 3];
+
+// === impl TlsFiles ===
+
+impl TlsFiles {
+    /// Returns whether there is no file.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.ca.is_none() && self.client_cert.is_none() && self.client_key.is_none()
     }
-    // Some systems contain certificates that no verifier accepts; they are ignored.
-    roots.add_parsable_certificates(native.certs);
-    let pinned = extra_ca_file.map(read).transpose()?.unwrap_or_default();
-    for certificate in &pinned {
-        roots.add(certificate.clone())?;
+
+    /// Reads the files and checks that they belong together. Blocks.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first file that cannot be used.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.ca.as_deref().map(read).transpose()?;
+        self.identity()?.map(|(chain, key)| self.signer(chain, key)).transpose().map(drop)
     }
+
+    /// Returns the certificate of the client and its key.
+    fn identity(&self) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, ConfigError> {
+        match (&self.client_cert, &self.client_key) {
+            (None, None) => Ok(None),
+            (Some(cert), Some(key)) => {
+                let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert).and_then(|chain| chain.collect());
+                let chain = chain.map_err(|source| ConfigError::ClientCert { path: cert.clone(), source })?;
+                if chain.is_empty() {
+                    return Err(ConfigError::CaFileEmpty(cert.clone()));
+                }
+                let key = PrivateKeyDer::from_pem_file(key)
+                    .map_err(|source| ConfigError::ClientKey { path: key.clone(), source })?;
+                Ok(Some((chain, key)))
+            }
+            _ => Err(ConfigError::ClientPair),
+        }
+    }
+
+    fn signer(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Arc<CertifiedKey>, ConfigError> {
+        let provider = rustls::crypto::ring::default_provider();
+        let signer = CertifiedKey::from_der(chain, key, &provider).map_err(|source| {
+            let [cert, key] = [&self.client_cert, &self.client_key].map(|path| path.clone().unwrap_or_default());
+            ConfigError::ClientIdentity { cert, key, source }
+        })?;
+        Ok(Arc::new(signer))
+    }
+
+    fn stamp(&self) -> Stamp {
+        [&self.ca, &self.client_cert, &self.client_key].map(|path| {
+            let data = std::fs::metadata(path.as_ref()?).ok()?;
+            Some((data.modified().ok()?, data.len()))
+        })
+    }
+}
+
+// === impl Connectors ===
+
+impl Connectors {
+    /// Trusts the built-in authorities, those of the operating system, and the certificates in `extra_ca_file`, whether
+    /// they are authorities or belong to a single server.
+    ///
+    /// The built-in authorities are for containers without certificates, those of the operating system for networks with
+    /// an inspecting proxy. Verification cannot be disabled: use the file for servers with their own certificate.
+    pub(crate) fn new(extra_ca_file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let native = rustls_native_certs::load_native_certs();
+        for error in &native.errors {
+            tracing::warn!(%error, "some certificates of the operating system cannot be read");
+        }
+        // Some systems contain certificates that no verifier accepts; they are ignored.
+        roots.add_parsable_certificates(native.certs);
+        let pinned = extra_ca_file.map(read).transpose()?.unwrap_or_default();
+        for certificate in &pinned {
+            roots.add(certificate.clone())?;
+        }
+        let usual = build(roots.clone(), pinned.clone(), None)?;
+        Ok(Self { roots, pinned, usual, with_files: Mutex::default() })
+    }
+
+    /// Returns the connector for targets with these files.
+    pub(crate) async fn of(self: &Arc<Self>, files: &TlsFiles) -> Result<TlsConnector, ConfigError> {
+        if files.is_empty() {
+            return Ok(self.usual.clone());
+        }
+        let (this, files) = (Arc::clone(self), files.clone());
+        let built = tokio::task::spawn_blocking(move || this.with_files(&files)).await;
+        built.unwrap_or_else(|_| Err(ConfigError::Interrupted))
+    }
+
+    /// Returns the connector for these files, built anew if they have changed. If the new files are not valid, the
+    /// previous connector is used.
+    fn with_files(&self, files: &TlsFiles) -> Result<TlsConnector, ConfigError> {
+        let stamp = files.stamp();
+        let known = self.lock().get(files).cloned();
+        if let Some((seen, connector)) = &known
+            && *seen == stamp
+        {
+            return Ok(connector.clone());
+        }
+        let connector = match (self.read(files), known) {
+            (Ok(connector), _) => connector,
+            (Err(error), Some((_, previous))) => {
+                tracing::warn!("{error}; the previous files stay in use");
+                previous
+            }
+            (Err(error), None) => return Err(error),
+        };
+        let mut with_files = self.lock();
+        if with_files.len() >= MAX_WITH_FILES {
+            with_files.clear();
+        }
+        with_files.insert(files.clone(), (stamp, connector.clone()));
+        Ok(connector)
+    }
+
+    fn read(&self, files: &TlsFiles) -> Result<TlsConnector, ConfigError> {
+        let (mut roots, mut pinned) = (self.roots.clone(), self.pinned.clone());
+        for certificate in files.ca.as_deref().map(read).transpose()?.unwrap_or_default() {
+            roots.add(certificate.clone())?;
+            pinned.push(certificate);
+        }
+        let identity = files.identity()?.map(|(chain, key)| files.signer(chain, key)).transpose()?;
+        build(roots, pinned, identity)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TlsFiles, (Stamp, TlsConnector)>> {
+        self.with_files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn build(
+    roots: RootCertStore,
+    pinned: Vec<CertificateDer<'static>>,
+    identity: Option<Arc<CertifiedKey>>,
+) -> Result<TlsConnector, ConfigError> {
     // An explicit crypto provider, independent of the one that the process has installed as default.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Verifier { authorities, pinned }))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(Verifier { authorities, pinned }));
+    let mut config = match identity {
+        Some(identity) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
 }
@@ -119,10 +272,41 @@ mod tests {
     fn an_invalid_ca_file_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ca.pem");
-        assert!(matches!(connector(Some(&path)), Err(ConfigError::CaFile { .. })));
+        assert!(matches!(Connectors::new(Some(&path)).map(drop), Err(ConfigError::CaFile { .. })));
         std::fs::write(&path, "no certificate\n").unwrap();
-        assert!(matches!(connector(Some(&path)), Err(ConfigError::CaFileEmpty(_))));
+        assert!(matches!(Connectors::new(Some(&path)).map(drop), Err(ConfigError::CaFileEmpty(_))));
         std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-        assert!(matches!(connector(Some(&path)), Err(ConfigError::Tls(_))));
+        assert!(matches!(Connectors::new(Some(&path)).map(drop), Err(ConfigError::Tls(_))));
+    }
+
+    #[test]
+    fn bad_client_files_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            Some(path)
+        };
+        let [one, other] = ["one", "other"].map(|name| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap());
+        let cert = write("cert.pem", &one.cert.pem());
+        let key = write("key.pem", &one.signing_key.serialize_pem());
+        let other_key = write("other.pem", &other.signing_key.serialize_pem());
+        let none = Some(dir.path().join("none.pem"));
+        let check = |client_cert: &Option<PathBuf>, client_key: &Option<PathBuf>| {
+            TlsFiles { ca: None, client_cert: client_cert.clone(), client_key: client_key.clone() }.check()
+        };
+        assert!(check(&cert, &key).is_ok() && check(&None, &None).is_ok());
+        for (cert, key, told) in [
+            (&cert, &other_key, "does not belong to the certificate"),
+            (&none, &key, "none.pem"),
+            (&cert, &none, "none.pem"),
+            (&key, &key, "no certificate"),
+            (&cert, &cert, "private key in"),
+            (&cert, &None, "clientCert and clientKey belong together"),
+            (&None, &key, "clientCert and clientKey belong together"),
+        ] {
+            let error = check(cert, key).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
     }
 }

@@ -22,7 +22,7 @@ mod signature;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::Exit;
 use signalbox_daemon::config::Duration;
-use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Target};
+use signalbox_upstream::{AddressPolicy, Client, ClientConfig, EnvironmentProxies, Target};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -70,7 +70,9 @@ pub struct Notifier {
 pub fn launch(config: &Config, services: &[(&'static str, watch::Receiver<Snapshot>)]) -> Result<Notifier, Exit> {
     let closing = CancellationToken::new();
     let Some(target) = config.target()? else { return Ok(Notifier { closing, tasks: Vec::new() }) };
-    let client = Client::new(&ClientConfig::default()).map_err(|error| Exit::Config(format!("notify: {error}")))?;
+    let client = EnvironmentProxies::from_variables(signalbox_daemon::variable)
+        .and_then(|proxies| Client::new(&ClientConfig { proxies, ..ClientConfig::default() }))
+        .map_err(|error| Exit::Config(format!("notify: {error}")))?;
     let (messages, inbox) = mpsc::channel(QUEUE);
     let courier = Courier::new(client, target, config);
     let mut tasks = vec![tokio::spawn(courier.run(inbox, closing.clone()))];

@@ -7,7 +7,7 @@ use signalbox_daemon::{
     Exit,
     config::{Duration, Size},
 };
-use signalbox_upstream::{AddressPolicy, ClientConfig, Deadlines};
+use signalbox_upstream::{AddressPolicy, ClientConfig, ConfigError, Deadlines, EnvironmentProxies};
 use toml::{Table, Value};
 
 use crate::{
@@ -117,15 +117,19 @@ impl Upstream {
         }
     }
 
-    /// Returns the client configuration of a router that listens on `own_addresses`.
-    #[must_use]
-    pub fn client(&self, own_addresses: Vec<SocketAddr>) -> ClientConfig {
-        ClientConfig {
+    /// Returns the settings of the client of a router that listens on `own_addresses`. The proxies are those of the
+    /// environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a variable that is not the URL of a proxy.
+    pub fn client(&self, own_addresses: Vec<SocketAddr>) -> Result<ClientConfig, ConfigError> {
+        Ok(ClientConfig {
+            proxies: EnvironmentProxies::from_variables(signalbox_daemon::variable)?,
             max_idle_per_target: self.max_idle_connections,
             idle_timeout: self.idle_connection_timeout.get(),
             extra_ca_file: (!self.ca_file.as_os_str().is_empty()).then(|| self.ca_file.clone()),
             own_addresses,
-        }
+        })
     }
 
     /// Returns which addresses of providers are allowed.

@@ -77,8 +77,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         .spawn(store.clone(), config.retention, Arc::clone(&metrics), Handle::current())
         .map_err(|error| Exit::Temporary(format!("cannot start the loader of the request log: {error}")))?;
 
-    let client = Client::new(&config.upstream.client(context.listener.addresses()))
-        .map_err(|error| Exit::Config(error.to_string()))?;
+    let client = config.upstream.client(context.listener.addresses());
+    let client = client.and_then(|settings| Client::new(&settings)).map_err(|error| Exit::Config(error.to_string()))?;
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
     let management = Arc::new(Management::new(&config, &context, shown, refreshed, client.clone()));
     let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
@@ -106,7 +106,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     });
     let lists = tokio::spawn(model_lists::keep(Arc::clone(&app)));
     let server = Server::new(app, management);
-    let announce = format!("Server listening on http://{}", context.listener.local_addr());
+    let announce = format!("Server listening on {}", context.url());
     let service = hyper::service::service_fn(move |request| {
         let server = server.clone();
         async move { Ok::<_, Infallible>(server.answer(request).await) }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Request;
 use signalbox_daemon::{ClientKeys, Context, Exit, RequestBody, RequestSigner, admin::Control, sealing_key};
 use signalbox_store::{Sealer, Store, errors, qwen_turns, settings};
-use signalbox_upstream::{Client, ClientConfig};
+use signalbox_upstream::{Client, ClientConfig, EnvironmentProxies};
 use tokio::{
     sync::Semaphore,
     time::{Duration, Instant, MissedTickBehavior, interval, timeout},
@@ -47,7 +47,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let store = Store::open(context.common.database.url.expose())
         .await
         .map_err(|error| Exit::of_database(error.exit_code(), error))?;
-    let client = Client::new(&ClientConfig::default()).map_err(|error| Exit::Config(error.to_string()))?;
+    let client = EnvironmentProxies::from_variables(signalbox_daemon::variable)
+        .and_then(|proxies| Client::new(&ClientConfig { proxies, ..ClientConfig::default() }))
+        .map_err(|error| Exit::Config(error.to_string()))?;
     let metrics = Arc::new(Metrics::default());
     let counted = Arc::clone(&metrics);
     let tasks = TaskTracker::new();

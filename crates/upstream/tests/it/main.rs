@@ -8,8 +8,11 @@ mod deadlines;
 mod faults;
 mod load;
 mod messages;
+mod proxies;
 mod reuse;
 mod server;
+#[cfg(unix)]
+mod sockets;
 mod tls;
 
 use std::time::Duration;

@@ -32,6 +32,10 @@ impl Server {
         Target::parse(&url, &AddressPolicy::default()).unwrap()
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+
     pub(crate) fn target(&self) -> Target {
         self.target_as("http://127.0.0.1")
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use rcgen::{CertifiedKey, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use signalbox_upstream::{Client, ClientConfig, Error};
+use signalbox_upstream::{Client, ClientConfig, Error, TlsFiles};
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 
@@ -21,10 +21,10 @@ fn from_now(days: i64) -> SystemTime {
 }
 
 /// A server's self-signed identity.
-struct Identity(CertifiedKey<KeyPair>);
+pub(crate) struct Identity(CertifiedKey<KeyPair>);
 
 impl Identity {
-    fn for_name(name: &str) -> Self {
+    pub(crate) fn for_name(name: &str) -> Self {
         Self(rcgen::generate_simple_self_signed([name.to_owned()]).unwrap())
     }
 
@@ -40,7 +40,7 @@ impl Identity {
         Self(CertifiedKey { cert, signing_key })
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let key = PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -53,7 +53,7 @@ impl Identity {
     }
 
     /// Returns a client that trusts this identity.
-    fn trusting_client(&self) -> Client {
+    pub(crate) fn trusting_client(&self) -> Client {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(self.0.cert.pem().as_bytes()).unwrap();
         let config = ClientConfig { extra_ca_file: Some(file.path().to_owned()), ..ClientConfig::default() };
@@ -187,4 +187,71 @@ async fn only_close_notify_ends_a_body_of_unknown_length() {
         assert_eq!(end.is_ok(), proper);
         assert!(proper || matches!(end, Err(Error::Truncated { .. })), "{end:?}");
     }
+}
+
+/// Returns an acceptor that requires a certificate of `client`.
+fn mutual(server: &Identity, client: &Identity) -> TlsAcceptor {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(client.0.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let key = PrivateKeyDer::try_from(server.0.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![server.0.cert.der().clone()], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+#[tokio::test]
+async fn a_target_has_an_authority_and_a_certificate_of_its_own() {
+    let (identity, own) = (Identity::for_name("localhost"), Identity::for_name("client"));
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Some(path)
+    };
+    let ca = write("ca.pem", identity.0.cert.pem());
+    let client_cert = write("cert.pem", own.0.cert.pem());
+    let client_key = write("key.pem", own.0.signing_key.serialize_pem());
+    let (server, client) = (Server::bind().await, client());
+    let acceptor = mutual(&identity, &own);
+    let bare = server.target_as("https://localhost");
+    let trusting = bare.with_tls_files(TlsFiles { ca: ca.clone(), ..TlsFiles::default() });
+    let known = bare.with_tls_files(TlsFiles { ca, client_cert, client_key });
+    for (target, works) in [(&bare, false), (&trusting, false), (&known, true), (&known, true)] {
+        let asked = client.send(target, get(target, "/"), &NEVER);
+        let (answer, _) = tokio::join!(asked, async {
+            if client.idle_connections() > 0 {
+                return None;
+            }
+            let stream = acceptor.accept(server.accept().await.0).await.ok()?;
+            let mut peer = Peer(stream);
+            peer.answer(OK).await;
+            tokio::spawn(async move { peer.answer(OK).await });
+            Some(())
+        });
+        assert_eq!(answer.is_ok(), works, "{target:?}: {answer:?}");
+        if let Ok(answer) = answer {
+            read_all(answer.into_body()).await;
+        }
+    }
+    // Files that are gone are reported when a connection is opened, and the connection works when they are back.
+    let missing = dir.path().join("none.pem");
+    let target = bare.with_tls_files(TlsFiles { ca: Some(missing.clone()), ..TlsFiles::default() });
+    let error = client.send(&target, get(&target, "/"), &NEVER);
+    let (error, _peer) = tokio::join!(error, server.accept());
+    let error = error.unwrap_err();
+    assert_eq!((error.code(), error.may_retry()), ("upstream_tls", true));
+    assert!(error.to_string().contains("none.pem"), "{error}");
+    std::fs::write(&missing, identity.0.cert.pem()).unwrap();
+    let (answer, _peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), async {
+        let mut peer = Peer(identity.acceptor().accept(server.accept().await.0).await.unwrap());
+        peer.answer(OK).await;
+        peer
+    });
+    assert_eq!(read_all(answer.unwrap().into_body()).await, b"ok");
 }

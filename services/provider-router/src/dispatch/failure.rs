@@ -120,7 +120,7 @@ impl Failure {
 
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Transport(error) if error.code() == "upstream_timeout" => (StatusCode::GATEWAY_TIMEOUT, error.code()),
+            Self::Transport(error) if error.is_timeout() => (StatusCode::GATEWAY_TIMEOUT, error.code()),
             Self::Transport(error) => (StatusCode::BAD_GATEWAY, error.code()),
             Self::Status { status, .. } if status.is_redirection() => (StatusCode::BAD_GATEWAY, "upstream_redirect"),
             Self::Status { .. } | Self::Reported { .. } => (StatusCode::BAD_GATEWAY, "upstream_status"),

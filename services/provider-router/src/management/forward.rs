@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{HeaderName, Request, Response, header};
 use signalbox_daemon::forwarded::{self, FORWARDED};
 use signalbox_daemon::{RequestBody, collect, instance::Record};
-use signalbox_upstream::{AddressPolicy, Deadlines, Target};
+use signalbox_upstream::{AddressPolicy, Deadlines, ProxyChoice, Target};
 use tokio::time::Duration;
 
 use super::Management;
@@ -38,6 +38,7 @@ impl Management {
         let policy = AddressPolicy { allow_private: true, allow_loopback: true };
         let target =
             Target::parse(&format!("http://{}", server.reachable_addr()), &policy).map_err(|error| away(&error))?;
+        let target = target.with_proxy(ProxyChoice::Direct);
         let (head, body) = request.into_parts();
         let caller = forwarded::value(head.extensions.get());
         let mut forwarded = Request::builder().method(head.method).uri(path).header(FORWARDED, caller);

@@ -355,10 +355,7 @@ impl From<signalbox_upstream::Error> for Failure {
         use signalbox_upstream::Error;
         let said = error.to_string();
         match error {
-            Error::ConnectTimeout { .. } | Error::HeadersTimeout { .. } | Error::TotalTimeout { .. } => {
-                Self::TimedOut(said)
-            }
-            Error::IdleTimeout { .. } => Self::TimedOut(said),
+            error if error.is_timeout() => Self::TimedOut(said),
             Error::Truncated { .. } | Error::Reset { head_received: true, .. } => Self::BrokenOff(said),
             _ => Self::Unreachable(said),
         }

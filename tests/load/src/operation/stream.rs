@@ -28,8 +28,7 @@ pub(super) async fn relay(log: &Log, body: &Bytes, times: u64) -> anyhow::Result
     let client = Client::new(&ClientConfig {
         max_idle_per_target: 1,
         idle_timeout: Duration::from_secs(60),
-        extra_ca_file: None,
-        own_addresses: Vec::new(),
+        ..ClientConfig::default()
     })?;
     let limit = Duration::from_secs(60);
     let deadlines = Deadlines { connect: limit, headers: limit, idle: limit, total: limit };

@@ -27,7 +27,7 @@ pub(in crate::cli) async fn probe(
     configs: &[ProviderConfig],
 ) -> anyhow::Result<Probed> {
     let provider = desk.load(row, &desk.opened(configs)?);
-    let client = Client::new(&desk.config.upstream.client(Vec::new()))?;
+    let client = Client::new(&desk.config.upstream.client(Vec::new())?)?;
     let began = Instant::now();
     let asked = match &provider.adapter {
         Adapter::Echo(_) => Ok(vec![row.id.clone()]),
