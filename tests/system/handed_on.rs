@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use signalbox_fakes::FakeProvider;
 use signalbox_harness::{Client, Launch, Stack, eventually};
 
 use crate::gateway::CHAT;
@@ -40,6 +41,44 @@ async fn secrets_reach_the_services_but_not_their_environment() {
     assert!(!health.to_string().contains("missing"), "{health}");
     // The key was passed as well, so none had to be generated.
     assert!(!stack.home.data().join("secret.key").exists());
+}
+
+#[tokio::test]
+async fn the_proxies_of_the_environment_reach_the_services_and_their_credentials_stay_secret() {
+    let proxy = FakeProvider::start().await.unwrap();
+    let url = format!("http://user:canary-proxy@{}", proxy.addr());
+    let launch = Launch::default().env("HTTP_PROXY", &url).env("NO_PROXY", "direct.test");
+    let stack = Stack::builder().launch(launch).start().await;
+    let router = stack.router().await;
+    // Only the proxy knows these names.
+    let by_environment =
+        json!({"id": "far", "name": "far", "type": "openai-compatible", "config": {"baseURL": "http://far.test/v1"}});
+    let own = format!("http://other:canary-own@{}", proxy.addr());
+    let by_itself = json!({"id": "own", "name": "own", "type": "openai-compatible", "config": {"baseURL": "http://direct.test/v1", "proxy": own}});
+    for provider in [by_environment, by_itself] {
+        let created = stack.api.post("/api/providers", &provider).await.expect(201).text();
+        assert!(!created.contains("canary"), "{created}");
+    }
+    for (model, credentials) in [("far/m", "dXNlcjpjYW5hcnktcHJveHk="), ("own/m", "b3RoZXI6Y2FuYXJ5LW93bg==")] {
+        let request = json!({"model": model, "messages": [{"role": "user", "content": "x"}]});
+        eventually("an answer through the proxy", async || {
+            (router.post(CHAT, &request).await.status == 200).then_some(())
+        })
+        .await;
+        let call = proxy.calls().pop().unwrap();
+        let authorization = call.headers.iter().find(|(name, _)| name == "proxy-authorization");
+        assert_eq!(authorization.map(|(_, value)| &**value), Some(&*format!("Basic {credentials}")), "{model}");
+    }
+    let shown = stack.api.get("/api/providers/own/config").await.expect(200).text();
+    assert!(!shown.contains("canary"), "{shown}");
+    let pid = stack.status().await["providerRouter"]["pid"].as_u64().unwrap();
+    let environ = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    assert!(!String::from_utf8_lossy(&environ).contains("canary"));
+    // A proxy that is gone counts as a connection failure and is named without credentials.
+    drop(proxy);
+    let request = json!({"model": "far/m", "messages": [{"role": "user", "content": "x"}]});
+    let refused = router.post(CHAT, &request).await.expect(502).text();
+    assert!(refused.contains("proxy_connect") && !refused.contains("canary"), "{refused}");
 }
 
 #[tokio::test]

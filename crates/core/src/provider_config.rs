@@ -10,6 +10,7 @@
 //! - No message contains a value, which may be a secret; names of headers and keys are quoted.
 
 mod base_url;
+mod proxy;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -89,6 +90,8 @@ pub fn check_value(key: &str, value: Value, address: AddressRule<'_>) -> Result<
     let checked = match key {
         "baseURL" => text(value).and_then(|url| base_url::check(url, address)),
         "apiKey" => api_key(value),
+        "proxy" => text(value).and_then(|proxy| proxy::check(proxy, address)),
+        "caFile" | "clientCert" | "clientKey" => text(value).and_then(file),
         "timeout" | "delay" => millis(&value),
         "logBodies" => log_bodies(value),
         "defaultModel" => text(value).and_then(line),
@@ -154,6 +157,16 @@ fn api_key(value: Value) -> Result<Value, String> {
         return Err("must be one word of ASCII characters, without blanks or line breaks".to_owned());
     }
     Ok(key.into())
+}
+
+/// Checks the path of a file. The services may have other working directories than their user.
+fn file(path: String) -> Result<Value, String> {
+    not_a_reference(&path)?;
+    if path.is_empty() || is_line(&path) && std::path::Path::new(&path).is_absolute() {
+        Ok(path.into())
+    } else {
+        Err("must be the absolute path of a PEM file on the machine of the router".to_owned())
+    }
 }
 
 fn millis(value: &Value) -> Result<Value, String> {

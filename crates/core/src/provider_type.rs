@@ -181,6 +181,16 @@ impl ProviderType {
                 ..Field::text("headers", "Additional request headers: an object of names and values.")
             },
         ]);
+        fields.push(Field {
+            sensitive: true,
+            example: Some("http://user:password@proxy.example:3128"),
+            ..Field::text("proxy", "HTTP proxy for it, or `off`; by default that of the environment (HTTPS_PROXY).")
+        });
+        fields.extend([
+            Field { sensitive: true, ..Field::text("clientKey", "PEM file with the private key of `clientCert`.") },
+            Field::text("clientCert", "PEM file with the certificate that is shown to it."),
+            Field::text("caFile", "PEM file with certificates to trust for it: authorities, or its own."),
+        ]);
         if self.api_key != ApiKey::None {
             fields.push(Field {
                 sensitive: true,
@@ -295,6 +305,6 @@ mod tests {
             .filter(|field| field.sensitive)
             .map(|field| field.name)
             .collect();
-        assert_eq!(sensitive, ["apiKey", "headers"]);
+        assert_eq!(sensitive, ["apiKey", "clientKey", "proxy", "headers"]);
     }
 }

@@ -33,10 +33,14 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Secret<T> {
 }
 
 /// Returns whether a configuration key names a secret: its lower-cased name contains `key`, `secret`, `password`,
-/// `token`, `cookie`, `authorization`, `webhook` or `headers` (custom headers usually carry credentials).
+/// `token`, `cookie`, `authorization`, `webhook` or `headers` (custom headers usually carry credentials), or it is
+/// `proxy` (the URL of a proxy may contain a password).
 #[must_use]
 pub fn is_sensitive_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
+    if key == "proxy" {
+        return true;
+    }
     ["key", "secret", "password", "token", "cookie", "authorization", "headers", "webhook"]
         .iter()
         .any(|word| key.contains(word))
@@ -53,10 +57,10 @@ mod tests {
 
     #[test]
     fn sensitive_keys_are_found_by_name() {
-        for key in ["apiKey", "token", "cookies", "clientSecret", "Authorization", "headers", "webhook_url"] {
+        for key in ["apiKey", "token", "cookies", "clientSecret", "Authorization", "headers", "webhook_url", "proxy"] {
             assert!(is_sensitive_key(key), "{key}");
         }
-        for key in ["baseURL", "timeout", "defaultModel"] {
+        for key in ["baseURL", "timeout", "defaultModel", "proxy_mode"] {
             assert!(!is_sensitive_key(key), "{key}");
         }
     }

@@ -1,11 +1,13 @@
 //! Values of a provider's configuration, from and to JSON.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value};
 use signalbox_core::provider_config::{Mistake, check_key, check_value};
 use signalbox_core::schema::{ConfigValue, ProviderConfig};
 use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
 use signalbox_store::provider_configs;
-use signalbox_upstream::{AddressPolicy, Target};
+use signalbox_upstream::{AddressPolicy, ConfigError, Target, TlsFiles};
 
 use super::form::Form;
 use super::{App, Error};
@@ -55,4 +57,37 @@ pub(super) fn checked(key: &str, value: Value) -> Result<Value, Vec<Mistake>> {
 /// them when it loads the provider.
 fn address(base_url: &str) -> Result<(), String> {
     Target::parse(base_url, &AddressPolicy::default()).map(drop).map_err(|error| error.to_string())
+}
+
+/// Checks that the files for TLS can be read and belong together, if one of them is written. Only a request that can
+/// write several keys (`is_whole`) has to give certificate and key at once.
+pub(super) async fn check_files(
+    app: &App,
+    existing: &[ProviderConfig],
+    written: &[ConfigValue],
+    is_whole: bool,
+) -> Result<(), Error> {
+    const KEYS: [&str; 3] = ["caFile", "clientCert", "clientKey"];
+    if !written.iter().any(|value| KEYS.contains(&&*value.key)) {
+        return Ok(());
+    }
+    let mut paths = KEYS.map(|_| None);
+    for (key, path) in KEYS.into_iter().zip(&mut paths) {
+        let text = match written.iter().find(|value| value.key == key) {
+            Some(value) => serde_json::from_str(value.value.expose()).unwrap_or_default(),
+            None => match existing.iter().find(|config| config.key == key) {
+                Some(config) => provider_configs::json(&app.sealer, config)?,
+                None => Value::Null,
+            },
+        };
+        *path = text.as_str().filter(|path| !path.is_empty()).map(PathBuf::from);
+    }
+    let [ca, client_cert, client_key] = paths;
+    let files = TlsFiles { ca, client_cert, client_key };
+    match tokio::task::spawn_blocking(move || files.check()).await {
+        Ok(Err(error)) if is_whole || !matches!(error, ConfigError::ClientPair) => {
+            Err(Error::Validation(vec![format!("config: {error}")]))
+        }
+        _ => Ok(()),
+    }
 }

@@ -11,7 +11,7 @@ use signalbox_store::provider_configs;
 use utoipa::ToSchema;
 
 use super::bodies::{ConfigToMerge, ConfigToSet};
-use super::config_values::{checked, sensitivity, shown, shown_value, values};
+use super::config_values::{check_files, checked, sensitivity, shown, shown_value, values};
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
@@ -83,6 +83,7 @@ pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Bo
     let existing = provider_configs::list(&app.store, &id).await?;
     let values = values(&config, &existing, &mut form);
     form.finish()?;
+    check_files(&app, &existing, &values, true).await?;
     provider_configs::put(&app.store, &app.sealer, &id, &values, unix_ms()).await.or_missing(Thing::Provider, &id)?;
     let provider = find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
@@ -116,19 +117,22 @@ pub(super) async fn patch(
     let given = given.unwrap_or_default();
 
     find(&app, &id).await?;
-    let existing = provider_configs::list(&app.store, &id).await?.into_iter().find(|config| config.key == key);
+    let configs = provider_configs::list(&app.store, &id).await?;
+    let existing = configs.iter().find(|config| config.key == key);
     if given == MASK {
         // The secret stays unchanged; only `is_sensitive` may change.
         let kept = existing.ok_or_else(|| Error::Missing { what: Thing::ConfigKey, id: key.clone() })?;
         let value = ConfigValue {
             key,
             is_sensitive: sensitive.unwrap_or(kept.is_sensitive),
-            value: provider_configs::open(&app.sealer, &kept)?,
+            value: provider_configs::open(&app.sealer, kept)?,
         };
         return write(&app, id, value).await;
     }
-    let is_sensitive = sensitive.unwrap_or_else(|| sensitivity(&key, existing.as_ref()));
-    write(&app, id, ConfigValue { key, value: Secret::new(given.to_string()), is_sensitive }).await
+    let is_sensitive = sensitive.unwrap_or_else(|| sensitivity(&key, existing));
+    let value = ConfigValue { key, value: Secret::new(given.to_string()), is_sensitive };
+    check_files(&app, &configs, std::slice::from_ref(&value), false).await?;
+    write(&app, id, value).await
 }
 
 /// Deletes one key.

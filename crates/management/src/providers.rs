@@ -14,7 +14,7 @@ use signalbox_store::{provider_configs, provider_models, providers};
 use utoipa::ToSchema;
 
 use super::bodies::{ProviderChanges, ProviderToMake};
-use super::config_values::{shown, values};
+use super::config_values::{check_files, shown, values};
 use super::done::Done;
 use super::error::{Meaning as _, Thing};
 use super::extract::{Body, Path};
@@ -155,6 +155,7 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
     let config = form.object("config").unwrap_or_default();
     let configs = values(&config, &[], &mut form);
     form.finish()?;
+    check_files(&app, &[], &configs, true).await?;
     let provider = providers::insert(&app.store, &app.sealer, &provider, &configs, unix_ms()).await.map_err(taken)?;
     let configs = provider_configs::list(&app.store, &provider.id).await?;
     let warnings = warnings(&provider, &configs);

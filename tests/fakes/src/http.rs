@@ -101,7 +101,12 @@ impl Head {
             Some(1) => connection.is_none_or(|value| !value.eq_ignore_ascii_case("close")),
             _ => false,
         };
-        let (method, path) = (parsed.method.unwrap_or_default().to_owned(), parsed.path.unwrap_or_default().to_owned());
+        let (method, target) = (parsed.method.unwrap_or_default().to_owned(), parsed.path.unwrap_or_default());
+        // A proxy gets the absolute form.
+        let path = match target.strip_prefix("http://") {
+            Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]).to_owned(),
+            None => target.to_owned(),
+        };
         Ok(Some(Self { request: Request { method, path, headers, body: Bytes::new(), keep_alive }, len }))
     }
 }

@@ -132,6 +132,10 @@ async fn provider_edit_and_model_add_ask_for_every_field() {
     for (field, answer) in [
         ("baseURL - ", ""),
         ("apiKey - ", ""),
+        ("caFile - ", ""),
+        ("clientCert - ", ""),
+        ("clientKey - ", ""),
+        ("proxy - ", ""),
         ("headers - ", ""),
         ("timeout - ", "9000"),
         ("defaultModel - ", ""),

@@ -12,7 +12,10 @@ const MAX: usize = 2048;
 pub(super) fn check(url: String, address: AddressRule<'_>) -> Result<Value, String> {
     if !url.is_empty() {
         not_a_reference(&url)?;
-        well_formed(&url)?;
+        match unix_socket(&url) {
+            Some(rest) => well_formed_socket(rest)?,
+            None => well_formed(&url)?,
+        }
         address(&url).map_err(|why| format!("cannot be used: {why}"))?;
     }
     Ok(url.into())
@@ -48,6 +51,22 @@ fn well_formed(url: &str) -> Result<(), String> {
     }
     if authority.ends_with(':') || parsed.port() == Some(0) {
         return Err(BAD_PORT.to_owned());
+    }
+    Ok(())
+}
+
+/// Returns the part of the URL of a Unix socket after `unix:`.
+fn unix_socket(url: &str) -> Option<&str> {
+    after_scheme(url).unwrap_or(url).strip_prefix("unix:")
+}
+
+fn well_formed_socket(rest: &str) -> Result<(), String> {
+    let path = rest.split(":/").next().unwrap_or_default();
+    if rest.len() > MAX || !path.starts_with('/') || rest.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err("must name a Unix socket by its absolute path, such as unix:/run/model.sock:/v1".to_owned());
+    }
+    if rest.contains(['?', '#']) {
+        return Err("must end with its path, without `?` or `#`: put keys into apiKey or headers".to_owned());
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Providers with OpenAI's API over HTTP.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
@@ -12,7 +14,7 @@ use signalbox_core::{
     provider_type::{ProviderType, QWEN_PROXY},
     secret::is_sensitive_key,
 };
-use signalbox_upstream::{AddressPolicy, Target};
+use signalbox_upstream::{AddressPolicy, ProxyChoice, Target, TlsFiles};
 use tokio::time::Duration;
 
 use super::{Config, millis, text};
@@ -63,7 +65,8 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// Reads `baseURL`, `apiKey`, `headers` and `timeout` (milliseconds).
+    /// Reads `baseURL`, `proxy`, `caFile`, `clientCert`, `clientKey`, `apiKey`, `headers` and `timeout` (milliseconds).
+    /// The files are read when a connection is opened.
     ///
     /// # Errors
     /// Returns a message for the user if a value is invalid.
@@ -74,6 +77,9 @@ impl OpenAi {
         };
         let base_url = text(config, "baseURL")?.or(kind.base_url).ok_or(missing)?;
         let target = Target::parse(base_url, policy).map_err(|error| format!("`baseURL` cannot be used: {error}"))?;
+        let proxy = ProxyChoice::parse(text(config, "proxy")?.unwrap_or_default())
+            .map_err(|error| format!("`proxy` cannot be used: {error}"))?;
+        let target = target.with_proxy(proxy).with_tls_files(tls_files(config, &target)?);
         let mut headers = custom_headers(config)?;
         if let Some(key) = text(config, "apiKey")?.map(bare_key).filter(|key| !key.is_empty()) {
             let value = HeaderValue::try_from(format!("Bearer {key}"))
@@ -138,6 +144,19 @@ impl OpenAi {
         headers.extend(self.headers.clone());
         request
     }
+}
+
+/// The files for TLS.
+fn tls_files(config: &Config, target: &Target) -> Result<TlsFiles, String> {
+    let path = |key: &str| Ok::<_, String>(text(config, key)?.map(PathBuf::from));
+    let files = TlsFiles { ca: path("caFile")?, client_cert: path("clientCert")?, client_key: path("clientKey")? };
+    if files.client_cert.is_some() != files.client_key.is_some() {
+        return Err("`clientCert` and `clientKey` belong together: give both or none".to_owned());
+    }
+    if !files.is_empty() && !target.is_https() {
+        return Err("`caFile` and `clientCert` need a `baseURL` that begins with https://".to_owned());
+    }
+    Ok(files)
 }
 
 /// Returns a key without the white space and the `Bearer` that are often copied along with it.
@@ -332,6 +351,10 @@ mod tests {
         for (config, word) in [
             (json!({"baseURL": "ftp://x"}), "baseURL"),
             (json!({"baseURL": "http://169.254.169.254/v1"}), "baseURL"),
+            (json!({"proxy": "socks5://user:canary@proxy"}), "`proxy` cannot be used"),
+            (json!({"proxy": 1}), "proxy"),
+            (json!({"clientCert": "/c.pem"}), "belong together"),
+            (json!({"caFile": "/ca.pem", "baseURL": "http://127.0.0.1:9"}), "https://"),
             (json!({"apiKey": "a\nb"}), "apiKey"),
             (json!({"headers": {"a b": "c"}}), "headers"),
             (json!({"headers": ["a"]}), "headers"),
