@@ -54,5 +54,6 @@ mod streaming;
 mod supervision;
 mod switching;
 mod takeover;
+mod tls;
 mod unwritable;
 mod workers;

@@ -41,6 +41,15 @@ pub struct CommonArgs {
     /// Print the effective configuration as TOML, secrets masked, and exit
     #[arg(long, global = true)]
     pub print_config: bool,
+    /// Unix socket to listen on in addition, for programs of the same user (env UNIX_SOCKET)
+    #[arg(long, value_name = "PATH")]
+    pub unix_socket: Option<String>,
+    /// PEM file with the certificate for HTTPS, followed by intermediate certificates (env TLS_CERT; default: plain HTTP)
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// PEM file with the private key of the certificate (env TLS_KEY)
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
     /// Listen beyond loopback although no client key is configured (env INSECURE_NO_AUTH)
     #[arg(long)]
     pub insecure_no_auth: bool,
@@ -58,6 +67,9 @@ impl CommonArgs {
             ("--db-path", &self.db_path),
             ("--log-level", &self.log_level),
             ("--log-format", &self.log_format),
+            ("--unix-socket", &self.unix_socket),
+            ("--tls-cert", &self.tls_cert),
+            ("--tls-key", &self.tls_key),
         ];
         let values = values.into_iter().filter_map(|(flag, value)| Some((flag, OsString::from(value.as_ref()?))));
         let config = self.config.iter().map(|path| ("--config", path.clone().into_os_string()));

@@ -42,6 +42,8 @@ pub struct Common {
     pub log: LogConfig,
     /// Authentication of clients.
     pub auth: AuthConfig,
+    /// TLS of the listener.
+    pub tls: TlsConfig,
     /// Directory of the program's files: an absolute path, created with mode 0700.
     pub data_dir: PathBuf,
 }
@@ -54,6 +56,8 @@ pub struct ServerConfig {
     pub host: String,
     /// Port to listen on; 0 takes any free port.
     pub port: u16,
+    /// Path of a Unix socket to listen on in addition; empty for none.
+    pub unix_socket: PathBuf,
     /// Additional names accepted in the `Host` header: `box.lan`, `*.box.lan`, `*`.
     pub allowed_hosts: Vec<String>,
     /// Additional origins whose pages may call the service from a browser: `https://dashboard.example`, `*`.
@@ -100,6 +104,16 @@ pub struct AuthConfig {
     pub client_keys: Vec<Secret<String>>,
     /// Whether the service may be reachable from other machines without a key.
     pub insecure_no_auth: bool,
+}
+
+/// Settings of TLS on the listener. Both paths are empty if it is off.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM file with the certificate of the server, followed by those of its intermediate authorities.
+    pub cert: PathBuf,
+    /// PEM file with the private key of the certificate.
+    pub key: PathBuf,
 }
 
 // === impl ServerConfig ===
@@ -154,6 +168,9 @@ impl Common {
             return Err(format!(
                 "server.allowed_origins takes origins such as `https://dashboard.example`, or `*`, not `{entry}`"
             ));
+        }
+        if self.tls.cert.as_os_str().is_empty() != self.tls.key.as_os_str().is_empty() {
+            return Err("tls.cert and tls.key belong together: give both (TLS_CERT and TLS_KEY) or none".to_owned());
         }
         settings::database_url(self.database.url.expose()).map_err(|takes| format!("database.url takes {takes}"))?;
         if self.auth.client_keys.iter().any(|key| key.expose().trim().is_empty()) {

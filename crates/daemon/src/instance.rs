@@ -33,6 +33,9 @@ pub struct Record {
     /// Whether its API requires the control token.
     #[serde(default)]
     pub requires_token: bool,
+    /// Whether clients on other machines need HTTPS. Plain HTTP works on this machine in any case.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 /// Exclusive use of the data directory by this api-server; released on drop.
@@ -50,6 +53,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 // === impl Record ===
 
 impl Record {
+    /// Returns the URL of the server for people and browsers on this machine, without a path.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.reachable_addr())
+    }
+
     /// Returns the address at which this process can reach the server; see [`reachable`].
     #[must_use]
     pub fn reachable_addr(&self) -> SocketAddr {
@@ -204,6 +213,7 @@ mod tests {
             started_at: 17,
             args: vec!["--port".to_owned(), "0".to_owned()],
             requires_token: false,
+            tls: false,
         }
     }
 

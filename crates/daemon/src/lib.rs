@@ -79,6 +79,9 @@ mod stdout;
 mod supervision;
 pub mod telemetry;
 pub mod terminal;
+mod tls;
+#[cfg(unix)]
+mod unix_socket;
 mod user;
 pub mod variables;
 mod wall_clock;
@@ -103,6 +106,7 @@ pub use serve::{CLIENTS_WAIT, RequestBody, serve};
 pub use shutdown::Shutdown;
 pub use stdout::Stdout;
 pub use telemetry::LogHandle;
+pub use tls::Tls;
 pub use user::user_name;
 pub use variables::variable;
 pub use wall_clock::WallClock;

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::net::{TcpListener, TcpSocket};
@@ -10,6 +11,8 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 
 pub use crate::holder::{Holder, holder_of};
+#[cfg(unix)]
+use crate::unix_socket::UnixSocket;
 
 /// Name (in `LISTEN_FDNAMES`) of the socket that is reserved for the supervisor's health checks.
 const PROBE: &str = "probe";
@@ -27,6 +30,8 @@ pub struct Listener {
     /// Sockets for the health checks of a supervised process. The main sockets may be shared with another generation of
     /// the service, and their backlog may be full.
     probes: Mutex<Vec<TcpListener>>,
+    #[cfg(unix)]
+    unix_socket: Mutex<Option<UnixSocket>>,
 }
 
 // === impl Listener ===
@@ -89,7 +94,13 @@ impl Listener {
             |error: io::Error| Exit::Temporary(format!("cannot read the address of the listening socket: {error}"));
         let first = sockets.first().ok_or_else(|| Exit::Config("the host has no address".to_owned()))?;
         let addr = first.local_addr().map_err(lost)?;
-        Ok(Self { addr, sockets: Mutex::new(sockets), probes: Mutex::new(probes) })
+        Ok(Self {
+            addr,
+            sockets: Mutex::new(sockets),
+            probes: Mutex::new(probes),
+            #[cfg(unix)]
+            unix_socket: Mutex::default(),
+        })
     }
 
     /// Returns the (first) address, with the port that was actually bound.
@@ -138,6 +149,33 @@ impl Listener {
     /// Takes the sockets. Returns an empty list on the second call.
     pub(crate) fn take(&self) -> Vec<TcpListener> {
         std::mem::take(&mut *self.sockets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Binds a Unix socket in addition; an empty path means none. `replace` is as for [`UnixSocket::bind`].
+    ///
+    /// # Errors
+    /// See [`UnixSocket::bind`].
+    #[cfg(unix)]
+    pub(crate) async fn bind_unix_socket(&self, path: &Path, replace: bool) -> Result<(), Exit> {
+        if !path.as_os_str().is_empty() {
+            let bound = UnixSocket::bind(path, replace).await?;
+            *self.unix_socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(bound);
+        }
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) async fn bind_unix_socket(&self, path: &Path, _: bool) -> Result<(), Exit> {
+        if path.as_os_str().is_empty() {
+            return Ok(());
+        }
+        Err(Exit::Config("Unix sockets are not supported on this operating system; leave out --unix-socket".to_owned()))
+    }
+
+    /// Takes the Unix socket. Returns `None` on the second call.
+    #[cfg(unix)]
+    pub(crate) fn take_unix_socket(&self) -> Option<UnixSocket> {
+        self.unix_socket.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Takes the sockets for health checks. Returns an empty list on the second call.

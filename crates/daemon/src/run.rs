@@ -19,6 +19,7 @@ use crate::listener::{self, Listener};
 use crate::shutdown::{Shutdown, Signals};
 use crate::supervision::Supervision;
 use crate::telemetry::{self, LogHandle};
+use crate::tls::Tls;
 
 /// Maximum time blocking tasks may continue after the service has ended.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -138,10 +139,12 @@ where
         let shutdown = Shutdown::new();
         let _signals = Signals::install(shutdown.clone())?;
         let supervision = if supervised { Some(Supervision::begin(&loaded.common, &shutdown)?) } else { None };
+        let tls = Tls::load(&loaded.common.tls)?;
         let listener = acquire(&loaded.common).await?;
         let context = Context {
             common: loaded.common,
             listener,
+            tls,
             shutdown,
             instance: signalbox_core::id::request_id().to_string(),
             supervised,
@@ -187,11 +190,16 @@ async fn acquire(common: &Common) -> Result<Listener, Exit> {
         }
         _ => Ok(()),
     };
+    let unix_socket = &common.server.unix_socket;
     if let Some(listener) = Listener::passed()? {
         guarded(listener.beyond_loopback().map(|addr| addr.ip()))?;
+        // The previous generation may still be running.
+        listener.bind_unix_socket(unix_socket, true).await?;
         return Ok(listener);
     }
     let addresses = listener::resolve(&common.server.host).await?;
     guarded(addresses.into_iter().find(|ip| !ip.to_canonical().is_loopback()))?;
-    Listener::bind(&common.server.host, common.server.port).await
+    let listener = Listener::bind(&common.server.host, common.server.port).await?;
+    listener.bind_unix_socket(unix_socket, false).await?;
+    Ok(listener)
 }

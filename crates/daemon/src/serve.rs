@@ -1,10 +1,11 @@
-//! The HTTP/1.1 server: accepts connections, serves their requests, and drains them on shutdown.
+//! The HTTP server: accepts connections, serves their requests, and drains them on shutdown.
 //!
 //! # Layout
 //! - `accept`: the accept loop.
 //! - `places`: limits on the number of connections, in total and per address, and eviction of idle ones when the limit
 //!   is reached.
-//! - `connection`: the life of one connection.
+//! - `entry`: the TLS handshake, and the choice between HTTP/1.1 and HTTP/2.
+//! - `connection`: the life of one connection; `http2`: one that carries several requests at the same time.
 //! - `pace`: timeouts of a connection.
 //! - `socket`: the byte stream, which reports its activity to the pace.
 //! - `path`: normalisation of request paths.
@@ -20,7 +21,9 @@
 mod accept;
 mod arrival;
 mod connection;
+mod entry;
 mod exchange;
+mod http2;
 mod pace;
 mod path;
 mod places;
@@ -40,6 +43,7 @@ use crate::context::Context;
 use crate::descriptors;
 use crate::exit::Exit;
 use crate::status;
+use crate::tls::Tls;
 
 use arrival::Arrivals;
 use pace::Timeouts;
@@ -59,6 +63,8 @@ const PROBE_CONNECTIONS: usize = 8;
 struct House {
     server: ServerConfig,
     access: AccessLog,
+    /// TLS identity; `None` for plain HTTP.
+    tls: Option<Arc<Tls>>,
     places: Arc<Places>,
     arrivals: Arc<Arrivals>,
     /// Connection slots reported in responses: those of clients, even on the sockets of the supervisor.
@@ -92,15 +98,37 @@ where
     if sockets.is_empty() {
         return Err(Exit::Temporary("the sockets are already being served".to_owned()));
     }
-    let house = House::new(&context.common, context.shutdown.drain_token());
+    let house = House { tls: context.tls.clone(), ..House::new(&context.common, context.shutdown.drain_token()) };
     if !context.shutdown.is_draining() {
         status::announce(context, announce);
     }
-    let probes = House { places: Arc::new(Places::new(PROBE_CONNECTIONS, 0)), access: AccessLog::Off, ..house.clone() };
-    tokio::join!(
-        accept::until_draining(sockets, &house, &service),
-        accept::until_draining(context.listener.take_probes(), &probes, &service),
-    );
+    let probes = House {
+        tls: None,
+        places: Arc::new(Places::new(PROBE_CONNECTIONS, 0)),
+        access: AccessLog::Off,
+        ..house.clone()
+    };
+    let accepting = async {
+        #[cfg(unix)]
+        let unix = accept::unix_until_draining(context.listener.take_unix_socket(), &house, &service);
+        #[cfg(not(unix))]
+        let unix = std::future::ready(());
+        tokio::join!(
+            unix,
+            accept::until_draining(sockets, &house, &service),
+            accept::until_draining(context.listener.take_probes(), &probes, &service),
+        )
+    };
+    let watching = async {
+        match &context.tls {
+            Some(tls) => tls.watch().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = accepting => {}
+        () = watching => {}
+    }
     drain(context, &house).await;
     Ok(())
 }
@@ -147,6 +175,7 @@ impl House {
             arrivals: Arc::new(Arrivals::new(server.max_arriving.bytes())),
             server: server.clone(),
             access: common.log.access,
+            tls: None,
             open: TaskTracker::new(),
             draining,
             evict: CancellationToken::new(),

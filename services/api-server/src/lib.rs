@@ -188,11 +188,11 @@ async fn work(
     let rebuilt = api::proxy::reload(app.clone(), config.services.reload);
     let (sockets, audience, tails) = events::open(&app, Arc::clone(&entrance.keys), Arc::clone(&entrance.doors));
     let publish = Box::pin(events::publish(app.clone(), audience, tails, written, context.shutdown.drain_token()));
-    let announce = format!("API Server listening on http://{}", context.listener.local_addr());
+    let announce = format!("API Server listening on {}", context.url());
     let service = TowerToHyperService::new(server::app(app, &entrance, sockets));
     let welcome = async {
         if let Some(started) = started.filter(|_| config.services.welcome) {
-            welcome::print(context.listener.local_addr(), &fleet, started).await;
+            welcome::print(context.scheme(), context.listener.local_addr(), &fleet, started).await;
         }
         std::future::pending::<Result<(), Exit>>().await
     };
@@ -251,6 +251,7 @@ fn record(config: &Config, context: &Context) -> Record {
         started_at: unix_ms(),
         args: std::env::args().skip(1).collect(),
         requires_token: requires_token(config, context),
+        tls: context.tls.is_some(),
     }
 }
 
@@ -277,6 +278,10 @@ fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::
     ];
     if common.auth.insecure_no_auth {
         args.push("--insecure-no-auth".into());
+    }
+    if context.tls.is_some() {
+        let tls = [("--tls-cert", &common.tls.cert), ("--tls-key", &common.tls.key)];
+        args.extend(tls.into_iter().flat_map(|(flag, path)| [flag.into(), path.clone().into_os_string()]));
     }
     let lists = [
         ("ALLOWED_HOSTS", common.server.allowed_hosts.join(",")),

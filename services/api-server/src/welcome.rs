@@ -8,10 +8,10 @@ use signalbox_core::secret::Secret;
 use crate::fleet::{Fleet, Now, Outcome};
 
 /// Waits for the services, and prints the message.
-pub(crate) async fn print(api: SocketAddr, fleet: &Fleet, started: Outcome) {
+pub(crate) async fn print(scheme: &str, api: SocketAddr, fleet: &Fleet, started: Outcome) {
     match started.done().await {
         // A closed terminal is not an error.
-        Ok(()) => drop(std::io::stdout().write_all(text(api, &fleet.now()).as_bytes())),
+        Ok(()) => drop(std::io::stdout().write_all(text(scheme, api, &fleet.now()).as_bytes())),
         Err(failure) => tracing::error!(error = %failure, "the services could not be started"),
     }
 }
@@ -26,16 +26,17 @@ pub(crate) fn print_token(token: &Secret<String>) {
     }
 }
 
-fn text(api: SocketAddr, now: &Now) -> String {
+/// Returns the message. Its examples use plain HTTP, which works on this machine even with TLS.
+fn text(scheme: &str, api: SocketAddr, now: &Now) -> String {
     let router = SocketAddr::new(api.ip(), now.router_port);
     let qwen = SocketAddr::new(api.ip(), now.qwen_port);
     format!(
         r#"
 Signalbox is running.
 
-  api-server       http://{api}        control: providers, models, settings, the request log
-  provider-router  http://{router}/v1     point your OpenAI client here
-  qwen-proxy       http://{qwen}/v1     chat.qwen.ai, after a login
+  api-server       {scheme}://{api}        control: providers, models, settings, the request log
+  provider-router  {scheme}://{router}/v1     point your OpenAI client here
+  qwen-proxy       {scheme}://{qwen}/v1     chat.qwen.ai, after a login
 
 Try it; no key is needed:
 

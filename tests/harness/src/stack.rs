@@ -66,8 +66,10 @@ impl StackBuilder {
         command.args(["--port", "0", "--router-port", "0", "--qwen-port", "0"]);
         command.args(["--autostart", if self.autostart { "true" } else { "false" }]);
         let mut process = Process::spawn("api-server", command, &home);
-        let port = process.line_after("API Server listening on http://127.0.0.1:").await;
-        let api = Client::new(port.trim().parse().expect("a port")).with_key(self.client_key);
+        // `http://127.0.0.1:PORT`, or `https://…` with TLS.
+        let url = process.line_after("API Server listening on ").await;
+        let port = url.rsplit(':').next().and_then(|port| port.trim().parse().ok());
+        let api = Client::new(port.expect("a port")).with_key(self.client_key);
         let stack = Stack { process, api, home, client_key: self.client_key };
         if self.autostart {
             stack.running().await;

@@ -17,7 +17,7 @@ use crate::variables::received::received;
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Top-level keys of the sections that all programs share.
-const COMMON: [&str; 5] = ["server", "database", "log", "auth", "data_dir"];
+const COMMON: [&str; 6] = ["server", "database", "log", "auth", "tls", "data_dir"];
 
 /// An effective configuration.
 #[derive(Debug)]

@@ -62,6 +62,24 @@ const SETTINGS: &[Setting] = &[
     Setting { flag: None, env: &["ALLOWED_ORIGINS"], key: "server.allowed_origins", read: list },
     Setting { flag: None, env: &["CLIENT_KEYS"], key: "auth.client_keys", read: list },
     Setting {
+        flag: Some(("--unix-socket", |args| args.unix_socket.as_deref())),
+        env: &["UNIX_SOCKET"],
+        key: "server.unix_socket",
+        read: file,
+    },
+    Setting {
+        flag: Some(("--tls-cert", |args| args.tls_cert.as_deref())),
+        env: &["TLS_CERT"],
+        key: "tls.cert",
+        read: file,
+    },
+    Setting {
+        flag: Some(("--tls-key", |args| args.tls_key.as_deref())),
+        env: &["TLS_KEY"],
+        key: "tls.key",
+        read: file,
+    },
+    Setting {
         flag: Some(("--insecure-no-auth", |args| args.insecure_no_auth.then_some("true"))),
         env: &["INSECURE_NO_AUTH"],
         key: "auth.insecure_no_auth",
@@ -124,6 +142,16 @@ fn port(value: &str) -> Result<Value, &'static str> {
 
 fn path(value: &str) -> Result<Value, &'static str> {
     if value.is_empty() { Err("the path of a directory") } else { Ok(Value::from(value)) }
+}
+
+/// Returns an absolute path, because child processes may have another working directory.
+fn file(value: &str) -> Result<Value, &'static str> {
+    const TAKES: &str = "the path of a file";
+    if value.is_empty() {
+        return Err(TAKES);
+    }
+    let path = std::path::absolute(value).map_err(|_| TAKES)?;
+    path.to_str().map(Value::from).ok_or(TAKES)
 }
 
 fn level(value: &str) -> Result<Value, &'static str> {

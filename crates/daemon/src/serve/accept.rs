@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
+#[cfg(unix)]
+use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,10 +18,13 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Size;
+#[cfg(unix)]
+use crate::unix_socket::UnixSocket;
 
 use super::House;
 use super::arrival::RequestBody;
 use super::connection::{self, LAST_CHANCE};
+use super::entry;
 use super::pace::Pace;
 use super::places::Place;
 use super::socket::Socket;
@@ -52,9 +57,20 @@ where
         }
     }
     let admit = |stream: TcpStream, peer: SocketAddr, pace: Arc<Pace>, place: Option<Place>| {
-        let Some(place) = place else { return refuse(&stream) };
+        let Some(place) = place else {
+            return if house.tls.is_none() {
+                refuse(&stream)
+            };
+        };
+        let is_local = is_local(&stream, peer);
         let socket = Socket::new(stream, Arc::clone(&pace), place, house.open.token());
-        house.open.spawn(connection::serve(socket, peer, pace, house.clone(), service.clone()));
+        match &house.tls {
+            Some(tls) => {
+                let (tls, peer) = (Arc::clone(tls), (peer, is_local));
+                house.open.spawn(entry::serve(socket, peer, tls, pace, house.clone(), service.clone()));
+            }
+            None => drop(house.open.spawn(connection::serve(socket, peer, pace, house.clone(), service.clone()))),
+        }
     };
     let mut waiting = FuturesUnordered::new();
     let accepting = async {
@@ -112,6 +128,51 @@ where
         }
     };
     let _ = tokio::time::timeout(LAST_CHANCE, admitting).await;
+}
+
+/// Accepts connections of a Unix socket until draining begins, then closes it. Its clients count as loopback clients.
+#[cfg(unix)]
+pub(super) async fn unix_until_draining<S, B>(socket: Option<UnixSocket>, house: &House, service: &S)
+where
+    S: hyper::service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Some(socket) = socket else { return };
+    let accepting = async {
+        loop {
+            let stream = match socket.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) if concerns_one_connection(&error) => continue,
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections of the Unix socket, trying again");
+                    tokio::time::sleep(BACK_OFF).await;
+                    continue;
+                }
+            };
+            let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let pace = Arc::new(Pace::new(house.timeouts()));
+            let Some(place) = house.places.take(peer.ip(), &pace).await else { continue };
+            let socket = Socket::new(stream, Arc::clone(&pace), place, house.open.token());
+            house.open.spawn(connection::serve(socket, peer, pace, house.clone(), service.clone()));
+        }
+    };
+    tokio::select! {
+        biased;
+        () = house.draining.cancelled() => {}
+        () = accepting => {}
+    }
+}
+
+/// Returns whether the client runs on this machine: both ends of the connection have the same address, or the client has
+/// a loopback address.
+fn is_local(stream: &TcpStream, peer: SocketAddr) -> bool {
+    let peer = peer.ip().to_canonical();
+    peer.is_loopback() || stream.local_addr().is_ok_and(|local| local.ip().to_canonical() == peer)
 }
 
 /// Sends a 503 to a client whose address has too many connections, without waiting.

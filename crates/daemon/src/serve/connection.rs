@@ -11,15 +11,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, sleep};
 
 use super::House;
 use super::arrival::RequestBody;
-use super::exchange;
+use super::exchange::Guard;
 use super::pace::Pace;
-use super::socket::Socket;
 
 /// Maximum size of hyper's read buffer, which it uses for heads and bodies. A smaller one would cost a system call per
 /// few kilobytes.
@@ -39,12 +39,11 @@ enum End {
     Evicted,
 }
 
-/// Serves the requests of one connection. When draining begins, the running exchange is the last one; on an idle
-/// connection, the next one that arrives within [`LAST_CHANCE`].
-pub(super) async fn serve<T, S, B>(socket: Socket<T>, peer: SocketAddr, pace: Arc<Pace>, house: House, service: S)
+/// Serves the requests of one HTTP/1.1 connection.
+pub(super) async fn serve<T, S, B>(stream: T, peer: SocketAddr, pace: Arc<Pace>, house: House, service: S)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: hyper::service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Send + 'static,
     S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -54,8 +53,26 @@ where
     // Keep hyper's default of at most 100 headers, which, unlike a configured number, needs no allocation per request.
     http.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(head).max_buf_size(head.max(BUFFER_BYTES));
 
-    let service = exchange::guard(service, peer, Arc::clone(&pace), &house);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+    let guard = Guard::new(service, peer, &house);
+    let service = service_fn({
+        let pace = Arc::clone(&pace);
+        move |request| guard.answer(request, &pace, None)
+    });
+    let connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    run(connection, |connection| connection.graceful_shutdown(), peer, &pace, &house).await;
+}
+
+/// Drives a connection to its end. When draining begins, the running exchanges are the last ones; on an idle connection,
+/// the next one that arrives within [`LAST_CHANCE`].
+pub(super) async fn run<C>(
+    mut connection: Pin<&mut C>,
+    shut_down: impl Fn(Pin<&mut C>),
+    peer: SocketAddr,
+    pace: &Pace,
+    house: &House,
+) where
+    C: Future<Output = hyper::Result<()>>,
+{
     let mut timer = pin!(pace.timer());
     // Child tokens per connection avoid contention on the lock of a shared token.
     let (draining, evict) = (house.draining.child_token(), house.evict.child_token());
@@ -68,8 +85,12 @@ where
             let chance = chance.get_or_insert_with(|| Box::pin(sleep(LAST_CHANCE)));
             last = pace.is_busy() || chance.as_mut().poll(cx).is_ready();
             if last {
-                connection.as_mut().graceful_shutdown();
+                shut_down(connection.as_mut());
             }
+        }
+        if !last && pace.must_close() {
+            last = true;
+            shut_down(connection.as_mut());
         }
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
             return Poll::Ready(End::Closed(result));

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,14 +16,16 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::service::{Service, service_fn};
+use hyper::service::Service;
 use signalbox_core::openai::ErrorBody;
 use tracing::Instrument;
 
 use super::House;
-use super::arrival::RequestBody;
+use super::arrival::{Arrivals, RequestBody};
 use super::pace::{Busy, Pace};
 use super::path;
+use super::places::Places;
+use crate::config::AccessLog;
 use crate::peer::PeerAddr;
 use crate::request::{AccessEntry, REQUEST_ID, RequestContext};
 
@@ -36,6 +39,8 @@ pin_project_lite::pin_project! {
     pub(super) struct Answer<B> {
         #[pin]
         body: Either<B, Full<Bytes>>,
+        // Tells a multiplexed connection whether the client takes the response.
+        flow: Option<Arc<Flow>>,
         _busy: Busy,
         _access: Option<AccessEntry>,
     }
@@ -44,39 +49,73 @@ pin_project_lite::pin_project! {
 /// Wraps a service: adds the client's address to each request, bounds its body, converts a panic into a 500, joins
 /// doubled slashes in the path, gives each request its context and each response its `x-request-id`, and keeps the pace
 /// informed.
-pub(super) fn guard<S, B>(
+pub(super) struct Guard<S> {
     service: S,
     peer: SocketAddr,
-    pace: Arc<Pace>,
-    house: &House,
-) -> impl Service<
-    Request<Incoming>,
-    Response = Response<Answer<B>>,
-    Error = Infallible,
-    Future = impl Future<Output = Result<Response<Answer<B>>, Infallible>> + Send,
->
-where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Send + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let arrivals = Arc::clone(&house.arrivals);
-    // The slots differ from those of clients only on the sockets of the supervisor.
-    let of_clients = (!Arc::ptr_eq(&house.places, &house.of_clients)).then(|| Arc::clone(&house.of_clients));
-    let access = house.access;
-    service_fn(move |request: Request<Incoming>| {
+    arrivals: Arc<Arrivals>,
+    access: AccessLog,
+    /// The slots of clients, for requests on the sockets of the supervisor.
+    of_clients: Option<Arc<Places>>,
+}
+
+/// Progress of the response to one request of a multiplexed connection.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    /// Whether the connection has a part of the response that it has not sent yet: it asks for the next part when the
+    /// client has room for it.
+    is_handed_over: AtomicBool,
+}
+
+// === impl Flow ===
+
+impl Flow {
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.is_handed_over.load(Relaxed)
+    }
+
+    fn hand_over(&self, is_handed_over: bool) {
+        self.is_handed_over.store(is_handed_over, Relaxed);
+    }
+}
+
+// === impl Guard ===
+
+impl<S> Guard<S> {
+    pub(super) fn new(service: S, peer: SocketAddr, house: &House) -> Self {
+        let is_probe = !Arc::ptr_eq(&house.places, &house.of_clients);
+        Self {
+            service,
+            peer,
+            arrivals: Arc::clone(&house.arrivals),
+            access: house.access,
+            of_clients: is_probe.then(|| Arc::clone(&house.of_clients)),
+        }
+    }
+
+    /// Answers one request; `flow` is that of a multiplexed connection.
+    pub(super) fn answer<B>(
+        &self,
+        request: Request<Incoming>,
+        pace: &Arc<Pace>,
+        flow: Option<Arc<Flow>>,
+    ) -> impl Future<Output = Result<Response<Answer<B>>, Infallible>> + Send + use<S, B>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
         let busy = pace.busy();
-        let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&pace), Arc::clone(&arrivals)));
+        let mut request = request.map(|body| RequestBody::new(body, Arc::clone(pace), Arc::clone(&self.arrivals)));
         path::join_slashes(request.uri_mut());
-        let context = RequestContext::new(access);
+        let context = RequestContext::new(self.access);
         tracing::debug!(parent: context.span(), method = %request.method(), path = request.uri().path(), "request");
-        let mut entry = AccessEntry::begin(&context, request.method(), request.uri(), PeerAddr(peer));
-        request.extensions_mut().insert(PeerAddr(peer));
+        let mut entry = AccessEntry::begin(&context, request.method(), request.uri(), PeerAddr(self.peer));
+        request.extensions_mut().insert(PeerAddr(self.peer));
         request.extensions_mut().insert(context.clone());
         // Any state the panic leaves inconsistent belongs to the service, which is responsible for sharing it safely.
-        let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
-        let full = of_clients.as_ref().is_some_and(|places| places.is_full());
+        let called = catch_unwind(AssertUnwindSafe(|| self.service.call(request)));
+        let full = self.of_clients.as_ref().is_some_and(|places| places.is_full());
         let (id, span) = (context.id(), context.span().clone());
         let answer = async move {
             let answered = match called {
@@ -87,7 +126,8 @@ where
                 Ok(Ok(response)) => response.map(Either::Left),
                 Err(panic) => after_panic(&panic).map(Either::Right),
             };
-            if busy.is_last() {
+            // HTTP/2 has no such header.
+            if busy.is_last() && flow.is_none() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             if full {
@@ -101,10 +141,13 @@ where
             if let Some(entry) = &mut entry {
                 entry.answered(response.status().as_u16());
             }
-            Ok(response.map(|body| Answer { body, _busy: busy, _access: entry }))
+            if let Some(flow) = &flow {
+                flow.hand_over(true);
+            }
+            Ok(response.map(|body| Answer { body, flow, _busy: busy, _access: entry }))
         };
         answer.instrument(span)
-    })
+    }
 }
 
 /// Returns the response for a request whose handler panicked. The hook has already logged the panic and its location.
@@ -127,7 +170,12 @@ where
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        let poll = this.body.poll_frame(cx);
+        if let Some(flow) = this.flow {
+            flow.hand_over(poll.is_ready());
+        }
+        poll
     }
 
     fn is_end_stream(&self) -> bool {

@@ -23,6 +23,9 @@
 //! has [`TO_ANSWER`] to report it to the client. The body of a request that arrived on a connection in `Leaving` has only
 //! [`LAST_BODY`], because another client waits for the slot.
 //!
+//! A connection that carries several requests at the same time (HTTP/2) has the phases `Head`, `Busy`, `Stalled`, `Idle`
+//! and `Leaving` only. Each request has a pace of its own, with the phases `Busy`, `Stalled`, `Body` and `Late`.
+//!
 //! All transitions except two happen while the connection's own task is polled, so checking the state after each poll
 //! misses none. The exceptions are those of [`Pace::make_room`], which wakes that task.
 
@@ -96,6 +99,8 @@ pub(super) struct Pace {
     body_bytes: AtomicU64,
     /// Whether the connection was chosen for eviction just before the present request arrived.
     last: AtomicBool,
+    /// Whether the connection carries several requests at the same time, each of which has a pace of its own.
+    is_multiplexed: AtomicBool,
     /// Waker of the connection's task, for an eviction by another task.
     waker: AtomicWaker,
 }
@@ -120,15 +125,22 @@ impl Pace {
             body_waited: AtomicU64::new(0),
             body_bytes: AtomicU64::new(0),
             last: AtomicBool::new(false),
+            is_multiplexed: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         };
         pace.due_in(timeouts.header);
         pace
     }
 
+    /// Records that the connection carries several requests at the same time (HTTP/2). It is busy while there is any of
+    /// them. Received bytes are often no part of a request, so they do not end the idle phase.
+    pub(super) fn multiplex(&self) {
+        self.is_multiplexed.store(true, Relaxed);
+    }
+
     /// Records received bytes, which start a new head unless a request is in progress.
     pub(super) fn heard(&self) {
-        if self.phase.load(Relaxed) == IDLE && self.change(IDLE, HEAD) {
+        if !self.is_multiplexed.load(Relaxed) && self.phase.load(Relaxed) == IDLE && self.change(IDLE, HEAD) {
             self.due_in(self.timeouts.header);
         }
     }
@@ -202,6 +214,12 @@ impl Pace {
         matches!(self.phase.load(Relaxed), LEAVING | LATE)
     }
 
+    /// Returns `true` if a multiplexed connection has to take no further requests, because it was chosen for eviction just
+    /// before the present ones arrived.
+    pub(super) fn must_close(&self) -> bool {
+        self.is_multiplexed.load(Relaxed) && self.last.load(Relaxed)
+    }
+
     /// Returns a timer for [`poll_overdue`](Self::poll_overdue).
     pub(super) fn timer(&self) -> Sleep {
         sleep_until(self.accepted + self.timeouts.header)
@@ -210,7 +228,8 @@ impl Pace {
     /// Becomes ready when the client has exceeded a timeout. Returns `Pending` without registering a waker while busy,
     /// because the end of a request polls the task anyway.
     pub(super) fn poll_overdue(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.phase.load(Relaxed) == BUSY {
+        // The last request of a multiplexed connection ends in another task.
+        if self.phase.load(Relaxed) == BUSY && !self.is_multiplexed.load(Relaxed) {
             return Poll::Pending;
         }
         // Registered before the phase is loaded again, so that an eviction in between is not missed.
@@ -321,6 +340,9 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.pace.due_in(self.pace.timeouts.idle);
         self.pace.phase.store(IDLE, Relaxed);
+        if self.pace.is_multiplexed.load(Relaxed) {
+            self.pace.waker.wake();
+        }
     }
 }
 

@@ -54,6 +54,10 @@ impl<T> Socket<T> {
     pub(super) const fn new(stream: T, pace: Arc<Pace>, place: Place, open: TaskTrackerToken) -> Self {
         Self { stream, pace, end: End::No, _place: place, _open: open }
     }
+
+    pub(super) const fn get_ref(&self) -> &T {
+        &self.stream
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {

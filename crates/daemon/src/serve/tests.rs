@@ -23,6 +23,7 @@ use crate::peer::PeerAddr;
 
 mod bodies;
 mod half_closed;
+mod tls;
 
 type Body = http_body_util::combinators::BoxBody<Bytes, std::io::Error>;
 

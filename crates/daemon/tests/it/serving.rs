@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 
@@ -102,4 +102,32 @@ fn accepting_resumes_after_descriptor_exhaustion() {
     drop(crowd);
     running.wait_for_log("accepting connections again");
     get(&mut running.connect(), "/hello", "hello");
+}
+
+#[test]
+fn a_unix_socket_serves_beside_the_port_and_is_removed_at_the_end() {
+    let program = Program::new();
+    let path = program.home().join("service.sock");
+    let running = program.arg("--unix-socket").arg(&path).start();
+    get(&mut running.connect(), "/hello", "hello");
+    let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    stream.write_all(b"GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+    running.signal(SIGTERM);
+    let ended = running.ended();
+    assert_eq!(ended.code, Some(0));
+    assert!(!path.exists());
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_named_at_the_start() {
+    let ended = Program::new().arg("--tls-cert=/nowhere/cert.pem").end();
+    assert_eq!(ended.code, Some(64), "{}", ended.stderr);
+    assert!(ended.stderr.contains("tls.cert and tls.key belong together"), "{}", ended.stderr);
+    let ended =
+        Program::new().arg("--port=0").arg("--tls-cert=/nowhere/cert.pem").arg("--tls-key=/nowhere/key.pem").end();
+    assert_eq!(ended.code, Some(78), "{}", ended.stderr);
+    assert!(ended.stderr.contains("/nowhere/cert.pem"), "{}", ended.stderr);
 }

@@ -39,7 +39,7 @@ pub(super) async fn start(command: Start, out: &mut Output) -> anyhow::Result<Ve
     let installation = Installation::read(&command.args)?;
     out.line("Starting Signalbox...");
     if let Some(server) = &installation.running {
-        let url = format!("http://{}", reachable(server.addr));
+        let url = server.url();
         out.line(format!("Server is already running (PID: {})", server.identity.pid));
         out.line(format!("API URL: {url}"));
         return Ok(Verdict::done(facts(&installation, server, "already running")));
@@ -78,7 +78,7 @@ async fn bring_up(mut args: Args, force: &doors::Force, out: &mut Output) -> any
     let mut daemon = Daemon::spawn(&args, &installation)?;
     let record = daemon.ready(&installation).await?;
     let facts = facts(&installation, &record, "started");
-    let url = format!("http://{}", reachable(record.addr));
+    let url = record.url();
     out.line(format!("Server started successfully (PID: {})", record.identity.pid));
     out.line(format!("API URL: {url}"));
     out.line(format!("API Docs: {url}/docs"));
@@ -86,14 +86,15 @@ async fn bring_up(mut args: Args, force: &doors::Force, out: &mut Output) -> any
         && let Some(port) = status["providerRouter"]["port"].as_u64()
     {
         let router = std::net::SocketAddr::new(reachable(record.addr).ip(), u16::try_from(port)?);
-        out.line(format!("OpenAI URL: http://{router}/v1"));
+        let scheme = if record.tls { "https" } else { "http" };
+        out.line(format!("OpenAI URL: {scheme}://{router}/v1"));
     }
     out.line(format!("Logs: {}", installation.log_file().display()));
     Ok(Verdict::new(Code::Done, facts))
 }
 
 fn facts(installation: &Installation, server: &Record, message: &str) -> Value {
-    let url = format!("http://{}", reachable(server.addr));
+    let url = server.url();
     json!({
         "running": true,
         "pid": server.identity.pid,

@@ -9,7 +9,6 @@ use super::usage::{self, Usage};
 use super::{client, ports};
 use crate::config::Args;
 use crate::instance::Record;
-use crate::instance::reachable;
 
 /// Key of each service in the API's status, and its name.
 const SERVICES: [(&str, &str); 2] = [("providerRouter", "provider-router"), ("qwenProxy", "qwen-proxy")];
@@ -50,7 +49,7 @@ async fn running(installation: &Installation, server: &Record, out: &mut Output)
         wanted.and_then(|wanted| pids.iter().position(|pid| *pid == wanted)).map_or_else(Usage::default, |at| usage[at])
     };
 
-    let url = format!("http://{}", reachable(server.addr));
+    let url = server.url();
     let log_file = installation.log_file();
     let own = usage_of(Some(pid));
     out.line(format!("Status: {}", if trouble.is_none() { "RUNNING" } else { "NOT RESPONDING" }));
