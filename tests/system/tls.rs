@@ -48,7 +48,7 @@ async fn all_services_speak_https_and_still_find_each_other() {
         (stack.api.port(), "/api/providers"),
         (router.port(), "/v1/models"),
         // The router forwards this to api-server.
-        (router.port(), "/api/providers"),
+        (router.port(), "/v1/settings"),
         (qwen.port(), "/health"),
     ] {
         assert_eq!(identity.get(port, path).await.unwrap(), 200, "{path}");

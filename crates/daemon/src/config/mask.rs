@@ -3,9 +3,12 @@
 use signalbox_core::secret::{MASK, is_sensitive_key};
 use toml::{Table, Value};
 
+/// Table whose `key` is the path of a file, and no secret.
+const TLS: &str = "tls";
+
 /// Masks every secret: strings under a key that names a secret, and passwords in URLs.
 pub(super) fn mask(table: &mut Table) {
-    for (key, value) in table.iter_mut() {
+    for (key, value) in table.iter_mut().filter(|(key, _)| *key != TLS) {
         mask_value(value, is_sensitive_key(key));
     }
 }
@@ -60,6 +63,8 @@ mod tests {
             [provider]
             headers = { a = "canary-5", b = ["canary-6"] }
             base_url = "http://127.0.0.1:1234/v1"
+            [tls]
+            key = "/etc/tls/server.key"
             "#,
         )
         .unwrap();
@@ -67,6 +72,7 @@ mod tests {
         let text = table.to_string();
         assert!(!text.contains("canary"), "{text}");
         assert!(text.contains("max_tokens = 7") && text.contains("http://127.0.0.1:1234/v1"), "{text}");
+        assert_eq!(table["tls"]["key"].as_str(), Some("/etc/tls/server.key"));
         assert_eq!(
             table["database"]["url"].as_str(),
             Some("postgres://me:***MASKED***@db/x?sslmode=require&password=***MASKED***")

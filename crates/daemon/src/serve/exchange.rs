@@ -64,6 +64,8 @@ pub(super) struct Flow {
     /// Whether the connection has a part of the response that it has not sent yet: it asks for the next part when the
     /// client has room for it.
     is_handed_over: AtomicBool,
+    /// Whether the connection has asked for a part since [`Flow::take_progress`]: the client had room for all before it.
+    has_progressed: AtomicBool,
 }
 
 // === impl Flow ===
@@ -73,7 +75,13 @@ impl Flow {
         self.is_handed_over.load(Relaxed)
     }
 
+    /// Returns whether the connection has asked for a part since the last call.
+    pub(super) fn take_progress(&self) -> bool {
+        self.has_progressed.swap(false, Relaxed)
+    }
+
     fn hand_over(&self, is_handed_over: bool) {
+        self.has_progressed.store(true, Relaxed);
         self.is_handed_over.store(is_handed_over, Relaxed);
     }
 }

@@ -123,10 +123,13 @@ impl Stream {
             if answering.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(false);
             }
+            // A response that always has a next part is handed over after each poll, also if its client reads.
+            let has_progressed = self.flow.take_progress();
+            if has_progressed || !self.flow.is_handed_over() {
+                self.pace.wrote();
+            }
             if self.flow.is_handed_over() {
                 self.pace.stalled();
-            } else {
-                self.pace.wrote();
             }
             self.pace.poll_overdue(timer.as_mut(), cx).map(|()| true)
         })
