@@ -223,9 +223,10 @@ async fn a_target_has_an_authority_and_a_certificate_of_its_own() {
     let trusting = bare.with_tls_files(TlsFiles { ca: ca.clone(), ..TlsFiles::default() });
     let known = bare.with_tls_files(TlsFiles { ca, client_cert, client_key });
     for (target, works) in [(&bare, false), (&trusting, false), (&known, true), (&known, true)] {
+        let reused = client.idle_connections() > 0;
         let asked = client.send(target, get(target, "/"), &NEVER);
         let (answer, _) = tokio::join!(asked, async {
-            if client.idle_connections() > 0 {
+            if reused {
                 return None;
             }
             let stream = acceptor.accept(server.accept().await.0).await.ok()?;
