@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::StatusCode;
-use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::WallClock;
+use signalbox_daemon::clock::unix_ms;
 use signalbox_store::audit::{self, Actor, Filter};
 use signalbox_store::{Page, Store};
 use tokio::sync::mpsc;
