@@ -81,7 +81,7 @@ INSERT INTO sessions (id, chat_id, first_user_message, message_count, created_at
     FROM (SELECT session_id, timestamp FROM original_requests UNION ALL SELECT session_id, timestamp FROM original_responses)
     WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id;
 
-INSERT INTO requests (id, session_id, request_id, timestamp, method, path, openai_request, qwen_request, model, stream,
+INSERT INTO requests (id, session_id, request_id, timestamp, method, path, request_body, upstream_request, model, stream,
         status, source, created_at)
     SELECT asked.id, asked.session_id, asked.request_id, asked.timestamp, asked.method, asked.path, asked.openai_request,
         asked.qwen_request, asked.model, COALESCE(asked.stream, 0) IN (1, 'true'),
@@ -90,7 +90,7 @@ INSERT INTO requests (id, session_id, request_id, timestamp, method, path, opena
     FROM original_requests AS asked LEFT JOIN original_responses AS answered
         ON answered.id = (SELECT MAX(id) FROM original_responses WHERE request_id = asked.id);
 
-INSERT INTO responses (id, timestamp, qwen_response, openai_response, parent_id, completion_tokens, prompt_tokens,
+INSERT INTO responses (id, timestamp, upstream_response, response_body, parent_id, completion_tokens, prompt_tokens,
         total_tokens, finish_reason, error, duration_ms, created_at)
     SELECT request_id, timestamp, qwen_response, openai_response, parent_id, completion_tokens, prompt_tokens, total_tokens,
         finish_reason, error, duration_ms, created_at
@@ -100,7 +100,7 @@ INSERT INTO responses (id, timestamp, qwen_response, openai_response, parent_id,
 
 -- In the current schema, a request has one answer: each further answer, and each answer without a request, gets its own
 -- request.
-INSERT INTO requests (session_id, request_id, timestamp, method, path, openai_request, qwen_request, model, stream, status,
+INSERT INTO requests (session_id, request_id, timestamp, method, path, request_body, upstream_request, model, stream, status,
         source, created_at)
     SELECT answered.session_id, 'response-' || answered.response_id, answered.timestamp, COALESCE(asked.method, 'POST'),
         COALESCE(asked.path, '/v1/chat/completions'), COALESCE(asked.openai_request, 'null'),
@@ -112,7 +112,7 @@ INSERT INTO requests (session_id, request_id, timestamp, method, path, openai_re
         OR answered.id <> (SELECT MAX(id) FROM original_responses WHERE request_id = answered.request_id)
     ORDER BY answered.id;
 
-INSERT INTO responses (id, timestamp, qwen_response, openai_response, parent_id, completion_tokens, prompt_tokens,
+INSERT INTO responses (id, timestamp, upstream_response, response_body, parent_id, completion_tokens, prompt_tokens,
         total_tokens, finish_reason, error, duration_ms, created_at)
     SELECT made.id, answered.timestamp, answered.qwen_response, answered.openai_response, answered.parent_id,
         answered.completion_tokens, answered.prompt_tokens, answered.total_tokens, answered.finish_reason, answered.error,
@@ -125,7 +125,7 @@ INSERT INTO sessions (id, chat_id, first_user_message, message_count, created_at
         created_at * 1000, created_at * 1000, 'router'
     FROM original_request_logs WHERE request_id NOT IN (SELECT request_id FROM requests);
 
-INSERT INTO requests (session_id, request_id, timestamp, method, path, openai_request, qwen_request, model, stream, status,
+INSERT INTO requests (session_id, request_id, timestamp, method, path, request_body, upstream_request, model, stream, status,
         provider_id, source, created_at)
     SELECT 'request-log-' || request_id, request_id, created_at * 1000, method, endpoint, COALESCE(request_body, 'null'),
         'null', COALESCE(CASE WHEN json_valid(request_body) THEN json_extract(request_body, '$.model') END, 'unknown'),
@@ -135,7 +135,7 @@ INSERT INTO requests (session_id, request_id, timestamp, method, path, openai_re
         provider, 'router', created_at * 1000
     FROM original_request_logs WHERE request_id NOT IN (SELECT request_id FROM requests) ORDER BY id;
 
-INSERT INTO responses (id, timestamp, openai_response, error, duration_ms, status_code, provider_id, created_at)
+INSERT INTO responses (id, timestamp, response_body, error, duration_ms, status_code, provider_id, created_at)
     SELECT made.id, made.timestamp + COALESCE(logged.duration_ms, 0), logged.response_body, logged.error, logged.duration_ms,
         logged.status_code, logged.provider, made.timestamp
     FROM original_request_logs AS logged JOIN requests AS made ON made.request_id = logged.request_id

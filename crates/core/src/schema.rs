@@ -1,7 +1,14 @@
 //! Row types of all tables, in the order in which the tables depend on each other.
 //!
-//! Times are Unix milliseconds in UTC (`*_at`, `timestamp`) unless a field says otherwise. Identifiers are text. The
-//! columns of the Node.js version keep their names, so that an existing file can be migrated in place.
+//! Times are Unix milliseconds in UTC (`*_at`, `timestamp`) unless a field says otherwise. Identifiers are text. Fields
+//! are named like their columns. The REST API has other names for four of them, those of the Node.js version:
+//!
+//! | column | REST field |
+//! | --- | --- |
+//! | `requests.request_body` | `openai_request` |
+//! | `requests.upstream_request` | `qwen_request` |
+//! | `responses.response_body` | `openai_response` |
+//! | `responses.upstream_response` | `qwen_response` |
 
 mod audit;
 mod models;

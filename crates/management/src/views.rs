@@ -145,8 +145,8 @@ impl From<Request> for LoggedRequest {
             stream: row.stream,
             status: row.status.as_str(),
             provider_id: row.provider_id,
-            openai_request: as_json(row.openai_request),
-            qwen_request: as_json(row.qwen_request),
+            openai_request: as_json(row.request_body),
+            qwen_request: as_json(row.upstream_request),
             created_at: row.created_at,
         }
     }
@@ -162,8 +162,8 @@ impl From<Response> for LoggedResponse {
             session_id: row.session_id,
             response_id: row.response_id,
             timestamp: row.timestamp,
-            qwen_response: row.qwen_response.map(as_json),
-            openai_response: row.openai_response.map(as_json),
+            qwen_response: row.upstream_response.map(as_json),
+            openai_response: row.response_body.map(as_json),
             parent_id: row.parent_id,
             completion_tokens: row.completion_tokens,
             prompt_tokens: row.prompt_tokens,

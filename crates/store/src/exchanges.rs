@@ -59,12 +59,12 @@ pub struct Begun {
     /// Whether a stream was requested.
     pub stream: bool,
     /// The body as the client sent it.
-    pub openai_request: Arc<str>,
+    pub request_body: Arc<str>,
     /// The first user message of the conversation, truncated by the caller to 4096 characters.
     pub first_user_message: String,
     /// The conversation that the exchange belongs to.
     pub session: SessionRef,
-    /// The part that `openai_request` shares with the body of an earlier request, if known.
+    /// The part that `request_body` shares with the body of an earlier request, if known.
     pub base: Option<Base>,
     /// The service that answers the request.
     pub source: Source,
@@ -93,7 +93,7 @@ pub struct Ended {
     /// The body sent to the provider, if it differs from the client's body.
     pub upstream_request: Option<String>,
     /// The answer as one `chat.completion`, or the error.
-    pub openai_response: Option<String>,
+    pub response_body: Option<String>,
     /// Token counts, as reported by the provider.
     pub usage: Option<Usage>,
     /// `stop`, `length`, `tool_calls`, `content_filter`; `error` if there was no answer.
@@ -142,7 +142,7 @@ pub async fn probe(store: &Store) -> Result<(), Error> {
         path: "/".to_owned(),
         model: "probe".to_owned(),
         stream: false,
-        openai_request: "{}".into(),
+        request_body: "{}".into(),
         first_user_message: String::new(),
         session: SessionRef::Opens,
         base: None,

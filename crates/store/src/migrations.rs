@@ -76,6 +76,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0009_qwen_proxy_address.sql"),
         postgres: include_str!("../../../migrations/postgres/0009_qwen_proxy_address.sql"),
     },
+    Version {
+        number: 10,
+        name: "neutral columns",
+        sqlite: include_str!("../../../migrations/sqlite/0010_neutral_columns.sql"),
+        postgres: include_str!("../../../migrations/postgres/0010_neutral_columns.sql"),
+    },
 ];
 
 /// The table in which sqlx records the applied versions.

@@ -147,15 +147,15 @@ async fn excerpts(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>,
         reader.fetch_starts(tx).await?;
         requests.extend(group.into_iter().map(|(mut request, pieces, upstream)| {
             let own = match pieces {
-                None => Some(Start::of_column(std::mem::take(&mut request.openai_request))),
+                None => Some(Start::of_column(std::mem::take(&mut request.request_body))),
                 Some(pieces) => reader.start(pieces, None),
             };
-            request.qwen_request = match upstream {
-                None => Start::of_column(std::mem::take(&mut request.qwen_request)).excerpt(),
+            request.upstream_request = match upstream {
+                None => Start::of_column(std::mem::take(&mut request.upstream_request)).excerpt(),
                 Some(None) => Start::hidden().excerpt(),
                 Some(Some(pieces)) => shown(reader.start(pieces, own.as_ref())),
             };
-            request.openai_request = shown(own);
+            request.request_body = shown(own);
             request
         }));
     }
@@ -180,13 +180,13 @@ async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>, Er
     reader.fetch(tx).await?;
     let whole = |(mut request, pieces, upstream): (Request, _, _)| {
         let own = match pieces {
-            None => Some(std::mem::take(&mut request.openai_request)),
+            None => Some(std::mem::take(&mut request.request_body)),
             Some(pieces) => reader.text(pieces, None),
         };
         if let Some(pieces) = upstream {
-            request.qwen_request = reader.text(pieces, own.as_deref()).unwrap_or_else(|| GONE.to_owned());
+            request.upstream_request = reader.text(pieces, own.as_deref()).unwrap_or_else(|| GONE.to_owned());
         }
-        request.openai_request = own.unwrap_or_else(|| GONE.to_owned());
+        request.request_body = own.unwrap_or_else(|| GONE.to_owned());
         request
     };
     Ok(rows.into_iter().map(whole).collect())
@@ -216,8 +216,8 @@ pub(crate) fn piece(filter: &Filter, page: Page) -> Statement<'_> {
     // One more character of each body than a list shows, to tell whether the body is longer.
     let head = "SELECT requests.id, requests.session_id, requests.request_id, requests.timestamp, requests.method,
              requests.path, requests.model, requests.stream, requests.status, requests.provider_id, requests.created_at,
-             substr(requests.openai_request, 1, 8193) AS openai_request,
-             substr(requests.qwen_request, 1, 8193) AS qwen_request,
+             substr(requests.request_body, 1, 8193) AS request_body,
+             substr(requests.upstream_request, 1, 8193) AS upstream_request,
              requests.pieces, substr(requests.upstream_pieces, 1, 65536) AS upstream_pieces,
              responses.id AS response, responses.finish_reason, responses.total_tokens, responses.duration_ms,
              responses.status_code, responses.error

@@ -22,8 +22,8 @@ const LISTED: &str = "SELECT responses.id, responses.id AS request_id, responses
          responses.completion_tokens, responses.prompt_tokens, responses.total_tokens, responses.finish_reason, responses.error,
          responses.duration_ms, responses.first_byte_ms, responses.status_code, responses.provider_id, responses.attempts,
          responses.truncated, responses.created_at, responses.in_bodies,
-         substr(responses.qwen_response, 1, 8193) AS qwen_response,
-         substr(responses.openai_response, 1, 8193) AS openai_response,
+         substr(responses.upstream_response, 1, 8193) AS upstream_response,
+         substr(responses.response_body, 1, 8193) AS response_body,
          requests.session_id, requests.request_id AS response_id
      FROM responses JOIN requests ON requests.id = responses.id WHERE responses.id IN ";
 
@@ -32,7 +32,7 @@ const EXCERPTS_AT_ONCE: usize = 16;
 
 /// The statement of [`lengths`].
 const SIZES: (&str, usize, &str) = (
-    "SELECT id, timestamp, in_bodies, CAST(COALESCE(length(openai_response), 0) AS BIGINT) AS length
+    "SELECT id, timestamp, in_bodies, CAST(COALESCE(length(response_body), 0) AS BIGINT) AS length
      FROM responses WHERE id IN (VALUES ",
     1,
     ")",
@@ -179,11 +179,11 @@ async fn excerpts(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>
         reader.fetch_starts(tx).await?;
         responses.extend(group.into_iter().map(|Kept { mut response, in_bodies }| {
             let column = |text: Option<String>| text.map(|text| Start::of_column(text).excerpt());
-            response.qwen_response = column(response.qwen_response);
-            response.openai_response = if in_bodies {
+            response.upstream_response = column(response.upstream_response);
+            response.response_body = if in_bodies {
                 reader.answer_start(response.request_id, response.timestamp).map(Start::excerpt)
             } else {
-                column(response.openai_response)
+                column(response.response_body)
             };
             response
         }));

@@ -68,7 +68,7 @@ impl Kept {
     /// Removes texts from an exchange that must not be logged. Numbers, names and the finish reason remain.
     pub fn prune(self, exchange: &mut Exchange) {
         if !self.requests {
-            exchange.begun.openai_request = "null".into();
+            exchange.begun.request_body = "null".into();
             exchange.begun.first_user_message.clear();
         }
         let Some(ended) = &mut exchange.ended else { return };
@@ -76,7 +76,7 @@ impl Kept {
             ended.upstream_request = None;
         }
         if !self.responses {
-            ended.openai_response = None;
+            ended.response_body = None;
         }
         // The site quotes the request in its error messages.
         if self != Self::ALL && ended.error.is_some() {

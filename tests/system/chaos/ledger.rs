@@ -48,9 +48,9 @@ impl Ledger {
                 continue;
             };
             assert_eq!((request.status, request.stream), (RequestStatus::Completed, seen.stream), "{}", seen.id);
-            assert_eq!(hash(request.openai_request.as_str()), seen.request, "{} requested something else", seen.id);
+            assert_eq!(hash(request.request_body.as_str()), seen.request, "{} requested something else", seen.id);
             // If the disk was full, a row may lack its answer.
-            match response.as_ref().filter(|response| response.openai_response.is_some()) {
+            match response.as_ref().filter(|response| response.response_body.is_some()) {
                 Some(response) => seen.compare(response),
                 None => missing.push(&seen.id),
             }
@@ -82,7 +82,7 @@ impl Ledger {
 impl Seen {
     /// Compares an answer with its row.
     fn compare(&self, row: &Response) {
-        let text = row.openai_response.as_deref().unwrap();
+        let text = row.response_body.as_deref().unwrap();
         let gist = Gist::of_whole(&serde_json::from_str::<Value>(text).unwrap());
         let found = if self.stream { hash(&gist) } else { hash(text.as_bytes()) };
         assert_eq!(found, self.answer, "{} is not what the client saw: {text}", self.id);

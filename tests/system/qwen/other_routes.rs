@@ -73,7 +73,7 @@ async fn disabled_logging_takes_effect_soon() {
     let both = "INSERT INTO settings (key, value, updated_at)
                 VALUES ('logging.logRequests', 'false', 1), ('logging.logResponses', 'false', 1)";
     sqlx::query(both).execute(&mut database).await.unwrap();
-    let newest = "SELECT openai_request, qwen_request, first_user_message, finish_reason, openai_response
+    let newest = "SELECT request_body, upstream_request, first_user_message, finish_reason, response_body
                   FROM requests JOIN sessions ON sessions.id = session_id JOIN responses ON responses.id = requests.id
                   ORDER BY requests.id DESC LIMIT 1";
     type Row = (String, String, String, Option<String>, Option<String>);

@@ -16,9 +16,9 @@ pub struct Request {
     /// `/v1/chat/completions`.
     pub path: String,
     /// The body as the client sent it.
-    pub openai_request: String,
-    /// The body as sent to the provider, if it differs; `null` otherwise. The name comes from the Node.js version.
-    pub qwen_request: String,
+    pub request_body: String,
+    /// The body as sent to the provider, if it differs; `null` otherwise.
+    pub upstream_request: String,
     /// The requested model.
     pub model: String,
     /// Whether a stream was requested.

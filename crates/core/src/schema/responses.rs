@@ -13,10 +13,10 @@ pub struct Response {
     pub response_id: String,
     /// When the answer ended.
     pub timestamp: i64,
-    /// The provider's answer, if it is kept separately from `openai_response`. The name comes from the Node.js version.
-    pub qwen_response: Option<String>,
+    /// The provider's answer, if it is stored separately from `response_body`. Only the Node.js version stored any.
+    pub upstream_response: Option<String>,
     /// The answer as one `chat.completion`, rebuilt if it was streamed; or the error.
-    pub openai_response: Option<String>,
+    pub response_body: Option<String>,
     /// See [`super::Session::parent_id`].
     pub parent_id: Option<String>,
     /// Tokens of the answer, as reported by the provider.

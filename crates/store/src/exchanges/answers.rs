@@ -12,7 +12,7 @@ use crate::transaction::Transaction;
 pub(super) struct Answers<'a>(Rows<'a>);
 
 const INSERT: (&str, usize, &str) = (
-    "INSERT INTO responses (id, timestamp, openai_response, in_bodies, completion_tokens, prompt_tokens, total_tokens,
+    "INSERT INTO responses (id, timestamp, response_body, in_bodies, completion_tokens, prompt_tokens, total_tokens,
          finish_reason, error, duration_ms, first_byte_ms, status_code, provider_id, attempts, truncated, created_at)
      VALUES ",
     16,
@@ -29,7 +29,7 @@ impl<'a> Answers<'a> {
 
     /// Adds the answer to a request that has no answer yet.
     pub(super) fn add(&mut self, bodies: &mut Writer<'a>, id: i64, ended: &'a Ended) {
-        let text = ended.openai_response.as_deref().map(without_nul);
+        let text = ended.response_body.as_deref().map(without_nul);
         let in_bodies = text.as_ref().is_some_and(|text| bodies.answer(id, ended.ended_at, text));
         self.0.push([
             id.into(),

@@ -37,16 +37,16 @@ struct Place<'a> {
 struct Id(i64);
 
 const BEGIN: (&str, usize, &str) = (
-    "INSERT INTO requests (id, request_id, session_id, timestamp, method, path, openai_request, pieces, qwen_request,
+    "INSERT INTO requests (id, request_id, session_id, timestamp, method, path, request_body, pieces, upstream_request,
          upstream_pieces, model, stream, status, provider_id, source, created_at) VALUES ",
     16,
     "",
 );
 
 pub(crate) const END: (&str, usize, &str) = (
-    "WITH ended (id, status, provider_id, qwen_request, upstream_pieces) AS (VALUES ",
+    "WITH ended (id, status, provider_id, upstream_request, upstream_pieces) AS (VALUES ",
     5,
-    ") UPDATE requests SET status = ended.status, provider_id = ended.provider_id, qwen_request = ended.qwen_request,
+    ") UPDATE requests SET status = ended.status, provider_id = ended.provider_id, upstream_request = ended.upstream_request,
          upstream_pieces = ended.upstream_pieces
      FROM ended WHERE requests.id = ended.id",
 );
@@ -154,7 +154,7 @@ async fn numbers(tx: &mut Transaction, count: usize) -> Result<Vec<i64>, Error> 
 /// the same values.
 fn begin<'a>(rows: &mut Rows<'a>, bodies: &mut Writer<'a>, entry: &'a Entry<'a>, place: &'a Place<'a>) {
     let Entry { uuid, begun, ended } = entry;
-    let text = without_nul(&begun.openai_request);
+    let text = without_nul(&begun.request_body);
     let upstream = upstream(&text, *ended);
     let body = bodies.request((place.id, uuid), begun.received_at, text, begun.base.as_ref());
     rows.push([
@@ -178,7 +178,7 @@ fn begin<'a>(rows: &mut Rows<'a>, bodies: &mut Writer<'a>, entry: &'a Entry<'a>,
 }
 
 fn end<'a>(rows: &mut Rows<'a>, id: i64, begun: &'a Begun, ended: &'a Ended) {
-    let upstream = upstream(&without_nul(&begun.openai_request), Some(ended));
+    let upstream = upstream(&without_nul(&begun.request_body), Some(ended));
     rows.push([
         id.into(),
         ended.status.as_str().into(),
@@ -197,7 +197,7 @@ fn upstream<'a>(body: &str, ended: Option<&'a Ended>) -> Body<'a> {
 impl<'a> Entry<'a> {
     /// Returns the request whose body this one repeats. A short body is always stored whole.
     fn base(&self) -> Option<&'a str> {
-        let long = is_long(self.begun.openai_request.len());
+        let long = is_long(self.begun.request_body.len());
         self.begun.base.as_ref().filter(|_| long).map(|base| &*base.request_id)
     }
 

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqlitePool;
 use super::*;
 use crate::exchanges::{self, Begun, Exchange, SessionRef, Source};
 use crate::requests::{self, RequestKey};
-use crate::{Kind, Page, Sealer, Store, credentials, provider_configs};
+use crate::{Kind, Page, Sealer, Store, credentials, provider_configs, responses};
 
 /// A column, which must be equal in both databases.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,10 +92,10 @@ async fn check_old_rows(url: &str) {
     let store = Store::open(url).await.unwrap();
     let (request, response) = requests::get(&store, &RequestKey::Uuid("r".to_owned())).await.unwrap();
     assert_eq!((request.id, request.status), (7, RequestStatus::Completed));
-    assert_eq!((&*request.openai_request, &*request.qwen_request), ("asked", "sent"));
+    assert_eq!((&*request.request_body, &*request.upstream_request), ("asked", "sent"));
     let response = response.unwrap();
     assert_eq!((response.request_id, &*response.session_id, response.timestamp), (7, "s", 2));
-    assert_eq!(response.openai_response.as_deref(), Some("answered"));
+    assert_eq!(response.response_body.as_deref(), Some("answered"));
     assert_eq!(requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap().total, 1);
 
     let begun = Begun {
@@ -105,7 +105,7 @@ async fn check_old_rows(url: &str) {
         path: "/v1/chat/completions".to_owned(),
         model: "m".to_owned(),
         stream: false,
-        openai_request: "{}".into(),
+        request_body: "{}".into(),
         first_user_message: "hi".to_owned(),
         session: SessionRef::Continues("how-it-began".to_owned()),
         base: None,
@@ -145,6 +145,77 @@ async fn the_rows_of_an_older_postgres_are_kept() {
     make_old(Transaction::Postgres(pool.begin().await.unwrap())).await;
     pool.close().await;
     check_old_rows(&url).await;
+}
+
+/// A request and its answer in the format of version 9, with a value in each column that version 10 renames.
+const ROWS_OF_9: [&str; 3] = [
+    "INSERT INTO sessions (id, chat_id, first_user_message, created_at, last_accessed, expires_at)
+     VALUES ('s', 's', 'hi', 1, 1, 9)",
+    "INSERT INTO requests (id, session_id, request_id, timestamp, method, path, openai_request, qwen_request, model,
+         stream, status, created_at)
+     VALUES (7, 's', 'r', 1, 'POST', '/v1/chat/completions', 'asked', 'sent', 'm', TRUE, 'completed', 1),
+            (8, 's', 'q', 2, 'POST', '/v1/chat/completions', '{}', 'null', 'm', FALSE, 'pending', 2)",
+    "INSERT INTO responses (id, timestamp, openai_response, qwen_response, created_at)
+     VALUES (7, 2, 'answered', 'received', 2)",
+];
+
+async fn make_9(mut tx: Transaction) {
+    apply(&mut tx, &VERSIONS[..9]).await.unwrap();
+    for row in ROWS_OF_9 {
+        tx.execute(Statement::new(row)).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn check_rows_of_9(url: &str) {
+    let store = Store::open(url).await.unwrap();
+    let (request, response) = requests::get(&store, &RequestKey::Uuid("r".to_owned())).await.unwrap();
+    assert_eq!((&*request.request_body, &*request.upstream_request), ("asked", "sent"));
+    let response = response.unwrap();
+    assert_eq!(response.response_body.as_deref(), Some("answered"));
+    assert_eq!(response.upstream_response.as_deref(), Some("received"));
+    let (pending, answer) = requests::get(&store, &RequestKey::Id(8)).await.unwrap();
+    assert_eq!((&*pending.request_body, &*pending.upstream_request, answer), ("{}", "null", None));
+
+    let listed = requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap().items;
+    assert_eq!(listed.into_iter().map(|(row, _)| row).collect::<Vec<_>>(), [pending, request]);
+    let listed = responses::list(&store, &responses::Filter::default(), Page::ALL).await.unwrap().items;
+    assert_eq!(listed, [response]);
+
+    let columns = columns(&store).await;
+    let names = |table: &str| -> Vec<&str> {
+        columns.iter().filter(|column| column.table == table).map(|column| &*column.name).collect()
+    };
+    for (table, old, new) in [
+        ("requests", "openai_request", "request_body"),
+        ("requests", "qwen_request", "upstream_request"),
+        ("responses", "openai_response", "response_body"),
+        ("responses", "qwen_response", "upstream_response"),
+    ] {
+        let names = names(table);
+        assert!(names.contains(&new) && !names.contains(&old), "{table}: {names:?}");
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn version_10_renames_the_columns_of_a_sqlite_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/test.db", directory.path().display());
+    let pool = SqlitePool::connect(&format!("{url}?mode=rwc")).await.unwrap();
+    make_9(Transaction::Sqlite(pool.begin().await.unwrap().into())).await;
+    pool.close().await;
+    check_rows_of_9(&url).await;
+}
+
+#[tokio::test]
+async fn version_10_renames_the_columns_of_a_postgres_log() {
+    let Some(postgres) = Postgres::launch().await else { return };
+    let url = postgres.create_database().await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    make_9(Transaction::Postgres(pool.begin().await.unwrap())).await;
+    pool.close().await;
+    check_rows_of_9(&url).await;
 }
 
 async fn columns(store: &Store) -> BTreeSet<Column> {

@@ -130,7 +130,7 @@ async fn candidates(tx: &mut Transaction, filter: &Filter, page: Page) -> Result
             Some(pieces) => length_of(pieces).unwrap_or_default(),
             // The body is in the row, but its length is unknown.
             None if is_cut(&row) => GROUP,
-            None => row.request.openai_request.len(),
+            None => row.request.request_body.len(),
         };
         Candidate { length: length.saturating_add(answer), row, summary }
     };
@@ -157,13 +157,13 @@ async fn read(tx: &mut Transaction, group: &[Candidate]) -> Result<Vec<(String, 
     let answers = whole_responses(tx, answers).await?;
     let mut answers: HashMap<i64, Response> = answers.into_iter().map(|answer| (answer.id, answer)).collect();
     let text = |request: Request| {
-        let answer = answers.remove(&request.id).and_then(|answer| answer.openai_response);
-        (request.openai_request, answer)
+        let answer = answers.remove(&request.id).and_then(|answer| answer.response_body);
+        (request.request_body, answer)
     };
     Ok(whole(tx, rows).await?.into_iter().map(text).collect())
 }
 
 /// Returns whether the column of a body is longer than the part that a list reads.
 fn is_cut(row: &Kept) -> bool {
-    row.request.openai_request.len() > EXCERPT
+    row.request.request_body.len() > EXCERPT
 }

@@ -42,7 +42,7 @@ pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<R
     reader.fetch(tx).await?;
     let whole = |Kept { mut response, in_bodies }| {
         if in_bodies {
-            response.openai_response = reader.answer(response.request_id, response.timestamp);
+            response.response_body = reader.answer(response.request_id, response.timestamp);
         }
         response
     };
@@ -65,8 +65,8 @@ impl FromRow for Response {
             session_id: row.text("session_id")?,
             response_id: row.text("response_id")?,
             timestamp: row.int("timestamp")?,
-            qwen_response: row.maybe_text("qwen_response")?,
-            openai_response: row.maybe_text("openai_response")?,
+            upstream_response: row.maybe_text("upstream_response")?,
+            response_body: row.maybe_text("response_body")?,
             parent_id: row.maybe_text("parent_id")?,
             completion_tokens: row.maybe_int("completion_tokens")?,
             prompt_tokens: row.maybe_int("prompt_tokens")?,

@@ -53,13 +53,13 @@ fn shown(body: &str) -> String {
 /// Returns a completed request with this body.
 pub(crate) fn asked(id: &str, at: i64, body: &str) -> Exchange {
     let mut exchange = whole(id, at, SessionRef::Opens);
-    exchange.begun.openai_request = body.into();
+    exchange.begun.request_body = body.into();
     exchange
 }
 
 /// Returns a request whose base is another request, with the actual common prefix and suffix.
 pub(crate) fn repeating(id: &str, at: i64, body: &str, base: &Exchange) -> Exchange {
-    let earlier = base.begun.openai_request.as_bytes();
+    let earlier = base.begun.request_body.as_bytes();
     let prefix = earlier.iter().zip(body.as_bytes()).take_while(|(a, b)| a == b).count();
     let rest = (&earlier[prefix..], &body.as_bytes()[prefix..]);
     let suffix = rest.0.iter().rev().zip(rest.1.iter().rev()).take_while(|(a, b)| a == b).count();
@@ -69,7 +69,7 @@ pub(crate) fn repeating(id: &str, at: i64, body: &str, base: &Exchange) -> Excha
 }
 
 pub(crate) async fn body(database: &Database, id: &str) -> String {
-    requests::get(&database.store, &RequestKey::Uuid(id.to_owned())).await.unwrap().0.openai_request
+    requests::get(&database.store, &RequestKey::Uuid(id.to_owned())).await.unwrap().0.request_body
 }
 
 pub(crate) async fn chunks(database: &Database) -> i64 {
@@ -92,13 +92,13 @@ async fn every_shape_is_read_as_it_was_written(database: &Database) {
         let mut exchange = asked(&id, 1, &body);
         let end = exchange.ended.as_mut().unwrap();
         end.upstream_request = Some(format!("{{\"model\":\"é\"}}{body}"));
-        end.openai_response = Some(prose(length, index + 1));
-        let (up, answer) = (end.upstream_request.clone(), end.openai_response.clone());
+        end.response_body = Some(prose(length, index + 1));
+        let (up, answer) = (end.upstream_request.clone(), end.response_body.clone());
         record(store, &[exchange]).await.unwrap();
         let (request, response) = requests::get(store, &RequestKey::Uuid(id.clone())).await.unwrap();
-        assert_eq!((request.openai_request, Some(request.qwen_request)), (body, up));
+        assert_eq!((request.request_body, Some(request.upstream_request)), (body, up));
         let response = response.unwrap();
-        assert_eq!(response.openai_response, answer);
+        assert_eq!(response.response_body, answer);
         assert_eq!(responses::get(store, &ResponseKey::Id(response.id)).await.unwrap(), response);
         assert_eq!(responses::for_request(store, &RequestKey::Uuid(id)).await.unwrap(), response);
     }
@@ -106,12 +106,12 @@ async fn every_shape_is_read_as_it_was_written(database: &Database) {
     let page = Page { limit: 3, offset: 2 };
     let listed = requests::list(store, &Filter::default(), page).await.unwrap().items;
     let expected: Vec<String> = [4, 3, 2].map(|index| shown(&prose(lengths[index], index))).to_vec();
-    assert_eq!(listed.into_iter().map(|(request, _)| request.openai_request).collect::<Vec<_>>(), expected);
+    assert_eq!(listed.into_iter().map(|(request, _)| request.request_body).collect::<Vec<_>>(), expected);
     let listed = responses::list(store, &responses::Filter::default(), Page::ALL).await.unwrap().items;
     assert_eq!(listed.len(), lengths.len());
     for response in listed {
         let index: usize = response.response_id.trim_start_matches('r').parse().unwrap();
-        assert_eq!(response.openai_response, Some(shown(&prose(lengths[index], index + 1))));
+        assert_eq!(response.response_body, Some(shown(&prose(lengths[index], index + 1))));
     }
     check_totals(database).await;
 }
@@ -119,7 +119,7 @@ async fn every_shape_is_read_as_it_was_written(database: &Database) {
 async fn what_conversations_repeat_is_stored_once(database: &Database) {
     let mut turns = vec![asked("0", 1, &prose(100_000, 0))];
     for turn in 1..40 {
-        let said = turns.last().map(|last: &Exchange| last.begun.openai_request.clone()).unwrap();
+        let said = turns.last().map(|last: &Exchange| last.begun.request_body.clone()).unwrap();
         let (history, closing) = said.split_at(cut(&said, 254));
         let body = format!("{history}{}{closing}", prose(turn * 10, turn));
         turns.push(repeating(&turn.to_string(), 1, &body, turns.last().unwrap()));
@@ -130,7 +130,7 @@ async fn what_conversations_repeat_is_stored_once(database: &Database) {
         record(&database.store, std::slice::from_ref(turn)).await.unwrap();
     }
     for turn in &turns {
-        assert_eq!(body(database, &turn.begun.request_id).await, *turn.begun.openai_request);
+        assert_eq!(body(database, &turn.begun.request_id).await, *turn.begun.request_body);
     }
     // The first body, and the new part of each turn unless it is very short.
     let whole = database.number("SELECT CAST(LENGTH(bytes) AS BIGINT) FROM bodies ORDER BY request_id LIMIT 1").await;
@@ -164,7 +164,7 @@ async fn a_base_that_is_gone_or_does_not_fit_is_ignored(database: &Database) {
     ];
     record(&database.store, &batch).await.unwrap();
     for exchange in &batch {
-        assert_eq!(body(database, &exchange.begun.request_id).await, *exchange.begun.openai_request);
+        assert_eq!(body(database, &exchange.begun.request_id).await, *exchange.begun.request_body);
     }
     // Only one request could use its base, and its single new letter needed no chunk.
     assert_eq!(chunks(database).await, 9);
@@ -189,8 +189,8 @@ async fn repetitions_write_nothing_twice(database: &Database) {
     let first = asked("first", 1, &text);
     let mut second = repeating("second", 1, &(text.clone() + &prose(5_000, 2)), &first);
     let end = second.ended.as_mut().unwrap();
-    end.openai_response = Some(prose(6_000, 3));
-    end.upstream_request = Some(second.begun.openai_request.replacen('é', "e", 1));
+    end.response_body = Some(prose(6_000, 3));
+    end.upstream_request = Some(second.begun.request_body.replacen('é', "e", 1));
     let state = async || {
         let (request, response) = requests::get(&database.store, &RequestKey::Uuid("second".to_owned())).await.unwrap();
         (request, response, chunks(database).await)
@@ -200,8 +200,8 @@ async fn repetitions_write_nothing_twice(database: &Database) {
     record(&database.store, &[second.clone(), pending(second.begun.clone()), first.clone()]).await.unwrap();
     let expected = state().await;
     assert_eq!(expected.2, 3);
-    assert_eq!(Some(&expected.0.qwen_request), second.ended.as_ref().unwrap().upstream_request.as_ref());
-    assert_eq!(expected.1.as_ref().unwrap().openai_response, Some(prose(6_000, 3)));
+    assert_eq!(Some(&expected.0.upstream_request), second.ended.as_ref().unwrap().upstream_request.as_ref());
+    assert_eq!(expected.1.as_ref().unwrap().response_body, Some(prose(6_000, 3)));
     for batch in [vec![first.clone()], vec![pending(second.begun.clone()), second.clone()], vec![second, first]] {
         record(&database.store, &batch).await.unwrap();
         assert_eq!(state().await, expected);
@@ -213,14 +213,14 @@ async fn a_nul_in_a_long_body_is_replaced(database: &Database) {
     let clean = asked("clean", 1, &prose(10_000, 1));
     let with_nul = prose(10_000, 1) + "\0" + &prose(5_000, 2);
     let mut odd = repeating("odd", 1, &with_nul, &clean);
-    odd.ended.as_mut().unwrap().openai_response = Some(with_nul.clone());
+    odd.ended.as_mut().unwrap().response_body = Some(with_nul.clone());
     odd.ended.as_mut().unwrap().upstream_request = Some(with_nul.clone());
     let after = repeating("after", 1, &prose(15_000, 1), &odd);
     record(&database.store, &[clean, odd, after]).await.unwrap();
     let expected = with_nul.replace('\0', "\u{fffd}");
     let (request, response) = requests::get(&database.store, &RequestKey::Uuid("odd".to_owned())).await.unwrap();
-    assert_eq!((&request.openai_request, &request.qwen_request), (&expected, &expected));
-    assert_eq!(response.unwrap().openai_response, Some(expected));
+    assert_eq!((&request.request_body, &request.upstream_request), (&expected, &expected));
+    assert_eq!(response.unwrap().response_body, Some(expected));
     assert_eq!(body(database, "after").await, prose(15_000, 1));
 }
 
@@ -240,17 +240,17 @@ async fn what_is_gone_or_damaged_is_null(database: &Database) {
     let first = asked("first", 1, &prose(10_000, 1));
     let mut second = repeating("second", 1, &prose(20_000, 1), &first);
     second.ended.as_mut().unwrap().upstream_request = Some(prose(20_000, 1) + "!");
-    second.ended.as_mut().unwrap().openai_response = Some(prose(5_000, 2));
+    second.ended.as_mut().unwrap().response_body = Some(prose(5_000, 2));
     record(&database.store, &[first, second, asked("other", 1, &prose(5_000, 3))]).await.unwrap();
     let read = async || {
         let (request, response) = requests::get(&database.store, &RequestKey::Uuid("second".to_owned())).await.unwrap();
         let listed = requests::list(&database.store, &Filter::default(), Page::ALL).await.unwrap().items;
         let mut short = request.clone();
-        short.openai_request = shown(&request.openai_request);
-        short.qwen_request = shown(&request.qwen_request);
+        short.request_body = shown(&request.request_body);
+        short.upstream_request = shown(&request.upstream_request);
         assert!(listed.iter().any(|(listed, _)| *listed == short));
-        assert!(listed.iter().any(|(listed, _)| listed.openai_request == prose(5_000, 3)));
-        (request.openai_request, request.qwen_request, response.unwrap().openai_response)
+        assert!(listed.iter().any(|(listed, _)| listed.request_body == prose(5_000, 3)));
+        (request.request_body, request.upstream_request, response.unwrap().response_body)
     };
     assert_eq!(read().await, (prose(20_000, 1), prose(20_000, 1) + "!", Some(prose(5_000, 2))));
     let null = || "null".to_owned();
@@ -306,7 +306,7 @@ fn ask(index: usize, history: &[Exchange], event: &Event) -> Exchange {
     let Some(base) = history.len().checked_sub(1).map(|last| &history[of.min(&last).to_owned()]) else {
         return asked(&id, *at, &prose(20_000, index));
     };
-    let said = &base.begun.openai_request;
+    let said = &base.begun.request_body;
     let (from, to) = (cut(said, *one.max(two)), cut(said, *one.min(two)));
     let body = format!("{}{}{}", &said[..from], prose(*new, index), &said[to..]);
     let body = if body.len() > 60_000 { prose(9_000, index) } else { body };
@@ -314,7 +314,7 @@ fn ask(index: usize, history: &[Exchange], event: &Event) -> Exchange {
     if index.is_multiple_of(3) {
         asked.ended = Some(Ended {
             upstream_request: Some(body.replacen('é', "model", 1)),
-            openai_response: Some(prose(*new, index)),
+            response_body: Some(prose(*new, index)),
             ..ended(at + 1)
         });
     }
@@ -354,7 +354,7 @@ async fn play(database: &Database, events: &[Event]) -> Result<(), String> {
                 let policy = retention::Policy { max_body_bytes: Some(*most), ..retention::Policy::default() };
                 while !retention::step(&database.store, &policy, 0).await.unwrap().done {}
                 // Bodies written before may have been removed; later ones must not be.
-                expected.retain(|_, exchange| exchange.begun.openai_request.len() < 4096);
+                expected.retain(|_, exchange| exchange.begun.request_body.len() < 4096);
                 expected.values_mut().for_each(|exchange| exchange.ended = None);
             }
             Event::Writes(order) => {
@@ -378,12 +378,12 @@ async fn play(database: &Database, events: &[Event]) -> Result<(), String> {
     }
     for (id, exchange) in expected {
         let (request, response) = requests::get(&database.store, &RequestKey::Uuid(id.clone())).await.unwrap();
-        if request.openai_request != *exchange.begun.openai_request {
+        if request.request_body != *exchange.begun.request_body {
             return Err(id);
         }
         let Some(end) = exchange.ended else { continue };
         let upstream = end.upstream_request.unwrap_or_else(|| "null".to_owned());
-        if request.qwen_request != upstream || response.unwrap().openai_response != end.openai_response {
+        if request.upstream_request != upstream || response.unwrap().response_body != end.response_body {
             return Err(id);
         }
     }

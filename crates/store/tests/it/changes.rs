@@ -115,7 +115,7 @@ async fn names_are_swapped(database: &Database) {
 async fn answers_are_counted_by_provider(database: &Database) {
     assert!(activity::by_provider(&database.store).await.unwrap().is_empty());
     let insert = "INSERT INTO sessions (id, chat_id, first_user_message, created_at, last_accessed, expires_at) VALUES ('s', 's', '', 1, 1, 1);
-         INSERT INTO requests (session_id, request_id, timestamp, method, path, openai_request, qwen_request, model, stream, status, created_at)
+         INSERT INTO requests (session_id, request_id, timestamp, method, path, request_body, upstream_request, model, stream, status, created_at)
              VALUES ('s', 'a', 1, 'POST', '/', '{}', 'null', 'm', FALSE, 'completed', 1), ('s', 'b', 1, 'POST', '/', '{}', 'null', 'm', FALSE, 'failed', 1),
                     ('s', 'c', 1, 'POST', '/', '{}', 'null', 'm', FALSE, 'failed', 1);
          INSERT INTO responses (id, timestamp, provider_id, duration_ms, error, created_at)

@@ -3,9 +3,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::{Request, RequestStatus, Response, Session};
-use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef, Source, record};
+use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef, Source, probe, record};
 use signalbox_store::requests::{self, Filter, RequestKey};
-use signalbox_store::{Page, responses, sessions};
+use signalbox_store::{Class, Page, responses, sessions};
 
 use crate::fixture::{Database, on_both};
 
@@ -19,6 +19,7 @@ on_both!(
     nothing_a_client_sends_stops_the_log,
     a_batch_is_all_or_nothing,
     loaders_take_turns,
+    unknown_columns_are_not_the_fault_of_a_row,
 );
 
 pub(crate) fn begun(id: &str, received_at: i64, session: SessionRef) -> Begun {
@@ -29,7 +30,7 @@ pub(crate) fn begun(id: &str, received_at: i64, session: SessionRef) -> Begun {
         path: "/v1/chat/completions".to_owned(),
         model: "m".to_owned(),
         stream: true,
-        openai_request: r#"{"model":"m"}"#.into(),
+        request_body: r#"{"model":"m"}"#.into(),
         first_user_message: format!("hello from {id}"),
         session,
         base: None,
@@ -43,7 +44,7 @@ pub(crate) fn ended(ended_at: i64) -> Ended {
         ended_at,
         provider_id: Some("p".to_owned()),
         upstream_request: None,
-        openai_response: Some("{}".to_owned()),
+        response_body: Some("{}".to_owned()),
         usage: Some(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }),
         finish_reason: Some("stop".to_owned()),
         error: None,
@@ -99,8 +100,8 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
             timestamp: 100,
             method: "POST".to_owned(),
             path: "/v1/chat/completions".to_owned(),
-            openai_request: r#"{"model":"m"}"#.into(),
-            qwen_request: "null".to_owned(),
+            request_body: r#"{"model":"m"}"#.into(),
+            upstream_request: "null".to_owned(),
             model: "m".to_owned(),
             stream: true,
             status: RequestStatus::Completed,
@@ -116,8 +117,8 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
             session_id: "r".to_owned(),
             response_id: "r".to_owned(),
             timestamp: 140,
-            qwen_response: None,
-            openai_response: Some("{}".to_owned()),
+            upstream_response: None,
+            response_body: Some("{}".to_owned()),
             parent_id: None,
             completion_tokens: Some(2),
             prompt_tokens: Some(1),
@@ -155,7 +156,7 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
     exchange.ended = Some(Ended { upstream_request: Some("{\"up\":1}".to_owned()), ..ended(9) });
     record(&database.store, &[exchange]).await.unwrap();
     let (request, _) = read(database, "s").await;
-    assert_eq!((&*request.qwen_request, request.provider_id.as_deref()), ("{\"up\":1}", Some("p")));
+    assert_eq!((&*request.upstream_request, request.provider_id.as_deref()), ("{\"up\":1}", Some("p")));
 }
 
 /// Returns two requests of a named session, recorded in reverse order; a new conversation; one that continues an
@@ -168,7 +169,7 @@ fn story() -> Vec<Exchange> {
         status: RequestStatus::Failed,
         usage: None,
         error: Some("no".to_owned()),
-        openai_response: None,
+        response_body: None,
         finish_reason: Some("error".to_owned()),
         opening_hash: Some("hash-other".to_owned()),
         ..ended(50)
@@ -286,14 +287,14 @@ async fn sessions_of_qwen_proxy_are_not_touched(database: &Database) {
 async fn nothing_a_client_sends_stops_the_log(database: &Database) {
     let mut odd = whole("odd", i64::MAX - 40, SessionRef::Named("na\0med".to_owned()));
     odd.begun.model = "m\0".to_owned();
-    odd.begun.openai_request = "\0\u{10ffff}'\"$1 ?".into();
+    odd.begun.request_body = "\0\u{10ffff}'\"$1 ?".into();
     odd.ended.as_mut().unwrap().error = Some("\0".to_owned());
     let twin = whole("twin", 1, SessionRef::Continues("\0".to_owned()));
     let batch = [odd, twin];
     record(&database.store, &batch).await.unwrap();
     record(&database.store, &batch).await.unwrap();
     let (request, response) = read(database, "odd").await;
-    assert_eq!((&*request.model, &*request.openai_request), ("m\u{fffd}", "\u{fffd}\u{10ffff}'\"$1 ?"));
+    assert_eq!((&*request.model, &*request.request_body), ("m\u{fffd}", "\u{fffd}\u{10ffff}'\"$1 ?"));
     assert_eq!((&*request.session_id, &*response.unwrap().response_id), ("na\u{fffd}med", "odd"));
     assert_eq!(read(database, "twin").await.1.unwrap().response_id, "twin");
 }
@@ -341,4 +342,41 @@ async fn a_request_deleted_concurrently_is_retried() {
         assert!(read(database, "a").await.1.is_some());
     })
     .await;
+}
+
+/// A process of the previous version still runs after a migration has renamed columns. Its caller must not discard the
+/// exchanges.
+async fn unknown_columns_are_not_the_fault_of_a_row(database: &Database) {
+    let exchange = |id: &str| Exchange { begun: begun(id, 100, SessionRef::Opens), ended: Some(ended(1)) };
+    let pending = |id: &str| Exchange { ended: None, ..exchange(id) };
+    // All statements have been prepared.
+    record(&database.store, &[pending("open")]).await.unwrap();
+    record(&database.store, &[exchange("first")]).await.unwrap();
+    database
+        .execute(
+            "ALTER TABLE requests RENAME COLUMN request_body TO a; ALTER TABLE requests RENAME COLUMN upstream_request TO b;
+             ALTER TABLE responses RENAME COLUMN response_body TO c",
+        )
+        .await;
+    for exchange in [exchange("second"), pending("third"), exchange("open")] {
+        for _ in 0..2 {
+            let error = record(&database.store, std::slice::from_ref(&exchange)).await.unwrap_err();
+            assert_ne!(error.class(), Class::Row, "{error}");
+            // The loader sets an exchange aside if the database accepts another one.
+            let error = probe(&database.store).await.unwrap_err();
+            assert_ne!(error.class(), Class::Row, "{error}");
+        }
+    }
+    database
+        .execute(
+            "ALTER TABLE requests RENAME COLUMN a TO request_body; ALTER TABLE requests RENAME COLUMN b TO upstream_request;
+             ALTER TABLE responses RENAME COLUMN c TO response_body",
+        )
+        .await;
+    record(&database.store, &[exchange("second"), exchange("open")]).await.unwrap();
+    for id in ["open", "first", "second"] {
+        let (request, response) = read(database, id).await;
+        assert_eq!((&*request.request_body, request.status), (r#"{"model":"m"}"#, RequestStatus::Completed));
+        assert_eq!(response.unwrap().response_body.as_deref(), Some("{}"));
+    }
 }

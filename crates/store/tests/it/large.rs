@@ -26,13 +26,13 @@ async fn fill(database: &Database, rows: i64) {
              FROM n WHERE i % 10 = 0"
         ),
         format!(
-            "{numbers} INSERT INTO requests (session_id, request_id, timestamp, method, path, openai_request,
-                 qwen_request, model, stream, status, provider_id, created_at)
+            "{numbers} INSERT INTO requests (session_id, request_id, timestamp, method, path, request_body,
+                 upstream_request, model, stream, status, provider_id, created_at)
              SELECT printf('s%08d', MAX(i / 10 * 10, 10)), printf('%08x-0000-7000-8000-%012x', i, i), {at}, 'POST',
                  '/v1/chat/completions', '{{\"model\":\"m\"}}', 'null', 'model-' || (i % 7), i % 2,
                  CASE WHEN i % 50 = 0 THEN 'failed' ELSE 'completed' END, 'provider-' || (i % 3), {at} FROM n"
         ),
-        "INSERT INTO responses (id, timestamp, openai_response, prompt_tokens, completion_tokens, total_tokens,
+        "INSERT INTO responses (id, timestamp, response_body, prompt_tokens, completion_tokens, total_tokens,
              finish_reason, error, duration_ms, provider_id, created_at)
          SELECT id, timestamp + 900, '{}', 10, 20, 30, 'stop', CASE status WHEN 'failed' THEN 'no' END, 900, provider_id,
              timestamp FROM requests ORDER BY id"

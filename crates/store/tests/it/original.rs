@@ -34,6 +34,14 @@ struct Pair {
     ours: &'static str,
 }
 
+/// Columns with another name in the current schema.
+const RENAMED: [(&str, &str); 4] = [
+    ("openai_request", "request_body"),
+    ("qwen_request", "upstream_request"),
+    ("openai_response", "response_body"),
+    ("qwen_response", "upstream_response"),
+];
+
 /// The data that must be equal before and after the import, column by column.
 const PAIRS: &[Pair] = &[
     Pair {
@@ -56,9 +64,9 @@ const PAIRS: &[Pair] = &[
     },
     Pair {
         part: "log",
-        columns: "openai_response, completion_tokens, prompt_tokens, total_tokens, finish_reason, error, duration_ms, timestamp",
+        columns: "openai_response, qwen_response, completion_tokens, prompt_tokens, total_tokens, finish_reason, error, duration_ms, timestamp",
         theirs: "responses ORDER BY openai_response, timestamp",
-        ours: "responses ORDER BY openai_response, timestamp",
+        ours: "responses ORDER BY response_body, timestamp",
     },
     Pair {
         part: "errors",
@@ -98,10 +106,26 @@ const PAIRS: &[Pair] = &[
     },
 ];
 
-async fn seen(path: &Path, state: &State, pick: impl Fn(&Pair) -> &'static str) -> Vec<Vec<String>> {
+// === impl Pair ===
+
+impl Pair {
+    /// Returns the columns and the table before the import.
+    fn theirs(&self) -> (String, &'static str) {
+        (self.columns.to_owned(), self.theirs)
+    }
+
+    /// Returns the same columns and the table after the import.
+    fn ours(&self) -> (String, &'static str) {
+        let renamed = |columns: String, (theirs, ours): &(&str, &str)| columns.replace(theirs, ours);
+        (RENAMED.iter().fold(self.columns.to_owned(), renamed), self.ours)
+    }
+}
+
+async fn seen(path: &Path, state: &State, pick: impl Fn(&Pair) -> (String, &'static str)) -> Vec<Vec<String>> {
     let mut all = Vec::new();
     for pair in PAIRS.iter().filter(|pair| state.has(pair.part)) {
-        all.push(rows(path, pair.columns, pick(pair)).await);
+        let (columns, table) = pick(pair);
+        all.push(rows(path, &columns, table).await);
     }
     all
 }
@@ -112,10 +136,10 @@ async fn every_version_is_imported_without_losing_a_row() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("provider-router.db");
         state.make(&path).await;
-        let before = seen(&path, state, |pair| pair.theirs).await;
+        let before = seen(&path, state, Pair::theirs).await;
         assert!(before.iter().all(|rows| !rows.is_empty()), "{}", state.name);
         let store = Store::open(&url(&path)).await.unwrap_or_else(|error| panic!("{}: {error}", state.name));
-        let after = seen(&path, state, |pair| pair.ours).await;
+        let after = seen(&path, state, Pair::ours).await;
         for (before, after) in before.iter().zip(&after) {
             assert_eq!(before, after, "{}", state.name);
         }
@@ -124,7 +148,7 @@ async fn every_version_is_imported_without_losing_a_row() {
         // The copy contains the old data, and the Node.js version can open it.
         let copy = copies(&path);
         assert_eq!(copy.len(), 1, "{}", state.name);
-        assert_eq!(seen(&copy[0], state, |pair| pair.theirs).await, before, "{}", state.name);
+        assert_eq!(seen(&copy[0], state, Pair::theirs).await, before, "{}", state.name);
 
         // The sums must match the imported log.
         let counted = requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap().total;
@@ -137,7 +161,7 @@ async fn every_version_is_imported_without_losing_a_row() {
         store.close().await;
         Store::open(&url(&path)).await.unwrap().close().await;
         assert_eq!(copies(&path), copy, "{}: imported only once", state.name);
-        assert_eq!(seen(&path, state, |pair| pair.ours).await, after, "{}", state.name);
+        assert_eq!(seen(&path, state, Pair::ours).await, after, "{}", state.name);
     }
 }
 
@@ -167,12 +191,12 @@ async fn values_of_the_nodejs_version_are_interpreted() {
 
     let (answered, answer) = requests::get(&store, &requests::RequestKey::Uuid("uuid-3".to_owned())).await.unwrap();
     assert_eq!((answered.status.as_str(), answered.session_id.is_empty()), ("completed", false));
-    assert_eq!(answer.unwrap().openai_response.unwrap(), r#"{"again":true}"#, "the newest answer");
+    assert_eq!(answer.unwrap().response_body.unwrap(), r#"{"again":true}"#, "the newest answer");
     let (kept, answer) =
         requests::get(&store, &requests::RequestKey::Uuid("response-answer-3".to_owned())).await.unwrap();
     assert_eq!(
-        (kept.openai_request, answer.unwrap().openai_response.unwrap()),
-        (answered.openai_request, r#"{"n":3}"#.to_owned())
+        (kept.request_body, answer.unwrap().response_body.unwrap()),
+        (answered.request_body, r#"{"n":3}"#.to_owned())
     );
     let status = async |uuid: &str| {
         requests::get(&store, &requests::RequestKey::Uuid(uuid.to_owned())).await.unwrap().0.status.as_str()
@@ -289,7 +313,7 @@ async fn three_processes_may_import_it_at_once() {
     let path = directory.path().join("provider-router.db");
     let state = STATES.last().unwrap();
     state.make(&path).await;
-    let before = seen(&path, state, |pair| pair.theirs).await;
+    let before = seen(&path, state, Pair::theirs).await;
     let spawn = |_| {
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "original::as_a_child", "--ignored"])
@@ -304,7 +328,7 @@ async fn three_processes_may_import_it_at_once() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
     assert_eq!(copies(&path).len(), 1);
-    assert_eq!(seen(&path, state, |pair| pair.ours).await, before);
+    assert_eq!(seen(&path, state, Pair::ours).await, before);
     let kinds: BTreeSet<&str> = STATES.iter().map(|state| state.name).collect();
     assert_eq!(kinds.len(), STATES.len());
 }

@@ -34,7 +34,7 @@ async fn run(database: &Database, policy: Policy, now: i64) -> (u64, u64) {
 
 fn long(id: &str, at: i64) -> Exchange {
     let mut exchange = asked(id, at, &prose(10_000, usize::try_from(at / DAY).unwrap()));
-    exchange.ended.as_mut().unwrap().openai_response = Some(prose(5_000, 9));
+    exchange.ended.as_mut().unwrap().response_body = Some(prose(5_000, 9));
     exchange
 }
 
@@ -63,7 +63,7 @@ async fn bodies_go_by_whole_days(database: &Database) {
     assert_eq!((&*body(database, "c").await, body(database, "d").await), ("null", prose(10_000, 2)));
     assert_eq!(ids(database).await, "d c b a");
     let listed = responses::list(&database.store, &responses::Filter::default(), Page::ALL).await.unwrap().items;
-    let answers: Vec<bool> = listed.into_iter().map(|response| response.openai_response.is_some()).collect();
+    let answers: Vec<bool> = listed.into_iter().map(|response| response.response_body.is_some()).collect();
     assert_eq!(answers, [true, false, false, false]);
 }
 
@@ -150,5 +150,5 @@ async fn an_old_answer_does_not_bring_a_body_back(database: &Database) {
     record(&database.store, &[repeating("c", 3, &prose(12_000, 2), &b)]).await.unwrap();
     assert_eq!(body(database, "c").await, prose(12_000, 2));
     let (request, _) = requests::get(&database.store, &requests::RequestKey::Uuid("a".to_owned())).await.unwrap();
-    assert_eq!((request.status, &*request.openai_request), (RequestStatus::Completed, "null"));
+    assert_eq!((request.status, &*request.request_body), (RequestStatus::Completed, "null"));
 }

@@ -36,9 +36,9 @@ async fn what_was_said_is_found_in_every_place_a_body_can_be(database: &Database
     let mut answered = asked("in-its-answer", 4000, &talk(&["?"]));
     let mut long_answer = asked("in-a-long-answer", 5000, &talk(&["?"]));
     let say = |text: &str| Some(json!({"choices": [{"message": {"role": "assistant", "content": text}}]}).to_string());
-    short.ended.as_mut().unwrap().openai_response = say("no");
-    answered.ended.as_mut().unwrap().openai_response = say("Needles!");
-    long_answer.ended.as_mut().unwrap().openai_response = say(&format!("{long} needle"));
+    short.ended.as_mut().unwrap().response_body = say("no");
+    answered.ended.as_mut().unwrap().response_body = say("Needles!");
+    long_answer.ended.as_mut().unwrap().response_body = say(&format!("{long} needle"));
     let off = asked("off", 6000, "null");
     let redacted = asked("redacted", 7000, &talk(&["[6 characters]"]));
     let not_yet = pending(asked("not-answered", 8000, &talk(&["needle"])).begun);

@@ -46,9 +46,9 @@ fn prose(length: usize, seed: usize) -> String {
 
 fn exchange(number: usize, request: String, answer: String) -> Exchange {
     let mut exchange = whole(&id(number), 1_760_000_000_000 + i64::try_from(number).unwrap(), SessionRef::Opens);
-    exchange.begun.openai_request = request.into();
+    exchange.begun.request_body = request.into();
     let ended = exchange.ended.as_mut().unwrap();
-    ended.openai_response = Some(answer);
+    ended.response_body = Some(answer);
     // As random as a real hash.
     let hash = u64::try_from(number).unwrap().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ended.opening_hash = Some(format!("{hash:016x}{hash:048x}"));
@@ -69,7 +69,7 @@ async fn throughput() {
         let mut turns: Vec<Exchange> = Vec::new();
         for number in 0..1000 {
             let fresh = prose(10_000, number);
-            let body = match number.checked_sub(20).map(|base| &turns[base].begun.openai_request) {
+            let body = match number.checked_sub(20).map(|base| &turns[base].begun.request_body) {
                 None => prose(100_000, number),
                 Some(base) => base[..90_000].to_owned() + &fresh,
             };

@@ -244,7 +244,7 @@ impl Intake {
 
     /// Adds a row to the batch. Only the part of its request body that no recent body contains counts as new.
     fn push(&mut self, id: Uuid, mut exchange: Exchange, pins: Vec<SegmentNo>) {
-        let body = &exchange.begun.openai_request;
+        let body = &exchange.begun.request_body;
         let shared = self.recent.find(id, body);
         self.batch_asked += body.len();
         self.batch_bytes += body.len() - shared.map_or(0, |shared| shared.prefix + shared.suffix);

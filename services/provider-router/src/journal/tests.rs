@@ -119,7 +119,7 @@ async fn closing_the_journal_loads_all_records() {
     assert_eq!(rows.len(), 200);
     assert!(rows.iter().all(|(request, response)| {
         let response = response.as_ref().unwrap();
-        request.status == RequestStatus::Completed && response.openai_response.as_ref().unwrap().contains("one two ")
+        request.status == RequestStatus::Completed && response.response_body.as_ref().unwrap().contains("one two ")
     }));
     assert!(!instance_dir(world.dir.path(), "a").exists(), "no file is left after loading");
 }
@@ -142,8 +142,8 @@ async fn a_request_in_flight_is_shown_as_pending() {
     running.finish(Duration::from_secs(60)).await;
     let rows = world.rows().await;
     let (request, response) = one(&rows);
-    assert_eq!((request.status, request.openai_request.as_bytes()), (RequestStatus::Completed, BODY));
-    assert!(response.openai_response.as_ref().unwrap().contains("done"));
+    assert_eq!((request.status, request.request_body.as_bytes()), (RequestStatus::Completed, BODY));
+    assert!(response.response_body.as_ref().unwrap().contains("done"));
 }
 
 /// Simulates a killed process: its files stay, its lock is free, and nothing has been loaded.
@@ -178,7 +178,7 @@ async fn the_next_process_loads_the_journal_of_a_dead_one() {
     assert_eq!(rows.len(), 2);
     assert!(statuses.contains(&RequestStatus::Completed) && statuses.contains(&RequestStatus::Interrupted));
     let interrupted = rows.iter().find(|(request, _)| request.status == RequestStatus::Interrupted).unwrap();
-    assert!(interrupted.1.as_ref().unwrap().openai_response.as_ref().unwrap().contains("half an answer"));
+    assert!(interrupted.1.as_ref().unwrap().response_body.as_ref().unwrap().contains("half an answer"));
     assert!(world.segments("dead").iter().all(|path| path.extension().unwrap() == "damaged"));
 }
 

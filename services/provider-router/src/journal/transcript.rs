@@ -62,10 +62,7 @@ impl Transcript {
             ended_at: end.ended_at,
             provider_id: end.provider_id,
             upstream_request,
-            openai_response: answer
-                .json
-                .map(without_nul)
-                .or_else(|| (!raw.is_empty()).then(|| text(&raw).into_owned())),
+            response_body: answer.json.map(without_nul).or_else(|| (!raw.is_empty()).then(|| text(&raw).into_owned())),
             usage: answer.usage,
             finish_reason: answer.finish_reason.or_else(|| error.is_some().then(|| "error".into())),
             error,
@@ -111,7 +108,7 @@ impl Transcript {
             path: self.begin.path,
             model: without_nul(self.begin.model),
             stream: self.begin.stream,
-            openai_request: self.request,
+            request_body: self.request,
             first_user_message: without_nul(conversation::beginning(first, FIRST_MESSAGE).to_owned()),
             session,
             base: None,
@@ -216,7 +213,7 @@ mod tests {
             let end = End { streamed, summary, truncated: true, ..end(&first, RequestStatus::Completed) };
             let row = first.ended(end, cut.as_bytes().to_vec()).ended.unwrap();
             assert_eq!((row.usage, row.finish_reason.as_deref()), (Some(usage), Some("stop")));
-            assert!(row.openai_response.is_some() && row.truncated);
+            assert!(row.response_body.is_some() && row.truncated);
         }
     }
 
@@ -225,8 +222,8 @@ mod tests {
         let broken = transcript("\0not json");
         let end = End { streamed: false, ..end(&broken, RequestStatus::Failed) };
         let row = broken.ended(end, b"<html>\0\xFF".to_vec());
-        assert_eq!(&*row.begun.openai_request, "\u{FFFD}not json");
-        assert_eq!(row.ended.unwrap().openai_response.unwrap(), "<html>\u{FFFD}\u{FFFD}");
+        assert_eq!(&*row.begun.request_body, "\u{FFFD}not json");
+        assert_eq!(row.ended.unwrap().response_body.unwrap(), "<html>\u{FFFD}\u{FFFD}");
     }
 
     #[test]

@@ -40,8 +40,8 @@ pub(super) fn logged_request(row: &Request) -> Value {
         "timestamp": row.timestamp,
         "method": row.method,
         "path": row.path,
-        "openai_request": as_json(&row.openai_request),
-        "qwen_request": as_json(&row.qwen_request),
+        "openai_request": as_json(&row.request_body),
+        "qwen_request": as_json(&row.upstream_request),
         "model": row.model,
         "stream": row.stream,
         "status": row.status.as_str(),
@@ -57,8 +57,8 @@ pub(super) fn logged_response(row: &Response) -> Value {
         "session_id": row.session_id,
         "response_id": row.response_id,
         "timestamp": row.timestamp,
-        "qwen_response": row.qwen_response.as_deref().map(as_json),
-        "openai_response": row.openai_response.as_deref().map(as_json),
+        "qwen_response": row.upstream_response.as_deref().map(as_json),
+        "openai_response": row.response_body.as_deref().map(as_json),
         "parent_id": row.parent_id,
         "completion_tokens": row.completion_tokens,
         "prompt_tokens": row.prompt_tokens,
@@ -79,4 +79,65 @@ pub(super) fn sums(stats: Stats) -> Value {
         "total_tokens": stats.total_tokens,
         "avg_duration_ms": stats.avg_duration_ms,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use signalbox_core::schema::RequestStatus;
+
+    use super::*;
+
+    #[test]
+    fn fields_keep_the_names_of_the_nodejs_version() {
+        let request = Request {
+            id: 1,
+            session_id: "s".to_owned(),
+            request_id: "r".to_owned(),
+            timestamp: 2,
+            method: "POST".to_owned(),
+            path: "/v1/chat/completions".to_owned(),
+            request_body: r#"{"asked":1}"#.to_owned(),
+            upstream_request: r#"{"sent":1}"#.to_owned(),
+            model: "m".to_owned(),
+            stream: true,
+            status: RequestStatus::Completed,
+            provider_id: None,
+            created_at: 3,
+        };
+        assert_eq!(
+            logged_request(&request),
+            json!({"id": 1, "session_id": "s", "request_id": "r", "timestamp": 2, "method": "POST",
+                "path": "/v1/chat/completions", "openai_request": {"asked": 1}, "qwen_request": {"sent": 1},
+                "model": "m", "stream": true, "status": "completed", "created_at": 3})
+        );
+        let response = Response {
+            id: 1,
+            request_id: 1,
+            session_id: "s".to_owned(),
+            response_id: "r".to_owned(),
+            timestamp: 4,
+            upstream_response: Some("not JSON".to_owned()),
+            response_body: Some(r#"{"answered":1}"#.to_owned()),
+            parent_id: None,
+            completion_tokens: Some(1),
+            prompt_tokens: None,
+            total_tokens: None,
+            finish_reason: Some("stop".to_owned()),
+            error: None,
+            duration_ms: Some(5),
+            first_byte_ms: None,
+            status_code: Some(200),
+            provider_id: None,
+            attempts: 1,
+            truncated: false,
+            created_at: 4,
+        };
+        assert_eq!(
+            logged_response(&response),
+            json!({"id": 1, "request_id": 1, "session_id": "s", "response_id": "r", "timestamp": 4,
+                "qwen_response": "not JSON", "openai_response": {"answered": 1}, "parent_id": null,
+                "completion_tokens": 1, "prompt_tokens": null, "total_tokens": null, "finish_reason": "stop",
+                "error": null, "duration_ms": 5, "created_at": 4})
+        );
+    }
 }

@@ -21,7 +21,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             path: "/v1/chat/completions".to_owned(),
             model: "echo".to_owned(),
             stream: false,
-            openai_request: r#"{"model":"echo","messages":[]}"#.into(),
+            request_body: r#"{"model":"echo","messages":[]}"#.into(),
             first_user_message: "é".repeat(150),
             session: SessionRef::Named("s1".to_owned()),
             base: None,
@@ -32,7 +32,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             ended_at: at + 40,
             provider_id: Some("echo".to_owned()),
             upstream_request: None,
-            openai_response: Some(r#"{"id":"c1"}"#.to_owned()),
+            response_body: Some(r#"{"id":"c1"}"#.to_owned()),
             usage: Some(Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 }),
             finish_reason: Some("stop".to_owned()),
             error: None,
@@ -52,10 +52,10 @@ pub(super) fn failed(request_id: &str, at: i64) -> Exchange {
     exchange.begun.stream = true;
     exchange.begun.model = "gpt".to_owned();
     exchange.begun.session = SessionRef::Named("s2".to_owned());
-    exchange.begun.openai_request = "not JSON".into();
+    exchange.begun.request_body = "not JSON".into();
     if let Some(ended) = &mut exchange.ended {
         ended.status = RequestStatus::Failed;
-        ended.openai_response = None;
+        ended.response_body = None;
         ended.usage = None;
         ended.finish_reason = Some("error".to_owned());
         ended.error = Some("refused".to_owned());

@@ -70,7 +70,7 @@ async fn what_was_said_is_found_page_by_page(site: &Site) {
         .map(|n| {
             let mut exchange = answered(&format!("r{n:02}"), at + n);
             if n % 10 == 5 {
-                exchange.begun.openai_request =
+                exchange.begun.request_body =
                     json!({"messages": [{"role": "user", "content": "Où est le CHAT ?"}]}).to_string().into();
             }
             exchange

@@ -71,7 +71,7 @@ async fn a_request_is_assembled_across_segments_at_any_loader_lag() {
     let rows = world.rows().await;
     let (request, response) = rows.iter().find(|(request, _)| request.request_id == id).unwrap();
     assert_eq!(request.status, RequestStatus::Completed);
-    assert!(response.as_ref().unwrap().openai_response.as_ref().unwrap().contains("whole"));
+    assert!(response.as_ref().unwrap().response_body.as_ref().unwrap().contains("whole"));
 }
 
 #[tokio::test]
@@ -209,6 +209,6 @@ async fn requests_are_cached_within_limits_and_reread_beyond_them() {
     assert_eq!((rows.len(), intake.kept_bytes()), (20, 0));
     for row in rows {
         let n = Uuid::parse_str(&row.begun.request_id).unwrap().as_u128();
-        assert!(row.begun.openai_request.as_bytes() == body(u8::try_from(n).unwrap()), "{n} is another's");
+        assert!(row.begun.request_body.as_bytes() == body(u8::try_from(n).unwrap()), "{n} is another's");
     }
 }
