@@ -168,7 +168,7 @@ impl LoneRouter {
 
 /// Returns the text of the first choice of a recorded answer; empty if the answer is missing or incomplete.
 pub(crate) fn text_of(response: Option<&Response>) -> String {
-    let json = response.and_then(|response| response.openai_response.as_deref()).unwrap_or("null");
+    let json = response.and_then(|response| response.response_body.as_deref()).unwrap_or("null");
     let answer: Value = serde_json::from_str(json).unwrap_or_default();
     answer["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
 }

@@ -62,7 +62,8 @@ pub(crate) async fn open(
         proxy::connect(&mut tcp, proxy, origin).await.map_err(failure_of(proxy))?;
     }
     let connector = tls.of(&origin.files).await;
-    let connector = connector.map_err(|source| Error::TlsFiles { host: origin.host.to_string(), source })?;
+    let connector =
+        connector.map_err(|source| Error::TlsFiles { host: origin.host.to_string(), source: Box::new(source) })?;
     let stream = connector
         .connect(server_name.clone(), tcp)
         .await

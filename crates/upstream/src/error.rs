@@ -80,7 +80,7 @@ pub enum Error {
         /// The host.
         host: String,
         /// The reason.
-        source: ConfigError,
+        source: Box<ConfigError>,
     },
     /// Resolving, connecting and the handshake took too long.
     #[error("no connection within {after:?}")]

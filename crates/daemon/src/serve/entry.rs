@@ -54,7 +54,7 @@ pub(super) async fn serve<S, B>(
         Ok(Some(_)) => {
             let answer = async {
                 // Unread bytes would reset the connection before the client reads the answer.
-                socket.read(&mut [0; 4096]).await?;
+                let _dropped = socket.read(&mut [0; 4096]).await?;
                 socket.write_all(HTTPS_ONLY.as_bytes()).await?;
                 socket.shutdown().await
             };

@@ -213,7 +213,7 @@ async fn an_idle_http2_connection_is_closed_and_one_without_a_request_as_well() 
     timeout(secs(5), connection).await.expect("idle").unwrap().ok();
     let (_sender, connection) = site.http2(1 << 20).await;
     timeout(secs(5), connection).await.expect("without a request").unwrap().ok();
-    while site.house.open.len() > 0 {
+    while !site.house.open.is_empty() {
         sleep(Duration::from_millis(10)).await;
     }
 }
