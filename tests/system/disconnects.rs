@@ -17,7 +17,7 @@ use crate::{
     lone_router::{LoneRouter, text_of},
 };
 
-const AT_ONCE: usize = 50;
+const CONCURRENCY: usize = 50;
 /// Words of an answer that no client reads to its end.
 const WORDS: usize = 100_000;
 
@@ -50,11 +50,11 @@ async fn i12_fc_63_fc_64_many_disconnects_leave_no_resources_behind() {
     let lone = LoneRouter::configured("").await;
     let text: String = (0..WORDS).map(|number| format!("w{number} ")).collect();
     lone.fake.script("m", Turn::says(text.as_str()).delay(Duration::from_millis(1)));
-    let rounds = times("DISCONNECTS", 300).div_ceil(AT_ONCE);
+    let rounds = times("DISCONNECTS", 300).div_ceil(CONCURRENCY);
     for _ in 0..rounds {
         let mut streams = JoinSet::new();
         let mut requests = JoinSet::new();
-        for number in 0..AT_ONCE {
+        for number in 0..CONCURRENCY {
             if number % 5 == 0 {
                 requests.spawn(leaves_a_request(lone.client(), dice.below(400)));
             } else {

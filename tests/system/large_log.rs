@@ -5,7 +5,7 @@ use signalbox_core::schema::RequestStatus;
 use signalbox_harness::{Home, Launch, Stack};
 use signalbox_store::{
     Store,
-    exchanges::{Begun, Ended, Exchange, SessionRef, Source, record},
+    exchanges::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source, record},
 };
 
 const REQUESTS: usize = 12;
@@ -28,7 +28,7 @@ fn exchange(number: usize) -> Exchange {
     let at = 1_760_000_000_000 + i64::try_from(number).unwrap();
     let asked = json!({"model": "m", "messages": [{"role": "user", "content": noise(BODY, 2 * seed)}, {"role": "user", "content": format!("needle {number}.")}]});
     let answer = json!({"id": "x", "choices": [{"index": 0, "message": {"role": "assistant", "content": noise(BODY / 2, 2 * seed + 1)}}]});
-    let begun = Begun {
+    let begun = ExchangeStart {
         request_id: format!("large-{number}"),
         received_at: at,
         method: "POST".to_owned(),
@@ -41,7 +41,7 @@ fn exchange(number: usize) -> Exchange {
         base: None,
         source: Source::Router,
     };
-    let ended = Ended {
+    let ended = ExchangeEnd {
         status: RequestStatus::Completed,
         ended_at: at + 40,
         provider_id: Some("p".to_owned()),

@@ -12,7 +12,7 @@ use tokio::{
 use crate::sdk::{clients, is_installed};
 
 /// Timeout for the requests of about a hundred routes on a busy machine, and for each further request per operation.
-const PATIENCE: Duration = Duration::from_secs(600);
+const RUN_TIMEOUT: Duration = Duration::from_secs(600);
 const PER_CASE: Duration = Duration::from_secs(10);
 
 /// Returns the number of requests for each operation, besides those for boundary values. `SIGNALBOX_CASES=400` makes
@@ -46,7 +46,7 @@ async fn i18_responses_match_the_openapi_document() {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let Ok(output) = timeout(PATIENCE + PER_CASE * cases(), command.output()).await else {
+    let Ok(output) = timeout(RUN_TIMEOUT + PER_CASE * cases(), command.output()).await else {
         panic!("schemathesis hangs")
     };
     let output = output.unwrap();

@@ -151,7 +151,7 @@ impl Talk {
         message
     }
 
-    async fn answer(&self, client: Client, stream: bool) -> openai::Answer {
+    async fn answer(&self, client: Client, stream: bool) -> openai::FoldedAnswer {
         let mut request = json!({"model": self.model, "stream": stream, "messages": self.messages});
         if let Some(tools) = &self.tools {
             request["tools"] = tools.clone();

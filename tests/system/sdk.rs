@@ -16,7 +16,7 @@ use tokio::{
 use crate::{gateway::Gateway, qwen::LoneQwen};
 
 /// Timeout of a script, which makes dozens of requests in sequence.
-const PATIENCE: Duration = Duration::from_secs(120);
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Returns the directory of the client scripts.
 pub(crate) fn clients() -> PathBuf {
@@ -45,7 +45,7 @@ async fn run(script: &str, url: &str, prefix: &str) {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let Ok(output) = timeout(PATIENCE, command.output()).await else { panic!("{script} hangs") };
+    let Ok(output) = timeout(SCRIPT_TIMEOUT, command.output()).await else { panic!("{script} hangs") };
     let output = output.unwrap();
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{script}: {}\n{said}\n{complained}", output.status);

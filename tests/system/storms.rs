@@ -18,7 +18,7 @@ fn commands() -> usize {
 const CALLERS: usize = 10;
 
 /// Interval between two samples.
-const PAUSE: Duration = Duration::from_millis(5);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Returns the inodes of the sockets that listen on a port.
 fn listening(port: u16) -> HashSet<String> {
@@ -74,7 +74,7 @@ async fn storm(stack: &Stack, words: &'static [&'static str]) {
 async fn during(storm: impl Future<Output = ()>, look: impl Fn() -> usize) -> (usize, usize) {
     let (mut samples, mut most) = (0, 0);
     let mut storm = pin!(storm);
-    let mut ticks = tokio::time::interval(PAUSE);
+    let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
     loop {
         tokio::select! {
             () = &mut storm => return (samples, most),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{id, json::Reader};
 
 /// Number of characters of each side of the opening that are hashed. Some clients send answers back truncated.
-const SIGNIFICANT: usize = 120;
+const HASHED_CHARS: usize = 120;
 
 /// UUID namespace that separates the hashes of openings from all other hashes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5169_6e61_6c62_6f78_0000_0000_0000_0001);
@@ -73,16 +73,16 @@ impl Opening {
 /// Returns the hash of an opening, 32 hexadecimal digits: equal for the end of the first turn and for every later turn.
 #[must_use]
 pub fn opening_hash(first_user: &str, first_answer: &str) -> String {
-    id::hash(&NAMESPACE, &[significant(first_user), "\0", significant(first_answer)].concat())
+    id::hash(&NAMESPACE, &[hashed_part(first_user), "\0", hashed_part(first_answer)].concat())
 }
 
-fn significant(text: &str) -> &str {
-    beginning(text.trim(), SIGNIFICANT)
+fn hashed_part(text: &str) -> &str {
+    truncate_chars(text.trim(), HASHED_CHARS)
 }
 
 /// Returns the first `chars` characters of a text, or the whole text if it is shorter.
 #[must_use]
-pub fn beginning(text: &str, chars: usize) -> &str {
+pub fn truncate_chars(text: &str, chars: usize) -> &str {
     // Most texts are short, and no text has more characters than bytes.
     if text.len() <= chars {
         return text;
@@ -173,9 +173,9 @@ mod tests {
     #[test]
     fn a_prefix_is_measured_in_characters() {
         for (chars, text) in [(0, ""), (1, "a"), (2, "aé"), (3, "aé日"), (4, "aé日b"), (9, "aé日b")] {
-            assert_eq!(beginning("aé日b", chars), text);
+            assert_eq!(truncate_chars("aé日b", chars), text);
         }
-        assert_eq!(beginning("abé", 2), "ab");
+        assert_eq!(truncate_chars("abé", 2), "ab");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use serde::de::IgnoredAny;
 
 /// Field that marks a truncated object.
-const MARK: &str = "\"truncated\":true";
+const TRUNCATED_FIELD: &str = "\"truncated\":true";
 
 /// Suffix of a truncated text that is not an object.
-const CUT: &str = "… [truncated]";
+const TRUNCATED_SUFFIX: &str = "… [truncated]";
 
 /// Maximum depth of open containers; deeper objects are shown as text.
 const MAX_DEPTH: usize = 100;
@@ -18,17 +18,17 @@ const MAX_DEPTH: usize = 100;
 /// as text with a mark at its end.
 #[must_use]
 pub fn excerpt(start: &str) -> String {
-    closed(start).unwrap_or_else(|| format!("{start}{CUT}"))
+    close_containers(start).unwrap_or_else(|| format!("{start}{TRUNCATED_SUFFIX}"))
 }
 
 /// Closes the containers and the string that are open where an object was cut; `None` if `start` does not begin an
 /// object.
-fn closed(start: &str) -> Option<String> {
+fn close_containers(start: &str) -> Option<String> {
     if !start.trim_ascii_start().starts_with('{') {
         return None;
     }
-    let Cut { end, in_string, open } = Cut::of(start)?;
-    let mut object = String::with_capacity(end + MARK.len() + 2 * open.len() + 2);
+    let CutPoint { end, in_string, open } = CutPoint::of(start)?;
+    let mut object = String::with_capacity(end + TRUNCATED_FIELD.len() + 2 * open.len() + 2);
     object.push_str(&start[..end]);
     if in_string {
         object.push('"');
@@ -39,14 +39,14 @@ fn closed(start: &str) -> Option<String> {
     if !object.ends_with('{') {
         object.push(',');
     }
-    object.push_str(MARK);
+    object.push_str(TRUNCATED_FIELD);
     object.push('}');
     // The body may have been invalid: only a valid object is returned.
     serde_json::from_str::<IgnoredAny>(&object).is_ok().then_some(object)
 }
 
 /// The offset at which to cut, and the containers that are open there.
-struct Cut {
+struct CutPoint {
     end: usize,
     in_string: bool,
     open: Vec<u8>,
@@ -59,7 +59,7 @@ enum Role {
     Value,
 }
 
-impl Cut {
+impl CutPoint {
     /// Finds the last offset that ends a whole value or lies within the text of a string value.
     fn of(start: &str) -> Option<Self> {
         let bytes = start.as_bytes();
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn other_documents_become_text() {
         for start in ["[1,2", "\"text", "plain", "", "{]", &"{\"a\":".repeat(200)] {
-            assert_eq!(excerpt(start), format!("{start}{CUT}"), "{start}");
+            assert_eq!(excerpt(start), format!("{start}{TRUNCATED_SUFFIX}"), "{start}");
         }
     }
 
@@ -243,7 +243,7 @@ mod tests {
         fn any_text_is_accepted(text in any::<String>(), json in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,60}") {
             for start in [text, json] {
                 let shown = excerpt(&start);
-                prop_assert!(shown.ends_with(CUT) || serde_json::from_str::<Value>(&shown).is_ok());
+                prop_assert!(shown.ends_with(TRUNCATED_SUFFIX) || serde_json::from_str::<Value>(&shown).is_ok());
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Reads single values out of JSON and skips the rest, in one pass and without building a tree.
 //!
 //! Every request and answer is read here, and most of its bytes are text that is skipped. [`Reader`] accepts exactly
-//! the JSON that serde accepts, but does not describe errors; [`why_not`] does. Requests are read strictly. Answers are
-//! read with [`Reader::lenient`], because an odd value must not cost a complete answer.
+//! the JSON that serde accepts, but does not describe errors; [`parse_error`] does. Requests are read strictly. Answers
+//! are read with [`Reader::lenient`], because an odd value must not cost a complete answer.
 
 mod lenient;
 mod text;
@@ -18,8 +18,8 @@ pub use text::{Text, TextBuf};
 const MAX_DEPTH: usize = 128;
 
 /// Number of bytes that are scanned at a time, and the length up to which text is scanned by words.
-const WORD: usize = size_of::<u64>();
-const SHORT: usize = 4 * WORD;
+const WORD_BYTES: usize = size_of::<u64>();
+const SHORT_TEXT_BYTES: usize = 4 * WORD_BYTES;
 
 /// A cursor over a JSON document.
 ///
@@ -43,7 +43,7 @@ struct Quoted<'a> {
 
 /// Returns the reason why `json` could not be read as an object. If it is not JSON, the text is serde's error message.
 #[must_use]
-pub fn why_not(json: &[u8]) -> String {
+pub fn parse_error(json: &[u8]) -> String {
     match serde_json::from_slice::<IgnoredAny>(json) {
         Err(error) => error.to_string(),
         Ok(_) if json.trim_ascii_start().starts_with(b"{") => match Reader::new(json).skip() {
@@ -113,12 +113,12 @@ impl<'a> Reader<'a> {
 
     /// Reads a string and unescapes it.
     pub fn string(&mut self) -> Option<Cow<'a, str>> {
-        self.pass_string()?.read()
+        self.consume_string()?.read()
     }
 
     /// Reads a string that may contain lone surrogates.
     pub fn text(&mut self) -> Option<Text<'a>> {
-        self.pass_string().map(|quoted| quoted.text())
+        self.consume_string().map(|quoted| quoted.text())
     }
 
     /// Reads a string, unescaped, or `null`, which is returned as `Some(None)`.
@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
     /// Skips a value.
     pub fn skip(&mut self) -> Option<()> {
         match self.peek()? {
-            b'"' => self.pass_string().map(|_| ()),
+            b'"' => self.consume_string().map(|_| ()),
             b'{' | b'[' if self.is_too_deep() => self.skip_deep(),
             b'{' => self.members(|_, value| value.skip()),
             b'[' => self.array(Self::skip),
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
             return self.leave(b'}');
         }
         loop {
-            let name = self.pass_string()?;
+            let name = self.consume_string()?;
             self.expect(b':')?;
             each(name, self)?;
             if self.peek()? != b',' {
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
         self.json[self.at..].starts_with(word).then(|| self.at += word.len())
     }
 
-    fn pass_string(&mut self) -> Option<Quoted<'a>> {
+    fn consume_string(&mut self) -> Option<Quoted<'a>> {
         self.expect(b'"')?;
         let (start, mut at, mut is_plain) = (self.at, self.at, true);
         loop {
@@ -238,22 +238,22 @@ impl<'a> Reader<'a> {
             self.at += len;
             return Some(());
         }
-        self.pass(b'-');
-        if !self.pass(b'0') {
+        self.consume(b'-');
+        if !self.consume(b'0') {
             self.digits()?;
         }
-        if self.pass(b'.') {
+        if self.consume(b'.') {
             self.digits()?;
         }
-        if self.pass(b'e') || self.pass(b'E') {
-            let _ = self.pass(b'+') || self.pass(b'-');
+        if self.consume(b'e') || self.consume(b'E') {
+            let _ = self.consume(b'+') || self.consume(b'-');
             self.digits()?;
         }
         Some(())
     }
 
     /// Consumes the next byte if it equals `byte`, and returns whether it did.
-    fn pass(&mut self, byte: u8) -> bool {
+    fn consume(&mut self, byte: u8) -> bool {
         let is_it = self.json.get(self.at) == Some(&byte);
         self.at += usize::from(is_it);
         is_it
@@ -289,12 +289,12 @@ fn plain_len(bytes: &[u8]) -> usize {
     // `memchr2` pays off.
     let mut at = 0;
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let ends = ends_of_text(u64::from_le_bytes(*word));
+        let ends = non_plain_bytes(u64::from_le_bytes(*word));
         if ends != 0 {
             return at + ends.trailing_zeros() as usize / 8;
         }
-        at += WORD;
-        if at == SHORT {
+        at += WORD_BYTES;
+        if at == SHORT_TEXT_BYTES {
             break;
         }
     }
@@ -322,15 +322,15 @@ fn escape(bytes: &[u8]) -> Option<usize> {
 
 /// Tests all bytes of a word at once: the lowest bit set in the result is the highest bit of the first byte that is not
 /// plain text.
-const fn ends_of_text(word: u64) -> u64 {
-    const EACH: u64 = u64::from_le_bytes([1; WORD]);
-    const HIGHEST: u64 = EACH << 7;
+const fn non_plain_bytes(word: u64) -> u64 {
+    const LOW_BITS: u64 = u64::from_le_bytes([1; WORD_BYTES]);
+    const HIGH_BITS: u64 = LOW_BITS << 7;
     // A subtraction that underflows sets the highest bit of its byte. The borrow changes the next higher byte, which
     // does not matter because that byte comes later in the text.
-    let control = word.wrapping_sub(EACH * b' ' as u64);
-    let quote = (word ^ (EACH * b'"' as u64)).wrapping_sub(EACH);
-    let backslash = (word ^ (EACH * b'\\' as u64)).wrapping_sub(EACH);
-    (control | quote | backslash) & !word & HIGHEST
+    let control = word.wrapping_sub(LOW_BITS * b' ' as u64);
+    let quote = (word ^ (LOW_BITS * b'"' as u64)).wrapping_sub(LOW_BITS);
+    let backslash = (word ^ (LOW_BITS * b'\\' as u64)).wrapping_sub(LOW_BITS);
+    (control | quote | backslash) & !word & HIGH_BITS
 }
 
 #[cfg(test)]

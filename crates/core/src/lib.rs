@@ -4,8 +4,9 @@
 //! - [`openai`]: the wire types of the OpenAI API, and folding a stream of chunks into one answer.
 //! - [`schema`]: one row type per database table.
 //! - [`sse`]: incremental, zero-copy framing of event streams.
-//! - [`conversation`]: recognises the conversation of a request. [`said`]: searches for a text in a conversation.
-//!   [`alike`]: finds the common parts of two bodies.
+//! - [`conversation`]: recognises the conversation of a request. [`body_search`]: searches for a text in a
+//!   conversation.
+//!   [`affix`]: finds the common parts of two bodies.
 //! - [`provider_type`]: the provider types. [`provider_config`], [`text`]: validation of stored provider data.
 //! - [`excerpt`]: the beginning of a long body. [`json`]: reads single values and skips the rest. [`id`], [`secret`]:
 //!   identifiers, and values that cannot be printed.
@@ -15,7 +16,8 @@
 //! Nothing in this crate performs I/O, reads a clock or spawns a task: it deliberately does not depend on tokio, hyper
 //! or sqlx.
 
-pub mod alike;
+pub mod affix;
+pub mod body_search;
 pub mod conversation;
 pub mod excerpt;
 pub mod id;
@@ -24,7 +26,6 @@ pub mod masking;
 pub mod openai;
 pub mod provider_config;
 pub mod provider_type;
-pub mod said;
 pub mod schema;
 pub mod secret;
 pub mod sse;

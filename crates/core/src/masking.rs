@@ -12,7 +12,7 @@ use memchr::{memchr, memmem};
 use crate::secret::MASK;
 
 /// Maximum number of levels of JSON quoted within JSON.
-const MAX_QUOTED: usize = 3;
+const MAX_JSON_NESTING: usize = 3;
 
 /// Minimum bytes of a secret that is also searched for in other spellings; those of a shorter one occur by chance.
 const MIN_RESPELLED: usize = 8;
@@ -31,10 +31,10 @@ pub struct Masker {
 pub static NO_SECRETS: Masker = Masker { secrets: Vec::new() };
 
 /// Decodes the escape at the beginning of a text: returns the decoded bytes and the length of the escape.
-type Resolve = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
+type DecodeEscape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
 
 /// A text with its escapes decoded, and the source range of each of its bytes.
-struct Resolved {
+struct Unescaped {
     text: Vec<u8>,
     origin: Vec<Range<usize>>,
 }
@@ -63,15 +63,15 @@ impl Masker {
 
     /// Returns whether `text` contains a secret.
     #[must_use]
-    pub fn finds(&self, text: &[u8]) -> bool {
-        !self.places(text).is_empty()
+    pub fn contains_secret(&self, text: &[u8]) -> bool {
+        !self.secret_ranges(text).is_empty()
     }
 
     /// Returns the text with its secrets masked; `None` if it contains none, so that the caller can forward it
     /// unchanged.
     #[must_use]
     pub fn mask(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let places = self.places(text);
+        let places = self.secret_ranges(text);
         if places.is_empty() {
             return None;
         }
@@ -96,30 +96,30 @@ impl Masker {
     }
 
     /// Returns the ranges of the secrets in `text`, ordered and disjoint.
-    fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
+    fn secret_ranges(&self, text: &[u8]) -> Vec<Range<usize>> {
         if self.secrets.is_empty() {
             return Vec::new();
         }
-        let mut places = self.places_in(text, |place| place);
-        for resolve in [json_escape as Resolve, percent_escape] {
-            let mut resolved: Option<Resolved> = None;
+        let mut places = self.find_secrets(text, |place| place);
+        for resolve in [json_escape as DecodeEscape, percent_escape] {
+            let mut resolved: Option<Unescaped> = None;
             // Each round decodes one more level of quoting and maps the matches back to the original text.
-            for _ in 0..MAX_QUOTED {
-                let next = Resolved::new(resolved.as_ref().map_or(text, |resolved| &resolved.text), resolve);
+            for _ in 0..MAX_JSON_NESTING {
+                let next = Unescaped::new(resolved.as_ref().map_or(text, |resolved| &resolved.text), resolve);
                 let Some(mut next) = next else { break };
                 if let Some(before) = &resolved {
                     for origin in &mut next.origin {
                         *origin = before.source(origin);
                     }
                 }
-                places.extend(self.places_in(&next.text, |place| next.source(&place)));
+                places.extend(self.find_secrets(&next.text, |place| next.source(&place)));
                 resolved = Some(next);
             }
         }
-        join(places)
+        merge_ranges(places)
     }
 
-    fn places_in(&self, text: &[u8], source: impl Fn(Range<usize>) -> Range<usize>) -> Vec<Range<usize>> {
+    fn find_secrets(&self, text: &[u8], source: impl Fn(Range<usize>) -> Range<usize>) -> Vec<Range<usize>> {
         let of_secret = |secret: &String| {
             let found: Vec<_> = memmem::find_iter(text, secret).map(|at| at..at + secret.len()).collect();
             found
@@ -163,7 +163,7 @@ fn base64(bytes: &[u8], last: [u8; 2]) -> String {
 }
 
 /// Sorts the ranges and merges those that overlap.
-fn join(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
+fn merge_ranges(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
     places.sort_unstable_by_key(|place| place.start);
     let mut joined: Vec<Range<usize>> = Vec::with_capacity(places.len());
     for place in places {
@@ -175,11 +175,11 @@ fn join(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
     joined
 }
 
-// === impl Resolved ===
+// === impl Unescaped ===
 
-impl Resolved {
+impl Unescaped {
     /// Decodes the escapes of a text; `None` if it has none.
-    fn new(text: &[u8], resolve: Resolve) -> Option<Self> {
+    fn new(text: &[u8], resolve: DecodeEscape) -> Option<Self> {
         memchr(b'\\', text).or_else(|| memchr(b'%', text))?;
         let mut resolved = Self { text: Vec::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
         let (mut at, mut any) = (0, false);
@@ -276,7 +276,7 @@ mod tests {
                 format!(r#"{{"a":"key {MASK}!"}}"#),
                 "{spelling}"
             );
-            assert!(masker().finds(spelling.as_bytes()));
+            assert!(masker().contains_secret(spelling.as_bytes()));
         }
     }
 

@@ -16,7 +16,7 @@ mod number;
 mod provider_error;
 mod usage;
 
-pub use answer::{Answer, fold_completion, fold_stream};
+pub use answer::{FoldedAnswer, fold_completion, fold_stream};
 pub use chat::{AssistantMessage, ChatRequest, Choice, Completion, Content, Message, Part};
 pub use chunk::{Chunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta};
 pub use end::{EndScanner, Ending, Failed, Scan};

@@ -38,13 +38,13 @@ pub fn is_printable_ascii(text: &str) -> bool {
 /// Returns a text in the form quoted in errors: at most 64 characters, with escapes in place of unprintable ones.
 #[must_use]
 pub fn quoted(text: &str) -> String {
-    const SHOWN: usize = 64;
+    const MAX_QUOTED_CHARS: usize = 64;
     let mut shown: String = text
         .chars()
-        .take(SHOWN)
+        .take(MAX_QUOTED_CHARS)
         .flat_map(|c| if is_unprintable(c) { c.escape_unicode().collect() } else { vec![c] })
         .collect();
-    if text.chars().nth(SHOWN).is_some() {
+    if text.chars().nth(MAX_QUOTED_CHARS).is_some() {
         shown.push('…');
     }
     shown

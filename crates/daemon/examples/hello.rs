@@ -103,7 +103,7 @@ async fn answer(request: Request<RequestBody>, hello: Hello, shutdown: Shutdown)
         // Ends by itself when the drain begins.
         "/until-draining" => streaming(async move { shutdown.draining().await }, "finished\n"),
         // Ends when it is cut.
-        "/until-cut" => streaming(async move { shutdown.cut().await }, "cut\n"),
+        "/until-cut" => streaming(async move { shutdown.aborting().await }, "cut\n"),
         "/for-ever" => streaming(std::future::pending(), ""),
         _ => {
             let mut response = Response::new(text("not found".to_owned()));

@@ -14,7 +14,8 @@ use crate::control_token::existing_control_token;
 use crate::peer::PeerAddr;
 use crate::shutdown::Shutdown;
 
-/// Path of the route. Services exempt it from the client key check, because [`leave`] applies a stricter one.
+/// Path of the route. Services exempt it from the client key check, because [`request_shutdown`] applies a stricter
+/// one.
 pub const SHUTDOWN_PATH: &str = "/v1/admin/shutdown";
 
 /// Headers by which proxies name the original client, in addition to those that begin with `x-forwarded`.
@@ -22,7 +23,7 @@ const FORWARDED: [&str; 6] = ["forwarded", "via", "x-real-ip", "x-client-ip", "t
 
 /// Reason why a shutdown request is refused, in one sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum ShutdownDenied {
     /// The control token is required, and is missing or wrong.
     #[error(
         "a shutdown needs the control token: send it as `Authorization: Bearer <token>`; `api-server token` prints it"
@@ -45,7 +46,7 @@ pub enum Refused {
 
 /// Authorisation check for shutdown requests.
 #[derive(Clone, Debug)]
-pub struct Control {
+pub struct ShutdownControl {
     data_dir: PathBuf,
     /// Accepted tokens in addition to the one in the data directory.
     tokens: ClientKeys,
@@ -56,22 +57,22 @@ pub struct Control {
 /// Begins the drain if the request is authorised. The response to the request itself is still sent.
 ///
 /// # Errors
-/// Returns [`Refused`] if the request is not authorised.
-pub fn leave(
+/// Returns [`ShutdownDenied`] if the request is not authorised.
+pub fn request_shutdown(
     shutdown: &Shutdown,
-    control: &Control,
+    control: &ShutdownControl,
     peer: Option<&PeerAddr>,
     headers: &HeaderMap,
-) -> Result<(), Refused> {
+) -> Result<(), ShutdownDenied> {
     control.admit(peer, headers)?;
     tracing::info!("shutdown requested over HTTP");
     shutdown.trigger();
     Ok(())
 }
 
-// === impl Refused ===
+// === impl ShutdownDenied ===
 
-impl Refused {
+impl ShutdownDenied {
     /// Returns the status of the response.
     #[must_use]
     pub const fn status(self) -> StatusCode {
@@ -91,9 +92,9 @@ impl Refused {
     }
 }
 
-// === impl Control ===
+// === impl ShutdownControl ===
 
-impl Control {
+impl ShutdownControl {
     /// Creates the check for a service whose clients present `keys`. The only accepted token is the control token in
     /// `data_dir`, once that file exists.
     #[must_use]
@@ -108,34 +109,34 @@ impl Control {
         Self { data_dir: data_dir.to_owned(), open: tokens.is_empty(), tokens }
     }
 
-    fn admit(&self, peer: Option<&PeerAddr>, headers: &HeaderMap) -> Result<(), Refused> {
+    fn admit(&self, peer: Option<&PeerAddr>, headers: &HeaderMap) -> Result<(), ShutdownDenied> {
         // Browsers send one of these with every POST; other programs do not send them by themselves.
         if headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site") {
-            return Err(Refused::Origin);
+            return Err(ShutdownDenied::Origin);
         }
-        if self.tokens.opens(headers) || self.knows_file(headers) {
+        if self.tokens.contains_valid_key(headers) || self.has_file_token(headers) {
             return Ok(());
         }
         if !self.open {
-            return Err(Refused::Token);
+            return Err(ShutdownDenied::Token);
         }
         if !peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback()) {
-            return Err(Refused::Remote);
+            return Err(ShutdownDenied::Remote);
         }
         if headers.keys().any(|name| name.as_str().starts_with("x-forwarded") || FORWARDED.contains(&name.as_str())) {
-            return Err(Refused::Forwarded);
+            return Err(ShutdownDenied::Forwarded);
         }
         if !headers.get(HOST).and_then(|host| host.to_str().ok()).is_some_and(is_loopback) {
-            return Err(Refused::Host);
+            return Err(ShutdownDenied::Host);
         }
         Ok(())
     }
 
     /// Returns `true` if the headers carry the control token of the data directory. The file is read on every call,
     /// because it may have been created or changed since the last one.
-    fn knows_file(&self, headers: &HeaderMap) -> bool {
+    fn has_file_token(&self, headers: &HeaderMap) -> bool {
         match existing_control_token(&self.data_dir) {
-            Ok(token) => token.is_some_and(|token| ClientKeys::of(&[token]).opens(headers)),
+            Ok(token) => token.is_some_and(|token| ClientKeys::of(&[token]).contains_valid_key(headers)),
             Err(error) => {
                 tracing::warn!(%error, "the control token cannot be read");
                 false
@@ -166,18 +167,22 @@ mod tests {
 
     use super::*;
 
-    fn open() -> Control {
-        Control::new(Path::new("/nowhere"), &ClientKeys::of(&[]))
+    fn open() -> ShutdownControl {
+        ShutdownControl::new(Path::new("/nowhere"), &ClientKeys::of(&[]))
     }
 
-    fn ask(control: &Control, peer: Option<&str>, headers: &[(&'static str, &'static str)]) -> Result<(), Refused> {
+    fn ask(
+        control: &ShutdownControl,
+        peer: Option<&str>,
+        headers: &[(&'static str, &'static str)],
+    ) -> Result<(), ShutdownDenied> {
         let peer = peer.map(|peer| PeerAddr(peer.parse().unwrap()));
         let headers: HeaderMap = headers
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let shutdown = Shutdown::new();
-        let answer = leave(&shutdown, control, peer.as_ref(), &headers);
+        let answer = request_shutdown(&shutdown, control, peer.as_ref(), &headers);
         assert_eq!(shutdown.is_draining(), answer.is_ok());
         answer
     }
@@ -195,17 +200,21 @@ mod tests {
     fn other_callers_may_not_request_shutdown() {
         let here = Some("127.0.0.1:9");
         let ask = |peer, headers: &[_]| ask(&open(), peer, headers);
-        assert_eq!(ask(Some("192.168.1.7:9"), &[("host", "localhost")]), Err(Refused::Remote));
-        assert_eq!(ask(None, &[("host", "localhost")]), Err(Refused::Remote));
+        assert_eq!(ask(Some("192.168.1.7:9"), &[("host", "localhost")]), Err(ShutdownDenied::Remote));
+        assert_eq!(ask(None, &[("host", "localhost")]), Err(ShutdownDenied::Remote));
         for host in ["evil.example", "localhost.evil.example", "localhost:x", "127.0.0.1.evil.example", "[::1]x", ""] {
-            assert_eq!(ask(here, &[("host", host)]), Err(Refused::Host), "{host}");
+            assert_eq!(ask(here, &[("host", host)]), Err(ShutdownDenied::Host), "{host}");
         }
-        assert_eq!(ask(here, &[]), Err(Refused::Host));
+        assert_eq!(ask(here, &[]), Err(ShutdownDenied::Host));
         for page in [("origin", "http://localhost:3002"), ("origin", "null"), ("sec-fetch-site", "same-origin")] {
-            assert_eq!(ask(here, &[("host", "localhost"), page]), Err(Refused::Origin), "{page:?}");
+            assert_eq!(ask(here, &[("host", "localhost"), page]), Err(ShutdownDenied::Origin), "{page:?}");
         }
         for proxy in ["x-forwarded-for", "x-forwarded-host", "forwarded", "via", "x-real-ip", "cf-connecting-ip"] {
-            assert_eq!(ask(here, &[("host", "localhost"), (proxy, "127.0.0.1")]), Err(Refused::Forwarded), "{proxy}");
+            assert_eq!(
+                ask(here, &[("host", "localhost"), (proxy, "127.0.0.1")]),
+                Err(ShutdownDenied::Forwarded),
+                "{proxy}"
+            );
         }
     }
 
@@ -213,23 +222,24 @@ mod tests {
     fn with_client_keys_shutdown_requires_the_control_token() {
         let dir = tempfile::tempdir().unwrap();
         let client = Secret::new("client-key".to_owned());
-        let control = Control::new(dir.path(), &ClientKeys::of(std::slice::from_ref(&client)));
+        let control = ShutdownControl::new(dir.path(), &ClientKeys::of(std::slice::from_ref(&client)));
         let (here, host) = (Some("127.0.0.1:9"), ("host", "localhost"));
         let bearer = |key: &str| -> &'static str { Box::leak(format!("Bearer {key}").into_boxed_str()) };
         for headers in
             [&[host][..], &[host, ("authorization", bearer("client-key"))], &[host, ("x-api-key", "client-key")]]
         {
-            assert_eq!(ask(&control, here, headers), Err(Refused::Token));
+            assert_eq!(ask(&control, here, headers), Err(ShutdownDenied::Token));
         }
         let (token, _) = crate::control_token(dir.path()).unwrap();
         let right = ("authorization", bearer(token.expose()));
-        assert_eq!(ask(&control, here, &[host]), Err(Refused::Token));
+        assert_eq!(ask(&control, here, &[host]), Err(ShutdownDenied::Token));
         assert_eq!(ask(&control, here, &[host, right]), Ok(()));
         assert_eq!(ask(&control, Some("192.168.1.7:9"), &[("host", "box.lan"), ("via", "1.1 x"), right]), Ok(()));
-        assert_eq!(ask(&control, here, &[host, right, ("origin", "null")]), Err(Refused::Origin));
+        assert_eq!(ask(&control, here, &[host, right, ("origin", "null")]), Err(ShutdownDenied::Origin));
 
-        let chosen = Control::with_tokens(Path::new("/nowhere"), ClientKeys::of(&[Secret::new("chosen".to_owned())]));
-        assert_eq!(ask(&chosen, here, &[host]), Err(Refused::Token));
+        let chosen =
+            ShutdownControl::with_tokens(Path::new("/nowhere"), ClientKeys::of(&[Secret::new("chosen".to_owned())]));
+        assert_eq!(ask(&chosen, here, &[host]), Err(ShutdownDenied::Token));
         assert_eq!(ask(&chosen, here, &[host, ("x-api-key", "chosen")]), Ok(()));
     }
 }

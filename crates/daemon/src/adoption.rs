@@ -24,7 +24,7 @@
 //!   the peer end of the socket, to which the successor holds a handle before the adoption is confirmed. A process id
 //!   alone proves nothing.
 //! - Only the current user can reach the socket: the directory is closed to other users.
-//! - No single read or write of the handshake waits longer than [`PATIENCE`] for the peer.
+//! - No single read or write of the handshake waits longer than [`PEER_TIMEOUT`] for the peer.
 
 mod child;
 mod message;
@@ -40,23 +40,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::Identity;
 
-pub(crate) use self::child::{Adoptable, Facts, Teller};
+pub(crate) use self::child::{Adoptable, ListeningStatus, StatusReporter};
 pub use self::proof::Key;
-pub use self::successor::{Adopted, Candidate, Family, Found, families};
+pub use self::successor::{Adopted, Candidate, Family, FamilyState, families};
 
 /// Environment variable that names the family. All descendants of the child inherit it, too.
-pub const FAMILY: &str = "SIGNALBOX_FAMILY";
+pub const FAMILY_ENV: &str = "SIGNALBOX_FAMILY";
 
 /// Environment variable with the time a child waits for adoption, such as `10s`. Without it, the child shuts down at
 /// once.
-pub const GRACE: &str = "SIGNALBOX_ORPHAN_GRACE";
+pub const GRACE_ENV: &str = "SIGNALBOX_ORPHAN_GRACE";
 
 /// Environment variable with a digest of the command the supervisor was asked to run. The child returns it to the
 /// successor.
-pub const FINGERPRINT: &str = "SIGNALBOX_FINGERPRINT";
+pub const FINGERPRINT_ENV: &str = "SIGNALBOX_FINGERPRINT";
 
 /// Maximum time of one read from, or write to, the peer.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub const PEER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Status a child reports to its successor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ pub struct Status {
     pub probe: SocketAddr,
     /// Uptime in milliseconds.
     pub uptime_ms: u64,
-    /// Value of [`FINGERPRINT`] it was started with.
+    /// Value of [`FINGERPRINT_ENV`] it was started with.
     pub fingerprint: String,
 }
 

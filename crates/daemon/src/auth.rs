@@ -13,8 +13,8 @@ use signalbox_core::secret::Secret;
 use subtle::{Choice, ConstantTimeEq as _};
 use tokio::time::Instant;
 
+use crate::auth_throttle::AuthThrottle;
 use crate::config::AuthConfig;
-use crate::guesses::Guesses;
 use crate::peer::PeerAddr;
 
 /// Keys that clients may present, stored as digests only.
@@ -22,7 +22,7 @@ use crate::peer::PeerAddr;
 pub struct ClientKeys {
     digests: Vec<Digest>,
     /// Counter of wrong keys, shared by clones.
-    guesses: Arc<Guesses>,
+    throttle: Arc<AuthThrottle>,
 }
 
 /// Reason why a request is denied.
@@ -55,7 +55,7 @@ impl ClientKeys {
     #[must_use]
     pub fn of(keys: &[Secret<String>]) -> Self {
         let digests = keys.iter().map(|key| digest(&SHA256, key.expose().as_bytes())).collect();
-        Self { digests, guesses: Arc::default() }
+        Self { digests, throttle: Arc::default() }
     }
 
     /// Returns `true` if no key is configured, in which case every request is admitted.
@@ -85,16 +85,17 @@ impl ClientKeys {
             return Ok(());
         }
         let mut wrong = false;
-        for key in presented(headers).chain(key.map(|key| Cow::Borrowed(key.as_bytes()))).filter(|key| !key.is_empty())
+        for key in
+            presented_keys(headers).chain(key.map(|key| Cow::Borrowed(key.as_bytes()))).filter(|key| !key.is_empty())
         {
-            if self.knows(&key) {
+            if self.matches_any(&key) {
                 return Ok(());
             }
             wrong = true;
         }
         // A request without any key is not a guess: browsers first ask without credentials.
         let Some(PeerAddr(peer)) = peer.filter(|_| wrong) else { return Err(Denied::Unknown) };
-        Err(match self.guesses.count(peer.ip(), Instant::now()) {
+        Err(match self.throttle.record_failure(peer.ip(), Instant::now()) {
             Ok(()) => Denied::Unknown,
             Err(retry_after) => Denied::TooMany { retry_after },
         })
@@ -102,12 +103,12 @@ impl ClientKeys {
 
     /// Returns `true` if the headers carry one of these keys; `false` for an empty set. Wrong keys are not counted.
     #[must_use]
-    pub fn opens(&self, headers: &HeaderMap) -> bool {
-        !self.is_empty() && presented(headers).any(|key| self.knows(&key))
+    pub fn contains_valid_key(&self, headers: &HeaderMap) -> bool {
+        !self.is_empty() && presented_keys(headers).any(|key| self.matches_any(&key))
     }
 
     /// Compares `key` with all digests in constant time, so that the duration reveals nothing about any key.
-    fn knows(&self, key: &[u8]) -> bool {
+    fn matches_any(&self, key: &[u8]) -> bool {
         let presented = digest(&SHA256, key);
         let mut known = Choice::from(0);
         for digest in &self.digests {
@@ -162,7 +163,7 @@ fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-fn presented(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, [u8]>> {
+fn presented_keys(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, [u8]>> {
     let authorized = headers.get_all(AUTHORIZATION).into_iter().filter_map(|value| {
         let value = value.as_bytes();
         let (scheme, given) = value.split_at(value.iter().position(|byte| *byte == b' ')?);

@@ -14,18 +14,18 @@ use tokio::time::timeout;
 
 /// Maximum bytes of an oversized body that are read and discarded before the response. A client that is still sending
 /// when its connection is closed sees a reset instead of the response.
-const DISCARD: usize = 64 << 20;
+const MAX_DISCARDED: usize = 64 << 20;
 
 /// Maximum time spent on discarding.
-const DISCARD_TIME: Duration = Duration::from_secs(2);
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum time spent on waiting for the next byte to discard. A client that has stopped sending waits for the
 /// response.
-const DISCARD_IDLE: Duration = Duration::from_millis(250);
+const DISCARD_IDLE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Bytes reserved up front for a body with a declared length. Beyond that, memory is allocated as the bytes arrive,
 /// because declaring a length costs the client nothing.
-const RESERVE: usize = 1 << 20;
+const MAX_PREALLOCATED: usize = 1 << 20;
 
 /// Reason why a request body cannot be collected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum BodyError {
     TooSlow,
     /// The memory reserved for arriving bodies is used up by other requests.
     #[error("too many large request bodies are arriving at once; try again in a moment")]
-    Crowded,
+    ArrivingLimit,
     /// The body is larger than the service accepts.
     #[error("the request body is larger than {limit} bytes; send less, or raise the limit of the service")]
     TooLarge {
@@ -69,7 +69,7 @@ where
         match &mut whole {
             None if first.is_empty() => first = data,
             None => {
-                let mut joined = BytesMut::with_capacity(announced.min(RESERVE).max(first.len() + data.len()));
+                let mut joined = BytesMut::with_capacity(announced.min(MAX_PREALLOCATED).max(first.len() + data.len()));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&data);
                 whole = Some(joined);
@@ -84,14 +84,14 @@ where
     drop((first, whole));
     if !headers.contains_key(header::EXPECT) {
         let discard = async {
-            let mut left = DISCARD;
-            while let Ok(Some(Ok(frame))) = timeout(DISCARD_IDLE, body.as_mut().frame()).await {
+            let mut left = MAX_DISCARDED;
+            while let Ok(Some(Ok(frame))) = timeout(DISCARD_IDLE_TIMEOUT, body.as_mut().frame()).await {
                 let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
                 left = rest;
             }
         };
         // The response is the same whether or not the whole body was discarded.
-        let _ = timeout(DISCARD_TIME, discard).await;
+        let _ = timeout(DISCARD_TIMEOUT, discard).await;
     }
     Err(BodyError::TooLarge { limit })
 }
@@ -116,7 +116,7 @@ impl BodyError {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ArrivingLimit => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Broken => StatusCode::BAD_REQUEST,
         }
@@ -126,7 +126,7 @@ impl BodyError {
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {
-            Self::Crowded => "overloaded_error",
+            Self::ArrivingLimit => "overloaded_error",
             Self::TooSlow | Self::TooLarge { .. } | Self::Broken => "invalid_request_error",
         }
     }
@@ -136,7 +136,7 @@ impl BodyError {
     pub const fn code(self) -> &'static str {
         match self {
             Self::TooSlow => "request_timeout",
-            Self::Crowded => "overloaded",
+            Self::ArrivingLimit => "overloaded",
             Self::TooLarge { .. } => "request_too_large",
             Self::Broken => "incomplete_body",
         }
@@ -189,7 +189,7 @@ mod tests {
             assert_eq!(collect(&headers, body, 4).await, Err(BodyError::TooLarge { limit: 4 }));
             begun.elapsed()
         };
-        assert_eq!(silent(HeaderMap::new()).await, DISCARD_IDLE);
+        assert_eq!(silent(HeaderMap::new()).await, DISCARD_IDLE_TIMEOUT);
         let expect = HeaderMap::from_iter([(header::EXPECT, HeaderValue::from_static("100-continue"))]);
         assert_eq!(silent(expect).await, Duration::ZERO);
     }
@@ -203,7 +203,7 @@ mod tests {
         });
         let outcome = collect(&HeaderMap::new(), StreamBody::new(drops), 4).await;
         assert_eq!(outcome, Err(BodyError::TooLarge { limit: 4 }));
-        assert!(begun.elapsed() <= DISCARD_TIME + Duration::from_millis(100), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() <= DISCARD_TIMEOUT + Duration::from_millis(100), "{:?}", begun.elapsed());
     }
 
     #[tokio::test]
@@ -211,7 +211,7 @@ mod tests {
         #[derive(Debug, thiserror::Error)]
         #[error("wrapped")]
         struct Wrapped(#[source] BodyError);
-        for ours in [BodyError::TooSlow, BodyError::Crowded] {
+        for ours in [BodyError::TooSlow, BodyError::ArrivingLimit] {
             let body = StreamBody::new(stream::iter([Err::<Frame<Bytes>, _>(Wrapped(ours))]));
             assert_eq!(collect(&HeaderMap::new(), body, 1).await, Err(ours));
         }

@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use signalbox_core::secret::Secret;
 
-use crate::doors::{Doors, Hosts, Origins};
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::host_origin_guard::{HostOriginGuard, Hosts, Origins};
 
 pub(crate) use data_dir::prepare as prepare_data_dir;
 pub use duration::Duration;
@@ -121,8 +121,8 @@ pub struct TlsConfig {
 impl ServerConfig {
     /// Returns the check of hosts and origins.
     #[must_use]
-    pub fn doors(&self) -> Doors {
-        Doors::of(&self.host, &self.allowed_hosts, &self.allowed_origins)
+    pub fn host_origin_guard(&self) -> HostOriginGuard {
+        HostOriginGuard::of(&self.host, &self.allowed_hosts, &self.allowed_origins)
     }
 }
 
@@ -159,12 +159,12 @@ impl Common {
         if !(SEND_BUFFER_BYTES.contains(&server.send_buffer.bytes())) {
             return Err("server.send_buffer takes a size from 4KiB to 64MiB".to_owned());
         }
-        if let Some(entry) = server.allowed_hosts.iter().find(|entry| !Hosts::takes(entry)) {
+        if let Some(entry) = server.allowed_hosts.iter().find(|entry| !Hosts::is_valid_entry(entry)) {
             return Err(format!(
                 "server.allowed_hosts takes names without scheme and port, `*.` before a domain, or `*`, not `{entry}`"
             ));
         }
-        if let Some(entry) = server.allowed_origins.iter().find(|entry| !Origins::takes(entry)) {
+        if let Some(entry) = server.allowed_origins.iter().find(|entry| !Origins::is_valid_entry(entry)) {
             return Err(format!(
                 "server.allowed_origins takes origins such as `https://dashboard.example`, or `*`, not `{entry}`"
             ));

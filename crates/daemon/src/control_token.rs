@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use signalbox_core::secret::Secret;
 
 use crate::exit::Exit;
-use crate::secret_file::{make, random, read};
+use crate::secret_file::{create, random, read};
 
 /// Name of the file in the data directory.
 pub const CONTROL_TOKEN_FILE: &str = "control.token";
@@ -32,7 +32,7 @@ pub fn control_token(data_dir: &Path) -> Result<(Secret<String>, bool), Exit> {
         false
     } else {
         let token = random().map_err(|error| refused(&path, &error))?;
-        make(&path, &format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token))).map_err(|error| refused(&path, &error))?
+        create(&path, &format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token))).map_err(|error| refused(&path, &error))?
     };
     Ok((read_token(&path)?, made))
 }

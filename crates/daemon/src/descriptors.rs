@@ -23,7 +23,7 @@ pub(crate) const fn raise_limit() {}
 #[cfg(unix)]
 pub(crate) fn room_for_connections() -> usize {
     use nix::sys::resource::{Resource, getrlimit};
-    getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(soft, _)| room(soft))
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(soft, _)| connections_within(soft))
 }
 
 /// Returns `usize::MAX`: this platform has no such limit.
@@ -34,12 +34,12 @@ pub(crate) const fn room_for_connections() -> usize {
 
 /// Descriptors reserved for other uses: files, the database, health checks, and a margin for connections to providers.
 #[cfg(unix)]
-const RESERVE: u64 = 64;
+const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// Each connection may need a second descriptor, for a connection to a provider.
 #[cfg(unix)]
-fn room(limit: u64) -> usize {
-    let connections = (limit - RESERVE.min(limit / 2)) / 2;
+fn connections_within(limit: u64) -> usize {
+    let connections = (limit - RESERVED_DESCRIPTORS.min(limit / 2)) / 2;
     usize::try_from(connections).unwrap_or(usize::MAX).max(1)
 }
 
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn some_descriptors_are_reserved() {
-        assert_eq!([0, 64, 128, 1024, 4224].map(room), [1, 16, 32, 480, 2080]);
-        assert!(room(u64::MAX) > 1 << 20);
+        assert_eq!([0, 64, 128, 1024, 4224].map(connections_within), [1, 16, 32, 480, 2080]);
+        assert!(connections_within(u64::MAX) > 1 << 20);
     }
 }

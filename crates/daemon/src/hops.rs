@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub const HOPS: HeaderName = HeaderName::from_static("x-signalbox-hops");
 
 /// Valid values of the header. No sensible set-up chains more than four services.
-static COUNTS: [HeaderValue; 4] = [
+static VALUES: [HeaderValue; 4] = [
     HeaderValue::from_static("1"),
     HeaderValue::from_static("2"),
     HeaderValue::from_static("3"),
@@ -23,8 +23,8 @@ static COUNTS: [HeaderValue; 4] = [
 #[must_use]
 pub fn next(headers: &HeaderMap) -> Option<&'static HeaderValue> {
     let so_far =
-        headers.get(HOPS).map_or(0, |hops| COUNTS.iter().position(|count| count == hops).map_or(0, |at| at + 1));
-    COUNTS.get(so_far)
+        headers.get(HOPS).map_or(0, |hops| VALUES.iter().position(|count| count == hops).map_or(0, |at| at + 1));
+    VALUES.get(so_far)
 }
 
 #[cfg(test)]

@@ -35,18 +35,18 @@ pub struct Identity {
 
 /// Signal to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum ProcessSignal {
     /// Shut down gracefully.
-    Leave,
+    Terminate,
     /// Continue, if stopped.
-    Wake,
+    Continue,
     /// Terminate immediately.
-    Die,
+    Kill,
 }
 
 /// Handle to a process, through which only that process can be signalled.
 #[derive(Debug)]
-pub struct Handle(system::Held);
+pub struct Handle(system::ProcessHandle);
 
 // === impl Identity ===
 
@@ -89,28 +89,28 @@ impl Handle {
     /// # Errors
     /// Returns the error of the operating system.
     pub fn open(pid: u32) -> io::Result<Option<Self>> {
-        Ok(system::hold(pid)?.map(Self))
+        Ok(system::open(pid)?.map(Self))
     }
 
     /// Sends a signal to the process. Succeeds without effect if the process has already ended.
     ///
     /// # Errors
     /// Returns an error when the operating system does not permit it.
-    pub fn ask(&self, request: Request) -> io::Result<()> {
-        self.0.ask(request)
+    pub fn send(&self, signal: ProcessSignal) -> io::Result<()> {
+        self.0.send(signal)
     }
 
     /// Returns `true` if the process has ended; a zombie counts as ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.0.ends_within(Some(Duration::ZERO))
+        self.0.wait_for_end(Some(Duration::ZERO))
     }
 
     /// Waits until the process has ended, at most for `limit` (for ever if `None`), and returns whether it has. Blocks
     /// the thread.
     #[must_use]
     pub fn wait(&self, limit: Option<Duration>) -> bool {
-        self.0.ends_within(limit)
+        self.0.wait_for_end(limit)
     }
 }
 
@@ -126,8 +126,8 @@ mod tests {
         let identity = Identity::of(child.id()).unwrap();
         let handle = identity.open().unwrap().unwrap();
         assert!(!handle.has_ended() && !handle.wait(Some(Duration::from_millis(1))));
-        handle.ask(Request::Wake).unwrap();
-        handle.ask(Request::Die).unwrap();
+        handle.send(ProcessSignal::Continue).unwrap();
+        handle.send(ProcessSignal::Kill).unwrap();
         assert!(handle.wait(None));
         child.wait().unwrap();
         assert!(handle.has_ended());
@@ -139,11 +139,11 @@ mod tests {
     fn fc_08_a_reused_pid_is_not_signalled() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let held = Handle::open(child.id()).unwrap().unwrap();
-        held.ask(Request::Die).unwrap();
+        held.send(ProcessSignal::Kill).unwrap();
         assert!(held.wait(None));
         child.wait().unwrap();
         // The id may be reused now; the handle must not refer to the new process.
-        held.ask(Request::Die).unwrap();
+        held.send(ProcessSignal::Kill).unwrap();
         assert!(held.wait(Some(Duration::ZERO)));
         assert!(Handle::open(child.id()).unwrap().is_none());
     }

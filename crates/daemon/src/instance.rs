@@ -18,7 +18,7 @@ use crate::identity::Identity;
 /// Record of the running api-server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
+pub struct InstanceRecord {
     /// Identity of the process.
     #[serde(flatten)]
     pub identity: Identity,
@@ -47,12 +47,12 @@ pub struct Instance {
 
 /// Maximum time to wait for a lock whose holder has left no valid record: another process may hold it only briefly to
 /// test it.
-const PATIENCE: Duration = Duration::from_millis(500);
-const PAUSE: Duration = Duration::from_millis(20);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-// === impl Record ===
+// === impl InstanceRecord ===
 
-impl Record {
+impl InstanceRecord {
     /// Returns the URL of the server for people and browsers on this machine, without a path.
     #[must_use]
     pub fn url(&self) -> String {
@@ -86,14 +86,14 @@ impl Instance {
     /// # Errors
     /// Returns [`Exit::Temporary`] when another api-server holds it, [`Exit::CannotOpen`] when the files cannot be
     /// written.
-    pub async fn acquire(data_dir: &Path, record: &Record) -> Result<Self, Exit> {
+    pub async fn acquire(data_dir: &Path, record: &InstanceRecord) -> Result<Self, Exit> {
         let path = record_path(data_dir);
         let refused = |error: io::Error| Exit::CannotOpen(format!("cannot write {}: {error}", path.display()));
         if let Some(run) = path.parent() {
             private_directory(run).map_err(refused)?;
         }
         let lock = open_lock(data_dir).map_err(refused)?;
-        let mut patience = PATIENCE;
+        let mut timeout_left = LOCK_TIMEOUT;
         loop {
             match lock.try_lock() {
                 Ok(()) => break,
@@ -101,11 +101,11 @@ impl Instance {
                 Err(TryLockError::Error(error)) => return Err(refused(error)),
             }
             let holder = read(&path).filter(|other| other.identity.is_alive());
-            patience = patience.saturating_sub(PAUSE);
-            if holder.is_some() || patience.is_zero() {
+            timeout_left = timeout_left.saturating_sub(LOCK_RETRY_INTERVAL);
+            if holder.is_some() || timeout_left.is_zero() {
                 return Err(taken(data_dir, holder.as_ref()));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(LOCK_RETRY_INTERVAL).await;
         }
         write(&path, record).map_err(refused)?;
         Ok(Self { _lock: lock, record: path })
@@ -119,7 +119,7 @@ impl Drop for Instance {
     }
 }
 
-fn taken(data_dir: &Path, holder: Option<&Record>) -> Exit {
+fn taken(data_dir: &Path, holder: Option<&InstanceRecord>) -> Exit {
     let pid = holder.map_or_else(|| "unknown".to_owned(), |holder| holder.identity.pid.to_string());
     Exit::Temporary(format!(
         "{} is locked by pid {pid}: another api-server uses this data directory; stop it with `api-server stop`, or name \
@@ -133,7 +133,7 @@ fn taken(data_dir: &Path, holder: Option<&Record>) -> Exit {
 /// # Errors
 /// Returns an error when the lock is held but there is no record of a live process, or when the lock file cannot be
 /// opened.
-pub fn running(data_dir: &Path) -> io::Result<Option<Record>> {
+pub fn running(data_dir: &Path) -> io::Result<Option<InstanceRecord>> {
     let lock = match open_lock(data_dir) {
         Ok(lock) => lock,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound) => return Ok(None),
@@ -189,12 +189,12 @@ fn open_lock(data_dir: &Path) -> io::Result<File> {
 }
 
 /// Reads a record; a missing or invalid one gives `None`.
-fn read(path: &Path) -> Option<Record> {
+fn read(path: &Path) -> Option<InstanceRecord> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 /// Writes a record atomically: readers see either the old or the new one.
-fn write(path: &Path, record: &Record) -> io::Result<()> {
+fn write(path: &Path, record: &InstanceRecord) -> io::Result<()> {
     let unfinished = path.with_extension("json.new");
     let mut options = signalbox_private_files::options();
     options.write(true).create(true).truncate(true).open(&unfinished)?.write_all(&serde_json::to_vec(record)?)?;
@@ -205,8 +205,8 @@ fn write(path: &Path, record: &Record) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn record() -> Record {
-        Record {
+    fn record() -> InstanceRecord {
+        InstanceRecord {
             identity: Identity::own(),
             addr: ([127, 0, 0, 1], 3002).into(),
             version: "1".to_owned(),
@@ -224,7 +224,7 @@ mod tests {
         let first = Instance::acquire(dir.path(), &record()).await.unwrap();
         assert_eq!(running(dir.path()).unwrap(), Some(record()));
         let before = fs::read(record_path(dir.path())).unwrap();
-        let exit = Instance::acquire(dir.path(), &Record { started_at: 18, ..record() }).await.unwrap_err();
+        let exit = Instance::acquire(dir.path(), &InstanceRecord { started_at: 18, ..record() }).await.unwrap_err();
         assert_eq!(exit.code(), 75);
         assert!(exit.to_string().contains(&format!("locked by pid {}", std::process::id())), "{exit}");
         assert_eq!(fs::read(record_path(dir.path())).unwrap(), before);

@@ -11,7 +11,7 @@
 //! - [`shutdown`], `supervision`, `lifeline`: the sources of a shutdown request, and the shutdown itself.
 //! - [`clock`]: wall-clock time. `environment`: the environment variables, with those sent by the supervisor.
 //!   `holder`: the process that holds an address.
-//! - [`doors`]: the check of the `Host` and `Origin` headers of requests.
+//! - [`host_origin_guard`]: the check of the `Host` and `Origin` headers of requests.
 //! - [`addresses`]: addresses that a supervisor publishes for its children. [`admin`]: shutdown over HTTP. [`adoption`]: takeover of the children of a killed supervisor. [`identity`]:
 //!   detection of reused process ids.
 //! - `descriptors`: raises the limit of open files. [`auth`]: client keys; `guesses`: the rate limit for wrong ones.
@@ -42,25 +42,25 @@ pub mod admin;
 #[cfg(unix)]
 pub mod adoption;
 #[cfg(not(unix))]
-#[path = "adoption/nobody.rs"]
+#[path = "adoption/unsupported.rs"]
 pub mod adoption;
 mod allocator;
 pub mod args;
 pub mod auth;
+mod auth_throttle;
 mod body;
 pub mod clock;
 pub mod config;
 mod context;
 mod control_token;
 mod descriptors;
-pub mod doors;
 mod environment;
 pub mod exit;
 mod exposition;
 pub mod forwarded;
-mod guesses;
 mod holder;
 pub mod hops;
+pub mod host_origin_guard;
 pub mod identity;
 pub mod instance;
 mod internal_request;
@@ -93,16 +93,16 @@ pub use body::{BodyError, collect};
 pub use config::Common;
 pub use context::Context;
 pub use control_token::{CONTROL_TOKEN_FILE, MIN_TOKEN, control_token};
-pub use doors::Doors;
 pub use exit::Exit;
 pub use exposition::exposition;
+pub use host_origin_guard::HostOriginGuard;
 pub use internal_request::{INTERNAL_REQUEST, RequestSigner, trusted_request};
 pub use listener::Listener;
 pub use peer::PeerAddr;
 pub use request::{ACCESS_TARGET, Details, REQUEST_ID, RequestContext};
 pub use run::{run, run_command};
 pub use sealing_key::{SEALING_KEY_FILE, sealing_key};
-pub use serve::{CLIENTS_WAIT, RequestBody, serve};
+pub use serve::{CLIENTS_WAITING, RequestBody, serve};
 pub use shutdown::Shutdown;
 pub use stdout::Stdout;
 pub use telemetry::LogHandle;

@@ -19,7 +19,7 @@ use crate::shutdown::Shutdown;
 
 /// Time allowed beyond the drain timeout: one second for streams to end themselves, and one for the rest of the
 /// shutdown.
-pub(crate) const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 /// Maximum bytes of a command line. Longer input is ignored.
 const LINE_LIMIT: u64 = 1024;
@@ -32,14 +32,14 @@ pub(crate) struct Lifeline {
 }
 
 /// Source of the next supervisor after the present one is gone.
-pub(crate) trait Successors: Send + 'static {
+pub(crate) trait SuccessorSource: Send + 'static {
     /// Blocks until a successor connects. Returns `None` when the process has to shut down instead.
     fn wait(&self, shutdown: &Shutdown) -> Option<Box<dyn Read>>;
 }
 
 /// Successors of a process that cannot be adopted and therefore ends with its supervisor.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct NoSuccessors;
+pub(crate) struct NoSuccessor;
 
 // === impl Lifeline ===
 
@@ -53,7 +53,7 @@ impl Lifeline {
     /// Returns [`Exit::Temporary`] when the thread cannot be started.
     pub(crate) fn watch(
         input: impl Read + Send + 'static,
-        successors: impl Successors,
+        successors: impl SuccessorSource,
         shutdown: Shutdown,
         limit: Duration,
         kill: impl FnOnce() + Send + 'static,
@@ -86,9 +86,9 @@ impl Lifeline {
     }
 }
 
-// === impl NoSuccessors ===
+// === impl NoSuccessor ===
 
-impl Successors for NoSuccessors {
+impl SuccessorSource for NoSuccessor {
     fn wait(&self, _: &Shutdown) -> Option<Box<dyn Read>> {
         None
     }
@@ -126,7 +126,7 @@ mod tests {
     async fn the_end_of_stdin_drains_and_exits_as_orphaned() {
         let (reader, writer) = pipe();
         let shutdown = Shutdown::new();
-        let lifeline = Lifeline::watch(reader, NoSuccessors, shutdown.clone(), Duration::from_secs(60), never).unwrap();
+        let lifeline = Lifeline::watch(reader, NoSuccessor, shutdown.clone(), Duration::from_secs(60), never).unwrap();
         assert!(!shutdown.is_draining());
         drop(writer);
         shutdown.draining().await;
@@ -140,7 +140,7 @@ mod tests {
         let shutdown = Shutdown::new();
         let (killed, kill) = mpsc::channel();
         let kill_test = move || killed.send(()).unwrap();
-        let lifeline = Lifeline::watch(reader, NoSuccessors, shutdown.clone(), Duration::ZERO, kill_test).unwrap();
+        let lifeline = Lifeline::watch(reader, NoSuccessor, shutdown.clone(), Duration::ZERO, kill_test).unwrap();
         writer.write_all(b"hello\nshutdown\n").unwrap();
         shutdown.draining().await;
         drop(writer);
@@ -152,7 +152,7 @@ mod tests {
     fn a_stuck_process_is_terminated_by_a_separate_thread() {
         let (killed, kill) = mpsc::channel();
         let kill_test = move || killed.send(()).unwrap();
-        let lifeline = Lifeline::watch(std::io::empty(), NoSuccessors, Shutdown::new(), Duration::ZERO, kill_test);
+        let lifeline = Lifeline::watch(std::io::empty(), NoSuccessor, Shutdown::new(), Duration::ZERO, kill_test);
         kill.recv().unwrap();
         assert!(lifeline.unwrap().is_orphaned());
     }

@@ -15,7 +15,7 @@ pub use crate::holder::{Holder, holder_of};
 use crate::unix_socket::UnixSocket;
 
 /// Name (in `LISTEN_FDNAMES`) of the socket that is reserved for the supervisor's health checks.
-const PROBE: &str = "probe";
+const PROBE_SOCKET_NAME: &str = "probe";
 
 /// Maximum connections the operating system queues before they are accepted.
 const BACKLOG: u32 = 1024;
@@ -54,7 +54,7 @@ impl Listener {
         for index in 0..passed.len() {
             if let Some(socket) = passed.take_tcp_listener(index).map_err(refused)? {
                 socket.set_nonblocking(true).map_err(refused)?;
-                let kind = if names.get(index) == Some(&PROBE) { &mut probes } else { &mut sockets };
+                let kind = if names.get(index) == Some(&PROBE_SOCKET_NAME) { &mut probes } else { &mut sockets };
                 kind.push(TcpListener::from_std(socket).map_err(refused)?);
             }
         }
@@ -83,7 +83,7 @@ impl Listener {
                 Err(error) if !sockets.is_empty() && (any || error.kind() != ErrorKind::AddrInUse) => {
                     tracing::debug!(%addr, %error, "listening on one address only");
                 }
-                Err(error) => return Err(refusal(addr, &error)),
+                Err(error) => return Err(bind_error(addr, &error)),
             }
         }
         Self::new(sockets, Vec::new())
@@ -136,7 +136,7 @@ impl Listener {
     /// # Errors
     /// Returns the error of the operating system, for instance when no descriptors are left.
     #[cfg(unix)]
-    pub(crate) fn copies(&self) -> io::Result<(Vec<std::net::TcpListener>, SocketAddr)> {
+    pub(crate) fn duplicate(&self) -> io::Result<(Vec<std::net::TcpListener>, SocketAddr)> {
         use std::os::fd::AsFd as _;
 
         let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -240,7 +240,7 @@ fn open(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn refusal(addr: SocketAddr, error: &io::Error) -> Exit {
+fn bind_error(addr: SocketAddr, error: &io::Error) -> Exit {
     match error.kind() {
         ErrorKind::AddrInUse => Exit::PortInUse { port: addr.port(), holder: holder_of(addr) },
         ErrorKind::PermissionDenied => Exit::Permission(format!("not allowed to listen on {addr}: {error}")),

@@ -22,7 +22,7 @@ use crate::telemetry::{self, LogHandle};
 use crate::tls::Tls;
 
 /// Maximum time blocking tasks may continue after the service has ended.
-const LEAVING: Duration = Duration::from_secs(1);
+const BLOCKING_TASKS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a service as the whole of a `main`: configuration, telemetry, runtime, listener, signals, lifeline; then
 /// `serve`; then the exit code.
@@ -37,8 +37,8 @@ where
     F: FnOnce(C, Context) -> Fut,
     Fut: Future<Output = Result<(), Exit>>,
 {
-    entered(&spec, &args, overlay, |loaded: Loaded<C>, log| {
-        let served = prepared(&spec, loaded, log, serve);
+    load_and_run(&spec, &args, overlay, |loaded: Loaded<C>, log| {
+        let served = serve_on_runtime(&spec, loaded, log, serve);
         if let Err(exit) = &served {
             tracing::error!(code = exit.code(), "{exit}");
         }
@@ -59,17 +59,17 @@ where
     F: FnOnce(C, Common, Shutdown) -> Fut,
     Fut: Future<Output = Result<(), Exit>>,
 {
-    entered(&spec, &args, overlay, |loaded: Loaded<C>, _log| {
-        let done = commanded(loaded, work);
+    load_and_run(&spec, &args, overlay, |loaded: Loaded<C>, _log| {
+        let done = run_on_runtime(loaded, work);
         if let Err(exit) = &done {
-            say(&spec, exit);
+            report_exit(&spec, exit);
         }
         done
     })
 }
 
 /// Loads the configuration, installs the logger, runs `go` and returns the exit code. `go` reports its own errors.
-fn entered<C: DeserializeOwned>(
+fn load_and_run<C: DeserializeOwned>(
     spec: &Spec,
     args: &CommonArgs,
     overlay: toml::Table,
@@ -96,15 +96,15 @@ fn entered<C: DeserializeOwned>(
 
 /// Reports an error before the logger is installed. If stderr is closed, the exit code is the only report.
 fn report(spec: &Spec, exit: &Exit) -> ExitCode {
-    say(spec, exit);
+    report_exit(spec, exit);
     exit.exit_code()
 }
 
-fn say(spec: &Spec, exit: &Exit) {
+fn report_exit(spec: &Spec, exit: &Exit) {
     let _ = writeln!(std::io::stderr(), "{}: {exit}", spec.name);
 }
 
-fn commanded<C, F, Fut>(loaded: Loaded<C>, work: F) -> Result<(), Exit>
+fn run_on_runtime<C, F, Fut>(loaded: Loaded<C>, work: F) -> Result<(), Exit>
 where
     F: FnOnce(C, Common, Shutdown) -> Fut,
     Fut: Future<Output = Result<(), Exit>>,
@@ -126,7 +126,7 @@ where
     ended
 }
 
-fn prepared<C, F, Fut>(spec: &Spec, loaded: Loaded<C>, log: LogHandle, serve: F) -> Result<(), Exit>
+fn serve_on_runtime<C, F, Fut>(spec: &Spec, loaded: Loaded<C>, log: LogHandle, serve: F) -> Result<(), Exit>
 where
     F: FnOnce(C, Context) -> Fut,
     Fut: Future<Output = Result<(), Exit>>,
@@ -153,7 +153,7 @@ where
             version: spec.version,
         };
         if let Some(supervision) = &supervision {
-            supervision.tell(&context)?;
+            supervision.publish(&context)?;
         }
         // The panic has already been logged by the hook.
         let ended = AssertUnwindSafe(async { serve(loaded.own, context).await }).catch_unwind().await;
@@ -163,7 +163,7 @@ where
             Ok(ended) => ended,
         }
     });
-    runtime.shutdown_timeout(LEAVING);
+    runtime.shutdown_timeout(BLOCKING_TASKS_TIMEOUT);
     ended
 }
 

@@ -12,18 +12,18 @@ use signalbox_core::secret::Secret;
 
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::secret_file::{make, random, read};
+use crate::secret_file::{create, random, read};
 
 /// Environment variable with the key in base64.
-const VARIABLE: &str = "SIGNALBOX_KEY";
+const KEY_ENV: &str = "SIGNALBOX_KEY";
 
 /// Name of the file in the data directory.
 pub const SEALING_KEY_FILE: &str = "secret.key";
 
-const TAKES: &str = "takes 32 bytes in base64, such as `openssl rand -base64 32` prints";
+const EXPECTED: &str = "takes 32 bytes in base64, such as `openssl rand -base64 32` prints";
 
 /// Length of the key in bytes.
-const LENGTH: usize = 32;
+const KEY_BYTES: usize = 32;
 
 /// Returns the key of this installation from `SIGNALBOX_KEY`, or from the file `secret.key` in the data directory. A
 /// missing file is created with mode 0600. Programs that create it concurrently get the same key.
@@ -31,32 +31,32 @@ const LENGTH: usize = 32;
 /// # Errors
 /// Returns [`Exit::Config`] for an invalid key, [`Exit::Permission`] for a file that other users can read,
 /// [`Exit::CannotOpen`] for a file that cannot be read or created.
-pub fn sealing_key(data_dir: &Path) -> Result<Secret<[u8; LENGTH]>, Exit> {
+pub fn sealing_key(data_dir: &Path) -> Result<Secret<[u8; KEY_BYTES]>, Exit> {
     load(data_dir, &Environment::of_process())
 }
 
-fn load(data_dir: &Path, env: &Environment) -> Result<Secret<[u8; LENGTH]>, Exit> {
-    if let Some(text) = env.get(VARIABLE)? {
-        return decode(text).ok_or_else(|| Exit::Config(format!("{VARIABLE} {TAKES}")));
+fn load(data_dir: &Path, env: &Environment) -> Result<Secret<[u8; KEY_BYTES]>, Exit> {
+    if let Some(text) = env.get(KEY_ENV)? {
+        return decode(text).ok_or_else(|| Exit::Config(format!("{KEY_ENV} {EXPECTED}")));
     }
-    of_file(&data_dir.join(SEALING_KEY_FILE), &format!("{VARIABLE} can hold the key instead"))
+    of_file(&data_dir.join(SEALING_KEY_FILE), &format!("{KEY_ENV} can hold the key instead"))
 }
 
 /// Returns the key in this file, which is created with mode 0600 if missing. `advice` is appended to the error message
 /// for a file that cannot be used.
-pub(crate) fn of_file(path: &Path, advice: &str) -> Result<Secret<[u8; LENGTH]>, Exit> {
+pub(crate) fn of_file(path: &Path, advice: &str) -> Result<Secret<[u8; KEY_BYTES]>, Exit> {
     let refused =
         |error: &io::Error| Exit::CannotOpen(format!("cannot use the key file {}: {error}; {advice}", path.display()));
     let text = match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let made = random().and_then(|key| make(path, &STANDARD.encode(key)));
+            let made = random().and_then(|key| create(path, &STANDARD.encode(key)));
             made.map_err(|error| refused(&error))?;
             read(path)
         }
         found => found,
     };
     match text {
-        Ok(text) => decode(&text).ok_or_else(|| Exit::Config(format!("the key file {} {TAKES}", path.display()))),
+        Ok(text) => decode(&text).ok_or_else(|| Exit::Config(format!("the key file {} {EXPECTED}", path.display()))),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Err(Exit::Permission(format!("the key file {} {error}", path.display())))
         }
@@ -64,7 +64,7 @@ pub(crate) fn of_file(path: &Path, advice: &str) -> Result<Secret<[u8; LENGTH]>,
     }
 }
 
-fn decode(text: &str) -> Option<Secret<[u8; LENGTH]>> {
+fn decode(text: &str) -> Option<Secret<[u8; KEY_BYTES]>> {
     let bytes = STANDARD.decode(text.trim()).ok()?;
     bytes.try_into().ok().map(Secret::new)
 }
@@ -79,11 +79,11 @@ mod tests {
     #[test]
     fn the_environment_takes_precedence() {
         let dir = tempfile::tempdir().unwrap();
-        let env = Environment::from([(VARIABLE, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]);
-        assert_eq!(load(dir.path(), &env).unwrap().expose(), &[0; LENGTH]);
+        let env = Environment::from([(KEY_ENV, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]);
+        assert_eq!(load(dir.path(), &env).unwrap().expose(), &[0; KEY_BYTES]);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         for bad in ["canary", "AAAA", "!"] {
-            let exit = load(dir.path(), &Environment::from([(VARIABLE, bad)])).unwrap_err();
+            let exit = load(dir.path(), &Environment::from([(KEY_ENV, bad)])).unwrap_err();
             assert!(exit.code() == 78 && !exit.to_string().contains("canary"), "{exit}");
         }
     }

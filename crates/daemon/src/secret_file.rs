@@ -24,7 +24,7 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
 
 /// Creates the file and returns `true`, or returns `false` if another process has created it meanwhile. The creation is
 /// atomic: the text is written under a temporary name, which is then hard-linked.
-pub(crate) fn make(path: &Path, text: &str) -> io::Result<bool> {
+pub(crate) fn create(path: &Path, text: &str) -> io::Result<bool> {
     let draft = path.with_extension(signalbox_core::id::request_id().to_string());
     let made = write(&draft, text).and_then(|()| match fs::hard_link(&draft, path) {
         Ok(()) => Ok(true),

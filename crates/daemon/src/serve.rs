@@ -2,15 +2,15 @@
 //!
 //! # Layout
 //! - `accept`: the accept loop.
-//! - `places`: limits on the number of connections, in total and per address, and eviction of idle ones when the limit
-//!   is reached.
+//! - `connection_slots`: limits on the number of connections, in total and per address, and eviction of idle ones when
+//!   the limit is reached.
 //! - `entry`: the TLS handshake, and the choice between HTTP/1.1 and HTTP/2.
 //! - `connection`: the life of one connection; `http2`: one that carries several requests at the same time.
-//! - `pace`: timeouts of a connection.
-//! - `socket`: the byte stream, which reports its activity to the pace.
+//! - `connection_timeouts`: timeouts of a connection.
+//! - `socket`: the byte stream, which reports its activity to `connection_timeouts`.
 //! - `path`: normalisation of request paths.
-//! - `exchange`: one request and its response; a panic in the service is caught here.
-//! - `arrival`: the request body while it arrives.
+//! - `response_guard`: one request and its response; a panic in the service is caught here.
+//! - `request_body`: the request body while it arrives.
 //!
 //! # Why not hyper's own timeouts
 //! hyper's `header_read_timeout` starts when the previous response is written, so it also closes idle connections: a
@@ -19,14 +19,14 @@
 //! upgraded connections count as open until they are closed.
 
 mod accept;
-mod arrival;
 mod connection;
+mod connection_slots;
+mod connection_timeouts;
 mod entry;
-mod exchange;
 mod http2;
-mod pace;
 mod path;
-mod places;
+mod request_body;
+mod response_guard;
 mod socket;
 
 use std::convert::Infallible;
@@ -45,35 +45,35 @@ use crate::exit::Exit;
 use crate::status;
 use crate::tls::Tls;
 
-use arrival::Arrivals;
-use pace::Timeouts;
-use places::Places;
+use connection_slots::ConnectionSlots;
+use connection_timeouts::Timeouts;
+use request_body::ArrivalBudget;
 
-pub use arrival::RequestBody;
-pub use exchange::CLIENTS_WAIT;
+pub use request_body::RequestBody;
+pub use response_guard::CLIENTS_WAITING;
 
 /// Time for streams to end themselves after the cut, and for connections to close after they were dropped.
-const AFTER_CUT: Duration = Duration::from_secs(1);
+const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 /// Maximum connections for the supervisor's health checks, which must succeed even when all others are in use.
 const PROBE_CONNECTIONS: usize = 8;
 
 /// State shared by all connections.
 #[derive(Clone)]
-struct House {
+struct ServerState {
     server: ServerConfig,
     access: AccessLog,
     /// TLS identity; `None` for plain HTTP.
     tls: Option<Arc<Tls>>,
-    places: Arc<Places>,
-    arrivals: Arc<Arrivals>,
+    slots: Arc<ConnectionSlots>,
+    arrivals: Arc<ArrivalBudget>,
     /// Connection slots reported in responses: those of clients, even on the sockets of the supervisor.
-    of_clients: Arc<Places>,
+    client_slots: Arc<ConnectionSlots>,
     /// Tracks open connections, including upgraded ones.
     open: TaskTracker,
     draining: CancellationToken,
     /// Drops the connections that are still open after the cut. Cancelled only while draining.
-    evict: CancellationToken,
+    force_close: CancellationToken,
 }
 
 /// Serves requests until a shutdown is triggered and all connections have ended or were dropped. Prints `announce`,
@@ -98,24 +98,25 @@ where
     if sockets.is_empty() {
         return Err(Exit::Temporary("the sockets are already being served".to_owned()));
     }
-    let house = House { tls: context.tls.clone(), ..House::new(&context.common, context.shutdown.drain_token()) };
+    let state =
+        ServerState { tls: context.tls.clone(), ..ServerState::new(&context.common, context.shutdown.drain_token()) };
     if !context.shutdown.is_draining() {
         status::announce(context, announce);
     }
-    let probes = House {
+    let probes = ServerState {
         tls: None,
-        places: Arc::new(Places::new(PROBE_CONNECTIONS, 0)),
+        slots: Arc::new(ConnectionSlots::new(PROBE_CONNECTIONS, 0)),
         access: AccessLog::Off,
-        ..house.clone()
+        ..state.clone()
     };
     let accepting = async {
         #[cfg(unix)]
-        let unix = accept::unix_until_draining(context.listener.take_unix_socket(), &house, &service);
+        let unix = accept::unix_until_draining(context.listener.take_unix_socket(), &state, &service);
         #[cfg(not(unix))]
         let unix = std::future::ready(());
         tokio::join!(
             unix,
-            accept::until_draining(sockets, &house, &service),
+            accept::until_draining(sockets, &state, &service),
             accept::until_draining(context.listener.take_probes(), &probes, &service),
         )
     };
@@ -129,34 +130,34 @@ where
         _ = accepting => {}
         () = watching => {}
     }
-    drain(context, &house).await;
+    drain(context, &state).await;
     Ok(())
 }
 
 /// Waits for connections to end by themselves until the deadline, then triggers the cut, then drops the rest.
-async fn drain(context: &Context, house: &House) {
-    house.open.close();
-    tracing::info!(open = house.open.len(), "no longer accepting connections");
+async fn drain(context: &Context, state: &ServerState) {
+    state.open.close();
+    tracing::info!(open = state.open.len(), "no longer accepting connections");
     status::draining();
     tokio::select! {
-        () = house.open.wait() => return,
-        () = context.shutdown.cut() => {}
-        () = tokio::time::sleep(house.server.drain_timeout.get()) => {}
+        () = state.open.wait() => return,
+        () = context.shutdown.aborting() => {}
+        () = tokio::time::sleep(state.server.drain_timeout.get()) => {}
     }
-    context.shutdown.trigger_cut();
-    if tokio::time::timeout(AFTER_CUT, house.open.wait()).await.is_ok() {
+    context.shutdown.trigger_abort();
+    if tokio::time::timeout(ABORT_GRACE, state.open.wait()).await.is_ok() {
         return;
     }
-    tracing::warn!(open = house.open.len(), "dropping connections that did not end in time");
-    house.evict.cancel();
-    if tokio::time::timeout(AFTER_CUT, house.open.wait()).await.is_err() {
-        tracing::warn!(open = house.open.len(), "upgraded connections will end with the process");
+    tracing::warn!(open = state.open.len(), "dropping connections that did not end in time");
+    state.force_close.cancel();
+    if tokio::time::timeout(ABORT_GRACE, state.open.wait()).await.is_err() {
+        tracing::warn!(open = state.open.len(), "upgraded connections will end with the process");
     }
 }
 
-// === impl House ===
+// === impl ServerState ===
 
-impl House {
+impl ServerState {
     fn new(common: &Common, draining: CancellationToken) -> Self {
         let server = &common.server;
         // Connections must not use up all descriptors: journal files and health checks need some, too.
@@ -168,17 +169,18 @@ impl House {
                 "the limit of open files leaves room for fewer connections than configured"
             );
         }
-        let places = Arc::new(Places::new(server.max_connections.min(room), server.max_connections_per_address));
+        let slots =
+            Arc::new(ConnectionSlots::new(server.max_connections.min(room), server.max_connections_per_address));
         Self {
-            of_clients: Arc::clone(&places),
-            places,
-            arrivals: Arc::new(Arrivals::new(server.max_arriving.bytes())),
+            client_slots: Arc::clone(&slots),
+            slots,
+            arrivals: Arc::new(ArrivalBudget::new(server.max_arriving.bytes())),
             server: server.clone(),
             access: common.log.access,
             tls: None,
             open: TaskTracker::new(),
             draining,
-            evict: CancellationToken::new(),
+            force_close: CancellationToken::new(),
         }
     }
 

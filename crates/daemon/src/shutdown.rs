@@ -11,7 +11,7 @@ pub(crate) use signals::Signals;
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     drain: CancellationToken,
-    cut: CancellationToken,
+    aborting: CancellationToken,
 }
 
 // === impl Shutdown ===
@@ -35,8 +35,8 @@ impl Shutdown {
     }
 
     /// Waits for the cut. Cancel-safe.
-    pub async fn cut(&self) {
-        self.cut.cancelled().await;
+    pub async fn aborting(&self) {
+        self.aborting.cancelled().await;
     }
 
     /// Begins to drain. Has no effect if draining has already begun.
@@ -46,8 +46,8 @@ impl Shutdown {
 
     /// Returns a token that is cancelled at the cut.
     #[must_use]
-    pub fn cut_token(&self) -> CancellationToken {
-        self.cut.clone()
+    pub fn abort_token(&self) -> CancellationToken {
+        self.aborting.clone()
     }
 
     /// Returns a token that is cancelled when draining begins.
@@ -57,9 +57,9 @@ impl Shutdown {
     }
 
     /// Triggers the cut at once, and with it the drain.
-    pub fn trigger_cut(&self) {
+    pub fn trigger_abort(&self) {
         self.drain.cancel();
-        self.cut.cancel();
+        self.aborting.cancel();
     }
 }
 
@@ -71,15 +71,15 @@ mod tests {
     async fn a_cut_implies_draining() {
         let shutdown = Shutdown::new();
         assert!(!shutdown.is_draining());
-        shutdown.clone().trigger_cut();
+        shutdown.clone().trigger_abort();
         shutdown.draining().await;
-        shutdown.cut().await;
+        shutdown.aborting().await;
     }
 
     #[test]
     fn draining_does_not_cut() {
         let shutdown = Shutdown::new();
         shutdown.trigger();
-        assert!(shutdown.is_draining() && !shutdown.cut_token().is_cancelled());
+        assert!(shutdown.is_draining() && !shutdown.abort_token().is_cancelled());
     }
 }

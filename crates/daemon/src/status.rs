@@ -57,14 +57,14 @@ mod service_manager {
     use sd_notify::NotifyState;
 
     pub(super) fn ready() {
-        tell(NotifyState::Ready);
+        notify(NotifyState::Ready);
     }
 
     pub(super) fn stopping() {
-        tell(NotifyState::Stopping);
+        notify(NotifyState::Stopping);
     }
 
-    fn tell(state: NotifyState<'_>) {
+    fn notify(state: NotifyState<'_>) {
         if let Err(error) = sd_notify::notify(&[state]) {
             tracing::warn!(%error, "cannot reach the service manager");
         }

@@ -3,7 +3,7 @@
 use crate::config::Common;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::lifeline::{self, Lifeline, NoSuccessors};
+use crate::lifeline::{self, Lifeline, NoSuccessor};
 use crate::shutdown::Shutdown;
 
 /// Guard held as long as the process serves.
@@ -20,14 +20,14 @@ impl Supervision {
     /// Starts to watch the lifeline: from here on the process does not outlive its supervisor unless another one adopts
     /// it.
     pub(crate) fn begin(common: &Common, shutdown: &Shutdown) -> Result<Self, Exit> {
-        let limit = common.server.drain_timeout.get() + lifeline::GRACE;
+        let limit = common.server.drain_timeout.get() + lifeline::EXIT_GRACE;
         let kill = || std::process::exit(Exit::Orphaned.code().into());
         #[cfg(unix)]
         if let Some((adoptable, adoption)) = adoptable::prepare(&common.data_dir)? {
             let lifeline = Lifeline::watch(std::io::stdin(), adoptable, shutdown.clone(), limit, kill)?;
             return Ok(Self { lifeline, adoption: Some(adoption) });
         }
-        let lifeline = Lifeline::watch(std::io::stdin(), NoSuccessors, shutdown.clone(), limit, kill)?;
+        let lifeline = Lifeline::watch(std::io::stdin(), NoSuccessor, shutdown.clone(), limit, kill)?;
         Ok(Self {
             lifeline,
             #[cfg(unix)]
@@ -36,10 +36,10 @@ impl Supervision {
     }
 
     /// Publishes the status for a successor of the supervisor, until the process begins to drain.
-    pub(crate) fn tell(&self, context: &Context) -> Result<(), Exit> {
+    pub(crate) fn publish(&self, context: &Context) -> Result<(), Exit> {
         #[cfg(unix)]
         if let Some(adoption) = &self.adoption {
-            adoption.tell(context)?;
+            adoption.publish(context)?;
         }
         #[cfg(not(unix))]
         let _ = context;
@@ -56,30 +56,30 @@ impl Supervision {
 mod adoptable {
     use std::path::Path;
 
-    use crate::adoption::{Adoptable, Facts, Files, Teller};
+    use crate::adoption::{Adoptable, Files, ListeningStatus, StatusReporter};
     use crate::context::Context;
     use crate::exit::Exit;
 
     /// Part of the state that the process keeps; the lifeline has the rest. Removes the files on drop.
     #[derive(Debug)]
     pub(super) struct Adoption {
-        teller: Teller,
+        status_reporter: StatusReporter,
         files: Files,
     }
 
     pub(super) fn prepare(data_dir: &Path) -> Result<Option<(Adoptable, Adoption)>, Exit> {
         let adoptable = Adoptable::prepare(data_dir)?;
         Ok(adoptable.map(|adoptable| {
-            let adoption = Adoption { teller: adoptable.teller(), files: adoptable.files() };
+            let adoption = Adoption { status_reporter: adoptable.status_reporter(), files: adoptable.files() };
             (adoptable, adoption)
         }))
     }
 
     impl Adoption {
-        pub(super) fn tell(&self, context: &Context) -> Result<(), Exit> {
+        pub(super) fn publish(&self, context: &Context) -> Result<(), Exit> {
             let lost = |error| Exit::Temporary(format!("cannot copy the listening sockets: {error}"));
-            let (sockets, probe) = context.listener.copies().map_err(lost)?;
-            self.teller.tell(Facts {
+            let (sockets, probe) = context.listener.duplicate().map_err(lost)?;
+            self.status_reporter.publish(ListeningStatus {
                 service: context.service,
                 instance: &context.instance,
                 version: context.version,
@@ -89,10 +89,11 @@ mod adoptable {
                 probe,
                 sockets,
             });
-            let (teller, shutdown, socket) = (self.teller.clone(), context.shutdown.clone(), self.files.socket.clone());
+            let (status_reporter, shutdown, socket) =
+                (self.status_reporter.clone(), context.shutdown.clone(), self.files.socket.clone());
             tokio::spawn(async move {
                 shutdown.draining().await;
-                teller.forget();
+                status_reporter.clear();
                 // Without the socket a successor cannot adopt the process; the lock shows that it is still running.
                 std::fs::remove_file(socket).ok();
             });

@@ -14,7 +14,7 @@ use crate::request::ACCESS_TARGET;
 
 /// Targets that log at the configured level: the crates of this workspace, by prefix. Dependencies log warnings and
 /// errors only, because at lower levels they print the data that passes through them, including keys and tokens.
-const OWN: [&str; 4] = ["signalbox", "api_server", "provider_router", "qwen_proxy"];
+const OWN_TARGETS: [&str; 4] = ["signalbox", "api_server", "provider_router", "qwen_proxy"];
 
 /// Handle that changes the log level. Clones share the state.
 #[derive(Clone)]
@@ -86,7 +86,7 @@ fn targets(level: LogLevel) -> Targets {
     };
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
-        .with_targets(OWN.map(|target| (target, level)))
+        .with_targets(OWN_TARGETS.map(|target| (target, level)))
         .with_target(ACCESS_TARGET, LevelFilter::INFO)
 }
 

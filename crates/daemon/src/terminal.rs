@@ -5,11 +5,11 @@ use std::io::{self, BufRead, IsTerminal as _, Read as _, Write as _};
 use signalbox_core::secret::Secret;
 
 /// Maximum bytes of a line: more than any `Cookie` header a server accepts.
-const LIMIT: u64 = 64 * 1024;
+const MAX_LINE: u64 = 64 * 1024;
 
 /// Returns `true` if stdin is a terminal, so that prompts make sense.
 #[must_use]
-pub fn is_there() -> bool {
+pub fn is_interactive() -> bool {
     io::stdin().is_terminal()
 }
 
@@ -22,7 +22,7 @@ pub async fn read_line(prompt: &str) -> io::Result<Option<String>> {
     // The blocking read cannot be interrupted. It is abandoned when the process ends.
     let read = || {
         let mut line = String::new();
-        io::stdin().lock().take(LIMIT).read_line(&mut line).map(|len| (len > 0).then_some(line))
+        io::stdin().lock().take(MAX_LINE).read_line(&mut line).map(|len| (len > 0).then_some(line))
     };
     let line = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
     Ok(line.map(|line| line.trim_end_matches(['\r', '\n']).to_owned()))
@@ -33,7 +33,7 @@ pub async fn read_line(prompt: &str) -> io::Result<Option<String>> {
 /// # Errors
 /// Returns I/O errors, and an error for a line that is not valid UTF-8.
 pub async fn read_secret(prompt: &str) -> io::Result<Secret<String>> {
-    unseen(prompt, Blank::Skipped).await
+    read_hidden(prompt, EmptyLine::Skipped).await
 }
 
 /// Reads the first line of stdin like [`read_secret`], but accepts an empty line as an empty secret.
@@ -41,21 +41,21 @@ pub async fn read_secret(prompt: &str) -> io::Result<Secret<String>> {
 /// # Errors
 /// Returns I/O errors, and an error for a line that is not valid UTF-8.
 pub async fn read_optional_secret(prompt: &str) -> io::Result<Secret<String>> {
-    unseen(prompt, Blank::Answer).await
+    read_hidden(prompt, EmptyLine::Answer).await
 }
 
 /// Meaning of an empty line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Blank {
+enum EmptyLine {
     /// Ignored, because pasted text may begin with empty lines.
     Skipped,
     /// An empty answer.
     Answer,
 }
 
-async fn unseen(prompt: &str, blank: Blank) -> io::Result<Secret<String>> {
+async fn read_hidden(prompt: &str, blank: EmptyLine) -> io::Result<Secret<String>> {
     let stdin = io::stdin();
-    let quiet = if stdin.is_terminal() { Some(quiet::Quiet::new()?) } else { None };
+    let quiet = if stdin.is_terminal() { Some(quiet::EchoGuard::new()?) } else { None };
     if quiet.is_some() {
         write!(io::stderr(), "{prompt}")?;
     }
@@ -68,17 +68,17 @@ async fn unseen(prompt: &str, blank: Blank) -> io::Result<Secret<String>> {
     line
 }
 
-fn first_line(input: impl BufRead, blank: Blank) -> io::Result<Secret<String>> {
+fn first_line(input: impl BufRead, blank: EmptyLine) -> io::Result<Secret<String>> {
     /// Byte sent by Ctrl-D in non-canonical mode.
-    const END: u8 = 4;
+    const EOF_BYTE: u8 = 4;
     /// Bytes sent by the backspace and delete keys.
-    const BACK: [u8; 2] = [8, 127];
+    const ERASE_BYTES: [u8; 2] = [8, 127];
     let mut line = Vec::new();
-    for byte in input.take(LIMIT).bytes() {
+    for byte in input.take(MAX_LINE).bytes() {
         match byte? {
-            b'\n' | b'\r' if line.is_empty() && blank == Blank::Skipped => {}
-            b'\n' | b'\r' | END => break,
-            back if BACK.contains(&back) => drop(line.pop()),
+            b'\n' | b'\r' if line.is_empty() && blank == EmptyLine::Skipped => {}
+            b'\n' | b'\r' | EOF_BYTE => break,
+            back if ERASE_BYTES.contains(&back) => drop(line.pop()),
             byte => line.push(byte),
         }
     }
@@ -93,9 +93,9 @@ mod quiet {
 
     /// Guard that disables the echo of the terminal, and restores its settings on drop.
     #[derive(Debug)]
-    pub(super) struct Quiet(Termios);
+    pub(super) struct EchoGuard(Termios);
 
-    impl Quiet {
+    impl EchoGuard {
         pub(super) fn new() -> io::Result<Self> {
             let before = tcgetattr(io::stdin())?;
             let mut quiet = before.clone();
@@ -109,7 +109,7 @@ mod quiet {
         }
     }
 
-    impl Drop for Quiet {
+    impl Drop for EchoGuard {
         fn drop(&mut self) {
             // An error means that the terminal is gone, so there is nothing to restore.
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.0);
@@ -122,9 +122,9 @@ mod quiet {
     use std::io;
 
     #[derive(Debug)]
-    pub(super) struct Quiet;
+    pub(super) struct EchoGuard;
 
-    impl Quiet {
+    impl EchoGuard {
         pub(super) fn new() -> io::Result<Self> {
             Err(io::Error::other(
                 "the terminal would show the secret: pipe it in, as in `Get-Clipboard | qwen-proxy login --paste`",
@@ -140,17 +140,17 @@ mod tests {
     #[test]
     fn the_first_line_counts_with_any_line_end() {
         for text in ["a=1; b=2\n", "a=1; b=2", "a=1; b=2\r\nrest", "\n\na=1; b=2\u{4}rest"] {
-            assert_eq!(first_line(text.as_bytes(), Blank::Skipped).unwrap().expose(), "a=1; b=2", "{text:?}");
+            assert_eq!(first_line(text.as_bytes(), EmptyLine::Skipped).unwrap().expose(), "a=1; b=2", "{text:?}");
         }
-        assert_eq!(first_line(&b""[..], Blank::Skipped).unwrap().expose(), "");
-        assert!(first_line(&b"\xff\n"[..], Blank::Skipped).is_err());
-        assert_eq!(first_line(&b"\nrest"[..], Blank::Answer).unwrap().expose(), "");
-        assert_eq!(first_line(&b"ab\x7fc\n"[..], Blank::Answer).unwrap().expose(), "ac");
+        assert_eq!(first_line(&b""[..], EmptyLine::Skipped).unwrap().expose(), "");
+        assert!(first_line(&b"\xff\n"[..], EmptyLine::Skipped).is_err());
+        assert_eq!(first_line(&b"\nrest"[..], EmptyLine::Answer).unwrap().expose(), "");
+        assert_eq!(first_line(&b"ab\x7fc\n"[..], EmptyLine::Answer).unwrap().expose(), "ac");
     }
 
     #[test]
     fn long_headers_are_read_completely() {
         let long = "c=".to_owned() + &"x".repeat(20_000);
-        assert_eq!(first_line(format!("{long}\n").as_bytes(), Blank::Skipped).unwrap().expose(), &long);
+        assert_eq!(first_line(format!("{long}\n").as_bytes(), EmptyLine::Skipped).unwrap().expose(), &long);
     }
 }

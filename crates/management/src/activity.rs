@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::RequestStatus;
 use signalbox_daemon::clock::unix_ms;
-use signalbox_store::After;
+use signalbox_store::RowPosition;
 use signalbox_store::activity::{self, Activity};
 use utoipa::ToSchema;
 
@@ -92,12 +92,12 @@ struct Figures {
     responses((status = 200, description = "The latest requests, newest first", body = Recent)),
 )]
 pub(super) async fn recent(State(app): State<App>, mut query: Query) -> Result<Json<Recent>, Error> {
-    let (page, after) = query.piece(cursor::REQUESTS, RECENT);
+    let (page, after) = query.cursor_page(cursor::REQUESTS, RECENT);
     query.finish()?;
     let now_ms = unix_ms();
     let mut rows = activity::recent(&app.store, after.as_ref(), one_more(page)).await?;
     let has_more = take_last(&mut rows, page.limit);
-    let last = rows.last().filter(|_| has_more).map(|last| After { at: last.timestamp, id: last.id });
+    let last = rows.last().filter(|_| has_more).map(|last| RowPosition { at: last.timestamp, id: last.id });
     let next_cursor = last.map(|last| cursor::REQUESTS.text(&last));
     let activities: Vec<_> = rows.into_iter().map(|row| Told::new(row, now_ms)).collect();
     Ok(Json(Recent { total: activities.len(), limit: page.limit, next_cursor, activities }))

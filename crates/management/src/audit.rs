@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::AuditEntry;
-use signalbox_store::After;
+use signalbox_store::RowPosition;
 use signalbox_store::audit::{self, Filter};
 use utoipa::ToSchema;
 
@@ -47,11 +47,11 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         until: query.time("end_date"),
         after: None,
     };
-    let (page, after) = query.piece(cursor::AUDIT, 50);
+    let (page, after) = query.cursor_page(cursor::AUDIT, 50);
     query.finish()?;
     let filter = Filter { after, ..filter };
     let mut list = audit::list(&app.store, &filter, one_more(page)).await?;
-    let after = |last: &AuditEntry| After { at: last.at, id: last.id };
+    let after = |last: &AuditEntry| RowPosition { at: last.at, id: last.id };
     let position = Position::of(&mut list, page, |last| cursor::AUDIT.text(&after(last)));
     Ok(Json(Audit { entries: list.items, position }))
 }

@@ -3,7 +3,7 @@
 //! Rows that are added or deleted in between do not shift the pages. Clients treat a cursor as opaque. It contains the
 //! list it belongs to, and the time and the id of the last row of the page.
 
-use signalbox_store::After;
+use signalbox_store::RowPosition;
 
 /// A list that is continued after a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) const SESSIONS: List = List('s');
 /// Changes.
 pub(super) const AUDIT: List = List('a');
 /// Tables that users fill by hand: they are continued at an offset, not after a row.
-const BY_HAND: List = List('p');
+const OFFSET_LISTS: List = List('p');
 
 /// The id of a row.
 pub(super) trait Id: Sized {
@@ -29,25 +29,25 @@ pub(super) trait Id: Sized {
 // === impl List ===
 
 impl List {
-    pub(super) fn text<I: Id>(self, after: &After<I>) -> String {
+    pub(super) fn text<I: Id>(self, after: &RowPosition<I>) -> String {
         format!("{}{}{}", self.0, after.at.to_hex(), after.id.to_hex())
     }
 
     /// Parses a cursor sent by a client; `None` if it does not belong to this list.
-    pub(super) fn parse<I: Id>(self, cursor: &str) -> Option<After<I>> {
+    pub(super) fn parse<I: Id>(self, cursor: &str) -> Option<RowPosition<I>> {
         let (at, id) = cursor.strip_prefix(self.0)?.split_at_checked(16)?;
-        Some(After { at: i64::from_hex(at)?, id: I::from_hex(id)? })
+        Some(RowPosition { at: i64::from_hex(at)?, id: I::from_hex(id)? })
     }
 }
 
 /// Returns the cursor of an offset in a table that is filled by hand.
-pub(super) fn place(offset: i64) -> String {
-    format!("{}{}", BY_HAND.0, offset.to_hex())
+pub(super) fn offset_cursor(offset: i64) -> String {
+    format!("{}{}", OFFSET_LISTS.0, offset.to_hex())
 }
 
-/// Parses a cursor made by [`place`].
-pub(super) fn parse_place(cursor: &str) -> Option<i64> {
-    i64::from_hex(cursor.strip_prefix(BY_HAND.0)?).filter(|offset| *offset >= 0)
+/// Parses a cursor made by [`offset_cursor`].
+pub(super) fn parse_offset(cursor: &str) -> Option<i64> {
+    i64::from_hex(cursor.strip_prefix(OFFSET_LISTS.0)?).filter(|offset| *offset >= 0)
 }
 
 fn is_hex(text: &str) -> bool {
@@ -93,19 +93,19 @@ mod tests {
     #[test]
     fn a_cursor_round_trips() {
         for (at, id) in [(0, 0), (1_760_000_000_000, 7), (-1, i64::MAX), (i64::MIN, i64::MIN)] {
-            let after = After { at, id };
+            let after = RowPosition { at, id };
             assert_eq!(REQUESTS.parse(&REQUESTS.text(&after)), Some(after));
         }
         for id in ["", "s-1", "é\u{1f600}"] {
-            let after = After { at: 5, id: id.to_owned() };
+            let after = RowPosition { at: 5, id: id.to_owned() };
             assert_eq!(SESSIONS.parse(&SESSIONS.text(&after)), Some(after));
         }
-        assert_eq!(parse_place(&place(40)), Some(40));
+        assert_eq!(parse_offset(&offset_cursor(40)), Some(40));
     }
 
     #[test]
     fn invalid_text_is_none() {
-        let good = REQUESTS.text(&After { at: 1, id: 2_i64 });
+        let good = REQUESTS.text(&RowPosition { at: 1, id: 2_i64 });
         let mut bad = vec!["", "q", "é", "q+000000000000001", &good[..32]];
         let (long, upper, other) = (format!("{good}0"), good.replace('2', "A"), good.replace('q', "r"));
         bad.extend([long.as_str(), &upper, &other]);
@@ -117,7 +117,7 @@ mod tests {
             assert_eq!(SESSIONS.parse::<String>(cursor), None, "{cursor}");
         }
         for cursor in ["p", "p8000000000000000", "q0000000000000001"] {
-            assert_eq!(parse_place(cursor), None, "{cursor}");
+            assert_eq!(parse_offset(cursor), None, "{cursor}");
         }
     }
 
@@ -125,7 +125,7 @@ mod tests {
         #[test]
         fn i18_any_text_parses_as_a_cursor_or_none(text in any::<String>(), hex in "[qrsap][0-9a-f]{0,40}") {
             for cursor in [text, hex] {
-                parse_place(&cursor);
+                parse_offset(&cursor);
                 for list in [REQUESTS, RESPONSES, SESSIONS, AUDIT] {
                     if let Some(after) = list.parse::<i64>(&cursor) {
                         prop_assert_eq!(list.text(&after), cursor.clone());

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
-use signalbox_daemon::{BodyError, Denied, admin, doors};
+use signalbox_daemon::{BodyError, Denied, admin, host_origin_guard};
 use signalbox_store as store;
 
 /// The reason why a request was refused or failed.
@@ -34,7 +34,7 @@ pub enum Error {
     #[error("{what} not found: {id}")]
     Missing {
         /// The kind of resource.
-        what: Thing,
+        what: ResourceKind,
         /// The id of the resource.
         id: String,
     },
@@ -104,10 +104,10 @@ pub enum Error {
     WrongKeys(Denied),
     /// The request is addressed to another host, or comes from a web page that is not allowed.
     #[error(transparent)]
-    Door(#[from] doors::Refused),
+    HostOrigin(#[from] host_origin_guard::Forbidden),
     /// The request does not come from this machine.
     #[error(transparent)]
-    NotLocal(#[from] admin::Refused),
+    NotLocal(#[from] admin::ShutdownDenied),
     /// A log file cannot be read.
     #[error("Cannot read the log: {0}")]
     Unreadable(String),
@@ -130,7 +130,7 @@ pub enum Error {
 /// The kinds of resource that can be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants name the resources")]
-pub enum Thing {
+pub enum ResourceKind {
     Provider,
     Model,
     Link,
@@ -143,12 +143,12 @@ pub enum Thing {
 }
 
 /// Translates errors of the store to errors of the API.
-pub trait Meaning<T> {
+pub trait StoreErrorExt<T> {
     /// Reports a missing row as this missing resource.
     ///
     /// # Errors
     /// Returns [`Error::Missing`], or the other error of the store.
-    fn or_missing(self, what: Thing, id: &str) -> Result<T, Error>;
+    fn or_missing(self, what: ResourceKind, id: &str) -> Result<T, Error>;
 
     /// Reports a row that already exists as a conflict.
     ///
@@ -182,7 +182,7 @@ impl Error {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::WrongKeys(denied) => denied.status(),
             Self::NotJson(_) | Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Door(refused) => refused.status(),
+            Self::HostOrigin(refused) => refused.status(),
             Self::NotLocal(refused) => refused.status(),
             Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -206,11 +206,11 @@ impl Error {
             Self::Body(BodyError::TooLarge { .. }) => "entity.too.large",
             Self::Body(BodyError::Broken) => "entity.parse.failed",
             Self::Body(BodyError::TooSlow) => "request_timeout",
-            Self::Body(BodyError::Crowded) => "overloaded",
+            Self::Body(BodyError::ArrivingLimit) => "overloaded",
             Self::Unauthorized => "authentication_error",
             Self::WrongKeys(denied) => denied.kind(),
             Self::NotJson(_) | Self::Encoded(_) => "unsupported_media_type",
-            Self::Door(refused) => refused.kind(),
+            Self::HostOrigin(refused) => refused.kind(),
             Self::NotLocal(_) => "permission_error",
             Self::NoMethod(_) => "method_not_allowed",
             Self::NotLoaded { .. } => "provider_not_loaded_error",
@@ -238,7 +238,7 @@ impl Error {
             Self::NotLoaded { .. } => Some("provider_not_loaded"),
             Self::Disabled(_) => Some("provider_disabled"),
             Self::RouterAway(_) => Some("router_unavailable"),
-            Self::Door(refused) => Some(refused.code()),
+            Self::HostOrigin(refused) => Some(refused.code()),
             Self::NotLocal(refused) => Some(refused.code()),
             _ => None,
         }
@@ -328,9 +328,9 @@ impl IntoResponse for Error {
     }
 }
 
-// === impl Thing ===
+// === impl ResourceKind ===
 
-impl Thing {
+impl ResourceKind {
     fn code(self) -> &'static str {
         match self {
             Self::Provider => "provider_not_found",
@@ -346,7 +346,7 @@ impl Thing {
     }
 }
 
-impl std::fmt::Display for Thing {
+impl std::fmt::Display for ResourceKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Provider => "Provider",
@@ -362,10 +362,10 @@ impl std::fmt::Display for Thing {
     }
 }
 
-// === impl Meaning ===
+// === impl StoreErrorExt ===
 
-impl<T, E: Into<Error>> Meaning<T> for Result<T, E> {
-    fn or_missing(self, what: Thing, id: &str) -> Result<T, Error> {
+impl<T, E: Into<Error>> StoreErrorExt<T> for Result<T, E> {
+    fn or_missing(self, what: ResourceKind, id: &str) -> Result<T, Error> {
         self.map_err(|error| match error.into() {
             Error::Store(store::Error::NotFound { .. }) => Error::Missing { what, id: id.to_owned() },
             other => other,

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::form::Form;
-use super::once::Twice;
+use super::once::DuplicateNames;
 use super::{App, Error};
 
 /// Segments of the path, percent-decoded.
@@ -33,7 +33,9 @@ where
     if let Some(coding) =
         head.headers.get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
-        return Err(Error::Encoded(String::from_utf8_lossy(coding.as_bytes()).chars().take(SHOWN).collect()));
+        return Err(Error::Encoded(
+            String::from_utf8_lossy(coding.as_bytes()).chars().take(MAX_QUOTED_CHARS).collect(),
+        ));
     }
     let body = signalbox_daemon::collect(&head.headers, body, App::from_ref(state).body_limit).await?;
     Ok(if body.starts_with(BYTE_ORDER_MARK) { body.slice(BYTE_ORDER_MARK.len()..) } else { body })
@@ -43,14 +45,14 @@ where
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Maximum characters of a header that are repeated in an error.
-const SHOWN: usize = 100;
+const MAX_QUOTED_CHARS: usize = 100;
 
 /// Returns whether a body with this content type is accepted as JSON.
 ///
 /// `curl -d` declares every body a form, and scripts often omit the right type, so a declared form that looks like an
 /// object is accepted. This gives web pages no way to send requests without the user's knowledge: browsers escape the
 /// braces of a form, `text/plain` bodies are refused here, and pages that are not allowed are refused earlier (see
-/// [`signalbox_daemon::doors`]).
+/// [`signalbox_daemon::host_origin_guard`]).
 fn is_json(kind: &str, body: &[u8]) -> bool {
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match &*kind {
@@ -62,7 +64,7 @@ fn is_json(kind: &str, body: &[u8]) -> bool {
 
 /// Parses JSON. A name that is given twice is a mistake, because one of the values would be ignored silently.
 fn parse(json: &[u8]) -> Result<Value, Error> {
-    let twice = Twice::default();
+    let twice = DuplicateNames::default();
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let read = twice.read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     let value = read.map_err(|error| Error::Malformed(error.to_string()))?;
@@ -110,7 +112,7 @@ where
         if let Some(kind) = kind
             && !is_json(&kind, &bytes)
         {
-            return Err(Error::NotJson(kind.chars().take(SHOWN).collect()));
+            return Err(Error::NotJson(kind.chars().take(MAX_QUOTED_CHARS).collect()));
         }
         match parse(&bytes)? {
             Value::Object(fields) => Ok(Self(fields)),

@@ -25,6 +25,7 @@ mod config_values;
 mod cursor;
 mod done;
 pub mod error;
+pub mod error_schemas;
 pub mod extract;
 mod filters;
 pub mod form;
@@ -36,7 +37,6 @@ mod provider_types;
 mod providers;
 pub mod query;
 mod qwen_credentials;
-pub mod refusals;
 mod requests;
 mod responses;
 mod sessions;
@@ -57,9 +57,9 @@ pub use self::views::ModelView;
 pub const CREDENTIALS: &str = "/api/qwen/credentials";
 
 /// Prefix of the routes below one provider.
-const LONG: &str = "/api/providers/{id}/";
+const PROVIDER_PREFIX: &str = "/api/providers/{id}/";
 /// Prefix of the aliases of these routes, for old dashboards that omit the `providers` segment.
-pub const SHORT: &str = "/api/{id}/";
+pub const PROVIDER_ALIAS_PREFIX: &str = "/api/{id}/";
 
 /// Returns all routes below `/api`, with their descriptions.
 pub fn routes<S>() -> OpenApiRouter<S>
@@ -111,6 +111,10 @@ where
     S: Clone + Send + Sync + 'static,
 {
     let mut short = Paths::new();
-    short.paths = paths.paths.iter().map(|(path, item)| (path.replacen(LONG, SHORT, 1), item.clone())).collect();
+    short.paths = paths
+        .paths
+        .iter()
+        .map(|(path, item)| (path.replacen(PROVIDER_PREFIX, PROVIDER_ALIAS_PREFIX, 1), item.clone()))
+        .collect();
     router.routes((schemas, paths, methods.clone())).routes((Vec::new(), short, methods))
 }

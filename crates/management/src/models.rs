@@ -10,17 +10,17 @@ use signalbox_core::id::is_resource_id;
 use signalbox_core::schema::{ModelUpdate, NewModel, Provider};
 use signalbox_core::text::{NOT_A_LINE, is_line};
 use signalbox_daemon::clock::unix_ms;
-use signalbox_store::{Listed, Page, models, provider_models};
+use signalbox_store::{ListPage, Page, models, provider_models};
 use utoipa::ToSchema;
 
 use super::bodies::{ModelChanges, ModelToMake};
 use super::done::Done;
-use super::error::{Meaning as _, Thing};
+use super::error::{ResourceKind, StoreErrorExt as _};
+use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::{ModelFilter, Pages};
 use super::form::Form;
-use super::query::{Query, next_place};
-use super::refusals::Failure;
+use super::query::{Query, next_offset_cursor};
 use super::views::{LinkedModelView, ModelView, as_json};
 use super::{App, Error};
 
@@ -84,16 +84,16 @@ pub(super) struct OneWholeModel {
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ModelList>, Error> {
     let capability = query.text("capability");
     let provider = query.text("provider");
-    let page = query.piece_by_hand();
+    let page = query.offset_page();
     query.finish()?;
     let Some(provider) = provider else {
         let filter = models::Filter { capability, provider_id: None };
         let list = models::list(&app.store, &filter, page).await?.map(ModelView::from);
-        let next_cursor = next_place(list.items.len(), list.total, page);
+        let next_cursor = next_offset_cursor(list.items.len(), list.total, page);
         return Ok(Json(ModelList { total: list.total, models: ModelViews::All(list.items), next_cursor }));
     };
     let list = served_by(&app, &provider, capability.as_deref(), page).await?;
-    let next_cursor = next_place(list.items.len(), list.total, page);
+    let next_cursor = next_offset_cursor(list.items.len(), list.total, page);
     Ok(Json(ModelList { total: list.total, models: ModelViews::Linked(list.items), next_cursor }))
 }
 
@@ -104,7 +104,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     responses((status = 200, description = "The model", body = OneWholeModel)),
 )]
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<OneWholeModel>, Error> {
-    let model = models::get(&app.store, &id).await.or_missing(Thing::Model, &id)?;
+    let model = models::get(&app.store, &id).await.or_missing(ResourceKind::Model, &id)?;
     let providers = provider_models::providers_of(&app.store, &id).await?;
     let serving = |linked: provider_models::LinkedProvider| ServingProvider {
         provider: linked.provider,
@@ -165,7 +165,7 @@ pub(super) async fn update(
     if update == ModelUpdate::default() {
         return Err(Error::invalid("No valid fields to update"));
     }
-    let model = models::update(&app.store, &id, &update, unix_ms()).await.or_missing(Thing::Model, &id)?;
+    let model = models::update(&app.store, &id, &update, unix_ms()).await.or_missing(ResourceKind::Model, &id)?;
     Ok(Json(OneModel { model: model.into() }))
 }
 
@@ -176,7 +176,7 @@ pub(super) async fn update(
     responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
-    models::delete(&app.store, &id).await.or_missing(Thing::Model, &id)?;
+    models::delete(&app.store, &id).await.or_missing(ResourceKind::Model, &id)?;
     Ok(Json(Done::new("Model deleted")))
 }
 
@@ -190,14 +190,14 @@ async fn served_by(
     provider: &str,
     capability: Option<&str>,
     page: Page,
-) -> Result<Listed<LinkedModelView>, Error> {
+) -> Result<ListPage<LinkedModelView>, Error> {
     let mut models = provider_models::list(&app.store, provider).await?;
     models.retain(|linked| capability.is_none_or(|wanted| linked.model.capabilities.iter().any(|has| has == wanted)));
     let total = i64::try_from(models.len()).unwrap_or(i64::MAX);
     let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
     let take = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let items = models.into_iter().skip(skip).take(take).map(LinkedModelView::from).collect();
-    Ok(Listed { items, total })
+    Ok(ListPage { items, total })
 }
 
 /// Takes a list of texts, which may also be given as a JSON array in a string, as responses have it.

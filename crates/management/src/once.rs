@@ -13,17 +13,17 @@ use signalbox_core::text::quoted;
 
 /// Collected paths of duplicate names, such as `providers.openai`.
 #[derive(Debug, Default)]
-pub struct Twice(RefCell<Vec<String>>);
+pub struct DuplicateNames(RefCell<Vec<String>>);
 
 /// Deserialises the value at one path.
 struct Once<'a> {
     path: String,
-    twice: &'a Twice,
+    twice: &'a DuplicateNames,
 }
 
-// === impl Twice ===
+// === impl DuplicateNames ===
 
-impl Twice {
+impl DuplicateNames {
     /// Reads a value, and records duplicate names.
     ///
     /// # Errors
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn yaml(text: &str) -> (Value, Vec<String>) {
-        let twice = Twice::default();
+        let twice = DuplicateNames::default();
         let value = twice.read(yaml_serde::Deserializer::from_str(text)).unwrap();
         (value, twice.mistakes(text))
     }

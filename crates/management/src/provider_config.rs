@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::bodies::{ConfigToMerge, ConfigToSet};
 use super::config_values::{check_files, checked, sensitivity, shown, shown_value, values};
 use super::done::Done;
-use super::error::{Meaning as _, Thing};
+use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::{Body, Path};
 use super::providers::{find, warnings};
 use super::query::Query;
@@ -84,7 +84,9 @@ pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Bo
     let values = values(&config, &existing, &mut form);
     form.finish()?;
     check_files(&app, &existing, &values, true).await?;
-    provider_configs::put(&app.store, &app.sealer, &id, &values, unix_ms()).await.or_missing(Thing::Provider, &id)?;
+    provider_configs::put(&app.store, &app.sealer, &id, &values, unix_ms())
+        .await
+        .or_missing(ResourceKind::Provider, &id)?;
     let provider = find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
     let warnings = warnings(&provider, &configs);
@@ -121,7 +123,7 @@ pub(super) async fn patch(
     let existing = configs.iter().find(|config| config.key == key);
     if given == MASK {
         // The secret stays unchanged; only `is_sensitive` may change.
-        let kept = existing.ok_or_else(|| Error::Missing { what: Thing::ConfigKey, id: key.clone() })?;
+        let kept = existing.ok_or_else(|| Error::Missing { what: ResourceKind::ConfigKey, id: key.clone() })?;
         let value = ConfigValue {
             key,
             is_sensitive: sensitive.unwrap_or(kept.is_sensitive),
@@ -145,14 +147,14 @@ pub(super) async fn delete(
     Path((id, key)): Path<(String, String)>,
 ) -> Result<Json<Done>, Error> {
     find(&app, &id).await?;
-    provider_configs::delete(&app.store, &id, &key).await.or_missing(Thing::ConfigKey, &key)?;
+    provider_configs::delete(&app.store, &id, &key).await.or_missing(ResourceKind::ConfigKey, &key)?;
     Ok(Json(Done::new("Configuration key deleted")))
 }
 
 async fn write(app: &App, id: String, value: ConfigValue) -> Result<Json<WrittenKey>, Error> {
     let now = unix_ms();
     let written = [value];
-    provider_configs::put(&app.store, &app.sealer, &id, &written, now).await.or_missing(Thing::Provider, &id)?;
+    provider_configs::put(&app.store, &app.sealer, &id, &written, now).await.or_missing(ResourceKind::Provider, &id)?;
     let [ConfigValue { key, value, is_sensitive }] = written;
     let row = ProviderConfig { provider_id: id, key, value, is_sensitive, updated_at: now };
     Ok(Json(WrittenKey {

@@ -14,10 +14,10 @@ use utoipa::ToSchema;
 
 use super::bodies::LinkToMake;
 use super::done::Done;
-use super::error::{Meaning as _, Thing};
+use super::error::{ResourceKind, StoreErrorExt as _};
+use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::providers::find;
-use super::refusals::Failure;
 use super::views::{LinkedModelView, as_json};
 use super::{App, Error};
 
@@ -91,7 +91,7 @@ pub(super) async fn link(
     };
     form.finish()?;
     find(&app, &id).await?;
-    models::get(&app.store, &model_id).await.or_missing(Thing::Model, &model_id)?;
+    models::get(&app.store, &model_id).await.or_missing(ResourceKind::Model, &model_id)?;
     let link = provider_models::NewLink { provider_id: id, model_id, is_default, config };
     let row = provider_models::link(&app.store, &link, unix_ms()).await.or_conflict("model_already_linked", || {
         format!("Model {} is linked to this provider already", link.model_id)
@@ -109,7 +109,7 @@ pub(super) async fn unlink(
     Path((id, model)): Path<(String, String)>,
 ) -> Result<Json<Done>, Error> {
     find(&app, &id).await?;
-    provider_models::unlink(&app.store, &id, &model).await.or_missing(Thing::Link, &model)?;
+    provider_models::unlink(&app.store, &id, &model).await.or_missing(ResourceKind::Link, &model)?;
     Ok(Json(Done::new("Model unlinked from provider")))
 }
 
@@ -123,9 +123,10 @@ pub(super) async fn set_default(
     Path((id, model)): Path<(String, String)>,
 ) -> Result<Json<DefaultSet>, Error> {
     find(&app, &id).await?;
-    let link =
-        provider_models::set_default(&app.store, &id, &model, unix_ms()).await.or_missing(Thing::Link, &model)?;
-    let model = models::get(&app.store, &model).await.or_missing(Thing::Model, &model)?;
+    let link = provider_models::set_default(&app.store, &id, &model, unix_ms())
+        .await
+        .or_missing(ResourceKind::Link, &model)?;
+    let model = models::get(&app.store, &model).await.or_missing(ResourceKind::Model, &model)?;
     let default_model = LinkedModelView::from(LinkedModel { model, is_default: link.is_default, config: link.config });
     Ok(Json(DefaultSet { provider_id: id, default_model, message: "Default model updated" }))
 }

@@ -16,12 +16,12 @@ use utoipa::ToSchema;
 use super::bodies::{ProviderChanges, ProviderToMake};
 use super::config_values::{check_files, shown, values};
 use super::done::Done;
-use super::error::{Meaning as _, Thing};
+use super::error::{ResourceKind, StoreErrorExt as _};
+use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::{Pages, ProviderFilter};
 use super::form::Form;
-use super::query::{Query, next_place};
-use super::refusals::Failure;
+use super::query::{Query, next_offset_cursor};
 use super::views::LinkedModelView;
 use super::{App, Error, Statuses};
 
@@ -98,7 +98,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         // Every value but `true` means disabled; clients of the Node.js version rely on this.
         enabled: query.text("enabled").map(|text| text == "true"),
     };
-    let page = query.piece_by_hand();
+    let page = query.offset_page();
     query.finish()?;
     let (list, statuses) = tokio::join!(providers::list(&app.store, &filter, page), app.runtime.statuses());
     let list = list?;
@@ -107,7 +107,11 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         .into_iter()
         .map(|provider| ListedProvider { runtime_status: status_of(&provider, &statuses), provider })
         .collect();
-    Ok(Json(ProviderList { next_cursor: next_place(providers.len(), list.total, page), providers, total: list.total }))
+    Ok(Json(ProviderList {
+        next_cursor: next_offset_cursor(providers.len(), list.total, page),
+        providers,
+        total: list.total,
+    }))
 }
 
 /// Returns one provider with its configuration and its models.
@@ -193,7 +197,7 @@ pub(super) async fn update(
     responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
-    providers::delete(&app.store, &id).await.or_missing(Thing::Provider, &id)?;
+    providers::delete(&app.store, &id).await.or_missing(ResourceKind::Provider, &id)?;
     Ok(Json(Done::new("Provider deleted")))
 }
 
@@ -226,7 +230,7 @@ const READ_ONLY: [&str; 4] = ["id", "created_at", "updated_at", "runtime_status"
 /// # Errors
 /// [`Error::Missing`] if it does not exist, or an error of the store.
 pub async fn find(app: &App, id: &str) -> Result<Provider, Error> {
-    providers::get(&app.store, id).await.or_missing(Thing::Provider, id)
+    providers::get(&app.store, id).await.or_missing(ResourceKind::Provider, id)
 }
 
 /// Returns a sentence for each configuration key without which the provider can never work.
@@ -265,14 +269,14 @@ async fn switch(app: &App, id: &str, enabled: bool, message: &'static str) -> Re
 }
 
 async fn change(app: &App, id: &str, update: &ProviderUpdate) -> Result<Provider, Error> {
-    providers::update(&app.store, id, update, unix_ms()).await.map_err(taken).or_missing(Thing::Provider, id)
+    providers::update(&app.store, id, update, unix_ms()).await.map_err(taken).or_missing(ResourceKind::Provider, id)
 }
 
 /// Translates a violated unique constraint; both the id and the name are unique.
 fn taken(error: signalbox_store::Error) -> Error {
     match error {
-        signalbox_store::Error::Conflict { what } => {
-            let field = what.rsplit_once('.').map_or("id", |(_, field)| field);
+        signalbox_store::Error::Conflict { entity } => {
+            let field = entity.rsplit_once('.').map_or("id", |(_, field)| field);
             Error::Conflict { code: "provider_exists", message: format!("A provider with this {field} already exists") }
         }
         other => other.into(),

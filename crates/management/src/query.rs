@@ -6,7 +6,7 @@ use std::str::FromStr;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::Serialize;
-use signalbox_store::{After, Listed, Page};
+use signalbox_store::{ListPage, Page, RowPosition};
 use utoipa::ToSchema;
 
 use super::Error;
@@ -82,7 +82,7 @@ impl Query {
     }
 
     /// Takes `limit`, `offset`, and the row of `cursor` after which the page begins.
-    pub(super) fn piece<I: Id>(&mut self, list: List, default_limit: i64) -> (Page, Option<After<I>>) {
+    pub(super) fn cursor_page<I: Id>(&mut self, list: List, default_limit: i64) -> (Page, Option<RowPosition<I>>) {
         let page = self.page(default_limit);
         let after = self.text("cursor").and_then(|text| {
             let after = list.parse(&text);
@@ -95,8 +95,8 @@ impl Query {
     }
 
     /// Takes `limit`, and `offset` plus the offset of `cursor`: for lists that users fill by hand.
-    pub(super) fn piece_by_hand(&mut self) -> Page {
-        let place = self.text("cursor").map(|text| cursor::parse_place(&text));
+    pub(super) fn offset_page(&mut self) -> Page {
+        let place = self.text("cursor").map(|text| cursor::parse_offset(&text));
         if place == Some(None) {
             self.mistake(CURSOR);
         }
@@ -142,7 +142,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 impl Position {
     /// Removes the extra row that was [requested](one_more) to find out whether there are more. `cursor` returns the
     /// cursor of a row.
-    pub(super) fn of<T>(list: &mut Listed<T>, page: Page, cursor: impl FnOnce(&T) -> String) -> Self {
+    pub(super) fn of<T>(list: &mut ListPage<T>, page: Page, cursor: impl FnOnce(&T) -> String) -> Self {
         let has_more = take_last(&mut list.items, page.limit);
         let next_cursor = list.items.last().filter(|_| has_more).map(cursor);
         Self { total: list.total, limit: page.limit, offset: page.offset, has_more, next_cursor }
@@ -168,9 +168,9 @@ pub(super) fn take_last<T>(items: &mut Vec<T>, limit: i64) -> bool {
 }
 
 /// Returns the cursor of the next page of a list that users fill by hand; `None` at the end.
-pub(super) fn next_place(shown: usize, total: i64, page: Page) -> Option<String> {
+pub(super) fn next_offset_cursor(shown: usize, total: i64, page: Page) -> Option<String> {
     let end = page.offset.saturating_add(i64::try_from(shown).unwrap_or(i64::MAX));
-    (end < total).then(|| cursor::place(end))
+    (end < total).then(|| cursor::offset_cursor(end))
 }
 
 #[cfg(test)]
@@ -219,13 +219,13 @@ mod tests {
     fn the_last_page_has_no_cursor() {
         let page = Page { limit: 2, offset: 2 };
         let position = |items: &[i32]| {
-            let mut list = Listed { items: items.to_vec(), total: 9 };
+            let mut list = ListPage { items: items.to_vec(), total: 9 };
             let position = Position::of(&mut list, page, |last| last.to_string());
             (list.items.len(), position.has_more, position.next_cursor)
         };
         assert_eq!(position(&[1, 2]), (2, false, None));
         assert_eq!(position(&[1, 2, 3]), (2, true, Some("2".to_owned())));
-        assert_eq!(next_place(2, 5, page), Some(cursor::place(4)));
-        assert_eq!(next_place(2, 4, page), None);
+        assert_eq!(next_offset_cursor(2, 5, page), Some(cursor::offset_cursor(4)));
+        assert_eq!(next_offset_cursor(2, 4, page), None);
     }
 }

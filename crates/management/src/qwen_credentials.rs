@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::CREDENTIALS;
 use super::bodies::CredentialsToPut;
-use super::error::{Meaning as _, Thing};
+use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::{Body, Path};
 use super::form::{Form, integer_of};
 use super::{App, Error};
@@ -133,7 +133,7 @@ pub(super) async fn delete_all(State(app): State<App>) -> Result<Json<Credential
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<CredentialsDeleted>, Error> {
     let deleted = credentials::delete(&app.store, id).await;
-    deleted.or_missing(Thing::Credential, &id.to_string()).or_code("credentials_delete_failed")?;
+    deleted.or_missing(ResourceKind::Credential, &id.to_string()).or_code("credentials_delete_failed")?;
     Ok(Json(CredentialsDeleted { success: true, message: "Qwen credentials deleted", deleted: 1 }))
 }
 
@@ -145,7 +145,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<i64>) -> Resul
 )]
 pub(super) async fn activate(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<CredentialsActivated>, Error> {
     let activated = credentials::activate(&app.store, id).await;
-    activated.or_missing(Thing::Credential, &id.to_string()).or_code("credentials_set_failed")?;
+    activated.or_missing(ResourceKind::Credential, &id.to_string()).or_code("credentials_set_failed")?;
     Ok(Json(CredentialsActivated { success: true, message: "Qwen credentials activated", id }))
 }
 

@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::{Request, RequestStatus};
-use signalbox_store::requests::{self, Bounds, Filter, RequestKey, ResponseSummary};
-use signalbox_store::{After, Page};
+use signalbox_store::requests::{self, Filter, RequestKey, ResponseSummary, SearchLimits};
+use signalbox_store::{Page, RowPosition};
 use tokio::time::Duration;
 use utoipa::ToSchema;
 
 use super::cursor;
 use super::done::Done;
-use super::error::{Meaning as _, Thing};
+use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::Path;
 use super::filters::{Pages, RequestFilter};
 use super::query::{Position, Query, one_more};
@@ -63,10 +63,11 @@ pub(super) struct AnsweredRequest {
 
 /// Limits of the search for one response. A client continues the search with further requests, so that a long search
 /// does not delay others.
-const SEARCHED: Bounds = Bounds { found: 1000, read: 2000, bytes: 64 << 20, time: Duration::from_millis(500) };
+const SEARCH_LIMITS: SearchLimits =
+    SearchLimits { found: 1000, read: 2000, bytes: 64 << 20, time: Duration::from_millis(500) };
 
 /// Maximum characters of a search text.
-const MAX_SOUGHT: usize = 500;
+const MAX_SEARCH_CHARS: usize = 500;
 
 /// Lists the request log, the newest first. Filters combine.
 ///
@@ -94,15 +95,15 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         provider_id: query.text("provider_id"),
         after: None,
     };
-    let sought = query.text("q");
-    let (page, after) = query.piece(cursor::REQUESTS, 50);
-    if sought.as_ref().is_some_and(|sought| sought.chars().count() > MAX_SOUGHT) {
-        query.mistake(format!("q must have at most {MAX_SOUGHT} characters"));
+    let search_text = query.text("q");
+    let (page, after) = query.cursor_page(cursor::REQUESTS, 50);
+    if search_text.as_ref().is_some_and(|search_text| search_text.chars().count() > MAX_SEARCH_CHARS) {
+        query.mistake(format!("q must have at most {MAX_SEARCH_CHARS} characters"));
     }
     query.finish()?;
     let filter = Filter { after, ..filter };
-    if let Some(sought) = sought {
-        return search(&app, &filter, &sought, page).await.map(Json);
+    if let Some(search_text) = search_text {
+        return search(&app, &filter, &search_text, page).await.map(Json);
     }
     let mut list = requests::list(&app.store, &filter, one_more(page)).await?;
     let position = Position::of(&mut list, page, |(request, _)| cursor_of(request));
@@ -111,7 +112,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
 }
 
 async fn search(app: &App, filter: &Filter, text: &str, page: Page) -> Result<RequestList, Error> {
-    let bounds = Bounds { found: usize::try_from(page.limit).unwrap_or(SEARCHED.found), ..SEARCHED };
+    let bounds = SearchLimits { found: usize::try_from(page.limit).unwrap_or(SEARCH_LIMITS.found), ..SEARCH_LIMITS };
     let found = requests::search(&app.store, filter, text, page.offset, bounds).await?;
     let next = found.next.map(|after| cursor::REQUESTS.text(&after));
     Ok(RequestList {
@@ -129,7 +130,7 @@ async fn search(app: &App, filter: &Filter, text: &str, page: Page) -> Result<Re
     responses((status = 200, description = "The request", body = AnsweredRequest)),
 )]
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<AnsweredRequest>, Error> {
-    let (request, response) = requests::get(&app.store, &key(&id)).await.or_missing(Thing::Request, &id)?;
+    let (request, response) = requests::get(&app.store, &key(&id)).await.or_missing(ResourceKind::Request, &id)?;
     Ok(Json(AnsweredRequest { request: request.into(), response: response.map(LoggedResponse::from) }))
 }
 
@@ -140,13 +141,13 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
-    requests::delete(&app.store, &key(&id)).await.or_missing(Thing::Request, &id)?;
+    requests::delete(&app.store, &key(&id)).await.or_missing(ResourceKind::Request, &id)?;
     Ok(Json(Done::new("Request deleted")))
 }
 
 /// Returns the cursor that continues a list after this request.
 pub(super) fn cursor_of(request: &Request) -> String {
-    cursor::REQUESTS.text(&After { at: request.timestamp, id: request.id })
+    cursor::REQUESTS.text(&RowPosition { at: request.timestamp, id: request.id })
 }
 
 /// Parses a key: an integer is a row number, anything else a UUID, even if it begins with digits.

@@ -5,12 +5,12 @@ use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::Response;
 use signalbox_store::responses::{self, Filter, ResponseKey};
-use signalbox_store::{After, Error as StoreError, requests};
+use signalbox_store::{Error as StoreError, RowPosition, requests};
 use utoipa::ToSchema;
 
 use super::cursor;
 use super::done::Done;
-use super::error::{Meaning as _, Thing};
+use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::Path;
 use super::filters::{Pages, ResponseFilter};
 use super::query::{Position, Query, one_more};
@@ -108,8 +108,8 @@ pub(super) async fn of_session(
     responses((status = 200, description = "The answer", body = LoggedResponse)),
 )]
 pub(super) async fn of_request(State(app): State<App>, Path(id): Path<String>) -> Result<Json<LoggedResponse>, Error> {
-    let (_, response) = requests::get(&app.store, &request_key(&id)).await.or_missing(Thing::Request, &id)?;
-    let response = response.ok_or(Error::Missing { what: Thing::Response, id })?;
+    let (_, response) = requests::get(&app.store, &request_key(&id)).await.or_missing(ResourceKind::Request, &id)?;
+    let response = response.ok_or(Error::Missing { what: ResourceKind::Response, id })?;
     Ok(Json(response.into()))
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn stats(State(app): State<App>, mut query: Query) -> Result<Js
     responses((status = 200, description = "The answer", body = RequestedResponse)),
 )]
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<RequestedResponse>, Error> {
-    let response = responses::get(&app.store, &key(&id)).await.or_missing(Thing::Response, &id)?;
+    let response = responses::get(&app.store, &key(&id)).await.or_missing(ResourceKind::Response, &id)?;
     let request = match requests::get(&app.store, &requests::RequestKey::Id(response.request_id)).await {
         Ok((row, _)) => Some(ShortRequest {
             id: row.id,
@@ -162,7 +162,7 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
-    responses::delete(&app.store, &key(&id)).await.or_missing(Thing::Response, &id)?;
+    responses::delete(&app.store, &key(&id)).await.or_missing(ResourceKind::Response, &id)?;
     Ok(Json(Done::new("Response deleted")))
 }
 
@@ -173,10 +173,10 @@ async fn listed(
     default_limit: i64,
     session_id: Option<String>,
 ) -> Result<Json<ResponseList>, Error> {
-    let (page, after) = query.piece(cursor::RESPONSES, default_limit);
+    let (page, after) = query.cursor_page(cursor::RESPONSES, default_limit);
     query.finish()?;
     let mut list = responses::list(&app.store, &Filter { after, ..filter }, one_more(page)).await?;
-    let after = |last: &Response| After { at: last.timestamp, id: last.id };
+    let after = |last: &Response| RowPosition { at: last.timestamp, id: last.id };
     let position = Position::of(&mut list, page, |last| cursor::RESPONSES.text(&after(last)));
     let responses = list.items.into_iter().map(LoggedResponse::from).collect();
     Ok(Json(ResponseList { responses, session_id, position }))

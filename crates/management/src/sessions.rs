@@ -5,12 +5,12 @@ use axum::extract::State;
 use serde::Serialize;
 use signalbox_core::schema::Session;
 use signalbox_daemon::clock::unix_ms;
-use signalbox_store::{After, Page, requests as log, sessions};
+use signalbox_store::{Page, RowPosition, requests as log, sessions};
 use utoipa::ToSchema;
 
 use super::cursor;
 use super::done::Done;
-use super::error::{Meaning as _, Thing};
+use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::Path;
 use super::filters::{Pages, SessionOrder};
 use super::query::{Position, Query, one_more};
@@ -19,13 +19,13 @@ use super::views::LoggedRequest;
 use super::{App, Error};
 
 /// Maximum characters of the first message that a list shows.
-const PREVIEW: usize = 100;
+const PREVIEW_CHARS: usize = 100;
 
 /// Maximum sessions of one chat in an answer.
-const MOST_OF_CHAT: i64 = 1000;
+const MAX_CHAT_SESSIONS: i64 = 1000;
 
 /// Number of sessions deleted per statement, so that other writers can run in between.
-const BATCH: i64 = 500;
+const DELETE_BATCH: i64 = 500;
 
 /// A page of the list of sessions.
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,7 +88,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
             sessions::Sort::default()
         }
     };
-    let (page, after) = query.piece(cursor::SESSIONS, 50);
+    let (page, after) = query.cursor_page(cursor::SESSIONS, 50);
     query.finish()?;
     let mut list = sessions::list_after(&app.store, sort, after.as_ref(), one_more(page)).await?;
     let position = Position::of(&mut list, page, |last: &Session| {
@@ -96,7 +96,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
             sessions::Sort::CreatedAt => last.created_at,
             sessions::Sort::LastAccessed => last.last_accessed,
         };
-        cursor::SESSIONS.text(&After { at, id: last.id.clone() })
+        cursor::SESSIONS.text(&RowPosition { at, id: last.id.clone() })
     });
     list.items.iter_mut().for_each(shorten);
     Ok(Json(SessionList { count: list.items.len(), sessions: list.items, position }))
@@ -110,7 +110,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     responses((status = 200, description = "Sessions of the chat; empty for an unknown chat", body = ChatSessions)),
 )]
 pub(super) async fn of_chat(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ChatSessions>, Error> {
-    let mut sessions = sessions::of_chat(&app.store, &id, MOST_OF_CHAT).await?;
+    let mut sessions = sessions::of_chat(&app.store, &id, MAX_CHAT_SESSIONS).await?;
     sessions.iter_mut().for_each(shorten);
     Ok(Json(ChatSessions { count: sessions.len(), sessions }))
 }
@@ -122,9 +122,9 @@ pub(super) async fn of_chat(State(app): State<App>, Path(id): Path<String>) -> R
     responses((status = 200, description = "The session", body = WholeSession)),
 )]
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<WholeSession>, Error> {
-    let session = sessions::get(&app.store, &id).await.or_missing(Thing::Session, &id)?;
+    let session = sessions::get(&app.store, &id).await.or_missing(ResourceKind::Session, &id)?;
     if session.expires_at < unix_ms() {
-        return Err(Error::Missing { what: Thing::Session, id });
+        return Err(Error::Missing { what: ResourceKind::Session, id });
     }
     let filter = log::Filter { session_id: Some(id), ..log::Filter::default() };
     let requests = log::list(&app.store, &filter, Page { limit: 0, offset: 0 }).await?;
@@ -146,7 +146,7 @@ pub(super) async fn requests(
     Path(session_id): Path<String>,
     mut query: Query,
 ) -> Result<Json<SessionRequests>, Error> {
-    let (page, after) = query.piece(cursor::REQUESTS, 100);
+    let (page, after) = query.cursor_page(cursor::REQUESTS, 100);
     query.finish()?;
     let filter = log::Filter { session_id: Some(session_id.clone()), after, ..log::Filter::default() };
     let mut list = log::list(&app.store, &filter, one_more(page)).await?;
@@ -162,7 +162,7 @@ pub(super) async fn requests(
     responses((status = 200, description = "Deleted", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
-    sessions::delete(&app.store, &id).await.or_missing(Thing::Session, &id)?;
+    sessions::delete(&app.store, &id).await.or_missing(ResourceKind::Session, &id)?;
     Ok(Json(Done::new("Session deleted")))
 }
 
@@ -175,9 +175,9 @@ pub(super) async fn delete_expired(State(app): State<App>) -> Result<Json<Cleane
     let now = unix_ms();
     let mut deleted = 0;
     loop {
-        let batch = sessions::delete_expired(&app.store, now, BATCH).await?;
+        let batch = sessions::delete_expired(&app.store, now, DELETE_BATCH).await?;
         deleted += batch;
-        if batch < BATCH.unsigned_abs() {
+        if batch < DELETE_BATCH.unsigned_abs() {
             break;
         }
     }
@@ -188,7 +188,7 @@ pub(super) async fn delete_expired(State(app): State<App>) -> Result<Json<Cleane
 
 /// Truncates the first message to the length shown in lists.
 fn shorten(session: &mut Session) {
-    if let Some((end, _)) = session.first_user_message.char_indices().nth(PREVIEW) {
+    if let Some((end, _)) = session.first_user_message.char_indices().nth(PREVIEW_CHARS) {
         session.first_user_message.truncate(end);
     }
 }

@@ -22,9 +22,9 @@ use utoipa::ToSchema;
 use self::known::Known;
 pub use self::known::{requires_restart, text_of, typed};
 use super::bodies::{SettingToPut, SettingsToPut};
+use super::error_schemas::{MissingSetting, SettingRefusal};
 use super::extract::{Body, Path};
 use super::query::Query;
-use super::refusals::{MissingSetting, SettingRefusal};
 use super::{App, Error};
 
 /// The setting for the address that the router listens on.

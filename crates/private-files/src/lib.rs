@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Permission bits of all users but the owner.
 #[cfg(unix)]
-const OTHERS: u32 = 0o077;
+const OTHERS_MODE: u32 = 0o077;
 
 /// Returns options whose `create` and `create_new` create a file with mode 0600.
 #[must_use]
@@ -41,7 +41,7 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
 /// belongs to another user.
 pub fn own_dir(path: &Path) -> io::Result<()> {
     create_dir(path)?;
-    tighten(path).map(drop)
+    restrict_access(path).map(drop)
 }
 
 /// Removes the permissions of other users; returns whether there were any. Follows symbolic links, so the caller must
@@ -49,15 +49,15 @@ pub fn own_dir(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// [`io::ErrorKind::PermissionDenied`] if it belongs to another user.
-pub fn tighten(path: &Path) -> io::Result<bool> {
+pub fn restrict_access(path: &Path) -> io::Result<bool> {
     let metadata = std::fs::metadata(path)?;
-    if !is_wide(&metadata) {
+    if !is_open_to_others(&metadata) {
         return Ok(false);
     }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = metadata.permissions().mode() & !OTHERS & 0o7777;
+        let mode = metadata.permissions().mode() & !OTHERS_MODE & 0o7777;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     }
     Ok(true)
@@ -65,11 +65,11 @@ pub fn tighten(path: &Path) -> io::Result<bool> {
 
 /// Returns whether users other than the owner have any permission.
 #[must_use]
-pub fn is_wide(metadata: &Metadata) -> bool {
+pub fn is_open_to_others(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        metadata.permissions().mode() & OTHERS != 0
+        metadata.permissions().mode() & OTHERS_MODE != 0
     }
     #[cfg(not(unix))]
     {
@@ -137,10 +137,10 @@ mod tests {
             let dir = directory.path().join(format!("{before:o}"));
             std::fs::create_dir(&dir).unwrap();
             std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(before)).unwrap();
-            assert_eq!(tighten(&dir).unwrap(), before != after);
+            assert_eq!(restrict_access(&dir).unwrap(), before != after);
             assert_eq!(mode(&dir), after);
             own_dir(&dir).unwrap();
-            assert!(!tighten(&dir).unwrap());
+            assert!(!restrict_access(&dir).unwrap());
         }
     }
 

@@ -12,7 +12,7 @@ use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::tables::requests::status_of;
 use crate::tables::usage_hours::HOUR_MS;
-use crate::{After, Error, Page, Store};
+use crate::{Error, Page, RowPosition, Store};
 
 const DAY_MS: i64 = 24 * HOUR_MS;
 
@@ -80,8 +80,8 @@ const STATS: &str = "SELECT all_hours.requests, all_hours.avg_duration_ms,
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn recent(store: &Store, after: Option<&After<i64>>, page: Page) -> Result<Vec<Activity>, Error> {
-    store.all(newest(after, page.check()?)).await
+pub async fn recent(store: &Store, after: Option<&RowPosition<i64>>, page: Page) -> Result<Vec<Activity>, Error> {
+    store.all(recent_statement(after, page.check()?)).await
 }
 
 /// Returns the statistics at `now_ms`.
@@ -89,12 +89,12 @@ pub async fn recent(store: &Store, after: Option<&After<i64>>, page: Page) -> Re
 /// # Errors
 /// See [`Error`].
 pub async fn stats(store: &Store, now_ms: i64) -> Result<Stats, Error> {
-    store.one(figures(now_ms), "stats").await
+    store.one(stats_statement(now_ms), "stats").await
 }
 
-pub(crate) fn newest<'a>(after: Option<&After<i64>>, page: Page) -> Statement<'a> {
+pub(crate) fn recent_statement<'a>(after: Option<&RowPosition<i64>>, page: Page) -> Statement<'a> {
     let mut filtered = Filtered::default();
-    if let Some(After { at, id }) = after {
+    if let Some(RowPosition { at, id }) = after {
         filtered.and_pair("(requests.timestamp, requests.id) < (?, ?)", (*at, *id));
     }
     let select = "SELECT requests.id, requests.request_id, requests.session_id, requests.timestamp, requests.method,
@@ -105,7 +105,7 @@ pub(crate) fn newest<'a>(after: Option<&After<i64>>, page: Page) -> Statement<'a
     filtered.page_of(select, ids, " ORDER BY requests.timestamp DESC, requests.id DESC", page)
 }
 
-pub(crate) fn figures(now_ms: i64) -> Statement<'static> {
+pub(crate) fn stats_statement(now_ms: i64) -> Statement<'static> {
     let (hour, day) = (now_ms - HOUR_MS, now_ms - DAY_MS);
     // The first hour that lies completely within the period.
     let first = |since: i64| since / HOUR_MS + 1;
@@ -149,9 +149,9 @@ impl FromRow for Activity {
             path: row.text("path")?,
             model: row.text("model")?,
             status: status_of(row)?,
-            error: row.maybe_text("error")?,
-            finish_reason: row.maybe_text("finish_reason")?,
-            duration_ms: row.maybe_int("duration_ms")?,
+            error: row.optional_text("error")?,
+            finish_reason: row.optional_text("finish_reason")?,
+            duration_ms: row.optional_int("duration_ms")?,
         })
     }
 }

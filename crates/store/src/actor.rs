@@ -27,7 +27,7 @@ pub struct RequestLine {
 }
 
 /// Runs `work` on behalf of `actor`: its writes are logged as theirs, except those made in other tasks.
-pub fn acting<F: Future>(actor: Actor, work: F) -> TaskLocalFuture<Actor, F> {
+pub fn with_actor<F: Future>(actor: Actor, work: F) -> TaskLocalFuture<Actor, F> {
     ACTOR.scope(actor, work)
 }
 

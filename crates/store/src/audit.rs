@@ -1,15 +1,15 @@
 //! Tables `audit` and `audit_actor`: the log of changes and their actors.
 //!
 //! Triggers in the schema write the log in the same transaction as the change, so that no writer can omit it. They read
-//! the actor from `audit_actor`, where [`Store::write`] stores the actor of the current task: see [`acting`]. Changes made
-//! directly with SQL have no actor.
+//! the actor from `audit_actor`, where [`Store::write`] stores the actor of the current task: see [`with_actor`].
+//! Changes made directly with SQL have no actor.
 
 use signalbox_core::schema::AuditEntry;
 
-pub use crate::actor::{Actor, RequestLine, acting};
+pub use crate::actor::{Actor, RequestLine, with_actor};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
-use crate::{After, Error, Listed, Page, Store};
+use crate::{Error, ListPage, Page, RowPosition, Store};
 
 /// Selects entries. `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Filter {
     /// The end of the period, exclusive, in Unix milliseconds.
     pub until: Option<i64>,
     /// Returns only entries after this one; the total still counts all.
-    pub after: Option<After<i64>>,
+    pub after: Option<RowPosition<i64>>,
 }
 
 pub(crate) const DELETE: &str =
@@ -41,7 +41,7 @@ pub(crate) const DELETE: &str =
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<AuditEntry>, Error> {
+pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<ListPage<AuditEntry>, Error> {
     let page = page.check()?;
     let mut filtered = Filtered::default();
     filtered.and_if("actor = ?", filter.actor.as_deref());
@@ -56,14 +56,14 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<A
     let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM audit")).await?;
     filtered.and_if("id < ?", filter.after.as_ref().map(|after| after.id));
     let items = tx.all(filtered.page("SELECT * FROM audit", "ORDER BY id DESC", page)).await?;
-    Ok(Listed { items, total })
+    Ok(ListPage { items, total })
 }
 
 /// Logs a request that ended with this status, unless a change made by the request is in the log already.
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn note(store: &Store, actor: &Actor, status: u16, at_ms: i64) -> Result<(), Error> {
+pub async fn log_request(store: &Store, actor: &Actor, status: u16, at_ms: i64) -> Result<(), Error> {
     let Some(request) = &actor.request else {
         return Err(Error::Invalid("only requests are recorded".to_owned()));
     };
@@ -107,23 +107,23 @@ pub async fn delete_before(store: &Store, before_ms: i64, limit: i64) -> Result<
 impl FromRow for AuditEntry {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
         let json = |name: &'static str| -> Result<_, Error> {
-            let text = row.maybe_text(name)?;
+            let text = row.optional_text(name)?;
             text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| Error::unreadable("audit", error))
         };
         Ok(Self {
             id: row.int("id")?,
             at: row.int("at")?,
-            actor: row.maybe_text("actor")?,
+            actor: row.optional_text("actor")?,
             action: row.text("action")?,
             resource: row.text("resource")?,
             resource_id: row.text("resource_id")?,
             before: json("before")?,
             after: json("after")?,
             outcome: row.text("outcome")?,
-            request_id: row.maybe_text("request_id")?,
-            method: row.maybe_text("method")?,
-            path: row.maybe_text("path")?,
-            status: row.maybe_int("status")?,
+            request_id: row.optional_text("request_id")?,
+            method: row.optional_text("method")?,
+            path: row.optional_text("path")?,
+            status: row.optional_int("status")?,
         })
     }
 }

@@ -27,12 +27,12 @@ pub(crate) use chunk::Key;
 pub(crate) use pieces::{day, length_of};
 #[cfg(test)]
 pub(crate) use reader::FETCH;
-pub(crate) use reader::{Reader, Start};
+pub(crate) use reader::{BodyStart, Reader};
 pub(crate) use writer::{Body, Writer};
 
 /// Minimum bytes of a body that is stored apart from its row. Most bodies of small applications are shorter, and a
 /// second table would not make them cheaper.
-const INLINE: usize = 4096;
+const MIN_STORED_APART: usize = 4096;
 
 /// Maximum bytes of a body that is stored apart from its row. The limit bounds the memory that decoding a chunk may
 /// allocate.
@@ -41,12 +41,12 @@ const MAX_BODY: usize = 64 << 20;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The value shown for a body that has been deleted.
-pub(crate) const GONE: &str = "null";
+pub(crate) const DELETED_BODY: &str = "null";
 
 /// Maximum bytes of a body in a list; see [`signalbox_core::excerpt`].
-pub(crate) const EXCERPT: usize = 8 << 10;
+pub(crate) const MAX_EXCERPT: usize = 8 << 10;
 
 /// Returns whether a body of this length is stored apart from its row.
-pub(crate) fn is_long(length: usize) -> bool {
-    (INLINE..=MAX_BODY).contains(&length)
+pub(crate) fn is_stored_apart(length: usize) -> bool {
+    (MIN_STORED_APART..=MAX_BODY).contains(&length)
 }

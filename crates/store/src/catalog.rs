@@ -42,7 +42,7 @@ struct Link {
 }
 
 /// Upper bound of the versions of a single database file.
-const VERSIONS_OF_A_FILE: i64 = 1 << 40;
+const MAX_VERSIONS_PER_FILE: i64 = 1 << 40;
 
 pub(crate) const VERSION: &str = "SELECT version FROM catalog_version WHERE id = 1";
 
@@ -52,14 +52,14 @@ pub(crate) const VERSION: &str = "SELECT version FROM catalog_version WHERE id =
 /// See [`Error`].
 pub async fn version(store: &Store) -> Result<i64, Error> {
     let Version(version) = store.one(Statement::new(VERSION), "catalog version").await?;
-    Ok(distinct(store, version))
+    Ok(with_generation(store, version))
 }
 
 /// Combines the version with the generation of the file, because a file that replaces another one may have the same
 /// version.
-fn distinct(store: &Store, version: i64) -> i64 {
+fn with_generation(store: &Store, version: i64) -> i64 {
     let files = i64::try_from(store.generation()).unwrap_or_default();
-    version.wrapping_add(files.wrapping_mul(VERSIONS_OF_A_FILE))
+    version.wrapping_add(files.wrapping_mul(MAX_VERSIONS_PER_FILE))
 }
 
 /// Loads a consistent snapshot of the catalogue.
@@ -69,7 +69,7 @@ fn distinct(store: &Store, version: i64) -> i64 {
 pub async fn load(store: &Store) -> Result<Catalog, Error> {
     let mut tx = store.read().await?;
     let Version(version) = tx.one(Statement::new(VERSION), "catalog version").await?;
-    let version = distinct(store, version);
+    let version = with_generation(store, version);
     let providers: Vec<Provider> =
         tx.all(Statement::new("SELECT * FROM providers ORDER BY priority DESC, name")).await?;
     let configs: Vec<ProviderConfig> = tx.all(Statement::new("SELECT * FROM provider_configs ORDER BY key")).await?;

@@ -3,12 +3,12 @@
 use signalbox_core::secret::Secret;
 
 use crate::row::{Columns, FromRow};
-use crate::sealer::{Place, is_sealed};
+use crate::sealer::{SecretLocation, is_sealed};
 use crate::statement::Statement;
 use crate::{Error, Sealer, Store, seed};
 
 /// The name of a row of this table in errors.
-const WHAT: &str = "credential";
+const ENTITY: &str = "credential";
 
 /// The label of a login that was stored without one.
 pub const DEFAULT_LABEL: &str = "default";
@@ -49,7 +49,7 @@ pub struct Credential {
 
 /// A login with its decrypted secrets.
 #[derive(Clone, Debug)]
-pub struct Opened {
+pub struct DecryptedCredential {
     /// The row.
     pub row: Credential,
     /// The header `bx-umidtoken`.
@@ -59,7 +59,7 @@ pub struct Opened {
 }
 
 /// A row with its secrets as stored.
-struct Kept {
+struct SealedRow {
     row: Credential,
     token: String,
     cookies: String,
@@ -78,16 +78,16 @@ pub async fn list(store: &Store) -> Result<Vec<Credential>, Error> {
 ///
 /// # Errors
 /// [`Error::Sealed`] if the login was sealed with another key; see [`Error`].
-pub async fn active(store: &Store, sealer: &Sealer) -> Result<Option<Opened>, Error> {
-    let kept: Option<Kept> = store.first(Statement::new("SELECT * FROM qwen_credentials WHERE active")).await?;
+pub async fn active(store: &Store, sealer: &Sealer) -> Result<Option<DecryptedCredential>, Error> {
+    let kept: Option<SealedRow> = store.first(Statement::new("SELECT * FROM qwen_credentials WHERE active")).await?;
     let Some(kept) = kept else { return Ok(None) };
     let id = kept.row.id.to_string();
-    let token = sealer.open(place(&id, "token"), &kept.token)?;
-    let cookies = sealer.open(place(&id, "cookies"), &kept.cookies)?;
+    let token = sealer.open(secret_location(&id, "token"), &kept.token)?;
+    let cookies = sealer.open(secret_location(&id, "cookies"), &kept.cookies)?;
     if !(is_sealed(&kept.token) && is_sealed(&kept.cookies)) {
         seal(store, sealer, &kept).await?;
     }
-    Ok(Some(Opened { row: kept.row, token, cookies }))
+    Ok(Some(DecryptedCredential { row: kept.row, token, cookies }))
 }
 
 /// Stores a login, makes it the active one and returns its number. The first login also makes qwen-proxy the active
@@ -103,7 +103,7 @@ pub async fn put(store: &Store, sealer: &Sealer, new: &NewCredential, now_s: i64
         "INSERT INTO qwen_credentials (label, token, cookies, created_at, updated_at) VALUES ($1, '', '', $2, $2)
          ON CONFLICT (label) DO UPDATE SET updated_at = excluded.updated_at RETURNING id",
     );
-    let Id(id) = tx.one(insert.bind(&new.label).bind(now_s), WHAT).await?;
+    let Id(id) = tx.one(insert.bind(&new.label).bind(now_s), ENTITY).await?;
     let row = id.to_string();
     let update = Statement::new(
         "UPDATE qwen_credentials SET token = $2, cookies = $3, expires_at = $4, active = TRUE, cooldown_until = NULL,
@@ -111,11 +111,11 @@ pub async fn put(store: &Store, sealer: &Sealer, new: &NewCredential, now_s: i64
          WHERE id = $1",
     )
     .bind(id)
-    .bind(sealer.seal(place(&row, "token"), new.token.expose())?)
-    .bind(sealer.seal(place(&row, "cookies"), new.cookies.expose())?)
+    .bind(sealer.seal(secret_location(&row, "token"), new.token.expose())?)
+    .bind(sealer.seal(secret_location(&row, "cookies"), new.cookies.expose())?)
     .bind(new.expires_at);
     tx.execute(update).await?;
-    seed::login_arrived(&mut tx, now_s.saturating_mul(1000)).await?;
+    seed::activate_qwen_proxy(&mut tx, now_s.saturating_mul(1000)).await?;
     tx.commit().await?;
     Ok(id)
 }
@@ -128,7 +128,7 @@ pub async fn activate(store: &Store, id: i64) -> Result<(), Error> {
     let mut tx = store.write().await?;
     tx.execute(Statement::new("UPDATE qwen_credentials SET active = FALSE WHERE active AND id <> $1").bind(id)).await?;
     if tx.execute(Statement::new("UPDATE qwen_credentials SET active = TRUE WHERE id = $1").bind(id)).await? == 0 {
-        return Err(Error::NotFound { what: WHAT });
+        return Err(Error::NotFound { entity: ENTITY });
     }
     tx.commit().await
 }
@@ -139,7 +139,7 @@ pub async fn activate(store: &Store, id: i64) -> Result<(), Error> {
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn cool_down(store: &Store, id: i64, until_ms: i64, why: &str) -> Result<(), Error> {
     let statement = Statement::new("UPDATE qwen_credentials SET cooldown_until = $2, last_error = $3 WHERE id = $1");
-    store.change(statement.bind(id).bind(until_ms).bind(why), WHAT).await
+    store.change(statement.bind(id).bind(until_ms).bind(why), ENTITY).await
 }
 
 /// Stores the reason why a login failed, or clears it with `None`.
@@ -148,7 +148,7 @@ pub async fn cool_down(store: &Store, id: i64, until_ms: i64, why: &str) -> Resu
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn note(store: &Store, id: i64, error: Option<&str>) -> Result<(), Error> {
     let statement = Statement::new("UPDATE qwen_credentials SET last_error = $2 WHERE id = $1");
-    store.change(statement.bind(id).bind(error), WHAT).await
+    store.change(statement.bind(id).bind(error), ENTITY).await
 }
 
 /// Deletes a login. If it was the active one, no login is active afterwards.
@@ -156,7 +156,7 @@ pub async fn note(store: &Store, id: i64, error: Option<&str>) -> Result<(), Err
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn delete(store: &Store, id: i64) -> Result<(), Error> {
-    store.change(Statement::new("DELETE FROM qwen_credentials WHERE id = $1").bind(id), WHAT).await
+    store.change(Statement::new("DELETE FROM qwen_credentials WHERE id = $1").bind(id), ENTITY).await
 }
 
 /// Deletes all logins; returns their number.
@@ -175,7 +175,7 @@ pub async fn delete_all(store: &Store) -> Result<u64, Error> {
 /// # Errors
 /// See [`Error`].
 pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
-    let mut bare: Vec<Kept> = store.all(Statement::new("SELECT * FROM qwen_credentials")).await?;
+    let mut bare: Vec<SealedRow> = store.all(Statement::new("SELECT * FROM qwen_credentials")).await?;
     bare.retain(|kept| !(is_sealed(&kept.token) && is_sealed(&kept.cookies)));
     for kept in &bare {
         seal(store, sealer, kept).await?;
@@ -184,11 +184,11 @@ pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
 }
 
 /// Seals a row, unless it has been changed in the meantime.
-async fn seal(store: &Store, sealer: &Sealer, kept: &Kept) -> Result<(), Error> {
+async fn seal(store: &Store, sealer: &Sealer, kept: &SealedRow) -> Result<(), Error> {
     let id = kept.row.id;
     let row = id.to_string();
     let sealed = |column, stored: &str| {
-        if is_sealed(stored) { Ok(stored.to_owned()) } else { sealer.seal(place(&row, column), stored) }
+        if is_sealed(stored) { Ok(stored.to_owned()) } else { sealer.seal(secret_location(&row, column), stored) }
     };
     let statement = Statement::new(
         "UPDATE qwen_credentials SET token = $2, cookies = $3 WHERE id = $1 AND token = $4 AND cookies = $5",
@@ -203,8 +203,8 @@ async fn seal(store: &Store, sealer: &Sealer, kept: &Kept) -> Result<(), Error> 
     tx.commit().await
 }
 
-const fn place<'a>(row: &'a str, column: &'a str) -> Place<'a> {
-    Place { table: "qwen_credentials", row, column }
+const fn secret_location<'a>(row: &'a str, column: &'a str) -> SecretLocation<'a> {
+    SecretLocation { table: "qwen_credentials", row, column }
 }
 
 // === impl Credential ===
@@ -232,17 +232,17 @@ impl FromRow for Credential {
         Ok(Self {
             id: row.int("id")?,
             label: row.text("label")?,
-            expires_at: row.maybe_int("expires_at")?,
+            expires_at: row.optional_int("expires_at")?,
             active: row.flag("active")?,
-            cooldown_until: row.maybe_int("cooldown_until")?,
-            last_error: row.maybe_text("last_error")?,
+            cooldown_until: row.optional_int("cooldown_until")?,
+            last_error: row.optional_text("last_error")?,
             created_at: row.int("created_at")?,
             updated_at: row.int("updated_at")?,
         })
     }
 }
 
-impl FromRow for Kept {
+impl FromRow for SealedRow {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
         Ok(Self { row: Credential::from_row(row)?, token: row.text("token")?, cookies: row.text("cookies")? })
     }

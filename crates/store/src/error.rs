@@ -16,16 +16,16 @@ pub type Cause = Box<dyn StdError + Send + Sync>;
 #[non_exhaustive]
 pub enum Error {
     /// The row does not exist.
-    #[error("{what} not found")]
+    #[error("{entity} not found")]
     NotFound {
         /// `provider`, `model`, `link`, …
-        what: &'static str,
+        entity: &'static str,
     },
     /// The row already exists.
-    #[error("{what} is taken already")]
+    #[error("{entity} is taken already")]
     Conflict {
         /// The unique columns, with the same name for both databases: `providers.name`.
-        what: String,
+        entity: String,
     },
     /// The database is unreachable, locked, busy, full or read-only: the same call may succeed later.
     #[error("the database is not available: {0}")]
@@ -79,9 +79,9 @@ impl Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(error) => class::refused(error),
+            sqlx::Error::Database(error) => class::statement_error(error),
             sqlx::Error::Migrate(error) => (*error).into(),
-            other => class::outside(other),
+            other => class::connection_error(other),
         }
     }
 }

@@ -128,7 +128,7 @@ impl FromRow for Report {
             timestamp: row.int("timestamp")?,
             error_type: row.text("error_type")?,
             error_message: row.text("error_message")?,
-            endpoint: row.maybe_text("endpoint")?,
+            endpoint: row.optional_text("endpoint")?,
             severity: row.text("severity")?,
         })
     }

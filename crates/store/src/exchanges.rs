@@ -5,15 +5,15 @@
 //! it has ended, or only at its end; any order and number of repetitions produces the same rows. A request reaches one
 //! final status and keeps it. The beginning of an exchange is the same each time.
 //!
-//! The number of statements per batch hardly depends on its size: `known` looks up which requests are in the log
-//! already, `sessions` assigns each request to a session, and then each table is written at once.
+//! The number of statements per batch hardly depends on its size: `logged_requests` looks up which requests are in the
+//! log already, `sessions` assigns each request to a session, and then each table is written at once.
 
 mod answers;
 pub(crate) mod batch;
-pub(crate) mod known;
+pub(crate) mod logged_requests;
 pub(crate) mod openings;
 pub(crate) mod sessions;
-mod sums;
+mod usage_sums;
 
 pub(crate) use openings::Openings;
 pub(crate) use sessions::expiry;
@@ -29,9 +29,9 @@ use crate::{Error, Store};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// The beginning of the exchange.
-    pub begun: Begun,
+    pub begun: ExchangeStart,
     /// The end of the exchange; `None` while it is pending.
-    pub ended: Option<Ended>,
+    pub ended: Option<ExchangeEnd>,
 }
 
 /// The service that answered, which owns the rows.
@@ -45,7 +45,7 @@ pub enum Source {
 
 /// The beginning of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Begun {
+pub struct ExchangeStart {
     /// A UUID, by which [`record`] recognises an exchange.
     pub request_id: String,
     /// When the request arrived, in Unix milliseconds.
@@ -83,7 +83,7 @@ pub enum SessionRef {
 
 /// The end of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct ExchangeEnd {
     /// How the request ended; never [`RequestStatus::Pending`].
     pub status: RequestStatus,
     /// When the request ended, in Unix milliseconds.
@@ -135,7 +135,7 @@ pub async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), Error> 
 /// # Errors
 /// Same as [`record`].
 pub async fn probe(store: &Store) -> Result<(), Error> {
-    let begun = Begun {
+    let begun = ExchangeStart {
         request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
         received_at: 0,
         method: "POST".to_owned(),

@@ -38,11 +38,11 @@ pub mod credentials;
 mod error;
 pub mod errors;
 pub mod exchanges;
-mod linked;
+mod legacy;
+mod linked_file;
 mod migrations;
 pub mod model_lists;
 pub mod models;
-mod original;
 mod page;
 #[cfg(test)]
 mod plans;
@@ -66,7 +66,7 @@ mod tables;
 mod transaction;
 
 pub use error::{Cause, Class, Error};
-pub use page::{After, Listed, Page};
+pub use page::{ListPage, Page, RowPosition};
 pub use sealer::Sealer;
 pub use sealing::seal_stored;
 pub use store::{Kind, Store};

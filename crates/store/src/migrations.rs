@@ -173,7 +173,7 @@ impl FromRow for Table {
 
 impl FromRow for Applied {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        row.maybe_int("version").map(Self)
+        row.optional_int("version").map(Self)
     }
 }
 

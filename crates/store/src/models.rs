@@ -3,8 +3,8 @@
 use signalbox_core::schema::{Model, ModelUpdate, NewModel};
 
 use crate::statement::{Filtered, Statement};
-use crate::tables::models::{WHAT, values, write_capabilities};
-use crate::{Error, Listed, Page, Store};
+use crate::tables::models::{ENTITY, values, write_capabilities};
+use crate::{Error, ListPage, Page, Store};
 
 /// Selects models. `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Filter {
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<Model>, Error> {
+pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<ListPage<Model>, Error> {
     let page = page.check()?;
     let mut filtered = Filtered::default();
     let served = "id IN (SELECT model_id FROM provider_models WHERE provider_id = ?)";
@@ -34,7 +34,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<M
     let total = i64::try_from(models.len()).unwrap_or(i64::MAX);
     let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
     let take = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    Ok(Listed { items: models.into_iter().skip(skip).take(take).collect(), total })
+    Ok(ListPage { items: models.into_iter().skip(skip).take(take).collect(), total })
 }
 
 /// Returns one model.
@@ -42,7 +42,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<M
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn get(store: &Store, id: &str) -> Result<Model, Error> {
-    store.one(Statement::new("SELECT * FROM models WHERE id = $1").bind(id), WHAT).await
+    store.one(Statement::new("SELECT * FROM models WHERE id = $1").bind(id), ENTITY).await
 }
 
 /// Creates a model.
@@ -54,7 +54,7 @@ pub async fn insert(store: &Store, model: &NewModel, now_ms: i64) -> Result<Mode
         "INSERT INTO models (id, name, description, capabilities, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $5) RETURNING *",
     );
-    store.change_returning(values(statement, model, now_ms), WHAT).await
+    store.change_returning(values(statement, model, now_ms), ENTITY).await
 }
 
 /// Updates a model.
@@ -73,7 +73,7 @@ pub async fn update(store: &Store, id: &str, update: &ModelUpdate, now_ms: i64) 
     .bind(update.description.as_ref().and_then(Option::as_deref))
     .bind(update.capabilities.as_deref().map(write_capabilities))
     .bind(now_ms);
-    store.change_returning(statement, WHAT).await
+    store.change_returning(statement, ENTITY).await
 }
 
 /// Deletes a model with its links.
@@ -81,5 +81,5 @@ pub async fn update(store: &Store, id: &str, update: &ModelUpdate, now_ms: i64) 
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
-    store.change(Statement::new("DELETE FROM models WHERE id = $1").bind(id), WHAT).await
+    store.change(Statement::new("DELETE FROM models WHERE id = $1").bind(id), ENTITY).await
 }

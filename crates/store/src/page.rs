@@ -14,7 +14,7 @@ pub struct Page {
 
 /// A position in a list that begins with the newest row: the following rows are older.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct After<I> {
+pub struct RowPosition<I> {
     /// The time of the row.
     pub at: i64,
     /// The id of the row, to order rows with the same time.
@@ -23,7 +23,7 @@ pub struct After<I> {
 
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed<T> {
+pub struct ListPage<T> {
     /// The rows of the page.
     pub items: Vec<T>,
     /// The number of rows on all pages.
@@ -47,12 +47,12 @@ impl Page {
     }
 }
 
-// === impl Listed ===
+// === impl ListPage ===
 
-impl<T> Listed<T> {
+impl<T> ListPage<T> {
     /// Converts the rows of the page.
-    pub fn map<U>(self, each: impl FnMut(T) -> U) -> Listed<U> {
-        Listed { items: self.items.into_iter().map(each).collect(), total: self.total }
+    pub fn map<U>(self, each: impl FnMut(T) -> U) -> ListPage<U> {
+        ListPage { items: self.items.into_iter().map(each).collect(), total: self.total }
     }
 }
 

@@ -7,8 +7,8 @@ use crate::statement::{Statement, Value};
 use crate::tables::usage_hours;
 use crate::transaction::Transaction;
 use crate::{
-    After, Error, Page, Store, activity, audit, bodies, catalog, exchanges, qwen_turns, requests, responses, retention,
-    sessions,
+    Error, Page, RowPosition, Store, activity, audit, bodies, catalog, exchanges, qwen_turns, requests, responses,
+    retention, sessions,
 };
 
 struct Step(String);
@@ -32,8 +32,8 @@ fn statements() -> Vec<Statement<'static>> {
         Statement::new(retention::DELETE_SESSIONS).bind(1).bind(1),
         Statement::of_rows(head, width, tail, [end.clone(), end].concat()),
         Statement::of_rows(fetch, key, rest, vec![Value::from(1); 2 * key]),
-        of_rows(exchanges::known::FIND),
-        of_rows(exchanges::sessions::LOOK),
+        of_rows(exchanges::logged_requests::FIND),
+        of_rows(exchanges::sessions::FIND_SESSIONS),
         Statement::new(exchanges::openings::READ).bind(1).bind(1),
         Statement::new(exchanges::openings::FORGET).bind(1).bind(1),
     ]
@@ -42,26 +42,26 @@ fn statements() -> Vec<Statement<'static>> {
 /// Returns lists and statistics, which must read in the order of an index and no more than they show.
 fn lists() -> Vec<Statement<'static>> {
     let page = Page { limit: 50, offset: 500_000 };
-    let after = Some(After { at: 7, id: 7 });
-    let behind = After { at: 7, id: "x".to_owned() };
+    let after = Some(RowPosition { at: 7, id: 7 });
+    let behind = RowPosition { at: 7, id: "x".to_owned() };
     let ours = requests::Filter { session_id: Some("x".to_owned()), after: after.clone(), ..Default::default() };
     let theirs = responses::Filter { end: Some(7), after: after.clone(), ..Default::default() };
     let mut lists = vec![
-        activity::figures(7_200_000),
+        activity::stats_statement(7_200_000),
         Statement::new(usage_hours::REQUESTS),
         Statement::new(sessions::TOTAL),
         Statement::new(usage_hours::ANSWERS),
-        activity::newest(None, page),
-        activity::newest(after.as_ref(), page),
-        requests::piece(&requests::Filter::default(), page).owned(),
-        requests::piece(&requests::Filter { after, ..Default::default() }, page).owned(),
-        requests::piece(&ours, page).owned(),
-        responses::piece(&responses::Filter::default(), page).owned(),
-        responses::piece(&theirs, page).owned(),
+        activity::recent_statement(None, page),
+        activity::recent_statement(after.as_ref(), page),
+        requests::page_statement(&requests::Filter::default(), page).owned(),
+        requests::page_statement(&requests::Filter { after, ..Default::default() }, page).owned(),
+        requests::page_statement(&ours, page).owned(),
+        responses::page_statement(&responses::Filter::default(), page).owned(),
+        responses::page_statement(&theirs, page).owned(),
     ];
     for sort in [sessions::Sort::CreatedAt, sessions::Sort::LastAccessed] {
-        lists.push(sessions::piece(sort, None, page).owned());
-        lists.push(sessions::piece(sort, Some(&behind), page).owned());
+        lists.push(sessions::page_statement(sort, None, page).owned());
+        lists.push(sessions::page_statement(sort, Some(&behind), page).owned());
     }
     lists
 }

@@ -6,12 +6,12 @@ use signalbox_core::secret::Secret;
 
 use crate::sealer::is_sealed;
 use crate::statement::Statement;
-use crate::tables::provider_configs::{is_secret, place, sealed, upsert};
-use crate::tables::providers::hold;
+use crate::tables::provider_configs::{is_secret, sealed, secret_location, upsert};
+use crate::tables::providers::lock_row;
 use crate::{Error, Sealer, Store};
 
 /// The name of a row of this table in errors.
-const WHAT: &str = "config key";
+const ENTITY: &str = "config key";
 
 /// Returns the configuration of a provider by key, with secrets as stored: see [`json`](fn@json). Empty for an unknown
 /// provider.
@@ -36,7 +36,7 @@ pub async fn put(
 ) -> Result<(), Error> {
     let values = sealed(sealer, provider_id, values)?;
     let mut tx = store.write().await?;
-    hold(&mut tx, provider_id).await?;
+    lock_row(&mut tx, provider_id).await?;
     upsert(&mut tx, provider_id, &values, now_ms).await?;
     tx.commit().await
 }
@@ -61,7 +61,7 @@ pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
                 .bind(&config.provider_id)
                 .bind(&config.key)
                 .bind(config.value.expose())
-                .bind(sealer.seal(place(&config.provider_id, &config.key), config.value.expose())?);
+                .bind(sealer.seal(secret_location(&config.provider_id, &config.key), config.value.expose())?);
         tx.execute(statement).await?;
     }
     tx.commit().await?;
@@ -74,10 +74,10 @@ pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
 /// [`Error::NotFound`]: `config key` or `provider`; see [`Error`].
 pub async fn delete(store: &Store, provider_id: &str, key: &str) -> Result<(), Error> {
     let mut tx = store.write().await?;
-    hold(&mut tx, provider_id).await?;
+    lock_row(&mut tx, provider_id).await?;
     let statement = Statement::new("DELETE FROM provider_configs WHERE provider_id = $1 AND key = $2");
     if tx.execute(statement.bind(provider_id).bind(key)).await? == 0 {
-        return Err(Error::NotFound { what: WHAT });
+        return Err(Error::NotFound { entity: ENTITY });
     }
     tx.commit().await
 }
@@ -87,7 +87,7 @@ pub async fn delete(store: &Store, provider_id: &str, key: &str) -> Result<(), E
 /// # Errors
 /// [`Error::Sealed`] if the value was sealed with another key.
 pub fn open(sealer: &Sealer, config: &ProviderConfig) -> Result<Secret<String>, Error> {
-    sealer.open(place(&config.provider_id, &config.key), config.value.expose())
+    sealer.open(secret_location(&config.provider_id, &config.key), config.value.expose())
 }
 
 /// Returns the value as JSON. Rows written by the Node.js version may hold bare text, which becomes a string.

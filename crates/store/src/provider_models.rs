@@ -4,10 +4,10 @@ use signalbox_core::schema::{LinkedModel, NewModel, Provider, ProviderModel};
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
-use crate::tables::models::{WHAT as MODEL, add_if_missing};
+use crate::tables::models::{ENTITY as MODEL, add_if_missing};
 pub use crate::tables::provider_models::NewLink;
-use crate::tables::provider_models::{WHAT, add, clear_default};
-use crate::tables::providers::hold;
+use crate::tables::provider_models::{ENTITY, add, clear_default};
+use crate::tables::providers::lock_row;
 use crate::{Error, Store};
 
 /// A provider that serves a model.
@@ -62,7 +62,7 @@ pub async fn providers_of(store: &Store, model_id: &str) -> Result<Vec<LinkedPro
 /// [`Error::NotFound`]: `provider` or `model`; [`Error::Conflict`] if they are linked already; see [`Error`].
 pub async fn link(store: &Store, link: &NewLink, now_ms: i64) -> Result<ProviderModel, Error> {
     let mut tx = store.write().await?;
-    hold(&mut tx, &link.provider_id).await?;
+    lock_row(&mut tx, &link.provider_id).await?;
     let model = Statement::new("SELECT 1 AS one FROM models WHERE id = $1").bind(&link.model_id);
     tx.one::<()>(model, MODEL).await?;
     if link.is_default {
@@ -82,7 +82,7 @@ pub async fn link(store: &Store, link: &NewLink, now_ms: i64) -> Result<Provider
 pub async fn sync(store: &Store, provider_id: &str, listed: &[String], now_ms: i64) -> Result<Synced, Error> {
     let mut synced = Synced::default();
     let mut tx = store.write().await?;
-    hold(&mut tx, provider_id).await?;
+    lock_row(&mut tx, provider_id).await?;
     for id in listed {
         let model = NewModel {
             id: id.clone(),
@@ -114,7 +114,7 @@ pub async fn sync(store: &Store, provider_id: &str, listed: &[String], now_ms: i
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn unlink(store: &Store, provider_id: &str, model_id: &str) -> Result<(), Error> {
     let statement = Statement::new("DELETE FROM provider_models WHERE provider_id = $1 AND model_id = $2");
-    store.change(statement.bind(provider_id).bind(model_id), WHAT).await
+    store.change(statement.bind(provider_id).bind(model_id), ENTITY).await
 }
 
 /// Makes a linked model the only default of its provider.
@@ -128,7 +128,7 @@ pub async fn set_default(
     now_ms: i64,
 ) -> Result<ProviderModel, Error> {
     let mut tx = store.write().await?;
-    hold(&mut tx, provider_id).await?;
+    lock_row(&mut tx, provider_id).await?;
     clear_default(&mut tx, provider_id, now_ms).await?;
     let statement = Statement::new(
         "UPDATE provider_models SET is_default = TRUE, updated_at = $3
@@ -137,7 +137,7 @@ pub async fn set_default(
     .bind(provider_id)
     .bind(model_id)
     .bind(now_ms);
-    let row = tx.one(statement, WHAT).await?;
+    let row = tx.one(statement, ENTITY).await?;
     tx.commit().await?;
     Ok(row)
 }
@@ -149,7 +149,7 @@ impl FromRow for LinkedProvider {
         Ok(Self {
             provider: Provider::from_row(row)?,
             is_default: row.flag("is_default")?,
-            config: row.maybe_text("config")?,
+            config: row.optional_text("config")?,
         })
     }
 }

@@ -4,8 +4,8 @@ use signalbox_core::schema::{ConfigValue, NewProvider, Provider, ProviderUpdate}
 
 use crate::statement::{Filtered, Statement};
 use crate::tables::provider_configs;
-use crate::tables::providers::{WHAT, add};
-use crate::{Error, Listed, Page, Sealer, Store};
+use crate::tables::providers::{ENTITY, add};
+use crate::{Error, ListPage, Page, Sealer, Store};
 
 /// Selects providers. `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Filter {
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<Provider>, Error> {
+pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<ListPage<Provider>, Error> {
     let page = page.check()?;
     let mut filtered = Filtered::default();
     filtered.and_if("type = ?", filter.kind.as_deref());
@@ -28,7 +28,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<P
     let mut tx = store.read().await?;
     let total = tx.total(filtered.all("SELECT COUNT(*) AS total FROM providers")).await?;
     let items = tx.all(filtered.page("SELECT * FROM providers", "ORDER BY priority DESC, name", page)).await?;
-    Ok(Listed { items, total })
+    Ok(ListPage { items, total })
 }
 
 /// Returns one provider.
@@ -36,7 +36,7 @@ pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<P
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn get(store: &Store, id: &str) -> Result<Provider, Error> {
-    store.one(Statement::new("SELECT * FROM providers WHERE id = $1").bind(id), WHAT).await
+    store.one(Statement::new("SELECT * FROM providers WHERE id = $1").bind(id), ENTITY).await
 }
 
 /// Creates a provider together with its configuration.
@@ -76,7 +76,7 @@ pub async fn update(store: &Store, id: &str, update: &ProviderUpdate, now_ms: i6
     .bind(update.description.is_some())
     .bind(update.description.as_ref().and_then(Option::as_deref))
     .bind(now_ms);
-    store.change_returning(statement, WHAT).await
+    store.change_returning(statement, ENTITY).await
 }
 
 /// Deletes a provider with its configuration and its links. Its requests stay in the log.
@@ -84,5 +84,5 @@ pub async fn update(store: &Store, id: &str, update: &ProviderUpdate, now_ms: i6
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
-    store.change(Statement::new("DELETE FROM providers WHERE id = $1").bind(id), WHAT).await
+    store.change(Statement::new("DELETE FROM providers WHERE id = $1").bind(id), ENTITY).await
 }

@@ -9,7 +9,7 @@ use crate::statement::Statement;
 use crate::{Error, Store};
 
 /// Maximum number of turns that are examined: conversations that are equal so far are interchangeable.
-const MOST: i64 = 256;
+const MAX_TURNS: i64 = 256;
 
 /// A turn that can be continued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(crate) const FIND: &str =
 /// # Errors
 /// See [`Error`].
 pub async fn find(store: &Store, asked: &str, now_ms: i64) -> Result<Vec<Turn>, Error> {
-    store.all(Statement::new(FIND).bind(asked).bind(now_ms).bind(MOST)).await
+    store.all(Statement::new(FIND).bind(asked).bind(now_ms).bind(MAX_TURNS)).await
 }
 
 /// Stores a turn and makes it the newest of its session.
@@ -119,7 +119,7 @@ pub async fn put(store: &Store, turn: &EndedTurn<'_>) -> Result<(), Error> {
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn forget_expired(store: &Store, now_ms: i64, limit: i64) -> Result<u64, Error> {
+pub async fn delete_expired(store: &Store, now_ms: i64, limit: i64) -> Result<u64, Error> {
     let mut tx = store.write_log().await?;
     let sessions = Statement::new(
         "DELETE FROM sessions WHERE id IN

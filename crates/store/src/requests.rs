@@ -5,26 +5,26 @@ mod search;
 
 use signalbox_core::schema::{Request, RequestStatus, Response};
 
-use crate::bodies::{GONE, Reader, Start};
+use crate::bodies::{BodyStart, DELETED_BODY, Reader};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
-use crate::tables::responses::{self, BY_ID, Kept as KeptResponse};
+use crate::tables::responses::{self, BY_ID, StoredResponse};
 use crate::tables::usage_hours;
 use crate::transaction::Transaction;
-use crate::{After, Error, Listed, Page, Store};
+use crate::{Error, ListPage, Page, RowPosition, Store};
 
-pub use self::newest::{Newer, Newest, newer_than};
-pub use self::search::{Bounds, Found, search};
+pub use self::newest::{NewRequest, NewRequests, newer_than};
+pub use self::search::{SearchLimits, SearchPage, search};
 
 /// The name of a row of this table in errors.
-const WHAT: &str = "request";
+const ENTITY: &str = "request";
 
 /// Number of rows whose excerpts are built at once; each needs some 128 KiB of memory.
 const EXCERPTS_AT_ONCE: usize = 16;
 
 /// Length in bytes from which a list does not read the description of the body sent to a provider, which contains the
-/// differing text. The SQL of [`piece`] repeats the number.
-const MAX_PIECES: usize = 65_536;
+/// differing text. The SQL of [`page_statement`] repeats the number.
+const MAX_LISTED_PIECES_BYTES: usize = 65_536;
 
 /// The key of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct Filter {
     /// Requests answered or last tried by this provider.
     pub provider_id: Option<String>,
     /// Returns only requests after this one; the total still counts all.
-    pub after: Option<After<i64>>,
+    pub after: Option<RowPosition<i64>>,
 }
 
 /// The summary of a response, for lists.
@@ -74,7 +74,7 @@ pub struct ResponseSummary {
 }
 
 /// A row whose bodies may be stored elsewhere.
-struct Kept {
+struct StoredRequest {
     request: Request,
     pieces: Option<String>,
     upstream_pieces: Option<String>,
@@ -89,14 +89,14 @@ pub async fn list(
     store: &Store,
     filter: &Filter,
     page: Page,
-) -> Result<Listed<(Request, Option<ResponseSummary>)>, Error> {
+) -> Result<ListPage<(Request, Option<ResponseSummary>)>, Error> {
     let page = page.check()?;
     let mut tx = store.read().await?;
     let total = total(&mut tx, filter).await?;
-    let rows: Vec<(Kept, Option<ResponseSummary>)> = tx.all(piece(filter, page)).await?;
+    let rows: Vec<(StoredRequest, Option<ResponseSummary>)> = tx.all(page_statement(filter, page)).await?;
     let (rows, summaries): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    let items = excerpts(&mut tx, rows).await?.into_iter().zip(summaries).collect();
-    Ok(Listed { items, total })
+    let items = fill_excerpts(&mut tx, rows).await?.into_iter().zip(summaries).collect();
+    Ok(ListPage { items, total })
 }
 
 /// Returns one request with its response, if any.
@@ -109,10 +109,10 @@ pub async fn get(store: &Store, key: &RequestKey) -> Result<(Request, Option<Res
         RequestKey::Id(id) => Statement::new("SELECT * FROM requests WHERE id = $1").bind(*id),
         RequestKey::Uuid(uuid) => Statement::new("SELECT * FROM requests WHERE request_id = $1").bind(uuid),
     };
-    let row: Kept = tx.one(by, WHAT).await?;
-    let response: Option<KeptResponse> = tx.first(Statement::new(BY_ID).bind(row.request.id)).await?;
-    let request = whole(&mut tx, vec![row]).await?.pop().ok_or(Error::NotFound { what: WHAT })?;
-    let response = responses::whole(&mut tx, response.into_iter().collect()).await?.pop();
+    let row: StoredRequest = tx.one(by, ENTITY).await?;
+    let response: Option<StoredResponse> = tx.first(Statement::new(BY_ID).bind(row.request.id)).await?;
+    let request = fill_bodies(&mut tx, vec![row]).await?.pop().ok_or(Error::NotFound { entity: ENTITY })?;
+    let response = responses::fill_bodies(&mut tx, response.into_iter().collect()).await?.pop();
     Ok((request, response))
 }
 
@@ -125,11 +125,11 @@ pub async fn delete(store: &Store, key: &RequestKey) -> Result<(), Error> {
         RequestKey::Id(id) => Statement::new("DELETE FROM requests WHERE id = $1").bind(*id),
         RequestKey::Uuid(uuid) => Statement::new("DELETE FROM requests WHERE request_id = $1").bind(uuid),
     };
-    store.change(by, WHAT).await
+    store.change(by, ENTITY).await
 }
 
 /// Fills in the beginnings of the bodies, in groups of rows to limit the memory in use.
-async fn excerpts(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>, Error> {
+async fn fill_excerpts(tx: &mut Transaction, rows: Vec<StoredRequest>) -> Result<Vec<Request>, Error> {
     let mut requests = Vec::with_capacity(rows.len());
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
@@ -137,41 +137,41 @@ async fn excerpts(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>,
         let group: Vec<_> = rows
             .by_ref()
             .take(EXCERPTS_AT_ONCE)
-            .map(|Kept { request, pieces, upstream_pieces }| {
+            .map(|StoredRequest { request, pieces, upstream_pieces }| {
                 let pieces = pieces.map(|json| reader.want_start(request.id, &json));
-                let upstream =
-                    upstream_pieces.map(|json| (json.len() < MAX_PIECES).then(|| reader.want_start(request.id, &json)));
+                let upstream = upstream_pieces
+                    .map(|json| (json.len() < MAX_LISTED_PIECES_BYTES).then(|| reader.want_start(request.id, &json)));
                 (request, pieces, upstream)
             })
             .collect();
         reader.fetch_starts(tx).await?;
         requests.extend(group.into_iter().map(|(mut request, pieces, upstream)| {
             let own = match pieces {
-                None => Some(Start::of_column(std::mem::take(&mut request.request_body))),
+                None => Some(BodyStart::of_column(std::mem::take(&mut request.request_body))),
                 Some(pieces) => reader.start(pieces, None),
             };
             request.upstream_request = match upstream {
-                None => Start::of_column(std::mem::take(&mut request.upstream_request)).excerpt(),
-                Some(None) => Start::hidden().excerpt(),
-                Some(Some(pieces)) => shown(reader.start(pieces, own.as_ref())),
+                None => BodyStart::of_column(std::mem::take(&mut request.upstream_request)).excerpt(),
+                Some(None) => BodyStart::hidden().excerpt(),
+                Some(Some(pieces)) => body_or_deleted(reader.start(pieces, own.as_ref())),
             };
-            request.request_body = shown(own);
+            request.request_body = body_or_deleted(own);
             request
         }));
     }
     Ok(requests)
 }
 
-fn shown(start: Option<Start>) -> String {
-    start.map_or_else(|| GONE.to_owned(), Start::excerpt)
+fn body_or_deleted(start: Option<BodyStart>) -> String {
+    start.map_or_else(|| DELETED_BODY.to_owned(), BodyStart::excerpt)
 }
 
 /// Fills in the whole bodies.
-async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>, Error> {
+async fn fill_bodies(tx: &mut Transaction, rows: Vec<StoredRequest>) -> Result<Vec<Request>, Error> {
     let mut reader = Reader::default();
     let rows: Vec<_> = rows
         .into_iter()
-        .map(|Kept { request, pieces, upstream_pieces }| {
+        .map(|StoredRequest { request, pieces, upstream_pieces }| {
             let pieces = pieces.map(|json| reader.want(request.id, &json));
             let upstream = upstream_pieces.map(|json| reader.want(request.id, &json));
             (request, pieces, upstream)
@@ -184,9 +184,9 @@ async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Request>, Er
             Some(pieces) => reader.text(pieces, None),
         };
         if let Some(pieces) = upstream {
-            request.upstream_request = reader.text(pieces, own.as_deref()).unwrap_or_else(|| GONE.to_owned());
+            request.upstream_request = reader.text(pieces, own.as_deref()).unwrap_or_else(|| DELETED_BODY.to_owned());
         }
-        request.request_body = own.unwrap_or_else(|| GONE.to_owned());
+        request.request_body = own.unwrap_or_else(|| DELETED_BODY.to_owned());
         request
     };
     Ok(rows.into_iter().map(whole).collect())
@@ -208,9 +208,9 @@ async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
 }
 
 /// Returns the statement for one page, with summaries of the answers.
-pub(crate) fn piece(filter: &Filter, page: Page) -> Statement<'_> {
+pub(crate) fn page_statement(filter: &Filter, page: Page) -> Statement<'_> {
     let mut filtered = filtered(filter);
-    if let Some(After { at, id }) = &filter.after {
+    if let Some(RowPosition { at, id }) = &filter.after {
         filtered.and_pair("(requests.timestamp, requests.id) < (?, ?)", (*at, *id));
     }
     // One more character of each body than a list shows, to tell whether the body is longer.
@@ -240,29 +240,29 @@ fn filtered(filter: &Filter) -> Filtered<'_> {
 
 // === impl FromRow ===
 
-impl FromRow for Kept {
+impl FromRow for StoredRequest {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
         Ok(Self {
             request: Request::from_row(row)?,
-            pieces: row.maybe_text("pieces")?,
-            upstream_pieces: row.maybe_text("upstream_pieces")?,
+            pieces: row.optional_text("pieces")?,
+            upstream_pieces: row.optional_text("upstream_pieces")?,
         })
     }
 }
 
-impl FromRow for (Kept, Option<ResponseSummary>) {
+impl FromRow for (StoredRequest, Option<ResponseSummary>) {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        let summary = match row.maybe_int("response")? {
+        let summary = match row.optional_int("response")? {
             None => None,
             Some(_) => Some(ResponseSummary {
                 response_id: row.text("request_id")?,
-                finish_reason: row.maybe_text("finish_reason")?,
-                total_tokens: row.maybe_int("total_tokens")?,
-                duration_ms: row.maybe_int("duration_ms")?,
-                status_code: row.maybe_int("status_code")?,
-                error: row.maybe_text("error")?,
+                finish_reason: row.optional_text("finish_reason")?,
+                total_tokens: row.optional_int("total_tokens")?,
+                duration_ms: row.optional_int("duration_ms")?,
+                status_code: row.optional_int("status_code")?,
+                error: row.optional_text("error")?,
             }),
         };
-        Ok((Kept::from_row(row)?, summary))
+        Ok((StoredRequest::from_row(row)?, summary))
     }
 }

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use signalbox_core::schema::Response;
 
-use crate::bodies::{Reader, Start};
+use crate::bodies::{BodyStart, Reader};
 use crate::requests::RequestKey;
 use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
 use crate::statement::{Filtered, Statement};
-use crate::tables::responses::{BY_ID, BY_UUID, Kept, whole};
+use crate::tables::responses::{BY_ID, BY_UUID, StoredResponse, fill_bodies};
 use crate::tables::usage_hours;
 use crate::transaction::Transaction;
-use crate::{After, Error, Listed, Page, Store};
+use crate::{Error, ListPage, Page, RowPosition, Store};
 
 /// The name of a row of this table in errors.
-const WHAT: &str = "response";
+const ENTITY: &str = "response";
 
 /// Like [`BY_ID`], for lists: reads one more character of each body than they show, to tell whether the body is longer.
 const LISTED: &str = "SELECT responses.id, responses.id AS request_id, responses.timestamp, responses.parent_id,
@@ -65,7 +65,7 @@ pub struct Filter {
     /// Responses that ended at this time or earlier.
     pub end: Option<i64>,
     /// Returns only responses after this one; the total still counts all.
-    pub after: Option<After<i64>>,
+    pub after: Option<RowPosition<i64>>,
 }
 
 /// Sums over responses.
@@ -98,13 +98,13 @@ struct Size {
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<Listed<Response>, Error> {
+pub async fn list(store: &Store, filter: &Filter, page: Page) -> Result<ListPage<Response>, Error> {
     let page = page.check()?;
     let mut tx = store.read().await?;
     let total = total(&mut tx, filter).await?;
-    let rows = tx.all(piece(filter, page)).await?;
-    let items = excerpts(&mut tx, rows).await?;
-    Ok(Listed { items, total })
+    let rows = tx.all(page_statement(filter, page)).await?;
+    let items = fill_excerpts(&mut tx, rows).await?;
+    Ok(ListPage { items, total })
 }
 
 /// Returns one response.
@@ -117,8 +117,8 @@ pub async fn get(store: &Store, key: &ResponseKey) -> Result<Response, Error> {
         ResponseKey::Uuid(uuid) => Statement::new(BY_UUID).bind(uuid),
     };
     let mut tx = store.read().await?;
-    let row: Kept = tx.one(by, WHAT).await?;
-    whole(&mut tx, vec![row]).await?.pop().ok_or(Error::NotFound { what: WHAT })
+    let row: StoredResponse = tx.one(by, ENTITY).await?;
+    fill_bodies(&mut tx, vec![row]).await?.pop().ok_or(Error::NotFound { entity: ENTITY })
 }
 
 /// Returns the response to a request.
@@ -127,7 +127,7 @@ pub async fn get(store: &Store, key: &ResponseKey) -> Result<Response, Error> {
 /// [`Error::NotFound`]: `request` or `response`; see [`Error`].
 pub async fn for_request(store: &Store, key: &RequestKey) -> Result<Response, Error> {
     let (_, response) = crate::requests::get(store, key).await?;
-    response.ok_or(Error::NotFound { what: WHAT })
+    response.ok_or(Error::NotFound { entity: ENTITY })
 }
 
 /// Returns the sums over all responses, or over those of a session.
@@ -136,7 +136,7 @@ pub async fn for_request(store: &Store, key: &RequestKey) -> Result<Response, Er
 /// See [`Error`].
 pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Error> {
     let Some(session_id) = session_id else {
-        return store.one(Statement::new(usage_hours::ANSWERS), WHAT).await;
+        return store.one(Statement::new(usage_hours::ANSWERS), ENTITY).await;
     };
     let mut filtered = Filtered::default();
     filtered.and(OF_SESSION, session_id);
@@ -148,7 +148,7 @@ pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Err
              CAST(COALESCE(SUM(prompt_tokens), 0) AS BIGINT) AS total_prompt_tokens,
              CAST(ROUND(COALESCE(AVG(duration_ms), 0)) AS BIGINT) AS avg_duration_ms
          FROM responses";
-    store.one(filtered.all(select), WHAT).await
+    store.one(filtered.all(select), ENTITY).await
 }
 
 /// Deletes a response; its request is kept.
@@ -163,25 +163,25 @@ pub async fn delete(store: &Store, key: &ResponseKey) -> Result<(), Error> {
             Statement::new(delete).bind(uuid)
         }
     };
-    store.change(by, WHAT).await
+    store.change(by, ENTITY).await
 }
 
 /// Fills in the beginnings of the bodies, in groups of rows to limit the memory in use.
-async fn excerpts(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>, Error> {
+async fn fill_excerpts(tx: &mut Transaction, rows: Vec<StoredResponse>) -> Result<Vec<Response>, Error> {
     let mut responses = Vec::with_capacity(rows.len());
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
-        let group: Vec<Kept> = rows.by_ref().take(EXCERPTS_AT_ONCE).collect();
+        let group: Vec<StoredResponse> = rows.by_ref().take(EXCERPTS_AT_ONCE).collect();
         let mut reader = Reader::default();
-        for Kept { response, .. } in group.iter().filter(|row| row.in_bodies) {
+        for StoredResponse { response, .. } in group.iter().filter(|row| row.in_bodies) {
             reader.want_answer(response.request_id, response.timestamp);
         }
         reader.fetch_starts(tx).await?;
-        responses.extend(group.into_iter().map(|Kept { mut response, in_bodies }| {
-            let column = |text: Option<String>| text.map(|text| Start::of_column(text).excerpt());
+        responses.extend(group.into_iter().map(|StoredResponse { mut response, in_bodies }| {
+            let column = |text: Option<String>| text.map(|text| BodyStart::of_column(text).excerpt());
             response.upstream_response = column(response.upstream_response);
             response.response_body = if in_bodies {
-                reader.answer_start(response.request_id, response.timestamp).map(Start::excerpt)
+                reader.answer_start(response.request_id, response.timestamp).map(BodyStart::excerpt)
             } else {
                 column(response.response_body)
             };
@@ -215,7 +215,7 @@ async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
     if *filter != unfiltered {
         return tx.total(filtered(filter).all("SELECT COUNT(*) AS total FROM responses")).await;
     }
-    let Stats { total_responses, succeeded, .. } = tx.one(Statement::new(usage_hours::ANSWERS), WHAT).await?;
+    let Stats { total_responses, succeeded, .. } = tx.one(Statement::new(usage_hours::ANSWERS), ENTITY).await?;
     Ok(match filter.has_error {
         None => total_responses,
         Some(true) => total_responses - succeeded,
@@ -224,9 +224,9 @@ async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
 }
 
 /// Returns the statement for one page.
-pub(crate) fn piece(filter: &Filter, page: Page) -> Statement<'_> {
+pub(crate) fn page_statement(filter: &Filter, page: Page) -> Statement<'_> {
     let mut filtered = filtered(filter);
-    if let Some(After { at, id }) = &filter.after {
+    if let Some(RowPosition { at, id }) = &filter.after {
         filtered.and_pair("(responses.timestamp, responses.id) < (?, ?)", (*at, *id));
     }
     let ids = ("SELECT responses.id FROM responses", "ORDER BY responses.timestamp DESC, responses.id DESC");

@@ -14,15 +14,15 @@ use crate::transaction::Transaction;
 use crate::{Error, Store};
 
 /// Maximum number of rows of a table that one step removes.
-const BATCH: i64 = 500;
+const STEP_ROWS: i64 = 500;
 
 /// Maximum bytes of bodies that one step removes, unless a single body is larger: freeing a long row costs as much as
 /// writing it.
-const HEAVY: i64 = 16 << 20;
+const MAX_STEP_BYTES: i64 = 16 << 20;
 
 /// The entries to delete. `None` keeps them forever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
+pub struct RetentionPolicy {
     /// Deletes requests that arrived before this time, in Unix milliseconds, with their responses and bodies.
     pub rows_before: Option<i64>,
     /// Deletes bodies of days that ended before this time, in Unix milliseconds. Their rows are kept, and so are short
@@ -69,7 +69,7 @@ pub(crate) const DELETE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn step(store: &Store, policy: &Policy, now_ms: i64) -> Result<Removed, Error> {
+pub async fn step(store: &Store, policy: &RetentionPolicy, now_ms: i64) -> Result<Removed, Error> {
     let mut tx = store.write_log().await?;
     let aged = remove_aged(&mut tx, policy).await?;
     let excess = remove_excess(&mut tx, policy).await?;
@@ -94,7 +94,7 @@ pub async fn newest(store: &Store) -> Result<Option<i64>, Error> {
 }
 
 /// Removes bodies of days that are too old for the policy.
-async fn remove_aged(tx: &mut Transaction, policy: &Policy) -> Result<Removed, Error> {
+async fn remove_aged(tx: &mut Transaction, policy: &RetentionPolicy) -> Result<Removed, Error> {
     // The requests of a day may refer to bodies of the previous day.
     let by_rows = policy.rows_before.map(|before| day(before).saturating_sub(1));
     match policy.bodies_before.map(day).max(by_rows) {
@@ -104,7 +104,7 @@ async fn remove_aged(tx: &mut Transaction, policy: &Policy) -> Result<Removed, E
 }
 
 /// Removes the oldest bodies if all bodies together exceed the limit.
-async fn remove_excess(tx: &mut Transaction, policy: &Policy) -> Result<Removed, Error> {
+async fn remove_excess(tx: &mut Transaction, policy: &RetentionPolicy) -> Result<Removed, Error> {
     let Some(most) = policy.max_body_bytes else {
         return Ok(Removed { done: true, ..Removed::default() });
     };
@@ -117,12 +117,12 @@ async fn remove_excess(tx: &mut Transaction, policy: &Policy) -> Result<Removed,
 
 /// Removes the oldest bodies of days before `before`, until `enough` bytes are free or the step is large enough.
 async fn remove_bodies(tx: &mut Transaction, before: i64, enough: i64) -> Result<Removed, Error> {
-    let oldest: Vec<Oldest> = tx.all(Statement::new(OLDEST).bind(before).bind(BATCH)).await?;
+    let oldest: Vec<Oldest> = tx.all(Statement::new(OLDEST).bind(before).bind(STEP_ROWS)).await?;
     let found = oldest.len();
     let mut days = BTreeMap::<i64, (i64, i64)>::new();
     let (mut last, mut freed, mut count) = (None, 0, 0);
     for Oldest { key, size } in oldest {
-        if freed >= enough.min(HEAVY) {
+        if freed >= enough.min(MAX_STEP_BYTES) {
             break;
         }
         let (bytes, removed_to) = days.entry(key.day).or_default();
@@ -143,19 +143,19 @@ async fn remove_bodies(tx: &mut Transaction, before: i64, enough: i64) -> Result
         );
         tx.execute(subtract.bind(day).bind(bytes).bind(removed_to)).await?;
     }
-    let all_seen = i64::try_from(found).is_ok_and(|found| found < BATCH);
+    let all_seen = i64::try_from(found).is_ok_and(|found| found < STEP_ROWS);
     Ok(Removed { requests: 0, bodies, done: freed >= enough || (all_seen && count == found) })
 }
 
 /// Removes requests with their responses, and then the sessions that have no requests left.
-async fn remove_rows(tx: &mut Transaction, policy: &Policy, now_ms: i64) -> Result<Removed, Error> {
+async fn remove_rows(tx: &mut Transaction, policy: &RetentionPolicy, now_ms: i64) -> Result<Removed, Error> {
     let Some(before) = policy.rows_before else {
         return Ok(Removed { done: true, ..Removed::default() });
     };
-    let requests = tx.execute(Statement::new(DELETE_REQUESTS).bind(before).bind(BATCH)).await?;
+    let requests = tx.execute(Statement::new(DELETE_REQUESTS).bind(before).bind(STEP_ROWS)).await?;
     let expired = now_ms.min(crate::exchanges::expiry(before));
-    let sessions = tx.execute(Statement::new(DELETE_SESSIONS).bind(expired).bind(BATCH)).await?;
-    let less = |count: u64| i64::try_from(count).is_ok_and(|count| count < BATCH);
+    let sessions = tx.execute(Statement::new(DELETE_SESSIONS).bind(expired).bind(STEP_ROWS)).await?;
+    let less = |count: u64| i64::try_from(count).is_ok_and(|count| count < STEP_ROWS);
     Ok(Removed { requests, bodies: 0, done: less(requests) && less(sessions) })
 }
 
@@ -163,7 +163,7 @@ async fn remove_rows(tx: &mut Transaction, policy: &Policy, now_ms: i64) -> Resu
 
 impl FromRow for Newest {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        row.maybe_int("newest").map(Self)
+        row.optional_int("newest").map(Self)
     }
 }
 

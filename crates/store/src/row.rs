@@ -9,9 +9,9 @@ use crate::Error;
 /// A row of a result. The schema has four types: text, 64-bit integers, booleans and bytes.
 pub(crate) trait Columns {
     fn text(&self, column: &str) -> Result<String, Error>;
-    fn maybe_text(&self, column: &str) -> Result<Option<String>, Error>;
+    fn optional_text(&self, column: &str) -> Result<Option<String>, Error>;
     fn int(&self, column: &str) -> Result<i64, Error>;
-    fn maybe_int(&self, column: &str) -> Result<Option<i64>, Error>;
+    fn optional_int(&self, column: &str) -> Result<Option<i64>, Error>;
     fn flag(&self, column: &str) -> Result<bool, Error>;
     fn bytes(&self, column: &str) -> Result<Vec<u8>, Error>;
 }
@@ -29,7 +29,7 @@ macro_rules! columns {
                 Ok(self.try_get(column)?)
             }
 
-            fn maybe_text(&self, column: &str) -> Result<Option<String>, Error> {
+            fn optional_text(&self, column: &str) -> Result<Option<String>, Error> {
                 Ok(self.try_get(column)?)
             }
 
@@ -37,7 +37,7 @@ macro_rules! columns {
                 Ok(self.try_get(column)?)
             }
 
-            fn maybe_int(&self, column: &str) -> Result<Option<i64>, Error> {
+            fn optional_int(&self, column: &str) -> Result<Option<i64>, Error> {
                 Ok(self.try_get(column)?)
             }
 

@@ -9,10 +9,10 @@ use crate::statement::{Statement, Value};
 use crate::transaction::Transaction;
 
 /// The allowed numbers of rows per statement: the largest group that fits comes first.
-const GROUPS: [usize; 5] = [256, 64, 16, 4, 1];
+const GROUP_SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// Maximum bytes of a group, unless a single row is larger.
-const HEAVY: usize = 1 << 20;
+const MAX_GROUP_BYTES: usize = 1 << 20;
 
 /// Rows for a statement of the form `head (…), (…), … tail`.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Reserves capacity for `rows` rows.
-    pub(crate) fn expecting(mut self, rows: usize) -> Self {
+    pub(crate) fn with_capacity(mut self, rows: usize) -> Self {
         self.values.reserve(rows * self.width);
         self
     }
@@ -74,8 +74,8 @@ impl<'a> Rows<'a> {
 /// Returns the number of rows of the next statement; `None` if no rows are left.
 fn group(values: &[Value<'_>], width: usize) -> Option<usize> {
     let weight = |rows: usize| values[..rows * width].iter().map(Value::weight).sum::<usize>();
-    let fits = |rows: usize| rows * width <= values.len() && (rows == 1 || weight(rows) <= HEAVY);
-    GROUPS.into_iter().find(|&rows| fits(rows))
+    let fits = |rows: usize| rows * width <= values.len() && (rows == 1 || weight(rows) <= MAX_GROUP_BYTES);
+    GROUP_SIZES.into_iter().find(|&rows| fits(rows))
 }
 
 #[cfg(test)]
@@ -106,8 +106,8 @@ mod tests {
 
     #[test]
     fn large_rows_are_batched_in_smaller_groups() {
-        assert_eq!(groups(18, HEAVY / 16), [16, 1, 1]);
-        assert_eq!(groups(5, HEAVY / 3), [1; 5]);
-        assert_eq!(groups(2, HEAVY + 1), [1, 1]);
+        assert_eq!(groups(18, MAX_GROUP_BYTES / 16), [16, 1, 1]);
+        assert_eq!(groups(5, MAX_GROUP_BYTES / 3), [1; 5]);
+        assert_eq!(groups(2, MAX_GROUP_BYTES + 1), [1, 1]);
     }
 }

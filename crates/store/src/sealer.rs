@@ -18,7 +18,7 @@ use crate::Error;
 const PREFIX: &str = "sealed:1:";
 
 /// Length of a nonce in bytes.
-const NONCE: usize = 24;
+const NONCE_BYTES: usize = 24;
 
 /// Encrypts secrets before they are stored, and decrypts them when they are read.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ pub struct Sealer {
 
 /// The place where a secret is stored.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct SecretLocation<'a> {
     pub(crate) table: &'static str,
     /// The permanent identifier of the row.
     pub(crate) row: &'a str,
@@ -54,23 +54,23 @@ impl Sealer {
         Self { cipher: XChaCha20Poly1305::new(key.expose().into()), key: name }
     }
 
-    /// Encrypts a text for storage at `place`.
-    pub(crate) fn seal(&self, place: Place<'_>, text: &str) -> Result<String, Error> {
+    /// Encrypts a text for storage at `secret_location`.
+    pub(crate) fn seal(&self, location: SecretLocation<'_>, text: &str) -> Result<String, Error> {
         let refused = || Error::Internal("cannot seal a secret: the operating system returned no random bytes".into());
-        let mut nonce = [0; NONCE];
+        let mut nonce = [0; NONCE_BYTES];
         SystemRandom::new().fill(&mut nonce).map_err(|_| refused())?;
-        let context = self.context(place);
+        let context = self.context(location);
         let payload = Payload { msg: text.as_bytes(), aad: context.as_bytes() };
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| refused())?;
         let data = STANDARD_NO_PAD.encode([nonce.as_slice(), &sealed].concat());
         Ok(format!("{PREFIX}{}:{data}", self.key))
     }
 
-    /// Decrypts the text stored at `place`; a text that was never sealed is returned unchanged.
-    pub(crate) fn open(&self, place: Place<'_>, stored: &str) -> Result<Secret<String>, Error> {
+    /// Decrypts the text stored at `secret_location`; a text that was never sealed is returned unchanged.
+    pub(crate) fn open(&self, location: SecretLocation<'_>, stored: &str) -> Result<Secret<String>, Error> {
         let Some(rest) = stored.strip_prefix(PREFIX) else { return Ok(Secret::new(stored.to_owned())) };
         let unreadable = |why: &str| {
-            let Place { table, row, column } = place;
+            let SecretLocation { table, row, column } = location;
             Error::Sealed(format!(
                 "the secret {table}.{column} of row {row} {why}: restore the right key (SIGNALBOX_KEY, or the file \
                 secret.key in the data directory), or store the secret again"
@@ -82,14 +82,14 @@ impl Sealer {
         }
         let damaged = || unreadable("is damaged");
         let data = STANDARD_NO_PAD.decode(data).map_err(|_| damaged())?;
-        let (nonce, sealed) = data.split_first_chunk::<NONCE>().ok_or_else(damaged)?;
-        let context = self.context(place);
+        let (nonce, sealed) = data.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
+        let context = self.context(location);
         let payload = Payload { msg: sealed, aad: context.as_bytes() };
         let text = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?;
         String::from_utf8(text).map(Secret::new).map_err(|_| damaged())
     }
 
-    fn context(&self, Place { table, row, column }: Place<'_>) -> String {
+    fn context(&self, SecretLocation { table, row, column }: SecretLocation<'_>) -> String {
         format!("{table}|{row}|{column}|{}", self.key)
     }
 }
@@ -104,7 +104,7 @@ impl std::fmt::Debug for Sealer {
 mod tests {
     use super::*;
 
-    const HERE: Place<'_> = Place { table: "t", row: "7", column: "c" };
+    const HERE: SecretLocation<'_> = SecretLocation { table: "t", row: "7", column: "c" };
 
     fn sealer(byte: u8) -> Sealer {
         Sealer::new(&Secret::new([byte; 32]))
@@ -128,8 +128,12 @@ mod tests {
     #[test]
     fn a_sealed_secret_is_bound_to_its_row_and_key_and_detects_damage() {
         let sealed = sealer(1).seal(HERE, "canary").unwrap();
-        for place in [Place { row: "8", ..HERE }, Place { column: "d", ..HERE }, Place { table: "u", ..HERE }] {
-            assert!(sealer(1).open(place, &sealed).unwrap_err().to_string().contains("is damaged"));
+        for location in [
+            SecretLocation { row: "8", ..HERE },
+            SecretLocation { column: "d", ..HERE },
+            SecretLocation { table: "u", ..HERE },
+        ] {
+            assert!(sealer(1).open(location, &sealed).unwrap_err().to_string().contains("is damaged"));
         }
         assert!(sealer(2).open(HERE, &sealed).unwrap_err().to_string().contains("another key"));
         let key = &sealer(1).key;

@@ -50,7 +50,7 @@ async fn choose_active(tx: &mut Transaction, now: i64) -> Result<(), Error> {
 }
 
 /// Makes qwen-proxy the active provider because a login for it was stored, unless the user has chosen a provider.
-pub(crate) async fn login_arrived(tx: &mut Transaction, now: i64) -> Result<(), Error> {
+pub(crate) async fn activate_qwen_proxy(tx: &mut Transaction, now: i64) -> Result<(), Error> {
     let switch = Statement::new(
         "UPDATE settings SET updated_at = $2, seeded = FALSE,
              value = (SELECT id FROM providers WHERE type = 'qwen-proxy' AND enabled ORDER BY priority DESC, name LIMIT 1)

@@ -4,10 +4,10 @@ use signalbox_core::schema::Session;
 
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
-use crate::{After, Error, Listed, Page, Store};
+use crate::{Error, ListPage, Page, RowPosition, Store};
 
 /// The name of a row of this table in errors.
-const WHAT: &str = "session";
+const ENTITY: &str = "session";
 
 pub(crate) const DELETE_EXPIRED: &str =
     "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
@@ -29,7 +29,7 @@ pub enum Sort {
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn list(store: &Store, sort: Sort, page: Page) -> Result<Listed<Session>, Error> {
+pub async fn list(store: &Store, sort: Sort, page: Page) -> Result<ListPage<Session>, Error> {
     list_after(store, sort, None, page).await
 }
 
@@ -40,24 +40,24 @@ pub async fn list(store: &Store, sort: Sort, page: Page) -> Result<Listed<Sessio
 pub async fn list_after(
     store: &Store,
     sort: Sort,
-    after: Option<&After<String>>,
+    after: Option<&RowPosition<String>>,
     page: Page,
-) -> Result<Listed<Session>, Error> {
+) -> Result<ListPage<Session>, Error> {
     let page = page.check()?;
     let mut tx = store.read().await?;
     let total = tx.total(Statement::new(TOTAL)).await?;
-    let items = tx.all(piece(sort, after, page)).await?;
-    Ok(Listed { items, total })
+    let items = tx.all(page_statement(sort, after, page)).await?;
+    Ok(ListPage { items, total })
 }
 
 /// Returns the statement for one page.
-pub(crate) fn piece<'a>(sort: Sort, after: Option<&'a After<String>>, page: Page) -> Statement<'a> {
+pub(crate) fn page_statement<'a>(sort: Sort, after: Option<&'a RowPosition<String>>, page: Page) -> Statement<'a> {
     let (behind, order) = match sort {
         Sort::CreatedAt => ("(created_at, id) < (?, ?)", "ORDER BY created_at DESC, id DESC"),
         Sort::LastAccessed => ("(last_accessed, id) < (?, ?)", "ORDER BY last_accessed DESC, id DESC"),
     };
     let mut filtered = Filtered::default();
-    if let Some(After { at, id }) = after {
+    if let Some(RowPosition { at, id }) = after {
         filtered.and_pair(behind, (*at, id));
     }
     filtered.page("SELECT * FROM sessions", order, page)
@@ -68,7 +68,7 @@ pub(crate) fn piece<'a>(sort: Sort, after: Option<&'a After<String>>, page: Page
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn get(store: &Store, id: &str) -> Result<Session, Error> {
-    store.one(Statement::new("SELECT * FROM sessions WHERE id = $1").bind(id), WHAT).await
+    store.one(Statement::new("SELECT * FROM sessions WHERE id = $1").bind(id), ENTITY).await
 }
 
 /// Returns the sessions of a chat at chat.qwen.ai, the newest first, at most `limit`.
@@ -85,7 +85,7 @@ pub async fn of_chat(store: &Store, chat_id: &str, limit: i64) -> Result<Vec<Ses
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
-    store.change(Statement::new("DELETE FROM sessions WHERE id = $1").bind(id), WHAT).await
+    store.change(Statement::new("DELETE FROM sessions WHERE id = $1").bind(id), ENTITY).await
 }
 
 /// Deletes up to `limit` sessions that expired before `now_ms`, with their requests and responses; returns their
@@ -107,7 +107,7 @@ impl FromRow for Session {
         Ok(Self {
             id: row.text("id")?,
             chat_id: row.text("chat_id")?,
-            parent_id: row.maybe_text("parent_id")?,
+            parent_id: row.optional_text("parent_id")?,
             first_user_message: row.text("first_user_message")?,
             message_count: row.int("message_count")?,
             created_at: row.int("created_at")?,

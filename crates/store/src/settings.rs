@@ -15,7 +15,7 @@ pub const LOG_REQUESTS: &str = "logging.logRequests";
 pub const LOG_RESPONSES: &str = "logging.logResponses";
 
 /// Poll interval: two polls a second, so that a change takes effect within one second.
-const PERIOD: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Returns the settings that differ from their defaults, by key.
 ///
@@ -69,7 +69,7 @@ pub async fn delete(store: &Store, key: &str) -> Result<bool, Error> {
 /// Calls `changed` with the values of these settings, immediately and whenever one of them changes, until the future is
 /// dropped; `None` stands for the default. While the database is unavailable, the last values stay in effect.
 pub async fn watch<const N: usize>(store: &Store, keys: [&str; N], mut changed: impl FnMut([Option<&str>; N])) {
-    let mut ticks = interval(PERIOD);
+    let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut version, mut known) = (None, None);
     loop {

@@ -18,7 +18,7 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 
 /// Maximum time a caller waits for a connection, or for another writer, before the database counts as unavailable.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The open database. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -98,9 +98,9 @@ impl Store {
 
     /// Makes log writes on SQLite yield the CPU core between short steps for this time span; afterwards they run
     /// normally. Does nothing on PostgreSQL, which works in other processes.
-    pub fn give_way(&self, span: Duration) {
+    pub fn yield_for(&self, span: Duration) {
         match &self.pool {
-            Pool::Sqlite(database) => database.give_way(span),
+            Pool::Sqlite(database) => database.yield_for(span),
             Pool::Postgres(_) => {}
         }
     }
@@ -167,7 +167,7 @@ impl Store {
     /// the log; these are serialised, so the lock is not contended.
     pub(crate) async fn openings(&self, tx: &Transaction) -> MutexGuard<'_, Openings> {
         let mut openings = self.openings.lock().await;
-        openings.belong_to(tx.generation());
+        openings.reset_if_replaced(tx.generation());
         openings
     }
 
@@ -186,8 +186,8 @@ impl Store {
     }
 
     /// Runs a read-only statement and returns its row, which must exist.
-    pub(crate) async fn one<T: FromRow>(&self, statement: Statement<'_>, what: &'static str) -> Result<T, Error> {
-        self.first(statement).await?.ok_or(Error::NotFound { what })
+    pub(crate) async fn one<T: FromRow>(&self, statement: Statement<'_>, entity: &'static str) -> Result<T, Error> {
+        self.first(statement).await?.ok_or(Error::NotFound { entity })
     }
 
     /// Runs a read-only statement and returns all rows.
@@ -204,11 +204,11 @@ impl Store {
         }
     }
 
-    /// Runs a statement that must change a row; `what` names the row in errors.
-    pub(crate) async fn change(&self, statement: Statement<'_>, what: &'static str) -> Result<(), Error> {
+    /// Runs a statement that must change a row; `entity` names the row in errors.
+    pub(crate) async fn change(&self, statement: Statement<'_>, entity: &'static str) -> Result<(), Error> {
         let mut tx = self.write().await?;
         if tx.execute(statement).await? == 0 {
-            return Err(Error::NotFound { what });
+            return Err(Error::NotFound { entity });
         }
         tx.commit().await
     }
@@ -217,10 +217,10 @@ impl Store {
     pub(crate) async fn change_returning<T: FromRow>(
         &self,
         statement: Statement<'_>,
-        what: &'static str,
+        entity: &'static str,
     ) -> Result<T, Error> {
         let mut tx = self.write().await?;
-        let row = tx.one(statement, what).await?;
+        let row = tx.one(statement, entity).await?;
         tx.commit().await?;
         Ok(row)
     }

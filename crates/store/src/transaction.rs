@@ -7,7 +7,7 @@ use sqlx::{Postgres, Sqlite, SqliteConnection};
 
 use crate::Error;
 use crate::actor::{self, Actor};
-use crate::linked::Linked;
+use crate::linked_file::Linked;
 use crate::page::Total;
 use crate::row::FromRow;
 use crate::statement::Statement;
@@ -64,9 +64,9 @@ impl Transaction {
         }
     }
 
-    /// Returns the first row, which must exist: `what` names it in errors.
-    pub(crate) async fn one<T: FromRow>(&mut self, statement: Statement<'_>, what: &'static str) -> Result<T, Error> {
-        self.first(statement).await?.ok_or(Error::NotFound { what })
+    /// Returns the first row, which must exist: `entity` names it in errors.
+    pub(crate) async fn one<T: FromRow>(&mut self, statement: Statement<'_>, entity: &'static str) -> Result<T, Error> {
+        self.first(statement).await?.ok_or(Error::NotFound { entity })
     }
 
     /// Returns the result of `SELECT COUNT(*) AS total …`.

@@ -12,10 +12,10 @@ use bytes::{Bytes, BytesMut};
 use http::Response;
 use http_body::{Frame, SizeHint};
 
-use self::coding::{Hint, Verdict};
+use self::coding::{Detection, Hint};
 use self::decoding::Decoding;
 use self::wire::Wire;
-use crate::connection::Answered;
+use crate::connection::ExchangeHead;
 use crate::deadline::{Clock, Timer};
 use crate::error::Error;
 use crate::headers::strip_hop_by_hop;
@@ -51,7 +51,7 @@ struct Undecided {
 impl Body {
     /// Attaches a body that owns the connection to the response. Removes headers about the connection or the coding
     /// from the head.
-    pub(crate) fn attach(answered: Answered, pool: Weak<Pool>, clock: Clock, timer: Timer) -> Response<Self> {
+    pub(crate) fn attach(answered: ExchangeHead, pool: Weak<Pool>, clock: Clock, timer: Timer) -> Response<Self> {
         let (mut head, wire) = Wire::attach(answered, pool, clock, timer).into_parts();
         strip_hop_by_hop(&mut head.headers);
         let inner = match Hint::take(&mut head.headers) {
@@ -78,8 +78,8 @@ impl Body {
                 }
                 None => true,
             };
-            match undecided.hint.judge(&undecided.begun, ended) {
-                Verdict::Undecided if !ended => {}
+            match undecided.hint.detect(&undecided.begun, ended) {
+                Detection::Undecided if !ended => {}
                 verdict => break verdict,
             }
         };
@@ -89,13 +89,13 @@ impl Body {
         let Undecided { wire, begun, .. } = *undecided;
         let begun = begun.freeze();
         match verdict {
-            Verdict::Encoded(coding) => {
+            Detection::Encoded(coding) => {
                 let mut decoding = Box::new(Decoding::new(coding, begun, wire));
-                let piece = decoding.poll_piece(cx);
+                let piece = decoding.poll_chunk(cx);
                 self.0 = Inner::Decoding(decoding);
                 return piece;
             }
-            Verdict::Plain | Verdict::Undecided => self.0 = Inner::Plain(wire),
+            Detection::Plain | Detection::Undecided => self.0 = Inner::Plain(wire),
         }
         if begun.is_empty() { self.poll_data(cx) } else { Poll::Ready(Some(Ok(begun))) }
     }
@@ -104,7 +104,7 @@ impl Body {
         match &mut self.0 {
             Inner::Plain(wire) => wire.poll_data(cx),
             Inner::Undecided(_) => self.poll_decide(cx),
-            Inner::Decoding(decoding) => decoding.poll_piece(cx),
+            Inner::Decoding(decoding) => decoding.poll_chunk(cx),
             Inner::Failed => Poll::Ready(None),
         }
     }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::connect;
-use crate::connection::{Connection, OpenGuard, Unanswered};
+use crate::connection::{Connection, ExchangeError, OpenGuard};
 use crate::deadline::{Clock, Deadlines, Timer};
 use crate::error::{ConfigError, Error, ProxyError};
 use crate::headers::strip_hop_by_hop;
@@ -59,7 +59,7 @@ struct Inner {
 /// Maximum age of a request that is sent again after its connection was lost. A provider that closes an idle connection
 /// does so within a round trip of the request that crosses the close; a provider that works longer before it fails may
 /// have done the work.
-const RESEND_WITHIN: Duration = Duration::from_secs(5);
+const RESEND_WINDOW: Duration = Duration::from_secs(5);
 
 // === impl ClientConfig ===
 
@@ -129,9 +129,9 @@ impl Client {
             let sent = Instant::now();
             request = match (connection.exchange(request, &clock, &mut timer).await, copy) {
                 (Ok(answered), _) => break answered,
-                (Err(Unanswered::Unsent { request: unsent, .. }), Some(_)) => *unsent,
-                (Err(Unanswered::Unsent { source, .. }), None) => return Err(Error::Unsent { source }),
-                (Err(Unanswered::Lost(_)), Some(copy)) if sent.elapsed() < RESEND_WITHIN => {
+                (Err(ExchangeError::Unsent { request: unsent, .. }), Some(_)) => *unsent,
+                (Err(ExchangeError::Unsent { source, .. }), None) => return Err(Error::Unsent { source }),
+                (Err(ExchangeError::Lost(_)), Some(copy)) if sent.elapsed() < RESEND_WINDOW => {
                     self.0.resent.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(
                         authority = target.authority(),
@@ -139,7 +139,7 @@ impl Client {
                     );
                     copy
                 }
-                (Err(Unanswered::Lost(error) | Unanswered::Failed(error)), _) => return Err(error),
+                (Err(ExchangeError::Lost(error) | ExchangeError::Failed(error)), _) => return Err(error),
             };
         };
         match (answered.response.status(), forwarding) {

@@ -52,9 +52,9 @@ pub(crate) async fn open(
         }
     };
     if let (Ok(local), Ok(peer)) = (tcp.local_addr(), tcp.peer_addr())
-        && own.iter().any(|own| leads_to(*own, local, peer))
+        && own.iter().any(|own| reaches(*own, local, peer))
     {
-        return Err(Error::Own { address: peer });
+        return Err(Error::OwnAddress { address: peer });
     }
     let Some(server_name) = &origin.tls else { return Ok(Stream::plain(tcp)) };
     let mut tcp = tcp;
@@ -143,7 +143,7 @@ async fn resolve(host: &HostName, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Returns whether a connection from `local` to `peer` leads to the socket that listens on `own` in this process.
-fn leads_to(own: SocketAddr, local: SocketAddr, peer: SocketAddr) -> bool {
+fn reaches(own: SocketAddr, local: SocketAddr, peer: SocketAddr) -> bool {
     let [own_ip, local_ip, peer_ip] = [own, local, peer].map(|address| address.ip().to_canonical());
     // A socket bound to the unspecified address accepts connections to every local address; source and destination
     // address of such a connection are equal.
@@ -250,7 +250,7 @@ mod tests {
             ("[::]:3001", "10.0.0.7:50000", "10.0.0.7:3001", true),
             ("0.0.0.0:3001", "10.0.0.7:50000", "10.0.0.8:3001", false),
         ] {
-            assert_eq!(leads_to(address(own), address(local), address(peer)), leads, "{own} {local} {peer}");
+            assert_eq!(reaches(address(own), address(local), address(peer)), leads, "{own} {local} {peer}");
         }
     }
 

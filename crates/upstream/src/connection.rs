@@ -25,7 +25,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Maximum bytes received before the final response. More is a flood of informational responses (1xx), which hyper
 /// otherwise reads and discards indefinitely. A regular provider sends one or two, each a tenth as long as the head of
 /// its response.
-const MAX_BYTES_BEFORE_ANSWER: u64 = 2 * MAX_HEAD_BYTES as u64;
+const MAX_BYTES_BEFORE_RESPONSE: u64 = 2 * MAX_HEAD_BYTES as u64;
 
 /// Maximum size of the read buffer. hyper starts at 8 KiB and enlarges the buffer only for a connection that keeps
 /// filling it. When a client stops reading, a stream holds three buffers: one being written, one queued behind it, and
@@ -48,14 +48,14 @@ pub(crate) struct Connection {
 pub(crate) struct OpenGuard(Arc<AtomicUsize>);
 
 /// The result of the first half of an exchange: the head has been received, the body has not been read yet.
-pub(crate) struct Answered {
+pub(crate) struct ExchangeHead {
     pub(crate) response: Response<Incoming>,
     /// The connection that drives the rest of the body. `None` if it has ended; the data read before are in `response`.
     pub(crate) connection: Option<Box<Connection>>,
 }
 
 /// An exchange that failed before the head of the response.
-pub(crate) enum Unanswered {
+pub(crate) enum ExchangeError {
     /// Nothing of the request was written; it is returned to the caller.
     Unsent { request: Box<Request<Full<Bytes>>>, source: hyper::Error },
     /// The connection ended after the request, or a part of it, was written, and before the first byte of a response.
@@ -84,14 +84,14 @@ impl Connection {
     /// Sends the request and reads until the head of the response is complete.
     ///
     /// A connection checks for the end of its stream before it writes a queued request. A pooled connection that the
-    /// provider has closed in the meantime therefore returns the request as [`Unanswered::Unsent`], and no separate
+    /// provider has closed in the meantime therefore returns the request as [`ExchangeError::Unsent`], and no separate
     /// check is needed.
     pub(crate) async fn exchange(
         mut self: Box<Self>,
         request: Request<Full<Bytes>>,
         clock: &Clock,
         timer: &mut Timer,
-    ) -> Result<Answered, Unanswered> {
+    ) -> Result<ExchangeHead, ExchangeError> {
         let (due, late) = clock.head_due();
         let mut answer = pin!(self.sender.try_send_request(request));
         // The counter remains valid after the connection has been dropped.
@@ -103,23 +103,23 @@ impl Connection {
             // A connection that has ended was dropped by `poll_driver`, which has resolved `answer`.
             match answer.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(answer.map_err(|mut error| match error.take_message() {
-                    Some(request) => Unanswered::Unsent { request: Box::new(request), source: error.into_error() },
+                    Some(request) => ExchangeError::Unsent { request: Box::new(request), source: error.into_error() },
                     None => match Error::before_head(error.into_error()) {
-                        lost @ Error::Reset { .. } if received.bytes() == before => Unanswered::Lost(lost),
-                        failed => Unanswered::Failed(failed),
+                        lost @ Error::Reset { .. } if received.bytes() == before => ExchangeError::Lost(lost),
+                        failed => ExchangeError::Failed(failed),
                     },
                 })),
                 Poll::Pending => {
-                    if received.bytes() - before > MAX_BYTES_BEFORE_ANSWER {
-                        return Poll::Ready(Err(Unanswered::Failed(Error::NoAnswer)));
+                    if received.bytes() - before > MAX_BYTES_BEFORE_RESPONSE {
+                        return Poll::Ready(Err(ExchangeError::Failed(Error::NoFinalResponse)));
                     }
                     ready!(timer.poll_until(due, cx));
-                    Poll::Ready(Err(Unanswered::Failed(late(clock))))
+                    Poll::Ready(Err(ExchangeError::Failed(late(clock))))
                 }
             }
         })
         .await?;
-        Ok(Answered { response, connection })
+        Ok(ExchangeHead { response, connection })
     }
 
     /// Returns whether the connection is between two exchanges: the last one is complete on both sides, and the

@@ -77,7 +77,7 @@ impl Clock {
     }
 
     /// Returns the deadline for a chunk that has been awaited since `since`, and the error to report if it passes.
-    pub(crate) fn piece_due(&self, since: Instant) -> (Instant, fn(&Self) -> Error) {
+    pub(crate) fn chunk_due(&self, since: Instant) -> (Instant, fn(&Self) -> Error) {
         let idle_due = after(since, self.deadlines.idle);
         let total_due = self.total_due();
         if total_due <= idle_due {
@@ -107,8 +107,8 @@ impl Clock {
 
 /// Returns `start + duration`, with `duration` limited to one year, so that the sum cannot overflow.
 fn after(start: Instant, duration: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    start + duration.min(YEAR)
+    const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    start + duration.min(MAX_DURATION)
 }
 
 // === impl Timer ===
@@ -176,6 +176,6 @@ mod tests {
             Deadlines { connect: Duration::MAX, headers: Duration::MAX, idle: Duration::MAX, total: Duration::MAX };
         let clock = Clock::start(&endless);
         assert!(clock.head_due().0 > Instant::now());
-        assert!(clock.piece_due(Instant::now()).0 > Instant::now());
+        assert!(clock.chunk_due(Instant::now()).0 > Instant::now());
     }
 }

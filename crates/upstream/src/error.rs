@@ -32,7 +32,7 @@ pub enum Error {
     },
     /// The target is a socket of this process.
     #[error("{address} is this server itself, which cannot be its own provider; change the base URL")]
-    Own {
+    OwnAddress {
         /// The address.
         address: SocketAddr,
     },
@@ -145,7 +145,7 @@ pub enum Error {
     SwitchedProtocols,
     /// Informational responses (1xx) keep arriving, but no final response.
     #[error("the provider sent too many provisional responses and no final one")]
-    NoAnswer,
+    NoFinalResponse,
 }
 
 /// The reason why a proxy could not be used.
@@ -241,7 +241,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Dns { .. } => "upstream_dns",
-            Self::Policy { .. } | Self::PolicyName { .. } | Self::Own { .. } => "upstream_policy",
+            Self::Policy { .. } | Self::PolicyName { .. } | Self::OwnAddress { .. } => "upstream_policy",
             Self::Proxy { source, .. } => source.code(),
             Self::Connect { .. } | Self::ConnectSocket { .. } | Self::Unsent { .. } => "upstream_connect",
             Self::Tls { .. } | Self::TlsFiles { .. } => "upstream_tls",
@@ -250,7 +250,7 @@ impl Error {
             | Self::IdleTimeout { .. }
             | Self::TotalTimeout { .. } => "upstream_timeout",
             Self::Reset { .. } | Self::Truncated { .. } => "upstream_reset",
-            Self::Protocol { .. } | Self::Decoding { .. } | Self::SwitchedProtocols | Self::NoAnswer => {
+            Self::Protocol { .. } | Self::Decoding { .. } | Self::SwitchedProtocols | Self::NoFinalResponse => {
                 "upstream_protocol"
             }
         }
@@ -264,7 +264,7 @@ impl Error {
             Self::Dns { .. }
             | Self::Policy { .. }
             | Self::PolicyName { .. }
-            | Self::Own { .. }
+            | Self::OwnAddress { .. }
             | Self::Proxy { .. }
             | Self::Connect { .. }
             | Self::ConnectSocket { .. }
@@ -280,7 +280,7 @@ impl Error {
             | Self::Protocol { .. }
             | Self::Decoding { .. }
             | Self::SwitchedProtocols
-            | Self::NoAnswer => false,
+            | Self::NoFinalResponse => false,
         }
     }
 

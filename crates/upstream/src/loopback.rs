@@ -17,7 +17,7 @@ pub const MAX_BODY: usize = 1 << 20;
 
 /// Reason why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
+pub enum ExchangeError {
     /// The connection was refused or closed.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
@@ -29,19 +29,19 @@ pub enum Unanswered {
 /// Sends `request`, whose URI is a path, to `addr`, and returns the whole response.
 ///
 /// # Errors
-/// [`Unanswered`], also if the body of the response is longer than `limit` bytes or the response takes longer than
+/// [`ExchangeError`], also if the body of the response is longer than `limit` bytes or the response takes longer than
 /// `patience`.
-pub async fn ask(
+pub async fn send_request(
     addr: SocketAddr,
     request: Request<Bytes>,
     limit: usize,
     patience: Duration,
-) -> Result<Response<Bytes>, Unanswered> {
+) -> Result<Response<Bytes>, ExchangeError> {
     let answered = tokio::time::timeout(patience, exchange(addr, request, limit)).await;
-    answered.unwrap_or(Err(Unanswered::Silent(patience)))
+    answered.unwrap_or(Err(ExchangeError::Silent(patience)))
 }
 
-async fn exchange(addr: SocketAddr, request: Request<Bytes>, limit: usize) -> Result<Response<Bytes>, Unanswered> {
+async fn exchange(addr: SocketAddr, request: Request<Bytes>, limit: usize) -> Result<Response<Bytes>, ExchangeError> {
     let stream = TcpStream::connect(addr).await.map_err(unreachable)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
     let mut request = request.map(Full::new);
@@ -58,8 +58,8 @@ async fn exchange(addr: SocketAddr, request: Request<Bytes>, limit: usize) -> Re
     answer
 }
 
-fn unreachable(error: impl std::fmt::Display) -> Unanswered {
-    Unanswered::Unreachable(error.to_string())
+fn unreachable(error: impl std::fmt::Display) -> ExchangeError {
+    ExchangeError::Unreachable(error.to_string())
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
             String::from_utf8_lossy(&request[..length]).to_lowercase()
         };
         let request = Request::post("/v1/x").body(Bytes::from_static(b"{}")).unwrap();
-        let (answer, asked) = tokio::join!(ask(addr, request, 1024, Duration::from_secs(5)), server);
+        let (answer, asked) = tokio::join!(send_request(addr, request, 1024, Duration::from_secs(5)), server);
         let answer = answer.unwrap();
         assert_eq!((answer.status().as_u16(), &answer.body()[..]), (404, &b"no"[..]));
         assert!(
@@ -96,8 +96,8 @@ mod tests {
         let addr = listener.local_addr().unwrap();
         let patience = Duration::from_secs(3);
         let request = || Request::get("/").body(Bytes::new()).unwrap();
-        assert_eq!(ask(addr, request(), 1024, patience).await.unwrap_err(), Unanswered::Silent(patience));
+        assert_eq!(send_request(addr, request(), 1024, patience).await.unwrap_err(), ExchangeError::Silent(patience));
         drop(listener);
-        assert!(matches!(ask(addr, request(), 1024, patience).await, Err(Unanswered::Unreachable(_))));
+        assert!(matches!(send_request(addr, request(), 1024, patience).await, Err(ExchangeError::Unreachable(_))));
     }
 }

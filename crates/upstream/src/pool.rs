@@ -20,11 +20,11 @@ pub(crate) struct Pool {
 }
 
 struct Idle {
-    by_origin: HashMap<Arc<Origin>, Vec<Parked>>,
+    by_origin: HashMap<Arc<Origin>, Vec<IdleConnection>>,
     next_sweep: Instant,
 }
 
-struct Parked {
+struct IdleConnection {
     connection: Box<Connection>,
     since: Instant,
 }
@@ -63,7 +63,7 @@ impl Pool {
             None => idle.by_origin.entry(Arc::clone(connection.origin())).or_default(),
         };
         let surplus = if connections.len() < self.max_per_origin {
-            connections.push(Parked { connection, since: now });
+            connections.push(IdleConnection { connection, since: now });
             None
         } else {
             Some(connection)
@@ -93,7 +93,7 @@ impl Pool {
 
 impl Idle {
     /// Removes expired connections, and origins without connections. The caller drops the result outside of the lock.
-    fn sweep(&mut self, now: Instant, timeout: Duration) -> Vec<Parked> {
+    fn sweep(&mut self, now: Instant, timeout: Duration) -> Vec<IdleConnection> {
         let mut expired = Vec::new();
         self.by_origin.retain(|_, connections| {
             // Ordered by age, the oldest first: connections are pushed when they become idle and popped from the end.
@@ -109,9 +109,9 @@ impl Idle {
 /// Maximum interval between sweeps, so that unused origins are removed even if connections may stay idle for long.
 const MAX_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-// === impl Parked ===
+// === impl IdleConnection ===
 
-impl Parked {
+impl IdleConnection {
     fn is_fresh(&self, now: Instant, timeout: Duration) -> bool {
         now.saturating_duration_since(self.since) < timeout
     }

@@ -2,14 +2,14 @@
 
 use axum::extract::FromRef;
 use signalbox_daemon::Shutdown;
-use signalbox_daemon::admin::Control;
+use signalbox_daemon::admin::ShutdownControl;
 use signalbox_store::{Sealer, Store};
 use tokio::sync::broadcast;
 
 use crate::extensions::Extensions;
 use crate::fleet::Fleet;
 use crate::logs::LogDir;
-use crate::router::RouterClient;
+use crate::router_client::RouterClient;
 
 /// State of the handlers. Clones share it.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct App {
     /// Log files of the services.
     pub logs: LogDir,
     /// Decides who may request a shutdown.
-    pub control: Control,
+    pub control: ShutdownControl,
     /// Starts the shutdown.
     pub shutdown: Shutdown,
 }

@@ -16,11 +16,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// Maximum notes queued for a slow database.
-const QUEUE: usize = 1024;
+const QUEUE_CAPACITY: usize = 1024;
 /// Interval between deletions of old entries.
-const EVERY: Duration = Duration::from_secs(3600);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
 /// Maximum entries deleted by one statement, so that other writers can proceed in between.
-const BATCH: i64 = 500;
+const DELETE_BATCH: i64 = 500;
 /// Name of the file that stores the last trusted time.
 const CLOCK: &str = "audit.clock";
 
@@ -52,7 +52,7 @@ struct Note {
 /// that stores the last trusted time.
 #[must_use]
 pub fn open(store: Store, keep: Duration, data_dir: &Path) -> (Auditor, Writer) {
-    let (sender, notes) = mpsc::channel(QUEUE);
+    let (sender, notes) = mpsc::channel(QUEUE_CAPACITY);
     let clock = WallClock::new(Some(data_dir.join(CLOCK)));
     (Auditor(sender), Writer { store, notes, keep, clock, started_ms: unix_ms() })
 }
@@ -74,7 +74,7 @@ impl Auditor {
 impl Writer {
     /// Writes notes until `closing`, then the remaining ones.
     pub async fn run(mut self, closing: CancellationToken) {
-        let mut ticks = interval(EVERY);
+        let mut ticks = interval(CLEANUP_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -82,7 +82,7 @@ impl Writer {
                     Some(note) => self.write(&note).await,
                     None => return,
                 },
-                _ = ticks.tick() => self.forget(unix_ms()).await,
+                _ = ticks.tick() => self.delete_old(unix_ms()).await,
                 () = closing.cancelled() => break,
             }
         }
@@ -92,20 +92,20 @@ impl Writer {
     }
 
     async fn write(&self, note: &Note) {
-        if let Err(error) = audit::note(&self.store, &note.actor, note.status.as_u16(), note.at_ms).await {
+        if let Err(error) = audit::log_request(&self.store, &note.actor, note.status.as_u16(), note.at_ms).await {
             tracing::warn!(%error, "a request is missing in the audit log; its table changes are recorded");
         }
     }
 
     /// Deletes the entries that are too old at the wall time `now_ms`.
-    async fn forget(&mut self, now_ms: i64) {
+    async fn delete_old(&mut self, now_ms: i64) {
         let Ok(keep) = i64::try_from(self.keep.as_millis()) else { return };
         if keep == 0 || !self.believes(now_ms).await {
             return;
         }
         loop {
-            match audit::delete_before(&self.store, now_ms.saturating_sub(keep), BATCH).await {
-                Ok(deleted) if deleted < BATCH.unsigned_abs() => return,
+            match audit::delete_before(&self.store, now_ms.saturating_sub(keep), DELETE_BATCH).await {
+                Ok(deleted) if deleted < DELETE_BATCH.unsigned_abs() => return,
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot delete old entries of the audit log, trying again in an hour");
@@ -149,7 +149,7 @@ mod tests {
         let store = Store::open("sqlite::memory:").await.unwrap();
         let line = RequestLine { id: "x".to_owned(), method: "POST".to_owned(), path: "/".to_owned() };
         let actor = Actor { name: "cli:x".to_owned(), request: Some(line) };
-        audit::note(&store, &actor, 200, unix_ms()).await.unwrap();
+        audit::log_request(&store, &actor, 200, unix_ms()).await.unwrap();
         let before = entries(&store).await;
         let keep = Duration::from_secs(365 * 24 * 3600);
         let writer = |started_ms: i64| {
@@ -159,18 +159,18 @@ mod tests {
         // With and without a stored time, at the start and while it runs.
         for stored in [false, true] {
             let ahead = unix_ms() + 400 * DAY;
-            writer(ahead).forget(ahead).await;
+            writer(ahead).delete_old(ahead).await;
             assert_eq!(entries(&store).await, before, "{stored}");
             let mut running = writer(unix_ms() + 1);
-            running.forget(unix_ms() + 1).await;
-            running.forget(ahead).await;
+            running.delete_old(unix_ms() + 1).await;
+            running.delete_old(ahead).await;
             assert_eq!(entries(&store).await, before, "{stored}");
         }
         assert!(directory.path().join(CLOCK).exists());
         // A clock that is trusted deletes.
         std::fs::write(directory.path().join(CLOCK), (unix_ms() + 399 * DAY).to_string()).unwrap();
         let mut later = writer(unix_ms() + 400 * DAY);
-        later.forget(unix_ms() + 400 * DAY).await;
+        later.delete_old(unix_ms() + 400 * DAY).await;
         assert_eq!(entries(&store).await, 0);
     }
 }

@@ -4,7 +4,7 @@
 //! - [`installation`]: contents of a data directory: the configuration, and the record of the running api-server.
 //! - [`client`]: requests to that api-server.
 //! - [`output`]: output as text or JSON.
-//! - [`ending`]: ending a process whose identity is verified.
+//! - [`end_process`]: ending a process whose identity is verified.
 //! - One file per command; `restart` is in `start`.
 //!
 //! # Theory
@@ -20,7 +20,7 @@
 mod cleanup;
 mod client;
 mod declared;
-mod ending;
+mod end_process;
 mod installation;
 mod kill_port;
 mod logs;
@@ -40,7 +40,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use signalbox_daemon::run;
 
-use self::output::{Output, Verdict};
+use self::output::{CommandResult, Output};
 use crate::config::{Args, SPEC};
 
 /// The control server of Signalbox: runs provider-router and qwen-proxy, and serves their configuration and log as
@@ -155,7 +155,7 @@ fn serve(args: Args) -> ExitCode {
 }
 
 /// Runs a command on a single-threaded runtime, and prints its outcome.
-fn manage(json: bool, command: impl AsyncFnOnce(&mut Output) -> anyhow::Result<Verdict>) -> ExitCode {
+fn manage(json: bool, command: impl AsyncFnOnce(&mut Output) -> anyhow::Result<CommandResult>) -> ExitCode {
     let mut out = Output::new(json);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let verdict = match runtime {

@@ -79,7 +79,7 @@ pub enum Declared {
         by_reference: bool,
     },
     /// The stored value stays unchanged.
-    Kept,
+    Unchanged,
 }
 
 /// Link between a provider and a model it serves.
@@ -177,7 +177,7 @@ impl std::fmt::Debug for Declared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Value { .. } => "Value",
-            Self::Kept => "Kept",
+            Self::Unchanged => "Kept",
         })
     }
 }

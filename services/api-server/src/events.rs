@@ -1,7 +1,7 @@
 //! Live events over Socket.IO: notifies listeners of changes, regardless of their origin.
 //!
 //! # Layout
-//! - [`audience`](Audience): the listeners, and the snapshot each receives first.
+//! - [`broadcaster`](Broadcaster): the listeners, and the snapshot each receives first.
 //! - `watch`: the tasks that detect changes, one of the children, one of the tables.
 //! - `tail`: live log lines.
 //! - `emit`: sending of one event.
@@ -17,7 +17,7 @@
 //! - No listener is waited for: one whose queue is full is disconnected, and gets a snapshot when it reconnects.
 //! - The browser extension receives the snapshot only, because it has no use for other events.
 
-mod audience;
+mod broadcaster;
 mod changes;
 mod emit;
 mod payload;
@@ -26,34 +26,38 @@ mod watch;
 
 use std::sync::Arc;
 
-use signalbox_daemon::{ClientKeys, Doors};
+use signalbox_daemon::{ClientKeys, HostOriginGuard};
 use socketioxide::layer::SocketIoLayer;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-pub use self::audience::Audience;
-pub use self::tail::Tails;
+pub use self::broadcaster::Broadcaster;
+pub use self::tail::LogTails;
 use crate::app::App;
-use crate::logs::Written;
+use crate::logs::LogOutput;
 
 /// Path prefix of the protocol; no other route may start with it.
 pub(crate) const PATH: &str = "/socket.io";
 
 /// Creates the Socket.IO layer, which handles everything below [`PATH`]; the other values are for [`publish`].
 #[must_use]
-pub fn open(app: &App, keys: Arc<ClientKeys>, doors: Arc<Doors>) -> (SocketIoLayer, Audience, Tails) {
-    let (layer, io) = audience::server();
-    let (counter, tails) = tail::open(app.logs.clone(), doors);
-    audience::admit(&io, app.clone(), keys, counter);
-    (layer, Audience::new(io), tails)
+pub fn open(
+    app: &App,
+    keys: Arc<ClientKeys>,
+    host_origin_guard: Arc<HostOriginGuard>,
+) -> (SocketIoLayer, Broadcaster, LogTails) {
+    let (layer, io) = broadcaster::server();
+    let (counter, tails) = tail::open(app.logs.clone(), host_origin_guard);
+    broadcaster::admit(&io, app.clone(), keys, counter);
+    (layer, Broadcaster::new(io), tails)
 }
 
 /// Sends events to the audience, and log lines to the subscribers, until `closing`.
 pub async fn publish(
     app: App,
-    audience: Audience,
-    tails: Tails,
-    written: broadcast::Receiver<Arc<Written>>,
+    broadcaster: Broadcaster,
+    tails: LogTails,
+    written: broadcast::Receiver<Arc<LogOutput>>,
     closing: CancellationToken,
 ) {
     let tails = async {
@@ -62,11 +66,11 @@ pub async fn publish(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = watch::children(&app, &audience) => {}
-        () = watch::tables(&app, &audience) => {}
+        () = watch::children(&app, &broadcaster) => {}
+        () = watch::tables(&app, &broadcaster) => {}
         () = tails => {}
         () = closing.cancelled() => {}
     }
     // The HTTP server does not close upgraded connections.
-    audience.close().await;
+    broadcaster.close().await;
 }

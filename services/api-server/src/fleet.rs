@@ -10,12 +10,12 @@
 #[cfg(unix)]
 mod adoption;
 mod beside;
-mod evict;
-mod owner;
+mod controller;
+mod kill_port_owner;
 mod programs;
 mod reload;
 mod service;
-mod team;
+mod worker_group;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -29,15 +29,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::owner::Owner;
-use self::team::{Team, Watchers};
+use self::controller::Controller;
+use self::worker_group::{Watchers, WorkerGroup};
 use crate::supervisor::{Limits, Phase, Resources, Snapshot, Unmet};
 
-pub use self::evict::{Kept, evict};
-pub use self::programs::{Place, Programs};
+pub use self::kill_port_owner::{KillError, kill_port_owner};
+pub use self::programs::{ProgramLocation, Programs};
 pub use self::reload::Rebuilds;
 pub use self::service::MAX_WORKERS;
-pub use self::team::Worker;
+pub use self::worker_group::Worker;
 
 /// Capacity of the command queue. The task takes commands at once, so the bound is never reached in practice.
 const COMMAND_QUEUE: usize = 16;
@@ -230,8 +230,8 @@ pub fn launch(config: Config) -> (Fleet, Closer) {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
     let (publish, preparation) = watch::channel(Preparation::Idle);
     let names: Vec<_> = (0..config.workers.clamp(1, MAX_WORKERS)).map(service::router_name).collect();
-    let (router, router_watch) = Team::new(&names, config.limits);
-    let (qwen, qwen_watch) = Team::new(&[service::QWEN], config.limits);
+    let (router, router_watch) = WorkerGroup::new(&names, config.limits);
+    let (qwen, qwen_watch) = WorkerGroup::new(&[service::QWEN], config.limits);
     let fleet = Fleet {
         commands,
         preparation,
@@ -242,7 +242,7 @@ pub fn launch(config: Config) -> (Fleet, Closer) {
         qwen_port: config.qwen_port,
     };
     let closing = CancellationToken::new();
-    let owner = Owner {
+    let controller = Controller {
         config,
         router,
         qwen,
@@ -251,7 +251,7 @@ pub fn launch(config: Config) -> (Fleet, Closer) {
         leaving: TaskTracker::new(),
         closing: closing.clone(),
     };
-    let task = tokio::spawn(owner.run(inbox));
+    let task = tokio::spawn(controller.run(inbox));
     (fleet, Closer { closing, task })
 }
 
@@ -294,8 +294,8 @@ impl Fleet {
     #[must_use]
     pub fn now(&self) -> Now {
         let workers = self.router.now();
-        let router = team::as_one(&workers);
-        let qwen = team::as_one(&self.qwen.now());
+        let router = worker_group::as_one(&workers);
+        let qwen = worker_group::as_one(&self.qwen.now());
         Now {
             workers,
             preparation: self.preparation.borrow().clone(),

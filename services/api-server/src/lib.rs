@@ -42,7 +42,7 @@ pub mod extensions;
 pub mod fleet;
 pub mod logs;
 pub mod notify;
-pub mod router;
+pub mod router_client;
 pub mod server;
 mod status;
 pub mod supervisor;
@@ -59,7 +59,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
 use signalbox_core::secret::Secret;
-use signalbox_daemon::admin::Control;
+use signalbox_daemon::admin::ShutdownControl;
 use signalbox_daemon::adoption::Key;
 use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::identity::Identity;
@@ -72,15 +72,15 @@ use tokio_util::sync::CancellationToken;
 use self::app::App;
 use self::config::Config;
 use self::extensions::Extensions;
-use self::fleet::{Fleet, Place, Programs};
-use self::instance::{Instance, Record};
-use self::logs::{LogDir, Written};
-use self::router::RouterClient;
-use self::server::Entrance;
+use self::fleet::{Fleet, ProgramLocation, Programs};
+use self::instance::{Instance, InstanceRecord};
+use self::logs::{LogDir, LogOutput};
+use self::router_client::RouterClient;
+use self::server::ServerLayers;
 use self::supervisor::Limits;
 
 /// Timeout for the last notes of the audit log.
-const AUDIT_PATIENCE: Duration = Duration::from_secs(2);
+const AUDIT_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Runs the service until a shutdown is requested.
 ///
@@ -96,7 +96,7 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
         .await
         .map_err(|error| Exit::of_database(error.exit_code(), error))?;
     #[cfg(unix)]
-    let _reaper = supervisor::orphans::take_in().map_err(|error| {
+    let _reaper = supervisor::orphans::become_subreaper().map_err(|error| {
         Exit::Temporary(format!(
             "cannot become a subreaper of orphaned \
             processes: {error}"
@@ -105,11 +105,11 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     seal_stored(&store, &sealer).await;
     let (fleet, closer) = fleet::launch(fleet_config(&config, &context, key));
     let writers = std::iter::once(config::SPEC.name).chain(fleet.services().into_iter().map(|(name, _)| name));
-    let keeper = logs::keep(&LogDir::of(data_dir), writers, config.logs.retention());
+    let log_rotator = logs::start_rotator(&LogDir::of(data_dir), writers, config.logs.retention());
     let notifier = notify::launch(&config.notify, &fleet.services())?;
     // The children are stopped in every case, also after a panic; normally while the last requests are served.
     let served =
-        AssertUnwindSafe(work(&config, &context, store.clone(), sealer, fleet, keeper.read_along())).catch_unwind();
+        AssertUnwindSafe(work(&config, &context, store.clone(), sealer, fleet, log_rotator.subscribe())).catch_unwind();
     let leave = async {
         context.shutdown.draining().await;
         closer.close().await;
@@ -122,7 +122,7 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let (served, ()) = tokio::join!(served, leave);
     notifier.close().await;
     store.close().await;
-    keeper.close().await;
+    log_rotator.close().await;
     drop(instance);
     served.unwrap_or_else(|panic| resume_unwind(panic))
 }
@@ -133,7 +133,7 @@ async fn work(
     store: Store,
     sealer: Sealer,
     fleet: Fleet,
-    written: broadcast::Receiver<Arc<Written>>,
+    written: broadcast::Receiver<Arc<LogOutput>>,
 ) -> Result<(), Exit> {
     let common = &context.common;
     let router = RouterClient::new(
@@ -161,15 +161,19 @@ async fn work(
         reloads: broadcast::Sender::new(16),
         extensions: Extensions::default(),
         logs: LogDir::of(&common.data_dir),
-        control: Control::with_tokens(&common.data_dir, ClientKeys::clone(&keys)),
+        control: ShutdownControl::with_tokens(&common.data_dir, ClientKeys::clone(&keys)),
         shutdown: context.shutdown.clone(),
     };
     let listen = &common.server;
     let (auditor, writer) = audit::open(app.store.clone(), config.audit.keep.get(), &common.data_dir);
     let audited = CancellationToken::new();
     let writer = tokio::spawn(writer.run(audited.clone()));
-    let entrance = Entrance {
-        doors: Arc::new(server::doors(&listen.host, &listen.allowed_hosts, &listen.allowed_origins)?),
+    let layers = ServerLayers {
+        host_origin_guard: Arc::new(server::host_origin_guard(
+            &listen.host,
+            &listen.allowed_hosts,
+            &listen.allowed_origins,
+        )?),
         keys,
         auditor,
     };
@@ -186,10 +190,11 @@ async fn work(
     }
     let watched = app.store.clone();
     let rebuilt = api::proxy::reload(app.clone(), config.services.reload);
-    let (sockets, audience, tails) = events::open(&app, Arc::clone(&entrance.keys), Arc::clone(&entrance.doors));
-    let publish = Box::pin(events::publish(app.clone(), audience, tails, written, context.shutdown.drain_token()));
+    let (sockets, broadcaster, tails) =
+        events::open(&app, Arc::clone(&layers.keys), Arc::clone(&layers.host_origin_guard));
+    let publish = Box::pin(events::publish(app.clone(), broadcaster, tails, written, context.shutdown.drain_token()));
     let announce = format!("API Server listening on {}", context.url());
-    let service = TowerToHyperService::new(server::app(app, &entrance, sockets));
+    let service = TowerToHyperService::new(server::app(app, &layers, sockets));
     let welcome = async {
         if let Some(started) = started.filter(|_| config.services.welcome) {
             welcome::print(context.scheme(), context.listener.local_addr(), &fleet, started).await;
@@ -213,7 +218,7 @@ async fn work(
         never = level => never,
     };
     audited.cancel();
-    if tokio::time::timeout(AUDIT_PATIENCE, writer).await.is_err() {
+    if tokio::time::timeout(AUDIT_FLUSH_TIMEOUT, writer).await.is_err() {
         tracing::warn!("the last requests are missing in the audit log, because the database is slow");
     }
     served
@@ -243,8 +248,8 @@ fn requires_token(config: &Config, context: &Context) -> bool {
 }
 
 /// Returns the record by which other processes find this server.
-fn record(config: &Config, context: &Context) -> Record {
-    Record {
+fn record(config: &Config, context: &Context) -> InstanceRecord {
+    InstanceRecord {
         identity: Identity::own(),
         addr: context.listener.local_addr(),
         version: context.version.to_owned(),
@@ -336,5 +341,9 @@ fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::
 
 fn programs(services: &config::Services) -> Programs {
     let named = |path: &str| if path.is_empty() { None } else { Some(path.into()) };
-    Programs { router: named(&services.router_program), qwen: named(&services.qwen_program), place: Place::detect() }
+    Programs {
+        router: named(&services.router_program),
+        qwen: named(&services.qwen_program),
+        location: ProgramLocation::detect(),
+    }
 }

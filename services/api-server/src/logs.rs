@@ -1,7 +1,7 @@
 //! Log files: rotated, merged into one, and read from their ends.
 //!
 //! Every process writes its standard error straight into `logs/<name>.log`, so that it can go on logging without a
-//! reader, and never waits for one. The [`Keeper`] follows those files from outside: it merges them into
+//! reader, and never waits for one. The [`LogRotator`] follows those files from outside: it merges them into
 //! `logs/combined.log`, and rotates files that have grown too long. Because a writer holds its file open, rotating
 //! copies the file and truncates the original; writers append, so they continue at the new beginning.
 //!
@@ -11,17 +11,17 @@
 //! - A log takes at most `(keep + 1) × max_size`, plus the output of a writer between two polls.
 
 mod follow;
-mod keeper;
 mod last;
+mod log_rotator;
 mod rotate;
 
 use std::path::{Path, PathBuf};
 
 use crate::fleet::MAX_WORKERS;
 
-pub use self::follow::{Follow, News};
-pub use self::keeper::{Keeper, Written, keep};
+pub use self::follow::{Follow, NewOutput};
 pub use self::last::last_lines;
+pub use self::log_rotator::{LogOutput, LogRotator, start_rotator};
 
 /// Programs that write logs, by the names of their files. Further workers of provider-router write `provider-router-2`,
 /// and so on.

@@ -27,15 +27,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::delivery::{Courier, Message};
-use self::event::Seen;
+use self::delivery::{Message, WebhookSender};
+use self::event::LastState;
 use crate::supervisor::Snapshot;
 
 pub use self::event::Kind;
 pub use self::signature::sign;
 
 /// Maximum messages queued while the receiver does not respond.
-const QUEUE: usize = 64;
+const QUEUE_CAPACITY: usize = 64;
 
 /// Minimum length of the secret; shorter ones could be guessed.
 const MIN_SECRET: usize = 16;
@@ -73,9 +73,9 @@ pub fn launch(config: &Config, services: &[(&'static str, watch::Receiver<Snapsh
     let client = EnvironmentProxies::from_variables(signalbox_daemon::variable)
         .and_then(|proxies| Client::new(&ClientConfig { proxies, ..ClientConfig::default() }))
         .map_err(|error| Exit::Config(format!("notify: {error}")))?;
-    let (messages, inbox) = mpsc::channel(QUEUE);
-    let courier = Courier::new(client, target, config);
-    let mut tasks = vec![tokio::spawn(courier.run(inbox, closing.clone()))];
+    let (messages, inbox) = mpsc::channel(QUEUE_CAPACITY);
+    let sender_task = WebhookSender::new(client, target, config);
+    let mut tasks = vec![tokio::spawn(sender_task.run(inbox, closing.clone()))];
     for (name, service) in services.iter().cloned() {
         let watcher = Watcher { name, events: config.events.clone(), messages: messages.clone(), dropped: 0 };
         tasks.push(tokio::spawn(watcher.run(service, closing.clone())));
@@ -142,14 +142,14 @@ struct Watcher {
 
 impl Watcher {
     async fn run(mut self, mut service: watch::Receiver<Snapshot>, closing: CancellationToken) {
-        let mut seen = Seen::of(&service.borrow_and_update());
+        let mut seen = LastState::of(&service.borrow_and_update());
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
                 changed = service.changed() => if changed.is_err() { return },
             }
             let now = service.borrow_and_update().clone();
-            let (next, kind) = seen.look(&now);
+            let (next, kind) = seen.observe(&now);
             seen = next;
             if let Some(kind) = kind.filter(|kind| self.events.contains(kind)) {
                 self.post(Message::new(kind, self.name, &now));

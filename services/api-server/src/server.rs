@@ -1,6 +1,6 @@
 //! The middleware stack: every layer a request passes, from the outside in.
 
-mod doors;
+mod host_origin_guard;
 mod keys;
 mod record;
 
@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
-use signalbox_daemon::{ClientKeys, Doors};
+use signalbox_daemon::{ClientKeys, HostOriginGuard};
 use socketioxide::layer::SocketIoLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -19,13 +19,13 @@ use crate::api::{self, Error};
 use crate::app::App;
 use crate::audit::Auditor;
 
-pub use self::doors::of as doors;
+pub use self::host_origin_guard::guard as host_origin_guard;
 
 /// Access control of the server.
 #[derive(Clone, Debug)]
-pub struct Entrance {
-    /// Permitted hosts and origins: see [`doors()`].
-    pub doors: Arc<Doors>,
+pub struct ServerLayers {
+    /// Permitted hosts and origins: see [`host_origin_guard()`].
+    pub host_origin_guard: Arc<HostOriginGuard>,
     /// Tokens that clients present.
     pub keys: Arc<ClientKeys>,
     /// Records their requests.
@@ -33,7 +33,7 @@ pub struct Entrance {
 }
 
 /// Assembles the whole server as one service.
-pub fn app(app: App, entrance: &Entrance, sockets: SocketIoLayer) -> Router {
+pub fn app(app: App, layers: &ServerLayers, sockets: SocketIoLayer) -> Router {
     api::routes()
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -44,12 +44,12 @@ pub fn app(app: App, entrance: &Entrance, sockets: SocketIoLayer) -> Router {
         // differs.
         .layer(CatchPanicLayer::custom(panicked))
         // Inside the access checks, so that refused clients cannot fill the audit log.
-        .layer(from_fn_with_state(entrance.auditor.clone(), record::note))
+        .layer(from_fn_with_state(layers.auditor.clone(), record::note))
         // Inside the origin checks, so that foreign pages cannot try tokens through a browser.
-        .layer(from_fn_with_state(Arc::clone(&entrance.keys), keys::require))
+        .layer(from_fn_with_state(Arc::clone(&layers.keys), keys::require))
         // Against DNS rebinding, CSRF and hijacked sockets: outside everything that responds. Answers preflights, which
         // carry no token.
-        .layer(from_fn_with_state(Arc::clone(&entrance.doors), doors::require))
+        .layer(from_fn_with_state(Arc::clone(&layers.host_origin_guard), host_origin_guard::require))
 }
 
 async fn no_route(request: Request) -> Error {

@@ -6,11 +6,12 @@
 //! - [`actor`]: the task that owns a child's state.
 //! - [`run`]: one run of a child process, from spawn to reaping.
 //! - [`process`]: spawning, stopping and killing, on Unix or Windows. On Unix: `group`: members of a process group;
-//!   `orphans`: descendants whose parent has ended; `kin`: process families that were spawned by another supervisor.
+//!   `orphans`: descendants whose parent has ended; `family_processes`: process families that were spawned by another
+//!   supervisor.
 //! - [`adopt`]: processes left behind by another supervisor.
 //! - [`port`]: the listening sockets, which the supervisor owns.
-//! - [`share`]: one port shared by several children.
-//! - [`stand_in`]: answers on the port while no child serves.
+//! - [`shared_listener`]: one port shared by several children.
+//! - [`fallback_responder`]: answers on the port while no child serves.
 //! - [`resources`]: resource limits of a child.
 //! - [`output`]: status lines and the log file.
 //! - [`probe`]: readiness and liveness checks.
@@ -61,13 +62,14 @@ mod actor;
 #[cfg(unix)]
 pub(crate) mod adopt;
 #[cfg(not(unix))]
-#[path = "supervisor/adopt/nobody.rs"]
+#[path = "supervisor/adopt/unsupported.rs"]
 pub(crate) mod adopt;
 mod exit;
+mod fallback_responder;
+#[cfg(unix)]
+mod family_processes;
 #[cfg(unix)]
 mod group;
-#[cfg(unix)]
-mod kin;
 #[cfg(unix)]
 pub(crate) mod orphans;
 mod output;
@@ -76,9 +78,8 @@ mod probe;
 mod process;
 mod resources;
 mod run;
-mod share;
+mod shared_listener;
 mod spec;
-mod stand_in;
 mod state;
 
 use std::net::SocketAddr;
@@ -88,11 +89,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use self::adopt::Foundling;
+pub use self::adopt::AdoptedChild;
 pub use self::exit::{Cause, Exit, Fault};
-pub use self::port::Refused;
+pub use self::port::BindError;
 pub use self::resources::Resources;
-pub use self::share::Share;
+pub use self::shared_listener::SharedListener;
 pub use self::spec::{Limits, Listen, Spec, inherited_env};
 
 /// Capacity of the command queue. The actor takes commands at once, so the bound is never reached in practice.
@@ -189,21 +190,21 @@ enum Want {
     Start(Box<Spec>),
     Stop,
     Restart(Box<Spec>),
-    Adopt(Box<Spec>, Box<Foundling>),
+    Adopt(Box<Spec>, Box<AdoptedChild>),
 }
 
 /// Spawns the task that owns the child called `name`. No process is spawned before the first command.
 #[must_use]
 pub fn supervise(name: &'static str, limits: Limits) -> Child {
-    supervise_with(name, limits, Share::default())
+    supervise_with(name, limits, SharedListener::default())
 }
 
 /// Spawns the task of one of several children that share a port; otherwise like [`supervise`].
 #[must_use]
-pub fn supervise_with(name: &'static str, limits: Limits, share: Share) -> Child {
+pub fn supervise_with(name: &'static str, limits: Limits, shared_listener: SharedListener) -> Child {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
     let (publish, published) = watch::channel(Snapshot::idle());
-    let task = tokio::spawn(actor::Actor::new(name, limits, share, inbox, publish).run());
+    let task = tokio::spawn(actor::Actor::new(name, limits, shared_listener, inbox, publish).run());
     Child { commands, published, task }
 }
 
@@ -232,8 +233,8 @@ impl Child {
     /// Requests that a process that is serving already becomes the child. `spec` describes it, and is used for its
     /// successor when it fails. A child that is not stopped is left unchanged; the process then keeps waiting for
     /// another supervisor.
-    pub async fn adopt(&self, spec: Spec, foundling: Foundling) -> Ticket {
-        self.send(Want::Adopt(Box::new(spec), Box::new(foundling))).await
+    pub async fn adopt(&self, spec: Spec, adopted_child: AdoptedChild) -> Ticket {
+        self.send(Want::Adopt(Box::new(spec), Box::new(adopted_child))).await
     }
 
     /// Returns a receiver of the present state and of every later one.

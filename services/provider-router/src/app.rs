@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::{ClientKeys, Doors, RequestSigner, Shutdown, admin::Control};
+use signalbox_daemon::{ClientKeys, HostOriginGuard, RequestSigner, Shutdown, admin::ShutdownControl};
 use signalbox_store::Store;
 use signalbox_upstream::{Client, Deadlines};
 use tokio::{
@@ -34,7 +34,7 @@ pub struct App {
     /// Signs requests to other services of this installation.
     pub signer: RequestSigner,
     /// Check of the `Host` and `Origin` headers.
-    pub doors: Doors,
+    pub host_origin_guard: HostOriginGuard,
     /// Accepted client keys.
     pub keys: ClientKeys,
     /// Client keys whose requests are logged in less detail.
@@ -52,11 +52,11 @@ pub struct App {
     /// Maximum size of a request body, in bytes.
     pub max_body: usize,
     /// Cancelled when running streams must be cut.
-    pub cut: CancellationToken,
+    pub abort_streams: CancellationToken,
     /// Shutdown signal of the process.
     pub shutdown: Shutdown,
     /// Authorises shutdown requests.
-    pub control: Control,
+    pub control: ShutdownControl,
     /// Identifier of this run of the service.
     pub instance: String,
     /// Time of the start.

@@ -14,7 +14,7 @@ use std::sync::{
 };
 
 use arc_swap::{ArcSwap, Guard};
-pub use refresh::{Away, Refresher};
+pub use refresh::{CatalogUnavailable, Refresher};
 pub use settings::Settings;
 pub use snapshot::{Link, Snapshot};
 use tokio::sync::Notify;
@@ -24,9 +24,9 @@ use tokio::sync::Notify;
 pub struct Catalog {
     current: ArcSwap<Snapshot>,
     database_ok: AtomicBool,
-    /// Whether the list of models has been read since [`Catalog::take_looked`] was last called.
-    looked: AtomicBool,
-    stirred: Notify,
+    /// Whether the list of models has been read since [`Catalog::take_was_read`] was last called.
+    was_read: AtomicBool,
+    changed_or_read: Notify,
 }
 
 impl Catalog {
@@ -36,31 +36,31 @@ impl Catalog {
         Self {
             current: ArcSwap::from_pointee(snapshot),
             database_ok: AtomicBool::new(true),
-            looked: AtomicBool::new(false),
-            stirred: Notify::new(),
+            was_read: AtomicBool::new(false),
+            changed_or_read: Notify::new(),
         }
     }
 
-    /// Makes `snapshot` the current one, and wakes the waiter in [`Self::stirred`].
+    /// Makes `snapshot` the current one, and wakes the waiter in [`Self::changed_or_read`].
     fn replace(&self, snapshot: Snapshot) {
         self.current.store(Arc::new(snapshot));
-        self.stirred.notify_one();
+        self.changed_or_read.notify_one();
     }
 
     /// Records that a client reads the list of models, so that it is refreshed in the background.
-    pub(crate) fn look(&self) {
-        self.looked.store(true, Ordering::Relaxed);
-        self.stirred.notify_one();
+    pub(crate) fn note_read(&self) {
+        self.was_read.store(true, Ordering::Relaxed);
+        self.changed_or_read.notify_one();
     }
 
-    /// Returns whether [`Self::look`] was called since the last call, and resets the flag.
-    pub(crate) fn take_looked(&self) -> bool {
-        self.looked.swap(false, Ordering::Relaxed)
+    /// Returns whether [`Self::note_read`] was called since the last call, and resets the flag.
+    pub(crate) fn take_was_read(&self) -> bool {
+        self.was_read.swap(false, Ordering::Relaxed)
     }
 
-    /// Waits until the snapshot is replaced or [`Self::look`] is called. Supports a single waiter.
-    pub(crate) async fn stirred(&self) {
-        self.stirred.notified().await;
+    /// Waits until the snapshot is replaced or [`Self::note_read`] is called. Supports a single waiter.
+    pub(crate) async fn changed_or_read(&self) {
+        self.changed_or_read.notified().await;
     }
 
     /// Returns the current snapshot. Do not hold the guard across an await point.

@@ -2,7 +2,8 @@
 //! work whether or not a router is running. A running router applies changes within a second.
 //!
 //! # Layout
-//! - [`desk`]: state shared by commands. [`output`], [`table`]: text or JSON output. [`prompt`]: interactive questions.
+//! - [`context`]: state shared by commands. [`output`], [`table`]: text or JSON output. [`prompt`]: interactive
+//!   questions.
 //! - [`provider`], [`model`]: subcommands of the same names. [`active`]: the provider in the setting `active_provider`.
 //!   [`log`]: the request log. [`migrate`]: import of the environment variables of the Node.js version.
 //!
@@ -14,7 +15,7 @@
 //! - Exit codes: 0 success, 1 failure, 64 usage, 78 configuration, 130 interrupted.
 
 mod active;
-mod desk;
+mod context;
 mod log;
 mod migrate;
 mod model;
@@ -31,10 +32,10 @@ use clap_complete::Shell;
 use signalbox_daemon::{
     CommonArgs, Context, Exit, Shutdown, Spec, config::Common, parse_args_from, run_command, user_name, variable,
 };
-use signalbox_store::audit::{Actor, acting};
+use signalbox_store::audit::{Actor, with_actor};
 
-pub(crate) use self::migrate::take_over;
-use self::{desk::Desk, output::Output};
+pub(crate) use self::migrate::import_once;
+use self::{context::CliContext, output::Output};
 use crate::config::{self, Config};
 
 /// One OpenAI-compatible endpoint in front of many providers. Without a command, it serves in the foreground.
@@ -53,22 +54,22 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List, add, edit, remove, switch and test providers
-    Provider(Noun<provider::Command>),
+    Provider(SubcommandGroup<provider::Command>),
     /// List and add models, and link them to providers
-    Model(Noun<model::Command>),
+    Model(SubcommandGroup<model::Command>),
     /// Choose the active provider, which is tried first
     Set(active::Set),
     /// List the providers, and mark the active one
     #[command(alias = "ls")]
-    List(Plain),
+    List(JsonOnly),
     /// Show which provider is active
-    Status(Plain),
+    Status(JsonOnly),
     /// Test whether a provider answers; without a name, the active one
     Test(active::Test),
     /// Show the newest requests
     History(log::History),
     /// Show statistics for each provider
-    Stats(Plain),
+    Stats(JsonOnly),
     /// Import the variables of the Node.js version: providers, the active provider, the login at chat.qwen.ai
     Migrate(migrate::Migrate),
     /// Print a completion script: `provider-router completions bash > /etc/bash_completion.d/provider-router`
@@ -80,7 +81,7 @@ enum Command {
 
 /// A subcommand group, such as `provider`, and its `--json` flag.
 #[derive(Debug, clap::Args)]
-struct Noun<C: Subcommand> {
+struct SubcommandGroup<C: Subcommand> {
     /// Print one JSON object instead of text, and ask no questions
     #[arg(long, global = true)]
     json: bool,
@@ -90,7 +91,7 @@ struct Noun<C: Subcommand> {
 
 /// Arguments of a command that has only a `--json` flag.
 #[derive(Debug, clap::Args)]
-struct Plain {
+struct JsonOnly {
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -104,7 +105,7 @@ impl Cli {
     /// # Errors
     /// Returns the exit code after printing the message.
     pub fn of_process() -> Result<Self, ExitCode> {
-        parse_args_from(as_we_say(std::env::args_os().collect()))
+        parse_args_from(normalize_args(std::env::args_os().collect()))
     }
 
     /// Runs the command, or the service by `serve` if there is none. Returns the exit code of the process.
@@ -118,7 +119,7 @@ impl Cli {
         let overlay = match config::overlay(deny_private_upstreams, variable) {
             Ok(overlay) => overlay,
             Err(exit) => {
-                output::complain(&format!("{}: {exit}", spec.name));
+                output::print_error(&format!("{}: {exit}", spec.name));
                 return exit.exit_code();
             }
         };
@@ -142,7 +143,7 @@ impl Cli {
 
 /// Renames `--config KEY=VALUE` after `provider add` and `provider edit` to `--set`, for compatibility with the Node.js
 /// version. In this program `--config FILE` is the configuration file, so only arguments that contain `=` are renamed.
-fn as_we_say(mut words: Vec<OsString>) -> Vec<OsString> {
+fn normalize_args(mut words: Vec<OsString>) -> Vec<OsString> {
     let is = |at: usize, wanted: &[&str]| words.get(at).is_some_and(|word| wanted.iter().any(|wanted| word == wanted));
     // The index of the verb, which follows `provider` directly or after `--json`.
     let verb = (0..words.len()).find(|at| is(*at, &["add", "edit"]) && *at > 1 && is(*at - 1, &["provider", "--json"]));
@@ -164,7 +165,7 @@ fn completions(shell: Shell) -> ExitCode {
     let mut out = Output::new(false);
     clap_complete::generate(shell, &mut Cli::command(), "provider-router", &mut script);
     out.line(String::from_utf8_lossy(&script).trim_end());
-    out.finish(Ok(output::Verdict::done(serde_json::Value::Null)))
+    out.finish(Ok(output::CommandResult::done(serde_json::Value::Null)))
 }
 
 // === impl Command ===
@@ -172,15 +173,15 @@ fn completions(shell: Shell) -> ExitCode {
 impl Command {
     async fn execute(self, config: Config, common: Common, shutdown: Shutdown) -> Result<ExitCode, Exit> {
         let mut out = Output::new(self.json());
-        let desk = match Desk::open(config, &common, !self.json()).await {
-            Ok(desk) => desk,
+        let context = match CliContext::open(config, &common, !self.json()).await {
+            Ok(context) => context,
             Err(error) => return Ok(out.finish(Err(error))),
         };
         let done = tokio::select! {
-            done = acting(Actor::command_line(&user_name()), self.act(&desk, &mut out)) => Some(done),
+            done = with_actor(Actor::command_line(&user_name()), self.act(&context, &mut out)) => Some(done),
             () = shutdown.draining() => None,
         };
-        desk.store.close().await;
+        context.store.close().await;
         done.map(|done| out.finish(done)).ok_or(Exit::Interrupted)
     }
 
@@ -197,18 +198,18 @@ impl Command {
         }
     }
 
-    async fn act(self, desk: &Desk, out: &mut Output) -> output::Done {
+    async fn act(self, context: &CliContext, out: &mut Output) -> output::CommandOutcome {
         match self {
-            Self::Provider(noun) => noun.command.act(desk, out).await,
-            Self::Model(noun) => noun.command.act(desk, out).await,
-            Self::Set(set) => active::set(&set, desk, out).await,
-            Self::List(_) => active::list(desk, out).await,
-            Self::Status(_) => active::status(desk, out).await,
-            Self::Test(test) => active::test(&test, desk, out).await,
-            Self::History(history) => log::history(&history, desk, out).await,
-            Self::Stats(_) => log::stats(desk, out).await,
-            Self::Migrate(migrate) => migrate::migrate(&migrate, desk, out).await,
-            Self::Completions { .. } => Ok(output::Verdict::done(serde_json::Value::Null)),
+            Self::Provider(noun) => noun.command.act(context, out).await,
+            Self::Model(noun) => noun.command.act(context, out).await,
+            Self::Set(set) => active::set(&set, context, out).await,
+            Self::List(_) => active::list(context, out).await,
+            Self::Status(_) => active::status(context, out).await,
+            Self::Test(test) => active::test(&test, context, out).await,
+            Self::History(history) => log::history(&history, context, out).await,
+            Self::Stats(_) => log::stats(context, out).await,
+            Self::Migrate(migrate) => migrate::migrate(&migrate, context, out).await,
+            Self::Completions { .. } => Ok(output::CommandResult::done(serde_json::Value::Null)),
         }
     }
 }
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn command_spellings_of_the_nodejs_version_are_accepted() {
         let ours = |line: &str| {
-            let words = as_we_say(line.split(' ').map(OsString::from).collect());
+            let words = normalize_args(line.split(' ').map(OsString::from).collect());
             words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
         };
         for (line, same) in [

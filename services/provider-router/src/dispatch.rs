@@ -10,7 +10,7 @@ mod framing;
 mod headers;
 
 use bytes::Bytes;
-use failure::Failure;
+use failure::AttemptError;
 use http::{HeaderMap, Response, StatusCode};
 use signalbox_core::schema::RequestStatus;
 use tracing::Instrument as _;
@@ -38,7 +38,7 @@ pub struct Call {
 }
 
 /// A response that may be passed on to the client.
-enum Good {
+enum AcceptedAnswer {
     /// A stream: its headers, the pieces already read, and the remaining source.
     Stream { headers: HeaderMap, begun: Vec<Bytes>, rest: Source },
     /// A complete response, and the failure that it reports beside its choices.
@@ -58,9 +58,9 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
                 return answer(app, good, exchange, envelope.choices).await;
             }
             Err(failed) => {
-                candidate.provider.note(!failed.blames_provider());
+                candidate.provider.note(!failed.is_provider_fault());
                 span.in_scope(|| tracing::debug!(error = %failed, "attempt failed"));
-                let try_next = failed.allows_another();
+                let try_next = failed.may_try_next();
                 failure = Some(failed);
                 if !try_next || exchange.arrived().elapsed() >= app.configured.total {
                     break;
@@ -68,16 +68,19 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
             }
         }
     }
-    failure.unwrap_or(Failure::Nobody).into_response(exchange).await
+    failure.unwrap_or(AttemptError::NoCandidate).into_response(exchange).await
 }
 
-async fn answer(app: &App, good: Good, mut exchange: Exchange, choices: u32) -> Response<ResponseBody> {
+async fn answer(app: &App, good: AcceptedAnswer, mut exchange: Exchange, choices: u32) -> Response<ResponseBody> {
     let (headers, body) = match good {
-        Good::Stream { headers, begun, rest } => {
+        AcceptedAnswer::Stream { headers, begun, rest } => {
             exchange.head(200, true);
-            (headers, ResponseBody::Relay(Box::new(Relay::new(begun, rest, exchange, choices, app.cut.clone()))))
+            (
+                headers,
+                ResponseBody::Relay(Box::new(Relay::new(begun, rest, exchange, choices, app.abort_streams.clone()))),
+            )
         }
-        Good::Whole { headers, body, failure } => {
+        AcceptedAnswer::Whole { headers, body, failure } => {
             exchange.head(200, false);
             let (status, body, failure) = match failure {
                 None => (RequestStatus::Completed, body, None),

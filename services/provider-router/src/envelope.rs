@@ -134,7 +134,7 @@ impl<'a> Fields<'a> {
             Some(())
         });
         match (read.and_then(|()| reader.end()), twice) {
-            (None, _) => Err(json::why_not(body)),
+            (None, _) => Err(json::parse_error(body)),
             (_, Some(twice)) => Err(twice),
             (Some(()), None) => Ok(fields),
         }

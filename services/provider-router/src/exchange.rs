@@ -17,15 +17,15 @@ use uuid::Uuid;
 
 use crate::{
     clock,
-    journal::{Bodies, End, Entry, Kept, Summary, Written},
+    journal::{Bodies, BodyPolicy, End, Entry, Summary, Written},
     provider::Provider,
     route::Candidate,
 };
 
 /// Maximum bytes of a response buffered in memory before they are appended to the journal.
-const PART: usize = 4 << 10;
+const MAX_PENDING_PART: usize = 4 << 10;
 /// Maximum time that fewer bytes stay buffered, counted from the first pause of the stream after they arrived.
-const PART_AFTER: Duration = Duration::from_millis(250);
+const PART_DELAY: Duration = Duration::from_millis(250);
 
 /// State of one request. Dropping it before [`Exchange::finish`] means that the client has disconnected; the end is
 /// then written by `drop`, so that every request ends exactly once.
@@ -49,7 +49,7 @@ pub struct Exchange {
     /// Usage, finish reason and failure, as far as the relay has read them.
     ending: Ending,
     max_answer_len: u64,
-    kept: Kept,
+    kept: BodyPolicy,
     /// Permit of the limit on requests in flight.
     _permit: OwnedSemaphorePermit,
 }
@@ -62,7 +62,7 @@ impl Exchange {
         entry: Entry,
         context: RequestContext,
         max_answer_len: u64,
-        kept: Kept,
+        kept: BodyPolicy,
         permit: OwnedSemaphorePermit,
     ) -> Self {
         Self {
@@ -120,7 +120,8 @@ impl Exchange {
         self.first_byte = Some(self.context.arrived().elapsed());
     }
 
-    /// Records the next bytes of the response, and appends them to the journal once a stream has `PART` of them.
+    /// Records the next bytes of the response, and appends them to the journal once a stream has `MAX_PENDING_PART` of
+    /// them.
     pub fn answer(&mut self, bytes: &[u8]) {
         let room = self.max_answer_len.saturating_sub(self.answer_len);
         let kept = usize::try_from(room).map_or(bytes, |room| &bytes[..bytes.len().min(room)]);
@@ -130,19 +131,19 @@ impl Exchange {
         }
         self.answer_len += bytes.len() as u64;
         self.answer.extend_from_slice(kept);
-        if self.streamed && self.answer.len() >= PART {
+        if self.streamed && self.answer.len() >= MAX_PENDING_PART {
             self.part();
         }
     }
 
-    /// Called when the stream pauses: appends the buffered bytes to the journal once `PART_AFTER` has passed, or
+    /// Called when the stream pauses: appends the buffered bytes to the journal once `PART_DELAY` has passed, or
     /// registers the waker for that time.
     pub fn poll_part(&mut self, cx: &mut Context<'_>) {
         if self.answer.is_empty() || self.kept.answer != Bodies::Full {
             return;
         }
         if !std::mem::replace(&mut self.is_part_due_set, true) {
-            let due = Instant::now() + PART_AFTER;
+            let due = Instant::now() + PART_DELAY;
             match &mut self.part_due {
                 Some(timer) => timer.as_mut().reset(due),
                 none => *none = Some(Box::pin(tokio::time::sleep_until(due))),
@@ -211,7 +212,7 @@ impl Exchange {
             provider.metrics.ended(status, duration, self.first_byte);
         }
         self.tell_details(status);
-        let Kept { request, answer } = self.kept;
+        let BodyPolicy { request, answer } = self.kept;
         let streamed = self.streamed && answer == Bodies::Full;
         // Providers quote the request in their errors.
         let quotable = request.max(answer) == Bodies::Full;

@@ -21,20 +21,20 @@
 //! - Loading is idempotent: rows are keyed by request id.
 //! - Requests that cannot be written are counted exactly in [`Journal::unlogged`].
 
+mod assembler;
 mod bodies;
-mod intake;
+mod dedup_cache;
 mod loader;
 mod lock;
 mod pool;
-mod recent;
 mod record;
 mod recovery;
 mod retention;
 mod segment;
 mod segment_file;
+mod segment_reader;
 mod segment_writer;
 mod sync;
-mod tail;
 mod transcript;
 
 use std::{
@@ -48,7 +48,7 @@ use std::{
     },
 };
 
-pub use bodies::{Bodies, Kept};
+pub use bodies::{Bodies, BodyPolicy};
 pub use loader::{Loader, LoaderStatus, Running};
 use pool::Pool;
 pub(crate) use record::MAX_BODY;
@@ -111,7 +111,7 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     config: JournalConfig,
     shards: Box<[Mutex<Shard>]>,
-    to_loader: mpsc::Sender<ToLoader>,
+    to_loader: mpsc::Sender<LoaderMessage>,
     status: Arc<Status>,
     /// Syncs files to disk; present only with [`Durability::Power`].
     syncer: Option<Syncer>,
@@ -126,7 +126,7 @@ struct Shard {
 
 /// Message from a writer to the loader.
 #[derive(Debug)]
-enum ToLoader {
+enum LoaderMessage {
     /// A new segment was opened and has its first record.
     Opened(Arc<Segment>),
     /// The end of a request whose beginning is in the journal, but which could not be written there itself.
@@ -142,7 +142,7 @@ struct Status {
     unlogged: AtomicU64,
     /// Whether the last append failed.
     failing: AtomicBool,
-    /// Number of [`ToLoader::Lost`] messages that the loader has not received yet.
+    /// Number of [`LoaderMessage::Lost`] messages that the loader has not received yet.
     lost: AtomicUsize,
     loader: LoaderStatus,
 }
@@ -150,7 +150,7 @@ struct Status {
 /// The request could not be written to the journal, and the configuration refuses such requests.
 #[derive(Debug, thiserror::Error)]
 #[error("the request log cannot be written: {0}")]
-pub struct Refused(String);
+pub struct JournalUnavailable(String);
 
 /// A request whose beginning has been recorded. Exactly one [`Entry::end`] follows.
 #[derive(Debug)]
@@ -172,12 +172,12 @@ enum Logged {
 }
 
 /// Divisor of `max_bytes`: free segments from a burst of requests are kept for the next burst up to this share …
-const KEPT_FREE: u64 = 8;
+const FREE_FRACTION: u64 = 8;
 /// … and up to this number of files, each of which is open twice.
-const MOST_FREE: u64 = 64;
+const MAX_FREE_SEGMENTS: u64 = 64;
 
 /// Maximum number of lost ends kept in memory for the loader, about 10 MB.
-const MOST_LOST: usize = 16_384;
+const MAX_LOST_ENDS: usize = 16_384;
 
 /// Returns the directory of one process below the journal's directory.
 pub(crate) fn instance_dir(data_dir: &Path, instance: &str) -> PathBuf {
@@ -189,8 +189,8 @@ pub(crate) fn instance_dir(data_dir: &Path, instance: &str) -> PathBuf {
 impl JournalConfig {
     /// Returns how many free segments are kept for reuse, in addition to the spare ones.
     fn free_segments(&self) -> usize {
-        let most = self.max_bytes.bytes() / KEPT_FREE / self.segment_bytes.bytes().max(1);
-        usize::try_from(most.min(MOST_FREE)).unwrap_or_default()
+        let most = self.max_bytes.bytes() / FREE_FRACTION / self.segment_bytes.bytes().max(1);
+        usize::try_from(most.min(MAX_FREE_SEGMENTS)).unwrap_or_default()
     }
 }
 
@@ -220,9 +220,9 @@ impl Journal {
     /// Records that a request has arrived.
     ///
     /// # Errors
-    /// Returns [`Refused`] if the record cannot be written and `on_failure` is `refuse`; the request must not be served
-    /// then.
-    pub fn begin(&self, id: Uuid, begin: &Begin, body: &[u8]) -> Result<Entry, Refused> {
+    /// Returns [`JournalUnavailable`] if the record cannot be written and `on_failure` is `refuse`; the request must
+    /// not be served then.
+    pub fn begin(&self, id: Uuid, begin: &Begin, body: &[u8]) -> Result<Entry, JournalUnavailable> {
         let inner = Arc::clone(&self.0);
         if !inner.config.enabled {
             return Ok(Entry { inner, id, shard: 0, logged: Logged::Nothing });
@@ -233,7 +233,7 @@ impl Journal {
         if let Err(error) = result {
             inner.status.unlogged.fetch_add(1, Ordering::Relaxed);
             if inner.config.on_failure == OnFailure::Refuse {
-                return Err(Refused(error.to_string()));
+                return Err(JournalUnavailable(error.to_string()));
             }
         }
         Ok(Entry { inner, id, shard, logged })
@@ -325,20 +325,20 @@ impl Inner {
         self.status.backlog.fetch_add((scratch.len() + body.len()) as u64, Ordering::Relaxed);
         if let Some(segment) = appended.opened {
             // If the loader has exited, the next process loads the segment.
-            let _ = self.to_loader.send(ToLoader::Opened(segment));
+            let _ = self.to_loader.send(LoaderMessage::Opened(segment));
         }
         Ok(appended.file)
     }
 
-    /// Passes the end of a request to the loader in memory. At most [`MOST_LOST`] ends are held, because their number
-    /// would grow without limit if the disk kept failing while the database is unavailable. Beyond the limit, the
-    /// request stays pending and becomes `interrupted` in the end.
-    fn lose(&self, id: Uuid, end: End) {
-        if self.status.lost.fetch_add(1, Ordering::Relaxed) >= MOST_LOST {
+    /// Passes the end of a request to the loader in memory. At most [`MAX_LOST_ENDS`] ends are held, because their
+    /// number would grow without limit if the disk kept failing while the database is unavailable. Beyond the limit,
+    /// the request stays pending and becomes `interrupted` in the end.
+    fn send_to_loader(&self, id: Uuid, end: End) {
+        if self.status.lost.fetch_add(1, Ordering::Relaxed) >= MAX_LOST_ENDS {
             self.status.lost.fetch_sub(1, Ordering::Relaxed);
             return;
         }
-        let _ = self.to_loader.send(ToLoader::Lost(id, Box::new(end)));
+        let _ = self.to_loader.send(LoaderMessage::Lost(id, Box::new(end)));
     }
 }
 
@@ -379,7 +379,7 @@ impl Entry {
         // Mark the row as incomplete: the client may have received more than the row contains.
         end.truncated = true;
         end.error.get_or_insert_with(|| "request log could not be written completely".to_owned());
-        inner.lose(id, end);
+        inner.send_to_loader(id, end);
         Written::default()
     }
 }

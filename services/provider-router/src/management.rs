@@ -27,16 +27,18 @@ use std::sync::Arc;
 use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use signalbox_daemon::forwarded::FORWARDED;
-use signalbox_daemon::instance::{self, Record};
-use signalbox_daemon::{ClientKeys, Context, Denied, Doors, PeerAddr, RequestBody, RequestContext, control_token};
+use signalbox_daemon::instance::{self, InstanceRecord};
+use signalbox_daemon::{
+    ClientKeys, Context, Denied, HostOriginGuard, PeerAddr, RequestBody, RequestContext, control_token,
+};
 use signalbox_management::{Runtime, Statuses};
-use signalbox_store::audit::{self, Actor, RequestLine, acting};
+use signalbox_store::audit::{self, Actor, RequestLine, with_actor};
 use signalbox_store::{Sealer, Store};
 use signalbox_upstream::Client;
 use tower::ServiceExt;
 
 pub use self::paths::api_path;
-use self::{in_effect::refreshed, refused::Refused};
+use self::{in_effect::refreshed, refused::ManagementError};
 use crate::{
     api::error::ApiError,
     body::ResponseBody,
@@ -59,7 +61,7 @@ pub struct Management {
     store: Store,
     refresher: Arc<Refresher>,
     client: Client,
-    doors: Doors,
+    host_origin_guard: HostOriginGuard,
     token: Token,
     data_dir: PathBuf,
     supervised: bool,
@@ -112,7 +114,7 @@ impl Management {
             store,
             refresher,
             client,
-            doors: Doors::of(&server.host, &server.allowed_hosts, &origins),
+            host_origin_guard: HostOriginGuard::of(&server.host, &server.allowed_hosts, &origins),
             token: Token::new(config, context),
             data_dir: context.common.data_dir.clone(),
             supervised: context.supervised,
@@ -122,11 +124,11 @@ impl Management {
 
     /// Returns the check of `Host` and `Origin` headers for these routes.
     #[must_use]
-    pub fn doors(&self) -> &Doors {
-        &self.doors
+    pub fn host_origin_guard(&self) -> &HostOriginGuard {
+        &self.host_origin_guard
     }
 
-    /// Answers a request that has passed [`Self::doors`]. `path` is its [`api_path`].
+    /// Answers a request that has passed [`Self::host_origin_guard`]. `path` is its [`api_path`].
     pub async fn answer(&self, request: Request<RequestBody>, path: &str) -> Response<ResponseBody> {
         let id = RequestContext::of(request.extensions()).id().to_string();
         self.answered(request, path, &id).await.unwrap_or_else(|error| error.response())
@@ -139,7 +141,7 @@ impl Management {
         id: &str,
     ) -> Result<Response<ResponseBody>, ApiError> {
         if request.headers().contains_key(FORWARDED) {
-            return Err(Refused::Circle.into());
+            return Err(ManagementError::ForwardingLoop.into());
         }
         // An api-server that requires the token checks it itself, after forwarding.
         let server = self.api_server().await?;
@@ -150,7 +152,7 @@ impl Management {
         let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let response = match server {
             Some(server) => self.forward(&server, request, &path).await?,
-            None if self.supervised => return Err(Refused::Away("it is restarting".to_owned()).into()),
+            None if self.supervised => return Err(ManagementError::Unavailable("it is restarting".to_owned()).into()),
             None => self.local(request, &path, id).await?,
         };
         if writes && response.status().is_success() {
@@ -160,10 +162,12 @@ impl Management {
     }
 
     /// Returns the record of the api-server that runs in this data directory, if any.
-    async fn api_server(&self) -> Result<Option<Record>, Refused> {
+    async fn api_server(&self) -> Result<Option<InstanceRecord>, ManagementError> {
         let data_dir = self.data_dir.clone();
         let looked = tokio::task::spawn_blocking(move || instance::running(&data_dir)).await;
-        looked.map_err(|error| Refused::Away(error.to_string()))?.map_err(|error| Refused::Away(error.to_string()))
+        looked
+            .map_err(|error| ManagementError::Unavailable(error.to_string()))?
+            .map_err(|error| ManagementError::Unavailable(error.to_string()))
     }
 
     /// Answers from the store. Writes are recorded in the audit log with the caller's address.
@@ -177,9 +181,11 @@ impl Management {
         *request.uri_mut() = path.parse().map_err(|_| not_found(&request))?;
         let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let answer = self.local.clone().oneshot(request.map(Body::new));
-        let answered = if reads { answer.await } else { acting(actor.clone(), answer).await };
+        let answered = if reads { answer.await } else { with_actor(actor.clone(), answer).await };
         let response = answered.unwrap_or_else(|never| match never {});
-        if !reads && let Err(error) = audit::note(&self.store, &actor, response.status().as_u16(), unix_ms()).await {
+        if !reads
+            && let Err(error) = audit::log_request(&self.store, &actor, response.status().as_u16(), unix_ms()).await
+        {
             tracing::warn!(%error, "a request is missing in the audit log; its table changes are recorded");
         }
         Ok(response.map(ResponseBody::Api))
@@ -230,9 +236,9 @@ impl Token {
     fn admit(&self, headers: &HeaderMap, peer: Option<&PeerAddr>) -> Result<(), ApiError> {
         match self {
             Self::NotRequired => Ok(()),
-            Self::Unreadable(reason) => Err(Refused::NoToken(reason.clone()).into()),
+            Self::Unreadable(reason) => Err(ManagementError::NoToken(reason.clone()).into()),
             Self::Required(keys) => keys.admit(headers, peer).map_err(|denied| match denied {
-                Denied::Unknown => Refused::Unauthorized.into(),
+                Denied::Unknown => ManagementError::Unauthorized.into(),
                 Denied::TooMany { .. } => denied.into(),
             }),
         }

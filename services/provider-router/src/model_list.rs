@@ -17,11 +17,11 @@ const MAX_ID: usize = 256;
 /// Maximum characters of a provider's own message, or of an entry, that are quoted in an error.
 const MAX_QUOTED: usize = 200;
 /// Keys that may contain the entries.
-const FRAMES: [&str; 3] = ["data", "models", "result"];
+const LIST_KEYS: [&str; 3] = ["data", "models", "result"];
 
 /// Contents of a list.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Listed {
+pub struct ParsedList {
     /// The models without duplicates, in the provider's order.
     pub models: Vec<Model>,
     /// The entries that are not models, each with the reason.
@@ -54,7 +54,7 @@ pub enum ListError {
 ///
 /// # Errors
 /// Returns [`ListError`] if the answer is not a list of models, or is too long.
-pub fn read(list: &[u8], owner: &str) -> Result<Listed, ListError> {
+pub fn read(list: &[u8], owner: &str) -> Result<ParsedList, ListError> {
     let list: Value = serde_json::from_slice(list).map_err(|error| ListError::NotJson(error.to_string()))?;
     let openai = list["object"] == "list" && list["data"].is_array();
     let entries = entries(list)?;
@@ -62,7 +62,7 @@ pub fn read(list: &[u8], owner: &str) -> Result<Listed, ListError> {
         return Err(ListError::TooMany(entries.len()));
     }
     let key = key_of_ids(&entries);
-    let (mut listed, mut seen) = (Listed::default(), HashSet::new());
+    let (mut listed, mut seen) = (ParsedList::default(), HashSet::new());
     for entry in &entries {
         match model(entry, key, owner) {
             Ok(model) => {
@@ -84,17 +84,19 @@ pub fn read(list: &[u8], owner: &str) -> Result<Listed, ListError> {
 fn entries(mut list: Value) -> Result<Vec<Value>, ListError> {
     let is_empty = |inside: &Value| inside.as_array().map_or_else(|| inside.is_null(), Vec::is_empty);
     // A key with entries takes precedence over an empty one: some servers send `"data": []` next to `"models"`.
-    let full = FRAMES.into_iter().find(|frame| list.get(frame).is_some_and(|inside| !is_empty(inside)));
-    let frame = full.or_else(|| FRAMES.into_iter().find(|frame| list.get(frame).is_some()));
+    let full = LIST_KEYS.into_iter().find(|frame| list.get(frame).is_some_and(|inside| !is_empty(inside)));
+    let frame = full.or_else(|| LIST_KEYS.into_iter().find(|frame| list.get(frame).is_some()));
     let framed = match frame {
-        Some(frame) if list.get(frame).is_some_and(Value::is_null) && words(&list).is_none() => return Ok(Vec::new()),
+        Some(frame) if list.get(frame).is_some_and(Value::is_null) && error_message(&list).is_none() => {
+            return Ok(Vec::new());
+        }
         Some(frame) => list.get_mut(frame).map(Value::take),
         None => None,
     };
     match framed.as_ref().unwrap_or(&list) {
         Value::Array(_) => {}
         Value::Object(keyed) if is_keyed(keyed, framed.is_some()) => {}
-        _ => return Err(words(&list).map_or_else(|| ListError::Other(kind(&list)), ListError::Refused)),
+        _ => return Err(error_message(&list).map_or_else(|| ListError::Other(kind(&list)), ListError::Refused)),
     }
     Ok(match framed.unwrap_or(list) {
         Value::Array(entries) => entries,
@@ -105,9 +107,9 @@ fn entries(mut list: Value) -> Result<Vec<Value>, ListError> {
 
 /// Returns whether the keys of an object are model ids: every value is an object, and none looks like an error.
 fn is_keyed(object: &Map<String, Value>, framed: bool) -> bool {
-    const NOT_OF_A_MODEL: [&str; 7] = ["message", "msg", "code", "status", "status_code", "status_msg", "detail"];
+    const NON_MODEL_KEYS: [&str; 7] = ["message", "msg", "code", "status", "status_code", "status_msg", "detail"];
     let describes = |entry: &Value| match entry {
-        Value::Object(entry) => !NOT_OF_A_MODEL.iter().any(|key| entry.contains_key(*key)),
+        Value::Object(entry) => !NON_MODEL_KEYS.iter().any(|key| entry.contains_key(*key)),
         _ => false,
     };
     let named = |key: &str| !["error", "errors", "detail"].contains(&key);
@@ -160,7 +162,7 @@ fn model(entry: &Value, key: &str, owner: &str) -> Result<Model, &'static str> {
 }
 
 /// Returns the provider's own error message, if there is one.
-fn words(answer: &Value) -> Option<String> {
+fn error_message(answer: &Value) -> Option<String> {
     let places = [
         "/error/message",
         "/error",
@@ -171,17 +173,17 @@ fn words(answer: &Value) -> Option<String> {
         "/base_resp/status_msg",
     ];
     let text = places.into_iter().find_map(|place| answer.pointer(place)?.as_str());
-    let text = text.map(|text| cut(text.trim())).filter(|text| !text.is_empty());
+    let text = text.map(|text| truncate(text.trim())).filter(|text| !text.is_empty());
     text.or_else(|| answer.get("error").filter(|error| !error.is_null()).map(quoted))
 }
 
 fn quoted(entry: &Value) -> String {
     let named = ["id", "name", "model"].into_iter().find_map(|key| entry.get(key)?.as_str());
-    cut(named.map_or_else(|| entry.to_string(), |name| Value::from(name).to_string()).as_str())
+    truncate(named.map_or_else(|| entry.to_string(), |name| Value::from(name).to_string()).as_str())
 }
 
 /// Returns the text without control characters, cut to [`MAX_QUOTED`] characters.
-fn cut(text: &str) -> String {
+fn truncate(text: &str) -> String {
     let mut cut: String = text.chars().filter(|char| !char.is_control()).take(MAX_QUOTED + 1).collect();
     if let Some((at, _)) = cut.char_indices().nth(MAX_QUOTED) {
         cut.truncate(at);

@@ -30,7 +30,7 @@ impl PrivateKeysConfig {
     /// # Errors
     /// Returns [`Exit::Config`] if a private key is empty, or if there are only private keys: api-server could not call
     /// this service then, nor could any other client.
-    pub fn beside(&self, auth: &AuthConfig) -> Result<ClientKeys, Exit> {
+    pub fn all_keys(&self, auth: &AuthConfig) -> Result<ClientKeys, Exit> {
         let own = || self.redact.iter().chain(&self.off);
         if own().any(|key| key.expose().trim().is_empty()) {
             return Err(Exit::Config("private_keys must not contain empty keys".to_owned()));
@@ -55,9 +55,9 @@ impl PrivateKeys {
     /// Returns how much of a request with these headers may be logged.
     #[must_use]
     pub fn bodies(&self, headers: &HeaderMap) -> Bodies {
-        if self.off.opens(headers) {
+        if self.off.contains_valid_key(headers) {
             Bodies::Off
-        } else if self.redact.opens(headers) {
+        } else if self.redact.contains_valid_key(headers) {
             Bodies::Redact
         } else {
             Bodies::Full
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn each_key_is_accepted_with_its_strictest_policy() {
         let config = config(&["r", "both"], &["o", "both"]);
-        let (all, private) = (config.beside(&auth(&["plain"])).unwrap(), PrivateKeys::new(&config));
+        let (all, private) = (config.all_keys(&auth(&["plain"])).unwrap(), PrivateKeys::new(&config));
         for (key, expected) in [
             ("Bearer plain", Bodies::Full),
             ("Bearer r", Bodies::Redact),
@@ -107,14 +107,14 @@ mod tests {
     #[test]
     fn without_keys_every_request_is_admitted_and_logged() {
         let config = config(&[], &[]);
-        assert!(config.beside(&auth(&[])).unwrap().is_empty());
+        assert!(config.all_keys(&auth(&[])).unwrap().is_empty());
         assert_eq!(PrivateKeys::new(&config).bodies(&bearer("Bearer x")), Bodies::Full);
     }
 
     #[test]
     fn empty_keys_and_private_keys_without_client_keys_are_refused() {
         for (config, auth) in [(config(&[" "], &[]), auth(&["a"])), (config(&[], &["o"]), auth(&[]))] {
-            let refused = config.beside(&auth).unwrap_err();
+            let refused = config.all_keys(&auth).unwrap_err();
             assert_eq!(refused.code(), 78);
             assert!(refused.to_string().contains("private_keys"), "{refused}");
         }

@@ -18,7 +18,7 @@ use crate::{provider::OpenAi, relay::Source};
 const MAX_LIST: usize = 8 << 20;
 
 /// Keys under which providers return the models of their list.
-const FRAMES: [&str; 3] = ["data", "models", "result"];
+const LIST_KEYS: [&str; 3] = ["data", "models", "result"];
 
 /// Maximum bytes of an error body that are searched for its message.
 const MAX_ERROR: usize = 64 << 10;
@@ -75,7 +75,7 @@ fn judged(list: Bytes) -> Result<Bytes, String> {
     let value: serde_json::Value =
         serde_json::from_slice(&list).map_err(|error| format!("its list is not JSON: {error}"))?;
     let is_full = |frame: &&str| value.get(frame).is_some_and(|inside| inside.is_array() || inside.is_object());
-    if FRAMES.iter().any(is_full) || value.is_array() {
+    if LIST_KEYS.iter().any(is_full) || value.is_array() {
         return Ok(list);
     }
     if let Some(words) = words(&list) {
@@ -84,7 +84,7 @@ fn judged(list: Bytes) -> Result<Bytes, String> {
     match &value {
         // An empty list, or an object with the models' names as keys.
         serde_json::Value::Object(fields)
-            if FRAMES.iter().any(|frame| fields.contains_key(*frame))
+            if LIST_KEYS.iter().any(|frame| fields.contains_key(*frame))
                 || (!fields.is_empty() && fields.values().all(serde_json::Value::is_object)) =>
         {
             Ok(list)

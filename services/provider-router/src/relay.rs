@@ -47,7 +47,7 @@ const MAX_EVENT: usize = 64 << 20;
 /// Maximum bytes after the end event that are read and dropped, so that the connection can be reused.
 const MAX_DRAINED: usize = 64 << 10;
 /// Maximum time for which the end of the response waits for that.
-const DRAINED_WITHIN: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Source of the bytes of a response.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ pub struct Relay {
     /// Time at which a provider that does not end its stream is given up.
     drained_by: Option<Pin<Box<Sleep>>>,
     /// Cancelled when the shutdown stops waiting for streams.
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    abort: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,9 +154,9 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Relays `prefix` and then `source`, a stream with `choices` answers. Cancelling `cut` ends the stream early.
+    /// Relays `prefix` and then `source`, a stream with `choices` answers. Cancelling `abort` ends the stream early.
     #[must_use]
-    pub fn new(prefix: Vec<Bytes>, source: Source, exchange: Exchange, choices: u32, cut: CancellationToken) -> Self {
+    pub fn new(prefix: Vec<Bytes>, source: Source, exchange: Exchange, choices: u32, abort: CancellationToken) -> Self {
         Self {
             source,
             prefix: prefix.into_iter(),
@@ -169,7 +169,7 @@ impl Relay {
             last: None,
             line_end: None,
             drained_by: None,
-            cut: Box::pin(cut.cancelled_owned()),
+            abort: Box::pin(abort.cancelled_owned()),
         }
     }
 
@@ -212,7 +212,7 @@ impl Relay {
                 Some(bytes) => Some(Ok(bytes)),
                 None => match self.source.poll_data(cx) {
                     Poll::Ready(next) => next.map(|next| next.map_err(Broken::Upstream)),
-                    Poll::Pending if self.cut.as_mut().poll(cx).is_ready() => Some(Err(Broken::ShuttingDown)),
+                    Poll::Pending if self.abort.as_mut().poll(cx).is_ready() => Some(Err(Broken::ShuttingDown)),
                     Poll::Pending => {
                         self.exchange.poll_part(cx);
                         return Poll::Pending;

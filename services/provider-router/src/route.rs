@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::{catalog::Snapshot, provider::Provider};
 
 /// Type of provider that accepts a request without a model name.
-const HAS_A_DEFAULT: &str = "qwen-proxy";
+const TYPE_WITH_DEFAULT: &str = "qwen-proxy";
 
 /// A provider to try, and the model name to send to it.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub enum NoDefault {
 /// # Errors
 /// Returns a [`RouteError`] if there are none.
 pub fn candidates(snapshot: &Snapshot, model: Option<&str>) -> Result<Vec<Candidate>, RouteError> {
-    let Some(model) = model else { return unnamed(snapshot) };
+    let Some(model) = model else { return for_default_model(snapshot) };
     if let Some((provider, name)) = model.split_once('/')
         && let Some(provider) = snapshot.provider(provider)
         && !name.is_empty()
@@ -72,24 +72,26 @@ pub fn candidates(snapshot: &Snapshot, model: Option<&str>) -> Result<Vec<Candid
         return Ok(vec![candidate(snapshot, provider, name)]);
     }
     let first = snapshot.active().filter(|active| snapshot.is_open(active) || snapshot.serves(active, model));
-    let found = named(snapshot, model, first);
+    let found = for_model(snapshot, model, first);
     if found.is_empty() { Err(RouteError::UnknownModel(model.into())) } else { Ok(found) }
 }
 
 /// Returns the active provider with its default model, followed by the other providers linked to that model.
-fn unnamed(snapshot: &Snapshot) -> Result<Vec<Candidate>, RouteError> {
+fn for_default_model(snapshot: &Snapshot) -> Result<Vec<Candidate>, RouteError> {
     let none = || snapshot.chosen().map_or(NoDefault::NoneActive, |id| NoDefault::NotEnabled(id.into()));
     let active = snapshot.active().ok_or_else(|| RouteError::MissingModel(none()))?;
     match &active.default_model {
-        Some(model) => Ok(named(snapshot, model, Some(active))),
-        None if active.row.kind == HAS_A_DEFAULT => Ok(vec![Candidate { provider: Arc::clone(active), model: None }]),
+        Some(model) => Ok(for_model(snapshot, model, Some(active))),
+        None if active.row.kind == TYPE_WITH_DEFAULT => {
+            Ok(vec![Candidate { provider: Arc::clone(active), model: None }])
+        }
         None => Err(RouteError::MissingModel(NoDefault::NotSet(active.id.clone()))),
     }
 }
 
 /// Returns `first` and the providers linked to the model; without any of these, the providers that list the model, then
 /// those without links.
-fn named(snapshot: &Snapshot, model: &str, first: Option<&Arc<Provider>>) -> Vec<Candidate> {
+fn for_model(snapshot: &Snapshot, model: &str, first: Option<&Arc<Provider>>) -> Vec<Candidate> {
     let linked = snapshot.linked(model);
     let mut found: Vec<Candidate> = Vec::with_capacity(linked.len() + 1);
     let mut add = |provider: &Arc<Provider>| {
@@ -98,7 +100,7 @@ fn named(snapshot: &Snapshot, model: &str, first: Option<&Arc<Provider>>) -> Vec
         }
     };
     if first.is_none() && linked.is_empty() {
-        snapshot.offering(model).iter().chain(snapshot.open()).for_each(&mut add);
+        snapshot.listing(model).iter().chain(snapshot.open()).for_each(&mut add);
     } else {
         first.into_iter().chain(linked.iter().map(|link| &link.provider)).for_each(&mut add);
     }

@@ -2,8 +2,8 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use signalbox_daemon::{Context, Exit, RequestSigner, admin::Control, sealing_key, variable};
-use signalbox_store::audit::{Actor, acting};
+use signalbox_daemon::{Context, Exit, RequestSigner, admin::ShutdownControl, sealing_key, variable};
+use signalbox_store::audit::{Actor, with_actor};
 use signalbox_store::{Sealer, Store, seal_stored, settings};
 use signalbox_upstream::Client;
 use tokio::{
@@ -28,7 +28,7 @@ use crate::{
 
 /// Maximum time for which shutdown waits until the database has taken the rest of the journal. The remainder is loaded
 /// at the next start.
-const LOAD_PATIENCE: Duration = Duration::from_secs(5);
+const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until shutdown.
 ///
@@ -36,7 +36,7 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 /// Returns the reason why the router cannot start, with its exit code.
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     config.limits.check()?;
-    let keys = config.private_keys.beside(&context.common.auth)?;
+    let keys = config.private_keys.all_keys(&context.common.auth)?;
     let key = sealing_key(&context.common.data_dir)?;
     let sealer = Sealer::new(&key);
     let store = Store::open(context.common.database.url.expose())
@@ -45,7 +45,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     seal_stored(&store, &sealer).await;
     let supervised_in = context.supervised.then_some(&*context.common.data_dir);
     let qwen_proxy = QwenProxy::new(supervised_in, variable)?;
-    acting(Actor::program(), cli::take_over(&store, &sealer, &config, &context.common, &qwen_proxy)).await;
+    with_actor(Actor::program(), cli::import_once(&store, &sealer, &config, &context.common, &qwen_proxy)).await;
     let policy = config.upstream.policy();
     let metrics = Arc::new(Metrics::default());
     let rows =
@@ -88,8 +88,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         client,
         journal,
         store: store.clone(),
-        control: Control::new(&context.common.data_dir, &keys),
-        doors: context.common.server.doors(),
+        control: ShutdownControl::new(&context.common.data_dir, &keys),
+        host_origin_guard: context.common.server.host_origin_guard(),
         signer: RequestSigner::new(&key),
         keys,
         private_keys: PrivateKeys::new(&config.private_keys),
@@ -99,12 +99,12 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         max_in_flight,
         in_flight: Arc::new(Semaphore::new(max_in_flight)),
         max_body: config.limits.max_body.as_usize(),
-        cut: context.shutdown.cut_token(),
+        abort_streams: context.shutdown.abort_token(),
         shutdown: context.shutdown.clone(),
         instance: context.instance.clone(),
         started: Instant::now(),
     });
-    let lists = tokio::spawn(model_lists::keep(Arc::clone(&app)));
+    let lists = tokio::spawn(model_lists::keep_updated(Arc::clone(&app)));
     let server = Server::new(app, management);
     let announce = format!("Server listening on {}", context.url());
     let service = hyper::service::service_fn(move |request| {
@@ -117,7 +117,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     watch.abort();
     lists.abort();
     level.abort();
-    loader.finish(LOAD_PATIENCE).await;
+    loader.finish(LOAD_TIMEOUT).await;
     store.close().await;
     served
 }

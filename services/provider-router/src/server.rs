@@ -3,8 +3,8 @@
 //! The accept loop (header deadline, connection limit, panic handler, drain) belongs to the daemon crate. Within a
 //! connection, each request passes through:
 //!
-//! 1. **Host and origin checks** (`doors`): the host names that are served, and the web pages that may send requests.
-//!    Preflights carry no key and are answered here.
+//! 1. **Host and origin checks** (`host_origin_guard`): the host names that are served, and the web pages that may send
+//!    requests. Preflights carry no key and are answered here.
 //! 2. **Client key**, on all routes except the health routes, which supervisors and load balancers call without a key,
 //!    and the shutdown route, which requires more than a client key. Wrong keys are counted.
 //! 3. **Chat completions**, the hot route, matched by comparing two strings: it takes hyper's request as it is, without
@@ -20,7 +20,7 @@ use std::{convert::Infallible, sync::Arc};
 use axum::Router;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use signalbox_daemon::{RequestBody, admin::SHUTDOWN_PATH, doors};
+use signalbox_daemon::{RequestBody, admin::SHUTDOWN_PATH, host_origin_guard};
 use tower::ServiceExt;
 
 use crate::{
@@ -50,17 +50,18 @@ impl Server {
     pub async fn answer(self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let path = request.uri().path();
         let managed = if path == api::CHAT_COMPLETIONS { None } else { management::api_path(request.method(), path) };
-        let doors = if managed.is_some() { self.management.doors() } else { &self.app.doors };
-        let page = doors.page(&request);
-        let mut response = match (doors.check(&request), managed) {
-            (Err(refused), _) => ApiError::Door(refused).response(),
-            (Ok(()), _) if doors::is_preflight(&request) => preflight(),
+        let host_origin_guard =
+            if managed.is_some() { self.management.host_origin_guard() } else { &self.app.host_origin_guard };
+        let cors_origin = host_origin_guard.cors_origin(&request);
+        let mut response = match (host_origin_guard.check(&request), managed) {
+            (Err(refused), _) => ApiError::HostOrigin(refused).response(),
+            (Ok(()), _) if host_origin_guard::is_preflight(&request) => preflight(),
             // Boxed to keep the futures of all other requests small.
             (Ok(()), Some(path)) => Box::pin(self.management.answer(request, &path)).await,
             (Ok(()), None) => self.admitted(request).await,
         };
-        if let Some(page) = page {
-            page.may_read(response.headers_mut());
+        if let Some(cors_origin) = cors_origin {
+            cors_origin.apply_cors(response.headers_mut());
         }
         response
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::{ClientKeys, Doors, RequestSigner, Shutdown, admin::Control};
+use signalbox_daemon::{ClientKeys, HostOriginGuard, RequestSigner, Shutdown, admin::ShutdownControl};
 use signalbox_store::Store;
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    conversation::Conversations, credentials::Logins, error_log::ErrorLog, keeping::Keeping, metrics::Metrics,
+    conversation::Conversations, credentials::Logins, error_log::ErrorLog, log_policy::LogPolicy, metrics::Metrics,
     model_cache::ModelCache, qwen::Qwen, record::Log,
 };
 
@@ -26,7 +26,7 @@ pub struct App {
     /// Cached list of models.
     pub models: ModelCache,
     /// Settings that control how much of a request is logged.
-    pub keeping: Arc<Keeping>,
+    pub log_policy: Arc<LogPolicy>,
     /// Log of direct requests.
     pub log: Log,
     /// Reports of errors.
@@ -38,17 +38,17 @@ pub struct App {
     /// Client keys.
     pub keys: ClientKeys,
     /// Check of hosts and origins.
-    pub doors: Doors,
+    pub host_origin_guard: HostOriginGuard,
     /// Maximum size of a request body in bytes.
     pub max_body: usize,
     /// Permits for requests in flight.
     pub in_flight: Arc<Semaphore>,
     /// Cancelled when streams have to end at once.
-    pub cut: CancellationToken,
+    pub abort_streams: CancellationToken,
     /// Shutdown signal.
     pub shutdown: Shutdown,
     /// Authorisation check for shutdown requests.
-    pub control: Control,
+    pub control: ShutdownControl,
     /// Verifier of requests from provider-router, which logs them itself.
     pub signer: RequestSigner,
     /// Id of this run of the service.

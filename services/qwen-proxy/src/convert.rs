@@ -1,6 +1,6 @@
 //! Conversion between OpenAI's API and chat.qwen.ai: requests to prompts, events to chunks.
 //!
-//! - [`ask`]: a validated request.
+//! - [`parsed_request`]: a validated request.
 //! - [`invalid`]: the errors of a request.
 //! - [`prompt`]: the part of it that the upstream needs: everything, only what is new, or the replayed history.
 //! - [`answer`]: the upstream's events as OpenAI chunks, or as one completion.
@@ -9,16 +9,16 @@
 //! These modules perform no I/O and read no clock.
 
 pub mod answer;
-pub mod ask;
 pub mod invalid;
 pub mod message;
+pub mod parsed_request;
 pub mod prompt;
 pub mod text_completion;
 
 pub use self::{
-    answer::{Answer, Completion},
-    ask::Ask,
+    answer::{AnswerBuilder, Completion},
     invalid::Invalid,
     message::Message,
+    parsed_request::ParsedRequest,
     prompt::Prompt,
 };

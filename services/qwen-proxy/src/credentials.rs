@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use signalbox_store::{
     Sealer, Store,
-    credentials::{self, Opened},
+    credentials::{self, DecryptedCredential},
 };
 use tokio::time::{Duration, timeout};
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Timeout of the database.
-const PATIENCE: Duration = Duration::from_secs(1);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Reason why there is no usable login.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum NoLogin {
         "the rate limit of chat.qwen.ai is exceeded; wait {} seconds and try again, or use another login",
         .0.as_secs()
     )]
-    Resting(Duration),
+    CoolingDown(Duration),
 }
 
 /// Available logins.
@@ -49,14 +49,14 @@ pub struct Logins {
     configured: Option<Configured>,
     guest: bool,
     /// Last login read from the database.
-    last: Mutex<Option<Opened>>,
+    last: Mutex<Option<DecryptedCredential>>,
 }
 
 /// Login of the configuration, and the end of its cool-down (Unix milliseconds).
 #[derive(Debug)]
 struct Configured {
     login: Login,
-    rests_until: Mutex<Option<i64>>,
+    cooldown_until: Mutex<Option<i64>>,
 }
 
 // === impl Logins ===
@@ -68,7 +68,7 @@ impl Logins {
         let is_given = !(config.token.expose().is_empty() && config.cookies.expose().is_empty());
         let configured = is_given.then(|| Configured {
             login: Login::new(Source::Configured, config.token.clone(), config.cookies.clone()),
-            rests_until: Mutex::default(),
+            cooldown_until: Mutex::default(),
         });
         Self { store, sealer, configured, guest: config.guest, last: Mutex::default() }
     }
@@ -81,7 +81,7 @@ impl Logins {
         let stored = self.stored().await;
         let refused = match stored {
             Ok(Some(opened)) if !opened.row.is_expired(now_ms / 1000) => {
-                rested(opened.row.cooldown_until, now_ms)?;
+                check_cool_down(opened.row.cooldown_until, now_ms)?;
                 let failed = opened.row.last_error.is_some();
                 return Ok(Login::new(Source::Stored { id: opened.row.id, failed }, opened.token, opened.cookies));
             }
@@ -90,7 +90,7 @@ impl Logins {
             Err(unreadable) => unreadable,
         };
         if let Some(configured) = &self.configured {
-            rested(*lock(&configured.rests_until), now_ms)?;
+            check_cool_down(*lock(&configured.cooldown_until), now_ms)?;
             return Ok(configured.login.clone());
         }
         match refused {
@@ -100,18 +100,18 @@ impl Logins {
     }
 
     /// Records that a call with this login failed. If a rate limit was exceeded, the login cools down.
-    pub async fn failed(&self, login: &Login, failure: &Failure, now_ms: i64) {
-        let rest = failure.rest().map(|rest| now_ms.saturating_add(clock::millis(rest)));
+    pub async fn record_failure(&self, login: &Login, failure: &Failure, now_ms: i64) {
+        let rest = failure.cool_down().map(|rest| now_ms.saturating_add(clock::millis(rest)));
         match (login.source, rest) {
             (Source::Stored { id, .. }, Some(until)) => {
                 self.note(credentials::cool_down(&self.store, id, until, &failure.to_string())).await;
             }
-            (Source::Stored { id, .. }, None) if failure.blames_login() => {
+            (Source::Stored { id, .. }, None) if failure.requires_new_login() => {
                 self.note(credentials::note(&self.store, id, Some(&failure.to_string()))).await;
             }
             (Source::Configured, Some(until)) => {
                 if let Some(configured) = &self.configured {
-                    *lock(&configured.rests_until) = Some(until);
+                    *lock(&configured.cooldown_until) = Some(until);
                 }
             }
             _ => {}
@@ -119,14 +119,14 @@ impl Logins {
     }
 
     /// Records that the login works, if its last use had failed.
-    pub async fn worked(&self, login: &Login) {
+    pub async fn record_success(&self, login: &Login) {
         if let Source::Stored { id, failed: true } = login.source {
             self.note(credentials::note(&self.store, id, None)).await;
         }
     }
 
-    async fn stored(&self) -> Result<Option<Opened>, NoLogin> {
-        match timeout(PATIENCE, credentials::active(&self.store, &self.sealer)).await {
+    async fn stored(&self) -> Result<Option<DecryptedCredential>, NoLogin> {
+        match timeout(DATABASE_TIMEOUT, credentials::active(&self.store, &self.sealer)).await {
             Ok(Ok(opened)) => {
                 lock(&self.last).clone_from(&opened);
                 Ok(opened)
@@ -137,7 +137,7 @@ impl Logins {
                 Ok(lock(&self.last).clone())
             }
             Err(_) => {
-                tracing::warn!("cannot read the login within {PATIENCE:?}, using the last known one");
+                tracing::warn!("cannot read the login within {DATABASE_TIMEOUT:?}, using the last known one");
                 Ok(lock(&self.last).clone())
             }
         }
@@ -145,17 +145,17 @@ impl Logins {
 
     /// Waits for the update of a login's state. Errors are only logged.
     async fn note(&self, note: impl Future<Output = Result<(), signalbox_store::Error>>) {
-        if let Ok(Err(error)) = timeout(PATIENCE, note).await {
+        if let Ok(Err(error)) = timeout(DATABASE_TIMEOUT, note).await {
             tracing::warn!("cannot store the state of the login: {error}");
         }
     }
 }
 
 /// Returns an error while the login is cooling down.
-fn rested(until: Option<i64>, now_ms: i64) -> Result<(), NoLogin> {
+fn check_cool_down(until: Option<i64>, now_ms: i64) -> Result<(), NoLogin> {
     match until.map(|until| until.saturating_sub(now_ms)) {
         // Round up to whole seconds, so that a retry is not too early.
-        Some(left) if left > 0 => Err(NoLogin::Resting(Duration::from_secs(left.unsigned_abs().div_ceil(1000)))),
+        Some(left) if left > 0 => Err(NoLogin::CoolingDown(Duration::from_secs(left.unsigned_abs().div_ceil(1000)))),
         _ => Ok(()),
     }
 }

@@ -12,26 +12,27 @@ use tokio::time::{Duration, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    api::error::{ApiError, Asked},
+    api::error::{ApiError, ReportedRequest},
     clock,
-    keeping::Keeping,
+    log_policy::LogPolicy,
 };
 
 /// Maximum time a report waits for the database.
-const PATIENCE: Duration = Duration::from_secs(5);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum characters of a request body in a report.
-const KEPT: usize = 1000;
+const MAX_BODY_CHARS: usize = 1000;
 
 /// Parts of key names whose values are masked.
-const SECRET: [&str; 8] = ["password", "token", "api_key", "apikey", "secret", "authorization", "auth", "cookie"];
+const SECRET_KEY_PARTS: [&str; 8] =
+    ["password", "token", "api_key", "apikey", "secret", "authorization", "auth", "cookie"];
 
 /// Writer of error reports in background tasks.
 #[derive(Clone, Debug)]
 pub struct ErrorLog {
     store: Store,
     tasks: TaskTracker,
-    keeping: Arc<Keeping>,
+    log_policy: Arc<LogPolicy>,
 }
 
 // === impl ErrorLog ===
@@ -39,13 +40,13 @@ pub struct ErrorLog {
 impl ErrorLog {
     /// Creates a log in this database; its writes run as `tasks`.
     #[must_use]
-    pub const fn new(store: Store, tasks: TaskTracker, keeping: Arc<Keeping>) -> Self {
-        Self { store, tasks, keeping }
+    pub const fn new(store: Store, tasks: TaskTracker, log_policy: Arc<LogPolicy>) -> Self {
+        Self { store, tasks, log_policy }
     }
 
     /// Reports an error and returns the response body, which contains the id of the report.
     #[must_use]
-    pub fn report(&self, error: &ApiError, asked: &Asked) -> String {
+    pub fn report(&self, error: &ApiError, reported_request: &ReportedRequest) -> String {
         let error_id = id::request_id().to_string();
         let body = error.body(Some(&error_id));
         self.put(NewReport {
@@ -54,10 +55,10 @@ impl ErrorLog {
             error_type: error.class(),
             error_code: Some(error.code().to_owned()),
             error_message: error.to_string(),
-            endpoint: Some(asked.path.clone()),
-            method: Some(asked.method.clone()),
-            user_agent: asked.user_agent.clone(),
-            request_payload: redacted(&asked.body).filter(|_| self.keeping.now().requests),
+            endpoint: Some(reported_request.path.clone()),
+            method: Some(reported_request.method.clone()),
+            user_agent: reported_request.user_agent.clone(),
+            request_payload: redacted(&reported_request.body).filter(|_| self.log_policy.now().requests),
             severity: error.severity(),
         });
         body
@@ -73,11 +74,11 @@ impl ErrorLog {
         );
         let store = self.store.clone();
         self.tasks.spawn(async move {
-            match timeout(PATIENCE, errors::put(&store, &[report])).await {
+            match timeout(DATABASE_TIMEOUT, errors::put(&store, &[report])).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!("cannot store the error: {error}"),
                 Err(_) => {
-                    tracing::warn!("cannot store the error: the database did not respond within {PATIENCE:?}")
+                    tracing::warn!("cannot store the error: the database did not respond within {DATABASE_TIMEOUT:?}")
                 }
             }
         });
@@ -89,7 +90,7 @@ impl ErrorLog {
 pub fn redacted(body: &[u8]) -> Option<String> {
     let mut body: Value = serde_json::from_slice(body).ok()?;
     redact(&mut body);
-    Some(body.to_string().chars().take(KEPT).collect())
+    Some(body.to_string().chars().take(MAX_BODY_CHARS).collect())
 }
 
 fn redact(value: &mut Value) {
@@ -98,7 +99,7 @@ fn redact(value: &mut Value) {
             for (key, value) in fields {
                 let key = key.to_ascii_lowercase();
                 // A number under such a key is a limit (`max_tokens`), never a secret.
-                if SECRET.iter().any(|word| key.contains(word)) && !value.is_number() {
+                if SECRET_KEY_PARTS.iter().any(|word| key.contains(word)) && !value.is_number() {
                     *value = MASK.into();
                 } else {
                     redact(value);
@@ -126,6 +127,6 @@ mod tests {
     fn bodies_that_are_not_json_are_dropped_and_others_truncated() {
         assert_eq!(redacted(b"canary"), None);
         let long = format!(r#"{{"a":"{}"}}"#, "\u{e9}".repeat(5000));
-        assert_eq!(redacted(long.as_bytes()).unwrap().chars().count(), KEPT);
+        assert_eq!(redacted(long.as_bytes()).unwrap().chars().count(), MAX_BODY_CHARS);
     }
 }

@@ -87,7 +87,7 @@ async fn pasted(shutdown: &Shutdown) -> Result<Login, Exit> {
 
 #[cfg(unix)]
 async fn browsed(args: &Args, site: &str, common: &Common, shutdown: &Shutdown) -> Result<Login, Exit> {
-    use self::browser::{Browser, Plan, Profile};
+    use self::browser::{Browser, BrowserOptions, Profile};
 
     let url = args.url.as_deref().filter(|url| !url.is_empty()).unwrap_or(site);
     let host = host(url)?;
@@ -104,9 +104,10 @@ async fn browsed(args: &Args, site: &str, common: &Common, shutdown: &Shutdown) 
                 .to_owned(),
         ));
     }
-    let plan = Plan { program: &program, url, headless: args.headless };
+    let options = BrowserOptions { program: &program, url, headless: args.headless };
     let profile = Profile::create(&common.data_dir).map_err(|failure| Exit::CannotOpen(failure.to_string()))?;
-    let mut browser = Browser::start(&plan, profile).await.map_err(|failure| Exit::CannotOpen(failure.to_string()))?;
+    let mut browser =
+        Browser::start(&options, profile).await.map_err(|failure| Exit::CannotOpen(failure.to_string()))?;
     let login = async {
         say(&format!("Log in at {host} in the window that opens. Ctrl-C cancels."))?;
         tokio::select! {

@@ -5,7 +5,7 @@ use std::{io::Write as _, process::ExitCode};
 use clap::{Parser, Subcommand};
 use qwen_proxy::{Config, DEFAULTS, config, login, run};
 use signalbox_daemon::{CommonArgs, Spec, parse_args, run_command, user_name, variable};
-use signalbox_store::audit::{Actor, acting};
+use signalbox_store::audit::{Actor, with_actor};
 
 #[global_allocator]
 static ALLOCATOR: signalbox_daemon::Allocator = signalbox_daemon::ALLOCATOR;
@@ -54,12 +54,12 @@ fn main() -> ExitCode {
         Some(Command::Login(args_of_login)) => {
             run_command(spec, args.common, overlay, async |config: Config, common, shutdown| {
                 let work = login::login(args_of_login, config.upstream.base_url(), common, shutdown);
-                acting(Actor::command_line(&user_name()), work).await
+                with_actor(Actor::command_line(&user_name()), work).await
             })
         }
         Some(Command::Credentials(command)) => {
             run_command(spec, args.common, overlay, |_: Config, common, shutdown| {
-                acting(Actor::command_line(&user_name()), login::stored(command, common, shutdown))
+                with_actor(Actor::command_line(&user_name()), login::stored(command, common, shutdown))
             })
         }
     }

@@ -61,14 +61,14 @@ impl ModelCache {
         };
         match (fetched, &*last) {
             (Ok(models), _) => {
-                logins.worked(&login).await;
+                logins.record_success(&login).await;
                 let models = Arc::new(models);
                 *last = Some((Instant::now(), Arc::clone(&models)));
                 Ok(models)
             }
             (Err(failure), stale) => {
                 metrics.failed(failure.code());
-                logins.failed(&login, &failure, clock::unix_ms()).await;
+                logins.record_failure(&login, &failure, clock::unix_ms()).await;
                 match stale {
                     Some((_, models)) => {
                         tracing::warn!("cannot update the list of models, serving the previous one: {failure}");

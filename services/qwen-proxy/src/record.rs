@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc};
 use signalbox_core::{openai::Usage, schema::RequestStatus};
 use signalbox_store::{
     Class, Store,
-    exchanges::{self, Begun, Ended, Exchange, SessionRef, Source},
+    exchanges::{self, Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -16,23 +16,23 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{clock, convert::Ask, keeping::Kept, metrics::Metrics};
+use crate::{clock, convert::ParsedRequest, log_policy::LoggedTexts, metrics::Metrics};
 
 /// Maximum time the end of an answer waits for its log entry.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LOG_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum number of requests waiting for the database.
-const QUEUE: usize = 4096;
+const QUEUE_CAPACITY: usize = 4096;
 
 /// Maximum number of requests per write.
-const BATCH: usize = 64;
+const MAX_BATCH: usize = 64;
 
-/// Initial delay before a batch is retried; it doubles with each retry, up to `LONGEST_PAUSE`.
-const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Initial delay before a batch is retried; it doubles with each retry, up to `MAX_RETRY_DELAY`.
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(250);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// Maximum characters of the first message in the list of sessions.
-const SHOWN: usize = 4096;
+const MAX_PREVIEW_CHARS: usize = 4096;
 
 /// Sender of log entries. The writer ends when all clones are dropped and every entry is written.
 #[derive(Clone, Debug)]
@@ -46,8 +46,8 @@ type Entry = (Exchange, oneshot::Sender<()>);
 
 /// A request in progress that will be logged.
 #[derive(Debug)]
-pub struct Record {
-    begun: Begun,
+pub struct LogRecord {
+    begun: ExchangeStart,
     arrived: Instant,
     first_byte: Option<Duration>,
     upstream_request: Option<String>,
@@ -93,7 +93,7 @@ impl Default for Outcome {
 impl Log {
     /// Creates a log in this database, and the future that writes it.
     pub fn new(store: Store, metrics: Arc<Metrics>) -> (Self, impl Future<Output = ()>) {
-        let (queue, entries) = mpsc::channel(QUEUE);
+        let (queue, entries) = mpsc::channel(QUEUE_CAPACITY);
         (Self { queue, metrics: Arc::clone(&metrics) }, write(store, entries, metrics))
     }
 
@@ -101,17 +101,17 @@ impl Log {
         let (done, written) = oneshot::channel();
         if self.queue.try_send((exchange, done)).is_err() {
             self.metrics.unlogged(1);
-            tracing::error!("a request was not logged: {QUEUE} others are waiting for the database");
+            tracing::error!("a request was not logged: {QUEUE_CAPACITY} others are waiting for the database");
             return;
         }
         // On a timeout the entry stays in the queue and is written later.
-        let _ = timeout(PATIENCE, written).await;
+        let _ = timeout(LOG_TIMEOUT, written).await;
     }
 }
 
 async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Metrics>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while entries.recv_many(&mut batch, BATCH).await > 0 {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    while entries.recv_many(&mut batch, MAX_BATCH).await > 0 {
         let (exchanges, waiting): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         // Retry one by one, so that an invalid entry does not affect the others.
         if record(&store, &exchanges).await.is_err() {
@@ -132,7 +132,7 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Me
 /// Writes requests, retrying as long as the database is unavailable, full or damaged; the entries behind them wait in
 /// the bounded queue. Fails only if one of them can never be written.
 async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), signalbox_store::Error> {
-    let mut pause = PAUSE;
+    let mut pause = FIRST_RETRY_DELAY;
     loop {
         match exchanges::record(store, exchanges).await {
             Err(error) if error.class() != Class::Row => {
@@ -141,25 +141,25 @@ async fn record(store: &Store, exchanges: &[Exchange]) -> Result<(), signalbox_s
             written => return written,
         }
         sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_RETRY_DELAY);
     }
 }
 
-// === impl Record ===
+// === impl LogRecord ===
 
-impl Record {
+impl LogRecord {
     /// Creates the record of a request that has just arrived on `path` with this body.
     #[must_use]
-    pub fn new(id: Uuid, path: &str, body: &[u8], ask: &Ask) -> Self {
-        let begun = Begun {
+    pub fn new(id: Uuid, path: &str, body: &[u8], parsed: &ParsedRequest) -> Self {
+        let begun = ExchangeStart {
             request_id: id.to_string(),
             received_at: clock::unix_ms(),
             method: "POST".to_owned(),
             path: path.to_owned(),
-            model: ask.model.clone(),
-            stream: ask.stream,
+            model: parsed.model.clone(),
+            stream: parsed.stream,
             request_body: String::from_utf8_lossy(body).into(),
-            first_user_message: ask.first_user_text().chars().take(SHOWN).collect(),
+            first_user_message: parsed.first_user_text().chars().take(MAX_PREVIEW_CHARS).collect(),
             session: SessionRef::Opens,
             base: None,
             source: Source::QwenProxy,
@@ -168,7 +168,7 @@ impl Record {
     }
 
     /// Records the session and the upstream request, when the site begins to answer.
-    pub fn begins(&mut self, session_id: &str, sent: &[u8]) {
+    pub fn started(&mut self, session_id: &str, sent: &[u8]) {
         self.begun.session = SessionRef::Named(session_id.to_owned());
         self.upstream_request = Some(String::from_utf8_lossy(sent).into_owned());
     }
@@ -178,10 +178,10 @@ impl Record {
         self.first_byte.get_or_insert_with(|| self.arrived.elapsed());
     }
 
-    /// Passes the entry, without the texts that must not be logged, to the writer, and waits up to `PATIENCE` until
+    /// Passes the entry, without the texts that must not be logged, to the writer, and waits up to `LOG_TIMEOUT` until
     /// it is written.
-    pub async fn end(self, log: &Log, kept: Kept, outcome: Outcome) {
-        let ended = Ended {
+    pub async fn end(self, log: &Log, kept: LoggedTexts, outcome: Outcome) {
+        let ended = ExchangeEnd {
             status: outcome.status,
             ended_at: clock::unix_ms(),
             provider_id: None,
@@ -209,9 +209,9 @@ mod tests {
 
     use super::*;
 
-    fn record(id: u128) -> Record {
+    fn record(id: u128) -> LogRecord {
         let body = br#"{"messages":[{"role":"user","content":"hi"}]}"#;
-        Record::new(Uuid::from_u128(id), "/v1/chat/completions", body, &Ask::parse(body).unwrap())
+        LogRecord::new(Uuid::from_u128(id), "/v1/chat/completions", body, &ParsedRequest::parse(body).unwrap())
     }
 
     #[tokio::test]
@@ -220,10 +220,10 @@ mod tests {
         let (log, writer) = Log::new(store.clone(), Arc::default());
         let waiting = async move {
             let mut last = record(1);
-            last.begins("session", b"{}");
+            last.started("session", b"{}");
             tokio::join!(
-                last.end(&log, Kept::ALL, Outcome::default()),
-                record(2).end(&log, Kept::ALL, Outcome::default())
+                last.end(&log, LoggedTexts::ALL, Outcome::default()),
+                record(2).end(&log, LoggedTexts::ALL, Outcome::default())
             );
         };
         tokio::join!(waiting, writer);
@@ -241,13 +241,13 @@ mod tests {
         let metrics = Arc::<Metrics>::default();
         let (log, _writer) = Log::new(store, Arc::clone(&metrics));
         let started = Instant::now();
-        record(1).end(&log, Kept::ALL, Outcome::default()).await;
-        assert!(started.elapsed() >= PATIENCE);
-        for _ in 1..QUEUE {
+        record(1).end(&log, LoggedTexts::ALL, Outcome::default()).await;
+        assert!(started.elapsed() >= LOG_TIMEOUT);
+        for _ in 1..QUEUE_CAPACITY {
             let (done, _) = oneshot::channel();
             log.queue.try_send((Exchange { begun: record(2).begun, ended: None }, done)).unwrap();
         }
-        record(3).end(&log, Kept::ALL, Outcome::default()).await;
+        record(3).end(&log, LoggedTexts::ALL, Outcome::default()).await;
         assert!(metrics.text(None, None).contains("requests_not_logged_total 1"));
     }
 }

@@ -14,25 +14,25 @@ use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::error::{ApiError, Asked},
+    answer_stream::{AnswerChunk, AnswerStream},
+    api::error::{ApiError, ReportedRequest},
     app::App,
     convert::text_completion::TextCompletion,
     error_log::ErrorLog,
-    exchange::{Exchange, Step},
     metrics::Streaming,
     qwen::Failure,
 };
 
 /// API used by the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum ApiFormat {
     /// `/v1/chat/completions`.
     Chat,
     /// `/v1/completions`.
     Text,
 }
 
-impl Form {
+impl ApiFormat {
     /// Returns the name of the API in logs and traces.
     pub const fn surface(self) -> &'static str {
         match self {
@@ -46,18 +46,18 @@ impl Form {
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 struct Relay {
-    exchange: Exchange,
-    form: Form,
+    answer_stream: AnswerStream,
+    form: ApiFormat,
     phase: Phase,
-    asked: Asked,
+    reported_request: ReportedRequest,
     errors: ErrorLog,
-    cut: CancellationToken,
+    abort: CancellationToken,
     _streaming: Streaming,
 }
 
 enum Phase {
     /// The first step, received before the response was started.
-    Begun(Box<Step>),
+    Begun(Box<AnswerChunk>),
     /// More data may follow.
     Passing,
     /// The error event has been passed to hyper; the connection is to be aborted next.
@@ -66,16 +66,22 @@ enum Phase {
     Over,
 }
 
-/// Returns the response body for `exchange`, whose first step is `begun`. It is cut when the shutdown reaches that
-/// stage. `asked` describes the request for an error report.
-pub fn body(app: &App, exchange: Exchange, begun: Step, form: Form, asked: Asked) -> Body {
+/// Returns the response body for `answer_stream`, whose first step is `begun`. It is cut when the shutdown reaches that
+/// stage. `reported_request` describes the request for an error report.
+pub fn body(
+    app: &App,
+    answer_stream: AnswerStream,
+    begun: AnswerChunk,
+    form: ApiFormat,
+    reported_request: ReportedRequest,
+) -> Body {
     let relay = Relay {
-        exchange,
+        answer_stream,
         form,
         phase: Phase::Begun(Box::new(begun)),
-        asked,
+        reported_request,
         errors: app.errors.clone(),
-        cut: app.cut.clone(),
+        abort: app.abort_streams.clone(),
         _streaming: app.metrics.streaming(),
     };
     Body::from_stream(stream::unfold(relay, |mut relay| async move {
@@ -98,18 +104,18 @@ impl Relay {
                 return Some(Err("the stream ended early".into()));
             }
             Phase::Passing => {
-                let cut = self.cut.clone();
+                let abort = self.abort.clone();
                 let next = tokio::select! {
                     biased;
-                    () = cut.cancelled() => None,
-                    next = self.exchange.next() => Some(next),
+                    () = abort.cancelled() => None,
+                    next = self.answer_stream.next() => Some(next),
                 };
                 match next {
                     Some(Ok(step)) => step,
                     Some(Err(failure)) => return Some(Ok(self.broken(&ApiError::Stream(failure)))),
                     None => {
                         let failure = Failure::BrokenOff("the service is shutting down".to_owned());
-                        self.exchange.break_off(&failure).await;
+                        self.answer_stream.abort_with(&failure).await;
                         return Some(Ok(self.broken(&ApiError::ShuttingDown)));
                     }
                 }
@@ -132,8 +138,8 @@ impl Relay {
 
     fn write(&self, chunk: Chunk, text: &mut String) {
         match self.form {
-            Form::Chat => event(&chunk, text),
-            Form::Text => {
+            ApiFormat::Chat => event(&chunk, text),
+            ApiFormat::Text => {
                 if let Some(chunk) = TextCompletion::from_chunk(chunk) {
                     event(&chunk, text);
                 }
@@ -145,7 +151,7 @@ impl Relay {
     fn broken(&mut self, error: &ApiError) -> Bytes {
         let is_reported = matches!(error, ApiError::Stream(failure) if failure.is_reported());
         self.phase = if is_reported { Phase::Over } else { Phase::Breaking };
-        format!("data: {}\n\n", self.errors.report(error, &self.asked)).into()
+        format!("data: {}\n\n", self.errors.report(error, &self.reported_request)).into()
     }
 }
 

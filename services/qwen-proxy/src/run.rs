@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::Request;
-use signalbox_daemon::{ClientKeys, Context, Exit, RequestBody, RequestSigner, admin::Control, sealing_key};
+use signalbox_daemon::{ClientKeys, Context, Exit, RequestBody, RequestSigner, admin::ShutdownControl, sealing_key};
 use signalbox_store::{Sealer, Store, errors, qwen_turns, settings};
 use signalbox_upstream::{Client, ClientConfig, EnvironmentProxies};
 use tokio::{
@@ -21,7 +21,7 @@ use crate::{
     conversation::Conversations,
     credentials::Logins,
     error_log::ErrorLog,
-    keeping::{self, Keeping},
+    log_policy::{self, LogPolicy},
     metrics::Metrics,
     model_cache::ModelCache,
     qwen::Qwen,
@@ -29,13 +29,13 @@ use crate::{
 };
 
 /// Maximum time to wait at shutdown for log entries and reports to be written.
-const PATIENCE: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum rows deleted per statement.
-const BATCH: i64 = 500;
+const DELETE_BATCH: i64 = 500;
 
 /// Retention of error reports in milliseconds: 30 days.
-const REPORTS_KEPT_MS: i64 = 30 * 24 * 3_600_000;
+const REPORT_RETENTION_MS: i64 = 30 * 24 * 3_600_000;
 
 /// Runs the service until shutdown.
 ///
@@ -54,7 +54,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let counted = Arc::clone(&metrics);
     let tasks = TaskTracker::new();
     let qwen = Arc::new(Qwen::new(client, access, Arc::clone(&metrics)));
-    let keeping = Arc::new(Keeping::of(&store).await);
+    let log_policy = Arc::new(LogPolicy::of(&store).await);
     let (log, writer) = Log::new(store.clone(), Arc::clone(&metrics));
     let writer = tokio::spawn(writer);
     let keys = ClientKeys::new(&context.common.auth);
@@ -63,32 +63,32 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         logins: Logins::new(store.clone(), Sealer::new(&key), &config.login),
         conversations: Conversations::new(store.clone(), Arc::clone(&qwen), config.sessions.idle_timeout.get()),
         models: ModelCache::new(config.upstream.models_cache.get()),
-        errors: ErrorLog::new(store.clone(), tasks.clone(), Arc::clone(&keeping)),
-        keeping: Arc::clone(&keeping),
+        errors: ErrorLog::new(store.clone(), tasks.clone(), Arc::clone(&log_policy)),
+        log_policy: Arc::clone(&log_policy),
         qwen,
         metrics,
         tasks: tasks.clone(),
-        control: Control::new(&context.common.data_dir, &keys),
+        control: ShutdownControl::new(&context.common.data_dir, &keys),
         signer: RequestSigner::new(&key),
         keys,
-        doors: context.common.server.doors(),
+        host_origin_guard: context.common.server.host_origin_guard(),
         max_body: config.api.max_body.as_usize(),
         in_flight: Arc::new(Semaphore::new(config.api.max_in_flight.min(Semaphore::MAX_PERMITS))),
-        cut: context.shutdown.cut_token(),
+        abort_streams: context.shutdown.abort_token(),
         shutdown: context.shutdown.clone(),
         instance: context.instance.clone(),
         started: Instant::now(),
         store: store.clone(),
     });
-    let forgetting = tokio::spawn(forget(store.clone(), counted, config.sessions.cleanup_interval.get()));
+    let forgetting = tokio::spawn(delete_expired(store.clone(), counted, config.sessions.cleanup_interval.get()));
 
     let hot = tokio::spawn({
         let (store, log, configured) = (store.clone(), context.log.clone(), context.common.log.level);
         async move {
-            let [requests, responses] = keeping::KEYS;
+            let [requests, responses] = log_policy::KEYS;
             let changed = |[level, requests, responses]: [Option<&str>; 3]| {
                 log.set_named(level, configured);
-                keeping.set([requests, responses]);
+                log_policy.set([requests, responses]);
             };
             settings::watch(&store, ["logging.level", requests, responses], changed).await;
         }
@@ -106,7 +106,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     tasks.close();
     // The log's writer ends when the last sender is dropped.
     let written = async { tokio::join!(tasks.wait(), writer) };
-    if timeout(PATIENCE, written).await.is_err() {
+    if timeout(FLUSH_TIMEOUT, written).await.is_err() {
         tracing::warn!("some log entries could not be written before the shutdown");
     }
     store.close().await;
@@ -114,7 +114,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
 }
 
 /// Periodically deletes expired conversations and old reports. Logged requests and responses are kept.
-async fn forget(store: Store, metrics: Arc<Metrics>, every: Duration) {
+async fn delete_expired(store: Store, metrics: Arc<Metrics>, every: Duration) {
     let mut ticks = interval(every.max(Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -122,13 +122,13 @@ async fn forget(store: Store, metrics: Arc<Metrics>, every: Duration) {
         let now = clock::unix_ms();
         let forgotten = async {
             loop {
-                let forgotten = qwen_turns::forget_expired(&store, now, BATCH).await?;
+                let forgotten = qwen_turns::delete_expired(&store, now, DELETE_BATCH).await?;
                 metrics.forgotten(forgotten);
                 if forgotten == 0 {
                     break;
                 }
             }
-            while errors::delete_before(&store, now.saturating_sub(REPORTS_KEPT_MS), BATCH).await? > 0 {}
+            while errors::delete_before(&store, now.saturating_sub(REPORT_RETENTION_MS), DELETE_BATCH).await? > 0 {}
             Ok::<_, signalbox_store::Error>(())
         };
         if let Err(error) = forgotten.await {

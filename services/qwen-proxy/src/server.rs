@@ -26,7 +26,7 @@ use signalbox_daemon::admin::SHUTDOWN_PATH;
 use tokio::time::Instant;
 
 use crate::{
-    api::error::{ApiError, Asked, Refusal},
+    api::error::{ApiError, PendingError, ReportedRequest},
     app::App,
 };
 
@@ -35,7 +35,7 @@ pub(crate) async fn stack(State(app): State<Arc<App>>, request: Request, next: N
     let arrived = Instant::now();
     let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
-    let page = app.doors.page(&request);
+    let cors_origin = app.host_origin_guard.cors_origin(&request);
     let mut response = if let Some(error) = app.refusal(&request) {
         // Not reported, so that unauthorised clients cannot fill the table of errors.
         let body = error.body(None);
@@ -44,12 +44,12 @@ pub(crate) async fn stack(State(app): State<Arc<App>>, request: Request, next: N
         StatusCode::OK.into_response()
     } else {
         let (head, body) = request.into_parts();
-        let asked = Asked::of(&head, Bytes::new());
+        let reported_request = ReportedRequest::of(&head, Bytes::new());
         let response = next.run(Request::from_parts(head, body)).await;
-        reported(&app, asked, response)
+        reported(&app, reported_request, response)
     };
-    if let Some(page) = page {
-        page.may_read(response.headers_mut());
+    if let Some(cors_origin) = cors_origin {
+        cors_origin.apply_cors(response.headers_mut());
     }
     app.metrics.answered(method.as_str(), &path, response.status().as_u16(), arrived.elapsed());
     response
@@ -58,7 +58,7 @@ pub(crate) async fn stack(State(app): State<Arc<App>>, request: Request, next: N
 impl App {
     /// Returns the reason why a request is refused, if any.
     fn refusal(&self, request: &Request) -> Option<ApiError> {
-        if let Err(refused) = self.doors.check(request) {
+        if let Err(refused) = self.host_origin_guard.check(request) {
             return Some(refused.into());
         }
         let path = request.uri().path();
@@ -69,10 +69,12 @@ impl App {
 }
 
 /// Reports an error and adds the body of its response.
-fn reported(app: &App, asked: Asked, mut response: Response) -> Response {
-    let Some(Refusal { error, body }) = response.extensions_mut().remove::<Refusal>() else { return response };
+fn reported(app: &App, reported_request: ReportedRequest, mut response: Response) -> Response {
+    let Some(PendingError { error, body }) = response.extensions_mut().remove::<PendingError>() else {
+        return response;
+    };
     let report = match error.is_reported() {
-        true => app.errors.report(&error, &Asked { body, ..asked }),
+        true => app.errors.report(&error, &ReportedRequest { body, ..reported_request }),
         false => error.body(None),
     };
     response.map(|_| Body::from(report))

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 pub use self::{
     call::Call,
-    scan::{Piece, Scanner},
+    scan::{Scanner, Segment},
     tool::{Tool, ToolError},
 };
 

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::http::Request;
 
 /// Maximum number of calls kept; the oldest are dropped.
-pub const KEPT: usize = 4096;
+pub const MAX_KEPT_CALLS: usize = 4096;
 /// Maximum total size of the kept bodies in bytes; the oldest calls are dropped first.
 pub const KEPT_BYTES: usize = 256 << 20;
 
@@ -113,7 +113,7 @@ impl CallLog {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.bytes += entry.request.body.len();
             kept.entries.push_back(Arc::clone(&entry));
-            while kept.entries.len() > KEPT || (kept.bytes > KEPT_BYTES && kept.entries.len() > 1) {
+            while kept.entries.len() > MAX_KEPT_CALLS || (kept.bytes > KEPT_BYTES && kept.entries.len() > 1) {
                 let oldest = kept.entries.pop_front().map_or(0, |oldest| oldest.request.body.len());
                 kept.bytes -= oldest;
             }

@@ -69,8 +69,8 @@ impl FakeProvider {
         self.script(MODELS_PATH, script)
     }
 
-    /// Returns the newest calls, oldest first (see [`crate::calls::KEPT`]), without those of the list of models, which
-    /// routers request at times of their own.
+    /// Returns the newest calls, oldest first (see [`crate::calls::MAX_KEPT_CALLS`]), without those of the list of
+    /// models, which routers request at times of their own.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.shared.calls.calls().into_iter().filter(|call| call.model != MODELS_PATH).collect()

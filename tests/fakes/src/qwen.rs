@@ -223,7 +223,7 @@ impl FakeQwen {
         self.site.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns the newest calls, oldest first (see [`crate::calls::KEPT`]).
+    /// Returns the newest calls, oldest first (see [`crate::calls::MAX_KEPT_CALLS`]).
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.site.shared.calls.calls()

@@ -153,7 +153,7 @@ impl Log {
             stream: true,
             session: None,
         };
-        let kept = Settings::default().kept(self.journal.bodies());
+        let kept = Settings::default().body_policy(self.journal.bodies());
         let context = RequestContext::new(AccessLog::Errors);
         let entry = self.journal.begin(context.id(), &begin, &kept.request.of_request(body))?;
         let permit = Arc::clone(&self.permits).try_acquire_owned()?;

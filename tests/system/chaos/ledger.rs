@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 use signalbox_core::schema::{RequestStatus, Response};
-use signalbox_fakes::{FakeProvider, calls::KEPT};
+use signalbox_fakes::{FakeProvider, calls::MAX_KEPT_CALLS};
 
 use super::client::{Gist, STALLED, Seen, hash};
 use crate::lone_router::LoneRouter;
@@ -28,7 +28,7 @@ impl Ledger {
         let known = self.called.len();
         let calls = fake.calls().into_iter().filter(|call| call.method == "POST");
         self.called.extend(calls.map(|call| (call.header("x-request-id").unwrap().to_owned(), call.model)));
-        assert!(self.called.len() - known < KEPT, "the fake has dropped calls");
+        assert!(self.called.len() - known < MAX_KEPT_CALLS, "the fake has dropped calls");
     }
 
     /// Compares with the log, in which nothing may be missing, different, duplicated or unfinished.

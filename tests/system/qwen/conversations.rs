@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::{LoneQwen, Talk};
 
-const AT_ONCE: usize = 50;
+const CONCURRENCY: usize = 50;
 
 async fn five_turns(mut lone: LoneQwen) {
     let mut talk = Talk::default();
@@ -68,14 +68,14 @@ async fn keeps(client: Client, first: &str, secret: usize) {
 async fn conversations_with_equal_beginnings_are_never_mixed() {
     let lone = LoneQwen::start().await;
     let mut talks = JoinSet::new();
-    for secret in 0..AT_ONCE {
+    for secret in 0..CONCURRENCY {
         // The answers differ, as those of a model do.
         talks.spawn(keeps(lone.client(), "draw", secret));
     }
     talks.join_all().await;
     // More chats are correct, too: if a busy database has not recorded a turn in time, its history is sent to a new
     // chat.
-    assert!(lone.asked(Endpoint::NewChat) >= AT_ONCE);
+    assert!(lone.asked(Endpoint::NewChat) >= CONCURRENCY);
     lone.is_content();
 }
 
@@ -83,7 +83,7 @@ async fn conversations_with_equal_beginnings_are_never_mixed() {
 async fn conversations_with_equal_first_answers_are_never_mixed() {
     let lone = LoneQwen::start().await;
     let mut talks = JoinSet::new();
-    for secret in 0..AT_ONCE {
+    for secret in 0..CONCURRENCY {
         talks.spawn(keeps(lone.client(), "say hello", secret));
     }
     talks.join_all().await;

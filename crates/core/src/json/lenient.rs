@@ -58,7 +58,7 @@ fn write(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
             })?;
             out.push_str(if out.len() == start { "[]" } else { "]" });
         }
-        b'"' => write_string(reader.pass_string()?.raw, out),
+        b'"' => write_string(reader.consume_string()?.raw, out),
         _ => {
             let raw = reader.raw()?;
             out.push_str(if not_finite(raw).is_some() { "null" } else { std::str::from_utf8(raw).ok()? });
@@ -92,7 +92,7 @@ impl Reader<'_> {
         loop {
             match self.peek()? {
                 b'"' => {
-                    self.pass_string()?;
+                    self.consume_string()?;
                     continue;
                 }
                 b'{' | b'[' => open += 1,

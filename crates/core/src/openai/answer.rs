@@ -2,18 +2,18 @@
 //!
 //! Folding runs after the exchange, not on the traffic path: the relay keeps the bytes, and the loader of the journal
 //! folds them. Everything the client received is kept, even if it is not understood: fields with unknown names are
-//! merged by the rules of [`grown`], and events that could not be read completely are stored verbatim in the list
+//! merged by the rules of [`accumulator`], and events that could not be read completely are stored verbatim in the list
 //! `unread_events` of the answer.
 
+mod accumulator;
 mod calls;
-mod grown;
 mod valid;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use accumulator::{Fields, append_field, replace, write_fields, write_text};
 use bytes::Bytes;
 use calls::{Call, Calls};
-use grown::{Fields, grow, replace, write_fields, write_text};
 use valid::valid;
 
 use super::Usage;
@@ -24,7 +24,7 @@ use crate::sse::{Frame, Splitter};
 
 /// The parts of an answer that the log stores.
 #[derive(Clone, Debug, Default)]
-pub struct Answer {
+pub struct FoldedAnswer {
     /// The provider's id of the answer; empty if it sent none.
     pub id: String,
     /// The text of the first choice.
@@ -45,7 +45,7 @@ pub struct Answer {
 
 /// Folds the bytes of a stream, which may be cut off at any byte.
 #[must_use]
-pub fn fold_stream(raw: &Bytes) -> Answer {
+pub fn fold_stream(raw: &Bytes) -> FoldedAnswer {
     let mut fold = StreamFold::default();
     let mut splitter = Splitter::new(usize::MAX);
     splitter.push(raw.clone());
@@ -58,8 +58,8 @@ pub fn fold_stream(raw: &Bytes) -> Answer {
 /// Reads a whole JSON answer, which is a completion or an error; `None` if it is neither. Its JSON stays unchanged if
 /// every parser accepts it.
 #[must_use]
-pub fn fold_completion(raw: &[u8]) -> Option<Answer> {
-    let mut answer = Answer::default();
+pub fn fold_completion(raw: &[u8]) -> Option<FoldedAnswer> {
+    let mut answer = FoldedAnswer::default();
     let bare = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
     match ChunkView::read(bare).filter(|chunk| !chunk.choices.is_empty()) {
         Some(chunk) => {
@@ -175,12 +175,12 @@ impl StreamFold {
         self.unread.push(String::from_utf8_lossy(frame.raw().trim_ascii()).into_owned());
     }
 
-    fn finish(mut self) -> Answer {
+    fn finish(mut self) -> FoldedAnswer {
         let json = (!self.choices.is_empty()).then(|| self.write());
         let usage = Usage::read(&self.usage);
         let finished = !self.choices.is_empty() && self.choices.values().all(|choice| choice.finish_reason.is_some());
         let first = self.choices.pop_first().map(|(_, first)| first).unwrap_or_default();
-        Answer {
+        FoldedAnswer {
             id: self.id.unwrap_or_default(),
             text: first.content.into_string(),
             finish_reason: first.finish_reason,
@@ -241,7 +241,7 @@ impl ChoiceFold {
         }
         for (name, value) in &piece.others {
             if name == "logprobs" {
-                grow(&mut self.others, name, value)
+                append_field(&mut self.others, name, value)
             } else {
                 replace(&mut self.others, name, value)
             }
@@ -280,7 +280,7 @@ impl ChoiceFold {
             self.function_call.get_or_insert_default().add_function(call);
         }
         for (name, value) in &delta.others {
-            grow(&mut self.message_others, name, value);
+            append_field(&mut self.message_others, name, value);
         }
     }
 
@@ -319,7 +319,7 @@ impl ChoiceFold {
             self.add_thinking(thinking);
         }
         if read.is_none() || !is_plain || (text.is_none() && thinking.is_none()) {
-            grow(&mut self.message_others, "content_parts", &[b"[", part, b"]"].concat());
+            append_field(&mut self.message_others, "content_parts", &[b"[", part, b"]"].concat());
         }
     }
 

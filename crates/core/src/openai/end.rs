@@ -4,8 +4,8 @@
 //! Nearly every event of a stream is a chunk with `"finish_reason":null` and without an error, and differs from the one
 //! before only in its text. Such an event costs two comparisons; one of another shape costs a search for those names; the
 //! few others are parsed exactly as the log parses them. An event that lies within one
-//! piece is inspected in place. An event split over several pieces is buffered, up to [`GATHERED`]; a longer one is
-//! parsed token by token.
+//! piece is inspected in place. An event split over several pieces is buffered, up to [`MAX_BUFFERED_EVENT`]; a longer
+//! one is parsed token by token.
 //!
 //! # Invariants
 //! No byte is held back unless it may belong to `data: [DONE]`. The result does not depend on how the bytes are cut
@@ -26,25 +26,25 @@ use super::long_event::LongEvent;
 use super::provider_error::{ProviderError, error_field, of_field};
 use crate::sse;
 
-const FIELD: &[u8] = b"data:";
-const VALUE: &[u8] = b"[DONE]";
+const DATA_FIELD: &[u8] = b"data:";
+const DONE_VALUE: &[u8] = b"[DONE]";
 
 /// Maximum bytes of an unfinished event that are buffered to be parsed as a whole.
-const GATHERED: usize = 64 << 10;
+const MAX_BUFFERED_EVENT: usize = 64 << 10;
 
 /// Maximum capacity in bytes of a buffer that is reused for the next event.
-const KEPT: usize = 4 << 10;
+const MAX_REUSED_CAPACITY: usize = 4 << 10;
 
 /// Maximum number of answers that are tracked, the same as OpenAI's maximum of `n`.
 const CHOICES: usize = 128;
 
-static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""finish_reason""#));
-static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delta""#));
-static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""error""#));
-static DATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FIELD));
+static FINISH_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""finish_reason""#));
+static DELTA_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delta""#));
+static ERROR_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""error""#));
+static DATA_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DATA_FIELD));
 
 /// Maximum bytes at the end of searched text that may begin a field name which later bytes complete.
-const CUT_NAME: usize = br#""delta""#.len() - 1;
+const MAX_SPLIT_NAME: usize = br#""delta""#.len() - 1;
 
 /// Scans a stream piece by piece and recognises its end.
 #[derive(Debug, Default)]
@@ -53,9 +53,9 @@ pub struct EndScanner {
     in_line: bool,
     /// Whether the last byte was CR, so that a following LF belongs to it.
     after_cr: bool,
-    /// The bytes of the unfinished event, up to [`GATHERED`].
-    gathered: Vec<u8>,
-    /// The token parser of an event longer than [`GATHERED`].
+    /// The bytes of the unfinished event, up to [`MAX_BUFFERED_EVENT`].
+    buffered: Vec<u8>,
+    /// The token parser of an event longer than [`MAX_BUFFERED_EVENT`].
     long: Option<Box<LongEvent>>,
     /// Length of the unfinished event in bytes.
     event_len: usize,
@@ -68,13 +68,13 @@ pub struct EndScanner {
     /// The newest usual chunk.
     shape: Shape,
     /// Findings in the buffered bytes of the unfinished event.
-    shown: Shown,
+    findings: Findings,
     ending: Ending,
 }
 
 /// Findings in the beginning of an event.
 #[derive(Debug, Default)]
-struct Shown {
+struct Findings {
     /// Number of bytes that have been searched.
     searched: usize,
     data: bool,
@@ -122,17 +122,17 @@ impl EndScanner {
             if let Some(end) = end
                 && self.event_len == 0
                 && piece.get(end..end + 2) == Some(b"\n\n")
-                && let Some(data) = piece[pos..end].strip_prefix(FIELD)
+                && let Some(data) = piece[pos..end].strip_prefix(DATA_FIELD)
             {
                 self.after_cr = false;
                 pos = end + 2;
-                if let Some(failed) = self.judge(data, pos) {
+                if let Some(failed) = self.classify_data(data, pos) {
                     return failed;
                 }
                 continue;
             }
             let next = end.map_or(piece.len(), |end| end + 1);
-            self.gather(&piece[pos..next]);
+            self.buffer(&piece[pos..next]);
             self.in_line = end.is_none();
             self.line_len = if self.in_line { self.line_len + next - pos } else { 0 };
             self.after_cr = next > 0 && piece[next - 1] == b'\r';
@@ -145,7 +145,7 @@ impl EndScanner {
     /// its blank line, is an error event.
     pub fn end(&mut self, held: &[u8]) -> Option<Box<Failed>> {
         if !held.is_empty() {
-            self.gather(held);
+            self.buffer(held);
         }
         match self.event_ended(0) {
             Some(Scan::Failed(failed)) => Some(failed),
@@ -186,17 +186,17 @@ impl EndScanner {
 
     /// Returns whether the unfinished event may turn out to be an error event: it has data that do not look like a
     /// chunk so far, or that name an error. Returns `false` once the event is longer than 64 KiB.
-    pub fn may_fail(&mut self) -> bool {
+    pub fn may_be_error(&mut self) -> bool {
         if self.long.is_some() {
             return false;
         }
-        let shown = &mut self.shown;
-        let new = &self.gathered[shown.searched.saturating_sub(CUT_NAME).min(self.gathered.len())..];
-        shown.data |= DATA.find(new).is_some();
-        shown.delta |= DELTA.find(new).is_some();
-        shown.error |= ERROR.find(new).is_some();
-        shown.searched = self.gathered.len();
-        shown.data && (shown.error || !shown.delta)
+        let findings = &mut self.findings;
+        let new = &self.buffered[findings.searched.saturating_sub(MAX_SPLIT_NAME).min(self.buffered.len())..];
+        findings.data |= DATA_FINDER.find(new).is_some();
+        findings.delta |= DELTA_FINDER.find(new).is_some();
+        findings.error |= ERROR_FINDER.find(new).is_some();
+        findings.searched = self.buffered.len();
+        findings.data && (findings.error || !findings.delta)
     }
 
     /// Returns whether the last scanned line is complete.
@@ -205,18 +205,18 @@ impl EndScanner {
         !self.in_line
     }
 
-    fn gather(&mut self, bytes: &[u8]) {
+    fn buffer(&mut self, bytes: &[u8]) {
         self.event_len += bytes.len();
         if let Some(long) = &mut self.long {
             long.push(bytes);
-        } else if self.gathered.len() + bytes.len() <= GATHERED {
-            self.gathered.extend_from_slice(bytes);
+        } else if self.buffered.len() + bytes.len() <= MAX_BUFFERED_EVENT {
+            self.buffered.extend_from_slice(bytes);
         } else {
             let mut long = Box::<LongEvent>::default();
-            long.push(&self.gathered);
+            long.push(&self.buffered);
             long.push(bytes);
             self.long = Some(long);
-            self.gathered = Vec::new();
+            self.buffered = Vec::new();
         }
     }
 
@@ -226,33 +226,33 @@ impl EndScanner {
             return None;
         }
         self.event_len = 0;
-        self.shown = Shown::default();
+        self.findings = Findings::default();
         if let Some(long) = self.long.take() {
             return self.long_ended(&long, end);
         }
-        let event = std::mem::take(&mut self.gathered);
+        let event = std::mem::take(&mut self.buffered);
         let is_error = sse::fields(&event).any(|(name, value)| name == b"event" && value == b"error");
         let failed = match sse::data(&event) {
             Some(data) if is_error => self.failed(&data, end),
-            Some(data) => self.judge(&data, end),
+            Some(data) => self.classify_data(&data, end),
             None => None,
         };
         // The buffer is reused for the next event, unless it is large.
-        if event.capacity() <= KEPT {
-            self.gathered = event;
-            self.gathered.clear();
+        if event.capacity() <= MAX_REUSED_CAPACITY {
+            self.buffered = event;
+            self.buffered.clear();
         }
         failed
     }
 
     /// Parses the data of an event.
-    fn judge(&mut self, data: &[u8], end: usize) -> Option<Scan> {
+    fn classify_data(&mut self, data: &[u8], end: usize) -> Option<Scan> {
         // Only few events follow the finish reason, and one of them may carry the usage.
         if self.ending.finish_reason.is_none() && !self.is_thorough {
             if self.shape.fits(data) {
                 return None;
             }
-            if is_usual(data) {
+            if is_ordinary(data) {
                 self.shape.learn(data);
                 return None;
             }
@@ -260,7 +260,7 @@ impl EndScanner {
         match read_event(data) {
             StreamEvent::Unknown => {
                 let lines = joined_events(data)?;
-                lines.into_iter().find_map(|line| self.judge(line, end))
+                lines.into_iter().find_map(|line| self.classify_data(line, end))
             }
             // A `[DONE]` in an unusual notation has been relayed already.
             StreamEvent::Done => {
@@ -361,23 +361,23 @@ impl EndScanner {
 
 /// Returns whether `line`, the rest of a piece, begins with the end event; `None` if more bytes are needed to decide.
 fn is_done(line: &[u8]) -> Option<bool> {
-    let Some(value) = line.strip_prefix(FIELD) else {
-        return if FIELD.starts_with(line) { None } else { Some(false) };
+    let Some(value) = line.strip_prefix(DATA_FIELD) else {
+        return if DATA_FIELD.starts_with(line) { None } else { Some(false) };
     };
     let value = value.strip_prefix(b" ").unwrap_or(value);
-    if value.len() < VALUE.len() {
-        return if VALUE.starts_with(value) { None } else { Some(false) };
+    if value.len() < DONE_VALUE.len() {
+        return if DONE_VALUE.starts_with(value) { None } else { Some(false) };
     }
-    Some(value.starts_with(VALUE))
+    Some(value.starts_with(DONE_VALUE))
 }
 
 /// Returns whether a chunk is an ordinary one, with neither an end nor an error. Quotes within texts are escaped, so a
 /// quoted name always is a field name.
-fn is_usual(data: &[u8]) -> bool {
-    let mut reasons = FINISH.find_iter(data).peekable();
-    (reasons.peek().is_some() || DELTA.find(data).is_some())
-        && reasons.all(|at| is_null(&data[at + FINISH.needle().len()..]))
-        && ERROR.find_iter(data).all(|at| is_null(&data[at + ERROR.needle().len()..]))
+fn is_ordinary(data: &[u8]) -> bool {
+    let mut reasons = FINISH_FINDER.find_iter(data).peekable();
+    (reasons.peek().is_some() || DELTA_FINDER.find(data).is_some())
+        && reasons.all(|at| is_null(&data[at + FINISH_FINDER.needle().len()..]))
+        && ERROR_FINDER.find_iter(data).all(|at| is_null(&data[at + ERROR_FINDER.needle().len()..]))
 }
 
 /// Returns whether the value after a name is `null`.

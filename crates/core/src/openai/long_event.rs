@@ -3,9 +3,9 @@
 use memchr::{memchr, memchr2};
 
 /// Maximum bytes kept of a name or a finish reason: none of interest is longer.
-const SHORT: usize = 128;
+const MAX_NAME: usize = 128;
 /// Maximum bytes kept of an error or of the usage.
-const VALUE: usize = 64 << 10;
+const MAX_VALUE: usize = 64 << 10;
 
 /// Extracts the finish reason, the errors and the usage of a chunk byte by byte, and keeps nothing else.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(super) struct LongEvent {
     /// The current string, without its quotes.
     string: Vec<u8>,
     /// The buffer that receives the bytes of the current value.
-    keeps: Option<Kept>,
+    capturing: Option<Capture>,
     error: Vec<u8>,
     choice_error: Vec<u8>,
     usage: Vec<u8>,
@@ -52,7 +52,7 @@ enum Name {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kept {
+enum Capture {
     Error,
     ChoiceError,
     Usage,
@@ -72,14 +72,14 @@ impl LongEvent {
                     continue;
                 }
                 At::Escape => {
-                    self.keep(&bytes[..1]);
+                    self.capture(&bytes[..1]);
                     self.string_bytes(&bytes[..1]);
                     self.at = At::String;
                 }
                 At::String => {
                     let len = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
                     self.string_bytes(&bytes[..len]);
-                    self.keep(&bytes[..bytes.len().min(len + 1)]);
+                    self.capture(&bytes[..bytes.len().min(len + 1)]);
                     match bytes.get(len) {
                         Some(b'"') => self.string_ended(),
                         Some(_) => {
@@ -95,7 +95,7 @@ impl LongEvent {
                     // Numbers, words and white space.
                     let plain = bytes.iter().position(is_token).unwrap_or(bytes.len());
                     if plain > 0 {
-                        self.keep(&bytes[..plain]);
+                        self.capture(&bytes[..plain]);
                         bytes = &bytes[plain..];
                         continue;
                     }
@@ -130,12 +130,12 @@ impl LongEvent {
         match byte {
             b'\n' | b'\r' => self.at = At::Field,
             b'"' => {
-                self.keep(b"\"");
+                self.capture(b"\"");
                 self.string.clear();
                 self.at = At::String;
             }
             b'{' | b'[' => {
-                self.keep(&[byte]);
+                self.capture(&[byte]);
                 self.depth += 1;
                 if let Some(is_object) = self.is_object.get_mut(self.depth) {
                     *is_object = byte == b'{';
@@ -145,16 +145,16 @@ impl LongEvent {
             b'}' | b']' => {
                 self.depth = self.depth.saturating_sub(1);
                 self.value_ended(false);
-                self.keep(&[byte]);
+                self.capture(&[byte]);
                 self.is_name = false;
             }
             b',' => {
                 self.value_ended(true);
-                self.keep(b",");
+                self.capture(b",");
                 self.is_name = self.is_object.get(self.depth).copied().unwrap_or_default();
             }
             b':' => {
-                self.keep(b":");
+                self.capture(b":");
                 self.is_name = false;
                 self.value_begins();
             }
@@ -164,29 +164,29 @@ impl LongEvent {
 
     /// Stops keeping a value, which ends at a comma or at the closing bracket of the object that contains it.
     fn value_ended(&mut self, is_comma: bool) {
-        let within = match self.keeps {
+        let within = match self.capturing {
             None => return,
-            Some(Kept::Error | Kept::Usage) => 1,
-            Some(Kept::ChoiceError) => 3,
+            Some(Capture::Error | Capture::Usage) => 1,
+            Some(Capture::ChoiceError) => 3,
         };
         if self.depth < within || (is_comma && self.depth == within) {
-            self.keeps = None;
+            self.capturing = None;
         }
     }
 
     fn value_begins(&mut self) {
         let kept = match (self.depth, self.outer, self.inner) {
-            (1, Name::Error, _) => Kept::Error,
-            (1, Name::Usage, _) => Kept::Usage,
-            (3, Name::Choices, Name::Error) => Kept::ChoiceError,
+            (1, Name::Error, _) => Capture::Error,
+            (1, Name::Usage, _) => Capture::Usage,
+            (3, Name::Choices, Name::Error) => Capture::ChoiceError,
             _ => return,
         };
-        self.kept(kept).clear();
-        self.keeps = Some(kept);
+        self.captured(kept).clear();
+        self.capturing = Some(kept);
     }
 
     fn string_bytes(&mut self, bytes: &[u8]) {
-        if self.string.len() + bytes.len() <= SHORT {
+        if self.string.len() + bytes.len() <= MAX_NAME {
             self.string.extend_from_slice(bytes);
         }
     }
@@ -213,19 +213,19 @@ impl LongEvent {
         }
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        let Some(kept) = self.keeps else { return };
-        let value = self.kept(kept);
-        if value.len() + bytes.len() <= VALUE {
+    fn capture(&mut self, bytes: &[u8]) {
+        let Some(kept) = self.capturing else { return };
+        let value = self.captured(kept);
+        if value.len() + bytes.len() <= MAX_VALUE {
             value.extend_from_slice(bytes);
         }
     }
 
-    fn kept(&mut self, kept: Kept) -> &mut Vec<u8> {
+    fn captured(&mut self, kept: Capture) -> &mut Vec<u8> {
         match kept {
-            Kept::Error => &mut self.error,
-            Kept::ChoiceError => &mut self.choice_error,
-            Kept::Usage => &mut self.usage,
+            Capture::Error => &mut self.error,
+            Capture::ChoiceError => &mut self.choice_error,
+            Capture::Usage => &mut self.usage,
         }
     }
 }

@@ -11,20 +11,21 @@ use super::ErrorObject;
 use crate::json::Reader;
 
 /// Maximum length of a value in bytes; a longer one is quoted as text without being parsed.
-const MAX_VALUE: usize = 64 << 10;
+const MAX_PARSED_VALUE: usize = 64 << 10;
 
 /// Fields that hold a message for the user, the most useful first.
-const WORDS: [&str; 9] =
+const MESSAGE_FIELDS: [&str; 9] =
     ["message", "msg", "error_message", "error_msg", "errorMessage", "error_description", "detail", "reason", "title"];
 /// Fields that hold a machine-readable reason.
-const CODES: [&str; 4] = ["code", "error_code", "errorCode", "status"];
+const CODE_FIELDS: [&str; 4] = ["code", "error_code", "errorCode", "status"];
 /// Fields that may hold an HTTP status.
-const STATUSES: [&str; 7] = ["code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code"];
+const STATUS_FIELDS: [&str; 7] =
+    ["code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code"];
 /// The other fields of a document that are read.
-const OTHERS: [&str; 8] = ["error", "errors", "base_resp", "type", "object", "success", "choices", "id"];
+const OTHER_FIELDS: [&str; 8] = ["error", "errors", "base_resp", "type", "object", "success", "choices", "id"];
 
 /// HTTP statuses of known reason words, for errors without a status. Compared without case and punctuation.
-const STATUS_OF_WORD: [(&str, u16); 46] = [
+const STATUS_OF_REASON: [(&str, u16); 46] = [
     ("invalidapikey", 401),
     ("authenticationerror", 401),
     ("unauthenticated", 401),
@@ -129,10 +130,10 @@ pub fn provider_error(body: &[u8]) -> Option<ProviderError> {
 
 /// Reads the error in the value of a field `error`; `None` if the value means that there is no error.
 pub(super) fn of_field(raw: &[u8]) -> Option<ProviderError> {
-    let error = small(raw)?;
+    let error = parse_if_small(raw)?;
     let mut found = ProviderError::default();
-    (is_some(&error) && !is_empty(&error)).then(|| found.read(&error))?;
-    Some(found.told(&error))
+    (reports_error(&error) && !is_empty(&error)).then(|| found.read(&error))?;
+    Some(found.complete(&error))
 }
 
 /// Returns the JSON value of the field `error` of an object.
@@ -157,17 +158,21 @@ fn read_document(reader: &mut Reader<'_>) -> Option<Map<String, Value>> {
             // Only whether there are any choices is relevant.
             let filled = raw.first() == Some(&b'[') && raw[1..].trim_ascii_start().first() != Some(&b']');
             document.insert(name.to_owned(), Value::Bool(filled));
-        } else if WORDS.contains(&name) || CODES.contains(&name) || STATUSES.contains(&name) || OTHERS.contains(&name) {
-            document.insert(name.to_owned(), small(raw)?);
+        } else if MESSAGE_FIELDS.contains(&name)
+            || CODE_FIELDS.contains(&name)
+            || STATUS_FIELDS.contains(&name)
+            || OTHER_FIELDS.contains(&name)
+        {
+            document.insert(name.to_owned(), parse_if_small(raw)?);
         }
         Some(())
     })?;
     Some(document)
 }
 
-fn small(raw: &[u8]) -> Option<Value> {
-    if raw.len() > MAX_VALUE {
-        return Some(Value::String(String::from_utf8_lossy(&raw[..MAX_VALUE]).into_owned()));
+fn parse_if_small(raw: &[u8]) -> Option<Value> {
+    if raw.len() > MAX_PARSED_VALUE {
+        return Some(Value::String(String::from_utf8_lossy(&raw[..MAX_PARSED_VALUE]).into_owned()));
     }
     Reader::lenient(raw).value()
 }
@@ -180,23 +185,23 @@ fn of_document(document: &Map<String, Value>) -> Option<ProviderError> {
     if let Some(code) = base.get("status_code").and_then(integer).filter(|code| *code != 0) {
         found.status = STATUS_OF_MINIMAX.iter().find(|(known, _)| *known == code).map(|(_, status)| *status);
         found.code = Some(code.to_string());
-        found.message = base.get("status_msg").and_then(words).unwrap_or_default();
-        return Some(found.told(base));
+        found.message = base.get("status_msg").and_then(message_of).unwrap_or_default();
+        return Some(found.complete(base));
     }
     let error = field("error");
-    if is_some(error) && !(answers && is_empty(error)) {
+    if reports_error(error) && !(answers && is_empty(error)) {
         found.read(error);
     } else if answers || !is_an_error(document) {
         return None;
     }
     found.fill(document);
-    Some(found.told(&Value::Object(document.clone())))
+    Some(found.complete(&Value::Object(document.clone())))
 }
 
 /// Returns whether a document without choices and without a field `error` still reports an error.
 fn is_an_error(document: &Map<String, Value>) -> bool {
     let field = |name: &str| document.get(name).unwrap_or(&Value::Null);
-    let says = |name: &str| words(field(name)).is_some();
+    let says = |name: &str| message_of(field(name)).is_some();
     if field("object") == "error" || field("type") == "error" || *field("success") == Value::Bool(false) {
         return true;
     }
@@ -205,16 +210,16 @@ fn is_an_error(document: &Map<String, Value>) -> bool {
     }
     // Events of other kinds have an id, an object or a type, and may also have a message.
     let is_other = ["object", "type", "id"].into_iter().any(|name| document.contains_key(name));
-    let has_status = STATUSES.into_iter().any(|name| status(field(name)).is_some());
+    let has_status = STATUS_FIELDS.into_iter().any(|name| status(field(name)).is_some());
     !is_other && (says("message") || (says("msg") && has_code(document)) || has_status)
 }
 
 fn has_code(document: &Map<String, Value>) -> bool {
-    CODES.into_iter().filter_map(|name| document.get(name)).any(|code| !matches!(integer(code), Some(0 | 200)))
+    CODE_FIELDS.into_iter().filter_map(|name| document.get(name)).any(|code| !matches!(integer(code), Some(0 | 200)))
 }
 
 /// Returns whether the value of a field `error` reports an error.
-fn is_some(error: &Value) -> bool {
+fn reports_error(error: &Value) -> bool {
     match error {
         Value::Null | Value::Bool(false) => false,
         Value::String(text) => !text.is_empty(),
@@ -225,26 +230,27 @@ fn is_some(error: &Value) -> bool {
 
 fn is_empty(error: &Value) -> bool {
     match error {
-        Value::Object(fields) => fields.values().all(|value| !is_some(value)),
+        Value::Object(fields) => fields.values().all(|value| !reports_error(value)),
         Value::Array(elements) => elements.is_empty(),
         _ => false,
     }
 }
 
 /// Returns the text of a value: a string, the joined texts of a list, or the message of an object.
-fn words(value: &Value) -> Option<String> {
+fn message_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
         Value::Array(elements) => {
-            let all: Vec<String> = elements.iter().filter_map(words).collect();
+            let all: Vec<String> = elements.iter().filter_map(message_of).collect();
             (!all.is_empty()).then(|| all.join("; "))
         }
         Value::Object(fields) => {
             let place = fields.get("loc").and_then(Value::as_array).map(|path| {
-                let path: Vec<String> = path.iter().filter_map(plain).collect();
+                let path: Vec<String> = path.iter().filter_map(text_of).collect();
                 path.join(".")
             });
-            let said = WORDS.into_iter().chain(["error"]).find_map(|name| fields.get(name).and_then(words))?;
+            let said =
+                MESSAGE_FIELDS.into_iter().chain(["error"]).find_map(|name| fields.get(name).and_then(message_of))?;
             Some(place.map_or_else(|| said.clone(), |place| format!("{place}: {said}")))
         }
         _ => None,
@@ -252,7 +258,7 @@ fn words(value: &Value) -> Option<String> {
 }
 
 /// Returns a string or a number as text.
-fn plain(value: &Value) -> Option<String> {
+fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -275,9 +281,9 @@ fn status(value: &Value) -> Option<u16> {
 }
 
 /// Returns the HTTP status of a known reason word.
-fn status_of_word(word: &str) -> Option<u16> {
+fn status_of_reason(word: &str) -> Option<u16> {
     let word: String = word.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    let known = STATUS_OF_WORD.iter().find(|(known, _)| *known == word);
+    let known = STATUS_OF_REASON.iter().find(|(known, _)| *known == word);
     known.map(|(_, status)| *status)
 }
 
@@ -308,12 +314,12 @@ impl ProviderError {
                 if let Some(first @ Value::Object(_)) = elements.first() {
                     self.read(first);
                 }
-                self.message = words(error).unwrap_or_default();
+                self.message = message_of(error).unwrap_or_default();
             }
             Value::String(text) => text.trim().clone_into(&mut self.message),
             Value::Number(_) => {
                 self.status = status(error);
-                self.code = plain(error);
+                self.code = text_of(error);
             }
             Value::Null | Value::Bool(_) => {}
         }
@@ -325,26 +331,29 @@ impl ProviderError {
             names.iter().find_map(|name| fields.get(*name).and_then(of))
         };
         if self.message.is_empty() {
-            self.message = first(&WORDS, &words).or_else(|| fields.get("errors").and_then(words)).unwrap_or_default();
+            self.message = first(&MESSAGE_FIELDS, &message_of)
+                .or_else(|| fields.get("errors").and_then(message_of))
+                .unwrap_or_default();
         }
-        self.status = self.status.or_else(|| STATUSES.into_iter().find_map(|name| fields.get(name).and_then(status)));
+        self.status =
+            self.status.or_else(|| STATUS_FIELDS.into_iter().find_map(|name| fields.get(name).and_then(status)));
         if self.code.as_ref().is_none_or(|code| code.parse::<i64>().is_ok()) {
             // A word is more useful than a number.
             let word = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-            let better = first(&CODES, &word).filter(|word| word != "error");
-            self.code = better.or_else(|| self.code.take()).or_else(|| first(&CODES, &plain));
+            let better = first(&CODE_FIELDS, &word).filter(|word| word != "error");
+            self.code = better.or_else(|| self.code.take()).or_else(|| first(&CODE_FIELDS, &text_of));
         }
-        let kind = fields.get("type").and_then(plain).filter(|kind| kind != "error");
+        let kind = fields.get("type").and_then(text_of).filter(|kind| kind != "error");
         self.kind = self.kind.take().or(kind);
-        self.param = self.param.take().or_else(|| fields.get("param").and_then(plain));
+        self.param = self.param.take().or_else(|| fields.get("param").and_then(text_of));
     }
 
     /// Completes the error: falls back to its JSON as message, and derives a missing status from its code or type.
-    fn told(mut self, error: &Value) -> Self {
+    fn complete(mut self, error: &Value) -> Self {
         if self.message.is_empty() {
             self.message = error.to_string();
         }
-        let known = |word: &Option<String>| word.as_deref().and_then(status_of_word);
+        let known = |word: &Option<String>| word.as_deref().and_then(status_of_reason);
         self.status = self.status.or_else(|| known(&self.code)).or_else(|| known(&self.kind));
         self
     }

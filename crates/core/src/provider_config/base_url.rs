@@ -6,7 +6,7 @@ use url::{ParseError, Url};
 use super::{AddressRule, not_a_reference};
 
 /// Maximum bytes of a base URL.
-const MAX: usize = 2048;
+const MAX_BYTES: usize = 2048;
 
 /// Checks a trimmed base URL. An empty one means that there is no base URL.
 pub(super) fn check(url: String, address: AddressRule<'_>) -> Result<Value, String> {
@@ -25,8 +25,8 @@ fn well_formed(url: &str) -> Result<(), String> {
     let Some(rest) = after_scheme(url) else {
         return Err("must begin with http:// or https://, such as https://api.example.com/v1".to_owned());
     };
-    if url.len() > MAX {
-        return Err(format!("must have at most {MAX} bytes"));
+    if url.len() > MAX_BYTES {
+        return Err(format!("must have at most {MAX_BYTES} bytes"));
     }
     if url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
         return Err("must not contain blanks, line breaks or backslashes".to_owned());
@@ -62,7 +62,8 @@ fn unix_socket(url: &str) -> Option<&str> {
 
 fn well_formed_socket(rest: &str) -> Result<(), String> {
     let path = rest.split(":/").next().unwrap_or_default();
-    if rest.len() > MAX || !path.starts_with('/') || rest.contains(|c: char| c.is_control() || c.is_whitespace()) {
+    if rest.len() > MAX_BYTES || !path.starts_with('/') || rest.contains(|c: char| c.is_control() || c.is_whitespace())
+    {
         return Err("must name a Unix socket by its absolute path, such as unix:/run/model.sock:/v1".to_owned());
     }
     if rest.contains(['?', '#']) {

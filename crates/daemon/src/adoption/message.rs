@@ -46,7 +46,7 @@ pub(super) struct Introduction {
 /// Final messages: the successor's request to adopt, and the child's confirmation.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Word {
+pub(super) enum FinalMessage {
     Adopt,
     Adopted,
 }

@@ -6,9 +6,9 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use super::message::{Claim, Hello, Introduction, Word, receive, send};
+use super::message::{Claim, FinalMessage, Hello, Introduction, receive, send};
 use super::proof::{Challenges, Side, challenge};
-use super::{Files, Key, PATIENCE, Status};
+use super::{Files, Key, PEER_TIMEOUT, Status};
 use crate::identity::Handle;
 
 /// A family with files in the directory.
@@ -19,14 +19,14 @@ pub struct Family {
     /// Files of the family.
     pub files: Files,
     /// State of the family.
-    pub found: Found,
+    pub found: FamilyState,
 }
 
 /// State of a family.
 #[derive(Debug)]
-pub enum Found {
+pub enum FamilyState {
     /// Its leader has ended. Other processes of the family may still be running.
-    Nobody,
+    LeaderGone,
     /// Its leader is shutting down and no longer listens for successors.
     Leaving,
     /// Its leader is running, but cannot or will not be adopted.
@@ -69,26 +69,26 @@ pub fn families(run: &Path, key: &Key) -> io::Result<Vec<Family>> {
         let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".lock")) else { continue };
         // Skip lock files that do not belong to a family, such as `api-server.lock`.
         let Some(files) = Files::of(run, id) else { continue };
-        let found = find(&files, key);
+        let found = probe_family(&files, key);
         families.push(Family { id: id.to_owned(), files, found });
     }
     Ok(families)
 }
 
-fn find(files: &Files, key: &Key) -> Found {
+fn probe_family(files: &Files, key: &Key) -> FamilyState {
     let lock = match File::open(&files.lock) {
         Ok(lock) => lock,
-        Err(error) => return Found::Refused(error),
+        Err(error) => return FamilyState::Refused(error),
     };
     match lock.try_lock_shared() {
-        Ok(()) => return Found::Nobody,
+        Ok(()) => return FamilyState::LeaderGone,
         Err(TryLockError::WouldBlock) => {}
-        Err(TryLockError::Error(error)) => return Found::Refused(error),
+        Err(TryLockError::Error(error)) => return FamilyState::Refused(error),
     }
-    match Candidate::meet(files, key) {
-        Ok(candidate) => Found::Candidate(Box::new(candidate)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Leaving,
-        Err(error) => Found::Refused(error),
+    match Candidate::handshake(files, key) {
+        Ok(candidate) => FamilyState::Candidate(Box::new(candidate)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => FamilyState::Leaving,
+        Err(error) => FamilyState::Refused(error),
     }
 }
 
@@ -96,10 +96,10 @@ fn find(files: &Files, key: &Key) -> Found {
 
 impl Candidate {
     /// Performs the successor's part of the handshake, up to the child's proof.
-    pub(super) fn meet(files: &Files, key: &Key) -> io::Result<Self> {
+    pub(super) fn handshake(files: &Files, key: &Key) -> io::Result<Self> {
         let stream = UnixStream::connect(&files.socket)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(PEER_TIMEOUT))?;
+        stream.set_write_timeout(Some(PEER_TIMEOUT))?;
         let (hello, _) = receive::<Hello>(&stream)?;
         let own = challenge()?;
         let challenges = Challenges { child: &hello.challenge, successor: &own };
@@ -131,9 +131,9 @@ impl Candidate {
     /// Returns an error when the child does not confirm, for instance because it has begun to shut down.
     pub fn adopt(self) -> io::Result<Adopted> {
         let Self { status, process, sockets, stream } = self;
-        send(&stream, &Word::Adopt, &[])?;
+        send(&stream, &FinalMessage::Adopt, &[])?;
         // The answer came after the handle was opened, so the handle refers to the process that answered.
-        if receive::<Word>(&stream)?.0 != Word::Adopted {
+        if receive::<FinalMessage>(&stream)?.0 != FinalMessage::Adopted {
             return Err(io::ErrorKind::InvalidData.into());
         }
         stream.set_read_timeout(None)?;

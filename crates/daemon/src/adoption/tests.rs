@@ -2,7 +2,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::thread;
 
-use super::child::Facts;
+use super::child::ListeningStatus;
 use super::*;
 use crate::shutdown::Shutdown;
 
@@ -26,7 +26,7 @@ impl Room {
         let child = Adoptable::new(dir.path(), ID, grace, "print".to_owned()).unwrap();
         let served = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = served.local_addr().unwrap();
-        child.teller().tell(Facts {
+        child.status_reporter().publish(ListeningStatus {
             service: "x",
             instance: "i",
             version: "1",
@@ -43,7 +43,7 @@ impl Room {
         Key::load(self.dir.path()).unwrap()
     }
 
-    fn found(&self) -> Found {
+    fn found(&self) -> FamilyState {
         let mut families = families(self.dir.path(), &self.key()).unwrap();
         assert!(families.len() == 1 && families[0].id == ID);
         families.remove(0).found
@@ -55,7 +55,7 @@ fn a_successor_with_the_key_receives_the_lifeline_and_the_sockets() {
     let room = Room::new();
     thread::scope(|scope| {
         let child = scope.spawn(|| room.child.wait_for_successor(&room.shutdown));
-        let Found::Candidate(candidate) = room.found() else { panic!("it is there") };
+        let FamilyState::Candidate(candidate) = room.found() else { panic!("it is there") };
         let adopted = candidate.adopt().unwrap();
         let mut lifeline = child.join().unwrap().expect("a successor");
         let status = &adopted.status;
@@ -84,8 +84,8 @@ fn a_child_whose_candidate_disconnects_waits_for_another() {
     let room = Room::new();
     thread::scope(|scope| {
         let child = scope.spawn(|| room.child.wait_for_successor(&room.shutdown).is_some());
-        assert!(matches!(room.found(), Found::Candidate(_)));
-        let Found::Candidate(candidate) = room.found() else { panic!("the child is still waiting") };
+        assert!(matches!(room.found(), FamilyState::Candidate(_)));
+        let FamilyState::Candidate(candidate) = room.found() else { panic!("the child is still waiting") };
         candidate.adopt().unwrap();
         assert!(child.join().unwrap());
     });
@@ -99,7 +99,7 @@ fn fc_05_a_peer_without_the_key_is_rejected_by_both_sides() {
     thread::scope(|scope| {
         let child = scope.spawn(|| room.child.wait_for_successor(&room.shutdown).is_some());
         let files = Files::of(room.dir.path(), ID).unwrap();
-        successor::Candidate::meet(&files, &wrong).unwrap_err();
+        successor::Candidate::handshake(&files, &wrong).unwrap_err();
         // Send invalid data, then connect and close without data.
         use std::io::Write as _;
         UnixStream::connect(&files.socket).unwrap().write_all(b"shutdown\n{}\n").unwrap();
@@ -114,7 +114,7 @@ fn fc_05_a_peer_without_the_key_is_rejected_by_both_sides() {
     let shutdown = Shutdown::new();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| impostor.wait_for_successor(&shutdown).is_some());
-        successor::Candidate::meet(&files, &room.key()).unwrap_err();
+        successor::Candidate::handshake(&files, &room.key()).unwrap_err();
         shutdown.trigger();
         assert!(!waiting.join().unwrap());
     });
@@ -125,7 +125,7 @@ fn fc_06_a_child_without_status_or_after_its_grace_stops_waiting() {
     let room = Room::with(Duration::from_millis(1));
     assert!(room.child.wait_for_successor(&room.shutdown).is_none());
     let room = Room::new();
-    room.child.teller().forget();
+    room.child.status_reporter().clear();
     assert!(room.child.wait_for_successor(&room.shutdown).is_none());
 }
 
@@ -136,7 +136,7 @@ fn a_dead_child_is_not_found() {
     let Room { dir, child, .. } = room;
     drop(child);
     let key = Key::load(dir.path()).unwrap();
-    assert!(matches!(families(dir.path(), &key).unwrap()[0].found, Found::Nobody));
+    assert!(matches!(families(dir.path(), &key).unwrap()[0].found, FamilyState::LeaderGone));
     files.remove().unwrap();
     files.remove().unwrap();
     // Lock files that do not belong to a family are ignored.

@@ -17,7 +17,7 @@ use crate::variables::received::received;
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Top-level keys of the sections that all programs share.
-const COMMON: [&str; 6] = ["server", "database", "log", "auth", "tls", "data_dir"];
+const COMMON_KEYS: [&str; 6] = ["server", "database", "log", "auth", "tls", "data_dir"];
 
 /// An effective configuration.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(super) fn load_from<C: DeserializeOwned>(
     }
     match read(effective, &home) {
         Ok(loaded) => Ok(loaded),
-        Err(fault) => Err(blame::<C>(&stages, &home, &fault)),
+        Err(fault) => Err(attribute_error::<C>(&stages, &home, &fault)),
     }
 }
 
@@ -78,13 +78,13 @@ pub(super) fn load_from<C: DeserializeOwned>(
 pub(super) fn defaults_only(home: &Path, env: &Environment) -> Result<Common, Exit> {
     let spec = Spec { name: "detached", default_port: 0, defaults: "", version: "", env_prefix: None };
     let args = CommonArgs { data_dir: home.to_str().map(str::to_owned), ..CommonArgs::default() };
-    load_from::<Nothing>(&spec, &args, Table::new(), env).map(|loaded| loaded.common)
+    load_from::<NoSections>(&spec, &args, Table::new(), env).map(|loaded| loaded.common)
 }
 
 /// The own sections of a service that has none.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct NoSections {}
 
 #[derive(Clone)]
 enum Source {
@@ -169,7 +169,7 @@ fn read<C: DeserializeOwned>(mut effective: Table, home: &Path) -> Result<Loaded
         }
     }
     let (common, own): (Table, Table) =
-        effective.clone().into_iter().partition(|(key, _)| COMMON.contains(&key.as_str()));
+        effective.clone().into_iter().partition(|(key, _)| COMMON_KEYS.contains(&key.as_str()));
     let common: Common = common.try_into().map_err(fault)?;
     common.check()?;
     let own: C = own.try_into().map_err(fault)?;
@@ -183,7 +183,7 @@ fn fault(error: toml::de::Error) -> String {
 }
 
 /// Returns the error for the first layer that makes the configuration invalid.
-fn blame<C: DeserializeOwned>(stages: &[(Source, Table)], home: &Path, fault: &str) -> Exit {
+fn attribute_error<C: DeserializeOwned>(stages: &[(Source, Table)], home: &Path, fault: &str) -> Exit {
     let mut table = Table::new();
     for (source, layer) in stages {
         lay_over(&mut table, layer.clone());

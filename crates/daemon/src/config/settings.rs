@@ -14,7 +14,7 @@ use crate::exit::Exit;
 
 struct Setting {
     /// `None` if a command-line flag would be unsafe.
-    flag: Option<(&'static str, Given)>,
+    flag: Option<(&'static str, FlagValue)>,
     env: &'static [&'static str],
     key: &'static str,
     /// Parses the text; the error describes the accepted values.
@@ -22,7 +22,7 @@ struct Setting {
 }
 
 /// Returns the text given for a flag.
-type Given = fn(&CommonArgs) -> Option<&str>;
+type FlagValue = fn(&CommonArgs) -> Option<&str>;
 
 const SETTINGS: &[Setting] = &[
     Setting { flag: Some(("--host", |args| args.host.as_deref())), env: &["HOST"], key: "server.host", read: text },
@@ -146,12 +146,12 @@ fn path(value: &str) -> Result<Value, &'static str> {
 
 /// Returns an absolute path, because child processes may have another working directory.
 fn file(value: &str) -> Result<Value, &'static str> {
-    const TAKES: &str = "the path of a file";
+    const EXPECTED: &str = "the path of a file";
     if value.is_empty() {
-        return Err(TAKES);
+        return Err(EXPECTED);
     }
-    let path = std::path::absolute(value).map_err(|_| TAKES)?;
-    path.to_str().map(Value::from).ok_or(TAKES)
+    let path = std::path::absolute(value).map_err(|_| EXPECTED)?;
+    path.to_str().map(Value::from).ok_or(EXPECTED)
 }
 
 fn level(value: &str) -> Result<Value, &'static str> {
@@ -189,13 +189,13 @@ pub(super) fn database_url(value: &str) -> Result<&str, &'static str> {
 /// Returns the URL of a SQLite file. Characters with a special meaning in URLs are escaped, so that any path is
 /// possible.
 pub(super) fn sqlite_url(path: &Path) -> Result<String, &'static str> {
-    const TAKES: &str = "the path of a file";
-    let path = std::path::absolute(path).map_err(|_| TAKES)?;
-    let path = path.to_str().ok_or(TAKES)?;
+    const EXPECTED: &str = "the path of a file";
+    let path = std::path::absolute(path).map_err(|_| EXPECTED)?;
+    let path = path.to_str().ok_or(EXPECTED)?;
     let mut url = String::from(if path.starts_with('/') { "sqlite://" } else { "sqlite:///" });
     for char in path.chars() {
         match char {
-            '%' | '?' | '#' => write!(url, "%{:02X}", u32::from(char)).map_err(|_| TAKES)?,
+            '%' | '?' | '#' => write!(url, "%{:02X}", u32::from(char)).map_err(|_| EXPECTED)?,
             '\\' if cfg!(windows) => url.push('/'),
             _ => url.push(char),
         }

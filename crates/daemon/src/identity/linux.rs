@@ -8,10 +8,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{Identity, Request};
+use super::{Identity, ProcessSignal};
 
 #[derive(Debug)]
-pub(super) struct Held(OwnedFd);
+pub(super) struct ProcessHandle(OwnedFd);
 
 pub(super) fn identity(pid: u32) -> Option<Identity> {
     let start_ticks = start_ticks(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
@@ -19,23 +19,23 @@ pub(super) fn identity(pid: u32) -> Option<Identity> {
     Some(Identity { pid, start_ticks: Some(start_ticks), boot_id: boot_id.map(|id| id.trim_end().to_owned()) })
 }
 
-pub(super) fn hold(pid: u32) -> io::Result<Option<Held>> {
+pub(super) fn open(pid: u32) -> io::Result<Option<ProcessHandle>> {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
     match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(descriptor) => Ok(Some(Held(descriptor))),
+        Ok(descriptor) => Ok(Some(ProcessHandle(descriptor))),
         Err(Errno::SRCH) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-// === impl Held ===
+// === impl ProcessHandle ===
 
-impl Held {
-    pub(super) fn ask(&self, request: Request) -> io::Result<()> {
-        let signal = match request {
-            Request::Leave => Signal::TERM,
-            Request::Wake => Signal::CONT,
-            Request::Die => Signal::KILL,
+impl ProcessHandle {
+    pub(super) fn send(&self, signal: ProcessSignal) -> io::Result<()> {
+        let signal = match signal {
+            ProcessSignal::Terminate => Signal::TERM,
+            ProcessSignal::Continue => Signal::CONT,
+            ProcessSignal::Kill => Signal::KILL,
         };
         match pidfd_send_signal(&self.0, signal) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
@@ -43,7 +43,7 @@ impl Held {
         }
     }
 
-    pub(super) fn ends_within(&self, limit: Option<Duration>) -> bool {
+    pub(super) fn wait_for_end(&self, limit: Option<Duration>) -> bool {
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         loop {
             let mut watched = [PollFd::new(&self.0, PollFlags::IN)];

@@ -8,32 +8,32 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{Identity, Request};
+use super::{Identity, ProcessSignal};
 
 /// Polling interval while waiting for the end of a process.
-const PAUSE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
-pub(super) struct Held(Pid);
+pub(super) struct ProcessHandle(Pid);
 
 pub(super) fn identity(pid: u32) -> Option<Identity> {
-    let held = hold(pid).ok()??;
+    let held = open(pid).ok()??;
     (!held.has_ended()).then_some(Identity { pid, start_ticks: None, boot_id: None })
 }
 
-pub(super) fn hold(pid: u32) -> io::Result<Option<Held>> {
+pub(super) fn open(pid: u32) -> io::Result<Option<ProcessHandle>> {
     let pid = i32::try_from(pid).ok().filter(|pid| *pid > 0).map(Pid::from_raw);
-    Ok(pid.map(Held).filter(|held| !held.has_ended()))
+    Ok(pid.map(ProcessHandle).filter(|held| !held.has_ended()))
 }
 
-// === impl Held ===
+// === impl ProcessHandle ===
 
-impl Held {
-    pub(super) fn ask(&self, request: Request) -> io::Result<()> {
-        let signal = match request {
-            Request::Leave => Signal::SIGTERM,
-            Request::Wake => Signal::SIGCONT,
-            Request::Die => Signal::SIGKILL,
+impl ProcessHandle {
+    pub(super) fn send(&self, signal: ProcessSignal) -> io::Result<()> {
+        let signal = match signal {
+            ProcessSignal::Terminate => Signal::SIGTERM,
+            ProcessSignal::Continue => Signal::SIGCONT,
+            ProcessSignal::Kill => Signal::SIGKILL,
         };
         match kill(self.0, signal) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
@@ -42,14 +42,14 @@ impl Held {
     }
 
     #[expect(clippy::disallowed_methods, reason = "documented to block; the platform does not report process ends")]
-    pub(super) fn ends_within(&self, limit: Option<Duration>) -> bool {
+    pub(super) fn wait_for_end(&self, limit: Option<Duration>) -> bool {
         let mut left = limit;
         while !self.has_ended() {
             if left.is_some_and(|left| left.is_zero()) {
                 return false;
             }
-            left = left.map(|left| left.saturating_sub(PAUSE));
-            std::thread::sleep(PAUSE);
+            left = left.map(|left| left.saturating_sub(POLL_INTERVAL));
+            std::thread::sleep(POLL_INTERVAL);
         }
         true
     }

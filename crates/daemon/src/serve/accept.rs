@@ -21,24 +21,24 @@ use crate::config::Size;
 #[cfg(unix)]
 use crate::unix_socket::UnixSocket;
 
-use super::House;
-use super::arrival::RequestBody;
-use super::connection::{self, LAST_CHANCE};
+use super::ServerState;
+use super::connection::{self, DRAIN_GRACE};
+use super::connection_slots::ConnectionSlot;
+use super::connection_timeouts::ConnectionActivity;
 use super::entry;
-use super::pace::Pace;
-use super::places::Place;
+use super::request_body::RequestBody;
 use super::socket::Socket;
 
 /// Delay after a failed accept, for instance when the process is out of descriptors: each connection that ends frees
 /// one.
-const BACK_OFF: Duration = Duration::from_millis(100);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Maximum number of accepted connections that wait for a slot, so that one whose address has reached its limit does not
 /// keep others waiting. Further ones stay in the backlog.
 const MOST_WAITING: usize = 16;
 
 /// Accepts connections until draining begins, then closes the sockets.
-pub(super) async fn until_draining<S, B>(sockets: Vec<TcpListener>, house: &House, service: &S)
+pub(super) async fn until_draining<S, B>(sockets: Vec<TcpListener>, state: &ServerState, service: &S)
 where
     S: hyper::service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
         + Clone
@@ -49,27 +49,30 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     for socket in &sockets {
-        if let Err(error) = bound_send_buffers(socket, house.server.send_buffer) {
+        if let Err(error) = bound_send_buffers(socket, state.server.send_buffer) {
             tracing::warn!(
                 %error,
                 "cannot set the send buffer, kernel memory for clients that do not read is not limited"
             );
         }
     }
-    let admit = |stream: TcpStream, peer: SocketAddr, pace: Arc<Pace>, place: Option<Place>| {
-        let Some(place) = place else {
-            return if house.tls.is_none() {
+    let admit = |stream: TcpStream,
+                 peer: SocketAddr,
+                 activity: Arc<ConnectionActivity>,
+                 slot: Option<ConnectionSlot>| {
+        let Some(slot) = slot else {
+            return if state.tls.is_none() {
                 refuse(&stream)
             };
         };
         let is_local = is_local(&stream, peer);
-        let socket = Socket::new(stream, Arc::clone(&pace), place, house.open.token());
-        match &house.tls {
+        let socket = Socket::new(stream, Arc::clone(&activity), slot, state.open.token());
+        match &state.tls {
             Some(tls) => {
                 let (tls, peer) = (Arc::clone(tls), (peer, is_local));
-                house.open.spawn(entry::serve(socket, peer, tls, pace, house.clone(), service.clone()));
+                state.open.spawn(entry::serve(socket, peer, tls, activity, state.clone(), service.clone()));
             }
-            None => drop(house.open.spawn(connection::serve(socket, peer, pace, house.clone(), service.clone()))),
+            None => drop(state.open.spawn(connection::serve(socket, peer, activity, state.clone(), service.clone()))),
         }
     };
     let mut waiting = FuturesUnordered::new();
@@ -78,8 +81,8 @@ where
         loop {
             let accepted = tokio::select! {
                 biased;
-                Some((stream, peer, pace, place)) = waiting.next() => {
-                    admit(stream, peer, pace, place);
+                Some((stream, peer, activity, slot)) = waiting.next() => {
+                    admit(stream, peer, activity, slot);
                     continue;
                 }
                 accepted = accept(&sockets, &mut turn), if waiting.len() < MOST_WAITING => accepted,
@@ -92,7 +95,7 @@ where
                         tracing::error!(%error, "cannot accept connections, trying again every 100 ms");
                     }
                     failing = true;
-                    tokio::time::sleep(BACK_OFF).await;
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
                     continue;
                 }
             };
@@ -104,35 +107,35 @@ where
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "cannot set TCP_NODELAY");
             }
-            let pace = Arc::new(Pace::new(house.timeouts()));
-            if let Some(place) = house.places.try_take(peer.ip(), &pace) {
-                admit(stream, peer, pace, Some(place));
+            let activity = Arc::new(ConnectionActivity::new(state.timeouts()));
+            if let Some(slot) = state.slots.try_take(peer.ip(), &activity) {
+                admit(stream, peer, activity, Some(slot));
             } else {
                 waiting.push(async move {
-                    let place = house.places.take(peer.ip(), &pace).await;
-                    (stream, peer, pace, place)
+                    let slot = state.slots.take(peer.ip(), &activity).await;
+                    (stream, peer, activity, slot)
                 });
             }
         }
     };
     tokio::select! {
         biased;
-        () = house.draining.cancelled() => {}
+        () = state.draining.cancelled() => {}
         () = accepting => {}
     }
     drop(sockets);
     // Their requests may be under way, like those of idle connections.
     let admitting = async {
-        while let Some((stream, peer, pace, place)) = waiting.next().await {
-            admit(stream, peer, pace, place);
+        while let Some((stream, peer, activity, slot)) = waiting.next().await {
+            admit(stream, peer, activity, slot);
         }
     };
-    let _ = tokio::time::timeout(LAST_CHANCE, admitting).await;
+    let _ = tokio::time::timeout(DRAIN_GRACE, admitting).await;
 }
 
 /// Accepts connections of a Unix socket until draining begins, then closes it. Its clients count as loopback clients.
 #[cfg(unix)]
-pub(super) async fn unix_until_draining<S, B>(socket: Option<UnixSocket>, house: &House, service: &S)
+pub(super) async fn unix_until_draining<S, B>(socket: Option<UnixSocket>, state: &ServerState, service: &S)
 where
     S: hyper::service::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
         + Clone
@@ -150,20 +153,20 @@ where
                 Err(error) if concerns_one_connection(&error) => continue,
                 Err(error) => {
                     tracing::error!(%error, "cannot accept connections of the Unix socket, trying again");
-                    tokio::time::sleep(BACK_OFF).await;
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
                     continue;
                 }
             };
             let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let pace = Arc::new(Pace::new(house.timeouts()));
-            let Some(place) = house.places.take(peer.ip(), &pace).await else { continue };
-            let socket = Socket::new(stream, Arc::clone(&pace), place, house.open.token());
-            house.open.spawn(connection::serve(socket, peer, pace, house.clone(), service.clone()));
+            let activity = Arc::new(ConnectionActivity::new(state.timeouts()));
+            let Some(slot) = state.slots.take(peer.ip(), &activity).await else { continue };
+            let socket = Socket::new(stream, Arc::clone(&activity), slot, state.open.token());
+            state.open.spawn(connection::serve(socket, peer, activity, state.clone(), service.clone()));
         }
     };
     tokio::select! {
         biased;
-        () = house.draining.cancelled() => {}
+        () = state.draining.cancelled() => {}
         () = accepting => {}
     }
 }
@@ -177,13 +180,13 @@ fn is_local(stream: &TcpStream, peer: SocketAddr) -> bool {
 
 /// Sends a 503 to a client whose address has too many connections, without waiting.
 fn refuse(stream: &TcpStream) {
-    const ANSWER: &str = concat!(
+    const OVERLOADED_RESPONSE: &str = concat!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n",
         "content-length: 138\r\n\r\n",
         r#"{"error":{"message":"Your address has too many connections open; close some.","type":"overloaded_error","param":null,"code":"overloaded"}}"#,
     );
     // Best effort: the client may not read it.
-    let _ = stream.try_write(ANSWER.as_bytes());
+    let _ = stream.try_write(OVERLOADED_RESPONSE.as_bytes());
 }
 
 /// Bounds the send buffer of each connection. Accepted sockets inherit the size, so it costs nothing per connection. By

@@ -16,10 +16,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, sleep};
 
-use super::House;
-use super::arrival::RequestBody;
-use super::exchange::Guard;
-use super::pace::Pace;
+use super::ServerState;
+use super::connection_timeouts::ConnectionActivity;
+use super::request_body::RequestBody;
+use super::response_guard::Guard;
 
 /// Maximum size of hyper's read buffer, which it uses for heads and bodies. A smaller one would cost a system call per
 /// few kilobytes.
@@ -27,7 +27,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 /// Time in which a request that is already under way when the drain begins may arrive. Closing the connection at once
 /// would look like a failure to its client.
-pub(super) const LAST_CHANCE: Duration = Duration::from_millis(500);
+pub(super) const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 /// Reason why a connection ended.
 enum End {
@@ -36,73 +36,78 @@ enum End {
     /// The client exceeded a timeout.
     Overdue,
     /// It was still open after the cut.
-    Evicted,
+    ForceClosed,
 }
 
 /// Serves the requests of one HTTP/1.1 connection.
-pub(super) async fn serve<T, S, B>(stream: T, peer: SocketAddr, pace: Arc<Pace>, house: House, service: S)
-where
+pub(super) async fn serve<T, S, B>(
+    stream: T,
+    peer: SocketAddr,
+    activity: Arc<ConnectionActivity>,
+    state: ServerState,
+    service: S,
+) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Send + 'static,
     S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let head = house.server.max_header_bytes.as_usize();
+    let head = state.server.max_header_bytes.as_usize();
     let mut http = http1::Builder::new();
     // Keep hyper's default of at most 100 headers, which, unlike a configured number, needs no allocation per request.
     http.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(head).max_buf_size(head.max(BUFFER_BYTES));
 
-    let guard = Guard::new(service, peer, &house);
+    let guard = Guard::new(service, peer, &state);
     let service = service_fn({
-        let pace = Arc::clone(&pace);
-        move |request| guard.answer(request, &pace, None)
+        let activity = Arc::clone(&activity);
+        move |request| guard.answer(request, &activity, None)
     });
     let connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
-    run(connection, |connection| connection.graceful_shutdown(), peer, &pace, &house).await;
+    run(connection, |connection| connection.graceful_shutdown(), peer, &activity, &state).await;
 }
 
 /// Drives a connection to its end. When draining begins, the running exchanges are the last ones; on an idle connection,
-/// the next one that arrives within [`LAST_CHANCE`].
+/// the next one that arrives within [`DRAIN_GRACE`].
 pub(super) async fn run<C>(
     mut connection: Pin<&mut C>,
     shut_down: impl Fn(Pin<&mut C>),
     peer: SocketAddr,
-    pace: &Pace,
-    house: &House,
+    activity: &ConnectionActivity,
+    state: &ServerState,
 ) where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut timer = pin!(pace.timer());
+    let mut timer = pin!(activity.timer());
     // Child tokens per connection avoid contention on the lock of a shared token.
-    let (draining, evict) = (house.draining.child_token(), house.evict.child_token());
-    let (mut draining, mut evict) = (pin!(draining.cancelled()), pin!(evict.cancelled()));
+    let (draining, force_close) = (state.draining.child_token(), state.force_close.child_token());
+    let (mut draining, mut force_close) = (pin!(draining.cancelled()), pin!(force_close.cancelled()));
     let mut last = false;
     let mut chance: Option<Pin<Box<Sleep>>> = None;
 
     let end = poll_fn(|cx| {
         if !last && draining.as_mut().poll(cx).is_ready() {
-            let chance = chance.get_or_insert_with(|| Box::pin(sleep(LAST_CHANCE)));
-            last = pace.is_busy() || chance.as_mut().poll(cx).is_ready();
+            let chance = chance.get_or_insert_with(|| Box::pin(sleep(DRAIN_GRACE)));
+            last = activity.is_busy() || chance.as_mut().poll(cx).is_ready();
             if last {
                 shut_down(connection.as_mut());
             }
         }
-        if !last && pace.must_close() {
+        if !last && activity.must_close() {
             last = true;
             shut_down(connection.as_mut());
         }
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
             return Poll::Ready(End::Closed(result));
         }
-        if !last && chance.is_some() && pace.is_busy() {
+        if !last && chance.is_some() && activity.is_busy() {
             // A request has arrived: poll again to announce in its response that the connection will close.
             cx.waker().wake_by_ref();
         }
-        if last && evict.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(End::Evicted);
+        if last && force_close.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(End::ForceClosed);
         }
-        pace.poll_overdue(timer.as_mut(), cx).map(|()| End::Overdue)
+        activity.poll_overdue(timer.as_mut(), cx).map(|()| End::Overdue)
     })
     .await;
 
@@ -111,6 +116,6 @@ pub(super) async fn run<C>(
         // Disconnects and malformed requests are normal, so they are logged at debug level.
         End::Closed(Err(error)) => tracing::debug!(%peer, %error, "connection ended"),
         End::Overdue => tracing::debug!(%peer, "connection closed, the client was too slow"),
-        End::Evicted => tracing::debug!(%peer, "connection dropped at the end of the drain"),
+        End::ForceClosed => tracing::debug!(%peer, "connection dropped at the end of the drain"),
     }
 }

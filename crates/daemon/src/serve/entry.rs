@@ -14,11 +14,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::House;
-use super::arrival::RequestBody;
-use super::connection::{self, LAST_CHANCE};
+use super::ServerState;
+use super::connection::{self, DRAIN_GRACE};
+use super::connection_timeouts::ConnectionActivity;
 use super::http2;
-use super::pace::Pace;
+use super::request_body::RequestBody;
 use super::socket::Socket;
 use crate::tls::{Tls, is_handshake, too_slow};
 
@@ -34,8 +34,8 @@ pub(super) async fn serve<S, B>(
     mut socket: Socket<TcpStream>,
     peer: (SocketAddr, bool),
     tls: Arc<Tls>,
-    pace: Arc<Pace>,
-    house: House,
+    activity: Arc<ConnectionActivity>,
+    state: ServerState,
     service: S,
 ) where
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Send + 'static,
@@ -48,9 +48,9 @@ pub(super) async fn serve<S, B>(
         let mut first = [0];
         socket.get_ref().peek(&mut first).await.map(|read| (read > 0).then_some(first[0]))
     };
-    match in_time(&pace, &house, first).await {
+    match in_time(&activity, &state, first).await {
         Ok(Some(first)) if is_handshake(first) => {}
-        Ok(Some(_)) if is_local => return connection::serve(socket, peer, pace, house, service).await,
+        Ok(Some(_)) if is_local => return connection::serve(socket, peer, activity, state, service).await,
         Ok(Some(_)) => {
             let answer = async {
                 // Unread bytes would reset the connection before the client reads the answer.
@@ -58,7 +58,7 @@ pub(super) async fn serve<S, B>(
                 socket.write_all(HTTPS_ONLY.as_bytes()).await?;
                 socket.shutdown().await
             };
-            if let Err(error) = in_time(&pace, &house, answer).await {
+            if let Err(error) = in_time(&activity, &state, answer).await {
                 tracing::debug!(%peer, %error, "a plain request was not answered");
             }
             return;
@@ -67,25 +67,29 @@ pub(super) async fn serve<S, B>(
         Err(error) => return tracing::debug!(%peer, %error, "connection ended before its first byte"),
     }
     let handshake = Box::pin(tls.acceptor().accept(socket));
-    let stream = match in_time(&pace, &house, handshake).await {
+    let stream = match in_time(&activity, &state, handshake).await {
         Ok(stream) => stream,
         Err(error) => return tracing::debug!(%peer, %error, "TLS handshake failed"),
     };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2::serve(stream, peer, pace, house, service).await;
+        http2::serve(stream, peer, activity, state, service).await;
     } else {
-        connection::serve(stream, peer, pace, house, service).await;
+        connection::serve(stream, peer, activity, state, service).await;
     }
 }
 
 /// Returns the result of `future`, unless the client takes too long, the connection is evicted, or the drain leaves no
 /// time for a request.
-async fn in_time<T>(pace: &Pace, house: &House, future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let mut timer = pin!(pace.timer());
-    let overdue = poll_fn(|cx| pace.poll_overdue(timer.as_mut(), cx));
+async fn in_time<T>(
+    activity: &ConnectionActivity,
+    state: &ServerState,
+    future: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let mut timer = pin!(activity.timer());
+    let overdue = poll_fn(|cx| activity.poll_overdue(timer.as_mut(), cx));
     let draining = async {
-        house.draining.cancelled().await;
-        sleep(LAST_CHANCE).await;
+        state.draining.cancelled().await;
+        sleep(DRAIN_GRACE).await;
     };
     tokio::select! {
         biased;

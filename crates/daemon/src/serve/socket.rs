@@ -1,4 +1,4 @@
-//! The byte stream of a connection, which reports its activity to the [`Pace`].
+//! The byte stream of a connection, which reports its activity to the [`ConnectionActivity`].
 //!
 //! # Half-closed connections
 //! A client may close its sending half after its request and still read the answer. The end of its bytes looks the same
@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::pace::Pace;
-use super::places::Place;
+use super::connection_slots::ConnectionSlot;
+use super::connection_timeouts::ConnectionActivity;
 
 /// Maximum time a client that has closed its sending half waits for the beginning of its answer.
 const HALF_CLOSED: Duration = Duration::from_secs(3);
@@ -31,9 +31,9 @@ const PROOF: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Socket<T> {
     stream: T,
-    pace: Arc<Pace>,
+    activity: Arc<ConnectionActivity>,
     end: End,
-    _place: Place,
+    _place: ConnectionSlot,
     _open: TaskTrackerToken,
 }
 
@@ -51,8 +51,13 @@ enum End {
 // === impl Socket ===
 
 impl<T> Socket<T> {
-    pub(super) const fn new(stream: T, pace: Arc<Pace>, place: Place, open: TaskTrackerToken) -> Self {
-        Self { stream, pace, end: End::No, _place: place, _open: open }
+    pub(super) const fn new(
+        stream: T,
+        activity: Arc<ConnectionActivity>,
+        slot: ConnectionSlot,
+        open: TaskTrackerToken,
+    ) -> Self {
+        Self { stream, activity, end: End::No, _place: slot, _open: open }
     }
 
     pub(super) const fn get_ref(&self) -> &T {
@@ -68,8 +73,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.pace.heard();
-        } else if matches!(poll, Poll::Ready(Ok(()))) && buf.remaining() > 0 && self.pace.is_answering() {
+            self.activity.on_read();
+        } else if matches!(poll, Poll::Ready(Ok(()))) && buf.remaining() > 0 && self.activity.is_answering() {
             self.end = End::Withheld { timer: Box::pin(sleep(HALF_CLOSED)), wrote: None };
             return self.poll_end(cx).map(Ok);
         }
@@ -109,7 +114,7 @@ impl<T> Socket<T> {
     /// Ready when the end of the client's bytes may be passed on. While it is withheld without a timer, the write that
     /// ends the answer makes hyper read again.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_over = !self.pace.is_answering();
+        let is_over = !self.activity.is_answering();
         match &mut self.end {
             End::Withheld { timer, .. } if !is_over => timer.as_mut().poll(cx),
             End::Reads if !is_over => Poll::Pending,
@@ -120,7 +125,7 @@ impl<T> Socket<T> {
     fn written(&mut self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match poll {
             Poll::Ready(Ok(_)) => {
-                self.pace.wrote();
+                self.activity.on_write();
                 if let End::Withheld { wrote, .. } = &mut self.end {
                     let now = Instant::now();
                     if now.duration_since(*wrote.get_or_insert(now)) >= PROOF {
@@ -129,7 +134,7 @@ impl<T> Socket<T> {
                 }
             }
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.pace.stalled(),
+            Poll::Pending => self.activity.on_write_blocked(),
         }
         poll
     }

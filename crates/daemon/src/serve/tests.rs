@@ -13,8 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::connection::LAST_CHANCE;
-use super::pace::Pace;
+use super::connection::DRAIN_GRACE;
+use super::connection_timeouts::ConnectionActivity;
 use super::socket::Socket;
 use super::*;
 use crate::config::{Common, Size};
@@ -33,10 +33,10 @@ fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-fn house(change: impl FnOnce(&mut ServerConfig)) -> House {
+fn state(change: impl FnOnce(&mut ServerConfig)) -> ServerState {
     let mut common = Common::detached(std::path::Path::new("/nowhere"), &Environment::empty()).unwrap();
     change(&mut common.server);
-    House::new(&common, CancellationToken::new())
+    ServerState::new(&common, CancellationToken::new())
 }
 
 fn text(text: &'static str) -> Response<Body> {
@@ -90,13 +90,13 @@ async fn hello(mut request: Request<RequestBody>) -> Result<Response<Body>, Infa
 }
 
 /// Returns the client end of a connection that is being served.
-async fn connect(house: &House) -> (DuplexStream, JoinHandle<()>) {
+async fn connect(state: &ServerState) -> (DuplexStream, JoinHandle<()>) {
     let (client, server) = duplex(64 << 10);
-    let pace = Arc::new(Pace::new(house.timeouts()));
+    let activity = Arc::new(ConnectionActivity::new(state.timeouts()));
     let peer = SocketAddr::from(([192, 0, 2, 7], 4711));
-    let place = house.places.take(peer.ip(), &pace).await.unwrap();
-    let socket = Socket::new(server, Arc::clone(&pace), place, house.open.token());
-    let task = tokio::spawn(connection::serve(socket, peer, pace, house.clone(), service_fn(hello)));
+    let slot = state.slots.take(peer.ip(), &activity).await.unwrap();
+    let socket = Socket::new(server, Arc::clone(&activity), slot, state.open.token());
+    let task = tokio::spawn(connection::serve(socket, peer, activity, state.clone(), service_fn(hello)));
     (client, task)
 }
 
@@ -128,7 +128,7 @@ async fn is_open_after(client: &mut DuplexStream, wait: Duration) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_is_disconnected() {
-    let (mut client, _) = connect(&house(|_| {})).await;
+    let (mut client, _) = connect(&state(|_| {})).await;
     assert!(is_open_after(&mut client, secs(9)).await);
     assert!(!is_open_after(&mut client, secs(2)).await);
 }
@@ -136,7 +136,7 @@ async fn a_silent_client_is_disconnected() {
 #[tokio::test(start_paused = true)]
 async fn dripping_a_head_does_not_extend_its_deadline() {
     for reused in [false, true] {
-        let (mut client, _) = connect(&house(|_| {})).await;
+        let (mut client, _) = connect(&state(|_| {})).await;
         if reused {
             ask(&mut client, "/hello", "hello").await;
         }
@@ -150,7 +150,7 @@ async fn dripping_a_head_does_not_extend_its_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_connections_outlive_incomplete_heads() {
-    let (mut client, _) = connect(&house(|_| {})).await;
+    let (mut client, _) = connect(&state(|_| {})).await;
     for _ in 0..3 {
         assert!(ask(&mut client, "/hello", "hello").await.starts_with("HTTP/1.1 200"));
         assert!(is_open_after(&mut client, secs(80)).await);
@@ -162,7 +162,7 @@ async fn idle_connections_outlive_incomplete_heads() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_connections_expire() {
-    let (mut client, _) = connect(&house(|_| {})).await;
+    let (mut client, _) = connect(&state(|_| {})).await;
     ask(&mut client, "/hello", "hello").await;
     assert!(is_open_after(&mut client, secs(89)).await);
     assert!(!is_open_after(&mut client, secs(2)).await);
@@ -170,13 +170,13 @@ async fn idle_connections_expire() {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_answer_is_not_a_timeout() {
-    let (mut client, _) = connect(&house(|_| {})).await;
+    let (mut client, _) = connect(&state(|_| {})).await;
     assert!(ask(&mut client, "/slow", "at last").await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_is_disconnected() {
-    let (mut client, task) = connect(&house(|_| {})).await;
+    let (mut client, task) = connect(&state(|_| {})).await;
     client.write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     for _ in 0..3 {
         sleep(secs(59)).await;
@@ -189,7 +189,7 @@ async fn a_client_that_does_not_read_is_disconnected() {
 
 #[tokio::test(start_paused = true)]
 async fn an_oversized_head_is_answered_with_431() {
-    let (mut client, _) = connect(&house(|server| server.max_header_bytes = Size::from_bytes(1024))).await;
+    let (mut client, _) = connect(&state(|server| server.max_header_bytes = Size::from_bytes(1024))).await;
     let head = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(1024));
     client.write_all(head.as_bytes()).await.unwrap();
     assert!(read_until(&mut client, "\r\n\r\n").await.starts_with("HTTP/1.1 431"));
@@ -198,8 +198,8 @@ async fn an_oversized_head_is_answered_with_431() {
 
 #[tokio::test(start_paused = true)]
 async fn every_response_has_the_id_of_its_request() {
-    let house = house(|_| {});
-    let (mut client, _) = connect(&house).await;
+    let state = state(|_| {});
+    let (mut client, _) = connect(&state).await;
     let mut ids = std::collections::BTreeSet::new();
     for (path, end) in [("/hello", "hello"), ("/hello", "hello"), ("/panic", "}}")] {
         let answer = ask(&mut client, path, end).await;
@@ -212,7 +212,7 @@ async fn every_response_has_the_id_of_its_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_fails_only_one_request() {
-    let (mut client, _) = connect(&house(|_| {})).await;
+    let (mut client, _) = connect(&state(|_| {})).await;
     let answer = ask(&mut client, "/panic", "}}").await;
     assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
     assert!(answer.contains(r#""code":"internal_error""#) && !answer.contains("on purpose"), "{answer}");
@@ -230,20 +230,20 @@ async fn until(mut holds: impl FnMut() -> bool) {
 
 #[tokio::test(start_paused = true)]
 async fn requests_carry_the_client_address() {
-    let (mut client, _) = connect(&house(|_| {})).await;
+    let (mut client, _) = connect(&state(|_| {})).await;
     ask(&mut client, "/peer", "192.0.2.7:4711").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn draining_closes_idle_connections_and_lets_busy_ones_finish() {
-    let house = house(|_| {});
-    let (mut idle, _) = connect(&house).await;
+    let state = state(|_| {});
+    let (mut idle, _) = connect(&state).await;
     ask(&mut idle, "/hello", "hello").await;
-    let (mut busy, task) = connect(&house).await;
+    let (mut busy, task) = connect(&state).await;
     busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     assert!(is_open_after(&mut busy, secs(1)).await);
 
-    house.draining.cancel();
+    state.draining.cancel();
     assert!(!is_open_after(&mut idle, secs(1)).await);
     let answer = read_until(&mut busy, "at last").await;
     assert!(answer.contains("connection: close"), "{answer}");
@@ -252,13 +252,13 @@ async fn draining_closes_idle_connections_and_lets_busy_ones_finish() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_in_transit_when_draining_begins_is_answered() {
-    let house = house(|_| {});
-    let (mut fresh, _) = connect(&house).await;
-    let (mut idle, _) = connect(&house).await;
+    let state = state(|_| {});
+    let (mut fresh, _) = connect(&state).await;
+    let (mut idle, _) = connect(&state).await;
     ask(&mut idle, "/hello", "hello").await;
-    house.draining.cancel();
+    state.draining.cancel();
     for client in [&mut fresh, &mut idle] {
-        assert!(is_open_after(client, LAST_CHANCE / 4).await);
+        assert!(is_open_after(client, DRAIN_GRACE / 4).await);
         client.write_all(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         read_until(client, "hello").await;
     }
@@ -267,52 +267,52 @@ async fn a_request_in_transit_when_draining_begins_is_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn eviction_drops_connections_that_survived_the_cut() {
-    let house = house(|_| {});
-    let (mut client, task) = connect(&house).await;
+    let state = state(|_| {});
+    let (mut client, task) = connect(&state).await;
     client.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     assert!(is_open_after(&mut client, secs(1)).await);
-    house.draining.cancel();
+    state.draining.cancel();
     assert!(is_open_after(&mut client, secs(1)).await);
-    house.evict.cancel();
+    state.force_close.cancel();
     task.await.unwrap();
     assert!(!is_open_after(&mut client, secs(1)).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_upgraded_connection_keeps_its_slot_until_closed() {
-    let house = house(|server| server.max_connections = 1);
-    let (mut client, task) = connect(&house).await;
+    let state = state(|server| server.max_connections = 1);
+    let (mut client, task) = connect(&state).await;
     let request = b"GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
     client.write_all(request).await.unwrap();
     assert!(read_until(&mut client, "\r\n\r\n").await.starts_with("HTTP/1.1 101"));
     task.await.unwrap();
     client.write_all(b"echo").await.unwrap();
     assert_eq!(read_until(&mut client, "echo").await, "echo");
-    assert_eq!((house.open.len(), house.places.free()), (1, 0));
+    assert_eq!((state.open.len(), state.slots.free()), (1, 0));
     assert!(is_open_after(&mut client, secs(600)).await, "HTTP deadlines no longer apply");
 
     drop(client);
-    house.open.close();
-    house.open.wait().await;
-    assert_eq!(house.places.free(), 1);
+    state.open.close();
+    state.open.wait().await;
+    assert_eq!(state.slots.free(), 1);
 }
 
 #[tokio::test]
 async fn beyond_the_limit_connections_wait_for_a_slot() {
-    let house = house(|server| server.max_connections = 1);
+    let state = state(|server| server.max_connections = 1);
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = socket.local_addr().unwrap();
-    let draining = house.draining.clone();
+    let draining = state.draining.clone();
     let accepting = {
-        let house = house.clone();
-        tokio::spawn(async move { accept::until_draining(vec![socket], &house, &service_fn(hello)).await })
+        let state = state.clone();
+        tokio::spawn(async move { accept::until_draining(vec![socket], &state, &service_fn(hello)).await })
     };
     let mut first = TcpStream::connect(addr).await.unwrap();
     first.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    crate::serve::tests::until(|| house.open.len() == 2).await;
+    crate::serve::tests::until(|| state.open.len() == 2).await;
     let mut second = TcpStream::connect(addr).await.unwrap();
     second.write_all(REQUEST).await.unwrap();
-    assert_eq!(house.open.len(), 2, "a token and a task of the first connection");
+    assert_eq!(state.open.len(), 2, "a token and a task of the first connection");
     assert_eq!(second.try_read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
 
     drop(first);

@@ -33,7 +33,7 @@ impl Signals {
             shutdown.trigger();
             let second = source.next().await;
             tracing::warn!(signal = second.name, "ending running requests");
-            shutdown.trigger_cut();
+            shutdown.trigger_abort();
             let third = source.next().await;
             std::process::exit(third.code);
         });

@@ -54,7 +54,7 @@ pub(super) const ALL: [Known; 12] = [
 const MAX_KEY: usize = 128;
 
 /// The allowed timeouts in milliseconds.
-const TIMEOUT: std::ops::RangeInclusive<i64> = 1000..=600_000;
+const TIMEOUT_RANGE_MS: std::ops::RangeInclusive<i64> = 1000..=600_000;
 
 /// Returns whether a change of this setting takes effect only after a restart.
 pub fn requires_restart(key: &str) -> bool {
@@ -134,7 +134,7 @@ fn port(value: &Value) -> Result<String, String> {
 
 fn timeout(value: &Value) -> Result<String, String> {
     let timeout = integer(value).ok_or("Timeout must be an integer")?;
-    if !TIMEOUT.contains(&timeout) {
+    if !TIMEOUT_RANGE_MS.contains(&timeout) {
         return Err("Timeout must be between 1000ms and 600000ms".to_owned());
     }
     Ok(timeout.to_string())

@@ -35,10 +35,10 @@ pub async fn by_provider(store: &Store) -> Result<Vec<ProviderActivity>, Error> 
 impl FromRow for ProviderActivity {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
         Ok(Self {
-            provider_id: row.maybe_text("provider_id")?,
+            provider_id: row.optional_text("provider_id")?,
             requests: row.int("requests")?,
             errors: row.int("errors")?,
-            avg_duration_ms: row.maybe_int("avg_duration_ms")?,
+            avg_duration_ms: row.optional_int("avg_duration_ms")?,
         })
     }
 }

@@ -3,18 +3,18 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use signalbox_core::alike;
+use signalbox_core::affix;
 
 use super::{DAY_MS, MAX_BODY};
 
 /// Maximum number of pieces of a body. Every piece adds to the cost of reading the body.
-const MOST: usize = 128;
+const MAX_PIECES: usize = 128;
 
 /// Minimum number of common bytes for which a body refers to an earlier one.
-const WORTH_SHARING: usize = 1024;
+const MIN_SHARED: usize = 1024;
 
 /// Maximum length in bytes of a new part that is stored as literal text: a chunk would cost more.
-const SHORT: usize = 64;
+const MAX_LITERAL: usize = 64;
 
 /// A part of a body. As JSON: `[day, request, from, length]`, `[from, length]` or a string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub(crate) enum Piece {
 
 /// A body that equals an earlier one, except for a part in the middle.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sharing {
+pub(super) struct SharedBody {
     before: Vec<Piece>,
     /// The range of the body that is new.
     pub(super) new: Range<usize>,
@@ -73,10 +73,10 @@ pub(super) fn share(
     text: &str,
     (prefix, suffix): (usize, usize),
     usable: impl Fn(&Piece) -> bool,
-) -> Option<Sharing> {
+) -> Option<SharedBody> {
     let base_length = length(base)?;
     let fits = prefix <= base_length && suffix <= base_length && prefix.checked_add(suffix)? <= text.len();
-    if !fits || prefix + suffix < WORTH_SHARING {
+    if !fits || prefix + suffix < MIN_SHARED {
         return None;
     }
     // Character boundaries in the common parts are the same in both bodies.
@@ -84,7 +84,7 @@ pub(super) fn share(
     let before = slice(base, 0..new.start)?;
     let after = slice(base, base_length - (text.len() - new.end)..base_length)?;
     let all = || before.iter().chain(&after);
-    (all().count() < MOST && all().all(usable)).then_some(Sharing { before, new, after })
+    (all().count() < MAX_PIECES && all().all(usable)).then_some(SharedBody { before, new, after })
 }
 
 /// Describes `text` by the body it was derived from; `None` if the text itself is shorter than the description.
@@ -92,9 +92,9 @@ pub(super) fn relative(body: &str, text: &str) -> Option<String> {
     if text.len() > MAX_BODY {
         return None;
     }
-    let prefix = alike::prefix(body.as_bytes(), text.as_bytes());
+    let prefix = affix::common_prefix(body.as_bytes(), text.as_bytes());
     let prefix = text.floor_char_boundary(prefix);
-    let suffix = alike::suffix(&body.as_bytes()[prefix..], &text.as_bytes()[prefix..]);
+    let suffix = affix::common_suffix(&body.as_bytes()[prefix..], &text.as_bytes()[prefix..]);
     let from = text.ceil_char_boundary(text.len() - suffix);
     let mut pieces = Vec::new();
     push(&mut pieces, Piece::Own(0, prefix));
@@ -154,12 +154,12 @@ impl Piece {
     }
 }
 
-// === impl Sharing ===
+// === impl SharedBody ===
 
-impl Sharing {
+impl SharedBody {
     /// Returns whether the new part is too short for a chunk.
     pub(super) fn is_short(&self) -> bool {
-        self.new.len() <= SHORT
+        self.new.len() <= MAX_LITERAL
     }
 
     /// Returns the whole list, with `new` as the new part.

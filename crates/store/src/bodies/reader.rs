@@ -6,7 +6,7 @@ use signalbox_core::excerpt::excerpt;
 
 use super::chunk::{self, Key, Part};
 use super::pieces::{self, Piece};
-use super::{EXCERPT, MAX_BODY, day};
+use super::{MAX_BODY, MAX_EXCERPT, day};
 use crate::Error;
 use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
@@ -45,11 +45,11 @@ const FETCH_LENGTH: (&str, usize, &str) = (
 );
 
 /// Maximum decoded bytes of a chunk that are read for the beginning of a body.
-const SEARCHED: usize = 64 << 10;
+const MAX_START_DECODED: usize = 64 << 10;
 
 /// The beginning of a body.
 #[derive(Debug)]
-pub(crate) struct Start {
+pub(crate) struct BodyStart {
     text: String,
     goes_on: bool,
 }
@@ -100,7 +100,7 @@ impl Reader {
         for piece in pieces.iter().take_while(|piece| {
             let begins = length;
             length = length.saturating_add(piece.length());
-            begins <= EXCERPT
+            begins <= MAX_EXCERPT
         }) {
             self.wanted.extend(piece.key());
         }
@@ -111,7 +111,7 @@ impl Reader {
     pub(crate) async fn fetch_starts(&mut self, tx: &mut Transaction) -> Result<(), Error> {
         for statement in self.wanted(FETCH_START).groups() {
             for Row { key, bytes } in tx.all(statement).await? {
-                match chunk::decode_start(&bytes, SEARCHED) {
+                match chunk::decode_start(&bytes, MAX_START_DECODED) {
                     Ok((bytes, goes_on)) => {
                         self.cut.extend(goes_on.then_some(key));
                         self.chunks.insert(key, bytes);
@@ -135,12 +135,12 @@ impl Reader {
 
     /// Returns the beginning of the body described by `pieces`; `own` is the beginning of the client's body. `None` if
     /// a part has been deleted.
-    pub(crate) fn start(&self, pieces: Option<Vec<Piece>>, own: Option<&Start>) -> Option<Start> {
+    pub(crate) fn start(&self, pieces: Option<Vec<Piece>>, own: Option<&BodyStart>) -> Option<BodyStart> {
         let mut bytes = Vec::new();
         let mut goes_on = false;
         for piece in &pieces? {
             // Bytes beyond the limit only tell that the body is longer.
-            if bytes.len() > EXCERPT {
+            if bytes.len() > MAX_EXCERPT {
                 goes_on = true;
                 break;
             }
@@ -166,13 +166,13 @@ impl Reader {
                 break;
             }
         }
-        Some(Start::of(bytes, goes_on))
+        Some(BodyStart::of(bytes, goes_on))
     }
 
     /// Returns the beginning of the answer that ended at `ended_at`; `None` if it has been deleted.
-    pub(crate) fn answer_start(&self, request_id: i64, ended_at: i64) -> Option<Start> {
+    pub(crate) fn answer_start(&self, request_id: i64, ended_at: i64) -> Option<BodyStart> {
         let key = answer(request_id, ended_at);
-        Some(Start::of(self.chunks.get(&key)?.clone(), self.cut.contains(&key)))
+        Some(BodyStart::of(self.chunks.get(&key)?.clone(), self.cut.contains(&key)))
     }
 
     fn wanted(&mut self, select: (&'static str, usize, &'static str)) -> Rows<'static> {
@@ -226,13 +226,13 @@ impl Piece {
     }
 }
 
-// === impl Start ===
+// === impl BodyStart ===
 
-impl Start {
+impl BodyStart {
     /// Creates a start from a whole body, or from the beginning of a body that `goes_on`.
     fn of(mut bytes: Vec<u8>, goes_on: bool) -> Self {
-        let goes_on = goes_on || bytes.len() > EXCERPT;
-        bytes.truncate(EXCERPT);
+        let goes_on = goes_on || bytes.len() > MAX_EXCERPT;
+        bytes.truncate(MAX_EXCERPT);
         let valid = match std::str::from_utf8(&bytes) {
             Ok(_) => bytes.len(),
             Err(error) => error.valid_up_to(),
@@ -241,7 +241,7 @@ impl Start {
         Self { text: String::from_utf8(bytes).unwrap_or_default(), goes_on }
     }
 
-    /// Creates a start from the text of a column, which may be truncated after [`EXCERPT`] bytes.
+    /// Creates a start from the text of a column, which may be truncated after [`MAX_EXCERPT`] bytes.
     pub(crate) fn of_column(text: String) -> Self {
         Self::of(text.into_bytes(), false)
     }

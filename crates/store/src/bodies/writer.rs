@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::base::Base;
 use super::chunk::{self, Key, Part};
-use super::pieces::{self, Piece, Sharing};
-use super::{day, is_long};
+use super::pieces::{self, Piece, SharedBody};
+use super::{day, is_stored_apart};
 use crate::Error;
 use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
@@ -91,7 +91,7 @@ impl<'a> Writer<'a> {
         text: Cow<'a, str>,
         base: Option<&Base>,
     ) -> Body<'a> {
-        if !is_long(text.len()) {
+        if !is_stored_apart(text.len()) {
             return Body { text, pieces: None };
         }
         let today = day(received_at);
@@ -117,7 +117,7 @@ impl<'a> Writer<'a> {
 
     /// Stores the answer to a request; returns whether it is stored apart from its row.
     pub(crate) fn answer(&mut self, number: i64, ended_at: i64, text: &str) -> bool {
-        let long = is_long(text.len());
+        let long = is_stored_apart(text.len());
         if long {
             self.add(Key { day: day(ended_at), request_id: number, part: Part::Answer }, text);
         }
@@ -134,7 +134,7 @@ impl<'a> Writer<'a> {
         days.execute(tx).await.map(drop)
     }
 
-    fn share(&self, base: &Base, text: &str, today: i64) -> Option<Sharing> {
+    fn share(&self, base: &Base, text: &str, today: i64) -> Option<SharedBody> {
         // Chunks are removed by day: one that is older than the previous day would be removed long before this body.
         let usable = |piece: &Piece| match piece {
             Piece::Chunk(day, request, ..) => today.saturating_sub(*day) <= 1 && self.is_there(*day, *request),
@@ -168,7 +168,7 @@ impl<'a> Body<'a> {
     /// Stores the body sent to a provider; `text` is `None` if it equals the client's body.
     pub(crate) fn upstream(body: &str, text: Option<Cow<'a, str>>) -> Self {
         let Some(text) = text else {
-            return Self { text: Cow::Borrowed(super::GONE), pieces: None };
+            return Self { text: Cow::Borrowed(super::DELETED_BODY), pieces: None };
         };
         match pieces::relative(body, &text) {
             Some(json) => Self { text: Cow::Borrowed(""), pieces: Some(json) },

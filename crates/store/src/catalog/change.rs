@@ -17,23 +17,23 @@ pub enum Change {
     /// Creates or updates a provider; its configuration and its links are kept.
     Provider(NewProvider),
     /// Deletes a provider with its configuration and its links.
-    NoProvider(String),
+    DeleteProvider(String),
     /// Sets a value in the configuration of a provider.
     Config { provider_id: String, value: ConfigValue },
     /// Deletes a key from the configuration of a provider.
-    NoConfig { provider_id: String, key: String },
+    DeleteConfig { provider_id: String, key: String },
     /// Creates or updates a model; its links are kept.
     Model(NewModel),
     /// Deletes a model with its links.
-    NoModel(String),
+    DeleteModel(String),
     /// Creates or updates a link. A default link replaces the previous default of its provider.
     Link(NewLink),
     /// Deletes a link.
-    NoLink { provider_id: String, model_id: String },
+    DeleteLink { provider_id: String, model_id: String },
     /// Sets a setting.
     Setting { key: String, value: String },
     /// Resets a setting to its default.
-    NoSetting(String),
+    ResetSetting(String),
 }
 
 struct Version(i64);
@@ -56,14 +56,14 @@ pub async fn change(
     let hold = Statement::new("UPDATE catalog_version SET version = version WHERE id = 1");
     tx.execute(hold).await?;
     let Version(found) = tx.one(Statement::new(VERSION), "catalog version").await?;
-    if super::distinct(store, found) != version {
+    if super::with_generation(store, found) != version {
         return Ok(false);
     }
     let mut changes: Vec<&Change> = changes.iter().collect();
-    changes.sort_by_key(|change| change.turn());
+    changes.sort_by_key(|change| change.execution_order());
     free_names(&mut tx, &changes).await?;
     for change in changes {
-        make(&mut tx, sealer, change, now_ms).await?;
+        execute_change(&mut tx, sealer, change, now_ms).await?;
     }
     tx.commit().await?;
     Ok(true)
@@ -86,7 +86,7 @@ async fn free_names(tx: &mut Transaction, changes: &[&Change]) -> Result<(), Err
     Ok(())
 }
 
-async fn make(tx: &mut Transaction, sealer: &Sealer, change: &Change, now_ms: i64) -> Result<(), Error> {
+async fn execute_change(tx: &mut Transaction, sealer: &Sealer, change: &Change, now_ms: i64) -> Result<(), Error> {
     let statement = match change {
         Change::Provider(provider) => return providers::put(tx, provider, now_ms).await,
         Change::Model(model) => return models::put(tx, model, now_ms).await,
@@ -96,14 +96,14 @@ async fn make(tx: &mut Transaction, sealer: &Sealer, change: &Change, now_ms: i6
             return provider_configs::upsert(tx, provider_id, &value, now_ms).await;
         }
         Change::Setting { key, value } => return crate::settings::set(tx, key, value, now_ms).await,
-        Change::NoProvider(id) => Statement::new("DELETE FROM providers WHERE id = $1").bind(id),
-        Change::NoModel(id) => Statement::new("DELETE FROM models WHERE id = $1").bind(id),
-        Change::NoSetting(key) => Statement::new("DELETE FROM settings WHERE key = $1").bind(key),
-        Change::NoConfig { provider_id, key } => {
+        Change::DeleteProvider(id) => Statement::new("DELETE FROM providers WHERE id = $1").bind(id),
+        Change::DeleteModel(id) => Statement::new("DELETE FROM models WHERE id = $1").bind(id),
+        Change::ResetSetting(key) => Statement::new("DELETE FROM settings WHERE key = $1").bind(key),
+        Change::DeleteConfig { provider_id, key } => {
             let delete = "DELETE FROM provider_configs WHERE provider_id = $1 AND key = $2";
             Statement::new(delete).bind(provider_id).bind(key)
         }
-        Change::NoLink { provider_id, model_id } => {
+        Change::DeleteLink { provider_id, model_id } => {
             let delete = "DELETE FROM provider_models WHERE provider_id = $1 AND model_id = $2";
             Statement::new(delete).bind(provider_id).bind(model_id)
         }
@@ -116,10 +116,10 @@ async fn make(tx: &mut Transaction, sealer: &Sealer, change: &Change, now_ms: i6
 impl Change {
     /// Returns the position of the change in the order of execution. Deletions come first, so that names are free;
     /// referenced rows come before the rows that refer to them.
-    const fn turn(&self) -> u8 {
+    const fn execution_order(&self) -> u8 {
         match self {
-            Self::NoLink { .. } | Self::NoConfig { .. } | Self::NoSetting(_) => 0,
-            Self::NoProvider(_) | Self::NoModel(_) => 1,
+            Self::DeleteLink { .. } | Self::DeleteConfig { .. } | Self::ResetSetting(_) => 0,
+            Self::DeleteProvider(_) | Self::DeleteModel(_) => 1,
             Self::Provider(_) | Self::Model(_) => 2,
             Self::Config { .. } | Self::Link(_) | Self::Setting { .. } => 3,
         }

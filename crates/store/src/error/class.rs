@@ -68,11 +68,11 @@ const POSTGRES_CLASSES: &[(&[&str], Entry)] = &[
 ];
 
 /// Converts the error of a statement.
-pub(super) fn refused(error: Box<dyn DatabaseError>) -> Error {
+pub(super) fn statement_error(error: Box<dyn DatabaseError>) -> Error {
     match error.kind() {
-        ErrorKind::UniqueViolation => return Error::Conflict { what: unique_columns(&*error) },
+        ErrorKind::UniqueViolation => return Error::Conflict { entity: unique_columns(&*error) },
         // Deletions cascade, so this is always a row that refers to a missing row.
-        ErrorKind::ForeignKeyViolation => return Error::NotFound { what: "referenced row" },
+        ErrorKind::ForeignKeyViolation => return Error::NotFound { entity: "referenced row" },
         _ => {}
     }
     let code = error.code().unwrap_or_default().into_owned();
@@ -116,7 +116,7 @@ fn cause(error: Box<dyn DatabaseError>) -> Cause {
 }
 
 /// Converts an error that occurred outside of a statement.
-pub(super) fn outside(error: sqlx::Error) -> Error {
+pub(super) fn connection_error(error: sqlx::Error) -> Error {
     match error {
         sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => Error::Invalid(error.to_string()),
         sqlx::Error::Encode(_) => Error::Refused(error.into()),

@@ -1,6 +1,6 @@
 //! Collects the rows of `responses` that a batch adds.
 
-use super::Ended;
+use super::ExchangeEnd;
 use crate::Error;
 use crate::bodies::Writer;
 use crate::rows::Rows;
@@ -23,12 +23,12 @@ const INSERT: (&str, usize, &str) = (
 
 impl<'a> Answers<'a> {
     /// Creates an empty collection with capacity for `answers` rows.
-    pub(super) fn expecting(answers: usize) -> Self {
-        Self(Rows::new(INSERT.0, INSERT.1, INSERT.2).expecting(answers))
+    pub(super) fn with_capacity(answers: usize) -> Self {
+        Self(Rows::new(INSERT.0, INSERT.1, INSERT.2).with_capacity(answers))
     }
 
     /// Adds the answer to a request that has no answer yet.
-    pub(super) fn add(&mut self, bodies: &mut Writer<'a>, id: i64, ended: &'a Ended) {
+    pub(super) fn add(&mut self, bodies: &mut Writer<'a>, id: i64, ended: &'a ExchangeEnd) {
         let text = ended.response_body.as_deref().map(without_nul);
         let in_bodies = text.as_ref().is_some_and(|text| bodies.answer(id, ended.ended_at, text));
         self.0.push([

@@ -6,13 +6,13 @@ use std::collections::{HashMap, HashSet};
 use signalbox_core::schema::RequestStatus;
 
 use super::answers::Answers;
-use super::known::{self, Known};
+use super::logged_requests::{self, LoggedRequest};
 use super::openings::Openings;
 use super::sessions::Sessions;
-use super::sums::Sums;
-use super::{Begun, Ended, Exchange, SessionRef, Source};
+use super::usage_sums::UsageSums;
+use super::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source};
 use crate::Error;
-use crate::bodies::{Body, Writer, is_long};
+use crate::bodies::{Body, Writer, is_stored_apart};
 use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
 use crate::statement::{Statement, without_nul};
@@ -20,15 +20,15 @@ use crate::transaction::Transaction;
 
 /// An exchange, merged from all of its parts in the batch.
 #[derive(Debug)]
-struct Entry<'a> {
+struct MergedExchange<'a> {
     uuid: Cow<'a, str>,
-    begun: &'a Begun,
-    ended: Option<&'a Ended>,
+    begun: &'a ExchangeStart,
+    ended: Option<&'a ExchangeEnd>,
 }
 
 /// The rows of an exchange.
 #[derive(Debug)]
-struct Place<'a> {
+struct RowIds<'a> {
     id: i64,
     session_id: Cow<'a, str>,
     is_new: bool,
@@ -54,35 +54,38 @@ pub(crate) const END: (&str, usize, &str) = (
 /// Writes a batch.
 pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchanges: &[Exchange]) -> Result<(), Error> {
     let entries = merge(exchanges);
-    let bases: HashSet<&str> = entries.iter().filter_map(Entry::base).collect();
-    let known = {
+    let bases: HashSet<&str> = entries.iter().filter_map(MergedExchange::base).collect();
+    let logged_requests = {
         let uuids: HashSet<&str> = entries.iter().map(|entry| &*entry.uuid).chain(bases.iter().copied()).collect();
-        known::load(tx, uuids.into_iter()).await?
+        logged_requests::load(tx, uuids.into_iter()).await?
     };
-    let entries: Vec<Entry<'_>> = entries.into_iter().filter(|entry| entry.changes(&known)).collect();
+    let entries: Vec<MergedExchange<'_>> =
+        entries.into_iter().filter(|entry| entry.changes(&logged_requests)).collect();
 
-    let mut sessions = load_sessions(tx, openings, &entries, &known).await?;
-    let new = entries.iter().filter(|entry| !known.contains_key(&*entry.uuid)).count();
+    let mut sessions = load_sessions(tx, openings, &entries, &logged_requests).await?;
+    let new = entries.iter().filter(|entry| !logged_requests.contains_key(&*entry.uuid)).count();
     let mut numbers = numbers(tx, new).await?.into_iter();
     let first_new = numbers.as_slice().first().copied().unwrap_or(i64::MAX);
-    let places: Vec<Place<'_>> =
-        entries.iter().filter_map(|entry| entry.place(&known, &mut sessions, &mut numbers)).collect();
+    let places: Vec<RowIds<'_>> =
+        entries.iter().filter_map(|entry| entry.row_ids(&logged_requests, &mut sessions, &mut numbers)).collect();
     sessions.write(tx).await?;
 
     let earliest = entries.iter().map(|entry| entry.begun.received_at).min().unwrap_or_default();
-    let bases = bases.into_iter().map(|uuid| (uuid, known.get(uuid).and_then(|known| known.pieces.as_deref())));
+    let bases = bases
+        .into_iter()
+        .map(|uuid| (uuid, logged_requests.get(uuid).and_then(|logged_requests| logged_requests.pieces.as_deref())));
     let mut bodies = Writer::load(tx, first_new, bases, earliest).await?;
-    let mut begins = Rows::new(BEGIN.0, BEGIN.1, BEGIN.2).expecting(new);
+    let mut begins = Rows::new(BEGIN.0, BEGIN.1, BEGIN.2).with_capacity(new);
     let mut ends = Rows::new(END.0, END.1, END.2);
-    let mut answers = Answers::expecting(entries.len());
-    let mut sums = Sums::default();
+    let mut answers = Answers::with_capacity(entries.len());
+    let mut usage_sums = UsageSums::default();
     for (entry, place) in entries.iter().zip(&places) {
         if place.is_new {
             begin(&mut begins, &mut bodies, entry, place);
-            sums.add(entry.begun, entry.ended);
+            usage_sums.add(entry.begun, entry.ended);
         } else if let Some(ended) = entry.ended {
             end(&mut ends, place.id, entry.begun, ended);
-            sums.end(entry.begun, ended);
+            usage_sums.end(entry.begun, ended);
         }
         if let Some(ended) = entry.ended {
             answers.add(&mut bodies, place.id, ended);
@@ -92,20 +95,20 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
     ends.execute(tx).await?;
     answers.write(tx).await?;
     bodies.write(tx).await?;
-    sums.write(tx).await
+    usage_sums.write(tx).await
 }
 
 /// Merges the batch to one entry per exchange, with the first end that the batch contains.
-fn merge(exchanges: &[Exchange]) -> Vec<Entry<'_>> {
+fn merge(exchanges: &[Exchange]) -> Vec<MergedExchange<'_>> {
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(exchanges.len());
-    let mut entries: Vec<Entry<'_>> = Vec::with_capacity(exchanges.len());
+    let mut entries: Vec<MergedExchange<'_>> = Vec::with_capacity(exchanges.len());
     for Exchange { begun, ended } in exchanges {
         let uuid = without_nul(&begun.request_id);
         let ended = ended.as_ref().filter(|ended| ended.status != RequestStatus::Pending);
         let place = *places.entry(uuid.clone()).or_insert(entries.len());
         match entries.get_mut(place) {
             Some(entry) => entry.ended = entry.ended.or(ended),
-            None => entries.push(Entry { uuid, begun, ended }),
+            None => entries.push(MergedExchange { uuid, begun, ended }),
         }
     }
     entries
@@ -115,11 +118,11 @@ fn merge(exchanges: &[Exchange]) -> Vec<Entry<'_>> {
 async fn load_sessions<'a>(
     tx: &mut Transaction,
     openings: &mut Openings,
-    entries: &[Entry<'a>],
-    known: &HashMap<String, Known>,
+    entries: &[MergedExchange<'a>],
+    logged_requests: &HashMap<String, LoggedRequest>,
 ) -> Result<Sessions<'a>, Error> {
-    let continued = |entry: &Entry<'a>| match &entry.begun.session {
-        SessionRef::Continues(hash) if !known.contains_key(&*entry.uuid) => Some(without_nul(hash)),
+    let continued = |entry: &MergedExchange<'a>| match &entry.begun.session {
+        SessionRef::Continues(hash) if !logged_requests.contains_key(&*entry.uuid) => Some(without_nul(hash)),
         _ => None,
     };
     Sessions::load(tx, openings, entries.iter().filter_map(continued).collect()).await
@@ -152,8 +155,8 @@ async fn numbers(tx: &mut Transaction, count: usize) -> Result<Vec<i64>, Error> 
 
 /// Adds the row of a request. Its timestamps are those of the exchange, not of the write, so that a repetition writes
 /// the same values.
-fn begin<'a>(rows: &mut Rows<'a>, bodies: &mut Writer<'a>, entry: &'a Entry<'a>, place: &'a Place<'a>) {
-    let Entry { uuid, begun, ended } = entry;
+fn begin<'a>(rows: &mut Rows<'a>, bodies: &mut Writer<'a>, entry: &'a MergedExchange<'a>, place: &'a RowIds<'a>) {
+    let MergedExchange { uuid, begun, ended } = entry;
     let text = without_nul(&begun.request_body);
     let upstream = upstream(&text, *ended);
     let body = bodies.request((place.id, uuid), begun.received_at, text, begun.base.as_ref());
@@ -177,7 +180,7 @@ fn begin<'a>(rows: &mut Rows<'a>, bodies: &mut Writer<'a>, entry: &'a Entry<'a>,
     ]);
 }
 
-fn end<'a>(rows: &mut Rows<'a>, id: i64, begun: &'a Begun, ended: &'a Ended) {
+fn end<'a>(rows: &mut Rows<'a>, id: i64, begun: &'a ExchangeStart, ended: &'a ExchangeEnd) {
     let upstream = upstream(&without_nul(&begun.request_body), Some(ended));
     rows.push([
         id.into(),
@@ -188,16 +191,16 @@ fn end<'a>(rows: &mut Rows<'a>, id: i64, begun: &'a Begun, ended: &'a Ended) {
     ]);
 }
 
-fn upstream<'a>(body: &str, ended: Option<&'a Ended>) -> Body<'a> {
+fn upstream<'a>(body: &str, ended: Option<&'a ExchangeEnd>) -> Body<'a> {
     Body::upstream(body, ended.and_then(|ended| ended.upstream_request.as_deref()).map(without_nul))
 }
 
-// === impl Entry ===
+// === impl MergedExchange ===
 
-impl<'a> Entry<'a> {
+impl<'a> MergedExchange<'a> {
     /// Returns the request whose body this one repeats. A short body is always stored whole.
     fn base(&self) -> Option<&'a str> {
-        let long = is_long(self.begun.request_body.len());
+        let long = is_stored_apart(self.begun.request_body.len());
         self.begun.base.as_ref().filter(|_| long).map(|base| &*base.request_id)
     }
 
@@ -209,19 +212,23 @@ impl<'a> Entry<'a> {
     }
 
     /// Returns whether the entry contains anything that the log does not have.
-    fn changes(&self, known: &HashMap<String, Known>) -> bool {
-        known.get(&*self.uuid).is_none_or(|known| known.is_open && self.ended.is_some())
+    fn changes(&self, logged_requests: &HashMap<String, LoggedRequest>) -> bool {
+        logged_requests.get(&*self.uuid).is_none_or(|logged_requests| logged_requests.is_open && self.ended.is_some())
     }
 
-    fn place(
+    fn row_ids(
         &self,
-        known: &HashMap<String, Known>,
+        logged_requests: &HashMap<String, LoggedRequest>,
         sessions: &mut Sessions<'a>,
         numbers: &mut impl Iterator<Item = i64>,
-    ) -> Option<Place<'a>> {
-        let place = match known.get(&*self.uuid) {
-            Some(known) => Place { id: known.id, session_id: Cow::Owned(known.session_id.clone()), is_new: false },
-            None => Place { id: numbers.next()?, session_id: sessions.join(&self.uuid, self.begun), is_new: true },
+    ) -> Option<RowIds<'a>> {
+        let place = match logged_requests.get(&*self.uuid) {
+            Some(logged_requests) => RowIds {
+                id: logged_requests.id,
+                session_id: Cow::Owned(logged_requests.session_id.clone()),
+                is_new: false,
+            },
+            None => RowIds { id: numbers.next()?, session_id: sessions.join(&self.uuid, self.begun), is_new: true },
         };
         if let Some(hash) = self.opening() {
             sessions.open(place.session_id.clone(), without_nul(hash), self.begun.received_at);

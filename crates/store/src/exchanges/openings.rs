@@ -16,7 +16,7 @@ use crate::transaction::Transaction;
 
 /// Number of conversations that can be continued; older ones are deleted. They take six megabytes, both in memory and
 /// in the table.
-const KEPT: i64 = 1 << 16;
+const MAX_OPENINGS: i64 = 1 << 16;
 
 /// The content of the table, as far as it has been read.
 #[derive(Debug, Default)]
@@ -55,19 +55,19 @@ pub(super) async fn write(tx: &mut Transaction, openings: Vec<Opening>) -> Resul
         return Ok(());
     }
     let most = i64::try_from(openings.len()).unwrap_or(i64::MAX).saturating_mul(2);
-    let mut rows = Rows::new(INSERT.0, INSERT.1, INSERT.2).expecting(openings.len());
+    let mut rows = Rows::new(INSERT.0, INSERT.1, INSERT.2).with_capacity(openings.len());
     for Opening { hash, session_id, created_at } in openings {
         rows.push([hash.into(), session_id.into(), created_at.into()]);
     }
     rows.execute(tx).await?;
-    tx.execute(Statement::new(FORGET).bind(KEPT).bind(most)).await.map(drop)
+    tx.execute(Statement::new(FORGET).bind(MAX_OPENINGS).bind(most)).await.map(drop)
 }
 
 // === impl Openings ===
 
 impl Openings {
     /// Discards the content of another database.
-    pub(crate) fn belong_to(&mut self, generation: u64) {
+    pub(crate) fn reset_if_replaced(&mut self, generation: u64) {
         if self.generation != generation {
             *self = Self { generation, ..Self::default() };
         }
@@ -76,10 +76,10 @@ impl Openings {
     /// Reads the rows that were added since the last call. Writers are serialised, so no row can appear before one that
     /// was already read.
     pub(super) async fn catch_up(&mut self, tx: &mut Transaction) -> Result<(), Error> {
-        if i64::try_from(self.newest.len()).is_ok_and(|len| len >= 2 * KEPT) {
+        if i64::try_from(self.newest.len()).is_ok_and(|len| len >= 2 * MAX_OPENINGS) {
             (self.newest, self.read_to) = (HashMap::new(), 0);
         }
-        let rows: Vec<Row> = tx.all(Statement::new(READ).bind(self.read_to).bind(KEPT)).await?;
+        let rows: Vec<Row> = tx.all(Statement::new(READ).bind(self.read_to).bind(MAX_OPENINGS)).await?;
         for Row(id, Opening { hash, session_id, created_at }) in rows {
             self.read_to = self.read_to.max(id);
             let this = (created_at, session_id.into_boxed_str());
@@ -133,13 +133,13 @@ mod tests {
         add(&store, 0..10).await;
         read(&mut openings).await;
         assert_eq!((openings.find("h9"), openings.find("h10")), (Some("s9"), None));
-        add(&store, 10..KEPT + 20).await;
+        add(&store, 10..MAX_OPENINGS + 20).await;
         read(&mut openings).await;
-        assert_eq!(openings.find(&format!("h{}", KEPT + 19)), Some(&*format!("s{}", KEPT + 19)));
+        assert_eq!(openings.find(&format!("h{}", MAX_OPENINGS + 19)), Some(&*format!("s{}", MAX_OPENINGS + 19)));
 
         let mut afresh = Openings::default();
         read(&mut afresh).await;
         assert_eq!((afresh.find("h19"), afresh.find("h20")), (None, Some("s20")));
-        assert_eq!(i64::try_from(afresh.newest.len()), Ok(KEPT));
+        assert_eq!(i64::try_from(afresh.newest.len()), Ok(MAX_OPENINGS));
     }
 }

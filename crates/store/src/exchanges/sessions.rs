@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::openings::{self, Opening, Openings};
-use super::{Begun, SessionRef, Source};
+use super::{ExchangeStart, SessionRef, Source};
 use crate::Error;
 use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
@@ -15,9 +15,9 @@ use crate::statement::without_nul;
 use crate::transaction::Transaction;
 
 /// Time from the newest request of a session to its expiry: 30 days.
-const KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+const SESSION_LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
-pub(crate) const LOOK: (&str, usize, &str) =
+pub(crate) const FIND_SESSIONS: (&str, usize, &str) =
     ("SELECT id, created_at FROM sessions WHERE source = 'router' AND id IN (VALUES ", 1, ")");
 
 /// A session begins with its earliest request, regardless of the order in which requests are recorded.
@@ -58,14 +58,14 @@ struct Count<'a> {
     source: Source,
 }
 
-struct Found {
+struct SessionRow {
     id: String,
     created_at: i64,
 }
 
 /// Returns the expiry of a session whose newest request arrived at `last_accessed`.
 pub(crate) const fn expiry(last_accessed: i64) -> i64 {
-    last_accessed.saturating_add(KEPT_MS)
+    last_accessed.saturating_add(SESSION_LIFETIME_MS)
 }
 
 // === impl Sessions ===
@@ -81,9 +81,9 @@ impl<'a> Sessions<'a> {
             return Ok(Self::default());
         }
         openings.catch_up(tx).await?;
-        let mut rows = Rows::new(LOOK.0, LOOK.1, LOOK.2);
+        let mut rows = Rows::new(FIND_SESSIONS.0, FIND_SESSIONS.1, FIND_SESSIONS.2);
         hashes.iter().filter_map(|hash| openings.find(hash)).for_each(|id| rows.push([id.into()]));
-        let found: Vec<Found> = rows.all(tx).await?;
+        let found: Vec<SessionRow> = rows.all(tx).await?;
         let created: HashMap<&str, i64> = found.iter().map(|row| (&*row.id, row.created_at)).collect();
         let newest = hashes.into_iter().filter_map(|hash| {
             let id = openings.find(&hash)?;
@@ -94,7 +94,7 @@ impl<'a> Sessions<'a> {
     }
 
     /// Counts a new request in its session; returns the id of the session.
-    pub(super) fn join(&mut self, uuid: &Cow<'a, str>, begun: &'a Begun) -> Cow<'a, str> {
+    pub(super) fn join(&mut self, uuid: &Cow<'a, str>, begun: &'a ExchangeStart) -> Cow<'a, str> {
         let id = match &begun.session {
             SessionRef::Named(id) => without_nul(id),
             SessionRef::Opens => uuid.clone(),
@@ -128,7 +128,7 @@ impl<'a> Sessions<'a> {
 
     /// Writes the sessions.
     pub(super) async fn write(self, tx: &mut Transaction) -> Result<(), Error> {
-        let mut rows = Rows::new(COUNT.0, COUNT.1, COUNT.2).expecting(self.counts.len());
+        let mut rows = Rows::new(COUNT.0, COUNT.1, COUNT.2).with_capacity(self.counts.len());
         for (id, count) in self.counts {
             rows.push([
                 id.clone().into(),
@@ -145,7 +145,7 @@ impl<'a> Sessions<'a> {
         openings::write(tx, self.openings).await
     }
 
-    fn count(&mut self, id: &Cow<'a, str>, begun: &'a Begun) -> &mut Count<'a> {
+    fn count(&mut self, id: &Cow<'a, str>, begun: &'a ExchangeStart) -> &mut Count<'a> {
         let count = self.counts.entry(id.clone()).or_insert_with(|| Count::new(begun, begun.received_at));
         if begun.received_at < count.created_at {
             count.created_at = begun.received_at;
@@ -159,7 +159,7 @@ impl<'a> Sessions<'a> {
 // === impl Count ===
 
 impl<'a> Count<'a> {
-    fn new(begun: &'a Begun, created_at: i64) -> Self {
+    fn new(begun: &'a ExchangeStart, created_at: i64) -> Self {
         Self {
             first_user_message: &begun.first_user_message,
             messages: 0,
@@ -169,7 +169,7 @@ impl<'a> Count<'a> {
         }
     }
 
-    fn count(&mut self, begun: &Begun) {
+    fn count(&mut self, begun: &ExchangeStart) {
         self.messages += 1;
         self.last_accessed = self.last_accessed.max(begun.received_at);
     }
@@ -177,7 +177,7 @@ impl<'a> Count<'a> {
 
 // === impl FromRow ===
 
-impl FromRow for Found {
+impl FromRow for SessionRow {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
         Ok(Self { id: row.text("id")?, created_at: row.int("created_at")? })
     }

@@ -8,7 +8,7 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
 use super::*;
-use crate::exchanges::{self, Begun, Exchange, SessionRef, Source};
+use crate::exchanges::{self, Exchange, ExchangeStart, SessionRef, Source};
 use crate::requests::{self, RequestKey};
 use crate::{Kind, Page, Sealer, Store, credentials, provider_configs, responses};
 
@@ -98,7 +98,7 @@ async fn check_old_rows(url: &str) {
     assert_eq!(response.response_body.as_deref(), Some("answered"));
     assert_eq!(requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap().total, 1);
 
-    let begun = Begun {
+    let begun = ExchangeStart {
         request_id: "next".to_owned(),
         received_at: 3,
         method: "POST".to_owned(),

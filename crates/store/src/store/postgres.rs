@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
-use super::{PATIENCE, release};
+use super::{ACQUIRE_TIMEOUT, release};
 use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, migrations, seed};
@@ -20,8 +20,10 @@ pub(super) async fn open(url: &str) -> Result<PgPool, Error> {
     let options = PgConnectOptions::from_str(url)?
         .application_name("signalbox")
         .options([("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "60s")]);
-    let pool =
-        PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).acquire_slow_threshold(PATIENCE);
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_slow_threshold(ACQUIRE_TIMEOUT);
     let pool = release::postgres(pool).connect_with(options).await?;
     let mut tx = Transaction::Postgres(pool.begin().await?);
     lock(&mut tx, MIGRATION_LOCK).await?;

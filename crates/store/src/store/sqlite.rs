@@ -4,9 +4,9 @@
 //! file of another program is only read.
 
 mod backup;
-mod courtesy;
 mod database;
 mod file;
+mod yielder;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -18,29 +18,29 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSy
 use sqlx::{Executor as _, Sqlite};
 use tokio::time::timeout;
 
-use self::courtesy::Courtesy;
 pub(super) use self::database::Database;
-use super::{PATIENCE, release};
-use crate::linked::{Linked, Lost};
-use crate::original::{self, Original};
+use self::yielder::Yielder;
+use super::{ACQUIRE_TIMEOUT, release};
+use crate::legacy::{self, LegacyDatabase};
+use crate::linked_file::{Linked, Lost};
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, migrations, seed};
 
 /// Number of read connections.
-const READERS: u32 = 4;
+const READ_CONNECTIONS: u32 = 4;
 
 /// Minimum version. Earlier versions can lose committed writes if one process checkpoints while another one commits
 /// ("WAL reset"), which is exactly how the three services use the file.
-const OLDEST: (i64, i64, i64) = (3, 51, 3);
+const MIN_VERSION: (i64, i64, i64) = (3, 51, 3);
 const _: () =
     assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= 3_051_003, "this version of SQLite can lose committed writes");
 
 /// Page size of a new file in bytes; an existing file keeps its own. Rows of the log have about two kilobytes: in pages
 /// of 4096 bytes most of them would overflow or leave a gap, and half as many large pages cost less to verify, to log
 /// and to checkpoint.
-const PAGE: u32 = 8192;
+const PAGE_SIZE: u32 = 8192;
 
 /// The connection pools. SQLite has only one writer at a time; two connections write so that each kind of write gets
 /// the durability it needs. `BEGIN IMMEDIATE` and the busy timeout serialise them.
@@ -66,7 +66,7 @@ pub(super) async fn open(url: &str) -> Result<Database, Error> {
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(false)
         .foreign_keys(true)
-        .busy_timeout(PATIENCE)
+        .busy_timeout(ACQUIRE_TIMEOUT)
         .pragma("trusted_schema", "OFF");
     // `from_str` opens `sqlite::memory:` with a shared cache, whose locks ignore the busy timeout.
     if matches!(url, "sqlite::memory:" | "sqlite://:memory:") {
@@ -77,9 +77,9 @@ pub(super) async fn open(url: &str) -> Result<Database, Error> {
         Some(path) => options.filename(path),
         None => options,
     };
-    let courtesy = Courtesy::new();
-    let pools = open_file(options.clone(), &courtesy, None).await?;
-    Ok(Database::new(Some(options), pools, courtesy))
+    let yielder = Yielder::new();
+    let pools = open_file(options.clone(), &yielder, None).await?;
+    Ok(Database::new(Some(options), pools, yielder))
 }
 
 /// Returns the Windows path of `sqlite:///C:/…`, without the slash before the drive, which belongs to the URL.
@@ -103,13 +103,13 @@ async fn open_memory(options: SqliteConnectOptions) -> Result<Database, Error> {
     migrate(&pool, None).await?;
     let pools =
         Pools { read: pool.clone(), write: pool.clone(), log: pool, linked: None, generation: next_generation() };
-    Ok(Database::new(None, pools, Courtesy::new()))
+    Ok(Database::new(None, pools, Yielder::new()))
 }
 
 /// Opens the file and migrates it. `instead_of` has been open under this name until now.
 async fn open_file(
     options: SqliteConnectOptions,
-    courtesy: &Courtesy,
+    yielder: &Yielder,
     instead_of: Option<(&Pools, Lost)>,
 ) -> Result<Pools, Error> {
     let path = options.get_filename().to_owned();
@@ -121,12 +121,13 @@ async fn open_file(
     }
     let lock = file::lock(&path).await?;
     if let Some((old, lost)) = instead_of {
-        old.make_way(lost).await?;
+        old.release_name(lost).await?;
     }
     let linked = Arc::new(Linked::new(&path)?);
-    let original = look(&options, &path).await?;
+    let original = inspect_file(&options, &path).await?;
 
-    let options = options.page_size(PAGE).journal_mode(SqliteJournalMode::Wal).pragma("journal_size_limit", "67108864");
+    let options =
+        options.page_size(PAGE_SIZE).journal_mode(SqliteJournalMode::Wal).pragma("journal_size_limit", "67108864");
     // On macOS only `fullfsync` reaches the disk; elsewhere it does nothing.
     let durable = options.clone().synchronous(SqliteSynchronous::Full).pragma("fullfsync", "ON");
     // Old values of secrets are overwritten when they are sealed or deleted.
@@ -137,9 +138,9 @@ async fn open_file(
     // 16 MiB of log, with a cache of 8 MiB for the pages of a batch.
     let log = options.clone().synchronous(SqliteSynchronous::Normal);
     let log = log.pragma("wal_autocheckpoint", "2048").pragma("cache_size", "-8192");
-    let log = file_pool(1, &linked, Some(courtesy)).connect_with(log).await?;
+    let log = file_pool(1, &linked, Some(yielder)).connect_with(log).await?;
     let read = options.synchronous(SqliteSynchronous::Normal).read_only(true);
-    let read = file_pool(READERS, &linked, None).connect_with(read).await?;
+    let read = file_pool(READ_CONNECTIONS, &linked, None).connect_with(read).await?;
     linked.note_log();
     linked.verify()?;
     Ok(Pools { read, write, log, linked: Some(linked), generation: next_generation() })
@@ -147,7 +148,7 @@ async fn open_file(
 
 /// Determines what the file is, and copies it if it belongs to the Node.js version. Opens it read-only, because opening
 /// another program's file for writing would change its journal mode.
-async fn look(options: &SqliteConnectOptions, path: &Path) -> Result<Option<Original>, Error> {
+async fn inspect_file(options: &SqliteConnectOptions, path: &Path) -> Result<Option<LegacyDatabase>, Error> {
     let look = pool(1).connect_with(options.clone().read_only(true)).await?;
     let mut tx = Transaction::Sqlite(look.begin().await?.into());
     let original = match recognise(&mut tx).await {
@@ -163,7 +164,7 @@ async fn look(options: &SqliteConnectOptions, path: &Path) -> Result<Option<Orig
     };
     if original.is_some() {
         let mut copy = path.to_owned().into_os_string();
-        copy.push(Original::copy_suffix(&mut tx).await?);
+        copy.push(LegacyDatabase::copy_suffix(&mut tx).await?);
         drop(tx);
         tracing::info!(copy = %copy.display(), "database of the Node.js version found, backing it up and importing it");
         backup::backup(&look, Path::new(&copy)).await?;
@@ -175,8 +176,8 @@ async fn look(options: &SqliteConnectOptions, path: &Path) -> Result<Option<Orig
 }
 
 fn next_generation() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    static NEXT_GENERATION: AtomicU64 = AtomicU64::new(0);
+    NEXT_GENERATION.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Configures a pool that keeps its connections open: reopening a file costs more than an idle descriptor, and as long
@@ -185,24 +186,24 @@ fn pool(connections: u32) -> PoolOptions<Sqlite> {
     PoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         // A caller that waits longer gets an error; a warning for each one that waits almost as long adds nothing.
-        .acquire_slow_threshold(PATIENCE)
+        .acquire_slow_threshold(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
 }
 
 /// Configures a pool whose connections all refer to the same file, even if the name changes.
-fn file_pool(connections: u32, linked: &Arc<Linked>, courtesy: Option<&Courtesy>) -> PoolOptions<Sqlite> {
-    let (linked, courtesy) = (Arc::clone(linked), courtesy.cloned());
+fn file_pool(connections: u32, linked: &Arc<Linked>, yielder: Option<&Yielder>) -> PoolOptions<Sqlite> {
+    let (linked, yielder) = (Arc::clone(linked), yielder.cloned());
     release::sqlite(pool(connections)).after_connect(move |connection, _| {
-        let (linked, courtesy) = (Arc::clone(&linked), courtesy.clone());
+        let (linked, yielder) = (Arc::clone(&linked), yielder.clone());
         Box::pin(async move {
             linked.verify().map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))?;
             // The first statement opens the log, whose name may be removed later.
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").await?;
-            match courtesy {
-                Some(courtesy) => courtesy.teach(connection).await,
+            match yielder {
+                Some(yielder) => yielder.install(connection).await,
                 None => Ok(()),
             }
         })
@@ -210,24 +211,24 @@ fn file_pool(connections: u32, linked: &Arc<Linked>, courtesy: Option<&Courtesy>
 }
 
 /// Recognises a file of the Node.js version, and refuses files that may not be opened. Only reads.
-async fn recognise(tx: &mut Transaction) -> Result<Option<Original>, Error> {
-    let original = original::recognise(tx).await?;
+async fn recognise(tx: &mut Transaction) -> Result<Option<LegacyDatabase>, Error> {
+    let original = legacy::recognise(tx).await?;
     if original.is_none() {
         migrations::check(tx).await?;
     }
     Ok(original)
 }
 
-async fn migrate(pool: &SqlitePool, original: Option<&Original>) -> Result<(), Error> {
+async fn migrate(pool: &SqlitePool, original: Option<&LegacyDatabase>) -> Result<(), Error> {
     let mut tx = begin(pool).await?;
     let version = tx.one::<Version>(Statement::new("SELECT sqlite_version() AS version"), "version").await?;
     version.check()?;
     match original {
         None => migrations::run(&mut tx).await?,
         Some(original) => {
-            original.set_aside(&mut tx).await?;
+            original.rename_tables(&mut tx).await?;
             migrations::run_beside(&mut tx).await?;
-            original.take_over(&mut tx).await?;
+            original.copy_rows(&mut tx).await?;
         }
     }
     seed::run(&mut tx).await?;
@@ -239,12 +240,12 @@ async fn migrate(pool: &SqlitePool, original: Option<&Original>) -> Result<(), E
 impl Pools {
     /// Begins a durable write transaction.
     pub(super) async fn begin_write(&self) -> Result<Transaction, Error> {
-        self.watched(begin(&self.write).await?)
+        self.guard_commit(begin(&self.write).await?)
     }
 
     /// Begins a transaction that writes the request log.
     pub(super) async fn begin_log(&self) -> Result<Transaction, Error> {
-        self.watched(begin(&self.log).await?)
+        self.guard_commit(begin(&self.log).await?)
     }
 
     /// Closes the write connection last, because the last connection to close runs a checkpoint.
@@ -255,7 +256,7 @@ impl Pools {
     }
 
     /// Prepares a transaction that only commits if the file still has its name.
-    fn watched(&self, mut tx: Transaction) -> Result<Transaction, Error> {
+    fn guard_commit(&self, mut tx: Transaction) -> Result<Transaction, Error> {
         if let (Transaction::Sqlite(tx), Some(linked)) = (&mut tx, &self.linked) {
             linked.note_log();
             tx.watch(Arc::clone(linked), self.generation);
@@ -264,7 +265,7 @@ impl Pools {
     }
 
     /// Releases the name for another file, without losing data of this one.
-    async fn make_way(&self, lost: Lost) -> Result<(), Error> {
+    async fn release_name(&self, lost: Lost) -> Result<(), Error> {
         let Some(linked) = &self.linked else { return Ok(()) };
         match lost {
             Lost::Deleted | Lost::Replaced => linked.move_log_aside()?,
@@ -272,7 +273,7 @@ impl Pools {
                 // Data that are only in the log are checkpointed into the file. No other process writes, because none
                 // has the log either.
                 if !self.write.is_closed() {
-                    self.fold_in().await?;
+                    self.checkpoint().await?;
                 }
                 within(self.close()).await?;
             }
@@ -282,7 +283,7 @@ impl Pools {
         Ok(())
     }
 
-    async fn fold_in(&self) -> Result<(), Error> {
+    async fn checkpoint(&self) -> Result<(), Error> {
         let (busy, ..): (i64, i64, i64) =
             sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.write).await?;
         if busy != 0 {
@@ -305,7 +306,7 @@ impl Pools {
 
 /// Waits for connections to close before the file is reopened, because two logs at once would share one index.
 async fn within(closing: impl Future<Output = ()>) -> Result<(), Error> {
-    let closed = timeout(PATIENCE, closing).await;
+    let closed = timeout(ACQUIRE_TIMEOUT, closing).await;
     closed.map_err(|_| Error::Unavailable("calls on the old connections did not end".into()))
 }
 
@@ -316,7 +317,7 @@ impl Version {
     fn check(&self) -> Result<(), Error> {
         let mut parts = self.0.split('.').map(|part| part.parse::<i64>().unwrap_or(0));
         let mut next = || parts.next().unwrap_or(0);
-        if (next(), next(), next()) < OLDEST {
+        if (next(), next(), next()) < MIN_VERSION {
             return Err(Error::Incompatible(format!(
                 "SQLite {} can lose committed writes; 3.51.3 or newer is needed",
                 self.0

@@ -8,7 +8,7 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 
 /// The name of a row of this table in errors.
-pub(crate) const WHAT: &str = "model";
+pub(crate) const ENTITY: &str = "model";
 
 /// Creates a model unless it exists; returns whether it was created.
 pub(crate) async fn add_if_missing(tx: &mut Transaction, model: &NewModel, now_ms: i64) -> Result<bool, Error> {
@@ -66,8 +66,8 @@ impl FromRow for Model {
         Ok(Self {
             id: row.text("id")?,
             name: row.text("name")?,
-            description: row.maybe_text("description")?,
-            capabilities: read_capabilities(row.maybe_text("capabilities")?.as_deref())?,
+            description: row.optional_text("description")?,
+            capabilities: read_capabilities(row.optional_text("capabilities")?.as_deref())?,
             created_at: row.int("created_at")?,
             updated_at: row.int("updated_at")?,
         })

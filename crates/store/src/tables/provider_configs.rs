@@ -4,7 +4,7 @@ use signalbox_core::schema::{ConfigValue, ProviderConfig};
 use signalbox_core::secret::{Secret, is_sensitive_key};
 
 use crate::row::{Columns, FromRow};
-use crate::sealer::Place;
+use crate::sealer::SecretLocation;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
 use crate::{Error, Sealer};
@@ -14,7 +14,7 @@ pub(crate) fn sealed(sealer: &Sealer, provider_id: &str, values: &[ConfigValue])
     let seal = |value: &ConfigValue| {
         let mut value = value.clone();
         if is_secret(&value.key, value.is_sensitive) {
-            value.value = Secret::new(sealer.seal(place(provider_id, &value.key), value.value.expose())?);
+            value.value = Secret::new(sealer.seal(secret_location(provider_id, &value.key), value.value.expose())?);
         }
         Ok(value)
     };
@@ -28,8 +28,8 @@ pub(crate) fn is_secret(key: &str, is_sensitive: bool) -> bool {
 }
 
 /// Returns the place of a value, to which its seal is bound.
-pub(crate) const fn place<'a>(provider_id: &'a str, key: &'a str) -> Place<'a> {
-    Place { table: "provider_configs", row: provider_id, column: key }
+pub(crate) const fn secret_location<'a>(provider_id: &'a str, key: &'a str) -> SecretLocation<'a> {
+    SecretLocation { table: "provider_configs", row: provider_id, column: key }
 }
 
 /// Writes values whose secrets are already sealed.

@@ -8,7 +8,7 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 
 /// The name of a row of this table in errors.
-pub(crate) const WHAT: &str = "link";
+pub(crate) const ENTITY: &str = "link";
 
 /// The fields of a new link.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub(crate) async fn add(tx: &mut Transaction, link: &NewLink, now_ms: i64) -> Re
     .bind(link.is_default)
     .bind(link.config.as_deref())
     .bind(now_ms);
-    tx.one(statement, WHAT).await
+    tx.one(statement, ENTITY).await
 }
 
 /// Creates or updates a link.
@@ -73,7 +73,7 @@ impl FromRow for ProviderModel {
             provider_id: row.text("provider_id")?,
             model_id: row.text("model_id")?,
             is_default: row.flag("is_default")?,
-            config: row.maybe_text("config")?,
+            config: row.optional_text("config")?,
             created_at: row.int("created_at")?,
             updated_at: row.int("updated_at")?,
         })
@@ -85,7 +85,7 @@ impl FromRow for LinkedModel {
         Ok(Self {
             model: Model::from_row(row)?,
             is_default: row.flag("is_default")?,
-            config: row.maybe_text("config")?,
+            config: row.optional_text("config")?,
         })
     }
 }

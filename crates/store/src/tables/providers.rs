@@ -8,7 +8,7 @@ use crate::statement::Statement;
 use crate::transaction::Transaction;
 
 /// The name of a row of this table in errors.
-pub(crate) const WHAT: &str = "provider";
+pub(crate) const ENTITY: &str = "provider";
 
 /// Creates a provider.
 pub(crate) async fn add(tx: &mut Transaction, provider: &NewProvider, now_ms: i64) -> Result<Provider, Error> {
@@ -16,7 +16,7 @@ pub(crate) async fn add(tx: &mut Transaction, provider: &NewProvider, now_ms: i6
         "INSERT INTO providers (id, name, type, enabled, priority, description, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING *",
     );
-    tx.one(values(statement, provider, now_ms), WHAT).await
+    tx.one(values(statement, provider, now_ms), ENTITY).await
 }
 
 /// Creates or updates a provider.
@@ -44,10 +44,10 @@ fn values<'a>(statement: Statement<'a>, provider: &'a NewProvider, now_ms: i64) 
 
 /// Locks the provider's row until the end of the transaction, so that changes of its dependent rows are serialised (on
 /// SQLite, writers are serialised anyway). Fails if the provider does not exist.
-pub(crate) async fn hold(tx: &mut Transaction, id: &str) -> Result<(), Error> {
+pub(crate) async fn lock_row(tx: &mut Transaction, id: &str) -> Result<(), Error> {
     let touch = Statement::new("UPDATE providers SET priority = priority WHERE id = $1").bind(id);
     match tx.execute(touch).await? {
-        0 => Err(Error::NotFound { what: WHAT }),
+        0 => Err(Error::NotFound { entity: ENTITY }),
         _ => Ok(()),
     }
 }
@@ -62,7 +62,7 @@ impl FromRow for Provider {
             kind: row.text("type")?,
             enabled: row.flag("enabled")?,
             priority: row.int("priority")?,
-            description: row.maybe_text("description")?,
+            description: row.optional_text("description")?,
             created_at: row.int("created_at")?,
             updated_at: row.int("updated_at")?,
         })

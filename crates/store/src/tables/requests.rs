@@ -28,7 +28,7 @@ impl FromRow for Request {
             model: row.text("model")?,
             stream: row.flag("stream")?,
             status: status_of(row)?,
-            provider_id: row.maybe_text("provider_id")?,
+            provider_id: row.optional_text("provider_id")?,
             created_at: row.int("created_at")?,
         })
     }

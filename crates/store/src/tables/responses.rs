@@ -28,19 +28,19 @@ pub(crate) const BY_UUID: &str = select!(" WHERE requests.request_id = $1");
 pub(crate) const BY_IDS: (&str, usize, &str) = (select!(" WHERE responses.id IN (VALUES "), 1, ")");
 
 /// A row whose body may be stored elsewhere.
-pub(crate) struct Kept {
+pub(crate) struct StoredResponse {
     pub(crate) response: Response,
     pub(crate) in_bodies: bool,
 }
 
 /// Fills in the whole bodies.
-pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<Response>, Error> {
+pub(crate) async fn fill_bodies(tx: &mut Transaction, rows: Vec<StoredResponse>) -> Result<Vec<Response>, Error> {
     let mut reader = Reader::default();
-    for Kept { response, .. } in rows.iter().filter(|row| row.in_bodies) {
+    for StoredResponse { response, .. } in rows.iter().filter(|row| row.in_bodies) {
         reader.want_answer(response.request_id, response.timestamp);
     }
     reader.fetch(tx).await?;
-    let whole = |Kept { mut response, in_bodies }| {
+    let whole = |StoredResponse { mut response, in_bodies }| {
         if in_bodies {
             response.response_body = reader.answer(response.request_id, response.timestamp);
         }
@@ -51,7 +51,7 @@ pub(crate) async fn whole(tx: &mut Transaction, rows: Vec<Kept>) -> Result<Vec<R
 
 // === impl FromRow ===
 
-impl FromRow for Kept {
+impl FromRow for StoredResponse {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
         Ok(Self { response: Response::from_row(row)?, in_bodies: row.flag("in_bodies")? })
     }
@@ -65,18 +65,18 @@ impl FromRow for Response {
             session_id: row.text("session_id")?,
             response_id: row.text("response_id")?,
             timestamp: row.int("timestamp")?,
-            upstream_response: row.maybe_text("upstream_response")?,
-            response_body: row.maybe_text("response_body")?,
-            parent_id: row.maybe_text("parent_id")?,
-            completion_tokens: row.maybe_int("completion_tokens")?,
-            prompt_tokens: row.maybe_int("prompt_tokens")?,
-            total_tokens: row.maybe_int("total_tokens")?,
-            finish_reason: row.maybe_text("finish_reason")?,
-            error: row.maybe_text("error")?,
-            duration_ms: row.maybe_int("duration_ms")?,
-            first_byte_ms: row.maybe_int("first_byte_ms")?,
-            status_code: row.maybe_int("status_code")?,
-            provider_id: row.maybe_text("provider_id")?,
+            upstream_response: row.optional_text("upstream_response")?,
+            response_body: row.optional_text("response_body")?,
+            parent_id: row.optional_text("parent_id")?,
+            completion_tokens: row.optional_int("completion_tokens")?,
+            prompt_tokens: row.optional_int("prompt_tokens")?,
+            total_tokens: row.optional_int("total_tokens")?,
+            finish_reason: row.optional_text("finish_reason")?,
+            error: row.optional_text("error")?,
+            duration_ms: row.optional_int("duration_ms")?,
+            first_byte_ms: row.optional_int("first_byte_ms")?,
+            status_code: row.optional_int("status_code")?,
+            provider_id: row.optional_text("provider_id")?,
             attempts: row.int("attempts")?,
             truncated: row.flag("truncated")?,
             created_at: row.int("created_at")?,

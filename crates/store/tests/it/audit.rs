@@ -45,7 +45,7 @@ async fn a_new_database_says_who_filled_it(database: &Database) {
 
 async fn changes_are_written_down_with_who_and_what(database: &Database) {
     let store = &database.store;
-    let begun = audit::acting(caller("r-1"), async {
+    let begun = audit::with_actor(caller("r-1"), async {
         let config = [value("baseURL", "\"http://x\""), value("apiKey", "\"canary\"")];
         providers::insert(store, &sealer(), &new("p", 1), &config, 1).await.unwrap();
         let renamed = ProviderUpdate { name: Some("New".to_owned()), ..ProviderUpdate::default() };
@@ -79,7 +79,7 @@ async fn changes_are_written_down_with_who_and_what(database: &Database) {
 async fn what_did_not_happen_is_not_written_down(database: &Database) {
     let store = &database.store;
     let before = entries(database, &Filter::default()).await.len();
-    audit::acting(caller("r-2"), async {
+    audit::with_actor(caller("r-2"), async {
         providers::insert(store, &sealer(), &new("echo", 1), &[], 1).await.unwrap_err();
         providers::delete(store, "nobody").await.unwrap_err();
         let pairs = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "\0".to_owned())];
@@ -92,7 +92,7 @@ async fn what_did_not_happen_is_not_written_down(database: &Database) {
 async fn nobody_is_taken_for_somebody_else(database: &Database) {
     let store = &database.store;
     let put = async |value: &str| settings::put(store, &[("k".to_owned(), value.to_owned())], 1).await.unwrap();
-    audit::acting(Actor::command_line("me"), put("1")).await;
+    audit::with_actor(Actor::command_line("me"), put("1")).await;
     put("2").await;
     database.execute("UPDATE settings SET value = '3' WHERE key = 'k'").await;
     let actors: Vec<_> = about(database, "setting", "k").await.into_iter().map(|entry| entry.0).collect();
@@ -132,14 +132,14 @@ async fn secrets_stay_where_they_are(database: &Database) {
 async fn requests_are_noted_once(database: &Database) {
     let store = &database.store;
     let changing = caller("r-3");
-    audit::acting(changing.clone(), async {
+    audit::with_actor(changing.clone(), async {
         settings::put(store, &[("k".to_owned(), "1".to_owned())], 1).await.unwrap();
     })
     .await;
-    audit::note(store, &changing, 200, 7).await.unwrap();
-    audit::note(store, &caller("r-4"), 202, 8).await.unwrap();
-    audit::note(store, &caller("r-5"), 409, 9).await.unwrap();
-    audit::note(store, &caller("r-6"), 500, 10).await.unwrap();
+    audit::log_request(store, &changing, 200, 7).await.unwrap();
+    audit::log_request(store, &caller("r-4"), 202, 8).await.unwrap();
+    audit::log_request(store, &caller("r-5"), 409, 9).await.unwrap();
+    audit::log_request(store, &caller("r-6"), 500, 10).await.unwrap();
     let of = async |request: &str| {
         let filter = Filter { request_id: Some(request.to_owned()), ..Filter::default() };
         let found = entries(database, &filter).await;
@@ -153,14 +153,14 @@ async fn requests_are_noted_once(database: &Database) {
     assert_eq!(of("r-4").await, row("request", "POST", "done", Some(202)));
     assert_eq!(of("r-5").await, row("request", "POST", "refused", Some(409)));
     assert_eq!(of("r-6").await, row("request", "POST", "failed", Some(500)));
-    assert!(audit::note(store, &Actor::program(), 200, 1).await.is_err());
+    assert!(audit::log_request(store, &Actor::program(), 200, 1).await.is_err());
 }
 
 async fn entries_are_filtered_cut_and_forgotten(database: &Database) {
     let store = &database.store;
     let model =
         NewModel { id: "m".to_owned(), name: "m".to_owned(), description: None, capabilities: vec!["chat".to_owned()] };
-    audit::acting(Actor::command_line("me"), async {
+    audit::with_actor(Actor::command_line("me"), async {
         models::insert(store, &model, 1).await.unwrap();
         let update = ModelUpdate { name: Some("M".to_owned()), ..ModelUpdate::default() };
         models::update(store, "m", &update, 2).await.unwrap();

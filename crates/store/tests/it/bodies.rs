@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use signalbox_core::excerpt::excerpt;
-use signalbox_store::exchanges::{Base, Ended, Exchange, SessionRef, record};
+use signalbox_store::exchanges::{Base, Exchange, ExchangeEnd, SessionRef, record};
 use signalbox_store::requests::{self, Filter, RequestKey};
 use signalbox_store::responses::{self, ResponseKey};
 use signalbox_store::{Page, retention};
@@ -312,7 +312,7 @@ fn ask(index: usize, history: &[Exchange], event: &Event) -> Exchange {
     let body = if body.len() > 60_000 { prose(9_000, index) } else { body };
     let mut asked = if *claim { repeating(&id, *at, &body, base) } else { asked(&id, *at, &body) };
     if index.is_multiple_of(3) {
-        asked.ended = Some(Ended {
+        asked.ended = Some(ExchangeEnd {
             upstream_request: Some(body.replacen('é', "model", 1)),
             response_body: Some(prose(*new, index)),
             ..ended(at + 1)
@@ -351,7 +351,8 @@ async fn play(database: &Database, events: &[Event]) -> Result<(), String> {
                 }
             }
             Event::Shrinks(most) => {
-                let policy = retention::Policy { max_body_bytes: Some(*most), ..retention::Policy::default() };
+                let policy =
+                    retention::RetentionPolicy { max_body_bytes: Some(*most), ..retention::RetentionPolicy::default() };
                 while !retention::step(&database.store, &policy, 0).await.unwrap().done {}
                 // Bodies written before may have been removed; later ones must not be.
                 expected.retain(|_, exchange| exchange.begun.request_body.len() < 4096);

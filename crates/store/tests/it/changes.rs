@@ -76,15 +76,15 @@ async fn all_kinds_of_changes_are_made_as_one(database: &Database) {
     assert_eq!(short(database).await, whole, "once more");
     let p = || "p".to_owned();
     let gone = [
-        Change::NoConfig { provider_id: p(), key: "timeout".to_owned() },
-        Change::NoLink { provider_id: p(), model_id: "m".to_owned() },
-        Change::NoModel("n".to_owned()),
-        Change::NoSetting("k".to_owned()),
-        Change::NoProvider("nobody".to_owned()),
+        Change::DeleteConfig { provider_id: p(), key: "timeout".to_owned() },
+        Change::DeleteLink { provider_id: p(), model_id: "m".to_owned() },
+        Change::DeleteModel("n".to_owned()),
+        Change::ResetSetting("k".to_owned()),
+        Change::DeleteProvider("nobody".to_owned()),
     ];
     assert!(made(database, &gone).await.unwrap());
     assert_eq!(short(database).await, "p=P(apiKey)[], m, active_provider:echo");
-    assert!(made(database, &[Change::NoProvider(p())]).await.unwrap());
+    assert!(made(database, &[Change::DeleteProvider(p())]).await.unwrap());
     assert_eq!(short(database).await, "m, active_provider:echo");
 }
 
@@ -99,7 +99,7 @@ async fn a_change_of_an_old_state_is_not_made(database: &Database) {
 async fn one_that_fails_leaves_nothing(database: &Database) {
     let before = short(database).await;
     let taken = made(database, &[provider("p", "P"), provider("q", "Echo")]).await.unwrap_err();
-    assert!(matches!(&taken, Error::Conflict { what } if what == "providers.name"), "{taken:?}");
+    assert!(matches!(&taken, Error::Conflict { entity } if entity == "providers.name"), "{taken:?}");
     let nobody = made(database, &[provider("p", "P"), link("p", "no-model", false)]).await.unwrap_err();
     assert!(matches!(nobody, Error::NotFound { .. }), "{nobody:?}");
     assert_eq!(short(database).await, before);

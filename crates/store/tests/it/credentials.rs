@@ -61,7 +61,7 @@ async fn the_newest_is_active_until_the_user_says_otherwise(database: &Database)
     let order: Vec<i64> = credentials::list(store).await.unwrap().iter().map(|row| row.id).collect();
     assert_eq!(order, [one, two]);
     for missing in [credentials::activate(store, 99).await, credentials::delete(store, 99).await] {
-        assert!(matches!(missing, Err(Error::NotFound { what: "credential" })), "{missing:?}");
+        assert!(matches!(missing, Err(Error::NotFound { entity: "credential" })), "{missing:?}");
     }
     assert_eq!(active(database).await.as_deref(), Some("t1"), "an invalid change has no effect");
     credentials::delete(store, one).await.unwrap();

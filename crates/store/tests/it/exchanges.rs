@@ -3,7 +3,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::{Request, RequestStatus, Response, Session};
-use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef, Source, probe, record};
+use signalbox_store::exchanges::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source, probe, record};
 use signalbox_store::requests::{self, Filter, RequestKey};
 use signalbox_store::{Class, Page, responses, sessions};
 
@@ -22,8 +22,8 @@ on_both!(
     unknown_columns_are_not_the_fault_of_a_row,
 );
 
-pub(crate) fn begun(id: &str, received_at: i64, session: SessionRef) -> Begun {
-    Begun {
+pub(crate) fn begun(id: &str, received_at: i64, session: SessionRef) -> ExchangeStart {
+    ExchangeStart {
         request_id: id.to_owned(),
         received_at,
         method: "POST".to_owned(),
@@ -38,8 +38,8 @@ pub(crate) fn begun(id: &str, received_at: i64, session: SessionRef) -> Begun {
     }
 }
 
-pub(crate) fn ended(ended_at: i64) -> Ended {
-    Ended {
+pub(crate) fn ended(ended_at: i64) -> ExchangeEnd {
+    ExchangeEnd {
         status: RequestStatus::Completed,
         ended_at,
         provider_id: Some("p".to_owned()),
@@ -57,7 +57,7 @@ pub(crate) fn ended(ended_at: i64) -> Ended {
     }
 }
 
-pub(crate) fn pending(begun: Begun) -> Exchange {
+pub(crate) fn pending(begun: ExchangeStart) -> Exchange {
     Exchange { begun, ended: None }
 }
 
@@ -153,7 +153,7 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
     record(&database.store, std::slice::from_ref(&exchange)).await.unwrap();
     let (request, response) = read(database, "s").await;
     assert_eq!((request.status, request.provider_id, response), (RequestStatus::Pending, None, None));
-    exchange.ended = Some(Ended { upstream_request: Some("{\"up\":1}".to_owned()), ..ended(9) });
+    exchange.ended = Some(ExchangeEnd { upstream_request: Some("{\"up\":1}".to_owned()), ..ended(9) });
     record(&database.store, &[exchange]).await.unwrap();
     let (request, _) = read(database, "s").await;
     assert_eq!((&*request.upstream_request, request.provider_id.as_deref()), ("{\"up\":1}", Some("p")));
@@ -165,7 +165,7 @@ fn story() -> Vec<Exchange> {
     let mut opens = whole("c", 30, SessionRef::Opens);
     opens.ended.as_mut().unwrap().opening_hash = Some("hash-c".to_owned());
     let mut failed = whole("d", 40, SessionRef::Continues("hash-unknown".to_owned()));
-    failed.ended = Some(Ended {
+    failed.ended = Some(ExchangeEnd {
         status: RequestStatus::Failed,
         usage: None,
         error: Some("no".to_owned()),

@@ -3,7 +3,7 @@
 
 use signalbox_store::requests::{self, Filter};
 use signalbox_store::sessions::{self, Sort};
-use signalbox_store::{After, Page, activity, responses};
+use signalbox_store::{Page, RowPosition, activity, responses};
 use tokio::time::{Duration, Instant};
 
 use crate::fixture::{Database, on_sqlite};
@@ -64,14 +64,14 @@ async fn large() {
         let store = &database.store;
         let first = Page { limit: 50, offset: 0 };
         let deep = Page { limit: 50, offset: 500_000.min(rows - 50) };
-        let after = Some(After { at: NOW - SPAN * (deep.offset) / rows, id: rows - deep.offset });
+        let after = Some(RowPosition { at: NOW - SPAN * (deep.offset) / rows, id: rows - deep.offset });
         let all = Filter::default();
         let cursor = Filter { after: after.clone(), ..Filter::default() };
         let model = Filter { model: Some("model-3".to_owned()), ..Filter::default() };
         let session = Filter { session_id: Some("s00000500".to_owned()), ..Filter::default() };
         let replies = responses::Filter::default();
         let replies_after = responses::Filter { after: after.clone(), ..responses::Filter::default() };
-        let old = After { at: NOW - SPAN / 2, id: String::new() };
+        let old = RowPosition { at: NOW - SPAN / 2, id: String::new() };
         let pages = [("requests", &all, first), ("requests, page 10,000", &all, deep)];
         let more = [("requests by cursor there", &cursor, first), ("of a model", &model, first)];
         for (what, filter, page) in pages.into_iter().chain(more).chain([("of a session", &session, first)]) {

@@ -50,17 +50,17 @@ async fn linked_listed_unlinked(database: &Database) {
 
     let again = provider_models::link(store, &link("p", "b", true), 3).await;
     assert!(
-        matches!(&again, Err(Error::Conflict { what }) if what == "provider_models.provider_id, provider_models.model_id"),
+        matches!(&again, Err(Error::Conflict { entity }) if entity == "provider_models.provider_id, provider_models.model_id"),
         "{again:?}"
     );
     let nobody = provider_models::link(store, &link("x", "b", false), 3).await;
-    assert!(matches!(nobody, Err(Error::NotFound { what: "provider" })), "{nobody:?}");
+    assert!(matches!(nobody, Err(Error::NotFound { entity: "provider" })), "{nobody:?}");
     let nothing = provider_models::link(store, &link("p", "x", false), 3).await;
-    assert!(matches!(nothing, Err(Error::NotFound { what: "model" })), "{nothing:?}");
+    assert!(matches!(nothing, Err(Error::NotFound { entity: "model" })), "{nothing:?}");
 
     provider_models::unlink(store, "p", "b").await.unwrap();
     let again = provider_models::unlink(store, "p", "b").await;
-    assert!(matches!(again, Err(Error::NotFound { what: "link" })), "{again:?}");
+    assert!(matches!(again, Err(Error::NotFound { entity: "link" })), "{again:?}");
     assert_eq!(links(database, "p").await, "a");
 }
 
@@ -76,10 +76,10 @@ async fn there_is_one_default(database: &Database) {
     assert_eq!(links(database, "p").await, "C a b");
     provider_models::set_default(store, "p", "c", 9).await.unwrap();
     let unlinked = provider_models::set_default(store, "p", "echo", 9).await;
-    assert!(matches!(unlinked, Err(Error::NotFound { what: "link" })), "{unlinked:?}");
+    assert!(matches!(unlinked, Err(Error::NotFound { entity: "link" })), "{unlinked:?}");
     assert_eq!(links(database, "p").await, "C a b", "the failed change has not cleared the default");
     let nobody = provider_models::set_default(store, "x", "c", 9).await;
-    assert!(matches!(nobody, Err(Error::NotFound { what: "provider" })), "{nobody:?}");
+    assert!(matches!(nobody, Err(Error::NotFound { entity: "provider" })), "{nobody:?}");
 }
 
 async fn ends_take_their_links_along(database: &Database) {
@@ -146,5 +146,5 @@ async fn a_list_adds_and_changes_nothing_else(database: &Database) {
     assert_eq!(models::get(store, "b").await.unwrap().description.as_deref(), Some("mine"));
     assert_eq!(provider_models::sync(store, "p", &[], 5).await.unwrap(), provider_models::Synced::default());
     let unknown = provider_models::sync(store, "nobody", &ids(&["a"]), 6).await;
-    assert!(matches!(unknown, Err(Error::NotFound { what: "provider" })), "{unknown:?}");
+    assert!(matches!(unknown, Err(Error::NotFound { entity: "provider" })), "{unknown:?}");
 }

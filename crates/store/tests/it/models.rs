@@ -21,7 +21,7 @@ async fn made_read_changed_deleted(database: &Database) {
     assert_eq!(made.capabilities, ["chat", "a\"b"]);
     assert_eq!(models::get(store, "org/m:free").await.unwrap(), made);
     let taken = models::insert(store, &new("org/m:free", &[]), 5).await;
-    assert!(matches!(&taken, Err(Error::Conflict { what }) if what == "models.id"), "{taken:?}");
+    assert!(matches!(&taken, Err(Error::Conflict { entity }) if entity == "models.id"), "{taken:?}");
 
     let described = ModelUpdate { description: Some(Some("d".to_owned())), ..ModelUpdate::default() };
     let changed = models::update(store, "org/m:free", &described, 6).await.unwrap();
@@ -37,7 +37,7 @@ async fn made_read_changed_deleted(database: &Database) {
         models::update(store, "org/m:free", &emptied, 8).await.map(drop),
         models::delete(store, "org/m:free").await,
     ] {
-        assert!(matches!(missing, Err(Error::NotFound { what: "model" })), "{missing:?}");
+        assert!(matches!(missing, Err(Error::NotFound { entity: "model" })), "{missing:?}");
     }
 }
 

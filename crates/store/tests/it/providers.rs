@@ -95,7 +95,7 @@ async fn made_read_changed_deleted(database: &Database) {
         provider_configs::put(store, &sealer(), "a", &[], 9).await,
         provider_configs::delete(store, "a", "k").await,
     ] {
-        assert!(matches!(missing, Err(Error::NotFound { what: "provider" })), "{missing:?}");
+        assert!(matches!(missing, Err(Error::NotFound { entity: "provider" })), "{missing:?}");
     }
 }
 
@@ -127,7 +127,7 @@ async fn a_taken_name_is_a_conflict_and_nothing_stays(database: &Database) {
     let store = &database.store;
     providers::insert(store, &sealer(), &new("a", 1), &[], 0).await.unwrap();
     let conflict = |result: Result<_, Error>| match result {
-        Err(Error::Conflict { what }) => what,
+        Err(Error::Conflict { entity }) => entity,
         other => panic!("{other:?}"),
     };
     let same_id = NewProvider { name: "other".to_owned(), ..new("a", 1) };
@@ -151,7 +151,7 @@ async fn configs_are_merged(database: &Database) {
     assert_eq!(short, [("a", "{}", 1), ("b", "2", 2)]);
     provider_configs::delete(store, "echo", "a").await.unwrap();
     let again = provider_configs::delete(store, "echo", "a").await;
-    assert!(matches!(again, Err(Error::NotFound { what: "config key" })), "{again:?}");
+    assert!(matches!(again, Err(Error::NotFound { entity: "config key" })), "{again:?}");
     assert_eq!(configs(database, "echo").await, [("b".to_owned(), "2".to_owned(), false)]);
 }
 

@@ -79,9 +79,9 @@ async fn what_is_over_is_forgotten_and_what_was_logged_stays(database: &Database
     put(database, turn("c", "p3", "x", 50)).await;
     record(store, &[whole("1", 1, SessionRef::Named("b".to_owned()))]).await.unwrap();
     assert_eq!(sessions::get(store, "b").await.unwrap().expires_at, 101, "the log does not change the session");
-    assert_eq!(qwen_turns::forget_expired(store, 100, 10).await.unwrap(), 0);
-    assert_eq!(qwen_turns::forget_expired(store, 101, 10).await.unwrap(), 2);
-    assert_eq!(qwen_turns::forget_expired(store, 101, 10).await.unwrap(), 0);
+    assert_eq!(qwen_turns::delete_expired(store, 100, 10).await.unwrap(), 0);
+    assert_eq!(qwen_turns::delete_expired(store, 101, 10).await.unwrap(), 2);
+    assert_eq!(qwen_turns::delete_expired(store, 101, 10).await.unwrap(), 0);
     assert!(sessions::get(store, "a").await.is_err());
     sessions::get(store, "b").await.unwrap();
     assert_eq!(database.number("SELECT COUNT(*) FROM requests").await, 1);

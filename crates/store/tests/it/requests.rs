@@ -66,7 +66,7 @@ async fn found_by_number_and_by_name(database: &Database) {
     assert!(by_name.1.is_some());
     for missing in [RequestKey::Id(-1), RequestKey::Uuid("1".to_owned())] {
         let missing = requests::get(&database.store, &missing).await;
-        assert!(matches!(missing, Err(Error::NotFound { what: "request" })), "{missing:?}");
+        assert!(matches!(missing, Err(Error::NotFound { entity: "request" })), "{missing:?}");
     }
 }
 
@@ -75,7 +75,7 @@ async fn deleted_with_the_response(database: &Database) {
     prepare(database).await;
     let key = RequestKey::Uuid("a".to_owned());
     requests::delete(store, &key).await.unwrap();
-    assert!(matches!(requests::delete(store, &key).await, Err(Error::NotFound { what: "request" })));
+    assert!(matches!(requests::delete(store, &key).await, Err(Error::NotFound { entity: "request" })));
     let left = responses::list(store, &responses::Filter::default(), Page::ALL).await.unwrap();
     assert_eq!(left.items.iter().map(|response| &*response.response_id).collect::<Vec<_>>(), ["b"]);
 }

@@ -46,12 +46,12 @@ async fn found_and_deleted(database: &Database) {
     assert_eq!(responses::get(store, &ResponseKey::Id(by_name.id)).await.unwrap(), by_name);
     let of = async |id: &str| responses::for_request(store, &RequestKey::Uuid(id.to_owned())).await;
     assert_eq!(of("a").await.unwrap(), by_name);
-    assert!(matches!(of("c").await, Err(Error::NotFound { what: "response" })));
-    assert!(matches!(of("x").await, Err(Error::NotFound { what: "request" })));
+    assert!(matches!(of("c").await, Err(Error::NotFound { entity: "response" })));
+    assert!(matches!(of("x").await, Err(Error::NotFound { entity: "request" })));
     responses::delete(store, &ResponseKey::Id(by_name.id)).await.unwrap();
     let again = responses::delete(store, &ResponseKey::Uuid("a".to_owned())).await;
-    assert!(matches!(again, Err(Error::NotFound { what: "response" })));
-    assert!(matches!(of("a").await, Err(Error::NotFound { what: "response" })));
+    assert!(matches!(again, Err(Error::NotFound { entity: "response" })));
+    assert!(matches!(of("a").await, Err(Error::NotFound { entity: "response" })));
 }
 
 async fn sums_are_right(database: &Database) {

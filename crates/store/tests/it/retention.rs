@@ -1,7 +1,7 @@
 use signalbox_core::schema::RequestStatus;
 use signalbox_store::exchanges::{Exchange, SessionRef, record};
 use signalbox_store::requests::{self, Filter};
-use signalbox_store::retention::{Policy, Removed, step};
+use signalbox_store::retention::{Removed, RetentionPolicy, step};
 use signalbox_store::{Page, responses, sessions};
 
 use crate::bodies::{DAY, asked, body, chunks, prose, repeating};
@@ -18,7 +18,7 @@ on_both!(
     an_old_answer_does_not_bring_a_body_back,
 );
 
-async fn run(database: &Database, policy: Policy, now: i64) -> (u64, u64) {
+async fn run(database: &Database, policy: RetentionPolicy, now: i64) -> (u64, u64) {
     let (mut requests, mut bodies) = (0, 0);
     loop {
         let removed = step(&database.store, &policy, now).await.unwrap();
@@ -45,8 +45,9 @@ async fn ids(database: &Database) -> String {
 
 async fn nothing_goes_without_a_policy(database: &Database) {
     record(&database.store, &[long("a", 1)]).await.unwrap();
-    assert_eq!(run(database, Policy::default(), i64::MAX).await, (0, 0));
-    let generous = Policy { rows_before: Some(1), bodies_before: Some(DAY - 1), max_body_bytes: Some(1 << 30) };
+    assert_eq!(run(database, RetentionPolicy::default(), i64::MAX).await, (0, 0));
+    let generous =
+        RetentionPolicy { rows_before: Some(1), bodies_before: Some(DAY - 1), max_body_bytes: Some(1 << 30) };
     assert_eq!(run(database, generous, i64::MAX).await, (0, 0));
     assert_eq!(body(database, "a").await, prose(10_000, 0));
 }
@@ -55,7 +56,7 @@ async fn bodies_go_by_whole_days(database: &Database) {
     record(&database.store, &[long("a", DAY - 1), long("b", DAY), long("c", 2 * DAY - 50), long("d", 2 * DAY)])
         .await
         .unwrap();
-    let until = |before| Policy { bodies_before: Some(before), ..Policy::default() };
+    let until = |before| RetentionPolicy { bodies_before: Some(before), ..RetentionPolicy::default() };
     // The answer to the first request arrived on the next day.
     assert_eq!(run(database, until(2 * DAY - 1), 0).await, (0, 1));
     assert_eq!((&*body(database, "a").await, chunks(database).await), ("null", 7));
@@ -72,7 +73,7 @@ async fn bodies_go_until_the_rest_is_small_enough(database: &Database) {
     record(&database.store, &batch).await.unwrap();
     let size = "SELECT CAST(SUM(LENGTH(bytes)) AS BIGINT) FROM bodies";
     let before = database.number(size).await;
-    let most = |bytes| Policy { max_body_bytes: Some(bytes), ..Policy::default() };
+    let most = |bytes| RetentionPolicy { max_body_bytes: Some(bytes), ..RetentionPolicy::default() };
     assert_eq!(run(database, most(before), 0).await, (0, 0));
     assert_eq!(run(database, most(before - 1), 0).await, (0, 1));
     let (_, removed) = run(database, most(before / 2), 0).await;
@@ -95,7 +96,7 @@ async fn rows_go_with_everything_that_belongs_to_them(database: &Database) {
              VALUES ('q', 'q', 'q', 1, 1, 1, 'qwen-proxy')",
         )
         .await;
-    let policy = Policy { rows_before: Some(4 * DAY), ..Policy::default() };
+    let policy = RetentionPolicy { rows_before: Some(4 * DAY), ..RetentionPolicy::default() };
     // Two requests; the two bodies of one of them, which no request may refer to any more.
     assert_eq!(run(database, policy, 0).await, (2, 2));
     assert_eq!(ids(database).await, "c d");
@@ -108,14 +109,14 @@ async fn rows_go_with_everything_that_belongs_to_them(database: &Database) {
     assert_eq!(sessions().await, "d q kept a");
     run(database, policy, month + 1).await;
     assert_eq!(sessions().await, "d q kept");
-    run(database, Policy { rows_before: Some(39 * DAY), ..policy }, i64::MAX).await;
+    run(database, RetentionPolicy { rows_before: Some(39 * DAY), ..policy }, i64::MAX).await;
     assert_eq!((sessions().await, ids(database).await), ("q kept".to_owned(), "c".to_owned()));
 }
 
 async fn many_go_in_batches(database: &Database) {
     let batch: Vec<Exchange> = (0..1001).map(|n| asked(&n.to_string(), n, &prose(4096, 1))).collect();
     record(&database.store, &batch).await.unwrap();
-    let policy = Policy { rows_before: Some(2 * DAY + 1), ..Policy::default() };
+    let policy = RetentionPolicy { rows_before: Some(2 * DAY + 1), ..RetentionPolicy::default() };
     for (requests, bodies) in [(500, 500), (500, 500), (1, 1), (0, 0)] {
         let removed = step(&database.store, &policy, i64::MAX).await.unwrap();
         assert_eq!(removed, Removed { requests, bodies, done: requests < 500 });
@@ -127,14 +128,14 @@ async fn nobody_refers_to_what_is_gone(database: &Database) {
     let (a, b) = (asked("a", 1, &prose(10_000, 1)), asked("b", 2, &prose(10_000, 2)));
     record(&database.store, &[a.clone(), b.clone()]).await.unwrap();
     let size = database.number("SELECT CAST(SUM(LENGTH(bytes)) AS BIGINT) FROM bodies").await;
-    let policy = Policy { max_body_bytes: Some(size - 1), ..Policy::default() };
+    let policy = RetentionPolicy { max_body_bytes: Some(size - 1), ..RetentionPolicy::default() };
     assert_eq!(run(database, policy, 0).await, (0, 1));
     let again = [repeating("c", 3, &prose(12_000, 1), &a), repeating("d", 4, &prose(12_000, 2), &b)];
     record(&database.store, &again).await.unwrap();
     assert_eq!((&*body(database, "a").await, body(database, "c").await), ("null", prose(12_000, 1)));
     assert_eq!(body(database, "d").await, prose(12_000, 2));
     // A day whose bodies have all been removed is recorded as well.
-    run(database, Policy { bodies_before: Some(DAY), ..Policy::default() }, 0).await;
+    run(database, RetentionPolicy { bodies_before: Some(DAY), ..RetentionPolicy::default() }, 0).await;
     record(&database.store, &[repeating("e", 5, &prose(12_000, 2), &b)]).await.unwrap();
     assert_eq!(body(database, "e").await, prose(12_000, 2));
 }
@@ -143,7 +144,7 @@ async fn an_old_answer_does_not_bring_a_body_back(database: &Database) {
     let (a, b) = (long("a", 1), asked("b", 2, &prose(10_000, 2)));
     let open = Exchange { ended: None, ..a.clone() };
     record(&database.store, &[open, b.clone()]).await.unwrap();
-    let all = Policy { bodies_before: Some(DAY), ..Policy::default() };
+    let all = RetentionPolicy { bodies_before: Some(DAY), ..RetentionPolicy::default() };
     assert_eq!(run(database, all, 0).await, (0, 2));
     record(&database.store, &[a]).await.unwrap();
     assert_eq!(run(database, all, 0).await, (0, 1));

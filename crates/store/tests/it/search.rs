@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_store::exchanges::record;
-use signalbox_store::requests::{Bounds, Filter, search};
+use signalbox_store::requests::{Filter, SearchLimits, search};
 
 use crate::bodies::{asked, prose, repeating};
 use crate::exchanges::pending;
@@ -10,7 +10,7 @@ use crate::fixture::{Database, on_both};
 
 on_both!(what_was_said_is_found_in_every_place_a_body_can_be, a_search_stops_and_goes_on);
 
-const WIDE: Bounds = Bounds { found: 1000, read: 10_000, bytes: usize::MAX, time: Duration::from_secs(60) };
+const WIDE: SearchLimits = SearchLimits { found: 1000, read: 10_000, bytes: usize::MAX, time: Duration::from_secs(60) };
 
 fn talk(texts: &[&str]) -> String {
     let messages: Vec<Value> = texts.iter().map(|text| json!({"role": "user", "content": text})).collect();
@@ -64,11 +64,11 @@ async fn a_search_stops_and_goes_on(database: &Database) {
         (0..100).map(|n| asked(&format!("{n:03}"), 1000 + n, &talk(&[&format!("number {}", n % 50)]))).collect();
     record(&database.store, &log).await.unwrap();
     for bounds in [
-        Bounds { found: 1, ..WIDE },
-        Bounds { read: 1, ..WIDE },
-        Bounds { time: Duration::ZERO, ..WIDE },
-        Bounds { bytes: 1, ..WIDE },
-        Bounds { found: 1, read: 30, ..WIDE },
+        SearchLimits { found: 1, ..WIDE },
+        SearchLimits { read: 1, ..WIDE },
+        SearchLimits { time: Duration::ZERO, ..WIDE },
+        SearchLimits { bytes: 1, ..WIDE },
+        SearchLimits { found: 1, read: 30, ..WIDE },
     ] {
         let (mut filter, mut ids, mut read) = (Filter::default(), Vec::new(), 0);
         loop {

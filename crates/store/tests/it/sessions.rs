@@ -39,7 +39,7 @@ async fn deleting_takes_everything_along(database: &Database) {
         .await;
     sessions::delete(store, "a").await.unwrap();
     for missing in [sessions::delete(store, "a").await, sessions::get(store, "a").await.map(drop)] {
-        assert!(matches!(missing, Err(Error::NotFound { what: "session" })), "{missing:?}");
+        assert!(matches!(missing, Err(Error::NotFound { entity: "session" })), "{missing:?}");
     }
     let left = requests::list(store, &requests::Filter::default(), Page::ALL).await.unwrap();
     assert_eq!(left.items.iter().map(|(request, _)| &*request.request_id).collect::<Vec<_>>(), ["2"]);

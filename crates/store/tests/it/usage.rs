@@ -4,8 +4,8 @@ use signalbox_core::schema::RequestStatus;
 use signalbox_store::exchanges::{Exchange, SessionRef, record};
 use signalbox_store::requests::{self, Filter, RequestKey};
 use signalbox_store::responses::{self, ResponseKey};
-use signalbox_store::retention::{self, Policy};
-use signalbox_store::{After, Page, activity, sessions};
+use signalbox_store::retention::{self, RetentionPolicy};
+use signalbox_store::{Page, RowPosition, activity, sessions};
 
 use crate::exchanges::{begun, ended, pending, whole};
 use crate::fixture::{Database, on_both};
@@ -83,7 +83,7 @@ async fn sums_follow_the_rows(database: &Database) {
     assert_eq!(wrong(database).await, 0);
     sessions::delete(store, "s0").await.unwrap();
     assert_eq!(wrong(database).await, 0);
-    let policy = Policy { rows_before: Some(8 * HOUR), ..Policy::default() };
+    let policy = RetentionPolicy { rows_before: Some(8 * HOUR), ..RetentionPolicy::default() };
     while !retention::step(store, &policy, i64::MAX).await.unwrap().done {}
     assert_eq!(wrong(database).await, 0);
     assert!(database.number("SELECT CAST(SUM(requests) AS BIGINT) FROM usage_hours").await > 0);
@@ -136,7 +136,7 @@ async fn totals_are_those_of_the_rows(database: &Database) {
         (Filter { provider_id: Some("p".to_owned()), ..Filter::default() }, 15),
         (Filter { provider_id: Some(String::new()), ..Filter::default() }, 0),
         (Filter { session_id: Some("s1".to_owned()), status: failed, ..Filter::default() }, 2),
-        (Filter { start: Some(0), after: Some(After { at: 2, id: 0 }), ..Filter::default() }, 21),
+        (Filter { start: Some(0), after: Some(RowPosition { at: 2, id: 0 }), ..Filter::default() }, 21),
     ];
     for (filter, total) in filters {
         let listed = requests::list(store, &filter, Page::ALL).await.unwrap();
@@ -164,7 +164,7 @@ async fn figures_know_parts_of_hours(database: &Database) {
     let log: Vec<_> = at.iter().enumerate().map(|(n, at)| whole(&n.to_string(), *at, SessionRef::Opens)).collect();
     record(store, &log).await.unwrap();
     let mut failed = whole("failed", now - day + 2, SessionRef::Opens);
-    failed.ended = Some(signalbox_store::exchanges::Ended { error: Some("no".to_owned()), ..ended(now) });
+    failed.ended = Some(signalbox_store::exchanges::ExchangeEnd { error: Some("no".to_owned()), ..ended(now) });
     record(store, &[failed]).await.unwrap();
     let stats = activity::stats(store, now).await.unwrap();
     assert_eq!((stats.requests, stats.last_hour, stats.last_day), (10, 4, 9));
@@ -185,7 +185,7 @@ async fn lists_go_on_behind_a_row(database: &Database) {
         let recent = activity::recent(store, filter.after.as_ref(), page).await.unwrap();
         told.extend(recent.into_iter().map(|request| request.request_id));
         let Some((last, _)) = listed.items.last() else { break };
-        filter.after = Some(After { at: last.timestamp, id: last.id });
+        filter.after = Some(RowPosition { at: last.timestamp, id: last.id });
         assert_eq!(listed.total, 9);
         seen.extend(listed.items.into_iter().map(|(request, _)| request.request_id));
     }
@@ -193,7 +193,7 @@ async fn lists_go_on_behind_a_row(database: &Database) {
     loop {
         let listed = responses::list(store, &filter, page).await.unwrap();
         let Some(last) = listed.items.last() else { break };
-        filter.after = Some(After { at: last.timestamp, id: last.id });
+        filter.after = Some(RowPosition { at: last.timestamp, id: last.id });
         assert_eq!(listed.total, 9);
         answers.extend(listed.items.into_iter().map(|response| response.response_id));
     }
@@ -215,7 +215,7 @@ async fn sessions_go_on_behind_a_row(database: &Database) {
             let page = Page { limit: 2, offset: 0 };
             let listed = sessions::list_after(store, sort, after.as_ref(), page).await.unwrap();
             let Some(last) = listed.items.last() else { break };
-            after = Some(After { at: last.created_at, id: last.id.clone() });
+            after = Some(RowPosition { at: last.created_at, id: last.id.clone() });
             seen.extend(listed.items.into_iter().map(|session| session.id));
         }
         assert_eq!(seen.join(" "), "r6 r5 r4 r3 r2 r1 r0");

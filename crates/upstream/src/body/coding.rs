@@ -5,7 +5,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 
 /// Number of bytes that distinguish text from a coding without a magic number. Two in five bytes of compressed data
 /// look like text, so one in two million such beginnings is mistaken for text.
-const SNIFF: usize = 16;
+const SNIFF_BYTES: usize = 16;
 
 /// A supported content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) enum Hint {
 
 /// The result of inspecting the first bytes of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Detection {
     /// More bytes are needed.
     Undecided,
     Plain,
@@ -68,32 +68,32 @@ impl Hint {
     }
 
     /// Decides the coding from the first bytes of a body; `ended` says that there are no more.
-    pub(super) fn judge(self, bytes: &[u8], ended: bool) -> Verdict {
-        const MARKS: [(&[u8], Coding); 2] = [(b"\x1f\x8b", Coding::Gzip), (b"\x28\xb5\x2f\xfd", Coding::Zstd)];
-        for (mark, coding) in MARKS {
+    pub(super) fn detect(self, bytes: &[u8], ended: bool) -> Detection {
+        const MAGIC_NUMBERS: [(&[u8], Coding); 2] = [(b"\x1f\x8b", Coding::Gzip), (b"\x28\xb5\x2f\xfd", Coding::Zstd)];
+        for (mark, coding) in MAGIC_NUMBERS {
             if bytes.starts_with(mark) {
-                return Verdict::Encoded(coding);
+                return Detection::Encoded(coding);
             }
             if mark.starts_with(bytes) && !ended {
-                return Verdict::Undecided;
+                return Detection::Undecided;
             }
         }
         if self == Self::Marked {
-            return Verdict::Plain;
+            return Detection::Plain;
         }
         match (is_text(bytes), bytes) {
-            (true, _) if bytes.len() >= SNIFF || ended => Verdict::Plain,
-            (true, _) => Verdict::Undecided,
-            (false, _) if self == Self::Brotli => Verdict::Encoded(Coding::Brotli),
-            (false, [_]) if !ended => Verdict::Undecided,
+            (true, _) if bytes.len() >= SNIFF_BYTES || ended => Detection::Plain,
+            (true, _) => Detection::Undecided,
+            (false, _) if self == Self::Brotli => Detection::Encoded(Coding::Brotli),
+            (false, [_]) if !ended => Detection::Undecided,
             // The first two bytes of zlib's header are a multiple of 31, and the first one encodes the method and the
             // window size.
             (false, &[first, second, ..])
                 if first & 0x0f == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]) % 31 == 0 =>
             {
-                Verdict::Encoded(Coding::Zlib)
+                Detection::Encoded(Coding::Zlib)
             }
-            (false, _) => Verdict::Encoded(Coding::Deflate),
+            (false, _) => Detection::Encoded(Coding::Deflate),
         }
     }
 }
@@ -161,26 +161,26 @@ mod tests {
             ["{\"choices\":[]}   ", "data: {\"choices\"", "\u{feff}[{\"id\":\"m\"}]  ", "\n\n<html>überall", "[]", ""]
         {
             for hint in [Hint::Brotli, Hint::Deflate, Hint::Marked] {
-                assert_eq!(hint.judge(text.as_bytes(), true), Verdict::Plain, "{text:?} {hint:?}");
+                assert_eq!(hint.detect(text.as_bytes(), true), Detection::Plain, "{text:?} {hint:?}");
             }
         }
-        assert_eq!(Hint::Brotli.judge(b"data: ", false), Verdict::Undecided);
-        assert_eq!(Hint::Marked.judge(b"d", false), Verdict::Plain, "nothing is withheld unnecessarily");
-        assert_eq!(Hint::Marked.judge(b"(", false), Verdict::Undecided);
-        assert_eq!(Hint::Marked.judge(b"(x", false), Verdict::Plain);
+        assert_eq!(Hint::Brotli.detect(b"data: ", false), Detection::Undecided);
+        assert_eq!(Hint::Marked.detect(b"d", false), Detection::Plain, "nothing is withheld unnecessarily");
+        assert_eq!(Hint::Marked.detect(b"(", false), Detection::Undecided);
+        assert_eq!(Hint::Marked.detect(b"(x", false), Detection::Plain);
     }
 
     #[test]
     fn codings_are_recognised_by_their_magic_bytes() {
         for hint in [Hint::Brotli, Hint::Deflate, Hint::Marked] {
-            assert_eq!(hint.judge(b"\x1f\x8b\x08", false), Verdict::Encoded(Coding::Gzip));
-            assert_eq!(hint.judge(b"\x28\xb5\x2f\xfd", false), Verdict::Encoded(Coding::Zstd));
-            assert_eq!(hint.judge(b"\x28\xb5", false), Verdict::Undecided);
-            assert_eq!(hint.judge(b"", false), Verdict::Undecided);
+            assert_eq!(hint.detect(b"\x1f\x8b\x08", false), Detection::Encoded(Coding::Gzip));
+            assert_eq!(hint.detect(b"\x28\xb5\x2f\xfd", false), Detection::Encoded(Coding::Zstd));
+            assert_eq!(hint.detect(b"\x28\xb5", false), Detection::Undecided);
+            assert_eq!(hint.detect(b"", false), Detection::Undecided);
         }
-        assert_eq!(Hint::Deflate.judge(b"\x78\x9c", false), Verdict::Encoded(Coding::Zlib));
-        assert_eq!(Hint::Deflate.judge(b"\xab\x56\x4a", false), Verdict::Encoded(Coding::Deflate));
-        assert_eq!(Hint::Deflate.judge(b"\xab", false), Verdict::Undecided);
-        assert_eq!(Hint::Brotli.judge(b"\x1b\x00\x00", false), Verdict::Encoded(Coding::Brotli));
+        assert_eq!(Hint::Deflate.detect(b"\x78\x9c", false), Detection::Encoded(Coding::Zlib));
+        assert_eq!(Hint::Deflate.detect(b"\xab\x56\x4a", false), Detection::Encoded(Coding::Deflate));
+        assert_eq!(Hint::Deflate.detect(b"\xab", false), Detection::Undecided);
+        assert_eq!(Hint::Brotli.detect(b"\x1b\x00\x00", false), Detection::Encoded(Coding::Brotli));
     }
 }

@@ -15,7 +15,7 @@ use crate::error::Error;
 
 /// Maximum size of decoded chunks in bytes. A few bytes can expand to gigabytes, so decoding is only as fast as the
 /// consumer takes chunks.
-const PIECE_BYTES: usize = 16 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Maximum zstd window as a power of two: the size that RFC 8878 requires decoders to support. The library's default
 /// would allow 128 MiB.
@@ -25,7 +25,7 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 pub(super) struct Decoding {
     reader: Box<dyn AsyncRead + Send + Sync + Unpin>,
     coding: Coding,
-    piece: Box<[u8]>,
+    chunk: Box<[u8]>,
     ended: bool,
 }
 
@@ -57,18 +57,18 @@ impl Decoding {
             Coding::Zlib => Box::new(ZlibDecoder::new(encoded)),
             Coding::Deflate => Box::new(DeflateDecoder::new(encoded)),
         };
-        Self { reader, coding, piece: vec![0; PIECE_BYTES].into(), ended: false }
+        Self { reader, coding, chunk: vec![0; CHUNK_BYTES].into(), ended: false }
     }
 
-    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let mut piece = ReadBuf::new(&mut self.piece);
-        let read = ready!(Pin::new(&mut self.reader).poll_read(cx, &mut piece));
+        let mut chunk = ReadBuf::new(&mut self.chunk);
+        let read = ready!(Pin::new(&mut self.reader).poll_read(cx, &mut chunk));
         let failure = match read {
-            Ok(()) if !piece.filled().is_empty() => {
-                return Poll::Ready(Some(Ok(Bytes::copy_from_slice(piece.filled()))));
+            Ok(()) if !chunk.filled().is_empty() => {
+                return Poll::Ready(Some(Ok(Bytes::copy_from_slice(chunk.filled()))));
             }
             Ok(()) => None,
             Err(error) => Some(

@@ -10,7 +10,7 @@ use http_body::{Body as _, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::connection::{Answered, Connection, poll_driver};
+use crate::connection::{Connection, ExchangeHead, poll_driver};
 use crate::deadline::{Clock, Timer};
 use crate::error::Error;
 use crate::pool::Pool;
@@ -34,8 +34,8 @@ pub(super) struct Wire {
 // === impl Wire ===
 
 impl Wire {
-    pub(super) fn attach(answered: Answered, pool: Weak<Pool>, clock: Clock, timer: Timer) -> Response<Self> {
-        let Answered { response, connection } = answered;
+    pub(super) fn attach(answered: ExchangeHead, pool: Weak<Pool>, clock: Clock, timer: Timer) -> Response<Self> {
+        let ExchangeHead { response, connection } = answered;
         response.map(|incoming| {
             let mut body = Self { incoming, connection, pool, clock, timer, waiting_since: None, ended: false };
             body.release_at_end();
@@ -77,7 +77,7 @@ impl Wire {
         if since >= self.clock.total_due() {
             return Poll::Ready(self.clock.total_timeout());
         }
-        let (due, late) = self.clock.piece_due(since);
+        let (due, late) = self.clock.chunk_due(since);
         ready!(self.timer.poll_until(due, cx));
         Poll::Ready(late(&self.clock))
     }

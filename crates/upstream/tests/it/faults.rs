@@ -80,7 +80,7 @@ async fn a_few_provisional_responses_are_skipped_and_a_flood_is_an_error() {
         written
     });
     let error = answer.unwrap_err();
-    assert!(matches!(error, Error::NoAnswer), "{error:?}");
+    assert!(matches!(error, Error::NoFinalResponse), "{error:?}");
     assert_eq!((error.code(), error.may_retry()), ("upstream_protocol", false));
     assert!(written > 100 << 10, "{written}");
     assert_eq!(client.open_connections(), 0);

@@ -191,7 +191,7 @@ async fn a_proxy_that_leads_back_here_is_refused() {
     let client = Client::new(&ClientConfig { own_addresses, ..ClientConfig::default() }).unwrap();
     let target = through(&proxy, "", "http://provider.test");
     let error = client.send(&target, get(&target, "/"), &NEVER).await.unwrap_err();
-    assert!(matches!(error, Error::Own { .. }), "{error:?}");
+    assert!(matches!(error, Error::OwnAddress { .. }), "{error:?}");
 }
 
 #[tokio::test]

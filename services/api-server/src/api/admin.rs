@@ -12,6 +12,6 @@ pub(crate) const SHUTDOWN: &str = "/v1/admin/shutdown";
 
 /// Stops the services, then this process. Equivalent to SIGTERM, also on platforms without signals.
 pub(super) async fn shutdown(State(app): State<App>, request: Request) -> Result<Json<Value>, Error> {
-    admin::leave(&app.shutdown, &app.control, request.extensions().get::<PeerAddr>(), request.headers())?;
+    admin::request_shutdown(&app.shutdown, &app.control, request.extensions().get::<PeerAddr>(), request.headers())?;
     Ok(Json(json!({ "success": true, "message": "Shutting down" })))
 }

@@ -5,14 +5,14 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::error::Thing;
+use super::error::ResourceKind;
 use super::extract::Path;
 use super::query::Query;
 use super::{App, Error};
 use crate::logs::{self, MAX_LINES};
 
 /// Default number of lines.
-const LINES: usize = 50;
+const DEFAULT_LINES: usize = 50;
 
 /// Last lines of a log.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,10 +38,10 @@ pub(super) async fn last(
     Path(service): Path<String>,
     mut query: Query,
 ) -> Result<Json<LastLines>, Error> {
-    let count = query.count("lines", LINES, MAX_LINES);
+    let count = query.count("lines", DEFAULT_LINES, MAX_LINES);
     query.finish()?;
     let Some(file) = app.logs.file(&service) else {
-        return Err(Error::Missing { what: Thing::Log, id: service });
+        return Err(Error::Missing { what: ResourceKind::Log, id: service });
     };
     let read = tokio::task::spawn_blocking(move || logs::last_lines(&file, count)).await;
     let lines = read.map_err(|_| Error::Panic)?.map_err(|error| Error::Unreadable(error.to_string()))?;

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Map, Value, json};
-use signalbox_management::SHORT;
+use signalbox_management::PROVIDER_ALIAS_PREFIX;
 
 use super::HEALTH;
 
@@ -102,7 +102,7 @@ fn sendable() -> Value {
 fn finish(operation: &mut Map<String, Value>, path: &str, method: &str, schemas: &Value) {
     let tag = operation["tags"][0].as_str().unwrap_or_default().replace('-', "_");
     let name = operation["operationId"].as_str().unwrap_or_default().to_owned();
-    let is_short = path.starts_with(SHORT);
+    let is_short = path.starts_with(PROVIDER_ALIAS_PREFIX);
     let suffix = if is_short { "_by_short_path" } else { "" };
     operation.insert("operationId".to_owned(), format!("{tag}_{name}{suffix}").into());
     if is_short {

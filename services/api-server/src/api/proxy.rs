@@ -1,8 +1,8 @@
 //! `/api/proxy`: lifecycle and status of the two services.
 //!
-//! A start responds as soon as it is under way, a stop or a restart when it is done or after [`ANSWER`]; all continue
-//! if the client disconnects. The state of the processes does not depend on the database, so these routes respond
-//! without it: the lists are empty then, and `database` holds the reason.
+//! A start responds as soon as it is under way, a stop or a restart when it is done or after [`RESPONSE_TIMEOUT`]; all
+//! continue if the client disconnects. The state of the processes does not depend on the database, so these routes
+//! respond without it: the lists are empty then, and `database` holds the reason.
 
 mod command;
 mod overrides;
@@ -20,12 +20,12 @@ use super::bodies::{RestartCommand, StartCommand};
 use super::extract::Body;
 use super::refusals::{self, LifecycleFailure, Refusal};
 use super::{App, Error};
-use crate::fleet::{Failure, Outcome, Summary, Which, evict};
+use crate::fleet::{Failure, Outcome, Summary, Which, kill_port_owner};
 use crate::status::{ChildStatus, RouterStatus, StatusObject};
 use crate::supervisor::{Fault, Unmet};
 
 /// Maximum time a stop or a restart delays its response. Browsers wait longer than that.
-const ANSWER: Duration = Duration::from_secs(15);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Returns the status of the services, and the providers and models.
 #[utoipa::path(
@@ -59,7 +59,7 @@ pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Json<Sta
     if let Some(pid) = body.expect_pid
         && let Some(addr) = begun.as_ref().and_then(|outcome| taken_by(outcome.as_ref().err()?, pid))
     {
-        evict(pid, addr)
+        kill_port_owner(pid, addr)
             .await
             .map_err(|refusal| Error::Conflict { code: "not_evicted", message: refusal.to_string() })?;
         outcome = app.fleet.start(overrides).await;
@@ -144,7 +144,7 @@ pub(crate) async fn begin(app: &App) -> Outcome {
 }
 
 async fn finished(app: &App, outcome: Outcome, done: &str, not_yet: &str) -> Result<Json<StatusObject>, Error> {
-    match tokio::time::timeout(ANSWER, outcome.done()).await {
+    match tokio::time::timeout(RESPONSE_TIMEOUT, outcome.done()).await {
         Ok(Ok(())) => Ok(Json(StatusObject::of(app).await.success(done))),
         Ok(Err(failure)) => Err(refusal(app, &failure)),
         Err(_elapsed) => Ok(Json(StatusObject::of(app).await.success(not_yet))),

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-pub(super) use signalbox_management::refusals::Failure;
+pub(super) use signalbox_management::error_schemas::Failure;
 use utoipa::ToSchema;
 
 /// A failed lifecycle command, with the state of both services.

@@ -6,13 +6,13 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::installation::Installation;
-use super::output::{Output, Verdict};
-use super::{ending, orphans};
+use super::output::{CommandResult, Output};
+use super::{end_process, orphans};
 use crate::config::Args;
 use crate::instance;
 
 /// Time beyond the drain timeout before a service is killed.
-const MARGIN: Duration = Duration::from_secs(2);
+const KILL_MARGIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Cleanup {
@@ -21,18 +21,18 @@ pub(super) struct Cleanup {
     pub(super) json: bool,
 }
 
-pub(super) async fn cleanup(args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) async fn cleanup(args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let installation = Installation::read(args)?;
     if let Some(server) = &installation.running {
         let pid = server.identity.pid;
         out.line(format!("Server is running (PID: {pid}), nothing to clean up"));
-        return Ok(Verdict::done(json!({ "running": true, "pid": pid, "ended": [], "recordRemoved": false })));
+        return Ok(CommandResult::done(json!({ "running": true, "pid": pid, "ended": [], "recordRemoved": false })));
     }
     let mut ended = Vec::new();
-    let grace = installation.common.server.drain_timeout.get() + MARGIN;
+    let grace = installation.common.server.drain_timeout.get() + KILL_MARGIN;
     for orphan in orphans::of(&installation.common.data_dir) {
         out.line(format!("Found {} (PID: {}) without a server", orphan.name, orphan.identity.pid));
-        ending::end(&orphan.identity, grace, out).await?;
+        end_process::end_process(&orphan.identity, grace, out).await?;
         ended.push(json!({ "pid": orphan.identity.pid, "name": orphan.name }));
     }
     let data_dir = &installation.common.data_dir;
@@ -47,5 +47,5 @@ pub(super) async fn cleanup(args: &Args, out: &mut Output) -> anyhow::Result<Ver
     } else {
         out.line(format!("Cleaned up: {} process(es) stopped", ended.len()));
     }
-    Ok(Verdict::done(json!({ "running": false, "ended": ended, "recordRemoved": removed })))
+    Ok(CommandResult::done(json!({ "running": false, "ended": ended, "recordRemoved": removed })))
 }

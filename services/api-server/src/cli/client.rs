@@ -9,20 +9,20 @@ use serde_json::Value;
 use signalbox_upstream::loopback::{self, MAX_BODY};
 
 use super::installation::Installation;
-use crate::instance::{Record, reachable};
+use crate::instance::{InstanceRecord, reachable};
 
 /// Timeout of a request. The server answers from memory, or reports that it cannot.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends `GET path` to the running api-server.
-pub(super) async fn get(installation: &Installation, server: &Record, path: &str) -> anyhow::Result<Value> {
-    ask(installation, server, Method::GET, path).await
+pub(super) async fn get(installation: &Installation, server: &InstanceRecord, path: &str) -> anyhow::Result<Value> {
+    send(installation, server, Method::GET, path).await
 }
 
 /// Sends a request without a body, and returns the JSON of the response.
-pub(super) async fn ask(
+pub(super) async fn send(
     installation: &Installation,
-    server: &Record,
+    server: &InstanceRecord,
     method: Method,
     path: &str,
 ) -> anyhow::Result<Value> {
@@ -31,7 +31,7 @@ pub(super) async fn ask(
     if let Some(token) = installation.token()? {
         request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
     }
-    let answer = loopback::ask(addr, request.body(Bytes::new())?, MAX_BODY, PATIENCE).await;
+    let answer = loopback::send_request(addr, request.body(Bytes::new())?, MAX_BODY, REQUEST_TIMEOUT).await;
     let answer = answer.with_context(|| format!("api-server at {addr} does not answer"))?;
     let body = answer.body();
     match answer.status() {

@@ -10,11 +10,11 @@ use serde_json::json;
 use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::config::Common;
 use signalbox_daemon::{sealing_key, user_name};
-use signalbox_store::audit::{Actor, acting};
+use signalbox_store::audit::{Actor, with_actor};
 use signalbox_store::{Sealer, Store, catalog};
 
 use super::installation::loaded;
-use super::output::{Output, Verdict};
+use super::output::{CommandResult, Output};
 use crate::config::Args;
 use crate::declared::{self, Apply, Format, Plan, References, read::read, write::comments};
 use crate::instance::private_directory;
@@ -59,7 +59,7 @@ impl Command {
         matches!(self, Self::Apply(ApplyFile { json: true, .. }))
     }
 
-    pub(super) async fn act(&self, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+    pub(super) async fn act(&self, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
         let common = loaded(args)?.common;
         private_directory(&common.data_dir).context("cannot create the data directory")?;
         let sealer = Sealer::new(&sealing_key(&common.data_dir)?);
@@ -68,7 +68,7 @@ impl Command {
             Self::Export(export) => export.act(&store, &sealer, out).await,
             Self::Apply(apply) => {
                 let guarded = !common.auth.client_keys.is_empty() || common.auth.insecure_no_auth;
-                acting(Actor::command_line(&user_name()), apply.act(&store, &sealer, guarded, out)).await
+                with_actor(Actor::command_line(&user_name()), apply.act(&store, &sealer, guarded, out)).await
             }
         };
         store.close().await;
@@ -84,18 +84,24 @@ async fn open(common: &Common) -> anyhow::Result<Store> {
 // === impl Export ===
 
 impl Export {
-    async fn act(&self, store: &Store, sealer: &Sealer, out: &mut Output) -> anyhow::Result<Verdict> {
+    async fn act(&self, store: &Store, sealer: &Sealer, out: &mut Output) -> anyhow::Result<CommandResult> {
         let (document, secrets) = declared::write(&catalog::load(store).await?, sealer)?;
         let text = self.format.print(&document, &comments(&secrets)).map_err(anyhow::Error::msg)?;
         out.line(text.trim_end());
-        Ok(Verdict::done(serde_json::Value::Null))
+        Ok(CommandResult::done(serde_json::Value::Null))
     }
 }
 
 // === impl ApplyFile ===
 
 impl ApplyFile {
-    async fn act(&self, store: &Store, sealer: &Sealer, guarded: bool, out: &mut Output) -> anyhow::Result<Verdict> {
+    async fn act(
+        &self,
+        store: &Store,
+        sealer: &Sealer,
+        guarded: bool,
+        out: &mut Output,
+    ) -> anyhow::Result<CommandResult> {
         let text = text_of(&self.file)?;
         // Editors of Windows write a byte order mark before the text.
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -121,7 +127,7 @@ impl ApplyFile {
         }
         let mut facts = plan.facts();
         facts["dry_run"] = json!(self.dry_run);
-        Ok(Verdict::done(facts))
+        Ok(CommandResult::done(facts))
     }
 }
 
@@ -135,7 +141,7 @@ fn text_of(file: &Path) -> anyhow::Result<String> {
 }
 
 /// Returns an error that lists all mistakes, one per line.
-fn refused(file: &str, mistakes: &[String]) -> anyhow::Result<Verdict> {
+fn refused(file: &str, mistakes: &[String]) -> anyhow::Result<CommandResult> {
     let lines: Vec<String> = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
     anyhow::bail!("{file} is invalid, and nothing was changed:{}", lines.concat())
 }

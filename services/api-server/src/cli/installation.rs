@@ -8,7 +8,7 @@ use signalbox_daemon::config::{Common, Loaded, load};
 use signalbox_daemon::{CONTROL_TOKEN_FILE, Exit, control_token};
 
 use crate::config::{Args, Config, SPEC};
-use crate::instance::{self, Record};
+use crate::instance::{self, InstanceRecord};
 use crate::logs::LogDir;
 
 /// A data directory with its configuration.
@@ -17,7 +17,7 @@ pub(super) struct Installation {
     pub(super) common: Common,
     pub(super) config: Config,
     /// Record of the api-server that is running in it.
-    pub(super) running: Option<Record>,
+    pub(super) running: Option<InstanceRecord>,
 }
 
 // === impl Installation ===

@@ -7,14 +7,14 @@ use serde_json::json;
 use signalbox_daemon::listener::{Holder, holder_of};
 
 use super::installation::Installation;
-use super::output::{Code, Output, Verdict};
+use super::output::{Code, CommandResult, Output};
 use super::ports::{self, State};
-use super::{ending, orphans};
+use super::{end_process, orphans};
 use crate::config::Args;
 use signalbox_daemon::identity::Identity;
 
 /// Time from SIGTERM to SIGKILL.
-const GRACE: Duration = Duration::from_secs(10);
+const TERMINATE_GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct KillPort {
@@ -32,14 +32,14 @@ pub(super) struct KillPort {
     pub(super) json: bool,
 }
 
-pub(super) async fn kill_port(command: &KillPort, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) async fn kill_port(command: &KillPort, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let port = command.port;
     let installation = Installation::read(args)?;
     out.line(format!("Checking for processes on port {port}..."));
     let holder = match ports::state(&installation.common.server.host, port)? {
         State::Available => {
             out.line(format!("Port {port} is free"));
-            return Ok(Verdict::done(json!({ "port": port, "free": true, "killed": null })));
+            return Ok(CommandResult::done(json!({ "port": port, "free": true, "killed": null })));
         }
         State::Refused(why) => bail!("cannot test port {port}: {why}"),
         State::Held(None) => bail!(
@@ -54,7 +54,7 @@ pub(super) async fn kill_port(command: &KillPort, args: &Args, out: &mut Output)
     }
     if !agreed(command, &holder, out)? {
         out.line("Left alone");
-        return Ok(Verdict::new(Code::Failed, json!({ "port": port, "free": false, "killed": null })));
+        return Ok(CommandResult::new(Code::Failed, json!({ "port": port, "free": false, "killed": null })));
     }
     out.line(format!("Killing process {}...", holder.pid));
     end_holder(&holder, out).await?;
@@ -66,7 +66,7 @@ pub(super) async fn kill_port(command: &KillPort, args: &Args, out: &mut Output)
         holder.pid
     );
     out.line(format!("Port {port} is now free"));
-    Ok(Verdict::done(json!({ "port": port, "free": true, "killed": { "pid": holder.pid, "name": holder.name } })))
+    Ok(CommandResult::done(json!({ "port": port, "free": true, "killed": { "pid": holder.pid, "name": holder.name } })))
 }
 
 fn agreed(command: &KillPort, holder: &Holder, out: &mut Output) -> anyhow::Result<bool> {
@@ -97,6 +97,6 @@ pub(super) async fn end_holder(holder: &Holder, out: &mut Output) -> anyhow::Res
         "{} is now in use by another process, and nothing was done; try again",
         holder.addr
     );
-    ending::end(&identity, GRACE, out).await?;
+    end_process::end_process(&identity, TERMINATE_GRACE, out).await?;
     Ok(())
 }

@@ -8,12 +8,12 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::installation::Installation;
-use super::output::{Output, Verdict};
+use super::output::{CommandResult, Output};
 use crate::config::Args;
 use crate::logs::{COMBINED, Follow, LogDir, MAX_LINES, SERVICES, last_lines};
 
 /// Interval between reads.
-const PAUSE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Logs {
@@ -32,7 +32,7 @@ pub(super) struct Logs {
     pub(super) json: bool,
 }
 
-pub(super) async fn logs(command: &Logs, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) async fn logs(command: &Logs, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     // Installed before the first output: a reader of the output may send an interrupt at once.
     let mut interrupts = interrupts()?;
     let installation = Installation::read(args)?;
@@ -51,11 +51,11 @@ pub(super) async fn logs(command: &Logs, args: &Args, out: &mut Output) -> anyho
         }
     }
     if !command.follow {
-        return Ok(Verdict::done(json!({ "service": command.service, "file": file, "lines": last })));
+        return Ok(CommandResult::done(json!({ "service": command.service, "file": file, "lines": last })));
     }
     tokio::select! {
         error = tail(&command.service, follow, out) => Err(error).with_context(|| format!("cannot read {}", file.display())),
-        _ = interrupts.recv() => Ok(Verdict::done(serde_json::Value::Null)),
+        _ = interrupts.recv() => Ok(CommandResult::done(serde_json::Value::Null)),
     }
 }
 
@@ -71,19 +71,19 @@ fn interrupts() -> std::io::Result<tokio::signal::windows::CtrlC> {
 
 async fn tail(service: &str, mut follow: Follow, out: &mut Output) -> std::io::Error {
     loop {
-        match follow.look() {
-            Ok(news) => {
-                if news.left_out > 0 {
-                    out.line(format!("… {} bytes omitted …", news.left_out));
+        match follow.poll() {
+            Ok(output) => {
+                if output.left_out > 0 {
+                    out.line(format!("… {} bytes omitted …", output.left_out));
                 }
-                for line in String::from_utf8_lossy(&news.text).lines() {
+                for line in String::from_utf8_lossy(&output.text).lines() {
                     out.line(line);
                     out.value(&json!({ "service": service, "line": line }));
                 }
             }
             Err(error) => return error,
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -15,9 +15,9 @@ pub(super) struct Output {
 
 /// Outcome of a command that did not return an error.
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(super) struct CommandResult {
     code: Code,
-    facts: Value,
+    data: Value,
 }
 
 /// Exit codes.
@@ -61,26 +61,26 @@ impl Output {
     }
 
     /// Prints the outcome and returns the exit code. Output that could not be written counts as a failure.
-    pub(super) fn finish(mut self, verdict: anyhow::Result<Verdict>) -> ExitCode {
-        let verdict = verdict.unwrap_or_else(|error| {
+    pub(super) fn finish(mut self, result: anyhow::Result<CommandResult>) -> ExitCode {
+        let result = result.unwrap_or_else(|error| {
             let error = format!("{error:#}");
             if !self.json {
                 // If stderr is closed too, only the exit code reports the error.
                 let _ = writeln!(std::io::stderr(), "api-server: {error}");
             }
-            Verdict::new(Code::Failed, json!({ "error": error }))
+            CommandResult::new(Code::Failed, json!({ "error": error }))
         });
-        if self.json && !verdict.facts.is_null() {
-            let mut facts = verdict.facts;
-            facts["success"] = (verdict.code == Code::Done).into();
-            self.stdout.print(&format!("{facts}\n"));
+        if self.json && !result.data.is_null() {
+            let mut data = result.data;
+            data["success"] = (result.code == Code::Done).into();
+            self.stdout.print(&format!("{data}\n"));
         }
         match self.stdout.failure() {
             Some(failure) => {
                 let _ = writeln!(std::io::stderr(), "api-server: {failure}");
                 ExitCode::from(Code::Failed as u8)
             }
-            None => ExitCode::from(verdict.code as u8),
+            None => ExitCode::from(result.code as u8),
         }
     }
 }
@@ -94,14 +94,14 @@ pub(super) fn leave_terminal() {
     }
 }
 
-// === impl Verdict ===
+// === impl CommandResult ===
 
-impl Verdict {
-    pub(super) const fn new(code: Code, facts: Value) -> Self {
-        Self { code, facts }
+impl CommandResult {
+    pub(super) const fn new(code: Code, data: Value) -> Self {
+        Self { code, data }
     }
 
-    pub(super) const fn done(facts: Value) -> Self {
-        Self::new(Code::Done, facts)
+    pub(super) const fn done(data: Value) -> Self {
+        Self::new(Code::Done, data)
     }
 }

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use signalbox_daemon::listener::{Holder, holder_of};
 
 use super::installation::Installation;
-use super::output::{Code, Output, Verdict};
+use super::output::{Code, CommandResult, Output};
 use crate::config::Args;
 
 /// Number of ports above a taken one that are tried.
-const REACH: u16 = 100;
+const MAX_SCANNED_PORTS: u16 = 100;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct TestPorts {
@@ -34,7 +34,7 @@ pub(super) enum State {
     Refused(String),
 }
 
-pub(super) fn test_ports(command: &TestPorts, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) fn test_ports(command: &TestPorts, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let installation = Installation::read(args)?;
     let host = &installation.common.server.host;
     let asked: Vec<(&str, u16)> = match command.port {
@@ -54,7 +54,7 @@ pub(super) fn test_ports(command: &TestPorts, args: &Args, out: &mut Output) -> 
             let free = next_free(host, port)?;
             match free {
                 Some(free) => out.line(format!("Next available port: {free}")),
-                None => out.line(format!("No port up to {} is available", port.saturating_add(REACH))),
+                None => out.line(format!("No port up to {} is available", port.saturating_add(MAX_SCANNED_PORTS))),
             }
             fact["nextAvailable"] = free.into();
         }
@@ -63,7 +63,7 @@ pub(super) fn test_ports(command: &TestPorts, args: &Args, out: &mut Output) -> 
         }
         facts.push(fact);
     }
-    Ok(Verdict::new(if all_free { Code::Done } else { Code::Failed }, json!({ "ports": facts })))
+    Ok(CommandResult::new(if all_free { Code::Done } else { Code::Failed }, json!({ "ports": facts })))
 }
 
 /// Tests a port by binding it briefly, at each address on which the service would listen.
@@ -81,7 +81,7 @@ pub(super) fn state(host: &str, port: u16) -> anyhow::Result<State> {
 }
 
 fn next_free(host: &str, port: u16) -> anyhow::Result<Option<u16>> {
-    for candidate in (port..=port.saturating_add(REACH)).skip(1) {
+    for candidate in (port..=port.saturating_add(MAX_SCANNED_PORTS)).skip(1) {
         if state(host, candidate)? == State::Available {
             return Ok(Some(candidate));
         }

@@ -18,7 +18,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::installation::Installation;
-use super::output::{Output, Verdict};
+use super::output::{CommandResult, Output};
 use crate::config::Args;
 
 #[derive(Debug, clap::Args)]
@@ -95,7 +95,7 @@ impl Service {
     }
 }
 
-pub(super) async fn service(command: &Service, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) async fn service(command: &Service, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let (Action::Install(choice) | Action::Uninstall(choice)) = &command.action;
     let machine = Machine::this(args, choice.dry_run)?;
     let plan = match (&command.action, choice.manager) {
@@ -115,7 +115,7 @@ pub(super) async fn service(command: &Service, args: &Args, out: &mut Output) ->
     } else {
         plan.carry_out(out).await?;
     }
-    Ok(Verdict::done(facts))
+    Ok(CommandResult::done(facts))
 }
 
 // === impl Machine ===

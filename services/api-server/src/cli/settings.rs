@@ -10,7 +10,7 @@ use signalbox_daemon::CommonArgs;
 use toml_edit::{DocumentMut, Item, Table, Value};
 
 use super::installation::{Installation, loaded};
-use super::output::{Output, Verdict};
+use super::output::{CommandResult, Output};
 use crate::config::{Args, SPEC};
 use crate::instance::private_directory;
 
@@ -51,7 +51,7 @@ pub(super) struct Config {
     pub(super) json: bool,
 }
 
-pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let changes = command.changes()?;
     // Here `--log-level` is a value to write, not the level of this run.
     let common = CommonArgs { log_level: None, ..args.common.clone() };
@@ -67,7 +67,7 @@ pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow:
         ));
         out.line(text.trim_end());
         let settings: toml::Table = text.parse().context("cannot serialise the configuration")?;
-        return Ok(Verdict::done(json!({ "file": file, "settings": settings })));
+        return Ok(CommandResult::done(json!({ "file": file, "settings": settings })));
     }
     // A file that is already invalid has to be edited by hand: any change would be refused because of the old mistake.
     let installation = Installation::read(&args)?;
@@ -86,7 +86,7 @@ pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow:
     }
     let updated: serde_json::Map<String, Json> =
         changes.iter().map(|(key, value)| (key.clone(), value.to_string().trim().into())).collect();
-    Ok(Verdict::done(json!({ "file": file, "updated": updated, "restartNeeded": running })))
+    Ok(CommandResult::done(json!({ "file": file, "updated": updated, "restartNeeded": running })))
 }
 
 // === impl Config ===

@@ -1,24 +1,24 @@
 //! `start`: starts the server in the background, and returns when it is ready. `restart`: stops it, then starts it.
 
 mod daemon;
-mod doors;
+mod free_ports;
 
 use serde_json::{Value, json};
 
 use self::daemon::Daemon;
 use super::installation::Installation;
-use super::output::{Code, Output, Verdict};
+use super::output::{Code, CommandResult, Output};
 use super::{Cli, client, stop};
 use crate::config::Args;
 use crate::instance::reachable;
-use crate::instance::{self, Record};
+use crate::instance::{self, InstanceRecord};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Start {
     #[command(flatten)]
     args: Args,
     #[command(flatten)]
-    force: doors::Force,
+    force: free_ports::Force,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(super) json: bool,
@@ -29,26 +29,26 @@ pub(super) struct Restart {
     #[command(flatten)]
     args: Args,
     #[command(flatten)]
-    force: doors::Force,
+    force: free_ports::Force,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(super) json: bool,
 }
 
-pub(super) async fn start(command: Start, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) async fn start(command: Start, out: &mut Output) -> anyhow::Result<CommandResult> {
     let installation = Installation::read(&command.args)?;
     out.line("Starting Signalbox...");
     if let Some(server) = &installation.running {
         let url = server.url();
         out.line(format!("Server is already running (PID: {})", server.identity.pid));
         out.line(format!("API URL: {url}"));
-        return Ok(Verdict::done(facts(&installation, server, "already running")));
+        return Ok(CommandResult::done(facts(&installation, server, "already running")));
     }
     bring_up(command.args, &command.force, out).await
 }
 
 /// Stops and starts the server. Without own flags, the new server gets those of the old one.
-pub(super) async fn restart(command: Restart, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) async fn restart(command: Restart, out: &mut Output) -> anyhow::Result<CommandResult> {
     let mut args = command.args;
     let installation = Installation::read(&args)?;
     out.line("Restarting Signalbox...");
@@ -68,11 +68,11 @@ pub(super) async fn restart(command: Restart, out: &mut Output) -> anyhow::Resul
     bring_up(args, &command.force, out).await
 }
 
-async fn bring_up(mut args: Args, force: &doors::Force, out: &mut Output) -> anyhow::Result<Verdict> {
+async fn bring_up(mut args: Args, force: &free_ports::Force, out: &mut Output) -> anyhow::Result<CommandResult> {
     // `start` implies starting the services.
     args.start_services_unless_told();
     let installation = Installation::read(&args)?;
-    doors::clear(&installation, force, out).await?;
+    free_ports::clear(&installation, force, out).await?;
     let server = &installation.common.server;
     out.line(format!("Starting server on {}:{}...", server.host, server.port));
     let mut daemon = Daemon::spawn(&args, &installation)?;
@@ -90,10 +90,10 @@ async fn bring_up(mut args: Args, force: &doors::Force, out: &mut Output) -> any
         out.line(format!("OpenAI URL: {scheme}://{router}/v1"));
     }
     out.line(format!("Logs: {}", installation.log_file().display()));
-    Ok(Verdict::new(Code::Done, facts))
+    Ok(CommandResult::new(Code::Done, facts))
 }
 
-fn facts(installation: &Installation, server: &Record, message: &str) -> Value {
+fn facts(installation: &Installation, server: &InstanceRecord, message: &str) -> Value {
     let url = server.url();
     json!({
         "running": true,
@@ -106,7 +106,7 @@ fn facts(installation: &Installation, server: &Record, message: &str) -> Value {
 }
 
 /// Returns the record of the server that was spawned as `pid`, once it has announced its address.
-fn announced(installation: &Installation, pid: u32) -> Option<Record> {
+fn announced(installation: &Installation, pid: u32) -> Option<InstanceRecord> {
     // While the server starts, its lock may be held without a record.
     let record = instance::running(&installation.common.data_dir).ok().flatten();
     record.filter(|record| record.identity.pid == pid)

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::installation::Installation;
-use super::output::{Code, Output, Verdict};
+use super::output::{Code, CommandResult, Output};
 use super::usage::{self, Usage};
 use super::{client, ports};
 use crate::config::Args;
-use crate::instance::Record;
+use crate::instance::InstanceRecord;
 
 /// Key of each service in the API's status, and its name.
 const SERVICES: [(&str, &str); 2] = [("providerRouter", "provider-router"), ("qwenProxy", "qwen-proxy")];
@@ -20,7 +20,7 @@ pub(super) struct Status {
     pub(super) json: bool,
 }
 
-pub(super) async fn status(args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) async fn status(args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let installation = Installation::read(args)?;
     out.line("Signalbox Status");
     out.line("=".repeat(60));
@@ -30,7 +30,11 @@ pub(super) async fn status(args: &Args, out: &mut Output) -> anyhow::Result<Verd
     }
 }
 
-async fn running(installation: &Installation, server: &Record, out: &mut Output) -> anyhow::Result<Verdict> {
+async fn running(
+    installation: &Installation,
+    server: &InstanceRecord,
+    out: &mut Output,
+) -> anyhow::Result<CommandResult> {
     let pid = server.identity.pid;
     let asked = client::get(installation, server, "/api/proxy/status").await;
     let (status, trouble) = match asked {
@@ -81,7 +85,7 @@ async fn running(installation: &Installation, server: &Record, out: &mut Output)
     if let Some(trouble) = trouble {
         out.line(format!("Trouble: {trouble}"));
         facts["error"] = trouble.into();
-        return Ok(Verdict::new(Code::Failed, facts));
+        return Ok(CommandResult::new(Code::Failed, facts));
     }
     out.line("Services:");
     for service in &services {
@@ -93,10 +97,10 @@ async fn running(installation: &Installation, server: &Record, out: &mut Output)
         }
         facts["services"][service.name.as_str()] = told;
     }
-    Ok(Verdict::done(facts))
+    Ok(CommandResult::done(facts))
 }
 
-fn stopped(installation: &Installation, out: &mut Output) -> anyhow::Result<Verdict> {
+fn stopped(installation: &Installation, out: &mut Output) -> anyhow::Result<CommandResult> {
     out.line("Status: STOPPED");
     let mut facts = Vec::new();
     for (service, port) in installation.ports().into_iter().filter(|(_, port)| *port != 0) {
@@ -106,7 +110,7 @@ fn stopped(installation: &Installation, out: &mut Output) -> anyhow::Result<Verd
         fact["service"] = service.into();
         facts.push(fact);
     }
-    Ok(Verdict::new(Code::NotRunning, json!({ "running": false, "ports": facts })))
+    Ok(CommandResult::new(Code::NotRunning, json!({ "running": false, "ports": facts })))
 }
 
 /// A service or one of its workers, according to the API.

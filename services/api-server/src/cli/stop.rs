@@ -7,17 +7,17 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::installation::Installation;
-use super::output::{Code, Output, Verdict};
-use super::{client, ending};
+use super::output::{Code, CommandResult, Output};
+use super::{client, end_process};
 use crate::api::SHUTDOWN;
 use crate::config::Args;
-use crate::instance::{Record, running};
+use crate::instance::{InstanceRecord, running};
 
 /// Interval between checks.
-const PAUSE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Time that a shutdown may need beyond its two deadlines.
-const MARGIN: Duration = Duration::from_secs(5);
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Stop {
@@ -26,29 +26,29 @@ pub(super) struct Stop {
     pub(super) json: bool,
 }
 
-pub(super) async fn stop(args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) async fn stop(args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let installation = Installation::read(args)?;
     out.line("Stopping Signalbox...");
     let Some(server) = &installation.running else {
         out.line("Server is not running");
-        return Ok(Verdict::new(Code::NotRunning, json!({ "running": false })));
+        return Ok(CommandResult::new(Code::NotRunning, json!({ "running": false })));
     };
     let forced = stop_running(&installation, server, out).await?;
-    Ok(Verdict::done(json!({ "running": false, "pid": server.identity.pid, "forced": forced })))
+    Ok(CommandResult::done(json!({ "running": false, "pid": server.identity.pid, "forced": forced })))
 }
 
 /// Stops the server, which stops its children. Returns whether it had to be killed.
 pub(super) async fn stop_running(
     installation: &Installation,
-    server: &Record,
+    server: &InstanceRecord,
     out: &mut Output,
 ) -> anyhow::Result<bool> {
     // The server stops its children while it completes its last requests.
     let deadlines = installation.common.server.drain_timeout.get() + installation.config.services.stop_grace.get() * 2;
     let forced = if cfg!(unix) {
-        ending::end(&server.identity, deadlines + MARGIN, out).await?
+        end_process::end_process(&server.identity, deadlines + SHUTDOWN_MARGIN, out).await?
     } else {
-        leave(installation, server, deadlines + MARGIN, out).await?;
+        leave(installation, server, deadlines + SHUTDOWN_MARGIN, out).await?;
         false
     };
     let pid = server.identity.pid;
@@ -68,13 +68,13 @@ pub(super) async fn stop_running(
 /// Asks the server to exit, on platforms without signals, and waits until it has.
 async fn leave(
     installation: &Installation,
-    server: &Record,
+    server: &InstanceRecord,
     patience: Duration,
     out: &mut Output,
 ) -> anyhow::Result<()> {
     let pid = server.identity.pid;
     out.line(format!("Requesting process {pid} to exit..."));
-    client::ask(installation, server, Method::POST, SHUTDOWN).await?;
+    client::send(installation, server, Method::POST, SHUTDOWN).await?;
     let deadline = Instant::now() + patience;
     // During its shutdown it holds the lock, but may have no record of its process any more.
     while !matches!(running(&installation.common.data_dir), Ok(None)) {
@@ -83,7 +83,7 @@ async fn leave(
             "process {pid} is still running after {} s; end it with the task manager, which also ends its services",
             patience.as_secs()
         );
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }

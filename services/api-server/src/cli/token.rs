@@ -4,7 +4,7 @@ use serde_json::json;
 use signalbox_daemon::{CONTROL_TOKEN_FILE, control_token};
 
 use super::installation::Installation;
-use super::output::{Code, Output, Verdict};
+use super::output::{Code, CommandResult, Output};
 use crate::config::Args;
 
 #[derive(Debug, clap::Args)]
@@ -14,7 +14,7 @@ pub(super) struct Token {
     pub(super) json: bool,
 }
 
-pub(super) fn token(args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
+pub(super) fn token(args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let installation = Installation::read(args)?;
     let token = match installation.token()? {
         Some(token) => token,
@@ -22,5 +22,5 @@ pub(super) fn token(args: &Args, out: &mut Output) -> anyhow::Result<Verdict> {
     };
     out.line(token.expose());
     let file = installation.common.data_dir.join(CONTROL_TOKEN_FILE);
-    Ok(Verdict::new(Code::Done, json!({ "token": token.expose(), "file": file })))
+    Ok(CommandResult::new(Code::Done, json!({ "token": token.expose(), "file": file })))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Sampling time of the CPU usage: long enough for a meaningful figure, short enough for a command.
-const SAMPLE: Duration = Duration::from_millis(250);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Resource usage of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -21,7 +21,7 @@ pub(super) async fn of(pids: &[u32]) -> Vec<Usage> {
     let before: Vec<_> = pids.iter().map(|pid| cpu_time(*pid)).collect();
     let since = Instant::now();
     if before.iter().any(Option::is_some) {
-        sleep(SAMPLE).await;
+        sleep(SAMPLE_INTERVAL).await;
     }
     let elapsed = since.elapsed().as_secs_f64();
     let usage = |(pid, before): (&u32, Option<f64>)| Usage {

@@ -81,7 +81,7 @@ impl Plan {
         }
         for (row, ..) in catalog.providers.iter().filter(|(row, ..)| prune && !declared.contains_key(&row.id)) {
             self.deleted.push(format!("providers.{}", row.id));
-            self.changes.push(Change::NoProvider(row.id.clone()));
+            self.changes.push(Change::DeleteProvider(row.id.clone()));
         }
     }
 
@@ -122,8 +122,8 @@ impl Plan {
         for (key, declared) in declared {
             let row = rows.iter().find(|row| row.key == *key);
             let (value, by_reference) = match (declared, row) {
-                (Declared::Kept, Some(_)) => continue,
-                (Declared::Kept, None) => {
+                (Declared::Unchanged, Some(_)) => continue,
+                (Declared::Unchanged, None) => {
                     let how = "no secret is stored that could be kept; use ${env:NAME} or ${file:PATH}";
                     self.mistakes.push(format!("{path}.config.{key}: {how}"));
                     continue;
@@ -143,7 +143,7 @@ impl Plan {
         }
         for row in rows.iter().filter(|row| prune && !declared.contains_key(&row.key)) {
             what.push(format!("config.{}", row.key));
-            self.changes.push(Change::NoConfig { provider_id: id.to_owned(), key: row.key.clone() });
+            self.changes.push(Change::DeleteConfig { provider_id: id.to_owned(), key: row.key.clone() });
         }
         what
     }
@@ -190,7 +190,7 @@ impl Plan {
             if prune {
                 self.deleted.push(path);
                 let (provider_id, model_id) = (id.to_owned(), row.model.id.clone());
-                self.changes.push(Change::NoLink { provider_id, model_id });
+                self.changes.push(Change::DeleteLink { provider_id, model_id });
             } else if row.is_default && new_default {
                 // The store changes the default of the other links itself.
                 self.updated.push((path, vec!["default".to_owned()]));
@@ -210,7 +210,7 @@ impl Plan {
         }
         for row in catalog.models.iter().filter(|row| prune && !declared.contains_key(&row.id)) {
             self.deleted.push(format!("models.{}", row.id));
-            self.changes.push(Change::NoModel(row.id.clone()));
+            self.changes.push(Change::DeleteModel(row.id.clone()));
         }
     }
 
@@ -230,7 +230,7 @@ impl Plan {
         }
         for row in catalog.settings.iter().filter(|row| prune && !declared.contains_key(&row.key)) {
             self.deleted.push(format!("settings.{}", row.key));
-            self.changes.push(Change::NoSetting(row.key.clone()));
+            self.changes.push(Change::ResetSetting(row.key.clone()));
         }
     }
 

@@ -1,7 +1,7 @@
 //! TOML, YAML and JSON as equivalent formats of a document.
 
 use serde_json::Value;
-use signalbox_management::once::Twice;
+use signalbox_management::once::DuplicateNames;
 
 /// Format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -54,17 +54,17 @@ impl Format {
     /// # Errors
     /// The syntax error with its position, or every duplicate name. Values are not shown, because they may be secrets.
     pub fn parse(self, text: &str) -> Result<Value, Vec<String>> {
-        let twice = Twice::default();
-        let value = self.read(text, &twice).map_err(|error| vec![error])?;
-        let mistakes = twice.mistakes(text);
+        let duplicates = DuplicateNames::default();
+        let value = self.read(text, &duplicates).map_err(|error| vec![error])?;
+        let mistakes = duplicates.mistakes(text);
         if mistakes.is_empty() { Ok(value) } else { Err(mistakes) }
     }
 
-    fn read(self, text: &str, twice: &Twice) -> Result<Value, String> {
+    fn read(self, text: &str, duplicates: &DuplicateNames) -> Result<Value, String> {
         match self {
             Self::Json => {
                 let mut deserializer = serde_json::Deserializer::from_str(text);
-                let value = twice.read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+                let value = duplicates.read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
                 value.map_err(|error| format!("invalid JSON at line {}, column {}", error.line(), error.column()))
             }
             Self::Toml => match text.parse::<toml::Table>() {
@@ -75,7 +75,7 @@ impl Format {
                 }
             },
             Self::Yaml => {
-                twice.read(yaml_serde::Deserializer::from_str(text)).map_err(|error| match error.location() {
+                duplicates.read(yaml_serde::Deserializer::from_str(text)).map_err(|error| match error.location() {
                     Some(at) => format!("invalid YAML at line {}, column {}", at.line(), at.column()),
                     None => "invalid YAML, or a value that JSON cannot represent".to_owned(),
                 })

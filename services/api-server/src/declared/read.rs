@@ -99,7 +99,7 @@ fn provider(
     fields.finish();
     let config = each(path, config, mistakes, |_, key, value, mistakes| {
         let given = check_key(key).map_err(|mistake| vec![mistake]).and_then(|()| declared(key, value, references));
-        given.map_err(|wrong| mistakes.extend(wrong.iter().map(|mistake| told(path, mistake)))).ok()
+        given.map_err(|wrong| mistakes.extend(wrong.iter().map(|mistake| message_of(path, mistake)))).ok()
     });
     let models = each(&format!("{path}.models"), models, mistakes, |path, _, value, mistakes| {
         let mut fields = Fields { path, fields: object(path, value, mistakes)?, mistakes };
@@ -119,7 +119,7 @@ fn provider(
 
 fn declared(key: &str, mut value: Value, references: &References) -> Result<Declared, Vec<Mistake>> {
     if value == MASK {
-        return Ok(Declared::Kept);
+        return Ok(Declared::Unchanged);
     }
     let unresolved = |what: String| vec![Mistake { path: format!("config.{}", quoted(key)), what }];
     let by_reference = resolve(&mut value, references).map_err(unresolved)?;
@@ -132,7 +132,7 @@ fn address(base_url: &str) -> Result<(), String> {
     Target::parse(base_url, &AddressPolicy::default()).map(drop).map_err(|error| error.to_string())
 }
 
-fn told(path: &str, mistake: &Mistake) -> String {
+fn message_of(path: &str, mistake: &Mistake) -> String {
     format!("{path}.{}: {}", mistake.path, mistake.what)
 }
 
@@ -224,7 +224,7 @@ impl Fields<'_> {
 
     fn check(&mut self, checked: Result<(), Mistake>) {
         if let Err(mistake) = checked {
-            self.mistakes.push(told(self.path, &mistake));
+            self.mistakes.push(message_of(self.path, &mistake));
         }
     }
 

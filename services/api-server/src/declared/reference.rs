@@ -7,14 +7,14 @@ use std::path::{Component, Path, PathBuf};
 use signalbox_daemon::{CONTROL_TOKEN_FILE, SEALING_KEY_FILE};
 
 /// Maximum bytes read from a secret's file.
-const MAX: u64 = 64 * 1024;
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 /// Variables with secrets of this installation itself, in addition to all names that start with `SIGNALBOX_`.
-const OWN: [&str; 7] =
+const OWN_VARIABLES: [&str; 7] =
     ["API_TOKEN", "CLIENT_KEYS", "API_CLIENT_KEYS", "DATABASE_URL", "API_DATABASE_URL", "QWEN_TOKEN", "QWEN_COOKIES"];
 
 /// Files with secrets of this installation itself: the control token and the sealing key.
-const OWN_FILES: [&str; 2] = [CONTROL_TOKEN_FILE, SEALING_KEY_FILE];
+const OWN_SECRET_FILES: [&str; 2] = [CONTROL_TOKEN_FILE, SEALING_KEY_FILE];
 
 /// Permitted targets of references.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl References {
                     .to_owned(),
             );
         }
-        if OWN.contains(&name) || name.starts_with("SIGNALBOX_") {
+        if OWN_VARIABLES.contains(&name) || name.starts_with("SIGNALBOX_") {
             return Err(format!(
                 "the variable {name} is a secret of this installation and must not be sent to providers"
             ));
@@ -86,7 +86,7 @@ impl References {
             Self::Own => {
                 // Resolve symbolic links, so that they cannot bypass the check.
                 let found = path.canonicalize().map_err(|error| cannot(&error))?;
-                if found.file_name().is_some_and(|name| OWN_FILES.iter().any(|own| name == *own)) {
+                if found.file_name().is_some_and(|name| OWN_SECRET_FILES.iter().any(|own| name == *own)) {
                     let shown = path.display();
                     return Err(format!(
                         "the file {shown} is a secret of this installation and must not be sent to providers"
@@ -111,7 +111,7 @@ impl References {
         };
         let mut text = String::new();
         let file = std::fs::File::open(found).map_err(|error| cannot(&error))?;
-        file.take(MAX).read_to_string(&mut text).map_err(|error| cannot(&error))?;
+        file.take(MAX_SECRET_BYTES).read_to_string(&mut text).map_err(|error| cannot(&error))?;
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() { Err(format!("the file {} is empty", path.display())) } else { Ok(text.to_owned()) }
     }
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn own_secrets_cannot_be_referenced() {
         let directory = tempfile::tempdir().unwrap();
-        for name in OWN_FILES {
+        for name in OWN_SECRET_FILES {
             std::fs::write(directory.path().join(name), "canary").unwrap();
         }
         std::os::unix::fs::symlink(CONTROL_TOKEN_FILE, directory.path().join("innocent")).unwrap();

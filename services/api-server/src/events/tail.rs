@@ -13,20 +13,20 @@ use http::Request;
 use http::header::ORIGIN;
 use serde::Deserialize;
 use serde_json::json;
-use signalbox_daemon::Doors;
+use signalbox_daemon::HostOriginGuard;
 use socketioxide::extract::SocketRef;
 use socketioxide::{SendError, SocketError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 
-use super::emit::tell;
+use super::emit::emit;
 use super::payload;
-use crate::logs::{COMBINED, LogDir, MAX_LINES, SERVICES, Written, last_lines};
+use crate::logs::{COMBINED, LogDir, LogOutput, MAX_LINES, SERVICES, last_lines};
 
 /// Capacity of the queue of subscriptions. The task handles them at once, so the bound is never reached in practice.
-const WISHES: usize = 64;
+const QUEUE_CAPACITY: usize = 64;
 /// Default number of lines at the start of a subscription.
-const LINES: usize = 50;
+const DEFAULT_LINES: usize = 50;
 /// Maximum bytes of the lines in one event. Up to 128 events are queued per listener.
 const EVENT_LIMIT: usize = 64 * 1024;
 /// Maximum bytes of the lines at the start of a subscription.
@@ -42,21 +42,21 @@ pub(super) struct Subscription {
 
 /// Handle that accepts the messages of listeners. Clones lead to the same task.
 #[derive(Clone, Debug)]
-pub(super) struct Counter {
+pub(super) struct LogSubscriptions {
     logs: LogDir,
-    doors: Arc<Doors>,
-    wishes: mpsc::Sender<Wish>,
+    host_origin_guard: Arc<HostOriginGuard>,
+    requests: mpsc::Sender<SubscriptionRequest>,
 }
 
 /// Subscribers of the logs; [`super::publish`] runs the task.
 #[derive(Debug)]
-pub struct Tails {
-    wishes: mpsc::Receiver<Wish>,
+pub struct LogTails {
+    requests: mpsc::Receiver<SubscriptionRequest>,
     readers: HashMap<String, Vec<Reader>>,
 }
 
 #[derive(Debug)]
-enum Wish {
+enum SubscriptionRequest {
     Begin { socket: SocketRef, service: String, file: PathBuf, lines: usize },
     End { socket: SocketRef, service: String },
 }
@@ -77,20 +77,20 @@ struct Lines {
 }
 
 /// Creates the handle for messages of listeners, and the task that handles them.
-pub(super) fn open(logs: LogDir, doors: Arc<Doors>) -> (Counter, Tails) {
-    let (sender, wishes) = mpsc::channel(WISHES);
-    (Counter { logs, doors, wishes: sender }, Tails { wishes, readers: HashMap::new() })
+pub(super) fn open(logs: LogDir, host_origin_guard: Arc<HostOriginGuard>) -> (LogSubscriptions, LogTails) {
+    let (sender, requests) = mpsc::channel(QUEUE_CAPACITY);
+    (LogSubscriptions { logs, host_origin_guard, requests: sender }, LogTails { requests, readers: HashMap::new() })
 }
 
-// === impl Counter ===
+// === impl LogSubscriptions ===
 
-impl Counter {
+impl LogSubscriptions {
     /// Handles `logs:subscribe`.
     pub(super) async fn begin(&self, socket: SocketRef, said: Option<Subscription>) {
         let Some(Subscription { service, lines }) = said else {
             return refuse(&socket, None, "name a log: {service: \"provider-router\", lines: 50}");
         };
-        let lines = lines.unwrap_or(LINES);
+        let lines = lines.unwrap_or(DEFAULT_LINES);
         if lines > MAX_LINES {
             return refuse(&socket, Some(&service), &format!("lines must be at most {MAX_LINES}"));
         }
@@ -106,13 +106,15 @@ impl Counter {
             );
         };
         // Without the task the server is shutting down.
-        self.wishes.send(Wish::Begin { socket, service, file, lines }).await.ok();
+        self.requests.send(SubscriptionRequest::Begin { socket, service, file, lines }).await.ok();
     }
 
     /// Handles the end of a subscription.
     pub(super) async fn end(&self, socket: SocketRef, said: Option<Subscription>) {
         match said {
-            Some(Subscription { service, .. }) => drop(self.wishes.send(Wish::End { socket, service }).await),
+            Some(Subscription { service, .. }) => {
+                drop(self.requests.send(SubscriptionRequest::End { socket, service }).await)
+            }
             None => refuse(&socket, None, "name a log: {service: \"provider-router\"}"),
         }
     }
@@ -127,18 +129,18 @@ impl Counter {
         let mut request = Request::new(());
         *request.uri_mut() = http::Uri::from_static("/api/logs/combined");
         *request.headers_mut() = parts.headers.clone();
-        self.doors.page(&request).is_some()
+        self.host_origin_guard.cors_origin(&request).is_some()
     }
 }
 
-// === impl Tails ===
+// === impl LogTails ===
 
-impl Tails {
+impl LogTails {
     /// Forwards new log lines to the subscribers.
-    pub(super) async fn run(mut self, mut news: broadcast::Receiver<Arc<Written>>) {
+    pub(super) async fn run(mut self, mut news: broadcast::Receiver<Arc<LogOutput>>) {
         loop {
             tokio::select! {
-                Some(wish) = self.wishes.recv() => self.grant(wish).await,
+                Some(wish) = self.requests.recv() => self.handle(wish).await,
                 written = news.recv() => match written {
                     Ok(written) => self.pass_on(&written),
                     Err(RecvError::Lagged(_)) => self.interrupt(),
@@ -148,17 +150,17 @@ impl Tails {
         }
     }
 
-    async fn grant(&mut self, wish: Wish) {
+    async fn handle(&mut self, wish: SubscriptionRequest) {
         match wish {
-            Wish::End { socket, service } => self.forget(&socket, &service),
-            Wish::Begin { socket, service, file, lines } => {
+            SubscriptionRequest::End { socket, service } => self.forget(&socket, &service),
+            SubscriptionRequest::Begin { socket, service, file, lines } => {
                 self.forget(&socket, &service);
                 let read = tokio::task::spawn_blocking(move || last_lines(&file, lines)).await;
                 match read.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
                     Ok(last) => {
                         let Lines { lines, missed } = bounded(last, HISTORY_LIMIT);
                         let event = json!({"service": service, "lines": lines, "missed": missed, "timestamp": payload::timestamp()});
-                        tell(&socket, payload::LOG_SUBSCRIBED, &event);
+                        emit(&socket, payload::LOG_SUBSCRIBED, &event);
                         self.readers.entry(service).or_default().push(Reader { socket, missed: 0 });
                     }
                     Err(error) => refuse(&socket, Some(&service), &format!("cannot read the log: {error}")),
@@ -173,13 +175,13 @@ impl Tails {
         }
     }
 
-    fn pass_on(&mut self, written: &Written) {
+    fn pass_on(&mut self, written: &LogOutput) {
         for (service, prefix) in [(written.name, String::new()), (COMBINED, format!("[{}] ", written.name))] {
             if self.is_read(service) {
                 let text = String::from_utf8_lossy(&written.text);
                 let gap = (written.left_out > 0).then(|| format!("… {} bytes omitted …", written.left_out));
                 let lines = text.lines().map(|line| format!("{prefix}{line}"));
-                self.tell(service, &bounded(gap.into_iter().chain(lines).collect(), EVENT_LIMIT));
+                self.emit(service, &bounded(gap.into_iter().chain(lines).collect(), EVENT_LIMIT));
             }
         }
     }
@@ -190,7 +192,7 @@ impl Tails {
         let note = Lines { lines: vec!["… some lines omitted …".to_owned()], missed: 0 };
         for service in services {
             if self.is_read(&service) {
-                self.tell(&service, &note);
+                self.emit(&service, &note);
             }
         }
     }
@@ -206,7 +208,7 @@ impl Tails {
         true
     }
 
-    fn tell(&mut self, service: &str, Lines { lines, missed }: &Lines) {
+    fn emit(&mut self, service: &str, Lines { lines, missed }: &Lines) {
         for reader in self.readers.get_mut(service).into_iter().flatten() {
             let missed = reader.missed + missed;
             let event =
@@ -232,7 +234,7 @@ fn bounded(mut lines: Vec<String>, limit: usize) -> Lines {
 }
 
 fn refuse(socket: &SocketRef, service: Option<&str>, why: &str) {
-    tell(socket, payload::LOG_ERROR, &json!({ "service": service, "error": why }));
+    emit(socket, payload::LOG_ERROR, &json!({ "service": service, "error": why }));
 }
 
 #[cfg(test)]

@@ -13,35 +13,35 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::changes::{Action, State, between};
-use super::{Audience, payload};
+use super::{Broadcaster, payload};
 use crate::app::App;
 use crate::fleet::Change;
 use crate::status::status_value;
 
 /// Polling interval of the tables. The router uses the same, so that a change is in effect when its event arrives.
-const PERIOD: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Maximum requests named in one event.
-const NEWEST: i64 = 20;
+const MAX_NAMED_REQUESTS: i64 = 20;
 /// Polls between two events about requests: at most one event per second.
-const REQUESTS_EVERY: u32 = 4;
+const POLLS_PER_REQUEST_EVENT: u32 = 4;
 
 /// Publishes changes of the children.
-pub(super) async fn children(app: &App, audience: &Audience) {
+pub(super) async fn children(app: &App, broadcaster: &Broadcaster) {
     let mut fleet = app.fleet.clone();
     loop {
         let change = fleet.changed().await;
-        if audience.is_empty() {
+        if broadcaster.is_empty() {
             continue;
         }
         let status = status_value(app).await;
-        audience.tell(payload::LIFECYCLE, &payload::lifecycle(status.clone(), change == Change::Router));
-        audience.tell(payload::PROXY_STATUS, &payload::proxy_status(status));
+        broadcaster.emit(payload::LIFECYCLE, &payload::lifecycle(status.clone(), change == Change::Router));
+        broadcaster.emit(payload::PROXY_STATUS, &payload::proxy_status(status));
     }
 }
 
 /// Publishes changes of the tables.
-pub(super) async fn tables(app: &App, audience: &Audience) {
-    let mut ticks = interval(PERIOD);
+pub(super) async fn tables(app: &App, broadcaster: &Broadcaster) {
+    let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reloads = app.reloads.subscribe();
     let mut known: Option<Tables> = None;
@@ -49,10 +49,10 @@ pub(super) async fn tables(app: &App, audience: &Audience) {
         tokio::select! {
             _ = ticks.tick() => {
                 let seen = known.take();
-                match Tables::look(&app.store, seen.as_ref(), look.is_multiple_of(REQUESTS_EVERY)).await {
+                match Tables::load_changes(&app.store, seen.as_ref(), look.is_multiple_of(POLLS_PER_REQUEST_EVENT)).await {
                     Ok(tables) => {
                         if let Some(seen) = &seen {
-                            tables.tell(seen, audience);
+                            tables.emit(seen, broadcaster);
                         }
                         known = Some(tables);
                     }
@@ -66,7 +66,7 @@ pub(super) async fn tables(app: &App, audience: &Audience) {
             }
             reloaded = reloads.recv() => match reloaded {
                 Ok(id) => if let Some(tables) = &known {
-                    audience.tell(payload::PROVIDERS, &payload::providers(Action::Reloaded, &id, &tables.rows()));
+                    broadcaster.emit(payload::PROVIDERS, &payload::providers(Action::Reloaded, &id, &tables.rows()));
                 },
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
@@ -102,7 +102,7 @@ struct Watched {
 
 impl Tables {
     /// Reads the parts that may have changed since `seen`. Requests are read only if `with_requests`.
-    async fn look(store: &Store, seen: Option<&Self>, with_requests: bool) -> Result<Self, Error> {
+    async fn load_changes(store: &Store, seen: Option<&Self>, with_requests: bool) -> Result<Self, Error> {
         let version = catalog::version(store).await?;
         let mut tables = match seen {
             Some(seen) if seen.catalog_version == version => seen.clone(),
@@ -111,7 +111,7 @@ impl Tables {
         tables.credentials = credentials::list(store).await?;
         tables.requests = Vec::new();
         if with_requests {
-            let newer = requests::newer_than(store, seen.map(|seen| seen.newest_request), NEWEST).await?;
+            let newer = requests::newer_than(store, seen.map(|seen| seen.newest_request), MAX_NAMED_REQUESTS).await?;
             tables.newest_request = newer.last;
             tables.requests = newer.requests.iter().map(summary).collect();
         }
@@ -146,12 +146,12 @@ impl Tables {
     }
 
     /// Publishes the differences from `before`.
-    fn tell(&self, before: &Self, audience: &Audience) {
-        if audience.is_empty() {
+    fn emit(&self, before: &Self, broadcaster: &Broadcaster) {
+        if broadcaster.is_empty() {
             return;
         }
         if self.catalog_version != before.catalog_version {
-            self.tell_catalog(before, audience);
+            self.emit_catalog(before, broadcaster);
         }
         if self.credentials != before.credentials {
             let action = if self.credentials.is_empty() { Action::Deleted } else { Action::Updated };
@@ -159,15 +159,15 @@ impl Tables {
             let now_s = unix_s();
             let valid = active.is_some_and(|credential| !credential.is_expired(now_s));
             let expires_at = active.and_then(|credential| credential.expires_at);
-            audience.tell(payload::CREDENTIALS, &payload::credentials(action, valid, expires_at));
+            broadcaster.emit(payload::CREDENTIALS, &payload::credentials(action, valid, expires_at));
         }
         let count = self.newest_request - before.newest_request;
         if !self.requests.is_empty() {
-            audience.tell(payload::REQUESTS, &payload::requests(count, &self.requests));
+            broadcaster.emit(payload::REQUESTS, &payload::requests(count, &self.requests));
         }
     }
 
-    fn tell_catalog(&self, before: &Self, audience: &Audience) {
+    fn emit_catalog(&self, before: &Self, broadcaster: &Broadcaster) {
         let switched = |old: &Watched, new: &Watched| match (old.row.enabled, new.row.enabled) {
             (false, true) => Action::Enabled,
             (true, false) => Action::Disabled,
@@ -175,24 +175,24 @@ impl Tables {
         };
         let rows = self.rows();
         for (id, action) in between(&before.providers, &self.providers, switched) {
-            audience.tell(payload::PROVIDERS, &payload::providers(action, &id, &rows));
+            broadcaster.emit(payload::PROVIDERS, &payload::providers(action, &id, &rows));
         }
         let by_id = |tables: &Self| -> BTreeMap<_, _> {
             tables.models.iter().map(|model| (model.id.clone(), model.clone())).collect()
         };
         let models: Vec<_> = self.models.iter().cloned().map(ModelView::from).collect();
         for (id, action) in between(&by_id(before), &by_id(self), |_, _| Action::Updated) {
-            audience.tell(payload::MODELS, &payload::models(action, &id, &models));
+            broadcaster.emit(payload::MODELS, &payload::models(action, &id, &models));
         }
         for (key, action) in between(&before.settings, &self.settings, |_, _| Action::Updated) {
             let value = self.settings.get(&key).map(String::as_str);
-            audience.tell(payload::SETTINGS, &payload::setting(action, &key, value, requires_restart(&key)));
+            broadcaster.emit(payload::SETTINGS, &payload::setting(action, &key, value, requires_restart(&key)));
         }
     }
 }
 
 /// Returns the fields of a request for an event; bodies are available from the API.
-fn summary(request: &requests::Newer) -> Value {
+fn summary(request: &requests::NewRequest) -> Value {
     json!({
         "id": request.id,
         "request_id": request.request_id,

@@ -2,34 +2,34 @@
 
 use std::io;
 
-use signalbox_daemon::adoption::{Candidate, Family, Found, Status, run_dir};
+use signalbox_daemon::adoption::{Candidate, Family, FamilyState, Status, run_dir};
 
 use super::Overrides;
-use super::owner::Owner;
+use super::controller::Controller;
 use super::programs::Binaries;
 use super::service::{self, QWEN, ROUTER};
-use super::team::Team;
+use super::worker_group::WorkerGroup;
 use crate::config;
 use crate::supervisor::{Child, Spec, adopt};
 
-// === impl Owner ===
+// === impl Controller ===
 
-impl Owner {
+impl Controller {
     /// Adopts the children of an earlier api-server. They keep their configuration; a child whose configuration differs
     /// from ours is replaced by handover, as in a restart.
     pub(super) async fn adopt(&self, overrides: &Overrides) {
         let Some(key) = &self.config.key else { return };
-        let left = match adopt::look(&run_dir(&self.config.data_dir), key).await {
+        let left = match adopt::find_families(&run_dir(&self.config.data_dir), key).await {
             Ok(left) => left,
             Err(error) => {
                 tracing::error!(%error, "cannot search for services of the previous api-server");
                 return;
             }
         };
-        let crews = match self.config.programs.found() {
+        let services = match self.config.programs.found() {
             Ok(Binaries { router, qwen }) => vec![
-                Crew::new(ROUTER, &self.router, service::routers(&self.config, overrides, &router)),
-                Crew::new(QWEN, &self.qwen, vec![service::qwen(&self.config, overrides, qwen)]),
+                WorkerSlots::new(ROUTER, &self.router, service::routers(&self.config, overrides, &router)),
+                WorkerSlots::new(QWEN, &self.qwen, vec![service::qwen(&self.config, overrides, qwen)]),
             ],
             Err(error) => {
                 tracing::error!(%error, "no service can be adopted");
@@ -42,17 +42,17 @@ impl Owner {
         let (known, unknown): (Vec<_>, Vec<_>) = left
             .candidates
             .into_iter()
-            .partition(|(_, candidate)| crews.iter().any(|crew| crew.place_of(&candidate.status).is_some()));
+            .partition(|(_, candidate)| services.iter().any(|slots| slots.slot_of(&candidate.status).is_some()));
         for (family, candidate) in known.into_iter().chain(unknown) {
-            match take_in(&crews, &family, candidate).await {
+            match adopt_process(&services, &family, candidate).await {
                 Ok(Some(outdated)) => stale.push(outdated),
                 Ok(None) => {}
-                Err(error) => others.push(Family { found: Found::Refused(error), ..family }),
+                Err(error) => others.push(Family { found: FamilyState::Refused(error), ..family }),
             }
         }
         let grace = self.config.limits.grace;
         let (leaving, others): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|family| matches!(family.found, Found::Leaving));
+            others.into_iter().partition(|family| matches!(family.found, FamilyState::Leaving));
         let closing = self.closing.clone();
         // These no longer listen, so the start need not wait for them.
         self.leaving.spawn(async move { closing.run_until_cancelled(adopt::end(leaving, grace)).await });
@@ -61,41 +61,41 @@ impl Owner {
             tracing::info!("an adopted service has outdated settings, replacing it");
             drop(child.restart(spec).await);
         }
-        for crew in crews {
-            crew.complete().await;
+        for slots in services {
+            slots.complete().await;
         }
     }
 }
 
 /// A service with the spec of each of its workers.
-struct Crew<'a> {
+struct WorkerSlots<'a> {
     service: &'static str,
-    places: Vec<(&'a Child, Spec)>,
+    slots: Vec<(&'a Child, Spec)>,
 }
 
-impl<'a> Crew<'a> {
-    fn new(service: &'static str, team: &'a Team, specs: Vec<Spec>) -> Self {
-        Self { service, places: team.workers().iter().zip(specs).collect() }
+impl<'a> WorkerSlots<'a> {
+    fn new(service: &'static str, group: &'a WorkerGroup, specs: Vec<Spec>) -> Self {
+        Self { service, slots: group.workers().iter().zip(specs).collect() }
     }
 
     /// Returns the worker whose spec matches the process exactly.
-    fn place_of(&self, status: &Status) -> Option<&(&'a Child, Spec)> {
-        self.places.iter().find(|(_, spec)| status.service == self.service && status.fingerprint == spec.fingerprint)
+    fn slot_of(&self, status: &Status) -> Option<&(&'a Child, Spec)> {
+        self.slots.iter().find(|(_, spec)| status.service == self.service && status.fingerprint == spec.fingerprint)
     }
 
     /// Returns the worker that a process can become: the one with a matching spec, otherwise any that is not running.
-    fn vacancy(&self, status: &Status) -> Option<&(&'a Child, Spec)> {
+    fn free_slot(&self, status: &Status) -> Option<&(&'a Child, Spec)> {
         let is_vacant = |(child, _): &&(&Child, Spec)| !runs(child);
-        match self.place_of(status) {
+        match self.slot_of(status) {
             Some(place) => Some(place).filter(is_vacant),
-            None => self.places.iter().find(is_vacant),
+            None => self.slots.iter().find(is_vacant),
         }
     }
 
     /// Starts the missing workers of a service of which at least one is running.
     async fn complete(self) {
-        if self.places.iter().any(|(child, _)| runs(child)) {
-            for (child, spec) in self.places {
+        if self.slots.iter().any(|(child, _)| runs(child)) {
+            for (child, spec) in self.slots {
                 drop(child.start(spec).await);
             }
         }
@@ -107,22 +107,22 @@ fn runs(child: &Child) -> bool {
 }
 
 /// Adopts a process. Returns its worker and the new spec if it has to be replaced.
-async fn take_in<'a>(
-    crews: &[Crew<'a>],
+async fn adopt_process<'a>(
+    services: &[WorkerSlots<'a>],
     family: &Family,
     candidate: Candidate,
 ) -> io::Result<Option<(&'a Child, Spec)>> {
     let status = &candidate.status;
-    let crew = crews
+    let slots = services
         .iter()
-        .find(|crew| crew.service == status.service)
+        .find(|slots| slots.service == status.service)
         .ok_or_else(|| io::Error::other(format!("{} is not a known service", status.service)))?;
     let (child, spec) =
-        crew.vacancy(status).ok_or_else(|| io::Error::other("other processes of this service have been adopted"))?;
+        slots.free_slot(status).ok_or_else(|| io::Error::other("other processes of this service have been adopted"))?;
     let outdated = status.fingerprint != spec.fingerprint || status.version != config::SPEC.version;
     let (service, pid) = (status.service.clone(), status.identity.pid);
-    let foundling = adopt::adopt(family, candidate).await?;
-    child.adopt(spec.clone(), foundling).await.done().await.map_err(io::Error::other)?;
+    let adopted_child = adopt::adopt(family, candidate).await?;
+    child.adopt(spec.clone(), adopted_child).await.done().await.map_err(io::Error::other)?;
     tracing::info!(service, pid, "adopted");
     Ok(outdated.then(|| (*child, spec.clone())))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use signalbox_daemon::addresses;
 
 use super::service::QWEN;
-use super::team::{Watchers, as_one};
+use super::worker_group::{Watchers, as_one};
 use crate::instance::reachable;
 
 /// Pause before a failed publication is tried again.

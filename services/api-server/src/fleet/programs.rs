@@ -16,12 +16,12 @@ pub struct Programs {
     /// Executable of qwen-proxy, if configured.
     pub qwen: Option<PathBuf>,
     /// Location of the executables that are not configured.
-    pub place: Place,
+    pub location: ProgramLocation,
 }
 
 /// Locations that are searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ProgramLocation {
     /// The directory of our own executable, then `$PATH`.
     Installed,
     /// A source checkout, from which `cargo run` started us: cargo builds the executables, with our own profile, before
@@ -64,12 +64,13 @@ impl Programs {
     /// Uses exactly these executables.
     #[must_use]
     pub fn at(router: impl Into<PathBuf>, qwen: impl Into<PathBuf>) -> Self {
-        Self { router: Some(router.into()), qwen: Some(qwen.into()), place: Place::Installed }
+        Self { router: Some(router.into()), qwen: Some(qwen.into()), location: ProgramLocation::Installed }
     }
 
     /// Returns whether they are built before a start, which may take minutes.
     pub(super) fn are_built(&self) -> bool {
-        matches!(self, Self { place: Place::Checkout { .. }, .. }) && (self.router.is_none() || self.qwen.is_none())
+        matches!(self, Self { location: ProgramLocation::Checkout { .. }, .. })
+            && (self.router.is_none() || self.qwen.is_none())
     }
 
     /// Finds the executables, after building them if necessary.
@@ -77,7 +78,7 @@ impl Programs {
         if let Self { router: Some(router), qwen: Some(qwen), .. } = self {
             return Ok(Binaries { router: router.clone(), qwen: qwen.clone() });
         }
-        if let Place::Checkout { cargo, manifest_dir } = &self.place {
+        if let ProgramLocation::Checkout { cargo, manifest_dir } = &self.location {
             build(cargo, manifest_dir, &own_directory()?).await?;
         }
         self.found()
@@ -95,9 +96,9 @@ impl Programs {
     }
 }
 
-// === impl Place ===
+// === impl ProgramLocation ===
 
-impl Place {
+impl ProgramLocation {
     /// Detects the location from the environment: cargo passes its own path and the package to the programs it runs.
     #[must_use]
     pub fn detect() -> Self {
@@ -160,18 +161,20 @@ mod tests {
     #[test]
     fn only_cargo_run_of_this_package_builds() {
         let run = |package: &'static str| {
-            Place::from_env(move |name| match name {
+            ProgramLocation::from_env(move |name| match name {
                 "CARGO" => Some("/usr/bin/cargo".into()),
                 "CARGO_MANIFEST_DIR" => Some("/src/services/api-server".into()),
                 "CARGO_PKG_NAME" => Some(package.into()),
                 _ => None,
             })
         };
-        let checkout =
-            Place::Checkout { cargo: "/usr/bin/cargo".into(), manifest_dir: "/src/services/api-server".into() };
+        let checkout = ProgramLocation::Checkout {
+            cargo: "/usr/bin/cargo".into(),
+            manifest_dir: "/src/services/api-server".into(),
+        };
         assert_eq!(run("api-server"), checkout);
-        assert_eq!(run("signalbox-tests"), Place::Installed);
-        assert_eq!(Place::from_env(|_| None), Place::Installed);
+        assert_eq!(run("signalbox-tests"), ProgramLocation::Installed);
+        assert_eq!(ProgramLocation::from_env(|_| None), ProgramLocation::Installed);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::programs::Binaries;
 use super::{Programs, Which};
 
 /// Polling interval. A file that is unchanged in two polls is considered complete.
-const PAUSE: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Watcher of the services' executables.
 #[derive(Debug)]
@@ -21,14 +21,14 @@ pub struct Rebuilds {
 #[derive(Debug)]
 struct Watched {
     /// Fingerprint of the file that was started last.
-    started: Option<Print>,
+    started: Option<FileFingerprint>,
     /// Fingerprint of the file in the last poll.
-    seen: Option<Print>,
+    seen: Option<FileFingerprint>,
 }
 
 /// Fingerprint of a file: distinguishes replaced files of the same name, and changed contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Print {
+struct FileFingerprint {
     modified: SystemTime,
     length: u64,
     inode: u64,
@@ -40,15 +40,15 @@ impl Rebuilds {
     /// Starts to watch from the present state.
     #[must_use]
     pub fn of(programs: Programs) -> Self {
-        let (router, qwen) = prints(&programs);
+        let (router, qwen) = fingerprints(&programs);
         Self { programs, router: Watched::new(router), qwen: Watched::new(qwen) }
     }
 
     /// Waits until an executable has changed, and returns the services to restart. Cancel safe.
     pub async fn next(&mut self) -> Which {
         loop {
-            tokio::time::sleep(PAUSE).await;
-            let (router, qwen) = prints(&self.programs);
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let (router, qwen) = fingerprints(&self.programs);
             match (self.router.is_new(router), self.qwen.is_new(qwen)) {
                 (false, false) => {}
                 (true, false) => return Which::Router,
@@ -59,20 +59,22 @@ impl Rebuilds {
     }
 }
 
-fn prints(programs: &Programs) -> (Option<Print>, Option<Print>) {
+fn fingerprints(programs: &Programs) -> (Option<FileFingerprint>, Option<FileFingerprint>) {
     // The files may be missing while cargo links.
-    programs.found().map_or((None, None), |Binaries { router, qwen }| (Print::of(&router), Print::of(&qwen)))
+    programs
+        .found()
+        .map_or((None, None), |Binaries { router, qwen }| (FileFingerprint::of(&router), FileFingerprint::of(&qwen)))
 }
 
 // === impl Watched ===
 
 impl Watched {
-    fn new(print: Option<Print>) -> Self {
+    fn new(print: Option<FileFingerprint>) -> Self {
         Self { started: print, seen: print }
     }
 
     /// Returns whether there is a new, complete file. Reports each file once.
-    fn is_new(&mut self, print: Option<Print>) -> bool {
+    fn is_new(&mut self, print: Option<FileFingerprint>) -> bool {
         let settled = print.is_some() && print == self.seen;
         self.seen = print;
         let new = settled && print != self.started;
@@ -83,9 +85,9 @@ impl Watched {
     }
 }
 
-// === impl Print ===
+// === impl FileFingerprint ===
 
-impl Print {
+impl FileFingerprint {
     fn of(path: &Path) -> Option<Self> {
         let file = std::fs::metadata(path).ok().filter(|file| file.is_file() && file.len() > 0)?;
         Some(Self { modified: file.modified().ok()?, length: file.len(), inode: inode(&file) })
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_growing_file_is_not_reported() {
-        let print = |length| Some(Print { modified: SystemTime::UNIX_EPOCH, length, inode: 1 });
+        let print = |length| Some(FileFingerprint { modified: SystemTime::UNIX_EPOCH, length, inode: 1 });
         let mut watched = Watched::new(print(1));
         for length in 2..9 {
             assert!(!watched.is_new(print(length)));

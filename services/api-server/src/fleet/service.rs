@@ -91,12 +91,12 @@ mod tests {
     use signalbox_core::secret::Secret;
 
     use super::*;
-    use crate::fleet::{Place, Programs, service};
+    use crate::fleet::{ProgramLocation, Programs, service};
     use crate::supervisor::Limits;
 
     fn config() -> Config {
         Config {
-            programs: Programs { router: None, qwen: None, place: Place::Installed },
+            programs: Programs { router: None, qwen: None, location: ProgramLocation::Installed },
             host: "127.0.0.1".to_owned(),
             router_port: 3001,
             qwen_port: 3000,

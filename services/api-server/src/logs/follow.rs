@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 /// Maximum bytes read per poll. If more were written, only the end is read.
-const LOOK_LIMIT: u64 = 4 * 1024 * 1024;
+const MAX_POLL_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Maximum bytes of a line. A longer line is passed on in pieces.
-const LINE_LIMIT: usize = 64 * 1024;
+const MAX_LINE: usize = 64 * 1024;
 
 /// A position in a growing file.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Follow {
 
 /// Result of one poll.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct News {
+pub struct NewOutput {
     /// Complete lines, each with its line end.
     pub text: Vec<u8>,
     /// Number of bytes before them that were skipped.
@@ -41,19 +41,19 @@ impl Follow {
     }
 
     /// Reads the end of the copy after the file was truncated: output between the last poll and the copy.
-    pub(super) fn rest_of(&mut self, copy: PathBuf) -> io::Result<News> {
+    pub(super) fn rest_of(&mut self, copy: PathBuf) -> io::Result<NewOutput> {
         let open = std::mem::take(&mut self.open);
         let mut rest = Self { path: copy, offset: std::mem::take(&mut self.offset), open };
-        let news = rest.look();
+        let output = rest.poll();
         self.open = rest.open;
-        news
+        output
     }
 
     /// Reads the output since the last poll.
     ///
     /// # Errors
     /// When the file exists but cannot be read.
-    pub fn look(&mut self) -> io::Result<News> {
+    pub fn poll(&mut self) -> io::Result<NewOutput> {
         let length = match std::fs::metadata(&self.path) {
             Ok(file) => file.len(),
             Err(error) if error.kind() == ErrorKind::NotFound => 0,
@@ -63,9 +63,9 @@ impl Follow {
             // Truncated, by us or by another process: the content is new.
             self.offset = 0;
         }
-        let left_out = (length - self.offset).saturating_sub(LOOK_LIMIT);
+        let left_out = (length - self.offset).saturating_sub(MAX_POLL_BYTES);
         if length == self.offset {
-            return Ok(News { length, ..News::default() });
+            return Ok(NewOutput { length, ..NewOutput::default() });
         }
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.offset + left_out))?;
@@ -77,11 +77,11 @@ impl Follow {
         let end = memchr::memrchr(b'\n', &bytes).map_or(begin, |end| end + 1).max(begin);
         self.open = bytes.split_off(end);
         bytes.drain(..begin);
-        if self.open.len() > LINE_LIMIT {
+        if self.open.len() > MAX_LINE {
             bytes.append(&mut self.open);
             bytes.push(b'\n');
         }
-        Ok(News { text: bytes, left_out: left_out + begin as u64, length })
+        Ok(NewOutput { text: bytes, left_out: left_out + begin as u64, length })
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     fn text(follow: &mut Follow) -> String {
-        String::from_utf8(follow.look().unwrap().text).unwrap()
+        String::from_utf8(follow.poll().unwrap().text).unwrap()
     }
 
     #[test]
@@ -140,10 +140,10 @@ mod tests {
         let path = dir.path().join("a.log");
         let mut follow = Follow::from_end(path.clone());
         fs::write(&path, "0123456\n".repeat(1024 * 1024)).unwrap();
-        let news = follow.look().unwrap();
-        assert_eq!(news.left_out + news.text.len() as u64, 8 * 1024 * 1024);
-        assert!(news.text.starts_with(b"0123456\n") && news.text.len() as u64 <= LOOK_LIMIT);
-        assert_eq!(follow.look().unwrap().text, b"");
+        let output = follow.poll().unwrap();
+        assert_eq!(output.left_out + output.text.len() as u64, 8 * 1024 * 1024);
+        assert!(output.text.starts_with(b"0123456\n") && output.text.len() as u64 <= MAX_POLL_BYTES);
+        assert_eq!(follow.poll().unwrap().text, b"");
     }
 
     #[test]
@@ -151,8 +151,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");
         let mut follow = Follow::from_end(path.clone());
-        fs::write(&path, vec![b'x'; LINE_LIMIT + 1]).unwrap();
-        assert_eq!(follow.look().unwrap().text.len(), LINE_LIMIT + 2);
+        fs::write(&path, vec![b'x'; MAX_LINE + 1]).unwrap();
+        assert_eq!(follow.poll().unwrap().text.len(), MAX_LINE + 2);
         assert_eq!(follow.open.len(), 0);
     }
 }

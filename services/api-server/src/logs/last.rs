@@ -8,10 +8,10 @@ use std::path::Path;
 use super::rotated;
 
 /// Maximum bytes read per call, whatever the length of the lines.
-const BYTE_LIMIT: u64 = 8 * 1024 * 1024;
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Bytes read per step backwards.
-const STEP: u64 = 64 * 1024;
+const STEP_BYTES: u64 = 64 * 1024;
 
 /// Returns the last `count` lines of the log at `file`, oldest first; fewer if the log has fewer, or if they take more
 /// than 8 MiB. A missing file has no lines.
@@ -20,7 +20,7 @@ const STEP: u64 = 64 * 1024;
 /// When an existing file cannot be read.
 pub fn last_lines(file: &Path, count: usize) -> io::Result<Vec<String>> {
     let mut lines = VecDeque::new();
-    let mut budget = BYTE_LIMIT;
+    let mut budget = MAX_BYTES;
     let mut generation = 0;
     while lines.len() < count && budget > 0 {
         let path = if generation == 0 { file.to_owned() } else { rotated(file, generation) };
@@ -43,7 +43,7 @@ fn collect(mut file: File, count: usize, budget: u64, lines: &mut VecDeque<Strin
     let mut bytes = Vec::new();
     // One more line end than lines, so that the first line is complete.
     while begin > 0 && end - begin < budget && memchr::memchr_iter(b'\n', &bytes).count() <= count {
-        let step = STEP.min(begin).min(budget - (end - begin));
+        let step = STEP_BYTES.min(begin).min(budget - (end - begin));
         begin -= step;
         file.seek(SeekFrom::Start(begin))?;
         let mut piece = Vec::new();

@@ -18,14 +18,14 @@ use super::{Config, Kind, sign};
 use crate::supervisor::{Exit, Snapshot};
 
 /// Delay before the second attempt; doubled before each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const FIRST_RETRY_DELAY: Duration = Duration::from_secs(1);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// Timeout for the remaining messages at shutdown.
-const LAST_MOMENT: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum log lines included in a message.
-const LINES: usize = 20;
+const MAX_LOG_LINES: usize = 20;
 
 /// A message in its serialised form.
 #[derive(Clone, Debug, Serialize)]
@@ -45,7 +45,7 @@ pub(super) struct Message {
 }
 
 /// Delivers messages to the receiver, one after the other.
-pub(super) struct Courier {
+pub(super) struct WebhookSender {
     client: Client,
     target: Target,
     secret: Secret<String>,
@@ -86,14 +86,17 @@ impl Message {
                 Exit::Signal(_) | Exit::Unknown => None,
             }),
             generation: now.generation,
-            last_lines: lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect(),
+            last_lines: lines[lines.len().saturating_sub(MAX_LOG_LINES)..]
+                .iter()
+                .map(|line| (*line).to_owned())
+                .collect(),
         }
     }
 }
 
-// === impl Courier ===
+// === impl WebhookSender ===
 
-impl Courier {
+impl WebhookSender {
     pub(super) fn new(client: Client, target: Target, config: &Config) -> Self {
         let patience = config.timeout.get();
         let deadlines = Deadlines { headers: patience, idle: patience, total: patience, ..Deadlines::default() };
@@ -108,7 +111,7 @@ impl Courier {
             () = closing.cancelled() => inbox.close(),
         }
         // The message in progress is tried once more at once; the receiver recognises it by its id.
-        if timeout(LAST_MOMENT, self.work(&mut inbox, &mut under_way)).await.is_err() {
+        if timeout(FLUSH_TIMEOUT, self.work(&mut inbox, &mut under_way)).await.is_err() {
             tracing::warn!(lost = inbox.len() + 1, "messages to the webhook were lost at shutdown");
         }
     }
@@ -127,7 +130,7 @@ impl Courier {
     async fn deliver(&self, message: &Message) {
         let Ok(body) = serde_json::to_vec(message) else { return };
         let body = Bytes::from(body);
-        let mut pause = FIRST_PAUSE;
+        let mut pause = FIRST_RETRY_DELAY;
         for attempt in 1..=self.attempts {
             match self.send(message, body.clone()).await {
                 Outcome::Taken => return,
@@ -141,7 +144,7 @@ impl Courier {
             }
             if attempt < self.attempts {
                 sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).min(MAX_RETRY_DELAY);
             }
         }
         tracing::error!(id = message.id, "a message to the webhook was dropped after the last attempt");
@@ -164,14 +167,14 @@ impl Courier {
                 let status = answer.status();
                 // Read to its end, so that the connection can be reused; the content is ignored.
                 let _ = answer.into_body().collect().await;
-                judge(status)
+                classify_status(status)
             }
             Err(error) => Outcome::Later(error.code().to_owned()),
         }
     }
 }
 
-fn judge(status: StatusCode) -> Outcome {
+fn classify_status(status: StatusCode) -> Outcome {
     match status {
         status if status.is_success() => Outcome::Taken,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Outcome::Later(status.to_string()),
@@ -186,12 +189,12 @@ mod tests {
 
     #[test]
     fn only_transient_failures_are_retried() {
-        assert_eq!(judge(StatusCode::NO_CONTENT), Outcome::Taken);
+        assert_eq!(classify_status(StatusCode::NO_CONTENT), Outcome::Taken);
         for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::BAD_GATEWAY, StatusCode::REQUEST_TIMEOUT] {
-            assert!(matches!(judge(status), Outcome::Later(_)), "{status}");
+            assert!(matches!(classify_status(status), Outcome::Later(_)), "{status}");
         }
         for status in [StatusCode::FOUND, StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED] {
-            assert_eq!(judge(status), Outcome::Refused(status));
+            assert_eq!(classify_status(status), Outcome::Refused(status));
         }
     }
 }

@@ -20,7 +20,7 @@ pub enum Kind {
 
 /// Last known state of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct LastState {
     phase: Phase,
     healthy: bool,
     /// Whether it is down and will be started again.
@@ -32,9 +32,9 @@ pub(super) struct Seen {
     troubled: bool,
 }
 
-// === impl Seen ===
+// === impl LastState ===
 
-impl Seen {
+impl LastState {
     pub(super) fn of(now: &Snapshot) -> Self {
         Self {
             phase: now.state,
@@ -47,7 +47,7 @@ impl Seen {
     }
 
     /// Compares with a newer state. Returns the new last known state, and the event to report, if any.
-    pub(super) fn look(self, now: &Snapshot) -> (Self, Option<Kind>) {
+    pub(super) fn observe(self, now: &Snapshot) -> (Self, Option<Kind>) {
         let kind = self.judge(now);
         let next = Self::of(now);
         let troubled = match kind {
@@ -99,11 +99,11 @@ mod tests {
     /// Returns the events reported for a sequence of states; each start is a new process.
     async fn told(life: &[(Phase, bool, bool)]) -> Vec<Kind> {
         let idle = supervise("service", Limits::default()).watch().borrow().clone();
-        let (mut seen, mut generation, mut told) = (Seen::of(&idle), 0, Vec::new());
+        let (mut seen, mut generation, mut told) = (LastState::of(&idle), 0, Vec::new());
         for &(state, healthy, retrying) in life {
             generation += u64::from(state == Phase::Starting);
             let retry_at = retrying.then(Instant::now);
-            let (next, kind) = seen.look(&Snapshot { state, healthy, retry_at, generation, ..idle.clone() });
+            let (next, kind) = seen.observe(&Snapshot { state, healthy, retry_at, generation, ..idle.clone() });
             seen = next;
             told.extend(kind);
         }

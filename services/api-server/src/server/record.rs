@@ -5,13 +5,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::Method;
 use signalbox_daemon::{PeerAddr, RequestContext, forwarded};
-use signalbox_store::audit::{Actor, RequestLine, acting};
+use signalbox_store::audit::{Actor, RequestLine, with_actor};
 
 use crate::audit::Auditor;
 use crate::events;
 
 /// Maximum characters of a path that are kept.
-const PATH: usize = 500;
+const MAX_PATH_CHARS: usize = 500;
 
 pub(super) async fn note(State(auditor): State<Auditor>, request: Request, next: Next) -> Response {
     let asks_only = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -19,7 +19,7 @@ pub(super) async fn note(State(auditor): State<Auditor>, request: Request, next:
         return next.run(request).await;
     }
     let actor = actor(&request);
-    let response = acting(actor.clone(), next.run(request)).await;
+    let response = with_actor(actor.clone(), next.run(request)).await;
     auditor.note(actor, response.status());
     response
 }
@@ -33,6 +33,6 @@ fn actor(request: &Request) -> Actor {
         None => sender,
     };
     let id = RequestContext::of(request.extensions()).id().to_string();
-    let path = request.uri().path().chars().take(PATH).collect();
+    let path = request.uri().path().chars().take(MAX_PATH_CHARS).collect();
     Actor { name, request: Some(RequestLine { id, method: request.method().to_string(), path }) }
 }

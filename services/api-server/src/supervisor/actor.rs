@@ -1,5 +1,5 @@
-//! The task that owns a child's state: turns commands, [`News`] of the process and deadlines into events of the state
-//! table, carries out the resulting effects, and publishes the outcome.
+//! The task that owns a child's state: turns commands, [`RunEvent`] of the process and deadlines into events of the
+//! state table, carries out the resulting effects, and publishes the outcome.
 
 mod report;
 mod spawn;
@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep_until};
 
 use self::tickets::{Goal, Tickets};
 use super::port::Port;
-use super::run::{News, Run};
-use super::share::{Serving, Share};
+use super::run::{Run, RunEvent};
+use super::shared_listener::{ServingGuard, SharedListener};
 use super::state::{Effect, Event, Machine, Retry, State};
-use super::{Cause, Command, Fault, Foundling, Limits, Snapshot, Spec, Want};
+use super::{AdoptedChild, Cause, Command, Fault, Limits, Snapshot, Spec, Want};
 
 /// Task state; see the module documentation.
 pub(super) struct Actor {
@@ -32,18 +32,18 @@ pub(super) struct Actor {
     /// Bound while a process listens on it or is about to.
     port: Option<Arc<Port>>,
     /// State shared with the other children of the team.
-    share: Share,
+    shared_listener: SharedListener,
     /// Held while the child answers clients.
-    serving: Option<Serving>,
+    serving: Option<ServingGuard>,
     run: Option<Run>,
     /// Process that is to be adopted.
-    foundling: Option<Foundling>,
+    adopted_child: Option<AdoptedChild>,
     /// New generation that is to take over.
-    beside: Option<Beside>,
+    next_generation: Option<NextGeneration>,
     /// Old generations that are finishing their streams.
     draining: JoinSet<()>,
     /// Time since which no process serves although one should.
-    dark: Option<Instant>,
+    unserved_since: Option<Instant>,
     /// Number of the serving generation.
     generation: u64,
     /// Number of processes spawned so far.
@@ -57,7 +57,7 @@ pub(super) struct Actor {
 }
 
 /// A new generation that has not taken over yet.
-struct Beside {
+struct NextGeneration {
     run: Run,
     spec: Arc<Spec>,
     /// Its own port; `None` if it shares the present one.
@@ -71,7 +71,7 @@ impl Actor {
     pub(super) fn new(
         name: &'static str,
         limits: Limits,
-        share: Share,
+        shared_listener: SharedListener,
         inbox: mpsc::Receiver<Command>,
         publish: watch::Sender<Snapshot>,
     ) -> Self {
@@ -86,13 +86,13 @@ impl Actor {
             publish,
             spec: None,
             port: None,
-            share,
+            shared_listener,
             serving: None,
             run: None,
-            foundling: None,
-            beside: None,
+            adopted_child: None,
+            next_generation: None,
             draining: JoinSet::new(),
-            dark: None,
+            unserved_since: None,
             generation: 0,
             spawned: 0,
             restarts: 0,
@@ -105,7 +105,7 @@ impl Actor {
     /// Runs until the handle has been dropped and the child is gone.
     pub(super) async fn run(mut self) {
         while let Some(event) = self.next().await {
-            self.happen(event).await;
+            self.apply(event).await;
             self.taken = None;
             // A group that outlives SIGKILL is not waited for.
             if self.closed && matches!(self.machine.state(), State::Stuck { .. }) {
@@ -115,8 +115,8 @@ impl Actor {
     }
 
     async fn next(&mut self) -> Option<Event> {
-        let stand_in = self.dark.map(|dark| dark + self.limits.dark_patience);
-        let deadline = self.machine.deadline().into_iter().chain(stand_in).min();
+        let fallback_responder = self.unserved_since.map(|unserved_since| unserved_since + self.limits.fallback_delay);
+        let deadline = self.machine.deadline().into_iter().chain(fallback_responder).min();
         tokio::select! {
             command = self.inbox.recv(), if !self.closed => Some(match command {
                 Some(command) => self.accept(command),
@@ -125,11 +125,11 @@ impl Actor {
                     Event::Stop
                 }
             }),
-            news = news(self.run.as_mut()), if self.run.is_some() => Some(self.hear(news)),
-            news = news(self.beside.as_mut().map(|beside| &mut beside.run)), if self.beside.is_some() => Some(match news {
-                News::Ready => Event::BesideReady,
-                News::Exited => Event::BesideExited,
-                News::Announced | News::Alive | News::Heavy | News::Missed { .. } | News::Gone => Event::Tick,
+            run_event = next_event(self.run.as_mut()), if self.run.is_some() => Some(self.event_of(run_event)),
+            run_event = next_event(self.next_generation.as_mut().map(|next_generation| &mut next_generation.run)), if self.next_generation.is_some() => Some(match run_event {
+                RunEvent::Ready => Event::NextReady,
+                RunEvent::Exited => Event::NextExited,
+                RunEvent::Announced | RunEvent::Alive | RunEvent::Heavy | RunEvent::Missed { .. } | RunEvent::Gone => Event::Tick,
             }),
             Some(_) = self.draining.join_next() => Some(Event::Drained),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Some(Event::Tick),
@@ -137,29 +137,29 @@ impl Actor {
         }
     }
 
-    /// Turns [`News`] of the serving generation into an event.
-    fn hear(&mut self, news: News) -> Event {
-        match news {
-            News::Announced => {
+    /// Turns [`RunEvent`] of the serving generation into an event.
+    fn event_of(&mut self, run_event: RunEvent) -> Event {
+        match run_event {
+            RunEvent::Announced => {
                 // From here on it accepts connections itself.
-                self.serving = Some(self.share.serve());
-                self.dark = Some(Instant::now());
+                self.serving = Some(self.shared_listener.serve());
+                self.unserved_since = Some(Instant::now());
                 Event::Tick
             }
-            News::Ready => Event::Ready,
-            News::Alive => Event::Alive,
-            News::Heavy => {
+            RunEvent::Ready => Event::Ready,
+            RunEvent::Alive => Event::Alive,
+            RunEvent::Heavy => {
                 self.machine.on(Event::Alive, Instant::now());
                 Event::Heavy
             }
-            News::Missed { slept } => {
+            RunEvent::Missed { slept } => {
                 if slept {
                     self.machine.on(Event::Slept, Instant::now());
                 }
                 Event::Missed
             }
-            News::Exited => Event::Exited { retry: retry(self.run.as_ref()) },
-            News::Gone => Event::Gone,
+            RunEvent::Exited => Event::Exited { retry: retry(self.run.as_ref()) },
+            RunEvent::Gone => Event::Gone,
         }
     }
 
@@ -172,9 +172,9 @@ impl Actor {
                 (if blocked { Event::Replace } else { Event::Restart }, Goal::Replaced, Some(spec))
             }
             Want::Stop => (Event::Stop, Goal::Down, None),
-            Want::Adopt(spec, foundling) => {
+            Want::Adopt(spec, adopted_child) => {
                 let vacant = matches!(self.machine.state(), State::Stopped { .. });
-                self.foundling = vacant.then_some(*foundling);
+                self.adopted_child = vacant.then_some(*adopted_child);
                 (Event::Adopt, Goal::Up, vacant.then_some(spec))
             }
         };
@@ -191,30 +191,30 @@ impl Actor {
     }
 
     /// Applies an event to the state table, and carries out the effect.
-    async fn happen(&mut self, event: Event) {
+    async fn apply(&mut self, event: Event) {
         let before = self.machine.state();
         let effect = self.machine.on(event, Instant::now());
         self.note_fault(before, event);
         let cause = match effect {
             Effect::Nothing => None,
             Effect::Spawn => self.spawn(event).await,
-            Effect::TakeIn => self.take_in().await,
-            Effect::SpawnBeside => {
+            Effect::ServeAdopted => self.serve_adopted().await,
+            Effect::SpawnNext => {
                 let heavy = (event == Event::Heavy).then(|| self.heavy());
-                self.spawn_beside().await.or(heavy)
+                self.spawn_next().await.or(heavy)
             }
             Effect::TakeOver => {
                 self.take_over();
                 None
             }
             Effect::Promote => self.promote().await,
-            Effect::DropBeside => self.drop_beside(event).await,
+            Effect::DropNext => self.drop_next(event).await,
             Effect::Terminate => {
                 if event == Event::Replace {
                     self.port = None;
                 }
                 self.run.iter_mut().for_each(Run::terminate);
-                self.release_beside();
+                self.release_next();
                 None
             }
             Effect::Kill => {
@@ -230,18 +230,18 @@ impl Actor {
         if event == Event::Gone && !matches!(self.machine.state(), State::Starting { .. }) {
             self.run = None;
         }
-        self.mind_the_port();
+        self.update_port();
         self.report(cause);
     }
 
     /// Makes the new generation the serving one. The old generation drains within the same grace period as a stop.
     fn take_over(&mut self) {
-        let Some(beside) = self.beside.take() else { return };
-        if let Some(old) = self.run.replace(beside.run) {
+        let Some(next_generation) = self.next_generation.take() else { return };
+        if let Some(old) = self.run.replace(next_generation.run) {
             self.draining.spawn(old.end(self.limits.grace));
         }
-        self.port = beside.port.or_else(|| self.port.take());
-        self.generation = beside.generation;
+        self.port = next_generation.port.or_else(|| self.port.take());
+        self.generation = next_generation.generation;
         self.restarts += 1;
     }
 
@@ -252,59 +252,60 @@ impl Actor {
         cause
     }
 
-    async fn drop_beside(&mut self, event: Event) -> Option<Cause> {
-        let beside = self.beside.take()?;
+    async fn drop_next(&mut self, event: Event) -> Option<Cause> {
+        let next_generation = self.next_generation.take()?;
         let fault = if event == Event::Tick { Fault::NeverReady } else { Fault::ExitedEarly };
-        let cause = self.cause_of(fault, &beside.run, &beside.spec).await;
-        self.draining.spawn(beside.run.end(std::time::Duration::ZERO));
+        let cause = self.cause_of(fault, &next_generation.run, &next_generation.spec).await;
+        self.draining.spawn(next_generation.run.end(std::time::Duration::ZERO));
         Some(cause.of_handover())
     }
 
-    fn release_beside(&mut self) {
-        if let Some(beside) = self.beside.take() {
-            self.draining.spawn(beside.run.end(self.limits.grace));
+    fn release_next(&mut self) {
+        if let Some(next_generation) = self.next_generation.take() {
+            self.draining.spawn(next_generation.run.end(self.limits.grace));
         }
     }
 
     /// Closes the port when no process may listen on it, and starts the stand-in when a process has been due for too
     /// long.
-    fn mind_the_port(&mut self) {
+    fn update_port(&mut self) {
         let state = self.machine.state();
         if !state.keeps_port() {
             self.port = None;
         }
         match state {
-            State::Running { .. } if self.serving.is_none() => self.serving = Some(self.share.serve()),
+            State::Running { .. } if self.serving.is_none() => self.serving = Some(self.shared_listener.serve()),
             State::Running { .. } | State::Starting { .. } => {}
             _ => self.serving = None,
         }
         if !state.is_dark() {
-            if self.dark.take().is_some() {
+            if self.unserved_since.take().is_some() {
                 // A child that still has no serving process starts the stand-in again after its own wait.
-                self.share.dismiss();
+                self.shared_listener.dismiss();
             }
             return;
         }
         let now = Instant::now();
-        let dark = *self.dark.get_or_insert(now);
-        if now < dark + self.limits.dark_patience {
+        let unserved_since = *self.unserved_since.get_or_insert(now);
+        if now < unserved_since + self.limits.fallback_delay {
             return;
         }
         // Check again after another interval: a child that serves now may stop later.
-        self.dark = Some(now);
-        let answered = self.share.has_stand_in() || self.share.is_served_by_others(self.serving.as_ref());
+        self.unserved_since = Some(now);
+        let answered =
+            self.shared_listener.has_fallback() || self.shared_listener.is_served_by_others(self.serving.as_ref());
         if let Some(port) = self.port.as_ref().filter(|_| !answered)
-            && let Err(error) = self.share.stand_in_at(port)
+            && let Err(error) = self.shared_listener.start_fallback(port)
         {
             tracing::warn!(child = self.name, %error, "cannot run the stand-in listener, clients have to wait");
         }
     }
 }
 
-/// Waits for the next [`News`] of a run; pending for ever if there is none.
-async fn news(run: Option<&mut Run>) -> News {
+/// Waits for the next [`RunEvent`] of a run; pending for ever if there is none.
+async fn next_event(run: Option<&mut Run>) -> RunEvent {
     match run {
-        Some(run) => run.news().await,
+        Some(run) => run.next_event().await,
         None => std::future::pending().await,
     }
 }

@@ -4,32 +4,32 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use signalbox_daemon::adoption::{self, Adopted, Candidate, Family, Found, Key};
-use signalbox_daemon::identity::Request;
+use signalbox_daemon::adoption::{self, Adopted, Candidate, Family, FamilyState, Key};
+use signalbox_daemon::identity::ProcessSignal;
 use tokio::time::Instant;
 
 use super::port::Port;
 use super::probe::{self, Target};
 use super::run::Run;
-use super::{Limits, Listen, Spec, group, kin};
+use super::{Limits, Listen, Spec, family_processes, group};
 
 /// Interval between checks for processes that are being ended.
-const PAUSE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Maximum wait after SIGKILL. A process that is still there is blocked in the kernel, and waiting longer is of no use.
-const KILL_WAIT: Duration = Duration::from_secs(2);
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A child that served under another supervisor and is now owned by this one. When dropped, it waits for yet another
 /// supervisor.
 #[derive(Debug)]
-pub struct Foundling {
+pub struct AdoptedChild {
     family: String,
     adopted: Adopted,
 }
 
 /// Process families found in the run directory.
 #[derive(Debug, Default)]
-pub(crate) struct LeftBehind {
+pub(crate) struct AbandonedFamilies {
     /// Families that can be adopted, the youngest first.
     pub(crate) candidates: Vec<(Family, Candidate)>,
     /// Families that cannot be adopted, or whose leader has ended.
@@ -37,14 +37,14 @@ pub(crate) struct LeftBehind {
 }
 
 /// Looks for process families in the directory `run`.
-pub(crate) async fn look(run: &Path, key: &Key) -> io::Result<LeftBehind> {
+pub(crate) async fn find_families(run: &Path, key: &Key) -> io::Result<AbandonedFamilies> {
     let (run, key) = (run.to_owned(), key.clone());
     let families =
         tokio::task::spawn_blocking(move || adoption::families(&run, &key)).await.map_err(io::Error::other)?;
-    let mut left = LeftBehind::default();
+    let mut left = AbandonedFamilies::default();
     for mut family in families? {
-        match std::mem::replace(&mut family.found, Found::Nobody) {
-            Found::Candidate(candidate) => left.candidates.push((family, *candidate)),
+        match std::mem::replace(&mut family.found, FamilyState::LeaderGone) {
+            FamilyState::Candidate(candidate) => left.candidates.push((family, *candidate)),
             found => left.others.push(Family { found, ..family }),
         }
     }
@@ -53,12 +53,12 @@ pub(crate) async fn look(run: &Path, key: &Key) -> io::Result<LeftBehind> {
 }
 
 /// Adopts a candidate, provided that its health endpoint confirms the instance it reported.
-pub(crate) async fn adopt(family: &Family, candidate: Candidate) -> io::Result<Foundling> {
+pub(crate) async fn adopt(family: &Family, candidate: Candidate) -> io::Result<AdoptedChild> {
     let status = candidate.status.clone();
     let target = Target { addr: status.probe, instance: &status.instance, path: "/health/ready" };
     probe::ask(&target).await.map_err(io::Error::other)?;
     let adopted = tokio::task::spawn_blocking(move || candidate.adopt()).await.map_err(io::Error::other)??;
-    Ok(Foundling { family: family.id.clone(), adopted })
+    Ok(AdoptedChild { family: family.id.clone(), adopted })
 }
 
 /// Ends the processes that cannot be adopted, and the rest of families whose leader has ended. A leader that is not
@@ -66,10 +66,10 @@ pub(crate) async fn adopt(family: &Family, candidate: Candidate) -> io::Result<F
 /// process.
 pub(crate) async fn end(others: Vec<Family>, grace: Duration) {
     for family in &others {
-        if let Found::Refused(error) = &family.found {
+        if let FamilyState::Refused(error) = &family.found {
             tracing::warn!(family = family.id, %error, "stopping a process that cannot be adopted");
-            ask(family, Request::Leave);
-            ask(family, Request::Wake);
+            ask(family, ProcessSignal::Terminate);
+            ask(family, ProcessSignal::Continue);
         }
     }
     let deadline = Instant::now() + grace;
@@ -78,40 +78,40 @@ pub(crate) async fn end(others: Vec<Family>, grace: Duration) {
         let late = Instant::now() >= deadline;
         left.retain(|family| {
             // The remaining processes of a family without a leader get no grace period.
-            if late || matches!(family.found, Found::Nobody) {
-                ask(family, Request::Die);
+            if late || matches!(family.found, FamilyState::LeaderGone) {
+                ask(family, ProcessSignal::Kill);
             }
-            let gone = group::marked(&kin::marker(&family.id)).is_empty();
+            let gone = group::marked(&family_processes::marker(&family.id)).is_empty();
             if gone && let Err(error) = family.files.remove() {
                 tracing::warn!(%error, "cannot remove the files of an exited process");
             }
             !gone
         });
-        if left.is_empty() || Instant::now() >= deadline + KILL_WAIT {
+        if left.is_empty() || Instant::now() >= deadline + KILL_TIMEOUT {
             return;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// Sends a request to every process that carries the marker of the family.
-fn ask(family: &Family, request: Request) {
-    let marker = kin::marker(&family.id);
-    kin::ask(
+fn ask(family: &Family, request: ProcessSignal) {
+    let marker = family_processes::marker(&family.id);
+    family_processes::ask(
         group::marked(&marker),
         |pid| group::marked_with(pid, &marker),
         request,
         |pid| {
-            if request == Request::Die {
+            if request == ProcessSignal::Kill {
                 tracing::warn!(%pid, "killing an orphaned process");
             }
         },
     );
 }
 
-// === impl Foundling ===
+// === impl AdoptedChild ===
 
-impl Foundling {
+impl AdoptedChild {
     /// Turns the adopted process into a run and a port.
     pub(super) fn into_run(mut self, name: &'static str, spec: &Spec, limits: &Limits) -> io::Result<(Run, Port)> {
         let status = &self.adopted.status;

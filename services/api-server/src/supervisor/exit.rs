@@ -61,7 +61,7 @@ pub enum Fault {
 }
 
 /// Maximum lines of [`Cause::tail`] shown together with the message.
-const SHOWN_LINES: usize = 10;
+const MAX_TAIL_LINES: usize = 10;
 
 // === impl Exit ===
 
@@ -151,7 +151,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         let lines: Vec<&str> = self.tail.lines().filter(|line| !line.trim().is_empty()).collect();
-        for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
+        for line in &lines[lines.len().saturating_sub(MAX_TAIL_LINES)..] {
             write!(f, "\n{line}")?;
         }
         Ok(())

@@ -24,7 +24,7 @@ pub(super) struct Leaders(MutexGuard<'static, BTreeSet<i32>>);
 /// # Errors
 /// When no further signal handler can be registered.
 #[cfg(target_os = "linux")]
-pub(crate) fn take_in() -> std::io::Result<Reaper> {
+pub(crate) fn become_subreaper() -> std::io::Result<Reaper> {
     nix::sys::prctl::set_child_subreaper(true)?;
     let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::child())?;
     Ok(Reaper(tokio::spawn(async move {
@@ -36,14 +36,14 @@ pub(crate) fn take_in() -> std::io::Result<Reaper> {
 
 /// Does nothing: process 1 takes orphans in on this platform.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn take_in() -> std::io::Result<Reaper> {
+pub(crate) fn become_subreaper() -> std::io::Result<Reaper> {
     Ok(Reaper(tokio::spawn(std::future::ready(()))))
 }
 
 /// Returns the living orphans, and reaps the dead ones.
 #[cfg(target_os = "linux")]
 pub(super) fn living() -> Vec<Pid> {
-    let leaders = Leaders::hold();
+    let leaders = Leaders::lock();
     let (us, our_group) = (nix::unistd::getpid().as_raw(), nix::unistd::getpgrp().as_raw());
     let mut living = Vec::new();
     for pid in super::group::processes() {
@@ -70,7 +70,7 @@ pub(super) fn living() -> Vec<Pid> {
 // === impl Leaders ===
 
 impl Leaders {
-    pub(super) fn hold() -> Self {
+    pub(super) fn lock() -> Self {
         Self(LEADERS.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

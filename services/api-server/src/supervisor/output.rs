@@ -15,10 +15,10 @@ use tokio::process::ChildStdout;
 use crate::instance::private_directory;
 
 /// Maximum bytes of a status line. Usual ones have about 200 bytes; the rest of longer ones is dropped.
-const LINE_LIMIT: usize = 16 * 1024;
+const MAX_LINE: usize = 16 * 1024;
 
 /// Maximum bytes of the log that are kept as the cause of a failure.
-const TAIL_LIMIT: u64 = 64 * 1024;
+const MAX_TAIL: u64 = 64 * 1024;
 
 /// The status line announcing that a child accepts connections.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -75,7 +75,7 @@ impl Lines {
             }
             let end = memchr::memchr(b'\n', bytes);
             let part = &bytes[..end.unwrap_or(bytes.len())];
-            let room = LINE_LIMIT - self.line.len();
+            let room = MAX_LINE - self.line.len();
             self.line.extend_from_slice(&part[..part.len().min(room)]);
             let used = end.map_or(bytes.len(), |end| end + 1);
             self.stdout.consume(used);
@@ -114,10 +114,10 @@ impl Log {
         let length = file.metadata().await?.len();
         // A file that became shorter was rotated: its whole content is from this run.
         let begin = if length < self.begin { 0 } else { self.begin };
-        let from = begin.max(length.saturating_sub(TAIL_LIMIT));
+        let from = begin.max(length.saturating_sub(MAX_TAIL));
         file.seek(io::SeekFrom::Start(from)).await?;
         let mut bytes = Vec::new();
-        file.take(TAIL_LIMIT).read_to_end(&mut bytes).await?;
+        file.take(MAX_TAIL).read_to_end(&mut bytes).await?;
         let cut = if from > begin { memchr::memchr(b'\n', &bytes).map_or(0, |end| end + 1) } else { 0 };
         Ok(String::from_utf8_lossy(&bytes[cut..]).into_owned())
     }

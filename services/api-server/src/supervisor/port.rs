@@ -23,7 +23,7 @@ pub(super) struct Port {
 
 /// Reason why no socket could be bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum BindError {
     /// Another process listens on the port.
     #[error("Port {port} is already in use by {}; stop it, or choose another port", name(holder.as_ref()))]
     InUse {
@@ -41,7 +41,7 @@ pub enum Refused {
 
 impl Port {
     /// Binds the sockets; with `auto_port`, also tries the ports after a taken one.
-    pub(super) async fn bind(listen: &Listen) -> Result<Self, Refused> {
+    pub(super) async fn bind(listen: &Listen) -> Result<Self, BindError> {
         let mut bound = Listener::bind(&listen.host, listen.port).await;
         if listen.auto_port {
             let next = (1..=NEXT_PORTS).filter_map(|offset| listen.port.checked_add(offset));
@@ -53,11 +53,11 @@ impl Port {
             }
         }
         let listener = bound.map_err(|exit| match exit {
-            Exit::PortInUse { port, holder } => Refused::InUse { port, holder },
-            other => Refused::Impossible(other.to_string()),
+            Exit::PortInUse { port, holder } => BindError::InUse { port, holder },
+            other => BindError::Impossible(other.to_string()),
         })?;
         let addr = listener.local_addr();
-        let mut sockets = listener.into_std().map_err(|error| Refused::Impossible(error.to_string()))?;
+        let mut sockets = listener.into_std().map_err(|error| BindError::Impossible(error.to_string()))?;
         sockets.retain(|_| PASSES_SOCKETS);
         Ok(Self { listen: listen.clone(), sockets, addr })
     }
@@ -105,7 +105,7 @@ mod tests {
     async fn fc_12_a_port_in_use_is_refused_and_its_process_named() {
         let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = stranger.local_addr().unwrap().port();
-        let Err(Refused::InUse { port, holder }) = Port::bind(&listen(taken, false)).await else { panic!() };
+        let Err(BindError::InUse { port, holder }) = Port::bind(&listen(taken, false)).await else { panic!() };
         assert_eq!((port, holder.map(|holder| holder.pid)), (taken, Some(std::process::id())));
     }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use signalbox_daemon::CLIENTS_WAIT;
-use signalbox_upstream::loopback::{self, Unanswered};
+use signalbox_daemon::CLIENTS_WAITING;
+use signalbox_upstream::loopback::{self, ExchangeError};
 
 /// Timeout of one check.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum bytes of a health response; usual ones have a few hundred.
-const BODY_LIMIT: usize = 64 * 1024;
+const MAX_BODY: usize = 64 * 1024;
 
 /// Target of a check.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +55,8 @@ pub(super) async fn ask(child: &Target<'_>) -> Result<Clients, NotReady> {
     }
 
     let request = http::Request::get(child.path).body(Bytes::new())?;
-    let answer = loopback::ask(child.addr, request, BODY_LIMIT, PATIENCE).await?;
-    let clients = if answer.headers().contains_key(CLIENTS_WAIT) { Clients::Waiting } else { Clients::Served };
+    let answer = loopback::send_request(child.addr, request, MAX_BODY, PROBE_TIMEOUT).await?;
+    let clients = if answer.headers().contains_key(CLIENTS_WAITING) { Clients::Waiting } else { Clients::Served };
     let (status, body) = (answer.status(), answer.into_body());
     if status != http::StatusCode::OK {
         return Err(NotReady::Status(status.as_u16()));
@@ -67,11 +67,11 @@ pub(super) async fn ask(child: &Target<'_>) -> Result<Clients, NotReady> {
 
 // === impl NotReady ===
 
-impl From<Unanswered> for NotReady {
-    fn from(error: Unanswered) -> Self {
+impl From<ExchangeError> for NotReady {
+    fn from(error: ExchangeError) -> Self {
         match error {
-            Unanswered::Unreachable(reason) => Self::Unreachable(reason),
-            Unanswered::Silent(_) => Self::Timeout,
+            ExchangeError::Unreachable(reason) => Self::Unreachable(reason),
+            ExchangeError::Silent(_) => Self::Timeout,
         }
     }
 }

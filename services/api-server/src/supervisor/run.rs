@@ -18,14 +18,14 @@ use super::{Exit, Limits, Resources, Spec};
 use crate::instance::reachable;
 
 /// Interval between readiness checks.
-const PROBE_PAUSE: Duration = Duration::from_millis(100);
+const READINESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Interval between checks whether a group that is being killed is empty.
-const BURIAL_PAUSE: Duration = Duration::from_millis(10);
+const REAP_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Delay of an answer, beyond what the check can have taken, from which on the machine is assumed to have been
 /// suspended or this process to have been stopped.
-const SLEEP: Duration = Duration::from_secs(5);
+const SUSPEND_THRESHOLD: Duration = Duration::from_secs(5);
 
 /// A readiness or liveness check in progress.
 type Question = Pin<Box<dyn Future<Output = Result<Clients, NotReady>> + Send>>;
@@ -63,7 +63,7 @@ pub(super) struct Run {
 
 /// Events of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum RunEvent {
     /// The child has announced its listening address.
     Announced,
     /// The child is ready: its health endpoint confirms the announcement.
@@ -149,17 +149,17 @@ impl Run {
     }
 
     /// Waits for the next event of the run. Cancel safe.
-    pub(super) async fn news(&mut self) -> News {
+    pub(super) async fn next_event(&mut self) -> RunEvent {
         loop {
             tokio::select! {
                 exit = self.process.exited(), if self.exit.is_none() => {
                     self.exit = Some(exit);
                     self.probe = None;
                     self.next_look = Instant::now();
-                    return News::Exited;
+                    return RunEvent::Exited;
                 }
                 line = next_line(&mut self.output) => match line {
-                    Some(line) if self.hear(&line) => return News::Announced,
+                    Some(line) if self.handle_line(&line) => return RunEvent::Announced,
                     Some(_) => {}
                     None => self.output = None,
                 },
@@ -170,15 +170,15 @@ impl Run {
                 }
                 () = sleep_until(self.next_look), if self.exit.is_some() => {
                     if self.process.bury() {
-                        return News::Gone;
+                        return RunEvent::Gone;
                     }
-                    self.next_look = Instant::now() + BURIAL_PAUSE;
+                    self.next_look = Instant::now() + REAP_INTERVAL;
                 }
             }
         }
     }
 
-    fn answered(&mut self, answer: Result<Clients, NotReady>) -> Option<News> {
+    fn answered(&mut self, answer: Result<Clients, NotReady>) -> Option<RunEvent> {
         let slept = self.slept();
         match (answer, self.ready) {
             (Ok(clients), was_ready) => {
@@ -186,20 +186,20 @@ impl Run {
                 self.clients = clients;
                 self.ask_after(self.probe_interval);
                 Some(match was_ready {
-                    false => News::Ready,
-                    true if self.is_heavy() => News::Heavy,
-                    true => News::Alive,
+                    false => RunEvent::Ready,
+                    true if self.is_heavy() => RunEvent::Heavy,
+                    true => RunEvent::Alive,
                 })
             }
             (Err(not_ready), false) => {
                 self.not_ready = not_ready;
-                self.ask_after(PROBE_PAUSE);
+                self.ask_after(READINESS_INTERVAL);
                 None
             }
             (Err(dead), true) => {
                 self.not_ready = dead;
                 self.ask_after(self.probe_interval);
-                Some(News::Missed { slept })
+                Some(RunEvent::Missed { slept })
             }
         }
     }
@@ -237,9 +237,9 @@ impl Run {
         let mut killed = false;
         loop {
             tokio::select! {
-                news = self.news() => match news {
-                    News::Gone => return,
-                    News::Exited => self.kill(),
+                news = self.next_event() => match news {
+                    RunEvent::Gone => return,
+                    RunEvent::Exited => self.kill(),
                     _ => {}
                 },
                 () = sleep_until(deadline), if !killed => {
@@ -309,7 +309,7 @@ impl Run {
     }
 
     /// Handles a status line. Returns whether it was the announcement.
-    fn hear(&mut self, line: &str) -> bool {
+    fn handle_line(&mut self, line: &str) -> bool {
         match Listening::parse(line) {
             Some(listening) if self.listening.is_none() && self.exit.is_none() => {
                 self.probe_addr.get_or_insert_with(|| reachable(listening.addr));
@@ -344,7 +344,7 @@ impl Run {
 /// wall clock forward looks like a suspension, which forgives one health check and has no other effect: all deadlines
 /// are monotonic.
 fn slept(monotonic: Duration, wall: Duration, pause: Duration) -> bool {
-    monotonic > pause + probe::PATIENCE + SLEEP || wall > monotonic + SLEEP
+    monotonic > pause + probe::PROBE_TIMEOUT + SUSPEND_THRESHOLD || wall > monotonic + SUSPEND_THRESHOLD
 }
 
 /// Returns the next line; pending for ever after the last.

@@ -70,9 +70,9 @@ pub struct Limits {
     /// Time a child may exceed its memory limit before it is replaced.
     pub memory_patience: Duration,
     /// Time after a suspension of the machine within which a failed health check is forgiven; one per suspension.
-    pub sleep_pardon: Duration,
+    pub suspend_grace: Duration,
     /// Time that clients wait in the queue of a socket without a serving process before they get a 503.
-    pub dark_patience: Duration,
+    pub fallback_delay: Duration,
 }
 
 // === impl Spec ===
@@ -109,8 +109,8 @@ impl Default for Limits {
             probe_interval: seconds(2),
             probe_failures: 3,
             memory_patience: seconds(30),
-            sleep_pardon: seconds(10),
-            dark_patience: seconds(5),
+            suspend_grace: seconds(10),
+            fallback_delay: seconds(5),
         }
     }
 }

@@ -116,11 +116,11 @@ pub(super) enum Event {
     /// The group is proven empty.
     Gone,
     /// The new generation could not be spawned.
-    NotBeside,
+    NextNotSpawned,
     /// The new generation is ready.
-    BesideReady,
+    NextReady,
     /// The new generation has ended.
-    BesideExited,
+    NextExited,
     /// A group that was ending beside the serving one is gone.
     Drained,
     /// The machine was suspended, or this process was stopped.
@@ -135,15 +135,15 @@ pub(super) enum Effect {
     Nothing,
     Spawn,
     /// Make the adopted process the serving one.
-    TakeIn,
+    ServeAdopted,
     /// Spawn a new generation beside the serving one.
-    SpawnBeside,
+    SpawnNext,
     /// The new generation becomes the serving one; the old one drains.
     TakeOver,
     /// The serving generation is lost; the new one replaces it, ready or not.
     Promote,
     /// Kill the new generation; the serving one stays unchanged.
-    DropBeside,
+    DropNext,
     /// Ask the group to exit, and the new generation if there is one.
     Terminate,
     /// Send SIGKILL to the group.
@@ -173,7 +173,7 @@ impl Machine {
         use State::{Backoff, Failed, Running, Starting, Stopped, Stopping, Stuck};
         match event {
             Event::Drained => self.draining = self.draining.saturating_sub(1),
-            Event::Slept => self.forgiving = Some(now + self.limits.sleep_pardon),
+            Event::Slept => self.forgiving = Some(now + self.limits.suspend_grace),
             _ => {}
         }
         let (next, effect) = match (self.state, event) {
@@ -182,7 +182,7 @@ impl Machine {
                 self.on_stopping(then, stage, deadline, forced, event, now)
             }
 
-            (Stopped { .. }, Event::Adopt) => (running(now), Effect::TakeIn),
+            (Stopped { .. }, Event::Adopt) => (running(now), Effect::ServeAdopted),
             (Stopped { .. } | Failed | Backoff { .. }, Event::Start | Event::Restart | Event::Replace) => {
                 self.fresh_start(now)
             }
@@ -257,20 +257,20 @@ impl Machine {
             (Event::Heavy, None) if handover.is_none() => self.hand_over(since, misses, now),
             (Event::Tick | Event::Drained, None) if handover.is_some() => self.hand_over(since, misses, now),
 
-            (Event::BesideReady, Some((_, again))) => {
+            (Event::NextReady, Some((_, again))) => {
                 self.draining += 1;
                 self.forget_old_failures(since, now);
                 let handover = again.then_some(Handover::Wanted { since: now });
                 (State::Running { since: now, misses: 0, handover }, Effect::TakeOver)
             }
-            (Event::NotBeside, Some(_)) => (with(None), Effect::Nothing),
-            (Event::BesideExited, Some(_)) => {
+            (Event::NextNotSpawned, Some(_)) => (with(None), Effect::Nothing),
+            (Event::NextExited, Some(_)) => {
                 self.draining += 1;
-                (with(None), Effect::DropBeside)
+                (with(None), Effect::DropNext)
             }
             (Event::Tick, Some((deadline, _))) if deadline <= now => {
                 self.draining += 1;
-                (with(None), Effect::DropBeside)
+                (with(None), Effect::DropNext)
             }
             _ => (with(handover), Effect::Nothing),
         }
@@ -325,7 +325,7 @@ impl Machine {
 
     fn hand_over(&self, since: Instant, misses: u32, now: Instant) -> (State, Effect) {
         let (handover, effect) = if self.draining < MAX_DRAINING {
-            (Handover::Rising { deadline: now + self.limits.startup, again: false }, Effect::SpawnBeside)
+            (Handover::Rising { deadline: now + self.limits.startup, again: false }, Effect::SpawnNext)
         } else {
             (Handover::Wanted { since: now }, Effect::Nothing)
         };

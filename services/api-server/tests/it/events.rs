@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api_server::logs::Written;
+use api_server::logs::LogOutput;
 use axum::body::Body;
 use http::Request;
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ async fn a_slow_listener_is_told_the_number_of_missed_lines() {
 
     // The events are not fetched, and the sender still does not wait.
     let write = async |text: String| {
-        keeper.send(Arc::new(Written { name: "qwen-proxy", text: text.into_bytes(), left_out: 0 })).unwrap();
+        keeper.send(Arc::new(LogOutput { name: "qwen-proxy", text: text.into_bytes(), left_out: 0 })).unwrap();
         while !keeper.is_empty() {
             tokio::task::yield_now().await;
         }

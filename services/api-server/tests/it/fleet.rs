@@ -1,6 +1,6 @@
 //! Tests of the fleet with real processes.
 
-use api_server::fleet::{Failure, Fleet, Overrides, Place, Preparation, Programs, Summary, launch};
+use api_server::fleet::{Failure, Fleet, Overrides, Preparation, ProgramLocation, Programs, Summary, launch};
 use api_server::supervisor::Phase;
 
 use crate::site::{fleet_config as config, test_children};
@@ -72,8 +72,8 @@ async fn closing_stops_both_services_and_rejects_commands() {
 async fn a_failed_build_is_reported_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     // `false` fails like a failed build.
-    let place = Place::Checkout { cargo: "/bin/false".into(), manifest_dir: dir.path().to_owned() };
-    let programs = Programs { router: None, qwen: None, place };
+    let location = ProgramLocation::Checkout { cargo: "/bin/false".into(), manifest_dir: dir.path().to_owned() };
+    let programs = Programs { router: None, qwen: None, location };
     let (fleet, closer) = launch(config(&dir, programs));
     let failure = fleet.start(Overrides::default()).await.done().await.unwrap_err();
     assert!(failure.to_string().starts_with("`cargo build -p provider-router -p qwen-proxy` failed"), "{failure}");

@@ -3,9 +3,9 @@
 
 mod api;
 mod declared;
-mod doors;
 mod events;
 mod fleet;
+mod host_origin_guard;
 mod notify;
 mod site;
 mod supervisor;

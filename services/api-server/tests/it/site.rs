@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use api_server::app::App;
 use api_server::audit;
-use api_server::events::{self, Audience, Tails};
+use api_server::events::{self, Broadcaster, LogTails};
 use api_server::extensions::Extensions;
 use api_server::fleet::{self, Closer, Programs};
-use api_server::logs::{LogDir, Written};
-use api_server::router::RouterClient;
-use api_server::server::{self, Entrance};
+use api_server::logs::{LogDir, LogOutput};
+use api_server::router_client::RouterClient;
+use api_server::server::{self, ServerLayers};
 use api_server::supervisor::{Limits, Resources};
 use axum::Router;
 use axum::body::Body;
@@ -19,7 +19,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
-use signalbox_daemon::admin::Control;
+use signalbox_daemon::admin::ShutdownControl;
 use signalbox_daemon::config::{AccessLog, AuthConfig};
 use signalbox_daemon::{ClientKeys, REQUEST_ID, RequestContext, Shutdown};
 use signalbox_harness::postgres::Postgres;
@@ -35,7 +35,7 @@ pub(crate) struct Site {
     router: Router,
     closer: Option<Closer>,
     /// `None` once [`Self::publish`] was called.
-    audience: Option<(App, Audience, Tails)>,
+    broadcaster: Option<(App, Broadcaster, LogTails)>,
     /// Data directory.
     pub(crate) dir: TempDir,
 }
@@ -176,21 +176,22 @@ impl Site {
             reloads: tokio::sync::broadcast::Sender::new(16),
             extensions: Extensions::default(),
             logs: LogDir::of(dir.path()),
-            control: Control::with_tokens(dir.path(), ClientKeys::of(&[])),
+            control: ShutdownControl::with_tokens(dir.path(), ClientKeys::of(&[])),
             shutdown: Shutdown::new(),
         };
         let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();
         let (auditor, writer) = audit::open(store.clone(), std::time::Duration::ZERO, dir.path());
         // The task ends with the last auditor.
         tokio::spawn(writer.run(CancellationToken::new()));
-        let entrance = Entrance {
+        let layers = ServerLayers {
             auditor,
-            doors: Arc::new(server::doors("127.0.0.1", &[], &[]).unwrap()),
+            host_origin_guard: Arc::new(server::host_origin_guard("127.0.0.1", &[], &[]).unwrap()),
             keys: Arc::new(ClientKeys::new(&AuthConfig { client_keys, insecure_no_auth: false })),
         };
-        let (sockets, audience, tails) = events::open(&app, Arc::clone(&entrance.keys), Arc::clone(&entrance.doors));
-        let audience = Some((app.clone(), audience, tails));
-        Self { store, router: server::app(app, &entrance, sockets), closer: Some(closer), audience, dir }
+        let (sockets, broadcaster, tails) =
+            events::open(&app, Arc::clone(&layers.keys), Arc::clone(&layers.host_origin_guard));
+        let broadcaster = Some((app.clone(), broadcaster, tails));
+        Self { store, router: server::app(app, &layers, sockets), closer: Some(closer), broadcaster, dir }
     }
 
     pub(crate) async fn close(mut self) {
@@ -199,10 +200,10 @@ impl Site {
     }
 
     /// Publishes events until the returned token is cancelled; `written` supplies the log lines.
-    pub(crate) fn publish(&mut self, written: broadcast::Receiver<Arc<Written>>) -> CancellationToken {
+    pub(crate) fn publish(&mut self, written: broadcast::Receiver<Arc<LogOutput>>) -> CancellationToken {
         let closing = CancellationToken::new();
-        let (app, audience, tails) = self.audience.take().unwrap();
-        tokio::spawn(events::publish(app, audience, tails, written, closing.clone()));
+        let (app, broadcaster, tails) = self.broadcaster.take().unwrap();
+        tokio::spawn(events::publish(app, broadcaster, tails, written, closing.clone()));
         closing
     }
 

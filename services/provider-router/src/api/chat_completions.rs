@@ -71,9 +71,9 @@ async fn answer(
     };
     let asked = candidates.iter().flatten().map(|candidate| candidate.provider.log_bodies);
     let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(app.private_keys.bodies(&head.headers));
-    let kept = settings.kept(bodies);
-    let entry = app.journal.begin(context.id(), &begin, &kept.request.of_request(&body))?;
-    let mut exchange = Exchange::new(entry, context, app.journal.max_answer_bytes(), kept, permit);
+    let body_policy = settings.body_policy(bodies);
+    let entry = app.journal.begin(context.id(), &begin, &body_policy.request.of_request(&body))?;
+    let mut exchange = Exchange::new(entry, context, app.journal.max_answer_bytes(), body_policy, permit);
     match candidates {
         Ok(candidates) => Ok(dispatch(app, Call { exchange, headers: head.headers, body, envelope }, candidates).await),
         Err(error) => {

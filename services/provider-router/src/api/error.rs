@@ -3,11 +3,11 @@
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use signalbox_core::openai::ErrorBody;
-use signalbox_daemon::{BodyError, Denied, admin, doors};
+use signalbox_daemon::{BodyError, Denied, admin, host_origin_guard};
 
 use crate::{
-    body::ResponseBody, catalog::Away, envelope::EnvelopeError, journal::Refused,
-    management::refused::Refused as ManagementRefused, route::RouteError,
+    body::ResponseBody, catalog::CatalogUnavailable, envelope::EnvelopeError, journal::JournalUnavailable,
+    management::refused::ManagementError, route::RouteError,
 };
 
 /// Reason why a request is refused.
@@ -15,13 +15,13 @@ use crate::{
 pub enum ApiError {
     /// The `Host` header is for another server, or the `Origin` is not allowed.
     #[error(transparent)]
-    Door(#[from] doors::Refused),
+    HostOrigin(#[from] host_origin_guard::Forbidden),
     /// The client key is missing or wrong, or too many wrong keys came from the client's address.
     #[error(transparent)]
     Denied(#[from] Denied),
     /// A shutdown request that is not authorised.
     #[error(transparent)]
-    NotLocal(#[from] admin::Refused),
+    NotLocal(#[from] admin::ShutdownDenied),
     /// The query is invalid.
     #[error("{0}")]
     Query(#[from] QueryRejection),
@@ -45,7 +45,7 @@ pub enum ApiError {
     Overloaded,
     /// The request cannot be logged, and `journal.on_failure` is `refuse`.
     #[error(transparent)]
-    Unlogged(#[from] Refused),
+    Unlogged(#[from] JournalUnavailable),
     /// The named provider does not exist, or is disabled.
     #[error("there is no enabled provider `{0}`")]
     UnknownProvider(String),
@@ -62,10 +62,10 @@ pub enum ApiError {
     ProviderDisabled(String),
     /// The database, which is needed for the answer, is away.
     #[error("the database is unavailable: {0}")]
-    DatabaseAway(#[from] Away),
+    DatabaseUnavailable(#[from] CatalogUnavailable),
     /// A management request that is refused.
     #[error(transparent)]
-    Management(#[from] ManagementRefused),
+    Management(#[from] ManagementError),
     /// No route matches the path.
     #[error("no route for {0} {1}")]
     NotFound(Method, String),
@@ -79,7 +79,7 @@ impl ApiError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Door(refused) => refused.status(),
+            Self::HostOrigin(refused) => refused.status(),
             Self::Denied(denied) => denied.status(),
             Self::NotLocal(refused) => refused.status(),
             Self::Management(refused) => refused.status(),
@@ -93,7 +93,7 @@ impl ApiError {
             Self::Body(error) => error.status(),
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Loop => StatusCode::LOOP_DETECTED,
-            Self::Overloaded | Self::Unlogged(_) | Self::DatabaseAway(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::Unlogged(_) | Self::DatabaseUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Provider { .. } => StatusCode::BAD_GATEWAY,
             Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
         }
@@ -104,7 +104,7 @@ impl ApiError {
     pub fn body(&self) -> ErrorBody {
         const REQUEST: &str = "invalid_request_error";
         let (kind, code, param) = match self {
-            Self::Door(refused) => (refused.kind(), refused.code(), None),
+            Self::HostOrigin(refused) => (refused.kind(), refused.code(), None),
             Self::Denied(denied) => (denied.kind(), denied.code(), None),
             Self::NotLocal(refused) => ("permission_error", refused.code(), None),
             Self::Management(refused) => (refused.kind(), refused.code(), None),
@@ -121,7 +121,7 @@ impl ApiError {
             Self::Unlogged(_) => ("server_error", "log_unavailable", None),
             Self::UnknownProvider(_) => (REQUEST, "provider_not_found", Some("provider")),
             Self::ProviderDisabled(_) => ("provider_disabled_error", "provider_disabled", Some("provider")),
-            Self::DatabaseAway(_) => ("server_error", "database_unavailable", None),
+            Self::DatabaseUnavailable(_) => ("server_error", "database_unavailable", None),
             Self::Provider { .. } => ("upstream_error", "upstream_unavailable", None),
             Self::NotFound(..) => (REQUEST, "not_found", None),
             Self::MethodNotAllowed(..) => (REQUEST, "method_not_allowed", None),
@@ -143,12 +143,12 @@ impl ApiError {
         match self {
             Self::Overloaded
             | Self::Unlogged(_)
-            | Self::DatabaseAway(_)
-            | Self::Body(BodyError::Crowded)
-            | Self::Management(ManagementRefused::Away(_)) => {
+            | Self::DatabaseUnavailable(_)
+            | Self::Body(BodyError::ArrivingLimit)
+            | Self::Management(ManagementError::Unavailable(_)) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::Management(ManagementRefused::Unauthorized) => {
+            Self::Management(ManagementError::Unauthorized) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::Denied(denied) => match denied.retry_after() {

@@ -20,8 +20,11 @@ pub async fn live(State(app): State<Arc<App>>) -> Json<Value> {
 pub async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
     // The catalogue is loaded before the listener accepts, and a draining listener accepts no connections. New requests
     // can still arrive on open connections while streams are being cut.
-    let (status, word) =
-        if app.cut.is_cancelled() { (StatusCode::SERVICE_UNAVAILABLE, "stopping") } else { (StatusCode::OK, "ok") };
+    let (status, word) = if app.abort_streams.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+    } else {
+        (StatusCode::OK, "ok")
+    };
     (status, Json(json!({"status": word, "instance": app.instance})))
 }
 

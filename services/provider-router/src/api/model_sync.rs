@@ -14,14 +14,14 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Value, json};
 use signalbox_core::id::is_resource_id;
-use signalbox_store::audit::{Actor, acting};
+use signalbox_store::audit::{Actor, with_actor};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{error::ApiError, path::Path, providers::loaded};
-use crate::{app::App, model_list::Listed, model_lists, provider::Provider};
+use crate::{app::App, model_list::ParsedList, model_lists, provider::Provider};
 
 /// Maximum number of providers asked at once.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT: usize = 8;
 /// Maximum number of skipped entries named in a result.
 const MAX_NAMED: usize = 20;
 
@@ -52,7 +52,7 @@ const fn is_zero(count: &usize) -> bool {
 pub(super) async fn all(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     app.refresher.refresh().await?;
     let providers: Vec<_> = app.catalog.current().providers().to_vec();
-    let (permits, mut asking) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
+    let (permits, mut asking) = (Arc::new(Semaphore::new(MAX_CONCURRENT)), JoinSet::new());
     for provider in providers {
         let (app, permits) = (Arc::clone(&app), Arc::clone(&permits));
         asking.spawn(async move {
@@ -114,7 +114,7 @@ fn refusal(error: &ApiError) -> Response {
 
 async fn sync(app: &App, provider: &Provider) -> Outcome {
     let failed = |error: String| Outcome { error: Some(error), ..Outcome::default() };
-    let listed = match model_lists::ask(app, provider).await {
+    let listed = match model_lists::fetch(app, provider).await {
         Ok(None) => return Outcome { success: true, ..Outcome::default() },
         Ok(Some(answer)) => answer.listed,
         Err(reason) => return failed(reason),
@@ -124,7 +124,7 @@ async fn sync(app: &App, provider: &Provider) -> Outcome {
         app.refresher.keep_list(provider, &listed.models).await?;
         app.refresher.sync(&provider.id, &ids).await
     };
-    match acting(Actor::router(), written).await {
+    match with_actor(Actor::router(), written).await {
         Ok(synced) => Outcome {
             success: true,
             models_added: synced.models_added,
@@ -139,7 +139,7 @@ async fn sync(app: &App, provider: &Provider) -> Outcome {
 }
 
 /// Returns the ids that are valid in the catalogue, and all skipped entries with the reason.
-fn for_catalogue(listed: &Listed) -> (Vec<String>, Vec<String>) {
+fn for_catalogue(listed: &ParsedList) -> (Vec<String>, Vec<String>) {
     let (good, bad): (Vec<&str>, Vec<&str>) =
         listed.models.iter().map(|model| &*model.id).partition(|id| is_resource_id(id));
     let bad = bad.into_iter().map(|id| {

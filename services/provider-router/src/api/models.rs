@@ -37,11 +37,11 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let Query(filter) = filter?;
     let Some(id) = filter.provider else {
-        app.catalog.look();
+        app.catalog.note_read();
         return Ok(Json(app.catalog.current().models()).into_response());
     };
     let provider = app.catalog.current().provider(&id).cloned().ok_or(ApiError::UnknownProvider(id))?;
-    match model_lists::ask(&app, &provider).await {
+    match model_lists::fetch(&app, &provider).await {
         Ok(None) => Ok(Json(app.catalog.current().models_of(&provider)).into_response()),
         Ok(Some(answer)) if answer.listed.as_openai => {
             let mut response = Body::from(answer.raw).into_response();
@@ -49,7 +49,7 @@ pub async fn list(
             Ok(response)
         }
         Ok(Some(answer)) => Ok(Json(ModelList::new(answer.listed.models)).into_response()),
-        Err(reason) => kept(&app, &provider, reason).map(IntoResponse::into_response),
+        Err(reason) => last_valid_list(&app, &provider, reason).map(IntoResponse::into_response),
     }
 }
 
@@ -68,7 +68,7 @@ pub async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Mod
 }
 
 /// Returns the last valid list of a provider that does not answer.
-fn kept(app: &App, provider: &Provider, reason: String) -> Result<Json<ModelList>, ApiError> {
+fn last_valid_list(app: &App, provider: &Provider, reason: String) -> Result<Json<ModelList>, ApiError> {
     let snapshot = app.catalog.current();
     match snapshot.own_list(provider) {
         Some(list) if matches!(provider.adapter, Adapter::OpenAi(_)) => Ok(Json(ModelList::new(list.to_vec()))),

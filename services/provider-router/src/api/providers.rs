@@ -73,7 +73,7 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let Query(filter) = filter?;
     let snapshot = app.catalog.current();
-    let rows = snapshot.rows().iter().filter(|row| filter.takes(row));
+    let rows = snapshot.rows().iter().filter(|row| filter.matches(row));
     let loaded: Vec<_> = rows.map(|row| LoadedProvider::of_row(&snapshot, row)).collect();
     Ok(Json(json!({"total": loaded.len(), "providers": loaded})))
 }
@@ -93,7 +93,7 @@ pub(super) async fn test(State(app): State<Arc<App>>, Path(id): Path) -> Result<
         .map(|error| format!("Tested with the configuration last loaded, without later changes: {error}."));
     let provider = loaded(&app, &id).await?;
     let began = Instant::now();
-    let error = model_lists::ask(&app, &provider).await.err();
+    let error = model_lists::fetch(&app, &provider).await.err();
     provider.note(error.is_none());
     Ok(Json(Tested {
         provider_id: id,
@@ -126,7 +126,7 @@ pub(super) async fn loaded(app: &App, id: &str) -> Result<Arc<Provider>, ApiErro
     if let Some(provider) = app.catalog.current().provider(id) {
         return Ok(Arc::clone(provider));
     }
-    Err(if app.refresher.knows(id).await? {
+    Err(if app.refresher.provider_exists(id).await? {
         ApiError::ProviderDisabled(id.to_owned())
     } else {
         ApiError::UnknownProvider(id.to_owned())
@@ -136,7 +136,7 @@ pub(super) async fn loaded(app: &App, id: &str) -> Result<Arc<Provider>, ApiErro
 // === impl Filter ===
 
 impl Filter {
-    fn takes(&self, row: &schema::Provider) -> bool {
+    fn matches(&self, row: &schema::Provider) -> bool {
         self.kind.as_deref().is_none_or(|kind| kind == row.kind)
             && self.enabled.as_deref().is_none_or(|word| (word == "true") == row.enabled)
     }
@@ -200,7 +200,8 @@ mod tests {
             (Some("xai"), None, ""),
         ] {
             let filter = Filter { kind: kind.map(str::to_owned), enabled: enabled.map(str::to_owned) };
-            let taken: Vec<&str> = snapshot.rows().iter().filter(|row| filter.takes(row)).map(|row| &*row.id).collect();
+            let taken: Vec<&str> =
+                snapshot.rows().iter().filter(|row| filter.matches(row)).map(|row| &*row.id).collect();
             assert_eq!(taken.join(" "), expected, "{kind:?} {enabled:?}");
         }
         let status = |at: usize| LoadedProvider::of_row(&snapshot, &snapshot.rows()[at]).runtime_status;

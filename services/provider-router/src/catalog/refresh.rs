@@ -11,11 +11,11 @@ use super::{Catalog, Snapshot, snapshot::address};
 use crate::{clock::unix_ms, metrics::Metrics, provider::Provider, qwen_proxy::QwenProxy};
 
 /// Polling interval: four times a second, so that a change takes effect well within the promised second.
-const PERIOD: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Timeout of a read; a database that takes longer counts as unavailable.
-const PATIENCE: Duration = Duration::from_secs(2);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Timeout of a write; longer, because writing a long list also waits for other writers.
-const WRITING: Duration = Duration::from_secs(20);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Background task that reads the database and replaces the snapshot when the catalogue, or the address of the
 /// qwen-proxy beside the router, has changed.
@@ -31,16 +31,16 @@ pub struct Refresher {
 
 /// Error of a read or write of the catalogue.
 #[derive(Debug, thiserror::Error)]
-pub enum Away {
+pub enum CatalogUnavailable {
     /// The database returned an error.
     #[error(transparent)]
     Failed(#[from] Error),
     /// The database did not respond within the timeout.
-    #[error("no answer within {} s", PATIENCE.as_secs())]
+    #[error("no answer within {} s", DATABASE_TIMEOUT.as_secs())]
     Silent,
 }
 
-impl Away {
+impl CatalogUnavailable {
     /// Returns the warning for the answer to a write that the snapshot could not follow.
     #[must_use]
     pub fn not_in_effect(&self) -> String {
@@ -66,7 +66,7 @@ impl Refresher {
 
     /// Polls the database for changes. Never returns; cancelled by dropping the future.
     pub async fn watch(&self) {
-        let mut ticks = interval(PERIOD);
+        let mut ticks = interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
@@ -78,11 +78,12 @@ impl Refresher {
     /// Updates the snapshot now, if the catalogue has changed.
     ///
     /// # Errors
-    /// Returns [`Away`] when the database cannot be read; the last snapshot then stays in force.
-    pub async fn refresh(&self) -> Result<(), Away> {
+    /// Returns [`CatalogUnavailable`] when the database cannot be read; the last snapshot then stays in force.
+    pub async fn refresh(&self) -> Result<(), CatalogUnavailable> {
         let known = self.catalog.current().version();
-        let looked = timeout(PATIENCE, self.look(known)).await.map_err(|_elapsed| Away::Silent);
-        let outcome = looked.and_then(|read| Ok(read?));
+        let loaded =
+            timeout(DATABASE_TIMEOUT, self.load_if_changed(known)).await.map_err(|_elapsed| CatalogUnavailable::Silent);
+        let outcome = loaded.and_then(|read| Ok(read?));
         let was_ok = self.catalog.database_ok.swap(outcome.is_ok(), Ordering::Relaxed);
         match &outcome {
             Err(error) if was_ok => {
@@ -101,9 +102,11 @@ impl Refresher {
     /// Returns whether the database has the provider, enabled or not.
     ///
     /// # Errors
-    /// Returns [`Away`] when the database cannot be read.
-    pub async fn knows(&self, provider: &str) -> Result<bool, Away> {
-        let found = timeout(PATIENCE, providers::get(&self.store, provider)).await.map_err(|_elapsed| Away::Silent)?;
+    /// Returns [`CatalogUnavailable`] when the database cannot be read.
+    pub async fn provider_exists(&self, provider: &str) -> Result<bool, CatalogUnavailable> {
+        let found = timeout(DATABASE_TIMEOUT, providers::get(&self.store, provider))
+            .await
+            .map_err(|_elapsed| CatalogUnavailable::Silent)?;
         match found {
             Ok(_) => Ok(true),
             // A string that is not a valid id cannot name a provider.
@@ -115,25 +118,25 @@ impl Refresher {
     /// Creates and links the models that `provider` lists.
     ///
     /// # Errors
-    /// Returns [`Away`] when the database cannot be written. A change that was committed after the timeout is picked up
-    /// by the next refresh.
-    pub async fn sync(&self, provider: &str, listed: &[String]) -> Result<provider_models::Synced, Away> {
+    /// Returns [`CatalogUnavailable`] when the database cannot be written. A change that was committed after the
+    /// timeout is picked up by the next refresh.
+    pub async fn sync(&self, provider: &str, listed: &[String]) -> Result<provider_models::Synced, CatalogUnavailable> {
         let synced = provider_models::sync(&self.store, provider, listed, unix_ms());
-        Ok(timeout(WRITING, synced).await.map_err(|_elapsed| Away::Silent)??)
+        Ok(timeout(WRITE_TIMEOUT, synced).await.map_err(|_elapsed| CatalogUnavailable::Silent)??)
     }
 
     /// Stores the list of models that `provider` returned, so that it survives a restart, and refreshes the snapshot.
     ///
     /// # Errors
-    /// Returns [`Away`] when the list cannot be stored or the snapshot cannot be refreshed.
-    pub async fn keep_list(&self, provider: &Provider, models: &[Model]) -> Result<(), Away> {
+    /// Returns [`CatalogUnavailable`] when the list cannot be stored or the snapshot cannot be refreshed.
+    pub async fn keep_list(&self, provider: &Provider, models: &[Model]) -> Result<(), CatalogUnavailable> {
         let kept = model_lists::put(&self.store, &provider.id, address(provider), models, unix_ms());
-        timeout(WRITING, kept).await.map_err(|_elapsed| Away::Silent)??;
+        timeout(WRITE_TIMEOUT, kept).await.map_err(|_elapsed| CatalogUnavailable::Silent)??;
         self.refresh().await
     }
 
     /// Loads a new snapshot; `None` if the version of the catalogue is still `known`, and qwen-proxy is where it was.
-    async fn look(&self, known: i64) -> Result<Option<Snapshot>, Error> {
+    async fn load_if_changed(&self, known: i64) -> Result<Option<Snapshot>, Error> {
         let qwen_proxy = self.qwen_proxy.current().await;
         let has_moved = self.catalog.current().qwen_proxy() != qwen_proxy.as_deref();
         if catalog::version(&self.store).await? == known && !has_moved {

@@ -6,7 +6,7 @@ use signalbox_core::schema::Setting;
 use signalbox_store::settings::{LOG_REQUESTS, LOG_RESPONSES, is_on};
 use signalbox_upstream::Deadlines;
 
-use crate::journal::{Bodies, Kept};
+use crate::journal::{Bodies, BodyPolicy};
 
 /// Key of the setting for the maximum silence of a provider, in milliseconds.
 const TIMEOUT: &str = "server.timeout";
@@ -41,9 +41,9 @@ impl Settings {
 
     /// Returns how much of an exchange the log keeps, where the configuration and the provider allow `bodies`.
     #[must_use]
-    pub fn kept(self, bodies: Bodies) -> Kept {
+    pub fn body_policy(self, bodies: Bodies) -> BodyPolicy {
         let unless = |on: bool| if on { bodies } else { Bodies::Off };
-        Kept { request: unless(self.log_requests), answer: unless(self.log_responses) }
+        BodyPolicy { request: unless(self.log_requests), answer: unless(self.log_responses) }
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn disabled_logging_overrides_other_settings() {
         let of = |rows: &[(&str, &str)], bodies| {
-            let Kept { request, answer } = read(rows).kept(bodies);
+            let BodyPolicy { request, answer } = read(rows).body_policy(bodies);
             (request, answer)
         };
         assert_eq!(of(&[], Bodies::Redact), (Bodies::Redact, Bodies::Redact));

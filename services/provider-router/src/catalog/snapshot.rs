@@ -92,7 +92,7 @@ impl Snapshot {
             let provider = Arc::new(provider);
             let list = lists.remove(&row.id).filter(|list| list.base_url == address(&provider));
             let fingerprint = fingerprint(&row, address(&provider), &configs);
-            snapshot.offer(&provider, fingerprint, list);
+            snapshot.index_list(&provider, fingerprint, list);
             snapshot.link(&provider, links);
             snapshot.providers.push(provider);
         }
@@ -103,7 +103,7 @@ impl Snapshot {
         snapshot
     }
 
-    fn offer(&mut self, provider: &Arc<Provider>, fingerprint: u64, list: Option<model_lists::ModelList>) {
+    fn index_list(&mut self, provider: &Arc<Provider>, fingerprint: u64, list: Option<model_lists::ModelList>) {
         let models = list.map(|list| list.models);
         for model in models.iter().flatten() {
             self.offers.entry(model.id.clone()).or_default().push(Arc::clone(provider));
@@ -193,7 +193,7 @@ impl Snapshot {
 
     /// Returns the providers whose own list contains `model`, in routing order.
     #[must_use]
-    pub fn offering(&self, model: &str) -> &[Arc<Provider>] {
+    pub fn listing(&self, model: &str) -> &[Arc<Provider>] {
         self.offers.get(model).map_or(&[], Vec::as_slice)
     }
 
@@ -201,7 +201,7 @@ impl Snapshot {
     #[must_use]
     pub fn serves(&self, provider: &Provider, model: &str) -> bool {
         self.linked(model).iter().any(|link| link.provider.id == provider.id)
-            || self.offering(model).iter().any(|offering| offering.id == provider.id)
+            || self.listing(model).iter().any(|listing| listing.id == provider.id)
     }
 
     /// Returns whether `provider` has no linked model, in which case it may serve any model.

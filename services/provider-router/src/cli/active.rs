@@ -8,8 +8,8 @@ use signalbox_core::schema::{self, ProviderConfig};
 use signalbox_store::{catalog::Change, settings::ACTIVE_PROVIDER};
 
 use super::{
-    desk::{Desk, active, find},
-    output::{Colour, Done, Output, Verdict},
+    context::{CliContext, active, find},
+    output::{Colour, CommandOutcome, CommandResult, Output},
     provider::probe,
     table::{boxed, plain, table},
 };
@@ -32,52 +32,52 @@ pub(super) struct Test {
     pub(super) json: bool,
 }
 
-pub(super) async fn set(command: &Set, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+pub(super) async fn set(command: &Set, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let (row, ..) = find(&catalog, &command.provider)?;
     let before = active(&catalog).map(|setting| setting.value.clone());
     let facts = json!({ "from": before, "to": row.id, "changed": before.as_ref() != Some(&row.id) });
     // Setting the same provider still counts as a choice if the current value is only the default of a new database.
-    if before.as_ref() == Some(&row.id) && !desk.active_is_seeded().await? {
+    if before.as_ref() == Some(&row.id) && !context.active_is_seeded().await? {
         out.coloured(Colour::Yellow, &format!("Provider is already set to: {}", row.id));
-        return Ok(Verdict::done(facts));
+        return Ok(CommandResult::done(facts));
     }
     let change = Change::Setting { key: ACTIVE_PROVIDER.to_owned(), value: row.id.clone() };
-    desk.change(catalog.version, &[change]).await?;
+    context.change(catalog.version, &[change]).await?;
     out.coloured(Colour::Green, "Provider successfully changed:");
     out.line(format!("  From: {}", before.as_deref().unwrap_or("none")));
     out.line(format!("  To:   {}", row.id));
     if !row.enabled {
         out.coloured(Colour::Yellow, &format!("It is disabled: run `provider-router provider enable {}`", row.id));
     }
-    Ok(Verdict::done(facts))
+    Ok(CommandResult::done(facts))
 }
 
-pub(super) async fn list(desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+pub(super) async fn list(context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let chosen = active(&catalog).map(|setting| setting.value.as_str());
     let is_active = |row: &schema::Provider| chosen == Some(row.id.as_str());
     let cells = |(row, configs, _): &(schema::Provider, Vec<ProviderConfig>, _)| {
         let mark = if is_active(row) { "✓" } else { "" };
-        [mark.to_owned(), row.id.clone(), base_url(desk, row, configs)]
+        [mark.to_owned(), row.id.clone(), base_url(context, row, configs)]
     };
     let rows: Vec<[String; 3]> = catalog.providers.iter().map(cells).collect();
     out.line(table(["Active", "Name", "Base URL"], &rows));
     out.line("Choose another one with `provider-router set <name>`.");
     out.line("Test one with `provider-router test [name]`.");
     let facts = catalog.providers.iter().map(|(row, configs, _)| {
-        json!({ "id": row.id, "name": row.name, "active": is_active(row), "base_url": base_url(desk, row, configs) })
+        json!({ "id": row.id, "name": row.name, "active": is_active(row), "base_url": base_url(context, row, configs) })
     });
-    Ok(Verdict::done(json!({ "providers": facts.collect::<Vec<Value>>() })))
+    Ok(CommandResult::done(json!({ "providers": facts.collect::<Vec<Value>>() })))
 }
 
-pub(super) async fn status(desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+pub(super) async fn status(context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     out.line(boxed("Provider Status"));
     let Some(setting) = active(&catalog) else {
         out.line("Name:         none");
         out.line("Choose one with `provider-router set <name>`.");
-        return Ok(Verdict::done(json!({ "active": null })));
+        return Ok(CommandResult::done(json!({ "active": null })));
     };
     let found = find(&catalog, &setting.value).ok();
     let status = match found {
@@ -85,12 +85,12 @@ pub(super) async fn status(desk: &Desk, out: &mut Output) -> Done {
         Some(_) => "Disabled",
         None => "Not Found",
     };
-    let url = found.map(|(row, configs, _)| base_url(desk, row, configs)).unwrap_or_default();
+    let url = found.map(|(row, configs, _)| base_url(context, row, configs)).unwrap_or_default();
     out.line(format!("Name:         {}", plain(&setting.value)));
     out.line(format!("Status:       {status}"));
     out.line(format!("Base URL:     {url}"));
-    out.line(format!("Last Updated: {}", moment(setting.updated_at)));
-    Ok(Verdict::done(json!({
+    out.line(format!("Last Updated: {}", format_time(setting.updated_at)));
+    Ok(CommandResult::done(json!({
         "active": setting.value,
         "status": status,
         "base_url": url,
@@ -98,42 +98,42 @@ pub(super) async fn status(desk: &Desk, out: &mut Output) -> Done {
     })))
 }
 
-pub(super) async fn test(command: &Test, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+pub(super) async fn test(command: &Test, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let chosen = command.provider.clone().or_else(|| active(&catalog).map(|setting| setting.value.clone()));
     let id = chosen.context("no provider is active: name one, or choose one with `provider-router set <name>`")?;
     let (row, configs, _) = find(&catalog, &id)?;
     out.line(format!("Testing provider: {id}"));
-    out.line(format!("Base URL: {}", base_url(desk, row, configs)));
-    let probed = probe(desk, row, configs).await?;
+    out.line(format!("Base URL: {}", base_url(context, row, configs)));
+    let probed = probe(context, row, configs).await?;
     match &probed.failure {
         None => {
             out.coloured(Colour::Green, "✓ Health check passed");
             out.line(format!("Response time: {}ms", probed.duration_ms));
-            Ok(Verdict::done(probed.facts(&id)))
+            Ok(CommandResult::done(probed.facts(&id)))
         }
         Some(why) => {
             out.coloured(Colour::Red, "✗ Health check failed");
             out.line(plain(why));
-            Ok(Verdict::failed(probed.facts(&id)))
+            Ok(CommandResult::failed(probed.facts(&id)))
         }
     }
 }
 
 /// Returns the base URL of a provider: the configured one, or the default of its type.
-pub(super) fn base_url(desk: &Desk, row: &schema::Provider, configs: &[ProviderConfig]) -> String {
+pub(super) fn base_url(context: &CliContext, row: &schema::Provider, configs: &[ProviderConfig]) -> String {
     let of_kind = match row.kind.as_str() {
         ECHO => "built in".to_owned(),
-        QWEN_PROXY => desk.qwen_proxy.base_url().unwrap_or_else(|| "not running".to_owned()),
+        QWEN_PROXY => context.qwen_proxy.base_url().unwrap_or_else(|| "not running".to_owned()),
         kind => provider_type(kind).base_url.unwrap_or("none").to_owned(),
     };
     let configured = configs.iter().filter(|config| config.key == "baseURL");
-    let opened = desk.opened(&configured.cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let opened = context.opened(&configured.cloned().collect::<Vec<_>>()).unwrap_or_default();
     opened.get("baseURL").and_then(Value::as_str).filter(|url| !url.is_empty()).map_or(of_kind, str::to_owned)
 }
 
 /// Formats Unix milliseconds as a UTC date and time.
-pub(super) fn moment(ms: i64) -> String {
+pub(super) fn format_time(ms: i64) -> String {
     Timestamp::from_millisecond(ms)
         .map_or_else(|_| "unknown".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }

@@ -6,9 +6,9 @@ use signalbox_store::{Page, activity, requests};
 use tokio::time::Duration;
 
 use super::{
-    active::moment,
-    desk::Desk,
-    output::{Done, Output, Verdict},
+    active::format_time,
+    context::CliContext,
+    output::{CommandOutcome, CommandResult, Output},
     table::table,
 };
 
@@ -32,15 +32,15 @@ pub(super) struct History {
 type Row = (Request, Option<requests::ResponseSummary>);
 
 /// Number of requests read per step of a search. The search can be interrupted between steps.
-const PIECE: usize = 2000;
+const ROWS_PER_STEP: usize = 2000;
 
-pub(super) async fn history(command: &History, desk: &Desk, out: &mut Output) -> Done {
+pub(super) async fn history(command: &History, context: &CliContext, out: &mut Output) -> CommandOutcome {
     let filter = requests::Filter { provider_id: command.provider.clone(), ..requests::Filter::default() };
     let page = Page { limit: command.limit, offset: 0 };
     let (items, total) = match &command.search {
-        Some(text) => search(desk, filter, text, page).await?,
+        Some(text) => search(context, filter, text, page).await?,
         None => {
-            let listed = requests::list(&desk.store, &filter, page).await?;
+            let listed = requests::list(&context.store, &filter, page).await?;
             (listed.items, listed.total)
         }
     };
@@ -49,7 +49,7 @@ pub(super) async fn history(command: &History, desk: &Desk, out: &mut Output) ->
             Some(_) if total > 0 => format!("None of {total} requests contains the text."),
             _ => "No request history found. Requests appear here once the router has answered some.".to_owned(),
         });
-        return Ok(Verdict::done(json!({ "requests": [], "total": total })));
+        return Ok(CommandResult::done(json!({ "requests": [], "total": total })));
     }
     let none = || "-".to_owned();
     let rows: Vec<[String; 7]> = items
@@ -65,7 +65,7 @@ pub(super) async fn history(command: &History, desk: &Desk, out: &mut Output) ->
                 request.method.clone(),
                 code.map_or_else(|| status.to_owned(), |code| format!("{code} {status}")),
                 duration.map_or_else(none, |ms| format!("{ms}ms")),
-                moment(request.timestamp),
+                format_time(request.timestamp),
             ]
         })
         .collect();
@@ -89,17 +89,26 @@ pub(super) async fn history(command: &History, desk: &Desk, out: &mut Output) ->
             })
         })
         .collect();
-    Ok(Verdict::done(json!({ "requests": facts, "total": total })))
+    Ok(CommandResult::done(json!({ "requests": facts, "total": total })))
 }
 
 /// Returns the newest requests that contain the text, and the number of all requests that match `filter`.
-async fn search(desk: &Desk, mut filter: requests::Filter, text: &str, page: Page) -> anyhow::Result<(Vec<Row>, i64)> {
+async fn search(
+    context: &CliContext,
+    mut filter: requests::Filter,
+    text: &str,
+    page: Page,
+) -> anyhow::Result<(Vec<Row>, i64)> {
     let wanted = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let mut items = Vec::new();
     loop {
-        let bounds =
-            requests::Bounds { found: wanted - items.len(), read: PIECE, bytes: usize::MAX, time: Duration::MAX };
-        let found = requests::search(&desk.store, &filter, text, 0, bounds).await?;
+        let bounds = requests::SearchLimits {
+            found: wanted - items.len(),
+            read: ROWS_PER_STEP,
+            bytes: usize::MAX,
+            time: Duration::MAX,
+        };
+        let found = requests::search(&context.store, &filter, text, 0, bounds).await?;
         items.extend(found.items);
         if items.len() >= wanted || found.next.is_none() {
             return Ok((items, found.total));
@@ -108,12 +117,12 @@ async fn search(desk: &Desk, mut filter: requests::Filter, text: &str, page: Pag
     }
 }
 
-pub(super) async fn stats(desk: &Desk, out: &mut Output) -> Done {
-    let providers = activity::by_provider(&desk.store).await?;
+pub(super) async fn stats(context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let providers = activity::by_provider(&context.store).await?;
     let total: i64 = providers.iter().map(|provider| provider.requests).sum();
     if total == 0 {
         out.line("No statistics available yet. They appear here once the router has answered requests.");
-        return Ok(Verdict::done(json!({ "total_requests": 0, "providers": [] })));
+        return Ok(CommandResult::done(json!({ "total_requests": 0, "providers": [] })));
     }
     out.line("Usage Statistics");
     out.line(format!("Total Requests: {total}"));
@@ -137,5 +146,5 @@ pub(super) async fn stats(desk: &Desk, out: &mut Output) -> Done {
         }));
     }
     out.line(table(["Provider", "Requests", "Share", "Average", "Errors"], &rows));
-    Ok(Verdict::done(json!({ "total_requests": total, "providers": facts })))
+    Ok(CommandResult::done(json!({ "total_requests": total, "providers": facts })))
 }

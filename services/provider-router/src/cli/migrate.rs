@@ -25,12 +25,12 @@ use signalbox_store::{
     settings::ACTIVE_PROVIDER,
 };
 
-pub(crate) use self::first_start::take_over;
+pub(crate) use self::first_start::import_once;
 use super::{
-    desk::{Desk, active},
-    output::{Colour, Done, Output, Verdict},
+    context::{CliContext, active},
+    output::{Colour, CommandOutcome, CommandResult, Output},
     provider::row_of,
-    values::{stored, told},
+    values::{join_mistakes, stored},
 };
 use crate::clock;
 
@@ -52,7 +52,7 @@ pub(super) struct Migrate {
 struct Variables(HashMap<String, String>);
 
 /// A provider described by the variables.
-struct Found {
+struct FoundProvider {
     provider: NewProvider,
     config: Vec<(&'static str, Value)>,
     model: Option<String>,
@@ -60,28 +60,28 @@ struct Found {
 
 /// Changes to be made.
 #[derive(Default)]
-struct Plan {
+struct MigrationPlan {
     changes: Vec<Change>,
     login: Option<NewCredential>,
     /// Messages for the user, line by line.
-    told: Vec<String>,
+    messages: Vec<String>,
 }
 
-pub(super) async fn migrate(command: &Migrate, desk: &Desk, out: &mut Output) -> Done {
+pub(super) async fn migrate(command: &Migrate, context: &CliContext, out: &mut Output) -> CommandOutcome {
     let variables = Variables::read(command.env_file.as_deref())?;
     if variables.is_legacy() {
         out.coloured(
             Colour::Yellow,
             "USE_LEGACY_CONFIG is true, so nothing is imported. It is deprecated: unset it and run this again.",
         );
-        return Ok(Verdict::done(json!({ "migrated": false, "reason": "USE_LEGACY_CONFIG" })));
+        return Ok(CommandResult::done(json!({ "migrated": false, "reason": "USE_LEGACY_CONFIG" })));
     }
-    let (plan, version) = Plan::of(&variables, desk).await?;
-    for line in &plan.told {
+    let (plan, version) = MigrationPlan::of(&variables, context).await?;
+    for line in &plan.messages {
         out.line(line);
     }
     let facts = |migrated: bool, backup: Option<&PathBuf>| {
-        Verdict::done(json!({ "migrated": migrated, "steps": plan.told, "backup": backup }))
+        CommandResult::done(json!({ "migrated": migrated, "steps": plan.messages, "backup": backup }))
     };
     if plan.is_empty() {
         out.line("There is nothing to import.");
@@ -91,24 +91,24 @@ pub(super) async fn migrate(command: &Migrate, desk: &Desk, out: &mut Output) ->
         out.coloured(Colour::Yellow, "Dry run: nothing was changed.");
         return Ok(facts(false, None));
     }
-    let backup = backup(desk).await?;
+    let backup = backup(context).await?;
     match &backup {
         Some(path) => out.line(format!("Backup: {}", path.display())),
         None => out.line("No backup was made: PostgreSQL databases are backed up on their server."),
     }
-    plan.carry_out(version, desk).await?;
+    plan.carry_out(version, context).await?;
     out.coloured(Colour::Green, "Migration completed successfully!");
     Ok(facts(true, backup.as_ref()))
 }
 
 /// Backs up a SQLite database. Returns the path of the copy, or `None` for another kind of database.
-async fn backup(desk: &Desk) -> anyhow::Result<Option<PathBuf>> {
-    if desk.store.kind() != Kind::Sqlite {
+async fn backup(context: &CliContext) -> anyhow::Result<Option<PathBuf>> {
+    if context.store.kind() != Kind::Sqlite {
         return Ok(None);
     }
     let now = Timestamp::now().strftime("%Y-%m-%d-%H%M%S%.3f").to_string().replace('.', "-");
-    let path = desk.data_dir.join("backups").join(format!("provider-router-backup-{now}.db"));
-    desk.store.backup(&path).await.context("cannot make a backup; nothing was changed")?;
+    let path = context.data_dir.join("backups").join(format!("provider-router-backup-{now}.db"));
+    context.store.backup(&path).await.context("cannot make a backup; nothing was changed")?;
     Ok(Some(path))
 }
 
@@ -147,7 +147,7 @@ impl Variables {
     }
 
     /// Returns the providers that the Node.js version created from these variables, with the same ids.
-    fn providers(&self) -> Vec<Found> {
+    fn providers(&self) -> Vec<FoundProvider> {
         let timeout = self.get("REQUEST_TIMEOUT");
         let found = |id: &str, name: &str, kind: &str, priority, mut config: Vec<(&'static str, Value)>, model| {
             config.extend(timeout.map(|timeout| ("timeout", timeout.into())));
@@ -159,7 +159,7 @@ impl Variables {
                 priority,
                 description: None,
             };
-            Found { provider, config, model }
+            FoundProvider { provider, config, model }
         };
         let mut all = Vec::new();
         if let Some(url) = self.get("LM_STUDIO_BASE_URL") {
@@ -186,33 +186,41 @@ impl Variables {
 ///
 /// # Errors
 /// Returns all mistakes at once.
-fn checked(id: &str, config: Vec<(&'static str, Value)>, desk: &Desk) -> anyhow::Result<Vec<(&'static str, Value)>> {
+fn checked(
+    id: &str,
+    config: Vec<(&'static str, Value)>,
+    context: &CliContext,
+) -> anyhow::Result<Vec<(&'static str, Value)>> {
     let (mut values, mut mistakes) = (Vec::with_capacity(config.len()), Vec::new());
     for (key, value) in config {
-        match check_value(key, value, &|url| desk.address(url)) {
+        match check_value(key, value, &|url| context.address(url)) {
             Ok(value) => values.push((key, value)),
             Err(wrong) => mistakes.extend(wrong),
         }
     }
     let timeout = mistakes.iter().any(|mistake| mistake.path == "config.timeout");
     let hint = if timeout { "REQUEST_TIMEOUT takes milliseconds: " } else { "" };
-    anyhow::ensure!(mistakes.is_empty(), "the variables of {id}: {hint}{}; nothing was changed", told(&mistakes));
+    anyhow::ensure!(
+        mistakes.is_empty(),
+        "the variables of {id}: {hint}{}; nothing was changed",
+        join_mistakes(&mistakes)
+    );
     Ok(values)
 }
 
-// === impl Plan ===
+// === impl MigrationPlan ===
 
-impl Plan {
+impl MigrationPlan {
     /// Builds the plan, and returns it with the version of the catalogue to which it applies.
-    async fn of(variables: &Variables, desk: &Desk) -> anyhow::Result<(Self, i64)> {
-        let catalog = desk.catalog().await?;
+    async fn of(variables: &Variables, context: &CliContext) -> anyhow::Result<(Self, i64)> {
+        let catalog = context.catalog().await?;
         let mut plan = Self::default();
         for found in variables.providers() {
-            plan.provider(found, &catalog, desk)?;
+            plan.provider(found, &catalog, context)?;
         }
-        let chosen = if desk.active_is_seeded().await? { None } else { active(&catalog) };
+        let chosen = if context.active_is_seeded().await? { None } else { active(&catalog) };
         plan.active(variables.get("DEFAULT_PROVIDER"), chosen, &catalog)?;
-        plan.login(variables, credentials::list(&desk.store).await?.is_empty())?;
+        plan.login(variables, credentials::list(&context.store).await?.is_empty())?;
         plan.notes(variables);
         Ok((plan, catalog.version))
     }
@@ -222,36 +230,37 @@ impl Plan {
     }
 
     /// Makes the changes.
-    async fn carry_out(&self, version: i64, desk: &Desk) -> anyhow::Result<()> {
+    async fn carry_out(&self, version: i64, context: &CliContext) -> anyhow::Result<()> {
         if !self.changes.is_empty() {
-            desk.change(version, &self.changes).await?;
+            context.change(version, &self.changes).await?;
         }
         if let Some(login) = &self.login {
-            credentials::put(&desk.store, &desk.sealer, login, clock::unix_ms() / 1000).await?;
+            credentials::put(&context.store, &context.sealer, login, clock::unix_ms() / 1000).await?;
         }
         Ok(())
     }
 
-    fn provider(&mut self, found: Found, catalog: &Catalog, desk: &Desk) -> anyhow::Result<()> {
-        let Found { provider, config, model } = found;
+    fn provider(&mut self, found: FoundProvider, catalog: &Catalog, context: &CliContext) -> anyhow::Result<()> {
+        let FoundProvider { provider, config, model } = found;
         let id = provider.id.clone();
-        let config = checked(&id, config, desk)?;
+        let config = checked(&id, config, context)?;
         let existing = catalog.providers.iter().find(|(row, ..)| row.id == id);
         if let Some((row, configs, links)) = existing {
             // A row that was changed after its creation belongs to the user, and is not overwritten.
             let touched = |config: &ProviderConfig| config.updated_at != row.created_at;
             if row.updated_at != row.created_at || configs.iter().any(touched) {
-                self.told.push(format!("{id}: exists already, no change"));
+                self.messages.push(format!("{id}: exists already, no change"));
                 return Ok(());
             }
             let same = |model: &String| links.iter().any(|link| link.model.id == *model);
             let model_is_new = model.as_ref().is_some_and(|model| !same(model));
-            self.told.push(format!("{id}: set the configuration{}", if model_is_new { " and the model" } else { "" }));
+            self.messages
+                .push(format!("{id}: set the configuration{}", if model_is_new { " and the model" } else { "" }));
         } else {
-            self.told.push(format!("{id}: create ({})", provider.kind));
+            self.messages.push(format!("{id}: create ({})", provider.kind));
         }
         let values = config.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        desk.judge(&row_of(&provider), &values).with_context(|| format!("the variables of {id}"))?;
+        context.check_config(&row_of(&provider), &values).with_context(|| format!("the variables of {id}"))?;
         self.changes.push(Change::Provider(provider));
         for (key, value) in &config {
             let value = stored(key, value, &[]);
@@ -284,9 +293,9 @@ impl Plan {
         let known = made || catalog.providers.iter().any(|(row, ..)| row.id == id);
         anyhow::ensure!(known, "DEFAULT_PROVIDER is {word}, but there is no provider {id}; nothing was changed");
         if let Some(setting) = chosen {
-            self.told.push(format!("active provider: {} already, no change", setting.value));
+            self.messages.push(format!("active provider: {} already, no change", setting.value));
         } else {
-            self.told.push(format!("active provider: {id}"));
+            self.messages.push(format!("active provider: {id}"));
             self.changes.push(Change::Setting { key: ACTIVE_PROVIDER.to_owned(), value: id });
         }
         Ok(())
@@ -297,7 +306,7 @@ impl Plan {
             return Ok(());
         };
         if !none_stored {
-            self.told.push("login at chat.qwen.ai: exists already, no change".to_owned());
+            self.messages.push("login at chat.qwen.ai: exists already, no change".to_owned());
             return Ok(());
         }
         for (name, value) in [("QWEN_TOKEN", token), ("QWEN_COOKIES", cookies)] {
@@ -306,7 +315,7 @@ impl Plan {
                 "{name} must be printable ASCII on one line; nothing was changed"
             );
         }
-        self.told.push("login at chat.qwen.ai: store, encrypted".to_owned());
+        self.messages.push("login at chat.qwen.ai: store, encrypted".to_owned());
         self.login = Some(NewCredential {
             label: DEFAULT_LABEL.to_owned(),
             token: Secret::new(token.to_owned()),
@@ -320,7 +329,7 @@ impl Plan {
     fn notes(&mut self, variables: &Variables) {
         for name in ["PORT", "HOST", "LOG_LEVEL"] {
             if variables.get(name).is_some() {
-                self.told.push(format!("{name}: is still read as a variable; see `provider-router --help`"));
+                self.messages.push(format!("{name}: is still read as a variable; see `provider-router --help`"));
             }
         }
         for (name, instead) in [
@@ -329,7 +338,7 @@ impl Plan {
             ("MODEL_MAPPINGS", ""),
         ] {
             if variables.get(name).is_some() {
-                self.told.push(format!("{name}: has no effect here{instead}"));
+                self.messages.push(format!("{name}: has no effect here{instead}"));
             }
         }
     }

@@ -14,8 +14,8 @@ use signalbox_store::{
 };
 
 use super::{
-    desk::{Desk, find},
-    output::{Colour, Done, Output, Verdict},
+    context::{CliContext, find},
+    output::{Colour, CommandOutcome, CommandResult, Output},
     prompt,
     table::table,
 };
@@ -87,18 +87,18 @@ pub(super) struct Unlink {
 // === impl Command ===
 
 impl Command {
-    pub(super) async fn act(self, desk: &Desk, out: &mut Output) -> Done {
+    pub(super) async fn act(self, context: &CliContext, out: &mut Output) -> CommandOutcome {
         match self {
-            Self::List { capability } => list(capability.as_deref(), desk, out).await,
-            Self::Add(command) => add(command, desk, out).await,
-            Self::Link(command) => link(&command, desk, out).await,
-            Self::Unlink(command) => unlink(&command, desk, out).await,
+            Self::List { capability } => list(capability.as_deref(), context, out).await,
+            Self::Add(command) => add(command, context, out).await,
+            Self::Link(command) => link(&command, context, out).await,
+            Self::Unlink(command) => unlink(&command, context, out).await,
         }
     }
 }
 
-async fn list(capability: Option<&str>, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+async fn list(capability: Option<&str>, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let mut rows = Vec::new();
     let mut facts = Vec::new();
     for model in &catalog.models {
@@ -122,11 +122,11 @@ async fn list(capability: Option<&str>, desk: &Desk, out: &mut Output) -> Done {
         out.line(format!("Models ({} total):", rows.len()));
         out.line(table(["ID", "Name", "Capabilities", "Providers"], &rows));
     }
-    Ok(Verdict::done(json!({ "total": facts.len(), "models": facts })))
+    Ok(CommandResult::done(json!({ "total": facts.len(), "models": facts })))
 }
 
-async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+async fn add(command: Add, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let new = |id: &str| {
         ensure!(
             is_resource_id(id),
@@ -135,7 +135,7 @@ async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
         ensure!(catalog.models.iter().all(|model| model.id != id), "a model with the id {id} exists already");
         Ok(id.to_owned())
     };
-    let asks = desk.asks && command.id.is_none();
+    let asks = context.asks && command.id.is_none();
     let id = match &command.id {
         Some(id) => new(id)?,
         None if asks => prompt::ask("Model id", None, |id| new(id).map_err(|why| why.to_string())).await?,
@@ -165,13 +165,13 @@ async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
         let (provider_id, model_id) = (provider.clone(), model.id.clone());
         changes.push(Change::Link(NewLink { provider_id, model_id, is_default: *is_default, config: None }));
     }
-    desk.change(catalog.version, &changes).await?;
+    context.change(catalog.version, &changes).await?;
     out.coloured(Colour::Green, "Model created successfully!");
     match &link {
         Some((provider, _)) => out.line(format!("{provider} serves {}.", model.id)),
         None => out.line(format!("Link it to a provider: provider-router model link <provider-id> {}", model.id)),
     }
-    Ok(Verdict::done(json!({ "id": model.id, "provider": link.map(|(provider, _)| provider) })))
+    Ok(CommandResult::done(json!({ "id": model.id, "provider": link.map(|(provider, _)| provider) })))
 }
 
 /// Checks the texts of a model.
@@ -196,40 +196,40 @@ async fn ask_link(catalog: &Catalog) -> anyhow::Result<Option<(String, bool)>> {
     Ok(Some((provider, is_default)))
 }
 
-async fn link(command: &Link, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+async fn link(command: &Link, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let (row, _, links) = find(&catalog, &command.provider)?;
     known(&catalog, &command.model)?;
     let facts = |linked: bool, is_default: bool| json!({ "provider": row.id, "model": command.model, "linked": linked, "is_default": is_default });
     if let Some(link) = links.iter().find(|link| link.model.id == command.model) {
         out.coloured(Colour::Yellow, &format!("{} is linked to {} already", command.model, row.id));
-        return Ok(Verdict::done(facts(false, link.is_default)));
+        return Ok(CommandResult::done(facts(false, link.is_default)));
     }
-    let ask = desk.asks && !command.default && command.upstream_model.is_none();
+    let ask = context.asks && !command.default && command.upstream_model.is_none();
     let is_default =
         command.default || (ask && prompt::confirm("Is it the default model of this provider?", false).await?);
     ensure!(command.upstream_model.as_deref().is_none_or(is_line), "upstream_model {NOT_A_LINE}");
     let config = command.upstream_model.as_ref().map(|name| json!({ "upstream_model": name }).to_string());
     let link = NewLink { provider_id: row.id.clone(), model_id: command.model.clone(), is_default, config };
-    desk.change(catalog.version, &[Change::Link(link)]).await?;
+    context.change(catalog.version, &[Change::Link(link)]).await?;
     out.coloured(Colour::Green, "Model linked successfully!");
-    Ok(Verdict::done(facts(true, is_default)))
+    Ok(CommandResult::done(facts(true, is_default)))
 }
 
-async fn unlink(command: &Unlink, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+async fn unlink(command: &Unlink, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let (row, _, links) = find(&catalog, &command.provider)?;
     let linked = links.iter().any(|link| link.model.id == command.model);
     ensure!(linked, "{} is not linked to {}: see `provider-router model list`", command.model, row.id);
     let question = format!("Unlink {} from {}?", command.model, row.id);
-    if desk.asks && !command.yes && !prompt::confirm(&question, true).await? {
+    if context.asks && !command.yes && !prompt::confirm(&question, true).await? {
         out.line("Nothing was changed.");
-        return Ok(Verdict::done(json!({ "unlinked": false })));
+        return Ok(CommandResult::done(json!({ "unlinked": false })));
     }
     let (provider_id, model_id) = (row.id.clone(), command.model.clone());
-    desk.change(catalog.version, &[Change::NoLink { provider_id, model_id }]).await?;
+    context.change(catalog.version, &[Change::DeleteLink { provider_id, model_id }]).await?;
     out.coloured(Colour::Green, "Model unlinked successfully!");
-    Ok(Verdict::done(json!({ "unlinked": true })))
+    Ok(CommandResult::done(json!({ "unlinked": true })))
 }
 
 fn known(catalog: &Catalog, id: &str) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use signalbox_daemon::Stdout;
 
 /// Result of a command.
-pub(super) type Done = anyhow::Result<Verdict>;
+pub(super) type CommandOutcome = anyhow::Result<CommandResult>;
 
 /// Destination of the output of a command.
 #[derive(Debug)]
@@ -21,9 +21,9 @@ pub(super) struct Output {
 
 /// Outcome of a command that ended without an error.
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(super) struct CommandResult {
     done: bool,
-    facts: Value,
+    data: Value,
 }
 
 /// Terminal colour.
@@ -61,42 +61,42 @@ impl Output {
 
     /// Prints the outcome and returns the exit code. Output that could not be written counts as a failure, whatever the
     /// command did.
-    pub(super) fn finish(mut self, done: Done) -> ExitCode {
-        let verdict = done.unwrap_or_else(|error| {
+    pub(super) fn finish(mut self, done: CommandOutcome) -> ExitCode {
+        let result = done.unwrap_or_else(|error| {
             let error = format!("{error:#}");
             if !self.json {
-                complain(&format!("Error: {error}"));
+                print_error(&format!("Error: {error}"));
             }
-            Verdict { done: false, facts: json!({ "error": error }) }
+            CommandResult { done: false, data: json!({ "error": error }) }
         });
         if self.json {
-            let mut facts = verdict.facts;
-            facts["success"] = verdict.done.into();
-            self.stdout.print(&format!("{facts}\n"));
+            let mut data = result.data;
+            data["success"] = result.done.into();
+            self.stdout.print(&format!("{data}\n"));
         }
         let failure = self.stdout.failure();
         if let Some(failure) = &failure {
-            complain(&format!("Error: {failure}"));
+            print_error(&format!("Error: {failure}"));
         }
-        if verdict.done && failure.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if result.done && failure.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
 /// Prints an error to stderr. If stderr cannot be written either, only the exit code reports the failure.
-pub(super) fn complain(line: &str) {
+pub(super) fn print_error(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-// === impl Verdict ===
+// === impl CommandResult ===
 
-impl Verdict {
+impl CommandResult {
     /// Creates the outcome of a command that succeeded.
-    pub(super) const fn done(facts: Value) -> Self {
-        Self { done: true, facts }
+    pub(super) const fn done(data: Value) -> Self {
+        Self { done: true, data }
     }
 
     /// Creates the outcome of a command that failed and has already printed the reason.
-    pub(super) const fn failed(facts: Value) -> Self {
-        Self { done: false, facts }
+    pub(super) const fn failed(data: Value) -> Self {
+        Self { done: false, data }
     }
 }

@@ -15,8 +15,8 @@ use signalbox_store::catalog::Change;
 pub(super) use self::probe::probe;
 use super::{
     active::base_url,
-    desk::{Desk, find},
-    output::{Colour, Done, Output, Verdict},
+    context::{CliContext, find},
+    output::{Colour, CommandOutcome, CommandResult, Output},
     prompt,
     table::{plain, table},
 };
@@ -67,26 +67,26 @@ pub(super) enum Command {
 // === impl Command ===
 
 impl Command {
-    pub(super) async fn act(self, desk: &Desk, out: &mut Output) -> Done {
+    pub(super) async fn act(self, context: &CliContext, out: &mut Output) -> CommandOutcome {
         match self {
-            Self::List { kind, enabled } => list(kind.as_deref(), enabled, desk, out).await,
-            Self::Add(command) => add::add(*command, desk, out).await,
-            Self::Edit(command) => edit::edit(*command, desk, out).await,
-            Self::Remove { id, yes } => remove(&id, yes, desk, out).await,
-            Self::Enable { id } => switch(&id, true, desk, out).await,
-            Self::Disable { id } => switch(&id, false, desk, out).await,
-            Self::Test { id } => test(&id, desk, out).await,
+            Self::List { kind, enabled } => list(kind.as_deref(), enabled, context, out).await,
+            Self::Add(command) => add::add(*command, context, out).await,
+            Self::Edit(command) => edit::edit(*command, context, out).await,
+            Self::Remove { id, yes } => remove(&id, yes, context, out).await,
+            Self::Enable { id } => switch(&id, true, context, out).await,
+            Self::Disable { id } => switch(&id, false, context, out).await,
+            Self::Test { id } => test(&id, context, out).await,
         }
     }
 }
 
-async fn list(kind: Option<&str>, enabled: bool, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+async fn list(kind: Option<&str>, enabled: bool, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let wanted = |row: &schema::Provider| kind.is_none_or(|kind| row.kind == kind) && (row.enabled || !enabled);
     let found: Vec<_> = catalog.providers.iter().filter(|(row, ..)| wanted(row)).collect();
     if found.is_empty() {
         out.line("No providers found");
-        return Ok(Verdict::done(json!({ "providers": [], "total": 0 })));
+        return Ok(CommandResult::done(json!({ "providers": [], "total": 0 })));
     }
     let cells = |(row, configs, _): &&(schema::Provider, Vec<ProviderConfig>, _)| {
         let status = if row.enabled { "Enabled" } else { "Disabled" };
@@ -96,7 +96,7 @@ async fn list(kind: Option<&str>, enabled: bool, desk: &Desk, out: &mut Output) 
             row.kind.clone(),
             status.to_owned(),
             row.priority.to_string(),
-            base_url(desk, row, configs),
+            base_url(context, row, configs),
         ]
     };
     let rows: Vec<[String; 6]> = found.iter().map(cells).collect();
@@ -107,67 +107,67 @@ async fn list(kind: Option<&str>, enabled: bool, desk: &Desk, out: &mut Output) 
         .map(|(row, configs, links)| {
             let models: Vec<&str> = links.iter().map(|link| link.model.id.as_str()).collect();
             let mut facts = json!(row);
-            facts["config"] = shown(desk, configs);
+            facts["config"] = shown(context, configs);
             facts["models"] = json!(models);
             facts
         })
         .collect();
-    Ok(Verdict::done(json!({ "total": facts.len(), "providers": facts })))
+    Ok(CommandResult::done(json!({ "total": facts.len(), "providers": facts })))
 }
 
-async fn remove(id: &str, yes: bool, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+async fn remove(id: &str, yes: bool, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let (row, _, links) = find(&catalog, id)?;
     let models: Vec<&str> = links.iter().map(|link| link.model.id.as_str()).collect();
     if !models.is_empty() {
         out.line(format!("Models that {id} serves: {}", plain(&models.join(", "))));
     }
     if !yes {
-        anyhow::ensure!(desk.asks, "removing {id} needs confirmation, but there is no terminal: use --yes");
+        anyhow::ensure!(context.asks, "removing {id} needs confirmation, but there is no terminal: use --yes");
         if !prompt::confirm(&format!("Remove the provider {} ({id})?", plain(&row.name)), false).await? {
             out.line("Nothing was changed.");
-            return Ok(Verdict::done(json!({ "removed": false, "id": id })));
+            return Ok(CommandResult::done(json!({ "removed": false, "id": id })));
         }
     }
-    desk.change(catalog.version, &[Change::NoProvider(id.to_owned())]).await?;
+    context.change(catalog.version, &[Change::DeleteProvider(id.to_owned())]).await?;
     out.coloured(Colour::Green, "Provider removed successfully!");
-    Ok(Verdict::done(json!({ "removed": true, "id": id, "unlinked": models })))
+    Ok(CommandResult::done(json!({ "removed": true, "id": id, "unlinked": models })))
 }
 
-async fn switch(id: &str, enabled: bool, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+async fn switch(id: &str, enabled: bool, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let (row, ..) = find(&catalog, id)?;
     let word = if enabled { "enabled" } else { "disabled" };
     if row.enabled == enabled {
         out.coloured(Colour::Yellow, &format!("Provider {id} is {word} already"));
-        return Ok(Verdict::done(json!({ "id": id, "enabled": enabled, "changed": false })));
+        return Ok(CommandResult::done(json!({ "id": id, "enabled": enabled, "changed": false })));
     }
     let changed = NewProvider { enabled, ..new_of(row) };
-    desk.change(catalog.version, &[Change::Provider(changed)]).await?;
+    context.change(catalog.version, &[Change::Provider(changed)]).await?;
     out.coloured(Colour::Green, &format!("Provider {word} successfully!"));
-    Ok(Verdict::done(json!({ "id": id, "enabled": enabled, "changed": true })))
+    Ok(CommandResult::done(json!({ "id": id, "enabled": enabled, "changed": true })))
 }
 
-async fn test(id: &str, desk: &Desk, out: &mut Output) -> Done {
+async fn test(id: &str, context: &CliContext, out: &mut Output) -> CommandOutcome {
     /// Maximum number of models shown.
-    const SHOWN: usize = 5;
-    let catalog = desk.catalog().await?;
+    const MAX_SHOWN_MODELS: usize = 5;
+    let catalog = context.catalog().await?;
     let (row, configs, _) = find(&catalog, id)?;
-    let probed = probe(desk, row, configs).await?;
+    let probed = probe(context, row, configs).await?;
     if let Some(why) = &probed.failure {
         out.coloured(Colour::Red, "Connection test failed");
         out.line(plain(why));
-        return Ok(Verdict::failed(probed.facts(id)));
+        return Ok(CommandResult::failed(probed.facts(id)));
     }
     out.coloured(Colour::Green, "Connection test successful!");
     out.line(format!("Response time: {}ms", probed.duration_ms));
-    for model in probed.models.iter().take(SHOWN) {
+    for model in probed.models.iter().take(MAX_SHOWN_MODELS) {
         out.line(format!("  - {}", plain(model)));
     }
-    if probed.models.len() > SHOWN {
-        out.line(format!("  … and {} more", probed.models.len() - SHOWN));
+    if probed.models.len() > MAX_SHOWN_MODELS {
+        out.line(format!("  … and {} more", probed.models.len() - MAX_SHOWN_MODELS));
     }
-    Ok(Verdict::done(probed.facts(id)))
+    Ok(CommandResult::done(probed.facts(id)))
 }
 
 /// Returns the row in the form in which it is written.
@@ -197,10 +197,10 @@ pub(super) fn row_of(new: &NewProvider) -> schema::Provider {
 }
 
 /// Returns the configuration with its secrets masked. Values that cannot be decrypted are masked, too.
-fn shown(desk: &Desk, configs: &[ProviderConfig]) -> Value {
+fn shown(context: &CliContext, configs: &[ProviderConfig]) -> Value {
     let value = |config: &ProviderConfig| {
         let secret = config.is_sensitive || is_sensitive_key(&config.key);
-        let opened = if secret { None } else { desk.opened(std::slice::from_ref(config)).ok() };
+        let opened = if secret { None } else { context.opened(std::slice::from_ref(config)).ok() };
         opened.and_then(|mut opened| opened.remove(&config.key)).unwrap_or_else(|| MASK.into())
     };
     configs.iter().map(|config| (config.key.clone(), value(config))).collect::<Config>().into()

@@ -61,7 +61,7 @@ impl Values {
                 Err(wrong) => mistakes.extend(wrong),
             }
         }
-        ensure!(mistakes.is_empty(), told(&mistakes));
+        ensure!(mistakes.is_empty(), join_mistakes(&mistakes));
         Ok(values)
     }
 }
@@ -81,7 +81,7 @@ pub(super) fn typed(
 }
 
 /// Joins all mistakes into one text.
-pub(super) fn told(mistakes: &[Mistake]) -> String {
+pub(super) fn join_mistakes(mistakes: &[Mistake]) -> String {
     mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
@@ -164,13 +164,13 @@ mod tests {
     #[test]
     fn errors_name_the_key_and_not_the_value() {
         let values = |given: &str| Values { set: vec![given.to_owned()], ..Values::default() };
-        let told = |values: Values| values.read(provider_type("openai"), &anywhere).unwrap_err().to_string();
+        let join_mistakes = |values: Values| values.read(provider_type("openai"), &anywhere).unwrap_err().to_string();
         for given in ["canary", "=canary", "timeout=canary", "headers=canary", "apiKey=a\r\ncanary"] {
-            let error = told(values(given));
+            let error = join_mistakes(values(given));
             assert!(!error.contains("canary"), "{error}");
         }
-        assert!(told(Values { set: vec!["a=1".into(), "a=2".into()], ..Values::default() }).contains("twice"));
-        let all = told(Values { set: vec!["timeout=soon".into(), "baseURL=x".into()], ..Values::default() });
+        assert!(join_mistakes(Values { set: vec!["a=1".into(), "a=2".into()], ..Values::default() }).contains("twice"));
+        let all = join_mistakes(Values { set: vec!["timeout=soon".into(), "baseURL=x".into()], ..Values::default() });
         assert!(all.contains("config.timeout") && all.contains("config.baseURL"), "all at once: {all}");
     }
 

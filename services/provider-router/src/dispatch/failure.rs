@@ -15,7 +15,7 @@ use crate::{body::ResponseBody, exchange::Exchange};
 
 /// Reason why an attempt failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum AttemptError {
     #[error("{0}")]
     Transport(#[from] signalbox_upstream::Error),
     #[error("the provider answered with status {status}")]
@@ -30,17 +30,17 @@ pub(super) enum Failure {
     #[error("the provider {provider} is misconfigured: {reason}")]
     Misconfigured { provider: String, reason: String },
     #[error("no provider is available")]
-    Nobody,
+    NoCandidate,
 }
 
-impl Failure {
+impl AttemptError {
     /// Removes the provider's credentials, which some providers repeat in their errors.
     pub(super) fn masked(mut self, masker: &Masker) -> Self {
         match &mut self {
             Self::Status { headers, body, .. } => {
                 let names: Vec<HeaderName> = headers.keys().cloned().collect();
                 for name in names {
-                    if headers.get_all(&name).iter().any(|value| masker.finds(value.as_bytes())) {
+                    if headers.get_all(&name).iter().any(|value| masker.contains_secret(value.as_bytes())) {
                         headers.remove(name);
                     }
                 }
@@ -51,7 +51,7 @@ impl Failure {
                 mask(body, masker);
             }
             Self::Invalid { reason } => *reason = masker.mask_text(reason).into_owned(),
-            Self::Transport(_) | Self::TooLarge { .. } | Self::Misconfigured { .. } | Self::Nobody => {}
+            Self::Transport(_) | Self::TooLarge { .. } | Self::Misconfigured { .. } | Self::NoCandidate => {}
         }
         self
     }
@@ -72,23 +72,23 @@ impl Failure {
     }
 
     /// Returns whether another provider may succeed; it cannot where the request itself is invalid.
-    pub(super) fn allows_another(&self) -> bool {
+    pub(super) fn may_try_next(&self) -> bool {
         self.status().is_none_or(|status| {
             !matches!(status.as_u16(), 400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 417 | 422)
         })
     }
 
     /// Returns whether the failure counts against the provider's health.
-    pub(super) fn blames_provider(&self) -> bool {
+    pub(super) fn is_provider_fault(&self) -> bool {
         match self.status() {
             Some(status) => matches!(status.as_u16(), 401 | 403) || !status.is_client_error(),
-            None => !matches!(self, Self::Nobody),
+            None => !matches!(self, Self::NoCandidate),
         }
     }
 
     /// Builds the response for the client, after the end of the request has been written to the journal.
     pub(super) async fn into_response(self, mut exchange: Exchange) -> Response<ResponseBody> {
-        let (status, headers, body, message) = self.shown();
+        let (status, headers, body, message) = self.client_message();
         exchange.head(status.as_u16(), false);
         exchange.answer(&body);
         exchange.finish(RequestStatus::Failed, Some(message)).await;
@@ -96,11 +96,11 @@ impl Failure {
     }
 
     /// Returns status, headers and body for the client, and the message for the log.
-    fn shown(self) -> (StatusCode, HeaderMap, Bytes, String) {
+    fn client_message(self) -> (StatusCode, HeaderMap, Bytes, String) {
         let message = self.to_string();
         let (status, mut headers, body, message) = match (self.status().filter(|status| may_pass(*status)), self) {
             (Some(status), Self::Status { headers, body, .. }) => {
-                let said = words_of(&body);
+                let said = message_of(&body);
                 let body = error_body(status, body, said.as_ref());
                 (status, *headers, body, said.map_or(message, |error| error.message))
             }
@@ -127,7 +127,7 @@ impl Failure {
             Self::Invalid { .. } => (StatusCode::BAD_GATEWAY, "upstream_invalid_response"),
             Self::TooLarge { .. } => (StatusCode::BAD_GATEWAY, "upstream_too_large"),
             Self::Misconfigured { .. } => (StatusCode::BAD_GATEWAY, "provider_misconfigured"),
-            Self::Nobody => (StatusCode::SERVICE_UNAVAILABLE, "no_provider"),
+            Self::NoCandidate => (StatusCode::SERVICE_UNAVAILABLE, "no_provider"),
         }
     }
 }
@@ -156,7 +156,7 @@ fn mask(body: &mut Bytes, masker: &Masker) {
 }
 
 /// Returns the error that a provider reports, even inside a choice.
-fn words_of(body: &[u8]) -> Option<ProviderError> {
+fn message_of(body: &[u8]) -> Option<ProviderError> {
     provider_error(body).or_else(|| match read_event(body) {
         StreamEvent::Error(error) => Some(error),
         _ => None,
@@ -200,33 +200,39 @@ mod tests {
 
     use super::*;
 
-    fn refused(body: &'static [u8]) -> Failure {
+    fn refused(body: &'static [u8]) -> AttemptError {
         let headers = HeaderMap::from_iter([
             (HeaderName::from_static("request-id"), HeaderValue::from_static("key sk-canary-1")),
             (HeaderName::from_static("retry-after"), HeaderValue::from_static("5")),
         ]);
-        Failure::Status { status: StatusCode::UNAUTHORIZED, headers: Box::new(headers), body: Bytes::from_static(body) }
+        AttemptError::Status {
+            status: StatusCode::UNAUTHORIZED,
+            headers: Box::new(headers),
+            body: Bytes::from_static(body),
+        }
     }
 
     #[test]
     fn a_key_echoed_by_a_provider_is_masked() {
         let masker = Masker::new(["sk-canary-1".to_owned(), "second-canary".to_owned()]);
         let body = br#"{"error":{"message":"no: sk-canary-1, sk\u002dcanary-1 and second-canary"}}"#;
-        let Failure::Status { headers, body, .. } = refused(body).masked(&masker) else { panic!("another failure") };
+        let AttemptError::Status { headers, body, .. } = refused(body).masked(&masker) else {
+            panic!("another failure")
+        };
         assert_eq!(body, format!(r#"{{"error":{{"message":"no: {MASK}, {MASK} and {MASK}"}}}}"#));
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["retry-after"]);
-        let invalid = Failure::Invalid { reason: "odd: sk-canary-1".into() }.masked(&masker);
-        assert!(matches!(invalid, Failure::Invalid { reason } if reason == format!("odd: {MASK}")));
+        let invalid = AttemptError::Invalid { reason: "odd: sk-canary-1".into() }.masked(&masker);
+        assert!(matches!(invalid, AttemptError::Invalid { reason } if reason == format!("odd: {MASK}")));
         let body = Bytes::from_static(br#"{"error":"sk-canary-1"}"#);
         let error = Box::new(provider_error(&body).unwrap());
-        let reported = Failure::Reported { error, body }.masked(&masker);
+        let reported = AttemptError::Reported { error, body }.masked(&masker);
         assert!(!format!("{reported:?} {reported}").contains("canary"), "{reported:?}");
     }
 
     #[test]
     fn other_errors_are_passed_on_unchanged() {
         let masker = Masker::new(["sk-canary-2".to_owned()]);
-        let Failure::Status { headers, body, .. } = refused(b"\xff sk-other").masked(&masker) else {
+        let AttemptError::Status { headers, body, .. } = refused(b"\xff sk-other").masked(&masker) else {
             panic!("another failure")
         };
         assert_eq!((headers.len(), &*body), (2, &b"\xff sk-other"[..]));
@@ -243,9 +249,10 @@ mod tests {
             (r#"{"error":"plain"}"#, 502, true),
         ] {
             let body = Bytes::from(body);
-            let failure = Failure::Reported { error: Box::new(provider_error(&body).unwrap()), body: body.clone() };
+            let failure =
+                AttemptError::Reported { error: Box::new(provider_error(&body).unwrap()), body: body.clone() };
             assert_eq!(failure.status().unwrap().as_u16(), status, "{body:?}");
-            assert_eq!(failure.allows_another(), another, "{body:?}");
+            assert_eq!(failure.may_try_next(), another, "{body:?}");
         }
     }
 
@@ -261,7 +268,7 @@ mod tests {
             r#"{"choices":[{"index":0,"finish_reason":"error","error":{"message":"words"}}]}"#,
         ] {
             let body = Bytes::from(body);
-            let shown = error_body(StatusCode::BAD_REQUEST, body.clone(), words_of(&body).as_ref());
+            let shown = error_body(StatusCode::BAD_REQUEST, body.clone(), message_of(&body).as_ref());
             let shown: ErrorBody = serde_json::from_slice(&shown).unwrap();
             assert_eq!(shown.error.message, "words", "{body:?}");
         }
@@ -296,8 +303,8 @@ mod tests {
             (307, 502),
         ] {
             let status = StatusCode::from_u16(from).unwrap();
-            let failure = Failure::Status { status, headers: Box::default(), body: Bytes::new() };
-            assert_eq!(failure.shown().0, to, "{from}");
+            let failure = AttemptError::Status { status, headers: Box::default(), body: Bytes::new() };
+            assert_eq!(failure.client_message().0, to, "{from}");
         }
     }
 

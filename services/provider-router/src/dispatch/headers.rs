@@ -11,7 +11,7 @@ pub(super) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-up
 
 /// Returns the headers of a provider's response that the client may see. The provider's `x-request-id` is renamed,
 /// because that header holds the router's own id.
-pub(super) fn passed_on(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn forwardable(headers: &HeaderMap) -> HeaderMap {
     let mut passed = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
         if may_pass(name) {
@@ -99,7 +99,7 @@ mod tests {
             headers.insert(*name, HeaderValue::from_static("1"));
         }
         headers.insert("x-request-id", HeaderValue::from_static("theirs"));
-        let mut passed = passed_on(&headers);
+        let mut passed = forwardable(&headers);
         assert_eq!(passed.remove(UPSTREAM_REQUEST_ID).unwrap(), "theirs");
         let mut names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
@@ -113,6 +113,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("ratelimit", HeaderValue::from_static("a"));
         headers.append("ratelimit", HeaderValue::from_static("b"));
-        assert_eq!(passed_on(&headers).get_all("ratelimit").iter().count(), 2);
+        assert_eq!(forwardable(&headers).get_all("ratelimit").iter().count(), 2);
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use signalbox_core::{
     json::Reader,
-    openai::{Answer, fold_completion, fold_stream},
+    openai::{FoldedAnswer, fold_completion, fold_stream},
 };
 
 /// Detail in which the log keeps bodies. The stricter of two values is the greater one.
@@ -25,7 +25,7 @@ pub enum Bodies {
 
 /// Detail in which the log keeps one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct BodyPolicy {
     /// Detail of the request.
     pub request: Bodies,
     /// Detail of the response.
@@ -73,7 +73,7 @@ impl Bodies {
 }
 
 /// Returns the metadata of a response without its content.
-fn outline(answer: &Answer) -> Value {
+fn outline(answer: &FoldedAnswer) -> Value {
     let choice =
         json!({"index": 0, "message": {"role": "assistant", "content": null}, "finish_reason": answer.finish_reason});
     let error =

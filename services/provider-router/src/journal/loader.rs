@@ -1,6 +1,6 @@
 //! Loader thread: moves exchanges from the journal into the database.
 
-mod inherit;
+mod abandoned;
 mod status;
 
 use std::{
@@ -22,8 +22,8 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Status, ToLoader,
-    intake::{Intake, MAX_BATCH},
+    LoaderMessage, Status,
+    assembler::{Assembler, MAX_BATCH},
     pool::Pool,
     record::End,
     recovery::{self, Survey},
@@ -34,30 +34,30 @@ pub use status::LoaderStatus;
 use crate::metrics::Metrics;
 
 /// Interval at which the segments are polled.
-const POLL: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Timeout of one transaction.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum unread bytes of the journal with which the loader still yields to requests.
-const NEAR: u64 = 16 << 20;
+const NEAR_BYTES: u64 = 16 << 20;
 /// Maximum time for which a transaction yields to requests. Without a limit it would starve on a machine with other
 /// load.
-const COURTESY: Duration = Duration::from_millis(250);
+const YIELD_TIME: Duration = Duration::from_millis(250);
 /// Time without requests after which the recent request bodies and the extra free segments are released.
-const REST_AFTER: Duration = Duration::from_secs(300);
+const DEDUP_IDLE: Duration = Duration::from_secs(300);
 /// Maximum number of refused requests remembered by id.
-const MOST_REFUSED: usize = 10_000;
+const MAX_TRACKED_REFUSED: usize = 10_000;
 /// Pause between attempts while the database is unavailable.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// Pause between surveys of left-behind and set-aside files. It doubles from this value …
-const SURVEY: Duration = Duration::from_secs(10);
+const SURVEY_INTERVAL: Duration = Duration::from_secs(10);
 /// … to this one.
-const SURVEY_LATER: Duration = Duration::from_secs(600);
+const MAX_SURVEY_INTERVAL: Duration = Duration::from_secs(600);
 
 /// The loader before its thread is spawned.
 #[derive(Debug)]
 pub struct Loader {
     dir: PathBuf,
-    from_writers: Receiver<ToLoader>,
+    from_writers: Receiver<LoaderMessage>,
     status: Arc<Status>,
     /// Takes exhausted segments for reuse.
     pool: Arc<Pool>,
@@ -78,7 +78,7 @@ struct Work {
     give_up: Arc<AtomicBool>,
     /// Whether all writers have been dropped.
     writers_gone: bool,
-    intake: Intake,
+    assembler: Assembler,
     /// Ends that could not be written to the journal. They are handled after the records of their requests have been
     /// read.
     lost: Vec<(Uuid, Box<End>)>,
@@ -99,7 +99,7 @@ struct GaveUp;
 // === impl Loader ===
 
 impl Loader {
-    pub(super) fn new(dir: &Path, from_writers: Receiver<ToLoader>, status: Arc<Status>, pool: Arc<Pool>) -> Self {
+    pub(super) fn new(dir: &Path, from_writers: Receiver<LoaderMessage>, status: Arc<Status>, pool: Arc<Pool>) -> Self {
         Self { dir: dir.to_owned(), from_writers, status, pool }
     }
 
@@ -124,13 +124,13 @@ impl Loader {
             runtime,
             give_up: Arc::clone(&give_up),
             writers_gone: false,
-            intake: Intake::default(),
+            assembler: Assembler::default(),
             lost: Vec::new(),
             busy: Instant::now(),
             retention,
             survey: Survey::default(),
             surveyed: Instant::now(),
-            pause: SURVEY,
+            pause: SURVEY_INTERVAL,
             refused: HashSet::new(),
         };
         let thread = std::thread::Builder::new().name("journal-loader".into()).spawn(move || work.run())?;
@@ -139,13 +139,13 @@ impl Loader {
 }
 
 impl Running {
-    /// Waits until everything is loaded, at most `patience`; the rest stays on disk for the next start. Every journal
-    /// and entry must have been dropped before, because the thread is joined.
-    pub async fn finish(self, patience: Duration) {
+    /// Waits until everything is loaded, at most `timeout_left`; the rest stays on disk for the next start. Every
+    /// journal and entry must have been dropped before, because the thread is joined.
+    pub async fn finish(self, timeout_left: Duration) {
         let Self { thread, give_up } = self;
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout_left;
         while !thread.is_finished() && Instant::now() < deadline {
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         give_up.store(true, Ordering::Relaxed);
         if tokio::task::spawn_blocking(|| thread.join()).await.is_err() {
@@ -158,7 +158,7 @@ impl Running {
 
 impl Work {
     fn run(mut self) {
-        if self.inherit().is_err() {
+        if self.load_abandoned().is_err() {
             return;
         }
         self.surveyed = Instant::now();
@@ -167,16 +167,16 @@ impl Work {
             self.loader.pool.used.rescue(&self.loader.pool);
             let mut since = Instant::now();
             loop {
-                self.intake.courteous = self.is_near();
-                let done = self.intake.read();
+                self.assembler.yields = self.is_caught_up();
+                let done = self.assembler.read();
                 if done {
                     for (id, end) in self.lost.drain(..) {
-                        self.intake.lost(id, *end);
+                        self.assembler.lost(id, *end);
                     }
                 }
-                self.intake.show_pending(Instant::now());
-                // Large transactions cost much less per row, so collect rows for up to `POLL`.
-                if !done && !self.intake.is_full() && since.elapsed() < POLL {
+                self.assembler.show_pending(Instant::now());
+                // Large transactions cost much less per row, so collect rows for up to `POLL_INTERVAL`.
+                if !done && !self.assembler.is_full() && since.elapsed() < POLL_INTERVAL {
                     continue;
                 }
                 if self.commit().is_err() {
@@ -192,15 +192,15 @@ impl Work {
             runtime.block_on(retention.step(store));
             if self.surveyed.elapsed() >= self.pause {
                 let pause = self.pause;
-                if self.inherit().is_err() {
+                if self.load_abandoned().is_err() {
                     return;
                 }
-                self.pause = (pause * 2).min(SURVEY_LATER);
+                self.pause = (pause * 2).min(MAX_SURVEY_INTERVAL);
                 self.surveyed = Instant::now();
             }
             if self.writers_gone {
                 // No writer is left to end the open requests: their handlers died without writing an end.
-                while !self.intake.interrupt() {
+                while !self.assembler.interrupt() {
                     if self.commit().is_err() {
                         return;
                     }
@@ -215,16 +215,16 @@ impl Work {
         }
     }
 
-    /// Waits up to [`POLL`] for a message, then takes in all messages that have arrived.
+    /// Waits up to [`POLL_INTERVAL`] for a message, then takes in all messages that have arrived.
     fn receive(&mut self) {
-        let mut message = self.loader.from_writers.recv_timeout(POLL).map_err(|error| match error {
+        let mut message = self.loader.from_writers.recv_timeout(POLL_INTERVAL).map_err(|error| match error {
             RecvTimeoutError::Timeout => TryRecvError::Empty,
             RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
         });
         loop {
             match message {
-                Ok(ToLoader::Opened(segment)) => self.intake.add(segment),
-                Ok(ToLoader::Lost(id, end)) => {
+                Ok(LoaderMessage::Opened(segment)) => self.assembler.add(segment),
+                Ok(LoaderMessage::Lost(id, end)) => {
                     self.status().lost.fetch_sub(1, Ordering::Relaxed);
                     self.lost.push((id, end));
                 }
@@ -240,11 +240,11 @@ impl Work {
 
     /// Writes the batch, waiting for the database as long as necessary.
     fn commit(&mut self) -> Result<(), GaveUp> {
-        let rows: Vec<exchanges::Exchange> = self.intake.take_rows();
+        let rows: Vec<exchanges::Exchange> = self.assembler.take_rows();
         if rows.is_empty() {
-            if self.busy.elapsed() >= REST_AFTER {
-                self.intake.rest();
-                self.loader.pool.rest();
+            if self.busy.elapsed() >= DEDUP_IDLE {
+                self.assembler.clear_dedup_cache();
+                self.loader.pool.trim();
             }
             return Ok(());
         }
@@ -260,7 +260,7 @@ impl Work {
                 }
             }
         }
-        self.intake.settle(&refused);
+        self.assembler.mark_written(&refused);
         Ok(())
     }
 
@@ -281,7 +281,7 @@ impl Work {
                     matches!(tokio::time::timeout(COMMIT_TIMEOUT, exchanges::probe(&self.store)).await, Ok(Ok(())))
                 });
             if takes_others {
-                if self.refused.len() < MOST_REFUSED && self.refused.insert(row.begun.request_id.clone()) {
+                if self.refused.len() < MAX_TRACKED_REFUSED && self.refused.insert(row.begun.request_id.clone()) {
                     let id = &row.begun.request_id;
                     tracing::error!(%id, %error, "database rejected a request, it stays in the journal and is retried");
                     self.note_refused();
@@ -301,8 +301,8 @@ impl Work {
     /// database is unavailable.
     fn write(&self, rows: &[exchanges::Exchange]) -> Result<Result<(), signalbox_store::Error>, GaveUp> {
         loop {
-            if self.is_near() {
-                self.store.give_way(COURTESY);
+            if self.is_caught_up() {
+                self.store.yield_for(YIELD_TIME);
             }
             let result = self
                 .runtime
@@ -322,13 +322,13 @@ impl Work {
         }
     }
 
-    /// Waits [`RETRY`] for the database, unless the loader has been told to stop.
+    /// Waits [`RETRY_INTERVAL`] for the database, unless the loader has been told to stop.
     fn wait(&self) -> Result<(), GaveUp> {
         self.loader.pool.used.rescue(&self.loader.pool);
         if self.give_up.load(Ordering::Relaxed) {
             return Err(GaveUp);
         }
-        self.runtime.block_on(async { tokio::time::sleep(RETRY).await });
+        self.runtime.block_on(async { tokio::time::sleep(RETRY_INTERVAL).await });
         Ok(())
     }
 
@@ -354,19 +354,19 @@ impl Work {
 
     /// Returns whether the loader is close enough behind the writers to yield to requests. If it always yielded, it
     /// would never catch up after a burst.
-    fn is_near(&self) -> bool {
+    fn is_caught_up(&self) -> bool {
         // The backlog counts segments as a whole until they are released, and each writer holds one.
-        self.status().backlog.load(Ordering::Relaxed).saturating_sub(self.intake.passed()) <= NEAR
+        self.status().backlog.load(Ordering::Relaxed).saturating_sub(self.assembler.passed()) <= NEAR_BYTES
     }
 
     fn retire(&mut self) {
-        let before = self.intake.set_aside();
-        let freed = self.intake.retire(&self.loader.pool);
+        let before = self.assembler.set_aside();
+        let freed = self.assembler.retire(&self.loader.pool);
         self.status().backlog.fetch_sub(freed, Ordering::Relaxed);
-        let set_aside = self.intake.set_aside() - before;
+        let set_aside = self.assembler.set_aside() - before;
         if set_aside > 0 {
             self.status().loader.set_aside.fetch_add(set_aside, Ordering::Relaxed);
-            self.pause = self.pause.min(SURVEY);
+            self.pause = self.pause.min(SURVEY_INTERVAL);
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) fn claim(dir: &Path) -> io::Result<File> {
     // may be shared, such as the directory for temporary files.
     let journal = dir.parent().filter(|parent| parent.file_name().is_some_and(|name| name == DIRECTORY));
     for dir in [Some(dir), journal].into_iter().flatten() {
-        if let Err(error) = private_files::tighten(dir) {
+        if let Err(error) = private_files::restrict_access(dir) {
             tracing::warn!(%error, dir = %dir.display(), "other users can read this directory of the request log");
         }
     }

@@ -108,7 +108,7 @@ impl Pool {
     }
 
     /// Removes the additional files.
-    pub(crate) fn rest(&self) {
+    pub(crate) fn trim(&self) {
         self.keep(self.spare);
     }
 
@@ -171,7 +171,7 @@ mod tests {
         let extra = pool.put(pool.create().unwrap()).unwrap_err();
         std::fs::remove_file(extra.path).unwrap();
         assert_eq!(files(), 3);
-        pool.rest();
+        pool.trim();
         assert_eq!(files(), 1);
         pool.clear();
         assert_eq!(files(), 0);

@@ -121,7 +121,7 @@ impl Kind {
 
 /// A decoded record; `head` and `body` borrow from the payload.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Record<'a> {
+pub(crate) struct JournalRecord<'a> {
     pub(crate) id: Uuid,
     pub(crate) kind: Kind,
     /// Empty in a [`Kind::Part`] record.
@@ -183,7 +183,7 @@ fn length(len: usize) -> io::Result<[u8; 4]> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decoded<'a> {
     /// A complete record, and its length in bytes.
-    Record(Record<'a>, usize),
+    JournalRecord(JournalRecord<'a>, usize),
     /// The beginning of a record of at least this total length in bytes.
     Incomplete(usize),
     /// Not a record: the end of the written part, a torn tail, or damage.
@@ -202,7 +202,7 @@ pub(crate) fn decode(bytes: &[u8], generation: u64) -> Decoded<'_> {
     if checksum(generation, &[payload]) != crc {
         return Decoded::Invalid;
     }
-    parse(payload).map_or(Decoded::Invalid, |record| Decoded::Record(record, FRAME_LEN + len))
+    parse(payload).map_or(Decoded::Invalid, |record| Decoded::JournalRecord(record, FRAME_LEN + len))
 }
 
 /// Returns the length of a complete record that may begin here, judging by its length and kind only.
@@ -215,24 +215,24 @@ pub(crate) fn plausible(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Parses a record that was decoded before, without verifying its checksum again.
-pub(crate) fn decoded(bytes: &[u8]) -> Option<Record<'_>> {
+pub(crate) fn decoded(bytes: &[u8]) -> Option<JournalRecord<'_>> {
     parse(bytes.get(FRAME_LEN..)?)
 }
 
-fn parse(payload: &[u8]) -> Option<Record<'_>> {
+fn parse(payload: &[u8]) -> Option<JournalRecord<'_>> {
     let (&kind, rest) = payload.split_first()?;
     let kind = Kind::of(kind)?;
     let (id, rest) = rest.split_at_checked(16)?;
     let id = Uuid::from_slice(id).ok()?;
     if kind == Kind::Part {
-        return Some(Record { id, kind, head: &[], body: rest });
+        return Some(JournalRecord { id, kind, head: &[], body: rest });
     }
     let (head_len, rest) = take_u32(rest)?;
     let (head, body) = rest.split_at_checked(head_len as usize)?;
-    Some(Record { id, kind, head, body })
+    Some(JournalRecord { id, kind, head, body })
 }
 
-impl Record<'_> {
+impl JournalRecord<'_> {
     /// Returns the head of a `Begin` record; `None` for other kinds, or if the head cannot be parsed.
     pub(crate) fn begin(&self) -> Option<Begin> {
         (self.kind == Kind::Begin).then(|| serde_json::from_slice(self.head).ok()).flatten()
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn records_round_trip() {
         let bytes = whole(Kind::Begin, Some(&begin()), b"{}");
-        let Decoded::Record(record, len) = decode(&bytes, GENERATION) else { panic!("a record") };
+        let Decoded::JournalRecord(record, len) = decode(&bytes, GENERATION) else { panic!("a record") };
         assert_eq!((record.id, record.begin(), record.end()), (Uuid::from_u128(7), Some(begin()), None));
         assert_eq!((record.body, len), (b"{}".as_slice(), bytes.len()));
         assert_eq!(decoded(&bytes), Some(record));
@@ -302,7 +302,7 @@ mod tests {
             let mut bytes = whole(Kind::Begin, Some(&begin()), &body);
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
-            prop_assert!(!matches!(decode(&bytes, GENERATION), Decoded::Record(..)));
+            prop_assert!(!matches!(decode(&bytes, GENERATION), Decoded::JournalRecord(..)));
         }
     }
 }

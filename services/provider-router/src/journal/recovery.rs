@@ -15,20 +15,20 @@ use std::{
 
 use super::{
     lock::claim,
-    segment::{LeftBehind, Segment},
+    segment::{AbandonedSegment, Segment},
 };
 
 /// File extension of a segment in use.
-const SEGMENT: &str = "seg";
+const SEGMENT_EXTENSION: &str = "seg";
 /// File extension of a segment that was set aside.
-const SET_ASIDE: &str = "damaged";
+const SET_ASIDE_EXTENSION: &str = "damaged";
 
 /// Maximum time between the creation of a process's directory and its first file.
-const START: Duration = Duration::from_secs(60);
+const START_GRACE: Duration = Duration::from_secs(60);
 
 /// Directory of a dead process, locked for loading and removal.
 #[derive(Debug)]
-pub(crate) struct Estate {
+pub(crate) struct AbandonedJournal {
     pub(crate) dir: PathBuf,
     /// Segments that have never been loaded.
     pub(crate) segments: Vec<Segment>,
@@ -50,10 +50,10 @@ pub(crate) struct Survey {
 
 impl Survey {
     /// Claims all directories next to `own` whose process is dead.
-    pub(crate) fn estates(&mut self, own: &Path) -> Vec<Estate> {
+    pub(crate) fn abandoned_journals(&mut self, own: &Path) -> Vec<AbandonedJournal> {
         self.skipped = 0;
         let Some(journal) = own.parent() else { return Vec::new() };
-        let mut estates = Vec::new();
+        let mut abandoned_journals = Vec::new();
         for dir in self.entries(journal) {
             if dir == own {
                 continue;
@@ -65,15 +65,15 @@ impl Survey {
                 }
                 continue;
             }
-            estates.extend(self.estate(dir));
+            abandoned_journals.extend(self.abandoned_journal(dir));
         }
-        estates
+        abandoned_journals
     }
 
     /// Returns the set-aside segments in `dir`, by generation.
     pub(crate) fn set_aside(&mut self, dir: &Path) -> Vec<Segment> {
         let paths = self.entries(dir);
-        self.segments(paths.iter().filter(|path| has_extension(path, SET_ASIDE)))
+        self.segments(paths.iter().filter(|path| has_extension(path, SET_ASIDE_EXTENSION)))
     }
 
     /// Returns the number of entries that could not be read.
@@ -83,8 +83,8 @@ impl Survey {
 
     /// Claims a directory. Returns `None` if its process is alive or may just be starting; the directory is still empty
     /// then, and its lock must be left to that process.
-    fn estate(&mut self, dir: PathBuf) -> Option<Estate> {
-        let holds = |path: &PathBuf| has_extension(path, SEGMENT) || has_extension(path, SET_ASIDE);
+    fn abandoned_journal(&mut self, dir: PathBuf) -> Option<AbandonedJournal> {
+        let holds = |path: &PathBuf| has_extension(path, SEGMENT_EXTENSION) || has_extension(path, SET_ASIDE_EXTENSION);
         if is_fresh(&dir) && !self.entries(&dir).iter().any(holds) {
             return None;
         }
@@ -98,9 +98,9 @@ impl Survey {
             }
         };
         let paths = self.entries(&dir);
-        let segments = self.segments(paths.iter().filter(|path| has_extension(path, SEGMENT)));
-        let set_aside = self.segments(paths.iter().filter(|path| has_extension(path, SET_ASIDE)));
-        Some(Estate { dir, segments, set_aside, _lock: lock })
+        let segments = self.segments(paths.iter().filter(|path| has_extension(path, SEGMENT_EXTENSION)));
+        let set_aside = self.segments(paths.iter().filter(|path| has_extension(path, SET_ASIDE_EXTENSION)));
+        Some(AbandonedJournal { dir, segments, set_aside, _lock: lock })
     }
 
     fn segments<'a>(&mut self, paths: impl Iterator<Item = &'a PathBuf>) -> Vec<Segment> {
@@ -110,13 +110,13 @@ impl Survey {
     }
 
     fn segment(&mut self, path: &Path) -> Option<Segment> {
-        let is_set_aside = has_extension(path, SET_ASIDE);
-        let opened = match Segment::left_behind(path.to_owned()) {
-            Ok(LeftBehind::Segment(segment)) => return Some(segment),
+        let is_set_aside = has_extension(path, SET_ASIDE_EXTENSION);
+        let opened = match Segment::abandoned(path.to_owned()) {
+            Ok(AbandonedSegment::Segment(segment)) => return Some(segment),
             Ok(_) if is_set_aside => Ok(()),
-            Ok(LeftBehind::Unborn) => fs::remove_file(path),
-            Ok(LeftBehind::Damaged) => {
-                let kept = path.with_extension(SET_ASIDE);
+            Ok(AbandonedSegment::Empty) => fs::remove_file(path),
+            Ok(AbandonedSegment::Damaged) => {
+                let kept = path.with_extension(SET_ASIDE_EXTENSION);
                 tracing::error!(
                     path = %kept.display(),
                     "segment header is damaged; the file is kept under this name, and its contents are missing from \
@@ -158,7 +158,7 @@ pub(crate) const CLOCK_EXTENSION: &str = "clock";
 
 fn is_fresh(dir: &Path) -> bool {
     let modified = fs::metadata(dir).and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < START))
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < START_GRACE))
 }
 
 fn has_extension(path: &Path, wanted: &str) -> bool {
@@ -167,7 +167,7 @@ fn has_extension(path: &Path, wanted: &str) -> bool {
 
 /// Renames a file that could not be loaded completely, so that it is kept.
 pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
-    let kept = path.with_extension(SET_ASIDE);
+    let kept = path.with_extension(SET_ASIDE_EXTENSION);
     if kept == path {
         return Ok(());
     }
@@ -181,8 +181,9 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
 
 /// Returns the number of set-aside files in `dir`.
 pub(crate) fn count_set_aside(dir: &Path) -> u64 {
-    let count =
-        |entries: fs::ReadDir| entries.flatten().filter(|entry| has_extension(&entry.path(), SET_ASIDE)).count() as u64;
+    let count = |entries: fs::ReadDir| {
+        entries.flatten().filter(|entry| has_extension(&entry.path(), SET_ASIDE_EXTENSION)).count() as u64
+    };
     fs::read_dir(dir).map_or(0, count)
 }
 

@@ -12,7 +12,7 @@ use signalbox_daemon::{
 };
 use signalbox_store::{
     Error, Store,
-    retention::{self, Policy, Removed},
+    retention::{self, Removed, RetentionPolicy},
 };
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ use super::recovery::CLOCK_EXTENSION;
 use crate::clock::{millis, unix_ms};
 
 /// Interval between two checks for expired rows.
-const PERIOD: std::time::Duration = std::time::Duration::from_secs(60);
+const STEP_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Section `[retention]` of the configuration. Zero means no limit.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -53,11 +53,11 @@ impl Retention {
     pub(crate) async fn step(&mut self, store: &Store) {
         let now_ms = unix_ms();
         let policy = self.policy(now_ms);
-        if policy == Policy::default() || Instant::now() < self.due {
+        if policy == RetentionPolicy::default() || Instant::now() < self.due {
             return;
         }
-        if !self.believes(store, now_ms).await {
-            self.due = Instant::now() + PERIOD;
+        if !self.trusts_clock(store, now_ms).await {
+            self.due = Instant::now() + STEP_INTERVAL;
             return;
         }
         let removed = retention::step(store, &policy, now_ms).await;
@@ -71,7 +71,7 @@ impl Retention {
     }
 
     /// Returns whether the wall clock is trusted.
-    async fn believes(&mut self, store: &Store, now_ms: i64) -> bool {
+    async fn trusts_clock(&mut self, store: &Store, now_ms: i64) -> bool {
         let newest = if self.clock.needs_newest() { retention::newest(store).await } else { Ok(None) };
         let Ok(newest) = newest else { return false };
         self.clock.is_trusted(now_ms, newest, "the request log")
@@ -80,17 +80,17 @@ impl Retention {
     fn pause(&self, removed: &Result<Removed, Error>) -> std::time::Duration {
         match removed {
             Ok(removed) if !removed.done => std::time::Duration::ZERO,
-            _ => PERIOD,
+            _ => STEP_INTERVAL,
         }
     }
 
-    fn policy(&self, now_ms: i64) -> Policy {
+    fn policy(&self, now_ms: i64) -> RetentionPolicy {
         let before = |age: Duration| {
             let age = millis(age.get());
             (age > 0).then(|| now_ms - age)
         };
         let max = self.config.max_body_bytes.bytes();
-        Policy {
+        RetentionPolicy {
             rows_before: before(self.config.requests),
             bodies_before: before(self.config.bodies),
             max_body_bytes: (max > 0).then(|| i64::try_from(max).unwrap_or(i64::MAX)),
@@ -110,6 +110,6 @@ mod tests {
             max_body_bytes: Size::from_bytes(0),
         };
         let policy = Retention::new(keep, None).policy(7000);
-        assert_eq!(policy, Policy { rows_before: None, bodies_before: Some(2000), max_body_bytes: None });
+        assert_eq!(policy, RetentionPolicy { rows_before: None, bodies_before: Some(2000), max_body_bytes: None });
     }
 }

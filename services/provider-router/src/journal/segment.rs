@@ -10,9 +10,9 @@ use std::{
     },
 };
 
-use signalbox_private_files::{open_regular, tighten};
+use signalbox_private_files::{open_regular, restrict_access};
 
-use super::segment_file::{FREE, HEADER, HEADER_LEN, MAGIC, SegmentFile, header};
+use super::segment_file::{EMPTY_HEADER, HEADER, HEADER_LEN, MAGIC, SegmentFile, header};
 
 /// A segment, shared by writer and loader.
 #[derive(Debug)]
@@ -27,14 +27,14 @@ pub(crate) struct Segment {
     sealed: AtomicBool,
     /// Whether the segment is from a dead process. `written` is only the file's length then: the last record may be
     /// torn, and older records may follow it.
-    pub(crate) left_behind: bool,
+    pub(crate) abandoned: bool,
 }
 
 /// Contents of a file in the directory of a dead process.
 #[derive(Debug)]
-pub(crate) enum LeftBehind {
+pub(crate) enum AbandonedSegment {
     /// The header is missing or wiped, so the file has no records.
-    Unborn,
+    Empty,
     /// The header is valid, so the file may have records.
     Segment(Segment),
     /// The header is damaged. Without the generation, the records cannot be distinguished from older ones.
@@ -45,31 +45,31 @@ pub(crate) enum LeftBehind {
 
 impl Segment {
     /// Opens a file of a dead process. The segment counts as sealed.
-    pub(crate) fn left_behind(path: PathBuf) -> io::Result<LeftBehind> {
+    pub(crate) fn abandoned(path: PathBuf) -> io::Result<AbandonedSegment> {
         let mut file = open_regular(OpenOptions::new().read(true), &path)?;
-        if let Err(error) = tighten(&path) {
+        if let Err(error) = restrict_access(&path) {
             tracing::warn!(%error, path = %path.display(), "other users can read this segment of the request log");
         }
         let mut found = [0; HEADER];
         match file.read_exact(&mut found) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(LeftBehind::Unborn),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(AbandonedSegment::Empty),
             Err(error) => return Err(error),
         }
         let generation = found[MAGIC.len()..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).unwrap_or_default();
-        if found == FREE {
-            return Ok(LeftBehind::Unborn);
+        if found == EMPTY_HEADER {
+            return Ok(AbandonedSegment::Empty);
         }
         if found != header(generation) {
-            return Ok(LeftBehind::Damaged);
+            return Ok(AbandonedSegment::Damaged);
         }
         let file = Arc::new(file);
-        Ok(LeftBehind::Segment(Self {
+        Ok(AbandonedSegment::Segment(Self {
             file: SegmentFile { path, reader: Arc::clone(&file), writer: Arc::clone(&file), epoch: 0 },
             generation,
             written: AtomicU64::new(file.metadata()?.len()),
             sealed: AtomicBool::new(true),
-            left_behind: true,
+            abandoned: true,
         }))
     }
 
@@ -90,13 +90,7 @@ impl Segment {
 
     /// Creates a segment whose header was just written to `file`.
     pub(super) const fn new(file: SegmentFile, generation: u64) -> Self {
-        Self {
-            file,
-            generation,
-            written: AtomicU64::new(HEADER_LEN),
-            sealed: AtomicBool::new(false),
-            left_behind: false,
-        }
+        Self { file, generation, written: AtomicU64::new(HEADER_LEN), sealed: AtomicBool::new(false), abandoned: false }
     }
 
     /// Moves the end of the complete records by `len` bytes.

@@ -23,7 +23,7 @@ pub(crate) const HEADER_LEN: u64 = HEADER as u64;
 pub(super) const HEADER: usize = MAGIC.len() + size_of::<u64>() + size_of::<u32>();
 
 /// Header of a free file in the pool.
-pub(super) const FREE: [u8; HEADER] = [0; HEADER];
+pub(super) const EMPTY_HEADER: [u8; HEADER] = [0; HEADER];
 
 /// A file, opened once for the writer and once for the reader.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ impl SegmentFile {
     pub(super) fn wipe(&self) -> io::Result<()> {
         let mut writer = &*self.writer;
         writer.seek(SeekFrom::Start(0))?;
-        writer.write_all(&FREE)
+        writer.write_all(&EMPTY_HEADER)
     }
 }
 

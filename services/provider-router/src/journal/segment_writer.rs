@@ -61,7 +61,7 @@ impl SegmentWriter {
             written > HEADER_LEN && written + len > self.max_len
         });
         if full || self.open.as_ref().is_some_and(|segment| self.pool.has_lost(&segment.file)) {
-            self.leave();
+            self.close_current();
         }
         let (opened, segment) = match &self.open {
             Some(segment) => (None, segment),
@@ -76,7 +76,7 @@ impl SegmentWriter {
         if let Err(error) = write_all(&file, front, body) {
             if (&*file).seek(SeekFrom::Start(segment.written())).is_err() {
                 // A torn record in the middle would hide all later ones, so continue in another file.
-                self.leave();
+                self.close_current();
             }
             return Err(error);
         }
@@ -85,7 +85,7 @@ impl SegmentWriter {
     }
 
     /// Seals the current segment; the next record opens another.
-    fn leave(&mut self) {
+    fn close_current(&mut self) {
         if let Some(segment) = self.open.take() {
             segment.seal();
         }
@@ -108,7 +108,7 @@ impl SegmentWriter {
 
 impl Drop for SegmentWriter {
     fn drop(&mut self) {
-        self.leave();
+        self.close_current();
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::journal::{
         record::{Kind, encode},
-        segment::LeftBehind,
+        segment::AbandonedSegment,
         segment_file::HEADER,
     };
 
@@ -191,7 +191,7 @@ mod tests {
         let old = append(&mut writer, &[7; 200]).unwrap();
         let old_len = old.written();
         writer.pool.put(old.file.clone()).unwrap();
-        assert!(matches!(Segment::left_behind(old.file.path.clone()).unwrap(), LeftBehind::Unborn));
+        assert!(matches!(Segment::abandoned(old.file.path.clone()).unwrap(), AbandonedSegment::Empty));
         let new = append(&mut writer, b"x").unwrap();
         assert_eq!(new.file.path, old.file.path);
         let bytes = std::fs::read(&new.file.path).unwrap();
@@ -225,18 +225,18 @@ mod tests {
     fn a_file_without_a_header_is_empty_and_one_with_a_partial_header_is_damaged() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.seg");
-        let left_behind = |bytes: &[u8]| {
+        let abandoned = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
-            Segment::left_behind(path.clone()).unwrap()
+            Segment::abandoned(path.clone()).unwrap()
         };
         for bytes in [b"".as_slice(), b"signalbx", &header(7)[..19], &[0; 64]] {
-            assert!(matches!(left_behind(bytes), LeftBehind::Unborn));
+            assert!(matches!(abandoned(bytes), AbandonedSegment::Empty));
         }
-        assert!(matches!(left_behind(&header(7)), LeftBehind::Segment(segment) if segment.generation == 7));
+        assert!(matches!(abandoned(&header(7)), AbandonedSegment::Segment(segment) if segment.generation == 7));
         for at in 0..HEADER {
             let mut damaged = header(7);
             damaged[at] ^= 1;
-            assert!(matches!(left_behind(&damaged), LeftBehind::Damaged), "{at}");
+            assert!(matches!(abandoned(&damaged), AbandonedSegment::Damaged), "{at}");
         }
     }
 }

@@ -17,11 +17,11 @@ use tokio::sync::oneshot;
 /// Handle to the sync thread.
 #[derive(Debug)]
 pub(super) struct Syncer {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<SyncRequest>,
 }
 
 #[derive(Debug)]
-struct Request {
+struct SyncRequest {
     file: Arc<File>,
     done: oneshot::Sender<()>,
 }
@@ -46,14 +46,14 @@ impl Syncer {
     pub(super) fn sync(&self, file: Arc<File>) -> Written {
         let (done, wait) = oneshot::channel();
         // Without the thread, do not wait.
-        Written(self.requests.send(Request { file, done }).is_ok().then_some(wait))
+        Written(self.requests.send(SyncRequest { file, done }).is_ok().then_some(wait))
     }
 }
 
-fn run(queue: &mpsc::Receiver<Request>) {
+fn run(queue: &mpsc::Receiver<SyncRequest>) {
     let mut failing = false;
     while let Ok(first) = queue.recv() {
-        let batch: Vec<Request> = std::iter::once(first).chain(queue.try_iter()).collect();
+        let batch: Vec<SyncRequest> = std::iter::once(first).chain(queue.try_iter()).collect();
         let mut files: Vec<&Arc<File>> = Vec::new();
         for request in &batch {
             if !files.iter().any(|file| Arc::ptr_eq(file, &request.file)) {

@@ -5,17 +5,17 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use signalbox_core::{
     conversation::{self, Opening},
-    openai::{Answer, fold_completion, fold_stream, is_failure},
+    openai::{FoldedAnswer, fold_completion, fold_stream, is_failure},
     schema::RequestStatus,
 };
-use signalbox_store::exchanges::{Begun, Ended, Exchange, SessionRef, Source};
+use signalbox_store::exchanges::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source};
 use uuid::Uuid;
 
 use super::record::{Begin, End};
 use crate::envelope;
 
 /// Maximum length of a session's first message, in characters.
-const FIRST_MESSAGE: usize = 4096;
+const MAX_PREVIEW_CHARS: usize = 4096;
 
 /// Beginning of one request, as read from the journal.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Transcript {
         let opening_hash = (begun.session == SessionRef::Opens && status == RequestStatus::Completed)
             .then(|| conversation::opening_hash(opening.user.as_deref().unwrap_or_default(), &answer.text));
         let error = end.error.or_else(|| answer.error.map(|error| error.message));
-        let ended = Ended {
+        let ended = ExchangeEnd {
             status,
             ended_at: end.ended_at,
             provider_id: end.provider_id,
@@ -94,14 +94,14 @@ impl Transcript {
         }
     }
 
-    fn begun_row(self, opening: &Opening) -> Begun {
+    fn begun_row(self, opening: &Opening) -> ExchangeStart {
         let session = match (self.begin.session, opening.hash()) {
             (Some(named), _) => SessionRef::Named(named),
             (None, Some(hash)) => SessionRef::Continues(hash),
             (None, None) => SessionRef::Opens,
         };
         let first = opening.user.as_deref().unwrap_or_default();
-        Begun {
+        ExchangeStart {
             request_id: self.id.to_string(),
             received_at: self.begin.received_at,
             method: "POST".into(),
@@ -109,7 +109,7 @@ impl Transcript {
             model: without_nul(self.begin.model),
             stream: self.begin.stream,
             request_body: self.request,
-            first_user_message: without_nul(conversation::beginning(first, FIRST_MESSAGE).to_owned()),
+            first_user_message: without_nul(conversation::truncate_chars(first, MAX_PREVIEW_CHARS).to_owned()),
             session,
             base: None,
             source: Source::Router,
@@ -119,7 +119,7 @@ impl Transcript {
 
 /// Corrects the status of answers that report an error, and of disconnected clients: many close the connection after the finish reason, without waiting for
 /// `[DONE]`, and have the whole response.
-fn final_status(status: RequestStatus, answer: &Answer) -> RequestStatus {
+fn final_status(status: RequestStatus, answer: &FoldedAnswer) -> RequestStatus {
     if status == RequestStatus::Completed && answer.error.is_some() {
         return RequestStatus::Failed;
     }

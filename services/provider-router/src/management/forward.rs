@@ -3,12 +3,12 @@
 use axum::body::Body;
 use http::{HeaderName, Request, Response, header};
 use signalbox_daemon::forwarded::{self, FORWARDED};
-use signalbox_daemon::{RequestBody, collect, instance::Record};
+use signalbox_daemon::{RequestBody, collect, instance::InstanceRecord};
 use signalbox_upstream::{AddressPolicy, Deadlines, ProxyChoice, Target};
 use tokio::time::Duration;
 
 use super::Management;
-use super::refused::Refused;
+use super::refused::ManagementError;
 use crate::{api::error::ApiError, body::ResponseBody};
 
 /// Request headers that api-server reads. `Origin` is left out, because this router has checked it already.
@@ -27,14 +27,15 @@ impl Management {
     /// Forwards the request, and streams the answer back.
     ///
     /// # Errors
-    /// Returns [`Refused::Away`] if api-server does not answer, or the error of reading the request body.
+    /// Returns [`ManagementError::Unavailable`] if api-server does not answer, or the error of reading the request
+    /// body.
     pub(super) async fn forward(
         &self,
-        server: &Record,
+        server: &InstanceRecord,
         request: Request<RequestBody>,
         path: &str,
     ) -> Result<Response<ResponseBody>, ApiError> {
-        let away = |error: &dyn std::fmt::Display| ApiError::from(Refused::Away(error.to_string()));
+        let away = |error: &dyn std::fmt::Display| ApiError::from(ManagementError::Unavailable(error.to_string()));
         let policy = AddressPolicy { allow_private: true, allow_loopback: true };
         let target =
             Target::parse(&format!("http://{}", server.reachable_addr()), &policy).map_err(|error| away(&error))?;

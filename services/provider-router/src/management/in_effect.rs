@@ -4,18 +4,18 @@ use http::{Response, header::CONTENT_LENGTH};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
-use super::refused::Refused;
+use super::refused::ManagementError;
 use crate::{body::ResponseBody, catalog::Refresher};
 
 /// Refreshes the snapshot after a write. If that fails, the response gets the field `warning`: the change is stored,
 /// but this router does not follow it yet.
 ///
 /// # Errors
-/// Returns [`Refused::Away`] if the snapshot cannot be refreshed and api-server breaks off its response.
+/// Returns [`ManagementError::Unavailable`] if the snapshot cannot be refreshed and api-server breaks off its response.
 pub(super) async fn refreshed(
     refresher: &Refresher,
     response: Response<ResponseBody>,
-) -> Result<Response<ResponseBody>, Refused> {
+) -> Result<Response<ResponseBody>, ManagementError> {
     match refresher.refresh().await {
         Ok(()) => Ok(response),
         // `refresh` logs the failure itself, and `/health` reports it.
@@ -23,9 +23,9 @@ pub(super) async fn refreshed(
     }
 }
 
-async fn warned(response: Response<ResponseBody>, warning: &str) -> Result<Response<ResponseBody>, Refused> {
+async fn warned(response: Response<ResponseBody>, warning: &str) -> Result<Response<ResponseBody>, ManagementError> {
     let (mut head, body) = response.into_parts();
-    let body = body.collect().await.map_err(|error| Refused::Away(error.to_string()))?.to_bytes();
+    let body = body.collect().await.map_err(|error| ManagementError::Unavailable(error.to_string()))?.to_bytes();
     let body = match serde_json::from_slice(&body) {
         Ok(Value::Object(mut answer)) => {
             answer.insert("warning".to_owned(), warning.into());

@@ -4,13 +4,13 @@ use http::StatusCode;
 
 /// Reason why a management request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum ManagementError {
     /// The request has been forwarded already.
     #[error("the request was already forwarded: the record of the running api-server names this router")]
-    Circle,
+    ForwardingLoop,
     /// The responsible api-server is temporarily unavailable.
     #[error("api-server is not reachable: {0}; try again in a moment")]
-    Away(String),
+    Unavailable(String),
     /// The control token is required and cannot be read.
     #[error("management needs the control token, which cannot be read: {0}")]
     NoToken(String),
@@ -21,15 +21,15 @@ pub enum Refused {
     Unauthorized,
 }
 
-// === impl Refused ===
+// === impl ManagementError ===
 
-impl Refused {
+impl ManagementError {
     /// Returns the status of the response.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Circle => StatusCode::LOOP_DETECTED,
-            Self::Away(_) | Self::NoToken(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ForwardingLoop => StatusCode::LOOP_DETECTED,
+            Self::Unavailable(_) | Self::NoToken(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
         }
     }
@@ -38,8 +38,8 @@ impl Refused {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::Circle => "invalid_request_error",
-            Self::Away(_) | Self::NoToken(_) => "server_error",
+            Self::ForwardingLoop => "invalid_request_error",
+            Self::Unavailable(_) | Self::NoToken(_) => "server_error",
             Self::Unauthorized => "authentication_error",
         }
     }
@@ -48,8 +48,8 @@ impl Refused {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Circle => "loop_detected",
-            Self::Away(_) => "api_server_unavailable",
+            Self::ForwardingLoop => "loop_detected",
+            Self::Unavailable(_) => "api_server_unavailable",
             Self::NoToken(_) => "control_token_unreadable",
             Self::Unauthorized => "invalid_control_token",
         }

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 
-fn listed(list: &Value) -> Result<Listed, ListError> {
+fn listed(list: &Value) -> Result<ParsedList, ListError> {
     read(list.to_string().as_bytes(), "p")
 }
 

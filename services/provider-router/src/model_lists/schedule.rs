@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use tokio::time::{Duration, Instant};
 
 /// Maximum number of lists fetched at once.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT: usize = 8;
 /// Delay after the first failure. It doubles with each consecutive failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const FIRST_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Maximum delay after failures.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(600);
 /// Minimum age of the active provider's list before a reader causes it to be fetched again.
-const FRESH: Duration = Duration::from_secs(10);
+const MIN_REFETCH_AGE: Duration = Duration::from_secs(10);
 /// Time until the next check if no provider is due.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// A provider whose list can be fetched.
 #[derive(Clone, Copy, Debug)]
@@ -45,12 +45,12 @@ impl Schedule {
     /// Returns the providers whose lists are to be fetched now. The caller reports the outcome of each to
     /// [`Self::note`].
     ///
-    /// `looked` is `true` if a client has read the list of `active`, the active provider.
+    /// `was_read` is `true` if a client has read the list of `active`, the active provider.
     pub(super) fn due<'a>(
         &mut self,
         candidates: impl Iterator<Item = Candidate<'a>>,
         active: Option<&str>,
-        looked: bool,
+        was_read: bool,
         now: Instant,
     ) -> Vec<String> {
         let switched = self.active.as_deref() != active;
@@ -63,12 +63,12 @@ impl Schedule {
             let changed = found.as_ref().is_none_or(|state| state.fingerprint != fingerprint);
             let mut state = State { fingerprint, ..found.unwrap_or_default() };
             let is_active = active == Some(id);
-            let stale = state.asked.is_none_or(|asked| now >= asked + FRESH) && !state.asking;
+            let stale = state.asked.is_none_or(|asked| now >= asked + MIN_REFETCH_AGE) && !state.asking;
             // A change, a switch of the active provider or a reader ends the delay after failures.
-            if changed || (is_active && (switched || (looked && stale))) {
+            if changed || (is_active && (switched || (was_read && stale))) {
                 (state.due, state.failures) = (Some(now), 0);
             }
-            if !state.asking && busy < AT_ONCE && state.due.is_some_and(|due| due <= now) {
+            if !state.asking && busy < MAX_CONCURRENT && state.due.is_some_and(|due| due <= now) {
                 busy += 1;
                 (state.asking, state.asked, state.due) = (true, Some(now), None);
                 due.push(id.to_owned());
@@ -85,7 +85,7 @@ impl Schedule {
         if listed {
             state.failures = 0;
         } else {
-            let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(16)).min(LONGEST_PAUSE);
+            let pause = FIRST_RETRY_DELAY.saturating_mul(1 << state.failures.min(16)).min(MAX_RETRY_DELAY);
             state.failures += 1;
             // If the provider was changed during the fetch, it is due already and is not delayed.
             state.due.get_or_insert(now + pause);
@@ -96,7 +96,7 @@ impl Schedule {
     pub(super) fn next(&self, now: Instant) -> Instant {
         let waiting = self.known.values().filter(|state| !state.asking).filter_map(|state| state.due);
         // Providers that are due already wait for a running fetch to end, not for a time.
-        waiting.filter(|due| *due > now).min().unwrap_or(now + IDLE)
+        waiting.filter(|due| *due > now).min().unwrap_or(now + IDLE_INTERVAL)
     }
 }
 
@@ -114,9 +114,9 @@ mod tests {
             Self(Schedule::default(), Instant::now())
         }
 
-        fn due(&mut self, candidates: &[(&'static str, u64)], active: Option<&str>, looked: bool) -> Vec<String> {
+        fn due(&mut self, candidates: &[(&'static str, u64)], active: Option<&str>, was_read: bool) -> Vec<String> {
             let candidates = candidates.iter().map(|&(id, fingerprint)| Candidate { id, fingerprint });
-            self.0.due(candidates, active, looked, self.1)
+            self.0.due(candidates, active, was_read, self.1)
         }
 
         fn answers(&mut self, id: &str, listed: bool) {
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(clock.due(&[("a", 1), ("b", 1)], Some("b"), false), ["b"]);
         clock.answers("b", true);
         assert!(clock.due(&[("a", 1), ("b", 1)], Some("b"), true).is_empty(), "it is fresh");
-        clock.1 += FRESH;
+        clock.1 += MIN_REFETCH_AGE;
         assert!(clock.due(&[("a", 1), ("b", 1)], Some("b"), false).is_empty(), "no reader");
         assert_eq!(clock.due(&[("a", 1), ("b", 1)], Some("b"), true), ["b"]);
     }
@@ -176,9 +176,9 @@ mod tests {
             assert_eq!(clock.due(&[("a", 1)], None, false), ["a"]);
         }
         assert_eq!(pauses[..4], [S, 2 * S, 4 * S, 8 * S]);
-        assert_eq!(pauses[39], LONGEST_PAUSE);
+        assert_eq!(pauses[39], MAX_RETRY_DELAY);
         clock.answers("a", true);
-        assert_eq!(clock.0.next(clock.1), clock.1 + IDLE);
+        assert_eq!(clock.0.next(clock.1), clock.1 + IDLE_INTERVAL);
         assert_eq!(clock.due(&[("a", 2)], None, false), ["a"]);
         clock.answers("a", false);
         assert_eq!(clock.0.next(clock.1), clock.1 + S, "a successful answer resets the back-off");
@@ -192,7 +192,7 @@ mod tests {
         let (mut clock, mut asked) = (Clock::new(), Vec::new());
         let mut busy = clock.due(&all, None, false);
         while !busy.is_empty() {
-            assert!(busy.len() <= AT_ONCE);
+            assert!(busy.len() <= MAX_CONCURRENT);
             let done = busy.remove(0);
             clock.answers(&done, true);
             asked.push(done);

@@ -4,10 +4,10 @@ use serde_json::Value;
 use signalbox_core::text::is_line;
 
 /// Maximum characters of a provider's message.
-const MAX: usize = 300;
+const MAX_CHARS: usize = 300;
 
 /// JSON pointers to the message of an error: OpenAI, others with only `message`, FastAPI, JSON:API, MiniMax.
-const PLACES: [&str; 9] = [
+const POINTERS: [&str; 9] = [
     "/error/message",
     "/error",
     "/error_message",
@@ -28,7 +28,7 @@ pub(super) fn words(body: &[u8]) -> Option<String> {
     };
     let said = |place: &&str| Some(value.pointer(place)?.as_str()?.trim().to_owned()).filter(|text| !text.is_empty());
     let error = || value.get("error").filter(|error| !error.is_null()).map(ToString::to_string);
-    PLACES.iter().find_map(said).or_else(error).map(|text| shown(&text))
+    POINTERS.iter().find_map(said).or_else(error).map(|text| shown(&text))
 }
 
 /// Names the kind of a JSON value, for messages.
@@ -43,11 +43,11 @@ pub(super) const fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Returns the first [`MAX`] characters of a text, on a single line.
+/// Returns the first [`MAX_CHARS`] characters of a text, on a single line.
 fn shown(text: &str) -> String {
     let printable = |c: char| if is_line(c.encode_utf8(&mut [0; 4])) { c } else { ' ' };
-    let mut shown: String = text.chars().take(MAX).map(printable).collect();
-    if text.chars().nth(MAX).is_some() {
+    let mut shown: String = text.chars().take(MAX_CHARS).map(printable).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
         shown.push('…');
     }
     shown
@@ -73,6 +73,6 @@ mod tests {
             assert_eq!(words(body.as_bytes()).as_deref(), expected, "{body}");
         }
         let long = "x".repeat(1000);
-        assert_eq!(words(long.as_bytes()).unwrap().chars().count(), MAX + 1);
+        assert_eq!(words(long.as_bytes()).unwrap().chars().count(), MAX_CHARS + 1);
     }
 }

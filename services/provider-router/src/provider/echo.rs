@@ -16,9 +16,9 @@ use super::{Config, millis};
 use crate::envelope::Envelope;
 
 /// Default delay between two words: slow enough to see the streaming, and fast enough not to be a nuisance.
-const DELAY: Duration = Duration::from_millis(30);
+const DEFAULT_DELAY: Duration = Duration::from_millis(30);
 /// Response to a message without text.
-const SILENCE: &str = "(the last message has no text)";
+const NO_TEXT_ANSWER: &str = "(the last message has no text)";
 
 /// The echo provider.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Echo {
     /// # Errors
     /// Returns a message for the user if the value is invalid.
     pub fn new(config: &Config) -> Result<Self, String> {
-        Ok(Self { delay: millis(config, "delay")?.unwrap_or(DELAY) })
+        Ok(Self { delay: millis(config, "delay")?.unwrap_or(DEFAULT_DELAY) })
     }
 
     /// Returns the whole response as a `chat.completion`; `created` is in Unix seconds.
@@ -108,7 +108,7 @@ impl EchoBody {
 /// Returns the text of the response, and a usage that counts words instead of tokens.
 fn answer(body: &[u8]) -> (String, Usage) {
     let chat: ChatRequest = serde_json::from_slice(body).unwrap_or_default();
-    let text = chat.last_text("user").filter(|text| !text.trim().is_empty()).unwrap_or_else(|| SILENCE.into());
+    let text = chat.last_text("user").filter(|text| !text.trim().is_empty()).unwrap_or_else(|| NO_TEXT_ANSWER.into());
     let count = |text: &str| i64::try_from(text.split_whitespace().count()).unwrap_or(i64::MAX);
     let prompt_tokens = chat.messages.iter().map(|message| count(&message.text())).sum();
     let completion_tokens = count(&text);
@@ -137,7 +137,7 @@ mod tests {
         let answer = fold_stream(&raw.into());
         assert_eq!((answer.text.as_str(), answer.done), ("one  two\nthree", true));
         assert_eq!(answer.usage.unwrap(), Usage { prompt_tokens: 3, completion_tokens: 3, total_tokens: 6 });
-        assert_eq!((events, started.elapsed()), (8, DELAY * 7));
+        assert_eq!((events, started.elapsed()), (8, DEFAULT_DELAY * 7));
     }
 
     #[test]
@@ -148,6 +148,6 @@ mod tests {
 
     #[test]
     fn an_empty_message_is_answered() {
-        assert_eq!(answer(br#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#).0, SILENCE);
+        assert_eq!(answer(br#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#).0, NO_TEXT_ANSWER);
     }
 }

@@ -41,10 +41,10 @@ const FORWARDED: [&str; 13] = [
 const FORWARDED_PREFIXES: [&str; 4] = ["anthropic-", "x-claude-code-", "x-openrouter-", "x-stainless-"];
 
 /// Maximum number of headers added to the provider's own and the client's.
-const ADDED: usize = 9;
+const MAX_ADDED_HEADERS: usize = 9;
 
 /// `User-Agent` for requests whose client sends none.
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION")));
+const DEFAULT_USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION")));
 
 /// Address, credentials and paths of a provider.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl OpenAi {
                 headers.insert(name, value.clone());
             }
         }
-        headers.entry(USER_AGENT).or_insert(AGENT);
+        headers.entry(USER_AGENT).or_insert(DEFAULT_USER_AGENT);
         request
     }
 
@@ -130,7 +130,7 @@ impl OpenAi {
     #[must_use]
     pub fn models(&self) -> Request<Bytes> {
         let mut request = self.request(Method::GET, &self.models, Bytes::new(), 0);
-        request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
+        request.headers_mut().entry(USER_AGENT).or_insert(DEFAULT_USER_AGENT);
         request
     }
 
@@ -140,7 +140,7 @@ impl OpenAi {
         *request.uri_mut() = Uri::from(path.clone());
         let headers = request.headers_mut();
         // Reserve capacity for all headers at once.
-        headers.reserve(self.headers.len() + ADDED + caller_headers);
+        headers.reserve(self.headers.len() + MAX_ADDED_HEADERS + caller_headers);
         headers.extend(self.headers.clone());
         request
     }
@@ -177,14 +177,14 @@ fn bare_key(key: &str) -> &str {
 /// without their authentication scheme.
 fn secrets(headers: &HeaderMap) -> impl Iterator<Item = String> {
     /// Minimum bytes of a secret; shorter values are flags and names.
-    const SHORTEST: usize = 8;
+    const MIN_SECRET_BYTES: usize = 8;
     const SCHEMES: [&str; 5] = ["Bearer", "Basic", "Token", "Key", "ApiKey"];
     let values = headers.values().filter_map(|value| value.to_str().ok());
     let bare = values.map(|value| match value.split_once(' ') {
         Some((scheme, rest)) if SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) => rest.trim(),
         _ => value.trim(),
     });
-    bare.filter(|value| value.len() >= SHORTEST).map(str::to_owned)
+    bare.filter(|value| value.len() >= MIN_SECRET_BYTES).map(str::to_owned)
 }
 
 fn is_forwarded(name: &str) -> bool {
@@ -294,8 +294,8 @@ mod tests {
         }
         assert_eq!(request.headers()["x-title"], "own");
         let silent = provider.chat(Bytes::new(), false, &HeaderMap::new(), "id-1");
-        assert_eq!(silent.headers()[USER_AGENT], AGENT);
-        assert_eq!(provider.models().headers()[USER_AGENT], AGENT);
+        assert_eq!(silent.headers()[USER_AGENT], DEFAULT_USER_AGENT);
+        assert_eq!(provider.models().headers()[USER_AGENT], DEFAULT_USER_AGENT);
     }
 
     #[test]
@@ -303,9 +303,9 @@ mod tests {
         let config = json!({"apiKey": "sk-123456789", "headers": {"X-Team": "a", "X-Key": "long enough", "X-Old": "Basic dXNlcjpwYXNz"}});
         let masker = openai("openai", config).unwrap().masker;
         for secret in ["sk-123456789", "long enough", "dXNlcjpwYXNz"] {
-            assert!(masker.finds(secret.as_bytes()), "{secret}");
+            assert!(masker.contains_secret(secret.as_bytes()), "{secret}");
         }
-        assert!(!masker.finds(b"Bearer or Basic a"));
+        assert!(!masker.contains_secret(b"Bearer or Basic a"));
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod tests {
             }
         }
         let masker = openai("openai", json!({"apiKey": " Bearer sk-123456789 "})).unwrap().masker;
-        assert!(masker.finds(b"wrong key: sk-123456789"));
+        assert!(masker.contains_secret(b"wrong key: sk-123456789"));
     }
 
     #[test]

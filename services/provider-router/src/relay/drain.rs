@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use super::{
-    DRAINED_WITHIN, Phase, Relay, join,
+    DRAIN_TIMEOUT, Phase, Relay, join,
     line_end::{go_on, is_blank_line, missing},
 };
 
@@ -18,7 +18,7 @@ impl Relay {
                 None => match self.source.poll_data(cx) {
                     Poll::Ready(next) => next.and_then(Result::ok),
                     Poll::Pending => {
-                        ready!(self.poll_given_up(cx));
+                        ready!(self.poll_drain_deadline(cx));
                         None
                     }
                 },
@@ -41,11 +41,11 @@ impl Relay {
     }
 
     /// Ready once the service is shutting down or the time for the provider to end its stream is over.
-    fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.cut.as_mut().poll(cx).is_ready() {
+    fn poll_drain_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.abort.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let by = self.drained_by.get_or_insert_with(|| Box::pin(tokio::time::sleep(DRAINED_WITHIN)));
+        let by = self.drained_by.get_or_insert_with(|| Box::pin(tokio::time::sleep(DRAIN_TIMEOUT)));
         by.as_mut().poll(cx)
     }
 
@@ -65,6 +65,6 @@ impl Relay {
             left = rest;
             self.phase = Phase::Draining { left };
         }
-        self.poll_given_up(cx)
+        self.poll_drain_deadline(cx)
     }
 }

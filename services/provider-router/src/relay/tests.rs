@@ -12,7 +12,7 @@ use tokio::{sync::Semaphore, time::Duration};
 use uuid::Uuid;
 
 use super::*;
-use crate::journal::{Begin, Bodies, Durability, Journal, JournalConfig, Kept, OnFailure};
+use crate::journal::{Begin, Bodies, BodyPolicy, Durability, Journal, JournalConfig, OnFailure};
 
 /// Steps of a scripted source: bytes, a pending poll, or an error. The stream ends after the last step.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ enum Seen {
 struct Client {
     relay: Relay,
     journal: TempDir,
-    cut: CancellationToken,
+    abort: CancellationToken,
 }
 
 impl Client {
@@ -86,13 +86,13 @@ impl Client {
         let begin = Begin { received_at: 0, path: "/".into(), model: "m".into(), stream: true, session: None };
         let entry = journal.begin(Uuid::now_v7(), &begin, b"{}").unwrap();
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let kept = Kept { request: Bodies::Full, answer: bodies };
+        let kept = BodyPolicy { request: Bodies::Full, answer: bodies };
         let mut exchange =
             Exchange::new(entry, RequestContext::new(AccessLog::Off), journal.max_answer_bytes(), kept, permit);
         exchange.head(200, true);
-        let cut = CancellationToken::new();
+        let abort = CancellationToken::new();
         let script = Source::Scripted(Script(steps.into_iter().collect()));
-        Self { relay: Relay::new(Vec::new(), script, exchange, choices, cut.clone()), journal: dir, cut }
+        Self { relay: Relay::new(Vec::new(), script, exchange, choices, abort.clone()), journal: dir, abort }
     }
 
     fn poll(&mut self) -> Seen {
@@ -218,7 +218,7 @@ async fn a_disconnecting_client_cancels_the_request() {
 #[tokio::test]
 async fn shutdown_ends_streams_with_an_error() {
     let mut client = Client::new([B(b"data: {}\n\n"), Wait]);
-    client.cut.cancel();
+    client.abort.cancel();
     let seen = client.all();
     assert!(matches!(&seen[1], Seen::Bytes(event) if event.contains("router_shutdown")), "{seen:?}");
     assert_eq!(client.statuses(), ["truncated"]);
@@ -373,7 +373,7 @@ async fn a_provider_that_continues_after_the_end_is_disconnected() {
 
     let mut client = Client::new([B(b"data: [DONE]\n\n"), Wait, Wait, Wait]);
     assert_eq!((client.poll(), client.poll()), (bytes("data: [DONE]\n\n"), Seen::Pending));
-    tokio::time::advance(DRAINED_WITHIN).await;
+    tokio::time::advance(DRAIN_TIMEOUT).await;
     assert_eq!(client.poll(), Seen::End);
 }
 

@@ -20,7 +20,7 @@ impl Relay {
         }
         let kept = match unfinished {
             0 => 0,
-            _ if !self.exchange.masker().is_empty() && self.scanner.may_fail() => unfinished,
+            _ if !self.exchange.masker().is_empty() && self.scanner.may_be_error() => unfinished,
             _ => self.scanner.unfinished_line(),
         };
         let withheld = self.withheld.len();
@@ -69,7 +69,7 @@ impl Relay {
         let held = std::mem::take(&mut self.held);
         // Clients drop an event without its blank line.
         let blank_line = if held.is_empty() && self.scanner.event_len() == 0 { "" } else { "\n\n" };
-        let may_quote = !self.exchange.masker().is_empty() && self.scanner.may_fail();
+        let may_quote = !self.exchange.masker().is_empty() && self.scanner.may_be_error();
         let unfinished = self.scanner.event_len() + held.len();
         let failed = self.scanner.end(&held);
         let mut tail = self.released(held);

@@ -15,6 +15,6 @@ use crate::app::App;
 /// `POST /v1/admin/shutdown`: drains and exits, like SIGTERM. Under api-server a new process replaces this one;
 /// its route `POST /api/proxy/stop` stops it permanently.
 pub(super) async fn shutdown(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, ApiError> {
-    admin::leave(&app.shutdown, &app.control, request.extensions().get::<PeerAddr>(), request.headers())?;
+    admin::request_shutdown(&app.shutdown, &app.control, request.extensions().get::<PeerAddr>(), request.headers())?;
     Ok(Json(json!({ "success": true, "message": "Shutting down" })))
 }

@@ -15,26 +15,26 @@ use signalbox_daemon::{RequestContext, hops, trusted_request};
 
 use super::{
     body,
-    error::{ApiError, Asked},
+    error::{ApiError, ReportedRequest},
 };
 use crate::{
+    answer_stream::AnswerStream,
     app::App,
     clock,
-    convert::{Ask, text_completion::TextCompletion},
-    exchange::Exchange,
-    record::Record,
-    relay::{self, Form},
+    convert::{ParsedRequest, text_completion::TextCompletion},
+    record::LogRecord,
+    relay::{self, ApiFormat},
 };
 
 pub(super) async fn chat(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    serve(app, request, Form::Chat).await
+    serve(app, request, ApiFormat::Chat).await
 }
 
 pub(super) async fn text(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    serve(app, request, Form::Text).await
+    serve(app, request, ApiFormat::Text).await
 }
 
-async fn serve(app: Arc<App>, request: Request<Body>, form: Form) -> Response {
+async fn serve(app: Arc<App>, request: Request<Body>, form: ApiFormat) -> Response {
     let context = RequestContext::of(request.extensions());
     let (head, body) = request.into_parts();
     let read = match hops::next(&head.headers) {
@@ -51,35 +51,36 @@ async fn answer(
     app: &Arc<App>,
     head: &Parts,
     body: &Bytes,
-    form: Form,
+    form: ApiFormat,
     context: RequestContext,
 ) -> Result<Response, ApiError> {
     // Take the permit only after the body has arrived, so that a client that never sends its body occupies none.
     let permit = Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
     let login = app.logins.current(clock::unix_ms()).await?;
-    let (ask, prefix) = match form {
-        Form::Chat => (Ask::parse(body)?, "chatcmpl"),
-        Form::Text => (Ask::parse_prompt(body)?, "cmpl"),
+    let (parsed, prefix) = match form {
+        ApiFormat::Chat => (ParsedRequest::parse(body)?, "chatcmpl"),
+        ApiFormat::Text => (ParsedRequest::parse_prompt(body)?, "cmpl"),
     };
-    let stream = ask.stream;
+    let stream = parsed.stream;
     let id = context.id();
-    context.record_inference(form.surface(), &ask.model, stream);
+    context.record_inference(form.surface(), &parsed.model, stream);
     let logged = trusted_request(&head.headers, &app.signer).is_some();
-    let record = (!logged).then(|| Record::new(id, head.uri.path(), body, &ask));
-    let mut exchange = Exchange::new(Arc::clone(app), format!("{prefix}-{id}"), ask, login, record, (context, permit));
-    exchange.begin().await?;
-    let mut step = exchange.next().await?;
+    let record = (!logged).then(|| LogRecord::new(id, head.uri.path(), body, &parsed));
+    let mut answer_stream =
+        AnswerStream::new(Arc::clone(app), format!("{prefix}-{id}"), parsed, login, record, (context, permit));
+    answer_stream.begin().await?;
+    let mut step = answer_stream.next().await?;
     if stream {
-        return Ok(events(relay::body(app, exchange, step, form, Asked::of(head, body.clone()))));
+        return Ok(events(relay::body(app, answer_stream, step, form, ReportedRequest::of(head, body.clone()))));
     }
     loop {
         if let Some(completion) = step.whole {
             return Ok(match form {
-                Form::Chat => Json(completion).into_response(),
-                Form::Text => Json(TextCompletion::from_completion(completion)).into_response(),
+                ApiFormat::Chat => Json(completion).into_response(),
+                ApiFormat::Text => Json(TextCompletion::from_completion(completion)).into_response(),
             });
         }
-        step = exchange.next().await?;
+        step = answer_stream.next().await?;
     }
 }
 

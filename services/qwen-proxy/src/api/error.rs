@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use serde_json::{Value, json};
-use signalbox_daemon::{BodyError, Denied, admin, doors};
+use signalbox_daemon::{BodyError, Denied, admin, host_origin_guard};
 
 use crate::{convert::Invalid, credentials::NoLogin, model_cache::NoModels, qwen::Failure};
 
@@ -20,10 +20,10 @@ pub enum ApiError {
     Denied(#[from] Denied),
     /// The host or the origin is not allowed.
     #[error(transparent)]
-    Door(#[from] doors::Refused),
+    HostOrigin(#[from] host_origin_guard::Forbidden),
     /// A shutdown request without the necessary authorisation.
     #[error(transparent)]
-    NotLocal(#[from] admin::Refused),
+    NotLocal(#[from] admin::ShutdownDenied),
     /// There is no usable login at chat.qwen.ai.
     #[error(transparent)]
     NoLogin(#[from] NoLogin),
@@ -75,7 +75,7 @@ pub enum ApiError {
 
 /// The request that caused an error, for its report.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct ReportedRequest {
     /// Method, such as `POST`.
     pub method: String,
     /// Path without the query.
@@ -88,7 +88,7 @@ pub struct Asked {
 
 /// Extension of a response whose body has yet to be added.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct PendingError {
     /// The error.
     pub error: Arc<ApiError>,
     /// Body of the request.
@@ -114,14 +114,14 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Denied(denied) => denied.status(),
-            Self::Door(refused) => refused.status(),
+            Self::HostOrigin(refused) => refused.status(),
             Self::NotLocal(refused) => refused.status(),
-            Self::NoLogin(NoLogin::Resting(_)) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoLogin(NoLogin::CoolingDown(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoLogin(_) => StatusCode::UNAUTHORIZED,
             Self::Invalid(_) | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
             Self::Failure(failure) | Self::Stream(failure) => failure.status(),
             // Keep the status of a login failure, so that the client can tell that the login has to be renewed.
-            Self::Models(failure) if failure.blames_login() => failure.status(),
+            Self::Models(failure) if failure.requires_new_login() => failure.status(),
             Self::Models(_) => StatusCode::BAD_GATEWAY,
             Self::Body(error) => error.status(),
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -141,13 +141,13 @@ impl ApiError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Denied(denied) => denied.kind(),
-            Self::Door(refused) => refused.kind(),
-            Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_error",
+            Self::HostOrigin(refused) => refused.kind(),
+            Self::NoLogin(NoLogin::CoolingDown(_)) => "rate_limit_error",
             Self::NoLogin(_) => "authentication_error",
             Self::Failure(failure) => failure.kind(),
             Self::Body(error) => error.kind(),
             Self::Stream(_) | Self::ShuttingDown => "stream_error",
-            Self::Models(failure) if failure.blames_login() => failure.kind(),
+            Self::Models(failure) if failure.requires_new_login() => failure.kind(),
             Self::Overloaded => "overloaded_error",
             Self::Store(signalbox_store::Error::NotFound { .. }) => "not_found_error",
             Self::Store(signalbox_store::Error::Invalid(_)) => REQUEST,
@@ -161,14 +161,14 @@ impl ApiError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Denied(denied) => denied.code(),
-            Self::Door(refused) => refused.code(),
+            Self::HostOrigin(refused) => refused.code(),
             Self::NotLocal(refused) => refused.code(),
             Self::NoLogin(NoLogin::Missing | NoLogin::Expired) => "missing_credentials",
             Self::NoLogin(NoLogin::Unreadable(_)) => "unreadable_credentials",
-            Self::NoLogin(NoLogin::Resting(_)) => "rate_limit_exceeded",
+            Self::NoLogin(NoLogin::CoolingDown(_)) => "rate_limit_exceeded",
             Self::Invalid(invalid) => invalid.code,
             Self::Failure(failure) | Self::Stream(failure) => failure.code(),
-            Self::Models(failure) if failure.blames_login() => failure.code(),
+            Self::Models(failure) if failure.requires_new_login() => failure.code(),
             Self::Models(_) => "qwen_api_error",
             Self::ShuttingDown => "shutting_down",
             Self::Body(error) => error.code(),
@@ -177,7 +177,7 @@ impl ApiError {
             Self::UnknownModel(_) | Self::NotFound(..) => "not_found",
             Self::Loop => "loop_detected",
             Self::Overloaded => "overloaded",
-            Self::Store(signalbox_store::Error::NotFound { what }) => match *what {
+            Self::Store(signalbox_store::Error::NotFound { entity }) => match *entity {
                 "session" => "session_not_found",
                 "request" => "request_not_found",
                 "response" => "response_not_found",
@@ -228,7 +228,7 @@ impl ApiError {
     #[must_use]
     pub fn severity(&self) -> &'static str {
         match self {
-            Self::Failure(failure) | Self::Models(failure) if failure.blames_login() => "critical",
+            Self::Failure(failure) | Self::Models(failure) if failure.requires_new_login() => "critical",
             _ if self.status().is_server_error() => "critical",
             Self::Stream(_) => "error",
             _ => "warning",
@@ -238,7 +238,7 @@ impl ApiError {
     /// Returns the seconds after which the same request may succeed.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::NoLogin(NoLogin::Resting(rest)) => Some(rest.as_secs()),
+            Self::NoLogin(NoLogin::CoolingDown(rest)) => Some(rest.as_secs()),
             Self::Failure(failure) | Self::Models(failure) => failure.retry_after().map(|wait| wait.as_secs()),
             Self::Denied(denied) => denied.retry_after(),
             Self::ShuttingDown | Self::Overloaded => Some(1),
@@ -260,12 +260,12 @@ impl ApiError {
         if matches!(self, Self::Denied(Denied::Unknown)) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(Refusal { error: Arc::new(self), body });
+        response.extensions_mut().insert(PendingError { error: Arc::new(self), body });
         response
     }
 }
 
-impl Asked {
+impl ReportedRequest {
     /// Describes the request with this head and body.
     #[must_use]
     pub fn of(head: &Parts, body: Bytes) -> Self {

@@ -11,20 +11,20 @@ use tokio::time::{Duration, timeout};
 use crate::{app::App, clock, credentials::NoLogin};
 
 /// Timeout after which the database counts as unavailable.
-const PATIENCE: Duration = Duration::from_secs(1);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Age in milliseconds up to which errors count as recent.
-const RECENT_MS: i64 = 3_600_000;
+const RECENT_ERRORS_MS: i64 = 3_600_000;
 
 /// Number of recent unresolved errors, not counting those caused by clients, above which the service reports itself as
 /// degraded.
-const TOO_MANY: i64 = 100;
+const MAX_RECENT_ERRORS: i64 = 100;
 
 /// Summary of the error reports.
 struct Errors {
     /// Number of recent unresolved errors more severe than a warning.
     recent: i64,
-    told: Value,
+    report: Value,
 }
 
 /// Reports that the process responds.
@@ -35,8 +35,11 @@ pub(super) async fn live(State(app): State<Arc<App>>) -> Json<Value> {
 /// Reports whether requests can be served. A missing login does not make the service unready: inference responses
 /// explain what to do.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    let (status, word) =
-        if app.cut.is_cancelled() { (StatusCode::SERVICE_UNAVAILABLE, "stopping") } else { (StatusCode::OK, "ok") };
+    let (status, word) = if app.abort_streams.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+    } else {
+        (StatusCode::OK, "ok")
+    };
     (status, Json(json!({"status": word, "instance": app.instance})))
 }
 
@@ -48,9 +51,9 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Value> {
 
 /// Reports the same as [`health`], with figures.
 pub(super) async fn detailed(State(app): State<Arc<App>>) -> Json<Value> {
-    let (mut told, errors) = summary(&app).await;
-    let sessions = told.get("sessions").cloned().unwrap_or_default();
-    if let Some(Value::Object(checks)) = told.get_mut("checks") {
+    let (mut report, errors) = summary(&app).await;
+    let sessions = report.get("sessions").cloned().unwrap_or_default();
+    if let Some(Value::Object(checks)) = report.get_mut("checks") {
         checks.insert("sessions".to_owned(), if sessions.is_null() { "unknown" } else { "ok" }.into());
     }
     let (opened, forgotten) = app.metrics.conversations();
@@ -72,14 +75,14 @@ pub(super) async fn detailed(State(app): State<Arc<App>>) -> Json<Value> {
             "version": env!("CARGO_PKG_VERSION"),
         },
     });
-    told.insert("metrics".to_owned(), metrics);
-    told.insert("errors".to_owned(), errors.told);
-    Json(Value::Object(told))
+    report.insert("metrics".to_owned(), metrics);
+    report.insert("errors".to_owned(), errors.report);
+    Json(Value::Object(report))
 }
 
 async fn summary(app: &App) -> (Map<String, Value>, Errors) {
     let now = clock::unix_ms();
-    let sessions = timeout(PATIENCE, qwen_turns::count(&app.store, now)).await.ok().and_then(Result::ok);
+    let sessions = timeout(DATABASE_TIMEOUT, qwen_turns::count(&app.store, now)).await.ok().and_then(Result::ok);
     let errors = read_errors(app, now).await;
     // The problem is a machine-readable code, such as `db_replaced`.
     let database = if sessions.is_some() { app.store.problem().unwrap_or("ok") } else { "degraded" };
@@ -88,11 +91,11 @@ async fn summary(app: &App) -> (Map<String, Value>, Errors) {
         Err(NoLogin::Missing) => "not_configured",
         Err(NoLogin::Expired) => "expired",
         Err(NoLogin::Unreadable(_)) => "unreadable",
-        Err(NoLogin::Resting(_)) => "rate_limited",
+        Err(NoLogin::CoolingDown(_)) => "rate_limited",
     };
-    let worry = if errors.recent > TOO_MANY { "degraded" } else { "ok" };
+    let worry = if errors.recent > MAX_RECENT_ERRORS { "degraded" } else { "ok" };
     let healthy = database == "ok" && worry == "ok";
-    let told = json!({
+    let report = json!({
         "status": if healthy { "healthy" } else { "degraded" },
         "instance": app.instance,
         "timestamp": jiff::Timestamp::now().to_string(),
@@ -100,19 +103,19 @@ async fn summary(app: &App) -> (Map<String, Value>, Errors) {
         "checks": {"authentication": authentication, "errors": worry, "database": database},
         "sessions": sessions,
     });
-    let Value::Object(told) = told else { return (Map::new(), errors) };
-    (told, errors)
+    let Value::Object(report) = report else { return (Map::new(), errors) };
+    (report, errors)
 }
 
 async fn read_errors(app: &App, now: i64) -> Errors {
     let read = async {
         let newest = errors::newest(&app.store).await?;
         let all = errors::counts(&app.store, 0).await?;
-        let recent = errors::counts(&app.store, now - RECENT_MS).await?;
+        let recent = errors::counts(&app.store, now - RECENT_ERRORS_MS).await?;
         Ok::<_, signalbox_store::Error>((newest, all, recent))
     };
-    let Ok(Ok((newest, all, recent))) = timeout(PATIENCE, read).await else {
-        return Errors { recent: 0, told: Value::Null };
+    let Ok(Ok((newest, all, recent))) = timeout(DATABASE_TIMEOUT, read).await else {
+        return Errors { recent: 0, report: Value::Null };
     };
     let mut by_type: Map<String, Value> = Map::new();
     let mut by_severity: Map<String, Value> = Map::new();
@@ -135,7 +138,7 @@ async fn read_errors(app: &App, now: i64) -> Errors {
             "endpoint": error.endpoint,
         })
     });
-    let told = json!({
+    let report = json!({
         "recent_count": recent.iter().map(|count| count.total).sum::<i64>(),
         "unresolved_count": unresolved,
         "last_error": newest,
@@ -147,7 +150,7 @@ async fn read_errors(app: &App, now: i64) -> Errors {
         },
     });
     let serious = recent.iter().filter(|count| count.severity != "warning");
-    Errors { recent: serious.map(|count| count.unresolved).sum(), told }
+    Errors { recent: serious.map(|count| count.unresolved).sum(), report }
 }
 
 /// Memory usage in bytes, where the system reports it.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::Query;
 use serde::Serialize;
 use serde_json::{Value, json};
-use signalbox_store::{Listed, Page};
+use signalbox_store::{ListPage, Page};
 
 use super::error::ApiError;
 
@@ -50,7 +50,7 @@ pub(super) fn id(text: &str) -> Result<i64, ApiError> {
 }
 
 /// Formats a page of a list.
-pub(super) fn listed<T: Serialize>(list: &Listed<T>, page: Page) -> Value {
+pub(super) fn listed<T: Serialize>(list: &ListPage<T>, page: Page) -> Value {
     let end = page.offset.saturating_add(i64::try_from(list.items.len()).unwrap_or(i64::MAX));
     json!({
         "object": "list",
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn the_last_page_has_no_more() {
         let page = Page { limit: 2, offset: 2 };
-        assert_eq!(listed(&Listed { items: vec![1, 2], total: 4 }, page)["has_more"], false);
-        assert_eq!(listed(&Listed { items: vec![1, 2], total: 5 }, page)["has_more"], true);
+        assert_eq!(listed(&ListPage { items: vec![1, 2], total: 4 }, page)["has_more"], false);
+        assert_eq!(listed(&ListPage { items: vec![1, 2], total: 5 }, page)["has_more"], true);
     }
 }

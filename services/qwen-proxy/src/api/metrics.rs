@@ -15,10 +15,10 @@ use super::health::resident_bytes;
 use crate::{app::App, clock};
 
 /// Timeout of the database, after which the number of sessions keeps its last value.
-const PATIENCE: Duration = Duration::from_secs(1);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let count = timeout(PATIENCE, qwen_turns::count(&app.store, clock::unix_ms())).await;
+    let count = timeout(DATABASE_TIMEOUT, qwen_turns::count(&app.store, clock::unix_ms())).await;
     let text = app.metrics.text(count.ok().and_then(Result::ok), resident_bytes());
     let (kind, text) = exposition(&headers, text);
     ([(header::CONTENT_TYPE, kind)], text).into_response()

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     qwen::event::{Event, Phase},
-    tools::{Call, Piece, Scanner, Tools},
+    tools::{Call, Scanner, Segment, Tools},
 };
 
 /// Namespace of the ids of tool calls.
@@ -18,7 +18,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x5169_6e61_6c62_6f78_0000_0000_0000_000
 
 /// An answer being received. Its state always equals the sum of the emitted chunks.
 #[derive(Debug)]
-pub struct Answer {
+pub struct AnswerBuilder {
     id: String,
     created: i64,
     model: String,
@@ -71,7 +71,7 @@ struct Function<'a> {
     arguments: &'a str,
 }
 
-impl Answer {
+impl AnswerBuilder {
     /// Creates an empty answer. `id` is the same in all chunks; `created` is in Unix seconds.
     #[must_use]
     pub fn new(id: String, created: i64, model: String, tools: &Tools) -> Self {
@@ -236,14 +236,14 @@ impl Answer {
         }
     }
 
-    fn take(&mut self, pieces: Vec<Piece>, out: &mut Vec<Chunk>) {
+    fn take(&mut self, pieces: Vec<Segment>, out: &mut Vec<Chunk>) {
         for piece in pieces {
             match piece {
-                Piece::Text(text) => {
+                Segment::Text(text) => {
                     self.text.push_str(&text);
                     out.push(self.chunk(Delta { content: Some(text), ..Delta::default() }));
                 }
-                Piece::Call(call) => self.call(call, out),
+                Segment::Call(call) => self.call(call, out),
             }
         }
     }

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use super::{
-    ask::{Ask, MustCall},
     message::{Message, Role},
+    parsed_request::{MustCall, ParsedRequest},
 };
 
 /// System message of requests that have tools, which require one, but no system message.
@@ -19,7 +19,7 @@ const NEW_TOOLS: &str = "From now on you have these tools; forget the ones you w
 /// Instruction for a chat whose tools were removed.
 const NO_TOOLS: &str = "The tools you were told about are gone. Call none from now on; answer in plain text.";
 /// Prompt for a request that ends in an answer.
-const GO_ON: &str = "Go on.";
+const CONTINUE_PROMPT: &str = "Go on.";
 
 /// The one or two messages to be sent upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Prompt {
     pub user: String,
 }
 
-impl Ask {
+impl ParsedRequest {
     /// Returns the prompt of the first turn of a chat.
     #[must_use]
     pub fn opening_prompt(&self) -> Prompt {
@@ -54,7 +54,7 @@ impl Ask {
         if self.is_first_turn() {
             return self.opening_prompt();
         }
-        let history = self.told(self.past()).filter(|(message, _)| message.role != Role::System);
+        let history = self.texts_of(self.history()).filter(|(message, _)| message.role != Role::System);
         let history: Vec<String> = history
             .map(|(message, text)| match message.role {
                 Role::Assistant => format!("Assistant:\n{text}"),
@@ -84,18 +84,19 @@ impl Ask {
     }
 
     /// Returns the text of each of `messages`, a part of the history, with tool results in the order of their calls.
-    fn told<'a>(&'a self, messages: &'a [Message]) -> impl Iterator<Item = (&'a Message, String)> {
-        let calls = Calls::of(self.past());
-        calls.in_order(messages).into_iter().map(move |message| (message, said(message, &calls)))
+    fn texts_of<'a>(&'a self, messages: &'a [Message]) -> impl Iterator<Item = (&'a Message, String)> {
+        let calls = Calls::of(self.history());
+        calls.in_order(messages).into_iter().map(move |message| (message, text_of(message, &calls)))
     }
 
     /// Builds the user message: `before`, the required tool calls, and what is new. It includes the system messages
     /// unless they are sent separately (`system_apart`).
     fn user(&self, before: Option<String>, system_apart: bool) -> String {
-        let news = self.told(self.news()).filter(|(message, _)| !(system_apart && message.role == Role::System));
+        let news =
+            self.texts_of(self.new_messages()).filter(|(message, _)| !(system_apart && message.role == Role::System));
         let mut news: Vec<String> = news.map(|(_, text)| text).filter(|text| !text.trim().is_empty()).collect();
         if news.is_empty() {
-            news.push(GO_ON.to_owned());
+            news.push(CONTINUE_PROMPT.to_owned());
         }
         let insisted = match &self.must_call {
             MustCall::Nothing => None,
@@ -107,7 +108,7 @@ impl Ask {
 }
 
 /// Returns the text of a message. A tool result names its tool.
-fn said(message: &Message, calls: &Calls<'_>) -> String {
+fn text_of(message: &Message, calls: &Calls<'_>) -> String {
     match message.role {
         Role::System | Role::User => message.text.clone(),
         Role::Assistant => {

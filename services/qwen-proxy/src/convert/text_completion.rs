@@ -6,9 +6,9 @@ use signalbox_core::openai::{Chunk, Usage};
 
 use super::{
     answer::Completion,
-    ask::{Ask, Fields, MustCall, read},
     invalid::Invalid,
     message::{Message, Role},
+    parsed_request::{Fields, MustCall, ParsedRequest, read},
 };
 use crate::tools::Tools;
 
@@ -35,7 +35,7 @@ struct TextChoice {
     logprobs: Option<()>,
 }
 
-impl Ask {
+impl ParsedRequest {
     /// Parses the body of `POST /v1/completions`.
     ///
     /// # Errors
@@ -109,16 +109,16 @@ mod tests {
 
     use super::*;
     use crate::{
-        convert::Answer,
+        convert::AnswerBuilder,
         qwen::event::{Event, Phase},
     };
 
     #[test]
     fn a_prompt_becomes_a_user_message() {
-        let ask = Ask::parse_prompt(br#"{"prompt":"Once","stream":true,"max_tokens":16}"#).unwrap();
-        assert_eq!((ask.model.as_str(), ask.stream), ("qwen-max", true));
-        assert_eq!(ask.opening_prompt().user, "Once");
-        assert!(ask.is_first_turn() && ask.tools.is_empty());
+        let parsed = ParsedRequest::parse_prompt(br#"{"prompt":"Once","stream":true,"max_tokens":16}"#).unwrap();
+        assert_eq!((parsed.model.as_str(), parsed.stream), ("qwen-max", true));
+        assert_eq!(parsed.opening_prompt().user, "Once");
+        assert!(parsed.is_first_turn() && parsed.tools.is_empty());
     }
 
     #[test]
@@ -130,18 +130,18 @@ mod tests {
             (r#"{"prompt":7}"#, "invalid_type", "prompt must be a string"),
             (r#"{"prompt":["a","b"]}"#, "invalid_type", "prompt must be a string"),
         ] {
-            let error = Ask::parse_prompt(body.as_bytes()).unwrap_err();
+            let error = ParsedRequest::parse_prompt(body.as_bytes()).unwrap_err();
             assert_eq!(
                 (error.param.as_deref(), error.code, error.to_string().as_str()),
                 (Some("prompt"), code, message)
             );
         }
-        assert_eq!(Ask::parse_prompt(b"nonsense").unwrap_err().code, "invalid_json");
+        assert_eq!(ParsedRequest::parse_prompt(b"nonsense").unwrap_err().code, "invalid_json");
     }
 
     #[test]
     fn an_answer_has_the_text_completion_shape() {
-        let mut answer = Answer::new("cmpl-1".into(), 7, "m".into(), &Tools::default());
+        let mut answer = AnswerBuilder::new("cmpl-1".into(), 7, "m".into(), &Tools::default());
         let mut chunks = Vec::new();
         let usage = Some(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 });
         for (text, phase) in [("hm", Phase::Thinking), ("a", Phase::Answer), (" b", Phase::Answer)] {

@@ -68,8 +68,8 @@ async fn a_rate_limited_login_is_suspended() {
             store(&logins, "one", None).await;
         }
         let login = logins.current(0).await.unwrap();
-        logins.failed(&login, &limited, 1_000).await;
-        assert_eq!(logins.current(1_500).await.unwrap_err(), NoLogin::Resting(Duration::from_secs(7)));
+        logins.record_failure(&login, &limited, 1_000).await;
+        assert_eq!(logins.current(1_500).await.unwrap_err(), NoLogin::CoolingDown(Duration::from_secs(7)));
         logins.current(8_000).await.unwrap();
         store(&logins, "another", None).await;
         assert_eq!(token(&logins.current(1_500).await), "another", "another login is not suspended");
@@ -82,11 +82,11 @@ async fn a_login_failure_is_stored_until_the_login_works() {
     store(&logins, "one", None).await;
     let noted = async || credentials::list(&logins.store).await.unwrap().remove(0).last_error;
     let login = logins.current(0).await.unwrap();
-    logins.failed(&login, &Failure::Empty, 0).await;
+    logins.record_failure(&login, &Failure::Empty, 0).await;
     assert_eq!(noted().await, None, "the failure is not caused by the login");
-    logins.failed(&login, &Failure::Captcha, 0).await;
+    logins.record_failure(&login, &Failure::Captcha, 0).await;
     assert!(noted().await.unwrap().contains("captcha"));
-    logins.worked(&logins.current(0).await.unwrap()).await;
+    logins.record_success(&logins.current(0).await.unwrap()).await;
     assert_eq!(noted().await, None);
 }
 

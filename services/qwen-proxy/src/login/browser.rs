@@ -27,11 +27,11 @@ pub(super) use self::profile::Profile;
 use super::cookies::Cookie;
 
 /// Maximum time the browser may take to shut down.
-const LEAVING: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Parameters of the browser process.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
+pub(super) struct BrowserOptions<'a> {
     pub(super) program: &'a Path,
     /// Page to open.
     pub(super) url: &'a str,
@@ -48,16 +48,16 @@ pub(super) struct Browser {
 
 /// Reason why a browser cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum BrowserError {
     #[error(
         "cannot start the browser {}: {error}; specify another one with --browser, or use --paste",
         program.display()
     )]
     Start { program: PathBuf, error: io::Error },
-    #[error("the browser exited ({status}){}; specify another one with --browser, or use --paste", last_words(said))]
+    #[error("the browser exited ({status}){}; specify another one with --browser, or use --paste", last_log_line(said))]
     Ended { status: ExitStatus, said: Option<String> },
     #[error("cannot communicate with the browser: {0}; specify another one with --browser, or use --paste")]
-    Talk(#[from] devtools::Failure),
+    Talk(#[from] devtools::DevToolsError),
 }
 
 #[derive(Deserialize)]
@@ -67,12 +67,12 @@ struct Cookies {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Targets {
-    target_infos: Vec<Target>,
+struct PageTargets {
+    target_infos: Vec<PageTarget>,
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct PageTarget {
     #[serde(rename = "type")]
     kind: String,
 }
@@ -81,33 +81,33 @@ struct Target {
 
 impl Browser {
     /// Starts the browser with an empty profile.
-    pub(super) async fn start(plan: &Plan<'_>, profile: Profile) -> Result<Self, Failure> {
-        match Self::spawn(plan, &profile) {
+    pub(super) async fn start(options: &BrowserOptions<'_>, profile: Profile) -> Result<Self, BrowserError> {
+        match Self::spawn(options, &profile) {
             Ok((child, tools)) => Ok(Self { child, tools, profile }),
             Err(error) => {
                 profile.remove().await;
-                Err(Failure::Start { program: plan.program.to_owned(), error })
+                Err(BrowserError::Start { program: options.program.to_owned(), error })
             }
         }
     }
 
-    fn spawn(plan: &Plan<'_>, profile: &Profile) -> io::Result<(Child, DevTools)> {
+    fn spawn(options: &BrowserOptions<'_>, profile: &Profile) -> io::Result<(Child, DevTools)> {
         let (its_input, our_output) = io::pipe()?;
         let (our_input, its_output) = io::pipe()?;
-        let mut command = std::process::Command::new(plan.program);
+        let mut command = std::process::Command::new(options.program);
         let mut user_data = std::ffi::OsString::from("--user-data-dir=");
         user_data.push(profile.path());
         command.arg("--remote-debugging-pipe").arg(user_data);
         // Skip first-start dialogues, and use no keyring, because the profile is deleted afterwards.
         command.args(["--no-first-run", "--no-default-browser-check", "--password-store=basic", "--use-mock-keychain"]);
-        if plan.headless {
+        if options.headless {
             command.arg("--headless=new");
         }
         if geteuid().is_root() {
             // As root the browser starts only without its sandbox.
             command.arg("--no-sandbox");
         }
-        command.arg(plan.url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(profile.create_log()?);
+        command.arg(options.url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(profile.create_log()?);
         // File descriptors defined by the browser: it reads from 3 and writes to 4.
         let mappings = vec![
             FdMapping { parent_fd: its_input.into(), child_fd: 3 },
@@ -121,37 +121,39 @@ impl Browser {
     }
 
     /// Returns all cookies of the browser, of every site.
-    pub(super) async fn cookies(&mut self) -> Result<Vec<Cookie>, Failure> {
+    pub(super) async fn cookies(&mut self) -> Result<Vec<Cookie>, BrowserError> {
         let Cookies { cookies } = self.call("Storage.getCookies").await?;
         Ok(cookies)
     }
 
     /// Returns the number of open pages, in windows and tabs.
-    pub(super) async fn pages(&mut self) -> Result<usize, Failure> {
-        let Targets { target_infos } = self.call("Target.getTargets").await?;
+    pub(super) async fn pages(&mut self) -> Result<usize, BrowserError> {
+        let PageTargets { target_infos } = self.call("Target.getTargets").await?;
         Ok(target_infos.iter().filter(|target| target.kind == "page").count())
     }
 
-    async fn call<R: DeserializeOwned>(&mut self, method: &'static str) -> Result<R, Failure> {
+    async fn call<R: DeserializeOwned>(&mut self, method: &'static str) -> Result<R, BrowserError> {
         let error = match self.tools.call(method, json!({})).await {
             Ok(result) => return Ok(result),
             Err(error) => error,
         };
         // If the browser has ended, that explains a closed pipe better. It closes the pipe slightly before it exits.
         match error {
-            devtools::Failure::HungUp | devtools::Failure::Pipe(_) => match timeout(LEAVING, self.child.wait()).await {
-                Ok(Ok(status)) => Err(Failure::Ended { status, said: self.profile.last_words() }),
-                _ => Err(Failure::Talk(error)),
-            },
-            error => Err(Failure::Talk(error)),
+            devtools::DevToolsError::HungUp | devtools::DevToolsError::Pipe(_) => {
+                match timeout(CLOSE_TIMEOUT, self.child.wait()).await {
+                    Ok(Ok(status)) => Err(BrowserError::Ended { status, said: self.profile.last_log_line() }),
+                    _ => Err(BrowserError::Talk(error)),
+                }
+            }
+            error => Err(BrowserError::Talk(error)),
         }
     }
 
     /// Closes the browser and its child processes, and deletes the profile.
     pub(super) async fn close(mut self) {
         // If it does not respond, it is killed below.
-        let asked = timeout(LEAVING, self.tools.tell("Browser.close")).await;
-        let left = matches!(asked, Ok(Ok(()))) && timeout(LEAVING, self.child.wait()).await.is_ok();
+        let asked = timeout(CLOSE_TIMEOUT, self.tools.tell("Browser.close")).await;
+        let left = matches!(asked, Ok(Ok(()))) && timeout(CLOSE_TIMEOUT, self.child.wait()).await.is_ok();
         if let Some(group) = self.child.id().and_then(|pid| i32::try_from(pid).ok()).filter(|_| !left) {
             // The group may have ended meanwhile.
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
@@ -164,6 +166,6 @@ impl Browser {
 }
 
 /// Formats the last line of the browser's log for an error message.
-fn last_words(said: &Option<String>) -> String {
+fn last_log_line(said: &Option<String>) -> String {
     said.as_ref().map(|said| format!(", saying `{said}`")).unwrap_or_default()
 }

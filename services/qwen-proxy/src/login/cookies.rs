@@ -11,7 +11,7 @@ const TOKEN: &str = "token";
 /// Cookie whose value takes precedence over the token in the header of the same name, as on chat.qwen.ai's own page.
 const UMID: &str = "bx-umidtoken";
 /// Assumed lifetime in seconds of a login without an expiry: 30 days.
-const ASSUMED: i64 = 30 * 24 * 60 * 60;
+const ASSUMED_LIFETIME_S: i64 = 30 * 24 * 60 * 60;
 
 /// A cookie as reported by the browser.
 #[cfg(any(unix, test))]
@@ -38,7 +38,7 @@ pub(super) struct Login {
 
 /// Reason why a pasted text is not a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Mistake {
+pub(super) enum PasteError {
     #[error(
         "no input was given; copy the value of the `cookie` request header of chat.qwen.ai from the browser's \
          developer tools (Network tab)"
@@ -71,36 +71,36 @@ pub(super) fn login(jar: &[Cookie], host: &str, now: i64) -> Option<Login> {
 }
 
 /// Parses a pasted header, with or without the leading `Cookie:`.
-pub(super) fn pasted(text: &str, now: i64) -> Result<Login, Mistake> {
+pub(super) fn pasted(text: &str, now: i64) -> Result<Login, PasteError> {
     let text = text.trim();
     let bare = match text.split_at_checked("cookie:".len()) {
         Some((name, value)) if name.eq_ignore_ascii_case("cookie:") => value.trim(),
         _ => text,
     };
     if bare.is_empty() {
-        return Err(Mistake::Empty);
+        return Err(PasteError::Empty);
     }
     if !bare.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err(Mistake::NoHeader);
+        return Err(PasteError::NoHeader);
     }
     let pairs = bare.split(';').map(str::trim).filter(|pair| !pair.is_empty());
     let pairs: Option<Vec<(&str, &str)>> = pairs.map(|pair| pair.split_once('=')).collect();
-    let pairs = pairs.ok_or(Mistake::NoHeader)?;
+    let pairs = pairs.ok_or(PasteError::NoHeader)?;
     if pairs.iter().any(|(name, _)| name.is_empty() || name.contains(' ')) {
-        return Err(Mistake::NoHeader);
+        return Err(PasteError::NoHeader);
     }
     assemble(&pairs, None, now)
 }
 
 /// Builds a login. `ends` is the latest expiry of the cookies, used for tokens without one.
-fn assemble(pairs: &[(&str, &str)], ends: Option<i64>, now: i64) -> Result<Login, Mistake> {
+fn assemble(pairs: &[(&str, &str)], ends: Option<i64>, now: i64) -> Result<Login, PasteError> {
     let value_of = |name: &str| pairs.iter().find(|(known, value)| *known == name && !value.is_empty());
-    let (_, token) = value_of(TOKEN).ok_or(Mistake::Guest)?;
-    let claims = token::claims(token).filter(|claims| claims.is_user).ok_or(Mistake::Guest)?;
+    let (_, token) = value_of(TOKEN).ok_or(PasteError::Guest)?;
+    let claims = token::claims(token).filter(|claims| claims.is_user).ok_or(PasteError::Guest)?;
     let sent = value_of(UMID).map_or(*token, |(_, umid)| umid);
     let expires_at = expiry(claims, ends, now);
     if expires_at <= now {
-        return Err(Mistake::Expired);
+        return Err(PasteError::Expired);
     }
     let header: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
     Ok(Login { token: Secret::new(sent.to_owned()), cookies: Secret::new(header.join("; ")), expires_at })
@@ -109,7 +109,7 @@ fn assemble(pairs: &[(&str, &str)], ends: Option<i64>, now: i64) -> Result<Login
 /// Returns the expiry of the login: that of the user's token, if it has one. The token sent in its place
 /// (`bx-umidtoken`) says nothing about the login.
 fn expiry(claims: Claims, ends: Option<i64>, now: i64) -> i64 {
-    claims.expires_at.or(ends).unwrap_or(now + ASSUMED)
+    claims.expires_at.or(ends).unwrap_or(now + ASSUMED_LIFETIME_S)
 }
 
 /// Returns `true` if a browser sends this cookie to `host`.
@@ -161,8 +161,8 @@ mod tests {
         for (exp, ends, expires_at) in [
             (Some(NOW + 5), far, NOW + 5),
             (None, far, i64::from(i32::MAX)),
-            (None, -1.0, NOW + ASSUMED),
-            (None, 0.0, NOW + ASSUMED),
+            (None, -1.0, NOW + ASSUMED_LIFETIME_S),
+            (None, 0.0, NOW + ASSUMED_LIFETIME_S),
         ] {
             let jar = [cookie("token", &users(exp), HOST, -1.0), cookie("aui", "x", ".qwen.ai", ends)];
             assert_eq!(login(&jar, HOST, NOW).unwrap().expires_at, expires_at, "{exp:?} {ends}");
@@ -210,17 +210,17 @@ mod tests {
     fn an_invalid_login_is_rejected_with_a_hint() {
         let (users, old) = (users(Some(NOW + 5)), users(Some(NOW - 5)));
         for (text, mistake) in [
-            (String::new(), Mistake::Empty),
-            ("cookie: ".to_owned(), Mistake::Empty),
-            (users.clone(), Mistake::NoHeader),
-            (format!("a=1; {users}"), Mistake::NoHeader),
-            (format!("=1; token={users}"), Mistake::NoHeader),
-            (format!("a b=1; token={users}"), Mistake::NoHeader),
-            (format!("a=1\ntoken={users}"), Mistake::NoHeader),
-            (format!("a=\u{e9}; token={users}"), Mistake::NoHeader),
-            ("a=1; b=2".to_owned(), Mistake::Guest),
-            ("token=; b=2".to_owned(), Mistake::Guest),
-            (format!("token={old}"), Mistake::Expired),
+            (String::new(), PasteError::Empty),
+            ("cookie: ".to_owned(), PasteError::Empty),
+            (users.clone(), PasteError::NoHeader),
+            (format!("a=1; {users}"), PasteError::NoHeader),
+            (format!("=1; token={users}"), PasteError::NoHeader),
+            (format!("a b=1; token={users}"), PasteError::NoHeader),
+            (format!("a=1\ntoken={users}"), PasteError::NoHeader),
+            (format!("a=\u{e9}; token={users}"), PasteError::NoHeader),
+            ("a=1; b=2".to_owned(), PasteError::Guest),
+            ("token=; b=2".to_owned(), PasteError::Guest),
+            (format!("token={old}"), PasteError::Expired),
         ] {
             assert_eq!(pasted(&text, NOW), Err(mistake), "{text}");
         }

@@ -22,7 +22,7 @@ pub(super) fn claims(token: &str) -> Option<Claims> {
     // Some issuers add padding, although the standard forbids it.
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     let payload: Value = serde_json::from_slice(&payload).ok().filter(Value::is_object)?;
-    let is_somebody = [&payload["id"], &payload["sub"]].into_iter().any(names_somebody);
+    let is_somebody = [&payload["id"], &payload["sub"]].into_iter().any(identifies_user);
     let is_guest = payload["role"].as_str().is_some_and(|role| role.eq_ignore_ascii_case("guest"));
     let expires = match &payload["exp"] {
         Value::Null => None,
@@ -32,7 +32,7 @@ pub(super) fn claims(token: &str) -> Option<Claims> {
     Some(Claims { expires_at: expires.and_then(seconds), is_user: is_somebody && !is_guest })
 }
 
-fn names_somebody(id: &Value) -> bool {
+fn identifies_user(id: &Value) -> bool {
     match id {
         Value::String(id) => !id.trim().is_empty(),
         Value::Number(_) => true,
@@ -44,8 +44,8 @@ fn names_somebody(id: &Value) -> bool {
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 pub(super) fn seconds(seconds: f64) -> Option<i64> {
     /// The end of the year 9999.
-    const LATEST: f64 = 253_402_300_799.0;
-    (1.0..=LATEST).contains(&seconds).then_some(seconds as i64)
+    const MAX_UNIX_SECONDS: f64 = 253_402_300_799.0;
+    (1.0..=MAX_UNIX_SECONDS).contains(&seconds).then_some(seconds as i64)
 }
 
 #[cfg(test)]

@@ -6,23 +6,23 @@ use std::time::Duration;
 use signalbox_daemon::Exit;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::browser::{Browser, Failure};
+use super::browser::{Browser, BrowserError};
 use super::cookies::{self, Cookie, Login};
 
 /// Polling interval.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum polls after a login while the page continues to set cookies; then the present cookies are used.
-const PATIENCE: u32 = 10;
+const MAX_SETTLING_POLLS: u32 = 10;
 
 /// Waits for a login at `host`, and then until no further cookies are set.
 pub(super) async fn watch(browser: &mut Browser, host: &str) -> Result<Login, Exit> {
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut polls = interval(POLL_INTERVAL);
+    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut opened = false;
     let mut watched = Settling::default();
     loop {
-        looks.tick().await;
-        match look(browser).await {
+        polls.tick().await;
+        match poll_browser(browser).await {
             Ok((0, _)) if opened => return Err(closed()),
             Ok((pages, jar)) => {
                 opened |= pages > 0;
@@ -31,13 +31,13 @@ pub(super) async fn watch(browser: &mut Browser, host: &str) -> Result<Login, Ex
                 }
             }
             // On most systems, closing the last window ends the browser.
-            Err(Failure::Ended { .. }) if opened => return Err(closed()),
+            Err(BrowserError::Ended { .. }) if opened => return Err(closed()),
             Err(failure) => return Err(Exit::CannotOpen(failure.to_string())),
         }
     }
 }
 
-async fn look(browser: &mut Browser) -> Result<(usize, Vec<Cookie>), Failure> {
+async fn poll_browser(browser: &mut Browser) -> Result<(usize, Vec<Cookie>), BrowserError> {
     Ok((browser.pages().await?, browser.cookies().await?))
 }
 
@@ -53,7 +53,7 @@ fn closed() -> Exit {
 #[derive(Debug, Default)]
 struct Settling {
     names: BTreeSet<String>,
-    looks: u32,
+    polls: u32,
 }
 
 // === impl Settling ===
@@ -61,14 +61,14 @@ struct Settling {
 impl Settling {
     fn settled(&mut self, login: Option<Login>, jar: &[Cookie]) -> Option<Login> {
         let Some(login) = login else {
-            self.looks = 0;
+            self.polls = 0;
             return None;
         };
         let names: BTreeSet<String> = jar.iter().map(|cookie| cookie.name.clone()).collect();
-        let same = self.looks > 0 && names == self.names;
+        let same = self.polls > 0 && names == self.names;
         self.names = names;
-        self.looks += 1;
-        (same || self.looks > PATIENCE).then_some(login)
+        self.polls += 1;
+        (same || self.polls > MAX_SETTLING_POLLS).then_some(login)
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn changing_cookies_are_accepted_after_a_timeout() {
         let mut settling = Settling::default();
-        let looks = (0..100).take_while(|n| settling.settled(login(), &jar(&[&n.to_string()])).is_none()).count();
-        assert_eq!(looks, 10);
+        let polls = (0..100).take_while(|n| settling.settled(login(), &jar(&[&n.to_string()])).is_none()).count();
+        assert_eq!(polls, 10);
     }
 }

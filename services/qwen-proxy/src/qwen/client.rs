@@ -16,7 +16,7 @@ use tokio::time::{Duration, sleep};
 use super::{
     event,
     events::{Events, Kind},
-    failure::{Failure, details, judge},
+    failure::{Failure, classify_response, details},
     login::Login,
     wire::{Completion, NewChat, opened_chat},
 };
@@ -26,13 +26,13 @@ use crate::metrics::{Endpoint, Metrics};
 pub const MAX_REQUEST: usize = 128 << 10;
 
 /// Maximum bytes of a response that is read as a whole.
-const MAX_WHOLE: usize = 8 << 20;
+const MAX_BODY: usize = 8 << 20;
 
 /// Maximum bytes of a completion that comes as one body instead of as events.
 const MAX_COMPLETION: usize = 64 << 20;
 
 /// Maximum bytes read of an error response.
-const MAX_REFUSAL: usize = 64 << 10;
+const MAX_ERROR_BODY: usize = 64 << 10;
 
 /// Settings for access to the site.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl Qwen {
         }
         let (begun, mut upstream) = events.into_rest();
         let said = read(begun, &mut upstream, MAX_COMPLETION).await?;
-        if let Some(failure) = judge(head.status, &content_type, None, &said) {
+        if let Some(failure) = classify_response(head.status, &content_type, None, &said) {
             return Err(failure.scrubbed(login));
         }
         let whole = event::whole(&said);
@@ -180,8 +180,8 @@ impl Qwen {
 
     async fn whole(&self, response: Response<Body>, login: &Login) -> Result<Bytes, Failure> {
         let (head, mut body) = response.into_parts();
-        let body = read(Bytes::new(), &mut body, MAX_WHOLE).await?;
-        match judge(head.status, &content_type(&head.headers), None, &body) {
+        let body = read(Bytes::new(), &mut body, MAX_BODY).await?;
+        match classify_response(head.status, &content_type(&head.headers), None, &body) {
             Some(failure) => Err(failure.scrubbed(login)),
             None => Ok(body),
         }
@@ -206,9 +206,10 @@ async fn refusal(response: Response<Body>) -> Result<Response<Body>, Failure> {
         return Ok(response);
     }
     let (head, mut body) = response.into_parts();
-    let said = read(Bytes::new(), &mut body, MAX_REFUSAL).await.unwrap_or_default();
+    let said = read(Bytes::new(), &mut body, MAX_ERROR_BODY).await.unwrap_or_default();
     let unreadable = || Failure::Unreadable(format!("HTTP {}", head.status.as_u16()));
-    Err(judge(head.status, &content_type(&head.headers), retry_after(&head.headers), &said).unwrap_or_else(unreadable))
+    Err(classify_response(head.status, &content_type(&head.headers), retry_after(&head.headers), &said)
+        .unwrap_or_else(unreadable))
 }
 
 /// Reads the body up to `limit` bytes; the rest is dropped.

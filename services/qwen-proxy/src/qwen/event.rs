@@ -70,7 +70,7 @@ pub struct Decoder {
 type Members<'a> = HashMap<String, &'a RawValue>;
 
 /// Members by which an event may report an error besides its text.
-const REPORTS: [&str; 4] = ["error", "success", "ret", "base_resp"];
+const REPORT_FIELDS: [&str; 4] = ["error", "success", "ret", "base_resp"];
 
 // === impl Decoder ===
 
@@ -97,7 +97,7 @@ impl Decoder {
             out.push_back(Event::Delta { text: String::new(), phase: Phase::Answer, usage });
         }
         // Most events contain only text and are not parsed a second time.
-        let is_suspect = is_error || !has_text || REPORTS.iter().any(|name| event.contains_key(*name)) || {
+        let is_suspect = is_error || !has_text || REPORT_FIELDS.iter().any(|name| event.contains_key(*name)) || {
             choice.is_some_and(|choice| ["error", "finish_reason"].iter().any(|name| choice.contains_key(*name)))
         };
         let failure = is_suspect.then(|| of_json(data.as_bytes())).flatten();

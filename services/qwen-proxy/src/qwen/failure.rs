@@ -1,8 +1,8 @@
 //! Failures of calls to chat.qwen.ai, with a remedy for the user. Pure functions.
 //!
 //! The site reports errors in several forms: statuses, JSON with `success:false` and status 200, pages of its firewall,
-//! pages that ask for a login. [`judge`] and [`of_json`] classify them. A challenge of the firewall is left to the
-//! user, who can pass it in a browser; the service never tries to.
+//! pages that ask for a login. [`classify_response`] and [`of_json`] classify them. A challenge of the firewall is left
+//! to the user, who can pass it in a browser; the service never tries to.
 
 mod report;
 
@@ -13,22 +13,22 @@ use self::report::Report;
 use super::login::Login;
 
 /// Maximum characters of the site's message that are quoted to the user.
-const QUOTED: usize = 300;
+const MAX_QUOTED_CHARS: usize = 300;
 
 /// A failed call to the site. The message is addressed to the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// A page of the firewall instead of JSON.
-    #[error("chat.qwen.ai responded with a page of its firewall instead of an answer; {CHALLENGE}")]
+    #[error("chat.qwen.ai responded with a page of its firewall instead of an answer; {CHALLENGE_ADVICE}")]
     Firewall,
     /// The firewall requires a captcha.
-    #[error("chat.qwen.ai requires a captcha; {CHALLENGE}")]
+    #[error("chat.qwen.ai requires a captcha; {CHALLENGE_ADVICE}")]
     Captcha,
     /// A page that asks for a login, or status 401.
-    #[error("chat.qwen.ai rejected the login (authentication failed); {LOGIN}")]
+    #[error("chat.qwen.ai rejected the login (authentication failed); {LOGIN_ADVICE}")]
     Login,
     /// Status 403.
-    #[error("chat.qwen.ai forbids the request, because the login is invalid or has expired; {LOGIN}")]
+    #[error("chat.qwen.ai forbids the request, because the login is invalid or has expired; {LOGIN_ADVICE}")]
     Forbidden,
     /// Status 429.
     #[error("the rate limit of chat.qwen.ai is exceeded; wait{} and try again", wait(*retry_after))]
@@ -106,19 +106,24 @@ pub enum Failure {
     },
 }
 
-const CHALLENGE: &str =
+const CHALLENGE_ADVICE: &str =
     "open https://chat.qwen.ai in your browser, complete its check, then log in again (`qwen-proxy login`)";
-const LOGIN: &str = "log in again (`qwen-proxy login`)";
+const LOGIN_ADVICE: &str = "log in again (`qwen-proxy login`)";
 
 /// Classifies a response by its status, content type and the beginning of its body. Returns `None` for a success: JSON
 /// or events.
 #[must_use]
-pub fn judge(status: StatusCode, content_type: &str, retry_after: Option<Duration>, body: &[u8]) -> Option<Failure> {
+pub fn classify_response(
+    status: StatusCode,
+    content_type: &str,
+    retry_after: Option<Duration>,
+    body: &[u8],
+) -> Option<Failure> {
     let page = is_page(content_type, body).then(|| of_page(body));
     match status.as_u16() {
         500.. => Some(Failure::Server {
             status: status.as_u16(),
-            details: if page.is_some() { String::new() } else { words_of(body) },
+            details: if page.is_some() { String::new() } else { message_of(body) },
         }),
         429 => Some(Failure::RateLimited { retry_after }),
         // The firewall uses status 405, sometimes 403.
@@ -131,7 +136,7 @@ pub fn judge(status: StatusCode, content_type: &str, retry_after: Option<Duratio
         400..=499 => Some(
             of_json(body)
                 .filter(|failure| !matches!(failure, Failure::Refused(_)))
-                .unwrap_or_else(|| Failure::Status { status: status.as_u16(), details: words_of(body) }),
+                .unwrap_or_else(|| Failure::Status { status: status.as_u16(), details: message_of(body) }),
         ),
         // The site redirects only to its login page.
         300..=399 => Some(Failure::Login),
@@ -193,7 +198,7 @@ fn of_page(body: &[u8]) -> Failure {
 }
 
 /// Returns the message of an error body: that of a known format, or the text itself.
-fn words_of(body: &[u8]) -> String {
+fn message_of(body: &[u8]) -> String {
     let value = report::parse(body);
     let said = value.as_ref().and_then(Report::read).and_then(|report| report.words());
     said.unwrap_or_else(|| details(body))
@@ -205,7 +210,7 @@ pub(super) fn details(body: &[u8]) -> String {
 }
 
 fn cut(text: &str) -> String {
-    text.trim().chars().filter(|char| !char.is_control()).take(QUOTED).collect()
+    text.trim().chars().filter(|char| !char.is_control()).take(MAX_QUOTED_CHARS).collect()
 }
 
 fn quoted(details: &str) -> String {
@@ -296,13 +301,13 @@ impl Failure {
     /// Returns the cool-down time of the login. A quota applies to one model, so it causes no cool-down: another model
     /// may be used at once.
     #[must_use]
-    pub fn rest(&self) -> Option<Duration> {
+    pub fn cool_down(&self) -> Option<Duration> {
         self.retry_after().filter(|_| matches!(self, Self::RateLimited { .. }))
     }
 
     /// Returns `true` if the login has to be renewed.
     #[must_use]
-    pub const fn blames_login(&self) -> bool {
+    pub const fn requires_new_login(&self) -> bool {
         matches!(self, Self::Login | Self::Forbidden) || self.is_challenge()
     }
 

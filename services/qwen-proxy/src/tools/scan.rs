@@ -15,7 +15,7 @@ use super::{Call, Tools};
 
 /// A part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum Segment {
     /// Text for the user.
     Text(String),
     /// A call of a declared tool.
@@ -58,7 +58,7 @@ impl Scanner {
     }
 
     /// Processes the next piece of the answer and appends what is certain to `out`.
-    pub fn push(&mut self, text: &str, out: &mut Vec<Piece>) {
+    pub fn push(&mut self, text: &str, out: &mut Vec<Segment>) {
         if self.tools.is_empty() {
             add_text(text, out);
             return;
@@ -70,7 +70,7 @@ impl Scanner {
 
     /// Ends the answer and appends what was held back to `out`. If the answer is `complete`, a call with unmatched tags
     /// is still interpreted as a call where possible; otherwise it is text.
-    pub fn finish(&mut self, complete: bool, out: &mut Vec<Piece>) {
+    pub fn finish(&mut self, complete: bool, out: &mut Vec<Segment>) {
         let mut left = (self.held.len() - self.start).saturating_mul(MAX_REREADS);
         while complete && let Some(markup) = &self.call {
             let Some((call, length)) = markup.settle(&self.held[self.text..], &self.tools) else { break };
@@ -90,12 +90,12 @@ impl Scanner {
         (self.start, self.text, self.blank) = (0, 0, 0);
     }
 
-    fn scan(&mut self, out: &mut Vec<Piece>) {
+    fn scan(&mut self, out: &mut Vec<Segment>) {
         self.scan_for(Reading::Streaming, out);
     }
 
     /// Scans until more input is needed. In the mode `Settling`, stops at the beginning of each call.
-    fn scan_for(&mut self, reading: Reading, out: &mut Vec<Piece>) {
+    fn scan_for(&mut self, reading: Reading, out: &mut Vec<Segment>) {
         loop {
             if let Some(call) = &mut self.call {
                 match call.advance(&self.held[self.text..], &self.tools) {
@@ -131,7 +131,7 @@ impl Scanner {
     }
 
     /// Emits the text, except for white space that may be layout.
-    fn release(&mut self, out: &mut Vec<Piece>) {
+    fn release(&mut self, out: &mut Vec<Segment>) {
         if self.bare {
             let looked_at = self.blank.max(self.start);
             let text = &self.held[looked_at..self.text];
@@ -145,8 +145,8 @@ impl Scanner {
         self.start = self.text;
     }
 
-    fn take_call(&mut self, call: Call, length: usize, out: &mut Vec<Piece>) {
-        out.push(Piece::Call(call));
+    fn take_call(&mut self, call: Call, length: usize, out: &mut Vec<Segment>) {
+        out.push(Segment::Call(call));
         self.start = self.text + length;
         (self.call, self.text, self.blank, self.bare, self.called) = (None, self.start, self.start, true, true);
     }
@@ -171,11 +171,11 @@ enum Reading {
     Settling,
 }
 
-fn add_text(text: &str, out: &mut Vec<Piece>) {
+fn add_text(text: &str, out: &mut Vec<Segment>) {
     match out.last_mut() {
-        Some(Piece::Text(before)) => before.push_str(text),
+        Some(Segment::Text(before)) => before.push_str(text),
         _ if text.is_empty() => {}
-        _ => out.push(Piece::Text(text.to_owned())),
+        _ => out.push(Segment::Text(text.to_owned())),
     }
 }
 

@@ -135,7 +135,7 @@ impl Answer {
         String::from_utf8(self.body()).unwrap()
     }
 
-    pub(crate) fn folded(&self) -> signalbox_core::openai::Answer {
+    pub(crate) fn folded(&self) -> signalbox_core::openai::FoldedAnswer {
         let body = self.body();
         if self.head.contains("text/event-stream") {
             return signalbox_core::openai::fold_stream(&body.into());

@@ -100,5 +100,5 @@ pub struct Finished {
     /// Whether the body ended properly rather than with a broken connection.
     pub complete: bool,
     /// The answer folded from its events.
-    pub folded: openai::Answer,
+    pub folded: openai::FoldedAnswer,
 }

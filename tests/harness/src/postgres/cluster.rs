@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::installation::Installation;
 
 /// Maximum time for a server to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
 /// `$1` is the directory to remove, the rest is the server command. A line on stdin means: stop, but keep the
@@ -145,7 +145,7 @@ pub(super) async fn ready(directory: &Path, seen: usize) -> io::Result<()> {
         }
         Ok(())
     };
-    match tokio::time::timeout(PATIENCE, started).await {
+    match tokio::time::timeout(START_TIMEOUT, started).await {
         Ok(started) => started,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, read(&directory.join("log")))),
     }

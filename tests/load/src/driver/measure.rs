@@ -22,7 +22,7 @@ const DRAINING: Duration = Duration::from_secs(20);
 /// Maximum time for loading the journal at the end of the run; requests not loaded by then count as missing.
 const FINISHING: Duration = Duration::from_secs(120);
 /// Interval between looks at the journal while the target is under load.
-const LOOK: Duration = Duration::from_millis(250);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 /// Interval between looks at the journal while it is being loaded.
 const LOOK_AFTER: Duration = Duration::from_millis(20);
 /// Time for an allocator to return memory.
@@ -83,7 +83,7 @@ pub async fn finish_loading(target: &Target) -> anyhow::Result<()> {
         if journal.loaded + journal.unlogged >= target.answered_by_process || begin.elapsed() > FINISHING {
             return Ok(());
         }
-        sleep(LOOK).await;
+        sleep(SAMPLE_INTERVAL).await;
     }
 }
 
@@ -127,8 +127,8 @@ async fn settle(process: &Process) -> anyhow::Result<()> {
 async fn watch_backlog(port: u16, seconds: f64) -> anyhow::Result<u64> {
     let (begin, seconds) = (Instant::now(), Duration::from_secs_f64(seconds));
     let mut most = 0;
-    while begin.elapsed() + LOOK < seconds {
-        sleep(LOOK).await;
+    while begin.elapsed() + SAMPLE_INTERVAL < seconds {
+        sleep(SAMPLE_INTERVAL).await;
         most = most.max(probe::journal(port).await?.bytes);
     }
     Ok(most)

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Longer than any single answer takes on loopback.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// State of the router's request log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,5 +64,5 @@ async fn exchange(port: u16, request: impl bytes::Buf) -> io::Result<(u16, Vec<u
         }
         Ok((head.status, whole))
     };
-    timeout(PATIENCE, asked).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    timeout(PROBE_TIMEOUT, asked).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }

@@ -22,7 +22,7 @@ use super::{cores::Cores, probe, process::Process};
 use crate::prompt::Pool;
 
 /// Longer than any target takes to start.
-const PATIENCE: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// Exit code of the router for an invalid configuration.
 const BAD_CONFIG: i32 = 78;
 
@@ -214,7 +214,7 @@ impl Target {
                 Some(exit) => {
                     bail!("{} exited ({exit}) instead of responding: {}", self.kind.name(), process.last_words())
                 }
-                None if begin.elapsed() > PATIENCE => {
+                None if begin.elapsed() > START_TIMEOUT => {
                     bail!("{} does not respond: {}", self.kind.name(), process.last_words())
                 }
                 None => sleep(Duration::from_millis(1)).await,

@@ -3,7 +3,7 @@
 use signalbox_core::{conversation::opening_hash, id, openai::Usage, schema::RequestStatus};
 use signalbox_store::{
     Store,
-    exchanges::{self, Begun, Ended, Exchange, SessionRef, Source},
+    exchanges::{self, Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source},
 };
 
 /// Number of exchanges that a busy loader puts into one transaction.
@@ -26,7 +26,7 @@ fn exchange(body: &str, number: u64) -> Exchange {
     let arrived = 1_700_000_000_000;
     let answer = format!("{number} {}", "word ".repeat(200));
     Exchange {
-        begun: Begun {
+        begun: ExchangeStart {
             request_id: id::request_id().to_string(),
             received_at: arrived,
             method: "POST".to_owned(),
@@ -39,7 +39,7 @@ fn exchange(body: &str, number: u64) -> Exchange {
             base: None,
             source: Source::Router,
         },
-        ended: Some(Ended {
+        ended: Some(ExchangeEnd {
             status: RequestStatus::Completed,
             ended_at: arrived + 3,
             provider_id: Some("mock".to_owned()),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::grown::{Fields, grow, write_fields, write_text};
+use super::accumulator::{Fields, append_field, write_fields, write_text};
 use crate::json::{Reader, TextBuf};
 use crate::openai::event::{Arguments, FunctionView, ToolCallView};
 
 /// Number of newest calls that are searched for an id.
-const OPEN_CALLS: usize = 64;
+const MAX_OPEN_CALLS: usize = 64;
 /// Maximum length in bytes of arguments that are parsed to find out whether they are complete.
-const SHORT_ARGUMENTS: usize = 4 << 10;
+const MAX_PARSED_ARGUMENTS: usize = 4 << 10;
 
 /// The tool calls of one answer.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Calls {
     /// Adds the pieces of one chunk.
     pub(super) fn add(&mut self, pieces: &[ToolCallView<'_>]) {
         for (position, piece) in pieces.iter().enumerate() {
-            let at = self.place(piece, position).unwrap_or_else(|| {
+            let at = self.position_of(piece, position).unwrap_or_else(|| {
                 self.calls.push(Call::default());
                 self.calls.len() - 1
             });
@@ -53,7 +53,7 @@ impl Calls {
 
     /// Returns the position of the call that a piece continues; `None` if the piece begins a new call. Without an
     /// index, a new id or a different name begins a new call.
-    fn place(&self, piece: &ToolCallView<'_>, position: usize) -> Option<usize> {
+    fn position_of(&self, piece: &ToolCallView<'_>, position: usize) -> Option<usize> {
         let id = piece.id.map(|id| id.to_str());
         let name = piece.function.name.map(|name| name.to_str());
         if let Some(index) = piece.index {
@@ -66,7 +66,7 @@ impl Calls {
         let last = self.calls.len().checked_sub(1)?;
         match (id, name) {
             (Some(id), _) => {
-                let known = self.calls.iter().enumerate().rev().take(OPEN_CALLS).find(|(_, call)| call.id == id);
+                let known = self.calls.iter().enumerate().rev().take(MAX_OPEN_CALLS).find(|(_, call)| call.id == id);
                 known
                     .map(|(at, _)| at)
                     .or_else(|| self.calls[last].id.is_empty().then_some(last).filter(|_| position == 0))
@@ -103,7 +103,7 @@ impl Call {
         }
         self.add_function(&piece.function);
         for (name, value) in &piece.others {
-            grow(&mut self.others, name, value);
+            append_field(&mut self.others, name, value);
         }
     }
 
@@ -128,14 +128,14 @@ impl Call {
             None => {}
         }
         for (name, value) in &piece.others {
-            grow(&mut self.function_others, name, value);
+            append_field(&mut self.function_others, name, value);
         }
     }
 
     /// Returns whether the arguments are a complete object.
     fn is_complete(&self) -> bool {
         let json = self.arguments.as_bytes();
-        if !json.ends_with(b"}") || json.len() > SHORT_ARGUMENTS {
+        if !json.ends_with(b"}") || json.len() > MAX_PARSED_ARGUMENTS {
             return false;
         }
         let mut reader = Reader::new(json);

@@ -73,7 +73,7 @@ fn counts_the_bytes_of_an_endless_event() {
     assert_eq!(scanner.event_len(), 11);
     scanner.scan(&[b'x'; 1 << 20]);
     assert_eq!(scanner.event_len(), 11 + (1 << 20));
-    assert!(scanner.gathered.capacity() <= GATHERED);
+    assert!(scanner.buffered.capacity() <= MAX_BUFFERED_EVENT);
 }
 
 #[test]
@@ -196,15 +196,15 @@ fn an_unfinished_line_is_measured() {
         assert_eq!(scanner.scan(piece.as_bytes()), Scan::Pass);
         assert_eq!(scanner.unfinished_line(), len, "{piece:?}");
     }
-    scanner.scan(&[b'x'; GATHERED]);
-    assert_eq!((scanner.unfinished_line(), scanner.is_long()), (GATHERED, false));
+    scanner.scan(&[b'x'; MAX_BUFFERED_EVENT]);
+    assert_eq!((scanner.unfinished_line(), scanner.is_long()), (MAX_BUFFERED_EVENT, false));
     scanner.scan(b"x");
     assert_eq!((scanner.unfinished_line(), scanner.is_long()), (0, true));
 }
 
 #[test]
 fn a_long_event_is_scanned() {
-    let image = "A".repeat(GATHERED);
+    let image = "A".repeat(MAX_BUFFERED_EVENT);
     for (tail, reason, failure, failed) in [
         (
             r#","finish_reason":"stop"}],"usage":{"prompt_tokens":1,"details":{"a":[1,2]}},"x":1"#,
@@ -220,7 +220,7 @@ fn a_long_event_is_scanned() {
         let stream = format!(
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"\\\"finish_reason\\\":\\\"no\\\"{image}\",\"finish_reason\":\"inner\"}}{tail}}}\n\n"
         );
-        for size in [1, 1000, GATHERED + 7, stream.len()] {
+        for size in [1, 1000, MAX_BUFFERED_EVENT + 7, stream.len()] {
             let pieces: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
             let seen = relay(&pieces);
             let Ending { finish_reason, failure: said, usage } = seen.ending;
@@ -232,7 +232,7 @@ fn a_long_event_is_scanned() {
 
 /// Events of every kind, some of them cut off or without an end.
 fn events() -> impl Strategy<Value = Vec<String>> {
-    let long = chunk(r#","finish_reason":"length""#).replace('x', &"long".repeat(GATHERED / 4));
+    let long = chunk(r#","finish_reason":"length""#).replace('x', &"long".repeat(MAX_BUFFERED_EVENT / 4));
     let event = prop_oneof![
         4 => Just(chunk(r#","finish_reason":null"#)),
         1 => Just("data: [DONE]\n\n".to_owned()),
@@ -258,7 +258,7 @@ proptest! {
 
     #[test]
     fn chunk_boundaries_do_not_change_the_end(
-        events in events(), size in prop_oneof![1_usize..9, 9_usize..200, Just(GATHERED)],
+        events in events(), size in prop_oneof![1_usize..9, 9_usize..200, Just(MAX_BUFFERED_EVENT)],
     ) {
         let stream = events.concat().into_bytes();
         let whole = relay(&[&stream]);
@@ -299,13 +299,13 @@ fn an_incomplete_event_may_be_an_error_until_it_proves_to_be_a_chunk() {
     ] {
         let mut whole = EndScanner::default();
         whole.scan(begun.as_bytes());
-        assert_eq!(whole.may_fail(), may, "{begun}");
+        assert_eq!(whole.may_be_error(), may, "{begun}");
         for cut in (6..begun.len()).filter(|&cut| begun.is_char_boundary(cut)) {
             let mut apart = EndScanner::default();
             if apart.scan(&begun.as_bytes()[..cut]) == Scan::Pass {
-                apart.may_fail();
+                apart.may_be_error();
                 apart.scan(&begun.as_bytes()[cut..]);
-                assert_eq!(apart.may_fail(), may, "{begun} {cut}");
+                assert_eq!(apart.may_be_error(), may, "{begun} {cut}");
             }
         }
     }

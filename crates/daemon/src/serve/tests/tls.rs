@@ -21,7 +21,7 @@ type Outgoing = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 /// A listener with TLS, and a client that trusts it.
 struct Site {
     addr: SocketAddr,
-    house: House,
+    state: ServerState,
     roots: RootCertStore,
     _files: tempfile::TempDir,
     server: JoinHandle<()>,
@@ -48,14 +48,14 @@ impl Site {
     async fn start(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let files = tempfile::tempdir().unwrap();
         let (tls, roots) = identity(files.path());
-        let house = House { tls: Some(tls), ..house(change) };
+        let state = ServerState { tls: Some(tls), ..state(change) };
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = socket.local_addr().unwrap();
-        let serving = house.clone();
+        let serving = state.clone();
         let server = tokio::spawn(async move {
             accept::until_draining(vec![socket], &serving, &service_fn(hello)).await;
         });
-        Self { addr, house, roots, _files: files, server }
+        Self { addr, state, roots, _files: files, server }
     }
 
     /// Connects with these protocols offered.
@@ -113,7 +113,7 @@ async fn http1_is_spoken_with_clients_that_do_not_offer_http2() {
 #[tokio::test]
 async fn many_requests_share_an_http2_connection() {
     let site = Site::start(|_| {}).await;
-    let free = site.house.places.free();
+    let free = site.state.slots.free();
     let (sender, _connection) = site.http2(1 << 20).await;
     let requests = (0..20).map(|_| {
         let mut sender = sender.clone();
@@ -128,7 +128,7 @@ async fn many_requests_share_an_http2_connection() {
     panicked.body_mut().collect().await.unwrap();
     let peer = text_of(sender.send_request(get("/peer")).await.unwrap()).await;
     assert!(peer.starts_with("127.0.0.1:"), "{peer}");
-    assert_eq!(site.house.places.free(), free - 1, "one connection in all");
+    assert_eq!(site.state.slots.free(), free - 1, "one connection in all");
 }
 
 #[tokio::test]
@@ -141,11 +141,11 @@ async fn plain_http_is_answered_on_this_machine_only() {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = socket.accept().await.unwrap();
-    let pace = Arc::new(Pace::new(site.house.timeouts()));
-    let place = site.house.places.take(peer.ip(), &pace).await.unwrap();
-    let socket = Socket::new(stream, Arc::clone(&pace), place, site.house.open.token());
-    let tls = site.house.tls.clone().unwrap();
-    tokio::spawn(entry::serve(socket, (peer, false), tls, pace, site.house.clone(), service_fn(hello)));
+    let activity = Arc::new(ConnectionActivity::new(site.state.timeouts()));
+    let slot = site.state.slots.take(peer.ip(), &activity).await.unwrap();
+    let socket = Socket::new(stream, Arc::clone(&activity), slot, site.state.open.token());
+    let tls = site.state.tls.clone().unwrap();
+    tokio::spawn(entry::serve(socket, (peer, false), tls, activity, site.state.clone(), service_fn(hello)));
     let answer = exchange(client).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 400") && body.contains("https_required"), "{answer}");
@@ -213,7 +213,7 @@ async fn an_idle_http2_connection_is_closed_and_one_without_a_request_as_well() 
     timeout(secs(5), connection).await.expect("idle").unwrap().ok();
     let (_sender, connection) = site.http2(1 << 20).await;
     timeout(secs(5), connection).await.expect("without a request").unwrap().ok();
-    while !site.house.open.is_empty() {
+    while !site.state.open.is_empty() {
         sleep(Duration::from_millis(10)).await;
     }
 }
@@ -224,7 +224,7 @@ async fn the_drain_lets_a_running_request_end() {
     let (mut sender, connection) = site.http2(1 << 20).await;
     let mut running = sender.send_request(get("/endless")).await.unwrap().into_body();
     running.frame().await.unwrap().unwrap();
-    site.house.draining.cancel();
+    site.state.draining.cancel();
     for _ in 0..100 {
         running.frame().await.unwrap().expect("the running request goes on");
     }

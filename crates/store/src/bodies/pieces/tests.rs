@@ -34,8 +34,9 @@ fn a_body_shares_the_prefix_and_suffix_of_another() {
     for (prefix, suffix) in [(2000, 0), (0, 2000), (2001, 2002), (1, 1999), (chunk.len(), 0)] {
         let text = [&chunk.as_bytes()[..prefix], b"", &chunk.as_bytes()[chunk.len() - suffix..]].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
-        let (prefix, suffix) = (alike::prefix(chunk.as_bytes(), text.as_bytes()).min(prefix), suffix.min(text.len()));
-        let suffix = suffix.min(text.len() - prefix).min(alike::suffix(chunk.as_bytes(), text.as_bytes()));
+        let (prefix, suffix) =
+            (affix::common_prefix(chunk.as_bytes(), text.as_bytes()).min(prefix), suffix.min(text.len()));
+        let suffix = suffix.min(text.len() - prefix).min(affix::common_suffix(chunk.as_bytes(), text.as_bytes()));
         let sharing = share(&base, &text, (prefix, suffix), any).unwrap();
         let new = text[sharing.new.clone()].to_owned();
         assert!(new.len() < 16, "{new}");

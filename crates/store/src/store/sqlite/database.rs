@@ -11,15 +11,15 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
-use super::courtesy::Courtesy;
+use super::yielder::Yielder;
 use super::{Pools, backup, open_file};
 use crate::Error;
-use crate::linked::{Look, Lost};
+use crate::linked_file::{FileMetadata, Lost};
 
 /// Interval at which readers check the names of the files; writers always check.
-const LOOK: Duration = Duration::from_millis(500);
+const NAME_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// Maximum time for calls on an abandoned file to end.
-const LEAVE: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An open database. Clones share it.
 #[derive(Clone, Debug)]
@@ -30,10 +30,10 @@ struct Inner {
     /// The options for opening the file; `None` for a database in memory.
     options: Option<SqliteConnectOptions>,
     pools: RwLock<Arc<Pools>>,
-    courtesy: Courtesy,
+    yielder: Yielder,
     origin: Instant,
     /// When the names were last checked, in milliseconds after `origin`.
-    looked: AtomicU64,
+    checked: AtomicU64,
     /// Whether the open file no longer has its name.
     is_lost: AtomicBool,
     /// Whether the database was closed permanently.
@@ -41,19 +41,19 @@ struct Inner {
     /// How often the database was reopened.
     reopened: AtomicU64,
     /// Serialises reopening; holds the state of the file found at the last attempt.
-    turn: Mutex<Option<Look>>,
+    turn: Mutex<Option<FileMetadata>>,
 }
 
 // === impl Database ===
 
 impl Database {
-    pub(super) fn new(options: Option<SqliteConnectOptions>, pools: Pools, courtesy: Courtesy) -> Self {
+    pub(super) fn new(options: Option<SqliteConnectOptions>, pools: Pools, yielder: Yielder) -> Self {
         Self(Arc::new(Inner {
             options,
             pools: RwLock::new(Arc::new(pools)),
-            courtesy,
+            yielder,
             origin: Instant::now(),
-            looked: AtomicU64::new(0),
+            checked: AtomicU64::new(0),
             is_lost: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             reopened: AtomicU64::new(0),
@@ -69,9 +69,9 @@ impl Database {
     /// Returns the connections for a reader: if the file was deleted, open connections still work.
     pub(in crate::store) async fn for_reading(&self) -> Arc<Pools> {
         let now = u64::try_from(self.0.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let looked = self.0.looked.load(Ordering::Relaxed);
-        let due = u128::from(now.saturating_sub(looked)) >= LOOK.as_millis();
-        if due && self.0.looked.compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        let checked = self.0.checked.load(Ordering::Relaxed);
+        let due = u128::from(now.saturating_sub(checked)) >= NAME_CHECK_INTERVAL.as_millis();
+        if due && self.0.checked.compare_exchange(checked, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             // The failure has been logged, and writers receive it.
             let _ = self.for_writing().await;
         }
@@ -103,9 +103,9 @@ impl Database {
         self.0.reopened.load(Ordering::Acquire)
     }
 
-    /// See [`crate::Store::give_way`].
-    pub(in crate::store) fn give_way(&self, span: Duration) {
-        self.0.courtesy.last(span);
+    /// See [`crate::Store::yield_for`].
+    pub(in crate::store) fn yield_for(&self, span: Duration) {
+        self.0.yielder.yield_for(span);
     }
 
     /// See [`crate::Store::backup`].
@@ -137,8 +137,8 @@ impl Database {
     }
 
     #[cfg(test)]
-    pub(super) fn courtesy(&self) -> &Courtesy {
-        &self.0.courtesy
+    pub(super) fn yielder(&self) -> &Yielder {
+        &self.0.yielder
     }
 
     fn note_lost(&self, pools: &Pools, lost: Lost) {
@@ -167,11 +167,11 @@ impl Database {
             return Err(linked.error(lost));
         }
         // A file that is still being copied differs from one check to the next.
-        let look = Look::at(linked.path()).map_err(|_| linked.error(lost))?;
+        let look = FileMetadata::at(linked.path()).map_err(|_| linked.error(lost))?;
         if turn.replace(look) != Some(look) {
             return Err(linked.error(lost));
         }
-        let pools = match open_instead(options.clone(), self.0.courtesy.clone(), Arc::clone(&old), lost).await {
+        let pools = match open_instead(options.clone(), self.0.yielder.clone(), Arc::clone(&old), lost).await {
             Ok(pools) => pools,
             Err(error) => {
                 *turn = None;
@@ -188,7 +188,7 @@ impl Database {
         self.0.reopened.fetch_add(1, Ordering::Release);
         self.0.is_lost.store(false, Ordering::Relaxed);
         tracing::warn!(path = %linked.path().display(), "database reopened, a file of it was deleted or replaced");
-        if timeout(LEAVE, old.close()).await.is_err() {
+        if timeout(CLOSE_TIMEOUT, old.close()).await.is_err() {
             tracing::warn!("calls on the replaced database did not end in time and are no longer awaited");
         }
         Ok(())
@@ -198,11 +198,11 @@ impl Database {
 /// Opens a file on a blocking thread, because the future of a migration is not `Send`.
 async fn open_instead(
     options: SqliteConnectOptions,
-    courtesy: Courtesy,
+    yielder: Yielder,
     old: Arc<Pools>,
     lost: Lost,
 ) -> Result<Pools, Error> {
     let runtime = Handle::current();
-    let opening = spawn_blocking(move || runtime.block_on(open_file(options, &courtesy, Some((&old, lost)))));
+    let opening = spawn_blocking(move || runtime.block_on(open_file(options, &yielder, Some((&old, lost)))));
     opening.await.map_err(|error| Error::Unavailable(error.into()))?
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::Error;
 
 /// Maximum time that another process may take to migrate the file.
-const PATIENCE: Duration = Duration::from_secs(30);
-const RETRY: Duration = Duration::from_millis(20);
+const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Creates the file and its directories if they are missing, accessible to this user only, because the file contains
 /// API keys. Existing files keep their permissions. SQLite gives its `-wal` and `-shm` files the permissions of the
@@ -20,7 +20,7 @@ pub(super) fn create_private(path: &Path) -> Result<(), Error> {
             .map_err(|error| explain("create the directory", directory, &error))?;
     }
     let file = open_private(path).map_err(|error| explain("create the database", path, &error))?;
-    if file.metadata().is_ok_and(|metadata| signalbox_private_files::is_wide(&metadata)) {
+    if file.metadata().is_ok_and(|metadata| signalbox_private_files::is_open_to_others(&metadata)) {
         tracing::warn!(
             path = %path.display(),
             "other users can access the database; to keep its contents private, run `chmod 600` on it and on the files \
@@ -43,12 +43,12 @@ pub(super) async fn lock(path: &Path) -> Result<File, Error> {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(()),
-                Err(TryLockError::WouldBlock) => tokio::time::sleep(RETRY).await,
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_RETRY_INTERVAL).await,
                 Err(TryLockError::Error(error)) => return Err(explain("lock", &path, &error)),
             }
         }
     };
-    match tokio::time::timeout(PATIENCE, waiting).await {
+    match tokio::time::timeout(MIGRATION_LOCK_TIMEOUT, waiting).await {
         Ok(locked) => locked.map(|()| file),
         Err(_) => Err(Error::Unavailable(
             "another process is taking too long to migrate the database; try again later".into(),

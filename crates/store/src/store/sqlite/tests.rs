@@ -56,11 +56,11 @@ async fn the_log_yields_to_other_writers_on_request() {
     let offers = |span| {
         let (database, pools) = (database.clone(), Arc::clone(&pools));
         async move {
-            let before = database.courtesy().offers.load(Ordering::Relaxed);
-            database.give_way(span);
+            let before = database.yielder().offers.load(Ordering::Relaxed);
+            database.yield_for(span);
             let mut tx = begin(&pools.log).await.unwrap();
             tx.execute(Statement::new(WORK)).await.unwrap();
-            database.courtesy().offers.load(Ordering::Relaxed) - before
+            database.yielder().offers.load(Ordering::Relaxed) - before
         }
     };
     assert_eq!(offers(std::time::Duration::ZERO).await, 0);
@@ -72,7 +72,7 @@ async fn the_log_yields_to_other_writers_on_request() {
 #[tokio::test]
 async fn a_new_file_has_large_pages_and_an_existing_one_keeps_its_size() {
     let directory = tempfile::tempdir().unwrap();
-    for (name, size) in [("new.db", i64::from(PAGE)), ("old.db", 4096)] {
+    for (name, size) in [("new.db", i64::from(PAGE_SIZE)), ("old.db", 4096)] {
         let path = directory.path().join(name);
         if name == "old.db" {
             let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).page_size(4096);

@@ -15,21 +15,21 @@ use tokio::time::{Instant, sleep};
 use super::{announced, client};
 use crate::cli::installation::Installation;
 use crate::config::Args;
-use crate::instance::{Record, private_directory};
+use crate::instance::{InstanceRecord, private_directory};
 use crate::supervisor::Exit;
 
 /// Interval between checks.
-const PAUSE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Time for the start of the server itself, in addition to that of its services.
-const OWN_START: Duration = Duration::from_secs(15);
+const SERVER_START_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// `CREATE_NEW_PROCESS_GROUP` and `CREATE_NO_WINDOW`: protects the server from Ctrl-C and from the end of this console.
 #[cfg(windows)]
-const AWAY: u32 = 0x0800_0200;
+const DETACHED_FLAGS: u32 = 0x0800_0200;
 
 /// Maximum lines of its log that are shown after a failure.
-const SHOWN_LINES: usize = 15;
+const MAX_LOG_LINES: usize = 15;
 
 /// A server that has just been spawned.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Daemon {
         let program = std::env::current_exe().context("cannot find the executable of api-server")?;
         let mut command = Command::new(&program);
         #[cfg(windows)]
-        std::os::windows::process::CommandExt::creation_flags(&mut command, AWAY);
+        std::os::windows::process::CommandExt::creation_flags(&mut command, DETACHED_FLAGS);
         let child = command
             .args(["run", "--detached"])
             .args(args.to_argv())
@@ -66,28 +66,28 @@ impl Daemon {
             .spawn()
             .with_context(|| format!("cannot run {}", program.display()))?;
         let services = &installation.config.services;
-        let deadline = Instant::now() + OWN_START + services.startup_timeout.get();
+        let deadline = Instant::now() + SERVER_START_TIMEOUT + services.startup_timeout.get();
         Ok(Self { child, log, begin, deadline, services: services.autostart })
     }
 
     /// Waits until the server responds and its services are running.
-    pub(super) async fn ready(&mut self, installation: &Installation) -> anyhow::Result<Record> {
+    pub(super) async fn ready(&mut self, installation: &Installation) -> anyhow::Result<InstanceRecord> {
         let mut missing = "it has not reported its address".to_owned();
         loop {
             if let Some(status) = self.child.try_wait().context("cannot query the state of the server process")? {
                 let exit = status.code().map_or(Exit::Unknown, Exit::Code);
-                bail!("the server {exit} before it was ready{}", self.last_words());
+                bail!("the server {exit} before it was ready{}", self.log_tail());
             }
             if let Some(record) = announced(installation, self.child.id()) {
                 match client::get(installation, &record, "/api/proxy/status").await {
-                    Ok(status) => match self.judge(&status) {
-                        Judgement::Ready => return Ok(record),
-                        Judgement::Failed(why) => bail!(
+                    Ok(status) => match self.progress_of(&status) {
+                        StartProgress::Ready => return Ok(record),
+                        StartProgress::Failed(why) => bail!(
                             "the server is running (PID: {}), but not all of its services: {why}\nIt keeps running; \
                              use `api-server logs` and `api-server stop`",
                             record.identity.pid
                         ),
-                        Judgement::Pending(what) => missing = what,
+                        StartProgress::Pending(what) => missing = what,
                     },
                     Err(error) => missing = format!("{error:#}"),
                 }
@@ -96,30 +96,30 @@ impl Daemon {
                 bail!(
                     "the server (PID: {}) is not ready in time: {missing}. It keeps trying; see `api-server status`{}",
                     self.child.id(),
-                    self.last_words()
+                    self.log_tail()
                 );
             }
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    fn judge(&self, status: &Value) -> Judgement {
+    fn progress_of(&self, status: &Value) -> StartProgress {
         let word = status["status"].as_str().unwrap_or("in an unknown state");
         if word == "running" || !self.services {
-            return Judgement::Ready;
+            return StartProgress::Ready;
         }
         // A service that will be started again may still become ready.
         let lost = ["providerRouter", "qwenProxy"].into_iter().map(|service| &status[service]);
         let mut lost = lost.filter(|service| service["state"] == "error" && service["willRestart"] != true);
         match lost.next() {
-            Some(service) => Judgement::Failed(service["error"].as_str().unwrap_or("no reason given").to_owned()),
-            None if word == "error" => Judgement::Failed(status["message"].as_str().unwrap_or_default().to_owned()),
-            None => Judgement::Pending(format!("its services are {word}")),
+            Some(service) => StartProgress::Failed(service["error"].as_str().unwrap_or("no reason given").to_owned()),
+            None if word == "error" => StartProgress::Failed(status["message"].as_str().unwrap_or_default().to_owned()),
+            None => StartProgress::Pending(format!("its services are {word}")),
         }
     }
 
     /// Returns the end of its log, at most 15 lines.
-    fn last_words(&self) -> String {
+    fn log_tail(&self) -> String {
         let mut text = Vec::new();
         let read = OpenOptions::new().read(true).open(&self.log).and_then(|mut file| {
             file.seek(SeekFrom::Start(self.begin))?;
@@ -130,13 +130,13 @@ impl Daemon {
         }
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
-        let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+        let shown = &lines[lines.len().saturating_sub(MAX_LOG_LINES)..];
         format!("; last lines of {}:\n{}", self.log.display(), shown.join("\n"))
     }
 }
 
 /// Progress of a start, according to the server's status.
-enum Judgement {
+enum StartProgress {
     Ready,
     Failed(String),
     Pending(String),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Actor, Beside};
-use crate::supervisor::port::{Port, Refused};
+use super::{Actor, NextGeneration};
+use crate::supervisor::port::{BindError, Port};
 use crate::supervisor::run::Run;
 use crate::supervisor::state::{Event, Retry};
 use crate::supervisor::{Cause, Fault};
@@ -38,12 +38,12 @@ impl Actor {
     }
 
     /// Makes the adopted process the serving generation.
-    pub(super) async fn take_in(&mut self) -> Option<Cause> {
-        let (foundling, spec) = (self.foundling.take()?, self.spec.clone()?);
-        match foundling.into_run(self.name, &spec, &self.limits) {
+    pub(super) async fn serve_adopted(&mut self) -> Option<Cause> {
+        let (adopted_child, spec) = (self.adopted_child.take()?, self.spec.clone()?);
+        match adopted_child.into_run(self.name, &spec, &self.limits) {
             Ok((run, port)) => {
                 self.run = Some(run);
-                self.port = Some(self.share.adopted(port).await);
+                self.port = Some(self.shared_listener.adopted(port).await);
                 self.spawned += 1;
                 self.generation = self.spawned;
                 self.restarts = 0;
@@ -58,15 +58,15 @@ impl Actor {
         }
     }
 
-    pub(super) async fn spawn_beside(&mut self) -> Option<Cause> {
+    pub(super) async fn spawn_next(&mut self) -> Option<Cause> {
         match self.try_spawn().await {
             Ok((run, port)) => {
                 let spec = self.spec.clone()?;
-                self.beside = Some(Beside { run, spec, port, generation: self.spawned });
+                self.next_generation = Some(NextGeneration { run, spec, port, generation: self.spawned });
                 None
             }
             Err(NotSpawned { cause, .. }) => {
-                self.machine.on(Event::NotBeside, Instant::now());
+                self.machine.on(Event::NextNotSpawned, Instant::now());
                 Some(cause.of_handover())
             }
         }
@@ -85,7 +85,7 @@ impl Actor {
         self.port.take_if(|port| port.is_in_the_way_of(&spec.listen));
         let bound = match &self.port {
             Some(port) if port.suits(&spec.listen) => None,
-            _ => Some(self.share.port(&spec.listen).await.map_err(|refused| not_bound(&refused))?),
+            _ => Some(self.shared_listener.port(&spec.listen).await.map_err(|refused| not_bound(&refused))?),
         };
         let Some(port) = bound.as_ref().or(self.port.as_ref()) else {
             return Err(NotSpawned { cause: Cause::new(Fault::NotSpawned, "no port"), retry: Retry::Never });
@@ -96,10 +96,10 @@ impl Actor {
     }
 }
 
-fn not_bound(refused: &Refused) -> NotSpawned {
+fn not_bound(refused: &BindError) -> NotSpawned {
     let (fault, retry) = match refused {
-        Refused::InUse { port, holder } => (Fault::PortInUse { port: *port, holder: holder.clone() }, Retry::Always),
-        Refused::Impossible(_) => (Fault::NotSpawned, Retry::Never),
+        BindError::InUse { port, holder } => (Fault::PortInUse { port: *port, holder: holder.clone() }, Retry::Always),
+        BindError::Impossible(_) => (Fault::NotSpawned, Retry::Never),
     };
     NotSpawned { cause: Cause::new(fault, refused.to_string()), retry }
 }

@@ -15,8 +15,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{self, Signal};
 use nix::sys::wait::{self, WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
-use signalbox_daemon::adoption::{self, FAMILY, Files};
-use signalbox_daemon::identity::{Handle, Request};
+use signalbox_daemon::adoption::{self, FAMILY_ENV, Files};
+use signalbox_daemon::identity::{Handle, ProcessSignal};
 use signalbox_daemon::log_file::LOG_FILE;
 use signalbox_daemon::variables::{SECRETS, secrets_line};
 use tokio::process::ChildStdout;
@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use super::{SUPERVISED, Spawned};
 use crate::instance::private_directory;
-use crate::supervisor::kin::{self, Kin};
+use crate::supervisor::family_processes::{self, FamilyProcesses};
 use crate::supervisor::orphans::{self, Leaders};
 use crate::supervisor::port::Port;
 use crate::supervisor::{Exit, Spec, group};
@@ -34,7 +34,7 @@ use crate::supervisor::{Exit, Spec, group};
 pub(in crate::supervisor) const PASSES_SOCKETS: bool = true;
 
 /// First descriptor of the passed sockets, following systemd.
-const FIRST_PASSED: i32 = 3;
+const FIRST_PASSED_FD: i32 = 3;
 
 /// Sockets of a child.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ pub(in crate::supervisor) struct Process {
     _lifeline: Lifeline,
     /// Set if another process is the parent of the leader and reaps it: the leader's number may be reused after its
     /// end.
-    adopted: Option<Kin>,
+    adopted: Option<FamilyProcesses>,
 }
 
 /// Stream whose end tells the child that its supervisor is gone.
@@ -100,9 +100,9 @@ impl Process {
             .env(SUPERVISED, "1")
             .env(LOG_FILE, &spec.log)
             .envs(secrets.as_ref().map(|_| (SECRETS, "stdin")))
-            .env(FAMILY, &family)
-            .env(adoption::GRACE, format!("{}ms", spec.orphan_grace.as_millis()))
-            .env(adoption::FINGERPRINT, &spec.fingerprint)
+            .env(FAMILY_ENV, &family)
+            .env(adoption::GRACE_ENV, format!("{}ms", spec.orphan_grace.as_millis()))
+            .env(adoption::FINGERPRINT_ENV, &spec.fingerprint)
             .env("LISTEN_FDS", (sockets.public.len() + 1).to_string())
             .env("LISTEN_FDNAMES", format!("{}probe", "public:".repeat(sockets.public.len())))
             .process_group(0)
@@ -112,7 +112,7 @@ impl Process {
             .fd_mappings(sockets.passed()?)
             .map_err(io::Error::other)?;
         // Held until the leader is registered, so that it is not mistaken for an orphan.
-        let mut leaders = Leaders::hold();
+        let mut leaders = Leaders::lock();
         let mut child = command.spawn().inspect_err(|_| remove(name, files.as_ref()))?;
 
         let leader = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
@@ -131,7 +131,7 @@ impl Process {
         // From here on dropping `process` kills the group.
         let lifeline = Lifeline::Pipe { _stdin: lifeline };
         let process = Self { name, leader, family, files, exited, reaped: false, _lifeline: lifeline, adopted: None };
-        std::thread::Builder::new().name(format!("keeper-{name}")).spawn(move || keep(leader, tell))?;
+        std::thread::Builder::new().name(format!("keeper-{name}")).spawn(move || watch_process(leader, tell))?;
         let stdout = stdout.ok_or_else(|| io::Error::other("the child has no standard output"))?;
         Ok(Spawned { process, stdout: ChildStdout::from_std(stdout)?, probe: Some(probe.local_addr()?) })
     }
@@ -148,7 +148,7 @@ impl Process {
         let leader = Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?);
         let (tell, exited) = oneshot::channel();
         let process = std::sync::Arc::new(process);
-        let kin = Kin::new(leader, &family, std::sync::Arc::clone(&process));
+        let processes = FamilyProcesses::new(leader, &family, std::sync::Arc::clone(&process));
         let files = Files::of(&spec.run, &family);
         std::thread::Builder::new().name(format!("keeper-{name}")).spawn(move || {
             if process.wait(None) {
@@ -157,7 +157,7 @@ impl Process {
             }
         })?;
         let lifeline = Lifeline::Socket { _stream: lifeline };
-        Ok(Self { name, leader, family, files, exited, reaped: false, _lifeline: lifeline, adopted: Some(kin) })
+        Ok(Self { name, leader, family, files, exited, reaped: false, _lifeline: lifeline, adopted: Some(processes) })
     }
 
     /// Returns the process id of the leader, which is also the number of the group.
@@ -177,13 +177,13 @@ impl Process {
 
     /// Asks the group to exit (SIGTERM). SIGCONT follows, because a stopped process would not handle the signal.
     pub(in crate::supervisor) fn terminate(&self) {
-        self.signal(Request::Leave);
-        self.signal(Request::Wake);
+        self.signal(ProcessSignal::Terminate);
+        self.signal(ProcessSignal::Continue);
     }
 
     /// Kills the group.
     pub(in crate::supervisor) fn kill(&self) {
-        self.signal(Request::Die);
+        self.signal(ProcessSignal::Kill);
     }
 
     /// Kills the rest of the group and the descendants that left it, after the leader has ended. Returns whether none
@@ -194,7 +194,7 @@ impl Process {
         }
         self.kill();
         match &self.adopted {
-            Some(kin) if !kin.is_empty() => return false,
+            Some(processes) if !processes.is_empty() => return false,
             Some(_) => {}
             None if !group::is_empty(self.leader) || self.kill_escaped() => return false,
             None => self.reap(),
@@ -207,11 +207,11 @@ impl Process {
     /// Kills descendants that left the group: they carry our marker, or have become our children. Returns whether there
     /// were any.
     fn kill_escaped(&self) -> bool {
-        let marker = kin::marker(&self.family);
-        let strays = || orphans::living().into_iter().filter(|pid| !group::is_marked(*pid, FAMILY));
+        let marker = family_processes::marker(&self.family);
+        let strays = || orphans::living().into_iter().filter(|pid| !group::is_marked(*pid, FAMILY_ENV));
         let escaped = |pid| group::marked_with(pid, &marker) || strays().any(|stray| stray == pid);
         let found = group::marked(&marker).into_iter().chain(strays());
-        kin::ask(found, escaped, Request::Die, |pid| {
+        family_processes::ask(found, escaped, ProcessSignal::Kill, |pid| {
             tracing::warn!(child = self.name, %pid, "killing a descendant that left the process group");
         })
     }
@@ -219,7 +219,7 @@ impl Process {
     /// Reaps the leader, and orphans of its group that became our children (process 1 inherits them).
     fn reap(&mut self) {
         // Held until reaping is complete: a freed number may be reused by another leader at once.
-        let mut leaders = Leaders::hold();
+        let mut leaders = Leaders::lock();
         let whole_group = Pid::from_raw(-self.leader.as_raw());
         while matches!(wait::waitpid(whole_group, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
         {
@@ -227,15 +227,15 @@ impl Process {
         leaders.remove(self.leader);
     }
 
-    fn signal(&self, request: Request) {
+    fn signal(&self, request: ProcessSignal) {
         let signal = match request {
-            Request::Leave => Signal::SIGTERM,
-            Request::Wake => Signal::SIGCONT,
-            Request::Die => Signal::SIGKILL,
+            ProcessSignal::Terminate => Signal::SIGTERM,
+            ProcessSignal::Continue => Signal::SIGCONT,
+            ProcessSignal::Kill => Signal::SIGKILL,
         };
         match &self.adopted {
             _ if self.reaped => {}
-            Some(kin) => kin.ask(request),
+            Some(processes) => processes.ask(request),
             None => log_failure(self.name, signal::killpg(self.leader, signal)),
         }
     }
@@ -248,7 +248,7 @@ impl Sockets<'_> {
     fn passed(&self) -> io::Result<Vec<FdMapping>> {
         let all = self.public.iter().chain(std::iter::once(self.probe));
         let copies = all.map(|socket| socket.as_fd().try_clone_to_owned()).collect::<io::Result<Vec<OwnedFd>>>()?;
-        let numbers = FIRST_PASSED..;
+        let numbers = FIRST_PASSED_FD..;
         Ok(numbers.zip(copies).map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }).collect())
     }
 }
@@ -288,7 +288,7 @@ fn log_failure(name: &str, outcome: nix::Result<()>) {
 }
 
 /// Body of the keeper thread. If the receiver is gone, the group has been killed and only the zombie is left to reap.
-fn keep(leader: Pid, tell: oneshot::Sender<Exit>) {
+fn watch_process(leader: Pid, tell: oneshot::Sender<Exit>) {
     let exit = wait_for_end(leader);
     if tell.send(exit).is_err() {
         wait::waitpid(leader, Some(WaitPidFlag::WNOHANG)).ok();

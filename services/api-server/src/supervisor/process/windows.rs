@@ -73,7 +73,7 @@ impl Process {
         let id = child.id().ok_or_else(|| io::Error::other("the child has no id"))?;
         let (tell, exited) = oneshot::channel();
         let (kill, empty) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
-        let keeper = tokio::spawn(keep(name, child, Arc::clone(&kill), tell, Arc::clone(&empty)));
+        let keeper = tokio::spawn(watch_process(name, child, Arc::clone(&kill), tell, Arc::clone(&empty)));
         let mut lifeline = ChildStdin::from(lifeline);
         // The secrets fit into an empty pipe. If the child has ended already, the keeper reports it.
         if let Some(secrets) = secrets {
@@ -127,7 +127,7 @@ impl Drop for Process {
 }
 
 /// Body of the keeper task: waits for the process, then ends the rest of its job.
-async fn keep(
+async fn watch_process(
     name: &'static str,
     mut child: Box<dyn ChildWrapper>,
     kill: Arc<Notify>,

@@ -263,20 +263,20 @@ fn fc_32_after_a_suspend_one_failed_health_check_is_ignored() {
 #[test]
 fn a_new_generation_is_ready_before_the_old_one_drains() {
     let up = [(0, Event::Start), (1, Event::Ready), (2, Event::Restart)];
-    let (effects, state) = play(&[&up[..], &[(3, Event::BesideReady), (9, Event::Drained)]].concat());
-    assert_eq!(effects[2..], [Effect::SpawnBeside, Effect::TakeOver, Effect::Nothing]);
+    let (effects, state) = play(&[&up[..], &[(3, Event::NextReady), (9, Event::Drained)]].concat());
+    assert_eq!(effects[2..], [Effect::SpawnNext, Effect::TakeOver, Effect::Nothing]);
     assert!(!state.is_handing_over() && state.phase() == Some(Phase::Running));
 }
 
 #[test]
 fn a_failed_new_generation_is_dropped_and_the_old_one_stays() {
     let up = [(0, Event::Start), (1, Event::Ready), (2, Event::Restart)];
-    for bad in [(3, Event::BesideExited), (32, Event::Tick)] {
+    for bad in [(3, Event::NextExited), (32, Event::Tick)] {
         let (effects, state) = play(&[&up[..], &[bad, (33, Event::Drained)]].concat());
-        assert_eq!(effects[3], Effect::DropBeside);
+        assert_eq!(effects[3], Effect::DropNext);
         assert!(!state.is_handing_over() && state.is_healthy(), "{state:?}");
     }
-    let (_, state) = play(&[&up[..], &[(2, Event::NotBeside)]].concat());
+    let (_, state) = play(&[&up[..], &[(2, Event::NextNotSpawned)]].concat());
     assert!(!state.is_handing_over() && state.is_healthy());
 }
 
@@ -295,11 +295,11 @@ fn a_restart_during_a_handover_starts_another_handover() {
         (1, Event::Ready),
         (2, Event::Restart),
         (3, Event::Restart),
-        (4, Event::BesideReady),
+        (4, Event::NextReady),
         (4, Event::Tick),
     ];
     let (effects, _) = play(&script);
-    assert_eq!(effects[2..], [Effect::SpawnBeside, Effect::Nothing, Effect::TakeOver, Effect::SpawnBeside]);
+    assert_eq!(effects[2..], [Effect::SpawnNext, Effect::Nothing, Effect::TakeOver, Effect::SpawnNext]);
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_stop_completes_when_old_generations_have_exited() {
         (0, Event::Start),
         (1, Event::Ready),
         (2, Event::Restart),
-        (3, Event::BesideReady),
+        (3, Event::NextReady),
         (4, Event::Stop),
         (5, CRASH),
         (5, Event::Gone),
@@ -322,7 +322,7 @@ fn a_stop_completes_when_old_generations_have_exited() {
 #[test]
 fn a_running_process_is_adopted_only_without_a_child() {
     let (effects, end) = play(&[(0, Event::Adopt), (1, Event::Adopt), (2, Event::Missed), (3, Event::Alive)]);
-    assert_eq!(effects, [Effect::TakeIn, Effect::Nothing, Effect::Nothing, Effect::Nothing]);
+    assert_eq!(effects, [Effect::ServeAdopted, Effect::Nothing, Effect::Nothing, Effect::Nothing]);
     assert!(matches!(end, State::Running { misses: 0, .. }));
     let late = play(&[(0, Event::Start), (1, Event::Adopt)]);
     assert_eq!(late.0[1], Effect::Nothing);
@@ -334,7 +334,7 @@ fn a_running_process_is_adopted_only_without_a_child() {
 fn a_child_over_its_memory_limit_serves_until_it_is_replaced() {
     let up = [(0, Event::Start), (1, Event::Ready), (40, Event::Heavy), (42, Event::Heavy)];
     let (effects, end) = play(&up);
-    assert_eq!(effects[2..], [Effect::SpawnBeside, Effect::Nothing]);
+    assert_eq!(effects[2..], [Effect::SpawnNext, Effect::Nothing]);
     assert!(matches!(end, State::Running { handover: Some(Handover::Rising { again: false, .. }), .. }));
     assert_eq!(play(&[(0, Event::Start), (1, Event::Heavy)]).0[1], Effect::Nothing);
 }

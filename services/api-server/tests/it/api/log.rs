@@ -2,7 +2,7 @@
 
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::RequestStatus;
-use signalbox_store::exchanges::{self, Begun, Ended, Exchange, SessionRef, Source};
+use signalbox_store::exchanges::{self, Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source};
 
 use crate::site::Site;
 
@@ -14,7 +14,7 @@ pub(super) fn now() -> i64 {
 /// Returns an answered request of session `s1`.
 pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
     Exchange {
-        begun: Begun {
+        begun: ExchangeStart {
             request_id: request_id.to_owned(),
             received_at: at,
             method: "POST".to_owned(),
@@ -27,7 +27,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             base: None,
             source: Source::Router,
         },
-        ended: Some(Ended {
+        ended: Some(ExchangeEnd {
             status: RequestStatus::Completed,
             ended_at: at + 40,
             provider_id: Some("echo".to_owned()),

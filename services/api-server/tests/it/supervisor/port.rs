@@ -67,7 +67,7 @@ async fn a_connection_that_waits_too_long_gets_503() {
     let limits = Limits {
         restart_delay: minute,
         restart_delay_max: minute,
-        dark_patience: Duration::from_millis(100),
+        fallback_delay: Duration::from_millis(100),
         ..Limits::default()
     };
     let room = Room::with(limits);

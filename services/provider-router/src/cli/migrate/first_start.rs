@@ -14,25 +14,25 @@ use std::{
 use signalbox_daemon::{config::Common, variable};
 use signalbox_store::{Sealer, Store};
 
-use super::{Desk, Plan, Variables};
+use super::{CliContext, MigrationPlan, Variables};
 use crate::{config::Config, qwen_proxy::QwenProxy};
 
 /// Name of the marker file that records the import.
-const DONE: &str = "env-taken-over";
+const IMPORTED_MARKER: &str = "env-taken-over";
 
 /// Imports the file if it exists and was not imported before. A failure is only logged: the router starts, and the next
 /// start tries again.
-pub(crate) async fn take_over(
+pub(crate) async fn import_once(
     store: &Store,
     sealer: &Sealer,
     config: &Config,
     common: &Common,
     qwen_proxy: &QwenProxy,
 ) {
-    let done = common.data_dir.join(DONE);
-    let file = places(common).into_iter().find(|place| place.is_file());
+    let done = common.data_dir.join(IMPORTED_MARKER);
+    let file = candidate_paths(common).into_iter().find(|place| place.is_file());
     let Some(file) = file.filter(|_| !done.exists()) else { return };
-    let desk = Desk {
+    let context = CliContext {
         store: store.clone(),
         sealer: sealer.clone(),
         config: config.clone(),
@@ -40,9 +40,9 @@ pub(crate) async fn take_over(
         qwen_proxy: qwen_proxy.clone(),
         asks: false,
     };
-    match attempt(&desk, &file, &done).await {
-        Ok(told) => {
-            for line in told {
+    match attempt(&context, &file, &done).await {
+        Ok(messages) => {
+            for line in messages {
                 tracing::info!(file = %file.display(), "imported from the variables of the Node.js version: {line}");
             }
         }
@@ -57,7 +57,7 @@ pub(crate) async fn take_over(
     }
 }
 
-async fn attempt(desk: &Desk, file: &Path, done: &Path) -> anyhow::Result<Vec<String>> {
+async fn attempt(context: &CliContext, file: &Path, done: &Path) -> anyhow::Result<Vec<String>> {
     let variables = Variables::of_file(file)?;
     let legacy = variable("USE_LEGACY_CONFIG").is_some_and(|value| value == "true");
     if legacy || variables.is_legacy() {
@@ -67,19 +67,19 @@ async fn attempt(desk: &Desk, file: &Path, done: &Path) -> anyhow::Result<Vec<St
         );
         return Ok(Vec::new());
     }
-    let (plan, version) = Plan::of(&variables, desk).await?;
-    plan.carry_out(version, desk).await?;
+    let (plan, version) = MigrationPlan::of(&variables, context).await?;
+    plan.carry_out(version, context).await?;
     // If another router has created the marker meanwhile, it has written the same content.
     match OpenOptions::new().write(true).create_new(true).open(done) {
         Ok(mut done) => writeln!(done, "{}", file.display())?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.into()),
     }
-    Ok(plan.told)
+    Ok(plan.messages)
 }
 
 /// Returns the possible locations of the file, in order of preference.
-fn places(common: &Common) -> Vec<PathBuf> {
+fn candidate_paths(common: &Common) -> Vec<PathBuf> {
     let mut dirs = vec![common.data_dir.clone()];
     let database = common.database.url.expose().strip_prefix("sqlite://").map(Path::new).and_then(Path::parent);
     if let Some(dir) = database {

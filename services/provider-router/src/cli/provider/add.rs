@@ -15,9 +15,9 @@ use signalbox_store::{
     settings::ACTIVE_PROVIDER,
 };
 
-use super::{Desk, row_of};
+use super::{CliContext, row_of};
 use crate::cli::{
-    output::{Colour, Done, Output, Verdict},
+    output::{Colour, CommandOutcome, CommandResult, Output},
     prompt,
     values::{self, Values, complete, stored, typed},
 };
@@ -47,21 +47,25 @@ pub(in crate::cli) struct Add {
 }
 
 /// Provider to be created.
-struct Plan {
+struct PlannedProvider {
     provider: NewProvider,
     config: Vec<(String, Value)>,
 }
 
-pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+pub(in crate::cli) async fn add(command: Add, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     // With an id, a type or a value as a flag, nothing is asked, for scripts.
-    let asks = desk.asks && command.id.is_none() && command.kind.is_none() && command.values.is_empty();
-    let plan = if asks { asked(&command, &catalog, desk, out).await? } else { told(&command, &catalog, desk)? };
-    let Some(Plan { provider, config }) = plan else {
-        out.line("Nothing was changed.");
-        return Ok(Verdict::done(json!({ "created": false })));
+    let asks = context.asks && command.id.is_none() && command.kind.is_none() && command.values.is_empty();
+    let plan = if asks {
+        from_prompts(&command, &catalog, context, out).await?
+    } else {
+        from_flags(&command, &catalog, context)?
     };
-    desk.judge(&row_of(&provider), &config.iter().cloned().collect())?;
+    let Some(PlannedProvider { provider, config }) = plan else {
+        out.line("Nothing was changed.");
+        return Ok(CommandResult::done(json!({ "created": false })));
+    };
+    context.check_config(&row_of(&provider), &config.iter().cloned().collect())?;
     let mut changes = vec![Change::Provider(provider.clone())];
     let provider_id = &provider.id;
     changes.extend(
@@ -70,11 +74,11 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
             .map(|(key, value)| Change::Config { provider_id: provider_id.clone(), value: stored(key, value, &[]) }),
     );
     // The first provider of a new installation becomes active, because the user wants to use it. Later ones do not.
-    let becomes_active = provider.enabled && provider.kind != ECHO && desk.active_is_seeded().await?;
+    let becomes_active = provider.enabled && provider.kind != ECHO && context.active_is_seeded().await?;
     if becomes_active {
         changes.push(Change::Setting { key: ACTIVE_PROVIDER.to_owned(), value: provider_id.clone() });
     }
-    desk.change(catalog.version, &changes).await?;
+    context.change(catalog.version, &changes).await?;
     out.coloured(Colour::Green, "Provider created successfully!");
     if becomes_active {
         out.line(
@@ -82,7 +86,7 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
         );
     }
     out.line(format!("Test it with: provider-router provider test {provider_id}"));
-    Ok(Verdict::done(json!({
+    Ok(CommandResult::done(json!({
         "created": true,
         "id": provider.id,
         "name": provider.name,
@@ -94,7 +98,7 @@ pub(in crate::cli) async fn add(command: Add, desk: &Desk, out: &mut Output) -> 
 }
 
 /// Builds the plan from the flags.
-fn told(command: &Add, catalog: &Catalog, desk: &Desk) -> anyhow::Result<Option<Plan>> {
+fn from_flags(command: &Add, catalog: &Catalog, context: &CliContext) -> anyhow::Result<Option<PlannedProvider>> {
     let id = command.id.as_deref().context("the provider id is missing: set it with --id")?;
     new_id(catalog, id)?;
     let kind = command
@@ -102,14 +106,14 @@ fn told(command: &Add, catalog: &Catalog, desk: &Desk) -> anyhow::Result<Option<
         .as_deref()
         .context("the provider type is missing: set it with --type, such as openai or lm-studio")?;
     let kind_row = known_kind(kind)?;
-    let config = command.values.read(kind_row, &|url| desk.address(url))?;
+    let config = command.values.read(kind_row, &|url| context.address(url))?;
     complete(kind_row, |key| config.iter().any(|(given, _)| given == key))?;
     let name = command.name.as_deref().unwrap_or(id);
     new_name(catalog, id, name)?;
     if let Some(text) = &command.description {
         prose(text)?;
     }
-    Ok(Some(Plan {
+    Ok(Some(PlannedProvider {
         provider: NewProvider {
             id: id.to_owned(),
             name: name.to_owned(),
@@ -123,7 +127,12 @@ fn told(command: &Add, catalog: &Catalog, desk: &Desk) -> anyhow::Result<Option<
 }
 
 /// Builds the plan by asking the user. Returns `None` if the user declines.
-async fn asked(command: &Add, catalog: &Catalog, desk: &Desk, out: &mut Output) -> anyhow::Result<Option<Plan>> {
+async fn from_prompts(
+    command: &Add,
+    catalog: &Catalog,
+    context: &CliContext,
+    out: &mut Output,
+) -> anyhow::Result<Option<PlannedProvider>> {
     let said = |error: anyhow::Error| error.to_string();
     out.line("Provider types:");
     for (at, row) in PROVIDER_TYPES.iter().enumerate() {
@@ -154,11 +163,11 @@ async fn asked(command: &Add, catalog: &Catalog, desk: &Desk, out: &mut Output) 
     let (required, optional): (Vec<Field>, Vec<Field>) = fields.into_iter().partition(|field| field.required);
     let mut config = Vec::new();
     for field in required {
-        config.extend(value(row, field, desk).await?);
+        config.extend(value(row, field, context).await?);
     }
     if !optional.is_empty() && prompt::confirm("Set optional values?", false).await? {
         for field in optional {
-            config.extend(value(row, field, desk).await?);
+            config.extend(value(row, field, context).await?);
         }
     }
     out.line(format!("  {id} ({name}), type {kind}, priority {priority}"));
@@ -170,19 +179,23 @@ async fn asked(command: &Add, catalog: &Catalog, desk: &Desk, out: &mut Output) 
         return Ok(None);
     }
     let enabled = !command.disabled && prompt::confirm("Enable it now?", true).await?;
-    Ok(Some(Plan { provider: NewProvider { id, name, kind, enabled, priority, description }, config }))
+    Ok(Some(PlannedProvider { provider: NewProvider { id, name, kind, enabled, priority, description }, config }))
 }
 
 /// Asks for the value of one field. Returns `None` if an optional one is left empty.
-pub(super) async fn value(row: ProviderType, field: Field, desk: &Desk) -> anyhow::Result<Option<(String, Value)>> {
+pub(super) async fn value(
+    row: ProviderType,
+    field: Field,
+    context: &CliContext,
+) -> anyhow::Result<Option<(String, Value)>> {
     let name = field.name.to_owned();
     let question = format!("{} - {}", field.name, field.description);
     let check = |text: &str| match text {
         "" if field.required => Err(format!("`{}` is required", field.name)),
         "" => Ok(None),
-        text => {
-            typed(row, field.name, text, &|url| desk.address(url)).map(Some).map_err(|mistakes| values::told(&mistakes))
-        }
+        text => typed(row, field.name, text, &|url| context.address(url))
+            .map(Some)
+            .map_err(|mistakes| values::join_mistakes(&mistakes)),
     };
     let value = if field.sensitive {
         let secret = prompt::secret(&question).await?;

@@ -9,9 +9,9 @@ use signalbox_core::{
 };
 use signalbox_store::catalog::{Catalog, Change};
 
-use super::{Desk, add, find, new_of, row_of, shown};
+use super::{CliContext, add, find, new_of, row_of, shown};
 use crate::cli::{
-    output::{Colour, Done, Output, Verdict},
+    output::{Colour, CommandOutcome, CommandResult, Output},
     prompt,
     values::{Values, complete, stored},
 };
@@ -40,30 +40,30 @@ pub(in crate::cli) struct Edit {
 }
 
 /// Changes to be made.
-struct Plan {
+struct ProviderEdit {
     provider: NewProvider,
     set: Vec<(String, Value)>,
     unset: Vec<String>,
 }
 
-pub(in crate::cli) async fn edit(command: Edit, desk: &Desk, out: &mut Output) -> Done {
-    let catalog = desk.catalog().await?;
+pub(in crate::cli) async fn edit(command: Edit, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let catalog = context.catalog().await?;
     let (row, configs, _) = find(&catalog, &command.id)?;
     let before = new_of(row);
-    let plan = if command.says_nothing() {
+    let plan = if command.has_no_changes() {
         ensure!(
-            desk.asks,
+            context.asks,
             "no change was given: use --name, --type, --description, --priority, --set KEY=VALUE, --unset KEY"
         );
-        asked(before, configs, &catalog, desk, out).await?
+        from_prompts(before, configs, &catalog, context, out).await?
     } else {
-        command.told(before, configs, &catalog, desk)?
+        command.from_flags(before, configs, &catalog, context)?
     };
-    let mut config = desk.opened(configs)?;
+    let mut config = context.opened(configs)?;
     config.retain(|key, _| !plan.unset.contains(key));
     config.extend(plan.set.iter().cloned());
     complete(provider_type(&plan.provider.kind), |key| config.contains_key(key)).context("nothing was changed")?;
-    desk.judge(&row_of(&plan.provider), &config)?;
+    context.check_config(&row_of(&plan.provider), &config)?;
 
     let provider_id = &plan.provider.id;
     let mut changes = vec![Change::Provider(plan.provider.clone())];
@@ -73,18 +73,19 @@ pub(in crate::cli) async fn edit(command: Edit, desk: &Desk, out: &mut Output) -
             value: stored(key, value, configs),
         }),
     );
-    changes
-        .extend(plan.unset.iter().map(|key| Change::NoConfig { provider_id: provider_id.clone(), key: key.clone() }));
-    desk.change(catalog.version, &changes).await?;
+    changes.extend(
+        plan.unset.iter().map(|key| Change::DeleteConfig { provider_id: provider_id.clone(), key: key.clone() }),
+    );
+    context.change(catalog.version, &changes).await?;
     out.coloured(Colour::Green, "Provider updated successfully!");
     let keys: Vec<&String> = plan.set.iter().map(|(key, _)| key).collect();
-    Ok(Verdict::done(json!({ "id": provider_id, "set": keys, "unset": plan.unset })))
+    Ok(CommandResult::done(json!({ "id": provider_id, "set": keys, "unset": plan.unset })))
 }
 
 // === impl Edit ===
 
 impl Edit {
-    fn says_nothing(&self) -> bool {
+    fn has_no_changes(&self) -> bool {
         let fields = [&self.name, &self.kind, &self.description];
         fields.iter().all(|field| field.is_none())
             && self.priority.is_none()
@@ -92,13 +93,13 @@ impl Edit {
             && self.unset.is_empty()
     }
 
-    fn told(
+    fn from_flags(
         &self,
         before: NewProvider,
         configs: &[ProviderConfig],
         catalog: &Catalog,
-        desk: &Desk,
-    ) -> anyhow::Result<Plan> {
+        context: &CliContext,
+    ) -> anyhow::Result<ProviderEdit> {
         let provider = NewProvider {
             name: self.name.clone().unwrap_or(before.name),
             kind: self.kind.clone().unwrap_or(before.kind),
@@ -117,22 +118,22 @@ impl Edit {
         if let Some(text) = &self.description {
             add::prose(text)?;
         }
-        let set = self.values.read(provider_type(&provider.kind), &|url| desk.address(url))?;
+        let set = self.values.read(provider_type(&provider.kind), &|url| context.address(url))?;
         for key in &self.unset {
             ensure!(configs.iter().any(|row| row.key == *key), "{} has no key `{key}`", provider.id);
             ensure!(set.iter().all(|(given, _)| given != key), "`{key}` is set and unset at once");
         }
-        Ok(Plan { provider, set, unset: self.unset.clone() })
+        Ok(ProviderEdit { provider, set, unset: self.unset.clone() })
     }
 }
 
-async fn asked(
+async fn from_prompts(
     mut provider: NewProvider,
     configs: &[ProviderConfig],
     catalog: &Catalog,
-    desk: &Desk,
+    context: &CliContext,
     out: &mut Output,
-) -> anyhow::Result<Plan> {
+) -> anyhow::Result<ProviderEdit> {
     let what = prompt::ask("Edit 1) basic facts, 2) configuration, 3) both", Some("3"), |answer| match answer {
         "1" => Ok((true, false)),
         "2" => Ok((false, true)),
@@ -154,7 +155,7 @@ async fn asked(
     }
     let mut set = Vec::new();
     if config {
-        let now = shown(desk, configs);
+        let now = shown(context, configs);
         let row = provider_type(&provider.kind);
         for mut field in row.fields() {
             // An empty answer keeps the existing value.
@@ -165,8 +166,8 @@ async fn asked(
                 let known = if is_sensitive_key(field.name) { "a secret".to_owned() } else { known.to_string() };
                 out.line(format!("{} is {known}; press Enter to keep it", field.name));
             }
-            set.extend(add::value(row, field, desk).await?);
+            set.extend(add::value(row, field, context).await?);
         }
     }
-    Ok(Plan { provider, set, unset: Vec::new() })
+    Ok(ProviderEdit { provider, set, unset: Vec::new() })
 }

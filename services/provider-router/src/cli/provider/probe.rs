@@ -5,11 +5,11 @@ use signalbox_core::schema::{self, ProviderConfig};
 use signalbox_upstream::Client;
 use tokio::time::{Duration, Instant, timeout};
 
-use super::Desk;
+use super::CliContext;
 use crate::{clock, model_list, probe::list_models, provider::Adapter};
 
 /// Maximum duration of a test. Short, because the user is waiting.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Result of a test.
 #[derive(Debug)]
@@ -22,21 +22,21 @@ pub(in crate::cli) struct Probed {
 
 /// Tests a provider with the same client and deadlines as the router.
 pub(in crate::cli) async fn probe(
-    desk: &Desk,
+    context: &CliContext,
     row: &schema::Provider,
     configs: &[ProviderConfig],
 ) -> anyhow::Result<Probed> {
-    let provider = desk.load(row, &desk.opened(configs)?);
-    let client = Client::new(&desk.config.upstream.client(Vec::new())?)?;
+    let provider = context.load(row, &context.opened(configs)?);
+    let client = Client::new(&context.config.upstream.client(Vec::new())?)?;
     let began = Instant::now();
     let asked = match &provider.adapter {
         Adapter::Echo(_) => Ok(vec![row.id.clone()]),
         Adapter::Misconfigured(reason) => Err(reason.clone()),
         Adapter::OpenAi(openai) => {
-            let deadlines = desk.config.upstream.deadlines();
-            match timeout(PATIENCE, list_models(&client, &deadlines, openai)).await {
+            let deadlines = context.config.upstream.deadlines();
+            match timeout(TEST_TIMEOUT, list_models(&client, &deadlines, openai)).await {
                 Ok(list) => list.and_then(|list| ids(&list, &row.id)),
-                Err(_) => Err(format!("it has not answered within {} s", PATIENCE.as_secs())),
+                Err(_) => Err(format!("it has not answered within {} s", TEST_TIMEOUT.as_secs())),
             }
         }
     };

@@ -19,13 +19,13 @@ const WHOLE: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":
 type Passed = (HeaderMap, Vec<u8>);
 
 /// Checks a response with these headers and pieces; the last piece ends it.
-async fn judged(stream: bool, headers: &str, pieces: &[&str]) -> Result<Passed, Failure> {
+async fn judged(stream: bool, headers: &str, pieces: &[&str]) -> Result<Passed, AttemptError> {
     let (_release, released) = oneshot::channel();
     let (good, rest) = begun(stream, headers, pieces, released, Duration::from_secs(60)).await;
     rest.await.unwrap();
     let (headers, begun, rest) = match good? {
-        Good::Stream { headers, begun, rest } => (headers, begun.concat(), Some(rest)),
-        Good::Whole { headers, body, .. } => (headers, body.to_vec(), None),
+        AcceptedAnswer::Stream { headers, begun, rest } => (headers, begun.concat(), Some(rest)),
+        AcceptedAnswer::Whole { headers, body, .. } => (headers, body.to_vec(), None),
     };
     let mut bytes = begun;
     if let Some(Source::Upstream(rest)) = rest {
@@ -41,7 +41,7 @@ async fn begun(
     pieces: &[&str],
     released: oneshot::Receiver<()>,
     max_preamble: Duration,
-) -> (Result<Good, Failure>, tokio::task::JoinHandle<()>) {
+) -> (Result<AcceptedAnswer, AttemptError>, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let status = if headers.starts_with("x-status: ") { &headers[10..13] } else { "200" };
@@ -68,12 +68,12 @@ async fn begun(
     let client = Client::new(&ClientConfig::default()).unwrap();
     let request = Request::get("/").body(Bytes::new()).unwrap();
     let response = client.send(&target, request, &Deadlines::default()).await.unwrap();
-    (judge(response, stream, max_preamble).await, serving)
+    (classify_response(response, stream, max_preamble).await, serving)
 }
 
-fn message(failure: &Failure) -> String {
+fn message(failure: &AttemptError) -> String {
     match failure {
-        Failure::Reported { error, .. } => error.message.clone(),
+        AttemptError::Reported { error, .. } => error.message.clone(),
         other => other.to_string(),
     }
 }
@@ -107,7 +107,7 @@ async fn a_stream_without_a_chunk_is_a_failure() {
         ["data: [DONE]\n\n", "", ": ping\n\n", "data: {\"choices\":[]}\n\ndata: [DONE]\n\n", "data: nonsense\n\n"]
     {
         let failure = judged(true, "content-type: text/event-stream\r\n", &[answer]).await.unwrap_err();
-        assert!(failure.allows_another(), "{answer}: {failure}");
+        assert!(failure.may_try_next(), "{answer}: {failure}");
     }
 }
 
@@ -164,7 +164,7 @@ async fn an_error_with_status_200_is_detected_in_every_framing() {
         for answer in [error, &event] {
             let failure = judged(stream, "content-type: application/json\r\n", &[answer]).await.unwrap_err();
             assert_eq!(message(&failure), "slow down", "{answer}");
-            assert!(matches!(failure, Failure::Reported { error, .. } if error.status == Some(429)));
+            assert!(matches!(failure, AttemptError::Reported { error, .. } if error.status == Some(429)));
         }
     }
 }
@@ -177,7 +177,7 @@ async fn an_invalid_answer_is_a_failure_that_allows_failover() {
                 continue;
             }
             let failure = judged(stream, "", &[answer]).await.unwrap_err();
-            assert!(failure.allows_another(), "{answer}: {failure}");
+            assert!(failure.may_try_next(), "{answer}: {failure}");
         }
     }
 }
@@ -187,7 +187,7 @@ async fn comments_are_withheld_for_a_limited_time() {
     let kind = "content-type: text/event-stream\r\n";
     let (release, released) = oneshot::channel();
     let (good, rest) = begun(true, kind, &[": ping\n\n"], released, Duration::from_millis(50)).await;
-    let Ok(Good::Stream { begun: pieces, .. }) = good else { panic!("a stream") };
+    let Ok(AcceptedAnswer::Stream { begun: pieces, .. }) = good else { panic!("a stream") };
     assert_eq!(pieces.concat(), b": ping\n\n");
     release.send(()).unwrap();
     rest.await.unwrap();
@@ -263,7 +263,7 @@ async fn an_error_beside_the_choices_is_noted() {
         let (_release, released) = oneshot::channel();
         let (good, rest) = begun(false, "", &[&answer], released, Duration::from_secs(60)).await;
         rest.await.unwrap();
-        assert!(matches!(good, Ok(Good::Whole { failure: Some(_), .. })), "{answer}");
+        assert!(matches!(good, Ok(AcceptedAnswer::Whole { failure: Some(_), .. })), "{answer}");
     }
 }
 
@@ -310,7 +310,7 @@ async fn an_error_body_may_be_framed_as_events() {
     let error = r#"{"error":{"message":"no","type":"t","param":null,"code":"c"}}"#;
     for answer in [error.to_owned(), format!("\u{feff}{error}"), format!("event: error\ndata: {error}\n\n")] {
         let failure = judged(true, &format!("x-status: 400\r\n{SSE}"), &[&answer]).await.unwrap_err();
-        let Failure::Status { status, body, .. } = failure else { panic!("another failure") };
+        let AttemptError::Status { status, body, .. } = failure else { panic!("another failure") };
         assert_eq!((status.as_u16(), &*body), (400, error.as_bytes()));
     }
 }

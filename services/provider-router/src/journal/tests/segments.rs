@@ -107,25 +107,25 @@ async fn answers_that_end_together_are_loaded_in_small_batches() {
     entries.into_iter().for_each(std::mem::forget);
     let path = world.segments("dead").remove(0);
     die(journal, loader);
-    let segment::LeftBehind::Segment(segment) = Segment::left_behind(path).unwrap() else { panic!("no segment") };
+    let segment::AbandonedSegment::Segment(segment) = Segment::abandoned(path).unwrap() else { panic!("no segment") };
 
-    let mut intake = intake::Intake::default();
-    intake.add(Arc::new(segment));
+    let mut assembler = assembler::Assembler::default();
+    assembler.add(Arc::new(segment));
     let (mut batches, mut ids) = (Vec::new(), std::collections::HashSet::new());
-    let mut take = |intake: &mut intake::Intake| {
-        let rows = intake.take_rows();
-        assert_eq!(intake.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0, "unfinished requests are kept");
-        intake.settle(&[]);
+    let mut take = |assembler: &mut assembler::Assembler| {
+        let rows = assembler.take_rows();
+        assert_eq!(assembler.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0, "unfinished requests are kept");
+        assembler.mark_written(&[]);
         batches.push(rows.len());
         ids.extend(rows.into_iter().map(|row| row.begun.request_id));
     };
-    while !intake.read() {
-        take(&mut intake);
+    while !assembler.read() {
+        take(&mut assembler);
     }
-    while !intake.interrupt() {
-        take(&mut intake);
+    while !assembler.interrupt() {
+        take(&mut assembler);
     }
-    take(&mut intake);
+    take(&mut assembler);
     assert_eq!(ids.len(), 40);
     assert!(batches.len() >= 3 && batches.iter().all(|&rows| rows <= 20), "{batches:?}");
 }
@@ -134,36 +134,36 @@ async fn answers_that_end_together_are_loaded_in_small_batches() {
 async fn transactions_are_filled_and_segments_freed_once_written() {
     let world = World::new().await;
     let (journal, loader) = Journal::open(world.dir.path(), "dead", 1, config()).unwrap();
-    let count = 2 * intake::MAX_BATCH + 100;
+    let count = 2 * assembler::MAX_BATCH + 100;
     for _ in 0..count {
         drop(journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap().end(end(RequestStatus::Completed), b""));
     }
     die(journal, loader);
     let paths = world.segments("dead");
-    let segment = |path: &PathBuf| match Segment::left_behind(path.clone()).unwrap() {
-        segment::LeftBehind::Segment(segment) => segment,
+    let segment = |path: &PathBuf| match Segment::abandoned(path.clone()).unwrap() {
+        segment::AbandonedSegment::Segment(segment) => segment,
         other => panic!("{other:?}"),
     };
     let mut segments: Vec<Segment> = paths.iter().map(segment).collect();
     segments.sort_by_key(|segment| segment.generation);
 
-    let mut intake = intake::Intake::default();
-    segments.into_iter().for_each(|segment| intake.add(Arc::new(segment)));
+    let mut assembler = assembler::Assembler::default();
+    segments.into_iter().for_each(|segment| assembler.add(Arc::new(segment)));
     let pool = Pool::new(world.dir.path(), 0, 0).unwrap();
     let (mut batches, mut left) = (Vec::new(), Vec::new());
     loop {
-        let done = intake.read();
-        if done || intake.is_full() {
-            batches.push(intake.take_rows().len());
-            intake.settle(&[]);
-            intake.retire(&pool);
+        let done = assembler.read();
+        if done || assembler.is_full() {
+            batches.push(assembler.take_rows().len());
+            assembler.mark_written(&[]);
+            assembler.retire(&pool);
             left.push(paths.iter().filter(|path| path.exists()).count());
         }
         if done {
             break;
         }
     }
-    assert_eq!(batches, [intake::MAX_BATCH, intake::MAX_BATCH, 100]);
+    assert_eq!(batches, [assembler::MAX_BATCH, assembler::MAX_BATCH, 100]);
     // The segments of the first batch are removed before the second is written, except for one shared by both.
     assert!(left[0] < paths.len() * 6 / 10 && left[1] < left[0], "{left:?} of {}", paths.len());
     assert_eq!(left[2], 0);
@@ -187,26 +187,28 @@ async fn requests_are_cached_within_limits_and_reread_beyond_them() {
     let segment = |name: &str, bytes: &[u8]| {
         let path = world.dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        let segment::LeftBehind::Segment(segment) = Segment::left_behind(path).unwrap() else { panic!("no segment") };
+        let segment::AbandonedSegment::Segment(segment) = Segment::abandoned(path).unwrap() else {
+            panic!("no segment")
+        };
         Arc::new(segment)
     };
     let (beginnings, ends) = whole.split_at(usize::try_from(begun).unwrap());
 
-    let mut intake = intake::Intake::default();
-    intake.add(segment("begun.seg", beginnings));
-    assert_eq!(intake.passed(), 0);
-    while !intake.read() {}
-    assert_eq!(intake.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0);
-    assert_eq!(intake.passed(), begun - segment_file::HEADER_LEN, "remaining segments may have been read");
-    assert!((10 * MEGABYTE..=16 * MEGABYTE).contains(&intake.kept_bytes()), "{}", intake.kept_bytes());
-    intake.add(segment("ended.seg", &[&whole[..segment_file::HEADER_LEN.try_into().unwrap()], ends].concat()));
+    let mut assembler = assembler::Assembler::default();
+    assembler.add(segment("begun.seg", beginnings));
+    assert_eq!(assembler.passed(), 0);
+    while !assembler.read() {}
+    assert_eq!(assembler.retire(&Pool::new(world.dir.path(), 0, 0).unwrap()), 0);
+    assert_eq!(assembler.passed(), begun - segment_file::HEADER_LEN, "remaining segments may have been read");
+    assert!((10 * MEGABYTE..=16 * MEGABYTE).contains(&assembler.open_bytes()), "{}", assembler.open_bytes());
+    assembler.add(segment("ended.seg", &[&whole[..segment_file::HEADER_LEN.try_into().unwrap()], ends].concat()));
     let mut rows = Vec::new();
-    while !intake.read() {
-        rows.extend(intake.take_rows());
-        intake.settle(&[]);
+    while !assembler.read() {
+        rows.extend(assembler.take_rows());
+        assembler.mark_written(&[]);
     }
-    rows.extend(intake.take_rows());
-    assert_eq!((rows.len(), intake.kept_bytes()), (20, 0));
+    rows.extend(assembler.take_rows());
+    assert_eq!((rows.len(), assembler.open_bytes()), (20, 0));
     for row in rows {
         let n = Uuid::parse_str(&row.begun.request_id).unwrap().as_u128();
         assert!(row.begun.request_body.as_bytes() == body(u8::try_from(n).unwrap()), "{n} is another's");

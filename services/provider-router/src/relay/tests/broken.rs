@@ -71,7 +71,7 @@ async fn a_stream_that_breaks_after_its_finish_is_complete() {
             assert_eq!(client.statuses(), ["completed"], "{tail}");
         }
         let mut client = Client::new(texts(&[&stream], Some(Wait)));
-        client.cut.cancel();
+        client.abort.cancel();
         assert_eq!((client.text().1, client.statuses()), (Seen::End, vec!["completed".to_owned()]));
     }
     let error = FINISH.replace("\"delta\"", "\"error\":{\"message\":\"no\"},\"delta\"");

@@ -43,9 +43,9 @@ fn goldens() -> Vec<Golden> {
     ]
 }
 
-fn answer(tools: &Value) -> Answer {
+fn answer(tools: &Value) -> AnswerBuilder {
     let tools = Tools::parse(tools.as_array().unwrap()).unwrap();
-    Answer::new("chatcmpl-1".into(), 1_700_000_000, "qwen3-max".into(), &tools)
+    AnswerBuilder::new("chatcmpl-1".into(), 1_700_000_000, "qwen3-max".into(), &tools)
 }
 
 fn events(upstream: &str) -> Vec<Event> {
@@ -149,7 +149,7 @@ fn calls_have_unique_ids() {
     let golden = &goldens()[2];
     let ids = |id: &str| {
         let tools = Tools::parse(golden.tools.as_array().unwrap()).unwrap();
-        let answer = Answer::new(id.into(), 0, String::new(), &tools);
+        let answer = AnswerBuilder::new(id.into(), 0, String::new(), &tools);
         [answer.call_id(0), answer.call_id(1)]
     };
     let (one, other) = (ids("chatcmpl-1"), ids("chatcmpl-2"));

@@ -3,12 +3,12 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn ask(messages: &Value) -> Ask {
+fn ask(messages: &Value) -> ParsedRequest {
     with_tools(messages, &json!([]))
 }
 
-fn with_tools(messages: &Value, tools: &Value) -> Ask {
-    Ask::parse(json!({"messages": messages, "tools": tools}).to_string().as_bytes()).unwrap()
+fn with_tools(messages: &Value, tools: &Value) -> ParsedRequest {
+    ParsedRequest::parse(json!({"messages": messages, "tools": tools}).to_string().as_bytes()).unwrap()
 }
 
 fn tools() -> Value {
@@ -37,14 +37,14 @@ fn two_results() -> Value {
 
 #[test]
 fn the_first_turn_has_all_system_messages_and_the_user_text() {
-    let ask = ask(&json!([
+    let parsed = ask(&json!([
         {"role": "system", "content": "one"},
         {"role": "user", "content": "hi"},
         {"role": "system", "content": " "},
         {"role": "system", "content": "two"},
         {"role": "user", "content": "there"},
     ]));
-    assert_eq!(ask.opening_prompt(), Prompt { system: Some("one\n\ntwo".into()), user: "hi\n\nthere".into() });
+    assert_eq!(parsed.opening_prompt(), Prompt { system: Some("one\n\ntwo".into()), user: "hi\n\nthere".into() });
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_final_assistant_message_is_continued() {
 #[test]
 fn a_required_tool_call_is_requested() {
     let body = |choice: Value| json!({"messages": [{"role": "user", "content": "hi"}], "tools": tools(), "tool_choice": choice});
-    let user = |choice| Ask::parse(body(choice).to_string().as_bytes()).unwrap().opening_prompt().user;
+    let user = |choice| ParsedRequest::parse(body(choice).to_string().as_bytes()).unwrap().opening_prompt().user;
     assert_eq!(user(json!("required")), "(Call at least one tool in your next message.)\n\nhi");
     assert_eq!(
         user(json!({"type": "function", "function": {"name": "read"}})),
@@ -170,18 +170,18 @@ proptest! {
     #[test]
     fn a_prompt_is_never_empty(messages in history(), with: bool) {
         let body = json!({"messages": messages, "tools": if with { tools() } else { json!([]) }});
-        if let Ok(ask) = Ask::parse(body.to_string().as_bytes()) {
-            for prompt in [ask.opening_prompt(), ask.next_prompt(with), ask.replay_prompt()] {
+        if let Ok(parsed) = ParsedRequest::parse(body.to_string().as_bytes()) {
+            for prompt in [parsed.opening_prompt(), parsed.next_prompt(with), parsed.replay_prompt()] {
                 prop_assert!(!prompt.user.trim().is_empty());
             }
-            prop_assert_eq!(ask.next_prompt(false).system, None);
-            prop_assert!(!with || ask.replay_prompt().system.is_some_and(|system| system.contains("<tools>")));
+            prop_assert_eq!(parsed.next_prompt(false).system, None);
+            prop_assert!(!with || parsed.replay_prompt().system.is_some_and(|system| system.contains("<tools>")));
         }
     }
 
     #[test]
     fn any_valid_body_yields_a_prompt(body in ".*", json in "[{}\\[\\]\",:a-z0-9]{0,40}") {
-        let _ = Ask::parse(body.as_bytes());
-        let _ = Ask::parse(format!("{{\"messages\":{json}}}").as_bytes());
+        let _ = ParsedRequest::parse(body.as_bytes());
+        let _ = ParsedRequest::parse(format!("{{\"messages\":{json}}}").as_bytes());
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct DevTools {
 
 /// Reason why a call failed. Responses are never quoted, because they may contain cookies.
 #[derive(Debug, thiserror::Error)]
-pub(in super::super) enum Failure {
+pub(in super::super) enum DevToolsError {
     #[error("{0}")]
     Pipe(#[from] io::Error),
     #[error("it closed the connection")]
@@ -38,11 +38,11 @@ struct Message<'a> {
     id: Option<u64>,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
-    error: Option<Refusal>,
+    error: Option<MethodError>,
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct MethodError {
     message: String,
 }
 
@@ -59,32 +59,33 @@ impl DevTools {
         &mut self,
         method: &'static str,
         params: Value,
-    ) -> Result<R, Failure> {
+    ) -> Result<R, DevToolsError> {
         let id = self.send(method, params).await?;
         loop {
             let mut bytes = Vec::new();
             self.input.read_until(0, &mut bytes).await?;
             if bytes.pop() != Some(0) {
-                return Err(Failure::HungUp);
+                return Err(DevToolsError::HungUp);
             }
-            let message: Message<'_> = serde_json::from_slice(&bytes).map_err(|_| Failure::Unreadable { method })?;
+            let message: Message<'_> =
+                serde_json::from_slice(&bytes).map_err(|_| DevToolsError::Unreadable { method })?;
             if message.id != Some(id) {
                 continue;
             }
-            if let Some(Refusal { message }) = message.error {
-                return Err(Failure::Refused { method, message });
+            if let Some(MethodError { message }) = message.error {
+                return Err(DevToolsError::Refused { method, message });
             }
             let result = message.result.map_or("null", RawValue::get);
-            return serde_json::from_str(result).map_err(|_| Failure::Unreadable { method });
+            return serde_json::from_str(result).map_err(|_| DevToolsError::Unreadable { method });
         }
     }
 
     /// Calls a method without waiting for its result.
-    pub(super) async fn tell(&mut self, method: &'static str) -> Result<(), Failure> {
+    pub(super) async fn tell(&mut self, method: &'static str) -> Result<(), DevToolsError> {
         self.send(method, json!({})).await.map(drop)
     }
 
-    async fn send(&mut self, method: &'static str, params: Value) -> Result<u64, Failure> {
+    async fn send(&mut self, method: &'static str, params: Value) -> Result<u64, DevToolsError> {
         self.sent += 1;
         let mut message = json!({"id": self.sent, "method": method, "params": params}).to_string().into_bytes();
         message.push(0);

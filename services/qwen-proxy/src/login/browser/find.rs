@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Program names on the search path, in order of preference: Chrome's packages support any profile directory, while
 /// Chromium is a confined package on some systems.
-const NAMES: [&str; 8] = [
+const PROGRAM_NAMES: [&str; 8] = [
     "google-chrome",
     "google-chrome-stable",
     "chromium",
@@ -39,7 +39,7 @@ fn candidates(path: &OsStr, home: &Path, macos: bool) -> Vec<PathBuf> {
             candidates.extend(APPLICATIONS.map(|application| base.join(application)));
         }
     }
-    for name in NAMES {
+    for name in PROGRAM_NAMES {
         candidates.extend(env::split_paths(path).map(|dir| dir.join(name)));
     }
     candidates

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 /// Maximum attempts to delete the directory, because helper processes may still write to it after the browser has
 /// ended.
-const TRIES: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(100);
+const MAX_DELETE_ATTEMPTS: u32 = 20;
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Maximum characters quoted from the last line of the log.
-const LAST_WORDS: usize = 300;
+const MAX_QUOTED_CHARS: usize = 300;
 
 /// A locked profile directory.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(in super::super) struct Profile {
 
 /// Reason why the directory cannot be created.
 #[derive(Debug, thiserror::Error)]
-pub(in super::super) enum Failure {
+pub(in super::super) enum BrowserError {
     #[error("another `qwen-proxy login` is running; complete it, or stop it with Ctrl-C")]
     Busy,
     #[error("cannot create the browser's directory {}: {error}", path.display())]
@@ -35,14 +35,14 @@ pub(in super::super) enum Failure {
 
 impl Profile {
     /// Creates the directory in `data_dir`, after deleting one left behind by a killed login command.
-    pub(in super::super) fn create(data_dir: &Path) -> Result<Self, Failure> {
+    pub(in super::super) fn create(data_dir: &Path) -> Result<Self, BrowserError> {
         let path = data_dir.join("login-browser");
-        let cannot = |error| Failure::Cannot { path: path.clone(), error };
+        let cannot = |error| BrowserError::Cannot { path: path.clone(), error };
         let lock = data_dir.join("login-browser.lock");
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock).map_err(cannot)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(Failure::Busy),
+            Err(fs::TryLockError::WouldBlock) => return Err(BrowserError::Busy),
             Err(fs::TryLockError::Error(error)) => return Err(cannot(error)),
         }
         match fs::remove_dir_all(&path) {
@@ -63,22 +63,22 @@ impl Profile {
     }
 
     /// Returns the last line of the log.
-    pub(super) fn last_words(&self) -> Option<String> {
+    pub(super) fn last_log_line(&self) -> Option<String> {
         let said = fs::read(self.log()).ok()?;
         let said = String::from_utf8_lossy(&said);
         let line = said.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-        Some(line.chars().filter(|char| !char.is_control()).take(LAST_WORDS).collect())
+        Some(line.chars().filter(|char| !char.is_control()).take(MAX_QUOTED_CHARS).collect())
     }
 
     /// Deletes the directory, retrying while other processes write to it.
     pub(super) async fn remove(self) {
-        for attempt in 1..=TRIES {
+        for attempt in 1..=MAX_DELETE_ATTEMPTS {
             match tokio::fs::remove_dir_all(&self.path).await {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    if attempt == TRIES {
+                    if attempt == MAX_DELETE_ATTEMPTS {
                         tracing::warn!(%error, path = %self.path.display(), "cannot remove the browser's directory");
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
                 _ => return,
             }
@@ -113,7 +113,7 @@ mod tests {
     fn two_logins_do_not_share_a_profile() {
         let data = tempfile::tempdir().unwrap();
         let first = Profile::create(data.path()).unwrap();
-        assert!(matches!(Profile::create(data.path()), Err(Failure::Busy)));
+        assert!(matches!(Profile::create(data.path()), Err(BrowserError::Busy)));
         drop(first);
         Profile::create(data.path()).unwrap();
     }
@@ -122,8 +122,8 @@ mod tests {
     fn the_last_output_is_one_plain_line() {
         let data = tempfile::tempdir().unwrap();
         let profile = Profile::create(data.path()).unwrap();
-        assert_eq!(profile.last_words(), None);
+        assert_eq!(profile.last_log_line(), None);
         fs::write(profile.log(), "first\n\u{1b}[31mMissing X server\n\n").unwrap();
-        assert_eq!(profile.last_words().unwrap(), "[31mMissing X server");
+        assert_eq!(profile.last_log_line().unwrap(), "[31mMissing X server");
     }
 }

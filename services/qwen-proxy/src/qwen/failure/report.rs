@@ -21,7 +21,7 @@ pub(super) struct Report<'a> {
 }
 
 /// Members that may contain the message, in order of preference.
-const WORDS: [&str; 9] =
+const MESSAGE_FIELDS: [&str; 9] =
     ["details", "message", "msg", "detail", "status_msg", "error_message", "error_msg", "code", "ret"];
 
 /// Parses a JSON text. An unpaired surrogate loses only that character, not the text.
@@ -96,7 +96,7 @@ impl<'a> Report<'a> {
     /// Returns the message for the user.
     pub(super) fn words(&self) -> Option<String> {
         let ret = || self.top.get("ret").and_then(words);
-        words(self.source).or_else(ret).or_else(|| WORDS.iter().find_map(|name| words(self.top.get(*name)?)))
+        words(self.source).or_else(ret).or_else(|| MESSAGE_FIELDS.iter().find_map(|name| words(self.top.get(*name)?)))
     }
 
     /// Returns the error code.
@@ -131,7 +131,7 @@ fn words(value: &Value) -> Option<String> {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Array(parts) => parts.iter().filter_map(words).collect::<Vec<_>>().join(", "),
-        Value::Object(members) => WORDS.iter().find_map(|name| words(members.get(*name)?))?,
+        Value::Object(members) => MESSAGE_FIELDS.iter().find_map(|name| words(members.get(*name)?))?,
         Value::Null | Value::Bool(_) => return None,
     };
     (!said.is_empty()).then(|| cut(&said))

@@ -40,7 +40,7 @@ fn every_known_failure_is_recognised() {
         ),
     ] {
         let status = StatusCode::from_u16(status).unwrap();
-        let failure = judge(status, content_type, None, body.as_bytes()).expect(code);
+        let failure = classify_response(status, content_type, None, body.as_bytes()).expect(code);
         assert_eq!((failure.code(), failure.status().as_u16()), (code, shown), "{body}");
         assert!(failure.to_string().contains("chat.qwen.ai") && failure.to_string().contains("; "), "{failure}");
     }
@@ -55,7 +55,7 @@ fn an_event_stream_is_not_a_failure() {
         ("text/event-stream;charset=UTF-8", "data: {\"response.created\":{}}\n\n"),
         ("", ""),
     ] {
-        assert_eq!(judge(StatusCode::OK, content_type, None, body.as_bytes()), None, "{body}");
+        assert_eq!(classify_response(StatusCode::OK, content_type, None, body.as_bytes()), None, "{body}");
     }
 }
 
@@ -69,18 +69,22 @@ fn an_error_event_is_parsed() {
 #[test]
 fn a_rate_limit_has_its_wait_time() {
     let quota = of_json(refusal("RateLimited", "limit").as_bytes()).unwrap();
-    assert_eq!((quota.retry_after(), quota.rest()), (Some(Duration::from_secs(17 * 3600)), None));
+    assert_eq!((quota.retry_after(), quota.cool_down()), (Some(Duration::from_secs(17 * 3600)), None));
     assert!(quota.to_string().contains("wait 17 hours"), "{quota}");
     let asked = Some(Duration::from_secs(7));
-    let limited = judge(StatusCode::TOO_MANY_REQUESTS, "", asked, b"").unwrap();
-    assert!(limited.rest() == asked && limited.to_string().contains("wait 7 seconds"), "{limited}");
-    assert_eq!(judge(StatusCode::TOO_MANY_REQUESTS, "", None, b"").unwrap().rest(), Some(Duration::from_secs(60)));
-    assert_eq!(Failure::Captcha.rest(), None);
+    let limited = classify_response(StatusCode::TOO_MANY_REQUESTS, "", asked, b"").unwrap();
+    assert!(limited.cool_down() == asked && limited.to_string().contains("wait 7 seconds"), "{limited}");
+    assert_eq!(
+        classify_response(StatusCode::TOO_MANY_REQUESTS, "", None, b"").unwrap().cool_down(),
+        Some(Duration::from_secs(60))
+    );
+    assert_eq!(Failure::Captcha.cool_down(), None);
 }
 
 #[test]
 fn error_texts_of_the_site_are_truncated() {
     let long = "x".repeat(5000);
-    let failure = judge(StatusCode::IM_A_TEAPOT, "text/plain", None, format!("a\u{7}{long}").as_bytes()).unwrap();
+    let failure =
+        classify_response(StatusCode::IM_A_TEAPOT, "text/plain", None, format!("a\u{7}{long}").as_bytes()).unwrap();
     assert!(failure.to_string().len() < 500 && !failure.to_string().contains('\u{7}'));
 }

@@ -22,7 +22,7 @@ mod value;
 use std::{collections::HashSet, ops::Range};
 
 use self::{
-    tag::{Begins, begins, closing, parameter},
+    tag::{TagMatch, closing, match_tag, parameter},
     value::{Context, Value},
 };
 use super::super::{Call, Tools, schema::Schema, tool::Tool};
@@ -83,17 +83,17 @@ impl Markup {
             }
             self.at += blank(&text[self.at..]);
             let rest = &text[self.at..];
-            match begins(rest, &tool.closing) {
-                Begins::Yes => return Progress::Call(self.call(text, tool), self.at + tool.closing.len()),
-                Begins::Perhaps => return Progress::Undecided,
-                Begins::No => {}
+            match match_tag(rest, &tool.closing) {
+                TagMatch::Yes => return Progress::Call(self.call(text, tool), self.at + tool.closing.len()),
+                TagMatch::Partial => return Progress::Undecided,
+                TagMatch::No => {}
             }
             match parameter(rest, tool, |name| tools.get(name).is_none()) {
                 Ok(name) => {
                     self.at += name.len() + "<>".len();
                     self.value = Some(Value::new(name, self.at));
                 }
-                Err(Begins::Perhaps) => return Progress::Undecided,
+                Err(TagMatch::Partial) => return Progress::Undecided,
                 Err(_) => return Progress::Text,
             }
         }
@@ -103,7 +103,8 @@ impl Markup {
     pub(super) fn is_begun(&self, text: &str, tools: &Tools) -> bool {
         let tool = &tools.0[self.tool];
         let rest = text[self.at..].trim_ascii_start();
-        begins(rest, &tool.closing) == Begins::Yes || parameter(rest, tool, |name| tools.get(name).is_none()).is_ok()
+        match_tag(rest, &tool.closing) == TagMatch::Yes
+            || parameter(rest, tool, |name| tools.get(name).is_none()).is_ok()
     }
 
     /// Reads an unfinished call again after the end of the input. Returns the call and its length.
@@ -127,7 +128,7 @@ impl Markup {
                 Ok((length, own)) => {
                     let context = Context { tool, given: &self.names, mode: self.mode };
                     match value.close(own, behind(text, self.at + length, &mut self.blank), &context) {
-                        Begins::Yes => {
+                        TagMatch::Yes => {
                             let range = value.start..self.at;
                             self.at += length;
                             if let Some(value) = self.value.take() {
@@ -136,13 +137,13 @@ impl Markup {
                             }
                             return true;
                         }
-                        Begins::No => Some(length),
-                        Begins::Perhaps => None,
+                        TagMatch::No => Some(length),
+                        TagMatch::Partial => None,
                     }
                 }
-                Err(Begins::Perhaps) => None,
-                Err(_) => match begins(rest, &tool.opening) {
-                    Begins::Yes => {
+                Err(TagMatch::Partial) => None,
+                Err(_) => match match_tag(rest, &tool.opening) {
+                    TagMatch::Yes => {
                         let next = behind(text, self.at + tool.opening.len(), &mut self.blank);
                         value.open_call(rest, next, tool, tools)
                     }

@@ -38,16 +38,16 @@ fn cost(input: &str, piece: usize) -> Duration {
     (0..3).map(|_| once()).min().unwrap()
 }
 
-fn text(text: &str) -> Piece {
-    Piece::Text(text.into())
+fn text(text: &str) -> Segment {
+    Segment::Text(text.into())
 }
 
-fn call(name: &str, arguments: &str) -> Piece {
-    Piece::Call(Call { name: name.into(), arguments: arguments.into() })
+fn call(name: &str, arguments: &str) -> Segment {
+    Segment::Call(Call { name: name.into(), arguments: arguments.into() })
 }
 
 /// Returns the pieces found in `parts`, with adjacent texts joined.
-fn scanned<'a>(parts: impl IntoIterator<Item = &'a str>, complete: bool) -> Vec<Piece> {
+fn scanned<'a>(parts: impl IntoIterator<Item = &'a str>, complete: bool) -> Vec<Segment> {
     let mut scanner = Scanner::new(&tools());
     let mut out = Vec::new();
     for part in parts {
@@ -58,7 +58,7 @@ fn scanned<'a>(parts: impl IntoIterator<Item = &'a str>, complete: bool) -> Vec<
 }
 
 #[track_caller]
-fn scans(input: &str, expected: &[Piece]) {
+fn scans(input: &str, expected: &[Segment]) {
     assert_eq!(scanned([input], true), expected, "at once");
     let letters: Vec<String> = input.chars().map(String::from).collect();
     assert_eq!(scanned(letters.iter().map(String::as_str), true), expected, "character by character");
@@ -94,7 +94,7 @@ fn undeclared_tags_are_text() {
         "\n\n  indented",
         "",
     ] {
-        let expected: Vec<Piece> = if input.is_empty() { Vec::new() } else { vec![text(input)] };
+        let expected: Vec<Segment> = if input.is_empty() { Vec::new() } else { vec![text(input)] };
         scans(input, &expected);
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 #[derive(Debug, Default)]
 struct World {
     serving: bool,
-    beside: bool,
+    next_generation: bool,
     draining: usize,
 }
 
@@ -20,7 +20,7 @@ impl World {
             Event::Ready | Event::Alive | Event::Missed | Event::Heavy | Event::Exited { .. } => self.serving,
             // A group is proven empty only after it was ending.
             Event::Gone => self.serving && leaving,
-            Event::BesideReady | Event::BesideExited | Event::NotBeside => self.beside,
+            Event::NextReady | Event::NextExited | Event::NextNotSpawned => self.next_generation,
             Event::Drained => self.draining > 0,
             Event::SpawnFailed { .. } => self.serving && matches!(machine.state(), State::Starting { .. }),
             Event::Start
@@ -37,40 +37,43 @@ impl World {
         match event {
             Event::Gone | Event::SpawnFailed { .. } => self.serving = false,
             Event::Drained => self.draining -= 1,
-            Event::NotBeside => self.beside = false,
+            Event::NextNotSpawned => self.next_generation = false,
             _ => {}
         }
         match effect {
             Effect::Spawn => {
-                prop_assert!(!self.serving && !self.beside, "spawned while another process is running");
+                prop_assert!(!self.serving && !self.next_generation, "spawned while another process is running");
                 self.serving = true;
             }
-            Effect::TakeIn => {
+            Effect::ServeAdopted => {
                 prop_assert!(
-                    !self.serving && !self.beside && self.draining == 0,
+                    !self.serving && !self.next_generation && self.draining == 0,
                     "adopted while another process is \
                     running"
                 );
                 self.serving = true;
             }
-            Effect::SpawnBeside => {
-                prop_assert!(self.serving && !self.beside, "a new generation without an old one, or with two others");
+            Effect::SpawnNext => {
+                prop_assert!(
+                    self.serving && !self.next_generation,
+                    "a new generation without an old one, or with two others"
+                );
                 prop_assert!(self.draining < MAX_DRAINING);
-                self.beside = true;
+                self.next_generation = true;
             }
             Effect::TakeOver | Effect::Promote => {
-                prop_assert!(self.serving && self.beside);
-                self.beside = false;
+                prop_assert!(self.serving && self.next_generation);
+                self.next_generation = false;
                 self.draining += 1;
             }
-            Effect::DropBeside => {
-                prop_assert!(self.beside);
-                self.beside = false;
+            Effect::DropNext => {
+                prop_assert!(self.next_generation);
+                self.next_generation = false;
                 self.draining += 1;
             }
             Effect::Terminate => {
                 prop_assert!(self.serving);
-                self.draining += usize::from(std::mem::take(&mut self.beside));
+                self.draining += usize::from(std::mem::take(&mut self.next_generation));
             }
             Effect::Kill => prop_assert!(self.serving || self.draining > 0),
             Effect::Nothing => {}
@@ -96,9 +99,9 @@ const EVENTS: [Event; 22] = [
     Event::Exited { retry: Retry::Always },
     Event::Exited { retry: Retry::Uncounted },
     Event::Gone,
-    Event::NotBeside,
-    Event::BesideReady,
-    Event::BesideExited,
+    Event::NextNotSpawned,
+    Event::NextReady,
+    Event::NextExited,
     Event::Drained,
     Event::Slept,
     Event::Tick,
@@ -151,10 +154,10 @@ proptest! {
             world.suffer(event, effect)?;
             prop_assert!(is_legal(before, after, event), "{before:?} -{event:?}-> {after:?}");
             prop_assert_eq!(machine.draining, world.draining);
-            prop_assert_eq!(after.is_handing_over() && world.beside, world.beside);
+            prop_assert_eq!(after.is_handing_over() && world.next_generation, world.next_generation);
             match after {
-                State::Stopped { .. } => prop_assert!(!world.serving && !world.beside && world.draining == 0),
-                State::Failed | State::Backoff { .. } => prop_assert!(!world.serving && !world.beside),
+                State::Stopped { .. } => prop_assert!(!world.serving && !world.next_generation && world.draining == 0),
+                State::Failed | State::Backoff { .. } => prop_assert!(!world.serving && !world.next_generation),
                 State::Starting { .. } | State::Stopping { .. } => prop_assert!(machine.deadline().is_some()),
                 State::Running { .. } => prop_assert!(world.serving),
                 State::Stuck { .. } => {}

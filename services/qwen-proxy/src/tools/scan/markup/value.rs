@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{
     Mode,
-    tag::{Begins, begins, parameter},
+    tag::{TagMatch, match_tag, parameter},
 };
 use crate::tools::{Tools, tool::Tool};
 
@@ -36,29 +36,29 @@ impl Value {
 
     /// Processes the closing tag of a parameter, its `own` or another's, followed by `rest` after white space. Returns
     /// whether the value ends.
-    pub(super) fn close(&mut self, own: bool, rest: &str, context: &Context<'_>) -> Begins {
+    pub(super) fn close(&mut self, own: bool, rest: &str, context: &Context<'_>) -> TagMatch {
         let Context { tool, given, mode } = context;
-        match begins(rest, &tool.closing) {
-            Begins::Perhaps if *mode == Mode::Streaming => return Begins::Perhaps,
+        match match_tag(rest, &tool.closing) {
+            TagMatch::Partial if *mode == Mode::Streaming => return TagMatch::Partial,
             // The tool's closing tag ends a nested call first, and only then the call itself.
-            Begins::Yes if self.calls > 0 => self.calls -= 1,
-            Begins::Yes if own => return Begins::Yes,
+            TagMatch::Yes if self.calls > 0 => self.calls -= 1,
+            TagMatch::Yes if own => return TagMatch::Yes,
             _ if !own || self.calls > 0 => {}
             _ => {
                 let new = |name: &str| name != self.name && !given.contains(name);
                 let next = match parameter(rest, tool, |_| *mode == Mode::Settling) {
-                    Ok(name) if new(name) => Begins::Yes,
-                    Ok(_) => Begins::No,
-                    Err(begins) => begins,
+                    Ok(name) if new(name) => TagMatch::Yes,
+                    Ok(_) => TagMatch::No,
+                    Err(match_tag) => match_tag,
                 };
                 match next {
-                    Begins::Perhaps if *mode == Mode::Streaming => return Begins::Perhaps,
-                    Begins::Yes if self.openings == 0 || *mode == Mode::Settling => return Begins::Yes,
+                    TagMatch::Partial if *mode == Mode::Streaming => return TagMatch::Partial,
+                    TagMatch::Yes if self.openings == 0 || *mode == Mode::Settling => return TagMatch::Yes,
                     _ => self.openings = self.openings.saturating_sub(1),
                 }
             }
         }
-        Begins::No
+        TagMatch::No
     }
 
     /// Processes the tool's opening tag, followed by `next` after white space. Returns the number of bytes to advance,
@@ -66,31 +66,31 @@ impl Value {
     pub(super) fn open_call(&mut self, rest: &str, next: &str, tool: &Tool, tools: &Tools) -> Option<usize> {
         match parameter(next, tool, |name| tools.get(name).is_none()) {
             Ok(_) => self.calls += 1,
-            Err(Begins::Perhaps) => return None,
-            Err(_) => self.openings += usize::from(self.own_opening(rest) == Begins::Yes && self.calls == 0),
+            Err(TagMatch::Partial) => return None,
+            Err(_) => self.openings += usize::from(self.own_opening(rest) == TagMatch::Yes && self.calls == 0),
         }
         Some(tool.opening.len())
     }
 
     /// Processes a `<` that does not begin a closing tag of a parameter; `call` tells whether it may begin the tool's
     /// opening tag. Returns the number of bytes to advance, or `None` if more input is needed.
-    pub(super) fn open(&mut self, rest: &str, call: Begins) -> Option<usize> {
+    pub(super) fn open(&mut self, rest: &str, call: TagMatch) -> Option<usize> {
         match (call, self.own_opening(rest)) {
-            (_, Begins::Yes) => {
+            (_, TagMatch::Yes) => {
                 self.openings += usize::from(self.calls == 0);
                 Some(self.name.len() + "<>".len())
             }
-            (Begins::Perhaps, _) | (_, Begins::Perhaps) => None,
+            (TagMatch::Partial, _) | (_, TagMatch::Partial) => None,
             _ => Some(1),
         }
     }
 
     /// Matches the opening tag of this parameter at the beginning of `rest`.
-    fn own_opening(&self, rest: &str) -> Begins {
-        let Some(inside) = rest.strip_prefix('<') else { return begins(rest, "<") };
+    fn own_opening(&self, rest: &str) -> TagMatch {
+        let Some(inside) = rest.strip_prefix('<') else { return match_tag(rest, "<") };
         match inside.strip_prefix(&*self.name) {
-            Some(end) => begins(end, ">"),
-            None => begins(inside, &self.name),
+            Some(end) => match_tag(end, ">"),
+            None => match_tag(inside, &self.name),
         }
     }
 }

@@ -77,7 +77,7 @@ proptest! {
     #[test]
     fn no_text_is_lost(input in markup(), complete: bool) {
         let pieces = scanned([&*input], complete);
-        if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
+        if pieces.iter().all(|piece| matches!(piece, Segment::Text(_))) {
             let whole = if input.is_empty() { Vec::new() } else { vec![text(&input)] };
             prop_assert_eq!(pieces, whole);
         }
@@ -91,8 +91,8 @@ proptest! {
             seen.push_str(part);
             scanner.push(part, &mut out);
             let left: String = out.iter().map(|piece| match piece {
-                Piece::Text(text) => text.as_str(),
-                Piece::Call(_) => "",
+                Segment::Text(text) => text.as_str(),
+                Segment::Call(_) => "",
             }).collect();
             // Text may be held back only if it is a tag or the beginning of one, or white space at the very beginning.
             let held = &seen[left.len()..];
@@ -119,7 +119,7 @@ proptest! {
         let arguments = format!(r#"{{"path":{},"content":{}}}"#, json!(path), json!(content));
         let written = Call { name: "write".into(), arguments };
         let mut expected = vec![text(&before)];
-        expected.extend(std::iter::repeat_n(Piece::Call(written), more + 1));
+        expected.extend(std::iter::repeat_n(Segment::Call(written), more + 1));
         // Formatted by hand, because the order of the arguments matters here.
         let tags = tags("write", [("path", path), ("content", content)].into_iter());
         let input = format!("{before}{}", vec![tags; more + 1].join("\n"));

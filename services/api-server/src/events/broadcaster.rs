@@ -1,0 +1,149 @@
+//! Listeners of the events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use signalbox_daemon::{ClientKeys, Denied};
+use socketioxide::SocketIo;
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler as _;
+use socketioxide::layer::SocketIoLayer;
+
+use super::emit::emit;
+use super::tail::{LogSubscriptions, Subscription};
+use super::{PATH, payload};
+use crate::app::App;
+use crate::status::status_value;
+
+/// Maximum connected listeners, well above the expected number of dashboards.
+const MAX_LISTENERS: usize = 64;
+/// Maximum packets queued for one listener. A dashboard further behind needs a snapshot, not the history.
+const QUEUE_CAPACITY: usize = 128;
+/// Maximum bytes of one message from a listener; usual ones are short.
+const MAX_MESSAGE: usize = 64 * 1024;
+/// Socket.IO room of the browser extensions.
+const EXTENSIONS: &str = "extensions";
+
+/// All listeners. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Broadcaster(SocketIo);
+
+/// Authentication sent with the connect packet, because pages cannot set headers on a WebSocket.
+#[derive(Debug, Default, Deserialize)]
+struct ConnectAuth {
+    #[serde(default)]
+    token: Option<String>,
+}
+
+/// Reason why a listener is refused; sent as Socket.IO's `connect_error`.
+#[derive(Debug, thiserror::Error)]
+enum ConnectRefused {
+    #[error("Unauthorized: connect with auth: {{token: \"<control token>\"}}")]
+    Unauthorized,
+    #[error("Too many wrong tokens from this address; try again in {0} s")]
+    WrongTokens(u64),
+    #[error("the maximum of {MAX_LISTENERS} listeners is connected; try again later")]
+    Full,
+}
+
+impl From<Denied> for ConnectRefused {
+    fn from(denied: Denied) -> Self {
+        denied.retry_after().map_or(Self::Unauthorized, Self::WrongTokens)
+    }
+}
+
+/// Creates the Socket.IO server, and the handle to it.
+pub(super) fn server() -> (SocketIoLayer, SocketIo) {
+    SocketIo::builder()
+        .req_path(PATH)
+        .max_buffer_size(QUEUE_CAPACITY)
+        .max_payload(MAX_MESSAGE as u64)
+        .ws_max_message_size(MAX_MESSAGE)
+        .ws_max_frame_size(MAX_MESSAGE)
+        .connect_timeout(Duration::from_secs(10))
+        .build_layer()
+}
+
+/// Admits listeners: each gets a snapshot, and may identify itself as the extension, send `ping`, or subscribe to a
+/// log.
+pub(super) fn admit(io: &SocketIo, app: App, keys: Arc<ClientKeys>, logs: LogSubscriptions) {
+    let counted = io.clone();
+    let check = async move |socket: SocketRef, TryData(introduction): TryData<ConnectAuth>| {
+        let token = introduction.unwrap_or_default().token;
+        let request = socket.req_parts();
+        keys.admit_with(&request.headers, token.as_deref(), request.extensions.get()).map_err(ConnectRefused::from)?;
+        if counted.sockets().len() >= MAX_LISTENERS {
+            return Err(ConnectRefused::Full);
+        }
+        Ok(())
+    };
+    let broadcaster = Broadcaster(io.clone());
+    let welcome = async move |socket: SocketRef| welcome(&socket, app, broadcaster, logs).await;
+    io.ns("/", welcome.with(check));
+}
+
+async fn welcome(socket: &SocketRef, app: App, broadcaster: Broadcaster, logs: LogSubscriptions) {
+    socket.on("ping", async |socket: SocketRef| {
+        emit(&socket, "pong", &json!({ "timestamp": payload::timestamp() }));
+    });
+    let counter = logs.clone();
+    socket.on("logs:subscribe", async move |socket: SocketRef, TryData(said): TryData<Subscription>| {
+        counter.begin(socket, said.ok()).await;
+    });
+    socket.on("logs:unsubscribe", async move |socket: SocketRef, TryData(said): TryData<Subscription>| {
+        logs.end(socket, said.ok()).await;
+    });
+    let (joining, everybody) = (app.clone(), broadcaster.clone());
+    socket.on("extension:connect", async move |socket: SocketRef| {
+        if is_extension(&socket) {
+            return;
+        }
+        socket.join(EXTENSIONS);
+        joining.extensions.joined();
+        everybody.emit_status(&joining).await;
+    });
+    let (leaving, everybody) = (app.clone(), broadcaster);
+    socket.on_disconnect(async move |socket: SocketRef| {
+        // The rooms of a socket are left only after this handler.
+        if is_extension(&socket) {
+            leaving.extensions.left();
+            everybody.emit_status(&leaving).await;
+        }
+    });
+    emit(socket, payload::PROXY_STATUS, &payload::snapshot(status_value(&app).await));
+}
+
+fn is_extension(socket: &SocketRef) -> bool {
+    socket.rooms().iter().any(|room| room == EXTENSIONS)
+}
+
+// === impl Broadcaster ===
+
+impl Broadcaster {
+    pub(super) fn new(io: SocketIo) -> Self {
+        Self(io)
+    }
+
+    /// Returns whether there are no listeners, so that no event needs to be built.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.sockets().is_empty()
+    }
+
+    /// Sends an event to all listeners except the extensions.
+    pub(super) fn emit(&self, event: &str, payload: &Value) {
+        for socket in self.0.except(EXTENSIONS).sockets() {
+            emit(&socket, event, payload);
+        }
+    }
+
+    /// Sends the complete status.
+    pub(super) async fn emit_status(&self, app: &App) {
+        self.emit(payload::PROXY_STATUS, &payload::proxy_status(status_value(app).await));
+    }
+
+    pub(super) async fn close(&self) {
+        self.0.close().await;
+    }
+}

@@ -1,0 +1,215 @@
+//! The task that owns both services, and executes one command at a time.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use signalbox_daemon::listener::check_host;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::beside::Beside;
+use super::worker_group::{Rest, Watchers, WorkerGroup};
+use super::{Command, Config, Failure, Overrides, Preparation, Progress, Want, Which, service};
+use crate::supervisor::{Spec, Unmet};
+
+/// The steps of a command.
+type Sequence<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+
+/// The command in progress.
+struct CommandInProgress<'a> {
+    sequence: Sequence<'a>,
+    progress: watch::Sender<Progress>,
+}
+
+/// Specs of the processes to start.
+struct Specs<'a> {
+    /// One per worker.
+    router: Vec<Spec>,
+    qwen: Vec<Spec>,
+    preparing: Preparing<'a>,
+}
+
+/// Guard: shows a preparation in progress until it is dropped, also when a command is aborted.
+struct Preparing<'a>(&'a watch::Sender<Preparation>);
+
+/// State of the task.
+#[derive(Debug)]
+pub(super) struct Controller {
+    pub(super) config: Config,
+    pub(super) router: WorkerGroup,
+    pub(super) qwen: WorkerGroup,
+    pub(super) qwen_watch: Watchers,
+    pub(super) preparation: watch::Sender<Preparation>,
+    /// Processes of an earlier api-server that are finishing their streams.
+    pub(super) leaving: TaskTracker,
+    pub(super) closing: CancellationToken,
+}
+
+// === impl Controller ===
+
+impl Controller {
+    /// Runs until it is closed or all handles are dropped, then stops both services.
+    pub(super) async fn run(self, mut inbox: mpsc::Receiver<Command>) {
+        let mut under_way: Option<CommandInProgress<'_>> = None;
+        let mut beside = Beside::new(&self.config.data_dir, self.qwen_watch.clone());
+        loop {
+            tokio::select! {
+                () = self.closing.cancelled() => break,
+                command = inbox.recv() => {
+                    let Some(command) = command else { break };
+                    if let Some(abandoned) = under_way.take() {
+                        drop(abandoned.sequence);
+                        abandoned.progress.send_replace(Progress::Done(Err(Failure::Superseded)));
+                    }
+                    let sequence = self.sequence(command.want, command.progress.clone());
+                    under_way = Some(CommandInProgress { sequence, progress: command.progress });
+                    drop(command.taken);
+                }
+                () = beside.follow() => {}
+                outcome = end(&mut under_way) => {
+                    if let Some(done) = under_way.take() {
+                        done.progress.send_replace(Progress::Done(outcome));
+                    }
+                }
+            }
+        }
+        drop(under_way);
+        self.closing.cancel();
+        self.leaving.close();
+        self.leaving.wait().await;
+        self.router.close().await;
+        self.qwen.close().await;
+        beside.withdraw().await;
+    }
+
+    /// Starts a sequence. The visible state changes here, not when the sequence is first polled.
+    fn sequence(&self, want: Want, progress: watch::Sender<Progress>) -> Sequence<'_> {
+        match want {
+            Want::Start(overrides) => {
+                let preparing = Preparing::begin(&self.preparation);
+                Box::pin(async move {
+                    if self.config.programs.are_built() {
+                        progress.send_replace(Progress::Begun);
+                    }
+                    let Specs { router, qwen, preparing } = self.prepare(&overrides, preparing).await?;
+                    let qwen = self.qwen.start(qwen).await;
+                    let router = self.router.start(router).await;
+                    drop(preparing);
+                    both(qwen, router, &progress).await
+                })
+            }
+            // Check first: without a possible replacement the running processes are not touched.
+            Want::Restart(overrides, which) => Box::pin(async move {
+                let preparing = Preparing::begin(&self.preparation);
+                let preparing = self.check(&overrides, preparing).await?;
+                let Specs { router, qwen, preparing } = self.prepare(&overrides, preparing).await?;
+                drop(preparing);
+                match which {
+                    Which::Router => begin(self.router.restart(router).await, &progress).await,
+                    Which::Qwen => begin(self.qwen.restart(qwen).await, &progress).await,
+                    Which::Both => {
+                        let qwen = self.qwen.restart(qwen).await;
+                        let router = self.router.restart(router).await;
+                        both(qwen, router, &progress).await
+                    }
+                }
+            }),
+            Want::Adopt(overrides) => Box::pin(async move {
+                #[cfg(unix)]
+                self.adopt(&overrides).await;
+                #[cfg(not(unix))]
+                drop(overrides);
+                Ok(())
+            }),
+            Want::Stop => {
+                self.preparation.send_replace(Preparation::Idle);
+                Box::pin(self.stop())
+            }
+        }
+    }
+
+    /// Checks that the router can listen on the host in the settings. When the old process has to exit before the new
+    /// one can bind its sockets, a later check would be too late.
+    async fn check<'a>(&self, overrides: &Overrides, preparing: Preparing<'a>) -> Result<Preparing<'a>, Failure> {
+        let Some(host) = &overrides.router_host else { return Ok(preparing) };
+        match check_host(host, self.config.guarded).await {
+            Ok(()) => Ok(preparing),
+            Err(error) => {
+                tracing::error!(%error, "the setting server.host is invalid; nothing is restarted");
+                Err(Failure::Unprepared(preparing.fail(&format!("the setting server.host is invalid: {error}"))))
+            }
+        }
+    }
+
+    async fn prepare<'a>(&self, overrides: &Overrides, preparing: Preparing<'a>) -> Result<Specs<'a>, Failure> {
+        match self.config.programs.ready().await {
+            Ok(binaries) => Ok(Specs {
+                router: service::routers(&self.config, overrides, &binaries.router),
+                qwen: vec![service::qwen(&self.config, overrides, binaries.qwen)],
+                preparing,
+            }),
+            Err(error) => {
+                tracing::error!(%error, "cannot start the services");
+                Err(Failure::Unprepared(preparing.fail(&error.to_string())))
+            }
+        }
+    }
+
+    async fn stop(&self) -> Result<(), Failure> {
+        let router = self.router.stop().await.await;
+        let qwen = self.qwen.stop().await.await;
+        Ok(router.and(qwen)?)
+    }
+}
+
+/// Waits for both services, or for the first failure.
+async fn both(qwen: Rest<'_>, router: Rest<'_>, progress: &watch::Sender<Progress>) -> Result<(), Failure> {
+    begin(async { tokio::try_join!(qwen, router).map(drop) }, progress).await
+}
+
+/// Reports that the command has begun, unless it has failed already.
+async fn begin(
+    children: impl Future<Output = Result<(), Unmet>>,
+    progress: &watch::Sender<Progress>,
+) -> Result<(), Failure> {
+    let mut children = pin!(children);
+    if let Poll::Ready(outcome) = futures_util::poll!(children.as_mut()) {
+        return Ok(outcome?);
+    }
+    progress.send_replace(Progress::Begun);
+    Ok(children.await?)
+}
+
+/// Returns the outcome of the command in progress; pending for ever if there is none.
+async fn end(under_way: &mut Option<CommandInProgress<'_>>) -> Result<(), Failure> {
+    match under_way {
+        Some(command) => command.sequence.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+// === impl Preparing ===
+
+impl<'a> Preparing<'a> {
+    fn begin(shown: &'a watch::Sender<Preparation>) -> Self {
+        shown.send_replace(Preparation::Preparing);
+        Self(shown)
+    }
+
+    fn fail(self, reason: &str) -> Arc<str> {
+        let reason: Arc<str> = reason.into();
+        let shown = self.0;
+        drop(self);
+        shown.send_replace(Preparation::Failed(Arc::clone(&reason)));
+        reason
+    }
+}
+
+impl Drop for Preparing<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(Preparation::Idle);
+    }
+}
