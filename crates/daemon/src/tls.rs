@@ -152,7 +152,7 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         let mixed = TlsConfig { key: write(other.path(), "localhost").key, ..files.clone() };
         let missing = TlsConfig { cert: dir.path().join("none.pem"), ..files.clone() };
-        let swapped = TlsConfig { cert: files.key.clone(), key: files.cert.clone() };
+        let swapped = TlsConfig { cert: files.key.clone(), key: files.cert };
         for (files, told) in [(&mixed, "does not belong to it"), (&missing, "none.pem"), (&swapped, "there is none")] {
             let exit = Tls::load(files).unwrap_err();
             assert_eq!(exit.code(), 78);

@@ -55,9 +55,9 @@ pub(in crate::cli) async fn edit(command: Edit, context: &CliContext, out: &mut 
             context.asks,
             "no change was given: use --name, --type, --description, --priority, --set KEY=VALUE, --unset KEY"
         );
-        from_prompts(before, configs, &catalog, context, out).await?
+        apply_prompts(before, configs, &catalog, context, out).await?
     } else {
-        command.from_flags(before, configs, &catalog, context)?
+        command.apply_flags(before, configs, &catalog, context)?
     };
     let mut config = context.opened(configs)?;
     config.retain(|key, _| !plan.unset.contains(key));
@@ -93,7 +93,7 @@ impl Edit {
             && self.unset.is_empty()
     }
 
-    fn from_flags(
+    fn apply_flags(
         &self,
         before: NewProvider,
         configs: &[ProviderConfig],
@@ -127,7 +127,7 @@ impl Edit {
     }
 }
 
-async fn from_prompts(
+async fn apply_prompts(
     mut provider: NewProvider,
     configs: &[ProviderConfig],
     catalog: &Catalog,
