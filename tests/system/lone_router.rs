@@ -1,5 +1,6 @@
 //! provider-router alone, with a fake provider and without a supervisor, so that tests can kill and restart it.
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use signalbox_core::{
     schema::{ConfigValue, NewProvider, Request, RequestStatus, Response},
@@ -58,6 +59,14 @@ impl LoneRouter {
         // Drop the handle as well: dropped later, it would end the next process in this home.
         if let Some(mut router) = self.router.take() {
             router.process.kill9().await;
+        }
+    }
+
+    /// Ends the router with a signal and waits until it has ended.
+    pub(crate) async fn stop(&mut self, signal: Signal) {
+        if let Some(mut router) = self.router.take() {
+            router.process.signal(signal);
+            router.process.wait_exit().await;
         }
     }
 

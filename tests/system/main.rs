@@ -35,6 +35,7 @@ mod login;
 mod lone_router;
 mod management;
 mod model_sync;
+mod newer_schema;
 mod openapi;
 mod outage;
 mod overload;
