@@ -23,6 +23,7 @@ use signalbox_core::secret::Secret;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::host_origin_guard::{HostOriginGuard, Hosts, Origins};
+use crate::traces;
 
 pub(crate) use data_dir::prepare as prepare_data_dir;
 pub use duration::Duration;
@@ -171,6 +172,16 @@ impl Common {
         }
         if self.tls.cert.as_os_str().is_empty() != self.tls.key.as_os_str().is_empty() {
             return Err("tls.cert and tls.key belong together: give both (TLS_CERT and TLS_KEY) or none".to_owned());
+        }
+        let endpoint = &self.log.otlp_endpoint;
+        if !endpoint.is_empty()
+            && let Err(error) = traces::target(endpoint)
+        {
+            // Not quoted, because it may contain a password.
+            return Err(format!(
+                "log.otlp_endpoint (OTEL_EXPORTER_OTLP_ENDPOINT) takes the URL of an OTLP collector, such as \
+                 http://127.0.0.1:4318: {error}"
+            ));
         }
         settings::database_url(self.database.url.expose()).map_err(|takes| format!("database.url takes {takes}"))?;
         if self.auth.client_keys.iter().any(|key| key.expose().trim().is_empty()) {

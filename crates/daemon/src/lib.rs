@@ -18,7 +18,8 @@
 //!   [`hops`]: detection of request loops. [`forwarded`]: requests that provider-router passes on to api-server;
 //!   [`instance`]: the address of the running api-server. `sealing_key`: the key for secrets in the database;
 //!   `control_token`: the token of the control API; both are stored as a `secret_file`. [`terminal`]: prompts for the
-//!   user. [`telemetry`]: logs; [`log_file`]: the file they are redirected to. [`exit`]: exit codes. `status`: the first line on stdout. `stdout`: the output of a
+//!   user. [`telemetry`]: logs; `traces`: the
+//!   export of spans; `trace_parent`: the trace that a client began. [`log_file`]: the file they are redirected to. [`exit`]: exit codes. `status`: the first line on stdout. `stdout`: the output of a
 //!   command.
 //!
 //! # Theory
@@ -80,6 +81,8 @@ mod supervision;
 pub mod telemetry;
 pub mod terminal;
 mod tls;
+mod trace_parent;
+mod traces;
 #[cfg(unix)]
 mod unix_socket;
 mod user;
@@ -99,7 +102,7 @@ pub use host_origin_guard::HostOriginGuard;
 pub use internal_request::{INTERNAL_REQUEST, RequestSigner, trusted_request};
 pub use listener::Listener;
 pub use peer::PeerAddr;
-pub use request::{ACCESS_TARGET, Details, REQUEST_ID, RequestContext};
+pub use request::{ACCESS_TARGET, AttemptEnd, Details, REQUEST_ID, RequestContext};
 pub use run::{run, run_command};
 pub use sealing_key::{SEALING_KEY_FILE, sealing_key};
 pub use serve::{CLIENTS_WAITING, RequestBody, serve};

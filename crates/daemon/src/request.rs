@@ -3,15 +3,19 @@
 //! The names of all fields are defined here, so that the three services and both outputs agree on them.
 //!
 //! # Layout
-//! - `request` span: `id`, `surface`, `model`, `stream`. Entered while the response is prepared; the body of a
+//! - `request` span: `id`, `trace_id` (if there is a trace), `key`, `surface`, `model`, `stream`. Entered while the response is prepared; the body of a
 //!   streamed response is polled outside it, and logs about it name the span as their parent.
 //! - `attempt` span, child of `request`: `n`, `provider`, `upstream_model`.
+//!   Both spans are exported with the attributes of OpenTelemetry's conventions for HTTP and generative AI: see
+//!   `request/export.rs`.
 //! - access line, target [`ACCESS_TARGET`]: one per request, written when the last byte of the response was handed to
 //!   the connection or the client has disconnected.
 
+mod export;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{Extensions, HeaderName, Method, Uri};
+use http::{Extensions, HeaderMap, HeaderName, Method, Uri};
 use signalbox_core::{id, schema::RequestStatus};
 use tokio::time::{Duration, Instant};
 use tracing::{Span, field::Empty};
@@ -19,6 +23,10 @@ use uuid::Uuid;
 
 use crate::config::AccessLog;
 use crate::peer::PeerAddr;
+use crate::trace_parent::{Incoming, TRACEPARENT};
+use crate::traces::{self, EXPORTED_SPANS};
+
+pub use export::AttemptEnd;
 
 /// Header of every response with the id of its request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,8 +34,33 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Target of the access lines. `log.access` alone decides whether they are written, whatever `log.level` is.
 pub const ACCESS_TARGET: &str = "signalbox_access";
 
+/// Target of the spans that are not exported.
+const SPANS: &str = "signalbox_request";
+
 /// Maximum bytes of a path or a model in a log line. Clients choose both, and the ids of models have at most 128.
 const MAX_TEXT: usize = 256;
+
+macro_rules! request_span {
+    ($target:expr, $id:ident) => {
+        tracing::info_span!(
+            target: $target,
+            parent: None,
+            traces::REQUEST,
+            id = %$id,
+            trace_id = Empty,
+            key = Empty,
+            surface = Empty,
+            model = Empty,
+            stream = Empty,
+        )
+    };
+}
+
+macro_rules! attempt_span {
+    ($target:expr, $parent:expr, $n:ident, $provider:ident, $upstream_model:ident) => {
+        tracing::info_span!(target: $target, parent: $parent, "attempt", n = $n, provider = $provider, upstream_model = $upstream_model)
+    };
+}
 
 /// Identity of a request, shared by everything that works on it. Stored in the extensions of the request.
 #[derive(Clone, Debug)]
@@ -39,12 +72,18 @@ struct Inner {
     arrived: Instant,
     span: Span,
     access: AccessLog,
+    /// The trace of the client.
+    incoming: Option<Box<Incoming>>,
+    /// Whether the spans are exported.
+    is_exported: bool,
     details: Mutex<Details>,
 }
 
-/// Facts for the access line that only the service knows.
+/// Facts for the access line and the exported span that only the service knows.
 #[derive(Clone, Debug, Default)]
 pub struct Details {
+    /// API the client speaks; `None` if it is not one of models.
+    pub surface: Option<&'static str>,
     /// Requested model.
     pub model: Option<String>,
     /// Provider that answered, or was asked last.
@@ -53,6 +92,8 @@ pub struct Details {
     pub attempts: u64,
     /// Time from the arrival of the request to the head of its answer.
     pub first_byte: Option<Duration>,
+    /// Model that answered, as the provider names it; known only if spans are exported.
+    pub response_model: Option<String>,
     /// Tokens of the prompt, as counted by the provider.
     pub input_tokens: Option<u64>,
     /// Tokens of the answer, as counted by the provider.
@@ -61,7 +102,7 @@ pub struct Details {
     pub outcome: Option<RequestStatus>,
 }
 
-/// A response on its way to the client. Dropping it writes the access line.
+/// A response on its way to the client. Dropping it writes the access line and ends the exported span.
 #[derive(Debug)]
 pub(crate) struct AccessEntry {
     context: RequestContext,
@@ -75,19 +116,28 @@ pub(crate) struct AccessEntry {
 // === impl RequestContext ===
 
 impl RequestContext {
-    /// Creates the context of a request that has just arrived.
+    /// Creates the context of a request that has just arrived, without a trace.
     #[must_use]
     pub fn new(access: AccessLog) -> Self {
+        Self::begin(access, None, false)
+    }
+
+    /// Creates the context of a request with these headers that has just arrived. With `is_exported`, its spans are
+    /// exported, and it begins a trace if its client did not.
+    pub(crate) fn arriving(access: AccessLog, headers: &HeaderMap, is_exported: bool) -> Self {
+        Self::begin(access, Incoming::of(headers).map(Box::new), is_exported)
+    }
+
+    fn begin(access: AccessLog, incoming: Option<Box<Incoming>>, is_exported: bool) -> Self {
         let id = id::request_id();
-        let span = tracing::info_span!(
-            target: "signalbox_request",
-            "request",
-            %id,
-            surface = Empty,
-            model = Empty,
-            stream = Empty,
-        );
-        Self(Arc::new(Inner { id, arrived: Instant::now(), span, access, details: Mutex::default() }))
+        let span = if is_exported { request_span!(EXPORTED_SPANS, id) } else { request_span!(SPANS, id) };
+        let own = is_exported.then(|| traces::begin(&span, incoming.as_deref())).flatten();
+        if let Some(trace_id) = own.or(incoming.as_ref().map(|incoming| incoming.parent.trace_id)) {
+            span.record("trace_id", format_args!("{trace_id:032x}"));
+        }
+        let is_exported = own.is_some();
+        let details = Mutex::default();
+        Self(Arc::new(Inner { id, arrived: Instant::now(), span, access, incoming, is_exported, details }))
     }
 
     /// Returns the context of a request, or a new one without access log if it did not pass the listener.
@@ -120,19 +170,36 @@ impl RequestContext {
         if !self.0.span.is_disabled() {
             self.0.span.record("surface", surface).record("model", model).record("stream", stream);
         }
-        if self.0.access != AccessLog::Off {
-            self.update_details(|details| details.model = Some(model.to_owned()));
+        if self.is_observed() {
+            self.update_details(|details| {
+                details.surface = Some(surface);
+                details.model = Some(model.to_owned());
+            });
         }
     }
 
-    /// Returns whether an access line needs [`Details`] of a request that ended like this.
+    /// Records which of the configured client keys was presented; `n` counts from 1, in the order of the configuration.
+    pub(crate) fn record_key(&self, n: usize) {
+        if !self.0.span.is_disabled() {
+            // Exported as a number only if it has a sign.
+            self.0.span.record("key", i64::try_from(n).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Returns whether [`Details`] are needed about a request that ended like this.
     #[must_use]
     pub fn needs_details(&self, outcome: RequestStatus) -> bool {
-        match self.0.access {
-            AccessLog::All => true,
-            AccessLog::Errors => outcome.has_failed(),
-            AccessLog::Off => false,
-        }
+        self.0.is_exported
+            || match self.0.access {
+                AccessLog::All => true,
+                AccessLog::Errors => outcome.has_failed(),
+                AccessLog::Off => false,
+            }
+    }
+
+    /// Returns whether anything about the end of the request may be written down.
+    fn is_observed(&self) -> bool {
+        self.0.is_exported || self.0.access != AccessLog::Off
     }
 
     /// Changes the details.
@@ -140,26 +207,43 @@ impl RequestContext {
         change(&mut self.0.details.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Returns the span of one attempt to get an answer from a provider; `n` counts from 1.
+    /// Returns the span of one attempt to get an answer from a provider; `n` counts from 1. Ended by
+    /// [`RequestContext::end_attempt`].
     #[must_use]
     pub fn attempt_span(&self, n: u64, provider: &str, upstream_model: Option<&str>) -> Span {
-        tracing::info_span!(
-            target: "signalbox_request",
-            parent: &self.0.span,
-            "attempt",
-            n,
-            provider,
-            upstream_model,
-        )
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        if self.0.is_exported {
+            let span = attempt_span!(EXPORTED_SPANS, &self.0.span, n, provider, upstream_model);
+            self.export_attempt(&span, provider, upstream_model);
+            span
+        } else {
+            attempt_span!(SPANS, &self.0.span, n, provider, upstream_model)
+        }
+    }
+
+    /// Adds the trace to the headers of a request to another server, which `span` sends: the span of the request or of
+    /// an attempt. Without a trace, nothing is added. A trace that is not exported is passed on as it was received,
+    /// because nobody would ever see the span that it names.
+    pub fn add_trace(&self, span: &Span, headers: &mut HeaderMap) {
+        let own = || self.0.is_exported.then(|| traces::parent_header(span)).flatten();
+        match (&self.0.incoming, self.0.is_exported) {
+            (Some(incoming), _) => incoming.add_to(headers, own()),
+            (None, true) => {
+                if let Some(parent) = own() {
+                    headers.entry(TRACEPARENT).or_insert(parent);
+                }
+            }
+            (None, false) => {}
+        }
     }
 }
 
 // === impl AccessEntry ===
 
 impl AccessEntry {
-    /// Begins the entry of a request; `None` if no line will be written, whatever comes.
+    /// Begins the entry of a request; `None` if no line will be written and no span exported, whatever comes.
     pub(crate) fn begin(context: &RequestContext, method: &Method, uri: &Uri, client: PeerAddr) -> Option<Self> {
-        (context.0.access != AccessLog::Off).then(|| Self {
+        context.is_observed().then(|| Self {
             context: context.clone(),
             method: method.clone(),
             uri: uri.clone(),
@@ -181,7 +265,10 @@ impl Drop for AccessEntry {
             let details = inner.details.lock().unwrap_or_else(PoisonError::into_inner);
             self.status.is_some_and(|status| status >= 400) || details.outcome.is_some_and(RequestStatus::has_failed)
         };
-        if inner.access == AccessLog::Errors && !failed {
+        if inner.is_exported {
+            self.export();
+        }
+        if inner.access == AccessLog::Off || inner.access == AccessLog::Errors && !failed {
             return;
         }
         let details = std::mem::take(&mut *inner.details.lock().unwrap_or_else(PoisonError::into_inner));

@@ -20,6 +20,7 @@ use crate::shutdown::{Shutdown, Signals};
 use crate::supervision::Supervision;
 use crate::telemetry::{self, LogHandle};
 use crate::tls::Tls;
+use crate::traces::Traces;
 
 /// Maximum time blocking tasks may continue after the service has ended.
 const BLOCKING_TASKS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -37,8 +38,13 @@ where
     F: FnOnce(C, Context) -> Fut,
     Fut: Future<Output = Result<(), Exit>>,
 {
-    load_and_run(&spec, &args, overlay, |loaded: Loaded<C>, log| {
-        let served = serve_on_runtime(&spec, loaded, log, serve);
+    load_and_run(&spec, &args, overlay, |loaded: Loaded<C>| {
+        let instance = signalbox_core::id::request_id().to_string();
+        let traces =
+            Traces::configured(&loaded.common.log, &spec, &instance).inspect_err(|exit| report_exit(&spec, exit))?;
+        let log = telemetry::install(&loaded.common.log, &traces);
+        let served = serve_on_runtime(&spec, loaded, log, instance, serve);
+        traces.flush();
         if let Err(exit) = &served {
             tracing::error!(code = exit.code(), "{exit}");
         }
@@ -59,7 +65,8 @@ where
     F: FnOnce(C, Common, Shutdown) -> Fut,
     Fut: Future<Output = Result<(), Exit>>,
 {
-    load_and_run(&spec, &args, overlay, |loaded: Loaded<C>, _log| {
+    load_and_run(&spec, &args, overlay, |loaded: Loaded<C>| {
+        telemetry::install(&loaded.common.log, &Traces::default());
         let done = run_on_runtime(loaded, work);
         if let Err(exit) = &done {
             report_exit(&spec, exit);
@@ -68,12 +75,12 @@ where
     })
 }
 
-/// Loads the configuration, installs the logger, runs `go` and returns the exit code. `go` reports its own errors.
+/// Loads the configuration, runs `go` and returns the exit code. `go` installs the logger and reports its own errors.
 fn load_and_run<C: DeserializeOwned>(
     spec: &Spec,
     args: &CommonArgs,
     overlay: toml::Table,
-    go: impl FnOnce(Loaded<C>, LogHandle) -> Result<(), Exit>,
+    go: impl FnOnce(Loaded<C>) -> Result<(), Exit>,
 ) -> ExitCode {
     let loaded: Loaded<C> = match config::load(spec, args, overlay) {
         Ok(loaded) => loaded,
@@ -87,8 +94,7 @@ fn load_and_run<C: DeserializeOwned>(
             Err(error) => report(spec, &Exit::CannotOpen(format!("cannot write to stdout: {error}"))),
         };
     }
-    let log = telemetry::install(&loaded.common.log);
-    match go(loaded, log) {
+    match go(loaded) {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => exit.exit_code(),
     }
@@ -126,7 +132,13 @@ where
     ended
 }
 
-fn serve_on_runtime<C, F, Fut>(spec: &Spec, loaded: Loaded<C>, log: LogHandle, serve: F) -> Result<(), Exit>
+fn serve_on_runtime<C, F, Fut>(
+    spec: &Spec,
+    loaded: Loaded<C>,
+    log: LogHandle,
+    instance: String,
+    serve: F,
+) -> Result<(), Exit>
 where
     F: FnOnce(C, Context) -> Fut,
     Fut: Future<Output = Result<(), Exit>>,
@@ -146,7 +158,7 @@ where
             listener,
             tls,
             shutdown,
-            instance: signalbox_core::id::request_id().to_string(),
+            instance,
             supervised,
             log,
             service: spec.name,

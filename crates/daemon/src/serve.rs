@@ -63,6 +63,8 @@ const PROBE_CONNECTIONS: usize = 8;
 struct ServerState {
     server: ServerConfig,
     access: AccessLog,
+    /// Whether the spans of requests are exported.
+    is_traced: bool,
     /// TLS identity; `None` for plain HTTP.
     tls: Option<Arc<Tls>>,
     slots: Arc<ConnectionSlots>,
@@ -107,6 +109,7 @@ where
         tls: None,
         slots: Arc::new(ConnectionSlots::new(PROBE_CONNECTIONS, 0)),
         access: AccessLog::Off,
+        is_traced: false,
         ..state.clone()
     };
     let accepting = async {
@@ -177,6 +180,7 @@ impl ServerState {
             arrivals: Arc::new(ArrivalBudget::new(server.max_arriving.bytes())),
             server: server.clone(),
             access: common.log.access,
+            is_traced: !common.log.otlp_endpoint.is_empty(),
             tls: None,
             open: TaskTracker::new(),
             draining,

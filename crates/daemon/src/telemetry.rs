@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::log_file::LogWriter;
 use crate::request::ACCESS_TARGET;
+use crate::traces::{EXPORTED_SPANS, Traces};
 
 /// Targets that log at the configured level: the crates of this workspace, by prefix. Dependencies log warnings and
 /// errors only, because at lower levels they print the data that passes through them, including keys and tokens.
@@ -50,8 +51,8 @@ impl std::fmt::Debug for LogHandle {
     }
 }
 
-/// Installs the logger and the panic hook.
-pub(crate) fn install(config: &LogConfig) -> LogHandle {
+/// Installs the logger, the export of spans and the panic hook.
+pub(crate) fn install(config: &LogConfig, traces: &Traces) -> LogHandle {
     let (filter, handle) = reload::Layer::new(targets(config.level));
     // Without `log_internal_errors(false)`, a failed write to a closed stderr would be reported with `eprintln!`, which
     // panics.
@@ -60,7 +61,13 @@ pub(crate) fn install(config: &LogConfig) -> LogHandle {
         LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
     };
-    if let Err(error) = tracing_subscriber::registry().with(filter).with(lines).try_init() {
+    let logged = tracing_subscriber::registry().with(filter).with(lines);
+    // A missing layer would still take part in every decision about a span or an event.
+    let installed = match traces.layer() {
+        Some(exported) => logged.with(exported).try_init(),
+        None => logged.try_init(),
+    };
+    if let Err(error) = installed {
         tracing::warn!(%error, "another logger is already installed");
     }
     std::panic::set_hook(Box::new(log_panic));
@@ -88,6 +95,7 @@ fn targets(level: LogLevel) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
         .with_targets(OWN_TARGETS.map(|target| (target, level)))
         .with_target(ACCESS_TARGET, LevelFilter::INFO)
+        .with_target(EXPORTED_SPANS, LevelFilter::INFO)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub struct Variable {
 }
 
 /// All variables that a supervisor passes on.
-pub const FORWARDED: [Variable; 23] = [
+pub const FORWARDED: [Variable; 24] = [
     Variable::secret("SIGNALBOX_KEY"),
     Variable::plain("DENY_PRIVATE_UPSTREAMS"),
     // The URL of a proxy may contain a password.
@@ -42,6 +42,8 @@ pub const FORWARDED: [Variable; 23] = [
     Variable::secret("ALL_PROXY"),
     Variable::plain("no_proxy"),
     Variable::plain("NO_PROXY"),
+    // Usually the key of the collector.
+    Variable::secret("OTEL_EXPORTER_OTLP_HEADERS"),
     Variable::plain("USE_LEGACY_CONFIG"),
     Variable::plain("QWEN_PROXY_PORT"),
     Variable::plain("QWEN_BASE_URL"),

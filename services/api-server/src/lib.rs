@@ -292,6 +292,7 @@ fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::
         ("ALLOWED_HOSTS", common.server.allowed_hosts.join(",")),
         ("ALLOWED_ORIGINS", common.server.allowed_origins.join(",")),
         ("LOG_ACCESS", common.log.access.as_str().to_owned()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", common.log.otlp_endpoint.clone()),
     ];
     let mut env: Vec<(OsString, OsString)> =
         lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name.into(), list.into())).collect();

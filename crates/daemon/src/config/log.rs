@@ -15,6 +15,8 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// Requests that get a line in the access log.
     pub access: AccessLog,
+    /// Base URL of the OTLP collector that receives spans; empty for none.
+    pub otlp_endpoint: String,
 }
 
 /// Level of a log line.

@@ -58,6 +58,7 @@ const SETTINGS: &[Setting] = &[
         read: format,
     },
     Setting { flag: None, env: &["LOG_ACCESS"], key: "log.access", read: access },
+    Setting { flag: None, env: &["OTEL_EXPORTER_OTLP_ENDPOINT"], key: "log.otlp_endpoint", read: text },
     Setting { flag: None, env: &["ALLOWED_HOSTS"], key: "server.allowed_hosts", read: list },
     Setting { flag: None, env: &["ALLOWED_ORIGINS"], key: "server.allowed_origins", read: list },
     Setting { flag: None, env: &["CLIENT_KEYS"], key: "auth.client_keys", read: list },

@@ -54,6 +54,8 @@ pub(super) struct Guard<S> {
     peer: SocketAddr,
     arrivals: Arc<ArrivalBudget>,
     access: AccessLog,
+    /// Whether the spans of requests are exported.
+    is_traced: bool,
     /// The slots of clients, for requests on the sockets of the supervisor.
     client_slots: Option<Arc<ConnectionSlots>>,
 }
@@ -96,6 +98,7 @@ impl<S> Guard<S> {
             peer,
             arrivals: Arc::clone(&state.arrivals),
             access: state.access,
+            is_traced: state.is_traced,
             client_slots: is_probe.then(|| Arc::clone(&state.client_slots)),
         }
     }
@@ -116,7 +119,7 @@ impl<S> Guard<S> {
         let busy = activity.begin_request();
         let mut request = request.map(|body| RequestBody::new(body, Arc::clone(activity), Arc::clone(&self.arrivals)));
         path::join_slashes(request.uri_mut());
-        let context = RequestContext::new(self.access);
+        let context = RequestContext::arriving(self.access, request.headers(), self.is_traced);
         tracing::debug!(parent: context.span(), method = %request.method(), path = request.uri().path(), "request");
         let mut entry = AccessEntry::begin(&context, request.method(), request.uri(), PeerAddr(self.peer));
         request.extensions_mut().insert(PeerAddr(self.peer));
