@@ -7,15 +7,16 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use ring::digest::{Digest, SHA256, digest};
 use signalbox_core::secret::Secret;
-use subtle::{Choice, ConstantTimeEq as _};
+use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 use tokio::time::Instant;
 
 use crate::auth_throttle::AuthThrottle;
 use crate::config::AuthConfig;
 use crate::peer::PeerAddr;
+use crate::request::RequestContext;
 
 /// Keys that clients may present, stored as digests only.
 #[derive(Clone, Debug)]
@@ -76,20 +77,44 @@ impl ClientKeys {
         self.admit_with(headers, None, peer)
     }
 
+    /// Admits a request like [`ClientKeys::admit`], and names the key in its span.
+    ///
+    /// # Errors
+    /// Returns [`Denied`] if no valid key is present.
+    pub fn admit_request<B>(&self, request: &Request<B>) -> Result<(), Denied> {
+        let key = self.presented(request.headers(), None, request.extensions().get())?;
+        if let Some(n) = key
+            && let Some(context) = request.extensions().get::<RequestContext>()
+        {
+            context.record_key(n);
+        }
+        Ok(())
+    }
+
     /// Admits a request like [`ClientKeys::admit`], also accepting a `key` that was sent outside the headers.
     ///
     /// # Errors
     /// Returns [`Denied`] if no valid key is present.
     pub fn admit_with(&self, headers: &HeaderMap, key: Option<&str>, peer: Option<&PeerAddr>) -> Result<(), Denied> {
+        self.presented(headers, key, peer).map(drop)
+    }
+
+    /// Returns the number of the presented key, counted from 1; `None` if there are no keys.
+    fn presented_keys(
+        &self,
+        headers: &HeaderMap,
+        key: Option<&str>,
+        peer: Option<&PeerAddr>,
+    ) -> Result<Option<usize>, Denied> {
         if self.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut wrong = false;
         for key in
             presented_keys(headers).chain(key.map(|key| Cow::Borrowed(key.as_bytes()))).filter(|key| !key.is_empty())
         {
-            if self.matches_any(&key) {
-                return Ok(());
+            if let Some(n) = self.number(&key) {
+                return Ok(Some(n));
             }
             wrong = true;
         }
@@ -104,17 +129,18 @@ impl ClientKeys {
     /// Returns `true` if the headers carry one of these keys; `false` for an empty set. Wrong keys are not counted.
     #[must_use]
     pub fn contains_valid_key(&self, headers: &HeaderMap) -> bool {
-        !self.is_empty() && presented_keys(headers).any(|key| self.matches_any(&key))
+        !self.is_empty() && presented_keys(headers).any(|key| self.number(&key).is_some())
     }
 
-    /// Compares `key` with all digests in constant time, so that the duration reveals nothing about any key.
-    fn matches_any(&self, key: &[u8]) -> bool {
+    /// Returns the number of this key, counted from 1. Compares it with all digests in constant time, so that the
+    /// duration reveals nothing about any key.
+    fn number(&self, key: &[u8]) -> Option<usize> {
         let presented = digest(&SHA256, key);
-        let mut known = Choice::from(0);
-        for digest in &self.digests {
-            known |= digest.as_ref().ct_eq(presented.as_ref());
+        let mut number = 0;
+        for (digest, n) in self.digests.iter().zip(1_u64..) {
+            number.conditional_assign(&n, digest.as_ref().ct_eq(presented.as_ref()));
         }
-        known.into()
+        usize::try_from(number).ok().filter(|number| *number > 0)
     }
 }
 
@@ -230,6 +256,12 @@ mod tests {
         assert!(admits(&keys, &headers("x-api-key", "sk-two")));
         // base64 of `me:sk-two`
         assert!(admits(&keys, &headers("authorization", "Basic bWU6c2stdHdv")));
+    }
+
+    #[test]
+    fn keys_are_told_apart_by_their_number() {
+        let keys = keys(&["sk-one", "sk-two"]);
+        assert_eq!(["sk-one", "sk-two", "sk-three"].map(|key| keys.number(key.as_bytes())), [Some(1), Some(2), None]);
     }
 
     #[test]

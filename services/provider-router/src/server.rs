@@ -70,7 +70,7 @@ impl Server {
     async fn admitted(self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let path = request.uri().path();
         let open = path.starts_with("/health") || path == SHUTDOWN_PATH;
-        if !open && let Err(denied) = self.app.keys.admit(request.headers(), request.extensions().get()) {
+        if !open && let Err(denied) = self.app.keys.admit_request(&request) {
             return ApiError::from(denied).response();
         }
         if path == api::CHAT_COMPLETIONS {

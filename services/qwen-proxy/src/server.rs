@@ -63,7 +63,7 @@ impl App {
         }
         let path = request.uri().path();
         let open = request.method() == Method::OPTIONS || path.starts_with("/health") || path == SHUTDOWN_PATH;
-        let admitted = if open { Ok(()) } else { self.keys.admit(request.headers(), request.extensions().get()) };
+        let admitted = if open { Ok(()) } else { self.keys.admit_request(request) };
         admitted.err().map(ApiError::from)
     }
 }
