@@ -14,6 +14,7 @@ use http::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
+use signalbox_daemon::RequestContext;
 use signalbox_management::{Runtime, Statuses};
 use signalbox_upstream::loopback::{self, ExchangeError, MAX_BODY};
 
@@ -27,6 +28,16 @@ const LOADED: &str = "loaded";
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Timeout of a synchronisation, which queries providers in turn, for at most 15 s each.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(120);
+
+tokio::task_local! {
+    /// The request on whose behalf this task asks the router.
+    static ASKED_BY: RequestContext;
+}
+
+/// Runs `work` on behalf of a request: what it asks of the router belongs to the same trace.
+pub async fn on_behalf_of<T>(context: RequestContext, work: impl Future<Output = T>) -> T {
+    ASKED_BY.scope(context, work).await
+}
 
 /// Client that follows the router to its present address.
 #[derive(Clone, Debug)]
@@ -144,6 +155,10 @@ impl RouterClient {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
+        }
+        if let Some(headers) = request.headers_mut() {
+            // Fails outside a request, where there is no trace.
+            let _ = ASKED_BY.try_with(|context| context.add_trace(context.span(), headers));
         }
         let request = request.body(Bytes::new()).map_err(|error| ExchangeError::Unreachable(error.to_string()))?;
         let answer = loopback::send_request(addr, request, MAX_BODY, timeout).await?;

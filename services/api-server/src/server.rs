@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use signalbox_daemon::{ClientKeys, HostOriginGuard};
+use signalbox_daemon::{ClientKeys, HostOriginGuard, RequestContext};
 use socketioxide::layer::SocketIoLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api::{self, Error};
 use crate::app::App;
 use crate::audit::Auditor;
+use crate::router;
 
 pub use self::host_origin_guard::guard as host_origin_guard;
 
@@ -45,11 +46,17 @@ pub fn app(app: App, layers: &ServerLayers, sockets: SocketIoLayer) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         // Inside the access checks, so that refused clients cannot fill the audit log.
         .layer(from_fn_with_state(layers.auditor.clone(), record::note))
+        .layer(from_fn(traced))
         // Inside the origin checks, so that foreign pages cannot try tokens through a browser.
         .layer(from_fn_with_state(Arc::clone(&layers.keys), keys::require))
         // Against DNS rebinding, CSRF and hijacked sockets: outside everything that responds. Answers preflights, which
         // carry no token.
         .layer(from_fn_with_state(Arc::clone(&layers.host_origin_guard), host_origin_guard::require))
+}
+
+/// Continues the trace of the request where its handler asks the router.
+async fn traced(request: Request, next: Next) -> Response {
+    router::on_behalf_of(RequestContext::of(request.extensions()), next.run(request)).await
 }
 
 async fn no_route(request: Request) -> Error {

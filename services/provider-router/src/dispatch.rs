@@ -52,14 +52,15 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
     for candidate in candidates {
         let span = exchange.attempt(&candidate, envelope.model.as_deref());
         let attempt = attempt::attempt(app, &candidate, &exchange, &headers, &body, &envelope);
-        match attempt.instrument(span.clone()).await {
+        match attempt.instrument(span).await {
             Ok(good) => {
                 candidate.provider.note(true);
                 return answer(app, good, exchange, envelope.choices).await;
             }
             Err(failed) => {
                 candidate.provider.note(!failed.is_provider_fault());
-                span.in_scope(|| tracing::debug!(error = %failed, "attempt failed"));
+                exchange.attempt_span().in_scope(|| tracing::debug!(error = %failed, "attempt failed"));
+                exchange.attempt_failed(failed.provider_status(), failed.code());
                 let try_next = failed.may_try_next();
                 failure = Some(failed);
                 if !try_next || exchange.arrived().elapsed() >= app.configured.total {

@@ -2,12 +2,15 @@
 
 use std::{pin::Pin, sync::Arc, task::Context};
 
+use bytes::Bytes;
+use http::HeaderMap;
 use signalbox_core::{
     masking::{Masker, NO_SECRETS},
     openai::{ChunkView, Ending, Usage},
     schema::RequestStatus,
+    sse::Splitter,
 };
-use signalbox_daemon::RequestContext;
+use signalbox_daemon::{AttemptEnd, RequestContext};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Duration, Instant, Sleep},
@@ -37,6 +40,10 @@ pub struct Exchange {
     provider: Option<Arc<Provider>>,
     upstream_model: Option<String>,
     attempts: i64,
+    /// Span of the last attempt, open until the response has been relayed.
+    attempt: Span,
+    /// Model that the response names; read only if spans are exported.
+    response_model: Option<String>,
     status_code: Option<u16>,
     first_byte: Option<Duration>,
     streamed: bool,
@@ -71,6 +78,8 @@ impl Exchange {
             provider: None,
             upstream_model: None,
             attempts: 0,
+            attempt: Span::none(),
+            response_model: None,
             status_code: None,
             first_byte: None,
             streamed: false,
@@ -110,7 +119,26 @@ impl Exchange {
         self.provider = Some(Arc::clone(&candidate.provider));
         self.upstream_model = candidate.model.as_ref().filter(|model| asked_for != Some(model)).cloned();
         let n = u64::try_from(self.attempts).unwrap_or_default();
-        self.context.attempt_span(n, &candidate.provider.id, candidate.model.as_deref())
+        self.attempt = self.context.attempt_span(n, &candidate.provider.id, candidate.model.as_deref());
+        self.attempt.clone()
+    }
+
+    /// Returns the span of the current attempt.
+    #[must_use]
+    pub fn attempt_span(&self) -> &Span {
+        &self.attempt
+    }
+
+    /// Adds the trace to the headers of the request to the current provider.
+    pub fn add_trace(&self, headers: &mut HeaderMap) {
+        self.context.add_trace(&self.attempt, headers);
+    }
+
+    /// Ends the span of an attempt that failed, with the status of the provider's response, if any, and a word for the
+    /// failure.
+    pub fn attempt_failed(&mut self, status: Option<u16>, error: &'static str) {
+        let end = AttemptEnd { status, error: Some(error), ..AttemptEnd::default() };
+        self.context.end_attempt(&std::mem::replace(&mut self.attempt, Span::none()), &end);
     }
 
     /// Records the status of the response, and the time to its first byte.
@@ -125,6 +153,9 @@ impl Exchange {
     pub fn answer(&mut self, bytes: &[u8]) {
         let room = self.max_answer_len.saturating_sub(self.answer_len);
         let kept = usize::try_from(room).map_or(bytes, |room| &bytes[..bytes.len().min(room)]);
+        if self.answer_len == 0 && self.context.is_exported() && self.status_code == Some(200) {
+            self.response_model = model_of(bytes, self.streamed);
+        }
         if kept.len() < bytes.len() && self.answer_len == 0 && !self.streamed {
             // In a complete response, the usage may follow the text and so be beyond the part that is kept.
             self.summarize(bytes);
@@ -182,7 +213,7 @@ impl Exchange {
         }
     }
 
-    /// Sets the facts for the access log, if a line will be written.
+    /// Sets the facts for the access log and the exported spans, if they are needed.
     fn tell_details(&mut self, status: RequestStatus) {
         if !self.context.needs_details(status) {
             return;
@@ -194,6 +225,7 @@ impl Exchange {
             self.answer = answer;
         }
         let tokens = |count: fn(&Usage) -> i64| u64::try_from(self.ending.usage.as_ref().map(count)?).ok();
+        let response_model = self.response_model.take();
         self.context.update_details(|details| {
             details.provider = self.provider.as_ref().map(|provider| provider.id.clone());
             details.attempts = u64::try_from(self.attempts).unwrap_or_default();
@@ -201,7 +233,19 @@ impl Exchange {
             details.input_tokens = tokens(|usage| usage.prompt_tokens);
             details.output_tokens = tokens(|usage| usage.completion_tokens);
             details.outcome = Some(status);
+            details.response_model.clone_from(&response_model);
         });
+        if self.attempt.is_disabled() || !self.context.is_exported() {
+            return;
+        }
+        let end = AttemptEnd {
+            status: self.status_code,
+            error: status.has_failed().then_some(status.as_str()),
+            response_model,
+            input_tokens: tokens(|usage| usage.prompt_tokens),
+            output_tokens: tokens(|usage| usage.completion_tokens),
+        };
+        self.context.end_attempt(&self.attempt, &end);
     }
 
     /// Writes the end of the request to the journal. The last byte may be sent to the client once [`Written`] is ready.
@@ -238,6 +282,17 @@ impl Exchange {
             bodies => entry.end(end, &bodies.of_answer(&self.answer, self.streamed)),
         }
     }
+}
+
+/// Returns the model that a whole response, or the first event of a stream, names.
+fn model_of(begun: &[u8], streamed: bool) -> Option<String> {
+    let model = |json: &[u8]| Some(ChunkView::read(json)?.model?.to_str().into_owned());
+    if !streamed {
+        return model(begun);
+    }
+    let mut splitter = Splitter::new(begun.len());
+    splitter.push(Bytes::copy_from_slice(begun));
+    model(&splitter.next_frame().ok()??.data()?)
 }
 
 impl Drop for Exchange {

@@ -7,12 +7,13 @@ use signalbox_core::{
     openai::{Chunk, Usage},
     schema::RequestStatus,
 };
-use signalbox_daemon::RequestContext;
+use signalbox_daemon::{AttemptEnd, RequestContext};
 
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Duration, Instant},
 };
+use tracing::{Instrument as _, Span};
 
 use crate::{
     app::App,
@@ -22,6 +23,9 @@ use crate::{
     qwen::{Failure, Login, event::Event},
     record::{LogRecord, Outcome},
 };
+
+/// The site, as logs and traces name it.
+const SITE: &str = "chat.qwen.ai";
 
 /// Maximum time without a chunk before a keep-alive is sent to the client.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -45,6 +49,8 @@ pub struct AnswerStream {
     /// Time from the arrival of the request to the first part of the answer.
     first_byte: Option<Duration>,
     context: RequestContext,
+    /// Span of the request to the site, open until the answer has ended.
+    attempt: Span,
     /// Held until the answer has ended.
     _permit: OwnedSemaphorePermit,
 }
@@ -74,6 +80,7 @@ impl AnswerStream {
         (context, permit): (RequestContext, OwnedSemaphorePermit),
     ) -> Self {
         let answer = Some(AnswerBuilder::new(id, clock::unix_ms() / 1000, parsed.model.clone(), &parsed.tools));
+        let attempt = context.attempt_span(1, SITE, Some(&parsed.model));
         Self {
             app,
             parsed,
@@ -84,6 +91,7 @@ impl AnswerStream {
             last_sent_at: None,
             first_byte: None,
             context,
+            attempt,
             _permit: permit,
         }
     }
@@ -93,7 +101,7 @@ impl AnswerStream {
     /// # Errors
     /// Returns the failure reported by the site, after logging it.
     pub async fn begin(&mut self) -> Result<(), Failure> {
-        match self.app.conversations.begin(&self.parsed, &self.login).await {
+        match self.app.conversations.begin(&self.parsed, &self.login).instrument(self.attempt.clone()).await {
             Ok(turn) => {
                 if let Some(record) = &mut self.record {
                     record.started(&turn.active_chat.session_id, &turn.sent);
@@ -157,13 +165,23 @@ impl AnswerStream {
         }
         let tokens = |count: fn(&Usage) -> i64| u64::try_from(outcome.usage.as_ref().map(count)?).ok();
         self.context.update_details(|details| {
-            details.provider = Some("chat.qwen.ai".to_owned());
+            details.provider = Some(SITE.to_owned());
             details.attempts = 1;
             details.first_byte = self.first_byte;
             details.input_tokens = tokens(|usage| usage.prompt_tokens);
             details.output_tokens = tokens(|usage| usage.completion_tokens);
             details.outcome = Some(outcome.status);
         });
+        let has_failed = outcome.status.has_failed();
+        let end = AttemptEnd {
+            // The status of the response to the client says nothing about the site's.
+            status: (!has_failed).then_some(200),
+            error: has_failed.then_some(outcome.status.as_str()),
+            response_model: None,
+            input_tokens: tokens(|usage| usage.prompt_tokens),
+            output_tokens: tokens(|usage| usage.completion_tokens),
+        };
+        self.context.end_attempt(&self.attempt, &end);
     }
 
     /// Returns `true` if the client has received at least the response head.

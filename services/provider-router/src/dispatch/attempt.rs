@@ -57,6 +57,7 @@ pub(super) async fn attempt(
             let renamed =
                 candidate.model.as_deref().map_or_else(|| body.clone(), |model| envelope.with_model(body, model));
             let mut request = openai.chat(renamed, envelope.stream, caller, &id);
+            exchange.add_trace(request.headers_mut());
             if openai.is_qwen_proxy
                 && let Some(signed) = app.signer.sign(&id)
             {

@@ -71,6 +71,19 @@ impl AttemptError {
         }
     }
 
+    /// Returns the status of the provider's response, if it failed because of it.
+    pub(super) fn provider_status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } => Some(status.as_u16()),
+            _ => None,
+        }
+    }
+
+    /// Returns the stable word for the failure.
+    pub(super) fn code(&self) -> &'static str {
+        self.status_and_code().1
+    }
+
     /// Returns whether another provider may succeed; it cannot where the request itself is invalid.
     pub(super) fn may_try_next(&self) -> bool {
         self.status().is_none_or(|status| {

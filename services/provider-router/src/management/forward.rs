@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{HeaderName, Request, Response, header};
 use signalbox_daemon::forwarded::{self, FORWARDED};
-use signalbox_daemon::{RequestBody, collect, instance::InstanceRecord};
+use signalbox_daemon::{RequestBody, RequestContext, collect, instance::InstanceRecord};
 use signalbox_upstream::{AddressPolicy, Deadlines, ProxyChoice, Target};
 use tokio::time::Duration;
 
@@ -47,6 +47,10 @@ impl Management {
             for value in head.headers.get_all(&name) {
                 forwarded = forwarded.header(&name, value);
             }
+        }
+        if let Some(headers) = forwarded.headers_mut() {
+            let context = RequestContext::of(&head.extensions);
+            context.add_trace(context.span(), headers);
         }
         let body = collect(&head.headers, body, self.max_body).await?;
         let forwarded = forwarded.body(body).map_err(|error| away(&error))?;

@@ -22,15 +22,13 @@ use crate::hops;
 
 /// Allow-list of the client's request headers that are forwarded to the provider. All others are dropped, credentials
 /// above all.
-const FORWARDED: [&str; 13] = [
+const FORWARDED: [&str; 11] = [
     "http-referer",
     "idempotency-key",
     "openai-beta",
     "openai-organization",
     "openai-project",
     "referer",
-    "traceparent",
-    "tracestate",
     "user-agent",
     "x-app",
     "x-client-request-id",
@@ -267,7 +265,6 @@ mod tests {
             "anthropic-beta",
             "anthropic-version",
             "x-claude-code-session-id",
-            "traceparent",
         ];
         let kept = [
             "x-api-key",
@@ -277,6 +274,9 @@ mod tests {
             "x-forwarded-for",
             "proxy-authorization",
             "accept-language",
+            // Passed on by the trace of the request.
+            "traceparent",
+            "tracestate",
             "x-app",
         ];
         let mut caller = HeaderMap::new();
