@@ -56,5 +56,6 @@ mod supervision;
 mod switching;
 mod takeover;
 mod tls;
+mod traces;
 mod unwritable;
 mod workers;
