@@ -82,7 +82,7 @@ impl ClientKeys {
     /// # Errors
     /// Returns [`Denied`] if no valid key is present.
     pub fn admit_request<B>(&self, request: &Request<B>) -> Result<(), Denied> {
-        let key = self.presented(request.headers(), None, request.extensions().get())?;
+        let key = self.find_key(request.headers(), None, request.extensions().get())?;
         if let Some(n) = key
             && let Some(context) = request.extensions().get::<RequestContext>()
         {
@@ -96,11 +96,11 @@ impl ClientKeys {
     /// # Errors
     /// Returns [`Denied`] if no valid key is present.
     pub fn admit_with(&self, headers: &HeaderMap, key: Option<&str>, peer: Option<&PeerAddr>) -> Result<(), Denied> {
-        self.presented(headers, key, peer).map(drop)
+        self.find_key(headers, key, peer).map(drop)
     }
 
     /// Returns the number of the presented key, counted from 1; `None` if there are no keys.
-    fn presented_keys(
+    fn find_key(
         &self,
         headers: &HeaderMap,
         key: Option<&str>,

@@ -132,7 +132,7 @@ impl RequestContext {
         let id = id::request_id();
         let span = if is_exported { request_span!(EXPORTED_SPANS, id) } else { request_span!(SPANS, id) };
         let own = is_exported.then(|| traces::begin(&span, incoming.as_deref())).flatten();
-        if let Some(trace_id) = own.or(incoming.as_ref().map(|incoming| incoming.parent.trace_id)) {
+        if let Some(trace_id) = own.or_else(|| incoming.as_ref().map(|incoming| incoming.parent.trace_id)) {
             span.record("trace_id", format_args!("{trace_id:032x}"));
         }
         let is_exported = own.is_some();

@@ -18,7 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::api::{self, Error};
 use crate::app::App;
 use crate::audit::Auditor;
-use crate::router;
+use crate::router_client;
 
 pub use self::host_origin_guard::guard as host_origin_guard;
 
@@ -56,7 +56,7 @@ pub fn app(app: App, layers: &ServerLayers, sockets: SocketIoLayer) -> Router {
 
 /// Continues the trace of the request where its handler asks the router.
 async fn traced(request: Request, next: Next) -> Response {
-    router::on_behalf_of(RequestContext::of(request.extensions()), next.run(request)).await
+    router_client::on_behalf_of(RequestContext::of(request.extensions()), next.run(request)).await
 }
 
 async fn no_route(request: Request) -> Error {

@@ -50,7 +50,7 @@ impl RequestContext {
         record(span, "gen_ai.usage.input_tokens", end.input_tokens.map(count));
         record(span, "gen_ai.usage.output_tokens", end.output_tokens.map(count));
         let refusal = end.status.filter(|status| *status >= 400).map(|status| status.to_string());
-        if let Some(error) = refusal.or(end.error.map(str::to_owned)) {
+        if let Some(error) = refusal.or_else(|| end.error.map(str::to_owned)) {
             set_status(span, error);
         }
     }
@@ -82,7 +82,7 @@ impl AccessEntry {
         record(span, "http.response.status_code", self.status.map(i64::from));
         let refusal = self.status.filter(|status| *status >= 400).map(|status| status.to_string());
         let outcome = details.outcome.filter(|outcome| outcome.has_failed()).map(RequestStatus::as_str);
-        match refusal.or(outcome.map(str::to_owned)) {
+        match refusal.or_else(|| outcome.map(str::to_owned)) {
             // Conventions: what the client did wrong is not a failure of the server.
             Some(error) if self.status.is_some_and(|status| (400..500).contains(&status)) => {
                 record(span, "error.type", Some(error));
