@@ -11,7 +11,8 @@
 //! - [`shutdown`], `supervision`, `lifeline`: the sources of a shutdown request, and the shutdown itself.
 //! - [`clock`]: wall-clock time. `environment`: the environment variables, with those sent by the supervisor.
 //!   `holder`: the process that holds an address.
-//! - [`host_origin_guard`]: the check of the `Host` and `Origin` headers of requests.
+//! - [`entry`]: the checks that a request passes before a handler sees it. [`host_origin_guard`]: the check of its
+//!   `Host` and `Origin` headers.
 //! - [`addresses`]: addresses that a supervisor publishes for its children. [`admin`]: shutdown over HTTP. [`adoption`]: takeover of the children of a killed supervisor. [`identity`]:
 //!   detection of reused process ids.
 //! - `descriptors`: raises the limit of open files. [`auth`]: client keys; `guesses`: the rate limit for wrong ones.
@@ -55,6 +56,7 @@ pub mod config;
 mod context;
 mod control_token;
 mod descriptors;
+pub mod entry;
 mod environment;
 pub mod exit;
 mod exposition;
@@ -96,6 +98,7 @@ pub use body::{BodyError, collect};
 pub use config::Common;
 pub use context::Context;
 pub use control_token::{CONTROL_TOKEN_FILE, MIN_TOKEN, control_token};
+pub use entry::{Entry, EntryLayer, EntryPolicy, Refusal};
 pub use exit::Exit;
 pub use exposition::exposition;
 pub use host_origin_guard::HostOriginGuard;
