@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::{ClientKeys, HostOriginGuard, RequestSigner, Shutdown, admin::ShutdownControl};
+use signalbox_daemon::{Entry, RequestSigner, Shutdown, admin::ShutdownControl};
 use signalbox_store::Store;
 use signalbox_upstream::{Client, Deadlines};
 use tokio::{
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::{Catalog, Refresher},
+    entry::RouterPolicy,
     journal::Journal,
     metrics::Metrics,
     private_keys::PrivateKeys,
@@ -33,10 +34,8 @@ pub struct App {
     pub store: Store,
     /// Signs requests to other services of this installation.
     pub signer: RequestSigner,
-    /// Check of the `Host` and `Origin` headers.
-    pub host_origin_guard: HostOriginGuard,
-    /// Accepted client keys.
-    pub keys: ClientKeys,
+    /// Checks that requests pass first, except those for management.
+    pub entry: Entry<RouterPolicy>,
     /// Client keys whose requests are logged in less detail.
     pub private_keys: PrivateKeys,
     /// Configured deadlines, used where neither the provider nor a setting overrides them; see [`App::deadlines`].

@@ -1,7 +1,7 @@
 //! provider-router: one OpenAI-compatible endpoint in front of many providers.
 //!
 //! # Life of a request
-//! [`server`] checks the client's key and passes chat requests to [`api::chat_completions`], which reads the body and
+//! [`server`] passes a request through the [`entry`] and chat requests to [`api::chat_completions`], which reads the body and
 //! parses its [`envelope`]. [`route`] determines the candidates from the newest snapshot of the [`catalog`]. The
 //! [`journal`] records that the request has begun. [`dispatch`] calls one [`provider`] after another until one
 //! succeeds. A stream then passes through [`relay`]. The [`exchange`] tracks the request from arrival to end.
@@ -22,6 +22,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod dispatch;
+pub mod entry;
 pub mod envelope;
 pub mod exchange;
 pub mod journal;

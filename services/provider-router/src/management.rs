@@ -29,7 +29,7 @@ use http::{HeaderMap, Method, Request, Response, Uri};
 use signalbox_daemon::forwarded::FORWARDED;
 use signalbox_daemon::instance::{self, InstanceRecord};
 use signalbox_daemon::{
-    ClientKeys, Context, Denied, HostOriginGuard, PeerAddr, RequestBody, RequestContext, control_token,
+    ClientKeys, Context, Denied, Entry, HostOriginGuard, PeerAddr, RequestBody, RequestContext, control_token,
 };
 use signalbox_management::{Runtime, Statuses};
 use signalbox_store::audit::{self, Actor, RequestLine, with_actor};
@@ -45,6 +45,7 @@ use crate::{
     catalog::{Catalog, Refresher},
     clock::unix_ms,
     config::Config,
+    entry::RouterPolicy,
     provider::Adapter,
 };
 
@@ -61,7 +62,7 @@ pub struct Management {
     store: Store,
     refresher: Arc<Refresher>,
     client: Client,
-    host_origin_guard: HostOriginGuard,
+    entry: Entry<RouterPolicy>,
     token: Token,
     data_dir: PathBuf,
     supervised: bool,
@@ -109,12 +110,13 @@ impl Management {
             .method_not_allowed_fallback(no_method)
             .with_state(state);
         let origins: Vec<String> = server.allowed_origins.iter().filter(|origin| *origin != "*").cloned().collect();
+        let guard = HostOriginGuard::of(&server.host, &server.allowed_hosts, &origins);
         Self {
             local,
             store,
             refresher,
             client,
-            host_origin_guard: HostOriginGuard::of(&server.host, &server.allowed_hosts, &origins),
+            entry: Entry::new(Arc::new(guard), Arc::new(ClientKeys::of(&[])), RouterPolicy),
             token: Token::new(config, context),
             data_dir: context.common.data_dir.clone(),
             supervised: context.supervised,
@@ -122,13 +124,13 @@ impl Management {
         }
     }
 
-    /// Returns the check of `Host` and `Origin` headers for these routes.
+    /// Returns the entry of these routes. It asks for no client key.
     #[must_use]
-    pub fn host_origin_guard(&self) -> &HostOriginGuard {
-        &self.host_origin_guard
+    pub fn entry(&self) -> &Entry<RouterPolicy> {
+        &self.entry
     }
 
-    /// Answers a request that has passed [`Self::host_origin_guard`]. `path` is its [`api_path`].
+    /// Answers a request that has passed [`Self::entry`]. `path` is its [`api_path`].
     pub async fn answer(&self, request: Request<RequestBody>, path: &str) -> Response<ResponseBody> {
         let id = RequestContext::of(request.extensions()).id().to_string();
         self.answered(request, path, &id).await.unwrap_or_else(|error| error.response())

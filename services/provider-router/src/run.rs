@@ -1,8 +1,8 @@
 //! Start and stop of the service: assembles the router, serves until shutdown, and closes the journal and the database.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
-use signalbox_daemon::{Context, Exit, RequestSigner, admin::ShutdownControl, sealing_key, variable};
+use signalbox_daemon::{Context, Entry, Exit, RequestSigner, admin::ShutdownControl, sealing_key, variable};
 use signalbox_store::audit::{Actor, with_actor};
 use signalbox_store::{Sealer, Store, seal_stored, settings};
 use signalbox_upstream::Client;
@@ -17,6 +17,7 @@ use crate::{
     catalog::{Catalog, Refresher, Snapshot},
     cli,
     config::Config,
+    entry::RouterPolicy,
     journal::Journal,
     management::Management,
     metrics::Metrics,
@@ -89,9 +90,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         journal,
         store: store.clone(),
         control: ShutdownControl::new(&context.common.data_dir, &keys),
-        host_origin_guard: context.common.server.host_origin_guard(),
         signer: RequestSigner::new(&key),
-        keys,
+        entry: Entry::new(Arc::new(context.common.server.host_origin_guard()), Arc::new(keys), RouterPolicy),
         private_keys: PrivateKeys::new(&config.private_keys),
         configured: config.upstream.deadlines(),
         max_preamble: config.upstream.preamble_timeout.get(),
@@ -107,10 +107,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let lists = tokio::spawn(model_lists::keep_updated(Arc::clone(&app)));
     let server = Server::new(app, management);
     let announce = format!("Server listening on {}", context.url());
-    let service = hyper::service::service_fn(move |request| {
-        let server = server.clone();
-        async move { Ok::<_, Infallible>(server.answer(request).await) }
-    });
+    let service = hyper::service::service_fn(move |request| server.answer(request));
     let served = signalbox_daemon::serve(&context, &announce, service).await;
 
     // All connections are closed, and with them all journal entries, so the loader reaches the end of the journal.

@@ -3,24 +3,20 @@
 //! The accept loop (header deadline, connection limit, panic handler, drain) belongs to the daemon crate. Within a
 //! connection, each request passes through:
 //!
-//! 1. **Host and origin checks** (`host_origin_guard`): the host names that are served, and the web pages that may send
-//!    requests. Preflights carry no key and are answered here.
-//! 2. **Client key**, on all routes except the health routes, which supervisors and load balancers call without a key,
-//!    and the shutdown route, which requires more than a client key. Wrong keys are counted.
-//! 3. **Chat completions**, the hot route, matched by comparing two strings: it takes hyper's request as it is, without
+//! 1. **The entry** ([`signalbox_daemon::entry`]): host and origin, preflights, client key.
+//! 2. **Chat completions**, the hot route, matched by comparing two strings: it takes hyper's request as it is, without
 //!    extractors and without a boxed body.
-//! 4. **Management**, which has its own host and origin checks and keys, and is separated before the client key is
-//!    checked.
-//! 5. **All other routes**, by axum's router.
+//! 3. **Management**, which has an entry of its own, with other origins and without client keys, and checks the control
+//!    token itself.
+//! 4. **All other routes**, by axum's router.
 //!
 //! Every response carries `x-request-id`, including errors and preflights.
 
 use std::{convert::Infallible, sync::Arc};
 
 use axum::Router;
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use signalbox_daemon::{RequestBody, admin::SHUTDOWN_PATH, host_origin_guard};
+use http::{Method, Request, Response};
+use signalbox_daemon::RequestBody;
 use tower::ServiceExt;
 
 use crate::{
@@ -47,32 +43,28 @@ impl Server {
     }
 
     /// Handles one request.
-    pub async fn answer(self, request: Request<RequestBody>) -> Response<ResponseBody> {
+    pub fn answer(
+        &self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send + use<> {
         let path = request.uri().path();
         let managed = if path == api::CHAT_COMPLETIONS { None } else { management::api_path(request.method(), path) };
-        let host_origin_guard =
-            if managed.is_some() { self.management.host_origin_guard() } else { &self.app.host_origin_guard };
-        let cors_origin = host_origin_guard.cors_origin(&request);
-        let mut response = match (host_origin_guard.check(&request), managed) {
-            (Err(refused), _) => ApiError::HostOrigin(refused).response(),
-            (Ok(()), _) if host_origin_guard::is_preflight(&request) => preflight(),
-            // Boxed to keep the futures of all other requests small.
-            (Ok(()), Some(path)) => Box::pin(self.management.answer(request, &path)).await,
-            (Ok(()), None) => self.admitted(request).await,
-        };
-        if let Some(cors_origin) = cors_origin {
-            cors_origin.apply_cors(response.headers_mut());
-        }
-        response
+        let entry = if managed.is_some() { self.management.entry() } else { &self.app.entry };
+        entry.handle(request, |request| {
+            let server = self.clone();
+            async move {
+                Ok(match managed {
+                    // Boxed to keep the futures of all other requests small.
+                    Some(path) => Box::pin(server.management.answer(request, &path)).await,
+                    None => server.admitted(request).await,
+                })
+            }
+        })
     }
 
-    /// Handles a request that has passed the host and origin checks.
+    /// Handles a request that has passed the entry.
     async fn admitted(self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let path = request.uri().path();
-        let open = path.starts_with("/health") || path == SHUTDOWN_PATH;
-        if !open && let Err(denied) = self.app.keys.admit_request(&request) {
-            return ApiError::from(denied).response();
-        }
         if path == api::CHAT_COMPLETIONS {
             return if request.method() == Method::POST {
                 chat_completions::chat_completions(&self.app, request).await
@@ -86,11 +78,4 @@ impl Server {
             Err(never) => match never {},
         }
     }
-}
-
-/// Builds the response to a preflight; its permissions are added as headers by the caller.
-fn preflight() -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::whole(Bytes::new()));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
 }

@@ -3,7 +3,7 @@
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use signalbox_core::openai::ErrorBody;
-use signalbox_daemon::{BodyError, Denied, admin, host_origin_guard};
+use signalbox_daemon::{BodyError, Denied, Refusal, admin, host_origin_guard};
 
 use crate::{
     body::ResponseBody, catalog::CatalogUnavailable, envelope::EnvelopeError, journal::JournalUnavailable,
@@ -72,6 +72,15 @@ pub enum ApiError {
     /// The route does not support the method.
     #[error("{0} is not allowed on {1}")]
     MethodNotAllowed(Method, String),
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::HostOrigin(forbidden) => forbidden.into(),
+            Refusal::Key(denied) => denied.into(),
+        }
+    }
 }
 
 impl ApiError {

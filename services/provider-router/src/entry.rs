@@ -1,0 +1,24 @@
+//! What the entry of all services ([`signalbox_daemon::entry`]) leaves to this one.
+
+use http::{Response, request::Parts};
+use signalbox_daemon::{EntryPolicy, Refusal, admin::SHUTDOWN_PATH};
+
+use crate::{api::error::ApiError, body::ResponseBody};
+
+/// Open paths and refusals of this service.
+#[derive(Debug)]
+pub struct RouterPolicy;
+
+impl EntryPolicy for RouterPolicy {
+    type Body = ResponseBody;
+
+    /// Supervisors and load balancers call the health routes without a key. The shutdown route requires more than a
+    /// client key.
+    fn is_open(&self, path: &str) -> bool {
+        path.starts_with("/health") || path == SHUTDOWN_PATH
+    }
+
+    fn refused(&self, refusal: Refusal, _: &Parts) -> Response<ResponseBody> {
+        ApiError::from(refusal).response()
+    }
+}
