@@ -1,7 +1,7 @@
 //! The middleware stack: every layer a request passes, from the outside in.
 
+mod entry;
 mod host_origin_guard;
-mod keys;
 mod record;
 
 use std::any::Any;
@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use signalbox_daemon::{ClientKeys, HostOriginGuard, RequestContext};
+use signalbox_daemon::{ClientKeys, Entry, EntryLayer, HostOriginGuard, RequestContext};
 use socketioxide::layer::SocketIoLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -19,6 +19,8 @@ use crate::api::{self, Error};
 use crate::app::App;
 use crate::audit::Auditor;
 use crate::router_client;
+
+use self::entry::ApiPolicy;
 
 pub use self::host_origin_guard::guard as host_origin_guard;
 
@@ -35,6 +37,7 @@ pub struct ServerLayers {
 
 /// Assembles the whole server as one service.
 pub fn app(app: App, layers: &ServerLayers, sockets: SocketIoLayer) -> Router {
+    let entry = Entry::new(Arc::clone(&layers.host_origin_guard), Arc::clone(&layers.keys), ApiPolicy);
     api::routes()
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -44,14 +47,11 @@ pub fn app(app: App, layers: &ServerLayers, sockets: SocketIoLayer) -> Router {
         // A panic in a handler fails its own request, with a response in our format; that of the daemon's catch-all
         // differs.
         .layer(CatchPanicLayer::custom(panicked))
-        // Inside the access checks, so that refused clients cannot fill the audit log.
+        // Inside the entry, so that refused clients cannot fill the audit log.
         .layer(from_fn_with_state(layers.auditor.clone(), record::note))
         .layer(from_fn(traced))
-        // Inside the origin checks, so that foreign pages cannot try tokens through a browser.
-        .layer(from_fn_with_state(Arc::clone(&layers.keys), keys::require))
-        // Against DNS rebinding, CSRF and hijacked sockets: outside everything that responds. Answers preflights, which
-        // carry no token.
-        .layer(from_fn_with_state(Arc::clone(&layers.host_origin_guard), host_origin_guard::require))
+        // Against DNS rebinding, CSRF, hijacked sockets and guessed tokens: outside everything that responds.
+        .layer(EntryLayer::new(entry))
 }
 
 /// Continues the trace of the request where its handler asks the router.

@@ -5,16 +5,9 @@
 //! by one is visible and can be undone; an extension that could change providers could redirect every prompt and every
 //! key.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
-use signalbox_daemon::{Exit, HostOriginGuard, host_origin_guard};
+use signalbox_daemon::{Exit, HostOriginGuard};
 use signalbox_management::CREDENTIALS;
 
-use crate::api::Error;
 use crate::events;
 
 /// Returns the access rules of a server on this host, with further hosts and origins.
@@ -30,23 +23,6 @@ pub fn guard(host: &str, hosts: &[String], origins: &[String]) -> Result<HostOri
         ));
     }
     Ok(HostOriginGuard::of(host, hosts, origins).extra_origins(is_extension_route).unsafe_subtree(events::PATH))
-}
-
-pub(super) async fn require(
-    State(host_origin_guard): State<Arc<HostOriginGuard>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let cors_origin = host_origin_guard.cors_origin(&request);
-    let mut response = match host_origin_guard.check(&request) {
-        Err(refused) => Error::from(refused).into_response(),
-        Ok(()) if host_origin_guard::is_preflight(&request) => StatusCode::NO_CONTENT.into_response(),
-        Ok(()) => next.run(request).await,
-    };
-    if let Some(cors_origin) = cors_origin {
-        cors_origin.apply_cors(response.headers_mut());
-    }
-    response
 }
 
 /// Returns whether an origin is an extension, on a path that extensions may use.
