@@ -11,17 +11,18 @@
 //! | `POST /v1/admin/shutdown` | [`admin`] |
 //! | `GET /metrics` | [`metrics`] |
 //!
-//! `rows`: logged requests and responses, as several routes show them.
+//! `endpoint`: how handlers are called, and how their errors become responses. `rows`: logged requests and responses, as
+//! several routes show them.
 
 mod admin;
 mod body;
 pub(crate) mod chat_completions;
+mod endpoint;
 pub mod error;
 mod health;
 mod list;
 mod metrics;
 pub mod models;
-mod path;
 mod requests;
 mod responses;
 mod rows;
@@ -31,36 +32,46 @@ use std::sync::Arc;
 
 use axum::{
     Router, middleware,
-    routing::{get, post},
+    routing::{MethodFilter, get, post},
+};
+use signalbox_daemon::EntryLayer;
+
+use self::endpoint::{not_found, route};
+use crate::{
+    app::App,
+    server::{self, QwenPolicy},
 };
 
-use crate::{app::App, server};
-
-/// Returns the router with all routes and the middleware stack.
-pub fn router(app: Arc<App>) -> Router {
+/// Returns the router with all routes, behind `entry`.
+pub(crate) fn router(app: Arc<App>, entry: EntryLayer<QwenPolicy>) -> Router {
+    let metrics = Arc::clone(&app.metrics);
     Router::new()
         .route("/v1/chat/completions", post(chat_completions::chat))
         .route("/v1/completions", post(chat_completions::text))
-        .route("/v1/admin/shutdown", post(admin::shutdown))
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*id}", get(models::one))
-        .route("/v1/sessions", get(sessions::list))
-        .route("/v1/sessions/{id}", get(sessions::get).delete(sessions::delete))
-        .route("/v1/sessions/{id}/stats", get(sessions::stats))
-        .route("/v1/sessions/{id}/requests", get(sessions::requests))
-        .route("/v1/requests", get(requests::list))
-        .route("/v1/requests/{id}", get(requests::get))
-        .route("/v1/requests/{id}/response", get(requests::response))
-        .route("/v1/responses", get(responses::list))
-        .route("/v1/responses/stats", get(responses::stats))
-        .route("/v1/responses/{id}", get(responses::get))
+        .route("/v1/admin/shutdown", route(MethodFilter::POST, admin::shutdown))
+        .route("/v1/models", route(MethodFilter::GET, models::list))
+        .route("/v1/models/{*id}", route(MethodFilter::GET, models::one))
+        .route("/v1/sessions", route(MethodFilter::GET, sessions::list))
+        .route(
+            "/v1/sessions/{id}",
+            route(MethodFilter::GET, sessions::get).merge(route(MethodFilter::DELETE, sessions::delete)),
+        )
+        .route("/v1/sessions/{id}/stats", route(MethodFilter::GET, sessions::stats))
+        .route("/v1/sessions/{id}/requests", route(MethodFilter::GET, sessions::requests))
+        .route("/v1/requests", route(MethodFilter::GET, requests::list))
+        .route("/v1/requests/{id}", route(MethodFilter::GET, requests::get))
+        .route("/v1/requests/{id}/response", route(MethodFilter::GET, requests::response))
+        .route("/v1/responses", route(MethodFilter::GET, responses::list))
+        .route("/v1/responses/stats", route(MethodFilter::GET, responses::stats))
+        .route("/v1/responses/{id}", route(MethodFilter::GET, responses::get))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/health/detailed", get(health::detailed))
         .route("/metrics", get(metrics::metrics))
-        .fallback(error::not_found)
-        .method_not_allowed_fallback(error::not_found)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), server::stack))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
+        .layer(entry)
+        .layer(middleware::from_fn_with_state(metrics, server::count))
         .with_state(app)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::{ClientKeys, HostOriginGuard, RequestSigner, Shutdown, admin::ShutdownControl};
+use signalbox_daemon::{RequestSigner, Shutdown, admin::ShutdownControl};
 use signalbox_store::Store;
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -35,10 +35,6 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Tracker of tasks that outlive their request.
     pub tasks: TaskTracker,
-    /// Client keys.
-    pub keys: ClientKeys,
-    /// Check of hosts and origins.
-    pub host_origin_guard: HostOriginGuard,
     /// Maximum size of a request body in bytes.
     pub max_body: usize,
     /// Permits for requests in flight.

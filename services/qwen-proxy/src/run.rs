@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use http::Request;
-use signalbox_daemon::{ClientKeys, Context, Exit, RequestBody, RequestSigner, admin::ShutdownControl, sealing_key};
+use signalbox_daemon::{
+    ClientKeys, Context, Entry, EntryLayer, Exit, RequestBody, RequestSigner, admin::ShutdownControl, sealing_key,
+};
 use signalbox_store::{Sealer, Store, errors, qwen_turns, settings};
 use signalbox_upstream::{Client, ClientConfig, EnvironmentProxies};
 use tokio::{
@@ -26,6 +28,7 @@ use crate::{
     model_cache::ModelCache,
     qwen::Qwen,
     record::Log,
+    server::QwenPolicy,
 };
 
 /// Maximum time to wait at shutdown for log entries and reports to be written.
@@ -70,8 +73,6 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         tasks: tasks.clone(),
         control: ShutdownControl::new(&context.common.data_dir, &keys),
         signer: RequestSigner::new(&key),
-        keys,
-        host_origin_guard: context.common.server.host_origin_guard(),
         max_body: config.api.max_body.as_usize(),
         in_flight: Arc::new(Semaphore::new(config.api.max_in_flight.min(Semaphore::MAX_PERMITS))),
         abort_streams: context.shutdown.abort_token(),
@@ -95,7 +96,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     });
 
     let port = context.listener.local_addr().port();
-    let router = api::router(app);
+    let guard = Arc::new(context.common.server.host_origin_guard());
+    let router = api::router(app, EntryLayer::new(Entry::new(guard, Arc::new(keys), QwenPolicy)));
     let service = hyper::service::service_fn(move |request: Request<RequestBody>| {
         router.clone().oneshot(request.map(axum::body::Body::new))
     });

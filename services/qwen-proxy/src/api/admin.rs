@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Request, State},
-};
+use axum::{Json, extract::State};
+use http::request::Parts;
 use serde_json::{Value, json};
 use signalbox_daemon::{PeerAddr, admin};
 
@@ -14,7 +12,7 @@ use crate::app::App;
 
 /// `POST /v1/admin/shutdown`: drains and exits, like SIGTERM. Under api-server a new process replaces this one;
 /// its route `POST /api/proxy/stop` stops it permanently.
-pub(super) async fn shutdown(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, ApiError> {
-    admin::request_shutdown(&app.shutdown, &app.control, request.extensions().get::<PeerAddr>(), request.headers())?;
+pub(super) async fn shutdown(State(app): State<Arc<App>>, head: Parts) -> Result<Json<Value>, ApiError> {
+    admin::request_shutdown(&app.shutdown, &app.control, head.extensions.get::<PeerAddr>(), &head.headers)?;
     Ok(Json(json!({ "success": true, "message": "Shutting down" })))
 }

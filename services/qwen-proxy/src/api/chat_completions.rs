@@ -15,6 +15,7 @@ use signalbox_daemon::{RequestContext, hops, trusted_request};
 
 use super::{
     body,
+    endpoint::respond,
     error::{ApiError, ReportedRequest},
 };
 use crate::{
@@ -42,8 +43,10 @@ async fn serve(app: Arc<App>, request: Request<Body>, form: ApiFormat) -> Respon
         Some(_) => body::collect(&head.headers, body, app.max_body).await.map(without_bom),
     };
     match read {
-        Err(error) => error.into_response(),
-        Ok(body) => answer(&app, &head, &body, form, context).await.unwrap_or_else(|error| error.refusal(body)),
+        Err(error) => respond(&app, &error, &head, Bytes::new()),
+        Ok(body) => {
+            answer(&app, &head, &body, form, context).await.unwrap_or_else(|error| respond(&app, &error, &head, body))
+        }
     }
 }
 

@@ -1,14 +1,12 @@
 //! Errors of the API in OpenAI's format, and their mapping to statuses.
 //!
-//! A handler returns the bare error; the middleware (`server.rs`) reports it and adds the body.
+//! A handler returns the bare error, which `endpoint.rs` reports and turns into a response.
 
-use std::sync::Arc;
-
-use axum::response::{IntoResponse, Response};
+use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts};
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use serde_json::{Value, json};
-use signalbox_daemon::{BodyError, Denied, admin, host_origin_guard};
+use signalbox_daemon::{BodyError, Denied, Refusal, admin, host_origin_guard};
 
 use crate::{convert::Invalid, credentials::NoLogin, model_cache::NoModels, qwen::Failure};
 
@@ -86,13 +84,13 @@ pub struct ReportedRequest {
     pub body: Bytes,
 }
 
-/// Extension of a response whose body has yet to be added.
-#[derive(Clone, Debug)]
-pub struct PendingError {
-    /// The error.
-    pub error: Arc<ApiError>,
-    /// Body of the request.
-    pub body: Bytes,
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::HostOrigin(forbidden) => forbidden.into(),
+            Refusal::Key(denied) => denied.into(),
+        }
+    }
 }
 
 impl From<NoModels> for ApiError {
@@ -247,11 +245,11 @@ impl ApiError {
         }
     }
 
-    /// Returns a response whose body is added by the middleware. The body of the request goes into the report,
-    /// redacted.
+    /// Returns a response with this [`Self::body`].
     #[must_use]
-    pub fn refusal(self, body: Bytes) -> Response {
-        let mut response = self.status().into_response();
+    pub fn response(&self, body: String) -> Response {
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = self.retry_after() {
@@ -260,7 +258,6 @@ impl ApiError {
         if matches!(self, Self::Denied(Denied::Unknown)) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(PendingError { error: Arc::new(self), body });
         response
     }
 }
@@ -277,15 +274,4 @@ impl ReportedRequest {
             body,
         }
     }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        self.refusal(Bytes::new())
-    }
-}
-
-/// Handles unknown paths, and methods that a route does not support.
-pub(super) async fn not_found(method: Method, uri: Uri) -> ApiError {
-    ApiError::NotFound(method, uri.path().to_owned())
 }

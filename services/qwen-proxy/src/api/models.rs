@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use super::{error::ApiError, path::Path};
+use super::{endpoint::Path, error::ApiError};
 use crate::{app::App, model_cache::NoModels};
 
 /// Returns all models.

@@ -10,9 +10,9 @@ use signalbox_store::{
 };
 
 use super::{
+    endpoint::Path,
     error::ApiError,
     list::{Parameters, dates, id, listed, mistake, page, text, with},
-    path::Path,
     rows::{logged_request, logged_response, summarised},
 };
 use crate::app::App;

@@ -10,9 +10,9 @@ use signalbox_store::{
 };
 
 use super::{
+    endpoint::Path,
     error::ApiError,
     list::{Parameters, dates, id, listed, page, text, with},
-    path::Path,
     rows::{logged_response, short, sums},
 };
 use crate::app::App;

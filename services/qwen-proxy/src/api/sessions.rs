@@ -12,9 +12,9 @@ use signalbox_store::{
 };
 
 use super::{
+    endpoint::Path,
     error::ApiError,
     list::{Parameters, listed, mistake, page, text, with},
-    path::Path,
     rows::{summarised, sums},
 };
 use crate::app::App;
