@@ -1,6 +1,7 @@
 //! Access control of all three services: the host names they answer to, and the web pages that may use them.
 
 mod browser;
+mod entry;
 mod token;
 
 use std::fmt::Write as _;
