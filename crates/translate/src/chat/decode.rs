@@ -1,0 +1,313 @@
+//! Reads the chunks of Chat Completions.
+
+use signalbox_core::json::Text;
+use signalbox_core::openai::{
+    Arguments, ChoiceView, ChunkView, DeltaView, FunctionView, StreamEvent, ToolCallView, is_failure, joined_events,
+    read_event,
+};
+
+use crate::decoder::foreign_api;
+use crate::field::{Joiner, Raw};
+use crate::hub::{CallKind, Delta, ErrorClass, Event, Failure, Finish, FinishReason, Json, Opening, Start, Usage};
+
+/// Reads the chunks of one answer; only the first choice is read.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    /// A prefix for ids of calls that have none.
+    id: String,
+    has_started: bool,
+    has_ended: bool,
+    blocks: u32,
+    /// The text that is open.
+    open: Option<(Kind, u32)>,
+    joiner: Joiner,
+    calls: Vec<Call>,
+    has_refusal: bool,
+    has_called: bool,
+    finish: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Refusal,
+    Thinking,
+}
+
+#[derive(Debug, Default)]
+struct Call {
+    index: Option<i64>,
+    id: Option<String>,
+    /// The number of the block, once the name is known.
+    block: Option<u32>,
+    /// Arguments that came before the name.
+    early: String,
+    joiner: Joiner,
+}
+
+// === impl Decoder ===
+
+impl Decoder {
+    pub(crate) fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            has_started: false,
+            has_ended: false,
+            blocks: 0,
+            open: None,
+            joiner: Joiner::default(),
+            calls: Vec::new(),
+            has_refusal: false,
+            has_called: false,
+            finish: None,
+        }
+    }
+
+    /// Reads the data of one event.
+    pub(crate) fn push(&mut self, data: &[u8], out: &mut Vec<Event>) {
+        if self.has_ended {
+            return;
+        }
+        match read_event(data) {
+            StreamEvent::Done => self.finish(out),
+            StreamEvent::Error(_) => self.fail(Failure::read(None, data), out),
+            StreamEvent::Chunk(chunk) => self.chunk(&chunk, out),
+            StreamEvent::Unknown => match joined_events(data) {
+                Some(events) => events.into_iter().for_each(|event| match read_event(event) {
+                    StreamEvent::Unknown => {}
+                    _ => self.push(event, out),
+                }),
+                None => {
+                    if let Some(what) = foreign_api(data, crate::Api::Chat) {
+                        self.fail(Failure::foreign(&what), out);
+                    }
+                }
+            },
+        }
+    }
+
+    /// Ends the answer: it is complete if it has a finish reason, with or without `[DONE]`.
+    pub(crate) fn finish(&mut self, out: &mut Vec<Event>) {
+        if self.has_ended {
+            return;
+        }
+        let Some(raw) = self.finish.take() else { return self.fail(Failure::incomplete(), out) };
+        if is_failure(&raw) {
+            let message = format!("The provider ended its answer with the finish reason {raw:?}.");
+            return self.fail(Failure::new(ErrorClass::Server, message), out);
+        }
+        self.close_text(out);
+        for call in std::mem::take(&mut self.calls) {
+            out.extend(call.block.map(|block| Event::Close { block }));
+        }
+        let known = FinishReason::of_chat(&raw);
+        let reason = match known.unwrap_or_default() {
+            // OpenAI itself says `stop` for a call that was forced by its name.
+            FinishReason::Stop if self.has_called => FinishReason::Tool,
+            FinishReason::Filter | FinishReason::Stop if self.has_refusal => FinishReason::Refusal,
+            reason => reason,
+        };
+        self.has_ended = true;
+        out.push(Event::Finish(Finish { raw: Some(raw), ..Finish::new(reason) }));
+    }
+
+    fn fail(&mut self, failure: Failure, out: &mut Vec<Event>) {
+        self.has_ended = true;
+        out.push(Event::Failed(failure));
+    }
+
+    fn chunk(&mut self, chunk: &ChunkView<'_>, out: &mut Vec<Event>) {
+        if !self.has_started {
+            self.has_started = true;
+            let owned =
+                |text: Option<Text<'_>>| text.filter(|text| !text.is_empty()).map(|text| text.to_str().into_owned());
+            out.push(Event::Start(Start { id: owned(chunk.id), model: owned(chunk.model) }));
+        }
+        let first = chunk.choices.iter().find(|choice| choice.index.unwrap_or_default() == 0);
+        if let Some(choice) = first {
+            self.choice(choice, out);
+        }
+        if let Some(usage) = chunk.usage_json().and_then(|json| std::str::from_utf8(json).ok()) {
+            let usage = Json::parse(usage).and_then(|json| Usage::of_chat_json(Raw::document(json.as_str())));
+            out.extend(usage.map(Event::Usage));
+        }
+    }
+
+    fn choice(&mut self, choice: &ChoiceView<'_>, out: &mut Vec<Event>) {
+        self.delta(choice.message.as_deref().unwrap_or(&choice.delta), out);
+        if let Some(reason) = choice.finish_reason {
+            // Some providers send the reason twice; the first one is meant.
+            self.finish.get_or_insert_with(|| reason.to_str().into_owned());
+        }
+    }
+
+    fn delta(&mut self, delta: &DeltaView<'_>, out: &mut Vec<Event>) {
+        // Some providers send the same reasoning under both names.
+        if let Some(text) = delta.reasoning_content.filter(|text| !text.is_empty()).or(delta.reasoning) {
+            self.text(Kind::Thinking, text, out);
+        }
+        if let Some(text) = delta.content {
+            self.text(Kind::Text, text, out);
+        }
+        if let Some(parts) = delta.parts.and_then(|parts| std::str::from_utf8(parts).ok()).and_then(Json::parse) {
+            self.parts(Raw::document(parts.as_str()), out);
+        }
+        if let Some(text) = delta.refusal {
+            self.has_refusal |= !text.is_empty();
+            self.text(Kind::Refusal, text, out);
+        }
+        for call in &delta.tool_calls {
+            self.call(call, out);
+        }
+        if let Some(function) = &delta.function_call {
+            let call = ToolCallView { index: Some(-1), function: function.clone(), ..ToolCallView::default() };
+            self.call(&call, out);
+        }
+    }
+
+    /// Reads content that is a list of parts, or a single part.
+    fn parts(&mut self, parts: Raw<'_>, out: &mut Vec<Event>) {
+        let parts = parts.elements().unwrap_or_else(|| vec![parts]);
+        for fields in parts.into_iter().filter_map(Raw::fields) {
+            if let Some(text) = fields.get("text").and_then(Raw::text) {
+                self.text(Kind::Text, text, out);
+            }
+            match fields.get("thinking") {
+                Some(thinking) if thinking.is_string() => {
+                    thinking.text().into_iter().for_each(|text| self.text(Kind::Thinking, text, out));
+                }
+                Some(thinking) => {
+                    let inner = thinking.elements().unwrap_or_default().into_iter();
+                    for text in inner.filter_map(|part| part.fields()?.get("text")?.text()) {
+                        self.text(Kind::Thinking, text, out);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn text(&mut self, kind: Kind, text: Text<'_>, out: &mut Vec<Event>) {
+        if text.is_empty() {
+            return;
+        }
+        let block = match self.open {
+            Some((open, block)) if open == kind => block,
+            _ => {
+                self.close_text(out);
+                let opening = match kind {
+                    Kind::Text => Opening::Text { phase: None },
+                    Kind::Refusal => Opening::Refusal,
+                    Kind::Thinking => Opening::Thinking,
+                };
+                let block = self.next_block();
+                out.push(Event::Open { block, opening });
+                self.open = Some((kind, block));
+                block
+            }
+        };
+        send(block, kind, self.joiner.push(text), out);
+    }
+
+    fn close_text(&mut self, out: &mut Vec<Event>) {
+        if let Some((kind, block)) = self.open.take() {
+            if let Some(rest) = self.joiner.finish() {
+                send(block, kind, rest, out);
+            }
+            out.push(Event::Close { block });
+        }
+    }
+
+    const fn next_block(&mut self) -> u32 {
+        let block = self.blocks;
+        self.blocks += 1;
+        block
+    }
+
+    fn call(&mut self, view: &ToolCallView<'_>, out: &mut Vec<Event>) {
+        let at = self.find_call(view);
+        let next = self.blocks;
+        let fallback = format!("call_{}_{next}", self.id);
+        let Some(call) = self.calls.get_mut(at) else { return };
+        let custom = view.others.iter().find(|(name, _)| name == "custom").and_then(|(_, json)| custom_function(json));
+        let kind = if custom.is_some() { CallKind::Custom } else { CallKind::Function };
+        let name = match &custom {
+            Some((name, _)) => name.clone(),
+            None => view.function.name.map(|name| name.to_str().into_owned()),
+        };
+        let input = match custom {
+            Some((_, input)) => input.unwrap_or_default(),
+            None => read_arguments(&view.function, &mut call.joiner),
+        };
+        if let (None, Some(name)) = (call.block, name) {
+            let id = call.id.clone().unwrap_or(fallback);
+            call.block = Some(next);
+            self.blocks += 1;
+            self.has_called = true;
+            let opening = Opening::Call { id, name, namespace: None, kind };
+            let early = std::mem::take(&mut call.early);
+            let pieces = [early, input].into_iter().filter(|input| !input.is_empty());
+            let deltas: Vec<Event> =
+                pieces.map(|input| Event::Delta { block: next, delta: Delta::Input(input) }).collect();
+            self.close_text(out);
+            out.push(Event::Open { block: next, opening });
+            return out.extend(deltas);
+        }
+        match call.block {
+            Some(block) if !input.is_empty() => out.push(Event::Delta { block, delta: Delta::Input(input) }),
+            Some(_) => {}
+            None => call.early.push_str(&input),
+        }
+    }
+
+    /// Returns the position of the call that a piece belongs to, which may be a new one.
+    ///
+    /// Pieces are told apart by their index. A piece with another id and a name is a new call even with the same index,
+    /// because some providers number all calls 0.
+    fn find_call(&mut self, view: &ToolCallView<'_>) -> usize {
+        let id = view.id.map(|id| id.to_str().into_owned());
+        let known = match (view.index, &id) {
+            (Some(index), _) => self.calls.iter().rposition(|call| call.index == Some(index)),
+            (None, Some(id)) => self.calls.iter().rposition(|call| call.id.as_ref() == Some(id)),
+            (None, None) => self.calls.len().checked_sub(1),
+        };
+        let is_other = |call: &Call| {
+            let differs = call.id.is_some() && id.is_some() && call.id != id;
+            differs && view.function.name.is_some()
+        };
+        if let Some(at) = known
+            && let Some(call) = self.calls.get_mut(at)
+            && !is_other(call)
+        {
+            if call.block.is_none() {
+                call.id = call.id.take().or(id);
+            }
+            return at;
+        }
+        self.calls.push(Call { index: view.index, id, ..Call::default() });
+        self.calls.len() - 1
+    }
+}
+
+fn send(block: u32, kind: Kind, text: String, out: &mut Vec<Event>) {
+    if text.is_empty() {
+        return;
+    }
+    let delta = if kind == Kind::Thinking { Delta::Thinking(text) } else { Delta::Text(text) };
+    out.push(Event::Delta { block, delta });
+}
+
+fn read_arguments(function: &FunctionView<'_>, joiner: &mut Joiner) -> String {
+    match function.arguments {
+        Some(Arguments::Text(text)) => joiner.push(text),
+        Some(Arguments::Json(json)) => String::from_utf8_lossy(json).into_owned(),
+        None => String::new(),
+    }
+}
+
+/// Reads the name and the input of a call of a custom tool.
+fn custom_function(json: &[u8]) -> Option<(Option<String>, Option<String>)> {
+    let json = Json::parse(std::str::from_utf8(json).ok()?)?;
+    let fields = Raw::document(json.as_str()).fields()?;
+    Some((fields.string("name"), fields.string("input")))
+}

@@ -1,0 +1,190 @@
+//! Writes requests for providers of Chat Completions.
+
+use super::tools::{write_custom, write_function};
+use super::write_message::write_messages;
+use crate::error::RequestError;
+use crate::hub::{CallKind, Format, Request, ToolChoice};
+use crate::out::{self, Array, Object};
+use crate::target::Target;
+use crate::write::{Job, Offer};
+use crate::{Api, Written};
+
+/// Fields of Responses that Chat Completions has too.
+const ALLOWED: [&str; 5] =
+    ["metadata", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"];
+
+/// Writes a request.
+pub(crate) fn write_request(request: &Request, target: &Target) -> Result<Written, RequestError> {
+    let mut job = Job::new(request, target, Api::Chat);
+    let mut body = Vec::new();
+    let mut result = Ok(());
+    out::object(&mut body, |body| result = write_body(&mut job, body));
+    result?;
+    Ok(job.finish(body))
+}
+
+fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestError> {
+    let request = job.request;
+    body.str("model", job.model());
+    // Tools come first, so that the names in the conversation are known.
+    let (mut tools, mut has_search) = (Vec::new(), false);
+    let mut result = Ok(());
+    out::array(&mut tools, |list| result = write_tools(job, list).map(|search| has_search = search));
+    result?;
+    let mut result = Ok(());
+    body.array("messages", |list| result = write_messages(job, list));
+    result?;
+    if tools != b"[]" {
+        body.raw("tools", &String::from_utf8_lossy(&tools));
+        write_choice(job, body)?;
+        if let Some(parallel) = request.parallel_tool_calls {
+            body.bool("parallel_tool_calls", parallel);
+        }
+    }
+    if has_search {
+        body.object("web_search_options", |_| {});
+    }
+    write_limits(job, body);
+    if let Some(format) = &request.format {
+        write_format(body, format);
+    }
+    body.opt_str("verbosity", request.verbosity.as_deref());
+    let effort = job.effort();
+    body.opt_str("reasoning_effort", effort.as_ref().map(|effort| effort.as_str()));
+    if request.reasoning.summary.is_some() {
+        job.losses.dropped("reasoning.summary", "the target API has no such field");
+    }
+    if request.reasoning.display.is_some() {
+        job.losses.dropped("thinking.display", "the target API has no such field");
+    }
+    job.write_sampling(body, effort.as_ref());
+    job.write_identity(body);
+    if let Some(store) = request.store.filter(|_| job.is_from(Api::Chat)) {
+        body.bool("store", store);
+    }
+    if request.cache.is_some() {
+        job.losses.dropped("cache_control", "the target places no cache breakpoints by itself");
+    }
+    job.write_extras(body, if job.is_from(Api::Responses) { &ALLOWED } else { &[] })?;
+    if request.stream {
+        body.bool("stream", true);
+        body.object("stream_options", |options| options.bool("include_usage", true));
+    }
+    Ok(())
+}
+
+/// Writes the tools. Returns whether web search is asked for.
+fn write_tools(job: &mut Job<'_>, list: &mut Array<'_>) -> Result<bool, RequestError> {
+    let request = job.request;
+    let mut has_search = false;
+    for (index, tool) in request.tools.iter().enumerate() {
+        match job.offer(index, tool)? {
+            Offer::Function(tool, name) => {
+                if let Some(cache) = tool.cache {
+                    job.breakpoint(Some(cache));
+                }
+                list.object(|out| {
+                    out.str("type", "function");
+                    out.object("function", |function| {
+                        write_function(function, &tool, &name);
+                        if request.api == Api::Chat {
+                            tool.extras.iter().for_each(|(name, value)| function.raw(name, value.as_str()));
+                        }
+                    });
+                });
+            }
+            Offer::Custom(tool, name) => list.object(|out| {
+                out.str("type", "custom");
+                out.object("custom", |custom| write_custom(custom, tool, &name));
+            }),
+            Offer::Builtin(json) => list.raw(json.as_str()),
+            Offer::WebSearch => has_search = true,
+            Offer::Dropped => {}
+        }
+    }
+    Ok(has_search)
+}
+
+fn write_choice(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestError> {
+    let Some(choice) = &job.request.tool_choice else { return Ok(()) };
+    let is_forced = matches!(choice, ToolChoice::Required | ToolChoice::Named { .. });
+    if is_forced && !job.target.forced_tools {
+        job.losses.changed("tool_choice", "required", "auto", "the model refuses forced tools");
+        body.str("tool_choice", "auto");
+        return Ok(());
+    }
+    match choice {
+        ToolChoice::None => body.str("tool_choice", "none"),
+        ToolChoice::Auto => body.str("tool_choice", "auto"),
+        ToolChoice::Required => body.str("tool_choice", "required"),
+        ToolChoice::Named { name, .. } => {
+            let (kind, name) = job.chosen(name);
+            body.object("tool_choice", |choice| write_named(choice, kind, &name));
+        }
+        ToolChoice::Allowed { json, api: Api::Chat, .. } => body.raw("tool_choice", json.as_str()),
+        ToolChoice::Allowed { required, names, .. } => {
+            let names: Vec<(CallKind, String)> = names.iter().map(|name| job.chosen(name)).collect();
+            body.object("tool_choice", |choice| {
+                choice.str("type", "allowed_tools");
+                choice.object("allowed_tools", |allowed| {
+                    allowed.str("mode", if *required { "required" } else { "auto" });
+                    allowed.array("tools", |tools| {
+                        names.iter().for_each(|(kind, name)| tools.object(|tool| write_named(tool, *kind, name)));
+                    });
+                });
+            });
+        }
+        ToolChoice::Other { json, api: Api::Chat } => body.raw("tool_choice", json.as_str()),
+        ToolChoice::Other { .. } => return job.refuse("tool_choice", "Choose a function instead."),
+    }
+    Ok(())
+}
+
+fn write_named(choice: &mut Object<'_>, kind: CallKind, name: &str) {
+    let kind = if kind == CallKind::Custom { "custom" } else { "function" };
+    choice.str("type", kind);
+    choice.object(kind, |inner| inner.str("name", name));
+}
+
+fn write_limits(job: &mut Job<'_>, body: &mut Object<'_>) {
+    let request = job.request;
+    if let Some(max) = request.max_tokens {
+        body.num(if job.target.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" }, max);
+    }
+    match &request.top_k {
+        Some(top_k) if job.target.top_k => body.raw("top_k", top_k.as_str()),
+        Some(_) => job.losses.dropped("top_k", "the provider does not take it"),
+        None => {}
+    }
+    if request.stop.len() > job.target.max_stops {
+        let field = if job.is_from(Api::Messages) { "stop_sequences" } else { "stop" };
+        job.losses.emulated(field, None, "the provider takes fewer stop sequences");
+        job.stops.clone_from(&request.stop);
+    } else if !request.stop.is_empty() {
+        body.array("stop", |list| request.stop.iter().for_each(|stop| list.str(stop)));
+    }
+    if request.logprobs || request.top_logprobs.is_some() {
+        body.bool("logprobs", true);
+    }
+    if let Some(top) = request.top_logprobs {
+        body.num("top_logprobs", top);
+    }
+}
+
+fn write_format(body: &mut Object<'_>, format: &Format) {
+    body.object("response_format", |out| match format {
+        Format::Text => out.str("type", "text"),
+        Format::JsonObject => out.str("type", "json_object"),
+        Format::JsonSchema { name, schema, strict, description } => {
+            out.str("type", "json_schema");
+            out.object("json_schema", |inner| {
+                inner.str("name", if name.is_empty() { "output" } else { name });
+                inner.opt_str("description", description.as_deref());
+                inner.raw("schema", schema.as_str());
+                if let Some(strict) = strict {
+                    inner.bool("strict", *strict);
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,197 @@
+//! The list of fields that a translation dropped or altered.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+/// Maximum length of the compact form in bytes.
+const MAX_HEADER: usize = 1024;
+
+/// Maximum number of entries; further ones are only counted.
+const MAX_LOSSES: usize = 256;
+
+/// How the target differs from what the client asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// The field is not sent.
+    Dropped,
+    /// The field is sent in another form or with another value.
+    Altered,
+    /// The gateway does the work of the field itself, or adds a value that the target requires.
+    Emulated,
+}
+
+/// A field that did not arrive as the client sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The place in the client's request, or in the provider's answer.
+    pub field: String,
+    /// What was done with it.
+    pub action: Action,
+    /// The value before, if it is short and tells something.
+    pub from: Option<String>,
+    /// The value after.
+    pub to: Option<String>,
+    /// The reason: a few words.
+    pub why: Cow<'static, str>,
+}
+
+/// The losses of one translation, in the order in which they were found. An empty list means that nothing was lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    list: Vec<Loss>,
+    /// Number of losses beyond the maximum length of the list.
+    uncounted: usize,
+}
+
+// === impl Losses ===
+
+impl Losses {
+    /// Adds an entry.
+    pub fn add(&mut self, loss: Loss) {
+        if self.list.len() < MAX_LOSSES {
+            self.list.push(loss);
+        } else {
+            self.uncounted += 1;
+        }
+    }
+
+    pub(crate) fn dropped(&mut self, field: impl fmt::Display, why: impl Into<Cow<'static, str>>) {
+        self.push(field, Action::Dropped, None, None, why.into());
+    }
+
+    pub(crate) fn altered(&mut self, field: impl fmt::Display, why: impl Into<Cow<'static, str>>) {
+        self.push(field, Action::Altered, None, None, why.into());
+    }
+
+    pub(crate) fn changed(
+        &mut self,
+        field: impl fmt::Display,
+        from: &str,
+        to: &str,
+        why: impl Into<Cow<'static, str>>,
+    ) {
+        self.push(field, Action::Altered, Some(from.into()), Some(to.into()), why.into());
+    }
+
+    pub(crate) fn emulated(&mut self, field: impl fmt::Display, to: Option<String>, why: &'static str) {
+        self.push(field, Action::Emulated, None, to, why.into());
+    }
+
+    fn push(
+        &mut self,
+        field: impl fmt::Display,
+        action: Action,
+        from: Option<String>,
+        to: Option<String>,
+        why: Cow<'static, str>,
+    ) {
+        self.add(Loss { field: field.to_string(), action, from, to, why });
+    }
+
+    /// Adds an entry unless the same field has one already.
+    pub(crate) fn once(&mut self, field: &str, action: Action, why: &'static str) {
+        if !self.list.iter().any(|loss| loss.field == field && loss.action == action) {
+            self.push(field, action, None, None, why.into());
+        }
+    }
+
+    /// Appends the entries of another list.
+    pub fn append(&mut self, other: Self) {
+        self.uncounted += other.uncounted;
+        other.list.into_iter().for_each(|loss| self.add(loss));
+    }
+
+    /// Returns whether nothing was lost.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Returns the entries: at most 256.
+    pub fn iter(&self) -> impl Iterator<Item = &Loss> {
+        self.list.iter()
+    }
+
+    /// Returns the value of the header `x-signalbox-translation`, which is empty without losses.
+    ///
+    /// The form is `field=action[;n=COUNT]`, joined by `, `. Indices become `*`, so that many similar losses are one entry.
+    /// The text is printable ASCII of at most 1,024 bytes; what does not fit is counted in a last entry `+N`.
+    #[must_use]
+    pub fn to_header(&self) -> String {
+        let mut groups: Vec<(String, Action, usize)> = Vec::new();
+        let mut known: BTreeMap<(String, Action), usize> = BTreeMap::new();
+        for loss in &self.list {
+            let key = (generic(&loss.field), loss.action);
+            if let Some(group) = known.get(&key).and_then(|at| groups.get_mut(*at)) {
+                group.2 += 1;
+            } else {
+                known.insert(key.clone(), groups.len());
+                groups.push((key.0, key.1, 1));
+            }
+        }
+        let (mut text, mut left) = (String::new(), self.uncounted);
+        for (field, action, count) in groups {
+            let times = if count > 1 { format!(";n={count}") } else { String::new() };
+            let entry = format!("{field}={action}{times}");
+            if text.len() + entry.len() + 16 > MAX_HEADER {
+                left += count;
+                continue;
+            }
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(&entry);
+        }
+        if left > 0 {
+            let _ = write!(text, "{}+{left}", if text.is_empty() { "" } else { ", " });
+        }
+        text
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dropped => "dropped",
+            Self::Altered => "altered",
+            Self::Emulated => "emulated",
+        })
+    }
+}
+
+/// Replaces indices by `*`, and characters that a header or the compact form cannot hold by `_`.
+fn generic(field: &str) -> String {
+    let segments: Vec<String> = field
+        .split('.')
+        .map(|segment| {
+            if !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit()) {
+                return "*".to_owned();
+            }
+            segment.chars().map(|c| if c.is_ascii_graphic() && !matches!(c, ',' | '=') { c } else { '_' }).collect()
+        })
+        .collect();
+    segments.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_groups_similar_fields_and_is_bounded() {
+        let mut losses = Losses::default();
+        assert_eq!(losses.to_header(), "");
+        losses.emulated("max_tokens", Some("16000".into()), "the target requires it");
+        losses.dropped("messages.1.content.0", "foreign");
+        losses.dropped("messages.3.content.0", "foreign");
+        losses.dropped("caf\u{E9},\r\n", "odd");
+        assert_eq!(losses.to_header(), "max_tokens=emulated, messages.*.content.*=dropped;n=2, caf____=dropped");
+        for index in 0..1000 {
+            losses.dropped(format!("field_{}", "x".repeat(index % 100)), "long");
+        }
+        let header = losses.to_header();
+        assert!(header.len() <= MAX_HEADER && header.contains(", +"), "{header}");
+        assert_eq!(losses.iter().count(), MAX_LOSSES);
+    }
+}

@@ -1,0 +1,16 @@
+//! Anthropic's Messages.
+
+mod choice;
+mod decode;
+mod emit;
+mod read;
+mod read_block;
+mod whole;
+mod write;
+mod write_message;
+
+pub(crate) use decode::Decoder;
+pub(crate) use emit::Emitter;
+pub(crate) use read::read_request;
+pub(crate) use whole::{read_answer, write_answer};
+pub(crate) use write::write_request;

@@ -1,0 +1,168 @@
+//! Whole answers of Messages.
+
+use signalbox_core::json::repaired;
+
+use crate::Api;
+use crate::decoder::foreign_api;
+use crate::field::{Fields, Raw};
+use crate::hub::{Answer, Block, CallKind, Failure, Finish, FinishReason, Text, Thinking, ToolCall, Usage};
+use crate::loss::Losses;
+use crate::out::{self, Array, Object};
+
+/// Reads a whole answer.
+pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
+    let json = repaired(body).ok_or_else(|| Failure::foreign("the body is not JSON"))?;
+    let fields = Raw::document(&json).fields().ok_or_else(|| Failure::foreign("the body is not an object"))?;
+    if fields.str("type").as_deref() == Some("error") || fields.get("error").is_some() {
+        return Err(Failure::read(None, json.as_bytes()));
+    }
+    if let Some(what) = foreign_api(json.as_bytes(), Api::Messages) {
+        return Err(Failure::foreign(&what));
+    }
+    let Some(reason) = fields.str("stop_reason") else { return Err(Failure::incomplete()) };
+    if is_failure(&reason) {
+        return Err(Failure::read(None, json.as_bytes()));
+    }
+    let mut usage = Usage::default();
+    let counts = fields.object("usage");
+    if let Some(counts) = &counts {
+        usage.update_of_messages(counts);
+    }
+    Ok(Answer {
+        id: fields.string("id"),
+        model: fields.string("model"),
+        blocks: fields.elements("content").into_iter().filter_map(read_block).collect(),
+        usage: counts.map(|_| usage),
+        finish: finish_of(&reason, &fields),
+    })
+}
+
+fn read_block(value: Raw<'_>) -> Option<Block> {
+    let fields = value.fields()?;
+    let text = |name: &str| fields.string(name).unwrap_or_default();
+    Some(match fields.str("type")?.as_ref() {
+        "text" => Block::Text(Text {
+            text: text("text"),
+            citations: fields.get("citations").map(Raw::to_json),
+            ..Text::default()
+        }),
+        "thinking" => Block::Thinking(Thinking { text: text("thinking"), signature: fields.string("signature") }),
+        "redacted_thinking" => Block::RedactedThinking { data: text("data") },
+        "tool_use" => Block::ToolCall(ToolCall {
+            id: text("id"),
+            name: text("name"),
+            namespace: None,
+            kind: CallKind::Function,
+            input: fields.get("input").map_or_else(|| "{}".to_owned(), |input| input.as_str().to_owned()),
+            cache: None,
+        }),
+        kind => Block::Opaque { api: Api::Messages, kind: kind.to_owned(), json: value.to_json() },
+    })
+}
+
+/// Returns whether a stop reason reports a failure of the provider.
+pub(super) fn is_failure(reason: &str) -> bool {
+    matches!(reason, "error" | "api_error")
+}
+
+/// Reads the end of an answer from an object with a stop reason.
+pub(super) fn finish_of(reason: &str, fields: &Fields<'_>) -> Finish {
+    Finish {
+        reason: FinishReason::of_messages(reason).unwrap_or_default(),
+        raw: Some(reason.to_owned()),
+        stop_sequence: fields.string("stop_sequence"),
+        details: fields.get("stop_details").map(Raw::to_json),
+    }
+}
+
+/// Reports an end that Messages cannot tell exactly.
+pub(super) fn report_finish(losses: &mut Losses, finish: &Finish) {
+    let to = finish.reason.to_messages();
+    match (finish.reason, &finish.raw) {
+        (FinishReason::MalformedTool, _) => {
+            losses.changed("finish_reason", "malformed_tool", to, "the client's API has no such reason");
+        }
+        (_, Some(raw)) if finish.is_unknown() => {
+            losses.changed("finish_reason", raw, to, "the reason is not known");
+        }
+        _ => {}
+    }
+}
+
+/// Writes a whole answer.
+pub(crate) fn write_answer(answer: Answer, id: &str, model: String, summaries: bool) -> (Vec<u8>, Losses) {
+    let mut losses = Losses::default();
+    report_finish(&mut losses, &answer.finish);
+    let model = if model.is_empty() { answer.model.clone().unwrap_or_default() } else { model };
+    let mut body = Vec::new();
+    out::object(&mut body, |out| {
+        out.str("id", &format!("msg_{id}"));
+        out.str("type", "message");
+        out.str("role", "assistant");
+        out.str("model", &model);
+        out.array("content", |list| {
+            answer.blocks.iter().for_each(|block| write_block(list, block, summaries, &mut losses));
+        });
+        write_finish(out, &answer.finish);
+        out.object("usage", |usage| answer.usage.unwrap_or_default().write_messages(usage));
+    });
+    (body, losses)
+}
+
+/// Writes why the answer ended.
+pub(super) fn write_finish(out: &mut Object<'_>, finish: &Finish) {
+    out.str("stop_reason", finish.reason.to_messages());
+    out.str_or_null("stop_sequence", finish.stop_sequence.as_deref());
+    out.opt_json("stop_details", finish.details.as_ref());
+}
+
+fn write_block(list: &mut Array<'_>, block: &Block, summaries: bool, losses: &mut Losses) {
+    match block {
+        Block::Text(Text { text, .. }) | Block::Refusal(text) => {
+            if !text.is_empty() {
+                list.object(|out| {
+                    out.str("type", "text");
+                    out.str("text", text);
+                });
+            }
+        }
+        Block::Thinking(thinking) => write_thinking(list, &thinking.text, thinking.signature().unwrap_or_default()),
+        Block::RedactedThinking { data } => list.object(|out| {
+            out.str("type", "redacted_thinking");
+            out.str("data", data);
+        }),
+        Block::Reasoning(item) => {
+            losses.dropped("output.reasoning", "reasoning of another vendor has no signature");
+            if summaries {
+                let mut text = item.summary.join("\n\n");
+                text.push_str(&item.text);
+                write_thinking(list, &text, "");
+            }
+        }
+        Block::ToolCall(call) => list.object(|out| {
+            out.str("type", "tool_use");
+            out.str("id", &call.id);
+            out.str("name", &call.name);
+            match crate::write::arguments_object(&call.input).filter(|_| call.kind == CallKind::Function) {
+                Some(input) => out.raw("input", &input),
+                None => {
+                    losses.altered("tool_calls.arguments", "the arguments are no JSON object");
+                    let name = if call.kind == CallKind::Custom { "input" } else { "_raw" };
+                    out.object("input", |input| input.str(name, &call.input));
+                }
+            }
+        }),
+        Block::Opaque { kind, .. } => {
+            losses.dropped(format!("output.{kind}"), "the client's API has no such block");
+        }
+        Block::Image(_) | Block::Document(_) | Block::Audio { .. } | Block::ToolResult(_) => {}
+    }
+}
+
+fn write_thinking(list: &mut Array<'_>, text: &str, signature: &str) {
+    list.object(|out| {
+        out.str("type", "thinking");
+        out.str("thinking", text);
+        out.str("signature", signature);
+    });
+}

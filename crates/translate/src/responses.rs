@@ -1,0 +1,18 @@
+//! OpenAI's Responses.
+
+mod choice;
+mod decode;
+mod emit;
+mod handle;
+mod item;
+mod read;
+mod read_item;
+mod whole;
+mod write;
+mod write_item;
+
+pub(crate) use decode::Decoder;
+pub(crate) use emit::Emitter;
+pub(crate) use read::read_request;
+pub(crate) use whole::{read_answer, write_answer};
+pub(crate) use write::write_request;

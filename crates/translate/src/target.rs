@@ -1,0 +1,219 @@
+//! What the target of a request accepts, and the result of writing one.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::hub::CallKind;
+use crate::loss::Losses;
+
+/// An API, as a client or a provider speaks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// `POST /v1/chat/completions`.
+    Chat,
+    /// `POST /v1/messages`.
+    Messages,
+    /// `POST /v1/responses`.
+    Responses,
+}
+
+/// What one model at one provider accepts. [`Default`] is a current model of the API's own vendor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The name of the model at the provider; `None` sends the client's.
+    pub model: Option<String>,
+    /// Output tokens to ask for where the API requires a number and the client gives none.
+    pub default_max_tokens: u64,
+    /// Whether `temperature` and `top_p` are accepted. If not, and the API is Responses or Chat, they are sent only with
+    /// the effort `none`.
+    pub sampling: bool,
+    /// Whether `top_k` is accepted, for Chat.
+    pub top_k: bool,
+    /// Whether a tool call can be forced.
+    pub forced_tools: bool,
+    /// Whether instructions may stand within the conversation, for Messages.
+    pub mid_conversation_system: bool,
+    /// Whether the last message may be the model's own, for Messages.
+    pub prefill: bool,
+    /// Whether thinking can be disabled, for Messages.
+    pub disable_thinking: bool,
+    /// Whether the model has adaptive thinking, for Messages.
+    pub adaptive_thinking: bool,
+    /// Whether the role `developer` is known, for Chat.
+    pub developer_role: bool,
+    /// Whether the limit is called `max_completion_tokens`, for Chat; otherwise `max_tokens`.
+    pub max_completion_tokens: bool,
+    /// Maximum number of stop sequences, for Chat.
+    pub max_stops: usize,
+    /// Whether custom tools are known, for Chat.
+    pub custom_tools: bool,
+    /// The field in which the provider wants plain reasoning text back, for Chat: `reasoning_content` or `reasoning`.
+    pub reasoning_field: Option<&'static str>,
+    /// Whether `prompt_cache_breakpoint` is known, for Chat and Responses.
+    pub cache_breakpoints: bool,
+    /// Whether `reasoning_effort` is accepted, for Chat.
+    pub reasoning_effort: bool,
+    /// Whether the provider has a web search tool. If not, one that a Responses client offers is dropped.
+    pub web_search: bool,
+    /// Whether other built-in tools that the target does not have are dropped instead of refused.
+    pub drop_builtin_tools: bool,
+    /// Whether ids of files and images are those of this provider, so that they can be passed on.
+    pub same_files: bool,
+}
+
+/// A request for the provider.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The JSON body.
+    pub body: Vec<u8>,
+    /// What the body does not carry.
+    pub losses: Losses,
+    /// The names of tools that have another form at the provider.
+    pub tools: ToolMap,
+    /// Stop sequences that the provider does not take. The [emitter](crate::Emitter) cuts the answer at them.
+    pub stops: Vec<String>,
+}
+
+/// Maps tools from their form at the provider to the client's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolMap {
+    known: HashMap<String, ClientTool>,
+}
+
+/// A tool as the client defined it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClientTool {
+    pub(crate) name: String,
+    pub(crate) namespace: Option<String>,
+    pub(crate) kind: CallKind,
+}
+
+/// Maps ids of tool calls to ids that the target accepts. The same id always gets the same form within a request.
+#[derive(Debug, Default)]
+pub(crate) struct IdMap {
+    known: HashMap<String, String>,
+    used: HashSet<String>,
+}
+
+// === impl Target ===
+
+impl Default for Target {
+    fn default() -> Self {
+        Self {
+            model: None,
+            default_max_tokens: 16_000,
+            sampling: true,
+            top_k: false,
+            forced_tools: true,
+            mid_conversation_system: true,
+            prefill: false,
+            disable_thinking: true,
+            adaptive_thinking: true,
+            developer_role: true,
+            max_completion_tokens: true,
+            max_stops: 4,
+            custom_tools: true,
+            reasoning_field: None,
+            cache_breakpoints: false,
+            reasoning_effort: true,
+            web_search: false,
+            drop_builtin_tools: false,
+            same_files: false,
+        }
+    }
+}
+
+// === impl ToolMap ===
+
+impl ToolMap {
+    /// Returns whether all tools have the client's form.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&ClientTool> {
+        self.known.get(name)
+    }
+
+    /// Returns the name of a tool at the provider, which has at most 64 characters, and notes the client's form of it if
+    /// it differs.
+    pub(crate) fn rename(&mut self, name: &str, namespace: Option<&str>, kind: CallKind, is_changed: bool) -> String {
+        let Some(namespace) = namespace else {
+            if is_changed {
+                self.note(name.to_owned(), name, None, kind);
+            }
+            return name.to_owned();
+        };
+        let full = format!("{namespace}__{name}");
+        let mut short: String = full.chars().take(64).collect();
+        for number in 2.. {
+            match self.known.get(&short) {
+                Some(known) if known.name != name || known.namespace.as_deref() != Some(namespace) => {
+                    let suffix = format!("_{number}");
+                    short = full.chars().take(64 - suffix.len()).chain(suffix.chars()).collect();
+                }
+                _ => break,
+            }
+        }
+        self.note(short.clone(), name, Some(namespace), kind);
+        short
+    }
+
+    fn note(&mut self, renamed: String, name: &str, namespace: Option<&str>, kind: CallKind) {
+        let tool = ClientTool { name: name.to_owned(), namespace: namespace.map(str::to_owned), kind };
+        self.known.insert(renamed, tool);
+    }
+}
+
+// === impl IdMap ===
+
+impl IdMap {
+    /// Returns the id in a form of ASCII letters, digits, `_` and `-` with at most `max` characters.
+    pub(crate) fn get(&mut self, id: &str, max: usize) -> String {
+        if let Some(known) = self.known.get(id) {
+            return known.clone();
+        }
+        let clean = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
+        let base: String = id.chars().take(max).map(clean).collect();
+        let base = if base.is_empty() { "call".to_owned() } else { base };
+        let mut short = base.clone();
+        for number in 2.. {
+            if self.used.insert(short.clone()) {
+                break;
+            }
+            let suffix = format!("_{number}");
+            short = base.chars().take(max.saturating_sub(suffix.len())).chain(suffix.chars()).collect();
+        }
+        self.known.insert(id.to_owned(), short.clone());
+        short
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_stay_distinct_and_stable() {
+        let mut ids = IdMap::default();
+        assert_eq!(ids.get("call_1", 64), "call_1");
+        assert_eq!(ids.get("a.b", 64), "a_b");
+        assert_eq!(ids.get("a:b", 64), "a_b_2");
+        assert_eq!(ids.get("a.b", 64), "a_b");
+        assert_eq!(ids.get(&"x".repeat(100), 64).len(), 64);
+        assert_eq!(ids.get("", 64), "call");
+    }
+
+    #[test]
+    fn namespaces_become_part_of_the_name() {
+        let mut tools = ToolMap::default();
+        assert_eq!(tools.rename("f", None, CallKind::Function, false), "f");
+        assert!(tools.is_empty());
+        assert_eq!(tools.rename("f", Some("ns"), CallKind::Function, false), "ns__f");
+        let long = "x".repeat(70);
+        let first = tools.rename(&format!("{long}1"), Some("ns"), CallKind::Function, false);
+        let second = tools.rename(&format!("{long}2"), Some("ns"), CallKind::Function, false);
+        assert!(first != second && first.len() == 64 && second.len() == 64);
+        assert_eq!(tools.get("ns__f").map(|tool| tool.namespace.as_deref()), Some(Some("ns")));
+    }
+}

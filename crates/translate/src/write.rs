@@ -1,0 +1,390 @@
+//! Pieces that the writers of the three APIs share.
+
+use std::borrow::Cow;
+
+use crate::error::{Problem, RequestError};
+use crate::field::Raw;
+use crate::hub::{Block, Cache, CallKind, CustomTool, Effort, FunctionTool, Json, Request, ThinkingMode, Tool, Ttl};
+use crate::loss::{Action, Losses};
+use crate::out::Object;
+use crate::target::{IdMap, Target, ToolMap};
+use crate::{Api, Written};
+
+/// The state of writing one request.
+pub(crate) struct Job<'r> {
+    pub(crate) request: &'r Request,
+    pub(crate) target: &'r Target,
+    pub(crate) api: Api,
+    pub(crate) losses: Losses,
+    pub(crate) tools: ToolMap,
+    pub(crate) ids: IdMap,
+    pub(crate) stops: Vec<String>,
+    /// Number of cache breakpoints that are left out because only the last four are allowed.
+    pub(crate) skipped_breakpoints: usize,
+}
+
+/// A tool in the form that the target knows.
+pub(crate) enum Offer<'r> {
+    Function(Cow<'r, FunctionTool>, String),
+    Custom(&'r CustomTool, String),
+    Builtin(&'r Json),
+    WebSearch,
+    Dropped,
+}
+
+const FOREIGN: &str = "the target API has no such field";
+
+// === impl Job ===
+
+impl<'r> Job<'r> {
+    pub(crate) fn new(request: &'r Request, target: &'r Target, api: Api) -> Self {
+        let blocks = request.messages.iter().flat_map(|message| &message.blocks);
+        let of_blocks = blocks.filter(|block| block.cache().is_some()).count();
+        let of_tools = request.tools.iter().filter(|tool| matches!(tool, Tool::Function(tool) if tool.cache.is_some()));
+        let breakpoints = of_blocks + of_tools.count() + usize::from(request.cache.is_some());
+        Self {
+            request,
+            target,
+            api,
+            losses: Losses::default(),
+            tools: ToolMap::default(),
+            ids: IdMap::default(),
+            stops: Vec::new(),
+            skipped_breakpoints: breakpoints.saturating_sub(4),
+        }
+    }
+
+    pub(crate) fn finish(self, body: Vec<u8>) -> Written {
+        Written { body, losses: self.losses, tools: self.tools, stops: self.stops }
+    }
+
+    pub(crate) fn is_from(&self, api: Api) -> bool {
+        self.request.api == api
+    }
+
+    pub(crate) fn model(&self) -> &'r str {
+        self.target.model.as_deref().unwrap_or(&self.request.model)
+    }
+
+    pub(crate) fn refuse<T>(&self, field: &str, advice: &str) -> Result<T, RequestError> {
+        Err(RequestError::new(Problem::NotTranslatable, &field, advice))
+    }
+
+    /// Returns the form of a tool at the target.
+    pub(crate) fn offer(&mut self, index: usize, tool: &'r Tool) -> Result<Offer<'r>, RequestError> {
+        let at = format!("tools.{index}");
+        match tool {
+            Tool::Function(function) => {
+                if function.namespace.is_some() {
+                    self.losses.altered(&at, "the namespace is part of the name");
+                }
+                let name = self.tools.rename(&function.name, function.namespace.as_deref(), CallKind::Function, false);
+                if self.request.api != self.api {
+                    for (extra, _) in function.extras.iter().filter(|(name, _)| name != "type") {
+                        self.losses.dropped(format!("{at}.{extra}"), FOREIGN);
+                    }
+                }
+                Ok(Offer::Function(Cow::Borrowed(function), name))
+            }
+            Tool::Custom(custom) => {
+                let known = match self.api {
+                    Api::Chat => self.target.custom_tools,
+                    Api::Responses => true,
+                    Api::Messages => false,
+                };
+                let name = self.tools.rename(&custom.name, custom.namespace.as_deref(), CallKind::Custom, !known);
+                if known {
+                    return Ok(Offer::Custom(custom, name));
+                }
+                self.losses.altered(&at, "sent as a function with one string");
+                if custom.is_grammar {
+                    self.losses.dropped(format!("{at}.format"), "functions have no grammar");
+                }
+                let function = FunctionTool {
+                    name: custom.name.clone(),
+                    description: custom.description.clone(),
+                    parameters: Some(crate::chat::custom_schema()),
+                    ..FunctionTool::default()
+                };
+                Ok(Offer::Function(Cow::Owned(function), name))
+            }
+            Tool::Builtin { api, json, .. } if *api == self.api => Ok(Offer::Builtin(json)),
+            Tool::Builtin { api, kind, .. } => self.offer_builtin(&at, *api, kind),
+        }
+    }
+
+    fn offer_builtin(&mut self, at: &str, api: Api, kind: &str) -> Result<Offer<'r>, RequestError> {
+        if kind.starts_with("web_search") {
+            if self.target.web_search {
+                self.losses.altered(at, "sent as the web search of the target");
+                return Ok(Offer::WebSearch);
+            }
+            if api == Api::Responses || self.target.drop_builtin_tools {
+                self.losses.dropped(at, "the provider has no web search");
+                return Ok(Offer::Dropped);
+            }
+        }
+        if self.target.drop_builtin_tools || kind == "tool_search" || kind.starts_with("tool_search_tool") {
+            self.losses.dropped(at, format!("the target has no tool `{kind}`"));
+            return Ok(Offer::Dropped);
+        }
+        self.refuse(at, &format!("The built-in tool `{kind}` does not exist there."))
+    }
+
+    /// Returns the kind and the name at the target of a tool that the client chose by name.
+    pub(crate) fn chosen(&mut self, name: &str) -> (CallKind, String) {
+        let tool = self.request.tools.iter().find(|tool| tool.name() == Some(name));
+        let (kind, namespace) = match tool {
+            Some(Tool::Custom(tool)) => (CallKind::Custom, tool.namespace.as_deref()),
+            Some(Tool::Function(tool)) => (CallKind::Function, tool.namespace.as_deref()),
+            _ => (CallKind::Function, None),
+        };
+        let is_known = match self.api {
+            Api::Chat => self.target.custom_tools,
+            Api::Responses => true,
+            Api::Messages => false,
+        };
+        let name = self.tools.rename(name, namespace, kind, kind == CallKind::Custom && !is_known);
+        (if is_known { kind } else { CallKind::Function }, name)
+    }
+
+    /// Returns the id of a tool call at the target.
+    pub(crate) fn call_id(&mut self, id: &str) -> String {
+        self.ids.get(id, 64)
+    }
+
+    /// Returns the name of a tool in a call of the conversation.
+    pub(crate) fn call_name(&mut self, name: &str, namespace: Option<&str>, kind: CallKind) -> String {
+        self.tools.rename(name, namespace, kind, false)
+    }
+
+    /// Returns the cache breakpoint of a block if it is among the last four and the target knows breakpoints.
+    pub(crate) fn breakpoint(&mut self, cache: Option<Cache>) -> Option<Cache> {
+        let cache = cache?;
+        let known = self.api == Api::Messages || self.target.cache_breakpoints;
+        if self.skipped_breakpoints > 0 || !known {
+            self.skipped_breakpoints = self.skipped_breakpoints.saturating_sub(1);
+            self.losses.once("cache_control", Action::Dropped, "the target does not take this cache breakpoint");
+            return None;
+        }
+        let changes = (self.api == Api::Messages) != self.is_from(Api::Messages);
+        if changes {
+            self.losses.once("cache_control", Action::Altered, "cache breakpoints have other lifetimes there");
+        }
+        Some(cache)
+    }
+
+    /// Returns the effort for an OpenAI API.
+    pub(crate) fn effort(&mut self) -> Option<Effort> {
+        let asked = &self.request.reasoning;
+        let of_thinking = match &asked.thinking {
+            Some(ThinkingMode::Budget(tokens)) if asked.effort.is_none() => {
+                let effort = Effort::of_budget(*tokens);
+                self.losses.changed("thinking", &tokens.to_string(), effort.as_str(), "budgets have no exact form");
+                Some(effort)
+            }
+            Some(ThinkingMode::Budget(_)) => {
+                self.losses.dropped("thinking.budget_tokens", "the effort is sent instead");
+                None
+            }
+            Some(ThinkingMode::Disabled) => {
+                if asked.effort.is_some() {
+                    self.losses.dropped("output_config.effort", "thinking is disabled");
+                }
+                Some(Effort::None)
+            }
+            Some(ThinkingMode::Other(mode)) => {
+                self.losses.dropped("thinking", format!("the target has no mode `{mode}`"));
+                None
+            }
+            Some(ThinkingMode::Adaptive) | None => None,
+        };
+        let effort = of_thinking.or_else(|| asked.effort.clone())?;
+        if self.api == Api::Chat && !self.target.reasoning_effort {
+            // Without the field, such a provider does not reason more than it always does.
+            if effort != Effort::None {
+                let field = self.effort_field();
+                self.losses.dropped(field, "the provider takes no effort");
+            }
+            return None;
+        }
+        Some(effort)
+    }
+
+    fn effort_field(&self) -> &'static str {
+        match self.request.api {
+            Api::Chat => "reasoning_effort",
+            Api::Messages => "output_config.effort",
+            Api::Responses => "reasoning.effort",
+        }
+    }
+
+    /// Writes `temperature` and `top_p` for an OpenAI API.
+    pub(crate) fn write_sampling(&mut self, body: &mut Object<'_>, effort: Option<&Effort>) {
+        let allowed = self.target.sampling || effort == Some(&Effort::None);
+        for (name, value) in [("temperature", &self.request.temperature), ("top_p", &self.request.top_p)] {
+            let Some(value) = value else { continue };
+            if allowed {
+                body.raw(name, value.as_str());
+            } else {
+                self.losses.dropped(name, "model refuses unless effort none");
+            }
+        }
+    }
+
+    /// Writes the end user and the service tier for an OpenAI API.
+    pub(crate) fn write_identity(&mut self, body: &mut Object<'_>) {
+        if let Some(user) = &self.request.user {
+            if self.is_from(Api::Messages) {
+                self.write_foreign_user(body, user);
+            } else {
+                body.str(self.request.user_field, user);
+            }
+        }
+        let Some(tier) = &self.request.service_tier else { return };
+        if !self.is_from(Api::Messages) {
+            if self.api == Api::Chat && tier == "ultrafast" {
+                return self.losses.dropped("service_tier", FOREIGN);
+            }
+            return body.str("service_tier", tier);
+        }
+        let own = if tier == "standard_only" { "default" } else { "auto" };
+        self.losses.changed("service_tier", tier, own, "the tiers of the APIs differ");
+        body.str("service_tier", own);
+    }
+
+    /// Writes `metadata.user_id` as the end user. Texts that the other API does not take are dropped: hashing them is
+    /// left to the caller, who can keep the hash stable.
+    fn write_foreign_user(&mut self, body: &mut Object<'_>, user: &str) {
+        if user.len() > 128 || user.contains('@') {
+            return self.losses.dropped("metadata.user_id", "too long, or holds an e-mail address");
+        }
+        let field = if self.api == Api::Chat { "user" } else { "safety_identifier" };
+        self.losses.changed("metadata.user_id", "metadata.user_id", field, "sent as another field");
+        body.str(field, user);
+    }
+
+    /// Writes or reports the fields that the readers did not interpret. `allowed` are those that both APIs have.
+    pub(crate) fn write_extras(&mut self, body: &mut Object<'_>, allowed: &[&str]) -> Result<(), RequestError> {
+        for (name, value) in &self.request.extras {
+            if self.request.api == self.api || allowed.contains(&name.as_str()) {
+                body.raw(name, value.as_str());
+            } else if name == "speed" && value.as_str() == "\"fast\"" && self.request.service_tier.is_none() {
+                self.losses.changed("speed", "fast", "service_tier fast", "sent as another field");
+                body.str("service_tier", "fast");
+            } else if is_refused(name, value) {
+                return self.refuse(name, "The answer would be a different one without it.");
+            } else if !(is_default(name, value) || name == "web_search_options" && self.target.web_search) {
+                self.losses.dropped(name, FOREIGN);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether the web search of Chat Completions, which is a field there, becomes a tool.
+    pub(crate) fn searches(&mut self) -> bool {
+        let is_asked = self.request.extras.iter().any(|(name, _)| name == "web_search_options");
+        let searches = is_asked && self.target.web_search && self.api != Api::Chat;
+        if searches {
+            self.losses.altered("web_search_options", "sent as the web search of the target");
+        }
+        searches
+    }
+
+    /// Reports what `message` carries beside its blocks.
+    pub(crate) fn report_name(&mut self, at: &str, name: Option<&str>) {
+        if name.is_some() && (self.api != Api::Chat || !self.is_from(Api::Chat)) {
+            self.losses.dropped(format!("{at}.name"), FOREIGN);
+        }
+    }
+
+    /// Reports the attributes of a text block that the target cannot carry.
+    pub(crate) fn report_text(&mut self, at: &str, block: &Block) {
+        let Block::Text(text) = block else { return };
+        if text.citations.is_some() && self.request.api != self.api {
+            self.losses.dropped(format!("{at}.citations"), "citations have another form there");
+        }
+        if text.phase.is_some() && self.api != Api::Responses {
+            self.losses.dropped(format!("{at}.phase"), FOREIGN);
+        }
+    }
+}
+
+/// Returns whether a field changes the answer so much that the request is refused without it.
+fn is_refused(name: &str, value: &Json) -> bool {
+    match name {
+        "audio" | "prompt" | "container" => true,
+        "n" => value.as_str() != "1",
+        "modalities" => value.as_str().contains("audio") || value.as_str().contains("image"),
+        _ => false,
+    }
+}
+
+/// Returns whether a field has the value that the target assumes without it.
+fn is_default(name: &str, value: &Json) -> bool {
+    let value = value.as_str();
+    match name {
+        "n" => value == "1",
+        "modalities" => true,
+        "presence_penalty" | "frequency_penalty" => value.parse::<f64>().is_ok_and(|number| number == 0.0),
+        "logit_bias" => value == "{}",
+        "truncation" => value == "\"disabled\"",
+        "background" => value == "false",
+        "speed" => value == "\"standard\"",
+        "include" | "betas" | "functions" => value == "[]",
+        // The gateway has resolved it.
+        "previous_response_id" | "conversation" => true,
+        _ => false,
+    }
+}
+
+/// Writes `prompt_cache_breakpoint`.
+pub(crate) fn write_breakpoint(part: &mut Object<'_>, cache: Option<Cache>) {
+    let Some(cache) = cache else { return };
+    part.object("prompt_cache_breakpoint", |point| {
+        point.str("mode", "explicit");
+        match cache.ttl {
+            Some(Ttl::Long) => point.str("ttl", "12h"),
+            Some(Ttl::Short) => point.str("ttl", "30m"),
+            None => {}
+        }
+    });
+}
+
+/// Writes `cache_control`.
+pub(crate) fn write_cache_control(part: &mut Object<'_>, cache: Option<Cache>) {
+    let Some(cache) = cache else { return };
+    part.object("cache_control", |control| {
+        control.str("type", "ephemeral");
+        match cache.ttl {
+            Some(Ttl::Long) => control.str("ttl", "1h"),
+            Some(Ttl::Short) => control.str("ttl", "5m"),
+            None => {}
+        }
+    });
+}
+
+/// Returns the JSON of the arguments of a call; `None` if they are not an object. No arguments are an empty object.
+pub(crate) fn arguments_object(input: &str) -> Option<Cow<'_, str>> {
+    let trimmed = input.trim_ascii();
+    if trimmed.is_empty() {
+        return Some(Cow::Borrowed("{}"));
+    }
+    let json = Json::parse(trimmed)?;
+    if !json.is_object() {
+        return None;
+    }
+    // What was repaired is written anew.
+    Some(if json.as_str() == trimmed { Cow::Borrowed(trimmed) } else { Cow::Owned(json.as_str().to_owned()) })
+}
+
+/// Returns the only member `input` of the arguments of a function that stands for a custom tool.
+pub(crate) fn unwrap_custom(arguments: &str) -> Option<String> {
+    let json = Json::parse(arguments)?;
+    Raw::document(json.as_str()).fields()?.string("input")
+}
+
+/// Returns the index of a block as the last part of its place.
+pub(crate) fn block_at(at: &str, index: usize) -> String {
+    format!("{at}.content.{index}")
+}
