@@ -121,8 +121,8 @@ pub fn write_answer(api: Api, answer: Answer, options: EmitOptions) -> Result<(V
     let mut answer = fold.finish()?;
     answer.usage = answer.usage.or(usage);
     Ok(match api {
-        Api::Chat => chat::write_answer(answer, &id, created, model),
-        Api::Messages => messages::write_answer(answer, &id, model, summaries),
-        Api::Responses => responses::write_answer(answer, id, created, model),
+        Api::Chat => chat::write_answer(&answer, &id, created, &model),
+        Api::Messages => messages::write_answer(&answer, &id, &model, summaries),
+        Api::Responses => responses::write_answer(&answer, &id, created, &model),
     })
 }

@@ -44,10 +44,14 @@ use hub::{Json, Request};
 
 /// Reads a request of a client that speaks `api`.
 ///
+/// A body of Responses (with `input` in place of `messages`) is also accepted for [`Api::Chat`], because Cursor sends
+/// such bodies there. It is answered like any chat request.
+///
 /// # Errors
 /// Fails if the body is not a request of that API. The error names the field.
 pub fn read_request(api: Api, body: &[u8]) -> Result<Request, RequestError> {
     match api {
+        Api::Chat if chat::is_of_responses(body) => responses::read_request(body, None),
         Api::Chat => chat::read_request(body),
         Api::Messages => messages::read_request(body),
         Api::Responses => responses::read_request(body, None),

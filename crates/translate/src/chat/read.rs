@@ -8,6 +8,11 @@ use crate::field::{Fields, Path, Raw};
 use crate::hub::{Effort, Format, Request};
 use crate::read::{body, check_results, extras};
 
+/// Returns whether a body is one of Responses.
+pub(crate) fn is_of_responses(json: &[u8]) -> bool {
+    body(json).is_ok_and(|fields| fields.get("input").is_some() && fields.get("messages").is_none())
+}
+
 /// Reads a request.
 pub(crate) fn read_request(json: &[u8]) -> Result<Request, RequestError> {
     let mut fields = body(json)?;

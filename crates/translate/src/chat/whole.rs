@@ -23,16 +23,16 @@ pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
 }
 
 /// Writes a whole answer.
-pub(crate) fn write_answer(answer: Answer, id: &str, created: u64, model: String) -> (Vec<u8>, Losses) {
+pub(crate) fn write_answer(answer: &Answer, id: &str, created: u64, model: &str) -> (Vec<u8>, Losses) {
     let mut losses = Losses::default();
     report_finish(&mut losses, &answer.finish);
-    let model = if model.is_empty() { answer.model.clone().unwrap_or_default() } else { model };
+    let model = if model.is_empty() { answer.model.as_deref().unwrap_or_default() } else { model };
     let mut body = Vec::new();
     out::object(&mut body, |out| {
         out.str("id", &format!("chatcmpl-{id}"));
         out.str("object", "chat.completion");
         out.num("created", created);
-        out.str("model", &model);
+        out.str("model", model);
         out.array("choices", |choices| {
             choices.object(|choice| {
                 choice.num("index", 0);

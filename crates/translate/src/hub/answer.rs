@@ -38,8 +38,11 @@ impl Answer {
     /// empty unless the answer has thinking and calls.
     #[must_use]
     pub fn reasoning_of_calls(&self) -> (Vec<&str>, Vec<&Block>) {
-        let call = |block| if let &Block::ToolCall(ref call) = block { Some(call.id.as_str()) } else { None };
-        let calls: Vec<&str> = self.blocks.iter().filter_map(call).collect();
+        let calls = self.blocks.iter().filter_map(|block| match block {
+            Block::ToolCall(call) => Some(call.id.as_str()),
+            _ => None,
+        });
+        let calls: Vec<&str> = calls.collect();
         let thinking: Vec<&Block> = self.blocks.iter().filter(|block| block.is_thinking()).collect();
         if calls.is_empty() || thinking.is_empty() { (Vec::new(), Vec::new()) } else { (calls, thinking) }
     }

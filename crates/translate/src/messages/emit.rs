@@ -11,6 +11,7 @@ pub(crate) struct Emitter {
     id: String,
     model: String,
     summaries: bool,
+    has_started: bool,
     /// The index of the next block.
     next: u32,
     /// The block that is open and shown.
@@ -45,6 +46,7 @@ impl Emitter {
             id: format!("msg_{id}"),
             model,
             summaries,
+            has_started: false,
             next: 0,
             open: None,
             usage: Usage::default(),
@@ -55,10 +57,12 @@ impl Emitter {
     pub(crate) fn push(&mut self, event: Event, out: &mut Vec<u8>) {
         match event {
             Event::Start(start) => self.start(start, out),
-            Event::Open { opening, .. } => self.open(opening, out),
+            Event::Open { opening, .. } => self.open(&opening, out),
             Event::Delta { delta, .. } => self.delta(delta, out),
             Event::Close { .. } => self.close(out),
             Event::Usage(usage) => self.usage = usage,
+            // Nothing but a comment may stand before `message_start`.
+            Event::Ping if !self.has_started => out.extend_from_slice(b": ping\n\n"),
             Event::Ping => named(out, "ping", |_| {}),
             Event::Finish(finish) => self.finish(&finish, out),
             Event::Failed(failure) => {
@@ -68,6 +72,7 @@ impl Emitter {
     }
 
     fn start(&mut self, start: Start, out: &mut Vec<u8>) {
+        self.has_started = true;
         if self.model.is_empty() {
             self.model = start.model.unwrap_or_default();
         }
@@ -86,8 +91,8 @@ impl Emitter {
         });
     }
 
-    fn open(&mut self, opening: Opening, out: &mut Vec<u8>) {
-        let kind = match &opening {
+    fn open(&mut self, opening: &Opening, out: &mut Vec<u8>) {
+        let kind = match opening {
             Opening::Text { .. } | Opening::Refusal => Shown::Text,
             Opening::Thinking => Shown::Thinking,
             Opening::Reasoning { .. } if self.summaries => Shown::Thinking,
@@ -95,7 +100,7 @@ impl Emitter {
             Opening::Call { .. } => Shown::Input,
             Opening::Redacted { .. } | Opening::Reasoning { .. } | Opening::Opaque { .. } => Shown::Nothing,
         };
-        match &opening {
+        match opening {
             Opening::Reasoning { .. } => {
                 let why = "reasoning of another vendor has no signature";
                 self.losses.once("output.reasoning", Action::Dropped, why);
@@ -113,7 +118,7 @@ impl Emitter {
         self.next += 1;
         named(out, "content_block_start", |event| {
             event.num("index", index);
-            event.object("content_block", |block| write_block(block, &opening));
+            event.object("content_block", |block| write_block(block, opening));
         });
         match opening {
             Opening::Call { kind: CallKind::Custom, .. } => self.piece(out, "{\"input\":\""),

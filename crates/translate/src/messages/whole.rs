@@ -90,16 +90,16 @@ pub(super) fn report_finish(losses: &mut Losses, finish: &Finish) {
 }
 
 /// Writes a whole answer.
-pub(crate) fn write_answer(answer: Answer, id: &str, model: String, summaries: bool) -> (Vec<u8>, Losses) {
+pub(crate) fn write_answer(answer: &Answer, id: &str, model: &str, summaries: bool) -> (Vec<u8>, Losses) {
     let mut losses = Losses::default();
     report_finish(&mut losses, &answer.finish);
-    let model = if model.is_empty() { answer.model.clone().unwrap_or_default() } else { model };
+    let model = if model.is_empty() { answer.model.as_deref().unwrap_or_default() } else { model };
     let mut body = Vec::new();
     out::object(&mut body, |out| {
         out.str("id", &format!("msg_{id}"));
         out.str("type", "message");
         out.str("role", "assistant");
-        out.str("model", &model);
+        out.str("model", model);
         out.array("content", |list| {
             answer.blocks.iter().for_each(|block| write_block(list, block, summaries, &mut losses));
         });

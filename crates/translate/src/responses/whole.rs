@@ -99,9 +99,9 @@ pub(super) fn incomplete_reason(losses: &mut Losses, finish: &Finish, has_refusa
 }
 
 /// Writes a whole answer.
-pub(crate) fn write_answer(answer: Answer, id: String, created: u64, model: String) -> (Vec<u8>, Losses) {
+pub(crate) fn write_answer(answer: &Answer, id: &str, created: u64, model: &str) -> (Vec<u8>, Losses) {
     let mut losses = Losses::default();
-    let model = if model.is_empty() { answer.model.clone().unwrap_or_default() } else { model };
+    let model = if model.is_empty() { answer.model.as_deref().unwrap_or_default() } else { model };
     let has_refusal = answer.blocks.iter().any(|block| matches!(block, Block::Refusal(_)));
     let incomplete = incomplete_reason(&mut losses, &answer.finish, has_refusal);
     let mut output = Vec::new();
@@ -122,7 +122,7 @@ pub(crate) fn write_answer(answer: Answer, id: String, created: u64, model: Stri
     let response = Response {
         id: &format!("resp_{id}"),
         created,
-        model: &model,
+        model,
         status: if incomplete.is_some() { "incomplete" } else { "completed" },
         output: &output,
         usage: answer.usage.as_ref(),

@@ -64,7 +64,7 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
         job.losses.dropped("cache_control", "the target places no cache breakpoints by itself");
     }
     // The APIs differ in what they store by default.
-    body.bool("store", request.store.unwrap_or(job.is_from(Api::Responses)));
+    body.bool("store", request.store.unwrap_or_else(|| job.is_from(Api::Responses)));
     write_include(job, body);
     write_extras(job, body)?;
     if request.stream {
@@ -188,7 +188,7 @@ fn write_extras(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestE
         return job.write_extras(body, if job.is_from(Api::Chat) { &ALLOWED } else { &[] });
     }
     for (name, value) in &job.request.extras {
-        if !name.contains('.') && !(name == "include" && job.request.logprobs) {
+        if !name.contains('.') && (name != "include" || !job.request.logprobs) {
             body.raw(name, value.as_str());
         }
     }
