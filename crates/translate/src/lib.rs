@@ -51,7 +51,11 @@ use hub::{Json, Request};
 /// Fails if the body is not a request of that API. The error names the field.
 pub fn read_request(api: Api, body: &[u8]) -> Result<Request, RequestError> {
     match api {
-        Api::Chat if chat::is_of_responses(body) => responses::read_request(body, None),
+        Api::Chat if chat::is_of_responses(body) => {
+            let mut request = responses::read_request(body, None)?;
+            request.include_usage = chat::asks_for_usage(body);
+            Ok(request)
+        }
         Api::Chat => chat::read_request(body),
         Api::Messages => messages::read_request(body),
         Api::Responses => responses::read_request(body, None),

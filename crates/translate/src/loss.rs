@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use crate::error::{Problem, RequestError};
+
 /// Maximum length of the compact form in bytes.
 const MAX_HEADER: usize = 1024;
 
@@ -113,6 +115,17 @@ impl Losses {
         self.list.iter()
     }
 
+    /// Returns the error for a client that wants no losses; `None` if there are none. It names up to five fields.
+    #[must_use]
+    pub fn to_error(&self) -> Option<RequestError> {
+        let first = self.list.first()?;
+        let names: Vec<String> = self.list.iter().take(5).map(|loss| format!("`{}`", loss.field)).collect();
+        let more = self.list.len().saturating_sub(5) + self.uncounted;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let advice = format!("It does not carry exactly: {}{more}.", names.join(", "));
+        Some(RequestError::new(Problem::NotTranslatable, &first.field, &advice))
+    }
+
     /// Returns the value of the header `x-signalbox-translation`, which is empty without losses.
     ///
     /// The form is `field=action[;n=COUNT]`, joined by `, `. Indices become `*`, so that many similar losses are one entry.
@@ -181,12 +194,17 @@ mod tests {
     #[test]
     fn the_header_groups_similar_fields_and_is_bounded() {
         let mut losses = Losses::default();
-        assert_eq!(losses.to_header(), "");
+        assert_eq!((losses.to_header(), losses.to_error()), (String::new(), None));
         losses.emulated("max_tokens", Some("16000".into()), "the target requires it");
         losses.dropped("messages.1.content.0", "foreign");
         losses.dropped("messages.3.content.0", "foreign");
         losses.dropped("caf\u{E9},\r\n", "odd");
         assert_eq!(losses.to_header(), "max_tokens=emulated, messages.*.content.*=dropped;n=2, caf____=dropped");
+        let error = losses.to_error().unwrap();
+        assert_eq!(error.field, "max_tokens");
+        assert!(error.message.ends_with(
+            "It does not carry exactly: `max_tokens`, `messages.1.content.0`, `messages.3.content.0`, `caf\u{E9},\r\n`."
+        ));
         for index in 0..1000 {
             losses.dropped(format!("field_{}", "x".repeat(index % 100)), "long");
         }

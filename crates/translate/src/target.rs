@@ -77,6 +77,8 @@ pub struct Written {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolMap {
     known: HashMap<String, ClientTool>,
+    /// Names of other tools, which no name may become.
+    reserved: HashSet<String>,
 }
 
 /// A tool as the client defined it.
@@ -135,27 +137,39 @@ impl ToolMap {
         self.known.get(name)
     }
 
-    /// Returns the name of a tool at the provider, which has at most 64 characters, and notes the client's form of it if
-    /// it differs.
-    pub(crate) fn rename(&mut self, name: &str, namespace: Option<&str>, kind: CallKind, is_changed: bool) -> String {
-        let Some(namespace) = namespace else {
+    /// Reserves the names that tools without a namespace keep.
+    pub(crate) fn reserve<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        self.reserved.extend(names.map(str::to_owned));
+    }
+
+    /// Returns the name of a tool at the provider, which has at most `max` characters, and notes the client's form of it
+    /// if it differs.
+    pub(crate) fn rename(
+        &mut self,
+        name: &str,
+        namespace: Option<&str>,
+        kind: CallKind,
+        max: usize,
+        is_changed: bool,
+    ) -> String {
+        let full = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}"));
+        if namespace.is_none() && full.chars().count() <= max {
             if is_changed {
-                self.note(name.to_owned(), name, None, kind);
+                self.note(full.clone(), name, None, kind);
             }
-            return name.to_owned();
-        };
-        let full = format!("{namespace}__{name}");
-        let mut short: String = full.chars().take(64).collect();
-        for number in 2.. {
-            match self.known.get(&short) {
-                Some(known) if known.name != name || known.namespace.as_deref() != Some(namespace) => {
-                    let suffix = format!("_{number}");
-                    short = full.chars().take(64 - suffix.len()).chain(suffix.chars()).collect();
-                }
-                _ => break,
-            }
+            return full;
         }
-        self.note(short.clone(), name, Some(namespace), kind);
+        let mut short: String = full.chars().take(max).collect();
+        for number in 2.. {
+            let is_same = |known: &ClientTool| known.name == name && known.namespace.as_deref() == namespace;
+            let is_free = !self.reserved.contains(&short) && self.known.get(&short).is_none_or(is_same);
+            if is_free {
+                break;
+            }
+            let suffix = format!("_{number}");
+            short = full.chars().take(max.saturating_sub(suffix.len())).chain(suffix.chars()).collect();
+        }
+        self.note(short.clone(), name, namespace, kind);
         short
     }
 
@@ -207,12 +221,14 @@ mod tests {
     #[test]
     fn namespaces_become_part_of_the_name() {
         let mut tools = ToolMap::default();
-        assert_eq!(tools.rename("f", None, CallKind::Function, false), "f");
+        tools.reserve(["f", "ns__g"].into_iter());
+        assert_eq!(tools.rename("f", None, CallKind::Function, 64, false), "f");
         assert!(tools.is_empty());
-        assert_eq!(tools.rename("f", Some("ns"), CallKind::Function, false), "ns__f");
+        assert_eq!(tools.rename("f", Some("ns"), CallKind::Function, 64, false), "ns__f");
+        assert_eq!(tools.rename("g", Some("ns"), CallKind::Function, 64, false), "ns__g_2");
         let long = "x".repeat(70);
-        let first = tools.rename(&format!("{long}1"), Some("ns"), CallKind::Function, false);
-        let second = tools.rename(&format!("{long}2"), Some("ns"), CallKind::Function, false);
+        let first = tools.rename(&format!("{long}1"), Some("ns"), CallKind::Function, 64, false);
+        let second = tools.rename(&format!("{long}2"), Some("ns"), CallKind::Function, 64, false);
         assert!(first != second && first.len() == 64 && second.len() == 64);
         assert_eq!(tools.get("ns__f").map(|tool| tool.namespace.as_deref()), Some(Some("ns")));
     }

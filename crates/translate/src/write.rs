@@ -1,10 +1,12 @@
 //! Pieces that the writers of the three APIs share.
 
+mod extras;
+mod values;
+
 use std::borrow::Cow;
 
 use crate::error::{Problem, RequestError};
-use crate::field::Raw;
-use crate::hub::{Block, Cache, CallKind, CustomTool, Effort, FunctionTool, Json, Request, ThinkingMode, Tool, Ttl};
+use crate::hub::{Block, Cache, CallKind, CustomTool, Effort, FunctionTool, Json, Request, ThinkingMode, Tool};
 use crate::loss::{Action, Losses};
 use crate::out::Object;
 use crate::target::{IdMap, Target, ToolMap};
@@ -32,6 +34,8 @@ pub(crate) enum Offer<'r> {
     Dropped,
 }
 
+pub(crate) use values::{arguments_object, block_at, unwrap_custom, write_breakpoint, write_cache_control};
+
 const FOREIGN: &str = "the target API has no such field";
 
 // === impl Job ===
@@ -42,12 +46,19 @@ impl<'r> Job<'r> {
         let of_blocks = blocks.filter(|block| block.cache().is_some()).count();
         let of_tools = request.tools.iter().filter(|tool| matches!(tool, Tool::Function(tool) if tool.cache.is_some()));
         let breakpoints = of_blocks + of_tools.count() + usize::from(request.cache.is_some());
+        let mut tools = ToolMap::default();
+        let plain = request.tools.iter().filter(|tool| match tool {
+            Tool::Function(tool) => tool.namespace.is_none(),
+            Tool::Custom(tool) => tool.namespace.is_none(),
+            Tool::Builtin { .. } => false,
+        });
+        tools.reserve(plain.filter_map(Tool::name));
         Self {
             request,
             target,
             api,
             losses: Losses::default(),
-            tools: ToolMap::default(),
+            tools,
             ids: IdMap::default(),
             stops: Vec::new(),
             skipped_breakpoints: breakpoints.saturating_sub(4),
@@ -66,6 +77,14 @@ impl<'r> Job<'r> {
         self.target.model.as_deref().unwrap_or(&self.request.model)
     }
 
+    /// Returns the limit for an OpenAI API, which has no request that only writes the cache.
+    pub(crate) fn max_tokens(&self) -> Result<Option<u64>, RequestError> {
+        match self.request.max_tokens {
+            Some(0) if self.is_from(Api::Messages) => self.refuse("max_tokens", "Ask for at least one token."),
+            max => Ok(max),
+        }
+    }
+
     pub(crate) fn refuse<T>(&self, field: &str, advice: &str) -> Result<T, RequestError> {
         Err(RequestError::new(Problem::NotTranslatable, &field, advice))
     }
@@ -78,7 +97,10 @@ impl<'r> Job<'r> {
                 if function.namespace.is_some() {
                     self.losses.altered(&at, "the namespace is part of the name");
                 }
-                let name = self.tools.rename(&function.name, function.namespace.as_deref(), CallKind::Function, false);
+                if function.name.chars().count() > self.max_name() {
+                    self.losses.altered(format!("{at}.name"), "the name is too long for the target");
+                }
+                let name = self.renamed(&function.name, function.namespace.as_deref(), CallKind::Function, false);
                 if self.request.api != self.api {
                     for (extra, _) in function.extras.iter().filter(|(name, _)| name != "type") {
                         self.losses.dropped(format!("{at}.{extra}"), FOREIGN);
@@ -92,7 +114,7 @@ impl<'r> Job<'r> {
                     Api::Responses => true,
                     Api::Messages => false,
                 };
-                let name = self.tools.rename(&custom.name, custom.namespace.as_deref(), CallKind::Custom, !known);
+                let name = self.renamed(&custom.name, custom.namespace.as_deref(), CallKind::Custom, !known);
                 if known {
                     return Ok(Offer::Custom(custom, name));
                 }
@@ -144,7 +166,7 @@ impl<'r> Job<'r> {
             Api::Responses => true,
             Api::Messages => false,
         };
-        let name = self.tools.rename(name, namespace, kind, kind == CallKind::Custom && !is_known);
+        let name = self.renamed(name, namespace, kind, kind == CallKind::Custom && !is_known);
         (if is_known { kind } else { CallKind::Function }, name)
     }
 
@@ -155,7 +177,17 @@ impl<'r> Job<'r> {
 
     /// Returns the name of a tool in a call of the conversation.
     pub(crate) fn call_name(&mut self, name: &str, namespace: Option<&str>, kind: CallKind) -> String {
-        self.tools.rename(name, namespace, kind, false)
+        self.renamed(name, namespace, kind, false)
+    }
+
+    /// Returns the maximum number of characters of the name of a tool.
+    fn max_name(&self) -> usize {
+        if self.api == Api::Messages { 128 } else { 64 }
+    }
+
+    fn renamed(&mut self, name: &str, namespace: Option<&str>, kind: CallKind, is_changed: bool) -> String {
+        let max = self.max_name();
+        self.tools.rename(name, namespace, kind, max, is_changed)
     }
 
     /// Returns the cache breakpoint of a block if it is among the last four and the target knows breakpoints.
@@ -264,33 +296,6 @@ impl<'r> Job<'r> {
         body.str(field, user);
     }
 
-    /// Writes or reports the fields that the readers did not interpret. `allowed` are those that both APIs have.
-    pub(crate) fn write_extras(&mut self, body: &mut Object<'_>, allowed: &[&str]) -> Result<(), RequestError> {
-        for (name, value) in &self.request.extras {
-            if self.request.api == self.api || allowed.contains(&name.as_str()) {
-                body.raw(name, value.as_str());
-            } else if name == "speed" && value.as_str() == "\"fast\"" && self.request.service_tier.is_none() {
-                self.losses.changed("speed", "fast", "service_tier fast", "sent as another field");
-                body.str("service_tier", "fast");
-            } else if is_refused(name, value) {
-                return self.refuse(name, "The answer would be a different one without it.");
-            } else if !(is_default(name, value) || name == "web_search_options" && self.target.web_search) {
-                self.losses.dropped(name, FOREIGN);
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns whether the web search of Chat Completions, which is a field there, becomes a tool.
-    pub(crate) fn searches(&mut self) -> bool {
-        let is_asked = self.request.extras.iter().any(|(name, _)| name == "web_search_options");
-        let searches = is_asked && self.target.web_search && self.api != Api::Chat;
-        if searches {
-            self.losses.altered("web_search_options", "sent as the web search of the target");
-        }
-        searches
-    }
-
     /// Reports what `message` carries beside its blocks.
     pub(crate) fn report_name(&mut self, at: &str, name: Option<&str>) {
         if name.is_some() && (self.api != Api::Chat || !self.is_from(Api::Chat)) {
@@ -308,83 +313,4 @@ impl<'r> Job<'r> {
             self.losses.dropped(format!("{at}.phase"), FOREIGN);
         }
     }
-}
-
-/// Returns whether a field changes the answer so much that the request is refused without it.
-fn is_refused(name: &str, value: &Json) -> bool {
-    match name {
-        "audio" | "prompt" | "container" => true,
-        "n" => value.as_str() != "1",
-        "modalities" => value.as_str().contains("audio") || value.as_str().contains("image"),
-        _ => false,
-    }
-}
-
-/// Returns whether a field has the value that the target assumes without it.
-fn is_default(name: &str, value: &Json) -> bool {
-    let value = value.as_str();
-    match name {
-        "n" => value == "1",
-        "modalities" => true,
-        "presence_penalty" | "frequency_penalty" => value.parse::<f64>().is_ok_and(|number| number == 0.0),
-        "logit_bias" => value == "{}",
-        "truncation" => value == "\"disabled\"",
-        "background" => value == "false",
-        "speed" => value == "\"standard\"",
-        "include" | "betas" | "functions" => value == "[]",
-        // The gateway has resolved it.
-        "previous_response_id" | "conversation" => true,
-        _ => false,
-    }
-}
-
-/// Writes `prompt_cache_breakpoint`.
-pub(crate) fn write_breakpoint(part: &mut Object<'_>, cache: Option<Cache>) {
-    let Some(cache) = cache else { return };
-    part.object("prompt_cache_breakpoint", |point| {
-        point.str("mode", "explicit");
-        match cache.ttl {
-            Some(Ttl::Long) => point.str("ttl", "12h"),
-            Some(Ttl::Short) => point.str("ttl", "30m"),
-            None => {}
-        }
-    });
-}
-
-/// Writes `cache_control`.
-pub(crate) fn write_cache_control(part: &mut Object<'_>, cache: Option<Cache>) {
-    let Some(cache) = cache else { return };
-    part.object("cache_control", |control| {
-        control.str("type", "ephemeral");
-        match cache.ttl {
-            Some(Ttl::Long) => control.str("ttl", "1h"),
-            Some(Ttl::Short) => control.str("ttl", "5m"),
-            None => {}
-        }
-    });
-}
-
-/// Returns the JSON of the arguments of a call; `None` if they are not an object. No arguments are an empty object.
-pub(crate) fn arguments_object(input: &str) -> Option<Cow<'_, str>> {
-    let trimmed = input.trim_ascii();
-    if trimmed.is_empty() {
-        return Some(Cow::Borrowed("{}"));
-    }
-    let json = Json::parse(trimmed)?;
-    if !json.is_object() {
-        return None;
-    }
-    // What was repaired is written anew.
-    Some(if json.as_str() == trimmed { Cow::Borrowed(trimmed) } else { Cow::Owned(json.as_str().to_owned()) })
-}
-
-/// Returns the only member `input` of the arguments of a function that stands for a custom tool.
-pub(crate) fn unwrap_custom(arguments: &str) -> Option<String> {
-    let json = Json::parse(arguments)?;
-    Raw::document(json.as_str()).fields()?.string("input")
-}
-
-/// Returns the index of a block as the last part of its place.
-pub(crate) fn block_at(at: &str, index: usize) -> String {
-    format!("{at}.content.{index}")
 }

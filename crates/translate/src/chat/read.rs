@@ -13,6 +13,12 @@ pub(crate) fn is_of_responses(json: &[u8]) -> bool {
     body(json).is_ok_and(|fields| fields.get("input").is_some() && fields.get("messages").is_none())
 }
 
+/// Returns whether a streamed answer shall end with its token counts.
+pub(crate) fn asks_for_usage(json: &[u8]) -> bool {
+    let options = body(json).ok().and_then(|fields| fields.object("stream_options"));
+    options.is_some_and(|options| options.get("include_usage").and_then(Raw::bool) == Some(true))
+}
+
 /// Reads a request.
 pub(crate) fn read_request(json: &[u8]) -> Result<Request, RequestError> {
     let mut fields = body(json)?;

@@ -44,6 +44,9 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     if has_search {
         body.object("web_search_options", |_| {});
     }
+    if let Some(max) = job.max_tokens()? {
+        body.num(if job.target.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" }, max);
+    }
     write_limits(job, body);
     if let Some(format) = &request.format {
         write_format(body, format);
@@ -148,9 +151,6 @@ fn write_named(choice: &mut Object<'_>, kind: CallKind, name: &str) {
 
 fn write_limits(job: &mut Job<'_>, body: &mut Object<'_>) {
     let request = job.request;
-    if let Some(max) = request.max_tokens {
-        body.num(if job.target.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" }, max);
-    }
     match &request.top_k {
         Some(top_k) if job.target.top_k => body.raw("top_k", top_k.as_str()),
         Some(_) => job.losses.dropped("top_k", "the provider does not take it"),
@@ -163,11 +163,13 @@ fn write_limits(job: &mut Job<'_>, body: &mut Object<'_>) {
     } else if !request.stop.is_empty() {
         body.array("stop", |list| request.stop.iter().for_each(|stop| list.str(stop)));
     }
-    if request.logprobs || request.top_logprobs.is_some() {
-        body.bool("logprobs", true);
-    }
-    if let Some(top) = request.top_logprobs {
-        body.num("top_logprobs", top);
+    if job.takes_logprobs() {
+        if request.logprobs {
+            body.bool("logprobs", true);
+        }
+        if let Some(top) = request.top_logprobs {
+            body.num("top_logprobs", top);
+        }
     }
 }
 

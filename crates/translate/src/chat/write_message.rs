@@ -216,6 +216,11 @@ fn write_assistant(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) -
             Block::Thinking(thinking) if thinking.signature().is_none() && job.target.reasoning_field.is_some() => {
                 reasoning.get_or_insert_default().push_str(&thinking.text);
             }
+            Block::Reasoning(item)
+                if item.encrypted.is_none() && !item.text.is_empty() && job.target.reasoning_field.is_some() =>
+            {
+                reasoning.get_or_insert_default().push_str(&item.text);
+            }
             Block::Thinking(_) | Block::RedactedThinking { .. } | Block::Reasoning(_) => {
                 job.losses.dropped(&at, "thinking cannot be given to this provider");
             }

@@ -114,3 +114,21 @@ pub enum Delta {
     /// More of the input of a tool call.
     Input(String),
 }
+
+// === impl Delta ===
+
+impl Delta {
+    /// Appends an addition of the same kind, and returns one of another kind.
+    pub(crate) fn join(&mut self, more: Self) -> Option<Self> {
+        match (self, more) {
+            (Self::Text(text), Self::Text(more))
+            | (Self::Thinking(text), Self::Thinking(more))
+            | (Self::Input(text), Self::Input(more)) => text.push_str(&more),
+            (Self::Summary { part, text }, Self::Summary { part: same, text: more }) if *part == same => {
+                text.push_str(&more);
+            }
+            (_, more) => return Some(more),
+        }
+        None
+    }
+}

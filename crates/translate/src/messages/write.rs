@@ -253,13 +253,9 @@ fn write_identity(job: &mut Job<'_>, body: &mut Object<'_>) {
 /// Reports the fields of the OpenAI APIs that have no form here.
 fn report_openai_fields(job: &mut Job<'_>) {
     let request = job.request;
+    job.takes_logprobs();
     let verbosity = if job.is_from(Api::Chat) { "verbosity" } else { "text.verbosity" };
-    let fields = [
-        (verbosity, request.verbosity.is_some()),
-        ("logprobs", request.logprobs),
-        ("top_logprobs", request.top_logprobs.is_some()),
-        ("store", request.store == Some(true)),
-    ];
+    let fields = [(verbosity, request.verbosity.is_some()), ("store", request.store == Some(true))];
     for (name, _) in fields.into_iter().filter(|(_, is_set)| *is_set) {
         job.losses.dropped(name, FOREIGN);
     }

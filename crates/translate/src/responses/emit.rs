@@ -38,6 +38,8 @@ struct Open {
     has_part: bool,
     /// The part of the summary that is open.
     summary: Option<u32>,
+    /// Parts of the summary that came while the text was open: they follow it.
+    late: Vec<Delta>,
 }
 
 // === impl Emitter ===
@@ -117,7 +119,7 @@ impl Emitter {
             event.object("item", |item| write_item(item, &item_id, &block, false));
         });
         let has_text = matches!(block, Block::Text(_) | Block::Refusal(_));
-        let mut open = Open { item_id, index, block, has_part: false, summary: None };
+        let mut open = Open { item_id, index, block, has_part: false, summary: None, late: Vec::new() };
         // A message has its part even if nothing is said.
         if has_text {
             self.open_part(&mut open, out);
@@ -198,6 +200,14 @@ impl Emitter {
 
     /// Adds to a part of the summary. Parts follow one another; an earlier part that goes on becomes a new one.
     fn summary(&mut self, open: &mut Open, part: u32, text: &str, out: &mut Vec<u8>) {
+        if open.has_part {
+            let delta = Delta::Summary { part, text: text.to_owned() };
+            let rest = match open.late.last_mut() {
+                Some(last) => last.join(delta),
+                None => Some(delta),
+            };
+            return open.late.extend(rest);
+        }
         let Block::Reasoning(item) = &mut open.block else { return };
         if open.summary != Some(part) {
             self.close_summary(open, out);
@@ -273,8 +283,12 @@ impl Emitter {
                 event.object("part", |part| write_part(part, &open.block));
             });
         }
-        let start = self.output.len();
-        if start > 0 {
+        open.has_part = false;
+        for delta in std::mem::take(&mut open.late) {
+            self.delta(&mut open, delta, out);
+        }
+        self.close_summary(&mut open, out);
+        if !self.output.is_empty() {
             self.output.push(b',');
         }
         let from = self.output.len();

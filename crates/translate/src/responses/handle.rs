@@ -1,19 +1,20 @@
-//! Carries thinking of Messages through reasoning items.
+//! Carries thinking of other APIs through reasoning items.
 //!
 //! Clients of Responses give `encrypted_content` back unchanged, but may drop the text of an item. So the handle holds
-//! the whole block, and the vendor that made it gets it back unmodified.
+//! the whole block, and the vendor that made it gets it back unmodified. Thinking without a signature has a handle too,
+//! because some providers of Chat Completions want their reasoning text back.
 
 use crate::field::Raw;
 use crate::hub::{Block, Json, Thinking};
 use crate::out;
 
-const PREFIX: &str = "signalbox.messages.v1:";
+const PREFIX: &str = "signalbox.thinking.v1:";
 
-/// Returns the handle of a thinking block with a signature.
-pub(super) fn of_thinking(text: &str, signature: &str) -> String {
+/// Returns the handle of a thinking block.
+pub(super) fn of_thinking(thinking: &Thinking) -> String {
     let block = out::json(|block| {
-        block.str("thinking", text);
-        block.str("signature", signature);
+        block.str("thinking", &thinking.text);
+        block.opt_str("signature", thinking.signature());
     });
     format!("{PREFIX}{}", block.as_str())
 }
@@ -31,7 +32,7 @@ pub(super) fn read(encrypted: &str) -> Option<Block> {
     if let Some(data) = fields.string("data") {
         return Some(Block::RedactedThinking { data });
     }
-    Some(Block::Thinking(Thinking { text: fields.string("thinking")?, signature: Some(fields.string("signature")?) }))
+    Some(Block::Thinking(Thinking { text: fields.string("thinking")?, signature: fields.string("signature") }))
 }
 
 #[cfg(test)]
@@ -40,10 +41,12 @@ mod tests {
 
     #[test]
     fn handles_hold_the_whole_block() {
-        let thinking = Thinking { text: "a \"b\"\n".into(), signature: Some("c2ln".into()) };
-        assert_eq!(read(&of_thinking("a \"b\"\n", "c2ln")), Some(Block::Thinking(thinking)));
+        for signature in [Some("c2ln".to_owned()), None] {
+            let thinking = Thinking { text: "a \"b\"\n".into(), signature };
+            assert_eq!(read(&of_thinking(&thinking)), Some(Block::Thinking(thinking)));
+        }
         assert_eq!(read(&of_redacted("xyz")), Some(Block::RedactedThinking { data: "xyz".into() }));
-        for other in ["", "gAAAA", "signalbox.messages.v1:", "signalbox.messages.v1:[]", "signalbox.messages.v1:{}"] {
+        for other in ["", "gAAAA", "signalbox.thinking.v1:", "signalbox.thinking.v1:[]", "signalbox.thinking.v1:{}"] {
             assert_eq!(read(other), None, "{other}");
         }
     }

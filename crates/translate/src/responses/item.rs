@@ -38,8 +38,8 @@ pub(super) fn write_item(out: &mut Object<'_>, id: &str, block: &Block, is_compl
         Block::Thinking(thinking) => {
             out.str("type", "reasoning");
             out.str("status", status);
-            let signature = thinking.signature().filter(|_| is_complete);
-            let encrypted = signature.map(|signature| handle::of_thinking(&thinking.text, signature));
+            let is_carried = is_complete && (thinking.signature().is_some() || !thinking.text.is_empty());
+            let encrypted = is_carried.then(|| handle::of_thinking(thinking));
             let text = if is_complete { thinking.text.clone() } else { String::new() };
             write_reasoning_content(out, &Reasoning { text, encrypted, ..Reasoning::default() });
         }

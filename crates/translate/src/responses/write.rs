@@ -30,6 +30,7 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     let mut result = Ok(());
     out::array(&mut tools, |list| result = write_tools(job, list));
     result?;
+    let takes_logprobs = job.takes_logprobs();
     let skipped = write_instructions(job, body);
     let mut result = Ok(());
     body.array("input", |list| result = write_items(job, list, skipped));
@@ -41,7 +42,7 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
             body.bool("parallel_tool_calls", parallel);
         }
     }
-    if let Some(max) = request.max_tokens {
+    if let Some(max) = job.max_tokens()? {
         body.num("max_output_tokens", max);
     }
     if request.top_k.is_some() {
@@ -52,7 +53,7 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
         job.losses.emulated(field, None, "the target takes no stop sequences");
         job.stops.clone_from(&request.stop);
     }
-    if let Some(top) = request.top_logprobs {
+    if let Some(top) = request.top_logprobs.filter(|_| takes_logprobs) {
         body.num("top_logprobs", top);
     }
     write_text(body, request);
@@ -176,7 +177,7 @@ fn write_include(job: &Job<'_>, body: &mut Object<'_>) {
             None if !job.is_from(Api::Responses) => list.str("reasoning.encrypted_content"),
             None => {}
         }
-        if request.logprobs {
+        if request.logprobs && job.is_from(Api::Responses) {
             list.str("message.output_text.logprobs");
         }
     });

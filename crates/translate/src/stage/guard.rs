@@ -129,7 +129,12 @@ impl Guard {
             }
             out.push(Event::Delta { block, delta });
         } else if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.block == block) {
-            waiting.deltas.push(delta);
+            // Joined, so that what waits takes no more memory than its text.
+            let rest = match waiting.deltas.last_mut() {
+                Some(last) => last.join(delta),
+                None => Some(delta),
+            };
+            waiting.deltas.extend(rest);
         }
     }
 

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::grammar::frames;
 use serde_json::{Value, json};
 use signalbox_translate::hub::{Event, Failure, Json};
 use signalbox_translate::{
@@ -160,23 +161,6 @@ fn options(case: &Value, losses: &mut Losses) -> EmitOptions {
         (options.tools, options.stops) = (written.tools, written.stops);
     }
     options
-}
-
-/// Splits a stream into its events: the name, and the data as JSON or, if it is none, as a string.
-fn frames(stream: &[u8]) -> Vec<(Option<String>, Value)> {
-    let text = std::str::from_utf8(stream).unwrap();
-    assert!(text.is_empty() || text.ends_with("\n\n"), "{text}");
-    let blocks = text.split("\n\n").filter(|block| !block.is_empty() && !block.starts_with(':'));
-    blocks
-        .map(|block| {
-            let (name, data) = match block.strip_prefix("event: ").and_then(|rest| rest.split_once('\n')) {
-                Some((name, data)) => (Some(name.to_owned()), data),
-                None => (None, block),
-            };
-            let data = data.strip_prefix("data: ").unwrap();
-            (name, serde_json::from_str(data).unwrap_or_else(|_| json!(data)))
-        })
-        .collect()
 }
 
 fn check_stream(case: &Value, at: &str) {
