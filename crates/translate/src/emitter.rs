@@ -112,7 +112,7 @@ pub fn write_answer(api: Api, answer: Answer, options: EmitOptions) -> Result<(V
     let EmitOptions { id, created, model, summaries, tools, stops, .. } = options;
     let mut stages = (Stops::new(stops), Restore::new(tools), Guard::new(false));
     let (mut first, mut second, mut third) = (Vec::new(), Vec::new(), Vec::new());
-    let usage: Option<Usage> = answer.usage;
+    let (usage, mut losses): (Option<Usage>, Losses) = (answer.usage, answer.losses.clone());
     answer.into_events().into_iter().for_each(|event| stages.0.push(event, &mut first));
     first.into_iter().for_each(|event| stages.1.push(event, &mut second));
     second.into_iter().for_each(|event| stages.2.push(event, &mut third));
@@ -120,9 +120,11 @@ pub fn write_answer(api: Api, answer: Answer, options: EmitOptions) -> Result<(V
     third.into_iter().for_each(|event| fold.push(event));
     let mut answer = fold.finish()?;
     answer.usage = answer.usage.or(usage);
-    Ok(match api {
+    let (body, more) = match api {
         Api::Chat => chat::write_answer(&answer, &id, created, &model),
         Api::Messages => messages::write_answer(&answer, &id, &model, summaries),
         Api::Responses => responses::write_answer(&answer, &id, created, &model),
-    })
+    };
+    losses.append(more);
+    Ok((body, losses))
 }

@@ -46,6 +46,21 @@ pub struct Losses {
     uncounted: usize,
 }
 
+// === impl Loss ===
+
+impl Loss {
+    /// Returns the loss of a part of an answer.
+    pub(crate) fn of_answer(field: &str) -> Self {
+        Self {
+            field: field.to_owned(),
+            action: Action::Dropped,
+            from: None,
+            to: None,
+            why: "it is not translated in answers".into(),
+        }
+    }
+}
+
 // === impl Losses ===
 
 impl Losses {
@@ -95,6 +110,13 @@ impl Losses {
     pub(crate) fn once(&mut self, field: &str, action: Action, why: &'static str) {
         if !self.list.iter().any(|loss| loss.field == field && loss.action == action) {
             self.push(field, action, None, None, why.into());
+        }
+    }
+
+    /// Adds an entry unless the same field has one with the same action already.
+    pub(crate) fn add_once(&mut self, loss: Loss) {
+        if !self.list.iter().any(|known| known.field == loss.field && known.action == loss.action) {
+            self.add(loss);
         }
     }
 

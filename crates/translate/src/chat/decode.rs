@@ -6,9 +6,13 @@ use signalbox_core::openai::{
     read_event,
 };
 
+use crate::Loss;
 use crate::decoder::foreign_api;
 use crate::field::{Joiner, Raw};
 use crate::hub::{CallKind, Delta, ErrorClass, Event, Failure, Finish, FinishReason, Json, Opening, Start, Usage};
+
+/// Fields of a message that no other API has, or that cannot be given back through it.
+const LOST: [&str; 5] = ["annotations", "audio", "citations", "images", "reasoning_details"];
 
 /// Reads the chunks of one answer; only the first choice is read.
 #[derive(Debug)]
@@ -124,6 +128,9 @@ impl Decoder {
             out.push(Event::Start(Start { id: owned(chunk.id), model: owned(chunk.model) }));
         }
         let first = chunk.choices.iter().find(|choice| choice.index.unwrap_or_default() == 0);
+        if chunk.choices.iter().any(|choice| choice.index.unwrap_or_default() > 0) {
+            out.push(Event::Lost(Loss::of_answer("choices")));
+        }
         if let Some(choice) = first {
             self.choice(choice, out);
         }
@@ -134,6 +141,9 @@ impl Decoder {
     }
 
     fn choice(&mut self, choice: &ChoiceView<'_>, out: &mut Vec<Event>) {
+        if choice.others.iter().any(|(name, _)| name == "logprobs") {
+            out.push(Event::Lost(Loss::of_answer("logprobs")));
+        }
         self.delta(choice.message.as_deref().unwrap_or(&choice.delta), out);
         if let Some(reason) = choice.finish_reason {
             // Some providers send the reason twice; the first one is meant.
@@ -142,6 +152,11 @@ impl Decoder {
     }
 
     fn delta(&mut self, delta: &DeltaView<'_>, out: &mut Vec<Event>) {
+        for (name, _) in delta.others.iter().filter(|(_, json)| !matches!(*json, b"[]" | b"\"\"")) {
+            if let Some(name) = LOST.iter().find(|known| *known == name) {
+                out.push(Event::Lost(Loss::of_answer(name)));
+            }
+        }
         // Some providers send the same reasoning under both names.
         if let Some(text) = delta.reasoning_content.filter(|text| !text.is_empty()).or(delta.reasoning) {
             self.text(Kind::Thinking, text, out);

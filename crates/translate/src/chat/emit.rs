@@ -60,6 +60,7 @@ impl Emitter {
             Event::Close { block } => self.blocks.retain(|(known, _)| *known != block),
             Event::Usage(usage) => self.usage = Some(usage),
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
+            Event::Lost(loss) => self.losses.add_once(loss),
             Event::Finish(finish) => self.finish(&finish, out),
             Event::Failed(failure) => out::frame(out, None, |error| crate::error_body::write_openai(error, &failure)),
         }

@@ -1,5 +1,7 @@
 //! A whole answer.
 
+use crate::Losses;
+
 use super::{Block, Delta, Event, Finish, Opening, Start, Usage};
 
 /// A whole answer, of a body or of a stream that was folded.
@@ -15,6 +17,8 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// Why the answer ended.
     pub finish: Finish,
+    /// Parts of the answer that have no place here.
+    pub losses: Losses,
 }
 
 // === impl Answer ===

@@ -1,12 +1,12 @@
 //! The events of an answer.
 
 use super::{CallKind, Failure, Finish, Json, Usage};
-use crate::Api;
+use crate::{Api, Loss};
 
 /// One event of an answer.
 ///
-/// The order is `Start (Open Delta* Close)* Usage* Finish`, where blocks may overlap; `Ping` may stand anywhere. An
-/// answer that fails ends with `Failed` in place of `Finish`. Nothing follows either of them.
+/// The order is `Start (Open Delta* Close)* Usage* Finish`, where blocks may overlap; `Ping` and `Lost` may stand anywhere.
+/// An answer that fails ends with `Failed` in place of `Finish`. Nothing follows either of them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The answer begins.
@@ -34,6 +34,8 @@ pub enum Event {
     Usage(Usage),
     /// The provider is alive.
     Ping,
+    /// A part of the answer that has no place here, such as a citation. May stand anywhere before the end.
+    Lost(Loss),
     /// The answer is complete.
     Finish(Finish),
     /// The answer failed, and may be incomplete.

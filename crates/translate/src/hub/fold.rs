@@ -39,6 +39,7 @@ impl Fold {
                 self.end = Some(Ok(()));
             }
             Event::Failed(failure) => self.end = Some(Err(failure)),
+            Event::Lost(loss) => self.answer.losses.add_once(loss),
             Event::Close { .. } | Event::Ping => {}
         }
     }

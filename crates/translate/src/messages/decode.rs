@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use signalbox_core::json::repaired;
 
 use super::whole::{finish_of, is_failure};
-use crate::Api;
 use crate::decoder::foreign_api;
 use crate::field::{Fields, Joiner, Raw};
 use crate::hub::{CallKind, Delta, Event, Failure, Finish, Opening, Start, Usage};
+use crate::{Api, Loss};
 
 /// Reads the events of one answer.
 #[derive(Debug)]
@@ -165,6 +165,10 @@ impl Decoder {
             Some("thinking_delta") => text("thinking").map(Delta::Thinking),
             Some("input_json_delta") => text("partial_json").map(Delta::Input),
             Some("signature_delta") => content.string("signature").map(Delta::Signature),
+            Some("citations_delta") => {
+                out.push(Event::Lost(Loss::of_answer("content.citations")));
+                None
+            }
             _ => None,
         };
         let is_empty =

@@ -64,6 +64,7 @@ impl Emitter {
             // Nothing but a comment may stand before `message_start`.
             Event::Ping if !self.has_started => out.extend_from_slice(b": ping\n\n"),
             Event::Ping => named(out, "ping", |_| {}),
+            Event::Lost(loss) => self.losses.add_once(loss),
             Event::Finish(finish) => self.finish(&finish, out),
             Event::Failed(failure) => {
                 out::frame(out, Some("error"), |error| crate::error_body::write_messages(error, &failure, None));

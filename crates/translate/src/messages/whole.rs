@@ -6,7 +6,7 @@ use crate::Api;
 use crate::decoder::foreign_api;
 use crate::field::{Fields, Raw};
 use crate::hub::{Answer, Block, CallKind, Failure, Finish, FinishReason, Text, Thinking, ToolCall, Usage};
-use crate::loss::Losses;
+use crate::loss::{Loss, Losses};
 use crate::out::{self, Array, Object};
 
 /// Reads a whole answer.
@@ -28,10 +28,16 @@ pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
     if let Some(counts) = &counts {
         usage.update_of_messages(counts);
     }
+    let blocks: Vec<Block> = fields.elements("content").into_iter().filter_map(read_block).collect();
+    let mut losses = Losses::default();
+    if blocks.iter().any(|block| matches!(block, Block::Text(text) if text.citations.is_some())) {
+        losses.add(Loss::of_answer("content.citations"));
+    }
     Ok(Answer {
+        losses,
         id: fields.string("id"),
         model: fields.string("model"),
-        blocks: fields.elements("content").into_iter().filter_map(read_block).collect(),
+        blocks,
         usage: counts.map(|_| usage),
         finish: finish_of(&reason, &fields),
     })
@@ -43,7 +49,7 @@ fn read_block(value: Raw<'_>) -> Option<Block> {
     Some(match fields.str("type")?.as_ref() {
         "text" => Block::Text(Text {
             text: text("text"),
-            citations: fields.get("citations").map(Raw::to_json),
+            citations: fields.get("citations").filter(|list| list.as_str() != "[]").map(Raw::to_json),
             ..Text::default()
         }),
         "thinking" => Block::Thinking(Thinking { text: text("thinking"), signature: fields.string("signature") }),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use signalbox_core::json::{Text, repaired};
 
-use crate::Api;
 use crate::decoder::foreign_api;
 use crate::field::{Fields, Joiner, Raw};
 use crate::hub::{CallKind, Delta, ErrorClass, Event, Failure, Finish, FinishReason, Opening, Start, Usage};
+use crate::{Api, Loss};
 
 /// The place of a block: the index of its item, and of the part within it.
 type Place = (u32, u32);
@@ -180,6 +180,9 @@ impl Decoder {
                         None => (false, part.get("text")),
                     };
                     self.open_text((index, part_index), is_refusal, out);
+                    if is_done && !part.elements("annotations").is_empty() {
+                        out.push(Event::Lost(Loss::of_answer("content.annotations")));
+                    }
                     self.complete((index, part_index), text, Delta::Text, out);
                 }
             }
@@ -265,6 +268,7 @@ impl Decoder {
                 self.open_text((index, part), kind == "refusal.done", out);
                 self.complete((index, part), fields.get(name), Delta::Text, out);
             }
+            "output_text.annotation.added" => out.push(Event::Lost(Loss::of_answer("content.annotations"))),
             "reasoning_text.delta" => {
                 self.open((index, 0), Opening::Reasoning { id: fields.string("item_id") }, out);
                 self.add((index, 0), delta, Delta::Thinking, out);

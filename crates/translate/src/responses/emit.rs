@@ -75,6 +75,7 @@ impl Emitter {
             Event::Close { .. } => self.close(out),
             Event::Usage(usage) => self.usage = Some(usage),
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
+            Event::Lost(loss) => self.losses.add_once(loss),
             Event::Finish(finish) => self.finish(&finish, out),
             Event::Failed(failure) => {
                 self.start(Start::default(), out);

@@ -59,7 +59,7 @@ impl Guard {
             return;
         }
         match event {
-            Event::Ping => out.push(Event::Ping),
+            Event::Ping | Event::Lost(_) => out.push(event),
             Event::Failed(failure) => {
                 self.has_ended = true;
                 self.waiting.clear();

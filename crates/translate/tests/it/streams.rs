@@ -97,7 +97,7 @@ fn answer() -> impl Strategy<Value = Answer> {
     (prop::collection::vec(block(), 0..6), prop::option::of(usage())).prop_map(|(blocks, usage)| {
         let calls = blocks.iter().any(|block| matches!(block, Block::ToolCall(_)));
         let reason = if calls { FinishReason::Tool } else { FinishReason::Stop };
-        Answer { id: None, model: Some("m".into()), blocks, usage, finish: Finish::new(reason) }
+        Answer { id: None, model: Some("m".into()), blocks, usage, finish: Finish::new(reason), ..Answer::default() }
     })
 }
 
