@@ -67,6 +67,9 @@ impl Emitter {
     }
 
     /// Appends what follows from an event to `out`: whole events of the stream. Events after the end are ignored.
+    ///
+    /// A [`Start`](Event::Start) of the caller's own begins the stream before the provider does; the provider's is
+    /// then ignored.
     pub fn push(&mut self, event: Event, out: &mut Vec<u8>) {
         let [first, second, third] = &mut self.stage;
         self.stops.push(event, first);

@@ -43,6 +43,11 @@ const FOREIGN: &str = "the target API has no such field";
 impl<'r> Job<'r> {
     pub(crate) fn new(request: &'r Request, target: &'r Target, api: Api) -> Self {
         let blocks = request.messages.iter().flat_map(|message| &message.blocks);
+        let inner = |block: &'r Block| match block {
+            Block::ToolResult(result) => result.content.as_slice(),
+            _ => &[],
+        };
+        let blocks = blocks.flat_map(|block| inner(block).iter().chain([block]));
         let of_blocks = blocks.filter(|block| block.cache().is_some()).count();
         let of_tools = request.tools.iter().filter(|tool| matches!(tool, Tool::Function(tool) if tool.cache.is_some()));
         let breakpoints = of_blocks + of_tools.count() + usize::from(request.cache.is_some());

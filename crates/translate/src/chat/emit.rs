@@ -79,7 +79,10 @@ impl Emitter {
 
     fn open(&mut self, block: u32, opening: Opening, out: &mut Vec<u8>) {
         let shown = match opening {
-            Opening::Text { .. } => Shown::Text,
+            Opening::Text { phase } => {
+                report_phase(&mut self.losses, phase.as_deref());
+                Shown::Text
+            }
             Opening::Refusal => Shown::Refusal,
             Opening::Thinking | Opening::Reasoning { .. } => Shown::Reasoning,
             Opening::Redacted { .. } => return report_hidden(&mut self.losses),
@@ -195,6 +198,13 @@ pub(super) fn write_call(call: &mut Object<'_>, kind: CallKind, name: Option<&st
 
 fn report_hidden(losses: &mut Losses) {
     losses.once("content.thinking", Action::Dropped, "signatures and encrypted reasoning have no field there");
+}
+
+/// Reports text that is not part of the final answer, which only Responses can tell.
+pub(crate) fn report_phase(losses: &mut Losses, phase: Option<&str>) {
+    if phase == Some("commentary") {
+        losses.once("output.phase", Action::Altered, "commentary is shown as text of the answer");
+    }
 }
 
 /// Reports an end that the client's API cannot tell exactly.

@@ -1,8 +1,8 @@
 //! Whole answers of Chat Completions.
 
 use super::Decoder;
-use super::emit::{report_finish, write_call};
-use crate::hub::{Answer, Block, Event, Failure, Fold, ToolCall};
+use super::emit::{report_finish, report_phase, write_call};
+use crate::hub::{Answer, Block, ErrorClass, Event, Failure, Fold, ToolCall};
 use crate::loss::{Action, Losses};
 use crate::out::{self, Object};
 
@@ -13,12 +13,14 @@ pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
     decoder.push(body, &mut events);
     decoder.finish(&mut events);
     let mut fold = Fold::default();
-    for event in events {
-        match event {
-            Event::Failed(failure) => return Err(failure),
-            event => fold.push(event),
-        }
+    if !events.iter().any(|event| matches!(event, Event::Start(_))) {
+        let failure = events.into_iter().find_map(|event| match event {
+            Event::Failed(failure) if failure.class != ErrorClass::Incomplete => Some(failure),
+            _ => None,
+        });
+        return Err(failure.unwrap_or_else(|| Failure::foreign("the body has no choices")));
     }
+    events.into_iter().for_each(|event| fold.push(event));
     fold.finish()
 }
 
@@ -54,7 +56,10 @@ fn write_message(message: &mut Object<'_>, blocks: &[Block], losses: &mut Losses
     let hidden = "signatures and encrypted reasoning have no field there";
     for block in blocks {
         match block {
-            Block::Text(block) => text.get_or_insert_default().push_str(&block.text),
+            Block::Text(block) => {
+                report_phase(losses, block.phase.as_deref());
+                text.get_or_insert_default().push_str(&block.text);
+            }
             Block::Refusal(block) => refusal.get_or_insert_default().push_str(block),
             Block::Thinking(thinking) => {
                 if thinking.signature().is_some() {

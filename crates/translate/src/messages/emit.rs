@@ -102,6 +102,7 @@ impl Emitter {
             Opening::Redacted { .. } | Opening::Reasoning { .. } | Opening::Opaque { .. } => Shown::Nothing,
         };
         match opening {
+            Opening::Text { phase } => crate::chat::report_phase(&mut self.losses, phase.as_deref()),
             Opening::Reasoning { .. } => {
                 let why = "reasoning of another vendor has no signature";
                 self.losses.once("output.reasoning", Action::Dropped, why);

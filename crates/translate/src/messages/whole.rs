@@ -125,6 +125,9 @@ pub(super) fn write_finish(out: &mut Object<'_>, finish: &Finish) {
 fn write_block(list: &mut Array<'_>, block: &Block, summaries: bool, losses: &mut Losses) {
     match block {
         Block::Text(Text { text, .. }) | Block::Refusal(text) => {
+            if let Block::Text(text) = block {
+                crate::chat::report_phase(losses, text.phase.as_deref());
+            }
             if !text.is_empty() {
                 list.object(|out| {
                     out.str("type", "text");

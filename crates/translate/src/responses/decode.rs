@@ -76,10 +76,10 @@ impl Decoder {
             "output_item.added" => self.item(&fields, false, out),
             "output_item.done" => self.item(&fields, true, out),
             "content_part.added" => self.part(&fields, out),
-            "completed" | "incomplete" | "failed" | "cancelled" => match fields.get("response") {
+            status @ ("completed" | "incomplete" | "failed" | "cancelled") => match fields.get("response") {
                 Some(value) => {
                     let response = value.fields().unwrap_or_default();
-                    self.read_response(&response, value, out);
+                    self.read_response(&response, value, Some(status), out);
                 }
                 None => self.fail(Failure::read(None, json.as_bytes()), out),
             },
@@ -96,14 +96,21 @@ impl Decoder {
         }
     }
 
-    /// Reads a whole response: of a terminal event, or of a body.
-    pub(crate) fn read_response(&mut self, response: &Fields<'_>, value: Raw<'_>, out: &mut Vec<Event>) {
+    /// Reads a whole response: of a terminal event, which tells the status, or of a body.
+    pub(crate) fn read_response(
+        &mut self,
+        response: &Fields<'_>,
+        value: Raw<'_>,
+        status: Option<&str>,
+        out: &mut Vec<Event>,
+    ) {
         if !self.has_started {
             self.has_started = true;
             out.push(Event::Start(Start { id: response.string("id"), model: response.string("model") }));
         }
-        let status = response.str("status");
-        match status.as_deref() {
+        let own = response.str("status");
+        let status = status.or(own.as_deref());
+        match status {
             Some("completed" | "incomplete") => {}
             Some("failed") => return self.fail(Failure::read(None, value.as_str().as_bytes()), out),
             Some("cancelled") => {
@@ -125,7 +132,7 @@ impl Decoder {
             out.push(Event::Usage(usage));
         }
         let detail = response.object("incomplete_details").and_then(|details| details.string("reason"));
-        let is_incomplete = status.as_deref() == Some("incomplete");
+        let is_incomplete = status == Some("incomplete");
         let (reason, raw) = match detail.as_deref().filter(|_| is_incomplete) {
             Some("max_output_tokens") => (FinishReason::Length, None),
             Some("content_filter") if self.has_refusal => (FinishReason::Refusal, None),

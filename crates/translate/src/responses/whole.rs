@@ -25,7 +25,7 @@ pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
     }
     let mut decoder = Decoder::new();
     let mut events = Vec::new();
-    decoder.read_response(&fields, value, &mut events);
+    decoder.read_response(&fields, value, None, &mut events);
     let mut fold = Fold::default();
     events.into_iter().for_each(|event| fold.push(event));
     fold.finish()
