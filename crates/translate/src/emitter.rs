@@ -6,7 +6,7 @@ use crate::stage::{Guard, Restore, Stops};
 use crate::target::{Api, ToolMap};
 use crate::{chat, messages, responses};
 
-/// What an answer to a client needs beside the provider's events.
+/// The values that an answer to a client needs beside the provider's events.
 #[derive(Clone, Debug, Default)]
 pub struct EmitOptions {
     /// The id of the exchange, without a prefix: ids of answers and items are made of it.

@@ -99,8 +99,7 @@ impl<'a> Raw<'a> {
     pub(crate) fn fields(self) -> Option<Fields<'a>> {
         let mut fields = Vec::new();
         Reader::new(self.0.as_bytes()).fields(|name, value| {
-            let raw = std::str::from_utf8(value.raw()?).ok()?;
-            fields.push((name, Raw(raw)));
+            fields.push((name, Raw(part_of(self.0, value.raw()?)?)));
             Some(())
         })?;
         Some(Fields(fields))
@@ -109,7 +108,7 @@ impl<'a> Raw<'a> {
     pub(crate) fn elements(self) -> Option<Vec<Raw<'a>>> {
         let mut elements = Vec::new();
         Reader::new(self.0.as_bytes()).array(|value| {
-            elements.push(Raw(std::str::from_utf8(value.raw()?).ok()?));
+            elements.push(Raw(part_of(self.0, value.raw()?)?));
             Some(())
         })?;
         Some(elements)
@@ -120,6 +119,12 @@ impl<'a> Raw<'a> {
         let elements = self.elements().unwrap_or_default();
         elements.into_iter().filter_map(|element| element.str().map(Cow::into_owned)).collect()
     }
+}
+
+/// Returns a part of a text as text, without validating it again.
+fn part_of<'a>(whole: &'a str, part: &'a [u8]) -> Option<&'a str> {
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    whole.get(start..start.checked_add(part.len())?)
 }
 
 // === impl Fields ===

@@ -31,6 +31,7 @@ mod read;
 mod responses;
 mod stage;
 mod target;
+mod unread;
 mod write;
 
 pub use decoder::{Decoder, read_answer};

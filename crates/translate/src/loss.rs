@@ -28,7 +28,7 @@ pub enum Action {
 pub struct Loss {
     /// The place in the client's request, or in the provider's answer.
     pub field: String,
-    /// What was done with it.
+    /// The kind of the difference.
     pub action: Action,
     /// The value before, if it is short and tells something.
     pub from: Option<String>,

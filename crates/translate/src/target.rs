@@ -1,4 +1,4 @@
-//! What the target of a request accepts, and the result of writing one.
+//! The capabilities of the target of a request, and the result of writing one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ pub enum Api {
     Responses,
 }
 
-/// What one model at one provider accepts. [`Default`] is a current model of the API's own vendor.
+/// The capabilities of one model at one provider. [`Default`] is a current model of the API's own vendor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The name of the model at the provider; `None` sends the client's.
@@ -65,7 +65,7 @@ pub struct Target {
 pub struct Written {
     /// The JSON body.
     pub body: Vec<u8>,
-    /// What the body does not carry.
+    /// The fields that the body does not carry as the client sent them.
     pub losses: Losses,
     /// The names of tools that have another form at the provider.
     pub tools: ToolMap,

@@ -58,11 +58,15 @@ impl<'r> Job<'r> {
             Tool::Builtin { .. } => false,
         });
         tools.reserve(plain.filter_map(Tool::name));
+        let mut losses = Losses::default();
+        if request.api != api {
+            request.unread.iter().for_each(|field| losses.dropped(field, FOREIGN));
+        }
         Self {
             request,
             target,
             api,
-            losses: Losses::default(),
+            losses,
             tools,
             ids: IdMap::default(),
             stops: Vec::new(),

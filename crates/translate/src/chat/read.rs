@@ -7,6 +7,7 @@ use crate::error::{Problem, RequestError};
 use crate::field::{Fields, Path, Raw};
 use crate::hub::{Effort, Format, Request};
 use crate::read::{body, check_results, extras};
+use crate::unread::unread;
 
 /// Returns whether a body is one of Responses.
 pub(crate) fn is_of_responses(json: &[u8]) -> bool {
@@ -23,6 +24,7 @@ pub(crate) fn asks_for_usage(json: &[u8]) -> bool {
 pub(crate) fn read_request(json: &[u8]) -> Result<Request, RequestError> {
     let mut fields = body(json)?;
     let at = Path::Root;
+    let unread = unread(Api::Chat, &fields);
     let mut request = Request::new(Api::Chat, fields.need_str("model", &at)?);
     let Some(messages) = fields.take_array("messages", &at)? else {
         return Err(RequestError::new(Problem::Missing, &"messages", "The field is required."));
@@ -50,6 +52,7 @@ pub(crate) fn read_request(json: &[u8]) -> Result<Request, RequestError> {
         request.include_usage = options.get("include_usage").and_then(Raw::bool).unwrap_or_default();
     }
     request.extras = extras(fields);
+    request.unread = unread;
     check_results(&request)?;
     Ok(request)
 }

@@ -15,14 +15,14 @@ pub enum Event {
     Open {
         /// The number of the block: 0, 1, 2, … in order of appearance.
         block: u32,
-        /// What the block is.
+        /// The kind of the block.
         opening: Opening,
     },
     /// A block goes on.
     Delta {
         /// The number of the block.
         block: u32,
-        /// What is added.
+        /// The addition.
         delta: Delta,
     },
     /// A block ends.

@@ -2,7 +2,7 @@
 
 use signalbox_core::openai::provider_error;
 
-/// What a failure means for the client and for the gateway.
+/// The class of a failure, which decides the status and whether another attempt makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
     /// The request is wrong, and stays wrong.

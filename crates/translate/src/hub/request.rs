@@ -32,7 +32,7 @@ pub struct Request {
     pub format: Option<Format>,
     /// `low`, `medium` or `high`.
     pub verbosity: Option<String>,
-    /// What is asked about reasoning.
+    /// The wishes about reasoning.
     pub reasoning: ReasoningRequest,
     /// The top-level cache breakpoint of Messages.
     pub cache: Option<Cache>,
@@ -54,6 +54,8 @@ pub struct Request {
     pub include_usage: bool,
     /// All other top-level fields as the client wrote them, in order.
     pub extras: Vec<(String, Json)>,
+    /// The places of fields within messages that have no place here: at most 64.
+    pub unread: Vec<String>,
 }
 
 /// The format of the answer.
@@ -71,12 +73,12 @@ pub enum Format {
         schema: Json,
         /// Whether the answer must fit exactly.
         strict: Option<bool>,
-        /// What the format is for.
+        /// The purpose of the format, for the model.
         description: Option<String>,
     },
 }
 
-/// What a request asks about reasoning.
+/// The wishes of a request about reasoning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReasoningRequest {
     /// How much.
@@ -154,6 +156,7 @@ impl Request {
             stream: false,
             include_usage: false,
             extras: Vec::new(),
+            unread: Vec::new(),
         }
     }
 }

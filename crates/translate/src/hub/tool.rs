@@ -38,7 +38,7 @@ pub struct FunctionTool {
     pub name: String,
     /// The namespace, for Responses.
     pub namespace: Option<String>,
-    /// What it does.
+    /// The purpose of the tool, for the model.
     pub description: Option<String>,
     /// The JSON schema of the arguments.
     pub parameters: Option<Json>,
@@ -57,7 +57,7 @@ pub struct CustomTool {
     pub name: String,
     /// The namespace, for Responses.
     pub namespace: Option<String>,
-    /// What it does.
+    /// The purpose of the tool, for the model.
     pub description: Option<String>,
     /// The format of the input as Responses writes it: `{"type":"grammar","syntax":…,"definition":…}`.
     pub format: Option<Json>,
@@ -70,7 +70,7 @@ pub struct CustomTool {
 pub enum ToolChoice {
     /// None at all.
     None,
-    /// As the model likes.
+    /// The model decides.
     Auto,
     /// At least one.
     Required,

@@ -7,11 +7,13 @@ use crate::error::{Problem, RequestError};
 use crate::field::{Fields, Path, Raw};
 use crate::hub::{Effort, Format, FunctionTool, Json, Message, Request, Role, ThinkingMode, Tool};
 use crate::read::{body, check_results, extras, unknown_kind};
+use crate::unread::unread;
 
 /// Reads a request.
 pub(crate) fn read_request(json: &[u8]) -> Result<Request, RequestError> {
     let mut fields = body(json)?;
     let at = Path::Root;
+    let unread = unread(Api::Messages, &fields);
     let mut request = Request::new(Api::Messages, fields.need_str("model", &at)?);
     if let Some(system) = fields.take("system") {
         let at = Path::Name(&at, "system");
@@ -51,6 +53,7 @@ pub(crate) fn read_request(json: &[u8]) -> Result<Request, RequestError> {
     request.stream = fields.take_bool("stream", &at)?.unwrap_or_default();
     request.include_usage = true;
     request.extras.extend(extras(fields));
+    request.unread = unread;
     check_results(&request)?;
     Ok(request)
 }

@@ -32,7 +32,7 @@ pub(crate) struct Emitter {
 struct Open {
     item_id: String,
     index: u32,
-    /// What was said so far.
+    /// The content so far.
     block: Block,
     /// Whether the part of the text was announced.
     has_part: bool,

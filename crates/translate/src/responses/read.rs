@@ -8,11 +8,13 @@ use crate::error::{Problem, RequestError};
 use crate::field::{Fields, Path, Raw};
 use crate::hub::{Block, CustomTool, Effort, Format, FunctionTool, Json, Message, Request, Role, Tool};
 use crate::read::{body, check_results, extras, part, unknown_kind};
+use crate::unread::unread;
 
 /// Reads a request. `stored` are the items that it continues; `None` if the caller looked for none.
 pub(crate) fn read_request(json: &[u8], stored: Option<&[Json]>) -> Result<Request, RequestError> {
     let mut fields = body(json)?;
     let at = Path::Root;
+    let unread = unread(Api::Responses, &fields);
     for name in ["previous_response_id", "conversation"] {
         if stored.is_none() && fields.get(name).is_some() {
             return Err(RequestError::new(Problem::Unresolved, &name, "Send the whole conversation instead."));
@@ -51,6 +53,7 @@ pub(crate) fn read_request(json: &[u8], stored: Option<&[Json]>) -> Result<Reque
     fields.take("stream_options");
     read_include(&mut fields, &mut request)?;
     request.extras.extend(extras(fields));
+    request.unread = unread;
     check_results(&request)?;
     Ok(request)
 }

@@ -42,7 +42,7 @@ pub(crate) fn arguments_object(input: &str) -> Option<Cow<'_, str>> {
     if !json.is_object() {
         return None;
     }
-    // What was repaired is written anew.
+    // Text that was repaired is written anew.
     Some(if json.as_str() == trimmed { Cow::Borrowed(trimmed) } else { Cow::Owned(json.as_str().to_owned()) })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// What a stream says.
+/// The content of a stream.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Said {
     pub(crate) text: String,
