@@ -1,6 +1,6 @@
 //! Shows an answer to a client.
 
-use crate::hub::{Answer, Event, Failure, Fold, Usage};
+use crate::hub::{Answer, ErrorClass, Event, Failure, Finish, FinishReason, Fold, Usage};
 use crate::loss::Losses;
 use crate::stage::{Guard, Restore, Stops};
 use crate::target::{Api, ToolMap};
@@ -31,6 +31,7 @@ pub struct EmitOptions {
 /// one terminal event ends the stream.
 #[derive(Debug)]
 pub struct Emitter {
+    api: Api,
     stops: Stops,
     restore: Restore,
     guard: Guard,
@@ -58,6 +59,7 @@ impl Emitter {
             Api::Responses => Surface::Responses(Box::new(responses::Emitter::new(id, created, model))),
         };
         Self {
+            api,
             stops: Stops::new(stops),
             restore: Restore::new(tools),
             guard: Guard::new(api == Api::Chat),
@@ -71,6 +73,10 @@ impl Emitter {
     /// A [`Start`](Event::Start) of the caller's own begins the stream before the provider does; the provider's is
     /// then ignored.
     pub fn push(&mut self, event: Event, out: &mut Vec<u8>) {
+        let event = match event {
+            Event::Finish(finish) if is_error(self.api, &finish) => Event::Failed(malformed()),
+            event => event,
+        };
         let [first, second, third] = &mut self.stage;
         self.stops.push(event, first);
         first.drain(..).for_each(|event| self.restore.push(event, second));
@@ -107,11 +113,23 @@ impl Emitter {
     }
 }
 
+/// Returns whether the end of an answer is an error in an API: only Chat Completions leaves the judgement to the client.
+fn is_error(api: Api, finish: &Finish) -> bool {
+    finish.reason == FinishReason::MalformedTool && api != Api::Chat
+}
+
+fn malformed() -> Failure {
+    Failure::new(ErrorClass::Server, "The model wrote a tool call that cannot be read. Send the request again.")
+}
+
 /// Writes a whole answer as a body of the client's API.
 ///
 /// # Errors
-/// Cannot fail for an answer that was read; fails with the failure of an answer that has not ended.
+/// Fails if the client's API can tell the end of the answer only as an error.
 pub fn write_answer(api: Api, answer: Answer, options: EmitOptions) -> Result<(Vec<u8>, Losses), Failure> {
+    if is_error(api, &answer.finish) {
+        return Err(malformed());
+    }
     let EmitOptions { id, created, model, summaries, tools, stops, .. } = options;
     let mut stages = (Stops::new(stops), Restore::new(tools), Guard::new(false));
     let (mut first, mut second, mut third) = (Vec::new(), Vec::new(), Vec::new());

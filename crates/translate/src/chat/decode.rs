@@ -100,6 +100,9 @@ impl Decoder {
             let message = format!("The provider ended its answer with the finish reason {raw:?}.");
             return self.fail(Failure::new(ErrorClass::Server, message), out);
         }
+        if self.calls.iter().any(|call| call.block.is_none() && !call.early.is_empty()) {
+            return self.fail(Failure::foreign("a tool call has no name"), out);
+        }
         self.close_text(out);
         for call in std::mem::take(&mut self.calls) {
             out.extend(call.block.map(|block| Event::Close { block }));

@@ -1,6 +1,6 @@
 //! Reads the events of Messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use signalbox_core::json::repaired;
 
@@ -18,6 +18,8 @@ pub(crate) struct Decoder {
     next: u32,
     /// The open blocks: the provider's index, and what is known of each.
     open: BTreeMap<u32, Block>,
+    /// The provider's indices of all blocks that ever began.
+    seen: BTreeSet<u32>,
     usage: Usage,
     finish: Option<Finish>,
 }
@@ -40,6 +42,7 @@ impl Decoder {
             has_ended: false,
             next: 0,
             open: BTreeMap::new(),
+            seen: BTreeSet::new(),
             usage: Usage::default(),
             finish: None,
         }
@@ -121,7 +124,6 @@ impl Decoder {
         let (Some(value), false) = (fields.get("content_block"), self.open.contains_key(&index)) else { return };
         let Some(content) = value.fields() else { return };
         let kind = content.string("type").unwrap_or_default();
-        let number = self.next;
         let mut first = None;
         let opening = match kind.as_str() {
             "text" => {
@@ -145,15 +147,41 @@ impl Decoder {
             }
             _ => Opening::Opaque { api: Api::Messages, kind: kind.clone(), json: value.to_json() },
         };
+        let number = self.insert(index, opening, out);
+        out.extend(first.map(|delta| Event::Delta { block: number, delta }));
+    }
+
+    /// Opens the block of a delta whose beginning was left out, as some providers do for text. Returns whether the delta
+    /// has a block.
+    fn open_implied(&mut self, fields: &Fields<'_>, out: &mut Vec<Event>) -> bool {
+        let Some(index) = fields.index("index").filter(|index| !self.open.contains_key(index)) else { return true };
+        let kind = fields.object("delta").and_then(|delta| delta.string("type")).unwrap_or_default();
+        let opening = match kind.as_str() {
+            "text_delta" if !self.seen.contains(&index) => Opening::Text { phase: None },
+            "thinking_delta" if !self.seen.contains(&index) => Opening::Thinking,
+            "text_delta" | "thinking_delta" | "input_json_delta" => return false,
+            _ => return true,
+        };
+        self.insert(index, opening, out);
+        true
+    }
+
+    /// Opens a block. Returns its number.
+    fn insert(&mut self, index: u32, opening: Opening, out: &mut Vec<Event>) -> u32 {
+        let number = self.next;
         self.next += 1;
+        self.seen.insert(index);
         let is_opaque = matches!(opening, Opening::Opaque { .. } | Opening::Redacted { .. });
         let is_text = matches!(opening, Opening::Text { .. });
         self.open.insert(index, Block { number, joiner: Joiner::default(), is_text, is_opaque });
         out.push(Event::Open { block: number, opening });
-        out.extend(first.map(|delta| Event::Delta { block: number, delta }));
+        number
     }
 
     fn delta(&mut self, fields: &Fields<'_>, out: &mut Vec<Event>) {
+        if !self.open_implied(fields, out) {
+            return self.fail(Failure::foreign("it adds to a block that is not open"), out);
+        }
         let index = fields.index("index").or_else(|| self.open.keys().next_back().copied());
         let Some(block) = index.and_then(|index| self.open.get_mut(&index)).filter(|block| !block.is_opaque) else {
             return;
