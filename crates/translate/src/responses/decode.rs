@@ -7,6 +7,7 @@ use signalbox_core::json::{Text, repaired};
 use crate::decoder::foreign_api;
 use crate::field::{Fields, Joiner, Raw};
 use crate::hub::{CallKind, Delta, ErrorClass, Event, Failure, Finish, FinishReason, Opening, Start, Usage};
+use crate::write::arguments_object;
 use crate::{Api, Loss};
 
 /// The place of a block: the index of its item, and of the part within it.
@@ -32,8 +33,8 @@ pub(crate) struct Decoder {
 struct Block {
     number: u32,
     joiner: Joiner,
-    /// Number of bytes of the text or the input so far.
-    len: usize,
+    /// The text or the input so far.
+    said: String,
     /// Number of bytes of each part of the summary.
     summary: BTreeMap<u32, usize>,
     is_open: bool,
@@ -240,11 +241,11 @@ impl Decoder {
                 out.push(Event::Delta { block: block.number, delta: Delta::Summary { part, text } });
             }
         }
-        if block.len == 0 {
+        if block.said.is_empty() {
             let texts = item.elements("content").into_iter().filter_map(|part| part.fields()?.string("text"));
             let text = texts.collect::<Vec<_>>().concat();
             if !text.is_empty() {
-                block.len = text.len();
+                block.said.clone_from(&text);
                 out.push(Event::Delta { block: block.number, delta: Delta::Thinking(text) });
             }
         }
@@ -319,7 +320,8 @@ impl Decoder {
         }
         let number = self.next;
         self.next += 1;
-        let block = Block { number, joiner: Joiner::default(), len: 0, summary: BTreeMap::new(), is_open: true };
+        let block =
+            Block { number, joiner: Joiner::default(), said: String::new(), summary: BTreeMap::new(), is_open: true };
         self.blocks.insert(place, block);
         out.push(Event::Open { block: number, opening });
     }
@@ -327,7 +329,7 @@ impl Decoder {
     fn add(&mut self, place: Place, text: Option<Text<'_>>, delta: fn(String) -> Delta, out: &mut Vec<Event>) {
         let Some(block) = self.blocks.get_mut(&place).filter(|block| block.is_open) else { return };
         let Some(text) = text.map(|text| block.joiner.push(text)).filter(|text| !text.is_empty()) else { return };
-        block.len += text.len();
+        block.said.push_str(&text);
         out.push(Event::Delta { block: block.number, delta: delta(text) });
     }
 
@@ -335,10 +337,19 @@ impl Decoder {
     fn complete(&mut self, place: Place, text: Option<Raw<'_>>, delta: fn(String) -> Delta, out: &mut Vec<Event>) {
         let Some(block) = self.blocks.get_mut(&place).filter(|block| block.is_open) else { return };
         let Some(text) = text.and_then(Raw::str) else { return };
-        if let Some(rest) = text.get(block.len..).filter(|rest| !rest.is_empty()) {
-            block.len = text.len();
-            block.joiner = Joiner::default();
+        let Some(rest) = text.strip_prefix(block.said.as_str()) else {
+            // The client has seen another text already. Complete arguments may only be formatted in another way; others
+            // must not become a call.
+            let is_input = matches!(delta(String::new()), Delta::Input(_));
+            if is_input && arguments_object(&block.said).is_none() {
+                self.fail(Failure::foreign("the arguments of a call are not the sum of their pieces"), out);
+            }
+            return;
+        };
+        if !rest.is_empty() {
             out.push(Event::Delta { block: block.number, delta: delta(rest.to_owned()) });
+            block.said.push_str(rest);
+            block.joiner = Joiner::default();
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::grammar::frames;
 use serde_json::{Value, json};
-use signalbox_translate::hub::{Event, Failure, Json};
+use signalbox_translate::hub::{Event, Failure, Finish, FinishReason, Json};
 use signalbox_translate::{
     Api, Decoder, EmitOptions, Emitter, Losses, RequestError, Target, Written, read_answer, read_continued_request,
     read_request, write_answer, write_error, write_request,
@@ -270,6 +270,17 @@ fn thinking_returns_to_the_vendor_that_made_it() {
         json!([{"type": "thinking", "thinking": "T", "signature": "S"},
             {"type": "tool_use", "id": "t1", "name": "f", "input": {}}])
     );
+}
+
+#[test]
+fn a_call_that_cannot_be_read_is_an_error_where_the_client_cannot_judge_it() {
+    for (to, end) in [(Api::Chat, "[DONE]"), (Api::Messages, "error"), (Api::Responses, "response.failed")] {
+        let mut emitter = Emitter::new(to, EmitOptions { id: "1".into(), ..EmitOptions::default() });
+        let mut out = Vec::new();
+        emitter.push(Event::Finish(Finish::new(FinishReason::MalformedTool)), &mut out);
+        let (name, data) = frames(&out).pop().unwrap();
+        assert!(emitter.has_ended() && (name.as_deref() == Some(end) || data == end), "{data}");
+    }
 }
 
 #[test]
