@@ -125,6 +125,9 @@ impl Decoder {
                 self.read_item(index, &item_fields, item, true, out);
             }
         }
+        if self.has_ended {
+            return;
+        }
         self.close_all(out);
         if let Some(usage) = response.object("usage") {
             let mut usage = Usage::of_responses(&usage);
@@ -172,7 +175,7 @@ impl Decoder {
 
     /// Reads an item: its beginning, or its end, which completes what no event has brought.
     fn read_item(&mut self, index: u32, item: &Fields<'_>, value: Raw<'_>, is_done: bool, out: &mut Vec<Event>) {
-        if self.done.contains_key(&index) {
+        if self.has_ended || self.done.contains_key(&index) {
             return;
         }
         let kind = item.str("type").unwrap_or_default();
@@ -225,7 +228,7 @@ impl Decoder {
             }
             _ => {}
         }
-        if is_done {
+        if is_done && !self.has_ended {
             self.done.insert(index, ());
             self.close(index, out);
         }
