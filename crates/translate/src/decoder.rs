@@ -9,8 +9,8 @@ use crate::{chat, messages, responses};
 
 /// Reads the events of a provider's stream.
 ///
-/// Unknown events and fields are skipped, duplicates are ignored. Every answer ends with exactly one [`Event::Finish`] or
-/// [`Event::Failed`], and everything after it is ignored.
+/// Unknown events and fields are skipped, duplicates are ignored. Every answer ends with exactly one [`Event::Finish`]
+/// or [`Event::Failed`], and everything after it is ignored.
 #[derive(Debug)]
 pub struct Decoder(Protocol);
 
@@ -24,8 +24,8 @@ enum Protocol {
 // === impl Decoder ===
 
 impl Decoder {
-    /// Creates a decoder for a provider of `api`. `id` makes up the ids of tool calls that have none: give a text that is
-    /// unique within the conversation.
+    /// Creates a decoder for a provider of `api`. `id` makes up the ids of tool calls that have none: give a text that
+    /// is unique within the conversation.
     #[must_use]
     pub fn new(api: Api, id: &str) -> Self {
         Self(match api {

@@ -27,8 +27,8 @@ pub struct EmitOptions {
 
 /// Writes the events of an answer as a stream of the client's API.
 ///
-/// The order of what it writes is right whatever the order of the events: ids are stable, blocks begin and end once, and
-/// one terminal event ends the stream.
+/// The order of what it writes is right whatever the order of the events: ids are stable, blocks begin and end once,
+/// and one terminal event ends the stream.
 #[derive(Debug)]
 pub struct Emitter {
     api: Api,
@@ -113,7 +113,8 @@ impl Emitter {
     }
 }
 
-/// Returns whether the end of an answer is an error in an API: only Chat Completions leaves the judgement to the client.
+/// Returns whether the end of an answer is an error in an API: only Chat Completions leaves the judgement to the
+/// client.
 fn is_error(api: Api, finish: &Finish) -> bool {
     finish.reason == FinishReason::MalformedTool && api != Api::Chat
 }

@@ -150,8 +150,8 @@ impl Losses {
 
     /// Returns the value of the header `x-signalbox-translation`, which is empty without losses.
     ///
-    /// The form is `field=action[;n=COUNT]`, joined by `, `. Indices become `*`, so that many similar losses are one entry.
-    /// The text is printable ASCII of at most 1,024 bytes; what does not fit is counted in a last entry `+N`.
+    /// The form is `field=action[;n=COUNT]`, joined by `, `. Indices become `*`, so that many similar losses are one
+    /// entry. The text is printable ASCII of at most 1,024 bytes; what does not fit is counted in a last entry `+N`.
     #[must_use]
     pub fn to_header(&self) -> String {
         let mut groups: Vec<(String, Action, usize)> = Vec::new();
@@ -220,12 +220,12 @@ mod tests {
         losses.emulated("max_tokens", Some("16000".into()), "the target requires it");
         losses.dropped("messages.1.content.0", "foreign");
         losses.dropped("messages.3.content.0", "foreign");
-        losses.dropped("caf\u{E9},\r\n", "odd");
-        assert_eq!(losses.to_header(), "max_tokens=emulated, messages.*.content.*=dropped;n=2, caf____=dropped");
+        losses.dropped("ab\u{E9},\r\n", "odd");
+        assert_eq!(losses.to_header(), "max_tokens=emulated, messages.*.content.*=dropped;n=2, ab____=dropped");
         let error = losses.to_error().unwrap();
         assert_eq!(error.field, "max_tokens");
         assert!(error.message.ends_with(
-            "It does not carry exactly: `max_tokens`, `messages.1.content.0`, `messages.3.content.0`, `caf\u{E9},\r\n`."
+            "It does not carry exactly: `max_tokens`, `messages.1.content.0`, `messages.3.content.0`, `ab\u{E9},\r\n`."
         ));
         for index in 0..1000 {
             losses.dropped(format!("field_{}", "x".repeat(index % 100)), "long");

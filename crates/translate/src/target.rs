@@ -23,8 +23,8 @@ pub struct Target {
     pub model: Option<String>,
     /// Output tokens to ask for where the API requires a number and the client gives none.
     pub default_max_tokens: u64,
-    /// Whether `temperature` and `top_p` are accepted. If not, and the API is Responses or Chat, they are sent only with
-    /// the effort `none`.
+    /// Whether `temperature` and `top_p` are accepted. If not, and the API is Responses or Chat, they are sent only
+    /// with the effort `none`.
     pub sampling: bool,
     /// Whether `top_k` is accepted, for Chat.
     pub top_k: bool,
@@ -142,8 +142,8 @@ impl ToolMap {
         self.reserved.extend(names.map(str::to_owned));
     }
 
-    /// Returns the name of a tool at the provider, which has at most `max` characters, and notes the client's form of it
-    /// if it differs.
+    /// Returns the name of a tool at the provider, which has at most `max` characters, and notes the client's form of
+    /// it if it differs.
     pub(crate) fn rename(
         &mut self,
         name: &str,

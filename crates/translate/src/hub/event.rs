@@ -5,8 +5,8 @@ use crate::{Api, Loss};
 
 /// One event of an answer.
 ///
-/// The order is `Start (Open Delta* Close)* Usage* Finish`, where blocks may overlap; `Ping` and `Lost` may stand anywhere.
-/// An answer that fails ends with `Failed` in place of `Finish`. Nothing follows either of them.
+/// The order is `Start (Open Delta* Close)* Usage* Finish`, where blocks may overlap; `Ping` and `Lost` may stand
+/// anywhere. An answer that fails ends with `Failed` in place of `Finish`. Nothing follows either of them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The answer begins.

@@ -151,8 +151,8 @@ impl Decoder {
         out.extend(first.map(|delta| Event::Delta { block: number, delta }));
     }
 
-    /// Opens the block of a delta whose beginning was left out, as some providers do for text. Returns whether the delta
-    /// has a block.
+    /// Opens the block of a delta whose beginning was left out, as some providers do for text. Returns whether the
+    /// delta has a block.
     fn open_implied(&mut self, fields: &Fields<'_>, out: &mut Vec<Event>) -> bool {
         let Some(index) = fields.index("index").filter(|index| !self.open.contains_key(index)) else { return true };
         let kind = fields.object("delta").and_then(|delta| delta.string("type")).unwrap_or_default();

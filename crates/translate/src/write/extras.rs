@@ -24,8 +24,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Returns whether the probabilities of tokens are asked for. Answers of another API are translated without them, so
-    /// that they are not asked for there.
+    /// Returns whether the probabilities of tokens are asked for. Answers of another API are translated without them,
+    /// so that they are not asked for there.
     pub(crate) fn takes_logprobs(&mut self) -> bool {
         let request = self.request;
         let is_own = request.api == self.api;

@@ -1,4 +1,5 @@
-//! Properties of streams: every emitter keeps to the grammar of its API, and every decoder notices an incomplete answer.
+//! Properties of streams: every emitter keeps to the grammar of its API, and every decoder notices an incomplete
+//! answer.
 
 use super::grammar::{self, Frame, Said, frames};
 use proptest::prelude::*;
