@@ -50,7 +50,7 @@ async fn the_same_request_is_refused_alike_by_all_services() {
         // As in the Node.js version.
         (stack.qwen().await, "/health/live", 200),
     ];
-    let foreign = "host: evil.test\r\n";
+    let foreign = "host: elsewhere.test\r\n";
     let table = [
         // The host is checked first, then the origin, then the key.
         ("POST", [foreign, EVIL, WRONG], 421, Some("misdirected_request"), false, false),
