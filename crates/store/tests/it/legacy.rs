@@ -316,7 +316,7 @@ async fn three_processes_may_import_it_at_once() {
     let before = seen(&path, state, Pair::theirs).await;
     let spawn = |_| {
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "original::as_a_child", "--ignored"])
+            .args(["--exact", "legacy::as_a_child", "--ignored"])
             .env(CHILD_URL, url(&path))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
