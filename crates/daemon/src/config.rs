@@ -23,7 +23,7 @@ use signalbox_core::secret::Secret;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::host_origin_guard::{HostOriginGuard, Hosts, Origins};
-use crate::traces;
+use crate::traces::collector;
 
 pub(crate) use data_dir::prepare as prepare_data_dir;
 pub use duration::Duration;
@@ -175,7 +175,7 @@ impl Common {
         }
         let endpoint = &self.log.otlp_endpoint;
         if !endpoint.is_empty()
-            && let Err(error) = traces::target(endpoint)
+            && let Err(error) = collector::target(endpoint)
         {
             // Not quoted, because it may contain a password.
             return Err(format!(

@@ -13,8 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use signalbox_upstream::pem_file;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::TlsConfig;
@@ -89,13 +88,12 @@ fn stamp(files: &TlsConfig) -> Stamp {
 
 /// Reads certificate and key; the error is for the user.
 fn read(files: &TlsConfig) -> Result<ServerConfig, String> {
-    let certificates: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(&files.cert).and_then(|certificates| certificates.collect());
-    let certificates = certificates.map_err(|error| unusable("certificate", &files.cert, &error))?;
+    let certificates =
+        pem_file::certificates(&files.cert).map_err(|error| unusable("certificate", &files.cert, &error))?;
     if certificates.is_empty() {
         return Err(unusable("certificate", &files.cert, &"there is none in the file"));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable("private key", &files.key, &error))?;
+    let key = pem_file::private_key(&files.key).map_err(|error| unusable("private key", &files.key, &error))?;
     // An explicit crypto provider, independent of the one that the process has installed as default.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -8,7 +8,7 @@
 //! Ended spans wait in a bounded queue; those that do not fit are dropped. A thread takes them out and sends them to the
 //! collector in batches, so neither a slow collector nor a missing one delays a request.
 
-mod collector;
+pub(crate) mod collector;
 mod span;
 
 use std::time::Duration;
@@ -27,7 +27,6 @@ use crate::Spec;
 use crate::config::LogConfig;
 use crate::exit::Exit;
 
-pub(crate) use self::collector::target;
 pub(crate) use self::span::{begin, parent_header, record, set_name, set_status};
 
 /// Target of the spans that are exported.

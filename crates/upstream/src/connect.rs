@@ -10,10 +10,11 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use crate::error::{Error, ProxyError};
+use crate::host_name::HostName;
 use crate::policy::{AddressPolicy, is_metadata_name};
 use crate::proxy::{self, Proxy, ProxyChoice};
 use crate::stream::Stream;
-use crate::target::{HostName, Origin};
+use crate::target::Origin;
 use crate::tls::Connectors;
 
 /// Receive buffer of the operating system for a response that is not being read. It holds what a round trip can carry,

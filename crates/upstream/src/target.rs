@@ -4,7 +4,6 @@ mod unix_socket;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use http::{HeaderValue, Uri};
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
+use crate::host_name::HostName;
 use crate::policy::{AddressPolicy, RefusedAddress};
 use crate::proxy::ProxyChoice;
 use crate::tls::TlsFiles;
@@ -65,12 +65,6 @@ pub(crate) struct Origin {
     pub(crate) files: TlsFiles,
     /// The Unix socket to connect to instead of host and port.
     pub(crate) socket: Option<PathBuf>,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) enum HostName {
-    Name(String),
-    Address(IpAddr),
 }
 
 struct Inner {
@@ -243,27 +237,6 @@ impl Hash for Origin {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.host.hash(state);
         self.port.hash(state);
-    }
-}
-
-// === impl HostName ===
-
-impl HostName {
-    /// Returns `host:port`, with brackets around an IPv6 address.
-    pub(crate) fn with_port(&self, port: u16) -> String {
-        match self {
-            Self::Name(name) => format!("{name}:{port}"),
-            Self::Address(address) => SocketAddr::new(*address, port).to_string(),
-        }
-    }
-}
-
-impl fmt::Display for HostName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Address(address) => address.fmt(f),
-        }
     }
 }
 

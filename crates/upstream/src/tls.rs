@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -15,6 +14,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use tokio_rustls::TlsConnector;
 
 use crate::error::ConfigError;
+use crate::pem_file;
 
 /// Trusts certificates issued by the authorities, and the certificates of `extra_ca_file` themselves.
 ///
@@ -77,12 +77,12 @@ impl TlsFiles {
         match (&self.client_cert, &self.client_key) {
             (None, None) => Ok(None),
             (Some(cert), Some(key)) => {
-                let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert).and_then(|chain| chain.collect());
-                let chain = chain.map_err(|source| ConfigError::ClientCert { path: cert.clone(), source })?;
+                let chain = pem_file::certificates(cert)
+                    .map_err(|source| ConfigError::ClientCert { path: cert.clone(), source })?;
                 if chain.is_empty() {
                     return Err(ConfigError::CaFileEmpty(cert.clone()));
                 }
-                let key = PrivateKeyDer::from_pem_file(key)
+                let key = pem_file::private_key(key)
                     .map_err(|source| ConfigError::ClientKey { path: key.clone(), source })?;
                 Ok(Some((chain, key)))
             }
@@ -207,9 +207,8 @@ fn build(
 }
 
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let certificates: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect());
-    let certificates = certificates.map_err(|source| ConfigError::CaFile { path: path.to_owned(), source })?;
+    let certificates =
+        pem_file::certificates(path).map_err(|source| ConfigError::CaFile { path: path.to_owned(), source })?;
     if certificates.is_empty() { Err(ConfigError::CaFileEmpty(path.to_owned())) } else { Ok(certificates) }
 }
 

@@ -13,6 +13,10 @@ pub(super) fn check(proxy: String, address: AddressRule<'_>) -> Result<Value, St
         return Ok(proxy.to_ascii_lowercase().into());
     }
     let wrong = || WRONG.to_owned();
+    // The parser of URLs would drop tabs and line ends silently.
+    if proxy.contains(char::is_control) {
+        return Err(wrong());
+    }
     let url = if proxy.contains("://") { Url::parse(&proxy) } else { Url::parse(&format!("http://{proxy}")) };
     let mut url = url.map_err(|_| wrong())?;
     let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();

@@ -66,6 +66,7 @@ fn invalid_values_are_refused_with_a_hint() {
         ("proxy", json!("http://user:canary@proxy.lan/path"), "must be http://host:port"),
         ("proxy", json!("http://user:canary@proxy.lan:0"), "must be http://host:port"),
         ("proxy", json!("http://user:canary@proxy lan"), "must be http://host:port"),
+        ("proxy", json!("http://user\r\nx: canary@proxy.lan:1"), "must be http://host:port"),
         ("proxy", json!("http://user:canary@0.0.0.0:3128"), "this address is refused"),
         ("proxy", json!("${env:canary}"), "must not be a reference"),
         ("baseURL", json!("unix:model.sock"), "absolute path"),

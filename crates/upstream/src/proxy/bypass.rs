@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::target::HostName;
+use crate::host_name::HostName;
 
 /// A parsed list. Loopback hosts need no entry.
 #[derive(Clone, Debug, Default)]
