@@ -12,7 +12,7 @@
 //! - [`extensions`]: the connected browser extensions.
 //! - [`declared`]: the catalogue as a document.
 //! - `status`: the status of the services, as responses and events show it.
-//! - [`router`]: client of provider-router's API.
+//! - [`router_client`]: client of provider-router's API.
 //! - [`instance`]: the lock that permits one api-server per data directory.
 //! - [`logs`]: the log files of the three services.
 //! - [`notify`]: a webhook for events of the services.

@@ -40,7 +40,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Creates `dir`, takes its lock, and creates a pool in it with `spare` files. Up to `more` additional files from a
-    /// burst are kept until [`rest`](Self::rest) is called.
+    /// burst are kept until [`trim`](Self::trim) is called.
     pub(crate) fn new(dir: &Path, more: usize, spare: usize) -> io::Result<Self> {
         let pool = Self {
             dir: dir.to_owned(),
