@@ -250,6 +250,9 @@ impl Relay {
                 let (last, begun) = end_event(&bytes.split_off(at));
                 self.line_end = (!is_blank_line(begun)).then_some(begun);
                 bytes = self.released(bytes);
+                if self.scanner.take_may_quote() {
+                    bytes = self.masked(bytes);
+                }
                 self.exchange.answer(&bytes);
                 self.exchange.answer(&last);
                 self.complete(last);

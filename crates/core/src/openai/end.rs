@@ -11,12 +11,12 @@
 //! No byte is held back unless it may belong to `data: [DONE]`. The result does not depend on how the bytes are cut
 //! into pieces.
 
+mod findings;
 mod scan;
 mod usual;
 
-use std::sync::LazyLock;
-
-use memchr::{memchr2, memmem::Finder};
+use findings::{Findings, has_other_lines, is_ordinary, names_error};
+use memchr::memchr2;
 pub use scan::{Ending, Failed, Scan};
 use usual::Shape;
 
@@ -37,14 +37,6 @@ const MAX_REUSED_CAPACITY: usize = 4 << 10;
 
 /// Maximum number of answers that are tracked, the same as OpenAI's maximum of `n`.
 const CHOICES: usize = 128;
-
-static FINISH_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""finish_reason""#));
-static DELTA_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delta""#));
-static ERROR_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""error""#));
-static DATA_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DATA_FIELD));
-
-/// Maximum bytes at the end of searched text that may begin a field name which later bytes complete.
-const MAX_SPLIT_NAME: usize = br#""delta""#.len() - 1;
 
 /// Scans a stream piece by piece and recognises its end.
 #[derive(Debug, Default)]
@@ -69,17 +61,9 @@ pub struct EndScanner {
     shape: Shape,
     /// Findings in the buffered bytes of the unfinished event.
     findings: Findings,
+    /// See [`EndScanner::take_may_quote`].
+    may_quote: bool,
     ending: Ending,
-}
-
-/// Findings in the beginning of an event.
-#[derive(Debug, Default)]
-struct Findings {
-    /// Number of bytes that have been searched.
-    searched: usize,
-    data: bool,
-    delta: bool,
-    error: bool,
 }
 
 // === impl EndScanner ===
@@ -104,9 +88,11 @@ impl EndScanner {
                     continue;
                 }
                 match is_done(&piece[pos..]) {
-                    Some(true) => return Scan::Done(pos),
-                    None => return Scan::Hold(pos),
                     Some(false) => {}
+                    is_done => {
+                        self.note_unfinished();
+                        return if is_done.is_some() { Scan::Done(pos) } else { Scan::Hold(pos) };
+                    }
                 }
                 if matches!(byte, b'\n' | b'\r') {
                     pos += 1;
@@ -138,6 +124,7 @@ impl EndScanner {
             self.after_cr = next > 0 && piece[next - 1] == b'\r';
             pos = next;
         }
+        self.note_unfinished();
         Scan::Pass
     }
 
@@ -190,19 +177,30 @@ impl EndScanner {
         if self.long.is_some() {
             return false;
         }
-        let findings = &mut self.findings;
-        let new = &self.buffered[findings.searched.saturating_sub(MAX_SPLIT_NAME).min(self.buffered.len())..];
-        findings.data |= DATA_FINDER.find(new).is_some();
-        findings.delta |= DELTA_FINDER.find(new).is_some();
-        findings.error |= ERROR_FINDER.find(new).is_some();
-        findings.searched = self.buffered.len();
-        findings.data && (findings.error || !findings.delta)
+        self.findings.may_be_error(&self.buffered)
+    }
+
+    /// Returns whether the bytes scanned since the last call have an event or a line that may quote a secret of the
+    /// provider: it is no chunk, or reports an error in it. Text of a model is no such quotation.
+    pub const fn take_may_quote(&mut self) -> bool {
+        std::mem::replace(&mut self.may_quote, false)
+    }
+
+    /// Returns the bytes of the unfinished event; empty once it is longer than 64 KiB.
+    #[must_use]
+    pub fn unfinished_event(&self) -> &[u8] {
+        &self.buffered
     }
 
     /// Returns whether the last scanned line is complete.
     #[must_use]
     pub const fn is_at_line_start(&self) -> bool {
         !self.in_line
+    }
+
+    /// Takes into account that complete lines of an unfinished event are passed on before the event is known.
+    const fn note_unfinished(&mut self) {
+        self.may_quote |= self.event_len > self.line_len;
     }
 
     fn buffer(&mut self, bytes: &[u8]) {
@@ -234,8 +232,15 @@ impl EndScanner {
         let is_error = sse::fields(&event).any(|(name, value)| name == b"event" && value == b"error");
         let failed = match sse::data(&event) {
             Some(data) if is_error => self.failed(&data, end),
-            Some(data) => self.classify_data(&data, end),
-            None => None,
+            Some(data) => {
+                // Its other lines, such as comments, may say anything.
+                self.may_quote |= has_other_lines(&event);
+                self.classify_data(&data, end)
+            }
+            None => {
+                self.may_quote = true;
+                None
+            }
         };
         // The buffer is reused for the next event, unless it is large.
         if event.capacity() <= MAX_REUSED_CAPACITY {
@@ -259,6 +264,7 @@ impl EndScanner {
         }
         match read_event(data) {
             StreamEvent::Unknown => {
+                self.may_quote = true;
                 let lines = joined_events(data)?;
                 lines.into_iter().find_map(|line| self.classify_data(line, end))
             }
@@ -269,6 +275,7 @@ impl EndScanner {
                 None
             }
             StreamEvent::Chunk(chunk) => {
+                self.may_quote |= names_error(data) || chunk.finish_reason().is_some_and(|reason| is_failure(&reason));
                 self.note(&chunk);
                 None
             }
@@ -278,6 +285,7 @@ impl EndScanner {
                     && chunk.error.and_then(of_field).is_none()
                 {
                     // Only one of the answers failed, and clients do not stop for that.
+                    self.may_quote = true;
                     self.note(&chunk);
                     return None;
                 }
@@ -369,21 +377,6 @@ fn is_done(line: &[u8]) -> Option<bool> {
         return if DONE_VALUE.starts_with(value) { None } else { Some(false) };
     }
     Some(value.starts_with(DONE_VALUE))
-}
-
-/// Returns whether a chunk is an ordinary one, with neither an end nor an error. Quotes within texts are escaped, so a
-/// quoted name always is a field name.
-fn is_ordinary(data: &[u8]) -> bool {
-    let mut reasons = FINISH_FINDER.find_iter(data).peekable();
-    (reasons.peek().is_some() || DELTA_FINDER.find(data).is_some())
-        && reasons.all(|at| is_null(&data[at + FINISH_FINDER.needle().len()..]))
-        && ERROR_FINDER.find_iter(data).all(|at| is_null(&data[at + ERROR_FINDER.needle().len()..]))
-}
-
-/// Returns whether the value after a name is `null`.
-fn is_null(rest: &[u8]) -> bool {
-    rest.starts_with(b":null")
-        || rest.trim_ascii_start().strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"null"))
 }
 
 /// Returns whether clients recognise an error in these data: they check whether the field `error` is truthy.

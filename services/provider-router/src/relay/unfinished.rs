@@ -13,8 +13,12 @@ impl Relay {
     /// Withholds the unfinished end of `bytes`, and returns the rest for the client.
     pub(super) fn withhold(&mut self, mut bytes: Bytes) -> Option<Result<Frame<Bytes>, BoxError>> {
         let unfinished = self.scanner.event_len();
+        let may_quote = self.scanner.take_may_quote() && !self.exchange.masker().is_empty();
         // Nearly all pieces are whole events.
         if unfinished == 0 && self.withheld.is_empty() {
+            if may_quote {
+                bytes = self.masked(bytes);
+            }
             self.exchange.answer(&bytes);
             return (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)));
         }
@@ -29,20 +33,21 @@ impl Relay {
             return None;
         }
         let end = bytes.split_off(bytes.len().saturating_sub(kept));
-        if withheld == 0 {
-            self.withheld.extend_from_slice(&end);
-            return self.passed(bytes, None);
-        }
-        if self.scanner.is_long() {
+        if self.scanner.is_long() && withheld > 0 {
             // The event is too long to be withheld any further. A key in the part withheld so far is masked.
             let released = self.released(bytes);
-            let masked = self.exchange.masker().mask(&released).map_or(released, Bytes::from);
+            let masked = self.masked(released);
             return self.passed(masked, None);
         }
-        // Two frames instead of one copy.
         let begun = self.withheld.split_to(withheld.min(withheld + bytes.len() + end.len() - kept)).freeze();
         self.withheld.extend_from_slice(&end);
-        self.passed(begun, (!bytes.is_empty()).then_some(bytes))
+        match (begun.is_empty(), may_quote) {
+            (true, false) => self.passed(bytes, None),
+            (true, true) => self.passed(self.masked(bytes), None),
+            (false, true) => self.passed(self.masked(join(&begun, &bytes)), None),
+            // Two frames instead of one copy.
+            (false, false) => self.passed(begun, (!bytes.is_empty()).then_some(bytes)),
+        }
     }
 
     /// Records bytes that are passed on, and returns them; those in `after` are returned by the next poll.
@@ -57,6 +62,11 @@ impl Relay {
         (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)))
     }
 
+    /// Masks the credentials of the provider. They are found because lines are complete here, unless they are too long.
+    pub(super) fn masked(&self, bytes: Bytes) -> Bytes {
+        self.exchange.masker().mask(&bytes).map_or(bytes, Bytes::from)
+    }
+
     /// Returns the withheld bytes, followed by `bytes`.
     pub(super) fn released(&mut self, bytes: Bytes) -> Bytes {
         if self.withheld.is_empty() { bytes } else { join(&std::mem::take(&mut self.withheld), &bytes) }
@@ -69,17 +79,21 @@ impl Relay {
         let held = std::mem::take(&mut self.held);
         // Clients drop an event without its blank line.
         let blank_line = if held.is_empty() && self.scanner.event_len() == 0 { "" } else { "\n\n" };
-        let may_quote = !self.exchange.masker().is_empty() && self.scanner.may_be_error();
-        let unfinished = self.scanner.event_len() + held.len();
+        // With the lines of the event that have been passed on.
+        let event = [self.scanner.unfinished_event(), &held].concat();
+        let has_data = memchr::memmem::find(&event, b"data:").is_some();
+        let may_quote = !self.exchange.masker().is_empty() && (!has_data || self.scanner.may_be_error());
         let failed = self.scanner.end(&held);
         let mut tail = self.released(held);
         let is_closed = matches!(why, Broken::Unfinished);
-        // The first lines of an event may have been passed on.
-        let is_whole = tail.is_empty() || is_event(&tail) || is_closed && tail.len() < unfinished;
+        let is_whole = tail.is_empty() || is_event(event.into());
         if let Some(failed) = failed
             && (is_whole || is_closed)
         {
             return Some(self.failed(&tail, blank_line, &failed));
+        }
+        if self.scanner.take_may_quote() {
+            tail = self.masked(tail);
         }
         // Half an event may have half a key, which cannot be found, so it is not even kept for the log.
         if is_whole || !may_quote {
@@ -107,9 +121,9 @@ impl Relay {
 }
 
 /// Returns whether the end of a stream is an event that clients understand, only without its blank line.
-fn is_event(tail: &Bytes) -> bool {
+fn is_event(event: Bytes) -> bool {
     let mut splitter = Splitter::new(usize::MAX);
-    splitter.push(tail.clone());
+    splitter.push(event);
     let frame = splitter.finish();
     let data = frame.as_ref().and_then(|frame| frame.data());
     data.is_some_and(|data| !matches!(read_event(&data), StreamEvent::Unknown))

@@ -48,6 +48,26 @@ async fn the_error_is_the_next_event_wherever_the_stream_breaks() {
 }
 
 #[tokio::test]
+async fn half_a_line_of_data_is_dropped_after_other_lines_of_its_event() {
+    for line_end in ["\n", "\r\n", "\r"] {
+        for lines in ["event: x\n", "id: 3\n", "retry: 5\n", ": hello\n", "event: x\nid: 3\n"] {
+            let first = A.replace('\n', line_end);
+            let second = format!("{lines}{A}").replace('\n', line_end);
+            for cut in 1..second.len() {
+                for end in [None, Some(Fail)] {
+                    let mut client = Client::new(texts(&[&first, &second[..cut]], end));
+                    let (text, _) = client.text();
+                    for event in events(&text) {
+                        assert!(serde_json::from_str::<serde_json::Value>(&event).is_ok(), "{lines:?} {cut}: {text}");
+                    }
+                    assert!(events(&text).last().unwrap().starts_with("{\"error\":{"), "{lines:?} {cut}: {text}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_complete_does_not_wait() {
     let mut client = Client::new([B(b"data: 1\n\ndata: {\"a"), Wait, B(b"\":1}\n"), Wait, B(b"\nda"), B(b"ta: 2\n\n")]);
     let seen: Vec<Seen> = (0..9).map(|_| client.poll()).collect();

@@ -56,6 +56,53 @@ async fn a_key_in_an_error_event_is_masked_at_any_chunk_boundaries() {
 }
 
 #[tokio::test]
+async fn a_key_in_an_unusual_event_or_line_is_masked_at_any_chunk_boundaries() {
+    let chunk = "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+    let escaped = KEY.replace('-', "\\u002d");
+    for unusual in [
+        format!(r#"data: {{"choices":[{{"delta":{{}},"finish_reason":"error","error":{{"message":"{KEY}"}}}}]}}"#),
+        format!(r#"data: {{"choices":[{{"delta":{{}},"error":{{"message":"{escaped}"}}}}]}}"#),
+        format!(r#"data: {{"choices":[{{"delta":{{}},"error":"{KEY}"}}]}}"#),
+        format!(r#"data: {{"choices":[{{"delta":{{"error":{{"message":"{KEY}"}}}}}}]}}"#),
+        format!(r#"data: {{"choices":[{{"delta":{{}},"finish_reason":"error","native_finish_reason":"{KEY}"}}]}}"#),
+        format!(r#"data: {{"choices":[{{"delta":{{"refusal":"{KEY}"}},"finish_reason":"error"}}]}}"#),
+        format!("data: Error: {KEY}"),
+        format!(": error {KEY}"),
+        format!(": error {KEY}\nevent: x\ndata: {{\"choices\":[]}}"),
+        format!(r#"{{"error":{{"message":"{KEY}"}}}}"#),
+        format!("Internal Server Error: {KEY}"),
+    ] {
+        for line_end in ["\n", "\r\n", "\r"] {
+            let unusual = format!("{unusual}\n\n").replace('\n', line_end);
+            let stream = format!("{chunk}{unusual}{chunk}");
+            for cut in (1..stream.len()).step_by(6) {
+                let mut client = keyed([stream[..cut].to_owned(), stream[cut..].to_owned()]);
+                let (text, _) = client.text();
+                assert!(text.starts_with(chunk) && text.contains(MASK), "{unusual:?} {cut}: {text}");
+                for seen in [text, client.written()] {
+                    assert!(!seen.contains("canary") && !seen.contains("0123456789"), "{unusual:?} {cut}: {seen}");
+                }
+            }
+            let (text, _) = keyed(stream.chars().map(String::from)).text();
+            assert!(text.starts_with(chunk) && text.contains(MASK) && !text.contains("0123456789"), "{text}");
+            // The stream may also end within it.
+            let begun = unusual.len() - 4;
+            let mut client = keyed([format!("{chunk}{}", &unusual[..begun])]);
+            for seen in [client.text().0, client.written()] {
+                assert!(!seen.contains("0123456789"), "{unusual:?}: {seen}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn text_of_the_model_is_never_masked() {
+    let chunk = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{KEY}\"}}}}]}}\n\n");
+    let stream = format!("{chunk}{chunk}{FINISH}data: [DONE]\n\n");
+    assert_eq!(keyed([stream.clone()]).text().0, stream);
+}
+
+#[tokio::test]
 async fn only_possible_errors_are_withheld_within_a_limit() {
     // A chunk is passed on once its line is complete.
     let mut client = keyed(["data: {\"choices\":[{\"del", "ta\":{\"content\":\"a", "b\"}}]}\n\n"].map(str::to_owned));
