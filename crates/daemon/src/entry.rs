@@ -10,7 +10,7 @@
 //!
 //! A page that may read the response gets the CORS headers on it, refusals included.
 //!
-//! What differs between the services is in their [`EntryPolicy`]. [`EntryLayer`] is the entry as a tower layer.
+//! The differences between the services are in their [`EntryPolicy`]. [`EntryLayer`] is the entry as a tower layer.
 //! [`Entry::handle`] is the same for a handler that is not a tower service.
 
 use std::convert::Infallible;
@@ -36,7 +36,7 @@ pub enum Refusal {
     Key(#[from] Denied),
 }
 
-/// What differs between the services.
+/// The part of the entry that differs between the services.
 pub trait EntryPolicy {
     /// Body of the responses. Its default is the empty body.
     type Body: Default;

@@ -223,7 +223,7 @@ impl RequestContext {
 
     /// Adds the trace to the headers of a request to another server, which `span` sends: the span of the request or of
     /// an attempt. Without a trace, nothing is added. A trace that is not exported is passed on as it was received,
-    /// because nobody would ever see the span that it names.
+    /// because the span of this gateway would be unknown to every collector.
     pub fn add_trace(&self, span: &Span, headers: &mut HeaderMap) {
         let own = || self.0.is_exported.then(|| traces::parent_header(span)).flatten();
         match (&self.0.incoming, self.0.is_exported) {

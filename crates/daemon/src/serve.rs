@@ -22,12 +22,12 @@ mod accept;
 mod connection;
 mod connection_slots;
 mod connection_timeouts;
-mod entry;
 mod http2;
 mod path;
 mod request_body;
 mod response_guard;
 mod socket;
+mod tls_connection;
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the exported spans say, in the words of OpenTelemetry's semantic conventions for HTTP and generative AI. No
+//! Attributes of the exported spans, in the words of OpenTelemetry's semantic conventions for HTTP and generative AI. No
 //! prompts, no answers, no keys, and no error texts of providers, which quote all of these.
 
 use opentelemetry::Value;

@@ -25,9 +25,9 @@ use super::ServerState;
 use super::connection::{self, DRAIN_GRACE};
 use super::connection_slots::ConnectionSlot;
 use super::connection_timeouts::ConnectionActivity;
-use super::entry;
 use super::request_body::RequestBody;
 use super::socket::Socket;
+use super::tls_connection;
 
 /// Delay after a failed accept, for instance when the process is out of descriptors: each connection that ends frees
 /// one.
@@ -70,7 +70,7 @@ where
         match &state.tls {
             Some(tls) => {
                 let (tls, peer) = (Arc::clone(tls), (peer, is_local));
-                state.open.spawn(entry::serve(socket, peer, tls, activity, state.clone(), service.clone()));
+                state.open.spawn(tls_connection::serve(socket, peer, tls, activity, state.clone(), service.clone()));
             }
             None => drop(state.open.spawn(connection::serve(socket, peer, activity, state.clone(), service.clone()))),
         }

@@ -53,7 +53,7 @@ pub(super) struct Collector {
     state: Mutex<State>,
 }
 
-/// What was logged about the collector.
+/// State of the export, as far as the log has reported it.
 #[derive(Debug, Default)]
 struct State {
     is_failing: bool,

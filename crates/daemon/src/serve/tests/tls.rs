@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::*;
 use crate::config::TlsConfig;
-use crate::serve::{accept, entry};
+use crate::serve::{accept, tls_connection};
 use crate::tls::Tls;
 
 type Outgoing = http_body_util::combinators::BoxBody<Bytes, Infallible>;
@@ -145,7 +145,7 @@ async fn plain_http_is_answered_on_this_machine_only() {
     let slot = site.state.slots.take(peer.ip(), &activity).await.unwrap();
     let socket = Socket::new(stream, Arc::clone(&activity), slot, site.state.open.token());
     let tls = site.state.tls.clone().unwrap();
-    tokio::spawn(entry::serve(socket, (peer, false), tls, activity, site.state.clone(), service_fn(hello)));
+    tokio::spawn(tls_connection::serve(socket, (peer, false), tls, activity, site.state.clone(), service_fn(hello)));
     let answer = exchange(client).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 400") && body.contains("https_required"), "{answer}");
