@@ -17,6 +17,8 @@ use crate::{
 };
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// Less than the 10 s that a batch may take, so that waiting for one is noticed.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(9);
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -205,13 +207,13 @@ async fn a_collector_that_is_down_or_hangs_delays_no_answer() {
     let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     for addr in [closed, hanging.local_addr().unwrap()] {
         let mut router = Router::start(Launch::default().env(ENDPOINT, format!("http://{addr}"))).await;
-        // One delay of an export would be longer than this.
+        // Waiting for one export to the collector that hangs would take longer.
         let requests = async {
             for _ in 0..200 {
                 router.client.get("/health/live").await.expect(200);
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), requests).await.expect("requests do not wait for the collector");
+        tokio::time::timeout(EXPORT_TIMEOUT, requests).await.expect("requests do not wait for the collector");
         if addr == closed {
             eventually("the warning", async || router.process.stderr().contains("cannot export traces").then_some(()))
                 .await;
@@ -221,7 +223,7 @@ async fn a_collector_that_is_down_or_hangs_delays_no_answer() {
             }
         }
         router.process.signal(Signal::SIGTERM);
-        let exit = tokio::time::timeout(Duration::from_secs(20), router.process.wait_exit());
+        let exit = tokio::time::timeout(EXPORT_TIMEOUT, router.process.wait_exit());
         assert!(exit.await.expect("the shutdown does not wait for the collector").success());
         assert!(router.process.stderr().matches("cannot export traces").count() <= 1, "{}", router.process.stderr());
     }
