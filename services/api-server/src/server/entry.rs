@@ -1,4 +1,4 @@
-//! What the entry of all services ([`signalbox_daemon::entry`]) leaves to this one.
+//! The part of the common entry ([`signalbox_daemon::entry`]) that is api-server's own.
 //!
 //! The control token is required on every route except the liveness check and Socket.IO, which checks the token itself,
 //! because pages cannot set headers on a WebSocket. Browsers ask the user for the token on opening a page, and send it
