@@ -1,4 +1,4 @@
-//! Chat answers: the parsed request, and the JSON of streamed and whole answers.
+//! Chat Completions: the parsed request, and the JSON of streamed and whole answers.
 
 mod events;
 mod whole;
@@ -8,7 +8,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::script::{Chat, Text, Usage};
+use crate::{
+    plan::{Heard, Plan},
+    script::{Chat, Tokens, Usage},
+};
 
 pub(crate) use events::Events;
 pub(crate) use whole::whole;
@@ -16,7 +19,6 @@ pub(crate) use whole::whole;
 /// Unix time of all answers; fixed so that tests can compare bytes.
 const CREATED: u32 = 1_700_000_000;
 const ID: &str = "chatcmpl-fake0000000000000001";
-const PROMPT_TOKENS: u32 = 10;
 
 /// The fields of a chat request that the fake uses.
 #[derive(Debug, Deserialize)]
@@ -29,9 +31,13 @@ pub(crate) struct Asked<'a> {
     n: Option<u32>,
     #[serde(default)]
     stream_options: Option<StreamOptions>,
-    /// Kept raw and parsed only for an echo, because the prompt may be megabytes long.
+    /// Kept raw and parsed only if the answer depends on it, because the prompt may be megabytes long.
     #[serde(borrow, default)]
     messages: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_choice: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,6 +53,10 @@ impl Asked<'_> {
         self.stream == Some(true)
     }
 
+    fn plan(&self, chat: &Chat) -> Plan {
+        Plan::new(chat, self.choices(chat), || self.hear())
+    }
+
     fn choices(&self, chat: &Chat) -> u32 {
         chat.choices.or(self.n).unwrap_or(1).clamp(1, 128)
     }
@@ -59,36 +69,58 @@ impl Asked<'_> {
         }
     }
 
-    /// Returns the words of the answer, each with its trailing space. Endless text and ticks are generated elsewhere.
-    fn words(&self, text: &Text) -> Vec<String> {
-        let text = match text {
-            Text::Fixed(text) => text.clone(),
-            Text::Echo => self.last_user_text(),
-            Text::Ticks(_) | Text::Endless => String::new(),
-        };
-        text.split_inclusive(' ').map(str::to_owned).collect()
-    }
-
-    /// Returns the text parts of the last user message; empty if there is none.
-    fn last_user_text(&self) -> String {
-        let messages = self.messages.map(RawValue::get).and_then(|raw| serde_json::from_str::<Vec<Value>>(raw).ok());
-        let message = messages.unwrap_or_default().into_iter().rfind(|message| message["role"] == "user");
-        match message.map(|message| message["content"].clone()) {
-            Some(Value::String(text)) => text,
-            Some(Value::Array(parts)) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
-            _ => String::new(),
+    fn hear(&self) -> Heard {
+        let mut heard = Heard { forced: self.forced(), ..Heard::default() };
+        for message in parsed(self.messages).as_array().into_iter().flatten() {
+            let content = &message["content"];
+            match message["role"].as_str() {
+                Some("user") => heard.user = text_of(content),
+                Some("tool") => heard.results.push(text_of(content)),
+                _ => {}
+            }
+            for part in content.as_array().into_iter().flatten() {
+                if let Some(url) = part["image_url"]["url"].as_str() {
+                    heard.see(url);
+                }
+            }
         }
+        heard
+    }
+
+    fn forced(&self) -> Option<String> {
+        let choice = parsed(self.tool_choice);
+        if choice == "required" {
+            return parsed(self.tools)[0]["function"]["name"].as_str().map(str::to_owned);
+        }
+        choice["function"]["name"].as_str().map(str::to_owned)
     }
 }
 
-fn finish_reason(chat: &Chat) -> &str {
-    let usual = if chat.tool.is_some() { "tool_calls" } else { "stop" };
-    chat.finish_reason.as_deref().unwrap_or(usual)
+fn parsed(raw: Option<&RawValue>) -> Value {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }
 
-/// Returns a word with its creation time: nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine share.
-pub(crate) fn tick() -> String {
-    let clock = nix::time::ClockId::CLOCK_MONOTONIC;
-    let now = nix::time::clock_gettime(clock).map_or(0, |t| t.tv_sec() * 1_000_000_000 + t.tv_nsec());
-    format!("t={now} ")
+/// Returns a content that is text, or the text parts of a content.
+pub(crate) fn text_of(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        _ => String::new(),
+    }
+}
+
+/// Returns the token counts of an answer of `words` words. Classes that are zero are left out.
+fn usage(tokens: &Tokens, words: u32) -> Value {
+    let (prompt, completion) = (tokens.prompt(), words.saturating_add(tokens.reasoning));
+    let mut usage = serde_json::json!({
+        "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt.saturating_add(completion),
+    });
+    if prompt != tokens.input {
+        let (read, written) = (tokens.cache_read, tokens.written());
+        usage["prompt_tokens_details"] = serde_json::json!({"cached_tokens": read, "cache_write_tokens": written});
+    }
+    if tokens.reasoning > 0 {
+        usage["completion_tokens_details"] = serde_json::json!({"reasoning_tokens": tokens.reasoning});
+    }
+    usage
 }

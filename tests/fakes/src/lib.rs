@@ -1,7 +1,7 @@
 //! Scriptable stand-ins for the external services that tests cannot use.
 //!
-//! [`FakeProvider`] is an OpenAI-compatible provider that follows a script: it can answer correctly or incorrectly,
-//! break off, stall, or wait for the test at every step. [`FakeQwen`] does the same for chat.qwen.ai. The binaries
+//! [`FakeProvider`] is a provider that speaks Chat Completions, Anthropic's Messages and OpenAI's Responses, and follows
+//! a script: it can answer correctly or incorrectly, break off, stall, or wait for the test at every step. [`FakeQwen`] does the same for chat.qwen.ai. The binaries
 //! `fake-provider` and `fake-qwen` provide both for shells and load tests.
 //!
 //! # Layout
@@ -11,7 +11,10 @@
 //! - `server`: accepting connections, and code common to all fakes. `wire`: the bytes of one connection. `http`:
 //!   parsing requests.
 //! - `coding`: compressed bodies.
-//! - `chat`: the JSON of chat answers. `play`: writing one turn of a script to a connection.
+//! - `plan`: the answer to one request, before it takes the form of a grammar.
+//! - `chat`, `messages`, `responses`: the checks of requests and the JSON of answers. `surface`: what they have in
+//!   common. `sse`: streams of typed events.
+//! - `play`: writing one turn of a script to a connection.
 //! - [`calls`]: the log of requests and of how they ended. [`gate`]: releasing a stream step by step.
 //! - [`closed`]: an address that refuses connections.
 //!
@@ -32,11 +35,16 @@ pub mod closed;
 mod coding;
 pub mod gate;
 mod http;
+mod messages;
+mod plan;
 mod play;
 pub mod provider;
 pub mod qwen;
+mod responses;
 pub mod script;
 mod server;
+mod sse;
+mod surface;
 mod wire;
 
 pub use calls::{Call, End};

@@ -28,10 +28,10 @@ pub(crate) trait Stream {
     fn is_word(&self, piece: &Self::Piece) -> bool;
 
     /// Appends the bytes of an event.
-    fn render(&self, piece: &Self::Piece, out: &mut String);
+    fn render(&mut self, piece: &Self::Piece, out: &mut String);
 
-    /// Appends the bytes of an error event.
-    fn render_error(&self, out: &mut String);
+    /// Appends the bytes of the error event of a fault, which is `ErrorEvent` or `BareErrorEvent`.
+    fn render_error(&mut self, kind: FaultKind, out: &mut String);
 }
 
 /// The answer to be written.
@@ -102,7 +102,7 @@ impl<C: Sync> Stage<'_, C> {
         while let Some(piece) = events.next() {
             if let Some((_, kind)) = fault.filter(|(after, _)| *after == sent) {
                 self.send_joined(&mut encoder, &mut text, &mut joined).await?;
-                return self.spoil(kind, &events, encoder).await;
+                return self.spoil(kind, &mut events, encoder).await;
             }
             if events.is_word(&piece) {
                 self.pause(words > 0).await?;
@@ -119,7 +119,7 @@ impl<C: Sync> Stage<'_, C> {
         self.send_joined(&mut encoder, &mut text, &mut joined).await?;
         // If the stream has fewer events than the fault requires, it fails at its end.
         if let Some((_, kind)) = fault {
-            return self.spoil(kind, &events, encoder).await;
+            return self.spoil(kind, &mut events, encoder).await;
         }
         self.send_chunked(&encoder.end()).await?;
         self.wire.send(b"0\r\n\r\n").await?;
@@ -143,7 +143,7 @@ impl<C: Sync> Stage<'_, C> {
     }
 
     /// Applies a fault to a stream.
-    async fn spoil(&mut self, kind: FaultKind, events: &impl Stream, mut encoder: Encoder) -> Result<Over, Gone> {
+    async fn spoil(&mut self, kind: FaultKind, events: &mut impl Stream, mut encoder: Encoder) -> Result<Over, Gone> {
         if let Some(over) = self.break_off(kind).await? {
             return Ok(over);
         }
@@ -152,7 +152,7 @@ impl<C: Sync> Stage<'_, C> {
             return self.endless().await;
         }
         let mut text = String::new();
-        events.render_error(&mut text);
+        events.render_error(kind, &mut text);
         self.send_chunked(&encoder.piece(text.as_bytes())).await?;
         self.send_chunked(&encoder.end()).await?;
         self.wire.send(b"0\r\n\r\n").await?;
@@ -167,7 +167,8 @@ impl<C: Sync> Stage<'_, C> {
             self.wire.send(head.as_bytes()).await?;
             return self.endless().await;
         }
-        let body = if fault == Some(FaultKind::ErrorEvent) { error_body } else { body };
+        let fails = |kind: &FaultKind| matches!(kind, FaultKind::ErrorEvent | FaultKind::BareErrorEvent);
+        let body = if fault.as_ref().is_some_and(fails) { error_body } else { body };
         let mut encoder = Encoder::new(self.turn.delivery.coding).map_err(|_| Gone)?;
         let mut body = encoder.piece(body.as_bytes());
         body.extend(encoder.end());
@@ -176,7 +177,7 @@ impl<C: Sync> Stage<'_, C> {
         let off_by = self.turn.delivery.length_off_by;
         let declared = i64::try_from(body.len()).unwrap_or(i64::MAX).saturating_add(off_by).max(0);
         let head = self.head(content_type, &format!("content-length: {declared}"));
-        if let Some(kind) = fault.filter(|kind| *kind != FaultKind::ErrorEvent) {
+        if let Some(kind) = fault.filter(|kind| !fails(kind)) {
             self.wire.send(head.as_bytes()).await?;
             let over = self.break_off(kind).await?;
             return Ok(over.unwrap_or(COMPLETED));
@@ -200,7 +201,7 @@ impl<C: Sync> Stage<'_, C> {
             FaultKind::Reset => Ok(Some(Over { end: End::Broken, then: Then::Reset })),
             FaultKind::Close | FaultKind::IdleClose => Ok(Some(Over { end: End::Broken, then: Then::Close })),
             FaultKind::Stall => self.wire.unless_gone(std::future::pending()).await,
-            FaultKind::ErrorEvent | FaultKind::EndlessLine => Ok(None),
+            FaultKind::ErrorEvent | FaultKind::BareErrorEvent | FaultKind::EndlessLine => Ok(None),
         }
     }
 

@@ -1,24 +1,29 @@
 //! The handle of a fake provider in a test.
 
 mod api;
+mod models;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, PoisonError},
+};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
     calls::Call,
     gate::Gate,
-    provider::api::MODELS_PATH,
-    script::{Chat, Script},
-    server::{Shared, serve},
+    provider::{api::Provider, models::PATH as MODELS_PATH},
+    script::Script,
+    server::serve,
 };
 
 /// A running fake provider. Dropping it closes its port and all its connections.
 #[derive(Debug)]
 pub struct FakeProvider {
     addr: SocketAddr,
-    shared: Arc<Shared<Chat>>,
+    provider: Arc<Provider>,
     server: JoinHandle<()>,
 }
 
@@ -39,9 +44,9 @@ impl FakeProvider {
     /// Fails if `addr` cannot be listened on.
     pub async fn start_on(addr: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
-        let (addr, shared) = (listener.local_addr()?, Arc::new(Shared::default()));
-        let server = tokio::spawn(serve(listener, Arc::clone(&shared)));
-        Ok(Self { addr, shared, server })
+        let (addr, provider) = (listener.local_addr()?, Arc::new(Provider::default()));
+        let server = tokio::spawn(serve(listener, Arc::clone(&provider)));
+        Ok(Self { addr, provider, server })
     }
 
     /// Returns the address on which it listens.
@@ -60,7 +65,7 @@ impl FakeProvider {
     ///
     /// A script takes precedence over the model name. Without a script and without a known name, the model is an echo.
     pub fn script(&self, model: impl Into<String>, script: impl Into<Script>) -> Gate {
-        self.shared.script(model.into(), script.into())
+        self.provider.shared.script(model.into(), script.into())
     }
 
     /// Makes the list of models follow `script`, starting with its first turn. Raw bodies replace the list; other turns
@@ -69,17 +74,23 @@ impl FakeProvider {
         self.script(MODELS_PATH, script)
     }
 
+    /// Refuses all requests below `/v1` that do not have this key: as `Authorization: Bearer`, or also as `x-api-key`
+    /// in requests of Anthropic's API. `None` admits all, which is the default.
+    pub fn require_key(&self, key: Option<&str>) {
+        *self.provider.key.write().unwrap_or_else(PoisonError::into_inner) = key.map(str::to_owned);
+    }
+
     /// Returns the newest calls, oldest first (see [`crate::calls::MAX_KEPT_CALLS`]), without those of the list of
     /// models, which routers request at times of their own.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.calls.calls().into_iter().filter(|call| call.model != MODELS_PATH).collect()
+        self.provider.shared.calls.calls().into_iter().filter(|call| call.model != MODELS_PATH).collect()
     }
 
     /// Returns the calls of the list of models, oldest first.
     #[must_use]
     pub fn list_calls(&self) -> Vec<Call> {
-        self.shared.calls.calls().into_iter().filter(|call| call.model == MODELS_PATH).collect()
+        self.provider.shared.calls.calls().into_iter().filter(|call| call.model == MODELS_PATH).collect()
     }
 
     /// Returns the calls of `model`, oldest first.
@@ -91,18 +102,18 @@ impl FakeProvider {
     /// Returns the next sequence number, to order an event that the fake cannot see among those that it does.
     #[must_use]
     pub fn tick(&self) -> u64 {
-        self.shared.calls.tick()
+        self.provider.shared.calls.tick()
     }
 
     /// Returns the number of open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.shared.connections()
+        self.provider.shared.connections()
     }
 
     /// Waits until `reached` returns true, checking at every change of the fake's state. Has no deadline of its own.
     pub async fn until(&self, reached: impl Fn(&Self) -> bool) {
-        let mut changes = self.shared.calls.changes();
+        let mut changes = self.provider.shared.calls.changes();
         while !reached(self) {
             // The sender lives as long as `self`.
             if changes.changed().await.is_err() {

@@ -9,6 +9,7 @@
 //!            {"body": {"chat": {"text": {"fixed": "better now"}}}, "fault": {"after": 3, "kind": "reset"}}]}
 //! ```
 
+mod chat;
 mod dialect;
 pub mod names;
 
@@ -16,7 +17,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::dialect::Dialect;
+pub use self::{
+    chat::{Calling, Chat, Text, Tokens, Tool, Usage},
+    dialect::Dialect,
+};
 
 /// The behaviour of a model, call by call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +50,10 @@ pub struct Turn<C = Chat> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body<C = Chat> {
-    /// A chat answer, streamed if the request asks for it.
+    /// An answer of the model in the grammar of the endpoint, streamed if the request asks for it.
     Chat(C),
+    /// An error body in the grammar of the endpoint; its kind depends on the status.
+    Error,
     /// Fixed bytes, whatever the request.
     Raw {
         /// `content-type` header; omitted if `None`.
@@ -55,69 +61,6 @@ pub enum Body<C = Chat> {
         /// The bytes.
         body: String,
     },
-}
-
-/// A chat answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Chat {
-    /// Text of the answer.
-    pub text: Text,
-    /// Reasoning text before the answer.
-    pub reasoning: Option<String>,
-    /// Function call after the text.
-    pub tool: Option<Tool>,
-    /// Finish reason; by default `tool_calls` if there is a tool, otherwise `stop`.
-    pub finish_reason: Option<String>,
-    /// Number of choices; by default `n` of the request.
-    pub choices: Option<u32>,
-    /// Whether the token counts are reported.
-    pub usage: Usage,
-    /// Whether a stream ends with `[DONE]`.
-    pub done: bool,
-    /// Whether the lines of a stream end in CR LF instead of LF.
-    pub crlf: bool,
-    /// Whether a comment line precedes each event of a stream.
-    pub comments: bool,
-    /// How the chunks of a stream deviate from OpenAI's.
-    pub dialect: Dialect,
-}
-
-/// The text of an answer. In a stream, each word is an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Text {
-    /// The last user message.
-    Echo,
-    /// A fixed text.
-    Fixed(String),
-    /// This number of words, each `t=<nanoseconds of CLOCK_MONOTONIC> `, rendered when it is sent.
-    Ticks(u32),
-    /// An unlimited number of words if the answer is a stream; otherwise one word.
-    Endless,
-}
-
-/// A function call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tool {
-    /// Name of the function.
-    pub name: String,
-    /// JSON text of the arguments; a stream sends it in pieces of eight characters.
-    pub arguments: String,
-}
-
-/// Whether a stream reports the token counts. Whole answers report them, except for `never`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Usage {
-    /// Only if the request has `stream_options.include_usage`.
-    #[default]
-    Asked,
-    /// Whether requested or not.
-    Always,
-    /// Never, even if requested.
-    Never,
 }
 
 /// How the bytes of an answer are sent.
@@ -179,8 +122,11 @@ pub enum FaultKind {
     Close,
     /// Nothing more is sent until the client disconnects.
     Stall,
-    /// An error event is sent, then the proper end of the body without `[DONE]`.
+    /// An error event is sent, then the proper end of the body without the terminal event: a chunk with `error`, the
+    /// event `error` (Messages) or `response.failed` (Responses).
     ErrorEvent,
+    /// As [`ErrorEvent`](Self::ErrorEvent), but with the event `error` of Responses instead of `response.failed`.
+    BareErrorEvent,
     /// A line without an end is sent until the client disconnects.
     EndlessLine,
     /// The connection is closed before the head if it has carried a request before; on a fresh connection the answer is
@@ -249,24 +195,26 @@ impl Turn {
     /// Calls this function, without any text.
     #[must_use]
     pub fn calls(name: impl Into<String>, arguments: impl Into<String>) -> Self {
-        let tool = Some(Tool { name: name.into(), arguments: arguments.into() });
-        Chat { text: Text::Fixed(String::new()), tool, ..Chat::default() }.into()
+        Self::says("").and_calls(name, arguments)
     }
 
-    /// Answers with an error in OpenAI's format whose `type` and `code` depend on the status.
+    /// Adds a function call to the answer, after the text and the other calls.
+    #[must_use]
+    pub fn and_calls(self, name: impl Into<String>, arguments: impl Into<String>) -> Self {
+        let tool = Tool { name: name.into(), arguments: arguments.into() };
+        self.chat(|chat| chat.tools.push(tool))
+    }
+
+    /// Adds reasoning text before the answer.
+    #[must_use]
+    pub fn thinks(self, text: impl Into<String>) -> Self {
+        self.chat(|chat| chat.reasoning = Some(text.into()))
+    }
+
+    /// Answers with an error in the grammar of the endpoint. Its kind and code depend on the status.
     #[must_use]
     pub fn error(status: u16) -> Self {
-        let (kind, code) = match status {
-            400 => ("invalid_request_error", "bad_request"),
-            401 => ("authentication_error", "invalid_api_key"),
-            404 => ("invalid_request_error", "model_not_found"),
-            429 => ("rate_limit_error", "rate_limit_exceeded"),
-            _ => ("server_error", "server_error"),
-        };
-        let message = format!("The fake provider responds with {status}, as scripted.");
-        let body =
-            serde_json::json!({"error": {"message": message, "type": kind, "param": null, "code": code}}).to_string();
-        Self { status, ..Self::raw("application/json", body) }
+        Self { status, body: Body::Error, ..Self::default() }
     }
 }
 
@@ -373,24 +321,5 @@ impl Coding {
 impl<C: Default> Default for Body<C> {
     fn default() -> Self {
         Self::Chat(C::default())
-    }
-}
-
-// === impl Chat ===
-
-impl Default for Chat {
-    fn default() -> Self {
-        Self {
-            text: Text::Echo,
-            reasoning: None,
-            tool: None,
-            finish_reason: None,
-            choices: None,
-            usage: Usage::default(),
-            done: true,
-            crlf: false,
-            comments: false,
-            dialect: Dialect::default(),
-        }
     }
 }

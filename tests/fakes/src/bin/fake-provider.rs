@@ -1,4 +1,4 @@
-//! `fake-provider`: an OpenAI-compatible provider whose behaviour is selected by the model name.
+//! `fake-provider`: a provider of Chat Completions, Messages and Responses whose behaviour is selected by the model name.
 
 use std::{
     io::Write as _,
@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use signalbox_fakes::{FakeProvider, script::names::NAMES};
 
-/// An OpenAI-compatible provider whose behaviour is selected by the model name.
+/// A provider of Chat Completions, Messages and Responses whose behaviour is selected by the model name.
 #[derive(Debug, Parser)]
 #[command(name = "fake-provider", version)]
 struct Args {
@@ -22,6 +22,9 @@ struct Args {
     /// Number of serving threads. Use 1 when the fake shares few cores with the process under measurement.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
+    /// Refuse requests without this key.
+    #[arg(long)]
+    key: Option<String>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -35,11 +38,12 @@ fn main() -> anyhow::Result<()> {
         builder.worker_threads(usize::from(args.threads));
     }
     let runtime = builder.enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(run(SocketAddr::new(args.host, args.port)))
+    runtime.block_on(run(SocketAddr::new(args.host, args.port), args.key.as_deref()))
 }
 
-async fn run(addr: SocketAddr) -> anyhow::Result<()> {
+async fn run(addr: SocketAddr, key: Option<&str>) -> anyhow::Result<()> {
     let fake = FakeProvider::start_on(addr).await.with_context(|| format!("cannot listen on {addr}"))?;
+    fake.require_key(key);
     writeln!(std::io::stdout(), "fake-provider listening on {}", fake.url()).context("cannot write to stdout")?;
     tokio::signal::ctrl_c().await.context("cannot wait for an interrupt")
 }

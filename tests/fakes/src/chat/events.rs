@@ -4,13 +4,12 @@ use std::{collections::VecDeque, fmt::Write as _};
 
 use serde_json::{Value, json};
 
-use super::{Asked, CREATED, ID, PROMPT_TOKENS, finish_reason, tick};
+use super::{Asked, CREATED, ID, usage};
 use crate::{
+    plan::{Word, Words, argument_pieces},
     play::Stream,
-    script::{Chat, Dialect, Text},
+    script::{Chat, Dialect, FaultKind, Tokens},
 };
-
-const ARGUMENT_PIECE: usize = 8;
 
 /// The next event of a stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,8 +24,7 @@ pub(crate) enum Piece {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Delta {
-    Word(String),
-    Tick,
+    Word(Word),
     Other(Value),
 }
 
@@ -40,25 +38,10 @@ pub(crate) struct Events {
     dialect: Dialect,
     /// Name of the function that the answer calls.
     function: String,
-    choices: u32,
+    tokens: Tokens,
     before: VecDeque<Piece>,
     words: Words,
     after: VecDeque<Piece>,
-}
-
-#[derive(Debug)]
-struct Words {
-    source: Source,
-    /// Index of the choice that receives the current word next.
-    choice: u32,
-    sent: u32,
-}
-
-#[derive(Debug)]
-enum Source {
-    List(VecDeque<String>),
-    Ticks(u32),
-    Endless,
 }
 
 // === impl Events ===
@@ -66,32 +49,28 @@ enum Source {
 impl Events {
     pub(crate) fn new(asked: &Asked<'_>, chat: &Chat) -> Self {
         let choices = asked.choices(chat);
+        let plan = asked.plan(chat);
         let other =
             |index, delta, finish: Option<&str>| Piece::Choice(index, Delta::Other(delta), finish.map(str::to_owned));
         let mut before: VecDeque<Piece> =
             (0..choices).map(|i| other(i, json!({"role": "assistant", "content": ""}), None)).collect();
-        for thought in chat.reasoning.iter().flat_map(|text| text.split_inclusive(' ')) {
+        for thought in plan.thoughts() {
             before.extend((0..choices).map(|i| other(i, json!({"reasoning_content": thought}), None)));
         }
-        let source = match chat.text {
-            Text::Ticks(n) => Source::Ticks(n),
-            Text::Endless => Source::Endless,
-            Text::Echo | Text::Fixed(_) => Source::List(asked.words(&chat.text).into()),
-        };
         let mut after = VecDeque::new();
-        if let Some(tool) = &chat.tool {
-            for i in 0..choices {
+        for i in 0..choices {
+            for (index, tool) in plan.tools.iter().enumerate() {
                 let function = json!({"name": tool.name, "arguments": ""});
-                let call = json!({"index": 0, "id": format!("call_{i}"), "type": "function", "function": function});
+                let id = call_id(i, choices, plan.results + index);
+                let call = json!({"index": index, "id": id, "type": "function", "function": function});
                 after.push_back(other(i, json!({"tool_calls": [call]}), None));
-                let characters: Vec<char> = tool.arguments.chars().collect();
-                for piece in characters.chunks(ARGUMENT_PIECE) {
-                    let function = json!({"arguments": piece.iter().collect::<String>()});
-                    after.push_back(other(i, json!({"tool_calls": [{"index": 0, "function": function}]}), None));
+                for piece in argument_pieces(&tool.arguments) {
+                    let function = json!({"arguments": piece});
+                    after.push_back(other(i, json!({"tool_calls": [{"index": index, "function": function}]}), None));
                 }
             }
         }
-        after.extend((0..choices).map(|i| other(i, json!({}), Some(finish_reason(chat)))));
+        after.extend((0..choices).map(|i| other(i, json!({}), Some(&plan.finish))));
         if asked.reports_usage(chat) {
             after.push_back(Piece::Usage(0));
         }
@@ -103,17 +82,16 @@ impl Events {
             r#"data: {{"id":"{ID}","object":"chat.completion.chunk","created":{CREATED},"model":{model},"choices":["#
         );
         let line_end = if chat.crlf { "\r\n" } else { "\n" };
-        let words = Words { source, choice: 0, sent: 0 };
-        let function = chat.tool.as_ref().map(|tool| tool.name.clone()).unwrap_or_default();
+        let function = plan.tools.first().map(|tool| tool.name.clone()).unwrap_or_default();
         Self {
             prefix,
             line_end,
             comments: chat.comments,
             dialect: chat.dialect,
             function,
-            choices,
+            tokens: plan.tokens,
             before,
-            words,
+            words: plan.words,
             after,
         }
     }
@@ -131,8 +109,11 @@ impl Stream for Events {
         r#"{"error":{"message":"The fake provider failed.","type":"server_error","param":null,"code":"overloaded"}}"#;
 
     fn next(&mut self) -> Option<Piece> {
-        if let Some(piece) = self.before.pop_front().or_else(|| self.words.next(self.choices)) {
+        if let Some(piece) = self.before.pop_front() {
             return Some(piece);
+        }
+        if let Some((choice, word)) = self.words.next() {
+            return Some(Piece::Choice(choice, Delta::Word(word), None));
         }
         match self.after.pop_front() {
             Some(Piece::Usage(_)) => Some(Piece::Usage(self.words.sent)),
@@ -141,10 +122,10 @@ impl Stream for Events {
     }
 
     fn is_word(&self, piece: &Piece) -> bool {
-        matches!(piece, Piece::Choice(_, Delta::Word(_) | Delta::Tick, _))
+        matches!(piece, Piece::Choice(_, Delta::Word(_), _))
     }
 
-    fn render(&self, piece: &Piece, out: &mut String) {
+    fn render(&mut self, piece: &Piece, out: &mut String) {
         if self.comments {
             self.line(out, ": keep-alive");
             self.line(out, "");
@@ -159,12 +140,8 @@ impl Stream for Events {
             Piece::Done => out.push_str("data: [DONE]"),
             Piece::Usage(words) => {
                 out.push_str(&self.prefix);
-                let total = PROMPT_TOKENS + words;
                 // Writing to a `String` cannot fail.
-                let _ = write!(
-                    out,
-                    r#"],"usage":{{"prompt_tokens":{PROMPT_TOKENS},"completion_tokens":{words},"total_tokens":{total}}}}}"#
-                );
+                let _ = write!(out, r#"],"usage":{}}}"#, usage(&self.tokens, *words));
             }
             Piece::Choice(index, delta, finish) => {
                 out.push_str(&self.prefix);
@@ -174,12 +151,8 @@ impl Stream for Events {
                         write!(out, r#"{{"index":{index},"delta":{delta},"finish_reason":{finish}}}]}}"#)
                     }
                     Delta::Word(word) => {
-                        let word = Value::from(word.as_str());
+                        let word = Value::from(word.text());
                         write!(out, r#"{{"index":{index},"delta":{{"content":{word}}},"finish_reason":null}}]}}"#)
-                    }
-                    Delta::Tick => {
-                        let word = tick();
-                        write!(out, r#"{{"index":{index},"delta":{{"content":"{word}"}},"finish_reason":null}}]}}"#)
                     }
                 };
             }
@@ -195,31 +168,14 @@ impl Stream for Events {
         self.line(out, "");
     }
 
-    fn render_error(&self, out: &mut String) {
+    fn render_error(&mut self, _: FaultKind, out: &mut String) {
         out.push_str(r#"data: {"error":{"message":"The fake provider failed in the middle of its answer.","type":"server_error","param":null,"code":"overloaded"}}"#);
         self.line(out, "");
         self.line(out, "");
     }
 }
 
-// === impl Words ===
-
-impl Words {
-    fn next(&mut self, choices: u32) -> Option<Piece> {
-        let choice = self.choice;
-        let last_choice = choice + 1 == choices;
-        let delta = match &mut self.source {
-            Source::List(words) if last_choice => Delta::Word(words.pop_front()?),
-            Source::List(words) => Delta::Word(words.front()?.clone()),
-            Source::Ticks(0) => return None,
-            Source::Ticks(left) => {
-                *left -= u32::from(last_choice);
-                Delta::Tick
-            }
-            Source::Endless => Delta::Word("more ".into()),
-        };
-        self.sent = self.sent.saturating_add(1);
-        self.choice = if last_choice { 0 } else { choice + 1 };
-        Some(Piece::Choice(choice, delta, None))
-    }
+/// Returns the id of the function call number `number` of the conversation in a choice.
+pub(super) fn call_id(choice: u32, choices: u32, number: usize) -> String {
+    format!("call_{}", choice as usize + choices as usize * number)
 }

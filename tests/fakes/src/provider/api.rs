@@ -1,91 +1,272 @@
-//! The endpoints of an OpenAI-compatible provider.
+//! The endpoints of a provider.
 
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
+};
+
+use serde_json::Value;
+
+use super::models;
 use crate::{
-    chat::{Asked, Events, whole},
+    chat::{self, whole},
     gate::Gate,
     http::Request,
-    play::{Answer, Stage, Then},
+    messages,
+    play::{Answer, Over, Stage, Then},
+    responses::{self, Store},
     script::{Body, Chat, Turn, names},
     server::{Api, Shared, control, error, send},
+    surface::{Origin, Refusal, Surface},
     wire::Wire,
 };
 
-/// Name of the script for the list of models.
-pub(super) const MODELS_PATH: &str = "/v1/models";
+/// Name of the script for the count of tokens.
+const COUNT_PATH: &str = "/v1/messages/count_tokens";
+const RESPONSES_PATH: &str = "/v1/responses";
 
-const MODELS: &str = r#"{"object":"list","data":[{"id":"fake-echo","object":"model","created":1700000000,"owned_by":"fake"},{"id":"fake-60x100","object":"model","created":1700000000,"owned_by":"fake"}]}"#;
+/// A provider, as its connections see it.
+#[derive(Debug, Default)]
+pub(super) struct Provider {
+    pub(super) shared: Shared<Chat>,
+    pub(super) key: RwLock<Option<String>>,
+    store: Arc<Store>,
+    numbers: AtomicU64,
+}
 
-// === impl Api for Shared ===
+/// The vendor whose headers and errors an endpoint has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vendor {
+    OpenAi,
+    Anthropic,
+}
 
-impl Api for Shared<Chat> {
+// === impl Api for Provider ===
+
+impl Api for Provider {
     type Chat = Chat;
 
-    fn shared(&self) -> &Self {
-        self
+    fn shared(&self) -> &Shared<Chat> {
+        &self.shared
     }
 
     async fn answer(&self, wire: &mut Wire, request: Request) -> Then {
-        let path = request.path.split('?').next().unwrap_or_default();
+        let path = request.path.split('?').next().unwrap_or_default().to_owned();
         if path.starts_with("/_fake/") {
-            let (status, body) = control::answer(&request, self);
+            let (status, body) = control::answer(&request, &self.shared);
             return send(wire, status, &body).await.then;
         }
-        let (status, body) = match (request.method.as_str(), path) {
-            ("POST", "/v1/chat/completions") => return chat(wire, request, self).await,
-            ("GET", MODELS_PATH) => return models(wire, request, self).await,
-            ("GET", "/health") => (200, r#"{"status":"ok"}"#.to_owned()),
-            _ => (404, error("unknown_url", "This path does not exist.")),
-        };
-        let entry = self.calls.begin(request, String::new());
+        let anthropic = path.starts_with("/v1/messages") || models::is_anthropic(&request);
+        let vendor = if anthropic { Vendor::Anthropic } else { Vendor::OpenAi };
+        let id = self.numbers.fetch_add(1, Ordering::SeqCst) + 1;
+        if path.starts_with("/v1/") && !self.admits(&request, vendor) {
+            return self.refuse(wire, request, vendor, id, &no_key(vendor)).await;
+        }
+        match (request.method.as_str(), path.as_str()) {
+            ("POST", "/v1/chat/completions") => self.chat(wire, request).await,
+            ("POST", "/v1/messages") => self.ask::<messages::Asked>(wire, request, id).await,
+            ("POST", COUNT_PATH) => self.count(wire, request, id).await,
+            ("POST", RESPONSES_PATH) => self.ask::<responses::Asked>(wire, request, id).await,
+            ("GET", models::PATH) => models::answer(wire, request, &self.shared).await,
+            ("GET", "/health") => self.plain(wire, request, 200, r#"{"status":"ok"}"#.to_owned()).await,
+            (method, path) => {
+                let (status, body) = match path.strip_prefix(RESPONSES_PATH).and_then(|rest| rest.strip_prefix('/')) {
+                    Some(id) => self.stored(method, id),
+                    None if vendor == Vendor::Anthropic => {
+                        let refusal = Refusal { status: 404, ..Refusal::bad("Not Found") };
+                        (404, messages::Asked::error(&refusal, &request_id(id)))
+                    }
+                    None => (404, error("unknown_url", "This path does not exist.")),
+                };
+                self.plain(wire, request, status, body).await
+            }
+        }
+    }
+}
+
+// === impl Provider ===
+
+impl Provider {
+    /// Returns whether a request has the required key, if any.
+    fn admits(&self, request: &Request, vendor: Vendor) -> bool {
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(key) = key.as_deref() else { return true };
+        let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        bearer == Some(key) || (vendor == Vendor::Anthropic && request.header("x-api-key") == Some(key))
+    }
+
+    /// Answers a request that is not an answer of a model.
+    async fn plain(&self, wire: &mut Wire, request: Request, status: u16, body: String) -> Then {
+        let entry = self.shared.calls.begin(request, String::new());
         let over = send(wire, status, &body).await;
-        self.calls.end(&entry, over.end);
+        self.shared.calls.end(&entry, over.end);
         over.then
     }
-}
 
-/// Sends the list of models, unless a script for [`MODELS_PATH`] replaces it.
-async fn models(wire: &mut Wire, request: Request, shared: &Shared<Chat>) -> Then {
-    let entry = shared.calls.begin(request, MODELS_PATH.to_owned());
-    let over = match shared.next_turn(MODELS_PATH) {
-        None => send(wire, 200, MODELS).await,
-        Some((turn, gate)) => {
-            let (content_type, body) = match &turn.body {
-                Body::Raw { content_type, body } => (content_type.clone(), body.clone()),
-                Body::Chat(_) => (Some("application/json".into()), MODELS.to_owned()),
-            };
-            let stage = Stage { wire, turn: &turn, gate: &gate, calls: &shared.calls, entry: &entry };
-            stage.perform(Answer::<Events>::Whole { content_type, body }).await
-        }
-    };
-    shared.calls.end(&entry, over.end);
-    over.then
-}
-
-async fn chat(wire: &mut Wire, request: Request, shared: &Shared<Chat>) -> Then {
-    let body = request.body.clone();
-    let asked = match serde_json::from_slice::<Asked<'_>>(&body) {
-        Ok(asked) => asked,
-        Err(reason) => {
-            let entry = shared.calls.begin(request, String::new());
-            let over = send(wire, 400, &error("invalid_json", &reason.to_string())).await;
-            shared.calls.end(&entry, over.end);
-            return over.then;
-        }
-    };
-    let entry = shared.calls.begin(request, asked.model.clone().into_owned());
-    // Precedence: the script, then the model name, then an echo.
-    let scripted = shared.next_turn(&asked.model);
-    let (turn, gate) = scripted.unwrap_or_else(|| (names::turn(&asked.model).unwrap_or_default(), Gate::closed()));
-    let stage = Stage { wire, turn: &turn, gate: &gate, calls: &shared.calls, entry: &entry };
-    let over = stage.perform(answer(&turn, &asked)).await;
-    shared.calls.end(&entry, over.end);
-    over.then
-}
-
-fn answer(turn: &Turn, asked: &Asked<'_>) -> Answer<Events> {
-    match &turn.body {
-        Body::Chat(chat) if asked.streams() && turn.status == 200 => Answer::Stream(Events::new(asked, chat)),
-        Body::Chat(chat) => Answer::Whole { content_type: Some("application/json".into()), body: whole(asked, chat) },
-        Body::Raw { content_type, body } => Answer::Whole { content_type: content_type.clone(), body: body.clone() },
+    /// Refuses a request with the error of the vendor.
+    async fn refuse(&self, wire: &mut Wire, request: Request, vendor: Vendor, id: u64, refusal: &Refusal) -> Then {
+        let model = serde_json::from_slice::<Value>(&request.body).ok();
+        let model = model.and_then(|body| body["model"].as_str().map(str::to_owned)).unwrap_or_default();
+        let body = match vendor {
+            Vendor::Anthropic => messages::Asked::error(refusal, &request_id(id)),
+            Vendor::OpenAi => refusal.openai(),
+        };
+        let turn = Turn { status: refusal.status, ..Turn::raw("application/json", body.clone()) };
+        let answer = Answer::Whole { content_type: Some("application/json".into()), body };
+        self.perform::<chat::Events>(wire, request, &model, (vendor.sign(turn, id), Gate::closed()), answer).await
     }
+
+    /// Answers a request of Messages or Responses.
+    async fn ask<S: Surface>(&self, wire: &mut Wire, request: Request, id: u64) -> Then {
+        let vendor = if request.path.starts_with(RESPONSES_PATH) { Vendor::OpenAi } else { Vendor::Anthropic };
+        let (model, asked) = match self.check(&request, id, S::check) {
+            Ok(checked) => checked,
+            Err(refusal) => return self.refuse(wire, request, vendor, id, &refusal).await,
+        };
+        let (turn, gate) = self.turn(&model);
+        let json = Some("application/json".to_owned());
+        let answer = match &turn.body {
+            Body::Chat(chat) if asked.streams() && turn.status == 200 => Answer::Stream(asked.events(chat)),
+            Body::Chat(chat) => Answer::Whole { content_type: json, body: asked.whole(chat) },
+            Body::Error => {
+                let body = S::error(&Refusal::scripted(turn.status), &request_id(id));
+                Answer::Whole { content_type: json, body }
+            }
+            Body::Raw { content_type, body } => {
+                Answer::Whole { content_type: content_type.clone(), body: body.clone() }
+            }
+        };
+        self.perform(wire, request, &model, (vendor.sign(turn, id), gate), answer).await
+    }
+
+    /// Parses a request and judges it. Returns its model, too.
+    fn check<T>(
+        &self,
+        request: &Request,
+        number: u64,
+        judge: impl FnOnce(Value, &Origin<'_>) -> Result<T, Refusal>,
+    ) -> Result<(String, T), Refusal> {
+        let body: Value = serde_json::from_slice(&request.body)
+            .map_err(|reason| Refusal::bad(format!("The body is not valid JSON: {reason}")))?;
+        let model = body["model"].as_str().unwrap_or_default().to_owned();
+        let origin = Origin { request, number, store: &self.store };
+        Ok((model, judge(body, &origin)?))
+    }
+
+    /// Answers a count of tokens. It takes no turn of the model's script, but has one of its own.
+    async fn count(&self, wire: &mut Wire, request: Request, id: u64) -> Then {
+        let model = match self.check(&request, id, messages::check_count) {
+            Ok((model, ())) => model,
+            Err(refusal) => return self.refuse(wire, request, Vendor::Anthropic, id, &refusal).await,
+        };
+        let named = || (names::turn(&model).unwrap_or_default(), Gate::closed());
+        let (turn, gate) = self.shared.next_turn(COUNT_PATH).unwrap_or_else(named);
+        let json = Some("application/json".to_owned());
+        let answer = match &turn.body {
+            Body::Chat(chat) => Answer::Whole { content_type: json, body: messages::count(&chat.tokens) },
+            Body::Error => {
+                let body = messages::Asked::error(&Refusal::scripted(turn.status), &request_id(id));
+                Answer::Whole { content_type: json, body }
+            }
+            Body::Raw { content_type, body } => {
+                Answer::Whole { content_type: content_type.clone(), body: body.clone() }
+            }
+        };
+        self.perform::<chat::Events>(wire, request, &model, (Vendor::Anthropic.sign(turn, id), gate), answer).await
+    }
+
+    async fn chat(&self, wire: &mut Wire, request: Request) -> Then {
+        let body = request.body.clone();
+        let asked = match serde_json::from_slice::<chat::Asked<'_>>(&body) {
+            Ok(asked) => asked,
+            Err(reason) => {
+                return self.plain(wire, request, 400, error("invalid_json", &reason.to_string())).await;
+            }
+        };
+        let (turn, gate) = self.turn(&asked.model);
+        let json = Some("application/json".to_owned());
+        let answer = match &turn.body {
+            Body::Chat(chat) if asked.streams() && turn.status == 200 => {
+                Answer::Stream(chat::Events::new(&asked, chat))
+            }
+            Body::Chat(chat) => Answer::Whole { content_type: json, body: whole(&asked, chat) },
+            Body::Error => Answer::Whole { content_type: json, body: Refusal::scripted(turn.status).openai() },
+            Body::Raw { content_type, body } => {
+                Answer::Whole { content_type: content_type.clone(), body: body.clone() }
+            }
+        };
+        self.perform(wire, request, &asked.model, (turn, gate), answer).await
+    }
+
+    /// Returns the turn of the next call of a model. Precedence: the script, then the model name, then an echo.
+    fn turn(&self, model: &str) -> (Turn, Gate) {
+        if let Some(next) = self.shared.next_turn(model) {
+            return next;
+        }
+        if let Some(script) = names::script(model) {
+            self.shared.script(model.to_owned(), script);
+            if let Some(next) = self.shared.next_turn(model) {
+                return next;
+            }
+        }
+        (names::turn(model).unwrap_or_default(), Gate::closed())
+    }
+
+    async fn perform<S>(
+        &self,
+        wire: &mut Wire,
+        request: Request,
+        model: &str,
+        (turn, gate): (Turn, Gate),
+        answer: Answer<S>,
+    ) -> Then
+    where
+        S: crate::play::Stream<Piece: Send + Sync> + Send + Sync,
+    {
+        let calls = &self.shared.calls;
+        let entry = calls.begin(request, model.to_owned());
+        let stage = Stage { wire, turn: &turn, gate: &gate, calls, entry: &entry };
+        let Over { end, then } = stage.perform(answer).await;
+        calls.end(&entry, end);
+        then
+    }
+
+    /// Answers a request for a stored response.
+    fn stored(&self, method: &str, id: &str) -> (u16, String) {
+        let deleted = || serde_json::json!({"id": id, "object": "response", "deleted": true});
+        let found = match method {
+            "GET" => self.store.response(id),
+            "DELETE" => self.store.delete(id).then(deleted),
+            _ => None,
+        };
+        match found {
+            Some(found) => (200, found.to_string()),
+            None => {
+                let refusal = Refusal { status: 404, ..Refusal::bad(format!("Response with id '{id}' not found.")) };
+                (404, refusal.openai())
+            }
+        }
+    }
+}
+
+// === impl Vendor ===
+
+impl Vendor {
+    /// Adds the header that names the request.
+    fn sign(self, turn: Turn, id: u64) -> Turn {
+        let name = if self == Self::Anthropic { "request-id" } else { "x-request-id" };
+        if turn.headers.iter().any(|(known, _)| known == name) { turn } else { turn.header(name, &request_id(id)) }
+    }
+}
+
+fn request_id(id: u64) -> String {
+    format!("req_fake{id:016}")
+}
+
+fn no_key(vendor: Vendor) -> Refusal {
+    let (message, code) = match vendor {
+        Vendor::Anthropic => ("invalid x-api-key", None),
+        Vendor::OpenAi => ("Incorrect API key provided.", Some("invalid_api_key")),
+    };
+    Refusal { status: 401, message: message.into(), param: None, code }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
-use crate::{chat::tick, play::Stream};
+use crate::{plan::tick, play::Stream, script::FaultKind};
 
 use super::{
     Content, Extra, Part, Reply,
@@ -167,7 +167,7 @@ impl Stream for Events {
         matches!(piece, Piece::Delta { .. } | Piece::Tick { .. })
     }
 
-    fn render(&self, piece: &Piece, out: &mut String) {
+    fn render(&mut self, piece: &Piece, out: &mut String) {
         match self.reply.extra {
             None => {}
             Some(Extra::Unknown) => {
@@ -190,7 +190,7 @@ impl Stream for Events {
         }
     }
 
-    fn render_error(&self, out: &mut String) {
+    fn render_error(&mut self, _: FaultKind, out: &mut String) {
         let error = json!({"code": "internal_error", "details": "The fake failed, as scripted."});
         event(&json!({"error": error, "response_id": self.response_id}), out);
     }

@@ -81,6 +81,10 @@ impl Site {
     fn prepare(&self, endpoint: Endpoint, turn: &Turn, body: &Value, chat_id: &str) -> Answer<Events> {
         let reply = match &turn.body {
             Body::Chat(reply) => reply,
+            Body::Error => {
+                let body = error("server_error", "The fake responds with an error, as scripted.");
+                return Answer::Whole { content_type: Some("application/json".into()), body };
+            }
             Body::Raw { content_type, body } => {
                 return Answer::Whole { content_type: content_type.clone(), body: body.clone() };
             }

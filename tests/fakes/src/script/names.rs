@@ -1,6 +1,6 @@
 //! Scripts selected by model names, for use of the fake by hand and in benchmarks.
 
-use super::{Chat, Coding, Delivery, Dialect, FaultKind, Text, Tool, Turn, Usage};
+use super::{Calling, Chat, Coding, Delivery, Dialect, FaultKind, Script, Text, Tokens, Tool, Turn, Usage};
 
 /// A pattern of model names, an example, and its effect. `K`, `N` and `MS` stand for numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +22,26 @@ pub const NAMES: &[Name] = &[
     name("fake-NxMS", "fake-60x100", "N words, one every MS milliseconds; each word is its send time"),
     name("fake-echo", "fake-echo", "the last user message, word by word (also for names not listed here)"),
     name("fake-tool", "fake-tool", "a call of get_weather"),
+    name("fake-loop-N", "fake-loop-3", "N calls of get_weather, one per answer; then says the results"),
+    name("fake-parallel-N", "fake-parallel-3", "N calls of get_weather in one answer; then says the results"),
+    name("fake-think-N", "fake-think-3", "as fake-loop-N, and thinks before each answer"),
+    name(
+        "fake-json",
+        "fake-json",
+        "a JSON object with city and degrees, as text or as the call that the request forces",
+    ),
+    name("fake-image", "fake-image", "media type and bytes of each image of the conversation"),
     name("fake-reasoning", "fake-reasoning", "thinks, then answers"),
     name("fake-length", "fake-length", "finish_reason length"),
+    name("fake-refusal", "fake-refusal", "finish_reason content_filter"),
+    name("fake-cached", "fake-cached", "token counts of every class: cache read, cache write, reasoning"),
     name("fake-usage", "fake-usage", "reports usage even if it was not requested"),
     name("fake-STATUS", "fake-503", "error with this status, 400 to 599; 429 has a Retry-After of 2 s"),
+    name(
+        "fake-flaky-ANY",
+        "fake-flaky-1",
+        "429 with a Retry-After of 1 s to the first call of this name; then an echo",
+    ),
     name("fake-html", "fake-html", "an HTML page with status 200"),
     name("fake-badjson", "fake-badjson", "broken JSON with status 200"),
     name("fake-empty", "fake-empty", "an empty body with status 200"),
@@ -38,7 +54,9 @@ pub const NAMES: &[Name] = &[
     name("fake-stall-K", "fake-stall-3", "stops sending after K events"),
     name("fake-error", "fake-error", "an error event as the first event, then the end"),
     name("fake-error-K", "fake-error-3", "sends an error event after K events, then ends"),
-    name("fake-nodone", "fake-nodone", "a stream without [DONE]"),
+    name("fake-bareerror-K", "fake-bareerror-3", "as fake-error-K, in Responses with the event error"),
+    name("fake-nodone", "fake-nodone", "a stream without its terminal event, such as [DONE]"),
+    name("fake-unknown", "fake-unknown", "unknown fields and events among the usual ones"),
     name("fake-endless", "fake-endless", "endless words"),
     name("fake-endlessline", "fake-endlessline", "one endless line"),
     name("fake-drip-MS", "fake-drip-50", "every byte, including the head, in its own write, MS milliseconds apart"),
@@ -54,6 +72,19 @@ pub const NAMES: &[Name] = &[
     name("fake-long", "fake-long", "a content-length that is 10 bytes too large (not streamed)"),
 ];
 
+/// Maximum number of calls that a name selects.
+const MAX_CALLS: u64 = 64;
+
+/// Cities of the calls of `get_weather`, in order; they repeat.
+const CITIES: [&str; 6] = ["Oslo", "Rome", "Lima", "Cairo", "Quito", "Kyoto"];
+
+/// Returns the script that a model name selects, for names whose calls differ.
+pub(crate) fn script(model: &str) -> Option<Script> {
+    let name = model.rsplit('/').next()?;
+    name.strip_prefix("fake-flaky-")?;
+    Some(Script::first(1, Turn::error(429).header("retry-after", "1")).then(Turn::echo()))
+}
+
 /// Returns the turn that a model name selects, or `None` if it selects none. Anything up to the last `/` is ignored.
 #[must_use]
 pub fn turn(model: &str) -> Option<Turn> {
@@ -64,13 +95,17 @@ pub fn turn(model: &str) -> Option<Turn> {
 fn fixed(name: &str) -> Option<Turn> {
     let turn = match name {
         "echo" => Turn::echo(),
-        "tool" => Turn::from(Chat {
-            tool: Some(Tool { name: "get_weather".into(), arguments: r#"{"city":"Oslo"}"#.into() }),
-            text: Text::Fixed(String::new()),
-            ..Chat::default()
-        }),
+        "tool" => weather(1, Calling::Always, Text::Fixed(String::new())),
+        "json" => Turn::says(r#"{"city":"Oslo","degrees":7}"#),
+        "image" => Turn::from(Chat { text: Text::Images, ..Chat::default() }),
         "reasoning" => Turn::echo().chat(|chat| chat.reasoning = Some("Let me think about that.".into())),
         "length" => Turn::echo().chat(|chat| chat.finish_reason = Some("length".into())),
+        "refusal" => Turn::echo().chat(|chat| chat.finish_reason = Some("content_filter".into())),
+        "cached" => Turn::echo().chat(|chat| {
+            chat.usage = Usage::Always;
+            chat.tokens = Tokens { cache_read: 90, cache_write: 20, cache_write_long: 5, reasoning: 3, input: 10 };
+        }),
+        "unknown" => Turn::echo().chat(|chat| chat.dialect = Dialect::UnknownFields),
         "usage" => Turn::echo().chat(|chat| chat.usage = Usage::Always),
         "html" => Turn::raw("text/html; charset=utf-8", "<!doctype html>\n<title>Welcome</title>\n<p>Please log in."),
         "badjson" => Turn::raw("application/json", r#"{"id":"chatcmpl-1","choices":[{"index":0,"mess"#),
@@ -103,6 +138,13 @@ fn fixed(name: &str) -> Option<Turn> {
     Some(turn)
 }
 
+/// Calls `get_weather` for the first `count` cities.
+fn weather(count: usize, calling: Calling, text: Text) -> Turn {
+    let tools = CITIES.iter().cycle().take(count);
+    let tools = tools.map(|city| Tool { name: "get_weather".into(), arguments: format!(r#"{{"city":"{city}"}}"#) });
+    Chat { tools: tools.collect(), calling, text, ..Chat::default() }.into()
+}
+
 fn off_by(bytes: i64) -> Turn {
     Turn { delivery: Delivery { length_off_by: bytes, ..Delivery::default() }, ..Turn::echo() }
 }
@@ -132,6 +174,14 @@ fn numbered(name: &str) -> Option<Turn> {
         "close" => Some(turn.after(number, FaultKind::Close)),
         "stall" => Some(turn.after(number, FaultKind::Stall)),
         "error" => Some(turn.after(number, FaultKind::ErrorEvent)),
+        "bareerror" => Some(turn.after(number, FaultKind::BareErrorEvent)),
+        "loop" | "parallel" | "think" if number > MAX_CALLS => None,
+        "loop" => Some(weather(usize::try_from(number).ok()?, Calling::OneByOne, Text::Results)),
+        "parallel" => Some(weather(usize::try_from(number).ok()?, Calling::Once, Text::Results)),
+        "think" => {
+            let turn = weather(usize::try_from(number).ok()?, Calling::OneByOne, Text::Results);
+            Some(turn.thinks("Let me think about that."))
+        }
         "cut" => Some(turn.join(usize::MAX).split(usize::try_from(number).ok()?)),
         "drip" => Some(Turn { delivery: Delivery { drip_ms: Some(number), ..Delivery::default() }, ..turn }),
         _ => None,
@@ -145,7 +195,8 @@ mod tests {
     #[test]
     fn every_listed_name_is_known() {
         for name in NAMES {
-            assert!(turn(name.example).is_some(), "{}", name.example);
+            let known = turn(name.example).is_some() || script(name.example).is_some();
+            assert!(known, "{}", name.example);
         }
     }
 
