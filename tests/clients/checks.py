@@ -4,8 +4,8 @@ Arguments: BASE_URL [MODEL_PREFIX [native]]. With `native`, the provider speaks 
 translation cannot carry is checked, too. Prints one line for each check; the exit status is 1 if one failed.
 """
 
-import inspect
 import asyncio
+import inspect
 import sys
 import time
 import traceback
@@ -61,11 +61,12 @@ def must_raise(name, action):
 
 def run(*checks):
     failed = False
+    loop = asyncio.new_event_loop()
     for check in checks:
         try:
             result = check()
             if inspect.iscoroutine(result):
-                asyncio.run(result)
+                loop.run_until_complete(result)
             print("ok", check.__name__, flush=True)
         except Exception:
             failed = True
