@@ -82,8 +82,7 @@ def checks_of(api, make):
     async def text():
         for answer in [whole, streamed]:
             result = await answer(Agent(make(model("fake-echo"))), TEXT)
-            usage = result.usage() if callable(result.usage) else result.usage
-            assert (result.output, usage.output_tokens) == (TEXT, WORDS), result
+            assert (result.output, result.usage.output_tokens) == (TEXT, WORDS), result
 
     async def tools():
         for answer in [whole, streamed]:

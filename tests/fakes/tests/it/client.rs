@@ -38,9 +38,14 @@ impl Client {
     }
 
     pub(crate) async fn post(&mut self, path: &str, body: &str) {
+        self.post_with(path, "", body).await;
+    }
+
+    /// Sends a body with header lines that each end in CR LF.
+    pub(crate) async fn post_with(&mut self, path: &str, headers: &str, body: &str) {
         let len = body.len();
-        self.send(format!("POST {path} HTTP/1.1\r\nhost: fake\r\ncontent-length: {len}\r\n\r\n{body}").as_bytes())
-            .await;
+        let head = format!("POST {path} HTTP/1.1\r\nhost: fake\r\n{headers}content-length: {len}\r\n\r\n");
+        self.send(format!("{head}{body}").as_bytes()).await;
     }
 
     pub(crate) async fn ask(&mut self, model: &str, stream: bool) {
@@ -133,6 +138,29 @@ impl Answer {
 
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body()).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body()).unwrap()
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Returns the typed events of a stream; the `event` line of each must repeat its type.
+    #[track_caller]
+    pub(crate) fn events(&self) -> Vec<serde_json::Value> {
+        let text = self.text();
+        let blocks = text.split("\n\n").filter(|block| !block.is_empty());
+        let parse = |block: &str| {
+            let (event, data) = block.split_once('\n').unwrap();
+            let data: serde_json::Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+            assert_eq!(event.strip_prefix("event: "), data["type"].as_str(), "{block}");
+            data
+        };
+        blocks.map(parse).collect()
     }
 
     pub(crate) fn folded(&self) -> signalbox_core::openai::FoldedAnswer {

@@ -5,6 +5,9 @@
 mod client;
 mod control;
 mod faults;
+mod grammars;
+mod messages;
 mod order;
 mod qwen;
+mod responses;
 mod shapes;
