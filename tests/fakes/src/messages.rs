@@ -200,7 +200,7 @@ pub(crate) fn count(tokens: &Tokens) -> String {
 }
 
 /// Checks a request that only counts tokens.
-pub(crate) fn check_count(body: Value, origin: &Origin<'_>) -> Result<(), Refusal> {
+pub(crate) fn check_count(body: &Value, origin: &Origin<'_>) -> Result<(), Refusal> {
     check::headers(origin)?;
-    check::counted(&body, origin)
+    check::counted(body, origin)
 }

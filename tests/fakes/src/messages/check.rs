@@ -74,7 +74,8 @@ pub(super) fn counted(body: &Value, origin: &Origin<'_>) -> Checked {
     };
     let beta = origin.request.header("anthropic-beta").is_some();
     for field in fields.keys().map(String::as_str) {
-        if !FIELDS.contains(&field) && !(beta && BETA_FIELDS.contains(&field)) {
+        let known = FIELDS.contains(&field) || (beta && BETA_FIELDS.contains(&field));
+        if !known {
             return Err(Refusal::bad(format!("{field}: Extra inputs are not permitted")));
         }
     }

@@ -37,18 +37,18 @@ pub(super) fn stream(asked: &Asked, chat: &Chat) -> Events<Messages> {
     let mut events = vec![event("message_start", json!({"message": message}))];
     let mut index = 0;
     if let Some(thinking) = asked.thinking(&plan) {
-        events.push(start(index, json!({"type": "thinking", "thinking": "", "signature": ""})));
+        events.push(start(index, &json!({"type": "thinking", "thinking": "", "signature": ""})));
         for word in thinking.shown.split_inclusive(' ') {
-            events.push(delta(index, json!({"type": "thinking_delta", "thinking": word})));
+            events.push(delta(index, &json!({"type": "thinking_delta", "thinking": word})));
         }
-        events.push(delta(index, json!({"type": "signature_delta", "signature": thinking.signature})));
+        events.push(delta(index, &json!({"type": "signature_delta", "signature": thinking.signature})));
         events.push(stop(index));
         index += 1;
     }
     let words = std::mem::take(&mut plan.words);
     let has_text = !words.is_empty();
     if has_text {
-        events.push(start(index, json!({"type": "text", "text": ""})));
+        events.push(start(index, &json!({"type": "text", "text": ""})));
     }
     // The real service sends a ping after the start of the first block.
     events.insert(events.len().min(2), event("ping", json!({})));
@@ -59,11 +59,11 @@ pub(super) fn stream(asked: &Asked, chat: &Chat) -> Events<Messages> {
     Events::new(grammar, chat, events, words)
 }
 
-fn start(index: usize, block: Value) -> Event {
+fn start(index: usize, block: &Value) -> Event {
     event("content_block_start", json!({"index": index, "content_block": block}))
 }
 
-fn delta(index: usize, delta: Value) -> Event {
+fn delta(index: usize, delta: &Value) -> Event {
     event("content_block_delta", json!({"index": index, "delta": delta}))
 }
 
@@ -75,7 +75,7 @@ impl Grammar for Messages {
     const ERROR_BODY: &'static str = r#"{"type":"error","error":{"type":"overloaded_error","message":"The fake provider failed."},"request_id":"req_fake"}"#;
 
     fn word(&self, text: &str) -> Event {
-        delta(self.index, json!({"type": "text_delta", "text": text}))
+        delta(self.index, &json!({"type": "text_delta", "text": text}))
     }
 
     fn after(&mut self, _text: &str, words: u32) -> Vec<Event> {
@@ -85,10 +85,10 @@ impl Grammar for Messages {
             index += 1;
         }
         for (id, tool) in std::mem::take(&mut self.tools) {
-            events.push(start(index, json!({"type": "tool_use", "id": id, "name": tool.name, "input": {}})));
-            events.push(delta(index, json!({"type": "input_json_delta", "partial_json": ""})));
+            events.push(start(index, &json!({"type": "tool_use", "id": id, "name": tool.name, "input": {}})));
+            events.push(delta(index, &json!({"type": "input_json_delta", "partial_json": ""})));
             for piece in argument_pieces(&tool.arguments) {
-                events.push(delta(index, json!({"type": "input_json_delta", "partial_json": piece})));
+                events.push(delta(index, &json!({"type": "input_json_delta", "partial_json": piece})));
             }
             events.push(stop(index));
             index += 1;

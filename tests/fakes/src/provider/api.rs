@@ -155,7 +155,7 @@ impl Provider {
 
     /// Answers a count of tokens. It takes no turn of the model's script, but has one of its own.
     async fn count(&self, wire: &mut Wire, request: Request, id: u64) -> Then {
-        let model = match self.check(&request, id, messages::check_count) {
+        let model = match self.check(&request, id, |body, origin| messages::check_count(&body, origin)) {
             Ok((model, ())) => model,
             Err(refusal) => return self.refuse(wire, request, Vendor::Anthropic, id, &refusal).await,
         };
