@@ -128,6 +128,9 @@ def stored_tools():
 
 
 def custom_tool():
+    """The input of a custom tool is free text, for which the other APIs have no place."""
+    if not native:
+        return
     response = finish("fake-tool", tools=[{"type": "custom", "name": "get_weather"}])
     call = response.output[0]
     assert (call.type, call.name, call.input) == ("custom_tool_call", "get_weather", '{"city":"Oslo"}'), call
