@@ -46,7 +46,8 @@ class Retried:
         assert kind or time.monotonic() - self.begun >= 1, "Retry-After was not obeyed"
 
 
-BROKEN = ["fake-reset-5", "fake-close-5", "fake-error-5"]
+# Many clients take the clean end of an unfinished answer for its end, so a gateway must not pass it.
+BROKEN = ["fake-reset-5", "fake-close-5", "fake-error-5", *(["fake-end-5"] if prefix else [])]
 
 
 def must_raise(name, action):

@@ -151,9 +151,11 @@ impl<C: Sync> Stage<'_, C> {
             self.send_chunked(&encoder.piece(b"data: ")).await?;
             return self.endless().await;
         }
-        let mut text = String::new();
-        events.render_error(kind, &mut text);
-        self.send_chunked(&encoder.piece(text.as_bytes())).await?;
+        if kind != FaultKind::End {
+            let mut text = String::new();
+            events.render_error(kind, &mut text);
+            self.send_chunked(&encoder.piece(text.as_bytes())).await?;
+        }
         self.send_chunked(&encoder.end()).await?;
         self.wire.send(b"0\r\n\r\n").await?;
         Ok(Over { end: End::Broken, then: Then::Reuse })
@@ -161,7 +163,8 @@ impl<C: Sync> Stage<'_, C> {
 
     /// Sends an answer that is not a stream.
     async fn whole(&mut self, content_type: Option<&str>, body: &str, error_body: &str) -> Result<Over, Gone> {
-        let fault = self.turn.fault.as_ref().map(|fault| fault.kind).filter(|kind| *kind != FaultKind::IdleClose);
+        let fault = self.turn.fault.as_ref().map(|fault| fault.kind);
+        let fault = fault.filter(|kind| !matches!(kind, FaultKind::IdleClose | FaultKind::End));
         if fault == Some(FaultKind::EndlessLine) {
             let head = self.head(content_type, "transfer-encoding: chunked");
             self.wire.send(head.as_bytes()).await?;
@@ -201,7 +204,7 @@ impl<C: Sync> Stage<'_, C> {
             FaultKind::Reset => Ok(Some(Over { end: End::Broken, then: Then::Reset })),
             FaultKind::Close | FaultKind::IdleClose => Ok(Some(Over { end: End::Broken, then: Then::Close })),
             FaultKind::Stall => self.wire.unless_gone(std::future::pending()).await,
-            FaultKind::ErrorEvent | FaultKind::BareErrorEvent | FaultKind::EndlessLine => Ok(None),
+            FaultKind::ErrorEvent | FaultKind::BareErrorEvent | FaultKind::End | FaultKind::EndlessLine => Ok(None),
         }
     }
 

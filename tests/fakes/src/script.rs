@@ -120,6 +120,8 @@ pub enum FaultKind {
     Reset,
     /// The connection is closed (FIN) in the middle of the body.
     Close,
+    /// A stream ends as if it were complete, but without its terminal event. Whole answers are complete.
+    End,
     /// Nothing more is sent until the client disconnects.
     Stall,
     /// An error event is sent, then the proper end of the body without the terminal event: a chunk with `error`, the

@@ -50,6 +50,7 @@ pub const NAMES: &[Name] = &[
     name("fake-reset-K", "fake-reset-3", "resets the connection after K events"),
     name("fake-close", "fake-close", "closes the connection before the head"),
     name("fake-close-K", "fake-close-3", "closes the connection after K events, within the body"),
+    name("fake-end-K", "fake-end-3", "ends a stream after K events as if it were complete"),
     name("fake-stall", "fake-stall", "never answers"),
     name("fake-stall-K", "fake-stall-3", "stops sending after K events"),
     name("fake-error", "fake-error", "an error event as the first event, then the end"),
@@ -172,6 +173,7 @@ fn numbered(name: &str) -> Option<Turn> {
     match kind {
         "reset" => Some(turn.after(number, FaultKind::Reset)),
         "close" => Some(turn.after(number, FaultKind::Close)),
+        "end" => Some(turn.after(number, FaultKind::End)),
         "stall" => Some(turn.after(number, FaultKind::Stall)),
         "error" => Some(turn.after(number, FaultKind::ErrorEvent)),
         "bareerror" => Some(turn.after(number, FaultKind::BareErrorEvent)),

@@ -100,6 +100,9 @@ async fn streams_break_after_any_event() {
             fake.script("broken", Turn::echo().after(after_events, FaultKind::Close));
             let answer = api.ask(&fake, "broken", true).await;
             assert_eq!((answer.chunks.len(), answer.whole, api.ends(&answer.text())), (after, false, false), "{api:?}");
+            fake.script("ending", Turn::echo().after(after_events, FaultKind::End));
+            let answer = api.ask(&fake, "ending", true).await;
+            assert_eq!((answer.chunks.len(), answer.whole, api.ends(&answer.text())), (after, true, false), "{api:?}");
             fake.script("failing", Turn::echo().after(after_events, FaultKind::ErrorEvent));
             let answer = api.ask(&fake, "failing", true).await;
             let text = answer.text();
@@ -108,6 +111,7 @@ async fn streams_break_after_any_event() {
         }
         let answer = api.ask(&fake, "fake-nodone", true).await;
         assert!(answer.whole && !api.ends(&answer.text()), "{api:?}");
+        assert_eq!(api.text(&api.ask(&fake, "fake-end-2", false).await.json()), "one two three", "{api:?}");
         assert!(api.ask(&fake, "fake-error", false).await.json()["error"].is_object(), "{api:?}");
     }
 }
