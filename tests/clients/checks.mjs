@@ -39,6 +39,9 @@ export async function collect(stream) {
   return events;
 }
 
+/** Returns whether an error is that of a broken answer, not of an unknown route or model. */
+export const isBreak = (error) => ![400, 404].includes(error.status ?? error.statusCode);
+
 /** Runs the checks one after the other. */
 export async function run(checks) {
   for (const [name, check] of Object.entries(checks)) {
