@@ -22,9 +22,14 @@ impl Gateway {
     }
 
     pub(crate) async fn launch(launch: Launch) -> Self {
+        Self::of("openai", launch).await
+    }
+
+    /// Starts a gateway whose provider has the type `kind`.
+    pub(crate) async fn of(kind: &str, launch: Launch) -> Self {
         let fake = FakeProvider::start().await.unwrap();
         let stack = Stack::builder().launch(launch).start().await;
-        stack.add_provider("fake", &fake.url()).await;
+        stack.add_provider_of(kind, "fake", &fake.url()).await;
         let router = stack.router().await;
         Self { stack, router, fake }
     }

@@ -1,4 +1,4 @@
-//! The official SDKs work with the router and with qwen-proxy without changes.
+//! The SDKs work with the router, in front of providers of each API, and with qwen-proxy without changes.
 
 use std::{
     io::Write as _,
@@ -6,8 +6,8 @@ use std::{
     process::Stdio,
 };
 
-use signalbox_fakes::End;
-use signalbox_harness::within;
+use signalbox_fakes::{End, FakeProvider};
+use signalbox_harness::{Launch, within};
 use tokio::{
     process::Command,
     time::{Duration, timeout},
@@ -15,8 +15,8 @@ use tokio::{
 
 use crate::{gateway::Gateway, qwen::LoneQwen};
 
-/// Timeout of a script, which makes dozens of requests in sequence.
-const SCRIPT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Timeout of a script, which makes dozens of requests in sequence and may share its cores with many others.
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Returns the directory of the client scripts.
 pub(crate) fn clients() -> PathBuf {
@@ -35,13 +35,15 @@ pub(crate) fn is_installed(package: &str, script: &str) -> bool {
 }
 
 /// Runs one of the client scripts, with a timeout.
-async fn run(script: &str, url: &str, prefix: &str) {
+async fn run(script: &str, url: &str, arguments: &[&str]) {
     let python = clients().join(".venv/bin/python");
     let program = if script.ends_with(".py") { python.as_path() } else { Path::new("node") };
     let mut command = Command::new(program);
-    command.current_dir(clients()).arg(script).arg(url).arg(prefix);
+    command.current_dir(clients()).arg(script).arg(url).args(arguments);
     // The developer's own proxy settings must not apply to local requests.
-    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NODE_OPTIONS", "OPENAI_BASE_URL"] {
+    for name in
+        ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NODE_OPTIONS", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"]
+    {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).kill_on_drop(true);
@@ -51,16 +53,55 @@ async fn run(script: &str, url: &str, prefix: &str) {
     assert!(output.status.success(), "{script}: {}\n{said}\n{complained}", output.status);
 }
 
-async fn through_the_router(client: &str, script: &str) {
+/// The API that a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    Chat,
+    Messages,
+    Responses,
+}
+
+// === impl Api ===
+
+impl Api {
+    /// Returns the type of a provider that speaks this API. `openai` speaks Chat Completions, too.
+    const fn provider(self) -> &'static str {
+        match self {
+            Self::Chat => "openai-compatible",
+            Self::Messages => "anthropic",
+            Self::Responses => "openai",
+        }
+    }
+
+    /// Returns the paths of the provider's endpoints that the router may call.
+    const fn paths(self) -> &'static [&'static str] {
+        match self {
+            Self::Chat => &["/v1/chat/completions"],
+            Self::Messages => &["/v1/messages"],
+            Self::Responses => &["/v1/responses", "/v1/chat/completions"],
+        }
+    }
+}
+
+/// Runs a script in front of a provider that speaks the API `upstream`. `native` says that the script speaks it, too.
+async fn through_the_router(client: &str, script: &str, upstream: Api, native: bool) {
     if !is_installed(client, script) {
         return;
     }
-    let gateway = Gateway::start().await;
-    run(script, &format!("{}/v1", gateway.router.url()), "fake/").await;
-    // A stream that the script did not read to its end was cancelled at the provider.
-    let left = |end: Option<End>| end == Some(End::ClientLeft);
-    within("the close of the aborted stream", gateway.fake.until(|fake| left(fake.calls_of("fake-endless")[0].end())))
-        .await;
+    let gateway = Gateway::of(upstream.provider(), Launch::default()).await;
+    let arguments: &[&str] = if native { &["fake/", "native"] } else { &["fake/"] };
+    run(script, &format!("{}/v1", gateway.router.url()), arguments).await;
+    for call in gateway.fake.calls() {
+        let path = call.path.split('?').next().unwrap_or_default();
+        let is_known = upstream.paths().iter().any(|known| path.starts_with(known));
+        assert!(is_known, "{script} made a call of {path} with {upstream:?}");
+    }
+    // Streams that the script did not read to their end were cancelled at the provider.
+    let left = |fake: &FakeProvider| {
+        let endless = fake.calls_of("fake-endless");
+        !endless.is_empty() && endless.iter().all(|call| call.end() == Some(End::ClientLeft))
+    };
+    within("the close of the aborted stream", gateway.fake.until(left)).await;
 }
 
 async fn with_qwen(client: &str, script: &str) {
@@ -68,18 +109,18 @@ async fn with_qwen(client: &str, script: &str) {
         return;
     }
     let lone = LoneQwen::start().await;
-    run(script, &format!("{}/v1", lone.client().url()), "").await;
+    run(script, &format!("{}/v1", lone.client().url()), &[]).await;
     assert_eq!(lone.site.complaints(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn the_python_sdk_works_through_the_router() {
-    through_the_router(".venv/bin/python", "chat.py").await;
+    through_the_router(".venv/bin/python", "chat.py", Api::Chat, true).await;
 }
 
 #[tokio::test]
 async fn the_node_sdk_works_through_the_router() {
-    through_the_router("node_modules/openai", "chat.mjs").await;
+    through_the_router("node_modules/openai", "chat.mjs", Api::Chat, true).await;
 }
 
 #[tokio::test]
@@ -95,4 +136,39 @@ async fn the_node_sdk_loops_over_tools_with_qwen() {
 #[tokio::test]
 async fn the_ai_sdk_loops_over_tools_with_qwen() {
     with_qwen("node_modules/ai", "qwen_ai.mjs").await;
+}
+
+/// Defines a test of each script in front of each provider, named `script::provider`.
+macro_rules! scripts {
+    ($($name:ident: $client:literal, $script:literal, $native:expr;)*) => { $(
+        mod $name {
+            use super::{Api, through_the_router};
+
+            #[tokio::test]
+            async fn in_front_of_chat() {
+                through_the_router($client, $script, Api::Chat, $native == Some(Api::Chat)).await;
+            }
+
+            #[tokio::test]
+            async fn in_front_of_messages() {
+                through_the_router($client, $script, Api::Messages, $native == Some(Api::Messages)).await;
+            }
+
+            #[tokio::test]
+            async fn in_front_of_responses() {
+                through_the_router($client, $script, Api::Responses, $native == Some(Api::Responses)).await;
+            }
+        }
+    )* };
+}
+
+scripts! {
+    anthropic_for_python: ".venv/bin/python", "messages.py", Some(Api::Messages);
+    anthropic_for_node: "node_modules/@anthropic-ai/sdk", "messages.mjs", Some(Api::Messages);
+    responses_for_python: ".venv/bin/python", "responses.py", Some(Api::Responses);
+    responses_for_node: "node_modules/openai", "responses.mjs", Some(Api::Responses);
+    ai_sdk: "node_modules/@ai-sdk/anthropic", "ai_sdk.mjs", None;
+    agents: "node_modules/@openai/agents", "agents.mjs", None;
+    langchain: ".venv/bin/python", "langchain_clients.py", None;
+    pydantic_ai: ".venv/bin/python", "pydantic_ai_clients.py", None;
 }

@@ -116,12 +116,20 @@ impl Stack {
         self.child("qwenProxy").await
     }
 
-    /// Adds an enabled OpenAI-compatible provider with a key and waits until the router has it.
+    /// Adds an enabled provider of type `openai` with a key and waits until the router has it.
     ///
     /// # Panics
     /// Panics if api-server refuses it, or the router does not get it.
     pub async fn add_provider(&self, id: &str, base_url: &str) {
-        self.create_provider(id, base_url).await.expect(201);
+        self.add_provider_of("openai", id, base_url).await;
+    }
+
+    /// Adds an enabled provider of the type `kind` with a key and waits until the router has it.
+    ///
+    /// # Panics
+    /// Panics if api-server refuses it, or the router does not get it.
+    pub async fn add_provider_of(&self, kind: &str, id: &str, base_url: &str) {
+        self.create_provider_of(kind, id, base_url).await.expect(201);
         let router = self.router().await;
         let what = format!("the router to load provider {id}");
         eventually(&what, async || {
@@ -134,8 +142,12 @@ impl Stack {
 
     /// Sends `POST /api/providers` and returns the answer, whatever its status.
     pub async fn create_provider(&self, id: &str, base_url: &str) -> Answer {
+        self.create_provider_of("openai", id, base_url).await
+    }
+
+    async fn create_provider_of(&self, kind: &str, id: &str, base_url: &str) -> Answer {
         let provider = json!({
-            "id": id, "name": id, "type": "openai", "enabled": true, "priority": 50,
+            "id": id, "name": id, "type": kind, "enabled": true, "priority": 50,
             "config": {"baseURL": base_url, "apiKey": "sk-test-0123456789abcdef"},
         });
         self.api.post("/api/providers", &provider).await
